@@ -1,0 +1,57 @@
+# Two commands matter to a newcomer: `make demo` and `make test`. Both set up everything they need
+# inside the checkout (.venv, .demo) and are quick on a second call.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+PYTEST_JOBS ?= 2
+EXAMPLE := examples/stdlib_lm/pipeline.py
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test unit lint types imports docs wheel check bench clean
+
+help:  ## what can be made
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+$(VENV)/.venv:
+	$(PYTHON) -c 'import sys; sys.exit("marin-build needs Python >= 3.11; say: make PYTHON=python3.11 ...") if sys.version_info < (3, 11) else None'
+	$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+$(VENV)/.demo: $(VENV)/.venv pyproject.toml
+	$(PIP) install --quiet --editable '.[examples]'
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.venv pyproject.toml
+	$(PIP) install --quiet --editable '.[dev]'
+	@touch $@ $(VENV)/.demo
+
+demo: $(VENV)/.demo  ## plan, build and draw the bundled example; the second time there is nothing to do
+	@$(BIN)/marin-build plan -f $(EXAMPLE)
+	@$(BIN)/marin-build apply -f $(EXAMPLE)
+	@$(BIN)/marin-build graph -f $(EXAMPLE) --format svg -o .demo/graph.svg
+	@echo "the graph is in .demo/graph.svg, the outputs are in .marin-build/outputs"
+
+test: $(VENV)/.dev  ## all tests
+	$(BIN)/python -m pytest -n $(PYTEST_JOBS) $(PYTEST_ARGS)
+
+unit: $(VENV)/.dev  ## the pure tests only: seconds
+	$(BIN)/python -m pytest -q tests/unit
+
+lint: $(VENV)/.dev  ## ruff: lint and format
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/.dev  ## mypy --strict
+	$(BIN)/mypy
+
+imports: $(VENV)/.dev  ## imports point down the flow only
+	$(BIN)/lint-imports
+
+check: lint types imports test  ## all that CI runs
+
+bench: $(VENV)/.dev  ## the tables in benchmarks/RESULTS.md (takes long)
+	$(BIN)/python -m benchmarks.run --output benchmarks/RESULTS.md
+
+clean:  ## remove what make and the demo made
+	rm -rf $(VENV) .demo .marin-build dist

@@ -1,0 +1,1 @@
+"""What the performance claims of marin-build are measured with; see README.md."""

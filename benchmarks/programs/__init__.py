@@ -1,0 +1,1 @@
+"""Programs that run inside the tools, each beside a copy of graph_shapes.py."""

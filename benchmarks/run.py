@@ -1,0 +1,158 @@
+"""Measure marin-build and its peers; from the root of the repository, with its Python."""
+
+from __future__ import annotations
+
+import argparse
+import datetime as dt
+import shlex
+import signal
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+from benchmarks import aims, graph_shapes, machine
+from benchmarks.campaign import Results, Series, Settings, measure_all, measure_turns
+from benchmarks.measure import Command, adopt_orphans
+from benchmarks.report import Page, render
+from benchmarks.tools import marin_build
+from benchmarks.tools.doit import Doit
+from benchmarks.tools.floor import Floor
+from benchmarks.tools.marin_build import MarinBuild
+from benchmarks.tools.ninja import Ninja
+from benchmarks.tools.snakemake import Snakemake
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from benchmarks.tools.base import Tool
+
+START_UPS = 20
+"""How often `--version` and its floor are run."""
+
+
+def make_tools(venv: Path | None) -> dict[str, Tool]:
+    """Return all tools by name, in the order of the tables."""
+    tools: list[Tool] = [
+        Floor(),
+        MarinBuild(),
+        MarinBuild("marin-build-thread", "thread"),
+        Ninja(venv),
+        Doit(venv),
+        Snakemake(venv),
+    ]
+    return {tool.name: tool for tool in tools}
+
+
+def parse(argv: Sequence[str]) -> argparse.Namespace:
+    """Return the arguments; argparse ends the program (status 2) if they are wrong."""
+    names = list(make_tools(None))
+    shapes = list(graph_shapes.SHAPES)
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.run", description=__doc__)
+    parser.add_argument("--sizes", type=_list(_size), default=[100, 1_000, 10_000, 100_000])
+    parser.add_argument("--shapes", type=_list(_one_of(shapes)), default=shapes)
+    parser.add_argument("--tools", type=_list(_one_of(names)), default=names)
+    parser.add_argument("--repeat", type=int, default=5, help="the most runs of one measure")
+    parser.add_argument("--timeout", type=float, default=120.0, help="seconds for one run")
+    parser.add_argument("--peers-venv", type=Path, help="the environment of the other tools")
+    parser.add_argument("--output", type=Path, help="also write the page to this file")
+    return parser.parse_args(argv)
+
+
+def main(argv: Sequence[str]) -> int:
+    """Measure, print the page, write it if asked to; return 0, whether aims are met or not."""
+    arguments = parse(argv)
+    signal.signal(signal.SIGTERM, _terminate)
+    adopt_orphans()
+    described = machine.describe()
+    known = make_tools(arguments.peers_venv)
+    tools = [known[name] for name in known if name in arguments.tools]
+    versions = [(tool.name, tool.version()) for tool in tools]
+    version, bare = _start_up(arguments.timeout)
+
+    def page(results: Results) -> str:
+        return render(
+            Page(
+                date=dt.datetime.now(tz=dt.UTC).date().isoformat(),
+                command=_command(argv),
+                machine=described,
+                tools=versions,
+                graphs=len(arguments.shapes) * len(arguments.sizes),
+                results=results,
+                version=version,
+                bare=bare,
+                verdicts=aims.judge(results, version, bare),
+            )
+        )
+
+    def write(results: Results) -> None:
+        if arguments.output is not None:
+            arguments.output.write_text(page(results))
+
+    settings = Settings(
+        shapes=arguments.shapes,
+        sizes=arguments.sizes,
+        tools=tools,
+        repeat=max(1, arguments.repeat),
+        timeout=arguments.timeout,
+    )
+    print(page(measure_all(settings, write)))
+    return 0
+
+
+def _start_up(timeout: float) -> tuple[Series, Series]:
+    """Measure `marin-build --version` and `python -c pass`, taking turns."""
+    with tempfile.TemporaryDirectory(prefix="marin-build-bench-") as folder:
+        commands = [Command((sys.executable, "-c", "pass"), Path(folder))]
+        program = marin_build.program()
+        if program is not None:
+            commands.append(Command((program, "--version"), Path(folder)))
+        bare, *versions = measure_turns(commands, START_UPS, timeout)
+    return versions[0] if versions else Series(problem="not installed"), bare
+
+
+def _command(argv: Sequence[str]) -> str:
+    """Return the command that was given, without what it says of this machine's paths."""
+    shown = list(argv)
+    for at, argument in enumerate(shown):
+        if argument.startswith("--peers-venv="):
+            shown[at] = "--peers-venv=DIR"
+        elif at > 0 and shown[at - 1] == "--peers-venv":
+            shown[at] = "DIR"
+        elif at > 0 and shown[at - 1] == "--output" and Path(argument).is_absolute():
+            shown[at] = Path(argument).name
+    return shlex.join(["python", "-m", "benchmarks.run", *shown])
+
+
+def _list(item: Callable[[str], object]) -> Callable[[str], list[object]]:
+    """Return a parser of comma-separated values, each at most once."""
+
+    def parse_list(text: str) -> list[object]:
+        return list(dict.fromkeys(item(part) for part in text.split(",") if part))
+
+    return parse_list
+
+
+def _size(text: str) -> int:
+    number = int(text)
+    if number < graph_shapes.SMALLEST:
+        raise argparse.ArgumentTypeError(f"sizes begin at {graph_shapes.SMALLEST}: {text}")
+    return number
+
+
+def _one_of(names: Sequence[str]) -> Callable[[str], str]:
+    def parse_name(text: str) -> str:
+        if text not in names:
+            raise argparse.ArgumentTypeError(f"`{text}` is not one of {', '.join(names)}")
+        return text
+
+    return parse_name
+
+
+def _terminate(signum: int, _frame: object) -> NoReturn:
+    """Unwind, so that folders and processes are cleared away."""
+    raise SystemExit(128 + signum)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

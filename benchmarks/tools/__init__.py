@@ -1,0 +1,1 @@
+"""The build tools that are compared, one module each, behind `base.Tool`."""

@@ -1,0 +1,254 @@
+"""The loop between the schedule and what runs the steps."""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, assert_never
+
+from marin_build.apply import events as report
+from marin_build.apply.schedule import Schedule, State
+from marin_build.plan import Kind
+from marin_build.protocol.claim import Claim, claim
+from marin_build.protocol.holding import look
+from marin_build.protocol.layout import log_path
+from marin_build.run_step import outcome as ended
+from marin_build.run_step.isolation import Start
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from marin_build.apply.events import Event
+    from marin_build.plan import Plan
+    from marin_build.run_step.isolation import Ended, Isolation
+    from marin_build.run_step.outcome import Outcome
+    from marin_build.run_step.session import Session
+
+LOOK_AGAIN_AFTER = 0.5
+"""Seconds between two looks at a target that somebody else builds."""
+GRACE = 10.0
+"""Seconds an interrupted step has to end by itself."""
+TIMED_OUT = 124
+
+
+@dataclass(slots=True)
+class _Watch:
+    """A lease of somebody else, watched for staleness on our own clock."""
+
+    version: str
+    since: float
+    time_to_live: float
+
+
+class Applier:
+    """One replay of one plan. Disposable: kill it, and start another anywhere."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        session: Session,
+        isolation: Isolation,
+        *,
+        jobs: int,
+        keep_going: bool,
+        tell: Callable[[Event], None],
+    ) -> None:
+        self._plan = plan
+        self._session = session
+        self._isolation = isolation
+        self._jobs = jobs
+        self._keep_going = keep_going
+        self._tell = tell
+        sealed = [d.index for d in plan.of_kind(Kind.REUSE) if type(d.reason).__name__ == "SealedBefore"]
+        self._schedule = Schedule(sorted(plan.to_build + sealed), plan.targets.deps)
+        self._reused_before = len(plan.of_kind(Kind.REUSE)) - len(sealed)
+        self._nonce_root, self._nonce_count = os.urandom(8).hex(), 0
+        self._attempts_left = {i: plan.targets.all[i].step.retries for i in plan.to_build}
+        self._watched: dict[int, _Watch] = {}
+        self._deadlines: dict[int, float] = {}
+        self._timed_out: set[int] = set()
+        self._next_look = 0.0
+        self._stopping = False
+
+    def run(self) -> report.ApplyFinished:
+        """Build everything that can be built; return the totals."""
+        began = time.monotonic()
+        schedule = self._schedule
+        self._tell(report.ApplyStarted(self._session.run, len(schedule.states),
+                                       self._reused_before, self._jobs))  # fmt: skip
+        for decision in self._plan.of_kind(Kind.BLOCKED):
+            target = self._plan.targets.all[decision.index]
+            self._tell(report.StepBlocked(target.name, target.id, ""))
+        try:
+            while self._start_ready() or self._in_flight():
+                for answer in self._isolation.wait(self._patience()):
+                    self._settle(answer)
+                self._kill_overdue()
+                self._look_at_held()
+        except KeyboardInterrupt:
+            self._interrupt()
+        count = schedule.count
+        finished = report.ApplyFinished(
+            run=self._session.run,
+            succeeded=count(State.SUCCEEDED),
+            failed=count(State.FAILED),
+            reused=count(State.REUSED) + self._reused_before,
+            blocked=count(State.BLOCKED) + len(self._plan.of_kind(Kind.BLOCKED)),
+            stopped=count(State.STOPPED),
+            interrupted=count(State.INTERRUPTED) + int(self._stopping),
+            not_started=count(State.PENDING) + count(State.READY) + count(State.HELD),
+            seconds=time.monotonic() - began,
+        )
+        self._tell(finished)
+        return finished
+
+    def _start_ready(self) -> bool:
+        """Start what is ready and finds a slot; return whether anything was started."""
+        failed = self._schedule.count(State.FAILED) + self._schedule.count(State.STOPPED)
+        if self._stopping or (failed and not self._keep_going):
+            return False
+        started = False
+        while self._schedule.count(State.RUNNING) < self._jobs:
+            index = self._schedule.take()
+            if index is None:
+                break
+            self._start(index)
+            started = True
+        return started
+
+    def _start(self, index: int) -> None:
+        target = self._plan.targets.all[index]
+        self._nonce_count += 1
+        nonce = f"{self._nonce_root}{self._nonce_count:x}"
+        watch = self._watched.get(index)
+        stale = watch is not None and time.monotonic() - watch.since > watch.time_to_live
+        if target.step.timeout is not None:
+            self._deadlines[index] = time.monotonic() + target.step.timeout
+        self._tell(report.StepStarted(target.name, target.id))
+        version = watch.version if stale and watch is not None else ""
+        self._isolation.start(Start(index, nonce, version))
+
+    def _in_flight(self) -> bool:
+        failed = self._schedule.count(State.FAILED) + self._schedule.count(State.STOPPED)
+        held = self._schedule.count(State.HELD) if self._keep_going or not failed else 0
+        return self._schedule.count(State.RUNNING) + held > 0
+
+    def _patience(self) -> float | None:
+        """Return the seconds to wait for an answer before something else is due."""
+        due = list(self._deadlines.values())
+        if self._schedule.count(State.HELD):
+            due.append(self._next_look)
+        return max(0.0, min(due) - time.monotonic()) if due else None
+
+    def _settle(self, answer: Ended) -> None:
+        """Bring the answer of a worker into the schedule, and tell what follows."""
+        index, outcome = answer.index, answer.outcome
+        self._deadlines.pop(index, None)
+        if index in self._timed_out:
+            self._timed_out.discard(index)
+            outcome = self._as_time_out(index, outcome)
+        target = self._plan.targets.all[index]
+        name, id_ = target.name, target.id
+        match outcome:
+            case ended.Succeeded(attempt=attempt, seconds=seconds):
+                state = State.SUCCEEDED
+                self._tell(report.StepSucceeded(name, id_, attempt, seconds))
+            case ended.Reused():
+                state = State.REUSED
+                self._tell(report.StepReused(name, id_))
+            case ended.Failed():
+                state = self._failed(index, outcome)
+            case ended.Held():
+                state = State.HELD
+                self._watch(index, outcome)
+                self._tell(report.StepWaiting(name, id_, outcome.lease.describe()))
+            case ended.Stopped(message=message, hint=hint):
+                state = State.STOPPED
+                self._tell(report.StepStopped(name, id_, message, hint))
+            case ended.Interrupted():
+                state = State.INTERRUPTED
+                self._tell(report.StepInterrupted(name, id_))
+            case _:
+                assert_never(outcome)
+        for blocked, upstream in self._schedule.move(index, state):
+            below = self._plan.targets.all[blocked]
+            self._tell(report.StepBlocked(below.name, below.id, self._plan.targets.all[upstream].name))
+
+    def _failed(self, index: int, failure: ended.Failed) -> State:
+        """Return the state after a failed attempt: another try, or FAILED."""
+        left = self._attempts_left.get(index, 0)
+        target = self._plan.targets.all[index]
+        self._tell(report.StepFailed(target.name, target.id, failure.attempt, failure.exit_code,
+                                     failure.message, failure.log, failure.seconds, left,
+                                     failure.hint))  # fmt: skip
+        if left and not self._stopping:
+            self._attempts_left[index] = left - 1
+            return State.READY
+        return State.FAILED
+
+    def _as_time_out(self, index: int, outcome: Outcome) -> Outcome:
+        """Return the failure for a step that we killed because its time was over."""
+        seconds = self._plan.targets.all[index].step.timeout or 0.0
+        message = f"timed out after {seconds:g} s"
+        match outcome:
+            case ended.Failed(attempt=attempt, log=log):
+                return ended.Failed(attempt, TIMED_OUT, message, log, seconds)
+            case ended.Interrupted(attempt=attempt):
+                output = self._plan.targets.all[index].output_path
+                log = log_path(output, attempt) if attempt else ""
+                return ended.Failed(attempt, TIMED_OUT, message, log, seconds)
+        return outcome
+
+    def _kill_overdue(self) -> None:
+        now = time.monotonic()
+        for index, deadline in list(self._deadlines.items()):
+            if now >= deadline:
+                del self._deadlines[index]
+                self._timed_out.add(index)
+                self._isolation.terminate(index, kill=True)
+
+    def _watch(self, index: int, held: ended.Held) -> None:
+        watch = self._watched.get(index)
+        if watch is None or watch.version != held.version:
+            self._watched[index] = _Watch(held.version, time.monotonic(), held.lease.time_to_live)
+        self._next_look = time.monotonic() + LOOK_AGAIN_AFTER
+
+    def _look_at_held(self) -> None:
+        """Look at what others build; what they finished or abandoned becomes ready again."""
+        if not self._schedule.count(State.HELD) or time.monotonic() < self._next_look:
+            return
+        self._next_look = time.monotonic() + LOOK_AGAIN_AFTER
+        for index in self._schedule.in_state(State.HELD):
+            seen = look(self._session.store, self._plan.targets.all[index].output_path)
+            if seen.lease is not None:
+                self._watch(index, ended.Held(seen.lease, seen.lease_version))
+            watch = self._watched[index]
+            stale = seen.lease is not None and (
+                time.monotonic() - watch.since > watch.time_to_live
+                or self._session.host.is_gone(seen.lease)
+            )
+            force = index in self._session.forced
+            if claim(seen.status, seen.lease, stale=stale, force=force) is not Claim.WAIT:
+                self._schedule.move(index, State.READY)  # a worker finds out what it is
+
+    def _interrupt(self) -> None:
+        """End what runs: SIGTERM, then SIGKILL after the grace period or a second Ctrl-C."""
+        self._stopping = True
+        running = self._schedule.in_state(State.RUNNING)
+        self._tell(report.Interrupting(len(running)))
+        deadline = time.monotonic() + GRACE
+        for index in running:
+            self._isolation.terminate(index, kill=False)
+        while self._schedule.count(State.RUNNING):
+            try:
+                for answer in self._isolation.wait(max(0.0, deadline - time.monotonic())):
+                    self._settle(answer)
+            except KeyboardInterrupt:
+                deadline = 0.0
+            if time.monotonic() >= deadline:
+                if deadline == -1.0:
+                    return  # killed, and still no answer: the leases of the dead are stale
+                for index in self._schedule.in_state(State.RUNNING):
+                    self._isolation.terminate(index, kill=True)
+                deadline = time.monotonic() + 2.0 if deadline >= 0 else -1.0

@@ -1,0 +1,126 @@
+"""Which target may start when: a state machine with one transition function, pure.
+
+    PENDING --what it needs is there--> READY --taken--> RUNNING --+--> SUCCEEDED | REUSED
+       |                                  ^                 |      +--> FAILED | STOPPED | INTERRUPTED
+       +--what it needs is not--> BLOCKED +---- retried ----+
+                                          +--- released --- HELD (somebody else builds it)
+"""
+
+from __future__ import annotations
+
+import enum
+import heapq
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+class State(enum.Enum):
+    """Where a target stands in this run."""
+
+    PENDING = enum.auto()
+    READY = enum.auto()
+    RUNNING = enum.auto()
+    HELD = enum.auto()
+    SUCCEEDED = enum.auto()
+    REUSED = enum.auto()
+    FAILED = enum.auto()
+    STOPPED = enum.auto()
+    INTERRUPTED = enum.auto()
+    BLOCKED = enum.auto()
+
+
+_THERE = frozenset({State.SUCCEEDED, State.REUSED})
+_NOT_THERE = frozenset({State.FAILED, State.STOPPED, State.INTERRUPTED, State.BLOCKED})
+_LEGAL = {
+    State.PENDING: {State.READY, State.BLOCKED},
+    State.READY: {State.RUNNING},
+    State.RUNNING: {State.READY, State.HELD, *_THERE, *_NOT_THERE} - {State.BLOCKED},
+    State.HELD: {State.READY, State.REUSED},
+}
+
+
+class Schedule:
+    """The targets to build, and what became of them.
+
+    Ready targets start in the order of the longest chain that waits for them.
+    """
+
+    def __init__(self, to_build: Sequence[int], deps: Sequence[Sequence[int]]) -> None:
+        """Make a schedule.
+
+        Args:
+            to_build: targets, in topological order.
+            deps: for every target of the pipeline, what it needs.
+
+        """
+        wanted = set(to_build)
+        self._needs = {i: [dep for dep in deps[i] if dep in wanted] for i in to_build}
+        self._missing = {i: len(needs) for i, needs in self._needs.items()}
+        self._dependents: dict[int, list[int]] = {i: [] for i in to_build}
+        for i, needs in self._needs.items():
+            for dep in needs:
+                self._dependents[dep].append(i)
+        self._height = dict.fromkeys(to_build, 1)
+        for i in reversed(to_build):
+            for dep in self._needs[i]:
+                self._height[dep] = max(self._height[dep], self._height[i] + 1)
+        self.states = dict.fromkeys(to_build, State.PENDING)
+        self._counts = dict.fromkeys(State, 0)
+        self._counts[State.PENDING] = len(to_build)
+        self._ready: list[tuple[int, int]] = []
+        for i in to_build:
+            if not self._missing[i]:
+                self.move(i, State.READY)
+
+    def move(self, index: int, state: State) -> list[tuple[int, int]]:
+        """Bring a target into a state, with all that follows from it.
+
+        Returns:
+            The targets that are blocked by it, each with the one that blocks it.
+
+        """
+        before = self.states[index]
+        assert state in _LEGAL[before], f"{before} -> {state}"
+        self._counts[before] -= 1
+        self._counts[state] += 1
+        self.states[index] = state
+        if state is State.READY:
+            heapq.heappush(self._ready, (-self._height[index], index))
+        elif state in _THERE:
+            for dependent in self._dependents[index]:
+                self._missing[dependent] -= 1
+                if not self._missing[dependent] and self.states[dependent] is State.PENDING:
+                    self.move(dependent, State.READY)
+        elif state in _NOT_THERE and state is not State.BLOCKED:
+            return self._block_below(index)
+        return []
+
+    def _block_below(self, index: int) -> list[tuple[int, int]]:
+        blocked: list[tuple[int, int]] = []
+        pending = [index]
+        while pending:
+            upstream = pending.pop()
+            for dependent in self._dependents[upstream]:
+                if self.states[dependent] is State.PENDING:
+                    self.move(dependent, State.BLOCKED)
+                    blocked.append((dependent, index))
+                    pending.append(dependent)
+        return blocked
+
+    def take(self) -> int | None:
+        """Return the ready target to start next, now RUNNING; None if none is ready."""
+        if not self._ready:
+            return None
+        index = heapq.heappop(self._ready)[1]
+        self.move(index, State.RUNNING)
+        return index
+
+    def count(self, state: State) -> int:
+        """Return how many targets are in a state."""
+        return self._counts[state]
+
+    def in_state(self, state: State) -> list[int]:
+        """Return the targets in a state."""
+        return [index for index, current in self.states.items() if current is state]

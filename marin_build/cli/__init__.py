@@ -1,0 +1,1 @@
+"""The command line: main, one file per command, and views apart from commands."""

@@ -1,0 +1,23 @@
+"""The command that does it again, to show to people."""
+
+from __future__ import annotations
+
+import shlex
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from marin_build.cli.options import PipelineOptions
+
+
+def apply_command(options: PipelineOptions, rest: Sequence[str] = ()) -> str:
+    """Return `marin-build apply ...` with the options that name the same pipeline."""
+    words = ["marin-build", "apply"]
+    for flag, value in (("-f", options.file), ("--prefix", options.prefix),
+                        ("--profile", options.profile), ("--engine", options.engine)):  # fmt: skip
+        if value is not None:
+            words += [flag, value]
+    for key, value in (options.parameters or {}).items():
+        words += ["--set", f"{key}={value}"]
+    return " ".join([shlex.join(words), *rest])

@@ -1,0 +1,131 @@
+"""From a plan to a session and the isolation that builds it."""
+
+from __future__ import annotations
+
+import os
+import sys
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from marin_build.errors import StoreError, UsageError
+from marin_build.plan import Kind
+from marin_build.reasons import Cascade, DevVersion, Forced
+from marin_build.workspace import is_url
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from marin_build.cli.session import Loaded
+    from marin_build.plan import Plan
+    from marin_build.protocol.documents import Provenance
+    from marin_build.run_step.isolation import Isolation
+    from marin_build.run_step.session import Session
+
+ISOLATIONS = ("process", "thread")
+
+
+def make_session(loaded: Loaded, plan: Plan, pinned_code: Mapping[str, str] | None = None) -> Session:
+    """Return the session of a run, after checking that the prefix can be written."""
+    from marin_build.run_step.session import Session
+
+    _check_writable(loaded.workspace.prefix)
+    insisted = frozenset(d.index for d in plan.of_kind(Kind.RUN)
+                         if isinstance(d.reason, Forced | DevVersion | Cascade))  # fmt: skip
+    return Session(
+        store=loaded.store,
+        targets=plan.targets,
+        deep=plan.targets.deep_fingerprints(),
+        run=f"r-{os.urandom(4).hex()}",
+        host=loaded.host,
+        provenance=_provenance(loaded.workspace.project),
+        now=lambda: datetime.now(UTC),
+        forced=insisted,
+        pinned_code=pinned_code or {},
+    )
+
+
+def make_isolation(session: Session, plan: Plan, name: str, jobs: int) -> Isolation:
+    """Return the isolation of that name.
+
+    Raises:
+        UsageError: unknown, or threads for steps that need a process of their own.
+
+    """
+    if name == "process":
+        from marin_build.run_step.forked import ForkIsolation
+
+        return ForkIsolation(session)
+    if name != "thread":
+        raise UsageError(f"unknown isolation `{name}`", facts=[("known", ", ".join(ISOLATIONS))])
+    needy = [plan.targets.all[i] for i in plan.to_build
+             if plan.targets.all[i].step.env_vars or plan.targets.all[i].step.timeout is not None]  # fmt: skip
+    if needy:
+        raise UsageError(
+            f"`{needy[0].name}` cannot run in a thread: it has env_vars or a timeout",
+            consequence="nothing was run",
+            hint="leave out --isolation thread",
+        )
+    from marin_build.run_step.threaded import ThreadIsolation
+
+    return ThreadIsolation(session, jobs)
+
+
+def _check_writable(prefix: str) -> None:
+    if is_url(prefix):
+        raise UsageError(
+            f"cannot build at `{prefix}` from here yet",
+            consequence="nothing was run",
+            hint="emit the plan for an engine: marin-build plan --engine kubernetes -o DIR",
+        )
+    try:
+        os.makedirs(prefix, exist_ok=True)
+    except OSError as error:
+        raise _unwritable(prefix, str(error.strerror)) from error
+    if not os.access(prefix, os.W_OK | os.X_OK):
+        raise _unwritable(prefix, "permission denied")
+
+
+def _unwritable(prefix: str, why: str) -> StoreError:
+    return StoreError(f"cannot write to the prefix `{prefix}`", facts=[("reason", why.lower())],
+                      consequence="nothing was run", hint="give another one with --prefix")  # fmt: skip
+
+
+def _provenance(project: str) -> Provenance:
+    """Return who runs this, and from which state of the code."""
+    import platform
+    import socket
+
+    from marin_build._version import __version__
+    from marin_build.protocol.documents import Provenance
+
+    commit = _git(project, "rev-parse", "HEAD")
+    status = _git(project, "status", "--porcelain", "--untracked-files=no")
+    return Provenance(
+        user=os.environ.get("USER") or os.environ.get("LOGNAME") or f"uid{os.getuid()}",
+        host=socket.gethostname(),
+        argv=("marin-build", *_without_values(sys.argv[1:])),
+        python=platform.python_version(),
+        marin_build=__version__,
+        commit=commit.strip() if commit else None,
+        dirty=bool(status.strip()) if status is not None else None,
+    )
+
+
+def _without_values(argv: list[str]) -> list[str]:
+    """Return a command line without `--set` values, which may hold what is nobody's business."""
+    hidden, found = False, []
+    for word in argv:
+        found.append(word.partition("=")[0] + "=..." if hidden else word)
+        hidden = word == "--set"
+    return found
+
+
+def _git(project: str, *args: str) -> str | None:
+    import subprocess
+
+    try:
+        done = subprocess.run(["git", "-C", project, *args], capture_output=True, text=True,
+                              check=False, timeout=10)  # fmt: skip
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout if done.returncode == 0 else None

@@ -1,0 +1,177 @@
+"""`marin-build apply`: build what is not built."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from marin_build.cli.again import apply_command
+from marin_build.cli.options import PipelineOptions, pipeline_options
+from marin_build.errors import (
+    EXIT_INTERRUPTED,
+    EXIT_OK,
+    EXIT_STOPPED,
+    EXIT_TARGET_FAILED,
+    UsageError,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from marin_build.apply.events import ApplyFinished, Event
+    from marin_build.cli.session import Loaded
+    from marin_build.emit.document import PlanDocument
+    from marin_build.plan import Plan
+
+
+@click.command("apply")
+@click.argument("targets", nargs=-1)
+@click.option("-j", "--jobs", type=click.IntRange(min=1), help="Targets built at once [default: cores].")
+@click.option("-k", "--keep-going", is_flag=True, help="After a failure go on with the independent ones.")
+@click.option("--force", metavar="TARGET", multiple=True, help="Build it although it is built.")
+@click.option("--no-rerun-failed", is_flag=True, help="Refuse what failed before.")
+@click.option("--isolation", help="process or thread.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON event a line.")
+@click.option("-q", "--quiet", is_flag=True, help="Show failures and totals only.")
+@pipeline_options
+def command(
+    options: PipelineOptions,
+    targets: tuple[str, ...],
+    jobs: int | None,
+    force: tuple[str, ...],
+    isolation: str | None,
+    *,
+    keep_going: bool,
+    no_rerun_failed: bool,
+    as_json: bool,
+    quiet: bool,
+) -> int:
+    """Build what is not built; or replay exactly the plan in a directory.
+
+    TARGET is as for `plan`; a folder that holds a plan.json is a plan.
+    """
+    from marin_build.cli.session import load, plan_for
+
+    pinned: Mapping[str, str] = {}
+    if len(targets) == 1 and os.path.exists(os.path.join(targets[0], "plan.json")):
+        loaded, plan, pinned = _saved_plan(targets[0], options)
+    else:
+        loaded = load(options)
+        plan = plan_for(loaded, targets, forced=force, rerun_failed=not no_rerun_failed)
+    engine = options.engine or loaded.settings.engine
+    if engine != "local":
+        raise UsageError(f"cannot submit to `{engine}` yet", consequence="nothing was run",
+                         hint=f"marin-build plan --engine {engine} -o DIR, and submit its files")  # fmt: skip
+    again = apply_command(options, targets)
+    if not plan.to_build and not _sealed(plan):
+        return _nothing_to_build(plan, again, as_json=as_json)
+    for warning in loaded.pipeline.warnings:
+        click.echo(f"warning: {warning}", err=True)
+    finished = _build(
+        loaded,
+        plan,
+        pinned,
+        jobs=jobs or loaded.settings.jobs or os.cpu_count() or 1,
+        keep_going=keep_going,
+        isolation=isolation or loaded.settings.isolation,
+        tell=_view(again, as_json=as_json, quiet=quiet),
+    )
+    return exit_code(finished)
+
+
+def _sealed(plan: Plan) -> bool:
+    return any(type(decision.reason).__name__ == "SealedBefore" for decision in plan.decisions)
+
+
+def _nothing_to_build(plan: Plan, again: str, *, as_json: bool) -> int:
+    """Say so; blocked targets (nothing builds them, or they may not be rerun) are a failure."""
+    from marin_build.plan import Kind
+
+    blocked = plan.of_kind(Kind.BLOCKED)
+    reused = plan.summary()["reuse"]
+    if as_json:
+        from marin_build.apply.events import ApplyFinished
+        from marin_build.cli.views.apply_json import show_json
+
+        show_json(ApplyFinished("", 0, 0, reused, len(blocked), 0, 0, 0, 0.0))
+    elif not blocked:
+        count = reused + plan.pruned
+        click.echo(f"nothing to do: {count} target{'s are' if count != 1 else ' is'} built")
+    for decision in blocked:
+        from marin_build.explain import describe
+
+        target = plan.targets.all[decision.index]
+        click.echo(f"error: `{target.name}` is blocked: {describe(decision.reason)}", err=True)
+    if blocked:
+        click.echo(f"hint: {again} reruns what failed", err=True)
+    return EXIT_TARGET_FAILED if blocked else EXIT_OK
+
+
+def _build(
+    loaded: Loaded,
+    plan: Plan,
+    pinned: Mapping[str, str],
+    *,
+    jobs: int,
+    keep_going: bool,
+    isolation: str,
+    tell: Callable[[Event], None],
+) -> ApplyFinished:
+    import signal
+
+    from marin_build.apply.applier import Applier
+    from marin_build.cli.building import make_isolation, make_session
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    session = make_session(loaded, plan, pinned)
+    signal.signal(signal.SIGTERM, interrupt)
+    runner = make_isolation(session, plan, isolation, jobs)
+    try:
+        return Applier(plan, session, runner, jobs=jobs, keep_going=keep_going, tell=tell).run()
+    finally:
+        runner.close()
+
+
+def _view(again: str, *, as_json: bool, quiet: bool) -> Callable[[Event], None]:
+    if as_json:
+        from marin_build.cli.views.apply_json import show_json
+
+        return show_json
+    if quiet:
+        from marin_build.cli.views.apply_text import QuietView
+
+        return QuietView(again)
+    if sys.stdout.isatty():
+        from marin_build.cli.views.apply_live import LiveView
+
+        return LiveView(again)
+    from marin_build.cli.views.apply_text import TextView
+
+    return TextView(again)
+
+
+def exit_code(finished: ApplyFinished) -> int:
+    """Return the exit code of a run."""
+    if finished.interrupted:
+        return EXIT_INTERRUPTED
+    if finished.failed or finished.blocked:
+        return EXIT_TARGET_FAILED if finished.failed or not finished.stopped else EXIT_STOPPED
+    return EXIT_STOPPED if finished.stopped else EXIT_OK
+
+
+def _saved_plan(folder: str, options: PipelineOptions) -> tuple[Loaded, Plan, Mapping[str, str]]:
+    """Return the plan in a directory, against the store as it is now."""
+    from marin_build.cli.saved import load_saved, replan_saved
+
+    loaded, document = load_saved(folder, options)
+    return loaded, replan_saved(loaded, document), pinned_code(document)
+
+
+def pinned_code(document: PlanDocument) -> dict[str, str]:
+    """Return target -> code digest for what a plan builds."""
+    return {d.target: d.code_digest for d in document.decisions if d.code_digest is not None}

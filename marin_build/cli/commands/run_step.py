@@ -1,0 +1,144 @@
+"""`marin-build run-step`: build one target; what emitted scripts and job specs run."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from marin_build.cli.options import PipelineOptions, pipeline_options
+from marin_build.errors import StoppedError, UsageError
+
+if TYPE_CHECKING:
+    from marin_build.cli.session import Loaded
+    from marin_build.emit.document import PlanDocument
+    from marin_build.fingerprint import Target
+
+
+@click.command("run-step", context_settings={"ignore_unknown_options": False})
+@click.option("--target", metavar="TARGET", help="The target's id, `name_with_hash`.")
+@click.option("--plan", "folder", metavar="DIR", help="A plan directory that pins it.")
+@click.option("--pending", is_flag=True, help="With --plan: list what is still to be built.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON event a line.")
+@click.argument("words", nargs=-1, type=click.UNPROCESSED, metavar="[-- COMMAND...]")
+@pipeline_options
+def command(
+    options: PipelineOptions,
+    target: str | None,
+    folder: str | None,
+    words: tuple[str, ...],
+    *,
+    pending: bool,
+    as_json: bool,
+) -> int:
+    """Build one target under its lease, unless it is built.
+
+    For a command step the command may follow `--`; it must be the one the pipeline declares.
+    """
+    from marin_build.cli.saved import load_saved
+    from marin_build.cli.session import load
+
+    document: PlanDocument | None = None
+    if folder is not None:
+        loaded, document = load_saved(folder, options)
+    else:
+        loaded = load(options)
+    if pending:
+        return _list_pending(loaded, document)
+    if target is None:
+        raise UsageError("no target is given", hint="--target NAME_WITH_HASH")
+    return _run(loaded, document, target, words, as_json=as_json)
+
+
+def _list_pending(loaded: Loaded, document: PlanDocument | None) -> int:
+    """Print the ids of the plan's targets that are not built, one a line."""
+    from marin_build.cli.saved import replan_saved
+
+    if document is None:
+        raise UsageError("`--pending` needs `--plan DIR`")
+    plan = replan_saved(loaded, document)
+    for index in plan.to_build:
+        sys.stdout.write(plan.targets.all[index].id + "\n")
+    return 0
+
+
+def _run(loaded: Loaded, document: PlanDocument | None, target_id: str, words: tuple[str, ...],
+         *, as_json: bool) -> int:  # fmt: skip
+    from marin_build.apply.applier import Applier
+    from marin_build.cli.building import make_isolation, make_session
+    from marin_build.cli.commands.apply import exit_code, pinned_code
+    from marin_build.cli.views.apply_json import show_json
+    from marin_build.cli.views.apply_text import TextView
+
+    index = loaded.targets.by_id.get(target_id)
+    if index is None:
+        raise StoppedError(
+            f"the pipeline declares no target `{target_id}`",
+            facts=[("pipeline", loaded.file)],
+            consequence="nothing was run",
+            hint="the pipeline changed: make the plan again",
+        )
+    target = loaded.targets.all[index]
+    if words:
+        _check_command(target, words, loaded.workspace.project)
+    plan = _plan_of_one(loaded, document, index)
+    session = make_session(loaded, plan, pinned_code(document) if document is not None else {})
+    runner = make_isolation(session, plan, "process", 1)
+    view = show_json if as_json else TextView(f"marin-build run-step --target {target_id}")
+    try:
+        finished = Applier(plan, session, runner, jobs=1, keep_going=False, tell=view).run()
+    finally:
+        runner.close()
+    return exit_code(finished)
+
+
+def _plan_of_one(loaded: Loaded, document: PlanDocument | None, index: int):  # type: ignore[no-untyped-def]  # noqa: ANN202
+    """Return a plan that builds one target, whose dependencies must be built."""
+    from marin_build.emit.document import INSISTING
+    from marin_build.observe import observe
+    from marin_build.plan import Decision, Kind, Plan, make_plan
+    from marin_build.reasons import BuiltBefore
+
+    targets = loaded.targets
+    insisted = frozenset(
+        targets.by_id[d.target] for d in (document.decisions if document else ())
+        if any(reason["kind"] in INSISTING for reason in d.reasons)
+    ) & {index}  # fmt: skip
+    wanted = [index, *targets.deps[index]]
+    snapshot = observe(loaded.store, targets, wanted, frozenset(), loaded.host)
+    whole = make_plan(targets, snapshot, [index], forced=insisted)
+    by_index = {decision.index: decision for decision in whole.decisions}
+    missing = [targets.all[dep].id for dep in targets.deps[index]
+               if by_index[dep].kind is not Kind.REUSE]  # fmt: skip
+    decision = by_index[index]
+    if missing and decision.kind is not Kind.REUSE:
+        raise StoppedError(
+            f"`{targets.all[index].name}` needs targets that are not built",
+            facts=[("missing", "\n".join(missing[:10]))],
+            consequence="nothing was run",
+            hint="build them first, or all with `marin-build apply`",
+        )
+    if decision.kind is Kind.REUSE and not isinstance(decision.reason, BuiltBefore):
+        decision = Decision(index, Kind.REUSE, decision.reason)
+    return Plan(targets, (index,), (decision,), insisted)
+
+
+def _check_command(target: Target, words: tuple[str, ...], project: str) -> None:
+    """Refuse a command that is not the one the pipeline declares for the target."""
+    from marin_build.commands import Command
+    from marin_build.emit.quoting import plain_words
+    from marin_build.workspace import current_workspace
+
+    fn = target.step.fn
+    declared = fn.words(target.output_path) if isinstance(fn, Command) else ()
+    absolute = fn.argv(target.output_path) if isinstance(fn, Command) else []
+    if list(words) not in (absolute, plain_words(declared, current_workspace())):
+        raise StoppedError(
+            f"the command given for `{target.name}` is not the one the pipeline declares",
+            facts=[("declared", " ".join(absolute) or "none, it is a function")],
+            consequence="nothing was run",
+            hint="change the pipeline, not the script",
+        )
+    os.chdir(project)

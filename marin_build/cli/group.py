@@ -1,0 +1,44 @@
+"""The command group; a command's module is imported when the command is run."""
+
+from __future__ import annotations
+
+import importlib
+
+import click
+
+_COMMANDS = ("init", "plan", "apply", "graph", "run-step")
+
+
+class LazyGroup(click.Group):
+    """A group whose commands live in `cli/commands/<name>.py`, as `command`."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names, in the order people need them."""
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import a command."""
+        if cmd_name not in _COMMANDS:
+            return None
+        name = cmd_name.replace("-", "_")
+        module = importlib.import_module(f"marin_build.cli.commands.{name}")
+        command: click.Command = module.command
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Resolve a command, or say which one may have been meant."""
+        if args and args[0] not in _COMMANDS and not args[0].startswith("-"):
+            from marin_build.errors import UsageError
+            from marin_build.names import did_you_mean
+
+            raise UsageError(f"no command is called `{args[0]}`",
+                             hint=did_you_mean(args[0], _COMMANDS) or "marin-build --help")  # fmt: skip
+        return super().resolve_command(ctx, args)
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="marin-build", message="marin-build %(version)s")
+def cli() -> None:
+    """Plan step graphs declared in Python, and replay them incrementally."""

@@ -1,0 +1,71 @@
+"""The entry point, and the endings: expected error, interrupt, bug."""
+
+from __future__ import annotations
+
+import sys
+
+
+def main() -> None:
+    """Run the command line and exit with its code."""
+    if sys.argv[1:] == ["--version"]:
+        from marin_build._version import __version__
+
+        sys.stdout.write(f"marin-build {__version__}\n")
+        return
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(argv: list[str]) -> int:
+    """Run one command line; return its exit code."""
+    import click
+
+    from marin_build.cli.group import cli
+    from marin_build.errors import EXIT_INTERRUPTED, EXIT_USAGE, MarinBuildError
+
+    try:
+        code = cli.main(args=argv, prog_name="marin-build", standalone_mode=False)
+        return code if isinstance(code, int) else 0
+    except MarinBuildError as error:
+        sys.stdout.flush()
+        sys.stderr.write(error.render() + "\n")
+        return error.exit_code
+    except click.exceptions.Exit as ending:
+        return ending.exit_code
+    except click.ClickException as error:
+        sys.stderr.write(_usage_error(error))
+        return EXIT_USAGE
+    except (KeyboardInterrupt, click.exceptions.Abort):
+        sys.stderr.write("interrupted\n")
+        return EXIT_INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read our output has seen enough; let Python not complain about it at exit.
+        sys.stdout = None  # type: ignore[assignment]
+        return 0
+    except Exception:  # noqa: BLE001 - a bug of ours, said so
+        return _report_bug(argv)
+
+
+def _usage_error(error: object) -> str:
+    message = error.format_message()  # type: ignore[attr-defined]
+    text = message[:1].lower() + message[1:].rstrip(".")
+    context = getattr(error, "ctx", None)
+    command = context.command_path if context is not None else "marin-build"
+    return f"error: {text}\nhint: {command} --help\n"
+
+
+def _report_bug(argv: list[str]) -> int:
+    """Say that it is our bug, with all that a report needs."""
+    import platform
+    import traceback
+
+    from marin_build._version import __version__
+    from marin_build.errors import EXIT_BUG
+
+    sys.stderr.write(traceback.format_exc())
+    sys.stderr.write(
+        "error: this is a bug in marin-build\n"
+        f"  version: {__version__}, Python {platform.python_version()}, {platform.platform()}\n"
+        f"  command: {' '.join(argv[:1])}\n"
+        "hint: report it with everything above\n"
+    )
+    return EXIT_BUG

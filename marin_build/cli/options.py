@@ -1,0 +1,60 @@
+"""Options that every command which reads a pipeline has."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from marin_build.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+
+@dataclass(frozen=True, slots=True)
+class PipelineOptions:
+    """Which pipeline, with what, where to."""
+
+    file: str | None = None
+    prefix: str | None = None
+    profile: str | None = None
+    engine: str | None = None
+    parameters: Mapping[str, str] | None = None
+
+
+_OPTIONS = (
+    click.option("-f", "--file", metavar="FILE", help="The pipeline file [default: pipeline.py]."),
+    click.option("--prefix", metavar="URL", help="Where outputs live, a folder or a URL."),
+    click.option("--profile", metavar="NAME", help="A profile of the configuration."),
+    click.option("--engine", metavar="NAME", help="Where actions run: local, kubernetes."),
+    click.option("--set", "settings", metavar="KEY=VALUE", multiple=True,
+                 help="A parameter of pipeline(); may be given several times."),
+)  # fmt: skip
+
+
+def pipeline_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command the options above; it gets them as one `options`."""
+
+    def wrapper(file: str | None, prefix: str | None, profile: str | None, engine: str | None,
+                settings: tuple[str, ...], **rest: Any) -> Any:  # fmt: skip
+        options = PipelineOptions(file, prefix, profile, engine, parse_pairs(settings))
+        return function(options=options, **rest)
+
+    wrapper.__name__, wrapper.__doc__ = function.__name__, function.__doc__
+    wrapper.__click_params__ = getattr(function, "__click_params__", [])  # type: ignore[attr-defined]
+    for option in reversed(_OPTIONS):
+        wrapper = option(wrapper)
+    return wrapper
+
+
+def parse_pairs(settings: tuple[str, ...]) -> dict[str, str]:
+    """Return `--set` options as a mapping."""
+    pairs = {}
+    for setting in settings:
+        key, equals, value = setting.partition("=")
+        if not equals or not key.isidentifier():
+            raise UsageError(f"`--set {setting}` is not KEY=VALUE")
+        pairs[key] = value
+    return pairs

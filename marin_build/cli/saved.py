@@ -1,0 +1,83 @@
+"""A saved plan, brought together with the pipeline and the store as they are now."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from marin_build.cli.options import PipelineOptions
+from marin_build.cli.plan_directory import find_project_of_plan, read_plan_directory
+from marin_build.cli.session import load
+from marin_build.emit.document import INSISTING
+from marin_build.errors import StoppedError
+from marin_build.observe import observe
+from marin_build.plan import Kind, Plan, cascade_of, make_plan
+from marin_build.workspace import absolute_prefix
+
+if TYPE_CHECKING:
+    from marin_build.cli.session import Loaded
+    from marin_build.emit.document import PlanDocument
+
+
+def load_saved(folder: str, options: PipelineOptions) -> tuple[Loaded, PlanDocument]:
+    """Load the pipeline of a saved plan, with its parameters and prefix.
+
+    Raises:
+        StoppedError: the plan was edited, or the pipeline no longer has its targets.
+
+    """
+    document = read_plan_directory(folder)
+    project = find_project_of_plan(folder, document, os.environ, os.getcwd())
+    loaded = load(PipelineOptions(
+        file=os.path.join(project, document.pipeline),
+        prefix=absolute_prefix(document.prefix, project),
+        profile=options.profile,
+        engine=document.engine,
+        parameters=document.parameters,
+    ))  # fmt: skip
+    _check_fingerprints(loaded, document, folder)
+    return loaded, document
+
+
+def _check_fingerprints(loaded: Loaded, document: PlanDocument, folder: str) -> None:
+    by_id = loaded.targets.by_id
+    gone = [d.target for d in document.decisions
+            if d.target not in by_id
+            or loaded.targets.all[by_id[d.target]].fingerprint != d.fingerprint]  # fmt: skip
+    if gone:
+        raise StoppedError(
+            f"the pipeline no longer declares what the plan in `{folder}` was made for",
+            facts=[("missing", "\n".join(gone[:10]))],
+            consequence="nothing was run",
+            hint="make the plan again",
+        )
+
+
+def replan_saved(loaded: Loaded, document: PlanDocument) -> Plan:
+    """Return the plan's targets with decisions against the store as it is now.
+
+    What has been built meanwhile is reused; what was to be reused must still be there.
+
+    Raises:
+        StoppedError: a target that the plan reuses is gone.
+
+    """
+    targets = loaded.targets
+    planned = {targets.by_id[d.target]: d for d in document.decisions}
+    requested = [targets.by_id[id_] for id_ in document.requested]
+    forced = frozenset(index for index, d in planned.items()
+                       if any(reason["kind"] in INSISTING for reason in d.reasons))  # fmt: skip
+    cascade = cascade_of(targets, requested, forced)
+    snapshot = observe(loaded.store, targets, requested, cascade, loaded.host)
+    plan = make_plan(targets, snapshot, requested, forced=forced)
+    surprises = [targets.all[d.index].id for d in plan.of_kind(Kind.RUN)
+                 if d.index not in planned or planned[d.index].decision not in {"run", "wait"}]  # fmt: skip
+    if surprises:
+        raise StoppedError(
+            "the plan is stale: it reuses targets that are no longer built",
+            facts=[("gone", "\n".join(surprises[:10]))],
+            consequence="nothing was run",
+            hint="make the plan again",
+        )
+    return replace(plan, forced=forced)

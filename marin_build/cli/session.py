@@ -1,0 +1,112 @@
+"""From options to targets: configuration, workspace, pipeline, store. The edge of planning."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from marin_build.config import Settings, load_settings
+from marin_build.fingerprint import Targets, make_targets
+from marin_build.graph import build_graph
+from marin_build.load import Pipeline, load_pipeline
+from marin_build.observe import observe
+from marin_build.plan import Plan, cascade_of, make_plan
+from marin_build.protocol.lease import Host, this_host
+from marin_build.selection import select
+from marin_build.store.opening import open_store
+from marin_build.workspace import (
+    DEFAULT_PREFIX,
+    PREFIX_VARIABLE,
+    Workspace,
+    absolute_prefix,
+    find_project,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from marin_build.cli.options import PipelineOptions
+    from marin_build.store.base import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A pipeline, ready to be planned."""
+
+    settings: Settings
+    workspace: Workspace
+    pipeline: Pipeline
+    targets: Targets
+    store: Store
+    host: Host
+
+    @property
+    def file(self) -> str:
+        """The pipeline file, relative to the project."""
+        return os.path.relpath(self.pipeline.file, self.workspace.project).replace(os.sep, "/")
+
+
+def load(options: PipelineOptions) -> Loaded:
+    """Load the pipeline that the options name."""
+    if options.file is not None:
+        file = os.path.abspath(options.file)
+        project = find_project(os.path.dirname(file))
+        settings = load_settings(project, options.profile)
+    else:
+        project = find_project(os.getcwd())
+        settings = load_settings(project, options.profile)
+        file = os.path.join(project, settings.pipeline)
+    workspace = Workspace(project, _prefix(options, settings, project))
+    pipeline = load_pipeline(file, workspace, options.parameters or {})
+    _read_remote_sources(pipeline)
+    targets = make_targets(build_graph(pipeline.roots), workspace)
+    return Loaded(settings, workspace, pipeline, targets, open_store(workspace.prefix), current_host())
+
+
+def current_host() -> Host:
+    """Return this machine, as leases name it."""
+    import socket
+
+    user = os.environ.get("USER") or os.environ.get("LOGNAME") or f"uid{os.getuid()}"
+    return this_host(user, socket.gethostname())
+
+
+def _prefix(options: PipelineOptions, settings: Settings, project: str) -> str:
+    cwd = os.getcwd()
+    for given, base in (
+        (options.prefix, cwd),
+        (os.environ.get(PREFIX_VARIABLE), cwd),
+        (settings.prefix, project),
+    ):
+        if given:
+            return absolute_prefix(given, base)
+    return absolute_prefix(DEFAULT_PREFIX, project)
+
+
+def _read_remote_sources(pipeline: Pipeline) -> None:
+    """Read the digests of sources that live in stores, before anything is fingerprinted."""
+    from marin_build.workspace import is_url
+
+    pending, seen = list(pipeline.roots), set(pipeline.roots)
+    while pending:
+        step = pending.pop()
+        for source in step.inputs.values():
+            if is_url(source.location):
+                from marin_build.store.remote_digests import read_remote_digest
+
+                read_remote_digest(source)
+        fresh = [dep for dep in step.deps if dep not in seen]
+        seen.update(fresh)
+        pending.extend(fresh)
+
+
+def plan_for(loaded: Loaded, selectors: Sequence[str], *, forced: Sequence[str] = (),
+             rerun_failed: bool = True) -> Plan:  # fmt: skip
+    """Observe the store and plan."""
+    targets = loaded.targets
+    requested = select(targets, selectors)
+    forced_targets = frozenset(select(targets, forced)) if forced else frozenset()
+    cascade = cascade_of(targets, requested, forced_targets)
+    snapshot = observe(loaded.store, targets, requested, cascade, loaded.host)
+    return make_plan(targets, snapshot, requested, forced=forced_targets, rerun_failed=rerun_failed)

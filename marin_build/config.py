@@ -1,0 +1,104 @@
+"""Configuration: `[tool.marin-build]` in pyproject.toml, or marin-build.toml, with profiles."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field, fields, replace
+from typing import TYPE_CHECKING, Any
+
+from marin_build.errors import UsageError
+from marin_build.names import did_you_mean
+from marin_build.workspace import CONFIG_FILE
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_SECTION = b"[tool.marin-build"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What a configuration file can say; the command line wins over all of it.
+
+    Args:
+        pipeline: the pipeline file, relative to the project.
+        prefix: where outputs live; a relative folder is taken from the project.
+        engine: where actions run, `local` or `kubernetes`.
+        jobs: targets built at once on this machine.
+        isolation: `process` or `thread`.
+        templates: a folder whose templates win over ours.
+        kubernetes: image, namespace and the like, for that engine's job specs.
+
+    """
+
+    pipeline: str = "pipeline.py"
+    prefix: str | None = None
+    engine: str = "local"
+    jobs: int | None = None
+    isolation: str = "process"
+    templates: str | None = None
+    kubernetes: Mapping[str, Any] = field(default_factory=dict)
+
+
+_TYPES: dict[str, tuple[type, ...]] = {
+    "pipeline": (str,), "prefix": (str,), "engine": (str,), "jobs": (int,),
+    "isolation": (str,), "templates": (str,), "kubernetes": (dict,),
+}  # fmt: skip
+
+
+def load_settings(project: str, profile: str | None = None) -> Settings:
+    """Return the settings of a project, with those of a profile on top.
+
+    Raises:
+        UsageError: unreadable file, unknown key, wrong type or unknown profile.
+
+    """
+    file, table = _read_table(project)
+    profiles = table.pop("profiles", {})
+    settings = _checked(Settings(), table, file)
+    if profile is None:
+        return settings
+    if not isinstance(profiles, dict) or profile not in profiles:
+        raise UsageError(f"unknown profile `{profile}`", facts=[("configuration", file or "none")],
+                         hint=did_you_mean(profile, profiles))  # fmt: skip
+    return _checked(settings, profiles[profile], f"{file}, profile {profile}")
+
+
+def _read_table(project: str) -> tuple[str, dict[str, Any]]:
+    """Return the configuration file's name and its table; both empty without one."""
+    own = os.path.join(project, CONFIG_FILE)
+    if os.path.exists(own):
+        return CONFIG_FILE, _parse(own)
+    shared = os.path.join(project, "pyproject.toml")
+    try:
+        with open(shared, "rb") as stream:
+            if _SECTION not in stream.read():  # saves the import of a parser
+                return "", {}
+    except OSError:
+        return "", {}
+    table = _parse(shared).get("tool", {}).get("marin-build", {})
+    return "pyproject.toml", table
+
+
+def _parse(file: str) -> dict[str, Any]:
+    import tomllib
+
+    try:
+        with open(file, "rb") as stream:
+            return tomllib.load(stream)
+    except (OSError, tomllib.TOMLDecodeError) as error:
+        raise UsageError(f"cannot read the configuration `{file}`",
+                         facts=[("reason", str(error))]) from error  # fmt: skip
+
+
+def _checked(base: Settings, table: Mapping[str, Any], file: str) -> Settings:
+    known = {field.name for field in fields(Settings)}
+    for key, value in table.items():
+        if key not in known:
+            raise UsageError(f"unknown setting `{key}`", facts=[("configuration", file)],
+                             hint=did_you_mean(key, known))  # fmt: skip
+        if not isinstance(value, _TYPES[key]) or isinstance(value, bool):
+            wanted = " or ".join(kind.__name__ for kind in _TYPES[key])
+            raise UsageError(f"the setting `{key}` is not a {wanted}",
+                             facts=[("configuration", file), ("value", repr(value))])  # fmt: skip
+    return replace(base, **table)

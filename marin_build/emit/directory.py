@@ -1,0 +1,60 @@
+"""All files of a plan directory."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from marin_build.emit.document import plan_document
+from marin_build.emit.templates import Templates
+from marin_build.errors import UsageError
+from marin_build.names import did_you_mean
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from marin_build.plan import Plan
+
+ENGINES = ("local", "kubernetes")
+PLAN_FILE = "plan.json"
+
+
+def check_engine(engine: str) -> None:
+    """Refuse an engine nobody knows."""
+    if engine not in ENGINES:
+        raise UsageError(f"unknown engine `{engine}`", facts=[("engines", ", ".join(ENGINES))],
+                         hint=did_you_mean(engine, ENGINES))  # fmt: skip
+
+
+def emit_plan(
+    plan: Plan,
+    *,
+    pipeline: str,
+    parameters: Mapping[str, str],
+    engine: str,
+    settings: Mapping[str, Any],
+    overrides: str | None,
+) -> dict[str, str]:
+    """Return path -> text for every file of the plan directory, plan.json last.
+
+    Args:
+        plan: the plan.
+        pipeline: the pipeline file, relative to the project.
+        parameters: its `--set` values.
+        engine: `local` or `kubernetes`.
+        settings: the engine's settings from the configuration.
+        overrides: a folder whose templates win, relative to the project.
+
+    """
+    check_engine(engine)
+    templates = Templates(plan.targets.workspace, overrides)
+    document = plan_document(plan, pipeline=pipeline, parameters=parameters, engine=engine,
+                             pin_code=True)  # fmt: skip
+    if engine == "kubernetes":
+        from marin_build.emit.kubernetes import emit_kubernetes
+
+        files = emit_kubernetes(plan, document, templates, settings)
+    else:
+        from marin_build.emit.local import emit_local
+
+        files = emit_local(plan, document, templates)
+    return {**files, PLAN_FILE: document.sealed(files).to_text()}

@@ -1,0 +1,154 @@
+"""plan.json: the plan as a document, without times, hosts and absolute places."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from marin_build.code import code_digest
+from marin_build.explain import reason_kind, stable_facts
+from marin_build.plan import Kind
+from marin_build.workspace import is_url
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from marin_build.plan import Decision, Plan
+    from marin_build.workspace import Workspace
+
+SCHEMA_VERSION = 1
+INSISTING = ("forced", "dev_version", "cascade")
+"""Reasons to build a target although it is built."""
+
+
+class _Document(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class DecisionDocument(_Document):
+    """One target's decision."""
+
+    name: str
+    target: str
+    output_path: str
+    fingerprint: str
+    decision: Literal["run", "reuse", "wait", "blocked", "pruned"]
+    reasons: tuple[dict[str, Any], ...]
+    drift: tuple[dict[str, Any], ...] = ()
+    deps: tuple[str, ...]
+    resources: str | None
+    code_digest: str | None = None
+    declared: str
+
+
+class PlanDocument(_Document):
+    """The whole plan."""
+
+    schema_version: Literal[1] = 1
+    plan_id: str
+    pipeline: str
+    parameters: dict[str, str]
+    prefix: str
+    engine: str
+    requested: tuple[str, ...]
+    summary: dict[str, int]
+    decisions: tuple[DecisionDocument, ...]
+    files: dict[str, str] = {}
+    digest: str = ""
+
+    def sealed(self, files: Mapping[str, str]) -> PlanDocument:
+        """Return the document with the digests of the emitted files, and its own."""
+        digests = {path: text_digest(text) for path, text in sorted(files.items())}
+        unsealed = self.model_copy(update={"files": digests, "digest": ""})
+        return unsealed.model_copy(update={"digest": unsealed.own_digest()})
+
+    def own_digest(self) -> str:
+        """Return the digest of everything but the digest."""
+        return text_digest(json.dumps(self.model_dump(mode="json", exclude={"digest"}), sort_keys=True))
+
+    def to_text(self) -> str:
+        """Return the bytes of plan.json, as text."""
+        return json.dumps(self.model_dump(mode="json"), indent=1, sort_keys=True) + "\n"
+
+
+def text_digest(text: str) -> str:
+    """Return the sha-256 of a text in UTF-8."""
+    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
+
+
+def relative(path: str, workspace: Workspace) -> str:
+    """Return a place inside the project relative to it; any other place as it is."""
+    if not is_url(path) and (path + os.sep).startswith(workspace.project + os.sep):
+        return os.path.relpath(path, workspace.project).replace(os.sep, "/")
+    return path
+
+
+def plan_id(plan: Plan, pipeline: str, parameters: Mapping[str, str], engine: str) -> str:
+    """Return the short name of a plan: equal for equal decisions on equal targets."""
+    workspace = plan.targets.workspace
+    facts = [pipeline, sorted(parameters.items()), engine, relative(workspace.prefix, workspace),
+             [(plan.targets.all[d.index].id, d.kind.value) for d in plan.decisions]]  # fmt: skip
+    return f"p-{text_digest(json.dumps(facts))[:8]}"
+
+
+def plan_document(
+    plan: Plan, *, pipeline: str, parameters: Mapping[str, str], engine: str, pin_code: bool,
+    show_pruned: bool = False,
+) -> PlanDocument:  # fmt: skip
+    """Return a plan as a document.
+
+    Args:
+        plan: the plan.
+        pipeline: the pipeline file, relative to the project.
+        parameters: its `--set` values.
+        engine: where actions run.
+        pin_code: pin the code of what is to be built.
+        show_pruned: list the targets that were not looked at, too.
+
+    """
+    targets, workspace = plan.targets, plan.targets.workspace
+    documents = [_decision(plan, decision, pin_code=pin_code) for decision in plan.decisions]
+    if show_pruned:
+        decided = {decision.index for decision in plan.decisions}
+        documents += [_entry(plan, i, "pruned", []) for i in range(len(targets)) if i not in decided]
+    return PlanDocument(
+        plan_id=plan_id(plan, pipeline, parameters, engine),
+        pipeline=pipeline,
+        parameters=dict(parameters),
+        prefix=relative(workspace.prefix, workspace),
+        engine=engine,
+        requested=tuple(targets.all[i].id for i in plan.requested),
+        summary=plan.summary(),
+        decisions=tuple(documents),
+    )
+
+
+def _decision(plan: Plan, decision: Decision, *, pin_code: bool) -> DecisionDocument:
+    reason = decision.reason
+    facts = [{"kind": reason_kind(reason), **stable_facts(reason)}]
+    entry = _entry(plan, decision.index, decision.kind.value, facts)
+    fn = plan.targets.all[decision.index].step.fn
+    if pin_code and decision.kind in (Kind.RUN, Kind.WAIT) and fn is not None:
+        return entry.model_copy(update={"code_digest": code_digest(fn)})
+    return entry
+
+
+def _entry(plan: Plan, index: int, kind: str, facts: list[dict[str, Any]]) -> DecisionDocument:
+    targets, workspace = plan.targets, plan.targets.workspace
+    target = targets.all[index]
+    step = target.step
+    return DecisionDocument(
+        name=target.name,
+        target=target.id,
+        output_path=relative(target.output_path, workspace),
+        fingerprint=target.fingerprint,
+        decision=kind,  # type: ignore[arg-type]
+        reasons=tuple(facts),
+        deps=tuple(targets.all[dep].id for dep in targets.deps[index]),
+        resources=step.resources.summary() if step.resources is not None else None,
+        declared=f"{relative(step.declared[0], workspace)}:{step.declared[1]}",
+    )

@@ -1,0 +1,76 @@
+"""Filters: the only ways a value enters an emitted file.
+
+A test walks the syntax trees of the templates and fails on a value without one of these.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from typing import TYPE_CHECKING
+from xml.sax.saxutils import escape
+
+from marin_build.commands import PathPart, Word
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from marin_build.workspace import Workspace
+
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff\ud800-\udfff]")
+_SAFE_TAIL = re.compile(r"[A-Za-z0-9_@%+=:,./-]+", re.ASCII)
+
+
+def sh(value: str) -> str:
+    """Return a string as one word of bash."""
+    return shlex.quote(value)
+
+
+def comment(value: object) -> str:
+    """Return a value on one line, without anything that could end or change a comment."""
+    text = str(value)
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode()
+                   for char in text)  # fmt: skip
+
+
+def yaml(value: object) -> str:
+    """Return a value as a YAML flow node: JSON is one, and nothing in it changes its type."""
+    return json.dumps(value, sort_keys=True)
+
+
+def kubernetes_text(value: str) -> str:
+    """Return a string in which Kubernetes expands nothing, as a YAML scalar."""
+    return yaml(value.replace("$(", "$$("))
+
+
+def xml(value: object) -> str:
+    """Return a value as text or attribute of XML, control characters replaced."""
+    return escape(_CONTROL.sub("\ufffd", str(value)), {'"': "&quot;", "'": "&#39;"})
+
+
+def words_filter(workspace: Workspace) -> Callable[[Iterable[Word]], str]:
+    """Return the filter that writes words with `$prefix` and `$project` in place of their values."""
+
+    def part(value: str | PathPart) -> str:
+        if isinstance(value, str):
+            return sh(value) if value else ""
+        for variable, root in (("prefix", workspace.prefix), ("project", workspace.project)):
+            if value.path == root or value.path.startswith(root + "/"):
+                tail = value.path[len(root) :]
+                if not tail or _SAFE_TAIL.fullmatch(tail):
+                    return f'"${variable}{tail}"' if not tail else f'"${variable}"{tail}'
+                return f'"${variable}"{sh(tail)}'
+        return sh(value.path)
+
+    def words(values: Iterable[Word]) -> str:
+        return " ".join("".join(map(part, word)) or "''" for word in values)
+
+    return words
+
+
+def plain_words(words: Iterable[Word], workspace: Workspace) -> list[str]:
+    """Return words as text, places inside the project relative to it (the working directory)."""
+    root = workspace.project + "/"
+    return ["".join(part.path.removeprefix(root) if isinstance(part, PathPart) else part
+                    for part in word) for word in words]  # fmt: skip

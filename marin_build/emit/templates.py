@@ -1,0 +1,71 @@
+"""Which template serves a name: the user's folder first, then ours."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import jinja2
+
+from marin_build.emit import quoting
+from marin_build.errors import SpecificationError, UsageError
+
+if TYPE_CHECKING:
+    from marin_build.workspace import Workspace
+
+
+def templates_folder() -> str:
+    """Return where our templates are: inside the wheel, or beside the package in a checkout."""
+    package = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    installed = os.path.join(package, "templates")
+    return installed if os.path.isdir(installed) else os.path.join(os.path.dirname(package), "templates")
+
+
+class Templates:
+    """Renders templates with values that must exist and must be quoted."""
+
+    def __init__(self, workspace: Workspace, overrides: str | None = None) -> None:
+        folders = [templates_folder()]
+        if overrides is not None:
+            folder = os.path.join(workspace.project, overrides)
+            if not os.path.isdir(folder):
+                raise UsageError(f"no templates folder `{overrides}`",
+                                 facts=[("project", workspace.project)])  # fmt: skip
+            folders.insert(0, folder)
+        self._environment = jinja2.Environment(
+            loader=jinja2.FileSystemLoader(folders),
+            undefined=jinja2.StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+            keep_trailing_newline=True,
+            autoescape=False,  # noqa: S701 - every value goes through a filter of quoting.py
+        )
+        self._environment.filters.update(
+            sh=quoting.sh,
+            comment=quoting.comment,
+            yaml=quoting.yaml,
+            kubernetes_text=quoting.kubernetes_text,
+            xml=quoting.xml,
+            words=quoting.words_filter(workspace),
+        )
+
+    def render(self, name: str, **values: object) -> str:
+        """Return a rendered template.
+
+        Raises:
+            SpecificationError: the template is missing, malformed or uses a value it is not given.
+
+        """
+        try:
+            return self._environment.get_template(name).render(values)
+        except jinja2.TemplateNotFound as error:
+            raise SpecificationError(f"no template `{error.name}`") from error
+        except jinja2.TemplateSyntaxError as error:
+            raise SpecificationError(f"the template `{error.name or name}` is malformed",
+                                     facts=[("line", str(error.lineno)),
+                                            ("reason", error.message or "")]) from error  # fmt: skip
+        except jinja2.UndefinedError as error:
+            raise SpecificationError(f"the template `{name}` uses a value it is not given",
+                                     facts=[("reason", error.message or "")],
+                                     consequence="nothing was written",
+                                     hint="docs/reference/templates.md lists the values") from error  # fmt: skip

@@ -1,0 +1,145 @@
+"""Every error a user can meet: what, where, facts, consequence, hint; and the exit codes.
+
+An error is data. The command line renders it; nothing below the command line prints.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+EXIT_OK = 0
+EXIT_TARGET_FAILED = 1
+EXIT_CHANGES_PENDING = 2
+EXIT_BUG = 3
+EXIT_USAGE = 4
+EXIT_STOPPED = 5
+EXIT_INTERRUPTED = 130
+
+Fact = tuple[str, str]
+
+
+class MarinBuildError(Exception):
+    """An expected error.
+
+    Args:
+        what: lower case, no full stop, values in backticks; may name the place.
+        facts: labelled facts, in the order to show them.
+        consequence: what it means for the work, e.g. `nothing was run`.
+        hint: what to do next, with a command where there is one.
+
+    """
+
+    exit_code: ClassVar[int] = EXIT_USAGE
+
+    def __init__(
+        self,
+        what: str,
+        *,
+        facts: Sequence[Fact] = (),
+        consequence: str | None = None,
+        hint: str | None = None,
+    ) -> None:
+        super().__init__(what)
+        self.what = what
+        self.facts = tuple(facts)
+        self.consequence = consequence
+        self.hint = hint
+
+    def render(self) -> str:
+        """Return the error in the form the command line shows, without a trailing newline."""
+        lines = [f"error: {self.what}"]
+        width = max((len(label) for label, _ in self.facts), default=0) + 1
+        for label, value in self.facts:
+            first, *rest = value.splitlines() or [""]
+            lines.append(f"  {label + ':':<{width}} {first}")
+            lines.extend(" " * (width + 3) + line for line in rest)
+        if self.consequence:
+            lines.append(f"  {self.consequence}")
+        if self.hint:
+            lines.append(f"hint: {self.hint}")
+        return "\n".join(lines)
+
+
+class UsageError(MarinBuildError):
+    """A command line, configuration or selection that cannot be followed."""
+
+
+class SpecificationError(MarinBuildError):
+    """A pipeline that declares something impossible."""
+
+
+class UnfingerprintableError(SpecificationError):
+    """An attribute value that has no canonical form."""
+
+
+class SpecificationErrors(SpecificationError):
+    """Several specification errors, reported together."""
+
+    def __init__(self, errors: Sequence[MarinBuildError]) -> None:
+        super().__init__(f"{len(errors)} specification errors")
+        self.errors = tuple(errors)
+
+    def render(self) -> str:
+        """Return all of them, a blank line between two."""
+        return "\n\n".join(error.render() for error in self.errors)
+
+
+class CycleError(SpecificationError):
+    """A dependency cycle; `path` names its members, the first one again at the end."""
+
+    def __init__(self, path: Sequence[str], *, facts: Sequence[Fact] = ()) -> None:
+        shown = " -> ".join(f"`{name}`" for name in path)
+        super().__init__(f"dependency cycle: {shown}", facts=facts, consequence="nothing was run")
+        self.path = tuple(path)
+
+
+class StoreError(MarinBuildError):
+    """A store that cannot be reached, read or written."""
+
+
+class CorruptStateError(StoreError):
+    """A status, lease or record that cannot be read: never taken for a finished target."""
+
+
+class StepFailedError(MarinBuildError):
+    """A step that failed when it was run."""
+
+    exit_code = EXIT_TARGET_FAILED
+
+
+class StoppedError(MarinBuildError):
+    """A lease, a stale plan or an edited plan forbids going on."""
+
+    exit_code = EXIT_STOPPED
+
+
+def combined(errors: Sequence[MarinBuildError]) -> MarinBuildError:
+    """Return one error that reports all of `errors` (at least one)."""
+    return errors[0] if len(errors) == 1 else SpecificationErrors(errors)
+
+
+_collector: ContextVar[list[MarinBuildError] | None] = ContextVar("collector", default=None)
+
+
+def refuse(error: MarinBuildError) -> None:
+    """Raise `error`, or keep it for later inside `collected_errors`."""
+    collector = _collector.get()
+    if collector is None:
+        raise error
+    collector.append(error)
+
+
+@contextmanager
+def collected_errors() -> Iterator[list[MarinBuildError]]:
+    """Collect what is refused while a pipeline file is read, so that all of it is reported."""
+    errors: list[MarinBuildError] = []
+    token = _collector.set(errors)
+    try:
+        yield errors
+    finally:
+        _collector.reset(token)

@@ -1,0 +1,64 @@
+"""Reasons in words."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, assert_never
+
+from marin_build import reasons as why
+
+if TYPE_CHECKING:
+    from marin_build.reasons import Reason
+
+
+def reason_kind(reason: Reason) -> str:
+    """Return the stable name of a reason, as in `plan --json`: `never_built`."""
+    name = type(reason).__name__
+    return "".join("_" + char.lower() if char.isupper() else char for char in name).lstrip("_")
+
+
+def describe(reason: Reason) -> str:
+    """Return a reason for people: lower case, a few words."""
+    match reason:
+        case why.NeverBuilt():
+            return "never built"
+        case why.FailedBefore(attempt=0):
+            return "failed before"
+        case why.FailedBefore(attempt=attempt, exit_code=code, message=message):
+            detail = message.splitlines()[0] if message else f"exit code {code}"
+            return f"failed before (attempt {attempt}): {detail}"
+        case why.Interrupted(by=by):
+            return f"interrupted ({by} is gone)" if by else "interrupted"
+        case why.Forced():
+            return "forced"
+        case why.DevVersion():
+            return "dev version, rebuilt each time"
+        case why.Cascade(upstream=upstream):
+            return f"needs {upstream}, which is rebuilt"
+        case why.DependencyFailed():
+            return "a dependency failed when it was last tried"
+        case why.BuiltBefore(run=run, by=by, at=at):
+            return f"built {at[:16].replace('T', ' ')} by {by}, run {run}" if run else "built"
+        case why.SealedBefore(by=by):
+            return f"committed by {by}, about to be published"
+        case why.HeldBy(by=by):
+            return f"held by {by}"
+        case why.FailureKept(attempt=attempt):
+            return f"failed previously (attempt {attempt})" if attempt else "failed previously"
+        case why.UpstreamBlocked(upstream=upstream):
+            return f"needs {upstream}, which is blocked"
+        case why.NothingBuildsIt():
+            return "nothing builds it, and its output is not there"
+    assert_never(reason)
+
+
+def stable_facts(reason: Reason) -> dict[str, object]:
+    """Return the facts of a reason that belong into a saved plan: no times, no hosts."""
+    match reason:
+        case why.FailedBefore(attempt=attempt, exit_code=code, message=message):
+            return {"attempt": attempt, "exit_code": code, "message": message}
+        case why.Cascade(upstream=upstream) | why.UpstreamBlocked(upstream=upstream):
+            return {"upstream": upstream}
+        case why.FailureKept(attempt=attempt):
+            return {"attempt": attempt}
+        case _:
+            return {}

@@ -1,0 +1,81 @@
+"""The formula of identity: what of a step is hashed, and how.
+
+    payload        = JSON, keys sorted: {"name", "attrs", "deps"} and, only where used,
+                     "bind", "command", "inputs", "code"
+    fingerprint    = sha256(payload)
+    hash_id        = fingerprint[:8]
+    name_with_hash = name + "_" + hash_id
+
+For steps with plain JSON attributes the payload is byte for byte that of Marin's StepSpec since
+it hashes the names of its dependencies. `tests/data/fingerprint_vectors.json` pins it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING, Any
+
+from marin_build.canonical import canonical_text
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+HASH_ID_LENGTH = 8
+
+
+class Bound:
+    """What builds a step and knows which step or source each of its parameters stands for."""
+
+    __slots__ = ()
+
+    def bound(self) -> Mapping[str, object]:
+        """Return parameter -> step, source or a container of them."""
+        raise NotImplementedError
+
+
+def payload_text(
+    name: str,
+    attrs: Mapping[str, Any],
+    deps: Sequence[str],
+    *,
+    bind: Any = None,
+    command: Any = None,
+    inputs: Mapping[str, str] | None = None,
+    code: str | None = None,
+) -> str:
+    """Return the text that is hashed.
+
+    Args:
+        name: the step's name.
+        attrs: canonical attributes.
+        deps: `name_with_hash` of each dependency, `name@version` for versioned ones.
+        bind: parameter or placeholder -> the dependency or input it stands for: `deps` is sorted,
+            and f(a=x, b=y) is not f(a=y, b=x). Only for `@step` and `command`.
+        command: the command with its placeholders unresolved, canonical.
+        inputs: logical name -> content digest.
+        code: code digest, for steps that rebuild when their code changes.
+
+    """
+    payload: dict[str, Any] = {"name": name, "attrs": attrs, "deps": sorted(deps)}
+    if bind:
+        payload["bind"] = bind
+    if command is not None:
+        payload["command"] = command
+    if inputs:
+        payload["inputs"] = inputs
+    if code is not None:
+        payload["code"] = code
+    return canonical_text(payload)
+
+
+def fingerprint_of(payload: str) -> str:
+    """Return the fingerprint of a payload: 64 hex digits."""
+    return hashlib.sha256(payload.encode()).hexdigest()
+
+
+def deep_fingerprint(fingerprint: str, upstream: Sequence[str]) -> str:
+    """Return the digest over this fingerprint and the full digests of everything upstream.
+
+    Output paths carry 8 digits of each upstream; this one tells two graphs apart that share them.
+    """
+    return hashlib.sha256("\n".join([fingerprint, *sorted(upstream)]).encode()).hexdigest()

@@ -1,0 +1,188 @@
+"""Pipeline file -> steps."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shlex
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from marin_build.commands import Command
+from marin_build.declared import shown
+from marin_build.digests import forget_digests
+from marin_build.errors import MarinBuildError, SpecificationError, UsageError, collected_errors
+from marin_build.errors import combined
+from marin_build.parameters import call_with, parse_settings
+from marin_build.step_spec import StepSpec
+from marin_build.workspace import use_workspace
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from types import ModuleType
+
+    from marin_build.workspace import Workspace
+
+_FUNCTION, _LIST = "pipeline", "targets"
+
+
+@dataclass(frozen=True, slots=True)
+class Pipeline:
+    """A loaded pipeline file. `roots` are the steps it offers, in its order."""
+
+    file: str
+    roots: tuple[StepSpec, ...]
+    parameters: Mapping[str, str]
+    warnings: tuple[str, ...]
+
+
+def load_pipeline(file: str, workspace: Workspace, parameters: Mapping[str, str]) -> Pipeline:
+    """Import a pipeline file and return the steps it declares.
+
+    It offers `pipeline(**parameters)`, a list `targets`, or module-level steps, the first of
+    these that is there.
+
+    Args:
+        file: an absolute path.
+        workspace: put in force before the import, so that nothing is computed from another one.
+        parameters: `--set` values as text.
+
+    Raises:
+        SpecificationError: all that is wrong with the declarations, together.
+        UsageError: no such file, or parameters it does not take.
+
+    """
+    if not os.path.isfile(file):
+        raise UsageError(f"no pipeline file `{file}`", consequence="nothing was run",
+                         hint="name one with -f, or make one with `marin-build init`")  # fmt: skip
+    use_workspace(workspace)
+    forget_digests()
+    with collected_errors() as errors:
+        try:
+            roots = _offered(_execute(file, workspace), file, parameters)
+        except MarinBuildError as error:
+            errors.append(error)
+            roots = ()
+        except Exception:
+            if not errors:  # else the mistakes already found explain it
+                raise
+    if errors:
+        raise combined(errors)
+    if not roots:
+        raise SpecificationError(
+            f"the pipeline `{shown((file, 0), workspace.project)[:-2]}` has no steps",
+            consequence="nothing was run",
+            hint="return steps from `pipeline()`, or list them in `targets`",
+        )
+    warnings = _undeclared_files(roots, workspace)
+    return Pipeline(file, roots, dict(parameters), tuple(warnings))
+
+
+def _execute(file: str, workspace: Workspace) -> ModuleType:
+    """Run the file as a module, with its folder and the project's on the module path."""
+    for folder in (workspace.project, os.path.dirname(file)):
+        if folder not in sys.path:
+            sys.path.insert(0, folder)
+    name = os.path.splitext(os.path.basename(file))[0]
+    spec = importlib.util.spec_from_file_location(name, file)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except MarinBuildError:
+        raise
+    except (Exception, SystemExit) as error:
+        raise _raised(file, error, workspace) from error
+    return module
+
+
+def _raised(file: str, error: BaseException, workspace: Workspace) -> SpecificationError:
+    """Return the error for a pipeline that raised, with the place in the author's files."""
+    import traceback
+
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__)
+              if os.sep + "marin_build" + os.sep not in frame.filename
+              and not frame.filename.startswith("<frozen")]  # fmt: skip
+    if isinstance(error, SyntaxError):
+        place = f"{shown((error.filename or file, error.lineno or 0), workspace.project)}"
+    else:
+        place = ", ".join(shown((f.filename, f.lineno or 0), workspace.project) for f in frames[-3:])
+    return SpecificationError(
+        f"the pipeline raised {type(error).__name__}: {error}",
+        facts=[("at", place or file)],
+        consequence="nothing was run",
+    )
+
+
+def _offered(module: ModuleType, file: str, parameters: Mapping[str, str]) -> tuple[StepSpec, ...]:
+    function = getattr(module, _FUNCTION, None)
+    if callable(function) and not isinstance(function, StepSpec):
+        values = parse_settings(function, parameters, file)
+        try:
+            return _steps(call_with(function, values), f"{_FUNCTION}()")
+        except MarinBuildError:
+            raise
+        except Exception as error:
+            from marin_build.workspace import current_workspace
+
+            raise _raised(file, error, current_workspace()) from error
+    if parameters:
+        raise UsageError(f"`{os.path.basename(file)}` takes no parameters",
+                         facts=[("given", ", ".join(sorted(parameters)))],
+                         hint="declare them: def pipeline(vocab: int = 8000)")  # fmt: skip
+    if hasattr(module, _LIST):
+        return _steps(getattr(module, _LIST), f"`{_LIST}`")
+    found = [value for value in vars(module).values() if isinstance(value, StepSpec)]
+    return tuple(dict.fromkeys(found))
+
+
+def _steps(value: Any, where: str) -> tuple[StepSpec, ...]:
+    """Return the steps in what a pipeline returned: one, or any nesting of lists and dicts."""
+    match value:
+        case StepSpec():
+            return (value,)
+        case None:
+            return ()
+        case dict():
+            return tuple(step for item in value.values() for step in _steps(item, where))
+        case list() | tuple() | set() | frozenset():
+            return tuple(step for item in value for step in _steps(item, where))
+    if hasattr(value, "__next__"):
+        return _steps(list(value), where)
+    raise SpecificationError(f"{where} gave a {type(value).__name__}, not a step",
+                             consequence="nothing was run")  # fmt: skip
+
+
+def _undeclared_files(roots: Sequence[StepSpec], workspace: Workspace) -> list[str]:
+    """Return warnings for files of the project that commands name but do not declare."""
+    found: dict[str, None] = {}
+    pending, seen = list(roots), set[StepSpec]()
+    while pending:
+        step = pending.pop()
+        if step in seen:
+            continue
+        seen.add(step)
+        pending.extend(step.deps)
+        if isinstance(step.fn, Command):
+            declared = {source.location for source in step.inputs.values()}
+            for word in _words(step.fn):
+                path = os.path.normpath(os.path.join(workspace.project, word))
+                if path not in declared and os.path.isfile(path) and path.startswith(
+                    workspace.project + os.sep
+                ):  # fmt: skip
+                    place = shown(step.declared, workspace.project)
+                    found[f"`{step.name}` ({place}) runs `{word}`, which is not a declared input: "
+                          "changes to it will not rebuild the step"] = None  # fmt: skip
+    return list(found)
+
+
+def _words(command: Command) -> list[str]:
+    if isinstance(command.text, tuple):
+        return [word for word in command.text if word]
+    try:
+        return shlex.split(command.text, comments=True)
+    except ValueError:
+        return command.text.split()

@@ -1,0 +1,71 @@
+"""Legal names of steps, and near misses for names nobody knows."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from marin_build.errors import SpecificationError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+_SEGMENT = r"[A-Za-z0-9._-]+"
+_NAME = re.compile(rf"{_SEGMENT}(?:/{_SEGMENT})*", re.ASCII)
+_VERSION = re.compile(_SEGMENT, re.ASCII)
+_DOTS = re.compile(r"(?:^|/)\.{1,2}(?:/|$)")
+_RULE = "segments of letters, digits, `.`, `_`, `-`, joined by `/`; no segment `.` or `..`"
+# A file name may have 255 bytes; the hash, the version and our dot files need some of them.
+_LONGEST_SEGMENT = 200
+
+
+def name_problem(name: object) -> str | None:
+    """Return why `name` is not a legal step name, or None."""
+    if type(name) is not str:
+        return f"a name is a string, not {type(name).__name__}"
+    if not _NAME.fullmatch(name) or _DOTS.search(name):
+        return f"a name is {_RULE}"
+    if len(name) > _LONGEST_SEGMENT and max(map(len, name.split("/"))) > _LONGEST_SEGMENT:
+        return f"a segment of a name has at most {_LONGEST_SEGMENT} characters"
+    return None
+
+
+def version_problem(version: str) -> str | None:
+    """Return why `version` is not a legal version (one segment of a name), or None."""
+    if _VERSION.fullmatch(version) and version not in {".", ".."}:
+        return None
+    return "a version is one segment of letters, digits, `.`, `_`, `-`"
+
+
+def check_name(name: object, declared: str) -> SpecificationError | None:
+    """Return the error for an illegal step name; `declared` is the place, `file:line`."""
+    problem = name_problem(name)
+    if problem is None:
+        return None
+    return SpecificationError(
+        f"illegal step name `{_printable(name)}`",
+        facts=[("declared", declared), ("rule", problem)],
+        consequence="nothing was run",
+    )
+
+
+def _printable(value: object) -> str:
+    """Return `value` on one line, cut to a length that fits one."""
+    text = str(value).encode("unicode_escape").decode("ascii")
+    longest = 80
+    return text if len(text) <= longest else text[: longest - 3] + "..."
+
+
+def near_misses(name: str, known: Iterable[str], count: int = 3) -> list[str]:
+    """Return the `count` known names nearest to `name`, best first."""
+    import difflib
+
+    return difflib.get_close_matches(name, list(known), n=count, cutoff=0.5)
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str | None:
+    """Return a hint that names what `name` may have been meant to be, or None."""
+    near = near_misses(name, known)
+    if not near:
+        return None
+    return "did you mean " + " or ".join(f"`{candidate}`" for candidate in near) + "?"

@@ -1,0 +1,179 @@
+"""The reading of a snapshot: from the requested targets downwards, in few batches.
+
+Below a built target nothing is read. After a level that is not built, the next batch takes 2, 4,
+8 ... levels at once, so that a deep chain does not cost a round trip a step.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from marin_build.errors import CorruptStateError, StoppedError
+from marin_build.protocol import layout
+from marin_build.protocol.lease import parse_lease
+from marin_build.protocol.status import STATUS_FAILED, STATUS_SUCCESS, parse_status
+from marin_build.snapshot import Built, LastAttempt, Observed, Snapshot
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence, Set
+
+    from marin_build.fingerprint import Targets
+    from marin_build.protocol.lease import Host
+    from marin_build.store.base import Store
+
+
+def observe(store: Store, targets: Targets, requested: Iterable[int], cascade: Set[int],
+            host: Host, *, records: bool = True) -> Snapshot:  # fmt: skip
+    """Read what planning needs.
+
+    Args:
+        store: where the outputs live.
+        targets: the pipeline's targets.
+        requested: where to begin.
+        cascade: targets built whatever their status, so that what they need is read too.
+        host: this machine, to recognise holders that died here.
+        records: read the records of reused targets too, and check their fingerprints.
+
+    Raises:
+        StoreError: something cannot be read.
+
+    """
+    seen: dict[int, Observed] = {}
+    frontier, width = list(dict.fromkeys(requested)), 1
+    while frontier:
+        batch = _descend(targets, frontier, width, seen)
+        _read(store, targets, batch, seen, host)
+        unbuilt = [i for i in frontier if i in cascade or not seen[i].is_built]
+        frontier = _next_frontier(targets, unbuilt, cascade, seen)
+        width = min(2 * width, 1024) if unbuilt else 1
+    wanted = _needed(targets, requested, cascade, seen)
+    if records:
+        _read_records(store, targets, [i for i in wanted if seen[i].status == STATUS_SUCCESS], seen)
+    _read_failures(store, targets, [i for i in wanted if seen[i].status == STATUS_FAILED], seen)
+    return Snapshot({i: seen[i] for i in sorted(wanted)})
+
+
+def _descend(targets: Targets, start: Sequence[int], levels: int, seen: Set[int] | dict[int, Observed]) -> list[int]:  # fmt: skip
+    """Return what is `levels` deep below `start`, itself included, and was not read yet."""
+    found = dict.fromkeys(i for i in start if i not in seen)
+    level: Iterable[int] = start
+    for _ in range(levels - 1):
+        level = dict.fromkeys(dep for i in level for dep in targets.deps[i]
+                              if dep not in found and dep not in seen)  # fmt: skip
+        if not level:
+            break
+        found.update(dict.fromkeys(level))
+    return list(found)
+
+
+def _next_frontier(targets: Targets, unbuilt: Iterable[int], cascade: Set[int],
+                   seen: dict[int, Observed]) -> list[int]:  # fmt: skip
+    """Return the dependencies that must be asked for next, walking over what was read ahead."""
+    frontier: dict[int, None] = {}
+    pending, walked = list(unbuilt), set[int]()
+    while pending:
+        for dep in targets.deps[pending.pop()]:
+            if dep in walked:
+                continue
+            walked.add(dep)
+            if dep not in seen:
+                frontier[dep] = None
+            elif dep in cascade or not seen[dep].is_built:
+                pending.append(dep)
+    return list(frontier)
+
+
+def _needed(targets: Targets, requested: Iterable[int], cascade: Set[int],
+            seen: dict[int, Observed]) -> set[int]:  # fmt: skip
+    """Return what a plan looks at: not what was only read ahead, below a built target."""
+    pending = list(requested)
+    needed = set(pending)
+    while pending:
+        index = pending.pop()
+        if index in cascade or not seen[index].is_built:
+            fresh = [dep for dep in targets.deps[index] if dep not in needed]
+            needed.update(fresh)
+            pending.extend(fresh)
+    return needed
+
+
+def _read(store: Store, targets: Targets, batch: Sequence[int], seen: dict[int, Observed],
+          host: Host) -> None:  # fmt: skip
+    """Read statuses, and the leases of what is not built."""
+    paths = [f"{targets.all[i].output_path}/{layout.STATUS}" for i in batch]
+    statuses = [parse_status(data, path)
+                for path, data in zip(paths, store.get_many(paths), strict=True)]  # fmt: skip
+    for index, status in zip(batch, statuses, strict=True):
+        seen[index] = Observed(status)
+    open_ones = [i for i in batch if seen[i].status != STATUS_SUCCESS]
+    paths = [f"{targets.all[i].output_path}/{layout.LEASE}" for i in open_ones]
+    for index, path, data in zip(open_ones, paths, store.get_many(paths), strict=True):
+        if data is not None:
+            lease = parse_lease(data, path)
+            seen[index] = Observed(seen[index].status, lease, host.is_gone(lease))
+
+
+def _read_records(store: Store, targets: Targets, built: Sequence[int],
+                  seen: dict[int, Observed]) -> None:  # fmt: skip
+    paths = [f"{targets.all[i].output_path}/{layout.RECORD}" for i in built]
+    for index, path, data in zip(built, paths, store.get_many(paths), strict=True):
+        if data is None:  # built by Marin, or copied without its record
+            continue
+        record = _record(data, path)
+        target = targets.all[index]
+        if record is not None and record.fingerprint != target.fingerprint:
+            raise StoppedError(
+                f"`{target.output_path}` holds another target",
+                facts=[("recorded", record.fingerprint), ("declared", target.fingerprint)],
+                consequence="nothing was run",
+                hint=_way_out(targets, index),
+            )
+        seen[index] = Observed(seen[index].status, built=record)
+
+
+def _way_out(targets: Targets, index: int) -> str:
+    step = targets.all[index].step
+    if step.version is not None:
+        return f"the pipeline changed under the version `{step.version}`: give it a new one"
+    if step.override_output_path is not None:
+        return "the pipeline changed under this output path: give it another one"
+    return "two identities share 8 digits of their fingerprint: rename the step"
+
+
+def _record(data: bytes, path: str) -> Built | None:
+    """Return what a record says; None for a record that Marin wrote."""
+    try:
+        document = json.loads(data)
+        if not str(document.get("executor_version", "")).startswith("marin_build/"):
+            return None
+        who = document["provenance"]
+        return Built(document["fingerprint"], document["run"],
+                     f"{who['user']}@{who['host']}", document["end"])  # fmt: skip
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise CorruptStateError(
+            f"the record `{path}` is not readable",
+            consequence="its target is not taken for built",
+            hint="delete the output's folder to build it again",
+        ) from None
+
+
+def _read_failures(store: Store, targets: Targets, failed: Sequence[int],
+                   seen: dict[int, Observed]) -> None:  # fmt: skip
+    """Read the newest attempt of each failed target."""
+    newest: list[tuple[int, str]] = []
+    for index in failed:
+        output = targets.all[index].output_path
+        numbers = [layout.attempt_number(name) or 0 for name in store.list(f"{output}/{layout.LOGS}")]
+        if any(numbers):
+            newest.append((index, layout.attempt_path(output, max(numbers))))
+    blobs = store.get_many([path for _, path in newest])
+    for (index, path), data in zip(newest, blobs, strict=True):
+        try:
+            document = json.loads(data or b"")
+            last = LastAttempt(document["attempt"], document["exit_code"], document["message"],
+                               document["worker"], document["end"])  # fmt: skip
+        except (ValueError, KeyError, TypeError):
+            raise CorruptStateError(f"the attempt `{path}` is not readable") from None
+        seen[index] = replace(seen[index], last=last)

@@ -1,0 +1,170 @@
+"""Targets + Snapshot -> Plan: what is built, what is not, and why. Pure."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from marin_build import reasons as why
+from marin_build.snapshot import Observed, Snapshot
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Set
+
+    from marin_build.fingerprint import Targets
+    from marin_build.reasons import Reason
+
+
+class Kind(enum.Enum):
+    """What becomes of a target."""
+
+    RUN = "run"
+    REUSE = "reuse"
+    WAIT = "wait"
+    BLOCKED = "blocked"
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """A target's decision; `index` into the plan's targets."""
+
+    index: int
+    kind: Kind
+    reason: Reason
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """An immutable list of decisions against one snapshot, in topological order.
+
+    Targets without a decision are PRUNED: only reused targets need them, so they were not read.
+    """
+
+    targets: Targets
+    requested: tuple[int, ...]
+    decisions: tuple[Decision, ...]
+    forced: frozenset[int]
+
+    def of_kind(self, *kinds: Kind) -> list[Decision]:
+        """Return the decisions of these kinds."""
+        return [decision for decision in self.decisions if decision.kind in kinds]
+
+    @property
+    def pruned(self) -> int:
+        """How many targets were not looked at."""
+        return len(self.targets) - len(self.decisions)
+
+    @property
+    def to_build(self) -> list[int]:
+        """The targets that somebody builds: RUN and WAIT."""
+        return [d.index for d in self.decisions if d.kind in (Kind.RUN, Kind.WAIT)]
+
+    def summary(self) -> dict[str, int]:
+        """Return the number of targets of each kind."""
+        counts = {kind.value: 0 for kind in Kind}
+        for decision in self.decisions:
+            counts[decision.kind.value] += 1
+        return {**counts, "pruned": self.pruned}
+
+
+def cascade_of(targets: Targets, requested: Iterable[int], forced: Iterable[int]) -> frozenset[int]:
+    """Return what is built whatever its status: forced, dev, and what needs those.
+
+    Only within the request: what is requested, and what that needs.
+    """
+    seeds = set(forced) | {i for i, target in enumerate(targets.all) if target.step.is_dev}
+    if not seeds:
+        return frozenset()
+    wanted, pending = set(requested), list(requested)
+    while pending:
+        fresh = [dep for dep in targets.deps[pending.pop()] if dep not in wanted]
+        wanted.update(fresh)
+        pending.extend(fresh)
+    found: set[int] = set()
+    for index in sorted(wanted):  # topological: dependencies first
+        if index in seeds or any(dep in found for dep in targets.deps[index]):
+            found.add(index)
+    return frozenset(found)
+
+
+def make_plan(
+    targets: Targets,
+    snapshot: Snapshot,
+    requested: Iterable[int],
+    *,
+    forced: Iterable[int] = (),
+    rerun_failed: bool = True,
+) -> Plan:
+    """Return the plan.
+
+    Args:
+        targets: the pipeline's targets.
+        snapshot: what the store held, for every target the plan looks at.
+        requested: the targets asked for.
+        forced: targets to build although they are built.
+        rerun_failed: build again what failed before; else it is BLOCKED.
+
+    """
+    requested, forced = tuple(requested), frozenset(forced)
+    cascade = cascade_of(targets, requested, forced)
+    decisions: dict[int, Decision] = {}
+    for index in sorted(snapshot.seen):  # topological: what it needs was decided before
+        observed = snapshot.of(index)
+        decision = _decide(targets, index, observed, forced, cascade, rerun_failed=rerun_failed)
+        if decision.kind in (Kind.RUN, Kind.WAIT):
+            blocked = [dep for dep in targets.deps[index]
+                       if dep in decisions and decisions[dep].kind is Kind.BLOCKED]  # fmt: skip
+            if blocked:
+                reason = why.UpstreamBlocked(targets.all[blocked[0]].id)
+                decision = Decision(index, Kind.BLOCKED, reason)
+        decisions[index] = decision
+    return Plan(targets, requested, tuple(decisions.values()), forced)
+
+
+def _decide(targets: Targets, index: int, seen: Observed, forced: Set[int], cascade: Set[int],
+            *, rerun_failed: bool) -> Decision:  # fmt: skip
+    """Return the decision for one target, as if nothing it needs were blocked."""
+    lease, step = seen.lease, targets.all[index].step
+    if lease is not None and not lease.is_sealed and not seen.gone and seen.status != "SUCCESS":
+        return Decision(index, Kind.WAIT, why.HeldBy(lease.describe()))
+    if index in cascade and step.fn is not None:
+        return Decision(index, Kind.RUN, _insistence(targets, index, forced, cascade))
+    if lease is not None and lease.is_sealed:
+        return Decision(index, Kind.REUSE, why.SealedBefore(lease.worker))
+    if seen.status == "SUCCESS":
+        built = seen.built
+        reason = why.BuiltBefore(built.run, built.worker, built.end) if built else None
+        return Decision(index, Kind.REUSE, reason or why.BuiltBefore("", "", ""))
+    if step.fn is None:
+        return Decision(index, Kind.BLOCKED, why.NothingBuildsIt())
+    if seen.status == "FAILED" and not rerun_failed:
+        return Decision(index, Kind.BLOCKED, why.FailureKept(seen.last.attempt if seen.last else 0))
+    return Decision(index, Kind.RUN, _run_reason(seen))
+
+
+def _insistence(targets: Targets, index: int, forced: Set[int], cascade: Set[int]) -> Reason:
+    """Return why a target is built whatever its status."""
+    if index in forced:
+        return why.Forced()
+    if targets.all[index].step.is_dev:
+        return why.DevVersion()
+    upstream = next(dep for dep in targets.deps[index] if dep in cascade)
+    return why.Cascade(targets.all[upstream].id)
+
+
+def _run_reason(seen: Observed) -> Reason:
+    """Return why a target that is not built is not."""
+    match seen.status:
+        case "FAILED" if seen.last is not None:
+            last = seen.last
+            return why.FailedBefore(last.attempt, last.exit_code, last.message or "",
+                                    last.worker, last.end or "")  # fmt: skip
+        case "FAILED":
+            return why.FailedBefore(0, None, "", "", "")
+        case "DEP_FAILED":
+            return why.DependencyFailed()
+        case "RUNNING":
+            return why.Interrupted(seen.lease.worker if seen.lease else "")
+        case _:
+            return why.NeverBuilt()

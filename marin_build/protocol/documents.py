@@ -1,0 +1,85 @@
+"""Attempts and records: the documents that cross the disk."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+SCHEMA = 1
+EXECUTOR_VERSION: Literal["marin_build/1"] = "marin_build/1"
+
+Result = Literal["running", "succeeded", "failed", "interrupted"]
+
+
+class _Document(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Provenance(_Document):
+    """Who ran what, from which state of the code."""
+
+    user: str
+    host: str
+    argv: tuple[str, ...]
+    python: str
+    marin_build: str
+    commit: str | None = None
+    dirty: bool | None = None
+
+
+class Record(_Document):
+    """What is written beside an output when it succeeded."""
+
+    executor_version: Literal["marin_build/1"] = EXECUTOR_VERSION
+    name: str
+    target: str
+    fn: str | None
+    command: Any = None
+    attributes: dict[str, Any]
+    fingerprint: str
+    deep_fingerprint: str
+    payload: str
+    code_digest: str | None
+    deps: tuple[str, ...]
+    provenance: Provenance
+    run: str
+    attempt: int
+    start: str
+    end: str
+    seconds: float
+    exit_code: int
+    peak_memory_bytes: int | None
+
+
+class FileEntry(_Document):
+    """One file of an output: path inside it, size in bytes."""
+
+    path: str
+    size: int
+
+
+class Publication(_Document):
+    """What a sealed attempt commits: record, artifact and manifest."""
+
+    record: Record
+    has_artifact: bool
+    artifact: Any = None
+    manifest: tuple[FileEntry, ...]
+
+
+class Attempt(_Document):
+    """One try at a target. `publish` is there if it succeeded."""
+
+    schema_version: Literal[1] = 1
+    target: str
+    attempt: int
+    run: str
+    worker: str
+    engine: str = "local"
+    result: Result
+    start: str
+    end: str | None = None
+    exit_code: int | None = None
+    message: str | None = None
+    publish: Publication | None = None

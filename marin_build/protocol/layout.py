@@ -1,0 +1,30 @@
+"""Names of the files beside an output, shared with Marin where Marin has them."""
+
+from __future__ import annotations
+
+STATUS = ".executor_status"
+LEASE = ".executor_status.lock"
+RECORD = ".executor_info"
+ARTIFACT = ".artifact.json"
+LOGS = ".logs"
+
+
+def attempt_name(attempt: int) -> str:
+    """Return the name of an attempt's document inside `.logs`."""
+    return f"attempt-{attempt:04}.json"
+
+
+def attempt_number(name: str) -> int | None:
+    """Return the attempt a document's name stands for, or None for other files."""
+    number = name.removeprefix("attempt-").removesuffix(".json")
+    return int(number) if name == f"attempt-{number}.json" and number.isdigit() else None
+
+
+def attempt_path(output: str, attempt: int) -> str:
+    """Return the path of an attempt's document."""
+    return f"{output}/{LOGS}/{attempt_name(attempt)}"
+
+
+def log_path(output: str, attempt: int) -> str:
+    """Return the path of an attempt's log."""
+    return f"{output}/{LOGS}/attempt-{attempt:04}.log"

@@ -1,0 +1,149 @@
+"""The lease: who holds a target. Its sealed form commits.
+
+On disk it is exactly {"worker_id", "timestamp"}, as Marin parses it; everything else is encoded
+in `worker_id`, after the holder's name, as `key=value` words.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass, replace
+
+from marin_build.errors import CorruptStateError
+
+TIME_TO_LIVE = 60.0
+"""Seconds after which an unchanged lease of ours is stale, as watched by the observer."""
+FOREIGN_TIME_TO_LIVE = 90.0
+"""The same for a lock Marin wrote."""
+_WORDS = ("run", "attempt", "nonce", "boot", "pid", "start", "seal")
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """A claim on a target.
+
+    Args:
+        worker: who, for people: `user@host`.
+        timestamp: seconds since the epoch when it was last written, by the holder's clock; for
+            people only, clocks of two machines are never compared.
+        run: the run's id. Empty in a lock that Marin wrote.
+        attempt: number of the attempt (the epoch).
+        nonce: recognises the holder's own writes.
+        boot, pid, start: the holder's process, for observers on the same host.
+        seal: sha-256 of the attempt document this lease commits, or empty.
+
+    """
+
+    worker: str
+    timestamp: float
+    run: str = ""
+    attempt: int = 0
+    nonce: str = ""
+    boot: str = ""
+    pid: int = 0
+    start: int = 0
+    seal: str = ""
+
+    @property
+    def is_sealed(self) -> bool:
+        """Whether it commits an attempt: then it is never taken over."""
+        return bool(self.seal)
+
+    @property
+    def time_to_live(self) -> float:
+        """Seconds it holds unchanged."""
+        return TIME_TO_LIVE if self.nonce else FOREIGN_TIME_TO_LIVE
+
+    def encode(self) -> bytes:
+        """Return the bytes of the lock file."""
+        words = [f"{name}={getattr(self, name)}" for name in _WORDS if getattr(self, name)]
+        worker_id = " ".join([self.worker, *words])
+        return json.dumps({"worker_id": worker_id, "timestamp": self.timestamp}).encode()
+
+    def renewed(self, timestamp: float) -> Lease:
+        """Return the same lease with a new time."""
+        return replace(self, timestamp=timestamp)
+
+    def sealed(self, digest: str, timestamp: float) -> Lease:
+        """Return its final form, which commits the attempt document of that digest."""
+        return replace(self, seal=digest, timestamp=timestamp)
+
+    def describe(self) -> str:
+        """Return who holds it, for people."""
+        parts = [self.worker]
+        if self.run:
+            parts.append(f"run {self.run}")
+        if self.attempt:
+            parts.append(f"attempt {self.attempt}")
+        return ", ".join(parts)
+
+
+def parse_lease(data: bytes, path: str) -> Lease:
+    """Return the lease in a lock file, ours or Marin's.
+
+    Raises:
+        CorruptStateError: not JSON with the two keys.
+
+    """
+    try:
+        document = json.loads(data)
+        worker_id, timestamp = str(document["worker_id"]), float(document["timestamp"])
+    except (ValueError, KeyError, TypeError):
+        raise CorruptStateError(
+            f"the lock file `{path}` is not readable",
+            facts=[("content", repr(data[:60].decode("utf-8", "replace")))],
+            consequence="somebody may hold this target",
+            hint="make sure nobody builds it, then delete the file",
+        ) from None
+    worker, *words = worker_id.split(" ")
+    known = dict(word.split("=", 1) for word in words if "=" in word)
+    if "nonce" not in known:
+        return Lease(worker_id, timestamp)
+    return Lease(
+        worker,
+        timestamp,
+        run=known.get("run", ""),
+        attempt=int(known.get("attempt", 0)),
+        nonce=known["nonce"],
+        boot=known.get("boot", ""),
+        pid=int(known.get("pid", 0)),
+        start=int(known.get("start", 0)),
+        seal=known.get("seal", ""),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """This machine, as leases name it. `boot` is empty where the system does not tell."""
+
+    worker: str
+    boot: str
+
+    def is_gone(self, lease: Lease) -> bool:
+        """Return whether the holder was a process of this host and boot that has ended."""
+        if not self.boot or lease.boot != self.boot or not lease.pid:
+            return False
+        return process_start(lease.pid) != lease.start
+
+
+def process_start(pid: int) -> int:
+    """Return when a process of this host started (clock ticks since boot), or -1 if it is gone."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb", buffering=0) as stream:
+            fields = stream.read(1024).rpartition(b") ")[2].split()
+    except OSError:
+        return -1
+    # man 5 proc: after the command come state (field 3) ... starttime (field 22)
+    return -1 if fields[0] in (b"Z", b"X") else int(fields[19])
+
+
+def this_host(user: str, host: str) -> Host:
+    """Return this machine; `user` and `host` are for people."""
+    try:
+        with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as stream:
+            boot = stream.read().strip()
+    except OSError:
+        boot = ""
+    worker = f"{user}@{host}".replace(" ", "_")
+    return Host(worker, boot if os.path.exists("/proc/self/stat") else "")

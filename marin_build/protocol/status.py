@@ -1,0 +1,47 @@
+"""The status file: one token. Marin's older JSON lines are read too."""
+
+from __future__ import annotations
+
+import json
+from typing import Literal, get_args
+
+from marin_build.errors import CorruptStateError
+
+Status = Literal["RUNNING", "SUCCESS", "FAILED", "DEP_FAILED"]
+
+STATUS_RUNNING: Status = "RUNNING"
+STATUS_SUCCESS: Status = "SUCCESS"
+STATUS_FAILED: Status = "FAILED"
+STATUS_DEP_FAILED: Status = "DEP_FAILED"
+
+_TOKENS: dict[bytes, Status] = {token.encode(): token for token in get_args(Status)}
+
+
+def parse_status(data: bytes | None, path: str) -> Status | None:
+    """Return the status in a file's bytes; None where there is no file.
+
+    Raises:
+        CorruptStateError: neither a token nor JSON lines with one.
+
+    """
+    if data is None:
+        return None
+    token = _TOKENS.get(data)
+    return token if token is not None else _parse_slowly(data, path)
+
+
+def _parse_slowly(data: bytes, path: str) -> Status:
+    text = data.strip()
+    if (token := _TOKENS.get(text)) is not None:
+        return token
+    try:  # the last line of JSON lines {"date", "status", "message"} is the newest
+        document = json.loads(text.splitlines()[-1])
+        return _TOKENS[document["status"].encode()]
+    except (ValueError, KeyError, TypeError, IndexError, AttributeError):
+        shown = data[:60].decode("utf-8", "replace")
+        raise CorruptStateError(
+            f"the status file `{path}` is not readable",
+            facts=[("content", repr(shown))],
+            consequence="it is not taken for a finished target",
+            hint="look at the output; delete the file to build it again",
+        ) from None

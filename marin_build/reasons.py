@@ -1,0 +1,99 @@
+"""Why a target has its decision: one small value for each reason."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class NeverBuilt:
+    """No status: nobody has tried this identity."""
+
+
+@dataclass(frozen=True, slots=True)
+class FailedBefore:
+    """The newest attempt failed."""
+
+    attempt: int
+    exit_code: int | None
+    message: str
+    by: str
+    at: str
+
+
+@dataclass(frozen=True, slots=True)
+class Interrupted:
+    """An attempt was cut short: RUNNING, but nobody holds it."""
+
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class Forced:
+    """Asked for with `--force`."""
+
+
+@dataclass(frozen=True, slots=True)
+class DevVersion:
+    """Versions `dev` and `*-dev` are rebuilt each time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cascade:
+    """An upstream is rebuilt although it is built."""
+
+    upstream: str
+
+
+@dataclass(frozen=True, slots=True)
+class DependencyFailed:
+    """Another executor marked it: one of its dependencies failed there."""
+
+
+@dataclass(frozen=True, slots=True)
+class BuiltBefore:
+    """SUCCESS; who and when are empty for a target without a record of ours."""
+
+    run: str
+    by: str
+    at: str
+
+
+@dataclass(frozen=True, slots=True)
+class SealedBefore:
+    """Committed, and about to be published by whoever meets it first."""
+
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class HeldBy:
+    """Somebody builds it now."""
+
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class FailureKept:
+    """It failed before, and `--no-rerun-failed` was given."""
+
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
+class UpstreamBlocked:
+    """Something it needs is blocked."""
+
+    upstream: str
+
+
+@dataclass(frozen=True, slots=True)
+class NothingBuildsIt:
+    """The step has no function, and its output is not there."""
+
+
+RunReason = (NeverBuilt | FailedBefore | Interrupted | Forced | DevVersion | Cascade
+             | DependencyFailed)  # fmt: skip
+ReuseReason = BuiltBefore | SealedBefore
+BlockReason = FailureKept | UpstreamBlocked | NothingBuildsIt
+Reason = RunReason | ReuseReason | HeldBy | BlockReason

@@ -1,0 +1,42 @@
+"""The seam between the scheduler and what runs a step on this machine."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from marin_build.run_step.outcome import Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """A request to build a target."""
+
+    index: int
+    nonce: str
+    stale_version: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """The answer: how it ended."""
+
+    index: int
+    outcome: Outcome
+
+
+class Isolation(Protocol):
+    """Runs steps and says how they ended."""
+
+    def start(self, request: Start) -> None:
+        """Begin to build a target."""
+
+    def wait(self, timeout: float | None) -> list[Ended]:
+        """Return what has ended, waiting for at least one or for `timeout` seconds."""
+
+    def terminate(self, index: int, *, kill: bool) -> None:
+        """Ask a running step to end (SIGTERM), or kill it and all it started."""
+
+    def close(self) -> None:
+        """End everything that still runs and free what was held."""

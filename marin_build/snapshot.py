@@ -1,0 +1,63 @@
+"""The value "what the store held when the plan was made"."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from marin_build.protocol.lease import Lease
+    from marin_build.protocol.status import Status
+
+
+@dataclass(frozen=True, slots=True)
+class LastAttempt:
+    """The newest attempt at a target that is not built."""
+
+    attempt: int
+    exit_code: int | None
+    message: str | None
+    worker: str
+    end: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """What the record of a built target says."""
+
+    fingerprint: str
+    run: str
+    worker: str
+    end: str
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """What was seen of one target. `gone`: the lease's holder died on this host."""
+
+    status: Status | None = None
+    lease: Lease | None = None
+    gone: bool = False
+    built: Built | None = None
+    last: LastAttempt | None = None
+
+    @property
+    def is_built(self) -> bool:
+        """Whether the target is committed: published, or sealed and about to be."""
+        return self.status == "SUCCESS" or (self.lease is not None and self.lease.is_sealed)
+
+
+NOTHING_SEEN = Observed()
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """What was seen, by target index. A target that is not in it was not looked at."""
+
+    seen: Mapping[int, Observed] = field(default_factory=dict)
+
+    def of(self, index: int) -> Observed:
+        """Return what was seen of a target."""
+        return self.seen.get(index, NOTHING_SEEN)

@@ -1,0 +1,264 @@
+"""StepSpec: what the author declares."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+from marin_build.canonical import FrozenDict, freeze
+from marin_build.commands import Command
+from marin_build.declared import declaring_place
+from marin_build.digests import digest_of
+from marin_build.errors import MarinBuildError, SpecificationError, refuse
+from marin_build.identity import HASH_ID_LENGTH, Bound, fingerprint_of, payload_text
+from marin_build.names import check_name, version_problem
+from marin_build.resources import ResourceConfig
+from marin_build.sources import Source
+from marin_build.workspace import absolute_prefix, current_workspace
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+CodePolicy = Literal["report", "rebuild", "ignore"]
+
+_NO_ATTRS = FrozenDict()
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class StepSpec:
+    """One step: a name, what builds it, what it needs, and its identity attributes.
+
+    Frozen and hashable. Equality is that of the object; steps declared twice with equal
+    fingerprints are merged by the graph, which also checks that their code is equal.
+
+    Identity (a change renames the target and so rebuilds it):
+        name: segments of letters, digits, `.`, `_`, `-`, joined by `/`.
+        deps: the steps whose outputs this one reads; enters by their `name_with_hash`.
+        hash_attrs: JSON values, dataclasses, enums, paths ... (see docs/concepts/identity.md).
+        inputs: external inputs by parameter name; enters by logical name and content digest.
+        fn: only where it is a `command(...)`: its words, placeholders unresolved.
+        code: with `"rebuild"` the digest of the function's code joins identity; `"report"` (the
+            default) and `"ignore"` leave it out.
+
+    Not identity:
+        fn: a function of the output path. What it returns (a pydantic model, a dataclass or a
+            JSON value) is saved as the artifact. None: the target must exist already.
+        output_path_prefix: a prefix for this step alone.
+        override_output_path: the whole output path.
+        version: puts the target at `{prefix}/{name}/{version}`; dependents then know it by
+            `name@version`. `dev` and `*-dev` are rebuilt each time.
+        expected_fingerprint: refuse to plan if the fingerprint is another one.
+        outputs: files that must be there, not empty, before the step counts as built. None:
+            any file or an artifact. Empty: nothing is expected.
+        resources: what it runs on; None: this machine.
+        env_vars: environment variables for the step.
+        retries: further attempts after a failure.
+        timeout: seconds of one attempt, then it is killed.
+        budgets: named budgets it takes from while it runs.
+        resumable: a new attempt finds what the failed one left.
+        tags, description: for people and selection.
+    """
+
+    name: str
+    fn: Callable[[str], object] | None = None
+    deps: Sequence[StepSpec] = ()
+    hash_attrs: Mapping[str, Any] = _NO_ATTRS
+    output_path_prefix: str | None = None
+    override_output_path: str | None = None
+    version: str | None = None
+    expected_fingerprint: str | None = None
+    inputs: Mapping[str, Source] = _NO_ATTRS
+    outputs: Sequence[str] | None = None
+    resources: ResourceConfig | None = None
+    env_vars: Mapping[str, str] = _NO_ATTRS
+    retries: int = 0
+    timeout: float | None = None
+    budgets: Mapping[str, int] = _NO_ATTRS
+    resumable: bool = False
+    tags: Sequence[str] = ()
+    description: str = ""
+    code: CodePolicy = "report"
+    declared: tuple[str, int] = field(default=("", 0), repr=False)
+    _fingerprint: str | None = field(default=None, init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        """Check and freeze the fields, reporting all that is wrong with them together."""
+        put = object.__setattr__
+        if not self.declared[0]:
+            put(self, "declared", declaring_place())
+        if (error := check_name(self.name, self.place)) is not None:
+            refuse(error)
+        if type(self.deps) is not tuple:
+            put(self, "deps", tuple(self.deps))
+        for dep in self.deps:
+            if type(dep) is not StepSpec:
+                refuse(self._error(f"`{self.name}` depends on a {type(dep).__name__}, not a step"))
+                put(self, "deps", tuple(d for d in self.deps if isinstance(d, StepSpec)))
+                break
+        if self.hash_attrs is not _NO_ATTRS:
+            self._freeze_attrs()
+        for name in ("inputs", "env_vars", "budgets"):
+            value = getattr(self, name)
+            if type(value) is not FrozenDict:
+                put(self, name, FrozenDict(value))
+        if type(self.tags) is not tuple:
+            put(self, "tags", tuple(self.tags))
+        if self.outputs is not None:
+            put(self, "outputs", tuple(self.outputs))
+        for problem in self._problems():
+            refuse(self._error(f"`{self.name}`: {problem}"))
+
+    def _freeze_attrs(self) -> None:
+        attrs: FrozenDict = _NO_ATTRS
+        try:
+            attrs = freeze(self.hash_attrs, f"{self.name}.attrs")
+        except MarinBuildError as error:
+            error.facts = (*error.facts, ("declared", self.place))
+            refuse(error)
+        object.__setattr__(self, "hash_attrs", attrs)
+
+    def _problems(self) -> list[str]:
+        """Return what is wrong with the fields that are not identity."""
+        found = []
+        if self.version is not None and (problem := version_problem(self.version)):
+            found.append(problem)
+        if self.version is not None and self.override_output_path is not None:
+            found.append("a version and an output path cannot both be given")
+        if self.code != "report" and self.code not in get_args(CodePolicy):
+            found.append(f"`code` is one of {', '.join(get_args(CodePolicy))}, not `{self.code}`")
+        if self.retries < 0:
+            found.append("`retries` must not be negative")
+        if self.timeout is not None and not (0 < self.timeout < math.inf):
+            found.append("`timeout` is a positive number of seconds")
+        for output in self.outputs or ():
+            if not output or output.startswith(("/", ".")) or ".." in output.split("/"):
+                found.append(f"the output `{output}` is not a path inside the step's folder")
+        if self.fn is not None and not callable(self.fn):
+            found.append(f"`fn` is a {type(self.fn).__name__}, not a function")
+        if self.inputs:
+            named = {source.name: source for source in self.inputs.values()}
+            found.extend(f"two inputs are called `{source.name}`"
+                         for source in self.inputs.values() if named[source.name] != source)
+            found.extend(f"the input `{key}` is not a source(...)"
+                         for key, value in self.inputs.items() if type(value) is not Source)  # fmt: skip
+        if self.env_vars:
+            found.extend(f"the environment variable `{key}` is not a string to a string"
+                         for key, value in self.env_vars.items()
+                         if type(key) is not str or type(value) is not str
+                         or not key or "=" in key or "\0" in key + value)  # fmt: skip
+        return found
+
+    def _error(self, what: str) -> SpecificationError:
+        return SpecificationError(
+            what, facts=[("declared", self.place)], consequence="nothing was run"
+        )
+
+    @property
+    def place(self) -> str:
+        """Where it was declared, `file:line`."""
+        return f"{self.declared[0]}:{self.declared[1]}"
+
+    @property
+    def is_dev(self) -> bool:
+        """Whether its version is one that is rebuilt each time."""
+        return self.version is not None and (self.version == "dev" or self.version.endswith("-dev"))
+
+    @property
+    def payload(self) -> str:
+        """The canonical text that is hashed (see identity.py)."""
+        _fingerprint_upstream(self)
+        return _payload(self)
+
+    @property
+    def fingerprint(self) -> str:
+        """Sha-256 of the identity, upstream identities included: 64 hex digits."""
+        if self._fingerprint is None:
+            _fingerprint_upstream(self)
+            object.__setattr__(self, "_fingerprint", fingerprint_of(_payload(self)))
+        return self._fingerprint  # type: ignore[return-value]
+
+    @property
+    def hash_id(self) -> str:
+        """The first 8 digits of the fingerprint."""
+        return self.fingerprint[:HASH_ID_LENGTH]
+
+    @property
+    def name_with_hash(self) -> str:
+        """`{name}_{hash_id}`."""
+        return f"{self.name}_{self.fingerprint[:HASH_ID_LENGTH]}"
+
+    @property
+    def target_id(self) -> str:
+        """How dependents and the command line know it: `name_with_hash`, or `name@version`."""
+        if self.version is not None:
+            return f"{self.name}@{self.version}"
+        return f"{self.name}_{self.fingerprint[:HASH_ID_LENGTH]}"
+
+    @property
+    def output_path(self) -> str:
+        """Where the output lives under the prefix in force now: an absolute path or a URL."""
+        return self.output_path_in(current_workspace().prefix)
+
+    def output_path_in(self, prefix: str) -> str:
+        """Return where the output lives under `prefix`."""
+        if self.override_output_path is not None:
+            return absolute_prefix(self.override_output_path, current_workspace().project)
+        if self.output_path_prefix is not None:
+            prefix = absolute_prefix(self.output_path_prefix, current_workspace().project)
+        if self.version is not None:
+            return f"{prefix}/{self.name}/{self.version}"
+        return f"{prefix}/{self.name}_{self.fingerprint[:HASH_ID_LENGTH]}"
+
+    @property
+    def dep_paths(self) -> tuple[str, ...]:
+        """Output paths of the dependencies, in the order declared."""
+        return tuple(dep.output_path for dep in self.deps)
+
+
+def _payload(step: StepSpec) -> str:
+    """Return the payload of a step whose dependencies have their fingerprints."""
+    fn, code = step.fn, None
+    if step.code == "rebuild" and fn is not None and not isinstance(fn, Command):
+        from marin_build.code import code_digest
+
+        code = code_digest(fn)
+    return payload_text(
+        step.name,
+        step.hash_attrs,
+        [dep.target_id for dep in step.deps],
+        bind=_names_of(fn.bound()) if isinstance(fn, Bound) else None,
+        command=fn.template if isinstance(fn, Command) else None,
+        inputs={source.name: digest_of(source) for source in step.inputs.values()}
+        if step.inputs
+        else None,
+        code=code,
+    )
+
+
+def _names_of(value: object) -> Any:
+    """Return a tree of steps and sources as a tree of their identities."""
+    match value:
+        case StepSpec():
+            return value.target_id
+        case Source():
+            return f"source:{value.name}"
+        case dict():
+            return {key: _names_of(item) for key, item in value.items()}
+        case list() | tuple():
+            return [_names_of(item) for item in value]
+    return value
+
+
+def _fingerprint_upstream(step: StepSpec) -> None:
+    """Fingerprint everything `step` needs, without recursion: chains may be 100,000 long."""
+    pending = [dep for dep in step.deps if dep._fingerprint is None]  # noqa: SLF001 - its own class
+    while pending:
+        current = pending[-1]
+        missing = [dep for dep in current.deps if dep._fingerprint is None]  # noqa: SLF001
+        if missing:
+            pending.extend(missing)
+        else:
+            pending.pop()
+            if current._fingerprint is None:  # noqa: SLF001
+                object.__setattr__(current, "_fingerprint", fingerprint_of(_payload(current)))

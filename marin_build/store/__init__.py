@@ -1,0 +1,1 @@
+"""Stores: what holds bytes. Only the command line and the public API make concrete ones."""

@@ -1,0 +1,86 @@
+"""Where a pipeline stands: its project folder and the prefix its outputs go to.
+
+`load` fixes both before the pipeline file is imported, so that nothing can be computed from an
+earlier prefix; a program that declares steps by itself gets MARIN_PREFIX or the default.
+Neither is ever part of identity.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+DEFAULT_PREFIX = ".marin-build/outputs"
+PREFIX_VARIABLE = "MARIN_PREFIX"
+CONFIG_FILE = "marin-build.toml"
+_MARKERS = (CONFIG_FILE, "pyproject.toml", ".git")
+
+
+@dataclass(frozen=True, slots=True)
+class Workspace:
+    """Two absolute places: `project` is a local folder, `prefix` a local folder or a URL."""
+
+    project: str
+    prefix: str
+
+
+def is_url(path: str) -> bool:
+    """Return whether `path` names a place of a remote store (`scheme://...`)."""
+    return "://" in path
+
+
+def find_project(start: str) -> str:
+    """Return the nearest folder at or above `start` that is a project's, else `start`."""
+    start = os.path.abspath(start)
+    folder = start
+    while True:
+        if any(os.path.lexists(os.path.join(folder, marker)) for marker in _MARKERS):
+            return folder
+        parent = os.path.dirname(folder)
+        if parent == folder:
+            return start
+        folder = parent
+
+
+def absolute_prefix(prefix: str, base: str) -> str:
+    """Return `prefix` without a trailing slash; a relative folder is taken from `base`."""
+    if is_url(prefix):
+        return prefix.rstrip("/")
+    return os.path.normpath(os.path.join(base, os.path.expanduser(prefix)))
+
+
+def default_workspace(environ: Mapping[str, str], cwd: str) -> Workspace:
+    """Return the workspace of a program that loads no pipeline file."""
+    project = find_project(cwd)
+    given = environ.get(PREFIX_VARIABLE)
+    prefix = absolute_prefix(given, cwd) if given else absolute_prefix(DEFAULT_PREFIX, project)
+    return Workspace(project, prefix)
+
+
+_current: ContextVar[Workspace | None] = ContextVar("workspace", default=None)
+
+
+def current_workspace() -> Workspace:
+    """Return the workspace in force."""
+    return _current.get() or default_workspace(os.environ, os.getcwd())
+
+
+def use_workspace(workspace: Workspace) -> None:
+    """Put `workspace` in force for this program."""
+    _current.set(workspace)
+
+
+@contextmanager
+def in_workspace(workspace: Workspace) -> Iterator[None]:
+    """Put `workspace` in force for a block."""
+    token = _current.set(workspace)
+    try:
+        yield
+    finally:
+        _current.reset(token)
