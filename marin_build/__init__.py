@@ -11,17 +11,17 @@ from marin_build._version import __version__
 
 if TYPE_CHECKING:
     from marin_build.command_step import command as command
-    from marin_build.decorator import DeclaredStep as DeclaredStep
     from marin_build.decorator import StepFunction as StepFunction
     from marin_build.decorator import step as step
     from marin_build.errors import MarinBuildError as MarinBuildError
     from marin_build.resources import ResourceConfig as ResourceConfig
     from marin_build.sources import Source as Source
     from marin_build.sources import source as source
+    from marin_build.step_spec import DeclaredStep as DeclaredStep
     from marin_build.step_spec import StepSpec as StepSpec
 
 _HOMES = {
-    "DeclaredStep": "decorator",
+    "DeclaredStep": "step_spec",
     "MarinBuildError": "errors",
     "ResourceConfig": "resources",
     "Source": "sources",
@@ -32,8 +32,18 @@ _HOMES = {
     "step": "decorator",
 }
 
-__all__ = ["DeclaredStep", "MarinBuildError", "ResourceConfig", "Source", "StepFunction",
-           "StepSpec", "__version__", "command", "source", "step"]  # fmt: skip
+__all__ = [
+    "DeclaredStep",
+    "MarinBuildError",
+    "ResourceConfig",
+    "Source",
+    "StepFunction",
+    "StepSpec",
+    "__version__",
+    "command",
+    "source",
+    "step",
+]
 
 
 def __getattr__(name: str) -> object:

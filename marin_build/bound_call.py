@@ -34,7 +34,10 @@ class Parameter(NamedTuple):
 
 def parameter_of(parameter: inspect.Parameter) -> Parameter:
     """Return what `@step` must know of a parameter."""
-    stars = {inspect.Parameter.VAR_POSITIONAL: "*", inspect.Parameter.VAR_KEYWORD: "**"}
+    stars: dict[object, str] = {
+        inspect.Parameter.VAR_POSITIONAL: "*",
+        inspect.Parameter.VAR_KEYWORD: "**",
+    }
     return Parameter(parameter.name, stars.get(parameter.kind, ""))
 
 
@@ -73,22 +76,26 @@ class BoundCall(Bound):
         try:
             hints = type_hints(self.function)
         except NameError as error:
-            return [SpecificationError(
-                f"`{name}`: an annotation cannot be read: {error}",
-                facts=[("declared", place)],
-                hint="import the annotated types outside `if TYPE_CHECKING:`",
-            )]  # fmt: skip
+            return [
+                SpecificationError(
+                    f"`{name}`: an annotation cannot be read: {error}",
+                    facts=[("declared", place)],
+                    hint="import the annotated types outside `if TYPE_CHECKING:`",
+                )
+            ]
         found: list[MarinBuildError] = []
         for key, value in self.wired.items():
             problem = _problem(value, hints.get(key))
             if problem:
-                found.append(SpecificationError(
-                    f"`{name}`: the parameter `{key}` {problem}",
-                    facts=[("declared", place)],
-                    consequence="nothing was run",
-                    hint="annotate it as Path or str for the folder, or as the type "
-                         "the step returns for its artifact",
-                ))  # fmt: skip
+                found.append(
+                    SpecificationError(
+                        f"`{name}`: the parameter `{key}` {problem}",
+                        facts=[("declared", place)],
+                        consequence="nothing was run",
+                        hint="annotate it as Path or str for the folder, or as the type "
+                        "the step returns for its artifact",
+                    )
+                )
         return found
 
 
@@ -180,9 +187,11 @@ def _step_problem(dep: StepSpec, annotation: Any) -> str | None:
         return None
     origin = typing.get_origin(annotation) or annotation
     is_artifact = isinstance(origin, type) and (
-        origin in _JSON_TYPES or is_dataclass(origin) or hasattr(origin, "model_validate")
+        origin in _JSON_TYPES
+        or is_dataclass(origin)
+        or hasattr(origin, "model_validate")
         or typing.is_typeddict(origin)
-    )  # fmt: skip
+    )
     if not is_artifact:
         return f"is given the step `{dep.name}`, but is annotated {_shown(annotation)}"
     if isinstance(dep.fn, BoundCall):

@@ -16,8 +16,18 @@ if TYPE_CHECKING:
 
 # Keys that mark values JSON has no form for. An attribute may not use them itself, so that a set
 # and a dictionary that looks like one cannot share a fingerprint.
-_TAGS = frozenset({"__dataclass__", "__model__", "__enum__", "__set__", "__timedelta__",
-                   "__path__", "__dtype__", "__bytes__"})  # fmt: skip
+_TAGS = frozenset(
+    {
+        "__dataclass__",
+        "__model__",
+        "__enum__",
+        "__set__",
+        "__timedelta__",
+        "__path__",
+        "__dtype__",
+        "__bytes__",
+    }
+)
 
 Json = None | bool | int | float | str | tuple["Json", ...] | dict[str, "Json"]
 
@@ -33,11 +43,11 @@ class FrozenDict(dict[str, Any]):
     __setitem__ = _refuse
     __delitem__ = _refuse
     clear = _refuse
-    pop = _refuse  # type: ignore[assignment]
+    pop = _refuse
     popitem = _refuse
-    setdefault = _refuse  # type: ignore[assignment]
-    update = _refuse  # type: ignore[assignment]
-    __ior__ = _refuse  # type: ignore[assignment]
+    setdefault = _refuse
+    update = _refuse
+    __ior__ = _refuse
 
     def __hash__(self) -> int:  # type: ignore[override]
         return hash(canonical_text(self))
@@ -62,8 +72,9 @@ def freeze(attrs: Mapping[str, object], where: str) -> FrozenDict:
 
     """
     try:
-        return FrozenDict({_key(key, where): _freeze(value, where, key)
-                           for key, value in attrs.items()})  # fmt: skip
+        return FrozenDict(
+            {_key(key, where): _freeze(value, where, key) for key, value in attrs.items()}
+        )
     except RecursionError:
         raise UnfingerprintableError(
             f"cannot fingerprint `{where}`: it contains itself or is nested too deeply",
@@ -103,46 +114,59 @@ def _finite(value: float, path: str) -> float:
 def _freeze_object(value: object, path: str) -> Any:
     """Return the canonical form of a value JSON does not know."""
     import dataclasses
-    import datetime
+    import datetime as dt
     import enum
     import pathlib
 
     kind = type(value)
     match value:
         case enum.Enum():
-            return _tagged("__enum__", f"{kind.__qualname__}.{value.name}",
-                           value=_freeze(value.value, path, "value"))  # fmt: skip
+            return _tagged(
+                "__enum__",
+                f"{kind.__qualname__}.{value.name}",
+                value=_freeze(value.value, path, "value"),
+            )
         case set() | frozenset():
             items = [_freeze(item, path, "item") for item in value]
             return FrozenDict({"__set__": tuple(sorted(items, key=canonical_text))})
         case pathlib.PurePath():
             return FrozenDict({"__path__": value.as_posix()})
-        case datetime.timedelta():
-            microseconds = value // datetime.timedelta(microseconds=1)
+        case dt.timedelta():
+            microseconds = value // dt.timedelta(microseconds=1)
             return FrozenDict({"__timedelta__": microseconds})
         case bytes():
             return FrozenDict({"__bytes__": value.hex()})
         case _ if dataclasses.is_dataclass(value) and not isinstance(value, type):
-            fields = {f.name: getattr(value, f.name) for f in dataclasses.fields(value) if f.compare}
-            return _tagged("__dataclass__", kind.__qualname__,
-                           fields={k: _freeze(v, path, k) for k, v in fields.items()})  # fmt: skip
+            fields = {
+                f.name: getattr(value, f.name) for f in dataclasses.fields(value) if f.compare
+            }
+            return _tagged(
+                "__dataclass__",
+                kind.__qualname__,
+                fields={k: _freeze(v, path, k) for k, v in fields.items()},
+            )
         case _ if _is_pydantic(kind):
             model = {name: getattr(value, name) for name in kind.model_fields}  # type: ignore[attr-defined]
-            return _tagged("__model__", kind.__qualname__,
-                           fields={k: _freeze(v, path, k) for k, v in model.items()})  # fmt: skip
+            return _tagged(
+                "__model__",
+                kind.__qualname__,
+                fields={k: _freeze(v, path, k) for k, v in model.items()},
+            )
     if (array_value := _array_library_value(value, path)) is not None:
         return array_value
     raise _refusal(path, _why_not(value), hint=_instead(value))
 
 
 def _tagged(tag: str, name: str, **parts: object) -> FrozenDict:
-    return FrozenDict({tag: name, **{k: FrozenDict(v) if type(v) is dict else v
-                                     for k, v in parts.items()}})  # fmt: skip
+    return FrozenDict(
+        {tag: name, **{k: FrozenDict(v) if type(v) is dict else v for k, v in parts.items()}}
+    )
 
 
 def _is_pydantic(kind: type) -> bool:
-    return any(base.__module__ == "pydantic.main" and base.__name__ == "BaseModel"
-               for base in kind.__mro__)  # fmt: skip
+    return any(
+        base.__module__ == "pydantic.main" and base.__name__ == "BaseModel" for base in kind.__mro__
+    )
 
 
 def _array_library_value(value: object, path: str) -> Any:

@@ -102,8 +102,10 @@ def _syntax(code: types.CodeType) -> str:
     """Return the normalised syntax of a function, or its bytecode where there is no source."""
     node = _node_of(code)
     if node is None:
-        nested = [_syntax(const) if isinstance(const, types.CodeType) else repr(const)
-                  for const in code.co_consts]  # fmt: skip
+        nested = [
+            _syntax(const) if isinstance(const, types.CodeType) else repr(const)
+            for const in code.co_consts
+        ]
         return f"bytecode {code.co_code.hex()} {code.co_names} {nested}"
     return ast.dump(_Normaliser().visit(node))
 
@@ -114,14 +116,18 @@ class _Normaliser(ast.NodeTransformer):
     def generic_visit(self, node: ast.AST) -> ast.AST:
         super().generic_visit(node)
         body: Any = getattr(node, "body", None)
-        if isinstance(body, list) and body and isinstance(
-            node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
-        ):  # fmt: skip
+        if (
+            isinstance(body, list)
+            and body
+            and isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
+        ):
             first = body[0]
-            if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant) and isinstance(
-                first.value.value, str
-            ):  # fmt: skip
-                node.body = body[1:] or [ast.Pass()]  # type: ignore[attr-defined]
+            if (
+                isinstance(first, ast.Expr)
+                and isinstance(first.value, ast.Constant)
+                and isinstance(first.value.value, str)
+            ):
+                node.body = body[1:] or [ast.Pass()]
         return node
 
 
@@ -130,15 +136,20 @@ def _node_of(code: types.CodeType) -> _Function | None:
     candidates = _functions_in(code.co_filename).get(code.co_firstlineno, [])
     named = [n for n in candidates if getattr(n, "name", "<lambda>") == code.co_name]
     if len(named) > 1:  # several lambdas in one line: told apart by where their bodies stand
-        columns = {(line, column) for line, _, column, _ in code.co_positions()
-                   if line is not None and column is not None}  # fmt: skip
+        columns = {
+            (line, column)
+            for line, _, column, _ in code.co_positions()
+            if line is not None and column is not None
+        }
         named = [n for n in named if isinstance(n, ast.Lambda) and _start(n.body) in columns]
     return named[0] if len(named) == 1 else None
 
 
 def _start(node: ast.expr) -> tuple[int, int]:
-    leftmost = min((n for n in ast.walk(node) if isinstance(n, ast.expr)),
-                   key=lambda n: (n.lineno, n.col_offset))  # fmt: skip
+    leftmost = min(
+        (n for n in ast.walk(node) if isinstance(n, ast.expr)),
+        key=lambda n: (n.lineno, n.col_offset),
+    )
     return leftmost.lineno, leftmost.col_offset
 
 

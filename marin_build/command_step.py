@@ -8,13 +8,14 @@ from marin_build.canonical import FrozenDict
 from marin_build.commands import Command, check_command
 from marin_build.declared import declaring_place
 from marin_build.errors import SpecificationError, refuse
-from marin_build.step_spec import StepSpec
+from marin_build.step_spec import DeclaredStep
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from marin_build.options import StepOptions
     from marin_build.sources import Source
+    from marin_build.step_spec import StepSpec
 
 
 def command(
@@ -25,7 +26,7 @@ def command(
     inputs: Mapping[str, Source] | None = None,
     params: Mapping[str, Any] | None = None,
     **options: Unpack[StepOptions],
-) -> StepSpec:
+) -> DeclaredStep:
     """Declare a step that runs a program.
 
     Args:
@@ -48,10 +49,24 @@ def command(
     shown = f"{place[0]}:{place[1]}"
     for error in check_command(value, name, shown):
         refuse(error)
-    repeated = [key for key in (*deps, *inputs, *params) if
-                (key in deps) + (key in inputs) + (key in params) > 1 or key == "output"]  # fmt: skip
+    repeated = [
+        key
+        for key in (*deps, *inputs, *params)
+        if (key in deps) + (key in inputs) + (key in params) > 1 or key == "output"
+    ]
     if repeated:
-        refuse(SpecificationError(f"`{name}`: the placeholder `{{{repeated[0]}}}` has two meanings",
-                                  facts=[("declared", shown)]))  # fmt: skip
-    return StepSpec(name=name, fn=value, deps=tuple(deps.values()), inputs=inputs,
-                    hash_attrs=params, declared=place, **options)  # fmt: skip
+        refuse(
+            SpecificationError(
+                f"`{name}`: the placeholder `{{{repeated[0]}}}` has two meanings",
+                facts=[("declared", shown)],
+            )
+        )
+    return DeclaredStep(
+        name=name,
+        fn=value,
+        deps=tuple(deps.values()),
+        inputs=inputs,
+        hash_attrs=params,
+        declared=place,
+        **options,
+    )

@@ -136,20 +136,23 @@ def check_command(command: Command, name: str, place: str) -> list[Specification
     for text in texts:
         for placeholder, literal in _names(text):
             if not literal and placeholder not in known:
-                errors.append(SpecificationError(
-                    f"`{name}`: nothing is called `{{{placeholder}}}`",
-                    facts=[*facts, ("known", ", ".join(sorted(known)))],
-                    consequence="nothing was run",
-                    hint=f"write {{{{{placeholder}}}}} for the text itself",
-                ))  # fmt: skip
+                errors.append(
+                    SpecificationError(
+                        f"`{name}`: nothing is called `{{{placeholder}}}`",
+                        facts=[*facts, ("known", ", ".join(sorted(known)))],
+                        consequence="nothing was run",
+                        hint=f"write {{{{{placeholder}}}}} for the text itself",
+                    )
+                )
     if not texts or not all(isinstance(text, str) and "\0" not in text for text in texts):
         errors.append(SpecificationError(f"`{name}`: a command is made of strings", facts=facts))
     elif isinstance(command.text, str):
         try:
             shell_code(command.text)
         except ValueError as error:
-            errors.append(SpecificationError(f"`{name}`: {error}", facts=facts,
-                                             consequence="nothing was run"))  # fmt: skip
+            errors.append(
+                SpecificationError(f"`{name}`: {error}", facts=facts, consequence="nothing was run")
+            )
     return errors
 
 
@@ -176,11 +179,15 @@ def shell_code(text: str) -> str:
         if literal:
             pieces.append(f"{{{literal}}}")
         elif quote == "'":
-            raise ValueError(f"the placeholder {{{name}}} stands inside single quotes; "
-                             "leave them out, it is quoted for you")  # fmt: skip
+            raise ValueError(
+                f"the placeholder {{{name}}} stands inside single quotes; "
+                "leave them out, it is quoted for you"
+            )
         elif _HEREDOC.search(text[: found.start()]):
-            raise ValueError(f"the placeholder {{{name}}} stands after `<<`; "
-                             "put the text into a script and declare it as an input")  # fmt: skip
+            raise ValueError(
+                f"the placeholder {{{name}}} stands after `<<`; "
+                "put the text into a script and declare it as an input"
+            )
         else:
             pieces.append(f"${{{name}}}" if quote == '"' else f'"${{{name}}}"')
         end = found.end()

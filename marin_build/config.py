@@ -41,9 +41,14 @@ class Settings:
 
 
 _TYPES: dict[str, tuple[type, ...]] = {
-    "pipeline": (str,), "prefix": (str,), "engine": (str,), "jobs": (int,),
-    "isolation": (str,), "templates": (str,), "kubernetes": (dict,),
-}  # fmt: skip
+    "pipeline": (str,),
+    "prefix": (str,),
+    "engine": (str,),
+    "jobs": (int,),
+    "isolation": (str,),
+    "templates": (str,),
+    "kubernetes": (dict,),
+}
 
 
 def load_settings(project: str, profile: str | None = None) -> Settings:
@@ -59,8 +64,11 @@ def load_settings(project: str, profile: str | None = None) -> Settings:
     if profile is None:
         return settings
     if not isinstance(profiles, dict) or profile not in profiles:
-        raise UsageError(f"unknown profile `{profile}`", facts=[("configuration", file or "none")],
-                         hint=did_you_mean(profile, profiles))  # fmt: skip
+        raise UsageError(
+            f"unknown profile `{profile}`",
+            facts=[("configuration", file or "none")],
+            hint=did_you_mean(profile, profiles),
+        )
     return _checked(settings, profiles[profile], f"{file}, profile {profile}")
 
 
@@ -87,18 +95,24 @@ def _parse(file: str) -> dict[str, Any]:
         with open(file, "rb") as stream:
             return tomllib.load(stream)
     except (OSError, tomllib.TOMLDecodeError) as error:
-        raise UsageError(f"cannot read the configuration `{file}`",
-                         facts=[("reason", str(error))]) from error  # fmt: skip
+        raise UsageError(
+            f"cannot read the configuration `{file}`", facts=[("reason", str(error))]
+        ) from error
 
 
 def _checked(base: Settings, table: Mapping[str, Any], file: str) -> Settings:
     known = {field.name for field in fields(Settings)}
     for key, value in table.items():
         if key not in known:
-            raise UsageError(f"unknown setting `{key}`", facts=[("configuration", file)],
-                             hint=did_you_mean(key, known))  # fmt: skip
+            raise UsageError(
+                f"unknown setting `{key}`",
+                facts=[("configuration", file)],
+                hint=did_you_mean(key, known),
+            )
         if not isinstance(value, _TYPES[key]) or isinstance(value, bool):
             wanted = " or ".join(kind.__name__ for kind in _TYPES[key])
-            raise UsageError(f"the setting `{key}` is not a {wanted}",
-                             facts=[("configuration", file), ("value", repr(value))])  # fmt: skip
+            raise UsageError(
+                f"the setting `{key}` is not a {wanted}",
+                facts=[("configuration", file), ("value", repr(value))],
+            )
     return replace(base, **table)

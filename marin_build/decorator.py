@@ -17,17 +17,12 @@ from marin_build.canonical import FrozenDict
 from marin_build.declared import declaring_place
 from marin_build.errors import SpecificationError, refuse
 from marin_build.sources import Source
-from marin_build.step_spec import StepSpec
+from marin_build.step_spec import DeclaredStep, StepSpec
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from marin_build.options import StepOptions
-
-    class DeclaredStep(StepSpec, Any):  # type: ignore[misc]
-        """A StepSpec that type checkers accept where the function wants its path or artifact."""
-else:
-    DeclaredStep = StepSpec
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -77,8 +72,9 @@ class StepFunction(Generic[P, R]):
         try:
             bound = signature.bind(*args, **kwargs)
         except TypeError as error:
-            raise SpecificationError(f"`{self.name}`: {error}",
-                                     facts=[("declared", place)]) from None  # fmt: skip
+            raise SpecificationError(
+                f"`{self.name}`: {error}", facts=[("declared", place)]
+            ) from None
         bound.apply_defaults()
         return bound.arguments
 
@@ -86,11 +82,15 @@ class StepFunction(Generic[P, R]):
         def fill(found: re.Match[str]) -> str:
             key = found[1]
             if key not in values:
-                refuse(SpecificationError(
-                    f"the name `{self.name}` uses `{{{key}}}`, which is no attribute",
-                    facts=[("declared", f"{place[0]}:{place[1]}"),
-                           ("attributes", ", ".join(values) or "none")],
-                ))  # fmt: skip
+                refuse(
+                    SpecificationError(
+                        f"the name `{self.name}` uses `{{{key}}}`, which is no attribute",
+                        facts=[
+                            ("declared", f"{place[0]}:{place[1]}"),
+                            ("attributes", ", ".join(values) or "none"),
+                        ],
+                    )
+                )
             return str(values.get(key, "x"))
 
         return _NAME_FIELD.sub(fill, self.name)
@@ -153,8 +153,9 @@ def step(
 
 
 def _check_signature(function: Callable[..., object]) -> None:
-    parameters: list[Parameter] = [parameter_of(p) for p in
-                                   inspect.signature(function).parameters.values()]  # fmt: skip
+    parameters: list[Parameter] = [
+        parameter_of(p) for p in inspect.signature(function).parameters.values()
+    ]
     place = f"{function.__code__.co_filename}:{function.__code__.co_firstlineno}"
     if not parameters or parameters[0].name != "output" or parameters[0].variadic:
         raise SpecificationError(

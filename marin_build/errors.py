@@ -77,7 +77,7 @@ class UnfingerprintableError(SpecificationError):
     """An attribute value that has no canonical form."""
 
 
-class SpecificationErrors(SpecificationError):
+class SpecificationErrors(SpecificationError):  # noqa: N818 - several of them
     """Several specification errors, reported together."""
 
     def __init__(self, errors: Sequence[MarinBuildError]) -> None:

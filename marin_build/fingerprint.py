@@ -77,8 +77,9 @@ def make_targets(graph: Graph, workspace: Workspace) -> Targets:
     by_id: dict[str, int] = {}
     errors: list[MarinBuildError] = []
     for step, deps in zip(graph.steps, graph.deps, strict=True):
-        target = Target(step, step.target_id, step.fingerprint,
-                        step.output_path_in(workspace.prefix))  # fmt: skip
+        target = Target(
+            step, step.target_id, step.fingerprint, step.output_path_in(workspace.prefix)
+        )
         index = by_id.setdefault(target.id, len(targets))
         place_of.append(index)
         if index == len(targets):
@@ -98,30 +99,37 @@ def _own_errors(
     target: Target, steps: Sequence[StepSpec], deps: Sequence[int], workspace: Workspace
 ) -> list[MarinBuildError]:
     """Return what is wrong with one target, seen with its dependencies."""
-    step, errors = target.step, list[tuple[str, str | None]]()
+    step = target.step
+    errors: list[tuple[str, str | None]] = []
     if step.expected_fingerprint not in (None, target.fingerprint):
-        errors.append((f"`{step.name}` has the fingerprint {target.fingerprint}, "
-                       f"but {step.expected_fingerprint} is pinned", None))  # fmt: skip
+        pinned = step.expected_fingerprint
+        what = f"`{step.name}` has the fingerprint {target.fingerprint}, but {pinned} is pinned"
+        errors.append((what, None))
     for dep in deps:
         if steps[dep].is_dev and not step.is_dev:
-            errors.append((f"`{step.name}` depends on the dev version `{steps[dep].target_id}`",
-                           "what is kept must not depend on what is rebuilt each time"))  # fmt: skip
+            what = f"`{step.name}` depends on the dev version `{steps[dep].target_id}`"
+            errors.append((what, "what is kept must not depend on what is rebuilt each time"))
     if (leak := _leak(step, [steps[dep] for dep in deps], workspace)) is not None:
-        errors.append((f"an attribute or argument of `{step.name}` contains `{leak}`: "
-                       "where outputs live is not identity",
-                       "give the step itself as an argument, or use a placeholder"))  # fmt: skip
+        what = f"`{step.name}` names a place of outputs in an attribute or argument: `{leak}`"
+        errors.append((what, "give the step itself as an argument, or use a placeholder"))
     return [
-        SpecificationError(what, hint=hint, consequence="nothing was run",
-                           facts=[("declared", shown(step.declared, workspace.project))])
+        SpecificationError(
+            what,
+            hint=hint,
+            consequence="nothing was run",
+            facts=[("declared", shown(step.declared, workspace.project))],
+        )
         for what, hint in errors
-    ]  # fmt: skip
+    ]
 
 
 def _leak(step: StepSpec, deps: Sequence[StepSpec], workspace: Workspace) -> str | None:
     """Return the place of outputs that the identity of `step` contains, or None."""
-    places = [workspace.prefix] if is_url(workspace.prefix) or workspace.prefix.count("/") > 1 else []
+    places = (
+        [workspace.prefix] if is_url(workspace.prefix) or workspace.prefix.count("/") > 1 else []
+    )
     places += [dep.override_output_path for dep in deps if dep.override_output_path]
-    texts = [step.hash_attrs] if step.hash_attrs else []
+    texts: list[object] = [step.hash_attrs] if step.hash_attrs else []
     template = getattr(step.fn, "text", ())
     texts.extend([template] if isinstance(template, str) else template)
     if not texts:
@@ -144,8 +152,9 @@ def _clash(one: Target, other: Target, workspace: Workspace) -> SpecificationErr
     else:
         return None
     places = [shown(t.step.declared, workspace.project) for t in (one, other)]
-    return SpecificationError(what, facts=[("declared", ", ".join(places))],
-                              consequence="nothing was run", hint=hint)  # fmt: skip
+    return SpecificationError(
+        what, facts=[("declared", ", ".join(places))], consequence="nothing was run", hint=hint
+    )
 
 
 def _path_errors(targets: Sequence[Target], workspace: Workspace) -> list[MarinBuildError]:
@@ -169,9 +178,17 @@ def _path_errors(targets: Sequence[Target], workspace: Workspace) -> list[MarinB
 
 
 def _nested(one: Target, other: Target, how: str, workspace: Workspace) -> SpecificationError:
-    what = (f"the output of `{one.id}` {how} `{other.id}`" if how != "and"
-            else f"`{one.id}` and `{other.id}` have the same output path")  # fmt: skip
+    what = (
+        f"the output of `{one.id}` {how} `{other.id}`"
+        if how != "and"
+        else f"`{one.id}` and `{other.id}` have the same output path"
+    )
     places = [shown(t.step.declared, workspace.project) for t in (one, other)]
-    return SpecificationError(what, consequence="nothing was run",
-                              facts=[("paths", f"{one.output_path}\n{other.output_path}"),
-                                     ("declared", ", ".join(places))])  # fmt: skip
+    return SpecificationError(
+        what,
+        consequence="nothing was run",
+        facts=[
+            ("paths", f"{one.output_path}\n{other.output_path}"),
+            ("declared", ", ".join(places)),
+        ],
+    )

@@ -12,8 +12,13 @@ from typing import TYPE_CHECKING, Any
 from marin_build.commands import Command
 from marin_build.declared import shown
 from marin_build.digests import forget_digests
-from marin_build.errors import MarinBuildError, SpecificationError, UsageError, collected_errors
-from marin_build.errors import combined
+from marin_build.errors import (
+    MarinBuildError,
+    SpecificationError,
+    UsageError,
+    collected_errors,
+    combined,
+)
 from marin_build.parameters import call_with, parse_settings
 from marin_build.step_spec import StepSpec
 from marin_build.workspace import use_workspace
@@ -54,8 +59,11 @@ def load_pipeline(file: str, workspace: Workspace, parameters: Mapping[str, str]
 
     """
     if not os.path.isfile(file):
-        raise UsageError(f"no pipeline file `{file}`", consequence="nothing was run",
-                         hint="name one with -f, or make one with `marin-build init`")  # fmt: skip
+        raise UsageError(
+            f"no pipeline file `{file}`",
+            consequence="nothing was run",
+            hint="name one with -f, or make one with `marin-build init`",
+        )
     use_workspace(workspace)
     forget_digests()
     with collected_errors() as errors:
@@ -103,13 +111,18 @@ def _raised(file: str, error: BaseException, workspace: Workspace) -> Specificat
     """Return the error for a pipeline that raised, with the place in the author's files."""
     import traceback
 
-    frames = [frame for frame in traceback.extract_tb(error.__traceback__)
-              if os.sep + "marin_build" + os.sep not in frame.filename
-              and not frame.filename.startswith("<frozen")]  # fmt: skip
+    frames = [
+        frame
+        for frame in traceback.extract_tb(error.__traceback__)
+        if os.sep + "marin_build" + os.sep not in frame.filename
+        and not frame.filename.startswith("<frozen")
+    ]
     if isinstance(error, SyntaxError):
         place = f"{shown((error.filename or file, error.lineno or 0), workspace.project)}"
     else:
-        place = ", ".join(shown((f.filename, f.lineno or 0), workspace.project) for f in frames[-3:])
+        place = ", ".join(
+            shown((f.filename, f.lineno or 0), workspace.project) for f in frames[-3:]
+        )
     return SpecificationError(
         f"the pipeline raised {type(error).__name__}: {error}",
         facts=[("at", place or file)],
@@ -130,9 +143,11 @@ def _offered(module: ModuleType, file: str, parameters: Mapping[str, str]) -> tu
 
             raise _raised(file, error, current_workspace()) from error
     if parameters:
-        raise UsageError(f"`{os.path.basename(file)}` takes no parameters",
-                         facts=[("given", ", ".join(sorted(parameters)))],
-                         hint="declare them: def pipeline(vocab: int = 8000)")  # fmt: skip
+        raise UsageError(
+            f"`{os.path.basename(file)}` takes no parameters",
+            facts=[("given", ", ".join(sorted(parameters)))],
+            hint="declare them: def pipeline(vocab: int = 8000)",
+        )
     if hasattr(module, _LIST):
         return _steps(getattr(module, _LIST), f"`{_LIST}`")
     found = [value for value in vars(module).values() if isinstance(value, StepSpec)]
@@ -152,8 +167,9 @@ def _steps(value: Any, where: str) -> tuple[StepSpec, ...]:
             return tuple(step for item in value for step in _steps(item, where))
     if hasattr(value, "__next__"):
         return _steps(list(value), where)
-    raise SpecificationError(f"{where} gave a {type(value).__name__}, not a step",
-                             consequence="nothing was run")  # fmt: skip
+    raise SpecificationError(
+        f"{where} gave a {type(value).__name__}, not a step", consequence="nothing was run"
+    )
 
 
 def _undeclared_files(roots: Sequence[StepSpec], workspace: Workspace) -> list[str]:
@@ -170,12 +186,16 @@ def _undeclared_files(roots: Sequence[StepSpec], workspace: Workspace) -> list[s
             declared = {source.location for source in step.inputs.values()}
             for word in _words(step.fn):
                 path = os.path.normpath(os.path.join(workspace.project, word))
-                if path not in declared and os.path.isfile(path) and path.startswith(
-                    workspace.project + os.sep
-                ):  # fmt: skip
+                if (
+                    path not in declared
+                    and os.path.isfile(path)
+                    and path.startswith(workspace.project + os.sep)
+                ):
                     place = shown(step.declared, workspace.project)
-                    found[f"`{step.name}` ({place}) runs `{word}`, which is not a declared input: "
-                          "changes to it will not rebuild the step"] = None  # fmt: skip
+                    found[
+                        f"`{step.name}` ({place}) runs `{word}`, which is not a declared input: "
+                        "changes to it will not rebuild the step"
+                    ] = None
     return list(found)
 
 

@@ -17,15 +17,23 @@ from marin_build.protocol.status import STATUS_FAILED, STATUS_SUCCESS, parse_sta
 from marin_build.snapshot import Built, LastAttempt, Observed, Snapshot
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence, Set
+    from collections.abc import Iterable, Sequence
+    from collections.abc import Set as AbstractSet
 
     from marin_build.fingerprint import Targets
     from marin_build.protocol.lease import Host
     from marin_build.store.base import Store
 
 
-def observe(store: Store, targets: Targets, requested: Iterable[int], cascade: Set[int],
-            host: Host, *, records: bool = True) -> Snapshot:  # fmt: skip
+def observe(
+    store: Store,
+    targets: Targets,
+    requested: Iterable[int],
+    cascade: AbstractSet[int],
+    host: Host,
+    *,
+    records: bool = True,
+) -> Snapshot:
     """Read what planning needs.
 
     Args:
@@ -55,21 +63,28 @@ def observe(store: Store, targets: Targets, requested: Iterable[int], cascade: S
     return Snapshot({i: seen[i] for i in sorted(wanted)})
 
 
-def _descend(targets: Targets, start: Sequence[int], levels: int, seen: Set[int] | dict[int, Observed]) -> list[int]:  # fmt: skip
+def _descend(
+    targets: Targets,
+    start: Sequence[int],
+    levels: int,
+    seen: AbstractSet[int] | dict[int, Observed],
+) -> list[int]:
     """Return what is `levels` deep below `start`, itself included, and was not read yet."""
     found = dict.fromkeys(i for i in start if i not in seen)
     level: Iterable[int] = start
     for _ in range(levels - 1):
-        level = dict.fromkeys(dep for i in level for dep in targets.deps[i]
-                              if dep not in found and dep not in seen)  # fmt: skip
+        level = dict.fromkeys(
+            dep for i in level for dep in targets.deps[i] if dep not in found and dep not in seen
+        )
         if not level:
             break
         found.update(dict.fromkeys(level))
     return list(found)
 
 
-def _next_frontier(targets: Targets, unbuilt: Iterable[int], cascade: Set[int],
-                   seen: dict[int, Observed]) -> list[int]:  # fmt: skip
+def _next_frontier(
+    targets: Targets, unbuilt: Iterable[int], cascade: AbstractSet[int], seen: dict[int, Observed]
+) -> list[int]:
     """Return the dependencies that must be asked for next, walking over what was read ahead."""
     frontier: dict[int, None] = {}
     pending, walked = list(unbuilt), set[int]()
@@ -85,8 +100,9 @@ def _next_frontier(targets: Targets, unbuilt: Iterable[int], cascade: Set[int],
     return list(frontier)
 
 
-def _needed(targets: Targets, requested: Iterable[int], cascade: Set[int],
-            seen: dict[int, Observed]) -> set[int]:  # fmt: skip
+def _needed(
+    targets: Targets, requested: Iterable[int], cascade: AbstractSet[int], seen: dict[int, Observed]
+) -> set[int]:
     """Return what a plan looks at: not what was only read ahead, below a built target."""
     pending = list(requested)
     needed = set(pending)
@@ -99,12 +115,14 @@ def _needed(targets: Targets, requested: Iterable[int], cascade: Set[int],
     return needed
 
 
-def _read(store: Store, targets: Targets, batch: Sequence[int], seen: dict[int, Observed],
-          host: Host) -> None:  # fmt: skip
+def _read(
+    store: Store, targets: Targets, batch: Sequence[int], seen: dict[int, Observed], host: Host
+) -> None:
     """Read statuses, and the leases of what is not built."""
     paths = [f"{targets.all[i].output_path}/{layout.STATUS}" for i in batch]
-    statuses = [parse_status(data, path)
-                for path, data in zip(paths, store.get_many(paths), strict=True)]  # fmt: skip
+    statuses = [
+        parse_status(data, path) for path, data in zip(paths, store.get_many(paths), strict=True)
+    ]
     for index, status in zip(batch, statuses, strict=True):
         seen[index] = Observed(status)
     open_ones = [i for i in batch if seen[i].status != STATUS_SUCCESS]
@@ -115,8 +133,9 @@ def _read(store: Store, targets: Targets, batch: Sequence[int], seen: dict[int, 
             seen[index] = Observed(seen[index].status, lease, host.is_gone(lease))
 
 
-def _read_records(store: Store, targets: Targets, built: Sequence[int],
-                  seen: dict[int, Observed]) -> None:  # fmt: skip
+def _read_records(
+    store: Store, targets: Targets, built: Sequence[int], seen: dict[int, Observed]
+) -> None:
     paths = [f"{targets.all[i].output_path}/{layout.RECORD}" for i in built]
     for index, path, data in zip(built, paths, store.get_many(paths), strict=True):
         if data is None:  # built by Marin, or copied without its record
@@ -149,8 +168,12 @@ def _record(data: bytes, path: str) -> Built | None:
         if not str(document.get("executor_version", "")).startswith("marin_build/"):
             return None
         who = document["provenance"]
-        return Built(document["fingerprint"], document["run"],
-                     f"{who['user']}@{who['host']}", document["end"])  # fmt: skip
+        return Built(
+            document["fingerprint"],
+            document["run"],
+            f"{who['user']}@{who['host']}",
+            document["end"],
+        )
     except (ValueError, KeyError, TypeError, AttributeError):
         raise CorruptStateError(
             f"the record `{path}` is not readable",
@@ -159,21 +182,29 @@ def _record(data: bytes, path: str) -> Built | None:
         ) from None
 
 
-def _read_failures(store: Store, targets: Targets, failed: Sequence[int],
-                   seen: dict[int, Observed]) -> None:  # fmt: skip
+def _read_failures(
+    store: Store, targets: Targets, failed: Sequence[int], seen: dict[int, Observed]
+) -> None:
     """Read the newest attempt of each failed target."""
     newest: list[tuple[int, str]] = []
     for index in failed:
         output = targets.all[index].output_path
-        numbers = [layout.attempt_number(name) or 0 for name in store.list(f"{output}/{layout.LOGS}")]
+        numbers = [
+            layout.attempt_number(name) or 0 for name in store.list(f"{output}/{layout.LOGS}")
+        ]
         if any(numbers):
             newest.append((index, layout.attempt_path(output, max(numbers))))
     blobs = store.get_many([path for _, path in newest])
     for (index, path), data in zip(newest, blobs, strict=True):
         try:
             document = json.loads(data or b"")
-            last = LastAttempt(document["attempt"], document["exit_code"], document["message"],
-                               document["worker"], document["end"])  # fmt: skip
+            last = LastAttempt(
+                document["attempt"],
+                document["exit_code"],
+                document["message"],
+                document["worker"],
+                document["end"],
+            )
         except (ValueError, KeyError, TypeError):
             raise CorruptStateError(f"the attempt `{path}` is not readable") from None
         seen[index] = replace(seen[index], last=last)

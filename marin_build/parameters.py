@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from marin_build.errors import MarinBuildError
 
 
-def parse_settings(function: Callable[..., Any], given: Mapping[str, str], file: str) -> dict[str, Any]:  # fmt: skip
+def parse_settings(
+    function: Callable[..., Any], given: Mapping[str, str], file: str
+) -> dict[str, Any]:
     """Return the values for a pipeline function.
 
     A value is parsed by the parameter's annotation; without one as JSON, else it is a string.
@@ -27,29 +29,42 @@ def parse_settings(function: Callable[..., Any], given: Mapping[str, str], file:
     """
     parameters = inspect.signature(function).parameters
     takes_any = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
-    named = {name for name, p in parameters.items() if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)}
+    named = {
+        name for name, p in parameters.items() if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)
+    }
     hints = type_hints(function) if given else {}
     values: dict[str, Any] = {}
     errors: list[MarinBuildError] = []
     for name, text in given.items():
         if name not in named and not takes_any:
-            errors.append(UsageError(
-                f"the pipeline has no parameter `{name}`",
-                facts=[("file", file), ("parameters", ", ".join(sorted(named)) or "none")],
-                consequence="nothing was run",
-                hint=did_you_mean(name, named),
-            ))  # fmt: skip
+            errors.append(
+                UsageError(
+                    f"the pipeline has no parameter `{name}`",
+                    facts=[("file", file), ("parameters", ", ".join(sorted(named)) or "none")],
+                    consequence="nothing was run",
+                    hint=did_you_mean(name, named),
+                )
+            )
             continue
         try:
             values[name] = parse_value(text, hints.get(name))
         except ValueError as error:
-            errors.append(UsageError(f"`--set {name}={text}` does not fit the parameter",
-                                     facts=[("reason", str(error))],
-                                     consequence="nothing was run"))  # fmt: skip
-    for name in sorted(named - given.keys()):
-        if parameters[name].default is inspect.Parameter.empty:
-            errors.append(UsageError(f"the pipeline needs the parameter `{name}`",
-                                     facts=[("file", file)], hint=f"--set {name}=..."))  # fmt: skip
+            errors.append(
+                UsageError(
+                    f"`--set {name}={text}` does not fit the parameter",
+                    facts=[("reason", str(error))],
+                    consequence="nothing was run",
+                )
+            )
+    errors.extend(
+        UsageError(
+            f"the pipeline needs the parameter `{name}`",
+            facts=[("file", file)],
+            hint=f"--set {name}=...",
+        )
+        for name in sorted(named - given.keys())
+        if parameters[name].default is inspect.Parameter.empty
+    )
     if errors:
         raise combined(errors)
     return values

@@ -12,7 +12,7 @@ _TOKEN = re.compile(r"\*\*/|\*\*|\*|\?|\[[^\]]+\]|.", re.DOTALL)
 
 
 def compile_patterns(patterns: Iterable[str]) -> Callable[[str], bool]:
-    """Return a predicate: does any of `patterns` match the whole path?"""
+    """Return the predicate that tells whether any of `patterns` matches a whole path."""
     expression = "|".join(f"(?:{_translate(pattern)})" for pattern in patterns)
     if not expression:
         return lambda _path: False

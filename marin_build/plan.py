@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from marin_build import reasons as why
-from marin_build.snapshot import Observed, Snapshot
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Set
+    from collections.abc import Iterable
+    from collections.abc import Set as AbstractSet
 
     from marin_build.fingerprint import Targets
     from marin_build.reasons import Reason
+    from marin_build.snapshot import Observed, Snapshot
 
 
 class Kind(enum.Enum):
@@ -113,8 +114,11 @@ def make_plan(
         observed = snapshot.of(index)
         decision = _decide(targets, index, observed, forced, cascade, rerun_failed=rerun_failed)
         if decision.kind in (Kind.RUN, Kind.WAIT):
-            blocked = [dep for dep in targets.deps[index]
-                       if dep in decisions and decisions[dep].kind is Kind.BLOCKED]  # fmt: skip
+            blocked = [
+                dep
+                for dep in targets.deps[index]
+                if dep in decisions and decisions[dep].kind is Kind.BLOCKED
+            ]
             if blocked:
                 reason = why.UpstreamBlocked(targets.all[blocked[0]].id)
                 decision = Decision(index, Kind.BLOCKED, reason)
@@ -122,8 +126,15 @@ def make_plan(
     return Plan(targets, requested, tuple(decisions.values()), forced)
 
 
-def _decide(targets: Targets, index: int, seen: Observed, forced: Set[int], cascade: Set[int],
-            *, rerun_failed: bool) -> Decision:  # fmt: skip
+def _decide(
+    targets: Targets,
+    index: int,
+    seen: Observed,
+    forced: AbstractSet[int],
+    cascade: AbstractSet[int],
+    *,
+    rerun_failed: bool,
+) -> Decision:
     """Return the decision for one target, as if nothing it needs were blocked."""
     lease, step = seen.lease, targets.all[index].step
     if lease is not None and not lease.is_sealed and not seen.gone and seen.status != "SUCCESS":
@@ -143,7 +154,9 @@ def _decide(targets: Targets, index: int, seen: Observed, forced: Set[int], casc
     return Decision(index, Kind.RUN, _run_reason(seen))
 
 
-def _insistence(targets: Targets, index: int, forced: Set[int], cascade: Set[int]) -> Reason:
+def _insistence(
+    targets: Targets, index: int, forced: AbstractSet[int], cascade: AbstractSet[int]
+) -> Reason:
     """Return why a target is built whatever its status."""
     if index in forced:
         return why.Forced()
@@ -158,8 +171,9 @@ def _run_reason(seen: Observed) -> Reason:
     match seen.status:
         case "FAILED" if seen.last is not None:
             last = seen.last
-            return why.FailedBefore(last.attempt, last.exit_code, last.message or "",
-                                    last.worker, last.end or "")  # fmt: skip
+            return why.FailedBefore(
+                last.attempt, last.exit_code, last.message or "", last.worker, last.end or ""
+            )
         case "FAILED":
             return why.FailedBefore(0, None, "", "", "")
         case "DEP_FAILED":

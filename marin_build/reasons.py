@@ -92,8 +92,9 @@ class NothingBuildsIt:
     """The step has no function, and its output is not there."""
 
 
-RunReason = (NeverBuilt | FailedBefore | Interrupted | Forced | DevVersion | Cascade
-             | DependencyFailed)  # fmt: skip
+RunReason = (
+    NeverBuilt | FailedBefore | Interrupted | Forced | DevVersion | Cascade | DependencyFailed
+)
 ReuseReason = BuiltBefore | SealedBefore
 BlockReason = FailureKept | UpstreamBlocked | NothingBuildsIt
 Reason = RunReason | ReuseReason | HeldBy | BlockReason

@@ -147,9 +147,11 @@ class ResourceConfig:
             if (other.hosts, other.chips_per_host) != (first.hosts, first.chips_per_host):
                 raise SpecificationError(
                     f"`{first.name}` and `{other.name}` cannot stand in for each other",
-                    facts=[(s.name, f"{s.hosts} hosts of {s.chips_per_host} chips")
-                           for s in (first, other)],
-                )  # fmt: skip
+                    facts=[
+                        (s.name, f"{s.hosts} hosts of {s.chips_per_host} chips")
+                        for s in (first, other)
+                    ],
+                )
         device = TpuDevice(first.name, first.hosts, first.chips_per_host, slice_count)
         return cls(device=device, device_alternatives=tuple(s.name for s in others), **rest)
 
@@ -190,16 +192,19 @@ def find_slice(name: str, hosts: int | None = None) -> TpuSlice:
         if not shapes:
             raise SpecificationError(
                 f"no `{name}` has {hosts} hosts",
-                facts=[(s.name, f"{s.hosts} hosts of {s.chips_per_host} chips")
-                       for s in table[name.lower()]],
-            )  # fmt: skip
+                facts=[
+                    (s.name, f"{s.hosts} hosts of {s.chips_per_host} chips")
+                    for s in table[name.lower()]
+                ],
+            )
     if len(shapes) > 1:
         raise SpecificationError(
             f"the slice `{name}` exists in several shapes",
-            facts=[(s.machine_type, f"hosts={s.hosts}, {s.chips_per_host} chips each")
-                   for s in shapes],
+            facts=[
+                (s.machine_type, f"hosts={s.hosts}, {s.chips_per_host} chips each") for s in shapes
+            ],
             hint=f'choose one: ResourceConfig.with_tpu("{name}", hosts={shapes[0].hosts})',
-        )  # fmt: skip
+        )
     return shapes[0]
 
 

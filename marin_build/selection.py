@@ -1,10 +1,10 @@
 """The selector language: names, globs, `+x`, `x+`, `tag:T`.
 
-    tokenize          the steps of that name, a target's id (`tokenize_1a2b3c4d`), or its hash
-    tokenize/*        a glob over names; `**` crosses `/`
-    +train            train and all it needs
-    clean+            clean and all that need it
-    tag:eval          the steps with that tag
+tokenize          the steps of that name, a target's id (`tokenize_1a2b3c4d`), or its hash
+tokenize/*        a glob over names; `**` crosses `/`
++train            train and all it needs
+clean+            clean and all that need it
+tag:eval          the steps with that tag
 """
 
 from __future__ import annotations
@@ -75,8 +75,10 @@ def _nothing(targets: Targets, selector: str) -> UsageError:
     core = selector.strip("+")
     if core.startswith("tag:"):
         tags = sorted({tag for target in targets.all for tag in target.step.tags})
-        return UsageError(f"no step has the tag `{core.removeprefix('tag:')}`",
-                          hint=f"the tags are {', '.join(tags)}" if tags else "no step has a tag")  # fmt: skip
+        return UsageError(
+            f"no step has the tag `{core.removeprefix('tag:')}`",
+            hint=f"the tags are {', '.join(tags)}" if tags else "no step has a tag",
+        )
     names = dict.fromkeys(target.name for target in targets.all)
     return UsageError(
         f"no step is called `{core}`",

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 from marin_build.declared import declaring_place
 from marin_build.errors import SpecificationError, refuse
@@ -31,13 +32,21 @@ class Source:
         return self.location
 
 
+if TYPE_CHECKING:
+
+    class DeclaredSource(Source, Any):  # type: ignore[misc]
+        """A Source that type checkers accept where a step wants its path."""
+else:
+    DeclaredSource = Source
+
+
 def source(
     path: str | os.PathLike[str],
     *,
     name: str | None = None,
     include: tuple[str, ...] = ("**",),
     exclude: tuple[str, ...] = (),
-) -> Source:
+) -> DeclaredSource:
     """Declare an external input.
 
     Args:
@@ -55,15 +64,19 @@ def source(
     text = os.fspath(path)
     declared = f"{file}:{line}"
     if is_url(text):
-        return Source(name or text, text.rstrip("/"), tuple(include), tuple(exclude), declared)
+        return DeclaredSource(
+            name or text, text.rstrip("/"), tuple(include), tuple(exclude), declared
+        )
     location = os.path.normpath(os.path.join(os.path.dirname(os.path.abspath(file)), text))
     if name is None:
         name = os.path.relpath(location, current_workspace().project).replace(os.sep, "/")
         if name.startswith("../"):
-            refuse(SpecificationError(
-                f"the source `{location}` is outside the project and has no name",
-                facts=[("declared", declared), ("project", current_workspace().project)],
-                consequence="nothing was run",
-                hint='give it a logical name: source(..., name="corpus")',
-            ))  # fmt: skip
-    return Source(name, location, tuple(include), tuple(exclude), declared)
+            refuse(
+                SpecificationError(
+                    f"the source `{location}` is outside the project and has no name",
+                    facts=[("declared", declared), ("project", current_workspace().project)],
+                    consequence="nothing was run",
+                    hint='give it a logical name: source(..., name="corpus")',
+                )
+            )
+    return DeclaredSource(name, location, tuple(include), tuple(exclude), declared)

@@ -13,12 +13,13 @@ from marin_build.digests import digest_of
 from marin_build.errors import MarinBuildError, SpecificationError, refuse
 from marin_build.identity import HASH_ID_LENGTH, Bound, fingerprint_of, payload_text
 from marin_build.names import check_name, version_problem
-from marin_build.resources import ResourceConfig
 from marin_build.sources import Source
 from marin_build.workspace import absolute_prefix, current_workspace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+
+    from marin_build.resources import ResourceConfig
 
 CodePolicy = Literal["report", "rebuild", "ignore"]
 
@@ -131,22 +132,35 @@ class StepSpec:
             found.append("`retries` must not be negative")
         if self.timeout is not None and not (0 < self.timeout < math.inf):
             found.append("`timeout` is a positive number of seconds")
-        for output in self.outputs or ():
-            if not output or output.startswith(("/", ".")) or ".." in output.split("/"):
-                found.append(f"the output `{output}` is not a path inside the step's folder")
+        found.extend(
+            f"the output `{output}` is not a path inside the step's folder"
+            for output in self.outputs or ()
+            if not output or output.startswith(("/", ".")) or ".." in output.split("/")
+        )
         if self.fn is not None and not callable(self.fn):
             found.append(f"`fn` is a {type(self.fn).__name__}, not a function")
         if self.inputs:
             named = {source.name: source for source in self.inputs.values()}
-            found.extend(f"two inputs are called `{source.name}`"
-                         for source in self.inputs.values() if named[source.name] != source)
-            found.extend(f"the input `{key}` is not a source(...)"
-                         for key, value in self.inputs.items() if type(value) is not Source)  # fmt: skip
+            found.extend(
+                f"two inputs are called `{source.name}`"
+                for source in self.inputs.values()
+                if named[source.name] != source
+            )
+            found.extend(
+                f"the input `{key}` is not a source(...)"
+                for key, value in self.inputs.items()
+                if type(value) is not Source
+            )
         if self.env_vars:
-            found.extend(f"the environment variable `{key}` is not a string to a string"
-                         for key, value in self.env_vars.items()
-                         if type(key) is not str or type(value) is not str
-                         or not key or "=" in key or "\0" in key + value)  # fmt: skip
+            found.extend(
+                f"the environment variable `{key}` is not a string to a string"
+                for key, value in self.env_vars.items()
+                if type(key) is not str
+                or type(value) is not str
+                or not key
+                or "=" in key
+                or "\0" in key + value
+            )
         return found
 
     def _error(self, what: str) -> SpecificationError:
@@ -214,6 +228,14 @@ class StepSpec:
     def dep_paths(self) -> tuple[str, ...]:
         """Output paths of the dependencies, in the order declared."""
         return tuple(dep.output_path for dep in self.deps)
+
+
+if TYPE_CHECKING:
+
+    class DeclaredStep(StepSpec, Any):  # type: ignore[misc]
+        """A StepSpec that type checkers accept where a step wants its path or artifact."""
+else:
+    DeclaredStep = StepSpec
 
 
 def _payload(step: StepSpec) -> str:

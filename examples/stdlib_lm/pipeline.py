@@ -11,13 +11,32 @@ import sysconfig
 from dataclasses import dataclass
 
 from lm import bpe, dedup, model, report, split, text
-from marin_build import StepSpec, command, source, step
+from marin_build import DeclaredStep, StepSpec, command, source, step
 
 PACKAGES = (
-    "asyncio", "collections", "concurrent/futures", "ctypes", "email", "email/mime", "encodings",
-    "html", "http", "importlib", "importlib/metadata", "importlib/resources", "json", "logging",
-    "multiprocessing", "re", "unittest", "urllib", "wsgiref", "xml/dom", "xml/etree", "xml/sax",
-)  # fmt: skip
+    "asyncio",
+    "collections",
+    "concurrent/futures",
+    "ctypes",
+    "email",
+    "email/mime",
+    "encodings",
+    "html",
+    "http",
+    "importlib",
+    "importlib/metadata",
+    "importlib/resources",
+    "json",
+    "logging",
+    "multiprocessing",
+    "re",
+    "unittest",
+    "urllib",
+    "wsgiref",
+    "xml/dom",
+    "xml/etree",
+    "xml/sax",
+)
 PATTERNS = ("*.py", *(f"{package}/*.py" for package in PACKAGES))
 
 # Steps run side by side already, and a fixed number of threads keeps the results the same.
@@ -40,8 +59,8 @@ write_report = step(name="report")(report.write_report)
 class Branch:
     """The two steps of a branch that the report reads."""
 
-    model: StepSpec
-    evaluation: StepSpec
+    model: DeclaredStep
+    evaluation: DeclaredStep
 
 
 def pipeline(
@@ -86,19 +105,20 @@ def pipeline(
     ]
 
 
-def branch(label: str, texts: StepSpec, vocab_size: int, order: int, shards: int) -> Branch:
+def branch(label: str, texts: DeclaredStep, vocab_size: int, order: int, shards: int) -> Branch:
     """Declare everything that depends on one vocabulary: tokenizer, tokens, model, evaluation."""
     tokenizer = train_tokenizer.options(name=f"{label}/tokenizer")(
         shards=texts, vocab_size=vocab_size
     )
-    tokens = [
-        tokenize.options(name=f"{label}/tokens-{shard}")(
-            shards=texts, tokenizer=tokenizer, shard=shard
-        )
-        for shard in range(shards)
-    ]
     trained = train_model.options(name=f"{label}/model")(
-        tokens=tokens, tokenizer=tokenizer, order=order
+        tokens=[
+            tokenize.options(name=f"{label}/tokens-{shard}")(
+                shards=texts, tokenizer=tokenizer, shard=shard
+            )
+            for shard in range(shards)
+        ],
+        tokenizer=tokenizer,
+        order=order,
     )
     evaluation = evaluate.options(name=f"{label}/evaluation")(
         model=trained, tokenizer=tokenizer, vocabulary=tokenizer, heldout=texts

@@ -60,7 +60,9 @@ class Applier:
         self._jobs = jobs
         self._keep_going = keep_going
         self._tell = tell
-        sealed = [d.index for d in plan.of_kind(Kind.REUSE) if type(d.reason).__name__ == "SealedBefore"]
+        sealed = [
+            d.index for d in plan.of_kind(Kind.REUSE) if type(d.reason).__name__ == "SealedBefore"
+        ]
         self._schedule = Schedule(sorted(plan.to_build + sealed), plan.targets.deps)
         self._reused_before = len(plan.of_kind(Kind.REUSE)) - len(sealed)
         self._nonce_root, self._nonce_count = os.urandom(8).hex(), 0
@@ -75,8 +77,11 @@ class Applier:
         """Build everything that can be built; return the totals."""
         began = time.monotonic()
         schedule = self._schedule
-        self._tell(report.ApplyStarted(self._session.run, len(schedule.states),
-                                       self._reused_before, self._jobs))  # fmt: skip
+        self._tell(
+            report.ApplyStarted(
+                self._session.run, len(schedule.states), self._reused_before, self._jobs
+            )
+        )
         for decision in self._plan.of_kind(Kind.BLOCKED):
             target = self._plan.targets.all[decision.index]
             self._tell(report.StepBlocked(target.name, target.id, ""))
@@ -173,15 +178,27 @@ class Applier:
                 assert_never(outcome)
         for blocked, upstream in self._schedule.move(index, state):
             below = self._plan.targets.all[blocked]
-            self._tell(report.StepBlocked(below.name, below.id, self._plan.targets.all[upstream].name))
+            self._tell(
+                report.StepBlocked(below.name, below.id, self._plan.targets.all[upstream].name)
+            )
 
     def _failed(self, index: int, failure: ended.Failed) -> State:
         """Return the state after a failed attempt: another try, or FAILED."""
         left = self._attempts_left.get(index, 0)
         target = self._plan.targets.all[index]
-        self._tell(report.StepFailed(target.name, target.id, failure.attempt, failure.exit_code,
-                                     failure.message, failure.log, failure.seconds, left,
-                                     failure.hint))  # fmt: skip
+        self._tell(
+            report.StepFailed(
+                target.name,
+                target.id,
+                failure.attempt,
+                failure.exit_code,
+                failure.message,
+                failure.log,
+                failure.seconds,
+                left,
+                failure.hint,
+            )
+        )
         if left and not self._stopping:
             self._attempts_left[index] = left - 1
             return State.READY

@@ -114,5 +114,16 @@ class ApplyFinished:
     seconds: float
 
 
-Event = (ApplyStarted | StepStarted | StepSucceeded | StepReused | StepFailed | StepWaiting
-         | StepBlocked | StepStopped | StepInterrupted | Interrupting | ApplyFinished)  # fmt: skip
+Event = (
+    ApplyStarted
+    | StepStarted
+    | StepSucceeded
+    | StepReused
+    | StepFailed
+    | StepWaiting
+    | StepBlocked
+    | StepStopped
+    | StepInterrupted
+    | Interrupting
+    | ApplyFinished
+)

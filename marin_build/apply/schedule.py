@@ -1,9 +1,9 @@
 """Which target may start when: a state machine with one transition function, pure.
 
-    PENDING --what it needs is there--> READY --taken--> RUNNING --+--> SUCCEEDED | REUSED
-       |                                  ^                 |      +--> FAILED | STOPPED | INTERRUPTED
-       +--what it needs is not--> BLOCKED +---- retried ----+
-                                          +--- released --- HELD (somebody else builds it)
+PENDING --what it needs is there--> READY --taken--> RUNNING --+--> SUCCEEDED | REUSED
+   |                                  ^                 |      +--> FAILED | STOPPED | INTERRUPTED
+   +--what it needs is not--> BLOCKED +---- retried ----+
+                                      +--- released --- HELD (somebody else builds it)
 """
 
 from __future__ import annotations

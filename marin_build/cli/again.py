@@ -14,8 +14,12 @@ if TYPE_CHECKING:
 def apply_command(options: PipelineOptions, rest: Sequence[str] = ()) -> str:
     """Return `marin-build apply ...` with the options that name the same pipeline."""
     words = ["marin-build", "apply"]
-    for flag, value in (("-f", options.file), ("--prefix", options.prefix),
-                        ("--profile", options.profile), ("--engine", options.engine)):  # fmt: skip
+    for flag, value in (
+        ("-f", options.file),
+        ("--prefix", options.prefix),
+        ("--profile", options.profile),
+        ("--engine", options.engine),
+    ):
         if value is not None:
             words += [flag, value]
     for key, value in (options.parameters or {}).items():

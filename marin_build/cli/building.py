@@ -24,13 +24,18 @@ if TYPE_CHECKING:
 ISOLATIONS = ("process", "thread")
 
 
-def make_session(loaded: Loaded, plan: Plan, pinned_code: Mapping[str, str] | None = None) -> Session:
+def make_session(
+    loaded: Loaded, plan: Plan, pinned_code: Mapping[str, str] | None = None
+) -> Session:
     """Return the session of a run, after checking that the prefix can be written."""
     from marin_build.run_step.session import Session
 
     _check_writable(loaded.workspace.prefix)
-    insisted = frozenset(d.index for d in plan.of_kind(Kind.RUN)
-                         if isinstance(d.reason, Forced | DevVersion | Cascade))  # fmt: skip
+    insisted = frozenset(
+        d.index
+        for d in plan.of_kind(Kind.RUN)
+        if isinstance(d.reason, Forced | DevVersion | Cascade)
+    )
     return Session(
         store=loaded.store,
         targets=plan.targets,
@@ -57,8 +62,11 @@ def make_isolation(session: Session, plan: Plan, name: str, jobs: int) -> Isolat
         return ForkIsolation(session)
     if name != "thread":
         raise UsageError(f"unknown isolation `{name}`", facts=[("known", ", ".join(ISOLATIONS))])
-    needy = [plan.targets.all[i] for i in plan.to_build
-             if plan.targets.all[i].step.env_vars or plan.targets.all[i].step.timeout is not None]  # fmt: skip
+    needy = [
+        plan.targets.all[i]
+        for i in plan.to_build
+        if plan.targets.all[i].step.env_vars or plan.targets.all[i].step.timeout is not None
+    ]
     if needy:
         raise UsageError(
             f"`{needy[0].name}` cannot run in a thread: it has env_vars or a timeout",
@@ -86,8 +94,12 @@ def _check_writable(prefix: str) -> None:
 
 
 def _unwritable(prefix: str, why: str) -> StoreError:
-    return StoreError(f"cannot write to the prefix `{prefix}`", facts=[("reason", why.lower())],
-                      consequence="nothing was run", hint="give another one with --prefix")  # fmt: skip
+    return StoreError(
+        f"cannot write to the prefix `{prefix}`",
+        facts=[("reason", why.lower())],
+        consequence="nothing was run",
+        hint="give another one with --prefix",
+    )
 
 
 def _provenance(project: str) -> Provenance:
@@ -124,8 +136,9 @@ def _git(project: str, *args: str) -> str | None:
     import subprocess
 
     try:
-        done = subprocess.run(["git", "-C", project, *args], capture_output=True, text=True,
-                              check=False, timeout=10)  # fmt: skip
+        done = subprocess.run(
+            ["git", "-C", project, *args], capture_output=True, text=True, check=False, timeout=10
+        )
     except (OSError, subprocess.TimeoutExpired):
         return None
     return done.stdout if done.returncode == 0 else None

@@ -12,11 +12,15 @@ _COMMANDS = ("init", "plan", "apply", "graph", "run-step")
 class LazyGroup(click.Group):
     """A group whose commands live in `cli/commands/<name>.py`, as `command`."""
 
-    def list_commands(self, ctx: click.Context) -> list[str]:
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
         """Return the names, in the order people need them."""
         return list(_COMMANDS)
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+    def get_command(
+        self,
+        ctx: click.Context,  # noqa: ARG002 - click's signature
+        cmd_name: str,
+    ) -> click.Command | None:
         """Import a command."""
         if cmd_name not in _COMMANDS:
             return None
@@ -33,8 +37,10 @@ class LazyGroup(click.Group):
             from marin_build.errors import UsageError
             from marin_build.names import did_you_mean
 
-            raise UsageError(f"no command is called `{args[0]}`",
-                             hint=did_you_mean(args[0], _COMMANDS) or "marin-build --help")  # fmt: skip
+            raise UsageError(
+                f"no command is called `{args[0]}`",
+                hint=did_you_mean(args[0], _COMMANDS) or "marin-build --help",
+            )
         return super().resolve_command(ctx, args)
 
 

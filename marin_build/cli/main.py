@@ -39,7 +39,7 @@ def run(argv: list[str]) -> int:
         return EXIT_INTERRUPTED
     except BrokenPipeError:
         # Whoever read our output has seen enough; let Python not complain about it at exit.
-        sys.stdout = None  # type: ignore[assignment]
+        sys.stdout = None
         return 0
     except Exception:  # noqa: BLE001 - a bug of ours, said so
         return _report_bug(argv)

@@ -29,16 +29,27 @@ _OPTIONS = (
     click.option("--prefix", metavar="URL", help="Where outputs live, a folder or a URL."),
     click.option("--profile", metavar="NAME", help="A profile of the configuration."),
     click.option("--engine", metavar="NAME", help="Where actions run: local, kubernetes."),
-    click.option("--set", "settings", metavar="KEY=VALUE", multiple=True,
-                 help="A parameter of pipeline(); may be given several times."),
-)  # fmt: skip
+    click.option(
+        "--set",
+        "settings",
+        metavar="KEY=VALUE",
+        multiple=True,
+        help="A parameter of pipeline(); may be given several times.",
+    ),
+)
 
 
 def pipeline_options(function: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command the options above; it gets them as one `options`."""
 
-    def wrapper(file: str | None, prefix: str | None, profile: str | None, engine: str | None,
-                settings: tuple[str, ...], **rest: Any) -> Any:  # fmt: skip
+    def wrapper(
+        file: str | None,
+        prefix: str | None,
+        profile: str | None,
+        engine: str | None,
+        settings: tuple[str, ...],
+        **rest: Any,
+    ) -> Any:
         options = PipelineOptions(file, prefix, profile, engine, parse_pairs(settings))
         return function(options=options, **rest)
 

@@ -28,9 +28,11 @@ def write_plan_directory(folder: str, files: Mapping[str, str]) -> None:
     try:
         if os.path.isdir(folder) and os.listdir(folder):
             if not os.path.exists(os.path.join(folder, PLAN_FILE)):
-                raise UsageError(f"the folder `{folder}` is not empty and holds no plan",
-                                 consequence="nothing was written",
-                                 hint="name another folder with -o")  # fmt: skip
+                raise UsageError(
+                    f"the folder `{folder}` is not empty and holds no plan",
+                    consequence="nothing was written",
+                    hint="name another folder with -o",
+                )
             _remove_old_plan(folder)
         for path, text in files.items():
             full = os.path.join(folder, path)
@@ -61,16 +63,23 @@ def read_plan_directory(folder: str) -> PlanDocument:
         with open(path, encoding="utf-8") as stream:
             document = json.load(stream)
     except FileNotFoundError:
-        raise UsageError(f"no plan in `{folder}`", hint="make one with `marin-build plan -o DIR`") from None
+        raise UsageError(
+            f"no plan in `{folder}`", hint="make one with `marin-build plan -o DIR`"
+        ) from None
     except (OSError, ValueError) as error:
-        raise StoppedError(f"the plan `{path}` cannot be read", facts=[("reason", str(error))],
-                           consequence="nothing was run") from error  # fmt: skip
+        raise StoppedError(
+            f"the plan `{path}` cannot be read",
+            facts=[("reason", str(error))],
+            consequence="nothing was run",
+        ) from error
     version = document.get("schema_version") if isinstance(document, dict) else None
     if version != SCHEMA_VERSION:
-        raise StoppedError(f"the plan `{path}` has the schema version {version!r}",
-                           facts=[("known here", str(SCHEMA_VERSION))],
-                           consequence="nothing was run",
-                           hint="make the plan again with this version of marin-build")  # fmt: skip
+        raise StoppedError(
+            f"the plan `{path}` has the schema version {version!r}",
+            facts=[("known here", str(SCHEMA_VERSION))],
+            consequence="nothing was run",
+            hint="make the plan again with this version of marin-build",
+        )
     try:
         plan = PlanDocument.model_validate(document)
     except ValidationError as error:
@@ -84,8 +93,9 @@ def read_plan_directory(folder: str) -> PlanDocument:
 
 def _file_digest(folder: str, name: str) -> str | None:
     try:
-        with open(os.path.join(folder, name), encoding="utf-8", errors="surrogateescape",
-                  newline="") as stream:  # fmt: skip
+        with open(
+            os.path.join(folder, name), encoding="utf-8", errors="surrogateescape", newline=""
+        ) as stream:
             return text_digest(stream.read())
     except OSError:
         return None
@@ -100,7 +110,9 @@ def _edited(folder: str, names: list[str]) -> StoppedError:
     )
 
 
-def find_project_of_plan(folder: str, plan: PlanDocument, environ: Mapping[str, str], cwd: str) -> str:
+def find_project_of_plan(
+    folder: str, plan: PlanDocument, environ: Mapping[str, str], cwd: str
+) -> str:
     """Return the project of a plan: named, above the plan, or the current folder.
 
     Raises:

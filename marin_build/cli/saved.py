@@ -29,22 +29,26 @@ def load_saved(folder: str, options: PipelineOptions) -> tuple[Loaded, PlanDocum
     """
     document = read_plan_directory(folder)
     project = find_project_of_plan(folder, document, os.environ, os.getcwd())
-    loaded = load(PipelineOptions(
-        file=os.path.join(project, document.pipeline),
-        prefix=absolute_prefix(document.prefix, project),
-        profile=options.profile,
-        engine=document.engine,
-        parameters=document.parameters,
-    ))  # fmt: skip
+    loaded = load(
+        PipelineOptions(
+            file=os.path.join(project, document.pipeline),
+            prefix=absolute_prefix(document.prefix, project),
+            profile=options.profile,
+            engine=document.engine,
+            parameters=document.parameters,
+        )
+    )
     _check_fingerprints(loaded, document, folder)
     return loaded, document
 
 
 def _check_fingerprints(loaded: Loaded, document: PlanDocument, folder: str) -> None:
     by_id = loaded.targets.by_id
-    gone = [d.target for d in document.decisions
-            if d.target not in by_id
-            or loaded.targets.all[by_id[d.target]].fingerprint != d.fingerprint]  # fmt: skip
+    gone = [
+        d.target
+        for d in document.decisions
+        if d.target not in by_id or loaded.targets.all[by_id[d.target]].fingerprint != d.fingerprint
+    ]
     if gone:
         raise StoppedError(
             f"the pipeline no longer declares what the plan in `{folder}` was made for",
@@ -66,13 +70,19 @@ def replan_saved(loaded: Loaded, document: PlanDocument) -> Plan:
     targets = loaded.targets
     planned = {targets.by_id[d.target]: d for d in document.decisions}
     requested = [targets.by_id[id_] for id_ in document.requested]
-    forced = frozenset(index for index, d in planned.items()
-                       if any(reason["kind"] in INSISTING for reason in d.reasons))  # fmt: skip
+    forced = frozenset(
+        index
+        for index, d in planned.items()
+        if any(reason["kind"] in INSISTING for reason in d.reasons)
+    )
     cascade = cascade_of(targets, requested, forced)
     snapshot = observe(loaded.store, targets, requested, cascade, loaded.host)
     plan = make_plan(targets, snapshot, requested, forced=forced)
-    surprises = [targets.all[d.index].id for d in plan.of_kind(Kind.RUN)
-                 if d.index not in planned or planned[d.index].decision not in {"run", "wait"}]  # fmt: skip
+    surprises = [
+        targets.all[d.index].id
+        for d in plan.of_kind(Kind.RUN)
+        if d.index not in planned or planned[d.index].decision not in {"run", "wait"}
+    ]
     if surprises:
         raise StoppedError(
             "the plan is stale: it reuses targets that are no longer built",

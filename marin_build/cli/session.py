@@ -61,7 +61,9 @@ def load(options: PipelineOptions) -> Loaded:
     pipeline = load_pipeline(file, workspace, options.parameters or {})
     _read_remote_sources(pipeline)
     targets = make_targets(build_graph(pipeline.roots), workspace)
-    return Loaded(settings, workspace, pipeline, targets, open_store(workspace.prefix), current_host())
+    return Loaded(
+        settings, workspace, pipeline, targets, open_store(workspace.prefix), current_host()
+    )
 
 
 def current_host() -> Host:
@@ -101,8 +103,13 @@ def _read_remote_sources(pipeline: Pipeline) -> None:
         pending.extend(fresh)
 
 
-def plan_for(loaded: Loaded, selectors: Sequence[str], *, forced: Sequence[str] = (),
-             rerun_failed: bool = True) -> Plan:  # fmt: skip
+def plan_for(
+    loaded: Loaded,
+    selectors: Sequence[str],
+    *,
+    forced: Sequence[str] = (),
+    rerun_failed: bool = True,
+) -> Plan:
     """Observe the store and plan."""
     targets = loaded.targets
     requested = select(targets, selectors)

@@ -21,8 +21,11 @@ PLAN_FILE = "plan.json"
 def check_engine(engine: str) -> None:
     """Refuse an engine nobody knows."""
     if engine not in ENGINES:
-        raise UsageError(f"unknown engine `{engine}`", facts=[("engines", ", ".join(ENGINES))],
-                         hint=did_you_mean(engine, ENGINES))  # fmt: skip
+        raise UsageError(
+            f"unknown engine `{engine}`",
+            facts=[("engines", ", ".join(ENGINES))],
+            hint=did_you_mean(engine, ENGINES),
+        )
 
 
 def emit_plan(
@@ -47,8 +50,9 @@ def emit_plan(
     """
     check_engine(engine)
     templates = Templates(plan.targets.workspace, overrides)
-    document = plan_document(plan, pipeline=pipeline, parameters=parameters, engine=engine,
-                             pin_code=True)  # fmt: skip
+    document = plan_document(
+        plan, pipeline=pipeline, parameters=parameters, engine=engine, pin_code=True
+    )
     if engine == "kubernetes":
         from marin_build.emit.kubernetes import emit_kubernetes
 

@@ -68,7 +68,9 @@ class PlanDocument(_Document):
 
     def own_digest(self) -> str:
         """Return the digest of everything but the digest."""
-        return text_digest(json.dumps(self.model_dump(mode="json", exclude={"digest"}), sort_keys=True))
+        return text_digest(
+            json.dumps(self.model_dump(mode="json", exclude={"digest"}), sort_keys=True)
+        )
 
     def to_text(self) -> str:
         """Return the bytes of plan.json, as text."""
@@ -90,15 +92,25 @@ def relative(path: str, workspace: Workspace) -> str:
 def plan_id(plan: Plan, pipeline: str, parameters: Mapping[str, str], engine: str) -> str:
     """Return the short name of a plan: equal for equal decisions on equal targets."""
     workspace = plan.targets.workspace
-    facts = [pipeline, sorted(parameters.items()), engine, relative(workspace.prefix, workspace),
-             [(plan.targets.all[d.index].id, d.kind.value) for d in plan.decisions]]  # fmt: skip
+    facts = [
+        pipeline,
+        sorted(parameters.items()),
+        engine,
+        relative(workspace.prefix, workspace),
+        [(plan.targets.all[d.index].id, d.kind.value) for d in plan.decisions],
+    ]
     return f"p-{text_digest(json.dumps(facts))[:8]}"
 
 
 def plan_document(
-    plan: Plan, *, pipeline: str, parameters: Mapping[str, str], engine: str, pin_code: bool,
+    plan: Plan,
+    *,
+    pipeline: str,
+    parameters: Mapping[str, str],
+    engine: str,
+    pin_code: bool,
     show_pruned: bool = False,
-) -> PlanDocument:  # fmt: skip
+) -> PlanDocument:
     """Return a plan as a document.
 
     Args:
@@ -114,7 +126,9 @@ def plan_document(
     documents = [_decision(plan, decision, pin_code=pin_code) for decision in plan.decisions]
     if show_pruned:
         decided = {decision.index for decision in plan.decisions}
-        documents += [_entry(plan, i, "pruned", []) for i in range(len(targets)) if i not in decided]
+        documents += [
+            _entry(plan, i, "pruned", []) for i in range(len(targets)) if i not in decided
+        ]
     return PlanDocument(
         plan_id=plan_id(plan, pipeline, parameters, engine),
         pipeline=pipeline,
@@ -146,7 +160,7 @@ def _entry(plan: Plan, index: int, kind: str, facts: list[dict[str, Any]]) -> De
         target=target.id,
         output_path=relative(target.output_path, workspace),
         fingerprint=target.fingerprint,
-        decision=kind,  # type: ignore[arg-type]
+        decision=kind,
         reasons=tuple(facts),
         deps=tuple(targets.all[dep].id for dep in targets.deps[index]),
         resources=step.resources.summary() if step.resources is not None else None,

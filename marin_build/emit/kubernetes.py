@@ -30,10 +30,15 @@ _LONGEST_LABEL = 63
 _WORKER = "w"
 _DEFAULT_DEADLINE = 7 * 24 * 3600
 _GPU_LABELS = {
-    "l4": "nvidia-l4", "t4": "nvidia-tesla-t4", "a100": "nvidia-tesla-a100",
-    "a100-80gb": "nvidia-a100-80gb", "h100": "nvidia-h100-80gb",
-    "h100-mega": "nvidia-h100-mega-80gb", "h200": "nvidia-h200-141gb", "b200": "nvidia-b200",
-}  # fmt: skip
+    "l4": "nvidia-l4",
+    "t4": "nvidia-tesla-t4",
+    "a100": "nvidia-tesla-a100",
+    "a100-80gb": "nvidia-a100-80gb",
+    "h100": "nvidia-h100-80gb",
+    "h100-mega": "nvidia-h100-mega-80gb",
+    "h200": "nvidia-h200-141gb",
+    "b200": "nvidia-b200",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +81,9 @@ class Pod:
     affinity: dict[str, Any] = field(default_factory=dict)
 
 
-def emit_kubernetes(plan: Plan, document: PlanDocument, templates: Templates,
-                    settings: Mapping[str, Any]) -> dict[str, str]:  # fmt: skip
+def emit_kubernetes(
+    plan: Plan, document: PlanDocument, templates: Templates, settings: Mapping[str, Any]
+) -> dict[str, str]:
     """Return path -> text: one manifest for each target to build.
 
     Raises:
@@ -88,19 +94,23 @@ def emit_kubernetes(plan: Plan, document: PlanDocument, templates: Templates,
     files: dict[str, str] = {}
     errors: list[MarinBuildError] = []
     if not is_url(plan.targets.workspace.prefix):
-        errors.append(UsageError(
-            f"pods cannot see the prefix `{document.prefix}`",
-            hint="give a bucket: --prefix gs://bucket/path",
-        ))  # fmt: skip
+        errors.append(
+            UsageError(
+                f"pods cannot see the prefix `{document.prefix}`",
+                hint="give a bucket: --prefix gs://bucket/path",
+            )
+        )
     for decision in plan.of_kind(Kind.RUN, Kind.WAIT):
         action = action_of(plan, decision)
         resources = action.step.resources or ResourceConfig.with_cpu()
         image = resources.image or cluster.image
         if image is None:
-            errors.append(UsageError(
-                f"`{action.name}` has no image to run in",
-                hint="set `image` in [tool.marin-build.kubernetes], or on the step's resources",
-            ))  # fmt: skip
+            errors.append(
+                UsageError(
+                    f"`{action.name}` has no image to run in",
+                    hint="set `image` in [tool.marin-build.kubernetes], or on the step's resources",
+                )
+            )
             continue
         files[f"{action.folder}/job.yaml"] = _manifest(
             action, resources, image, cluster, plan, document, templates
@@ -130,8 +140,15 @@ def parse_kubernetes_settings(table: Mapping[str, Any]) -> KubernetesSettings:
     return KubernetesSettings(**values)
 
 
-def _manifest(action: Action, resources: ResourceConfig, image: str, cluster: KubernetesSettings,
-              plan: Plan, document: PlanDocument, templates: Templates) -> str:  # fmt: skip
+def _manifest(
+    action: Action,
+    resources: ResourceConfig,
+    image: str,
+    cluster: KubernetesSettings,
+    plan: Plan,
+    document: PlanDocument,
+    templates: Templates,
+) -> str:
     pod = Pod(
         image=image,
         command=_command(action, plan, document),
@@ -143,16 +160,23 @@ def _manifest(action: Action, resources: ResourceConfig, image: str, cluster: Ku
         affinity=_affinity(resources),
     )
     deadline = int(action.step.timeout or cluster.deadline)
-    common = {"action": action, "pod": pod, "cluster": cluster, "deadline": deadline,
-              "retries": action.step.retries, "plan_id": document.plan_id}  # fmt: skip
+    common = {
+        "action": action,
+        "pod": pod,
+        "cluster": cluster,
+        "deadline": deadline,
+        "retries": action.step.retries,
+        "plan_id": document.plan_id,
+    }
     match resources.device:
         case TpuDevice(hosts=hosts, slice_count=slices):
             pass
         case _ if resources.replicas > 1:
             hosts, slices = resources.replicas, 1
         case _:
-            return templates.render("kubernetes/job.yaml.j2",
-                                    name=job_name(action.target, _LONGEST_LABEL), **common)  # fmt: skip
+            return templates.render(
+                "kubernetes/job.yaml.j2", name=job_name(action.target, _LONGEST_LABEL), **common
+            )
     # The webhook tests <jobset>-<job>-<slice>-<pod>-abcde against 63 characters.
     longest = _LONGEST_LABEL - 9 - len(_WORKER) - len(str(slices - 1)) - len(str(hosts - 1))
     return templates.render(
@@ -175,14 +199,24 @@ def job_name(target: str, longest: int) -> str:
 
 
 def _command(action: Action, plan: Plan, document: PlanDocument) -> tuple[str, ...]:
-    settings = [part for key, value in sorted(document.parameters.items())
-                for part in ("--set", f"{key}={value}")]  # fmt: skip
+    settings = [
+        part
+        for key, value in sorted(document.parameters.items())
+        for part in ("--set", f"{key}={value}")
+    ]
     words = plain_words(action.command, plan.targets.workspace)
     return (
-        "marin-build", "run-step", "--file", document.pipeline, *settings,
-        "--prefix", plan.targets.workspace.prefix, "--target", action.target,
+        "marin-build",
+        "run-step",
+        "--file",
+        document.pipeline,
+        *settings,
+        "--prefix",
+        plan.targets.workspace.prefix,
+        "--target",
+        action.target,
         *(["--", *words] if words else []),
-    )  # fmt: skip
+    )
 
 
 def _requests(resources: ResourceConfig) -> dict[str, str]:
@@ -236,15 +270,29 @@ def _tolerations(resources: ResourceConfig) -> tuple[dict[str, str], ...]:
         case CpuDevice():
             pass
     if resources.preemptible:
-        found.append({"key": "cloud.google.com/gke-spot", "operator": "Equal", "value": "true",
-                      "effect": "NoSchedule"})  # fmt: skip
+        found.append(
+            {
+                "key": "cloud.google.com/gke-spot",
+                "operator": "Equal",
+                "value": "true",
+                "effect": "NoSchedule",
+            }
+        )
     return tuple(found)
 
 
 def _affinity(resources: ResourceConfig) -> dict[str, Any]:
     if not resources.regions:
         return {}
-    rule = {"key": "topology.kubernetes.io/region", "operator": "In",
-            "values": list(resources.regions)}  # fmt: skip
-    return {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {
-        "nodeSelectorTerms": [{"matchExpressions": [rule]}]}}}  # fmt: skip
+    rule = {
+        "key": "topology.kubernetes.io/region",
+        "operator": "In",
+        "values": list(resources.regions),
+    }
+    return {
+        "nodeAffinity": {
+            "requiredDuringSchedulingIgnoredDuringExecution": {
+                "nodeSelectorTerms": [{"matchExpressions": [rule]}]
+            }
+        }
+    }

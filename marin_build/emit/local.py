@@ -19,8 +19,11 @@ def emit_local(plan: Plan, document: PlanDocument, templates: Templates) -> dict
     """Return path -> text of the scripts."""
     workspace = plan.targets.workspace
     actions = [action_of(plan, decision) for decision in plan.of_kind(Kind.RUN, Kind.WAIT)]
-    sealed = [plan.targets.all[d.index].id for d in plan.of_kind(Kind.REUSE)
-              if reason_kind(d.reason) == "sealed_before"]  # fmt: skip
+    sealed = [
+        plan.targets.all[d.index].id
+        for d in plan.of_kind(Kind.REUSE)
+        if reason_kind(d.reason) == "sealed_before"
+    ]
     prefix = relative(workspace.prefix, workspace)
     files = {
         "environment.sh": templates.render(

@@ -30,8 +30,9 @@ def sh(value: str) -> str:
 def comment(value: object) -> str:
     """Return a value on one line, without anything that could end or change a comment."""
     text = str(value)
-    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode()
-                   for char in text)  # fmt: skip
+    return "".join(
+        char if char.isprintable() else char.encode("unicode_escape").decode() for char in text
+    )
 
 
 def yaml(value: object) -> str:
@@ -50,7 +51,7 @@ def xml(value: object) -> str:
 
 
 def words_filter(workspace: Workspace) -> Callable[[Iterable[Word]], str]:
-    """Return the filter that writes words with `$prefix` and `$project` in place of their values."""
+    """Return the filter that writes words, with `$prefix` and `$project` for their values."""
 
     def part(value: str | PathPart) -> str:
         if isinstance(value, str):
@@ -72,5 +73,9 @@ def words_filter(workspace: Workspace) -> Callable[[Iterable[Word]], str]:
 def plain_words(words: Iterable[Word], workspace: Workspace) -> list[str]:
     """Return words as text, places inside the project relative to it (the working directory)."""
     root = workspace.project + "/"
-    return ["".join(part.path.removeprefix(root) if isinstance(part, PathPart) else part
-                    for part in word) for word in words]  # fmt: skip
+    return [
+        "".join(
+            part.path.removeprefix(root) if isinstance(part, PathPart) else part for part in word
+        )
+        for word in words
+    ]

@@ -18,7 +18,11 @@ def templates_folder() -> str:
     """Return where our templates are: inside the wheel, or beside the package in a checkout."""
     package = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
     installed = os.path.join(package, "templates")
-    return installed if os.path.isdir(installed) else os.path.join(os.path.dirname(package), "templates")
+    return (
+        installed
+        if os.path.isdir(installed)
+        else os.path.join(os.path.dirname(package), "templates")
+    )
 
 
 class Templates:
@@ -29,8 +33,9 @@ class Templates:
         if overrides is not None:
             folder = os.path.join(workspace.project, overrides)
             if not os.path.isdir(folder):
-                raise UsageError(f"no templates folder `{overrides}`",
-                                 facts=[("project", workspace.project)])  # fmt: skip
+                raise UsageError(
+                    f"no templates folder `{overrides}`", facts=[("project", workspace.project)]
+                )
             folders.insert(0, folder)
         self._environment = jinja2.Environment(
             loader=jinja2.FileSystemLoader(folders),
@@ -49,7 +54,7 @@ class Templates:
             words=quoting.words_filter(workspace),
         )
 
-    def render(self, name: str, **values: object) -> str:
+    def render(self, name: str, /, **values: object) -> str:
         """Return a rendered template.
 
         Raises:
@@ -61,11 +66,14 @@ class Templates:
         except jinja2.TemplateNotFound as error:
             raise SpecificationError(f"no template `{error.name}`") from error
         except jinja2.TemplateSyntaxError as error:
-            raise SpecificationError(f"the template `{error.name or name}` is malformed",
-                                     facts=[("line", str(error.lineno)),
-                                            ("reason", error.message or "")]) from error  # fmt: skip
+            raise SpecificationError(
+                f"the template `{error.name or name}` is malformed",
+                facts=[("line", str(error.lineno)), ("reason", error.message or "")],
+            ) from error
         except jinja2.UndefinedError as error:
-            raise SpecificationError(f"the template `{name}` uses a value it is not given",
-                                     facts=[("reason", error.message or "")],
-                                     consequence="nothing was written",
-                                     hint="docs/reference/templates.md lists the values") from error  # fmt: skip
+            raise SpecificationError(
+                f"the template `{name}` uses a value it is not given",
+                facts=[("reason", error.message or "")],
+                consequence="nothing was written",
+                hint="docs/reference/templates.md lists the values",
+            ) from error

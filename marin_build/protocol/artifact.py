@@ -24,8 +24,10 @@ def artifact_value(value: object) -> Any:
         return to_jsonable_python(value, inf_nan_mode="constants")
     except PydanticSerializationError as error:
         kind = f"{type(value).__module__}.{type(value).__qualname__}"
-        raise TypeError(f"the step returned a {kind}, which cannot be saved as JSON; return a "
-                        "dataclass, a pydantic model or JSON values") from error  # fmt: skip
+        raise TypeError(
+            f"the step returned a {kind}, which cannot be saved as JSON; return a "
+            "dataclass, a pydantic model or JSON values"
+        ) from error
 
 
 def load_artifact(output: str, annotation: Any, store: Store | None = None) -> Any:
@@ -49,5 +51,6 @@ def load_artifact(output: str, annotation: Any, store: Store | None = None) -> A
         return TypeAdapter(annotation).validate_json(blob.data)
     except ValidationError as error:
         shown = getattr(annotation, "__name__", str(annotation))
-        raise StoreError(f"the artifact `{path}` is no {shown}",
-                         facts=[("reason", str(error))]) from error  # fmt: skip
+        raise StoreError(
+            f"the artifact `{path}` is no {shown}", facts=[("reason", str(error))]
+        ) from error

@@ -86,9 +86,14 @@ class Holding:
             StoppedError: the lease was lost; nothing was committed.
 
         """
-        document = self.attempt.model_copy(update={
-            "result": "succeeded", "end": stamp(now), "exit_code": 0, "publish": publication,
-        })  # fmt: skip
+        document = self.attempt.model_copy(
+            update={
+                "result": "succeeded",
+                "end": stamp(now),
+                "exit_code": 0,
+                "publish": publication,
+            }
+        )
         data = document.model_dump_json().encode()
         self.store.put(layout.attempt_path(self.output, self.attempt.attempt), data)
         sealed = self.lease.sealed(hashlib.sha256(data).hexdigest(), now.timestamp())
@@ -97,9 +102,14 @@ class Holding:
 
     def fail(self, result: Result, exit_code: int, message: str, now: datetime) -> None:
         """End the attempt without success. An interrupted target keeps the status RUNNING."""
-        document = self.attempt.model_copy(update={
-            "result": result, "end": stamp(now), "exit_code": exit_code, "message": message,
-        })  # fmt: skip
+        document = self.attempt.model_copy(
+            update={
+                "result": result,
+                "end": stamp(now),
+                "exit_code": exit_code,
+                "message": message,
+            }
+        )
         path = layout.attempt_path(self.output, self.attempt.attempt)
         self.store.put(path, document.model_dump_json().encode())
         if result == "failed":
@@ -122,9 +132,11 @@ class Holding:
             current = parse_lease(blob.data, path) if blob is not None else None
             if blob is None or current is None or current.nonce != lease.nonce:
                 who = current.describe() if current is not None else "nobody"
-                raise StoppedError(f"the lease on `{self.output}` was lost",
-                                   facts=[("holder now", who)],
-                                   consequence="this attempt was not committed")  # fmt: skip
+                raise StoppedError(
+                    f"the lease on `{self.output}` was lost",
+                    facts=[("holder now", who)],
+                    consequence="this attempt was not committed",
+                )
             if current.seal == lease.seal and current.is_sealed:
                 return blob.version  # our own seal, whose reply was lost
             expected = blob.version
@@ -203,11 +215,20 @@ def _open_attempt(
     store: Store, output: str, target: str, lease: Lease, version: str, now: datetime
 ) -> Holding:
     """Allocate the attempt's number; attempts are never deleted, so the epoch only grows."""
-    attempt = Attempt(target=target, attempt=lease.attempt, run=lease.run, worker=lease.worker,
-                      result="running", start=stamp(now))  # fmt: skip
-    while store.put_if_absent(
-        layout.attempt_path(output, attempt.attempt), attempt.model_dump_json().encode()
-    ) is None:  # fmt: skip
+    attempt = Attempt(
+        target=target,
+        attempt=lease.attempt,
+        run=lease.run,
+        worker=lease.worker,
+        result="running",
+        start=stamp(now),
+    )
+    while (
+        store.put_if_absent(
+            layout.attempt_path(output, attempt.attempt), attempt.model_dump_json().encode()
+        )
+        is None
+    ):
         attempt = attempt.model_copy(update={"attempt": _next_attempt(store, output)})
     store.put(f"{output}/{layout.STATUS}", STATUS_RUNNING.encode())
     return Holding(store, output, replace(lease, attempt=attempt.attempt), version, attempt)

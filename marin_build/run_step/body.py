@@ -64,8 +64,9 @@ def _files(folder: str, inside: str) -> Iterator[tuple[str, int]]:
                 yield path, status.st_size if stat.S_ISREG(status.st_mode) else 0
 
 
-def verify(declared: Sequence[str] | None, output: str, files: Sequence[FileEntry],
-           *, has_artifact: bool) -> None:  # fmt: skip
+def verify(
+    declared: Sequence[str] | None, output: str, files: Sequence[FileEntry], *, has_artifact: bool
+) -> None:
     """Check that the step left what it declares.
 
     Raises:

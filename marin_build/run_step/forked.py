@@ -125,8 +125,9 @@ class ForkIsolation:
         interrupted = answer.index in self._signalled
         self._signalled.discard(answer.index)
         if outcome is None:
-            outcome = after_death(self._session, answer.index, nonce, answer.status,
-                                  interrupted=interrupted)  # fmt: skip
+            outcome = after_death(
+                self._session, answer.index, nonce, answer.status, interrupted=interrupted
+            )
         return Ended(answer.index, outcome)
 
     def _template_died(self) -> list[Ended]:
@@ -259,11 +260,22 @@ def _run_child(session: Session, request: Start, answers: socket.socket) -> NoRe
         signal.signal(signal.SIGINT, signal.default_int_handler)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         gc.enable()
-        outcome = build_target(session, request.index, request.nonce,
-                               stale_version=request.stale_version, log_to=_log_to)  # fmt: skip
+        outcome = build_target(
+            session,
+            request.index,
+            request.nonce,
+            stale_version=request.stale_version,
+            log_to=_log_to,
+        )
         if isinstance(outcome, Failed) and len(outcome.message) > _LONGEST_MESSAGE:
-            outcome = Failed(outcome.attempt, outcome.exit_code, outcome.message[:_LONGEST_MESSAGE],
-                             outcome.log, outcome.seconds, outcome.hint)  # fmt: skip
+            outcome = Failed(
+                outcome.attempt,
+                outcome.exit_code,
+                outcome.message[:_LONGEST_MESSAGE],
+                outcome.log,
+                outcome.seconds,
+                outcome.hint,
+            )
         answers.send(pickle.dumps(Ended(request.index, outcome)))
         code = 0
     except BaseException as error:  # noqa: BLE001 - a fork must never return into its parent's code
@@ -286,8 +298,9 @@ def _log_to(path: str) -> Iterator[None]:
     os.close(nothing)
     # What the parent had not written yet is the parent's to write.
     sys.stdout = open(1, "w", encoding="utf-8", errors="backslashreplace", closefd=False)  # noqa: SIM115 - for good
-    sys.stderr = open(2, "w", encoding="utf-8", errors="backslashreplace", closefd=False,
-                      buffering=1)  # noqa: SIM115 - for good  # fmt: skip
+    sys.stderr = open(  # noqa: SIM115 - for good
+        2, "w", encoding="utf-8", errors="backslashreplace", closefd=False, buffering=1
+    )
     try:
         yield
     finally:

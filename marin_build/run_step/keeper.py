@@ -114,8 +114,13 @@ def _follow(order: dict[str, object], kept: dict[str, _Kept]) -> None:
         kept.pop(output, None)
         return
     now = clock()
-    kept[output] = _Kept(str(order["nonce"]), int(str(order["pid"])), bool(order["group"]),
-                         deadline=now + TIME_TO_LIVE - REGISTER_AFTER - MARGIN, due=now)  # fmt: skip
+    kept[output] = _Kept(
+        str(order["nonce"]),
+        int(str(order["pid"])),
+        bool(order["group"]),
+        deadline=now + TIME_TO_LIVE - REGISTER_AFTER - MARGIN,
+        due=now,
+    )
 
 
 def _renew(store: Store, output: str, kept: _Kept) -> bool:

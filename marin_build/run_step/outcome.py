@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from marin_build.protocol.lease import Lease
+if TYPE_CHECKING:
+    from marin_build.protocol.lease import Lease
 
 
 @dataclass(frozen=True, slots=True)

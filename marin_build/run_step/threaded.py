@@ -131,8 +131,8 @@ class _Installed:
     def __init__(self) -> None:
         self._files = threading.local()
         self._saved = (sys.stdout, sys.stderr)
-        sys.stdout = _ThreadStream(sys.stdout, self._files)  # type: ignore[assignment]
-        sys.stderr = _ThreadStream(sys.stderr, self._files)  # type: ignore[assignment]
+        sys.stdout = _ThreadStream(sys.stdout, self._files)
+        sys.stderr = _ThreadStream(sys.stderr, self._files)
 
     @contextmanager
     def to_file(self, path: str) -> Iterator[None]:

@@ -64,14 +64,25 @@ def build_target(
     try:
         pinned = session.pinned_code.get(target.id)
         if pinned is not None and code_digest(target.step.fn) != pinned:
-            return ended.Stopped(f"the code of `{target.name}` is not what the plan was made with",
-                                 hint="make the plan again")  # fmt: skip
+            return ended.Stopped(
+                f"the code of `{target.name}` is not what the plan was made with",
+                hint="make the plan again",
+            )
         if is_url(target.output_path):
-            return ended.Stopped(f"cannot build at `{target.output_path}` from here",
-                                 hint="emit the plan for an engine with `plan -o`")  # fmt: skip
+            return ended.Stopped(
+                f"cannot build at `{target.output_path}` from here",
+                hint="emit the plan for an engine with `plan -o`",
+            )
         pid = os.getpid()
-        lease = Lease(session.host.worker, time.time(), run=session.run, nonce=nonce,
-                      boot=session.host.boot, pid=pid, start=_own_start(pid))  # fmt: skip
+        lease = Lease(
+            session.host.worker,
+            time.time(),
+            run=session.run,
+            nonce=nonce,
+            boot=session.host.boot,
+            pid=pid,
+            start=_own_start(pid),
+        )
         got = acquire(
             session.store,
             target.output_path,
@@ -128,8 +139,7 @@ def _attempt(
         holding.commit(publication, session.now())
     except OutputMissingError as error:
         holding.fail("failed", EXIT_OUTPUT_MISSING, str(error), session.now())
-        return ended.Failed(attempt, EXIT_OUTPUT_MISSING, str(error), log,
-                            time.monotonic() - began)  # fmt: skip
+        return ended.Failed(attempt, EXIT_OUTPUT_MISSING, str(error), log, time.monotonic() - began)
     except StoppedError as error:
         return ended.Stopped(error.what, error.hint or "")
     except MarinBuildError as error:
@@ -217,8 +227,12 @@ def _publication(
         exit_code=0,
         peak_memory_bytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
     )
-    return Publication(record=record, has_artifact=artifact is not None, artifact=artifact,
-                       manifest=manifest_of(target.output_path))  # fmt: skip
+    return Publication(
+        record=record,
+        has_artifact=artifact is not None,
+        artifact=artifact,
+        manifest=manifest_of(target.output_path),
+    )
 
 
 def function_name(fn: object) -> str | None:

@@ -80,8 +80,9 @@ class FsspecStore:
     def list(self, folder: str) -> list[str]:
         """Return the names in a folder."""
         try:
-            return sorted(name.rstrip("/").rpartition("/")[2]
-                          for name in self._fs.ls(folder, detail=False))  # fmt: skip
+            return sorted(
+                name.rstrip("/").rpartition("/")[2] for name in self._fs.ls(folder, detail=False)
+            )
         except FileNotFoundError:
             return []
         except Exception as error:

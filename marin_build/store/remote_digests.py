@@ -34,9 +34,14 @@ def read_remote_digest(source: Source) -> None:
             return
         found = fs.find(path, detail=True)
     except Exception as error:
-        raise StoreError(f"cannot read the source `{source.name}`",
-                         facts=[("location", source.location), ("reason", str(error)),
-                                ("declared", source.declared)]) from error  # fmt: skip
+        raise StoreError(
+            f"cannot read the source `{source.name}`",
+            facts=[
+                ("location", source.location),
+                ("reason", str(error)),
+                ("declared", source.declared),
+            ],
+        ) from error
     include, exclude = compile_patterns(source.include), compile_patterns(source.exclude)
     root = fs._strip_protocol(path).rstrip("/") + "/"  # noqa: SLF001 - the way fsspec spells its keys
     tree, empty = hashlib.sha256(), True
@@ -46,8 +51,9 @@ def read_remote_digest(source: Source) -> None:
             tree.update(f"{_object_digest(fs, name, found[name])}  {inside}\n".encode())
             empty = False
     if empty:
-        raise SpecificationError(f"the source `{source.name}` is empty",
-                                 facts=[("location", source.location)])  # fmt: skip
+        raise SpecificationError(
+            f"the source `{source.name}` is empty", facts=[("location", source.location)]
+        )
     remember_digest(source, tree.hexdigest())
 
 

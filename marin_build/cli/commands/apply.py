@@ -29,8 +29,12 @@ if TYPE_CHECKING:
 
 @click.command("apply")
 @click.argument("targets", nargs=-1)
-@click.option("-j", "--jobs", type=click.IntRange(min=1), help="Targets built at once [default: cores].")
-@click.option("-k", "--keep-going", is_flag=True, help="After a failure go on with the independent ones.")
+@click.option(
+    "-j", "--jobs", type=click.IntRange(min=1), help="Targets built at once [default: cores]."
+)
+@click.option(
+    "-k", "--keep-going", is_flag=True, help="After a failure go on with the independent ones."
+)
 @click.option("--force", metavar="TARGET", multiple=True, help="Build it although it is built.")
 @click.option("--no-rerun-failed", is_flag=True, help="Refuse what failed before.")
 @click.option("--isolation", help="process or thread.")
@@ -63,8 +67,11 @@ def command(
         plan = plan_for(loaded, targets, forced=force, rerun_failed=not no_rerun_failed)
     engine = options.engine or loaded.settings.engine
     if engine != "local":
-        raise UsageError(f"cannot submit to `{engine}` yet", consequence="nothing was run",
-                         hint=f"marin-build plan --engine {engine} -o DIR, and submit its files")  # fmt: skip
+        raise UsageError(
+            f"cannot submit to `{engine}` yet",
+            consequence="nothing was run",
+            hint=f"marin-build plan --engine {engine} -o DIR, and submit its files",
+        )
     again = apply_command(options, targets)
     if not plan.to_build and not _sealed(plan):
         return _nothing_to_build(plan, again, as_json=as_json)

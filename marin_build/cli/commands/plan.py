@@ -65,8 +65,14 @@ def command(
         write_plan_directory(output, files)
         again = f"marin-build apply {output}" if engine == "local" else f"see {output}/steps"
     if as_json:
-        document = plan_document(plan, pipeline=loaded.file, parameters=loaded.pipeline.parameters,
-                                 engine=engine, pin_code=False, show_pruned=show_all)  # fmt: skip
+        document = plan_document(
+            plan,
+            pipeline=loaded.file,
+            parameters=loaded.pipeline.parameters,
+            engine=engine,
+            pin_code=False,
+            show_pruned=show_all,
+        )
         sys.stdout.write(document.model_dump_json(exclude={"files", "digest"}, indent=1) + "\n")
     else:
         from marin_build.cli.views.plan_text import show_plan

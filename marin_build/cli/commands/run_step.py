@@ -64,8 +64,14 @@ def _list_pending(loaded: Loaded, document: PlanDocument | None) -> int:
     return 0
 
 
-def _run(loaded: Loaded, document: PlanDocument | None, target_id: str, words: tuple[str, ...],
-         *, as_json: bool) -> int:  # fmt: skip
+def _run(
+    loaded: Loaded,
+    document: PlanDocument | None,
+    target_id: str,
+    words: tuple[str, ...],
+    *,
+    as_json: bool,
+) -> int:
     from marin_build.apply.applier import Applier
     from marin_build.cli.building import make_isolation, make_session
     from marin_build.cli.commands.apply import exit_code, pinned_code
@@ -94,7 +100,7 @@ def _run(loaded: Loaded, document: PlanDocument | None, target_id: str, words: t
     return exit_code(finished)
 
 
-def _plan_of_one(loaded: Loaded, document: PlanDocument | None, index: int):  # type: ignore[no-untyped-def]  # noqa: ANN202
+def _plan_of_one(loaded: Loaded, document: PlanDocument | None, index: int):  # type: ignore[no-untyped-def]
     """Return a plan that builds one target, whose dependencies must be built."""
     from marin_build.emit.document import INSISTING
     from marin_build.observe import observe
@@ -103,15 +109,17 @@ def _plan_of_one(loaded: Loaded, document: PlanDocument | None, index: int):  # 
 
     targets = loaded.targets
     insisted = frozenset(
-        targets.by_id[d.target] for d in (document.decisions if document else ())
+        targets.by_id[d.target]
+        for d in (document.decisions if document else ())
         if any(reason["kind"] in INSISTING for reason in d.reasons)
-    ) & {index}  # fmt: skip
+    ) & {index}
     wanted = [index, *targets.deps[index]]
     snapshot = observe(loaded.store, targets, wanted, frozenset(), loaded.host)
     whole = make_plan(targets, snapshot, [index], forced=insisted)
     by_index = {decision.index: decision for decision in whole.decisions}
-    missing = [targets.all[dep].id for dep in targets.deps[index]
-               if by_index[dep].kind is not Kind.REUSE]  # fmt: skip
+    missing = [
+        targets.all[dep].id for dep in targets.deps[index] if by_index[dep].kind is not Kind.REUSE
+    ]
     decision = by_index[index]
     if missing and decision.kind is not Kind.REUSE:
         raise StoppedError(

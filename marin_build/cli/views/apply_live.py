@@ -23,10 +23,13 @@ class LiveView:
         self._text = TextView(command)
         self._running: dict[str, None] = {}
         self._progress = Progress(
-            BarColumn(bar_width=30), MofNCompleteColumn(), TimeElapsedColumn(),
+            BarColumn(bar_width=30),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
             TextColumn("{task.fields[running]}", markup=False),
-            console=Console(), transient=True,
-        )  # fmt: skip
+            console=Console(),
+            transient=True,
+        )
         self._task = self._progress.add_task("", total=None, running="")
 
     def __call__(self, event: Event) -> None:
@@ -45,8 +48,12 @@ class LiveView:
             case report.StepSucceeded(target=target) | report.StepReused(target=target):
                 self._running.pop(target, None)
                 self._progress.advance(self._task)
-            case report.StepFailed(target=target) | report.StepWaiting(target=target) | (
-                report.StepStopped(target=target)) | report.StepInterrupted(target=target):  # fmt: skip
+            case (
+                report.StepFailed(target=target)
+                | report.StepWaiting(target=target)
+                | (report.StepStopped(target=target))
+                | report.StepInterrupted(target=target)
+            ):
                 self._running.pop(target, None)
             case report.StepBlocked() | report.Interrupting():
                 pass

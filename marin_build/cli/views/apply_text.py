@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from marin_build.apply.events import Event
 
 _TAIL_LINES = 20
+_SHOWN_BLOCKED = 5
 _TAIL_BYTES = 64 * 1024
 
 
@@ -51,7 +52,9 @@ class TextView:
             case report.StepInterrupted(target=target):
                 click.secho(f"  cut short {target}", fg="yellow")
             case report.Interrupting(running=running):
-                click.echo(f"interrupted: ending {running} running step(s); again kills them", err=True)
+                click.echo(
+                    f"interrupted: ending {running} running step(s); again kills them", err=True
+                )
             case report.StepStarted():
                 pass
             case report.ApplyFinished():
@@ -65,8 +68,9 @@ class TextView:
 
     def _failed(self, failure: report.StepFailed, left: int) -> None:
         if left:
-            click.secho(f"  failed    {failure.target}  {failure.message}; {left} more tries",
-                        fg="yellow")  # fmt: skip
+            click.secho(
+                f"  failed    {failure.target}  {failure.message}; {left} more tries", fg="yellow"
+            )
             return
         click.secho(f"  failed    {failure.target}  {_first_line(failure.message)}", fg="red")
         self.failures.append(failure)
@@ -75,9 +79,13 @@ class TextView:
         for failure in self.failures:
             click.echo(self._failure_block(failure, totals), err=True)
         parts = [f"{totals.succeeded} built"]
-        for count, word in ((totals.reused, "reused"), (totals.failed, "failed"),
-                            (totals.blocked, "blocked"), (totals.stopped, "stopped"),
-                            (totals.not_started, "not started")):  # fmt: skip
+        for count, word in (
+            (totals.reused, "reused"),
+            (totals.failed, "failed"),
+            (totals.blocked, "blocked"),
+            (totals.stopped, "stopped"),
+            (totals.not_started, "not started"),
+        ):
             if count or word == "reused":
                 parts.append(f"{count} {word}")
         click.echo(f"{', '.join(parts)} in {duration(totals.seconds)}")
@@ -86,18 +94,28 @@ class TextView:
 
     def _failure_block(self, failure: report.StepFailed, totals: report.ApplyFinished) -> str:
         attempt = f" (attempt {failure.attempt})" if failure.attempt else ""
-        lines = [click.style(f"\nerror: `{failure.name}` failed with exit code "
-                             f"{failure.exit_code}{attempt}: {_first_line(failure.message)}", fg="red")]  # fmt: skip
+        lines = [
+            click.style(
+                f"\nerror: `{failure.name}` failed with exit code "
+                f"{failure.exit_code}{attempt}: {_first_line(failure.message)}",
+                fg="red",
+            )
+        ]
         lines += [f"  | {line}" for line in log_tail(failure.log)]
         if failure.log:
             lines.append(f"  log:     {failure.log}")
         blocked = self.blocked.get(failure.name, [])
         if blocked:
-            lines.append(f"  blocked: {', '.join(blocked[:5])}"
-                         + (f" and {len(blocked) - 5} more" if len(blocked) > 5 else ""))  # noqa: PLR2004  # fmt: skip
+            more = len(blocked) - _SHOWN_BLOCKED
+            names = ", ".join(blocked[:_SHOWN_BLOCKED]) + (f" and {more} more" if more > 0 else "")
+            lines.append(f"  blocked: {names}")
         if totals.not_started:
-            lines.append(f"  {totals.not_started} independent targets were not started (-k goes on)")
-        lines.append(f"hint: {failure.hint or f'build it alone with: {self.command} {failure.name}'}")
+            lines.append(
+                f"  {totals.not_started} independent targets were not started (-k goes on)"
+            )
+        lines.append(
+            f"hint: {failure.hint or f'build it alone with: {self.command} {failure.name}'}"
+        )
         return "\n".join(lines)
 
 
@@ -127,8 +145,10 @@ def log_tail(path: str, lines: int = _TAIL_LINES) -> list[str]:
             text = stream.read().decode("utf-8", "replace")
     except OSError:
         return []
-    return ["".join(c if c.isprintable() or c == "\t" else "\ufffd" for c in line)
-            for line in text.splitlines()[-lines:]]  # fmt: skip
+    return [
+        "".join(c if c.isprintable() or c == "\t" else "\ufffd" for c in line)
+        for line in text.splitlines()[-lines:]
+    ]
 
 
 def duration(seconds: float) -> str:
