@@ -68,8 +68,16 @@ def describe(value: object, opaque: Callable[[object], str], depth: int = 0) -> 
         case types.FunctionType():
             captured = [f"{name}={inner(item)}" for name, item in _captured(value)]
             return f"{_syntax(value.__code__)} {captured}"
+        case list() | tuple():
+            return f"{type(value).__name__} {[inner(item) for item in value]}"
+        case set() | frozenset():
+            return f"set {sorted(inner(item) for item in value)}"
+        case dict():
+            return f"dict {[(inner(key), inner(item)) for key, item in value.items()]}"
         case type():
             return f"class {value.__module__}.{value.__qualname__}"
+    if type(value) in (str, int, float, bool):
+        return repr(value)
     try:
         return canonical_text(freeze({"value": value}, "captured"))
     except MarinBuildError:

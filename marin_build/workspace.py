@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 from contextlib import contextmanager
-from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -63,24 +62,26 @@ def default_workspace(environ: Mapping[str, str], cwd: str) -> Workspace:
     return Workspace(project, prefix)
 
 
-_current: ContextVar[Workspace | None] = ContextVar("workspace", default=None)
+_current: Workspace | None = None  # not a context variable: threads that run steps see it too
 
 
 def current_workspace() -> Workspace:
     """Return the workspace in force."""
-    return _current.get() or default_workspace(os.environ, os.getcwd())
+    return _current or default_workspace(os.environ, os.getcwd())
 
 
-def use_workspace(workspace: Workspace) -> None:
-    """Put `workspace` in force for this program."""
-    _current.set(workspace)
+def use_workspace(workspace: Workspace | None) -> None:
+    """Put `workspace` in force for this program; None returns to the default."""
+    global _current  # noqa: PLW0603 - what is in force is a fact about the program
+    _current = workspace
 
 
 @contextmanager
 def in_workspace(workspace: Workspace) -> Iterator[None]:
     """Put `workspace` in force for a block."""
-    token = _current.set(workspace)
+    before = _current
+    use_workspace(workspace)
     try:
         yield
     finally:
-        _current.reset(token)
+        use_workspace(before)

@@ -56,26 +56,30 @@ def make_isolation(session: Session, plan: Plan, name: str, jobs: int) -> Isolat
         UsageError: unknown, or threads for steps that need a process of their own.
 
     """
-    if name == "process":
-        from marin_build.run_step.forked import ForkIsolation
+    from marin_build.run_step.pool import SupervisorPool
 
-        return ForkIsolation(session)
+    if name == "process":
+        from marin_build.run_step.in_fork import ForkBodies
+
+        return SupervisorPool(session, ForkBodies(session, jobs), jobs)
     if name != "thread":
         raise UsageError(f"unknown isolation `{name}`", facts=[("known", ", ".join(ISOLATIONS))])
-    needy = [
-        plan.targets.all[i]
-        for i in plan.to_build
-        if plan.targets.all[i].step.env_vars or plan.targets.all[i].step.timeout is not None
-    ]
-    if needy:
-        raise UsageError(
-            f"`{needy[0].name}` cannot run in a thread: it has env_vars or a timeout",
-            consequence="nothing was run",
-            hint="leave out --isolation thread",
-        )
-    from marin_build.run_step.threaded import ThreadIsolation
+    _check_threads(plan)
+    from marin_build.run_step.in_thread import ThreadBodies
 
-    return ThreadIsolation(session, jobs)
+    return SupervisorPool(session, ThreadBodies(session), jobs)
+
+
+def _check_threads(plan: Plan) -> None:
+    """Refuse steps that need a process of their own."""
+    for index in plan.to_build:
+        step = plan.targets.all[index].step
+        if step.env_vars or step.timeout is not None:
+            raise UsageError(
+                f"`{step.name}` cannot run in a thread: it has env_vars or a timeout",
+                consequence="nothing was run",
+                hint="leave out --isolation thread",
+            )
 
 
 def _check_writable(prefix: str) -> None:

@@ -200,10 +200,15 @@ def acquire(
                 if version is None:
                     continue
                 # Somebody may have built it between our look and our lease.
-                if not force and look(store, output).status == STATUS_SUCCESS:
+                if not force and _is_success(store, output):
                     store.delete_if(lease_path, version)
                     return Finished(published)
                 return _open_attempt(store, output, target, ours, version, now)
+
+
+def _is_success(store: Store, output: str) -> bool:
+    path = f"{output}/{layout.STATUS}"
+    return parse_status(store.get_many([path])[0], path) == STATUS_SUCCESS
 
 
 def _next_attempt(store: Store, output: str) -> int:

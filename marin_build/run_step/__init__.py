@@ -2,8 +2,10 @@
 
 outcome      how it ended
 session      what all targets of one run share
-worker       acquire, run, verify, commit
-body         the step's function or command
-isolation    the seam; forked and threaded are its two sides
+body         the step itself: clear, call, verify
+supervise    acquire, have the body run, commit
+bodies       the seam where a body runs: in a thread, or in a forked child
+in_thread, in_fork, template    its two sides; the warm process that forks
+pool         supervisors, one a slot
 keeper       the process that renews the leases of steps that take long
 """

@@ -1,4 +1,4 @@
-"""The seam between the scheduler and what runs a step on this machine."""
+"""The seam between the scheduler and what builds targets on this machine."""
 
 from __future__ import annotations
 
@@ -11,7 +11,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """A request to build a target."""
+    """A request to build a target.
+
+    Args:
+        index: which target.
+        nonce: recognises this attempt's lease.
+        stale_version: a lease version the scheduler has watched for longer than it may live.
+
+    """
 
     index: int
     nonce: str
@@ -27,7 +34,7 @@ class Ended:
 
 
 class Isolation(Protocol):
-    """Runs steps and says how they ended."""
+    """Builds targets and says how they ended."""
 
     def start(self, request: Start) -> None:
         """Begin to build a target."""

@@ -23,6 +23,10 @@ class Store(Protocol):
     """
 
     @property
+    def is_local(self) -> bool:
+        """Whether calls return in microseconds: nothing is won by making them at once."""
+
+    @property
     def conditional(self) -> bool:
         """Whether the conditional writes hold; without them no lease can be taken."""
 

@@ -1,8 +1,9 @@
 """The local disk as a store, correct between processes of one machine.
 
-Create: a temporary file and `link`, which fails if the name exists. Replace and delete: compare
-and write under an advisory lock on the parent folder. A version is a digest of the content:
-every document that is replaced conditionally carries a nonce or a time, so none repeats.
+Every write goes through a temporary file and `rename`. The conditional ones look and write under
+an advisory lock (`flock`) on the parent folder, which the kernel frees if the process dies. A
+version is a digest of the content: every document that is replaced conditionally carries a nonce
+or a time, so none repeats.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ class LocalStore:
     """A store of files; paths are absolute."""
 
     conditional = True
+    is_local = True
 
     def get(self, path: str) -> Blob | None:
         """Return what is at `path`, or None."""
@@ -53,17 +55,11 @@ class LocalStore:
         return _version(data)
 
     def put_if_absent(self, path: str, data: bytes) -> str | None:
-        """Write through a temporary file and `link`."""
-        temporary = self._write_temporary(path, data)
-        try:
-            os.link(temporary, path)
-        except FileExistsError:
-            return None
-        except OSError as error:
-            raise _store_error("write", path, error) from error
-        finally:
-            os.unlink(temporary)
-        return _version(data)
+        """Look and write under the folder's lock."""
+        with self._locked(path):
+            if os.path.lexists(path):
+                return None
+            return self.put(path, data)
 
     def replace_if(self, path: str, data: bytes, version: str) -> str | None:
         """Compare and write under the folder's lock."""
@@ -134,8 +130,13 @@ class LocalStore:
     @contextmanager
     def _locked(self, path: str) -> Iterator[None]:
         """Hold the advisory lock of the folder of `path`; the kernel frees it if we die."""
+        folder = os.path.dirname(path)
         try:
-            descriptor = os.open(os.path.dirname(path), os.O_RDONLY | os.O_CLOEXEC)
+            try:
+                descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
+            except FileNotFoundError:
+                os.makedirs(folder, exist_ok=True)
+                descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
         except OSError as error:
             raise _store_error("lock", path, error) from error
         try:

@@ -20,6 +20,7 @@ class FsspecStore:
     """A store behind fsspec; paths are URLs of one scheme."""
 
     conditional = False
+    is_local = False
 
     def __init__(self, url: str) -> None:
         # gcsfs asks over gRPC for a bucket's layout at the first use; we need no such answer.

@@ -1,0 +1,35 @@
+"""The seam where a step's body runs: in a thread of this process, or in a forked child."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from marin_build.run_step.body import Done
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A body to run: which target, in which attempt, under which lease, with which log."""
+
+    index: int
+    attempt: int
+    nonce: str
+    log: str
+
+
+class Bodies(Protocol):
+    """Runs bodies. `run` is called by several supervisors at once, the rest by one thread."""
+
+    def run(self, slot: int, request: Request) -> Done:
+        """Run a body to its end; a body whose process died has `exit_code` 128 + signal."""
+
+    def signal(self, index: int, number: int) -> None:
+        """Send a signal to a running body and all it started, where that can be done."""
+
+    def tend(self) -> float | None:
+        """Do what is due for running bodies; return the seconds until more is."""
+
+    def close(self) -> None:
+        """End what still runs."""

@@ -1,0 +1,105 @@
+"""Bodies in forked children of a warm, single-threaded template process.
+
+    supervisor --- request ---> template --- fork ---> body (its own process group)
+        ^------- answers ---------'---------- answers ----'
+
+Each slot has a socket of sequenced packets. A body answers with what it did before it exits; the
+template then says that the process is gone. A body that dies without an answer is told apart by
+that. When the applier dies, the control socket closes and the template kills what runs.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import signal
+import socket
+import sys
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from marin_build.run_step.body import Done
+from marin_build.run_step.template import PACKET, Exited, Signal, serve
+
+if TYPE_CHECKING:
+    from marin_build.run_step.bodies import Request
+    from marin_build.run_step.session import Session
+
+_TEMPLATE_DIED = 3
+
+
+class ForkBodies:
+    """Runs bodies in forked children."""
+
+    def __init__(self, session: Session, slots: int) -> None:
+        pairs = [socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET) for _ in range(slots + 1)]
+        for ends in pairs:
+            for end in ends:
+                end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4 * PACKET)
+        sys.stdout.flush()
+        sys.stderr.flush()
+        self._template = os.fork()
+        if self._template == 0:
+            code = 1
+            try:
+                for ours, _ in pairs:
+                    ours.close()
+                serve(session, pairs[0][1], [theirs for _, theirs in pairs[1:]])
+                code = 0
+            finally:
+                os._exit(code)
+        for _, theirs in pairs:
+            theirs.close()
+        self._control, *self._slots = [ours for ours, _ in pairs]
+
+    def run(self, slot: int, request: Request) -> Done:
+        """Run a body."""
+        channel, done = self._slots[slot], None
+        try:
+            channel.send(pickle.dumps(request))
+            while packet := channel.recv(PACKET):
+                answer = pickle.loads(packet)  # noqa: S301 - from our own children
+                if isinstance(answer, Exited):
+                    return done if done is not None else _death(answer.status)
+                done = answer if isinstance(answer, Done) else _read_spilled(answer)
+        except OSError:
+            pass
+        return Done(_TEMPLATE_DIED, "the process that starts the steps died")
+
+    def signal(self, index: int, number: int) -> None:
+        """Signal a body's process group."""
+        with suppress(OSError):
+            self._control.send(pickle.dumps(Signal(index, number)))
+
+    def tend(self) -> float | None:
+        """Nothing: the template hands leases to the keeper."""
+        return None
+
+    def close(self) -> None:
+        """End the template; it kills what still runs."""
+        self._control.close()
+        with suppress(ChildProcessError):
+            os.waitpid(self._template, 0)
+        for channel in self._slots:
+            channel.close()
+
+
+def _read_spilled(path: str) -> Done:
+    """Return an answer that was too long for a packet, and remove its file."""
+    with open(path, "rb") as stream:
+        done: Done = pickle.load(stream)  # noqa: S301 - from our own children
+    os.unlink(path)
+    return done
+
+
+def _death(status: int) -> Done:
+    """Return how a body ended whose process died without an answer."""
+    code = os.waitstatus_to_exitcode(status)
+    if code >= 0:
+        return Done(code or 1, f"the step ended its process with code {code} and no result")
+    try:
+        name = signal.Signals(-code).name
+    except ValueError:
+        name = f"signal {-code}"
+    why = " (out of memory, or killed by somebody)" if -code == signal.SIGKILL else ""
+    return Done(128 - code, f"killed by {name}{why}")

@@ -1,0 +1,113 @@
+"""Bodies in threads of this process. Light, but a body cannot be killed alone."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, TextIO, cast
+
+from marin_build.run_step.body import Done, run_body
+from marin_build.run_step.keeper import REGISTER_AFTER, Keeper
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from marin_build.run_step.bodies import Request
+    from marin_build.run_step.session import Session
+
+
+class ThreadBodies:
+    """Runs bodies in the threads that ask for them."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._running: dict[int, tuple[float, Request]] = {}
+        self._kept: set[int] = set()
+        # The keeper is forked before the first thread starts.
+        self._keeper = Keeper(session.store)
+        self._logs = _ThreadLogs()
+
+    def run(self, slot: int, request: Request) -> Done:  # noqa: ARG002 - the caller's thread runs it
+        """Run a body."""
+        target = self._session.targets.all[request.index]
+        self._running[request.index] = (time.monotonic(), request)
+        try:
+            with self._logs.to_file(request.log):
+                forced = request.index in self._session.forced
+                return run_body(target, request.attempt, forced=forced)
+        finally:
+            del self._running[request.index]
+
+    def signal(self, index: int, number: int) -> None:
+        """Threads cannot be signalled: the body goes on until it ends by itself."""
+
+    def tend(self) -> float | None:
+        """Hand the leases of bodies that take long to the keeper."""
+        now, running = time.monotonic(), dict(self._running)
+        for index in self._kept - running.keys():
+            self._keeper.release(self._output(index))
+        self._kept &= running.keys()
+        for index, (began, request) in running.items():
+            if index not in self._kept and now - began > REGISTER_AFTER:
+                self._keeper.hold(self._output(index), request.nonce, os.getpid(), group=False)
+                self._kept.add(index)
+        return REGISTER_AFTER
+
+    def close(self) -> None:
+        """End the keeper, and give the standard streams back."""
+        self._logs.remove()
+        self._keeper.close()
+
+    def _output(self, index: int) -> str:
+        return self._session.targets.all[index].output_path
+
+
+class _ThreadStream:
+    """Stands for a standard stream; what a thread with a log writes goes there."""
+
+    def __init__(self, original: TextIO, files: threading.local) -> None:
+        self._original = original
+        self._files = files
+
+    def write(self, text: str) -> int:
+        return self._current().write(text)
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._current(), name)
+
+    def _current(self) -> TextIO:
+        path = getattr(self._files, "path", None)
+        if path is None:
+            return self._original
+        if self._files.stream is None:
+            stream = open(path, "a", encoding="utf-8", buffering=1)  # noqa: SIM115 - to_file closes it
+            self._files.stream = stream
+        return cast("TextIO", self._files.stream)
+
+
+class _ThreadLogs:
+    """Standard streams that know which thread has which log."""
+
+    def __init__(self) -> None:
+        self._files = threading.local()
+        self._saved = (sys.stdout, sys.stderr)
+        sys.stdout = cast("TextIO", _ThreadStream(sys.stdout, self._files))
+        sys.stderr = cast("TextIO", _ThreadStream(sys.stderr, self._files))
+
+    @contextmanager
+    def to_file(self, path: str) -> Iterator[None]:
+        """Send what this thread prints to a file, which is made at its first line."""
+        self._files.path, self._files.stream = path, None
+        try:
+            yield
+        finally:
+            if self._files.stream is not None:
+                self._files.stream.close()
+            self._files.path = self._files.stream = None
+
+    def remove(self) -> None:
+        """Put the former streams back."""
+        sys.stdout, sys.stderr = self._saved

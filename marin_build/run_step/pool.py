@@ -1,0 +1,84 @@
+"""Supervisors, one a slot: threads that hold leases and wait for bodies."""
+
+from __future__ import annotations
+
+import queue
+import signal
+import threading
+from contextlib import AbstractContextManager, nullcontext
+from typing import TYPE_CHECKING
+
+from marin_build.run_step.isolation import Ended, Start
+from marin_build.run_step.outcome import Failed
+from marin_build.run_step.supervise import build_target
+
+if TYPE_CHECKING:
+    from marin_build.run_step.bodies import Bodies
+    from marin_build.run_step.session import Session
+
+_BUG = 3
+
+
+class SupervisorPool:
+    """Builds targets of one session, at most `jobs` at once."""
+
+    def __init__(self, session: Session, bodies: Bodies, jobs: int) -> None:
+        self._session = session
+        self._bodies = bodies
+        self._requests: queue.SimpleQueue[Start | None] = queue.SimpleQueue()
+        self._ended: queue.SimpleQueue[Ended] = queue.SimpleQueue()
+        self._signalled: set[int] = set()
+        # A local store answers in microseconds: supervisors that take turns there are faster
+        # than ones that fight for the interpreter at every call. A remote store is waited for.
+        self._bookkeeping: AbstractContextManager[object] = (
+            threading.Lock() if session.store.is_local else nullcontext()
+        )
+        self._threads = [
+            threading.Thread(target=self._supervise, args=(slot,), daemon=True)
+            for slot in range(jobs)
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    def start(self, request: Start) -> None:
+        """Begin to build a target."""
+        self._requests.put(request)
+
+    def wait(self, timeout: float | None) -> list[Ended]:
+        """Return what has ended."""
+        due = self._bodies.tend()
+        patience = [limit for limit in (timeout, due) if limit is not None]
+        try:
+            found = [self._ended.get(timeout=min(patience) if patience else None)]
+            while not self._ended.empty():
+                found.append(self._ended.get_nowait())
+        except queue.Empty:
+            return []
+        for ended in found:
+            self._signalled.discard(ended.index)
+        return found
+
+    def terminate(self, index: int, *, kill: bool) -> None:
+        """Signal a step's body."""
+        self._signalled.add(index)
+        self._bodies.signal(index, signal.SIGKILL if kill else signal.SIGTERM)
+
+    def close(self) -> None:
+        """End what runs, and the threads that have nothing to do."""
+        for _ in self._threads:
+            self._requests.put(None)
+        self._bodies.close()
+
+    def _supervise(self, slot: int) -> None:
+        while (request := self._requests.get()) is not None:
+            try:
+                outcome = build_target(
+                    self._session,
+                    request,
+                    run_body=lambda body: self._bodies.run(slot, body),
+                    was_interrupted=lambda index=request.index: index in self._signalled,  # type: ignore[misc]
+                    bookkeeping=self._bookkeeping,
+                )
+            except BaseException as error:  # noqa: BLE001 - a lost answer would hang the run
+                outcome = Failed(0, _BUG, f"{type(error).__name__}: {error}")
+            self._ended.put(Ended(request.index, outcome))

@@ -1,0 +1,207 @@
+"""The warm process: forks bodies, reaps them, hands the leases of slow ones to the keeper."""
+
+from __future__ import annotations
+
+import gc
+import os
+import pickle
+import select
+import signal
+import sys
+import time
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NoReturn
+
+from marin_build.run_step.body import Done, run_body
+from marin_build.run_step.keeper import REGISTER_AFTER, Keeper
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Iterator, Sequence
+
+    from marin_build.run_step.bodies import Request
+    from marin_build.run_step.session import Session
+
+PACKET = 1 << 17
+"""Bytes of the longest packet; a longer answer goes through a file."""
+_SPILL = PACKET - 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Signal:
+    """An order: send a signal to a running body's process group."""
+
+    index: int
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Exited:
+    """An answer: a body's process is gone; `status` as from waitpid."""
+
+    status: int
+
+
+@dataclass(slots=True)
+class _Child:
+    request: Request
+    channel: socket.socket
+    output: str
+    began: float
+    kept: bool = False
+
+
+def serve(session: Session, control: socket.socket, slots: Sequence[socket.socket]) -> None:
+    """Be the template until the applier closes its sockets or dies."""
+    _Template(session, control, slots).serve()
+
+
+class _Template:
+    def __init__(
+        self, session: Session, control: socket.socket, slots: Sequence[socket.socket]
+    ) -> None:
+        self._session = session
+        self._control = control
+        self._slots = {slot.fileno(): slot for slot in slots}
+        self._children: dict[int, _Child] = {}
+        self._keeper: Keeper | None = None
+        self._wake_read, self._wake_write = os.pipe()
+
+    def serve(self) -> None:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        os.set_blocking(self._wake_write, False)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        signal.set_wakeup_fd(self._wake_write, warn_on_full_buffer=False)
+        gc.collect()
+        gc.freeze()  # what exists now is shared with every body; collections must not touch it
+        poll = select.poll()
+        for descriptor in (self._control.fileno(), self._wake_read, *self._slots):
+            poll.register(descriptor, select.POLLIN)
+        while True:
+            for descriptor, _ in poll.poll(self._patience()):
+                if descriptor == self._wake_read:
+                    os.read(self._wake_read, 4096)
+                elif not self._follow(descriptor):
+                    self._end()
+                    return
+            self._reap()
+            self._keep()
+
+    def _patience(self) -> int | None:
+        """Return the milliseconds until some body's lease must be handed to the keeper."""
+        waiting = [child.began for child in self._children.values() if not child.kept]
+        if not waiting:
+            return None
+        return max(1, int((min(waiting) + REGISTER_AFTER - time.monotonic()) * 1000) + 1)
+
+    def _follow(self, descriptor: int) -> bool:
+        """Follow one order; return False when the applier is gone."""
+        channel = self._slots.get(descriptor, self._control)
+        packet = channel.recv(PACKET)
+        if not packet:
+            return False
+        order = pickle.loads(packet)  # noqa: S301 - from our own parent
+        if isinstance(order, Signal):
+            for pid, child in self._children.items():
+                if child.request.index == order.index:
+                    _signal_group(pid, order.number)
+        else:
+            self._fork(order, channel)
+        return True
+
+    def _fork(self, request: Request, channel: socket.socket) -> None:
+        pid = os.fork()
+        if pid == 0:
+            _run_child(self._session, request, channel)
+        with suppress(PermissionError, ProcessLookupError):
+            os.setpgid(pid, pid)
+        output = self._session.targets.all[request.index].output_path
+        self._children[pid] = _Child(request, channel, output, time.monotonic())
+
+    def _reap(self) -> None:
+        while self._children or self._keeper is not None:
+            pid, status = os.waitpid(-1, os.WNOHANG)
+            if pid == 0:
+                return
+            if self._keeper is not None and pid == self._keeper.pid:
+                self._keeper = None
+                self._end()  # nobody keeps the leases: the work must not go on
+                os._exit(1)
+            child = self._children.pop(pid)
+            _signal_group(pid, signal.SIGKILL)  # what outlives its step
+            if child.kept and self._keeper is not None:
+                self._keeper.release(child.output)
+            with suppress(OSError):
+                child.channel.send(pickle.dumps(Exited(status)))
+
+    def _keep(self) -> None:
+        now = time.monotonic()
+        for pid, child in self._children.items():
+            if not child.kept and now - child.began >= REGISTER_AFTER:
+                if self._keeper is None:
+                    self._keeper = Keeper(self._session.store)
+                self._keeper.hold(child.output, child.request.nonce, pid, group=True)
+                child.kept = True
+
+    def _end(self) -> None:
+        for pid in self._children:
+            _signal_group(pid, signal.SIGKILL)
+        if self._keeper is not None:
+            self._keeper.close()
+
+
+def _signal_group(pid: int, number: int) -> None:
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(pid, number)
+
+
+def _run_child(session: Session, request: Request, channel: socket.socket) -> NoReturn:
+    """Run one body in this fresh child, answer, and end."""
+    try:
+        signal.set_wakeup_fd(-1)
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        os.setpgid(0, 0)
+        target = session.targets.all[request.index]
+        with _log_to(request.log):
+            done = run_body(target, request.attempt, forced=request.index in session.forced)
+            _answer(channel, request, done)
+    except BaseException as error:  # noqa: BLE001 - a fork must never return into its parent's code
+        with suppress(Exception):
+            _answer(channel, request, Done(1, f"{type(error).__name__}: {error}"))
+    finally:
+        os._exit(0)
+
+
+def _answer(channel: socket.socket, request: Request, done: Done) -> None:
+    packet = pickle.dumps(done)
+    if len(packet) > _SPILL:
+        path = request.log.removesuffix(".log") + ".answer"
+        with open(path, "wb") as stream:
+            stream.write(packet)
+        packet = pickle.dumps(path)
+    channel.send(packet)
+
+
+@contextmanager
+def _log_to(path: str) -> Iterator[None]:
+    """Send everything this process and its children print to a file, for good."""
+    log = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.dup2(log, 1)
+    os.dup2(log, 2)
+    os.close(log)
+    os.close(nothing)
+    # What the parent had not written yet is the parent's to write: new streams, not flushed ones.
+    sys.stdout = open(1, "w", encoding="utf-8", errors="backslashreplace", closefd=False)  # noqa: SIM115 - for good
+    sys.stderr = open(  # noqa: SIM115 - for good
+        2, "w", encoding="utf-8", errors="backslashreplace", closefd=False, buffering=1
+    )
+    try:
+        yield
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
