@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import re
-import subprocess
 import sys
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -113,6 +112,8 @@ def run_argv(argv: Sequence[str]) -> None:
         SystemExit: it failed; the code is the command's (128 + signal, as shells say it).
 
     """
+    import subprocess
+
     folder = os.path.dirname(sys.executable)
     environ = {**os.environ, "PATH": folder + os.pathsep + os.environ.get("PATH", os.defpath)}
     try:

@@ -7,6 +7,7 @@ import sys
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from marin_build.cli.session import current_user
 from marin_build.errors import StoreError, UsageError
 from marin_build.plan import Kind
 from marin_build.reasons import Cascade, DevVersion, Forced
@@ -109,7 +110,6 @@ def _unwritable(prefix: str, why: str) -> StoreError:
 def _provenance(project: str) -> Provenance:
     """Return who runs this, and from which state of the code."""
     import platform
-    import socket
 
     from marin_build._version import __version__
     from marin_build.protocol.documents import Provenance
@@ -117,8 +117,8 @@ def _provenance(project: str) -> Provenance:
     commit = _git(project, "rev-parse", "HEAD")
     status = _git(project, "status", "--porcelain", "--untracked-files=no")
     return Provenance(
-        user=os.environ.get("USER") or os.environ.get("LOGNAME") or f"uid{os.getuid()}",
-        host=socket.gethostname(),
+        user=current_user(),
+        host=os.uname().nodename,
         argv=("marin-build", *_without_values(sys.argv[1:])),
         python=platform.python_version(),
         marin_build=__version__,

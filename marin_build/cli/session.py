@@ -68,10 +68,17 @@ def load(options: PipelineOptions) -> Loaded:
 
 def current_host() -> Host:
     """Return this machine, as leases name it."""
-    import socket
+    return this_host(current_user(), os.uname().nodename)
 
-    user = os.environ.get("USER") or os.environ.get("LOGNAME") or f"uid{os.getuid()}"
-    return this_host(user, socket.gethostname())
+
+def current_user() -> str:
+    """Return who runs this, for people."""
+    import pwd
+
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return f"uid{os.getuid()}"
 
 
 def _prefix(options: PipelineOptions, settings: Settings, project: str) -> str:

@@ -18,6 +18,8 @@ def artifact_value(value: object) -> Any:
         TypeError: it is not a pydantic model, a dataclass or a JSON value.
 
     """
+    if value is None:
+        return None
     from pydantic_core import PydanticSerializationError, to_jsonable_python
 
     try:

@@ -15,7 +15,6 @@ from marin_build.digests import digest_of, read_digest
 from marin_build.errors import StepFailedError
 from marin_build.protocol import layout
 from marin_build.protocol.artifact import artifact_value
-from marin_build.protocol.documents import FileEntry
 from marin_build.workspace import is_url
 
 if TYPE_CHECKING:
@@ -38,7 +37,7 @@ class Done:
         exit_code: 0, the step's own, or 128 + signal.
         message: why it failed, for people.
         artifact: what the function returned, as JSON values.
-        manifest: the files of the output.
+        manifest: path inside the output and size in bytes of each file.
         peak_memory: bytes, of the process the body ran in.
 
     """
@@ -46,7 +45,7 @@ class Done:
     exit_code: int
     message: str = ""
     artifact: Any = None
-    manifest: tuple[FileEntry, ...] = ()
+    manifest: tuple[tuple[str, int], ...] = ()
     peak_memory: int | None = None
 
 
@@ -125,10 +124,9 @@ def clear_leftovers(output: str) -> None:
                 os.unlink(entry.path)
 
 
-def manifest_of(output: str) -> tuple[FileEntry, ...]:
-    """Return the files of a local output, sorted, without our own dot files."""
-    found = sorted(_files(output, ""))
-    return tuple(FileEntry(path=path, size=size) for path, size in found)
+def manifest_of(output: str) -> tuple[tuple[str, int], ...]:
+    """Return path and size of the files of a local output, sorted, without our own dot files."""
+    return tuple(sorted(_files(output, "")))
 
 
 def _files(folder: str, inside: str) -> Iterator[tuple[str, int]]:
@@ -145,7 +143,7 @@ def _files(folder: str, inside: str) -> Iterator[tuple[str, int]]:
 
 
 def missing_output(
-    declared: Sequence[str] | None, output: str, files: Sequence[FileEntry], artifact: object
+    declared: Sequence[str] | None, output: str, files: Sequence[tuple[str, int]], artifact: object
 ) -> str | None:
     """Return what the step should have left and did not, in words; None if all is there."""
     if declared is None:

@@ -11,15 +11,15 @@ that. When the applier dies, the control socket closes and the template kills wh
 from __future__ import annotations
 
 import os
-import pickle
 import signal
 import socket
 import sys
 from contextlib import suppress
+from dataclasses import astuple
 from typing import TYPE_CHECKING
 
 from marin_build.run_step.body import Done
-from marin_build.run_step.template import PACKET, Exited, Signal, serve
+from marin_build.run_step.template import PACKET, pack, serve, unpack
 
 if TYPE_CHECKING:
     from marin_build.run_step.bodies import Request
@@ -56,12 +56,15 @@ class ForkBodies:
         """Run a body."""
         channel, done = self._slots[slot], None
         try:
-            channel.send(pickle.dumps(request))
+            channel.send(pack(astuple(request)))
             while packet := channel.recv(PACKET):
-                answer = pickle.loads(packet)  # noqa: S301 - from our own children
-                if isinstance(answer, Exited):
-                    return done if done is not None else _death(answer.status)
-                done = answer if isinstance(answer, Done) else _read_spilled(answer)
+                match unpack(packet):
+                    case int(status):
+                        return done if done is not None else _death(status)
+                    case str(path):
+                        done = _read_spilled(path)
+                    case fields:
+                        done = Done(*fields)
         except OSError:
             pass
         return Done(_TEMPLATE_DIED, "the process that starts the steps died")
@@ -69,7 +72,7 @@ class ForkBodies:
     def signal(self, index: int, number: int) -> None:
         """Signal a body's process group."""
         with suppress(OSError):
-            self._control.send(pickle.dumps(Signal(index, number)))
+            self._control.send(pack((index, number)))
 
     def tend(self) -> float | None:
         """Nothing: the template hands leases to the keeper."""
@@ -87,9 +90,9 @@ class ForkBodies:
 def _read_spilled(path: str) -> Done:
     """Return an answer that was too long for a packet, and remove its file."""
     with open(path, "rb") as stream:
-        done: Done = pickle.load(stream)  # noqa: S301 - from our own children
+        fields = unpack(stream.read())
     os.unlink(path)
-    return done
+    return Done(*fields)
 
 
 def _death(status: int) -> Done:

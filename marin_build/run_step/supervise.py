@@ -13,7 +13,7 @@ from marin_build.code import code_digest
 from marin_build.commands import Command
 from marin_build.errors import MarinBuildError, StoppedError
 from marin_build.protocol import layout
-from marin_build.protocol.documents import Publication, Record
+from marin_build.protocol.documents import FileEntry, Publication, Record
 from marin_build.protocol.holding import Finished, Held, Holding, acquire, stamp
 from marin_build.protocol.lease import Lease, process_start
 from marin_build.run_step import outcome as ended
@@ -138,7 +138,7 @@ def _attempt(
             record=record,
             has_artifact=done.artifact is not None,
             artifact=done.artifact,
-            manifest=done.manifest,
+            manifest=tuple(FileEntry(path=path, size=size) for path, size in done.manifest),
         )
         holding.commit(publication, now)
     return ended.Succeeded(attempt, seconds)

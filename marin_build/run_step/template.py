@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 import gc
+import marshal
 import os
-import pickle
 import select
 import signal
 import sys
 import time
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NoReturn
 
+from marin_build.run_step.bodies import Request
 from marin_build.run_step.body import Done, run_body
 from marin_build.run_step.keeper import REGISTER_AFTER, Keeper
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
-    from marin_build.run_step.bodies import Request
     from marin_build.run_step.session import Session
 
 PACKET = 1 << 17
@@ -28,19 +28,11 @@ PACKET = 1 << 17
 _SPILL = PACKET - 1024
 
 
-@dataclass(frozen=True, slots=True)
-class Signal:
-    """An order: send a signal to a running body's process group."""
-
-    index: int
-    number: int
-
-
-@dataclass(frozen=True, slots=True)
-class Exited:
-    """An answer: a body's process is gone; `status` as from waitpid."""
-
-    status: int
+# Orders and answers are plain tuples, numbers and strings, packed by the quickest means: every
+# page that packing touches in a child is a page fault. A request is the fields of Request, a
+# signal (index, number); an answer is the fields of Done, the path of a file that holds them,
+# or the status of a process that is gone, as from waitpid.
+pack, unpack = marshal.dumps, marshal.loads
 
 
 @dataclass(slots=True)
@@ -74,6 +66,7 @@ class _Template:
         os.set_blocking(self._wake_write, False)
         signal.signal(signal.SIGCHLD, lambda *_: None)
         signal.set_wakeup_fd(self._wake_write, warn_on_full_buffer=False)
+        _own_streams()
         gc.collect()
         gc.freeze()  # what exists now is shared with every body; collections must not touch it
         poll = select.poll()
@@ -102,13 +95,14 @@ class _Template:
         packet = channel.recv(PACKET)
         if not packet:
             return False
-        order = pickle.loads(packet)  # noqa: S301 - from our own parent
-        if isinstance(order, Signal):
+        order = unpack(packet)
+        if channel is self._control:
+            index, number = order
             for pid, child in self._children.items():
-                if child.request.index == order.index:
-                    _signal_group(pid, order.number)
+                if child.request.index == index:
+                    _signal_group(pid, number)
         else:
-            self._fork(order, channel)
+            self._fork(Request(*order), channel)
         return True
 
     def _fork(self, request: Request, channel: socket.socket) -> None:
@@ -134,7 +128,7 @@ class _Template:
             if child.kept and self._keeper is not None:
                 self._keeper.release(child.output)
             with suppress(OSError):
-                child.channel.send(pickle.dumps(Exited(status)))
+                child.channel.send(pack(status))
 
     def _keep(self) -> None:
         now = time.monotonic()
@@ -164,10 +158,12 @@ def _run_child(session: Session, request: Request, channel: socket.socket) -> No
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         signal.signal(signal.SIGINT, signal.default_int_handler)
         os.setpgid(0, 0)
+        _log_to(request.log)
         target = session.targets.all[request.index]
-        with _log_to(request.log):
-            done = run_body(target, request.attempt, forced=request.index in session.forced)
-            _answer(channel, request, done)
+        done = run_body(target, request.attempt, forced=request.index in session.forced)
+        sys.stdout.flush()
+        sys.stderr.flush()
+        _answer(channel, request, done)
     except BaseException as error:  # noqa: BLE001 - a fork must never return into its parent's code
         with suppress(Exception):
             _answer(channel, request, Done(1, f"{type(error).__name__}: {error}"))
@@ -176,17 +172,24 @@ def _run_child(session: Session, request: Request, channel: socket.socket) -> No
 
 
 def _answer(channel: socket.socket, request: Request, done: Done) -> None:
-    packet = pickle.dumps(done)
+    packet = pack((done.exit_code, done.message, done.artifact, done.manifest, done.peak_memory))
     if len(packet) > _SPILL:
         path = request.log.removesuffix(".log") + ".answer"
         with open(path, "wb") as stream:
             stream.write(packet)
-        packet = pickle.dumps(path)
+        packet = pack(path)
     channel.send(packet)
 
 
-@contextmanager
-def _log_to(path: str) -> Iterator[None]:
+def _own_streams() -> None:
+    """Give this process, and so its children, standard streams of known form and empty buffers."""
+    sys.stdout = open(1, "w", encoding="utf-8", errors="backslashreplace", closefd=False)  # noqa: SIM115 - for good
+    sys.stderr = open(  # noqa: SIM115 - for good
+        2, "w", encoding="utf-8", errors="backslashreplace", closefd=False, buffering=1
+    )
+
+
+def _log_to(path: str) -> None:
     """Send everything this process and its children print to a file, for good."""
     log = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
     nothing = os.open(os.devnull, os.O_RDONLY)
@@ -195,13 +198,3 @@ def _log_to(path: str) -> Iterator[None]:
     os.dup2(log, 2)
     os.close(log)
     os.close(nothing)
-    # What the parent had not written yet is the parent's to write: new streams, not flushed ones.
-    sys.stdout = open(1, "w", encoding="utf-8", errors="backslashreplace", closefd=False)  # noqa: SIM115 - for good
-    sys.stderr = open(  # noqa: SIM115 - for good
-        2, "w", encoding="utf-8", errors="backslashreplace", closefd=False, buffering=1
-    )
-    try:
-        yield
-    finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
