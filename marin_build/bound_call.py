@@ -140,7 +140,7 @@ def _deliver(value: Any, annotation: Any) -> Any:
         case StepSpec() if is_path(annotation):
             return pathlib.Path(value.output_path)
         case StepSpec():
-            from marin_build.protocol.artifact import load_artifact
+            from marin_build.artifacts import load_artifact
 
             return load_artifact(value.output_path, annotation)
         case dict():

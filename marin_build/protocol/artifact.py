@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from marin_build.errors import StoreError
-from marin_build.protocol.layout import ARTIFACT
-
-if TYPE_CHECKING:
-    from marin_build.store.base import Store
 
 
 def artifact_value(value: object) -> Any:
@@ -32,25 +28,17 @@ def artifact_value(value: object) -> Any:
         ) from error
 
 
-def load_artifact(output: str, annotation: Any, store: Store | None = None) -> Any:
-    """Return the artifact of an output, as the annotated type.
+def parse_artifact(data: bytes, annotation: Any, path: str) -> Any:
+    """Return the bytes of an artifact as the annotated type.
 
     Raises:
-        StoreError: there is none, or it does not fit the type.
+        StoreError: they do not fit it; `path` says where they are from.
 
     """
     from pydantic import TypeAdapter, ValidationError
 
-    if store is None:
-        from marin_build.store.opening import open_store
-
-        store = open_store(output)
-    path = f"{output}/{ARTIFACT}"
-    blob = store.get(path)
-    if blob is None:
-        raise StoreError(f"no artifact at `{path}`", hint="let the step return a value")
     try:
-        return TypeAdapter(annotation).validate_json(blob.data)
+        return TypeAdapter(annotation).validate_json(data)
     except ValidationError as error:
         shown = getattr(annotation, "__name__", str(annotation))
         raise StoreError(
