@@ -57,6 +57,17 @@ class Plan:
         return len(self.targets) - len(self.decisions)
 
     @property
+    def sealed(self) -> list[int]:
+        """The targets that are committed and wait to be published."""
+        return [d.index for d in self.decisions if isinstance(d.reason, why.SealedBefore)]
+
+    @property
+    def insisted(self) -> frozenset[int]:
+        """The targets that are built although they may be built already."""
+        insisting = why.Forced | why.DevVersion | why.Cascade
+        return frozenset(d.index for d in self.decisions if isinstance(d.reason, insisting))
+
+    @property
     def to_build(self) -> list[int]:
         """The targets that somebody builds: RUN and WAIT."""
         return [d.index for d in self.decisions if d.kind in (Kind.RUN, Kind.WAIT)]

@@ -29,6 +29,8 @@ LOOK_AGAIN_AFTER = 0.5
 """Seconds between two looks at a target that somebody else builds."""
 GRACE = 10.0
 """Seconds an interrupted step has to end by itself."""
+GRACE_AFTER_KILL = 2.0
+"""Seconds to wait for the end of what was killed; then its leases are left to go stale."""
 TIMED_OUT = 124
 
 
@@ -60,9 +62,7 @@ class Applier:
         self._jobs = jobs
         self._keep_going = keep_going
         self._tell = tell
-        sealed = [
-            d.index for d in plan.of_kind(Kind.REUSE) if type(d.reason).__name__ == "SealedBefore"
-        ]
+        sealed = plan.sealed
         self._schedule = Schedule(sorted(plan.to_build + sealed), plan.targets.deps)
         self._reused_before = len(plan.of_kind(Kind.REUSE)) - len(sealed)
         self._nonce_root, self._nonce_count = os.urandom(8).hex(), 0
@@ -250,22 +250,25 @@ class Applier:
                 self._schedule.move(index, State.READY)  # a worker finds out what it is
 
     def _interrupt(self) -> None:
-        """End what runs: SIGTERM, then SIGKILL after the grace period or a second Ctrl-C."""
+        """End what runs: ask first; kill after the grace period, or at a second Ctrl-C."""
         self._stopping = True
-        running = self._schedule.in_state(State.RUNNING)
-        self._tell(report.Interrupting(len(running)))
-        deadline = time.monotonic() + GRACE
-        for index in running:
-            self._isolation.terminate(index, kill=False)
-        while self._schedule.count(State.RUNNING):
-            try:
-                for answer in self._isolation.wait(max(0.0, deadline - time.monotonic())):
+        self._tell(report.Interrupting(self._schedule.count(State.RUNNING)))
+        for kill, patience in ((False, GRACE), (True, GRACE_AFTER_KILL)):
+            for index in self._schedule.in_state(State.RUNNING):
+                self._isolation.terminate(index, kill=kill)
+            if self._drain(patience):
+                return
+
+    def _drain(self, patience: float) -> bool:
+        """Wait until nothing runs; return False if time ran out, or the person did not wait."""
+        deadline = time.monotonic() + patience
+        try:
+            while self._schedule.count(State.RUNNING):
+                left = deadline - time.monotonic()
+                if left <= 0:
+                    return False
+                for answer in self._isolation.wait(left):
                     self._settle(answer)
-            except KeyboardInterrupt:
-                deadline = 0.0
-            if time.monotonic() >= deadline:
-                if deadline == -1.0:
-                    return  # killed, and still no answer: the leases of the dead are stale
-                for index in self._schedule.in_state(State.RUNNING):
-                    self._isolation.terminate(index, kill=True)
-                deadline = time.monotonic() + 2.0 if deadline >= 0 else -1.0
+        except KeyboardInterrupt:
+            return False
+        return True

@@ -1,21 +1,28 @@
-"""From a plan to a session and the isolation that builds it."""
+"""From a plan to what builds it: session, isolation, applier; and the exit code."""
 
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from marin_build.cli.session import current_user
-from marin_build.errors import StoreError, UsageError
-from marin_build.plan import Kind
-from marin_build.reasons import Cascade, DevVersion, Forced
+from marin_build.errors import (
+    EXIT_INTERRUPTED,
+    EXIT_OK,
+    EXIT_STOPPED,
+    EXIT_TARGET_FAILED,
+    StoreError,
+    UsageError,
+)
 from marin_build.workspace import is_url
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
+    from marin_build.apply.events import ApplyFinished, Event
     from marin_build.cli.session import Loaded
     from marin_build.plan import Plan
     from marin_build.protocol.documents import Provenance
@@ -25,6 +32,52 @@ if TYPE_CHECKING:
 ISOLATIONS = ("process", "thread")
 
 
+def replay(
+    loaded: Loaded,
+    plan: Plan,
+    pinned_code: Mapping[str, str],
+    *,
+    jobs: int,
+    keep_going: bool,
+    isolation: str,
+    tell: Callable[[Event], None],
+) -> ApplyFinished:
+    """Replay a plan on this machine; SIGTERM is treated like Ctrl-C.
+
+    Args:
+        loaded: the pipeline and its store.
+        plan: what to build.
+        pinned_code: target id -> code digest, for a saved plan.
+        jobs: targets built at once.
+        keep_going: after a failure go on with what does not need it.
+        isolation: `process` or `thread`.
+        tell: is told every event.
+
+    """
+    from marin_build.apply.applier import Applier
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    session = make_session(loaded, plan, pinned_code)
+    runner = make_isolation(session, plan, isolation, jobs)
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        return Applier(plan, session, runner, jobs=jobs, keep_going=keep_going, tell=tell).run()
+    finally:
+        runner.close()
+        signal.signal(signal.SIGTERM, before)
+
+
+def exit_code(finished: ApplyFinished) -> int:
+    """Return the exit code of a run."""
+    if finished.interrupted:
+        return EXIT_INTERRUPTED
+    if finished.failed or finished.blocked:
+        return EXIT_TARGET_FAILED if finished.failed or not finished.stopped else EXIT_STOPPED
+    return EXIT_STOPPED if finished.stopped else EXIT_OK
+
+
 def make_session(
     loaded: Loaded, plan: Plan, pinned_code: Mapping[str, str] | None = None
 ) -> Session:
@@ -32,11 +85,6 @@ def make_session(
     from marin_build.run_step.session import Session
 
     _check_writable(loaded.workspace.prefix)
-    insisted = frozenset(
-        d.index
-        for d in plan.of_kind(Kind.RUN)
-        if isinstance(d.reason, Forced | DevVersion | Cascade)
-    )
     return Session(
         store=loaded.store,
         targets=plan.targets,
@@ -45,7 +93,7 @@ def make_session(
         host=loaded.host,
         provenance=_provenance(loaded.workspace.project),
         now=lambda: datetime.now(UTC),
-        forced=insisted,
+        forced=plan.insisted,
         pinned_code=pinned_code or {},
     )
 

@@ -91,3 +91,8 @@ def replan_saved(loaded: Loaded, document: PlanDocument) -> Plan:
             hint="make the plan again",
         )
     return replace(plan, forced=forced)
+
+
+def pinned_code(document: PlanDocument) -> dict[str, str]:
+    """Return target -> code digest for what a plan builds."""
+    return {d.target: d.code_digest for d in document.decisions if d.code_digest is not None}

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import os
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -24,7 +26,7 @@ from marin_build.workspace import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from marin_build.cli.options import PipelineOptions
     from marin_build.store.base import Store
@@ -49,6 +51,24 @@ class Loaded:
 
 def load(options: PipelineOptions) -> Loaded:
     """Load the pipeline that the options name."""
+    with _without_collections():
+        return _load(options)
+
+
+@contextmanager
+def _without_collections() -> Iterator[None]:
+    """Do without the cycle collector while a graph is built: a fifth of the time at 100,000 steps.
+
+    What is built here lives until the end; the collector would only walk it again and again.
+    """
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+
+
+def _load(options: PipelineOptions) -> Loaded:
     if options.file is not None:
         file = os.path.abspath(options.file)
         project = find_project(os.path.dirname(file))
@@ -118,6 +138,13 @@ def plan_for(
     rerun_failed: bool = True,
 ) -> Plan:
     """Observe the store and plan."""
+    with _without_collections():
+        return _plan(loaded, selectors, forced, rerun_failed=rerun_failed)
+
+
+def _plan(
+    loaded: Loaded, selectors: Sequence[str], forced: Sequence[str], *, rerun_failed: bool
+) -> Plan:
     targets = loaded.targets
     requested = select(targets, selectors)
     forced_targets = frozenset(select(targets, forced)) if forced else frozenset()

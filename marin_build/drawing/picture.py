@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from marin_build.plan import Kind
+from marin_build.reasons import FailedBefore
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -91,7 +92,7 @@ def picture_of(plan: Plan, shown: set[int], statuses: Mapping[int, Status | None
 
 def _state(kind: Kind, reason: object) -> State:
     if kind is Kind.RUN:
-        return "failed" if type(reason).__name__ == "FailedBefore" else "to build"
+        return "failed" if isinstance(reason, FailedBefore) else "to build"
     states: dict[Kind, State] = {Kind.REUSE: "built", Kind.WAIT: "held", Kind.BLOCKED: "blocked"}
     return states[kind]
 

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from marin_build.emit.actions import action_of
 from marin_build.emit.document import relative
-from marin_build.explain import reason_kind
 from marin_build.plan import Kind
 
 if TYPE_CHECKING:
@@ -19,11 +18,7 @@ def emit_local(plan: Plan, document: PlanDocument, templates: Templates) -> dict
     """Return path -> text of the scripts."""
     workspace = plan.targets.workspace
     actions = [action_of(plan, decision) for decision in plan.of_kind(Kind.RUN, Kind.WAIT)]
-    sealed = [
-        plan.targets.all[d.index].id
-        for d in plan.of_kind(Kind.REUSE)
-        if reason_kind(d.reason) == "sealed_before"
-    ]
+    sealed = [plan.targets.all[index].id for index in plan.sealed]
     prefix = relative(workspace.prefix, workspace)
     files = {
         "environment.sh": templates.render(

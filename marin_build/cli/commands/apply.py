@@ -11,9 +11,7 @@ import click
 from marin_build.cli.again import apply_command
 from marin_build.cli.options import PipelineOptions, pipeline_options
 from marin_build.errors import (
-    EXIT_INTERRUPTED,
     EXIT_OK,
-    EXIT_STOPPED,
     EXIT_TARGET_FAILED,
     UsageError,
 )
@@ -21,9 +19,8 @@ from marin_build.errors import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from marin_build.apply.events import ApplyFinished, Event
+    from marin_build.apply.events import Event
     from marin_build.cli.session import Loaded
-    from marin_build.emit.document import PlanDocument
     from marin_build.plan import Plan
 
 
@@ -57,6 +54,7 @@ def command(
 
     TARGET is as for `plan`; a folder that holds a plan.json is a plan.
     """
+    from marin_build.cli.building import exit_code, replay
     from marin_build.cli.session import load, plan_for
 
     pinned: Mapping[str, str] = {}
@@ -73,11 +71,11 @@ def command(
             hint=f"marin-build plan --engine {engine} -o DIR, and submit its files",
         )
     again = apply_command(options, targets)
-    if not plan.to_build and not _sealed(plan):
+    if not plan.to_build and not plan.sealed:
         return _nothing_to_build(plan, again, as_json=as_json)
     for warning in loaded.pipeline.warnings:
         click.echo(f"warning: {warning}", err=True)
-    finished = _build(
+    finished = replay(
         loaded,
         plan,
         pinned,
@@ -87,10 +85,6 @@ def command(
         tell=_view(again, as_json=as_json, quiet=quiet),
     )
     return exit_code(finished)
-
-
-def _sealed(plan: Plan) -> bool:
-    return any(type(decision.reason).__name__ == "SealedBefore" for decision in plan.decisions)
 
 
 def _nothing_to_build(plan: Plan, again: str, *, as_json: bool) -> int:
@@ -117,33 +111,6 @@ def _nothing_to_build(plan: Plan, again: str, *, as_json: bool) -> int:
     return EXIT_TARGET_FAILED if blocked else EXIT_OK
 
 
-def _build(
-    loaded: Loaded,
-    plan: Plan,
-    pinned: Mapping[str, str],
-    *,
-    jobs: int,
-    keep_going: bool,
-    isolation: str,
-    tell: Callable[[Event], None],
-) -> ApplyFinished:
-    import signal
-
-    from marin_build.apply.applier import Applier
-    from marin_build.cli.building import make_isolation, make_session
-
-    def interrupt(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    session = make_session(loaded, plan, pinned)
-    signal.signal(signal.SIGTERM, interrupt)
-    runner = make_isolation(session, plan, isolation, jobs)
-    try:
-        return Applier(plan, session, runner, jobs=jobs, keep_going=keep_going, tell=tell).run()
-    finally:
-        runner.close()
-
-
 def _view(again: str, *, as_json: bool, quiet: bool) -> Callable[[Event], None]:
     if as_json:
         from marin_build.cli.views.apply_json import show_json
@@ -162,23 +129,9 @@ def _view(again: str, *, as_json: bool, quiet: bool) -> Callable[[Event], None]:
     return TextView(again)
 
 
-def exit_code(finished: ApplyFinished) -> int:
-    """Return the exit code of a run."""
-    if finished.interrupted:
-        return EXIT_INTERRUPTED
-    if finished.failed or finished.blocked:
-        return EXIT_TARGET_FAILED if finished.failed or not finished.stopped else EXIT_STOPPED
-    return EXIT_STOPPED if finished.stopped else EXIT_OK
-
-
 def _saved_plan(folder: str, options: PipelineOptions) -> tuple[Loaded, Plan, Mapping[str, str]]:
     """Return the plan in a directory, against the store as it is now."""
-    from marin_build.cli.saved import load_saved, replan_saved
+    from marin_build.cli.saved import load_saved, pinned_code, replan_saved
 
     loaded, document = load_saved(folder, options)
     return loaded, replan_saved(loaded, document), pinned_code(document)
-
-
-def pinned_code(document: PlanDocument) -> dict[str, str]:
-    """Return target -> code digest for what a plan builds."""
-    return {d.target: d.code_digest for d in document.decisions if d.code_digest is not None}

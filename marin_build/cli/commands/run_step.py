@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from marin_build.cli.session import Loaded
     from marin_build.emit.document import PlanDocument
     from marin_build.fingerprint import Target
+    from marin_build.plan import Plan
 
 
 @click.command("run-step", context_settings={"ignore_unknown_options": False})
@@ -72,9 +73,8 @@ def _run(
     *,
     as_json: bool,
 ) -> int:
-    from marin_build.apply.applier import Applier
-    from marin_build.cli.building import make_isolation, make_session
-    from marin_build.cli.commands.apply import exit_code, pinned_code
+    from marin_build.cli.building import exit_code, replay
+    from marin_build.cli.saved import pinned_code
     from marin_build.cli.views.apply_json import show_json
     from marin_build.cli.views.apply_text import TextView
 
@@ -89,23 +89,23 @@ def _run(
     target = loaded.targets.all[index]
     if words:
         _check_command(target, words, loaded.workspace.project)
-    plan = _plan_of_one(loaded, document, index)
-    session = make_session(loaded, plan, pinned_code(document) if document is not None else {})
-    runner = make_isolation(session, plan, "process", 1)
-    view = show_json if as_json else TextView(f"marin-build run-step --target {target_id}")
-    try:
-        finished = Applier(plan, session, runner, jobs=1, keep_going=False, tell=view).run()
-    finally:
-        runner.close()
+    finished = replay(
+        loaded,
+        _plan_of_one(loaded, document, index),
+        pinned_code(document) if document is not None else {},
+        jobs=1,
+        keep_going=False,
+        isolation="process",
+        tell=show_json if as_json else TextView(f"marin-build run-step --target {target_id}"),
+    )
     return exit_code(finished)
 
 
-def _plan_of_one(loaded: Loaded, document: PlanDocument | None, index: int):  # type: ignore[no-untyped-def]
+def _plan_of_one(loaded: Loaded, document: PlanDocument | None, index: int) -> Plan:
     """Return a plan that builds one target, whose dependencies must be built."""
     from marin_build.emit.document import INSISTING
     from marin_build.observe import observe
-    from marin_build.plan import Decision, Kind, Plan, make_plan
-    from marin_build.reasons import BuiltBefore
+    from marin_build.plan import Kind, Plan, make_plan
 
     targets = loaded.targets
     insisted = frozenset(
@@ -128,8 +128,6 @@ def _plan_of_one(loaded: Loaded, document: PlanDocument | None, index: int):  # 
             consequence="nothing was run",
             hint="build them first, or all with `marin-build apply`",
         )
-    if decision.kind is Kind.REUSE and not isinstance(decision.reason, BuiltBefore):
-        decision = Decision(index, Kind.REUSE, decision.reason)
     return Plan(targets, (index,), (decision,), insisted)
 
 
