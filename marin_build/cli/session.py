@@ -76,7 +76,8 @@ def _load(options: PipelineOptions) -> Loaded:
     else:
         project = find_project(os.getcwd())
         settings = load_settings(project, options.profile)
-        file = os.path.join(project, settings.pipeline)
+        here = os.path.join(os.getcwd(), settings.pipeline)
+        file = here if os.path.exists(here) else os.path.join(project, settings.pipeline)
     workspace = Workspace(project, _prefix(options, settings, project))
     pipeline = load_pipeline(file, workspace, options.parameters or {})
     _read_remote_sources(pipeline)

@@ -55,5 +55,6 @@ def command(folder: str) -> int:
         with open(ignore, "a", encoding="utf-8") as stream:
             stream.write(("" if not lines or lines.endswith("\n") else "\n") + ".marin-build/\n")
     click.echo(f"written: {file}")
-    click.echo("next: marin-build plan, then marin-build apply")
+    where = "" if folder == "." else f"cd {folder}, "
+    click.echo(f"next: {where}marin-build plan, then marin-build apply")
     return 0
