@@ -146,7 +146,10 @@ def _freeze_object(value: object, path: str) -> Any:
                 fields={k: _freeze(v, path, k) for k, v in fields.items()},
             )
         case _ if _is_pydantic(kind):
-            model = {name: getattr(value, name) for name in kind.model_fields}  # type: ignore[attr-defined]
+            model = {
+                **{name: getattr(value, name) for name in kind.model_fields},  # type: ignore[attr-defined]
+                **(getattr(value, "model_extra", None) or {}),
+            }
             return _tagged(
                 "__model__",
                 kind.__qualname__,

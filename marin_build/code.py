@@ -35,22 +35,23 @@ def same_code(one: object, other: object) -> bool:
     return one is other or describe(one, _exact) == describe(other, _exact)
 
 
-def describe(value: object, opaque: Callable[[object], str], depth: int = 0) -> str:
+def describe(
+    value: object, opaque: Callable[[object], str], seen: dict[int, int] | None = None
+) -> str:
     """Return a text that is equal for equal code.
 
     Args:
         value: a function or anything a function can capture.
         opaque: gives the text of a value that has neither code nor canonical form.
-        depth: how many captured functions deep we are.
+        seen: functions that were described already, by identity: each is described once.
 
     """
     from marin_build.bound_call import BoundCall
     from marin_build.commands import Command
     from marin_build.step_spec import StepSpec
 
-    if depth > 20:  # noqa: PLR2004 - functions that capture each other
-        return "..."
-    inner = functools.partial(describe, opaque=opaque, depth=depth + 1)
+    seen = {} if seen is None else seen
+    inner = functools.partial(describe, opaque=opaque, seen=seen)
     match value:
         case None:
             return "nothing"
@@ -65,7 +66,10 @@ def describe(value: object, opaque: Callable[[object], str], depth: int = 0) -> 
             return f"partial {inner(func)} {sorted(keywords)} {given}"
         case types.MethodType(__func__=func, __self__=owner):
             return f"method {inner(func)} of {inner(owner)}"
+        case types.FunctionType() if id(value) in seen:
+            return f"function {seen[id(value)]} again"
         case types.FunctionType():
+            seen[id(value)] = len(seen)
             captured = [f"{name}={inner(item)}" for name, item in _captured(value)]
             return f"{_syntax(value.__code__)} {captured}"
         case list() | tuple():
@@ -110,12 +114,22 @@ def _syntax(code: types.CodeType) -> str:
     """Return the normalised syntax of a function, or its bytecode where there is no source."""
     node = _node_of(code)
     if node is None:
-        nested = [
-            _syntax(const) if isinstance(const, types.CodeType) else repr(const)
-            for const in code.co_consts
-        ]
+        nested = [_constant(const) for const in code.co_consts]
         return f"bytecode {code.co_code.hex()} {code.co_names} {nested}"
     return ast.dump(_Normaliser().visit(node))
+
+
+def _constant(const: object) -> str:
+    match const:
+        case types.CodeType():
+            return _syntax(const)
+        case frozenset():
+            return (
+                f"frozenset {sorted(map(repr, const))}"  # its own order changes with the hash seed
+            )
+        case tuple():
+            return f"tuple {[_constant(item) for item in const]}"
+    return repr(const)
 
 
 class _Normaliser(ast.NodeTransformer):

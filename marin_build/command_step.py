@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 from marin_build.canonical import FrozenDict
 from marin_build.commands import Command, check_command
 from marin_build.declared import declaring_place
-from marin_build.errors import SpecificationError, refuse
+from marin_build.errors import refuse
 from marin_build.step_spec import DeclaredStep
 
 if TYPE_CHECKING:
@@ -49,18 +49,6 @@ def command(
     shown = f"{place[0]}:{place[1]}"
     for error in check_command(value, name, shown):
         refuse(error)
-    repeated = [
-        key
-        for key in (*deps, *inputs, *params)
-        if (key in deps) + (key in inputs) + (key in params) > 1 or key == "output"
-    ]
-    if repeated:
-        refuse(
-            SpecificationError(
-                f"`{name}`: the placeholder `{{{repeated[0]}}}` has two meanings",
-                facts=[("declared", shown)],
-            )
-        )
     return DeclaredStep(
         name=name,
         fn=value,

@@ -7,6 +7,7 @@ shell command a placeholder becomes a reference to an environment variable of th
 
 from __future__ import annotations
 
+import enum
 import os
 import re
 import sys
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from marin_build.step_spec import StepSpec
 
 _PLACEHOLDER = re.compile(r"\{\{([a-z_][a-z0-9_]*)\}\}|(?<!\$)\{([a-z_][a-z0-9_]*)\}")
+_NAME = re.compile(r"[a-z_][a-z0-9_]*", re.ASCII)
 _HEREDOC = re.compile(r"(?<!<)<<(?!<)")
 SHELL = ("bash", "-euo", "pipefail", "-c")
 
@@ -96,8 +98,26 @@ class Command(Bound):
             return PathPart(self.deps[name].output_path)
         if name in self.inputs:
             return PathPart(self.inputs[name].location)
-        value = self.params[name]
-        return value if isinstance(value, str) else repr(value)
+        return plain_text(self.params[name])
+
+
+def plain_text(value: object) -> str:
+    """Return a parameter as a program gets it.
+
+    Raises:
+        ValueError: a value that has no plain form.
+
+    """
+    match value:
+        case enum.Enum():
+            return plain_text(value.value)
+        case bool():
+            return "true" if value else "false"
+        case str() | int() | float() | os.PathLike():
+            text = str(value)
+            if "\0" not in text:
+                return text
+    raise ValueError(f"a parameter is text, a number, a path or an enum, not {value!r}")
 
 
 def join_word(word: Word) -> str:
@@ -129,32 +149,48 @@ def run_argv(argv: Sequence[str]) -> None:
 
 
 def check_command(command: Command, name: str, place: str) -> list[SpecificationError]:
-    """Return what is wrong with the placeholders of a command."""
-    known = {"output", *command.deps, *command.inputs, *command.params}
-    texts = (command.text,) if isinstance(command.text, str) else command.text
+    """Return what is wrong with a command and its placeholders."""
     facts = [("declared", place)]
-    errors = []
-    for text in texts:
-        for placeholder, literal in _names(text):
-            if not literal and placeholder not in known:
-                errors.append(
-                    SpecificationError(
-                        f"`{name}`: nothing is called `{{{placeholder}}}`",
-                        facts=[*facts, ("known", ", ".join(sorted(known)))],
-                        consequence="nothing was run",
-                        hint=f"write {{{{{placeholder}}}}} for the text itself",
-                    )
-                )
+    texts = (command.text,) if isinstance(command.text, str) else command.text
     if not texts or not all(isinstance(text, str) and "\0" not in text for text in texts):
-        errors.append(SpecificationError(f"`{name}`: a command is made of strings", facts=facts))
-    elif isinstance(command.text, str):
+        return [SpecificationError(f"`{name}`: a command is made of strings", facts=facts)]
+    problems = [*_placeholder_problems(command, texts)]
+    for key, value in command.params.items():
+        try:
+            plain_text(value)
+        except ValueError as error:
+            problems.append((f"the parameter `{key}`: {error}", None))
+    if isinstance(command.text, str):
         try:
             shell_code(command.text)
         except ValueError as error:
-            errors.append(
-                SpecificationError(f"`{name}`: {error}", facts=facts, consequence="nothing was run")
-            )
-    return errors
+            problems.append((str(error), None))
+    return [
+        SpecificationError(
+            f"`{name}`: {what}", facts=facts, consequence="nothing was run", hint=hint
+        )
+        for what, hint in problems
+    ]
+
+
+def _placeholder_problems(
+    command: Command, texts: Sequence[str]
+) -> Iterator[tuple[str, str | None]]:
+    """Yield what is wrong with the names of placeholders, each with a hint."""
+    given = [*command.deps, *command.inputs, *command.params]
+    for key in dict.fromkeys(given):
+        if not _NAME.fullmatch(key):
+            yield f"`{key}` cannot be a placeholder: use lower-case letters, digits and `_`", None
+        if key == "output" or given.count(key) > 1:
+            yield f"the placeholder `{{{key}}}` has two meanings", None
+    known = sorted({"output", *given})
+    for placeholder in dict.fromkeys(
+        n for text in texts for n, literal in _names(text) if not literal
+    ):
+        if placeholder not in known:
+            known_text = ", ".join(known)
+            hint = f"known are {known_text}; write {{{{{placeholder}}}}} for the text itself"
+            yield f"nothing is called `{{{placeholder}}}`", hint
 
 
 def _names(text: str) -> Iterator[tuple[str, bool]]:
@@ -171,45 +207,83 @@ def shell_code(text: str) -> str:
 
     """
     pieces: list[str] = []
-    quote, end = "", 0
-    for found in _PLACEHOLDER.finditer(text):
+    end = 0
+    for found, context in _placeholders_in_shell(text):
         literal, name = found.groups()
-        before = text[end : found.start()]
-        quote = _quote_after(before, quote)
-        pieces.append(before)
+        pieces.append(text[end : found.start()])
         if literal:
             pieces.append(f"{{{literal}}}")
-        elif quote == "'":
-            raise ValueError(
-                f"the placeholder {{{name}}} stands inside single quotes; "
-                "leave them out, it is quoted for you"
-            )
-        elif _HEREDOC.search(text[: found.start()]):
-            raise ValueError(
-                f"the placeholder {{{name}}} stands after `<<`; "
-                "put the text into a script and declare it as an input"
-            )
+        elif (why := _unquotable(text, found.start(), context)) is not None:
+            raise ValueError(f"the placeholder {{{name}}} stands {why}")
         else:
-            pieces.append(f"${{{name}}}" if quote == '"' else f'"${{{name}}}"')
+            pieces.append(f"${{{name}}}" if context == '"' else f'"${{{name}}}"')
         end = found.end()
     pieces.append(text[end:])
     return "".join(pieces)
 
 
-def _quote_after(text: str, quote: str) -> str:
-    """Return which quote is open after `text`, given the one open before it."""
+def _unquotable(text: str, at: int, context: str) -> str | None:
+    """Return why a placeholder cannot be quoted there, and what to do instead."""
+    if context == "#":
+        return None
+    if context in {"'", "$'"}:
+        return "inside single quotes; leave them out, it is quoted for you"
+    if text[at - 1 : at] == "\\":
+        return "after a backslash; leave it out, it is quoted for you"
+    if _HEREDOC.search(text[:at]):
+        return "after `<<`; put the text into a script and declare it as an input"
+    return None
+
+
+def _placeholders_in_shell(text: str) -> Iterator[tuple[re.Match[str], str]]:
+    """Yield each placeholder and what it stands in.
+
+    That is one of: `"`, `'`, `$'` (quotes), `#` (a comment), or nothing of these: the top level,
+    or the inside of `$(...)`, `(...)` or backticks, where quoting begins anew.
+    """
+    open_contexts: list[str] = []
     i = 0
     while i < len(text):
-        char = text[i]
-        if char == "\\" and quote != "'":
-            i += 1
-        elif char == quote:
-            quote = ""
-        elif not quote and char in "'\"":
-            quote = char
-        elif not quote and char == "#" and (i == 0 or text[i - 1].isspace()):
-            i = text.find("\n", i)
-            if i < 0:
-                break
-        i += 1
-    return quote
+        top = open_contexts[-1] if open_contexts else ""
+        found = _PLACEHOLDER.match(text, i)
+        if found is not None:
+            yield found, top if top in {'"', "'", "$'", "#"} else ""
+            i = found.end()
+        else:
+            i += _step(text, i, top, open_contexts)
+
+
+def _step(text: str, i: int, top: str, contexts: list[str]) -> int:
+    """Follow bash's quoting over one character; return how many characters were passed."""
+    char = text[i]
+    if top == "#":
+        if char == "\n":
+            contexts.pop()
+    elif top in {"'", "$'"}:
+        if char == "\\" and top == "$'":
+            return 1 if _PLACEHOLDER.match(text, i + 1) else 2
+        if char == "'":
+            contexts.pop()
+    elif char == "\\":
+        return 1 if _PLACEHOLDER.match(text, i + 1) else 2
+    elif char == '"':
+        contexts.pop() if top == '"' else contexts.append('"')
+    elif char == "`":
+        _toggle_backtick(contexts)
+    elif char == "(" and (top != '"' or text[i - 1 : i] == "$"):
+        contexts.append("(")
+    elif char == ")" and top == "(":
+        contexts.pop()
+    elif top != '"' and char == "'":
+        contexts.append("$'" if text[i - 1 : i] == "$" else "'")
+    elif top != '"' and char == "#" and (i == 0 or text[i - 1] in " \t\n;&|("):
+        contexts.append("#")
+    return 1
+
+
+def _toggle_backtick(contexts: list[str]) -> None:
+    if "`" not in contexts:
+        contexts.append("`")
+        return
+    while contexts.pop() != "`":
+        pass

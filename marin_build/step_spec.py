@@ -140,11 +140,12 @@ class StepSpec:
         if self.fn is not None and not callable(self.fn):
             found.append(f"`fn` is a {type(self.fn).__name__}, not a function")
         if self.inputs:
-            named = {source.name: source for source in self.inputs.values()}
+            sources = [value for value in self.inputs.values() if type(value) is Source]
+            named = {source.name: source for source in sources}
             found.extend(
                 f"two inputs are called `{source.name}`"
-                for source in self.inputs.values()
-                if named[source.name] != source
+                for source in sources
+                if named[source.name] != source or named[source.name].location != source.location
             )
             found.extend(
                 f"the input `{key}` is not a source(...)"

@@ -11,8 +11,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from marin_build.emit.actions import Action, action_of
+from marin_build.emit.document import text_digest
 from marin_build.emit.quoting import plain_words
 from marin_build.errors import UsageError, combined
+from marin_build.identity import HASH_ID_LENGTH
 from marin_build.names import did_you_mean
 from marin_build.plan import Kind
 from marin_build.resources import CpuDevice, GpuDevice, ResourceConfig, TpuDevice
@@ -191,10 +193,14 @@ def _manifest(
 
 
 def job_name(target: str, longest: int) -> str:
-    """Return the name of a target's job: `mb-<slug>-<hash>`, a DNS-1035 label."""
-    slug, _, tail = target.rpartition("@" if "@" in target else "_")
+    """Return the name of a target's job: `mb-<slug>-<hash>`, a DNS-1035 label.
+
+    The hash is the target's own, or, for a versioned one, that of its whole id.
+    """
+    slug, _, tail = target.rpartition("_")
+    if "@" in target:
+        slug, tail = target, text_digest(target)[:HASH_ID_LENGTH]
     clean = re.sub(r"[^a-z0-9]+", "-", slug.lower()).strip("-") or "step"
-    tail = re.sub(r"[^a-z0-9]+", "-", tail.lower()).strip("-")
     return f"mb-{clean[: longest - len(tail) - 4].strip('-')}-{tail}"
 
 

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from marin_build.workspace import Workspace
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff\ud800-\udfff]")
+# What YAML does not allow in a quoted scalar as it is; JSON escapes only some of it.
+_NOT_PLAIN = re.compile("[\x7f-\x9f\u2028\u2029\ud800-\udfff\ufeff\ufffe\uffff]")
 _SAFE_TAIL = re.compile(r"[A-Za-z0-9_@%+=:,./-]+", re.ASCII)
 
 
@@ -36,13 +38,29 @@ def comment(value: object) -> str:
 
 
 def yaml(value: object) -> str:
-    """Return a value as a YAML flow node: JSON is one, and nothing in it changes its type."""
-    return json.dumps(value, sort_keys=True)
+    """Return a value as a YAML flow node that every version of YAML reads back as it is."""
+    match value:
+        case str():
+            text = json.dumps(value, ensure_ascii=False)
+            return _NOT_PLAIN.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+        case None | bool() | int():
+            return json.dumps(value)
+        case float():
+            text = repr(value)
+            return text if "." in text or "e" not in text else text.replace("e", ".0e")
+        case dict():
+            return "{" + ", ".join(f"{yaml(k)}: {yaml(v)}" for k, v in sorted(value.items())) + "}"
+        case list() | tuple():
+            return "[" + ", ".join(map(yaml, value)) + "]"
+    raise TypeError(f"cannot write {value} as YAML")
 
 
 def kubernetes_text(value: str) -> str:
-    """Return a string in which Kubernetes expands nothing, as a YAML scalar."""
-    return yaml(value.replace("$(", "$$("))
+    """Return a string as a YAML scalar in which Kubernetes expands nothing.
+
+    Kubernetes replaces `$(NAME)` and reads `$$` as one `$`, so every `$` is doubled.
+    """
+    return yaml(value.replace("$", "$$"))
 
 
 def xml(value: object) -> str:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+import json
+from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict
+from pydantic_core import PydanticSerializationError
 
 SCHEMA = 1
 EXECUTOR_VERSION: Literal["marin_build/1"] = "marin_build/1"
@@ -13,7 +15,24 @@ Result = Literal["running", "succeeded", "failed", "interrupted"]
 
 
 class _Document(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="constants")
+
+    def to_bytes(self) -> bytes:
+        """Return the document as JSON."""
+        try:
+            return self.model_dump_json().encode()
+        except PydanticSerializationError:  # a file name that is not UTF-8: JSON can escape it
+            return json.dumps(self.model_dump(mode="python")).encode()
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Self:
+        """Return the document in JSON.
+
+        Raises:
+            ValueError: it is none.
+
+        """
+        return cls.model_validate(json.loads(data))
 
 
 class Provenance(_Document):

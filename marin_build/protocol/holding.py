@@ -94,14 +94,18 @@ class Holding:
                 "publish": publication,
             }
         )
-        data = document.model_dump_json().encode()
+        data = document.to_bytes()
         self.store.put(layout.attempt_path(self.output, self.attempt.attempt), data)
         sealed = self.lease.sealed(hashlib.sha256(data).hexdigest(), now.timestamp())
         version = self._replace_lease(sealed)
         publish(self.store, self.output, publication, version)
 
-    def fail(self, result: Result, exit_code: int, message: str, now: datetime) -> None:
-        """End the attempt without success. An interrupted target keeps the status RUNNING."""
+    def fail(self, result: Result, exit_code: int, message: str, now: datetime) -> bool:
+        """End the attempt without success; return False if the lease had been lost.
+
+        An interrupted target keeps the status RUNNING. Who lost the lease says nothing about the
+        target any more: it is another's.
+        """
         document = self.attempt.model_copy(
             update={
                 "result": result,
@@ -111,14 +115,14 @@ class Holding:
             }
         )
         path = layout.attempt_path(self.output, self.attempt.attempt)
-        self.store.put(path, document.model_dump_json().encode())
+        self.store.put(path, document.to_bytes())
+        try:
+            self._replace_lease(self.lease.renewed(now.timestamp()))
+        except StoppedError:
+            return False
         if result == "failed":
             self.store.put(f"{self.output}/{layout.STATUS}", STATUS_FAILED.encode())
-        lease_path = f"{self.output}/{layout.LEASE}"
-        if not self.store.delete_if(lease_path, self.version):
-            blob = self.store.get(lease_path)  # the keeper may have renewed it
-            if blob is not None and parse_lease(blob.data, lease_path).nonce == self.lease.nonce:
-                self.store.delete_if(lease_path, blob.version)
+        return self.store.delete_if(f"{self.output}/{layout.LEASE}", self.version)
 
     def _replace_lease(self, lease: Lease) -> str:
         """Replace our lease, whoever of us renewed it last; return the new version."""
@@ -184,7 +188,8 @@ def acquire(
             case Claim.PUBLISH:
                 assert seen.lease is not None
                 finish_publishing(store, output, seen.lease, seen.lease_version)
-                published, force = True, False
+                if seen.status != STATUS_SUCCESS:
+                    published, force = True, False
                 continue
             case Claim.WAIT:
                 assert seen.lease is not None
@@ -229,9 +234,7 @@ def _open_attempt(
         start=stamp(now),
     )
     while (
-        store.put_if_absent(
-            layout.attempt_path(output, attempt.attempt), attempt.model_dump_json().encode()
-        )
+        store.put_if_absent(layout.attempt_path(output, attempt.attempt), attempt.to_bytes())
         is None
     ):
         attempt = attempt.model_copy(update={"attempt": _next_attempt(store, output)})

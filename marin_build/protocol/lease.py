@@ -87,15 +87,18 @@ def parse_lease(data: bytes, path: str) -> Lease:
 
     """
     try:
-        document = json.loads(data)
-        worker_id, timestamp = str(document["worker_id"]), float(document["timestamp"])
-    except (ValueError, KeyError, TypeError):
+        return _parse(json.loads(data))
+    except (ValueError, KeyError, TypeError, OverflowError):
         raise CorruptStateError(
             f"the lock file `{path}` is not readable",
             facts=[("content", repr(data[:60].decode("utf-8", "replace")))],
             consequence="somebody may hold this target",
             hint="make sure nobody builds it, then delete the file",
         ) from None
+
+
+def _parse(document: dict[str, object]) -> Lease:
+    worker_id, timestamp = str(document["worker_id"]), float(str(document["timestamp"]))
     worker, *words = worker_id.split(" ")
     known = dict(word.split("=", 1) for word in words if "=" in word)
     if "nonce" not in known:

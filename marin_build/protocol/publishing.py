@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 def publish(store: Store, output: str, publication: Publication, lease_version: str) -> None:
     """Write record, artifact and SUCCESS, in this order, then delete the sealed lease."""
-    store.put(f"{output}/{layout.RECORD}", publication.record.model_dump_json().encode())
+    store.put(f"{output}/{layout.RECORD}", publication.record.to_bytes())
     if publication.has_artifact:
         artifact = json.dumps(publication.artifact).encode()
         store.put(f"{output}/{layout.ARTIFACT}", artifact)
@@ -41,7 +41,7 @@ def finish_publishing(store: Store, output: str, lease: Lease, lease_version: st
             f"the sealed attempt `{path}` is missing or was changed",
             consequence="the target was committed but cannot be published",
         )
-    attempt = Attempt.model_validate_json(blob.data)
+    attempt = Attempt.from_bytes(blob.data)
     if attempt.publish is None:
         raise CorruptStateError(f"the sealed attempt `{path}` commits nothing")
     publish(store, output, attempt.publish, lease_version)

@@ -116,7 +116,7 @@ def clear_leftovers(output: str) -> None:
     """Delete what a failed attempt left in an output, but for our own files."""
     with os.scandir(output) as entries:
         for entry in entries:
-            if entry.name in _OURS or entry.name.endswith(".tmp"):
+            if entry.name in _OURS:
                 continue
             if entry.is_dir(follow_symlinks=False):
                 shutil.rmtree(entry.path)

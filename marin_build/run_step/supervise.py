@@ -127,12 +127,15 @@ def _attempt(
     done = run_body(Request(start.index, attempt, start.nonce, log))
     with bookkeeping:
         seconds, now = time.monotonic() - began, session.now()
-        if done.exit_code and was_interrupted():
-            holding.fail("interrupted", done.exit_code, done.message, now)
-            return ended.Interrupted(attempt)
         if done.exit_code or done.message:
-            holding.fail("failed", done.exit_code or 1, done.message, now)
-            return ended.Failed(attempt, done.exit_code or 1, done.message, log, seconds)
+            code, interrupted = done.exit_code or 1, was_interrupted()
+            if not holding.fail(
+                "interrupted" if interrupted else "failed", code, done.message, now
+            ):
+                return ended.Stopped(f"the lease on `{target.id}` was lost: {done.message}")
+            if interrupted:
+                return ended.Interrupted(attempt)
+            return ended.Failed(attempt, code, done.message, log, seconds)
         record = _record(session, start.index, attempt, stamp(started), stamp(now), seconds, done)
         publication = Publication(
             record=record,

@@ -51,12 +51,13 @@ class LocalStore:
         try:
             os.rename(temporary, path)
         except OSError as error:
+            os.unlink(temporary)
             raise _store_error("write", path, error) from error
         return _version(data)
 
     def put_if_absent(self, path: str, data: bytes) -> str | None:
         """Look and write under the folder's lock."""
-        with self._locked(path):
+        with self._locked(path, create=True):
             if os.path.lexists(path):
                 return None
             return self.put(path, data)
@@ -128,13 +129,16 @@ class LocalStore:
         return temporary
 
     @contextmanager
-    def _locked(self, path: str) -> Iterator[None]:
+    def _locked(self, path: str, *, create: bool = False) -> Iterator[None]:
         """Hold the advisory lock of the folder of `path`; the kernel frees it if we die."""
         folder = os.path.dirname(path)
         try:
             try:
                 descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
             except FileNotFoundError:
+                if not create:
+                    yield  # there is nothing to guard
+                    return
                 os.makedirs(folder, exist_ok=True)
                 descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
         except OSError as error:

@@ -1,0 +1,76 @@
+"""Reference pages name everything there is: a field that is added gets its line."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import fields
+from typing import TYPE_CHECKING, get_args
+
+import pytest
+
+from marin_build import errors
+from marin_build.config import Settings
+from marin_build.emit.actions import Action
+from marin_build.emit.document import DecisionDocument, PlanDocument
+from marin_build.emit.kubernetes import KubernetesSettings
+from marin_build.explain import reason_kind
+from marin_build.options import StepOptions
+from marin_build.protocol import layout
+from marin_build.protocol.documents import Attempt, Record
+from marin_build.reasons import Reason
+from marin_build.resources import ResourceConfig
+
+from .pages import CHECKOUT
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+CONTENTS: list[tuple[str, Iterable[str]]] = [
+    ("reference/configuration.md", [field.name for field in fields(Settings)]),
+    ("reference/configuration.md", [field.name for field in fields(KubernetesSettings)]),
+    ("reference/plan-directory.md", PlanDocument.model_fields),
+    ("reference/plan-directory.md", DecisionDocument.model_fields),
+    ("reference/files-beside-an-output.md", Record.model_fields),
+    ("reference/files-beside-an-output.md", Attempt.model_fields),
+    ("reference/templates.md", [field.name for field in fields(Action)]),
+    ("reference/python-api.md", StepOptions.__annotations__),
+    ("reference/python-api.md", [field.name for field in fields(ResourceConfig)]),
+    ("concepts/plan.md", [reason_kind(kind.__new__(kind)) for kind in get_args(Reason)]),
+]
+
+
+def _page(name: str) -> str:
+    return (CHECKOUT / "docs" / name).read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(("page", "names"), CONTENTS)
+def test_every_name_has_its_place(page: str, names: Iterable[str]) -> None:
+    text = _page(page)
+    assert [name for name in names if f"`{name}`" not in text] == []
+
+
+def test_every_file_beside_an_output_has_its_place() -> None:
+    text = _page("reference/files-beside-an-output.md")
+    ours = [layout.STATUS, layout.LEASE, layout.RECORD, layout.ARTIFACT]
+    assert [name for name in ours if f"`{name}`" not in text] == []
+
+
+def test_every_template_has_a_heading_and_every_heading_a_template() -> None:
+    folder = CHECKOUT / "templates"
+    there = {path.relative_to(folder).as_posix() for path in folder.rglob("*.j2")}
+    assert (
+        set(re.findall(r"^## (\S+\.j2)$", _page("reference/templates.md"), re.MULTILINE)) == there
+    )
+
+
+def test_every_exit_code_has_a_row() -> None:
+    codes = {value for name, value in vars(errors).items() if name.startswith("EXIT_")}
+    rows = re.findall(r"^\| (\d+) \|", _page("reference/exit-codes.md"), re.MULTILINE)
+    assert {int(row) for row in rows} == codes
+
+
+def test_every_tag_of_a_canonical_form_is_shown() -> None:
+    cases = json.loads((CHECKOUT / "tests/data/canonical_cases.json").read_text("utf-8"))["cases"]
+    tags = {tag for case in cases for tag in re.findall(r"__[a-z]+__", case["canonical"])}
+    assert {tag for tag in tags if tag not in _page("concepts/identity.md")} == set()

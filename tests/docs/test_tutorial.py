@@ -1,0 +1,66 @@
+"""Every command the documentation shows is run, page by page, and prints what the page says."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from .pages import CHECKOUT, PAGES, Command, File, matches, page_name, parts_of
+
+BIN = Path(sys.executable).parent
+RUN_PAGES = [page for page in PAGES if any(isinstance(part, Command) for part in parts_of(page))]
+MUST_RUN = {"README.md", "docs/tutorial.md", "docs/getting-started.md"}
+
+
+def test_the_pages_for_newcomers_are_among_those_that_are_run() -> None:
+    assert {page_name(page) for page in RUN_PAGES} >= MUST_RUN
+
+
+@pytest.mark.parametrize("page", RUN_PAGES, ids=page_name)
+def test_the_commands_of_a_page_print_what_it_says(page: Path, tmp_path: Path) -> None:
+    project = tmp_path / "project"
+    shutil.copytree(
+        CHECKOUT / "examples",
+        project / "examples",
+        ignore=shutil.ignore_patterns("__pycache__", ".*"),
+    )
+    (project / "marin-build.toml").touch()  # the project begins here, wherever that is
+    for part in parts_of(page):
+        match part:
+            case File(path=path, text=text):
+                (project / path).parent.mkdir(parents=True, exist_ok=True)
+                (project / path).write_text(text, encoding="utf-8")
+            case Command(line=line, text=text, expected=expected):
+                got = _run(text, project)
+                assert matches(expected, got), (
+                    f"{page_name(page)}:{line}: $ {text}\n--- expected\n{expected}\n--- got\n{got}"
+                )
+
+
+def _run(command: str, project: Path) -> str:
+    """Return what a command prints on both streams, without spaces at line ends."""
+    environment = {
+        "PATH": f"{BIN}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
+        "HOME": str(project),
+        "USER": "ada",
+        "LANG": "C.UTF-8",
+        "NO_COLOR": "1",
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
+    done = subprocess.run(
+        ["bash", "-c", command],
+        cwd=project,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+        timeout=100,
+    )
+    return "\n".join(line.rstrip() for line in done.stdout.splitlines()).strip("\n")
