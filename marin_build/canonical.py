@@ -29,6 +29,9 @@ _TAGS = frozenset(
     }
 )
 
+# Steps and sources enter identity as dependencies and inputs, never as attributes.
+_NOT_ATTRIBUTES = frozenset({"marin_build.step_spec", "marin_build.sources"})
+
 Json = None | bool | int | float | str | tuple["Json", ...] | dict[str, "Json"]
 
 
@@ -119,6 +122,10 @@ def _freeze_object(value: object, path: str) -> Any:
     import pathlib
 
     kind = type(value)
+    if kind.__module__ in _NOT_ATTRIBUTES:
+        raise _refusal(
+            path, f"a {kind.__name__} is no attribute", "give it as an argument of its own"
+        )
     match value:
         case enum.Enum():
             return _tagged(
@@ -180,14 +187,20 @@ def _array_library_value(value: object, path: str) -> Any:
         return None
     if isinstance(value, type):  # numpy.float32, jax.numpy.bfloat16 given as classes
         return FrozenDict({"__dtype__": value.__name__})
-    dtype_name = getattr(value, "name", None)
     if kind.__name__.endswith("DType") or kind.__name__ == "dtype":
-        return FrozenDict({"__dtype__": str(dtype_name)})
+        return FrozenDict({"__dtype__": _dtype_text(value)})
     if hasattr(value, "item") and getattr(value, "shape", None) == ():
         return _freeze(value.item(), path, "item")
     if callable(value) and hasattr(value, "dtype"):  # jax.numpy.bfloat16 is an instance
         return FrozenDict({"__dtype__": str(value.dtype)})
     return None
+
+
+def _dtype_text(dtype: Any) -> str:
+    """Return a dtype's name; with its byte order or fields where these are not the usual ones."""
+    if getattr(dtype, "names", None):
+        return repr(dtype.descr)
+    return str(dtype.name if getattr(dtype, "isnative", True) else dtype.str)
 
 
 def _why_not(value: object) -> str:

@@ -109,9 +109,14 @@ def _captured(function: types.FunctionType) -> list[tuple[str, object]]:
     return found
 
 
-@functools.cache
 def _syntax(code: types.CodeType) -> str:
     """Return the normalised syntax of a function, or its bytecode where there is no source."""
+    # Code objects of two files are equal if their bytecode is: the file must be in the key.
+    return _syntax_in(code.co_filename, code)
+
+
+@functools.cache
+def _syntax_in(_file: str, code: types.CodeType) -> str:
     node = _node_of(code)
     if node is None:
         nested = [_constant(const) for const in code.co_consts]

@@ -12,11 +12,12 @@ import os
 import re
 import sys
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 from marin_build.canonical import FrozenDict
 from marin_build.errors import SpecificationError
 from marin_build.identity import Bound
+from marin_build.workspace import current_workspace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -77,8 +78,8 @@ class Command(Bound):
         return [join_word(word) for word in self.words(output_path)]
 
     def __call__(self, output_path: str) -> None:
-        """Run the command; its exit code is the step's."""
-        run_argv(self.argv(output_path))
+        """Run the command in the project's folder; its exit code is the step's."""
+        run_argv(self.argv(output_path), current_workspace().project)
 
     def _word(self, template: str, output_path: str) -> Word:
         parts: list[str | PathPart] = []
@@ -117,7 +118,8 @@ def plain_text(value: object) -> str:
             text = str(value)
             if "\0" not in text:
                 return text
-    raise ValueError(f"a parameter is text, a number, a path or an enum, not {value!r}")
+    kind = type(value).__name__
+    raise ValueError(f"{kind} has no canonical form as a word: give text, a number or a path")
 
 
 def join_word(word: Word) -> str:
@@ -125,8 +127,8 @@ def join_word(word: Word) -> str:
     return "".join(part.path if isinstance(part, PathPart) else part for part in word)
 
 
-def run_argv(argv: Sequence[str]) -> None:
-    """Run a command line; the folder of this Python comes first on its PATH.
+def run_argv(argv: Sequence[str], folder: str) -> None:
+    """Run a command line in a folder; that of this Python comes first on its PATH.
 
     Raises:
         SystemExit: it failed; the code is the command's (128 + signal, as shells say it).
@@ -134,12 +136,20 @@ def run_argv(argv: Sequence[str]) -> None:
     """
     import subprocess
 
-    folder = os.path.dirname(sys.executable)
-    environ = {**os.environ, "PATH": folder + os.pathsep + os.environ.get("PATH", os.defpath)}
+    path = os.path.dirname(sys.executable) + os.pathsep + os.environ.get("PATH", os.defpath)
     try:
-        code = subprocess.run(argv, env=environ, check=False).returncode
-    except FileNotFoundError:
-        sys.stderr.write(f"{argv[0]}: command not found\n")
+        code = subprocess.run(
+            argv,
+            cwd=folder,
+            env={**os.environ, "PATH": path},
+            stdin=subprocess.DEVNULL,
+            stdout=_with_descriptor(sys.stdout),
+            stderr=_with_descriptor(sys.stderr),
+            check=False,
+        ).returncode
+    except FileNotFoundError as error:
+        what = "no such folder" if error.filename == folder else "command not found"
+        sys.stderr.write(f"{error.filename or argv[0]}: {what}\n")
         raise SystemExit(127) from None
     except PermissionError:
         sys.stderr.write(f"{argv[0]}: permission denied\n")
@@ -148,49 +158,67 @@ def run_argv(argv: Sequence[str]) -> None:
         raise SystemExit(code if code > 0 else 128 - code)
 
 
+def _with_descriptor(stream: TextIO) -> TextIO | None:
+    """Return a standard stream a program can write to: in a thread, that is the step's log."""
+    try:
+        stream.flush()
+        stream.fileno()
+    except (OSError, ValueError):
+        return None
+    return stream
+
+
 def check_command(command: Command, name: str, place: str) -> list[SpecificationError]:
     """Return what is wrong with a command and its placeholders."""
     facts = [("declared", place)]
     texts = (command.text,) if isinstance(command.text, str) else command.text
     if not texts or not all(isinstance(text, str) and "\0" not in text for text in texts):
         return [SpecificationError(f"`{name}`: a command is made of strings", facts=facts)]
-    problems = [*_placeholder_problems(command, texts)]
+    errors = [*_placeholder_errors(command, texts, name, place)]
     for key, value in command.params.items():
         try:
             plain_text(value)
         except ValueError as error:
-            problems.append((f"the parameter `{key}`: {error}", None))
+            errors.append(_command_error(name, place, f"the parameter `{key}`: {error}"))
     if isinstance(command.text, str):
         try:
             shell_code(command.text)
         except ValueError as error:
-            problems.append((str(error), None))
-    return [
-        SpecificationError(
-            f"`{name}`: {what}", facts=facts, consequence="nothing was run", hint=hint
-        )
-        for what, hint in problems
-    ]
+            errors.append(_command_error(name, place, str(error)))
+    return errors
 
 
-def _placeholder_problems(
-    command: Command, texts: Sequence[str]
-) -> Iterator[tuple[str, str | None]]:
-    """Yield what is wrong with the names of placeholders, each with a hint."""
+def _command_error(
+    name: str, place: str, what: str, known: str = "", hint: str | None = None
+) -> SpecificationError:
+    facts = [("declared", place)] + ([("known", known)] if known else [])
+    return SpecificationError(
+        f"`{name}`: {what}", facts=facts, consequence="nothing was run", hint=hint
+    )
+
+
+def _placeholder_errors(
+    command: Command, texts: Sequence[str], name: str, place: str
+) -> Iterator[SpecificationError]:
+    """Yield what is wrong with the names of placeholders."""
     given = [*command.deps, *command.inputs, *command.params]
     for key in dict.fromkeys(given):
         if not _NAME.fullmatch(key):
-            yield f"`{key}` cannot be a placeholder: use lower-case letters, digits and `_`", None
+            what = f"`{key}` cannot be a placeholder: use lower-case letters, digits and `_`"
+            yield _command_error(name, place, what)
         if key == "output" or given.count(key) > 1:
-            yield f"the placeholder `{{{key}}}` has two meanings", None
+            yield _command_error(name, place, f"the placeholder `{{{key}}}` has two meanings")
     known = sorted({"output", *given})
-    for placeholder in dict.fromkeys(
-        n for text in texts for n, literal in _names(text) if not literal
-    ):
+    used = [found for text in texts for found, literal in _names(text) if not literal]
+    for placeholder in dict.fromkeys(used):
         if placeholder not in known:
-            known_text = ", ".join(known)
-            hint = f"known are {known_text}; write {{{{{placeholder}}}}} for the text itself"
-            yield f"nothing is called `{{{placeholder}}}`", hint
+            yield _command_error(
+                name,
+                place,
+                f"nothing is called `{{{placeholder}}}`",
+                ", ".join(known),
+                f"write {{{{{placeholder}}}}} for the text itself",
+            )
 
 
 def _names(text: str) -> Iterator[tuple[str, bool]]:

@@ -60,15 +60,19 @@ def load_settings(project: str, profile: str | None = None) -> Settings:
     """
     file, table = _read_table(project)
     profiles = table.pop("profiles", {})
+    if not isinstance(profiles, dict):
+        raise UsageError("the profiles are not a table", facts=[("configuration", file)])
     settings = _checked(Settings(), table, file)
     if profile is None:
         return settings
-    if not isinstance(profiles, dict) or profile not in profiles:
+    if profile not in profiles:
         raise UsageError(
             f"unknown profile `{profile}`",
             facts=[("configuration", file or "none")],
             hint=did_you_mean(profile, profiles),
         )
+    if not isinstance(profiles[profile], dict):
+        raise UsageError(f"the profile `{profile}` is not a table", facts=[("configuration", file)])
     return _checked(settings, profiles[profile], f"{file}, profile {profile}")
 
 

@@ -6,6 +6,7 @@ included, become identity attributes, so that nobody can forget one.
 
 from __future__ import annotations
 
+import copy
 import functools
 import inspect
 import re
@@ -46,7 +47,10 @@ class StepFunction(Generic[P, R]):
         values: dict[str, Any] = {}
         wired: dict[str, Any] = {}
         for key, value in arguments.items():
-            (wired if _has_step(value) else values)[key] = value
+            if _has_step(value):
+                wired[key] = _copied(value)
+            else:
+                values[key] = _kept(value)
         call = BoundCall(self.function, FrozenDict(values), FrozenDict(wired))
         for error in call.problems(self.name, f"{place[0]}:{place[1]}"):
             refuse(error)
@@ -114,6 +118,26 @@ def _has_step(value: object) -> bool:
         case dict():
             return any(_has_step(item) for item in value.values())
     return False
+
+
+def _copied(value: Any) -> Any:
+    """Return containers of steps as they are now; the author may go on changing his own."""
+    match value:
+        case list() | tuple():
+            return type(value)(_copied(item) for item in value)
+        case dict():
+            return {key: _copied(item) for key, item in value.items()}
+    return value
+
+
+def _kept(value: Any) -> Any:
+    """Return an argument as it is now."""
+    if value is None or isinstance(value, str | int | float | bool):
+        return value
+    try:
+        return copy.deepcopy(value)
+    except Exception:  # noqa: BLE001 - what cannot be copied has no canonical form: refused later
+        return value
 
 
 @overload

@@ -99,13 +99,17 @@ def _tree_digest(source: Source, cache: _Cache) -> str:
 
 def _files_below(folder: str) -> Iterator[str]:
     """Yield the files below `folder`, as paths relative to it with `/`."""
-    pending = [""]
+    pending, walked = [""], set[str]()
     while pending:
         relative = pending.pop()
+        real = os.path.realpath(os.path.join(folder, relative))
+        if real in walked:  # links may lead in a circle, and what they lead to counts once
+            continue
+        walked.add(real)
         with os.scandir(os.path.join(folder, relative)) as entries:
             for entry in entries:
                 path = f"{relative}{entry.name}"
-                if entry.is_dir(follow_symlinks=False):
+                if entry.is_dir():
                     pending.append(path + "/")
                 elif entry.is_file():
                     yield path
@@ -135,7 +139,7 @@ class _Cache:
             with open(cache.file, encoding="utf-8") as stream:
                 document = json.load(stream)
             cache.known = {path: (digest, stamp) for path, (digest, stamp) in document.items()}
-        except (OSError, ValueError, AttributeError):
+        except (OSError, ValueError, AttributeError, TypeError):
             cache.known = {}  # a cache that cannot be read is an empty one
         return cache
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -82,10 +83,10 @@ def make_targets(graph: Graph, workspace: Workspace) -> Targets:
         )
         index = by_id.setdefault(target.id, len(targets))
         place_of.append(index)
+        errors.extend(_own_errors(target, graph.steps, deps, workspace))
         if index == len(targets):
             targets.append(target)
             merged_deps.append(tuple(dict.fromkeys([place_of[dep] for dep in deps])))
-            errors.extend(_own_errors(target, graph.steps, deps, workspace))
         elif (clash := _clash(targets[index], target, workspace)) is not None:
             errors.append(clash)
     errors.extend(_path_errors(targets, workspace))
@@ -125,9 +126,8 @@ def _own_errors(
 
 def _leak(step: StepSpec, deps: Sequence[StepSpec], workspace: Workspace) -> str | None:
     """Return the place of outputs that the identity of `step` contains, or None."""
-    places = (
-        [workspace.prefix] if is_url(workspace.prefix) or workspace.prefix.count("/") > 1 else []
-    )
+    prefixes = [workspace.prefix, *(dep.output_path_prefix or "" for dep in deps)]
+    places = [p for p in prefixes if is_url(p) or p.count("/") > 1]
     places += [dep.override_output_path for dep in deps if dep.override_output_path]
     texts: list[object] = [step.hash_attrs] if step.hash_attrs else []
     template = getattr(step.fn, "text", ())
@@ -135,7 +135,12 @@ def _leak(step: StepSpec, deps: Sequence[StepSpec], workspace: Workspace) -> str
     if not texts:
         return None
     text = repr(texts)
-    return next((place for place in places if place in text), None)
+    return next((place for place in places if place in text and _names_place(text, place)), None)
+
+
+def _names_place(text: str, place: str) -> bool:
+    """Return whether a text names this place, not one that only begins like it."""
+    return re.search(re.escape(place) + r"(?![A-Za-z0-9._-])", text) is not None
 
 
 def _clash(one: Target, other: Target, workspace: Workspace) -> SpecificationError | None:
@@ -165,11 +170,14 @@ def _path_errors(targets: Sequence[Target], workspace: Workspace) -> list[MarinB
         other = by_path.setdefault(target.output_path, target)
         if other is not target:
             errors.append(_nested(target, other, "and", workspace))
+    somewhere_else = any(
+        target.step.override_output_path or target.step.output_path_prefix for target in targets
+    )
     for target in targets:
-        parent = target.output_path
-        # Only a name with a slash, or a path of its own, can lie inside another output.
-        if "/" not in target.id and parent.startswith(workspace.prefix):
+        # Below one prefix only a name with a slash, or a version, can lie inside another output.
+        if not somewhere_else and "/" not in target.id and target.step.version is None:
             continue
+        parent = target.output_path
         while "/" in parent.rstrip("/"):
             parent = parent.rstrip("/").rpartition("/")[0]
             if parent in by_path:

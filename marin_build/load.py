@@ -138,7 +138,7 @@ def _offered(module: ModuleType, file: str, parameters: Mapping[str, str]) -> tu
             return _steps(call_with(function, values), f"{_FUNCTION}()")
         except MarinBuildError:
             raise
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             from marin_build.workspace import current_workspace
 
             raise _raised(file, error, current_workspace()) from error

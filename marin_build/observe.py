@@ -58,7 +58,8 @@ def observe(
         width = min(2 * width, 1024) if unbuilt else 1
     wanted = _needed(targets, requested, cascade, seen)
     if records:
-        _read_records(store, targets, [i for i in wanted if seen[i].status == STATUS_SUCCESS], seen)
+        built = [i for i in wanted if seen[i].status == STATUS_SUCCESS]
+        _read_records(store, targets, built, seen, cascade)
     _read_failures(store, targets, [i for i in wanted if seen[i].status == STATUS_FAILED], seen)
     return Snapshot({i: seen[i] for i in sorted(wanted)})
 
@@ -134,15 +135,20 @@ def _read(
 
 
 def _read_records(
-    store: Store, targets: Targets, built: Sequence[int], seen: dict[int, Observed]
+    store: Store,
+    targets: Targets,
+    built: Sequence[int],
+    seen: dict[int, Observed],
+    rebuilt: AbstractSet[int],
 ) -> None:
+    """Read the records of built targets; refuse another target's, unless it is built anew."""
     paths = [f"{targets.all[i].output_path}/{layout.RECORD}" for i in built]
     for index, path, data in zip(built, paths, store.get_many(paths), strict=True):
         if data is None:  # built by Marin, or copied without its record
             continue
         record = _record(data, path)
         target = targets.all[index]
-        if record is not None and record.fingerprint != target.fingerprint:
+        if record is not None and record.fingerprint != target.fingerprint and index not in rebuilt:
             raise StoppedError(
                 f"`{target.output_path}` holds another target",
                 facts=[("recorded", record.fingerprint), ("declared", target.fingerprint)],

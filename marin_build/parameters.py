@@ -86,9 +86,14 @@ def parse_value(text: str, annotation: Any) -> Any:
             return text
     if annotation is int or annotation is float:
         return annotation(text)
-    from pydantic import TypeAdapter, ValidationError
+    from pydantic import PydanticUserError, TypeAdapter, ValidationError
 
-    adapter: TypeAdapter[Any] = TypeAdapter(annotation)
+    try:
+        adapter: TypeAdapter[Any] = TypeAdapter(annotation)
+    except PydanticUserError:
+        raise ValueError(
+            f"no text can be a {getattr(annotation, '__name__', annotation)}"
+        ) from None
     try:
         return adapter.validate_strings(text)
     except ValidationError:

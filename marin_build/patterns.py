@@ -32,9 +32,21 @@ def _translate(pattern: str) -> str:
                 parts.append("[^/]*")
             case "?":
                 parts.append("[^/]")
-            case _ if len(token) > 1:  # a character class
-                inner = token[1:-1].replace("\\", "\\\\")
-                parts.append("[" + ("^" + inner[1:] if inner[0] in "!^" else inner) + "]")
+            case _ if len(token) > 1:
+                parts.append(_character_class(token))
             case _:
                 parts.append(re.escape(token))
     return "".join(parts)
+
+
+def _character_class(token: str) -> str:
+    """Return `[a-z]` or `[!a-z]` as an expression; one that means nothing stands for itself."""
+    inner = token[1:-1]
+    negated = "^" if inner[0] in "!^" else ""
+    members = re.sub(r"([\\\[\]^&~|])", r"\\\1", inner[len(negated) :])
+    expression = f"[{negated}{members}]"
+    try:
+        re.compile(expression)
+    except re.error:
+        return re.escape(token)
+    return expression

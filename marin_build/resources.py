@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import json
+import re
 from dataclasses import dataclass, replace
 from importlib import resources as package_files
 from typing import Any, Self
@@ -172,7 +173,7 @@ class ResourceConfig:
 
 def _is_quantity(amount: str) -> bool:
     number = amount[:-2] if amount[-2:] in {"Ki", "Mi", "Gi", "Ti"} else ""
-    return number.replace(".", "", 1).isdigit() and float(number) > 0
+    return re.fullmatch(r"[0-9]+(\.[0-9]+)?", number) is not None and float(number) > 0
 
 
 def find_slice(name: str, hosts: int | None = None) -> TpuSlice:

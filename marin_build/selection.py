@@ -12,6 +12,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from marin_build.errors import UsageError, combined
+from marin_build.identity import HASH_ID_LENGTH
 from marin_build.names import did_you_mean
 from marin_build.patterns import compile_patterns
 
@@ -68,7 +69,11 @@ def _matches(targets: Targets, core: str) -> set[int]:
         return {i for i, target in everything if matches(target.name)}
     if core in targets.by_id:
         return {targets.by_id[core]}
-    return {i for i, target in everything if target.name == core}
+    return {
+        i
+        for i, target in everything
+        if core in (target.name, target.fingerprint[:HASH_ID_LENGTH], target.fingerprint)
+    }
 
 
 def _nothing(targets: Targets, selector: str) -> UsageError:

@@ -33,6 +33,7 @@ class Source:
 
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
 
     class DeclaredSource(Source, Any):  # type: ignore[misc]
         """A Source that type checkers accept where a step wants its path."""
@@ -44,8 +45,8 @@ def source(
     path: str | os.PathLike[str],
     *,
     name: str | None = None,
-    include: tuple[str, ...] = ("**",),
-    exclude: tuple[str, ...] = (),
+    include: str | Sequence[str] = ("**",),
+    exclude: str | Sequence[str] = (),
 ) -> DeclaredSource:
     """Declare an external input.
 
@@ -65,12 +66,12 @@ def source(
     declared = f"{file}:{line}"
     if is_url(text):
         return DeclaredSource(
-            name or text, text.rstrip("/"), tuple(include), tuple(exclude), declared
+            name or text, text.rstrip("/"), _patterns(include), _patterns(exclude), declared
         )
     location = os.path.normpath(os.path.join(os.path.dirname(os.path.abspath(file)), text))
     if name is None:
         name = os.path.relpath(location, current_workspace().project).replace(os.sep, "/")
-        if name.startswith("../"):
+        if name == ".." or name.startswith("../"):
             refuse(
                 SpecificationError(
                     f"the source `{location}` is outside the project and has no name",
@@ -79,4 +80,8 @@ def source(
                     hint='give it a logical name: source(..., name="corpus")',
                 )
             )
-    return DeclaredSource(name, location, tuple(include), tuple(exclude), declared)
+    return DeclaredSource(name, location, _patterns(include), _patterns(exclude), declared)
+
+
+def _patterns(given: str | Sequence[str]) -> tuple[str, ...]:
+    return (given,) if isinstance(given, str) else tuple(given)

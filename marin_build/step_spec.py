@@ -103,10 +103,13 @@ class StepSpec:
             value = getattr(self, name)
             if type(value) is not FrozenDict:
                 put(self, name, FrozenDict(value))
-        if type(self.tags) is not tuple:
-            put(self, "tags", tuple(self.tags))
-        if self.outputs is not None:
-            put(self, "outputs", tuple(self.outputs))
+        for name in ("tags", "outputs"):
+            value = getattr(self, name)
+            if isinstance(value, str):
+                refuse(self._error(f"`{name}` of `{self.name}` is one string, not several"))
+                value = (value,)
+            if value is not None and type(value) is not tuple:
+                put(self, name, tuple(value))
         for problem in self._problems():
             refuse(self._error(f"`{self.name}`: {problem}"))
 

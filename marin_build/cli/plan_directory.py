@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from pydantic import ValidationError
 
 from marin_build.emit.directory import PLAN_FILE
-from marin_build.emit.document import SCHEMA_VERSION, PlanDocument, text_digest
+from marin_build.emit.document import SCHEMA_VERSION, PlanDocument
+from marin_build.emit.plan_id import text_digest
 from marin_build.errors import StoppedError, StoreError, UsageError
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ def read_plan_directory(folder: str) -> PlanDocument:
 
     Raises:
         UsageError: no plan there.
-        StoppedError: an unknown schema, or files that were edited, are missing or were added.
+        StoppedError: an unknown schema, or files that were edited or are missing.
 
     """
     path = os.path.join(folder, PLAN_FILE)

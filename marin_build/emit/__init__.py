@@ -2,6 +2,7 @@
 
 quoting      how a value enters a script, YAML or a comment: the filters
 templates    which template serves; the user's win over ours
+plan_id      the short name of a plan; the engines
 document     plan.json
 actions      what a step's action runs
 local        shell scripts for this machine

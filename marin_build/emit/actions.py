@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from marin_build.commands import Command, Word
-from marin_build.emit.document import relative
+from marin_build.emit.plan_id import relative
 from marin_build.explain import describe
 
 if TYPE_CHECKING:

@@ -5,27 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from marin_build.emit.document import plan_document
+from marin_build.emit.plan_id import check_engine
 from marin_build.emit.templates import Templates
-from marin_build.errors import UsageError
-from marin_build.names import did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from marin_build.plan import Plan
 
-ENGINES = ("local", "kubernetes")
 PLAN_FILE = "plan.json"
-
-
-def check_engine(engine: str) -> None:
-    """Refuse an engine nobody knows."""
-    if engine not in ENGINES:
-        raise UsageError(
-            f"unknown engine `{engine}`",
-            facts=[("engines", ", ".join(ENGINES))],
-            hint=did_you_mean(engine, ENGINES),
-        )
 
 
 def emit_plan(

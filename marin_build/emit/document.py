@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
 from marin_build.code import code_digest
+from marin_build.emit.plan_id import plan_id, relative, text_digest
 from marin_build.explain import reason_kind, stable_facts
 from marin_build.plan import Kind
-from marin_build.workspace import is_url
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from marin_build.plan import Decision, Plan
-    from marin_build.workspace import Workspace
 
 SCHEMA_VERSION = 1
 INSISTING = ("forced", "dev_version", "cascade")
@@ -75,31 +72,6 @@ class PlanDocument(_Document):
     def to_text(self) -> str:
         """Return the bytes of plan.json, as text."""
         return json.dumps(self.model_dump(mode="json"), indent=1, sort_keys=True) + "\n"
-
-
-def text_digest(text: str) -> str:
-    """Return the sha-256 of a text in UTF-8."""
-    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
-
-
-def relative(path: str, workspace: Workspace) -> str:
-    """Return a place inside the project relative to it; any other place as it is."""
-    if not is_url(path) and (path + os.sep).startswith(workspace.project + os.sep):
-        return os.path.relpath(path, workspace.project).replace(os.sep, "/")
-    return path
-
-
-def plan_id(plan: Plan, pipeline: str, parameters: Mapping[str, str], engine: str) -> str:
-    """Return the short name of a plan: equal for equal decisions on equal targets."""
-    workspace = plan.targets.workspace
-    facts = [
-        pipeline,
-        sorted(parameters.items()),
-        engine,
-        relative(workspace.prefix, workspace),
-        [(plan.targets.all[d.index].id, d.kind.value) for d in plan.decisions],
-    ]
-    return f"p-{text_digest(json.dumps(facts))[:8]}"
 
 
 def plan_document(

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from marin_build.emit.actions import Action, action_of
-from marin_build.emit.document import text_digest
+from marin_build.emit.plan_id import text_digest
 from marin_build.emit.quoting import plain_words
 from marin_build.errors import UsageError, combined
 from marin_build.identity import HASH_ID_LENGTH

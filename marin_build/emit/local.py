@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from marin_build.emit.actions import action_of
-from marin_build.emit.document import relative
+from marin_build.emit.plan_id import relative
 from marin_build.plan import Kind
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def emit_local(plan: Plan, document: PlanDocument, templates: Templates) -> dict
             plan_id=document.plan_id,
             actions=actions,
             sealed=sealed,
-            reused=document.summary["reuse"],
+            reused=document.summary["reuse"] + document.summary["pruned"],
         ),
     }
     for action in actions:

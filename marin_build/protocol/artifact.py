@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import typing
 from typing import Any
 
 from marin_build.errors import StoreError
@@ -37,6 +38,8 @@ def parse_artifact(data: bytes, annotation: Any, path: str) -> Any:
     """
     from pydantic import TypeAdapter, ValidationError
 
+    if typing.is_typeddict(annotation):  # pydantic refuses typing.TypedDict before Python 3.12
+        annotation = dict[str, Any]
     try:
         return TypeAdapter(annotation).validate_json(data)
     except ValidationError as error:

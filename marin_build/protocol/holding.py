@@ -195,7 +195,7 @@ def acquire(
                 assert seen.lease is not None
                 return Held(seen.lease, seen.lease_version)
             case Claim.TAKE_OVER | Claim.ACQUIRE:
-                number = _next_attempt(store, output) if seen.status or seen.lease else 1
+                number = _next_attempt(store, output)
                 ours = replace(lease, attempt=number)
                 version = (
                     store.put_if_absent(lease_path, ours.encode())

@@ -7,6 +7,7 @@ in `worker_id`, after the holder's name, as `key=value` words.
 from __future__ import annotations
 
 import json
+import math
 import os
 from dataclasses import dataclass, replace
 
@@ -99,6 +100,8 @@ def parse_lease(data: bytes, path: str) -> Lease:
 
 def _parse(document: dict[str, object]) -> Lease:
     worker_id, timestamp = str(document["worker_id"]), float(str(document["timestamp"]))
+    if not math.isfinite(timestamp):
+        raise ValueError(timestamp)
     worker, *words = worker_id.split(" ")
     known = dict(word.split("=", 1) for word in words if "=" in word)
     if "nonce" not in known:

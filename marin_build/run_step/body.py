@@ -72,10 +72,16 @@ def run_body(target: Target, attempt: int, *, forced: bool) -> Done:
         code = _exit_code(error)
         return Done(code, f"exited with code {code}" if code else "called exit")
     except Exception as error:  # noqa: BLE001 - whatever the step raises is its failure
+        sys.stdout.flush()
         sys.stderr.write(user_traceback(error))
         return Done(1, f"{type(error).__name__}: {error}")
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    return Done(0, artifact=artifact, manifest=manifest, peak_memory=peak)
+    return Done(0, artifact=artifact, manifest=manifest, peak_memory=_peak_memory())
+
+
+def _peak_memory() -> int:
+    """Return the bytes of the largest process so far: this one, or one that it waited for."""
+    who = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+    return max(resource.getrusage(which).ru_maxrss for which in who) * 1024
 
 
 def _failure(message: str) -> Done:

@@ -72,7 +72,7 @@ class ForkBodies:
     def signal(self, index: int, number: int) -> None:
         """Signal a body's process group."""
         with suppress(OSError):
-            self._control.send(pack((index, number)))
+            self._control.send(pack((index, int(number))))
 
     def tend(self) -> float | None:
         """Nothing: the template hands leases to the keeper."""

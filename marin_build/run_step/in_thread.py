@@ -9,6 +9,7 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TextIO, cast
 
+from marin_build.errors import StoppedError
 from marin_build.run_step.body import Done, run_body
 from marin_build.run_step.keeper import REGISTER_AFTER, Keeper
 
@@ -45,7 +46,18 @@ class ThreadBodies:
         """Threads cannot be signalled: the body goes on until it ends by itself."""
 
     def tend(self) -> float | None:
-        """Hand the leases of bodies that take long to the keeper."""
+        """Hand the leases of bodies that take long to the keeper.
+
+        Raises:
+            StoppedError: a lease was lost; threads cannot be killed alone, so the run must end.
+
+        """
+        if self._keeper.has_died():
+            raise StoppedError(
+                "the lease of a running step was lost, or nobody keeps it any more",
+                consequence="what ran in threads of this process was not committed",
+                hint="apply again",
+            )
         now, running = time.monotonic(), dict(self._running)
         for index in self._kept - running.keys():
             self._keeper.release(self._output(index))

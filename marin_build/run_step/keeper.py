@@ -1,8 +1,9 @@
 """The lease keeper: a process of its own that renews the leases of steps that take long.
 
 It stands in another process group than the work, so that a signal to the work does not stop it,
-and kills the work when a lease is lost or could not be renewed in time. Deadlines count from the
-instant the last acknowledged renewal was sent, on a clock that counts sleep.
+and kills the work when a lease is lost or could not be renewed in time; without it, the work ends.
+Deadlines count from the instant the last acknowledged renewal was sent, on a clock that counts
+sleep.
 """
 
 from __future__ import annotations
@@ -28,6 +29,8 @@ REGISTER_AFTER = 5.0
 """Seconds after which a running step's lease is handed to the keeper."""
 RENEW_EVERY = 15.0
 MARGIN = 10.0
+LOST = 5
+"""Exit code of a keeper that lost the lease of work it cannot kill."""
 
 _CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 
@@ -77,6 +80,13 @@ class Keeper:
     def release(self, output: str) -> None:
         """Keep it no longer."""
         self._say({"output": output})
+
+    def has_died(self) -> bool:
+        """Return whether the keeper process is gone: the leases it kept are about to be lost."""
+        try:
+            return os.waitpid(self.pid, os.WNOHANG)[0] != 0
+        except ChildProcessError:
+            return True
 
     def close(self) -> None:
         """End the keeper process."""
@@ -151,8 +161,8 @@ def _renew(store: Store, output: str, kept: _Kept) -> bool:
 
 
 def _kill(kept: _Kept) -> None:
+    """Kill a body with all it started; threads cannot be: there the keeper's end is the sign."""
+    if not kept.group:
+        os._exit(LOST)
     with suppress(ProcessLookupError):
-        if kept.group:
-            os.killpg(kept.pid, signal.SIGKILL)
-        else:
-            os.kill(kept.pid, signal.SIGKILL)
+        os.killpg(kept.pid, signal.SIGKILL)

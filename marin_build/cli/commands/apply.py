@@ -59,16 +59,16 @@ def command(
 
     pinned: Mapping[str, str] = {}
     if len(targets) == 1 and os.path.exists(os.path.join(targets[0], "plan.json")):
-        loaded, plan, pinned = _saved_plan(targets[0], options)
+        loaded, plan, pinned, engine = _saved_plan(targets[0], options)
     else:
         loaded = load(options)
+        engine = options.engine or loaded.settings.engine
         plan = plan_for(loaded, targets, forced=force, rerun_failed=not no_rerun_failed)
-    engine = options.engine or loaded.settings.engine
     if engine != "local":
         raise UsageError(
             f"cannot submit to `{engine}` yet",
             consequence="nothing was run",
-            hint=f"marin-build plan --engine {engine} -o DIR, and submit its files",
+            hint="submit the files of a plan directory yourself: kubectl apply -R -f DIR/steps",
         )
     again = apply_command(options, targets)
     if not plan.to_build and not plan.sealed:
@@ -129,9 +129,11 @@ def _view(again: str, *, as_json: bool, quiet: bool) -> Callable[[Event], None]:
     return TextView(again)
 
 
-def _saved_plan(folder: str, options: PipelineOptions) -> tuple[Loaded, Plan, Mapping[str, str]]:
-    """Return the plan in a directory, against the store as it is now."""
+def _saved_plan(
+    folder: str, options: PipelineOptions
+) -> tuple[Loaded, Plan, Mapping[str, str], str]:
+    """Return the plan in a directory, against the store as it is now, and its engine."""
     from marin_build.cli.saved import load_saved, pinned_code, replan_saved
 
     loaded, document = load_saved(folder, options)
-    return loaded, replan_saved(loaded, document), pinned_code(document)
+    return loaded, replan_saved(loaded, document), pinned_code(document), document.engine

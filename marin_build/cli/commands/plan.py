@@ -40,8 +40,7 @@ def command(
     or tag:T. Without any, what the pipeline requests.
     """
     from marin_build.cli.session import load, plan_for
-    from marin_build.emit.directory import check_engine
-    from marin_build.emit.document import plan_document, plan_id
+    from marin_build.emit.plan_id import check_engine, plan_id
 
     loaded = load(options)
     engine = options.engine or loaded.settings.engine
@@ -65,6 +64,8 @@ def command(
         write_plan_directory(output, files)
         again = f"marin-build apply {output}" if engine == "local" else f"see {output}/steps"
     if as_json:
+        from marin_build.emit.document import plan_document
+
         document = plan_document(
             plan,
             pipeline=loaded.file,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from typing import TYPE_CHECKING
 
@@ -88,7 +87,7 @@ def _run(
         )
     target = loaded.targets.all[index]
     if words:
-        _check_command(target, words, loaded.workspace.project)
+        _check_command(target, words)
     finished = replay(
         loaded,
         _plan_of_one(loaded, document, index),
@@ -131,7 +130,7 @@ def _plan_of_one(loaded: Loaded, document: PlanDocument | None, index: int) -> P
     return Plan(targets, (index,), (decision,), insisted)
 
 
-def _check_command(target: Target, words: tuple[str, ...], project: str) -> None:
+def _check_command(target: Target, words: tuple[str, ...]) -> None:
     """Refuse a command that is not the one the pipeline declares for the target."""
     from marin_build.commands import Command
     from marin_build.emit.quoting import plain_words
@@ -147,4 +146,3 @@ def _check_command(target: Target, words: tuple[str, ...], project: str) -> None
             consequence="nothing was run",
             hint="change the pipeline, not the script",
         )
-    os.chdir(project)

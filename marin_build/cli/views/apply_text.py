@@ -69,7 +69,7 @@ class TextView:
     def _failed(self, failure: report.StepFailed, left: int) -> None:
         if left:
             click.secho(
-                f"  failed    {failure.target}  {failure.message}; {left} more tries", fg="yellow"
+                f"  failed    {failure.target}  {failure.message}; tries left: {left}", fg="yellow"
             )
             return
         click.secho(f"  failed    {failure.target}  {_first_line(failure.message)}", fg="red")
