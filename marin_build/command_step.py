@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 from marin_build.canonical import FrozenDict
 from marin_build.commands import Command, check_command
-from marin_build.declared import declaring_place
+from marin_build.declared import declaring_place, shown_here
 from marin_build.errors import refuse
 from marin_build.step_spec import DeclaredStep
 
@@ -46,8 +46,7 @@ def command(
     place = declaring_place()
     text = command if isinstance(command, str) else tuple(command)
     value = Command(text, FrozenDict(deps), FrozenDict(inputs), FrozenDict(params))
-    shown = f"{place[0]}:{place[1]}"
-    for error in check_command(value, name, shown):
+    for error in check_command(value, name, shown_here(place)):
         refuse(error)
     return DeclaredStep(
         name=name,

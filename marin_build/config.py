@@ -119,4 +119,6 @@ def _checked(base: Settings, table: Mapping[str, Any], file: str) -> Settings:
                 f"the setting `{key}` is not a {wanted}",
                 facts=[("configuration", file), ("value", repr(value))],
             )
+    if table.get("jobs", 1) < 1:
+        raise UsageError("the setting `jobs` must be at least 1", facts=[("configuration", file)])
     return replace(base, **table)

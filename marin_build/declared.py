@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import sys
 
+from marin_build.workspace import current_workspace
+
 _PACKAGE = os.path.dirname(os.path.abspath(__file__)) + os.sep
 
 
@@ -24,3 +26,8 @@ def shown(place: tuple[str, int], project: str) -> str:
     if file.startswith(project + os.sep):
         file = os.path.relpath(file, project)
     return f"{file}:{line}"
+
+
+def shown_here(place: tuple[str, int]) -> str:
+    """Return `file:line` relative to the project in force."""
+    return shown(place, current_workspace().project)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, TypeVar,
 
 from marin_build.bound_call import BoundCall, Parameter, parameter_of
 from marin_build.canonical import FrozenDict
-from marin_build.declared import declaring_place
+from marin_build.declared import declaring_place, shown_here
 from marin_build.errors import SpecificationError, refuse
 from marin_build.sources import Source
 from marin_build.step_spec import DeclaredStep, StepSpec
@@ -43,7 +43,7 @@ class StepFunction(Generic[P, R]):
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> DeclaredStep:
         """Declare a step with these arguments."""
         place = declaring_place()
-        arguments = self._bind(args, kwargs, f"{place[0]}:{place[1]}")
+        arguments = self._bind(args, kwargs, shown_here(place))
         values: dict[str, Any] = {}
         wired: dict[str, Any] = {}
         for key, value in arguments.items():
@@ -52,7 +52,7 @@ class StepFunction(Generic[P, R]):
             else:
                 values[key] = _kept(value)
         call = BoundCall(self.function, FrozenDict(values), FrozenDict(wired))
-        for error in call.problems(self.name, f"{place[0]}:{place[1]}"):
+        for error in call.problems(self.name, shown_here(place)):
             refuse(error)
         leaves = list(call.leaves())
         return DeclaredStep(
@@ -90,7 +90,7 @@ class StepFunction(Generic[P, R]):
                     SpecificationError(
                         f"the name `{self.name}` uses `{{{key}}}`, which is no attribute",
                         facts=[
-                            ("declared", f"{place[0]}:{place[1]}"),
+                            ("declared", shown_here(place)),
                             ("attributes", ", ".join(values) or "none"),
                         ],
                     )
@@ -180,7 +180,7 @@ def _check_signature(function: Callable[..., object]) -> None:
     parameters: list[Parameter] = [
         parameter_of(p) for p in inspect.signature(function).parameters.values()
     ]
-    place = f"{function.__code__.co_filename}:{function.__code__.co_firstlineno}"
+    place = shown_here((function.__code__.co_filename, function.__code__.co_firstlineno))
     if not parameters or parameters[0].name != "output" or parameters[0].variadic:
         raise SpecificationError(
             f"the first parameter of the step `{function.__name__}` is not `output`",

@@ -52,7 +52,8 @@ class MarinBuildError(Exception):
 
     def render(self) -> str:
         """Return the error in the form the command line shows, without a trailing newline."""
-        lines = [f"error: {self.what}"]
+        first_line, *more = self.what.splitlines() or [""]
+        lines = [f"error: {first_line}", *("  " + line for line in more)]
         width = max((len(label) for label, _ in self.facts), default=0) + 1
         for label, value in self.facts:
             first, *rest = value.splitlines() or [""]

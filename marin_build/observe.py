@@ -212,5 +212,9 @@ def _read_failures(
                 document["end"],
             )
         except (ValueError, KeyError, TypeError):
-            raise CorruptStateError(f"the attempt `{path}` is not readable") from None
+            raise CorruptStateError(
+                f"the attempt `{path}` is not readable",
+                consequence="its target is not taken for built",
+                hint="delete the output's folder to build it again",
+            ) from None
         seen[index] = replace(seen[index], last=last)

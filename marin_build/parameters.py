@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import typing
 from typing import TYPE_CHECKING, Any
 
 from marin_build.bound_call import type_hints
@@ -100,7 +101,9 @@ def parse_value(text: str, annotation: Any) -> Any:
         try:
             return adapter.validate_json(text)
         except ValidationError as error:
-            raise ValueError(error.errors()[0]["msg"]) from None
+            is_plain = isinstance(annotation, type) and not typing.get_args(annotation)
+            wanted = annotation.__name__ if is_plain else str(annotation)
+            raise ValueError(f"not a {wanted}: {error.errors()[0]['msg'].lower()}") from None
 
 
 def call_with(function: Callable[..., Any], values: Mapping[str, Any]) -> Any:

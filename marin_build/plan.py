@@ -53,8 +53,8 @@ class Plan:
 
     @property
     def pruned(self) -> int:
-        """How many targets were not looked at."""
-        return len(self.targets) - len(self.decisions)
+        """How many targets the request reaches that were not looked at."""
+        return len(_reached(self.targets, self.requested)) - len(self.decisions)
 
     @property
     def sealed(self) -> list[int]:
@@ -80,6 +80,16 @@ class Plan:
         return {**counts, "pruned": self.pruned}
 
 
+def _reached(targets: Targets, requested: Iterable[int]) -> set[int]:
+    """Return what is requested, and all that needs."""
+    found, pending = set(requested), list(requested)
+    while pending:
+        fresh = [dep for dep in targets.deps[pending.pop()] if dep not in found]
+        found.update(fresh)
+        pending.extend(fresh)
+    return found
+
+
 def cascade_of(targets: Targets, requested: Iterable[int], forced: Iterable[int]) -> frozenset[int]:
     """Return what is built whatever its status: forced, dev, and what needs those.
 
@@ -88,13 +98,8 @@ def cascade_of(targets: Targets, requested: Iterable[int], forced: Iterable[int]
     seeds = set(forced) | {i for i, target in enumerate(targets.all) if target.step.is_dev}
     if not seeds:
         return frozenset()
-    wanted, pending = set(requested), list(requested)
-    while pending:
-        fresh = [dep for dep in targets.deps[pending.pop()] if dep not in wanted]
-        wanted.update(fresh)
-        pending.extend(fresh)
     found: set[int] = set()
-    for index in sorted(wanted):  # topological: dependencies first
+    for index in sorted(_reached(targets, requested)):  # topological: dependencies first
         if index in seeds or any(dep in found for dep in targets.deps[index]):
             found.add(index)
     return frozenset(found)

@@ -9,7 +9,7 @@ import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from marin_build.declared import declaring_place
+from marin_build.declared import declaring_place, shown_here
 from marin_build.errors import SpecificationError, refuse
 from marin_build.workspace import current_workspace, is_url
 
@@ -63,7 +63,7 @@ def source(
     """
     file, line = declaring_place()
     text = os.fspath(path)
-    declared = f"{file}:{line}"
+    declared = shown_here((file, line))
     if is_url(text):
         return DeclaredSource(
             name or text, text.rstrip("/"), _patterns(include), _patterns(exclude), declared

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from marin_build.canonical import FrozenDict, freeze
 from marin_build.commands import Command
-from marin_build.declared import declaring_place
+from marin_build.declared import declaring_place, shown_here
 from marin_build.digests import digest_of
 from marin_build.errors import MarinBuildError, SpecificationError, refuse
 from marin_build.identity import HASH_ID_LENGTH, Bound, fingerprint_of, payload_text
@@ -175,7 +175,7 @@ class StepSpec:
     @property
     def place(self) -> str:
         """Where it was declared, `file:line`."""
-        return f"{self.declared[0]}:{self.declared[1]}"
+        return shown_here(self.declared)
 
     @property
     def is_dev(self) -> bool:

@@ -12,9 +12,9 @@ from marin_build.apply.schedule import Schedule, State
 from marin_build.plan import Kind
 from marin_build.protocol.claim import Claim, claim
 from marin_build.protocol.holding import look
-from marin_build.protocol.layout import log_path
 from marin_build.run_step import outcome as ended
 from marin_build.run_step.isolation import Start
+from marin_build.run_step.supervise import INTERRUPTED
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from marin_build.apply.events import Event
     from marin_build.plan import Plan
     from marin_build.run_step.isolation import Ended, Isolation
-    from marin_build.run_step.outcome import Outcome
     from marin_build.run_step.session import Session
 
 LOOK_AGAIN_AFTER = 0.5
@@ -31,7 +30,6 @@ GRACE = 10.0
 """Seconds an interrupted step has to end by itself."""
 GRACE_AFTER_KILL = 2.0
 """Seconds to wait for the end of what was killed; then its leases are left to go stale."""
-TIMED_OUT = 124
 
 
 @dataclass(slots=True)
@@ -64,12 +62,11 @@ class Applier:
         self._tell = tell
         sealed = plan.sealed
         self._schedule = Schedule(sorted(plan.to_build + sealed), plan.targets.deps)
-        self._reused_before = len(plan.of_kind(Kind.REUSE)) - len(sealed)
+        self._reused_before = len(plan.of_kind(Kind.REUSE)) + plan.pruned - len(sealed)
         self._nonce_root, self._nonce_count = os.urandom(8).hex(), 0
         self._attempts_left = {i: plan.targets.all[i].step.retries for i in plan.to_build}
         self._watched: dict[int, _Watch] = {}
         self._deadlines: dict[int, float] = {}
-        self._timed_out: set[int] = set()
         self._next_look = 0.0
         self._stopping = False
 
@@ -150,9 +147,6 @@ class Applier:
         """Bring the answer of a worker into the schedule, and tell what follows."""
         index, outcome = answer.index, answer.outcome
         self._deadlines.pop(index, None)
-        if index in self._timed_out:
-            self._timed_out.discard(index)
-            outcome = self._as_time_out(index, outcome)
         target = self._plan.targets.all[index]
         name, id_ = target.name, target.id
         match outcome:
@@ -204,26 +198,13 @@ class Applier:
             return State.READY
         return State.FAILED
 
-    def _as_time_out(self, index: int, outcome: Outcome) -> Outcome:
-        """Return the failure for a step that we killed because its time was over."""
-        seconds = self._plan.targets.all[index].step.timeout or 0.0
-        message = f"timed out after {seconds:g} s"
-        match outcome:
-            case ended.Failed(attempt=attempt, log=log):
-                return ended.Failed(attempt, TIMED_OUT, message, log, seconds)
-            case ended.Interrupted(attempt=attempt):
-                output = self._plan.targets.all[index].output_path
-                log = log_path(output, attempt) if attempt else ""
-                return ended.Failed(attempt, TIMED_OUT, message, log, seconds)
-        return outcome
-
     def _kill_overdue(self) -> None:
         now = time.monotonic()
         for index, deadline in list(self._deadlines.items()):
             if now >= deadline:
                 del self._deadlines[index]
-                self._timed_out.add(index)
-                self._isolation.terminate(index, kill=True)
+                seconds = self._plan.targets.all[index].step.timeout
+                self._isolation.terminate(index, kill=True, why=f"timed out after {seconds:g} s")
 
     def _watch(self, index: int, held: ended.Held) -> None:
         watch = self._watched.get(index)
@@ -255,7 +236,7 @@ class Applier:
         self._tell(report.Interrupting(self._schedule.count(State.RUNNING)))
         for kill, patience in ((False, GRACE), (True, GRACE_AFTER_KILL)):
             for index in self._schedule.in_state(State.RUNNING):
-                self._isolation.terminate(index, kill=kill)
+                self._isolation.terminate(index, kill=kill, why=INTERRUPTED)
             if self._drain(patience):
                 return
 

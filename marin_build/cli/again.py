@@ -11,9 +11,9 @@ if TYPE_CHECKING:
     from marin_build.cli.options import PipelineOptions
 
 
-def apply_command(options: PipelineOptions, rest: Sequence[str] = ()) -> str:
-    """Return `marin-build apply ...` with the options that name the same pipeline."""
-    words = ["marin-build", "apply"]
+def command_line(command: str, options: PipelineOptions, rest: Sequence[str] = ()) -> str:
+    """Return `marin-build COMMAND ...` with the options that name the same pipeline."""
+    words = ["marin-build", command]
     for flag, value in (
         ("-f", options.file),
         ("--prefix", options.prefix),
@@ -24,4 +24,4 @@ def apply_command(options: PipelineOptions, rest: Sequence[str] = ()) -> str:
             words += [flag, value]
     for key, value in (options.parameters or {}).items():
         words += ["--set", f"{key}={value}"]
-    return " ".join([shlex.join(words), *rest])
+    return shlex.join([*words, *rest])

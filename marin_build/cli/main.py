@@ -20,7 +20,7 @@ def run(argv: list[str]) -> int:
     import click
 
     from marin_build.cli.group import cli
-    from marin_build.errors import EXIT_INTERRUPTED, EXIT_USAGE, MarinBuildError
+    from marin_build.errors import EXIT_INTERRUPTED, EXIT_OK, EXIT_USAGE, MarinBuildError
 
     try:
         code = cli.main(args=argv, prog_name="marin-build", standalone_mode=False)
@@ -31,6 +31,9 @@ def run(argv: list[str]) -> int:
         return error.exit_code
     except click.exceptions.Exit as ending:
         return ending.exit_code
+    except click.exceptions.NoArgsIsHelpError as help_asked:
+        sys.stdout.write(help_asked.format_message() + "\n")
+        return EXIT_OK
     except click.ClickException as error:
         sys.stderr.write(_usage_error(error))
         return EXIT_USAGE

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
@@ -49,6 +50,9 @@ def write_plan_directory(folder: str, files: Mapping[str, str]) -> None:
 def _remove_old_plan(folder: str) -> None:
     """Remove the files an earlier plan wrote, so that no step of it is left over."""
     shutil.rmtree(os.path.join(folder, "steps"), ignore_errors=True)
+    for name in ("run.sh", "environment.sh", PLAN_FILE):
+        with suppress(FileNotFoundError):
+            os.unlink(os.path.join(folder, name))
 
 
 def read_plan_directory(folder: str) -> PlanDocument:

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from marin_build.config import Settings, load_settings
+from marin_build.digests import digest_of
+from marin_build.errors import MarinBuildError, combined
 from marin_build.fingerprint import Targets, make_targets
 from marin_build.graph import build_graph
 from marin_build.load import Pipeline, load_pipeline
@@ -23,6 +25,7 @@ from marin_build.workspace import (
     Workspace,
     absolute_prefix,
     find_project,
+    is_url,
 )
 
 if TYPE_CHECKING:
@@ -80,7 +83,7 @@ def _load(options: PipelineOptions) -> Loaded:
         file = here if os.path.exists(here) else os.path.join(project, settings.pipeline)
     workspace = Workspace(project, _prefix(options, settings, project))
     pipeline = load_pipeline(file, workspace, options.parameters or {})
-    _read_remote_sources(pipeline)
+    _read_sources(pipeline)
     targets = make_targets(build_graph(pipeline.roots), workspace)
     return Loaded(
         settings, workspace, pipeline, targets, open_store(workspace.prefix), current_host()
@@ -114,21 +117,32 @@ def _prefix(options: PipelineOptions, settings: Settings, project: str) -> str:
     return absolute_prefix(DEFAULT_PREFIX, project)
 
 
-def _read_remote_sources(pipeline: Pipeline) -> None:
-    """Read the digests of sources that live in stores, before anything is fingerprinted."""
-    from marin_build.workspace import is_url
+def _read_sources(pipeline: Pipeline) -> None:
+    """Read the digests of all sources, before anything is fingerprinted.
 
+    Raises:
+        MarinBuildError: all that cannot be read, together.
+
+    """
+    errors: list[MarinBuildError] = []
     pending, seen = list(pipeline.roots), set(pipeline.roots)
     while pending:
         step = pending.pop()
         for source in step.inputs.values():
-            if is_url(source.location):
-                from marin_build.store.remote_digests import read_remote_digest
+            try:
+                if is_url(source.location):
+                    from marin_build.store.remote_digests import read_remote_digest
 
-                read_remote_digest(source)
+                    read_remote_digest(source)
+                else:
+                    digest_of(source)
+            except MarinBuildError as error:
+                errors.append(error)
         fresh = [dep for dep in step.deps if dep not in seen]
         seen.update(fresh)
         pending.extend(fresh)
+    if errors:
+        raise combined(sorted(errors, key=str))
 
 
 def plan_for(

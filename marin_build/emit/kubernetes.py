@@ -6,6 +6,7 @@ Submitting them is not part of this module.
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -133,9 +134,21 @@ def parse_kubernetes_settings(table: Mapping[str, Any]) -> KubernetesSettings:
     for key, value in table.items():
         if key not in known:
             raise UsageError(f"unknown setting `kubernetes.{key}`", hint=did_you_mean(key, known))
-        wanted = list if key == "secrets" else int if key in {"deadline", "keep_finished"} else str
-        if not isinstance(value, wanted):
-            raise UsageError(f"the setting `kubernetes.{key}` is not a {wanted.__name__}")
+        match key, value:
+            case "secrets", list() if all(isinstance(name, str) for name in value):
+                pass
+            case "secrets", _:
+                raise UsageError("the setting `kubernetes.secrets` is not a list of names")
+            case (("deadline" | "keep_finished"), int()) if (
+                not isinstance(value, bool) and value > 0
+            ):
+                pass
+            case (("deadline" | "keep_finished"), _):
+                raise UsageError(f"the setting `kubernetes.{key}` is not a int above 0")
+            case _, str():
+                pass
+            case _:
+                raise UsageError(f"the setting `kubernetes.{key}` is not a str")
     values = dict(table)
     if "secrets" in values:
         values["secrets"] = tuple(values["secrets"])
@@ -161,7 +174,7 @@ def _manifest(
         tolerations=_tolerations(resources),
         affinity=_affinity(resources),
     )
-    deadline = int(action.step.timeout or cluster.deadline)
+    deadline = math.ceil(action.step.timeout or cluster.deadline)
     common = {
         "action": action,
         "pod": pod,

@@ -77,7 +77,7 @@ class Templates:
                 consequence="nothing was written",
                 hint="docs/reference/templates.md lists the values",
             ) from error
-        except (jinja2.TemplateError, TypeError, ValueError) as error:
+        except Exception as error:
             raise SpecificationError(
                 f"the template `{name}` cannot be rendered",
                 facts=[("reason", str(error))],

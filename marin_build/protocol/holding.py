@@ -27,6 +27,8 @@ from marin_build.protocol.status import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from marin_build.protocol.documents import Publication, Result
     from marin_build.protocol.lease import Host
     from marin_build.store.base import Store
@@ -161,6 +163,7 @@ def acquire(
     now: datetime,
     force: bool = False,
     stale_version: str = "",
+    still_runs: Callable[[int], bool] = lambda _attempt: False,
 ) -> Holding | Held | Finished:
     """Take the lease on a target and open an attempt.
 
@@ -173,6 +176,7 @@ def acquire(
         now: the time, for people.
         force: build even what is built.
         stale_version: a lease version the caller has watched for longer than it may live.
+        still_runs: tells of an attempt whose holder died here whether its body still lives.
 
     """
     lease_path = f"{output}/{layout.LEASE}"
@@ -180,7 +184,8 @@ def acquire(
     while True:
         seen = look(store, output)
         stale = seen.lease is not None and (
-            seen.lease_version == stale_version or host.is_gone(seen.lease)
+            seen.lease_version == stale_version
+            or (host.is_gone(seen.lease) and not still_runs(seen.lease.attempt))
         )
         match claim(seen.status, seen.lease, stale=stale, force=force):
             case Claim.FINISHED:

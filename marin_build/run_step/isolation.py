@@ -42,7 +42,7 @@ class Isolation(Protocol):
     def wait(self, timeout: float | None) -> list[Ended]:
         """Return what has ended, waiting for at least one or for `timeout` seconds."""
 
-    def terminate(self, index: int, *, kill: bool) -> None:
+    def terminate(self, index: int, *, kill: bool, why: str) -> None:
         """Ask a running step to end (SIGTERM), or kill it and all it started."""
 
     def close(self) -> None:

@@ -27,7 +27,7 @@ class SupervisorPool:
         self._bodies = bodies
         self._requests: queue.SimpleQueue[Start | None] = queue.SimpleQueue()
         self._ended: queue.SimpleQueue[Ended] = queue.SimpleQueue()
-        self._signalled: set[int] = set()
+        self._asked_to_end: dict[int, str] = {}
         # A local store answers in microseconds: supervisors that take turns there are faster
         # than ones that fight for the interpreter at every call. A remote store is waited for.
         self._bookkeeping: AbstractContextManager[object] = (
@@ -55,12 +55,12 @@ class SupervisorPool:
         except queue.Empty:
             return []
         for ended in found:
-            self._signalled.discard(ended.index)
+            self._asked_to_end.pop(ended.index, None)
         return found
 
-    def terminate(self, index: int, *, kill: bool) -> None:
+    def terminate(self, index: int, *, kill: bool, why: str) -> None:
         """Signal a step's body."""
-        self._signalled.add(index)
+        self._asked_to_end.setdefault(index, why)
         self._bodies.signal(index, signal.SIGKILL if kill else signal.SIGTERM)
 
     def close(self) -> None:
@@ -76,7 +76,7 @@ class SupervisorPool:
                     self._session,
                     request,
                     run_body=lambda body: self._bodies.run(slot, body),
-                    was_interrupted=lambda index=request.index: index in self._signalled,  # type: ignore[misc]
+                    asked_to_end=lambda i=request.index: self._asked_to_end.get(i, ""),  # type: ignore[misc]
                     bookkeeping=self._bookkeeping,
                 )
             except BaseException as error:  # noqa: BLE001 - a lost answer would hang the run

@@ -18,6 +18,7 @@ from marin_build.protocol.holding import Finished, Held, Holding, acquire, stamp
 from marin_build.protocol.lease import Lease, process_start
 from marin_build.run_step import outcome as ended
 from marin_build.run_step.bodies import Request
+from marin_build.run_step.orphans import still_written
 from marin_build.workspace import is_url
 
 if TYPE_CHECKING:
@@ -29,12 +30,17 @@ if TYPE_CHECKING:
     from marin_build.run_step.session import Session
 
 
+INTERRUPTED = "interrupted"
+TIMED_OUT = 124
+"""Exit code of a body that ran too long, as coreutils' timeout has it."""
+
+
 def build_target(
     session: Session,
     start: Start,
     *,
     run_body: Callable[[Request], Done],
-    was_interrupted: Callable[[], bool],
+    asked_to_end: Callable[[], str],
     bookkeeping: AbstractContextManager[object],
 ) -> ended.Outcome:
     """Build a target if it is not built.
@@ -43,7 +49,7 @@ def build_target(
         session: the run.
         start: which target, with which nonce.
         run_body: runs the step to its end.
-        was_interrupted: whether this run asked the step to end.
+        asked_to_end: INTERRUPTED, or why else this run ended the body; empty if it did not.
         bookkeeping: held while the store is read and written, but not while the body runs.
 
     """
@@ -58,7 +64,7 @@ def build_target(
             case Held(lease=holder, version=version):
                 return ended.Held(holder, version)
             case Holding():
-                return _attempt(session, start, got, run_body, was_interrupted, bookkeeping)
+                return _attempt(session, start, got, run_body, asked_to_end, bookkeeping)
     except StoppedError as error:
         return ended.Stopped(error.what, error.hint or "")
     except MarinBuildError as error:
@@ -98,6 +104,7 @@ def _acquire(session: Session, start: Start) -> Holding | Held | Finished:
         now=session.now(),
         force=start.index in session.forced,
         stale_version=start.stale_version,
+        still_runs=lambda attempt: still_written(layout.log_path(target.output_path, attempt)),
     )
 
 
@@ -117,7 +124,7 @@ def _attempt(
     start: Start,
     holding: Holding,
     run_body: Callable[[Request], Done],
-    was_interrupted: Callable[[], bool],
+    asked_to_end: Callable[[], str],
     bookkeeping: AbstractContextManager[object],
 ) -> ended.Outcome:
     """Have the body run on a target we hold, and end the attempt."""
@@ -128,14 +135,16 @@ def _attempt(
     with bookkeeping:
         seconds, now = time.monotonic() - began, session.now()
         if done.exit_code or done.message:
-            code, interrupted = done.exit_code or 1, was_interrupted()
-            if not holding.fail(
-                "interrupted" if interrupted else "failed", code, done.message, now
-            ):
-                return ended.Stopped(f"the lease on `{target.id}` was lost: {done.message}")
+            why = asked_to_end()
+            interrupted = why == INTERRUPTED
+            code, message = done.exit_code or 1, done.message
+            if why and not interrupted:
+                code, message = TIMED_OUT, why
+            if not holding.fail("interrupted" if interrupted else "failed", code, message, now):
+                return ended.Stopped(f"the lease on `{target.id}` was lost: {message}")
             if interrupted:
                 return ended.Interrupted(attempt)
-            return ended.Failed(attempt, code, done.message, log, seconds)
+            return ended.Failed(attempt, code, message, log, seconds)
         record = _record(session, start.index, attempt, stamp(started), stamp(now), seconds, done)
         publication = Publication(
             record=record,

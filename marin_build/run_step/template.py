@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import gc
 import marshal
 import os
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, NoReturn
 from marin_build.run_step.bodies import Request
 from marin_build.run_step.body import Done, run_body
 from marin_build.run_step.keeper import REGISTER_AFTER, Keeper
+from marin_build.run_step.orphans import die_with_parent, prepare
 
 if TYPE_CHECKING:
     import socket
@@ -62,10 +64,12 @@ class _Template:
 
     def serve(self) -> None:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        # Signals to the whole group are the applier's to handle; its sockets tell us when to end.
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
         os.set_blocking(self._wake_write, False)
         signal.signal(signal.SIGCHLD, lambda *_: None)
         signal.set_wakeup_fd(self._wake_write, warn_on_full_buffer=False)
+        prepare()
         _own_streams()
         gc.collect()
         gc.freeze()  # what exists now is shared with every body; collections must not touch it
@@ -157,7 +161,9 @@ def _run_child(session: Session, request: Request, channel: socket.socket) -> No
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         signal.signal(signal.SIGINT, signal.default_int_handler)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
         os.setpgid(0, 0)
+        die_with_parent()
         _log_to(request.log)
         target = session.targets.all[request.index]
         done = run_body(target, request.attempt, forced=request.index in session.forced)
@@ -183,15 +189,19 @@ def _answer(channel: socket.socket, request: Request, done: Done) -> None:
 
 def _own_streams() -> None:
     """Give this process, and so its children, standard streams of known form and empty buffers."""
-    sys.stdout = open(1, "w", encoding="utf-8", errors="backslashreplace", closefd=False)  # noqa: SIM115 - for good
-    sys.stderr = open(  # noqa: SIM115 - for good
-        2, "w", encoding="utf-8", errors="backslashreplace", closefd=False, buffering=1
+    sys.stdout, sys.stderr = (
+        open(  # noqa: SIM115 - for good
+            descriptor, "w", encoding="utf-8", errors="backslashreplace", closefd=False, buffering=1
+        )
+        for descriptor in (1, 2)
     )
 
 
 def _log_to(path: str) -> None:
     """Send everything this process and its children print to a file, for good."""
     log = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    # Held until the last process that writes to it has ended: `still_written` asks for it.
+    fcntl.flock(log, fcntl.LOCK_EX)
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, 0)
     os.dup2(log, 1)

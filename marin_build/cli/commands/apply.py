@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 from typing import TYPE_CHECKING
 
 import click
 
-from marin_build.cli.again import apply_command
+from marin_build.cli.again import command_line
 from marin_build.cli.options import PipelineOptions, pipeline_options
 from marin_build.errors import (
     EXIT_OK,
@@ -19,7 +20,7 @@ from marin_build.errors import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from marin_build.apply.events import Event
+    from marin_build.apply.events import Event, StepFailed
     from marin_build.cli.session import Loaded
     from marin_build.plan import Plan
 
@@ -58,8 +59,10 @@ def command(
     from marin_build.cli.session import load, plan_for
 
     pinned: Mapping[str, str] = {}
-    if len(targets) == 1 and os.path.exists(os.path.join(targets[0], "plan.json")):
-        loaded, plan, pinned, engine = _saved_plan(targets[0], options)
+    saved = targets[0] if targets and _is_plan(targets[0]) else None
+    if saved is not None:
+        _check_fixed(options, targets[1:], force, no_rerun_failed=no_rerun_failed)
+        loaded, plan, pinned, engine = _saved_plan(saved, options)
     else:
         loaded = load(options)
         engine = options.engine or loaded.settings.engine
@@ -68,9 +71,19 @@ def command(
         raise UsageError(
             f"cannot submit to `{engine}` yet",
             consequence="nothing was run",
-            hint="submit the files of a plan directory yourself: kubectl apply -R -f DIR/steps",
+            hint=(
+                "submit its files yourself: kubectl apply -R -f DIR/steps"
+                if saved is not None
+                else f"marin-build plan --engine {engine} -o DIR, and submit its files"
+            ),
         )
-    again = apply_command(options, targets)
+    again = command_line("apply", options, targets)
+
+    def alone(failure: StepFailed) -> str:
+        if saved is not None:
+            return shlex.join(["bash", os.path.join(saved, "steps", failure.target, "run.sh")])
+        return command_line("apply", options, [failure.name])
+
     if not plan.to_build and not plan.sealed:
         return _nothing_to_build(plan, again, as_json=as_json)
     for warning in loaded.pipeline.warnings:
@@ -82,7 +95,7 @@ def command(
         jobs=jobs or loaded.settings.jobs or os.cpu_count() or 1,
         keep_going=keep_going,
         isolation=isolation or loaded.settings.isolation,
-        tell=_view(again, as_json=as_json, quiet=quiet),
+        tell=_view(again, alone, as_json=as_json, quiet=quiet),
     )
     return exit_code(finished)
 
@@ -92,15 +105,14 @@ def _nothing_to_build(plan: Plan, again: str, *, as_json: bool) -> int:
     from marin_build.plan import Kind
 
     blocked = plan.of_kind(Kind.BLOCKED)
-    reused = plan.summary()["reuse"]
+    reused = plan.summary()["reuse"] + plan.pruned
     if as_json:
         from marin_build.apply.events import ApplyFinished
         from marin_build.cli.views.apply_json import show_json
 
         show_json(ApplyFinished("", 0, 0, reused, len(blocked), 0, 0, 0, 0.0))
     elif not blocked:
-        count = reused + plan.pruned
-        click.echo(f"nothing to do: {count} target{'s are' if count != 1 else ' is'} built")
+        click.echo(f"nothing to do: {reused} target{'s are' if reused != 1 else ' is'} built")
     for decision in blocked:
         from marin_build.explain import describe
 
@@ -111,7 +123,39 @@ def _nothing_to_build(plan: Plan, again: str, *, as_json: bool) -> int:
     return EXIT_TARGET_FAILED if blocked else EXIT_OK
 
 
-def _view(again: str, *, as_json: bool, quiet: bool) -> Callable[[Event], None]:
+def _is_plan(folder: str) -> bool:
+    return os.path.exists(os.path.join(folder, "plan.json"))
+
+
+def _check_fixed(
+    options: PipelineOptions,
+    targets: tuple[str, ...],
+    force: tuple[str, ...],
+    *,
+    no_rerun_failed: bool,
+) -> None:
+    """Refuse what a saved plan fixes: it is replayed exactly, or made again."""
+    given = {
+        "targets": targets,
+        "-f": options.file,
+        "--prefix": options.prefix,
+        "--engine": options.engine,
+        "--set": options.parameters,
+        "--force": force,
+        "--no-rerun-failed": no_rerun_failed,
+    }
+    names = [name for name, value in given.items() if value]
+    if names:
+        raise UsageError(
+            f"a saved plan fixes {', '.join(f'`{name}`' for name in names)}",
+            consequence="nothing was run",
+            hint="make another plan: marin-build plan -o DIR",
+        )
+
+
+def _view(
+    again: str, alone: Callable[[StepFailed], str], *, as_json: bool, quiet: bool
+) -> Callable[[Event], None]:
     if as_json:
         from marin_build.cli.views.apply_json import show_json
 
@@ -119,14 +163,14 @@ def _view(again: str, *, as_json: bool, quiet: bool) -> Callable[[Event], None]:
     if quiet:
         from marin_build.cli.views.apply_text import QuietView
 
-        return QuietView(again)
+        return QuietView(again, alone)
     if sys.stdout.isatty():
         from marin_build.cli.views.apply_live import LiveView
 
-        return LiveView(again)
+        return LiveView(again, alone)
     from marin_build.cli.views.apply_text import TextView
 
-    return TextView(again)
+    return TextView(again, alone)
 
 
 def _saved_plan(

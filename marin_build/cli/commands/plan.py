@@ -7,7 +7,7 @@ import sys
 
 import click
 
-from marin_build.cli.again import apply_command
+from marin_build.cli.again import command_line
 from marin_build.cli.options import PipelineOptions, pipeline_options
 from marin_build.errors import EXIT_CHANGES_PENDING
 
@@ -48,7 +48,9 @@ def command(
     for warning in loaded.pipeline.warnings:
         click.echo(f"warning: {warning}", err=True)
     plan = plan_for(loaded, targets, forced=force, rerun_failed=not no_rerun_failed)
-    again = apply_command(options, (*targets, *[f"--force {t}" for t in force]))
+    again = command_line(
+        "apply", options, [*targets, *(word for name in force for word in ("--force", name))]
+    )
     if output is not None:
         from marin_build.cli.plan_directory import write_plan_directory
         from marin_build.emit.directory import emit_plan

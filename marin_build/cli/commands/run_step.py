@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import shlex
 import sys
 from typing import TYPE_CHECKING
 
 import click
 
+from marin_build.cli.again import command_line
 from marin_build.cli.options import PipelineOptions, pipeline_options
 from marin_build.errors import StoppedError, UsageError
 
@@ -49,7 +52,11 @@ def command(
         return _list_pending(loaded, document)
     if target is None:
         raise UsageError("no target is given", hint="--target NAME_WITH_HASH")
-    return _run(loaded, document, target, words, as_json=as_json)
+    if folder is not None:
+        again = shlex.join(["bash", os.path.join(folder, "steps", target, "run.sh")])
+    else:
+        again = command_line("run-step", options, ["--target", target])
+    return _run(loaded, document, target, words, again=again, as_json=as_json)
 
 
 def _list_pending(loaded: Loaded, document: PlanDocument | None) -> int:
@@ -70,6 +77,7 @@ def _run(
     target_id: str,
     words: tuple[str, ...],
     *,
+    again: str,
     as_json: bool,
 ) -> int:
     from marin_build.cli.building import exit_code, replay
@@ -95,7 +103,7 @@ def _run(
         jobs=1,
         keep_going=False,
         isolation="process",
-        tell=show_json if as_json else TextView(f"marin-build run-step --target {target_id}"),
+        tell=show_json if as_json else TextView(again, lambda _failure: again),
     )
     return exit_code(finished)
 

@@ -11,6 +11,8 @@ from marin_build.apply import events as report
 from marin_build.cli.views.apply_text import TextView
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from marin_build.apply.events import Event
 
 _SHOWN = 3
@@ -19,8 +21,8 @@ _SHOWN = 3
 class LiveView:
     """A bar over all targets of the plan, reused ones counted, and what runs now."""
 
-    def __init__(self, command: str) -> None:
-        self._text = TextView(command)
+    def __init__(self, again: str, alone: Callable[[report.StepFailed], str]) -> None:
+        self._text = TextView(again, alone)
         self._running: dict[str, None] = {}
         self._progress = Progress(
             BarColumn(bar_width=30),

@@ -11,6 +11,8 @@ import click
 from marin_build.apply import events as report
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from marin_build.apply.events import Event
 
 _TAIL_LINES = 20
@@ -20,9 +22,13 @@ _TAIL_BYTES = 64 * 1024
 
 @dataclass(slots=True)
 class TextView:
-    """Shows events on standard output, and failures once more, complete, at the end."""
+    """Shows events on standard output, and failures once more, complete, at the end.
 
-    command: str
+    `again` is the command that goes on; `alone` gives the one that builds a failed target alone.
+    """
+
+    again: str
+    alone: Callable[[report.StepFailed], str]
     total: int = 0
     done: int = 0
     failures: list[report.StepFailed] = field(default_factory=list)
@@ -90,7 +96,7 @@ class TextView:
                 parts.append(f"{count} {word}")
         click.echo(f"{', '.join(parts)} in {duration(totals.seconds)}")
         if totals.interrupted or totals.not_started:
-            click.echo(f"to go on: {self.command}", err=True)
+            click.echo(f"to go on: {self.again}", err=True)
 
     def _failure_block(self, failure: report.StepFailed, totals: report.ApplyFinished) -> str:
         attempt = f" (attempt {failure.attempt})" if failure.attempt else ""
@@ -110,12 +116,8 @@ class TextView:
             names = ", ".join(blocked[:_SHOWN_BLOCKED]) + (f" and {more} more" if more > 0 else "")
             lines.append(f"  blocked: {names}")
         if totals.not_started:
-            lines.append(
-                f"  {totals.not_started} independent targets were not started (-k goes on)"
-            )
-        lines.append(
-            f"hint: {failure.hint or f'build it alone with: {self.command} {failure.name}'}"
-        )
+            lines.append(f"  not started: {totals.not_started} (-k goes on with what can be built)")
+        lines.append(f"hint: {failure.hint or f'build it alone with: {self.alone(failure)}'}")
         return "\n".join(lines)
 
 

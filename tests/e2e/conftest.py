@@ -1,0 +1,40 @@
+"""Fixtures of the end-to-end tests."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from .support import PROGRAM, Gate, Project, gate_in
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _program_is_there() -> None:
+    assert PROGRAM.exists(), f"install the package: {PROGRAM} is missing"
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Iterator[Project]:
+    """An empty project; what is started in it does not outlive the test."""
+    root, home = tmp_path / "project", tmp_path / "home"
+    root.mkdir()
+    home.mkdir()
+    made = Project(root, home)
+    # The project begins here, wherever the temporary folder lies.
+    made.write("marin-build.toml", "")
+    yield made
+    made.clean_up()
+
+
+@pytest.fixture
+def gate(project: Project, tmp_path: Path) -> Iterator[Gate]:
+    """A gate that steps of the project's pipeline can wait at: `from gate import wait_at_gate`."""
+    with gate_in(tmp_path / "gate") as made:
+        project.environment["GATE"] = str(made.folder)
+        project.write("gate.py", Gate.MODULE)
+        yield made

@@ -1,0 +1,95 @@
+"""The bundled example, from the first plan to a changed parameter."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from typing import TYPE_CHECKING
+
+import pytest
+
+from .support import CHECKOUT, OUTPUTS, Project
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+BRANCH = ("tokenizer", "tokens-0", "tokens-1", "model", "evaluation")
+COMMON = ["corpus/collect", "corpus/inventory", "corpus/normalise", "corpus/split", "dedup/exact",
+          "dedup/near", "dedup/signatures"]  # fmt: skip
+BRANCHES = [f"vocab-{side}/{step}" for side in "ab" for step in BRANCH]
+ALL = sorted([*COMMON, *BRANCHES, "report"])
+
+
+@pytest.fixture
+def example(tmp_path: Path) -> Project:
+    """A copy of the example, as a project of its own."""
+    root, home = tmp_path / "stdlib_lm", tmp_path / "home"
+    ignored = shutil.ignore_patterns("__pycache__", ".marin-build")
+    shutil.copytree(CHECKOUT / "examples/stdlib_lm", root, ignore=ignored)
+    home.mkdir()
+    (root / "marin-build.toml").touch()
+    return Project(root, home)
+
+
+def test_the_example_is_built_once_and_then_only_where_it_changed(example: Project) -> None:
+    """Else the first thing a newcomer tries does not work, or proves nothing."""
+    planned = example.run("plan", "--json").document
+    assert sorted(decision["name"] for decision in planned["decisions"]) == ALL
+    assert planned["summary"]["run"] == 18
+
+    done = example.run("apply", "--json")
+    assert done.code == 0, done.err
+    assert sorted(done.names_of("step_succeeded")) == ALL
+    report = (example.output_of("report") / "report.md").read_text()
+    assert "vocab-a" in report
+    assert "vocab-b" in report
+    assert (example.output_of("report") / "plot.svg").read_text().startswith("<svg")
+
+    assert example.run("apply").out == "nothing to do: 18 targets are built\n"
+
+    changed = example.run("plan", "--json", "--set", "vocab_b=4000").document["decisions"]
+    rebuilt = sorted(decision["name"] for decision in changed if decision["decision"] == "run")
+    assert rebuilt == sorted([*(f"vocab-b/{step}" for step in BRANCH), "report"])
+    done = example.run("apply", "--json", "--set", "vocab_b=4000")
+    assert done.code == 0, done.err
+    assert sorted(done.names_of("step_succeeded")) == rebuilt
+    # Both variants are there now.
+    assert example.run("apply").out == "nothing to do: 18 targets are built\n"
+    assert len(list((example.root / OUTPUTS).glob("report_*"))) == 2
+
+
+@pytest.mark.parametrize(
+    ("setting", "rebuilt"),
+    [
+        ("vocab_a=1000", [*(f"vocab-a/{step}" for step in BRANCH), "report"]),
+        ("order=5", ["vocab-a/model", "vocab-a/evaluation", "vocab-b/model", "vocab-b/evaluation",
+                     "report"]),
+        ("similarity=0.8", ["dedup/near", "corpus/split", *BRANCHES, "report"]),
+        ("min_chars=300", [name for name in ALL if name not in COMMON[:2]]),
+    ],
+)  # fmt: skip
+def test_what_the_readme_says_of_parameters_is_true(
+    example: Project, setting: str, rebuilt: list[str]
+) -> None:
+    """Else the README teaches people to expect rebuilds that do not come."""
+    before = {d["name"]: d["fingerprint"] for d in _decisions(example)}
+    after = {d["name"]: d["fingerprint"] for d in _decisions(example, "--set", setting)}
+    changed = {name for name in ALL if before[name] != after[name]}
+    assert changed == set(rebuilt)
+
+
+def _decisions(project: Project, *args: str) -> list[dict[str, str]]:
+    document = project.run("plan", "--json", *args).document
+    found: list[dict[str, str]] = document["decisions"]
+    return found
+
+
+def test_the_example_is_emitted_without_anything_to_complain_about(example: Project) -> None:
+    """Else the scripts that the README shows are not those that people get."""
+    assert example.run("plan", "-o", "saved").code == 0
+    document = json.loads(example.file("saved/plan.json"))
+    scripts = [name for name in document["files"] if name.startswith("steps/")]
+    assert len(scripts) == 18
+    again = example.run("plan", "-o", "again")
+    assert again.code == 0
+    assert example.tree("saved") == example.tree("again")

@@ -1,0 +1,259 @@
+"""`marin-build graph`: the pipeline as a picture of what is."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import subprocess
+import xml.etree.ElementTree as ET
+from typing import TYPE_CHECKING
+
+import pytest
+
+from .support import OUTPUTS, PATIENCE, PROGRAM, check_golden
+
+if TYPE_CHECKING:
+    from .support import Project
+
+FORMATS = ("text", "dot", "mermaid", "svg", "json")
+STATES = """\
+from marin_build import ResourceConfig, StepSpec, command
+
+raw = StepSpec(name="raw")
+built = command("echo 1 > {output}/x", name="data/built", tags=("data",))
+failed = command("echo '<no> & \\"never\\"' >&2; exit 3", name="failed")
+held = command("cat {built}/x > {output}/x", name="held", deps={"built": built})
+train = StepSpec(name="train/model", fn=print, deps=[built, failed],
+                 resources=ResourceConfig.with_tpu("v5p-64"), tags=("big", "tpu"))
+
+
+def pipeline():
+    return [
+        StepSpec(name="blocked", fn=print, deps=[raw, built]),
+        train,
+        StepSpec(name="report", fn=print, deps=[train, held, built], version="1.0"),
+    ]
+"""
+NODES = {
+    "raw": "blocked", "data/built": "built", "failed": "failed", "held": "held",
+    "blocked": "blocked", "train/model": "to build", "report": "to build",
+}  # fmt: skip
+
+
+@pytest.fixture
+def states(project: Project) -> Project:
+    """A pipeline with a target in every state."""
+    project.pipeline(STATES)
+    assert project.run("apply", "data/built").code == 0
+    assert project.run("apply", "failed").code == 1
+    planned = project.run("plan", "--json").document["decisions"]
+    (target,) = [decision["target"] for decision in planned if decision["name"] == "held"]
+    project.write(f"{OUTPUTS}/{target}/.executor_status", "RUNNING")
+    project.write(
+        f"{OUTPUTS}/{target}/.executor_status.lock",
+        json.dumps({"worker_id": "ray-worker-17", "timestamp": 1.0}),
+    )
+    return project
+
+
+def draw(project: Project, kind: str, *args: str) -> str:
+    """Return the picture in a format."""
+    done = project.run("graph", "--format", kind, *args)
+    assert (done.code, done.err) == (0, "")
+    return done.out
+
+
+def test_pictures_are_known_byte_for_byte(states: Project) -> None:
+    """Else pictures in documents change without anybody having meant it."""
+    check_golden("graph", {f"states.{kind}": draw(states, kind) for kind in FORMATS})
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_pictures_are_the_same_when_drawn_twice(states: Project, kind: str) -> None:
+    """Else a committed picture changes with every run."""
+    states.environment["PYTHONHASHSEED"] = "1"
+    first = draw(states, kind)
+    states.environment["PYTHONHASHSEED"] = "2"
+    assert draw(states, kind) == first
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_a_picture_can_be_written_to_a_file(states: Project, kind: str) -> None:
+    """Else it must be piped, and a failure leaves an empty file."""
+    done = states.run("graph", "--format", kind, "-o", f"pictures/new/graph.{kind}")
+    assert (done.code, done.out, done.err) == (0, "", "")
+    assert states.file(f"pictures/new/graph.{kind}") == draw(states, kind)
+
+
+def test_a_file_that_cannot_be_written_is_named(states: Project) -> None:
+    """Else a traceback is all there is."""
+    states.write("file", "")
+    done = states.run("graph", "-o", "file/graph.txt")
+    assert (done.code, done.out) == (4, "")
+    assert done.err.startswith("error: cannot write `file/graph.txt`: ")
+
+
+def test_json_has_every_node_and_edge(states: Project) -> None:
+    """Else programs that draw pipelines themselves draw others."""
+    document = json.loads(draw(states, "json"))
+    nodes = {node["id"]: node for node in document["nodes"]}
+    assert {node["name"]: node["state"] for node in nodes.values()} == NODES
+    edges = {(nodes[e["source"]]["name"], nodes[e["target"]]["name"]) for e in document["edges"]}
+    assert edges == {
+        ("raw", "blocked"), ("data/built", "blocked"), ("data/built", "train/model"),
+        ("failed", "train/model"), ("data/built", "held"), ("train/model", "report"),
+        ("held", "report"), ("data/built", "report"),
+    }  # fmt: skip
+    by_name = {node["name"]: node for node in nodes.values()}
+    assert by_name["train/model"]["tags"] == ["big", "tpu"]
+    assert by_name["train/model"]["resources"] == "v5p-64"
+    assert by_name["report"]["id"] == "report@1.0"
+    assert by_name["failed"]["reason"].startswith("failed before (attempt 1)")
+
+
+def test_svg_is_xml_that_shows_every_node_in_the_colour_of_its_state(states: Project) -> None:
+    """Else a browser shows an error, or green for what failed."""
+    root = ET.fromstring(draw(states, "svg"))
+    space = {"s": "http://www.w3.org/2000/svg"}
+    shown: dict[str, str] = {}
+    colours: dict[str, set[str | None]] = {}
+    for group in root.findall("s:g", space):
+        name, state = (text.text or "" for text in group.findall("s:text", space))
+        shown[name] = state
+        rectangle = group.find("s:rect", space)
+        assert rectangle is not None
+        colours.setdefault(state, set()).add(rectangle.get("fill"))
+        assert float(rectangle.get("x", "-1")) >= 0
+        assert float(rectangle.get("y", "-1")) >= 0
+    assert shown == NODES
+    assert all(len(found) == 1 for found in colours.values())
+    assert len({colour for found in colours.values() for colour in found}) == 5
+    assert len(root.findall("s:path", space)) == 8
+
+
+def test_boxes_do_not_lie_on_each_other(project: Project) -> None:
+    """Else a wide pipeline is a picture that nobody can read."""
+    project.pipeline(
+        "from marin_build import StepSpec\n"
+        "def pipeline():\n"
+        "    layers = [[]]\n"
+        "    for depth in range(6):\n"
+        "        layers.append([StepSpec(name=f'{\"long/\" * (i % 3)}s{depth}-{i}', fn=print,\n"
+        "                                deps=layers[-1][i // 2:i + 2]) for i in range(7)])\n"
+        "    return layers[-1]\n"
+    )
+    root = ET.fromstring(draw(project, "svg"))
+    boxes = [
+        tuple(float(rect.get(key, "0")) for key in ("x", "y", "width", "height"))
+        for rect in root.iterfind("{*}g/{*}rect")
+    ]
+    assert len(boxes) > 20
+    for n, (x, y, width, height) in enumerate(boxes):
+        for left, top, wide, high in boxes[:n]:
+            apart = x >= left + wide or left >= x + width or y >= top + high or top >= y + height
+            assert apart
+
+
+def test_hostile_messages_stay_text(project: Project) -> None:
+    """Else the message of a failed step breaks the picture, or runs in a browser."""
+    project.pipeline(
+        "from marin_build import StepSpec\n"
+        "def fn(output):\n"
+        "    raise RuntimeError('</title><script>alert(1)</script> & \"\\x1b[31m\\x00 ]]> é')\n"
+        "targets = [StepSpec(name='one', fn=fn, tags=('<b>', '\"'))]\n"
+    )
+    project.run("apply")
+    root = ET.fromstring(draw(project, "svg"))
+    assert root.findall(".//{*}script") == []
+    assert "<script>" in (root.findtext("{*}g/{*}title") or "")
+    json.loads(draw(project, "json"))
+
+
+def test_text_is_a_tree_of_what_needs_what(states: Project) -> None:
+    """Else people must open another program to see their pipeline."""
+    assert states.mask(draw(states, "text")) == (
+        "x blocked_HASH\n"
+        "|-- x raw_HASH\n"
+        "`-- = data/built_HASH\n"
+        "+ report@1.0\n"
+        "|-- + train/model_HASH\n"
+        "|   |-- = data/built_HASH\n"
+        "|   `-- ! failed_HASH\n"
+        "|-- ? held_HASH\n"
+        "|   `-- = data/built_HASH\n"
+        "`-- = data/built_HASH\n"
+    )
+
+
+def test_what_was_shown_is_not_shown_again(project: Project) -> None:
+    """Else a graph of twenty diamonds is a tree of a million lines."""
+    project.pipeline(
+        "from marin_build import StepSpec\n"
+        "def pipeline():\n"
+        "    last = []\n"
+        "    for depth in range(30):\n"
+        "        last = [StepSpec(name=f's{depth}-{i}', fn=print, deps=last) for i in range(2)]\n"
+        "    return last\n"
+    )
+    lines = draw(project, "text").splitlines()
+    assert len(lines) < 130
+    assert any(line.endswith(" (above)") for line in lines)
+
+
+def test_only_what_a_target_needs_is_drawn(states: Project) -> None:
+    """Else one step of a thousand cannot be looked at alone."""
+    document = json.loads(draw(states, "json", "held"))
+    assert {node["name"] for node in document["nodes"]} == {"data/built", "held"}
+
+
+@pytest.mark.parametrize("kind", ["text", "svg", "dot", "mermaid", "json"])
+def test_a_built_pipeline_is_drawn_as_built(project: Project, kind: str) -> None:
+    """Else what was not read is drawn as missing."""
+    project.pipeline(
+        "from marin_build import command\n"
+        "one = command('echo 1 > {output}/x', name='one')\n"
+        "targets = [command('cp {one}/x {output}', name='two', deps={'one': one})]\n"
+    )
+    project.run("apply")
+    text = draw(project, kind)
+    assert "to build" not in text
+    assert "to-build" not in text
+    assert "+" not in text or kind != "text"
+    nodes = json.loads(draw(project, "json"))["nodes"]
+    assert [node["state"] for node in nodes] == ["built", "built"]
+
+
+def test_mermaid_says_what_it_cannot_draw(project: Project) -> None:
+    """Else a browser shows an error in place of a picture."""
+    project.pipeline(
+        "from marin_build import StepSpec\n"
+        "one = [StepSpec(name=f'a{i}', fn=print) for i in range(23)]\n"
+        "targets = [StepSpec(name=f'b{i}', fn=print, deps=one) for i in range(23)]\n"
+    )
+    done = project.run("graph", "--format", "mermaid")
+    assert (done.code, done.out) == (4, "")
+    assert done.err == (
+        "error: mermaid draws at most 500 edges, and there are 529\n"
+        "hint: name some targets, or use --format svg\n"
+    )
+
+
+def test_a_terminal_gets_colours_and_a_pipe_does_not(states: Project) -> None:
+    """Else logs are full of control codes, or a terminal is grey."""
+    assert "\x1b[" not in draw(states, "text")
+    ours, theirs = pty.openpty()
+    with subprocess.Popen(
+        [PROGRAM, "graph"], cwd=states.root, env=states.environ({"TERM": "xterm"}), stdout=theirs
+    ) as process:
+        os.close(theirs)
+        shown = b""
+        try:
+            while block := os.read(ours, 4096):
+                shown += block
+        except OSError:  # Linux says so at the end of a pseudo terminal
+            pass
+        assert process.wait(PATIENCE) == 0
+    os.close(ours)
+    assert b"\x1b[31m" in shown, "failed is red"
+    assert b"\x1b[32m" in shown, "built is green"

@@ -1,0 +1,322 @@
+"""Steps in processes of their own, or in threads of one: the same results, the same records."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from .support import DIAMOND, OUTPUTS, stable_tree
+
+if TYPE_CHECKING:
+    from .support import Gate, Project
+
+BOTH = pytest.mark.parametrize("isolation", ["process", "thread"])
+CLOSURES = """\
+import functools
+from pathlib import Path
+
+from marin_build import StepSpec, command, step
+
+
+def adder(n):
+    return lambda output: Path(output, "n.txt").write_text(f"{n + 1}\\n") and None
+
+
+def nested(words):
+    def outer(prefix):
+        def write(output):
+            Path(output, "words.txt").write_text(" ".join(prefix + w for w in words))
+        return write
+    return outer("-")
+
+
+class Writer:
+    def __init__(self, text):
+        self.text = text
+
+    def __call__(self, output):
+        Path(output, "text.txt").write_text(self.text)
+
+    def method(self, output):
+        return {"method": self.text}
+
+
+def positional(text, output):
+    Path(output, "text.txt").write_text(text)
+
+
+def pipeline(n: int = 41):
+    one = StepSpec(name="lambda", fn=adder(n), hash_attrs={"n": n})
+
+    @step(name="inner")
+    def inner(output: Path, number: Path, times: int) -> int:
+        return int((number / "n.txt").read_text()) * times + n
+
+    return [
+        StepSpec(name="closure", fn=nested(["a", "b"])),
+        StepSpec(name="object", fn=Writer("object"), outputs=("text.txt",)),
+        StepSpec(name="method", fn=Writer("bound").method),
+        StepSpec(name="partial", fn=functools.partial(positional, "partial")),
+        inner(number=one, times=2),
+        command("cat {one}/n.txt > {output}/n.txt", name="command", deps={"one": one}),
+    ]
+"""
+
+
+def check_closures(project: Project) -> None:
+    """Check what the steps above leave."""
+    read = {
+        name: (project.output_of(name) / file).read_text()
+        for name, file in {
+            "lambda": "n.txt", "closure": "words.txt", "object": "text.txt",
+            "method": ".artifact.json", "partial": "text.txt", "inner": ".artifact.json",
+            "command": "n.txt",
+        }.items()
+    }  # fmt: skip
+    assert read == {
+        "lambda": "42\n", "closure": "-a -b", "object": "object",
+        "method": '{"method": "bound"}', "partial": "partial", "inner": "125", "command": "42\n",
+    }  # fmt: skip
+
+
+@BOTH
+def test_lambdas_and_closures_are_steps(project: Project, isolation: str) -> None:
+    """Else only functions that can be pickled can be steps."""
+    project.pipeline(CLOSURES)
+    done = project.run("apply", "--isolation", isolation)
+    assert (done.code, done.err) == (0, "")
+    check_closures(project)
+
+
+def test_lambdas_and_closures_can_be_emitted(project: Project) -> None:
+    """Else a pipeline that works in one window cannot be handed to a machine."""
+    project.pipeline(CLOSURES)
+    project.run("plan", "-o", "saved")
+    done = project.bash("saved/run.sh")
+    assert (done.code, done.err) == (0, "")
+    check_closures(project)
+
+
+def test_what_a_closure_captured_is_its_code(project: Project) -> None:
+    """Else two steps that do different things share one output."""
+    project.pipeline(CLOSURES.replace('["a", "b"]', '["a", str(n)]'))
+    project.run("plan", "-o", "saved")
+    changed = CLOSURES.replace('["a", "b"]', '["a", str(n + 1)]')
+    project.pipeline(changed)
+    done = project.run("apply", "saved", "-k")
+    assert done.code == 5
+    assert "the code of `closure` is not what the plan was made with" in done.out
+
+
+@BOTH
+def test_both_isolations_leave_the_same_store(project: Project, isolation: str) -> None:
+    """Else the choice of isolation is a choice of results."""
+    project.pipeline(DIAMOND + 'print("loading")\n')
+    project.run("apply", "--prefix", "one", "--isolation", isolation)
+    project.run("plan", "-o", "saved", "--prefix", "two")
+    project.bash("saved/run.sh")
+
+    def without_logs(prefix: str) -> dict[str, object]:
+        found = stable_tree(project.root / prefix)
+        return {name: data for name, data in found.items() if not name.endswith(".log")}
+
+    assert without_logs("one") == without_logs("two")
+
+
+@BOTH
+@pytest.mark.parametrize("jobs", ["1", "4"])
+def test_every_step_prints_into_its_own_log(project: Project, isolation: str, jobs: str) -> None:
+    """Else the output of steps that run side by side is mixed."""
+    project.pipeline(
+        "import sys\n"
+        "from pathlib import Path\n"
+        "from marin_build import StepSpec\n"
+        "def talk(n):\n"
+        "    def write(output):\n"
+        "        for i in range(50):\n"
+        "            print(f'step {n} line {i}')\n"
+        "            sys.stderr.write(f'step {n} err {i}\\n')\n"
+        "        Path(output, 'x').touch()\n"
+        "    return write\n"
+        "targets = [StepSpec(name=f's{n}', fn=talk(n)) for n in range(4)]\n"
+    )
+    done = project.run("apply", "--isolation", isolation, "-j", jobs, "--json")
+    assert (done.code, done.err) == (0, "")
+    assert done.events[-1]["succeeded"] == 4
+    for n in range(4):
+        lines = project.log_of(f"s{n}").splitlines()
+        assert sorted(lines) == sorted(
+            f"step {n} {word} {i}" for word in ("line", "err") for i in range(50)
+        )
+
+
+@BOTH
+def test_commands_print_into_their_log(project: Project, isolation: str) -> None:
+    """Else what a command prints is lost, or breaks the JSON that somebody reads."""
+    project.pipeline(
+        "from marin_build import command\n"
+        "targets = [command('echo out; echo err >&2; touch {output}/x', name='one')]\n"
+    )
+    done = project.run("apply", "--isolation", isolation, "--json")
+    assert (done.code, done.err) == (0, "")
+    assert [event["event"] for event in done.events][-1] == "apply_finished"
+    assert sorted(project.log_of("one").splitlines()) == ["err", "out"]
+
+
+@BOTH
+@pytest.mark.parametrize(
+    ("fn", "code"), [("lambda o: 1 / 0", 1), ("lambda o: sys.exit(3)", 3)], ids=["raise", "exit"]
+)
+def test_failures_are_the_same(project: Project, isolation: str, fn: str, code: int) -> None:
+    """Else a step that fails in a thread ends the whole run, or is forgotten."""
+    project.pipeline(
+        "import sys\n"
+        "from pathlib import Path\n"
+        "from marin_build import StepSpec\n"
+        f"bad = StepSpec(name='bad', fn={fn})\n"
+        "good = StepSpec(name='good', fn=lambda o: Path(o, 'x').touch())\n"
+        "targets = [bad, good, StepSpec(name='below', fn=print, deps=[bad])]\n"
+    )
+    done = project.run("apply", "-k", "--isolation", isolation, "--json")
+    assert done.code == 1
+    totals = {"succeeded": 1, "failed": 1, "blocked": 1}
+    assert done.events[-1].items() >= totals.items()
+    attempt = project.attempt_of("bad")
+    assert (attempt["result"], attempt["exit_code"]) == ("failed", code)
+    assert project.status_of("bad") == "FAILED"
+
+
+@BOTH
+def test_steps_run_side_by_side(project: Project, gate: Gate, isolation: str) -> None:
+    """Else `-j 4` takes as long as `-j 1`."""
+    project.pipeline(
+        "from pathlib import Path\n"
+        "from gate import wait_at_gate\n"
+        "from marin_build import StepSpec\n"
+        "def work(n):\n"
+        "    return lambda o: (wait_at_gate(n), Path(o, 'x').touch()) and None\n"
+        "targets = [StepSpec(name=f's{n}', fn=work(n), hash_attrs={'n': n}) for n in range(4)]\n"
+    )
+    running = project.start("apply", "-j", "3", "--isolation", isolation)
+    began = {gate.wait_started()[0] for _ in range(3)}  # all three wait at the same time
+    assert len(began) == 3
+    gate.let_go(4)
+    assert running.wait().code == 0
+
+
+@BOTH
+def test_no_more_steps_run_than_were_asked_for(
+    project: Project, gate: Gate, isolation: str
+) -> None:
+    """Else `-j 1` fills a machine that others use."""
+    project.pipeline(
+        "from pathlib import Path\n"
+        "from gate import say\n"
+        "from marin_build import StepSpec\n"
+        "def work(output):\n"
+        "    say('begin')\n"
+        "    say('end')\n"
+        "    Path(output, 'x').touch()\n"
+        "targets = [StepSpec(name=f's{n}', fn=work, hash_attrs={'n': n}) for n in range(6)]\n"
+    )
+    running = project.start("apply", "-j", "1", "--isolation", isolation)
+    words = [gate.wait_started()[0] for _ in range(12)]
+    assert running.wait().code == 0
+    assert words == ["begin", "end"] * 6
+
+
+@pytest.mark.parametrize("option", ["env_vars={'A': '1'}", "timeout=5"])
+def test_threads_refuse_what_they_cannot_do(project: Project, option: str) -> None:
+    """Else a time limit that was asked for is not there, or all steps share one environment."""
+    project.pipeline(
+        f"from marin_build import StepSpec\ntargets = [StepSpec(name='one', fn=print, {option})]\n"
+    )
+    done = project.run("apply", "--isolation", "thread")
+    assert (done.code, done.out, done.err) == (
+        4,
+        "",
+        (
+            "error: `one` cannot run in a thread: it has env_vars or a timeout\n"
+            "  nothing was run\n"
+            "hint: leave out --isolation thread\n"
+        ),
+    )
+
+
+def test_a_step_cannot_change_the_next_one(project: Project) -> None:
+    """Else the result of a step depends on what ran before it."""
+    project.pipeline(
+        "import os\n"
+        "from pathlib import Path\n"
+        "from marin_build import StepSpec\n"
+        "STATE = []\n"
+        "def work(n):\n"
+        "    def write(output):\n"
+        "        STATE.append(n)\n"
+        "        os.environ['LEAK'] = os.environ.get('LEAK', '') + str(n)\n"
+        "        os.chdir('/')\n"
+        "        Path(output, 'x').write_text(f'{STATE} {os.environ[\"LEAK\"]}')\n"
+        "    return write\n"
+        "targets = [StepSpec(name=f's{n}', fn=work(n)) for n in range(3)]\n"
+    )
+    assert project.run("apply", "-j", "1").code == 0
+    for n in range(3):
+        assert (project.output_of(f"s{n}") / "x").read_text() == f"[{n}] {n}"
+
+
+def test_imports_are_paid_once(project: Project) -> None:
+    """Else a slow import costs its time for every step."""
+    project.write(
+        "heavy.py",
+        "with open('imported.txt', 'a') as stream:\n    stream.write('imported\\n')\n",
+    )
+    project.pipeline("import heavy\n" + DIAMOND)
+    assert project.run("apply").code == 0
+    assert project.file("imported.txt") == "imported\n"
+
+
+def test_a_large_answer_arrives(project: Project) -> None:
+    """Else an artifact of a megabyte, or a folder of many files, cannot be committed."""
+    project.pipeline(
+        "from pathlib import Path\n"
+        "from marin_build import StepSpec\n"
+        "def big(output):\n"
+        "    for i in range(3000):\n"
+        "        Path(output, f'part-{i:05}-' + 'x' * 100).touch()\n"
+        "    return {'text': 'y' * 2_000_000}\n"
+        "def angry(output):\n"
+        "    raise RuntimeError('z' * 3_000_000)\n"
+        "targets = [StepSpec(name='big', fn=big), StepSpec(name='angry', fn=angry)]\n"
+    )
+    done = project.run("apply", "-k")
+    assert done.code == 1
+    artifact = json.loads((project.output_of("big") / ".artifact.json").read_text())
+    assert len(artifact["text"]) == 2_000_000
+    manifest = project.attempt_of("big")["publish"]["manifest"]
+    assert len(manifest) == 3000
+    assert project.attempt_of("angry")["message"].startswith("RuntimeError: zzz")
+    logs = sorted(path.name for path in (project.output_of("big") / ".logs").iterdir())
+    assert logs == ["attempt-0001.json", "attempt-0001.log"]
+
+
+@BOTH
+def test_isolation_can_be_configured(project: Project, isolation: str) -> None:
+    """Else it must be typed each time."""
+    project.pipeline(DIAMOND.replace('ran("corpus")', "ran(str(os.getpid()))"))
+    project.write("marin-build.toml", f'isolation = "{isolation}"\njobs = 1\n')
+    running = project.start("apply")
+    assert running.wait().code == 0
+    in_process = str(running.pid) in project.counts()
+    assert in_process == (isolation == "thread")
+
+
+def test_nothing_is_left_running(project: Project) -> None:
+    """Else every apply leaves a process behind."""
+    project.pipeline(DIAMOND)
+    for isolation in ("process", "thread"):
+        running = project.start("apply", "--isolation", isolation, "--prefix", isolation)
+        assert running.wait().code == 0
+        assert running.wait_until_all_gone() == {}
+    assert not (project.root / OUTPUTS).exists()

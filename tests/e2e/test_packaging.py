@@ -1,0 +1,125 @@
+"""What people install: the wheel works alone, and the source archive is complete."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import tarfile
+import venv
+import zipfile
+from typing import TYPE_CHECKING
+
+import pytest
+
+from .support import CHECKOUT, OUTPUTS, Project, tree
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+pytestmark = pytest.mark.packaging
+
+_NOT_SOURCE = (
+    ".git", ".venv", "__pycache__", ".*_cache", ".marin-build", ".demo", ".hypothesis", "dist",
+    "*.egg-info",
+)  # fmt: skip
+
+
+def run(command: list[str | Path], cwd: Path, env: dict[str, str] | None = None) -> str:
+    """Run a program; return what it printed."""
+    done = subprocess.run(
+        command, cwd=cwd, env=env, capture_output=True, text=True, check=False, timeout=110
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def archives(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """The wheel and the source archive, built from a copy of the tree."""
+    folder = tmp_path_factory.mktemp("packaging")
+    source = folder / "source"
+    shutil.copytree(CHECKOUT, source, ignore=shutil.ignore_patterns(*_NOT_SOURCE))
+    run([sys.executable, "-m", "build", "--no-isolation", "--outdir", folder / "dist"], source)
+    (wheel,) = (folder / "dist").glob("*.whl")
+    (archive,) = (folder / "dist").glob("*.tar.gz")
+    return wheel, archive
+
+
+def test_the_wheel_holds_the_package_and_its_templates(archives: tuple[Path, Path]) -> None:
+    """Else an installed program has nothing to emit."""
+    with zipfile.ZipFile(archives[0]) as wheel:
+        names = set(wheel.namelist())
+    ours = {f"marin_build/{name}" for name in tree(CHECKOUT / "marin_build")
+            if "__pycache__" not in name}  # fmt: skip
+    templates = {f"marin_build/templates/{name}" for name in tree(CHECKOUT / "templates")}
+    assert templates
+    assert (ours | templates) - names == set()
+    rest = {name for name in names - ours - templates if ".dist-info/" not in name}
+    assert rest == set()
+    assert "marin_build/py.typed" in names
+
+
+def test_the_source_archive_is_complete(archives: tuple[Path, Path]) -> None:
+    """Else distributions that build from source cannot, or cannot test what they built."""
+    with tarfile.open(archives[1]) as archive:
+        names = {name.partition("/")[2] for name in archive.getnames()}
+    for needed in (
+        "pyproject.toml", "README.md", "LICENSE", "templates/local/run.sh.j2",
+        "templates/kubernetes/job.yaml.j2", "tests/e2e/test_packaging.py",
+        "tests/golden/local_plan/run.sh", "tests/data/schemas/README.md",
+        "examples/stdlib_lm/pipeline.py", "marin_build/data/tpu_slices.json",
+    ):  # fmt: skip
+        assert needed in names
+    assert not [name for name in names if "__pycache__" in name or ".venv" in name]
+
+
+def test_a_wheel_can_be_built_from_the_source_archive(
+    archives: tuple[Path, Path], tmp_path: Path
+) -> None:
+    """Else `pip install` of the archive installs a program without templates."""
+    with tarfile.open(archives[1]) as archive:
+        archive.extractall(tmp_path, filter="data")
+    (source,) = tmp_path.iterdir()
+    run(
+        [sys.executable, "-m", "build", "--no-isolation", "--wheel", "--outdir", "../dist", "."],
+        source,
+    )
+    (wheel,) = (tmp_path / "dist").glob("*.whl")
+    with zipfile.ZipFile(wheel) as again, zipfile.ZipFile(archives[0]) as first:
+        assert sorted(again.namelist()) == sorted(first.namelist())
+
+
+def test_the_installed_wheel_works_alone(archives: tuple[Path, Path], tmp_path: Path) -> None:
+    """Else it works in the checkout of its authors and nowhere else."""
+    environment = tmp_path / "venv"
+    venv.create(environment, with_pip=True)
+    python, program = environment / "bin/python", environment / "bin/marin-build"
+    run([python, "-m", "pip", "install", "--quiet", archives[0]], tmp_path)
+    where = run([python, "-c", "import marin_build; print(marin_build.__file__)"], tmp_path)
+    assert where.startswith(str(environment))
+
+    project = Project(tmp_path / "work", tmp_path / "home")
+    project.environment["PATH"] = f"{environment}/bin:/usr/bin:/bin"
+    project.home.mkdir()
+    project.root.mkdir()
+    assert project.execute([program, "--version"]).out.startswith("marin-build ")
+    assert project.execute([program, "init"]).code == 0
+    project.write("marin-build.toml", '[kubernetes]\nimage = "image"\n')
+    planned = project.execute([program, "plan", "-o", "saved"])
+    assert (planned.code, planned.err) == (0, "")
+    replayed = project.bash("saved/run.sh")
+    assert (replayed.code, replayed.err) == (0, "")
+    applied = project.execute([program, "apply"])
+    assert applied.out == "nothing to do: 2 targets are built\n"
+    assert (project.output_of("counts") / "counts.txt").read_text().split()[0] == "2"
+    again = project.execute([program, "apply", "--prefix", "fresh"])
+    assert (again.code, again.err) == (0, "")
+    assert len(list((project.root / "fresh").iterdir())) == 2
+    for kind in ("svg", "text", "json"):
+        assert project.execute([program, "graph", "--format", kind]).code == 0
+    spec = project.execute(
+        [program, "plan", "--engine", "kubernetes", "--prefix", "memory://b/x", "-o", "specs"]
+    )
+    assert (spec.code, spec.err) == (0, "")
+    assert not (project.root / OUTPUTS / "x").exists()

@@ -1,0 +1,225 @@
+"""A plan that was reviewed yesterday is applied today."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from typing import TYPE_CHECKING
+
+import pytest
+
+from .support import DIAMOND, OUTPUTS
+
+if TYPE_CHECKING:
+    from .support import Done, Project
+
+HOWS = pytest.mark.parametrize("how", ["apply", "bash"])
+
+
+@pytest.fixture
+def saved(project: Project) -> Project:
+    """corpus -> left, right -> report; a plan of all of it in `saved`, nothing built."""
+    project.pipeline(DIAMOND)
+    assert project.run("plan", "-o", "saved").code == 0
+    return project
+
+
+def replay(project: Project, how: str) -> Done:
+    """Replay the saved plan."""
+    return project.run("apply", "saved") if how == "apply" else project.bash("saved/run.sh")
+
+
+def test_a_saved_plan_is_applied(saved: Project) -> None:
+    """Else a reviewed plan has to be typed again by hand."""
+    done = saved.run("apply", "saved", "-j", "1")
+    assert (done.code, done.err) == (0, "")
+    assert saved.mask(done.out) == (
+        "run r-RUN: 4 to build, 0 reused, 1 at once\n"
+        "  built     [1/4] corpus_HASH  TIME\n"
+        "  built     [2/4] left_HASH  TIME\n"
+        "  built     [3/4] right_HASH  TIME\n"
+        "  built     [4/4] report_HASH  TIME\n"
+        "4 built, 0 reused in TIME\n"
+    )
+    assert saved.run("apply", "saved").out == "nothing to do: 4 targets are built\n"
+
+
+@HOWS
+def test_what_was_built_meanwhile_is_skipped(saved: Project, how: str) -> None:
+    """Else a plan that waited a night for its review pays twice."""
+    assert saved.run("apply", "left").code == 0
+    done = replay(saved, how)
+    assert (done.code, done.err) == (0, "")
+    assert saved.counts() == {"corpus": 1, "left": 1, "report": 1, "right": 1}
+
+
+@HOWS
+def test_changed_code_stops_the_plan(saved: Project, how: str) -> None:
+    """Else what is run is not what was reviewed."""
+    saved.pipeline(DIAMOND.replace("splitlines()) * times", "splitlines()) + times"))
+    done = replay(saved, how)
+    assert done.code == 5
+    assert "the code of `left` is not what the plan was made with" in done.out
+    assert "hint: make the plan again\n" in done.err
+    assert saved.counts() == {"corpus": 1}
+    assert not list((saved.root / OUTPUTS).glob("left_*/.executor_status"))
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("    found = len(", "    # a comment\n    found = len("),
+        ("side: str, times: int) -> int:\n", 'side: str, times: int) -> int:\n    """Counts."""\n'),
+        ("import os\n", "import os\nimport sys\n"),
+    ],
+    ids=["comment", "docstring", "moved"],
+)
+def test_words_about_the_code_do_not_stop_a_plan(saved: Project, old: str, new: str) -> None:
+    """Else a comment costs a new review."""
+    saved.pipeline(DIAMOND.replace(old, new))
+    assert saved.run("apply", "saved").code == 0
+
+
+def test_code_that_is_not_run_does_not_matter(saved: Project) -> None:
+    """Else an edit of a step that is built stops the others."""
+    saved.run("apply", "left")
+    saved.pipeline(DIAMOND.replace('f"line {i}\\n"', 'f"LINE {i}\\n"'))
+    assert saved.run("apply", "saved").code == 0
+    assert saved.counts() == {"corpus": 1, "left": 1, "report": 1, "right": 1}
+
+
+@HOWS
+def test_a_changed_pipeline_stops_the_plan(saved: Project, how: str) -> None:
+    """Else a plan for one set of numbers runs with another."""
+    missing = saved.run("plan", "--json").document["decisions"]
+    targets = [d["target"] for d in missing if d["name"] in {"left", "report"}]
+    saved.pipeline(DIAMOND.replace("left: int = 1", "left: int = 8"))
+    done = replay(saved, how)
+    shown = done.err.replace(str(saved.root) + "/", "")
+    assert (done.code, done.out) == (5, "")
+    assert shown == (
+        "error: the pipeline no longer declares what the plan in `saved` was made for\n"
+        f"  missing: {targets[0]}\n           {targets[1]}\n"
+        "  nothing was run\n"
+        "hint: make the plan again\n"
+    )
+    assert saved.counts() == {}
+
+
+@HOWS
+def test_a_reused_target_that_is_gone_stops_the_plan(project: Project, how: str) -> None:
+    """Else a plan that said `reuse` builds for hours what nobody agreed to."""
+    project.pipeline(DIAMOND)
+    project.run("apply", "left")
+    project.run("plan", "-o", "saved")
+    gone = project.output_of("left")
+    shutil.rmtree(gone)
+    done = replay(project, how)
+    assert (done.code, done.out) == (5, "")
+    assert done.err == (
+        "error: the plan is stale: it reuses targets that are no longer built\n"
+        f"  gone: {gone.name}\n"
+        "  nothing was run\n"
+        "hint: make the plan again\n"
+    )
+    assert project.counts() == {"corpus": 1, "left": 1}
+
+
+@HOWS
+def test_a_changed_source_stops_the_plan(project: Project, how: str) -> None:
+    """Else a plan for yesterday's data builds today's."""
+    project.pipeline(
+        "from marin_build import command, source\n"
+        "targets = [command('cp {a} {output}/x', name='one', inputs={'a': source('a.txt')})]\n"
+    )
+    project.write("a.txt", "1")
+    project.run("plan", "-o", "saved")
+    project.write("a.txt", "2")
+    done = replay(project, how)
+    assert (done.code, done.out) == (5, "")
+    assert done.err.startswith("error: the pipeline no longer declares what the plan in ")
+
+
+@HOWS
+def test_what_was_forced_is_forced_in_the_replay(project: Project, how: str) -> None:
+    """Else a plan that says `rebuild` rebuilds nothing."""
+    project.pipeline(DIAMOND)
+    project.run("apply")
+    project.run("plan", "-o", "saved", "--force", "left")
+    done = replay(project, how)
+    assert done.code == 0, done.err
+    assert project.counts() == {"corpus": 1, "left": 2, "report": 2, "right": 1}
+
+
+@HOWS
+def test_only_the_targets_of_the_plan_are_built(project: Project, how: str) -> None:
+    """Else a plan for one branch builds them all."""
+    project.pipeline(DIAMOND)
+    project.run("plan", "-o", "saved", "left")
+    assert replay(project, how).code == 0
+    assert project.counts() == {"corpus": 1, "left": 1}
+
+
+@HOWS
+def test_failures_of_the_plan_are_tried_again(project: Project, how: str) -> None:
+    """Else a replay after a failure needs a new plan."""
+    project.pipeline(
+        DIAMOND.replace("    ran(side)\n", "    ran(side)\n    assert (HERE / 'good').exists()\n")
+    )
+    project.run("plan", "-o", "saved")
+    assert replay(project, how).code == 1
+    project.write("good", "")
+    assert replay(project, how).code == 0
+    assert project.counts()["corpus"] == 1
+
+
+def test_a_plan_with_a_failed_target_replays(project: Project) -> None:
+    """Else a plan that was made after a failure is edited in the eyes of the next command."""
+    project.pipeline(
+        DIAMOND.replace("    ran(side)\n", "    ran(side)\n    raise RuntimeError('é\\n$(x)')\n")
+    )
+    project.run("apply", "left")
+    project.pipeline(DIAMOND)
+    planned = project.run("plan", "-o", "saved", "left")
+    assert "failed before (attempt 1): RuntimeError: é\n" in planned.out
+    assert project.run("apply", "saved").code == 0
+
+
+def test_options_that_a_plan_fixes_are_not_given_again(saved: Project) -> None:
+    """Else a parameter typed beside a saved plan is passed over in silence."""
+    for option in (["--set", "left=9"], ["--prefix", "elsewhere"], ["--force", "left"]):
+        done = saved.run("apply", "saved", *option)
+        assert (done.code, done.out) == (4, ""), option
+        assert done.err.startswith("error: ")
+
+
+def test_hints_after_a_failure_can_be_run(saved: Project) -> None:
+    """Else the command that is offered answers with an error of its own."""
+    saved.pipeline(DIAMOND.replace("    ran(side)\n", "    ran(side)\n    1 / 0\n"))
+    saved.run("plan", "-o", "saved")
+    done = saved.run("apply", "saved", "-j", "1")
+    hint = done.err.partition("hint: build it alone with: marin-build ")[2].splitlines()[0]
+    alone = saved.run(*hint.split())
+    assert alone.code == 1
+    assert "ZeroDivisionError" in alone.err
+
+
+@pytest.mark.parametrize("args", [["apply", "-j", "1", "r*", "left"], ["apply", "-j", "1"]])
+def test_the_hint_builds_the_failed_step_alone(project: Project, args: list[str]) -> None:
+    """Else `build it alone` builds everything that was asked for before."""
+    project.pipeline(
+        DIAMOND.replace("    ran(side)\n", "    ran(side)\n    side == 'left' and 1/0\n")
+    )
+    done = project.run(*args)
+    hint = done.err.partition("hint: build it alone with: marin-build ")[2].splitlines()[0]
+    (project.root / "ran.txt").unlink()
+    project.bash("-c", f"marin-build {hint}")
+    assert project.counts() == {"left": 1}
+
+
+def test_a_saved_plan_names_no_host_and_no_time(saved: Project) -> None:
+    """Else two people who plan the same get two plans."""
+    text = saved.file("saved/plan.json")
+    assert str(saved.root) not in text
+    assert "tester" not in text
+    assert not [k for d in json.loads(text)["decisions"] for k in d if "time" in k or "host" in k]

@@ -1,0 +1,24 @@
+#!/usr/bin/env bash
+# Replays plan p-94d580dc: 7 to build, 0 reused.
+# One target after the other, dependencies first; what has been built meanwhile is skipped.
+# shellcheck disable=SC2154,SC2016,SC1091  # environment.sh sets the variables; quotes are meant
+set -euo pipefail
+. "$(dirname -- "${BASH_SOURCE[0]}")"/environment.sh
+
+# One batch of reads tells which targets are still to be built.
+pending=$("$marin_build" run-step --plan "$plan" --pending)
+
+run() {
+  case $'\n'$pending$'\n' in
+    *$'\n'"$1"$'\n'*) bash "$plan/steps/$1/run.sh" ;;
+    *) printf 'skipped  %s\n' "$1" ;;
+  esac
+}
+
+run words_2529355b
+run text/counts_8c4995f8
+run summary_4a3336a0
+run text/copy_af3e4dbc
+run release@2026.11
+run closure_a93f3915
+run lambda_a22413e3

@@ -1,0 +1,11 @@
+#!/usr/bin/env bash
+# step      closure (pipeline.py:53)
+# target    closure_a93f3915
+# why       never built
+# needs     release@2026.11
+# output    .marin-build/outputs/closure_a93f3915
+# shellcheck disable=SC2154,SC2016,SC1091  # environment.sh sets the variables; quotes are meant
+set -euo pipefail
+. "$(dirname -- "${BASH_SOURCE[0]}")"/../../environment.sh
+
+exec "$marin_build" run-step --plan "$plan" --target closure_a93f3915

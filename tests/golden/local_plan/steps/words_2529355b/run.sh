@@ -1,0 +1,12 @@
+#!/usr/bin/env bash
+# step      words (pipeline.py:38)
+#           Splits the text.\nOne word a line.
+# target    words_2529355b
+# why       never built
+# inputs    corpus.txt
+# output    .marin-build/outputs/words_2529355b
+# shellcheck disable=SC2154,SC2016,SC1091  # environment.sh sets the variables; quotes are meant
+set -euo pipefail
+. "$(dirname -- "${BASH_SOURCE[0]}")"/../../environment.sh
+
+exec "$marin_build" run-step --plan "$plan" --target words_2529355b

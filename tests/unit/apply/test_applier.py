@@ -1,0 +1,345 @@
+"""The loop: what it starts, when it stops starting, and what it tells at the end.
+
+Steps are played by a script and time by a counter, so that nothing here waits.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+from datetime import UTC, datetime
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from marin_build import StepSpec
+from marin_build.apply import applier, events
+from marin_build.apply.applier import GRACE, Applier
+from marin_build.plan import make_plan
+from marin_build.protocol.documents import Provenance
+from marin_build.protocol.lease import TIME_TO_LIVE, Host, Lease
+from marin_build.run_step import outcome as ended
+from marin_build.run_step.isolation import Ended, Start
+from marin_build.run_step.session import Session
+from marin_build.run_step.supervise import INTERRUPTED
+from marin_build.snapshot import Observed, Snapshot
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from hypothesis.strategies import SearchStrategy
+
+    from marin_build.fingerprint import Targets
+    from marin_build.plan import Plan
+    from marin_build.run_step.outcome import Outcome
+    from tests.unit.conftest import Dag, MemoryStore, TargetsOf
+
+OK = ended.Succeeded(1, 0.5)
+BAD = ended.Failed(1, 3, "boom", "a.log", 0.5)
+THEIRS = Lease("bob@far", 1.0, run="r-2", attempt=1, nonce="n", boot="elsewhere")
+HELD = ended.Held(THEIRS, "v1")
+
+
+class Play:
+    """An isolation that answers from a script, and the clock its steps take time on."""
+
+    def __init__(self, script: dict[int, list[Outcome]], *, takes: float = 1.0) -> None:
+        self.script, self.takes, self.now = script, takes, 0.0
+        self.running: dict[int, float] = {}
+        self.started: list[Start] = []
+        self.ended_by: list[tuple[int, bool]] = []
+        self.most = 0
+        self.interrupts: list[float] = []
+
+    def start(self, request: Start) -> None:
+        self.started.append(request)
+        self.running[request.index] = self.now + self.takes
+        self.most = max(self.most, len(self.running))
+
+    def wait(self, timeout: float | None) -> list[Ended]:
+        if self.interrupts and self.now >= self.interrupts[0]:
+            self.interrupts.pop(0)
+            raise KeyboardInterrupt
+        first = min(self.running, key=lambda i: self.running[i], default=None)
+        if first is None or (timeout is not None and self.running[first] > self.now + timeout):
+            assert timeout is not None, "waits for ever"
+            self.now += timeout + 0.001
+            return []
+        self.now = max(self.now, self.running.pop(first))
+        return [Ended(first, self.script.get(first, [OK]).pop(0) if self.script.get(first) else OK)]
+
+    def terminate(self, index: int, *, kill: bool, why: str) -> None:
+        self.ended_by.append((index, kill))
+        died: Outcome = ended.Failed(1, 124, why)
+        self.script[index] = [ended.Interrupted(1) if why == INTERRUPTED else died]
+        self.running[index] = self.now
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+
+class Stage:
+    """A plan, a script and a store, played to the end."""
+
+    def __init__(self, plan: Plan, store: MemoryStore, play: Play) -> None:
+        provenance = Provenance(user="u", host="h", argv=(), python="3", marin_build="0")
+        self.told: list[events.Event] = []
+        self.play = play
+        self.session = Session(
+            store=store, targets=plan.targets, deep=plan.targets.deep_fingerprints(), run="r-1",
+            host=Host("me@here", "here"), provenance=provenance,
+            now=lambda: datetime(2026, 11, 21, tzinfo=UTC),
+        )  # fmt: skip
+        self.plan = plan
+
+    def run(self, *, jobs: int = 2, keep_going: bool = False) -> events.ApplyFinished:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(applier, "time", SimpleNamespace(monotonic=lambda: self.play.now))
+            return Applier(self.plan, self.session, self.play, jobs=jobs, keep_going=keep_going,
+                           tell=self.told.append).run()  # fmt: skip
+
+    def names(self, kind: type[Any]) -> list[str]:
+        return [event.name for event in self.told if isinstance(event, kind)]
+
+
+@pytest.fixture(scope="session")
+def stage(
+    targets_of: TargetsOf, new_store: Callable[[], MemoryStore]
+) -> Callable[..., Stage]:  # fmt: skip
+    """Return what sets a stage for a graph of which nothing is built."""
+
+    def stage(
+        dag: Sequence[Sequence[int]] | Targets, script: dict[int, list[Outcome]] | None = None,
+        *, sights: dict[int, Observed] | None = None, **rest: Any,
+    ) -> Stage:  # fmt: skip
+        targets = targets_of(dag) if isinstance(dag, list | tuple) else dag
+        count = len(targets)  # type: ignore[arg-type]
+        seen = {i: (sights or {}).get(i, Observed()) for i in range(count)}
+        plan = make_plan(targets, Snapshot(seen), range(count))  # type: ignore[arg-type]
+        return Stage(plan, new_store(), Play(script or {}, **rest))
+
+    return stage
+
+
+def _totals(finished: events.ApplyFinished) -> dict[str, int]:
+    fields = ("succeeded", "failed", "reused", "blocked", "stopped", "interrupted", "not_started")
+    return {name: getattr(finished, name) for name in fields if getattr(finished, name)}
+
+
+def test_everything_is_built_in_order(stage: Callable[..., Stage]) -> None:
+    built = stage([(), (0,), (0,), (1, 2)])
+    finished = built.run()
+    assert _totals(finished) == {"succeeded": 4}
+    assert [request.index for request in built.play.started] == [0, 1, 2, 3]
+    assert built.play.most == 2
+    assert len({request.nonce for request in built.play.started}) == 4
+    assert isinstance(built.told[0], events.ApplyStarted)
+    assert built.told[-1] == finished
+
+
+OUTCOMES: list[Outcome] = [
+    OK, OK, BAD, ended.Reused(), ended.Stopped("lost"), ended.Interrupted(1),
+]  # fmt: skip
+
+
+@given(data=st.data())
+def test_each_target_is_counted_once_whatever_happens(
+    data: st.DataObject, dags: SearchStrategy[Dag], stage: Callable[..., Stage]
+) -> None:
+    dag = data.draw(dags)
+    script = {i: [data.draw(st.sampled_from(OUTCOMES))] for i in range(len(dag))}
+    jobs, keep_going = data.draw(st.integers(1, 3)), data.draw(st.booleans())
+    plain = {i: outcomes[0] for i, outcomes in script.items()}
+    played = stage(dag, script)
+    finished = played.run(jobs=jobs, keep_going=keep_going)
+    assert sum(_totals(finished).values()) == len(dag)
+    assert played.play.most <= jobs
+    started = {request.index for request in played.play.started}
+    there = {i for i in started if isinstance(plain[i], ended.Succeeded | ended.Reused)}
+    assert all(set(dag[i]) <= there for i in started)
+    ends = Counter(type(plain[i]) for i in started)
+    assert finished.succeeded == ends[ended.Succeeded]
+    assert (finished.failed, finished.stopped) == (ends[ended.Failed], ends[ended.Stopped])
+    assert (finished.reused, finished.interrupted) == (ends[ended.Reused], ends[ended.Interrupted])
+    if keep_going:
+        assert finished.not_started == 0
+        assert started == {i for i in range(len(dag)) if set(dag[i]) <= there}
+
+
+def test_after_a_failure_nothing_new_is_started_and_what_runs_may_end(
+    stage: Callable[..., Stage],
+) -> None:
+    played = stage([(), (), (), (0,)], {0: [BAD]})
+    finished = played.run(jobs=2)
+    assert _totals(finished) == {"failed": 1, "succeeded": 1, "blocked": 1, "not_started": 1}
+    assert played.names(events.StepBlocked) == ["s3"]
+
+
+def test_keep_going_builds_all_that_does_not_need_the_failure(stage: Callable[..., Stage]) -> None:
+    played = stage([(), (), (1,), (0,), (3, 2)], {0: [BAD]})
+    finished = played.run(keep_going=True)
+    assert _totals(finished) == {"failed": 1, "succeeded": 2, "blocked": 2}
+    blocked = [event for event in played.told if isinstance(event, events.StepBlocked)]
+    assert [(event.name, event.upstream) for event in blocked] == [("s3", "s0"), ("s4", "s0")]
+
+
+def _alone(make: Callable[..., Targets], **options: Any) -> Targets:
+    return make(StepSpec(name="s0", fn=print, **options))
+
+
+def test_a_step_is_tried_as_often_as_it_may_be(
+    make: Callable[..., Targets], stage: Callable[..., Stage]
+) -> None:
+    played = stage(_alone(make, retries=2), {0: [BAD, BAD, BAD]})
+    assert _totals(played.run()) == {"failed": 1}
+    failed = [event for event in played.told if isinstance(event, events.StepFailed)]
+    assert [event.retries_left for event in failed] == [2, 1, 0]
+    again = stage(_alone(make, retries=2), {0: [BAD, OK]})
+    assert _totals(again.run()) == {"succeeded": 1}
+
+
+def test_a_step_that_takes_too_long_is_killed_and_has_failed(
+    make: Callable[..., Targets], stage: Callable[..., Stage]
+) -> None:
+    played = stage(_alone(make, timeout=60.0, retries=1), takes=100.0)
+    assert _totals(played.run()) == {"failed": 1}
+    assert played.play.ended_by == [(0, True), (0, True)]
+    failed = [event for event in played.told if isinstance(event, events.StepFailed)]
+    assert [(e.exit_code, e.message) for e in failed] == [(124, "timed out after 60 s")] * 2
+
+
+def test_a_step_that_ends_in_time_is_not_killed_later(
+    make: Callable[..., Targets], stage: Callable[..., Stage]
+) -> None:
+    first = StepSpec(name="s0", fn=print, timeout=5.0)
+    played = stage(make(StepSpec(name="s1", fn=print, deps=[first])), takes=4.0)
+    assert _totals(played.run()) == {"succeeded": 2}
+    assert played.play.ended_by == []
+
+
+def test_what_somebody_else_builds_is_waited_for(stage: Callable[..., Stage]) -> None:
+    played = stage([(), (0,)], {0: [HELD, ended.Reused()]})
+    path = played.plan.targets.all[0].output_path
+    store: Any = played.session.store
+    store.files[f"{path}/.executor_status.lock"] = THEIRS.encode()
+    look = store.get
+    reads: list[str] = []
+
+    def get(asked: str) -> object:
+        reads.append(asked)
+        if len(reads) == 5:  # now they are done
+            store.files = {f"{path}/.executor_status": b"SUCCESS"}
+        return look(asked)
+
+    store.get = get
+    assert _totals(played.run()) == {"reused": 1, "succeeded": 1}
+    assert played.names(events.StepWaiting) == ["s0"]
+    assert 2.0 <= played.play.now < 6.0  # it looked every half second, and went on at once
+
+
+def test_a_lease_that_nobody_renews_is_taken_over_after_its_time_and_not_before(
+    stage: Callable[..., Stage],
+) -> None:
+    played = stage([()])
+    path = f"{played.plan.targets.all[0].output_path}/.executor_status.lock"
+    store: Any = played.session.store
+    version = store.put(path, THEIRS.encode())
+    played.play.script[0] = [ended.Held(THEIRS, version), OK]
+    assert _totals(played.run()) == {"succeeded": 1}
+    assert [request.stale_version for request in played.play.started] == ["", version]
+    assert TIME_TO_LIVE < played.play.now < TIME_TO_LIVE + 5
+
+
+def test_a_lease_that_is_renewed_is_never_taken_over(stage: Callable[..., Stage]) -> None:
+    played = stage([()])
+    path = f"{played.plan.targets.all[0].output_path}/.executor_status.lock"
+    store: Any = played.session.store
+    version = store.put(path, THEIRS.encode())
+    played.play.script[0] = [ended.Held(THEIRS, version), ended.Reused()]
+    look = store.get
+
+    def get(asked: str) -> object:
+        if played.play.now > 10 * TIME_TO_LIVE:
+            store.files = {path.removesuffix(".lock"): b"SUCCESS"}
+        elif asked == path:
+            store.put(path, replace(THEIRS, timestamp=float(int(played.play.now / 50))).encode())
+        return look(asked)
+
+    store.get = get
+    assert _totals(played.run()) == {"reused": 1}
+    assert [request.stale_version for request in played.play.started] == ["", ""]
+    assert played.play.now > 10 * TIME_TO_LIVE
+
+
+def test_a_dead_holder_on_this_host_is_not_waited_for(stage: Callable[..., Stage]) -> None:
+    played = stage([()])
+    dead = replace(THEIRS, boot="here", pid=2**22 + 1)
+    path = f"{played.plan.targets.all[0].output_path}/.executor_status.lock"
+    store: Any = played.session.store
+    played.play.script[0] = [ended.Held(dead, store.put(path, dead.encode())), OK]
+    assert _totals(played.run()) == {"succeeded": 1}
+    assert played.play.now < 5
+
+
+def test_an_interrupt_asks_what_runs_to_end_and_starts_nothing_more(
+    stage: Callable[..., Stage],
+) -> None:
+    played = stage([(), (), (), (0,)], takes=100.0)
+    played.play.interrupts = [0.0]
+    finished = played.run(jobs=2)
+    assert played.play.ended_by == [(0, False), (1, False)]
+    assert finished.interrupted >= 1
+    assert finished.not_started == 1
+    assert (finished.succeeded, finished.failed) == (0, 0)
+    assert [e.running for e in played.told if isinstance(e, events.Interrupting)] == [2]
+
+
+class Deaf(Play):
+    """A step that does not hear SIGTERM."""
+
+    def terminate(self, index: int, *, kill: bool, why: str) -> None:
+        if kill:
+            super().terminate(index, kill=kill, why=why)
+        else:
+            self.ended_by.append((index, kill))
+
+
+@pytest.mark.parametrize(("interrupts", "until"), [([0.0], GRACE), ([0.0, 3.0], 5.0)])
+def test_a_step_that_does_not_end_is_killed_after_the_grace_or_a_second_interrupt(
+    stage: Callable[..., Stage], interrupts: list[float], until: float
+) -> None:
+    played = stage([()])
+    played.play = Deaf({}, takes=1000.0)
+    played.play.interrupts = interrupts
+    wait = played.play.wait
+
+    def in_small_steps(timeout: float | None) -> list[Ended]:
+        return wait(timeout if timeout is None else min(timeout, 0.5))
+
+    played.play.wait = in_small_steps  # type: ignore[method-assign]
+    finished = played.run()
+    assert played.play.ended_by == [(0, False), (0, True)]
+    assert finished.interrupted >= 1
+    assert played.play.now <= until + 1
+
+
+def test_a_sealed_target_is_finished_before_what_needs_it(stage: Callable[..., Stage]) -> None:
+    sealed = Observed("RUNNING", THEIRS.sealed("d", 1.0))
+    built = Observed("SUCCESS")
+    played = stage([(), (0,), (), (2,)], {0: [ended.Reused(published=True)]},
+                   sights={0: sealed, 2: built})  # fmt: skip
+    finished = played.run()
+    assert [request.index for request in played.play.started] == [0, 3, 1]
+    assert _totals(finished) == {"reused": 2, "succeeded": 2}
+
+
+def test_targets_the_plan_blocked_are_told_and_counted(
+    targets_of: TargetsOf, stage: Callable[..., Stage]
+) -> None:
+    played = stage(targets_of([(), (0,), ()], unbuildable={0}))
+    finished = played.run()
+    assert _totals(finished) == {"blocked": 2, "succeeded": 1}
+    assert played.names(events.StepBlocked) == ["s0", "s1"]

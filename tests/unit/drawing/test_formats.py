@@ -1,0 +1,96 @@
+"""The other formats of a graph: read by people in a terminal, and by three other programs."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from marin_build.drawing.formats import as_dot, as_json, as_mermaid, as_text
+from marin_build.drawing.picture import Node, Picture, picture_of
+from marin_build.errors import UsageError
+from marin_build.plan import make_plan
+from marin_build.snapshot import Observed, Snapshot
+
+if TYPE_CHECKING:
+    from marin_build.drawing.picture import State
+    from tests.unit.conftest import TargetsOf
+
+
+def _node(name: str, state: State = "built") -> Node:
+    return Node(f"{name}_1", name, state, "why", ("t",), "4 cpu", is_command=False)
+
+
+DIAMOND = Picture(
+    (_node("raw"), _node("a"), _node("b", "to build"), _node("end", "blocked")),
+    ((0, 1), (0, 2), (1, 3), (2, 3)),
+)
+
+
+def test_the_tree_shows_each_target_once_in_full() -> None:
+    assert [line for line, _ in as_text(DIAMOND)] == [
+        "x end_1",
+        "|-- = a_1",
+        "|   `-- = raw_1",
+        "`-- + b_1",
+        "    `-- = raw_1",
+    ]
+    twice = Picture(DIAMOND.nodes[:3], ((0, 1), (1, 2), (0, 2)))
+    lines = [line for line, _ in as_text(twice)]
+    assert lines.count("    `-- = raw_1") + lines.count("|   `-- = raw_1") == 1
+
+
+def test_what_was_shown_with_its_needs_is_not_shown_with_them_again() -> None:
+    picture = Picture(DIAMOND.nodes, ((0, 1), (1, 2), (1, 3)))
+    assert [line for line, _ in as_text(picture)] == [
+        "+ b_1",
+        "`-- = a_1",
+        "    `-- = raw_1",
+        "x end_1",
+        "`-- = a_1 (above)",
+    ]
+
+
+def test_a_very_deep_tree_is_drawn_without_recursion() -> None:
+    size = 3000
+    picture = Picture(tuple(_node(f"s{i}") for i in range(size)),
+                      tuple((i, i + 1) for i in range(size - 1)))  # fmt: skip
+    assert len(as_text(picture)) == size
+
+
+def test_json_has_the_keys_that_other_programs_rely_on() -> None:
+    document = json.loads(as_json(DIAMOND))
+    assert document["nodes"][0] == {
+        "id": "raw_1", "name": "raw", "state": "built", "reason": "why", "tags": ["t"],
+        "resources": "4 cpu",
+    }  # fmt: skip
+    assert {"source": "raw_1", "target": "a_1"} in document["edges"]
+    assert len(document["edges"]) == 4
+
+
+def test_names_cannot_break_out_of_a_label() -> None:
+    odd = Picture((Node('a"]\\', 'a"];\n', "built", "", (), "", is_command=False),), ())
+    assert '"a\\"]\\\\" [label="a\\"];\\n\\nbuilt"' in as_dot(odd)
+    assert 'n0["a#34;#93;#59;#10;"]' in as_mermaid(odd)
+
+
+def test_mermaid_refuses_what_it_cannot_draw() -> None:
+    wide = Picture(tuple(_node(f"s{i}") for i in range(602)),
+                   tuple((0, i) for i in range(1, 502)))  # fmt: skip
+    with pytest.raises(UsageError, match="at most 500 edges, and there are 501"):
+        as_mermaid(wide)
+
+
+def test_the_state_of_a_node_is_what_the_plan_decided(targets_of: TargetsOf) -> None:
+    targets = targets_of([(), (0,), (), (2,), ()])
+    seen = {0: Observed("SUCCESS"), 1: Observed("FAILED"), 2: Observed("FAILED"), 3: Observed()}
+    plan = make_plan(targets, Snapshot(seen), [1, 3], rerun_failed=True)
+    picture = picture_of(plan, set(range(5)), {4: "SUCCESS"})
+    assert [node.state for node in picture.nodes] == [
+        "built", "failed", "failed", "to build", "built",
+    ]  # fmt: skip
+    assert picture.edges == ((0, 1), (2, 3))
+    assert picture.layers() == [[0, 2, 4], [1, 3]]
+    part = picture_of(plan, {1, 3}, {})
+    assert part.edges == ()

@@ -1,0 +1,216 @@
+"""Every filter against the program that reads its result: a wrong one runs a value as code."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import xml.etree.ElementTree as ET
+
+import pytest
+import yaml as pyyaml
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from marin_build.commands import PathPart, join_word
+from marin_build.emit import quoting
+from marin_build.workspace import Workspace
+
+TEXT = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]))
+NASTY = [
+    "",
+    "it's",
+    '"',
+    "$(id)",
+    "`id`",
+    "a b",
+    "*",
+    "~",
+    "-n",
+    "\\",
+    "!x",
+    "a\nb",
+    "\r",
+    "é🦊",
+    "#",
+]
+
+
+def _bash(script: str) -> list[bytes]:
+    """Run one bash on a script; return what it printed, split at zero bytes."""
+    done = subprocess.run(
+        ["bash", "--norc", "-euo", "pipefail"], input=script.encode("utf-8", "surrogateescape"),
+        capture_output=True, check=True,
+    )  # fmt: skip
+    return done.stdout.split(b"\0")[:-1]
+
+
+@settings(max_examples=25)
+@given(st.lists(TEXT, min_size=1, max_size=40))
+@example(NASTY)
+@example(["\udcff\udc80"])  # a file name that is not UTF-8
+def test_bash_gets_back_every_value(values: list[str]) -> None:
+    script = "".join(f"printf '%s\\0' {quoting.sh(value)}\n" for value in values)
+    assert _bash(script) == [value.encode("utf-8", "surrogateescape") for value in values]
+
+
+HERE = Workspace("/work/my project", "/work/my project/out")
+FILTERED = quoting.words_filter(HERE)
+PARTS = (
+    TEXT
+    | st.builds(PathPart, TEXT.map(lambda tail: f"/work/my project/out/{tail}"))
+    | st.builds(PathPart, TEXT.map(lambda tail: f"/work/my project/{tail}"))
+    | st.builds(PathPart, TEXT.map(lambda tail: f"/{tail}"))
+    | st.sampled_from([PathPart(HERE.prefix), PathPart(HERE.project), PathPart(HERE.prefix + "2")])
+)
+
+
+@settings(max_examples=25)
+@given(st.lists(st.lists(PARTS, max_size=3).map(tuple), min_size=1, max_size=15))
+@example([(text,) for text in NASTY])
+@example([(PathPart(f"/work/my project/out/{text}"), text) for text in NASTY])
+def test_a_script_that_stands_where_it_was_made_gets_the_words_of_the_command(
+    words: list[tuple[str | PathPart, ...]],
+) -> None:
+    script = f"prefix={quoting.sh(HERE.prefix)} project={quoting.sh(HERE.project)}\n"
+    script += f"printf '%s\\0' {FILTERED(words)}\n"
+    assert _bash(script) == [join_word(word).encode() for word in words]
+
+
+@given(st.lists(st.lists(PARTS, max_size=3).map(tuple), min_size=1, max_size=5))
+@settings(max_examples=25)
+@example([(PathPart(HERE.prefix + "2"),), (PathPart(HERE.project + "-b/c"),), (PathPart("/"),)])
+@example([(PathPart(HERE.prefix),), (PathPart(HERE.project),), (PathPart(HERE.project + "/"),)])
+def test_a_script_that_was_moved_finds_the_moved_outputs(
+    words: list[tuple[str | PathPart, ...]],
+) -> None:
+    def moved(part: str | PathPart) -> str:
+        if isinstance(part, str):
+            return part
+        for root, new in ((HERE.prefix, "/new prefix"), (HERE.project, "/new project")):
+            if part.path == root or part.path.startswith(root + "/"):
+                return new + part.path[len(root) :]
+        return part.path
+
+    script = f"prefix='/new prefix' project='/new project'\nprintf '%s\\0' {FILTERED(words)}\n"
+    assert _bash(script) == ["".join(map(moved, word)).encode() for word in words]
+
+
+def test_scripts_stay_readable() -> None:
+    words = [
+        ("cp",),
+        (PathPart("/work/my project/out/raw_1"), "/a.txt"),
+        (PathPart("/etc/x y"),),
+        (),
+    ]
+    assert FILTERED(words) == "cp \"$prefix\"/raw_1/a.txt '/etc/x y' ''"
+
+
+@given(st.text(st.characters()) | st.integers() | st.none())
+@example("a\u2028b\x85c\x0bd\re\nf")
+def test_a_comment_is_one_line(value: object) -> None:
+    shown = quoting.comment(value)
+    assert shown.splitlines() in ([shown], [])
+    assert shown.isprintable()
+    shown.encode()  # lone surrogates could not be written
+
+
+@given(TEXT)
+def test_a_comment_stays_a_comment_for_bash_and_yaml(value: str) -> None:
+    assert pyyaml.safe_load(f"# {quoting.comment(value)}\na: 1\n") == {"a": 1}
+
+
+def test_bash_runs_nothing_of_a_comment() -> None:
+    script = "".join(f"# {quoting.comment(value + chr(10) + 'exit 3')}\n" for value in NASTY)
+    assert _bash(script + "printf 'end\\0'") == [b"end"]
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | TEXT
+    | st.floats(allow_nan=False, allow_infinity=False),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXT, inner, max_size=3),
+    max_leaves=6,
+)  # fmt: skip
+
+
+@given(JSON)
+def test_yaml_gives_back_every_value_with_its_type(value: object) -> None:
+    _check_yaml(value)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "yes", "no", "on", "null", "~", "1", "1.0", "1e3", "0o7", "2026-11-21", "a: b", "- a", "#x",
+        "{a}", "*a", "&a", "!t", "%d", "@x", "`x", "| ", "> ", "é", "🦊", "\x7f", "\x85", "\u2028",
+        "\ufeff", "\t", "a\nb", " a ", "", 1e16, 1e-7, 10**30, True, None, {"on": "off"}, {"": []},
+    ],
+    ids=repr,
+)  # fmt: skip
+def test_yaml_gives_back_the_values_that_are_known_for_trouble(value: object) -> None:
+    _check_yaml(value)
+
+
+def _check_yaml(value: object) -> None:
+    """Read it from every kind of place our templates write values to."""
+    written = quoting.yaml(value)
+    for found in (
+        pyyaml.safe_load(written),
+        pyyaml.safe_load(f"a: {written}\nb: 1\n")["a"],
+        pyyaml.safe_load(f"a:\n  - {written}\n")["a"][0],
+        pyyaml.safe_load(f"a: {{name: {written}, optional: false}}")["a"]["name"],
+    ):
+        assert (found, type(found)) == (value, type(value))
+
+
+def _expand(text: str) -> str:
+    """Expand `$(VAR)` as Kubernetes does in commands and environment variables.
+
+    After tryReadVariableName of k8s.io/kubernetes/third_party/forked/golang/expansion/expand.go;
+    here every variable exists.
+    """
+    out, i = "", 0
+    while i < len(text):
+        if text[i] != "$" or i + 1 == len(text):
+            out, i = out + text[i], i + 1
+        elif text[i + 1] == "$":
+            out, i = out + "$", i + 2
+        elif text[i + 1] == "(" and ")" in text[i:]:
+            out, i = out + "EXPANDED", text.index(")", i) + 1
+        else:
+            out, i = out + text[i : i + 2], i + 2
+    return out
+
+
+@given(TEXT | st.text("$()A{} ", max_size=8))
+@example("$(HOME)")
+@example("$$(HOME)")
+@example("$$$(HOME)")
+@example("echo $$")
+@example("$HOME ${HOME} $")
+def test_kubernetes_expands_nothing_of_a_value(value: str) -> None:
+    assert _expand(pyyaml.safe_load(quoting.kubernetes_text(value))) == value
+
+
+_NO_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff\ud800-\udfff]")
+
+
+@given(st.text(st.characters()) | st.text("<>&'\"]", max_size=6))
+def test_xml_gives_back_text_and_attributes(value: str) -> None:
+    wanted = _NO_XML.sub("\ufffd", value)
+    text = ET.fromstring(f"<a>{quoting.xml(value)}</a>").text or ""
+    assert text == re.sub("\r\n?", "\n", wanted)
+    for quote in "'\"":
+        found = ET.fromstring(f"<a b={quote}{quoting.xml(value)}{quote}/>").attrib["b"]
+        assert re.sub(r"\s", " ", found) == re.sub(r"\s", " ", wanted.replace("\r\n", "\n"))
+
+
+@pytest.mark.parametrize("value", [3, 0.5, None, True])
+def test_filters_of_any_value_take_any_value(value: object) -> None:
+    assert quoting.comment(value) == quoting.xml(value) == str(value)
+    assert json.loads(quoting.yaml(value)) == value
+
+
+def test_words_for_kubernetes_are_relative_to_the_working_folder() -> None:
+    words = [("cat",), (PathPart("/work/my project/a"), "-x"), (PathPart("gs://b/a"),), ()]
+    assert quoting.plain_words(words, HERE) == ["cat", "a-x", "gs://b/a", ""]

@@ -1,0 +1,68 @@
+"""Records and attempts: read for years, so their keys are pinned here one by one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pydantic
+import pytest
+
+from marin_build.protocol.documents import Attempt, FileEntry, Provenance, Publication, Record
+
+PROVENANCE: dict[str, Any] = {
+    "user": "ada", "host": "h", "argv": ("marin-build", "apply"), "python": "3.11",
+    "marin_build": "0.1", "commit": None, "dirty": None,
+}  # fmt: skip
+RECORD: dict[str, Any] = {
+    "executor_version": "marin_build/1", "name": "train", "target": "train_1", "fn": "p.train",
+    "command": None, "attributes": {"lr": 0.1}, "fingerprint": "f", "deep_fingerprint": "d",
+    "payload": "{}", "code_digest": "c", "deps": ("raw_1",), "provenance": PROVENANCE,
+    "run": "r-1", "attempt": 1, "start": "s", "end": "e", "seconds": 1.5, "exit_code": 0,
+    "peak_memory_bytes": None,
+}  # fmt: skip
+PUBLICATION: dict[str, Any] = {
+    "record": RECORD, "has_artifact": False, "artifact": None,
+    "manifest": ({"path": "a", "size": 1},),
+}  # fmt: skip
+ATTEMPT: dict[str, Any] = {
+    "schema_version": 1, "target": "train_1", "attempt": 1, "run": "r-1", "worker": "ada@h",
+    "engine": "local", "result": "succeeded", "start": "s", "end": "e", "exit_code": 0,
+    "message": None, "publish": PUBLICATION,
+}  # fmt: skip
+MODELS: list[tuple[type[pydantic.BaseModel], dict[str, Any]]] = [
+    (Provenance, PROVENANCE), (Record, RECORD), (Publication, PUBLICATION), (Attempt, ATTEMPT),
+    (FileEntry, {"path": "a", "size": 1}),
+]  # fmt: skip
+_IDS = [model.__name__ for model, _ in MODELS]
+
+
+@pytest.mark.parametrize(("model", "values"), MODELS, ids=_IDS)
+def test_a_document_has_these_keys_and_is_read_as_it_was_written(
+    model: type[pydantic.BaseModel], values: dict[str, Any]
+) -> None:
+    document = model.model_validate(values)
+    assert document.model_dump() == values
+    assert model.model_validate_json(document.model_dump_json()) == document
+    assert set(model.model_fields) == set(values)
+
+
+@pytest.mark.parametrize(("model", "values"), MODELS, ids=_IDS)
+def test_a_document_of_another_schema_is_refused(
+    model: type[pydantic.BaseModel], values: dict[str, Any]
+) -> None:
+    wrong = [{**values, "unknown": 1}]
+    wrong += [{k: v for k, v in values.items() if k != name}
+              for name, field in model.model_fields.items() if field.is_required()]  # fmt: skip
+    wrong += [{**values, key: 2} for key in ("schema_version", "executor_version") if key in values]
+    for document in wrong:
+        with pytest.raises(pydantic.ValidationError):
+            model.model_validate(document)
+
+
+@pytest.mark.parametrize(("model", "values"), MODELS, ids=_IDS)
+def test_a_document_cannot_be_changed(
+    model: type[pydantic.BaseModel], values: dict[str, Any]
+) -> None:
+    document = model.model_validate(values)
+    with pytest.raises(pydantic.ValidationError):
+        setattr(document, next(iter(values)), "other")

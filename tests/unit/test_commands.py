@@ -1,0 +1,224 @@
+"""A value with spaces, quotes or `$(rm -rf /)` in it must reach the program as it is, once."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from marin_build.canonical import FrozenDict
+from marin_build.commands import Command, PathPart, check_command, join_word, run_argv, shell_code
+from marin_build.sources import Source
+from marin_build.step_spec import StepSpec
+from marin_build.workspace import Workspace, in_workspace
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.mark.parametrize(
+    ("written", "run"),
+    [
+        ("cat {x}", 'cat "${x}"'),
+        ('cat "{x}"', 'cat "${x}"'),
+        ('cat "{x}/a b" {x}', 'cat "${x}/a b" "${x}"'),
+        ("cat {x}/{y}", 'cat "${x}"/"${y}"'),
+        ("--in={x}", '--in="${x}"'),
+        ("echo {{x}} '{{x}}'", "echo {x} '{x}'"),
+        ("echo ${{x}}", "echo ${x}"),
+        ("echo ${HOME} ${home} {a,b} {1..3}", "echo ${HOME} ${home} {a,b} {1..3}"),
+        ("awk '{print $1}' {x}", "awk '{print $1}' \"${x}\""),
+        ("jq '{a: .b}' {x}", "jq '{a: .b}' \"${x}\""),
+        ('echo "it\'s" {x}', 'echo "it\'s" "${x}"'),
+        ("echo 'a\"b' {x}", 'echo \'a"b\' "${x}"'),
+        (r"echo \' {x}", r'echo \' "${x}"'),
+        (r'echo "\"" {x}', r'echo "\"" "${x}"'),
+        ("cat # it's a comment\ncat {x}", 'cat # it\'s a comment\ncat "${x}"'),
+        ("cat a#'b' {x}", "cat a#'b' \"${x}\""),
+        ("cat <<< {x}", 'cat <<< "${x}"'),
+        ("echo {X} { x; }", "echo {X} { x; }"),
+    ],
+)
+def test_placeholders_become_quoted_variables_and_other_braces_stay(written: str, run: str) -> None:
+    assert shell_code(written) == run
+
+
+@pytest.mark.parametrize(
+    ("written", "says"),
+    [
+        ("awk '{x}' f", "single quotes"),
+        ("echo 'a {x}", "single quotes"),
+        ("cat <<EOF\n{x}\nEOF", "after `<<`"),
+        ("cat <<-'EOF'\n{x}\nEOF", "after `<<`"),
+    ],
+)
+def test_a_placeholder_that_no_quoting_fits_is_refused(written: str, says: str) -> None:
+    with pytest.raises(ValueError, match=says):
+        shell_code(written)
+
+
+_NASTY = ("a b", "$(touch pwned)", "`id`", "it's", 'say "x"', "*", "$HOME", "\\", "-n", " ", "a\nb")
+_PLACES = [
+    "printf '%s\\0' {x}",
+    "printf '%s\\0' \"{x}\"",
+    "printf '%s\\0' {x} # {x}",
+    "printf '%s\\0' \"$(printf '%s.' {x})\"",
+    "printf '%s\\0' \"$(printf '%s.' \"{x}\")\"",
+    "printf '%s\\0' \"`printf '%s.' {x}`\"",
+    "printf '%s\\0' $(printf '%s' {x} | od -An -tx1 | tr -d ' \\n')",
+    "printf '%s\\0' {x}#\"a\"{x}",
+    "v={x}; printf '%s\\0' \"$v\"",
+    "[[ {x} == \"$x\" ]] && printf '%s\\0' same",
+    "for v in {x} {x}; do printf '%s\\0' \"$v\"; done",
+    "case {x} in \"$x\") printf '%s\\0' same;; esac",
+    "tr -d '\\n' <<< {x}; printf '\\0'",
+]
+
+
+def _expected(place: str, value: str) -> list[str]:
+    if "od -An" in place:
+        return [value.encode().hex()]
+    if "%s." in place:
+        return [value + "."]
+    if "same" in place:
+        return ["same"]
+    if '#"a"' in place:
+        return [f"{value}#a{value}"]
+    if "<<<" in place:
+        return [value.replace("\n", "")]
+    return [value, value] if "for v" in place else [value]
+
+
+@pytest.mark.parametrize("place", _PLACES)
+def test_bash_gives_the_program_the_value_wherever_the_placeholder_stands(place: str) -> None:
+    code = shell_code(place)
+    expected = [word for value in _NASTY for word in _expected(place, value)]
+    runs = "\n".join(f"x={_ansi(value)}; {code}" for value in _NASTY)
+    done = subprocess.run(["bash", "-euo", "pipefail", "-c", runs], capture_output=True, check=True)
+    assert done.stdout.decode().split("\0")[:-1] == expected
+
+
+def _ansi(value: str) -> str:
+    """The value in bash's $'...', each byte by number: quoting that needs no library of ours."""
+    return "$'" + "".join(f"\\x{byte:02x}" for byte in value.encode()) + "'"
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "echo \"$(echo '{x}')\"",  # single quotes inside a substitution
+        r"echo $'it\'s {x}'",  # ANSI-C quoting
+        "echo {x}#'a {x}'",  # `#` inside a word begins no comment
+        r"echo \{x}",  # the backslash would quote our quote
+    ],
+)
+def test_a_placeholder_in_hidden_quotes_is_refused_or_right_but_never_silently_wrong(
+    written: str,
+) -> None:
+    try:
+        code = shell_code(written)
+    except ValueError:
+        return
+    done = subprocess.run(["bash", "-c", f"x=VALUE; {code}"], capture_output=True, check=False)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert b"${" not in done.stdout
+    assert done.stdout.count(b"VALUE") == written.count("{x}")
+
+
+@pytest.mark.parametrize(
+    "written",
+    ["echo a;# it's\necho {x}", "echo a # {x}'s size\necho {x}"],
+)
+def test_an_apostrophe_in_a_comment_opens_no_quote(written: str) -> None:
+    assert shell_code(written).endswith('echo "${x}"')
+
+
+def _command(text: Any, **rest: Any) -> Command:
+    given = {key: FrozenDict(value) for key, value in rest.items()}
+    return Command(text, **given)
+
+
+DATA = StepSpec(name="data")
+TEXT = Source("text", "/project/text.txt")
+
+
+def test_words_keep_paths_apart_from_text_so_that_scripts_can_move() -> None:
+    copy = _command(
+        ("cp", "-v", "{data}/a", "--to={output}/{{n}}-{n}", "{text}", ""),
+        deps={"data": DATA}, inputs={"text": TEXT}, params={"n": 3},
+    )  # fmt: skip
+    assert [[part.path for part in word if isinstance(part, PathPart)]
+            for word in copy.words("/out")] == [
+        [], [], [DATA.output_path], ["/out"], ["/project/text.txt"], [],
+    ]  # fmt: skip
+    assert copy.argv("/out") == [
+        "cp", "-v", f"{DATA.output_path}/a", "--to=/out/{n}-3", "/project/text.txt", "",
+    ]  # fmt: skip
+
+
+def test_a_shell_command_gets_its_values_as_variables() -> None:
+    shell = _command("sort {data}/a -k {n} >{output}/b # {{data}}", deps={"data": DATA},
+                     params={"n": 2, "unused": 1})  # fmt: skip
+    assert [join_word(word) for word in shell.words("/out")] == [
+        "env", f"data={DATA.output_path}", "n=2", "output=/out",
+        "bash", "-euo", "pipefail", "-c", 'sort "${data}"/a -k "${n}" >"${output}"/b # {data}',
+    ]  # fmt: skip
+
+
+def test_a_shell_command_without_placeholders_is_bash_alone() -> None:
+    assert _command("true").argv("/out") == ["bash", "-euo", "pipefail", "-c", "true"]
+
+
+@given(st.text(alphabet="a{}x$\"' ", max_size=12))
+def test_words_of_a_list_are_never_read_by_a_shell(word: str) -> None:
+    """Only `{x}` and `{{x}}` mean anything in a list of words."""
+    command = _command((word,), params={"x": "VALUE", "a": "A", "ax": "B", "xa": "C"})
+    if any(error for error in check_command(command, "c", "p.py:1")):
+        return
+    plain = word.replace("{", "").replace("}", "")
+    shown = command.argv("/out")[0]
+    for value, name in (("VALUE", "x"), ("A", "a"), ("B", "ax"), ("C", "xa")):
+        shown = shown.replace(value, name)
+    assert shown.replace("{", "").replace("}", "") == plain
+
+
+def test_a_placeholder_of_nothing_is_refused_with_what_there_is() -> None:
+    (error,) = check_command(_command("cat {dta}", deps={"data": DATA}), "sort", "p.py:3")
+    shown = error.render()
+    assert "nothing is called `{dta}`" in shown
+    assert "known:    data, output" in shown
+    assert "hint: write {{dta}} for the text itself" in shown
+
+
+@pytest.mark.parametrize("text", [(), ("a", "b\0c"), "a\0b", ("a", 3), ("cat", DATA)])
+def test_a_command_is_made_of_strings(text: Any) -> None:
+    (error,) = check_command(_command(text), "sort", "p.py:3")
+    assert "a command is made of strings" in error.what
+
+
+@pytest.mark.parametrize(
+    ("argv", "code"),
+    [
+        (["sh", "-c", "exit 3"], 3),
+        (["sh", "-c", "kill -9 $$"], 137),
+        (["./no-such-program-here"], 127),
+        ([__file__], 126),  # there, but no program
+    ],
+)
+def test_the_exit_code_of_a_command_is_the_steps(argv: list[str], code: int) -> None:
+    with pytest.raises(SystemExit) as caught:
+        run_argv(argv, os.getcwd())
+    assert caught.value.code == code
+
+
+def test_a_command_that_ends_well_says_nothing_and_finds_this_python_first(tmp_path: Path) -> None:
+    output = tmp_path / "out"
+    with in_workspace(Workspace(str(tmp_path), "/out")):
+        _command("command -v python >{output}", params={})(str(output))
+
+    assert output.read_text().strip().rpartition("/")[0] == sys.executable.rpartition("/")[0]

@@ -1,0 +1,73 @@
+"""Every line of a plan has a reason a person understands and a name a program can rely on."""
+
+from __future__ import annotations
+
+import json
+from typing import get_args
+
+import pytest
+
+from marin_build import reasons as why
+from marin_build.explain import describe, reason_kind, stable_facts
+
+EXAMPLES = [
+    (why.NeverBuilt(), "never_built", "never built", {}),
+    (
+        why.FailedBefore(2, 137, "killed by SIGKILL\nmore", "ada@host", "2026"),
+        "failed_before",
+        "failed before (attempt 2): killed by SIGKILL",
+        {"attempt": 2, "exit_code": 137, "message": "killed by SIGKILL\nmore"},
+    ),
+    (
+        why.FailedBefore(2, 3, "", "ada@host", "2026"),
+        "failed_before",
+        "failed before (attempt 2): exit code 3",
+        {"attempt": 2, "exit_code": 3, "message": ""},
+    ),
+    (
+        why.FailedBefore(0, None, "", "", ""),
+        "failed_before",
+        "failed before",
+        {"attempt": 0, "exit_code": None, "message": ""},
+    ),
+    (why.Interrupted("ada@host"), "interrupted", "interrupted (ada@host is gone)", {}),
+    (why.Interrupted(""), "interrupted", "interrupted", {}),
+    (why.Forced(), "forced", "forced", {}),
+    (why.DevVersion(), "dev_version", "dev version, rebuilt each time", {}),
+    (why.Cascade("raw_1"), "cascade", "needs raw_1, which is rebuilt", {"upstream": "raw_1"}),
+    (
+        why.DependencyFailed(),
+        "dependency_failed",
+        "a dependency failed when it was last tried",
+        {},
+    ),
+    (
+        why.BuiltBefore("r-1", "ada@host", "2026-11-21T10:20:30.123+00:00"),
+        "built_before",
+        "built 2026-11-21 10:20 by ada@host, run r-1",
+        {},
+    ),
+    (why.BuiltBefore("", "", ""), "built_before", "built", {}),
+    (why.SealedBefore("ada"), "sealed_before", "committed by ada, about to be published", {}),
+    (why.HeldBy("ada, run r-1"), "held_by", "held by ada, run r-1", {}),
+    (why.FailureKept(3), "failure_kept", "failed previously (attempt 3)", {"attempt": 3}),
+    (why.FailureKept(0), "failure_kept", "failed previously", {"attempt": 0}),
+    (why.UpstreamBlocked("a_1"), "upstream_blocked", "needs a_1, which is blocked",
+     {"upstream": "a_1"}),
+    (why.NothingBuildsIt(), "nothing_builds_it", "nothing builds it, and its output is not there",
+     {}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("reason", "kind", "text", "facts"), EXAMPLES)
+def test_a_reason_in_words_and_as_data(
+    reason: why.Reason, kind: str, text: str, facts: dict[str, object]
+) -> None:
+    assert reason_kind(reason) == kind
+    assert describe(reason) == text
+    assert stable_facts(reason) == facts
+    json.dumps(facts)
+
+
+def test_no_reason_is_without_words() -> None:
+    assert {type(example[0]) for example in EXAMPLES} == set(get_args(why.Reason))

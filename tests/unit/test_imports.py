@@ -1,0 +1,55 @@
+"""A no-op costs one import: what is slow to import must not be on its way."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+HEAVY = {"networkx", "pydantic", "jinja2", "rich", "gcsfs", "fsspec", "aiohttp", "numpy", "asyncio"}
+
+NO_OP = """
+import sys, tempfile
+from marin_build import StepSpec, command, step
+from marin_build.workspace import Workspace, use_workspace
+from marin_build.graph import build_graph
+from marin_build.fingerprint import make_targets
+from marin_build.observe import observe
+from marin_build.plan import make_plan
+from marin_build.protocol.lease import Host
+from marin_build.selection import select
+from marin_build.store.opening import open_store
+
+@step
+def train(output: str, lr: float = 0.1) -> None: ...
+
+with tempfile.TemporaryDirectory() as folder:
+    workspace = Workspace(folder, folder + "/out")
+    use_workspace(workspace)
+    raw = command("true", name="raw")
+    targets = make_targets(build_graph([train(), raw]), workspace)
+    store = open_store(workspace.prefix)
+    for target in targets.all:
+        store.put(target.output_path + "/.executor_status", b"SUCCESS")
+    requested = select(targets, [])
+    plan = make_plan(targets, observe(store, targets, requested, set(), Host("a", "b")), requested)
+    assert plan.summary()["reuse"] == 2
+print(*sorted(sys.modules))
+"""
+
+
+def test_planning_when_nothing_is_to_do_imports_nothing_slow() -> None:
+    done = subprocess.run([sys.executable, "-c", NO_OP], capture_output=True, text=True, check=True)
+    assert HEAVY.intersection(done.stdout.split()) == set()
+
+
+def test_importing_the_package_imports_nothing_else() -> None:
+    code = "import marin_build, sys; print(*[m for m in sys.modules if 'marin' in m])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert set(done.stdout.split()) == {"marin_build", "marin_build._version"}
+
+
+def test_every_public_name_is_there() -> None:
+    import marin_build
+
+    assert all(getattr(marin_build, name) is not None for name in marin_build.__all__)
+    assert not hasattr(marin_build, "nothing")
