@@ -54,7 +54,8 @@ class Plan:
     @property
     def pruned(self) -> int:
         """How many targets the request reaches that were not looked at."""
-        return len(_reached(self.targets, self.requested)) - len(self.decisions)
+        decided = {decision.index for decision in self.decisions}
+        return len(_reached(self.targets, self.requested) - decided)
 
     @property
     def sealed(self) -> list[int]:

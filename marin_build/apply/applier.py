@@ -160,8 +160,8 @@ class Applier:
                 state = self._failed(index, outcome)
             case ended.Held():
                 state = State.HELD
-                self._watch(index, outcome)
-                self._tell(report.StepWaiting(name, id_, outcome.lease.describe()))
+                if self._watch(index, outcome):
+                    self._tell(report.StepWaiting(name, id_, outcome.lease.describe()))
             case ended.Stopped(message=message, hint=hint):
                 state = State.STOPPED
                 self._tell(report.StepStopped(name, id_, message, hint))
@@ -206,11 +206,14 @@ class Applier:
                 seconds = self._plan.targets.all[index].step.timeout
                 self._isolation.terminate(index, kill=True, why=f"timed out after {seconds:g} s")
 
-    def _watch(self, index: int, held: ended.Held) -> None:
-        watch = self._watched.get(index)
-        if watch is None or watch.version != held.version:
-            self._watched[index] = _Watch(held.version, time.monotonic(), held.lease.time_to_live)
+    def _watch(self, index: int, held: ended.Held) -> bool:
+        """Watch somebody's lease; return whether it is another one than before."""
         self._next_look = time.monotonic() + LOOK_AGAIN_AFTER
+        watch = self._watched.get(index)
+        if watch is not None and watch.version == held.version:
+            return False
+        self._watched[index] = _Watch(held.version, time.monotonic(), held.lease.time_to_live)
+        return watch is None
 
     def _look_at_held(self) -> None:
         """Look at what others build; what they finished or abandoned becomes ready again."""
@@ -224,7 +227,7 @@ class Applier:
             watch = self._watched[index]
             stale = seen.lease is not None and (
                 time.monotonic() - watch.since > watch.time_to_live
-                or self._session.host.is_gone(seen.lease)
+                or self._session.is_abandoned(index, seen.lease)
             )
             force = index in self._session.forced
             if claim(seen.status, seen.lease, stale=stale, force=force) is not Claim.WAIT:

@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from marin_build.protocol.documents import Publication, Result
-    from marin_build.protocol.lease import Host
     from marin_build.store.base import Store
 
 
@@ -103,11 +102,15 @@ class Holding:
         publish(self.store, self.output, publication, version)
 
     def fail(self, result: Result, exit_code: int, message: str, now: datetime) -> bool:
-        """End the attempt without success; return False if the lease had been lost.
+        """End the attempt without success; return False if the lease was lost, or sealed.
 
         An interrupted target keeps the status RUNNING. Who lost the lease says nothing about the
-        target any more: it is another's.
+        target any more: it is another's. What is sealed is committed, whatever came after.
         """
+        try:
+            self._replace_lease(self.lease.renewed(now.timestamp()))
+        except StoppedError:
+            return False
         document = self.attempt.model_copy(
             update={
                 "result": result,
@@ -118,10 +121,6 @@ class Holding:
         )
         path = layout.attempt_path(self.output, self.attempt.attempt)
         self.store.put(path, document.to_bytes())
-        try:
-            self._replace_lease(self.lease.renewed(now.timestamp()))
-        except StoppedError:
-            return False
         if result == "failed":
             self.store.put(f"{self.output}/{layout.STATUS}", STATUS_FAILED.encode())
         return self.store.delete_if(f"{self.output}/{layout.LEASE}", self.version)
@@ -129,6 +128,8 @@ class Holding:
     def _replace_lease(self, lease: Lease) -> str:
         """Replace our lease, whoever of us renewed it last; return the new version."""
         path, expected = f"{self.output}/{layout.LEASE}", self.version
+        if self.lease.is_sealed:
+            raise StoppedError(f"the attempt on `{self.output}` is committed")
         while True:
             version = self.store.replace_if(path, lease.encode(), expected)
             if version is not None:
@@ -145,6 +146,8 @@ class Holding:
                 )
             if current.seal == lease.seal and current.is_sealed:
                 return blob.version  # our own seal, whose reply was lost
+            if current.is_sealed:
+                raise StoppedError(f"the attempt on `{self.output}` is committed")
             expected = blob.version
 
 
@@ -159,11 +162,10 @@ def acquire(
     *,
     target: str,
     lease: Lease,
-    host: Host,
+    is_abandoned: Callable[[Lease], bool],
     now: datetime,
     force: bool = False,
     stale_version: str = "",
-    still_runs: Callable[[int], bool] = lambda _attempt: False,
 ) -> Holding | Held | Finished:
     """Take the lease on a target and open an attempt.
 
@@ -172,11 +174,10 @@ def acquire(
         output: the output path.
         target: the target's id, for the attempt's document.
         lease: who we are: worker, run, nonce, boot, pid, start.
-        host: this machine, to recognise holders that have died here.
+        is_abandoned: whether the holder of a lease has died on this host, and its work with it.
         now: the time, for people.
         force: build even what is built.
         stale_version: a lease version the caller has watched for longer than it may live.
-        still_runs: tells of an attempt whose holder died here whether its body still lives.
 
     """
     lease_path = f"{output}/{layout.LEASE}"
@@ -184,8 +185,7 @@ def acquire(
     while True:
         seen = look(store, output)
         stale = seen.lease is not None and (
-            seen.lease_version == stale_version
-            or (host.is_gone(seen.lease) and not still_runs(seen.lease.attempt))
+            seen.lease_version == stale_version or is_abandoned(seen.lease)
         )
         match claim(seen.status, seen.lease, stale=stale, force=force):
             case Claim.FINISHED:

@@ -5,13 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from marin_build.protocol import layout
+from marin_build.run_step.orphans import still_written
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from datetime import datetime
 
     from marin_build.fingerprint import Targets
     from marin_build.protocol.documents import Provenance
-    from marin_build.protocol.lease import Host
+    from marin_build.protocol.lease import Host, Lease
     from marin_build.store.base import Store
 
 
@@ -41,3 +44,8 @@ class Session:
     now: Callable[[], datetime]
     forced: frozenset[int] = frozenset()
     pinned_code: Mapping[str, str] = field(default_factory=dict)
+
+    def is_abandoned(self, index: int, lease: Lease) -> bool:
+        """Return whether the holder died on this host, and all its attempt had started with it."""
+        log = layout.log_path(self.targets.all[index].output_path, lease.attempt)
+        return self.host.is_gone(lease) and not still_written(log)

@@ -18,7 +18,6 @@ from marin_build.protocol.holding import Finished, Held, Holding, acquire, stamp
 from marin_build.protocol.lease import Lease, process_start
 from marin_build.run_step import outcome as ended
 from marin_build.run_step.bodies import Request
-from marin_build.run_step.orphans import still_written
 from marin_build.workspace import is_url
 
 if TYPE_CHECKING:
@@ -100,11 +99,10 @@ def _acquire(session: Session, start: Start) -> Holding | Held | Finished:
         target.output_path,
         target=target.id,
         lease=lease,
-        host=session.host,
+        is_abandoned=lambda lease: session.is_abandoned(start.index, lease),
         now=session.now(),
         force=start.index in session.forced,
         stale_version=start.stale_version,
-        still_runs=lambda attempt: still_written(layout.log_path(target.output_path, attempt)),
     )
 
 

@@ -116,6 +116,7 @@ class Running:
 
     process: subprocess.Popen[str]
     marker: str
+    unread: bytes = b""
 
     @property
     def pid(self) -> int:
@@ -244,6 +245,20 @@ class Gate:
         line, _, self._buffer = self._buffer.partition(b"\n")
         word, pid = line.decode().rsplit(" ", 1)
         return word, int(pid)
+
+    def started_or(self, running: Running) -> dict[str, Any] | None:
+        """Wait for the next JSON event of a program; return None if a step begins before it."""
+        assert running.process.stdout is not None
+        descriptor = running.process.stdout.fileno()
+        while b"\n" not in running.unread:
+            ready, _, _ = select.select([self._started, descriptor], [], [], PATIENCE)
+            assert ready, "nothing has happened"
+            if descriptor not in ready:
+                return None
+            running.unread += os.read(descriptor, 4096)
+        line, _, running.unread = running.unread.partition(b"\n")
+        event: dict[str, Any] = json.loads(line)
+        return event
 
     def let_go(self, count: int = 1) -> None:
         """Let so many waiting steps go on."""

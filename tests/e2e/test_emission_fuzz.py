@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     import pytest
 
-EXAMPLES = int(os.environ.get("E2E_EXAMPLES", "10"))
+EXAMPLES = int(os.environ.get("E2E_EXAMPLES", "6"))
 
 CLASSICS = [
     "", " ", "  two  blanks  ", "\t", "\n", "a\nb", "\nfirst empty", "last empty\n", "\r\n",

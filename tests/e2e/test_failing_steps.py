@@ -68,7 +68,7 @@ def test_a_failure_is_told_with_everything_needed(project: Project) -> None:
         "  | not at all\n"
         f"  log:     PROJECT/{OUTPUTS}/bad_HASH/.logs/attempt-0001.log\n"
         "  blocked: below_HASH, between_HASH, far-below_HASH\n"
-        "  1 independent targets were not started (-k goes on)\n"
+        "  not started: 1 (-k goes on with what can be built)\n"
         "hint: build it alone with: marin-build apply bad\n"
         "to go on: marin-build apply\n"
     )
@@ -324,8 +324,8 @@ def test_retries_are_made_and_recorded(project: Project) -> None:
     assert (done.code, done.err) == (0, "")
     assert project.mask(done.out) == (
         "run r-RUN: 1 to build, 0 reused, 1 at once\n"
-        "  failed    one_HASH  RuntimeError: not at try 1; 2 more tries\n"
-        "  failed    one_HASH  RuntimeError: not at try 2; 1 more tries\n"
+        "  failed    one_HASH  RuntimeError: not at try 1; tries left: 2\n"
+        "  failed    one_HASH  RuntimeError: not at try 2; tries left: 1\n"
         "  built     [1/1] one_HASH  TIME\n"
         "1 built, 0 reused in TIME\n"
     )

@@ -371,7 +371,7 @@ def test_the_pipeline_that_init_writes_works(project: Project) -> None:
     """Else the first minute with the program is the last."""
     made = project.run("init", "new")
     assert made.out == (
-        "written: new/pipeline.py\nnext: marin-build plan, then marin-build apply\n"
+        "written: new/pipeline.py\nnext: cd new, marin-build plan, then marin-build apply\n"
     )
     folder = project.root / "new"
     # A folder of its own, without the configuration around it.

@@ -8,7 +8,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from marin_build.canonical import FrozenDict
@@ -136,6 +136,62 @@ def test_a_placeholder_in_hidden_quotes_is_refused_or_right_but_never_silently_w
 )
 def test_an_apostrophe_in_a_comment_opens_no_quote(written: str) -> None:
     assert shell_code(written).endswith('echo "${x}"')
+
+
+_FLAT = st.sampled_from(
+    [
+        "a",
+        "{x}",
+        "{x}",
+        "{{x}}",
+        "\\#",
+        "\\'",
+        "'a b'",
+        "'{x}'",
+        "$'it\\'s'",
+        "$'{x}'",
+        "#",
+        "\\{x}",
+    ]
+)
+_IN_QUOTES = st.sampled_from(["a", "{x}", "{{x}}", "'", '\\"', "#", " ", "<", "`echo {x}`"])
+
+
+def _deeper(words: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
+    """Put words into a substitution, and substitutions into double quotes."""
+    substitution = words.map("$(echo {})".format)
+    quoted = st.lists(_IN_QUOTES | substitution, max_size=3).map("".join).map('"{}"'.format)
+    return st.lists(_FLAT | substitution | quoted, min_size=1, max_size=3).map("".join)
+
+
+_WORDS = st.lists(st.recursive(_FLAT, _deeper, max_leaves=6), min_size=1, max_size=3).map(" ".join)
+_TAILS = st.sampled_from(["", " # it's {x}", "; # {x}'s\necho {x}", " <<< {x}", '; echo "{x}"'])
+
+
+def _echoed(code: str) -> tuple[int, bytes, bytes]:
+    done = subprocess.run(["bash", "--norc", "-c", code], env={"x": "VALUE"}, capture_output=True,
+                          check=False)  # fmt: skip
+    return done.returncode, done.stdout, done.stderr
+
+
+@settings(max_examples=60)
+@given(words=_WORDS, tail=_TAILS)
+@example(words='"$(echo "{x}")"', tail="")
+@example(words="\"$(echo '{x}')\"", tail="")
+@example(words="{x}#'a {x}'", tail="")
+@example(words=r"$'it\'s {x}'", tail="")
+@example(words="\"`echo '{{x}}'`{x}\"", tail="")
+def test_with_a_harmless_value_nothing_shows_that_it_came_as_a_variable(
+    words: str, tail: str
+) -> None:
+    """What bash does with the plain word in its place is what the author meant."""
+    written = f"printf '[%s]' {words}{tail}"
+    plain = written.replace("{{x}}", "\1").replace("{x}", "VALUE").replace("\1", "{x}")
+    try:
+        code = shell_code(written)
+    except ValueError:
+        return  # refused is never wrong
+    assert _echoed(code) == _echoed(plain)
 
 
 def _command(text: Any, **rest: Any) -> Command:

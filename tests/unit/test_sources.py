@@ -33,7 +33,7 @@ def test_a_relative_path_is_taken_from_the_declaring_file(
         found = source(path)
     assert (found.name, found.location) == (name, location)
     assert str(found) == location
-    assert Path(found.declared.rpartition(":")[0]) == Path(__file__)
+    assert found.declared.rpartition(":")[0] == Path(__file__).name
 
 
 def test_the_folder_the_program_was_started_in_does_not_matter(

@@ -135,7 +135,7 @@ def _plan_of_one(loaded: Loaded, document: PlanDocument | None, index: int) -> P
             consequence="nothing was run",
             hint="build them first, or all with `marin-build apply`",
         )
-    return Plan(targets, (index,), (decision,), insisted)
+    return Plan(targets, (), (decision,), insisted)  # nothing else is asked for
 
 
 def _check_command(target: Target, words: tuple[str, ...]) -> None:

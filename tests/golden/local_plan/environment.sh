@@ -1,11 +1,12 @@
-# shellcheck shell=bash disable=SC2034
+# shellcheck shell=bash disable=SC2034,SC2016,SC2026,SC1003,SC1078,SC1079
 # Plan p-94d580dc. Every script sources this file: it finds the project and the prefix.
 # MARIN_BUILD_PROJECT names the project where it is neither above this folder nor the current one;
 # MARIN_BUILD names the program.
 pipeline=pipeline.py
 plan=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)
 project=${MARIN_BUILD_PROJECT:-$plan}
-while [ "$project" != / ] && [ ! -f "$project/$pipeline" ]; do
+[ ! -d "$project" ] || project=$(cd -- "$project" && pwd)
+while [ "$project" != / ] && [ "$project" != . ] && [ ! -f "$project/$pipeline" ]; do
   project=$(dirname -- "$project")
 done
 [ -f "$project/$pipeline" ] || project=$PWD

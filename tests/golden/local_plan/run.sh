@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Replays plan p-94d580dc: 7 to build, 0 reused.
 # One target after the other, dependencies first; what has been built meanwhile is skipped.
-# shellcheck disable=SC2154,SC2016,SC1091  # environment.sh sets the variables; quotes are meant
+# shellcheck disable=SC2154,SC1091,SC2016,SC2026,SC1003,SC1078,SC1079  # set by environment.sh; quotes are meant
 set -euo pipefail
 . "$(dirname -- "${BASH_SOURCE[0]}")"/environment.sh
 

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from marin_build import StepSpec
 from marin_build.apply import applier, events
 from marin_build.apply.applier import GRACE, Applier
+from marin_build.fingerprint import Targets
 from marin_build.plan import make_plan
 from marin_build.protocol.documents import Provenance
 from marin_build.protocol.lease import TIME_TO_LIVE, Host, Lease
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
 
     from hypothesis.strategies import SearchStrategy
 
-    from marin_build.fingerprint import Targets
     from marin_build.plan import Plan
     from marin_build.run_step.outcome import Outcome
     from tests.unit.conftest import Dag, MemoryStore, TargetsOf
@@ -112,13 +112,13 @@ def stage(
     """Return what sets a stage for a graph of which nothing is built."""
 
     def stage(
-        dag: Sequence[Sequence[int]] | Targets, script: dict[int, list[Outcome]] | None = None,
+        dag: Sequence[tuple[int, ...]] | Targets, script: dict[int, list[Outcome]] | None = None,
         *, sights: dict[int, Observed] | None = None, **rest: Any,
     ) -> Stage:  # fmt: skip
-        targets = targets_of(dag) if isinstance(dag, list | tuple) else dag
-        count = len(targets)  # type: ignore[arg-type]
+        targets = dag if isinstance(dag, Targets) else targets_of(dag)
+        count = len(targets)
         seen = {i: (sights or {}).get(i, Observed()) for i in range(count)}
-        plan = make_plan(targets, Snapshot(seen), range(count))  # type: ignore[arg-type]
+        plan = make_plan(targets, Snapshot(seen), range(count))
         return Stage(plan, new_store(), Play(script or {}, **rest))
 
     return stage

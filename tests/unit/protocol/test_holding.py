@@ -40,8 +40,8 @@ def _lease(who: str = "ada") -> Lease:
 def _take(
     store: Store, output: str, who: str = "ada", *, force: bool = False, stale: str = ""
 ) -> Holding | Held | Finished:
-    return acquire(store, output, target="train_1", lease=_lease(who), host=HOST, now=NOW,
-                   force=force, stale_version=stale)  # fmt: skip
+    return acquire(store, output, target="train_1", lease=_lease(who), now=NOW, force=force,
+                   is_abandoned=HOST.is_gone, stale_version=stale)  # fmt: skip
 
 
 def _hold(store: Store, output: str, who: str = "ada", **rest: Any) -> Holding:
@@ -301,6 +301,24 @@ def test_a_seal_that_was_tampered_with_is_an_error_not_a_rerun(tmp_path: Path) -
         _take(LocalStore(), output, "bob")
 
 
+@pytest.mark.parametrize(("at", "how"), [(2, "lose"), (3, "refuse"), (4, "refuse")])
+def test_a_commit_that_could_not_be_published_is_not_undone_by_calling_it_a_failure(
+    tmp_path: Path, at: int, how: Literal["refuse", "lose"]
+) -> None:
+    """The seal stands, even if its own holder saw an error: whoever comes next publishes it."""
+    store = Watched()
+    holding = _hold(store, str(tmp_path))
+    store.at, store.how = len(store.calls) + at, how
+    with pytest.raises(StoreError):
+        _commit(holding)
+    assert _is_sealed(tmp_path)
+    store.dead = False
+    with suppress(MarinBuildError):
+        holding.fail("failed", 1, "the store was away", NOW)
+    assert isinstance(_take(LocalStore(), str(tmp_path), "bob"), Finished)
+    assert _built_by(str(tmp_path)) == "ada"
+
+
 @pytest.mark.parametrize("value", [{"loss": 0.5}, {"loss": math.nan}, [math.inf, -math.inf, "é"]])
 def test_whoever_finishes_the_publishing_publishes_the_same_artifact(
     tmp_path: Path, value: Any
@@ -487,6 +505,8 @@ def test_two_that_take_over_one_stale_lease_do_not_both_get_it(tmp_path: Path) -
 
 def test_a_dead_holder_on_this_host_is_replaced_at_once(tmp_path: Path) -> None:
     dead = replace(_lease(), boot=HOST.boot, pid=2**22 + 1)
-    first = acquire(LocalStore(), str(tmp_path), target="t", lease=dead, host=HOST, now=NOW)
+    first = acquire(
+        LocalStore(), str(tmp_path), target="t", lease=dead, is_abandoned=HOST.is_gone, now=NOW
+    )
     assert isinstance(first, Holding)
     assert isinstance(_take(LocalStore(), str(tmp_path), "bob"), Holding)

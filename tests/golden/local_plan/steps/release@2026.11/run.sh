@@ -4,7 +4,7 @@
 # why       never built
 # needs     text/copy_af3e4dbc
 # output    .marin-build/outputs/release/2026.11
-# shellcheck disable=SC2154,SC2016,SC1091  # environment.sh sets the variables; quotes are meant
+# shellcheck disable=SC2154,SC1091,SC2016,SC2026,SC1003,SC1078,SC1079  # set by environment.sh; quotes are meant
 set -euo pipefail
 . "$(dirname -- "${BASH_SOURCE[0]}")"/../../environment.sh
 

@@ -4,7 +4,7 @@
 # why       never built
 # needs     words_2529355b
 # output    .marin-build/outputs/text/counts_8c4995f8
-# shellcheck disable=SC2154,SC2016,SC1091  # environment.sh sets the variables; quotes are meant
+# shellcheck disable=SC2154,SC1091,SC2016,SC2026,SC1003,SC1078,SC1079  # set by environment.sh; quotes are meant
 set -euo pipefail
 . "$(dirname -- "${BASH_SOURCE[0]}")"/../../../environment.sh
 
