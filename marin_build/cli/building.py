@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import sys
@@ -60,6 +61,7 @@ def replay(
         raise KeyboardInterrupt
 
     session = make_session(loaded, plan, pinned_code)
+    gc.freeze()  # the graph lives until the end: collections need not walk it
     runner = make_isolation(session, plan, isolation, jobs)
     before = signal.signal(signal.SIGTERM, interrupt)
     try:

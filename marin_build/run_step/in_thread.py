@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from marin_build.run_step.session import Session
 
 
+_TEND_EVERY = 1.0
+"""Seconds between two looks at what runs, and at the keeper."""
+
+
 class ThreadBodies:
     """Runs bodies in the threads that ask for them."""
 
@@ -27,6 +31,7 @@ class ThreadBodies:
         self._session = session
         self._running: dict[int, tuple[float, Request]] = {}
         self._kept: set[int] = set()
+        self._tend_at = 0.0
         # The keeper is forked before the first thread starts.
         self._keeper = Keeper(session.store)
         self._logs = _ThreadLogs()
@@ -52,13 +57,17 @@ class ThreadBodies:
             StoppedError: a lease was lost; threads cannot be killed alone, so the run must end.
 
         """
+        now = time.monotonic()
+        if now < self._tend_at:
+            return self._tend_at - now
+        self._tend_at = now + _TEND_EVERY
         if self._keeper.has_died():
             raise StoppedError(
                 "the lease of a running step was lost, or nobody keeps it any more",
                 consequence="what ran in threads of this process was not committed",
                 hint="apply again",
             )
-        now, running = time.monotonic(), dict(self._running)
+        running = dict(self._running)
         for index in self._kept - running.keys():
             self._keeper.release(self._output(index))
         self._kept &= running.keys()
@@ -66,7 +75,7 @@ class ThreadBodies:
             if index not in self._kept and now - began > REGISTER_AFTER:
                 self._keeper.hold(self._output(index), request.nonce, os.getpid(), group=False)
                 self._kept.add(index)
-        return REGISTER_AFTER
+        return _TEND_EVERY
 
     def close(self) -> None:
         """End the keeper, and give the standard streams back."""
