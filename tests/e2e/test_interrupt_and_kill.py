@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ctypes
 import hashlib
 import json
 import os
+import select
 import shutil
 import signal
 import time
@@ -107,6 +109,34 @@ def test_an_interrupt_ends_what_runs_and_frees_it(
     assert finished.code == 0
     assert finished.names_of("step_waiting") == []
     assert project.counts() == ({"slow": 2} if name == "slow" else {"corpus": 1, "left": 2})
+
+
+@pytest.mark.parametrize("isolation", ["process", "thread"])
+def test_an_interrupt_is_heard_whichever_thread_it_meets(
+    project: Project, gate: Gate, isolation: str
+) -> None:
+    """Else one Ctrl-C of a hundred is lost: it comes just before the main thread waits.
+
+    That instant cannot be hit on purpose. A signal that another thread takes has the same effect:
+    it is noted, and nothing wakes the thread that waits.
+    """
+    project.pipeline(GATED)
+    running = project.start("apply", "left", "--isolation", isolation)
+    gate.wait_started()
+    threads = sorted(int(path.name) for path in Path(f"/proc/{running.pid}/task").iterdir())
+    assert len(threads) > 1
+    assert ctypes.CDLL(None).tgkill(running.pid, threads[-1], int(signal.SIGINT)) == 0
+    descriptor = os.pidfd_open(running.pid)
+    assert running.process.stderr is not None
+    try:
+        heard, _, _ = select.select(
+            [descriptor, running.process.stderr.fileno()], [], [], PATIENCE / 6
+        )
+    finally:
+        os.close(descriptor)
+        gate.let_go()
+    assert heard, "nobody heard it"
+    assert running.wait().code == 130
 
 
 def test_all_running_steps_are_ended(project: Project, gate: Gate) -> None:
