@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from marin_build.run_step.session import Session
 
 _BUG = 3
+_HEARING = 1.0
+"""Seconds after which the waiting thread looks up: a signal that met another thread is heard then."""
 
 
 class SupervisorPool:
@@ -47,9 +49,9 @@ class SupervisorPool:
     def wait(self, timeout: float | None) -> list[Ended]:
         """Return what has ended."""
         due = self._bodies.tend()
-        patience = [limit for limit in (timeout, due) if limit is not None]
+        patience = min(limit for limit in (timeout, due, _HEARING) if limit is not None)
         try:
-            found = [self._ended.get(timeout=min(patience) if patience else None)]
+            found = [self._ended.get(timeout=patience)]
             while not self._ended.empty():
                 found.append(self._ended.get_nowait())
         except queue.Empty:
