@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 _BUG = 3
 _HEARING = 1.0
-"""Seconds after which the waiting thread looks up: a signal that met another thread is heard then."""
+"""Seconds after which the waiting thread looks up, to hear a signal that met another thread."""
 
 
 class SupervisorPool:
