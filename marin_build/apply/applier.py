@@ -236,23 +236,24 @@ class Applier:
     def _interrupt(self) -> None:
         """End what runs: ask first; kill after the grace period, or at a second Ctrl-C."""
         self._stopping = True
-        self._tell(report.Interrupting(self._schedule.count(State.RUNNING)))
         for kill, patience in ((False, GRACE), (True, GRACE_AFTER_KILL)):
-            for index in self._schedule.in_state(State.RUNNING):
-                self._isolation.terminate(index, kill=kill, why=INTERRUPTED)
-            if self._drain(patience):
-                return
+            try:  # the next Ctrl-C may come at any instant, not only while we wait
+                if not kill:
+                    self._tell(report.Interrupting(self._schedule.count(State.RUNNING)))
+                for index in self._schedule.in_state(State.RUNNING):
+                    self._isolation.terminate(index, kill=kill, why=INTERRUPTED)
+                if self._drain(patience):
+                    return
+            except KeyboardInterrupt:
+                continue
 
     def _drain(self, patience: float) -> bool:
-        """Wait until nothing runs; return False if time ran out, or the person did not wait."""
+        """Wait until nothing runs; return False if time ran out."""
         deadline = time.monotonic() + patience
-        try:
-            while self._schedule.count(State.RUNNING):
-                left = deadline - time.monotonic()
-                if left <= 0:
-                    return False
-                for answer in self._isolation.wait(left):
-                    self._settle(answer)
-        except KeyboardInterrupt:
-            return False
+        while self._schedule.count(State.RUNNING):
+            left = deadline - time.monotonic()
+            if left <= 0:
+                return False
+            for answer in self._isolation.wait(left):
+                self._settle(answer)
         return True

@@ -130,7 +130,11 @@ def test_ctrl_c_ends_one_that_only_waits(project: Project, gate: Gate) -> None:
     while json.loads(second.process.stdout.readline())["event"] != "step_waiting":
         pass
     second.send_group(signal.SIGINT)
+    last = json.loads(second.process.stdout.read().splitlines()[-1])
     assert second.process.wait(PATIENCE) == 130
+    # Whatever the interrupt met, every target is accounted for, and none is waited for.
+    assert last["event"] == "apply_finished"
+    assert last.items() >= {"succeeded": 0, "reused": 0, "failed": 0, "not_started": 4}.items()
     assert first.process.poll() is None
     gate.let_go()
     assert first.wait().code == 0
