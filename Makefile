@@ -8,7 +8,7 @@ PYTEST_JOBS ?= 2
 EXAMPLE := examples/stdlib_lm/pipeline.py
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test unit lint types imports docs wheel check bench clean
+.PHONY: help demo test unit fuzz lint types imports docs wheel check bench clean
 
 help:  ## what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -37,6 +37,9 @@ test: $(VENV)/.dev  ## all tests
 
 unit: $(VENV)/.dev  ## the pure tests only: seconds
 	$(BIN)/python -m pytest -q tests/unit
+
+fuzz: $(VENV)/.dev  ## property tests on new examples, many more of them
+	HYPOTHESIS_PROFILE=fuzz $(BIN)/python -m pytest -n $(PYTEST_JOBS) tests/unit $(PYTEST_ARGS)
 
 lint: $(VENV)/.dev  ## ruff: lint and format
 	$(BIN)/ruff check .

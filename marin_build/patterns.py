@@ -43,7 +43,8 @@ def _character_class(token: str) -> str:
     """Return `[a-z]` or `[!a-z]` as an expression; one that means nothing stands for itself."""
     inner = token[1:-1]
     negated = "^" if inner[0] in "!^" else ""
-    members = re.sub(r"([\\\[\]^&~|])", r"\\\1", inner[len(negated) :])
+    # Escaped too: what `re` keeps for set operations (`--`, `&&`); `-` stays, once, for ranges.
+    members = re.sub(r"([\\\[\]^&~|]|-(?=-))", r"\\\1", inner[len(negated) :])
     expression = f"[{negated}{members}]"
     try:
         re.compile(expression)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 import pytest
@@ -10,9 +11,11 @@ from hypothesis import settings
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-# A slow machine is no failure, so Hypothesis watches no clock.
-settings.register_profile("marin-build", deadline=None)
-settings.load_profile("marin-build")
+# A slow machine is no failure, so Hypothesis watches no clock. The suite tries the same examples
+# everywhere: a change fails because of what it changes. `make fuzz` looks for new ones.
+settings.register_profile("marin-build", deadline=None, derandomize=True)
+settings.register_profile("fuzz", deadline=None, max_examples=2_000)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "marin-build"))
 
 
 @pytest.fixture(autouse=True)

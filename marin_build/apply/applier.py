@@ -68,7 +68,7 @@ class Applier:
         self._watched: dict[int, _Watch] = {}
         self._deadlines: dict[int, float] = {}
         self._next_look = 0.0
-        self._stopping = False
+        self._interrupts = 0
 
     def run(self) -> report.ApplyFinished:
         """Build everything that can be built; return the totals."""
@@ -82,14 +82,13 @@ class Applier:
         for decision in self._plan.of_kind(Kind.BLOCKED):
             target = self._plan.targets.all[decision.index]
             self._tell(report.StepBlocked(target.name, target.id, ""))
-        try:
-            while self._start_ready() or self._in_flight():
-                for answer in self._isolation.wait(self._patience()):
-                    self._settle(answer)
-                self._kill_overdue()
-                self._look_at_held()
-        except KeyboardInterrupt:
-            self._interrupt()
+        while not self._interrupts and (self._start_ready() or self._in_flight()):
+            for answer in self._isolation.wait(self._patience()):
+                self._settle(answer)
+            self._kill_overdue()
+            self._look_at_held()
+        if self._interrupts:
+            self._end_what_runs()
         count = schedule.count
         finished = report.ApplyFinished(
             run=self._session.run,
@@ -98,17 +97,26 @@ class Applier:
             reused=count(State.REUSED) + self._reused_before,
             blocked=count(State.BLOCKED) + len(self._plan.of_kind(Kind.BLOCKED)),
             stopped=count(State.STOPPED),
-            interrupted=count(State.INTERRUPTED) + int(self._stopping),
+            interrupted=count(State.INTERRUPTED) + count(State.RUNNING),
             not_started=count(State.PENDING) + count(State.READY) + count(State.HELD),
             seconds=time.monotonic() - began,
+            was_interrupted=self._interrupts > 0,
         )
         self._tell(finished)
         return finished
 
+    def interrupt(self) -> None:
+        """Ask the run to end: what runs is asked to end too, and killed at the second time.
+
+        Meant for signal handlers: it only counts and wakes, so that no instant is a bad one.
+        """
+        self._interrupts += 1
+        self._isolation.wake()
+
     def _start_ready(self) -> bool:
         """Start what is ready and finds a slot; return whether anything was started."""
         failed = self._schedule.count(State.FAILED) + self._schedule.count(State.STOPPED)
-        if self._stopping or (failed and not self._keep_going):
+        if failed and not self._keep_going:
             return False
         started = False
         while self._schedule.count(State.RUNNING) < self._jobs:
@@ -193,7 +201,7 @@ class Applier:
                 failure.hint,
             )
         )
-        if left and not self._stopping:
+        if left and not self._interrupts:
             self._attempts_left[index] = left - 1
             return State.READY
         return State.FAILED
@@ -233,26 +241,24 @@ class Applier:
             if claim(seen.status, seen.lease, stale=stale, force=force) is not Claim.WAIT:
                 self._schedule.move(index, State.READY)  # a worker finds out what it is
 
-    def _interrupt(self) -> None:
-        """End what runs: ask first; kill after the grace period, or at a second Ctrl-C."""
-        self._stopping = True
-        for kill, patience in ((False, GRACE), (True, GRACE_AFTER_KILL)):
-            try:  # the next Ctrl-C may come at any instant, not only while we wait
-                if not kill:
-                    self._tell(report.Interrupting(self._schedule.count(State.RUNNING)))
-                for index in self._schedule.in_state(State.RUNNING):
-                    self._isolation.terminate(index, kill=kill, why=INTERRUPTED)
-                if self._drain(patience):
-                    return
-            except KeyboardInterrupt:
-                continue
+    def _end_what_runs(self) -> None:
+        """Ask what runs to end; kill it after the grace period, or at a second interrupt."""
+        running = self._schedule.in_state(State.RUNNING)
+        self._tell(report.Interrupting(len(running)))
+        for index in running:
+            self._isolation.terminate(index, kill=False, why=INTERRUPTED)
+        if self._drain(GRACE, lambda: self._interrupts > 1):
+            return
+        for index in self._schedule.in_state(State.RUNNING):
+            self._isolation.terminate(index, kill=True, why=INTERRUPTED)
+        self._drain(GRACE_AFTER_KILL, lambda: False)
 
-    def _drain(self, patience: float) -> bool:
-        """Wait until nothing runs; return False if time ran out."""
+    def _drain(self, patience: float, give_up: Callable[[], bool]) -> bool:
+        """Wait until nothing runs; return False if time ran out, or somebody gave up."""
         deadline = time.monotonic() + patience
         while self._schedule.count(State.RUNNING):
             left = deadline - time.monotonic()
-            if left <= 0:
+            if left <= 0 or give_up():
                 return False
             for answer in self._isolation.wait(left):
                 self._settle(answer)

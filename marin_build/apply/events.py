@@ -101,7 +101,21 @@ class Interrupting:
 
 @dataclass(frozen=True, slots=True)
 class ApplyFinished:
-    """The totals. `not_started`: left alone after a failure or an interrupt."""
+    """The totals.
+
+    Args:
+        run: the run's id.
+        succeeded: targets built by this run.
+        failed: targets whose last attempt failed.
+        reused: targets that were built, before or meanwhile.
+        blocked: targets that something failed above.
+        stopped: targets that must not be built from here.
+        interrupted: targets whose attempt was cut short.
+        not_started: targets left alone after a failure or an interrupt.
+        seconds: how long it took.
+        was_interrupted: somebody asked the run to end before it was done.
+
+    """
 
     run: str
     succeeded: int
@@ -112,6 +126,7 @@ class ApplyFinished:
     interrupted: int
     not_started: int
     seconds: float
+    was_interrupted: bool = False
 
 
 Event = (

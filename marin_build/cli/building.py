@@ -43,7 +43,7 @@ def replay(
     isolation: str,
     tell: Callable[[Event], None],
 ) -> ApplyFinished:
-    """Replay a plan on this machine; SIGTERM is treated like Ctrl-C.
+    """Replay a plan on this machine; Ctrl-C or SIGTERM end it in good order.
 
     Args:
         loaded: the pipeline and its store.
@@ -57,23 +57,23 @@ def replay(
     """
     from marin_build.apply.applier import Applier
 
-    def interrupt(*_: object) -> None:
-        raise KeyboardInterrupt
-
     session = make_session(loaded, plan, pinned_code)
     gc.freeze()  # the graph lives until the end: collections need not walk it
     runner = make_isolation(session, plan, isolation, jobs)
-    before = signal.signal(signal.SIGTERM, interrupt)
+    applier = Applier(plan, session, runner, jobs=jobs, keep_going=keep_going, tell=tell)
+    signals = (signal.SIGINT, signal.SIGTERM)
+    before = {number: signal.signal(number, lambda *_: applier.interrupt()) for number in signals}
     try:
-        return Applier(plan, session, runner, jobs=jobs, keep_going=keep_going, tell=tell).run()
+        return applier.run()
     finally:
         runner.close()
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def exit_code(finished: ApplyFinished) -> int:
     """Return the exit code of a run."""
-    if finished.interrupted:
+    if finished.was_interrupted:
         return EXIT_INTERRUPTED
     if finished.failed or finished.blocked:
         return EXIT_TARGET_FAILED if finished.failed or not finished.stopped else EXIT_STOPPED

@@ -42,6 +42,9 @@ class Isolation(Protocol):
     def wait(self, timeout: float | None) -> list[Ended]:
         """Return what has ended, waiting for at least one or for `timeout` seconds."""
 
+    def wake(self) -> None:
+        """Make `wait` return, now or the next time; safe in a signal handler."""
+
     def terminate(self, index: int, *, kill: bool, why: str) -> None:
         """Ask a running step to end (SIGTERM), or kill it and all it started."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import queue
 import signal
 import threading
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from typing import TYPE_CHECKING
 
 from marin_build.run_step.isolation import Ended, Start
@@ -28,7 +28,7 @@ class SupervisorPool:
         self._session = session
         self._bodies = bodies
         self._requests: queue.SimpleQueue[Start | None] = queue.SimpleQueue()
-        self._ended: queue.SimpleQueue[Ended] = queue.SimpleQueue()
+        self._ended: queue.SimpleQueue[Ended | None] = queue.SimpleQueue()  # None: look up
         self._asked_to_end: dict[int, str] = {}
         # A local store answers in microseconds: supervisors that take turns there are faster
         # than ones that fight for the interpreter at every call. A remote store is waited for.
@@ -50,15 +50,19 @@ class SupervisorPool:
         """Return what has ended."""
         due = self._bodies.tend()
         patience = min(limit for limit in (timeout, due, _HEARING) if limit is not None)
-        try:
-            found = [self._ended.get(timeout=patience)]
+        answers: list[Ended | None] = []
+        with suppress(queue.Empty):
+            answers.append(self._ended.get(timeout=patience))
             while not self._ended.empty():
-                found.append(self._ended.get_nowait())
-        except queue.Empty:
-            return []
+                answers.append(self._ended.get_nowait())
+        found = [answer for answer in answers if answer is not None]
         for ended in found:
             self._asked_to_end.pop(ended.index, None)
         return found
+
+    def wake(self) -> None:
+        """Make `wait` return. A SimpleQueue may be put to from a signal handler."""
+        self._ended.put(None)
 
     def terminate(self, index: int, *, kill: bool, why: str) -> None:
         """Signal a step's body."""

@@ -90,6 +90,7 @@ class TextView:
             (totals.failed, "failed"),
             (totals.blocked, "blocked"),
             (totals.stopped, "stopped"),
+            (totals.interrupted, "cut short"),
             (totals.not_started, "not started"),
         ):
             if count or word == "reused":
