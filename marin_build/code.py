@@ -48,10 +48,12 @@ def describe(
     """
     from marin_build.bound_call import BoundCall
     from marin_build.commands import Command
+    from marin_build.remote_callable import local_function
     from marin_build.step_spec import StepSpec
 
     seen = {} if seen is None else seen
     inner = functools.partial(describe, opaque=opaque, seen=seen)
+    value = local_function(value)  # where it runs is no part of what it does
     match value:
         case None:
             return "nothing"

@@ -8,11 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 from marin_build.errors import UsageError
 from marin_build.names import did_you_mean
+from marin_build.protocol.lease import TIME_TO_LIVE
 from marin_build.workspace import CONFIG_FILE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+SHORTEST_LEASE = 2.0
+"""Seconds. On object stores 20 and more: they refuse many writes of one object."""
 _SECTION = b"[tool.marin-build"
 
 
@@ -26,6 +29,8 @@ class Settings:
         engine: where actions run, `local` or `kubernetes`.
         jobs: targets built at once on this machine.
         isolation: `process` or `thread`.
+        lease: seconds a lease holds without being renewed. Shorter means that others go on sooner
+            after a machine died, and more requests: a long step renews it four times as often.
         templates: a folder whose templates win over ours.
         kubernetes: image, namespace and the like, for that engine's job specs.
 
@@ -36,6 +41,7 @@ class Settings:
     engine: str = "local"
     jobs: int | None = None
     isolation: str = "process"
+    lease: float = TIME_TO_LIVE
     templates: str | None = None
     kubernetes: Mapping[str, Any] = field(default_factory=dict)
 
@@ -46,6 +52,7 @@ _TYPES: dict[str, tuple[type, ...]] = {
     "engine": (str,),
     "jobs": (int,),
     "isolation": (str,),
+    "lease": (int, float),
     "templates": (str,),
     "kubernetes": (dict,),
 }
@@ -121,4 +128,9 @@ def _checked(base: Settings, table: Mapping[str, Any], file: str) -> Settings:
             )
     if table.get("jobs", 1) < 1:
         raise UsageError("the setting `jobs` must be at least 1", facts=[("configuration", file)])
+    if table.get("lease", TIME_TO_LIVE) < SHORTEST_LEASE:
+        raise UsageError(
+            f"the setting `lease` must be at least {SHORTEST_LEASE:g} seconds",
+            facts=[("configuration", file)],
+        )
     return replace(base, **table)

@@ -17,6 +17,7 @@ from marin_build.bound_call import BoundCall, Parameter, parameter_of
 from marin_build.canonical import FrozenDict
 from marin_build.declared import declaring_place, shown_here
 from marin_build.errors import SpecificationError, refuse
+from marin_build.identity import Placed
 from marin_build.sources import Source
 from marin_build.step_spec import DeclaredStep, StepSpec
 
@@ -177,6 +178,11 @@ def step(
 
 
 def _check_signature(function: Callable[..., object]) -> None:
+    if isinstance(function, Placed):
+        raise SpecificationError(
+            "`@step` cannot wrap a `remote` function",
+            hint="leave out `@remote` and give the resources to `@step(resources=...)`",
+        )
     parameters: list[Parameter] = [
         parameter_of(p) for p in inspect.signature(function).parameters.values()
     ]

@@ -113,10 +113,24 @@ class StepFailedError(MarinBuildError):
     exit_code = EXIT_TARGET_FAILED
 
 
+class PreviousTaskFailedError(StepFailedError):
+    """A target that failed before, where reruns of failed ones are refused."""
+
+
 class StoppedError(MarinBuildError):
     """A lease, a stale plan or an edited plan forbids going on."""
 
     exit_code = EXIT_STOPPED
+
+
+class StepAlreadyDone(MarinBuildError):  # noqa: N818 - Marin's name for it; it is no failure
+    """Nothing was done under a lock: somebody else had finished `output_path`."""
+
+    exit_code = EXIT_OK
+
+    def __init__(self, output_path: str) -> None:
+        super().__init__(f"`{output_path}` is built already")
+        self.output_path = output_path
 
 
 def combined(errors: Sequence[MarinBuildError]) -> MarinBuildError:

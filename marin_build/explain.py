@@ -18,6 +18,10 @@ def reason_kind(reason: Reason) -> str:
 
 def describe(reason: Reason) -> str:
     """Return a reason for people: lower case, a few words."""
+    return _why_run(reason) if isinstance(reason, why.RunReason) else _why_not(reason)
+
+
+def _why_run(reason: why.RunReason) -> str:
     match reason:
         case why.NeverBuilt():
             return "never built"
@@ -28,6 +32,8 @@ def describe(reason: Reason) -> str:
             return f"failed before (attempt {attempt}): {detail}"
         case why.Interrupted(by=by):
             return f"interrupted ({by} is gone)" if by else "interrupted"
+        case why.Doubtful(run=run):
+            return f"built by run {run}, but the machine went down before it was surely on disk"
         case why.Forced():
             return "forced"
         case why.DevVersion():
@@ -36,6 +42,11 @@ def describe(reason: Reason) -> str:
             return f"needs {upstream}, which is rebuilt"
         case why.DependencyFailed():
             return "a dependency failed when it was last tried"
+    assert_never(reason)
+
+
+def _why_not(reason: why.ReuseReason | why.HeldBy | why.BlockReason) -> str:
+    match reason:
         case why.BuiltBefore(run=run, by=by, at=at):
             return f"built {at[:16].replace('T', ' ')} by {by}, run {run}" if run else "built"
         case why.SealedBefore(by=by):

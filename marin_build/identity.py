@@ -20,6 +20,8 @@ from marin_build.canonical import canonical_text
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from marin_build.resources import ResourceConfig
+
 HASH_ID_LENGTH = 8
 
 
@@ -31,6 +33,14 @@ class Bound:
     def bound(self) -> Mapping[str, object]:
         """Return parameter -> step, source or a container of them."""
         raise NotImplementedError
+
+
+class Placed:
+    """What builds a step and says itself what it needs where it runs; never identity."""
+
+    __slots__ = ()
+
+    resources: ResourceConfig
 
 
 def payload_text(

@@ -7,6 +7,7 @@ Below a built target nothing is read. After a level that is not built, the next 
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -14,15 +15,17 @@ from marin_build.errors import CorruptStateError, StoppedError
 from marin_build.protocol import layout
 from marin_build.protocol.lease import parse_lease
 from marin_build.protocol.status import STATUS_FAILED, STATUS_SUCCESS, parse_status
-from marin_build.snapshot import Built, LastAttempt, Observed, Snapshot
+from marin_build.snapshot import NOTHING_SEEN, Built, LastAttempt, Observed, Snapshot
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from collections.abc import Set as AbstractSet
 
     from marin_build.fingerprint import Targets
     from marin_build.protocol.lease import Host
     from marin_build.store.base import Store
+
+_LISTINGS_AT_ONCE = 32
 
 
 def observe(
@@ -33,6 +36,7 @@ def observe(
     host: Host,
     *,
     records: bool = True,
+    is_doubtful: Callable[[str, str], bool] | None = None,
 ) -> Snapshot:
     """Read what planning needs.
 
@@ -43,6 +47,7 @@ def observe(
         cascade: targets built whatever their status, so that what they need is read too.
         host: this machine, to recognise holders that died here.
         records: read the records of reused targets too, and check their fingerprints.
+        is_doubtful: tells by run and end whether what was built may not have reached the disk.
 
     Raises:
         StoreError: something cannot be read.
@@ -53,11 +58,18 @@ def observe(
     while frontier:
         batch = _descend(targets, frontier, width, seen)
         _read(store, targets, batch, seen, host)
+        if is_doubtful is not None:
+            built = [i for i in batch if seen[i].status == STATUS_SUCCESS]
+            _read_records(store, targets, built, seen, cascade)
+            for index in built:
+                it = seen[index].built
+                if it is not None and is_doubtful(it.run, it.end):
+                    seen[index] = replace(seen[index], doubtful=True)
         unbuilt = [i for i in frontier if i in cascade or not seen[i].is_built]
         frontier = _next_frontier(targets, unbuilt, cascade, seen)
         width = min(2 * width, 1024) if unbuilt else 1
     wanted = _needed(targets, requested, cascade, seen)
-    if records:
+    if records and is_doubtful is None:
         built = [i for i in wanted if seen[i].status == STATUS_SUCCESS]
         _read_records(store, targets, built, seen, cascade)
     _read_failures(store, targets, [i for i in wanted if seen[i].status == STATUS_FAILED], seen)
@@ -121,17 +133,22 @@ def _read(
 ) -> None:
     """Read statuses, and the leases of what is not built."""
     paths = [f"{targets.all[i].output_path}/{layout.STATUS}" for i in batch]
-    statuses = [
-        parse_status(data, path) for path, data in zip(paths, store.get_many(paths), strict=True)
-    ]
-    for index, status in zip(batch, statuses, strict=True):
-        seen[index] = Observed(status)
-    open_ones = [i for i in batch if seen[i].status != STATUS_SUCCESS]
+    for index, path, blob in zip(batch, paths, store.get_many(paths), strict=True):
+        seen[index] = (
+            Observed(parse_status(blob.data, path), status_version=blob.version)
+            if blob is not None
+            else NOTHING_SEEN
+        )
+    # Whoever takes a lease says RUNNING next: where no status is, there is nobody to wait for,
+    # but for an instant, and the conditional create of the lease finds him then.
+    open_ones = [i for i in batch if seen[i].status not in (None, STATUS_SUCCESS)]
     paths = [f"{targets.all[i].output_path}/{layout.LEASE}" for i in open_ones]
-    for index, path, data in zip(open_ones, paths, store.get_many(paths), strict=True):
-        if data is not None:
-            lease = parse_lease(data, path)
-            seen[index] = Observed(seen[index].status, lease, host.is_gone(lease))
+    for index, path, blob in zip(open_ones, paths, store.get_many(paths), strict=True):
+        if blob is not None:
+            lease = parse_lease(blob.data, path)
+            seen[index] = replace(
+                seen[index], lease=lease, gone=host.is_gone(lease), lease_version=blob.version
+            )
 
 
 def _read_records(
@@ -143,10 +160,10 @@ def _read_records(
 ) -> None:
     """Read the records of built targets; refuse another target's, unless it is built anew."""
     paths = [f"{targets.all[i].output_path}/{layout.RECORD}" for i in built]
-    for index, path, data in zip(built, paths, store.get_many(paths), strict=True):
-        if data is None:  # built by Marin, or copied without its record
+    for index, path, blob in zip(built, paths, store.get_many(paths), strict=True):
+        if blob is None:  # built by Marin, or copied without its record
             continue
-        record = _record(data, path)
+        record = _record(blob.data, path)
         target = targets.all[index]
         if record is not None and record.fingerprint != target.fingerprint and index not in rebuilt:
             raise StoppedError(
@@ -155,7 +172,7 @@ def _read_records(
                 consequence="nothing was run",
                 hint=_way_out(targets, index),
             )
-        seen[index] = Observed(seen[index].status, built=record)
+        seen[index] = replace(seen[index], built=record)
 
 
 def _way_out(targets: Targets, index: int) -> str:
@@ -192,18 +209,16 @@ def _read_failures(
     store: Store, targets: Targets, failed: Sequence[int], seen: dict[int, Observed]
 ) -> None:
     """Read the newest attempt of each failed target."""
+    folders = [f"{targets.all[i].output_path}/{layout.LOGS}" for i in failed]
     newest: list[tuple[int, str]] = []
-    for index in failed:
-        output = targets.all[index].output_path
-        numbers = [
-            layout.attempt_number(name) or 0 for name in store.list(f"{output}/{layout.LOGS}")
-        ]
-        if any(numbers):
-            newest.append((index, layout.attempt_path(output, max(numbers))))
+    for index, names in zip(failed, _list_all(store, folders), strict=True):
+        number = max((layout.attempt_number(name) or 0 for name in names), default=0)
+        if number:
+            newest.append((index, layout.attempt_path(targets.all[index].output_path, number)))
     blobs = store.get_many([path for _, path in newest])
-    for (index, path), data in zip(newest, blobs, strict=True):
+    for (index, path), blob in zip(newest, blobs, strict=True):
         try:
-            document = json.loads(data or b"")
+            document = json.loads(blob.data if blob is not None else b"")
             last = LastAttempt(
                 document["attempt"],
                 document["exit_code"],
@@ -218,3 +233,11 @@ def _read_failures(
                 hint="delete the output's folder to build it again",
             ) from None
         seen[index] = replace(seen[index], last=last)
+
+
+def _list_all(store: Store, folders: Sequence[str]) -> list[list[str]]:
+    """Return the names in each folder; a remote store is asked for many at once."""
+    if store.is_local or not folders:
+        return [store.list(folder) for folder in folders]
+    with ThreadPoolExecutor(_LISTINGS_AT_ONCE) as pool:
+        return list(pool.map(store.list, folders))

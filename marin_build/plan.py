@@ -46,6 +46,7 @@ class Plan:
     requested: tuple[int, ...]
     decisions: tuple[Decision, ...]
     forced: frozenset[int]
+    snapshot: Snapshot
 
     def of_kind(self, *kinds: Kind) -> list[Decision]:
         """Return the decisions of these kinds."""
@@ -65,7 +66,7 @@ class Plan:
     @property
     def insisted(self) -> frozenset[int]:
         """The targets that are built although they may be built already."""
-        insisting = why.Forced | why.DevVersion | why.Cascade
+        insisting = why.Forced | why.DevVersion | why.Cascade | why.Doubtful
         return frozenset(d.index for d in self.decisions if isinstance(d.reason, insisting))
 
     @property
@@ -140,7 +141,7 @@ def make_plan(
                 reason = why.UpstreamBlocked(targets.all[blocked[0]].id)
                 decision = Decision(index, Kind.BLOCKED, reason)
         decisions[index] = decision
-    return Plan(targets, requested, tuple(decisions.values()), forced)
+    return Plan(targets, requested, tuple(decisions.values()), forced, snapshot)
 
 
 def _decide(
@@ -160,7 +161,7 @@ def _decide(
         return Decision(index, Kind.RUN, _insistence(targets, index, forced, cascade))
     if lease is not None and lease.is_sealed:
         return Decision(index, Kind.REUSE, why.SealedBefore(lease.worker))
-    if seen.status == "SUCCESS":
+    if seen.status == "SUCCESS" and not seen.doubtful:
         built = seen.built
         reason = why.BuiltBefore(built.run, built.worker, built.end) if built else None
         return Decision(index, Kind.REUSE, reason or why.BuiltBefore("", "", ""))
@@ -195,6 +196,8 @@ def _run_reason(seen: Observed) -> Reason:
             return why.FailedBefore(0, None, "", "", "")
         case "DEP_FAILED":
             return why.DependencyFailed()
+        case "SUCCESS":
+            return why.Doubtful(seen.built.run if seen.built else "")
         case "RUNNING":
             return why.Interrupted(seen.lease.worker if seen.lease else "")
         case _:

@@ -29,6 +29,13 @@ class Interrupted:
 
 
 @dataclass(frozen=True, slots=True)
+class Doubtful:
+    """Built, but the machine went down before the output was surely on disk."""
+
+    run: str
+
+
+@dataclass(frozen=True, slots=True)
 class Forced:
     """Asked for with `--force`."""
 
@@ -93,7 +100,14 @@ class NothingBuildsIt:
 
 
 RunReason = (
-    NeverBuilt | FailedBefore | Interrupted | Forced | DevVersion | Cascade | DependencyFailed
+    NeverBuilt
+    | FailedBefore
+    | Interrupted
+    | Doubtful
+    | Forced
+    | DevVersion
+    | Cascade
+    | DependencyFailed
 )
 ReuseReason = BuiltBefore | SealedBefore
 BlockReason = FailureKept | UpstreamBlocked | NothingBuildsIt

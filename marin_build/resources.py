@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import functools
 import json
+import math
 import re
 from dataclasses import dataclass, replace
-from importlib import resources as package_files
 from typing import Any, Self
 
 from marin_build.errors import SpecificationError
@@ -97,16 +97,30 @@ class ResourceConfig:
     device_alternatives: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "regions", tuple(self.regions))
-        object.__setattr__(self, "device_alternatives", tuple(self.device_alternatives))
-        for amount, label in ((self.ram, "ram"), (self.disk, "disk")):
+        for name in ("regions", "device_alternatives"):
+            object.__setattr__(self, name, _words(name, getattr(self, name)))
+        for name in ("ram", "disk"):
+            amount = getattr(self, name)
             if amount is not None and not _is_quantity(amount):
                 raise SpecificationError(
-                    f"illegal amount of {label} `{amount}`",
-                    hint="give a number with Ki, Mi, Gi or Ti, as in `16Gi`",
+                    f"illegal amount of {name} `{amount}`",
+                    hint=f'give a text, a number with Ki, Mi, Gi or Ti: {name}="16Gi"',
                 )
-        if (self.cpu is not None and self.cpu <= 0) or self.replicas < 1:
-            raise SpecificationError("`cpu` must be above 0 and `replicas` at least 1")
+        for name in ("zone", "image"):
+            text = getattr(self, name)
+            if text is not None and not isinstance(text, str):
+                raise SpecificationError(f"`{name}` is a {type(text).__name__}, not a text")
+        if self.cpu is not None and not (_is_number(self.cpu) and 0 < self.cpu < math.inf):
+            raise SpecificationError(f"`cpu` must be a number above 0, not `{self.cpu!r}`")
+        if type(self.replicas) is not int or self.replicas < 1:
+            raise SpecificationError(
+                f"`replicas` must be a whole number, at least 1, not `{self.replicas!r}`"
+            )
+        if not isinstance(self.device, Device):
+            raise SpecificationError(
+                f"`device` is a {type(self.device).__name__}, not a device",
+                hint="use ResourceConfig.with_cpu, .with_gpu or .with_tpu",
+            )
 
     @classmethod
     def with_cpu(cls, cpu: float = 1, ram: str = "4Gi", **rest: Any) -> Self:
@@ -116,7 +130,9 @@ class ResourceConfig:
     @classmethod
     def with_gpu(cls, type: str, count: int = 1, **rest: Any) -> Self:  # noqa: A002 - the field's word
         """Return resources with `count` GPUs of `type` (`h100`) per replica."""
-        if count < 1:
+        if not isinstance(type, str) or not type:
+            raise SpecificationError(f"a GPU type is a name like `h100`, not `{type!r}`")
+        if not isinstance(count, int) or count < 1:
             raise SpecificationError(f"a step cannot have {count} GPUs")
         return cls(device=GpuDevice(type.lower(), count), **rest)
 
@@ -140,8 +156,10 @@ class ResourceConfig:
             SpecificationError: no such slice, shapes differ, or a shape must be chosen.
 
         """
-        names = [type] if isinstance(type, str) else list(type)
-        if not names or slice_count < 1:
+        names = list(type) if isinstance(type, list | tuple) else [type]
+        if not all(isinstance(name, str) for name in names):
+            raise SpecificationError(f"a slice type is a name like `v5p-64`, not `{type!r}`")
+        if not names or not isinstance(slice_count, int) or slice_count < 1:
             raise SpecificationError("a TPU step needs at least one slice type and one slice")
         first, *others = [find_slice(name, hosts) for name in names]
         for other in others:
@@ -171,7 +189,25 @@ class ResourceConfig:
                 return f"{self.cpu or 1:g} cpu"
 
 
-def _is_quantity(amount: str) -> bool:
+def _words(name: str, value: object) -> tuple[str, ...]:
+    """Return a field that holds several texts as a tuple."""
+    if value is None:
+        return ()
+    if isinstance(value, list | tuple | set | frozenset) and all(
+        isinstance(word, str) for word in value
+    ):
+        return tuple(sorted(value) if isinstance(value, set | frozenset) else value)
+    shown = f'["{value}"]' if isinstance(value, str) else "a list of texts"
+    raise SpecificationError(f"`{name}` is `{value!r}`, not a list", hint=f"write {name}={shown}")
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _is_quantity(amount: object) -> bool:
+    if not isinstance(amount, str):
+        return False
     number = amount[:-2] if amount[-2:] in {"Ki", "Mi", "Gi", "Ti"} else ""
     return re.fullmatch(r"[0-9]+(\.[0-9]+)?", number) is not None and float(number) > 0
 
@@ -186,7 +222,8 @@ def find_slice(name: str, hosts: int | None = None) -> TpuSlice:
     table = slice_table()
     shapes = table.get(name.lower())
     if shapes is None:
-        near = did_you_mean(name, table)
+        known = sorted({shape.generation for shapes in table.values() for shape in shapes})
+        near = did_you_mean(name, table) or f"there are slices of {', '.join(known)}"
         raise SpecificationError(f"unknown TPU slice `{name}`", hint=near)
     if hosts is not None:
         shapes = tuple(shape for shape in shapes if shape.hosts == hosts)
@@ -212,6 +249,8 @@ def find_slice(name: str, hosts: int | None = None) -> TpuSlice:
 @functools.cache
 def slice_table() -> dict[str, tuple[TpuSlice, ...]]:
     """Return every slice, by name and alias; most have one shape."""
+    from importlib import resources as package_files
+
     text = package_files.files("marin_build").joinpath("data/tpu_slices.json").read_text("utf-8")
     table: dict[str, tuple[TpuSlice, ...]] = {}
     for row in json.loads(text)["slices"]:

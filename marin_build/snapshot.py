@@ -35,17 +35,27 @@ class Built:
 
 @dataclass(frozen=True, slots=True)
 class Observed:
-    """What was seen of one target. `gone`: the lease's holder died on this host."""
+    """What was seen of one target. `gone`: the lease's holder died on this host.
+
+    The versions are those of the status and the lease, empty where there is none: whoever builds
+    the target makes his writes conditional on them, instead of reading again.
+    """
 
     status: Status | None = None
     lease: Lease | None = None
     gone: bool = False
     built: Built | None = None
     last: LastAttempt | None = None
+    status_version: str = ""
+    lease_version: str = ""
+    doubtful: bool = False
+    """It was committed, but the machine went down before it was surely on disk."""
 
     @property
     def is_built(self) -> bool:
         """Whether the target is committed: published, or sealed and about to be."""
+        if self.doubtful:
+            return False
         return self.status == "SUCCESS" or (self.lease is not None and self.lease.is_sealed)
 
 

@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any
 
 from marin_build.canonical import FrozenDict, freeze
 from marin_build.commands import Command
 from marin_build.declared import declaring_place, shown_here
 from marin_build.digests import digest_of
 from marin_build.errors import MarinBuildError, SpecificationError, refuse
-from marin_build.identity import HASH_ID_LENGTH, Bound, fingerprint_of, payload_text
-from marin_build.names import check_name, version_problem
+from marin_build.identity import HASH_ID_LENGTH, Bound, Placed, fingerprint_of, payload_text
+from marin_build.names import check_name
 from marin_build.sources import Source
+from marin_build.step_problems import CodePolicy, as_mapping, as_tuple, problems_of
 from marin_build.workspace import absolute_prefix, current_workspace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from marin_build.resources import ResourceConfig
-
-CodePolicy = Literal["report", "rebuild", "ignore"]
 
 _NO_ATTRS = FrozenDict()
 
@@ -91,7 +89,7 @@ class StepSpec:
         if (error := check_name(self.name, self.place)) is not None:
             refuse(error)
         if type(self.deps) is not tuple:
-            put(self, "deps", tuple(self.deps))
+            self._put_checked("deps", as_tuple(self.deps, StepSpec))
         for dep in self.deps:
             if type(dep) is not StepSpec:
                 refuse(self._error(f"`{self.name}` depends on a {type(dep).__name__}, not a step"))
@@ -99,73 +97,37 @@ class StepSpec:
                 break
         if self.hash_attrs is not _NO_ATTRS:
             self._freeze_attrs()
+        if self.resources is None and isinstance(self.fn, Placed):
+            put(self, "resources", self.fn.resources)
         for name in ("inputs", "env_vars", "budgets"):
             value = getattr(self, name)
             if type(value) is not FrozenDict:
-                put(self, name, FrozenDict(value))
+                self._put_checked(name, as_mapping(value))
         for name in ("tags", "outputs"):
             value = getattr(self, name)
-            if isinstance(value, str):
-                refuse(self._error(f"`{name}` of `{self.name}` is one string, not several"))
-                value = (value,)
             if value is not None and type(value) is not tuple:
-                put(self, name, tuple(value))
-        for problem in self._problems():
+                self._put_checked(name, as_tuple(value, str))
+        for problem in problems_of(self):
             refuse(self._error(f"`{self.name}`: {problem}"))
+
+    def _put_checked(self, name: str, checked: tuple[object, str | None]) -> None:
+        """Set a field to what it was made of, and say what was wrong with it."""
+        value, problem = checked
+        if problem is not None:
+            refuse(self._error(f"`{name}` of `{self.name}` {problem}"))
+        object.__setattr__(self, name, value)
 
     def _freeze_attrs(self) -> None:
         attrs: FrozenDict = _NO_ATTRS
+        given, problem = as_mapping(self.hash_attrs)
+        if problem is not None:
+            refuse(self._error(f"`hash_attrs` of `{self.name}` {problem}"))
         try:
-            attrs = freeze(self.hash_attrs, f"{self.name}.attrs")
+            attrs = freeze(given, f"{self.name}.attrs")
         except MarinBuildError as error:
             error.facts = (*error.facts, ("declared", self.place))
             refuse(error)
         object.__setattr__(self, "hash_attrs", attrs)
-
-    def _problems(self) -> list[str]:
-        """Return what is wrong with the fields that are not identity."""
-        found = []
-        if self.version is not None and (problem := version_problem(self.version)):
-            found.append(problem)
-        if self.version is not None and self.override_output_path is not None:
-            found.append("a version and an output path cannot both be given")
-        if self.code != "report" and self.code not in get_args(CodePolicy):
-            found.append(f"`code` is one of {', '.join(get_args(CodePolicy))}, not `{self.code}`")
-        if self.retries < 0:
-            found.append("`retries` must not be negative")
-        if self.timeout is not None and not (0 < self.timeout < math.inf):
-            found.append("`timeout` is a positive number of seconds")
-        found.extend(
-            f"the output `{output}` is not a path inside the step's folder"
-            for output in self.outputs or ()
-            if not output or output.startswith(("/", ".")) or ".." in output.split("/")
-        )
-        if self.fn is not None and not callable(self.fn):
-            found.append(f"`fn` is a {type(self.fn).__name__}, not a function")
-        if self.inputs:
-            sources = [value for value in self.inputs.values() if type(value) is Source]
-            named = {source.name: source for source in sources}
-            found.extend(
-                f"two inputs are called `{source.name}`"
-                for source in sources
-                if named[source.name] != source or named[source.name].location != source.location
-            )
-            found.extend(
-                f"the input `{key}` is not a source(...)"
-                for key, value in self.inputs.items()
-                if type(value) is not Source
-            )
-        if self.env_vars:
-            found.extend(
-                f"the environment variable `{key}` is not a string to a string"
-                for key, value in self.env_vars.items()
-                if type(key) is not str
-                or type(value) is not str
-                or not key
-                or "=" in key
-                or "\0" in key + value
-            )
-        return found
 
     def _error(self, what: str) -> SpecificationError:
         return SpecificationError(
@@ -232,6 +194,21 @@ class StepSpec:
     def dep_paths(self) -> tuple[str, ...]:
         """Output paths of the dependencies, in the order declared."""
         return tuple(dep.output_path for dep in self.deps)
+
+    @property
+    def executable_fn(self) -> Callable[[str], object]:
+        """What builds it when called with `output_path`, if it is not built there.
+
+        That is `remote(disk_cache(distributed_lock(fn)))`; `remote` only where there are
+        resources.
+
+        Raises:
+            SpecificationError: it asks for what a thread cannot have.
+
+        """
+        from marin_build.executable import executable
+
+        return executable(self)
 
 
 if TYPE_CHECKING:

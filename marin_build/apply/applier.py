@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import os
 import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, assert_never
 
 from marin_build.apply import events as report
 from marin_build.apply.schedule import Schedule, State
 from marin_build.plan import Kind
-from marin_build.protocol.claim import Claim, claim
-from marin_build.protocol.holding import look
+from marin_build.protocol.looking import Seen, look
+from marin_build.protocol.machine import Event as Sight
+from marin_build.protocol.machine import see
+from marin_build.protocol.watching import Watch
 from marin_build.run_step import outcome as ended
 from marin_build.run_step.isolation import Start
 from marin_build.run_step.supervise import INTERRUPTED
@@ -21,24 +22,28 @@ if TYPE_CHECKING:
 
     from marin_build.apply.events import Event
     from marin_build.plan import Plan
+    from marin_build.protocol.lease import Lease
     from marin_build.run_step.isolation import Ended, Isolation
     from marin_build.run_step.session import Session
 
 LOOK_AGAIN_AFTER = 0.5
 """Seconds between two looks at a target that somebody else builds."""
+TELL_WAITING_EVERY = 20.0
+"""Seconds between two messages about the same target that somebody else builds."""
 GRACE = 10.0
 """Seconds an interrupted step has to end by itself."""
 GRACE_AFTER_KILL = 2.0
 """Seconds to wait for the end of what was killed; then its leases are left to go stale."""
 
 
-@dataclass(slots=True)
-class _Watch:
-    """A lease of somebody else, watched for staleness on our own clock."""
-
-    version: str
-    since: float
-    time_to_live: float
+def _seen_by(plan: Plan) -> dict[int, Seen]:
+    """Return what the snapshot saw of the targets that are not built."""
+    seen: dict[int, Seen] = {}
+    for index in plan.to_build:
+        it = plan.snapshot.of(index)
+        attempt = it.last.attempt if it.last is not None else None
+        seen[index] = Seen(it.status, it.status_version, it.lease, it.lease_version, attempt)
+    return seen
 
 
 class Applier:
@@ -65,7 +70,9 @@ class Applier:
         self._reused_before = len(plan.of_kind(Kind.REUSE)) + plan.pruned - len(sealed)
         self._nonce_root, self._nonce_count = os.urandom(8).hex(), 0
         self._attempts_left = {i: plan.targets.all[i].step.retries for i in plan.to_build}
-        self._watched: dict[int, _Watch] = {}
+        self._watched: dict[int, Watch] = {}
+        self._tell_waiting_at: dict[int, float] = {}
+        self._unread = _seen_by(plan)  # what the snapshot knows is not read again
         self._deadlines: dict[int, float] = {}
         self._next_look = 0.0
         self._interrupts = 0
@@ -132,12 +139,11 @@ class Applier:
         self._nonce_count += 1
         nonce = f"{self._nonce_root}{self._nonce_count:x}"
         watch = self._watched.get(index)
-        stale = watch is not None and time.monotonic() - watch.since > watch.time_to_live
+        stale = watch.version if watch is not None and watch.is_stale(time.monotonic()) else ""
         if target.step.timeout is not None:
             self._deadlines[index] = time.monotonic() + target.step.timeout
         self._tell(report.StepStarted(target.name, target.id))
-        version = watch.version if stale and watch is not None else ""
-        self._isolation.start(Start(index, nonce, version))
+        self._isolation.start(Start(index, nonce, stale, self._unread.pop(index, None)))
 
     def _in_flight(self) -> bool:
         failed = self._schedule.count(State.FAILED) + self._schedule.count(State.STOPPED)
@@ -168,8 +174,7 @@ class Applier:
                 state = self._failed(index, outcome)
             case ended.Held():
                 state = State.HELD
-                if self._watch(index, outcome):
-                    self._tell(report.StepWaiting(name, id_, outcome.lease.describe()))
+                self._watch(index, outcome.lease, outcome.version)
             case ended.Stopped(message=message, hint=hint):
                 state = State.STOPPED
                 self._tell(report.StepStopped(name, id_, message, hint))
@@ -214,14 +219,24 @@ class Applier:
                 seconds = self._plan.targets.all[index].step.timeout
                 self._isolation.terminate(index, kill=True, why=f"timed out after {seconds:g} s")
 
-    def _watch(self, index: int, held: ended.Held) -> bool:
-        """Watch somebody's lease; return whether it is another one than before."""
-        self._next_look = time.monotonic() + LOOK_AGAIN_AFTER
+    def _watch(self, index: int, lease: Lease, version: str) -> None:
+        """Watch somebody's lease; say so at first, and from time to time."""
+        now = time.monotonic()
+        self._next_look = now + LOOK_AGAIN_AFTER
         watch = self._watched.get(index)
-        if watch is not None and watch.version == held.version:
-            return False
-        self._watched[index] = _Watch(held.version, time.monotonic(), held.lease.time_to_live)
-        return watch is None
+        if watch is None:
+            watch = self._watched[index] = Watch(lease, version, now)
+        else:
+            watch.look(lease, version, now)
+        if now >= self._tell_waiting_at.get(index, now):
+            self._tell_waiting_at[index] = now + TELL_WAITING_EVERY
+            target = self._plan.targets.all[index]
+            waited = watch.unchanged_for(now)
+            self._tell(
+                report.StepWaiting(
+                    target.name, target.id, lease.describe(), waited, lease.time_to_live
+                )
+            )
 
     def _look_at_held(self) -> None:
         """Look at what others build; what they finished or abandoned becomes ready again."""
@@ -231,14 +246,14 @@ class Applier:
         for index in self._schedule.in_state(State.HELD):
             seen = look(self._session.store, self._plan.targets.all[index].output_path)
             if seen.lease is not None:
-                self._watch(index, ended.Held(seen.lease, seen.lease_version))
-            watch = self._watched[index]
+                self._watch(index, seen.lease, seen.lease_version)
             stale = seen.lease is not None and (
-                time.monotonic() - watch.since > watch.time_to_live
+                self._watched[index].is_stale(time.monotonic())
                 or self._session.is_abandoned(index, seen.lease)
             )
             force = index in self._session.forced
-            if claim(seen.status, seen.lease, stale=stale, force=force) is not Claim.WAIT:
+            sight = see(seen.status, seen.lease, nonce="", stale=stale, force=force)
+            if sight is not Sight.SAW_HOLDER:
                 self._schedule.move(index, State.READY)  # a worker finds out what it is
 
     def _end_what_runs(self) -> None:

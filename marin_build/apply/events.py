@@ -63,6 +63,8 @@ class StepWaiting:
     name: str
     target: str
     held_by: str
+    unchanged_for: float
+    time_to_live: float
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,6 @@ import sys
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from marin_build.cli.session import current_user
 from marin_build.errors import (
     EXIT_INTERRUPTED,
     EXIT_OK,
@@ -18,6 +17,8 @@ from marin_build.errors import (
     StoreError,
     UsageError,
 )
+from marin_build.provenance import provenance
+from marin_build.store.mounts import is_shared, probe_locks
 from marin_build.workspace import is_url
 
 if TYPE_CHECKING:
@@ -26,9 +27,10 @@ if TYPE_CHECKING:
     from marin_build.apply.events import ApplyFinished, Event
     from marin_build.cli.session import Loaded
     from marin_build.plan import Plan
-    from marin_build.protocol.documents import Provenance
     from marin_build.run_step.isolation import Isolation
     from marin_build.run_step.session import Session
+    from marin_build.store.base import Store
+    from marin_build.store.syncing import Syncing
 
 ISOLATIONS = ("process", "thread")
 
@@ -42,6 +44,7 @@ def replay(
     keep_going: bool,
     isolation: str,
     tell: Callable[[Event], None],
+    lease: bool = True,
 ) -> ApplyFinished:
     """Replay a plan on this machine; Ctrl-C or SIGTERM end it in good order.
 
@@ -53,22 +56,36 @@ def replay(
         keep_going: after a failure go on with what does not need it.
         isolation: `process` or `thread`.
         tell: is told every event.
+        lease: whether the store must have conditional writes; without, nobody else may build.
 
     """
     from marin_build.apply.applier import Applier
 
-    session = make_session(loaded, plan, pinned_code)
+    session = make_session(loaded, plan, pinned_code, lease=lease)
     gc.freeze()  # the graph lives until the end: collections need not walk it
     runner = make_isolation(session, plan, isolation, jobs)
     applier = Applier(plan, session, runner, jobs=jobs, keep_going=keep_going, tell=tell)
     signals = (signal.SIGINT, signal.SIGTERM)
     before = {number: signal.signal(number, lambda *_: applier.interrupt()) for number in signals}
+    syncing = _syncing(loaded, session.run)
     try:
         return applier.run()
     finally:
         runner.close()
+        if syncing is not None:
+            syncing.close()
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _syncing(loaded: Loaded, run: str) -> Syncing | None:
+    """Return what brings the outputs to disk while a run builds under a local prefix."""
+    if is_url(loaded.workspace.prefix):
+        return None
+    from marin_build.store.syncing import Syncing
+
+    host = os.uname().nodename
+    return Syncing(loaded.workspace.prefix, run, boot=loaded.host.boot, host=host)
 
 
 def exit_code(finished: ApplyFinished) -> int:
@@ -81,22 +98,23 @@ def exit_code(finished: ApplyFinished) -> int:
 
 
 def make_session(
-    loaded: Loaded, plan: Plan, pinned_code: Mapping[str, str] | None = None
+    loaded: Loaded, plan: Plan, pinned_code: Mapping[str, str], *, lease: bool
 ) -> Session:
     """Return the session of a run, after checking that the prefix can be written."""
     from marin_build.run_step.session import Session
 
     _check_writable(loaded.workspace.prefix)
     return Session(
-        store=loaded.store,
+        store=_leasing(loaded, lease=lease),
         targets=plan.targets,
         deep=plan.targets.deep_fingerprints(),
         run=f"r-{os.urandom(4).hex()}",
         host=loaded.host,
-        provenance=_provenance(loaded.workspace.project),
+        provenance=provenance(loaded.workspace.project, ("marin-build", *sys.argv[1:])),
         now=lambda: datetime.now(UTC),
         forced=plan.insisted,
-        pinned_code=pinned_code or {},
+        pinned_code=pinned_code,
+        time_to_live=float(loaded.settings.lease),
     )
 
 
@@ -133,13 +151,32 @@ def _check_threads(plan: Plan) -> None:
             )
 
 
+def _leasing(loaded: Loaded, *, lease: bool) -> Store:
+    """Return the store for leases.
+
+    Raises:
+        StoreError: it has no conditional writes, and leases were not waived.
+
+    """
+    if not lease:
+        from marin_build.store.unfenced import UnfencedStore
+
+        return UnfencedStore(loaded.store)
+    if not loaded.store.conditional:
+        raise StoreError(
+            f"no lease holds at `{loaded.workspace.prefix}`: no conditional writes there",
+            consequence="nothing was run",
+            hint="if nobody else builds there, say `--no-lease`",
+        )
+    prefix = loaded.workspace.prefix
+    if not is_url(prefix) and is_shared(prefix):
+        probe_locks(prefix)
+    return loaded.store
+
+
 def _check_writable(prefix: str) -> None:
     if is_url(prefix):
-        raise UsageError(
-            f"cannot build at `{prefix}` from here yet",
-            consequence="nothing was run",
-            hint="emit the plan for an engine: marin-build plan --engine kubernetes -o DIR",
-        )
+        return  # the first write tells
     try:
         os.makedirs(prefix, exist_ok=True)
     except OSError as error:
@@ -155,44 +192,3 @@ def _unwritable(prefix: str, why: str) -> StoreError:
         consequence="nothing was run",
         hint="give another one with --prefix",
     )
-
-
-def _provenance(project: str) -> Provenance:
-    """Return who runs this, and from which state of the code."""
-    import platform
-
-    from marin_build._version import __version__
-    from marin_build.protocol.documents import Provenance
-
-    commit = _git(project, "rev-parse", "HEAD")
-    status = _git(project, "status", "--porcelain", "--untracked-files=no")
-    return Provenance(
-        user=current_user(),
-        host=os.uname().nodename,
-        argv=("marin-build", *_without_values(sys.argv[1:])),
-        python=platform.python_version(),
-        marin_build=__version__,
-        commit=commit.strip() if commit else None,
-        dirty=bool(status.strip()) if status is not None else None,
-    )
-
-
-def _without_values(argv: list[str]) -> list[str]:
-    """Return a command line without `--set` values, which may hold what is nobody's business."""
-    hidden, found = False, []
-    for word in argv:
-        found.append(word.partition("=")[0] + "=..." if hidden else word)
-        hidden = word == "--set"
-    return found
-
-
-def _git(project: str, *args: str) -> str | None:
-    import subprocess
-
-    try:
-        done = subprocess.run(
-            ["git", "-C", project, *args], capture_output=True, text=True, check=False, timeout=10
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    return done.stdout if done.returncode == 0 else None

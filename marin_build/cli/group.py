@@ -6,7 +6,7 @@ import importlib
 
 import click
 
-_COMMANDS = ("init", "plan", "apply", "graph", "run-step")
+_COMMANDS = ("init", "plan", "apply", "graph", "unlock", "run-step")
 
 
 class LazyGroup(click.Group):

@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING
 
 from marin_build.cli.options import PipelineOptions
 from marin_build.cli.plan_directory import find_project_of_plan, read_plan_directory
-from marin_build.cli.session import load
+from marin_build.cli.session import load, observe_for
 from marin_build.emit.document import INSISTING
 from marin_build.errors import StoppedError
-from marin_build.observe import observe
 from marin_build.plan import Kind, Plan, cascade_of, make_plan
 from marin_build.workspace import absolute_prefix
 
@@ -76,7 +75,7 @@ def replan_saved(loaded: Loaded, document: PlanDocument) -> Plan:
         if any(reason["kind"] in INSISTING for reason in d.reasons)
     )
     cascade = cascade_of(targets, requested, forced)
-    snapshot = observe(loaded.store, targets, requested, cascade, loaded.host)
+    snapshot = observe_for(loaded, requested, cascade)
     plan = make_plan(targets, snapshot, requested, forced=forced)
     surprises = [
         targets.all[d.index].id

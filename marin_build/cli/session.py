@@ -19,6 +19,8 @@ from marin_build.plan import Plan, cascade_of, make_plan
 from marin_build.protocol.lease import Host, this_host
 from marin_build.selection import select
 from marin_build.store.opening import open_store
+from marin_build.store.syncing import doubter, runs_cut_short
+from marin_build.worker import current_user
 from marin_build.workspace import (
     DEFAULT_PREFIX,
     PREFIX_VARIABLE,
@@ -30,8 +32,10 @@ from marin_build.workspace import (
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from collections.abc import Set as AbstractSet
 
     from marin_build.cli.options import PipelineOptions
+    from marin_build.snapshot import Snapshot
     from marin_build.store.base import Store
 
 
@@ -85,24 +89,30 @@ def _load(options: PipelineOptions) -> Loaded:
     pipeline = load_pipeline(file, workspace, options.parameters or {})
     _read_sources(pipeline)
     targets = make_targets(build_graph(pipeline.roots), workspace)
-    return Loaded(
-        settings, workspace, pipeline, targets, open_store(workspace.prefix), current_host()
-    )
+    store = _store_of(targets, workspace.prefix)
+    return Loaded(settings, workspace, pipeline, targets, store, current_host())
+
+
+def _store_of(targets: Targets, prefix: str) -> Store:
+    """Return the store of the prefix; of several schemes, if steps have paths of their own."""
+    elsewhere = [
+        target.output_path
+        for target in targets.all
+        if target.step.output_path_prefix is not None
+        or target.step.override_output_path is not None
+    ]
+    if elsewhere:
+        from marin_build.store.routing import RoutingStore, schemes_of
+
+        schemes = schemes_of(prefix, elsewhere)
+        if len(schemes) > 1:
+            return RoutingStore(schemes, open_store)
+    return open_store(prefix)
 
 
 def current_host() -> Host:
     """Return this machine, as leases name it."""
     return this_host(current_user(), os.uname().nodename)
-
-
-def current_user() -> str:
-    """Return who runs this, for people."""
-    import pwd
-
-    try:
-        return pwd.getpwuid(os.getuid()).pw_name
-    except KeyError:
-        return f"uid{os.getuid()}"
 
 
 def _prefix(options: PipelineOptions, settings: Settings, project: str) -> str:
@@ -164,5 +174,17 @@ def _plan(
     requested = select(targets, selectors)
     forced_targets = frozenset(select(targets, forced)) if forced else frozenset()
     cascade = cascade_of(targets, requested, forced_targets)
-    snapshot = observe(loaded.store, targets, requested, cascade, loaded.host)
+    snapshot = observe_for(loaded, requested, cascade)
     return make_plan(targets, snapshot, requested, forced=forced_targets, rerun_failed=rerun_failed)
+
+
+def observe_for(
+    loaded: Loaded, requested: Sequence[int], cascade: AbstractSet[int] = frozenset()
+) -> Snapshot:
+    """Read what planning needs, with doubts about what a power cut may have taken."""
+    doubt = None
+    if not is_url(loaded.workspace.prefix):
+        host = loaded.host
+        name = os.uname().nodename
+        doubt = doubter(runs_cut_short(loaded.workspace.prefix, boot=host.boot, host=name))
+    return observe(loaded.store, loaded.targets, requested, cascade, loaded.host, is_doubtful=doubt)

@@ -3,9 +3,14 @@
 layout       names of the files
 status       the one token
 lease        who holds a target; the seal
-claim        what to do about a target, from what was seen: one pure function
 documents    attempts and records, schema-versioned
 artifact     what a step returned
-holding      acquire, commit, fail, release
+machine      the states of a target and the moves between them: one transition function
+looking      status and lease of a target, with their versions
+acquiring    from a look to an attempt of our own
+keeping      renewing a lease, and knowing when it is too late
+watching     judging the lease of somebody else
+locking      a lease alone, for programs that build outputs themselves
+holding      commit, or fail, and release
 publishing   from a seal to SUCCESS
 """

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import typing
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from marin_build.errors import StoreError
+from marin_build.protocol import layout
+
+if TYPE_CHECKING:
+    from marin_build.store.base import Store
+
+# Marin's newest form of the file is a descriptor that holds the value under `result`.
+_DESCRIPTOR = frozenset({"name", "version", "fingerprint", "result_type", "output_path", "result"})
 
 
 def artifact_value(value: object) -> Any:
@@ -27,6 +35,38 @@ def artifact_value(value: object) -> Any:
             f"the step returned a {kind}, which cannot be saved as JSON; return a "
             "dataclass, a pydantic model or JSON values"
         ) from error
+
+
+def read_artifact(store: Store, output: str) -> tuple[bytes, str] | None:
+    """Return an artifact as JSON, and the file it is from; None where there is none.
+
+    Marin's files are read too: `.artifact`, and `.artifact.json` with a descriptor around it.
+
+    Raises:
+        StoreError: the store cannot be reached.
+
+    """
+    paths = [f"{output}/{name}" for name in (layout.ARTIFACT, layout.OLD_ARTIFACT)]
+    for path, blob in zip(paths, store.get_many(paths), strict=True):
+        if blob is not None and (value := _without_descriptor(blob.data)) is not None:
+            return value, path
+    return None
+
+
+def _without_descriptor(data: bytes) -> bytes | None:
+    """Return the value in an artifact file; None where it, or Marin's descriptor, holds none."""
+    if data == b"null":
+        return None
+    if b'"result_type"' not in data:
+        return data
+    try:
+        document = json.loads(data)
+    except ValueError:
+        return data  # whoever wants a type from it says what is wrong
+    if not isinstance(document, dict) or not document.keys() >= _DESCRIPTOR:
+        return data
+    value = document["result"]
+    return None if value is None else json.dumps(value).encode()
 
 
 def parse_artifact(data: bytes, annotation: Any, path: str) -> Any:

@@ -11,7 +11,7 @@ from pydantic_core import PydanticSerializationError
 SCHEMA = 1
 EXECUTOR_VERSION: Literal["marin_build/1"] = "marin_build/1"
 
-Result = Literal["running", "succeeded", "failed", "interrupted"]
+Result = Literal["succeeded", "failed", "interrupted", "abandoned"]
 
 
 class _Document(BaseModel):
@@ -88,7 +88,7 @@ class Publication(_Document):
 
 
 class Attempt(_Document):
-    """One try at a target. `publish` is there if it succeeded."""
+    """One try at a target that ended. `publish` is there if it succeeded."""
 
     schema_version: Literal[1] = 1
     target: str

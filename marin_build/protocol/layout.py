@@ -6,7 +6,11 @@ STATUS = ".executor_status"
 LEASE = ".executor_status.lock"
 RECORD = ".executor_info"
 ARTIFACT = ".artifact.json"
+OLD_ARTIFACT = ".artifact"
+"""Where Marin wrote artifacts once; read, never written."""
 LOGS = ".logs"
+GUARD = ".guard"
+"""What is locked on file systems that several machines mount."""
 
 
 def attempt_name(attempt: int) -> str:

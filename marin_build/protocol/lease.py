@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import time
 from dataclasses import dataclass, replace
 
 from marin_build.errors import CorruptStateError
@@ -17,7 +18,7 @@ TIME_TO_LIVE = 60.0
 """Seconds after which an unchanged lease of ours is stale, as watched by the observer."""
 FOREIGN_TIME_TO_LIVE = 90.0
 """The same for a lock Marin wrote."""
-_WORDS = ("run", "attempt", "nonce", "boot", "pid", "start", "seal")
+_WORDS = ("run", "attempt", "nonce", "boot", "pid", "start", "ttl", "seal")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,7 @@ class Lease:
         attempt: number of the attempt (the epoch).
         nonce: recognises the holder's own writes.
         boot, pid, start: the holder's process, for observers on the same host.
+        ttl: seconds it holds unchanged, where that is not TIME_TO_LIVE; else 0.
         seal: sha-256 of the attempt document this lease commits, or empty.
 
     """
@@ -44,6 +46,7 @@ class Lease:
     boot: str = ""
     pid: int = 0
     start: int = 0
+    ttl: float = 0.0
     seal: str = ""
 
     @property
@@ -54,6 +57,8 @@ class Lease:
     @property
     def time_to_live(self) -> float:
         """Seconds it holds unchanged."""
+        if self.ttl:
+            return self.ttl
         return TIME_TO_LIVE if self.nonce else FOREIGN_TIME_TO_LIVE
 
     def encode(self) -> bytes:
@@ -106,6 +111,9 @@ def _parse(document: dict[str, object]) -> Lease:
     known = dict(word.split("=", 1) for word in words if "=" in word)
     if "nonce" not in known:
         return Lease(worker_id, timestamp)
+    ttl = float(known.get("ttl", 0.0))
+    if not 0 <= ttl < math.inf:  # else it would never be stale
+        raise ValueError(ttl)
     return Lease(
         worker,
         timestamp,
@@ -115,6 +123,7 @@ def _parse(document: dict[str, object]) -> Lease:
         boot=known.get("boot", ""),
         pid=int(known.get("pid", 0)),
         start=int(known.get("start", 0)),
+        ttl=ttl,
         seal=known.get("seal", ""),
     )
 
@@ -131,6 +140,11 @@ class Host:
         if not self.boot or lease.boot != self.boot or not lease.pid:
             return False
         return process_start(lease.pid) != lease.start
+
+
+def boot_clock() -> float:
+    """Return seconds on a clock that counts the sleep of this machine, where there is one."""
+    return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
 
 
 def process_start(pid: int) -> int:

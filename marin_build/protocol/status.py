@@ -15,10 +15,12 @@ STATUS_FAILED: Status = "FAILED"
 STATUS_DEP_FAILED: Status = "DEP_FAILED"
 
 _TOKENS: dict[bytes, Status] = {token.encode(): token for token in get_args(Status)}
+_NEVER_RAN = frozenset({"WAITING", "UNKNOWN", "CANCELLED"})
+"""What Marin's older form says of a step that was queued, and neither ended nor runs."""
 
 
 def parse_status(data: bytes | None, path: str) -> Status | None:
-    """Return the status in a file's bytes; None where there is no file.
+    """Return the status in a file's bytes; None where there is no file, or nothing ever ran.
 
     Raises:
         CorruptStateError: neither a token nor JSON lines with one.
@@ -30,18 +32,18 @@ def parse_status(data: bytes | None, path: str) -> Status | None:
     return token if token is not None else _parse_slowly(data, path)
 
 
-def _parse_slowly(data: bytes, path: str) -> Status:
+def _parse_slowly(data: bytes, path: str) -> Status | None:
     text = data.strip()
     if (token := _TOKENS.get(text)) is not None:
         return token
     try:  # the last line of JSON lines {"date", "status", "message"} is the newest
-        document = json.loads(text.splitlines()[-1])
-        return _TOKENS[document["status"].encode()]
+        said = json.loads(text.splitlines()[-1])["status"]
+        return None if said in _NEVER_RAN else _TOKENS[said.encode()]
     except (ValueError, KeyError, TypeError, IndexError, AttributeError):
         shown = data[:60].decode("utf-8", "replace")
         raise CorruptStateError(
             f"the status file `{path}` is not readable",
             facts=[("content", repr(shown))],
             consequence="it is not taken for a finished target",
-            hint="look at the output; delete the file to build it again",
+            hint="look at the output; write FAILED into the file to build it again",
         ) from None

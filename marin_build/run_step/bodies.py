@@ -11,11 +11,19 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A body to run: which target, in which attempt, under which lease, with which log."""
+    """A body to run.
+
+    Args:
+        index: which target.
+        nonce: recognises the lease it runs under.
+        held_since: when that was last written, on the clock that counts sleep.
+        log: local path of the file that takes what the body prints.
+
+    """
 
     index: int
-    attempt: int
     nonce: str
+    held_since: float
     log: str
 
 
@@ -24,6 +32,9 @@ class Bodies(Protocol):
 
     def run(self, slot: int, request: Request) -> Done:
         """Run a body to its end; a body whose process died has `exit_code` 128 + signal."""
+
+    def release(self, index: int) -> None:
+        """Say that the lease of a target whose body took long need not be kept any more."""
 
     def signal(self, index: int, number: int) -> None:
         """Send a signal to a running body and all it started, where that can be done."""

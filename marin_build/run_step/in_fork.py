@@ -19,7 +19,7 @@ from dataclasses import astuple
 from typing import TYPE_CHECKING
 
 from marin_build.run_step.body import Done
-from marin_build.run_step.template import PACKET, pack, serve, unpack
+from marin_build.run_step.template import PACKET, RELEASE, pack, serve, unpack
 
 if TYPE_CHECKING:
     from marin_build.run_step.bodies import Request
@@ -68,6 +68,10 @@ class ForkBodies:
         except OSError:
             pass
         return Done(_TEMPLATE_DIED, "the process that starts the steps died")
+
+    def release(self, index: int) -> None:
+        """Have the keeper let go of a target's lease."""
+        self.signal(index, RELEASE)
 
     def signal(self, index: int, number: int) -> None:
         """Signal a body's process group."""

@@ -11,17 +11,13 @@ from typing import TYPE_CHECKING, TextIO, cast
 
 from marin_build.errors import StoppedError
 from marin_build.run_step.body import Done, run_body
-from marin_build.run_step.keeper import REGISTER_AFTER, Keeper
+from marin_build.run_step.keeper import Keeper
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from marin_build.run_step.bodies import Request
     from marin_build.run_step.session import Session
-
-
-_TEND_EVERY = 1.0
-"""Seconds between two looks at what runs, and at the keeper."""
 
 
 class ThreadBodies:
@@ -31,21 +27,33 @@ class ThreadBodies:
         self._session = session
         self._running: dict[int, tuple[float, Request]] = {}
         self._kept: set[int] = set()
+        self._lock = threading.Lock()  # on both; bodies end while somebody looks
         self._tend_at = 0.0
+        self._tend_every = session.register_after / 5
         # The keeper is forked before the first thread starts.
-        self._keeper = Keeper(session.store)
+        self._keeper = Keeper(session.store, session.time_to_live)
         self._logs = _ThreadLogs()
 
     def run(self, slot: int, request: Request) -> Done:  # noqa: ARG002 - the caller's thread runs it
         """Run a body."""
         target = self._session.targets.all[request.index]
-        self._running[request.index] = (time.monotonic(), request)
+        with self._lock:
+            self._running[request.index] = (time.monotonic(), request)
         try:
             with self._logs.to_file(request.log):
-                forced = request.index in self._session.forced
-                return run_body(target, request.attempt, forced=forced)
+                return run_body(target)
         finally:
-            del self._running[request.index]
+            with self._lock:
+                if request.index not in self._kept:
+                    del self._running[request.index]
+
+    def release(self, index: int) -> None:
+        """Have the keeper let go of its lease, before somebody else takes it."""
+        with self._lock:
+            if index in self._kept:
+                del self._running[index]
+                self._kept.remove(index)
+                self._keeper.release(self._output(index))
 
     def signal(self, index: int, number: int) -> None:
         """Threads cannot be signalled: the body goes on until it ends by itself."""
@@ -60,22 +68,19 @@ class ThreadBodies:
         now = time.monotonic()
         if now < self._tend_at:
             return self._tend_at - now
-        self._tend_at = now + _TEND_EVERY
+        self._tend_at = now + self._tend_every
         if self._keeper.has_died():
             raise StoppedError(
                 "the lease of a running step was lost, or nobody keeps it any more",
                 consequence="what ran in threads of this process was not committed",
                 hint="apply again",
             )
-        running = dict(self._running)
-        for index in self._kept - running.keys():
-            self._keeper.release(self._output(index))
-        self._kept &= running.keys()
-        for index, (began, request) in running.items():
-            if index not in self._kept and now - began > REGISTER_AFTER:
-                self._keeper.hold(self._output(index), request.nonce, os.getpid(), group=False)
-                self._kept.add(index)
-        return _TEND_EVERY
+        with self._lock:
+            for index, (began, request) in self._running.items():
+                if index not in self._kept and now - began > self._session.register_after:
+                    self._keeper.hold(self._output(index), request, os.getpid(), group=False)
+                    self._kept.add(index)
+        return self._tend_every
 
     def close(self) -> None:
         """End the keeper, and give the standard streams back."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from marin_build.protocol.looking import Seen
     from marin_build.run_step.outcome import Outcome
 
 
@@ -17,12 +18,14 @@ class Start:
         index: which target.
         nonce: recognises this attempt's lease.
         stale_version: a lease version the scheduler has watched for longer than it may live.
+        seen: what the snapshot showed; None: look again.
 
     """
 
     index: int
     nonce: str
     stale_version: str = ""
+    seen: Seen | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,8 +2,6 @@
 
 It stands in another process group than the work, so that a signal to the work does not stop it,
 and kills the work when a lease is lost or could not be renewed in time; without it, the work ends.
-Deadlines count from the instant the last acknowledged renewal was sent, on a clock that counts
-sleep.
 """
 
 from __future__ import annotations
@@ -15,46 +13,36 @@ import socket
 import sys
 import time
 from contextlib import suppress
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
-from marin_build.errors import MarinBuildError
-from marin_build.protocol import layout
-from marin_build.protocol.lease import TIME_TO_LIVE, parse_lease
+from marin_build.protocol.keeping import Keeping, Kept
+from marin_build.protocol.lease import boot_clock
 
 if TYPE_CHECKING:
+    from marin_build.run_step.bodies import Request
     from marin_build.store.base import Store
 
-REGISTER_AFTER = 5.0
-"""Seconds after which a running step's lease is handed to the keeper."""
-RENEW_EVERY = 15.0
-MARGIN = 10.0
+REGISTER_AFTER = 1 / 12
+"""Part of its time to live after which a running step's lease is handed to the keeper."""
 LOST = 5
 """Exit code of a keeper that lost the lease of work it cannot kill."""
 
-_CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """A lease being kept, and whose work dies with it: a process, or a process group, or 0."""
 
-def clock() -> float:
-    """Return seconds on a clock that counts sleep."""
-    return time.clock_gettime(_CLOCK)
-
-
-@dataclass(slots=True)
-class _Kept:
-    """A lease being kept: whose work dies with it, and until when it surely holds."""
-
-    nonce: str
+    keeping: Keeping
     pid: int
     group: bool
-    deadline: float
-    due: float
 
 
 class Keeper:
     """The run's side: starts the keeper process and tells it what to keep."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, time_to_live: float) -> None:
+        self._time_to_live = time_to_live
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         sys.stdout.flush()
         sys.stderr.flush()
@@ -73,9 +61,22 @@ class Keeper:
         theirs.close()
         self._socket = ours
 
-    def hold(self, output: str, nonce: str, pid: int, *, group: bool) -> None:
+    def hold(self, output: str, request: Request, pid: int, *, group: bool) -> None:
         """Keep the lease on `output` for a process, or a process group, that dies with it."""
-        self._say({"output": output, "nonce": nonce, "pid": pid, "group": group})
+        self._say(
+            {
+                "output": output,
+                "nonce": request.nonce,
+                "since": request.held_since,
+                "ttl": self._time_to_live,
+                "pid": pid,
+                "group": group,
+            }
+        )
+
+    def outlives(self, output: str) -> None:
+        """Keep it although the process has ended: what it left is verified and committed."""
+        self._say({"output": output, "pid": 0})
 
     def release(self, output: str) -> None:
         """Keep it no longer."""
@@ -101,10 +102,10 @@ class Keeper:
 
 def _keep(store: Store, orders: socket.socket) -> None:
     """Renew what is held until the run's side closes."""
-    kept: dict[str, _Kept] = {}
+    kept: dict[str, _Work] = {}
     while True:
-        due = min((lease.due for lease in kept.values()), default=None)
-        orders.settimeout(None if due is None else max(due - clock(), 0.001))
+        due = min((work.keeping.due for work in kept.values()), default=None)
+        orders.settimeout(None if due is None else max(due - boot_clock(), 0.001))
         try:
             message = orders.recv(1 << 16)
         except TimeoutError:
@@ -113,56 +114,47 @@ def _keep(store: Store, orders: socket.socket) -> None:
             return
         if message is not None:
             _follow(json.loads(message), kept)
-        for output, lease in list(kept.items()):
-            if lease.due <= clock() and not _renew(store, output, lease):
+        for output, work in list(kept.items()):
+            if work.keeping.due <= boot_clock() and not _renew(store, work):
                 del kept[output]
 
 
-def _follow(order: dict[str, object], kept: dict[str, _Kept]) -> None:
-    output = str(order["output"])
-    if "nonce" not in order:
+def _follow(order: dict[str, Any], kept: dict[str, _Work]) -> None:
+    output = order["output"]
+    if "pid" not in order:
         kept.pop(output, None)
         return
-    now = clock()
-    kept[output] = _Kept(
-        str(order["nonce"]),
-        int(str(order["pid"])),
-        bool(order["group"]),
-        deadline=now + TIME_TO_LIVE - REGISTER_AFTER - MARGIN,
-        due=now,
+    if "nonce" not in order:
+        if output in kept:
+            kept[output] = replace(kept[output], pid=order["pid"])
+        return
+    keeping = Keeping(
+        output,
+        order["nonce"],
+        held_since=order["since"],
+        clock=boot_clock,
+        time_to_live=order["ttl"],
     )
+    kept[output] = _Work(keeping, order["pid"], order["group"])
 
 
-def _renew(store: Store, output: str, kept: _Kept) -> bool:
-    """Renew one lease; kill its work and return False if it is lost."""
-    path, sent = f"{output}/{layout.LEASE}", clock()
-    try:
-        blob = store.get(path)
-        if blob is None:
-            return False  # released by the work itself
-        lease = parse_lease(blob.data, path)
-        if lease.nonce == kept.nonce and lease.is_sealed:
-            return False
-        if lease.nonce != kept.nonce:
-            _kill(kept)
-            return False
-        renewed = lease.renewed(time.time()).encode()
-        if store.replace_if(path, renewed, blob.version) is not None:
-            kept.deadline = sent + TIME_TO_LIVE - MARGIN
-            kept.due = sent + RENEW_EVERY
+def _renew(store: Store, work: _Work) -> bool:
+    """Renew one lease; kill its work if it is lost. Return whether to go on keeping it."""
+    match work.keeping.renew(store, time.time()):
+        case Kept.RENEWED | Kept.AWAY:
             return True
-    except MarinBuildError:
-        pass  # a store that is away for a moment: try again until the deadline
-    if clock() > kept.deadline:
-        _kill(kept)
-        return False
-    kept.due = clock() + 1.0
-    return True
+        case Kept.LOST:
+            _kill(work)
+        case Kept.RELEASED if work.group:
+            # Its holder ends it after the process only: somebody deleted it, and may build.
+            _kill(work)
+    return False
 
 
-def _kill(kept: _Kept) -> None:
+def _kill(work: _Work) -> None:
     """Kill a body with all it started; threads cannot be: there the keeper's end is the sign."""
-    if not kept.group:
+    if not work.group:
         os._exit(LOST)
-    with suppress(ProcessLookupError):
-        os.killpg(kept.pid, signal.SIGKILL)
+    if work.pid:
+        with suppress(ProcessLookupError):
+            os.killpg(work.pid, signal.SIGKILL)

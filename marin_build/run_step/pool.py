@@ -81,7 +81,8 @@ class SupervisorPool:
                 outcome = build_target(
                     self._session,
                     request,
-                    run_body=lambda body: self._bodies.run(slot, body),
+                    bodies=self._bodies,
+                    slot=slot,
                     asked_to_end=lambda i=request.index: self._asked_to_end.get(i, ""),  # type: ignore[misc]
                     bookkeeping=self._bookkeeping,
                 )

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import tempfile
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from marin_build.protocol import layout
+from marin_build.protocol.lease import TIME_TO_LIVE
+from marin_build.run_step.keeper import REGISTER_AFTER
 from marin_build.run_step.orphans import still_written
+from marin_build.workspace import is_url
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -32,6 +37,7 @@ class Session:
         forced: targets built even if they are built.
         pinned_code: target id -> code digest a plan pins; another digest stops the target.
         now: the clock, for people.
+        time_to_live: seconds its leases hold without being renewed.
 
     """
 
@@ -44,8 +50,29 @@ class Session:
     now: Callable[[], datetime]
     forced: frozenset[int] = frozenset()
     pinned_code: Mapping[str, str] = field(default_factory=dict)
+    time_to_live: float = TIME_TO_LIVE
+
+    @property
+    def register_after(self) -> float:
+        """Seconds a body runs before its lease is handed to the keeper."""
+        return self.time_to_live * REGISTER_AFTER
 
     def is_abandoned(self, index: int, lease: Lease) -> bool:
         """Return whether the holder died on this host, and all its attempt had started with it."""
-        log = layout.log_path(self.targets.all[index].output_path, lease.attempt)
-        return self.host.is_gone(lease) and not still_written(log)
+        return self.host.is_gone(lease) and not still_written(self.log_path(index, lease))
+
+    def log_path(self, index: int, lease: Lease) -> str:
+        """Return the local file that takes what an attempt prints."""
+        target = self.targets.all[index]
+        return log_path(target.output_path, target.id, lease)
+
+
+def log_path(output: str, target: str, lease: Lease) -> str:
+    """Return the local file that takes what an attempt prints.
+
+    Beside a local output; for a remote one on this machine's disk, sent there at the end.
+    """
+    if not is_url(output):
+        return layout.log_path(output, lease.attempt)
+    folder = os.path.join(tempfile.gettempdir(), f"marin-build-{os.getuid()}", lease.run)
+    return layout.log_path(os.path.join(folder, target), lease.attempt)

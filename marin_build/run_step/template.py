@@ -11,12 +11,12 @@ import signal
 import sys
 import time
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from typing import TYPE_CHECKING, NoReturn
 
 from marin_build.run_step.bodies import Request
 from marin_build.run_step.body import Done, run_body
-from marin_build.run_step.keeper import REGISTER_AFTER, Keeper
+from marin_build.run_step.keeper import Keeper
 from marin_build.run_step.orphans import die_with_parent, prepare
 
 if TYPE_CHECKING:
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 PACKET = 1 << 17
 """Bytes of the longest packet; a longer answer goes through a file."""
 _SPILL = PACKET - 1024
+RELEASE = 0
+"""Stands for a signal: the target's lease need not be kept any more."""
 
 
 # Orders and answers are plain tuples, numbers and strings, packed by the quickest means: every
@@ -59,6 +61,7 @@ class _Template:
         self._control = control
         self._slots = {slot.fileno(): slot for slot in slots}
         self._children: dict[int, _Child] = {}
+        self._kept_on: dict[int, str] = {}  # by target, outputs being verified and committed
         self._keeper: Keeper | None = None
         self._wake_read, self._wake_write = os.pipe()
 
@@ -91,7 +94,8 @@ class _Template:
         waiting = [child.began for child in self._children.values() if not child.kept]
         if not waiting:
             return None
-        return max(1, int((min(waiting) + REGISTER_AFTER - time.monotonic()) * 1000) + 1)
+        due = min(waiting) + self._session.register_after
+        return max(1, int((due - time.monotonic()) * 1000) + 1)
 
     def _follow(self, descriptor: int) -> bool:
         """Follow one order; return False when the applier is gone."""
@@ -101,13 +105,20 @@ class _Template:
             return False
         order = unpack(packet)
         if channel is self._control:
-            index, number = order
-            for pid, child in self._children.items():
-                if child.request.index == index:
-                    _signal_group(pid, number)
+            self._signal(*order)
         else:
             self._fork(Request(*order), channel)
         return True
+
+    def _signal(self, index: int, number: int) -> None:
+        if number == RELEASE:
+            output = self._kept_on.pop(index, None)
+            if output is not None and self._keeper is not None:
+                self._keeper.release(output)
+            return
+        for pid, child in self._children.items():
+            if child.request.index == index:
+                _signal_group(pid, number)
 
     def _fork(self, request: Request, channel: socket.socket) -> None:
         pid = os.fork()
@@ -130,17 +141,18 @@ class _Template:
             child = self._children.pop(pid)
             _signal_group(pid, signal.SIGKILL)  # what outlives its step
             if child.kept and self._keeper is not None:
-                self._keeper.release(child.output)
+                self._keeper.outlives(child.output)
+                self._kept_on[child.request.index] = child.output
             with suppress(OSError):
                 child.channel.send(pack(status))
 
     def _keep(self) -> None:
         now = time.monotonic()
         for pid, child in self._children.items():
-            if not child.kept and now - child.began >= REGISTER_AFTER:
+            if not child.kept and now - child.began >= self._session.register_after:
                 if self._keeper is None:
-                    self._keeper = Keeper(self._session.store)
-                self._keeper.hold(child.output, child.request.nonce, pid, group=True)
+                    self._keeper = Keeper(self._session.store, self._session.time_to_live)
+                self._keeper.hold(child.output, child.request, pid, group=True)
                 child.kept = True
 
     def _end(self) -> None:
@@ -166,7 +178,7 @@ def _run_child(session: Session, request: Request, channel: socket.socket) -> No
         die_with_parent()
         _log_to(request.log)
         target = session.targets.all[request.index]
-        done = run_body(target, request.attempt, forced=request.index in session.forced)
+        done = run_body(target)
         sys.stdout.flush()
         sys.stderr.flush()
         _answer(channel, request, done)
@@ -178,7 +190,7 @@ def _run_child(session: Session, request: Request, channel: socket.socket) -> No
 
 
 def _answer(channel: socket.socket, request: Request, done: Done) -> None:
-    packet = pack((done.exit_code, done.message, done.artifact, done.manifest, done.peak_memory))
+    packet = pack(astuple(done))
     if len(packet) > _SPILL:
         path = request.log.removesuffix(".log") + ".answer"
         with open(path, "wb") as stream:

@@ -9,17 +9,26 @@ if TYPE_CHECKING:
 
 
 class Blob(NamedTuple):
-    """The bytes at a path, and a token that changes whenever they do."""
+    """The bytes at a path, and a token that is another one after every write."""
 
     data: bytes
     version: str
 
 
+class File(NamedTuple):
+    """A file of a folder: its path inside the folder, `/`-joined, and its size in bytes."""
+
+    path: str
+    size: int
+
+
 class Store(Protocol):
     """Bytes by path, with conditional writes.
 
-    Paths are absolute local paths or URLs. Every method raises StoreError when the store cannot
-    be reached or refuses; a missing object is not an error.
+    Paths are absolute local paths or URLs of one scheme. Every method raises StoreError when the
+    store cannot be reached or refuses; a missing object is not an error. A conditional write whose
+    reply was lost may say that its condition did not hold although it was written: who cares reads
+    again and recognises its own bytes.
     """
 
     @property
@@ -33,8 +42,8 @@ class Store(Protocol):
     def get(self, path: str) -> Blob | None:
         """Return what is at `path`, or None."""
 
-    def get_many(self, paths: Sequence[str]) -> list[bytes | None]:
-        """Return the bytes at each path, read in one concurrent batch."""
+    def get_many(self, paths: Sequence[str]) -> list[Blob | None]:
+        """Return what is at each path, read in one concurrent batch."""
 
     def put(self, path: str, data: bytes) -> str:
         """Write, whatever was there; readers see the old bytes or the new. Return the version."""
@@ -48,5 +57,11 @@ class Store(Protocol):
     def delete_if(self, path: str, version: str) -> bool:
         """Delete if `version` is there; return whether it was."""
 
+    def files(self, folder: str) -> Sequence[File]:
+        """Return every file below a folder, sorted by path; none if there is no folder."""
+
     def list(self, folder: str) -> list[str]:
-        """Return the names in a folder, sorted; none if there is no such folder."""
+        """Return the names of the files right in a folder, sorted; none if there is no folder."""
+
+    def delete(self, paths: Sequence[str]) -> None:
+        """Delete what is at each path, whatever it is; what is not there is no error."""

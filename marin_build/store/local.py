@@ -1,23 +1,28 @@
 """The local disk as a store, correct between processes of one machine.
 
 Every write goes through a temporary file and `rename`. The conditional ones look and write under
-an advisory lock (`flock`) on the parent folder, which the kernel frees if the process dies. A
-version is a digest of the content: every document that is replaced conditionally carries a nonce
-or a time, so none repeats.
+an advisory lock (`flock`) on the parent folder, which the kernel frees if the process dies. No file
+is ever changed in place, so a version is which file it is, when it was written, and how long.
+
+On file systems that several machines mount, a lock on a folder may be this machine's alone (NFS
+has none for folders): there a file in the folder is locked instead, and files are created by
+`link`, which the server decides.
 """
 
 from __future__ import annotations
 
 import errno
 import fcntl
-import hashlib
 import itertools
 import os
+import stat
+import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from marin_build.errors import StoreError
-from marin_build.store.base import Blob
+from marin_build.protocol.layout import GUARD
+from marin_build.store.base import Blob, File
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -26,47 +31,55 @@ _BLOCK = 1 << 16
 _counter = itertools.count()
 
 
-def _version(data: bytes) -> str:
-    return hashlib.blake2b(data, digest_size=16).hexdigest()
+def _version(descriptor: int) -> str:
+    status = os.fstat(descriptor)
+    return f"{status.st_ino:x}-{status.st_mtime_ns:x}-{status.st_size:x}"
 
 
 class LocalStore:
-    """A store of files; paths are absolute."""
+    """A store of files; paths are absolute.
+
+    Args:
+        is_shared: whether other machines may have the file system mounted.
+
+    """
 
     conditional = True
     is_local = True
 
+    def __init__(self, *, is_shared: bool = False) -> None:
+        self._is_shared = is_shared
+
     def get(self, path: str) -> Blob | None:
         """Return what is at `path`, or None."""
-        data = self._read(path)
-        return None if data is None else Blob(data, _version(data))
+        return self._read(path)
 
-    def get_many(self, paths: Sequence[str]) -> list[bytes | None]:
-        """Return the bytes at each path."""
+    def get_many(self, paths: Sequence[str]) -> list[Blob | None]:
+        """Return what is at each path."""
         return [self._read(path) for path in paths]
 
     def put(self, path: str, data: bytes) -> str:
         """Write through a temporary file and `rename`."""
-        temporary = self._write_temporary(path, data)
+        temporary, version = self._write_temporary(path, data)
         try:
             os.rename(temporary, path)
         except OSError as error:
             os.unlink(temporary)
             raise _store_error("write", path, error) from error
-        return _version(data)
+        return version
 
     def put_if_absent(self, path: str, data: bytes) -> str | None:
         """Look and write under the folder's lock."""
         with self._locked(path, create=True):
             if os.path.lexists(path):
                 return None
-            return self.put(path, data)
+            return self._link(path, data) if self._is_shared else self.put(path, data)
 
     def replace_if(self, path: str, data: bytes, version: str) -> str | None:
         """Compare and write under the folder's lock."""
         with self._locked(path):
             current = self._read(path)
-            if current is None or _version(current) != version:
+            if current is None or current.version != version:
                 return None
             return self.put(path, data)
 
@@ -74,21 +87,54 @@ class LocalStore:
         """Compare and delete under the folder's lock."""
         with self._locked(path):
             current = self._read(path)
-            if current is None or _version(current) != version:
+            if current is None or current.version != version:
                 return False
             os.unlink(path)
             return True
 
-    def list(self, folder: str) -> list[str]:
-        """Return the names in a folder."""
+    def files(self, folder: str) -> Sequence[File]:
+        """Return every file below a folder; a link counts as what it points to."""
         try:
-            return sorted(os.listdir(folder))
+            return sorted(_files_below(folder, ""))
         except (FileNotFoundError, NotADirectoryError):
             return []
         except OSError as error:
             raise _store_error("list", folder, error) from error
 
-    def _read(self, path: str) -> bytes | None:
+    def list(self, folder: str) -> list[str]:
+        """Return the names of the files right in a folder."""
+        try:
+            with os.scandir(folder) as entries:
+                return sorted(e.name for e in entries if not e.is_dir() and e.name != GUARD)
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+        except OSError as error:
+            raise _store_error("list", folder, error) from error
+
+    def delete(self, paths: Sequence[str]) -> None:
+        """Delete files."""
+        for path in paths:
+            try:
+                os.unlink(path)
+            except FileNotFoundError:
+                continue
+            except OSError as error:
+                raise _store_error("delete", path, error) from error
+
+    def _link(self, path: str, data: bytes) -> str | None:
+        """Create a file that is whole at once; None if the server says that one is there."""
+        temporary, version = self._write_temporary(path, data)
+        try:
+            os.link(temporary, path)
+        except FileExistsError:
+            return None
+        except OSError as error:
+            raise _store_error("write", path, error) from error
+        finally:
+            os.unlink(temporary)
+        return version
+
+    def _read(self, path: str) -> Blob | None:
         try:
             descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         except OSError as error:
@@ -100,13 +146,13 @@ class LocalStore:
             if len(data) == _BLOCK:
                 while block := os.read(descriptor, _BLOCK):
                     data += block
-            return data
+            return Blob(data, _version(descriptor))
         except OSError as error:
             raise _store_error("read", path, error) from error
         finally:
             os.close(descriptor)
 
-    def _write_temporary(self, path: str, data: bytes) -> str:
+    def _write_temporary(self, path: str, data: bytes) -> tuple[str, str]:
         temporary = f"{path}.{os.getpid()}-{next(_counter)}.tmp"
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
         try:
@@ -119,6 +165,11 @@ class LocalStore:
                 written = os.write(descriptor, data)
                 while written < len(data):
                     written += os.write(descriptor, data[written:])
+                # The kernel's own clock may stand still for 10 ms, and a file's number is given
+                # away as soon as the file is gone: two writes must differ all the same.
+                now = time.time_ns()
+                os.utime(descriptor, ns=(now, now))
+                return temporary, _version(descriptor)
             except OSError:
                 os.unlink(temporary)
                 raise
@@ -126,21 +177,23 @@ class LocalStore:
                 os.close(descriptor)
         except OSError as error:
             raise _store_error("write", path, error) from error
-        return temporary
 
     @contextmanager
     def _locked(self, path: str, *, create: bool = False) -> Iterator[None]:
         """Hold the advisory lock of the folder of `path`; the kernel frees it if we die."""
         folder = os.path.dirname(path)
+        locked, flags = folder, os.O_RDONLY | os.O_CLOEXEC
+        if self._is_shared:
+            locked, flags = os.path.join(folder, GUARD), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
         try:
             try:
-                descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
+                descriptor = os.open(locked, flags, 0o644)
             except FileNotFoundError:
                 if not create:
                     yield  # there is nothing to guard
                     return
                 os.makedirs(folder, exist_ok=True)
-                descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
+                descriptor = os.open(locked, flags, 0o644)
         except OSError as error:
             raise _store_error("lock", path, error) from error
         try:
@@ -150,6 +203,24 @@ class LocalStore:
             raise _store_error("lock", path, error) from error
         finally:
             os.close(descriptor)
+
+
+def _files_below(folder: str, inside: str) -> Iterator[File]:
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            path = inside + entry.name
+            if entry.is_dir(follow_symlinks=False):
+                yield from _files_below(entry.path, path + "/")
+            elif entry.name != GUARD:
+                yield File(path, _size(entry))
+
+
+def _size(entry: os.DirEntry[str]) -> int:
+    try:
+        status = entry.stat()
+    except FileNotFoundError:  # a link to nowhere
+        return 0
+    return 0 if stat.S_ISFIFO(status.st_mode) or stat.S_ISSOCK(status.st_mode) else status.st_size
 
 
 def _store_error(verb: str, path: str, error: OSError) -> StoreError:

@@ -1,105 +1,258 @@
-"""Any file system fsspec knows, read and written without conditions.
+"""What the stores behind asynchronous fsspec file systems have in common.
 
-Enough to plan over a remote prefix. Leases need conditional writes, which fsspec does not offer.
+fsspec is used for what it is good at: credentials, sessions and one event loop in a thread of its
+own. Requests are made one level below its file interface, which knows neither versions nor
+conditions.
 """
 
 from __future__ import annotations
 
-import hashlib
+import asyncio
+import io
 import os
-from typing import TYPE_CHECKING, Any
+import random
+import weakref
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from marin_build.errors import StoreError
-from marin_build.store.base import Blob
+from marin_build.store.remote_errors import remote_error, status_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
+
+    from marin_build.store.base import Blob, File
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+CONCURRENCY = 100
+"""Requests under way at once: as many connections as aiohttp opens by default."""
+PATIENCE = 60.0
+"""Seconds a request may take, the libraries' retries included."""
+PAUSES = (0.5, 1.0, 2.0, 4.0, 8.0)
+"""Seconds before asking again, at most, where the library does not."""
+SLOWEST = 1 << 20
+"""Bytes a second below which a write is given up."""
+CONNECT_SECONDS, READ_SECONDS = 10, 20
+"""How long the libraries wait for a connection, and for the next bytes of an answer."""
+
+_in_use: dict[int, Any] = {}
 
 
-class FsspecStore:
-    """A store behind fsspec; paths are URLs of one scheme."""
+def _disarm() -> None:
+    """Keep a forked process from closing what belongs to its parent.
 
-    conditional = False
+    The file systems it inherits have finalisers that would wait, when it ends, for an event loop
+    whose thread it has not got. The references stay, so that nothing else is tidied up either.
+    """
+    for fs in _in_use.values():
+        for reference in weakref.getweakrefs(fs):
+            if isinstance(reference.__callback__, weakref.finalize):
+                reference.__callback__.detach()
+
+
+os.register_at_fork(after_in_child=_disarm)
+
+
+class RemoteStore(ABC):
+    """A store of objects; paths are URLs.
+
+    A subclass makes single requests; here they are made at once, waited for and given up on.
+    An object is missing where the bucket is: the first write tells the two apart.
+    """
+
     is_local = False
+    conditional = True
+    login: ClassVar[str]
+    """The hint if the store does not let us in."""
+    undecided: ClassVar[frozenset[int]] = frozenset()
+    """Statuses after which a request has done nothing and its library does not ask again."""
 
-    def __init__(self, url: str) -> None:
-        # gcsfs asks over gRPC for a bucket's layout at the first use; we need no such answer.
-        os.environ.setdefault("GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT", "false")
-        import fsspec
+    def __init__(self) -> None:
+        self._opened: tuple[int, Any] | None = None
 
-        scheme = url.partition("://")[0]
-        try:
-            self._fs: Any = fsspec.filesystem(scheme, use_listings_cache=False)
-        except (ImportError, ValueError) as error:
-            raise StoreError(
-                f"cannot open the prefix `{url}`: {error}",
-                consequence="nothing was run",
-                hint=_install_hint(scheme),
-            ) from error
+    @abstractmethod
+    def _open(self) -> Any:
+        """Return the file system of fsspec."""
+
+    @abstractmethod
+    async def _get(self, fs: Any, path: str) -> Blob | None:
+        """Read one object: its bytes and their version, from one answer."""
+
+    @abstractmethod
+    async def _put(
+        self, fs: Any, path: str, data: bytes, *, absent: bool = False, version: str | None = None
+    ) -> str | None:
+        """Write one object: if it is absent, if a version is there, or whatever is there.
+
+        Return the new version, or None if the condition does not hold.
+        """
+
+    @abstractmethod
+    async def _delete(self, fs: Any, path: str, *, version: str | None = None) -> bool:
+        """Delete one object, if a version is there; return whether that was so."""
+
+    @abstractmethod
+    async def _list(self, fs: Any, folder: str, *, deep: bool) -> list[File]:
+        """Return the files below a folder, or only those right in it; a page a request."""
 
     def get(self, path: str) -> Blob | None:
         """Return what is at `path`, or None."""
-        (data,) = self.get_many([path])
-        return None if data is None else Blob(data, hashlib.sha256(data).hexdigest())
+        return self._request("read", path, self._get)
 
-    def get_many(self, paths: Sequence[str]) -> list[bytes | None]:
-        """Return the bytes at each path, read in one concurrent batch."""
-        if not paths:
-            return []
-        try:
-            found = self._fs.cat(list(paths), on_error="return")
-        except Exception as error:
-            raise self._error("read", paths[0], error) from error
-        results: list[bytes | None] = []
-        for path in paths:
-            data = found.get(self._fs._strip_protocol(path))  # noqa: SLF001 - the keys cat answers with
-            if isinstance(data, Exception) and not isinstance(data, FileNotFoundError):
-                raise self._error("read", path, data) from data
-            results.append(data if isinstance(data, bytes) else None)
-        return results
+    def get_many(self, paths: Sequence[str]) -> list[Blob | None]:
+        """Return what is at each path; a path named twice is read once."""
+        unique = list(dict.fromkeys(paths))
+        found = dict(zip(unique, self._requests("read", unique, self._get), strict=True))
+        return [found[path] for path in paths]
 
     def put(self, path: str, data: bytes) -> str:
-        """Write, whatever was there."""
-        try:
-            self._fs.pipe_file(path, data)
-        except Exception as error:
-            raise self._error("write", path, error) from error
-        return hashlib.sha256(data).hexdigest()
+        """Write, whatever was there; return the version."""
+        version = self._request("write", path, self._put, data)
+        assert version is not None, "there was no condition"
+        return version
 
     def put_if_absent(self, path: str, data: bytes) -> str | None:
-        """Refuse: there is no conditional write."""
-        raise self._unconditional(path, data)
+        """Write if nothing is there; return the version, or None if something is.
+
+        None also if the library sent the request twice, because the first reply was lost.
+        """
+        return self._request("write", path, self._put, data, absent=True)
 
     def replace_if(self, path: str, data: bytes, version: str) -> str | None:
-        """Refuse: there is no conditional write."""
-        raise self._unconditional(path, data, version)
+        """Write if `version` is there; return the new one, or None (as above)."""
+        return self._request("write", path, self._put, data, version=version)
 
     def delete_if(self, path: str, version: str) -> bool:
-        """Refuse: there is no conditional write."""
-        raise self._unconditional(path, version)
+        """Delete if `version` is there; return whether it was (False as above)."""
+        return self._request("delete", path, self._delete, version=version)
+
+    def files(self, folder: str) -> list[File]:
+        """Return every file below a folder, sorted by path."""
+        return sorted(self._request("list", folder, self._list, deep=True))
+
+    def delete(self, paths: Sequence[str]) -> None:
+        """Delete what is at each path; what is not there is no error."""
+        self._requests("delete", list(dict.fromkeys(paths)), self._delete)
+
+    def _request(
+        self,
+        verb: str,
+        path: str,
+        request: Callable[..., Coroutine[Any, Any, T]],
+        *args: bytes,
+        **kwargs: object,
+    ) -> T:
+        fs = self._file_system(verb, path)
+        seconds = PATIENCE + sum(map(len, args)) / SLOWEST
+
+        async def run() -> T:
+            return await self._guarded(
+                verb, path, lambda: request(fs, path, *args, **kwargs), seconds
+            )
+
+        return self._wait(fs, run)
+
+    def _requests(
+        self, verb: str, paths: Sequence[str], request: Callable[..., Coroutine[Any, Any, T]]
+    ) -> list[T]:
+        if not paths:
+            return []
+        fs = self._file_system(verb, paths[0])
+
+        async def one(path: str) -> T:
+            return await self._guarded(verb, path, lambda: request(fs, path), PATIENCE)
+
+        async def run() -> list[T]:
+            return await gather(one, paths)
+
+        return self._wait(fs, run)
+
+    async def _guarded(
+        self, verb: str, path: str, request: Callable[[], Awaitable[T]], seconds: float
+    ) -> T:
+        """Wait for a request, for so long; whatever goes wrong with it names the path."""
+        pauses = iter(PAUSES)
+        try:
+            async with asyncio.timeout(seconds):
+                while True:
+                    try:
+                        return await request()
+                    except Exception as error:
+                        pause = next(pauses, None)
+                        if pause is None or status_of(error) not in self.undecided:
+                            raise
+                    await asyncio.sleep(pause * random.uniform(0.5, 1))  # noqa: S311 - no secret
+        except TimeoutError as error:
+            raise StoreError(
+                f"cannot {verb} `{path}`", facts=[("reason", "the store does not answer")]
+            ) from error
+        except Exception as error:
+            raise remote_error(verb, path, error, login=self.login) from error
+
+    def _file_system(self, verb: str, path: str) -> Any:
+        """Return the file system of this process: neither loop nor sessions survive a fork."""
+        if self._opened is None or self._opened[0] != os.getpid():
+            try:
+                fs = self._open()
+            except Exception as error:
+                raise remote_error(verb, path, error, login=self.login) from error
+            self._opened = (os.getpid(), fs)
+            _in_use[id(fs)] = fs
+        return self._opened[1]
+
+    @staticmethod
+    def _wait(fs: Any, run: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        from fsspec.asyn import sync
+
+        result: T = sync(fs.loop, run)
+        return result
 
     def list(self, folder: str) -> list[str]:
-        """Return the names in a folder."""
-        try:
-            return sorted(
-                name.rstrip("/").rpartition("/")[2] for name in self._fs.ls(folder, detail=False)
-            )
-        except FileNotFoundError:
-            return []
-        except Exception as error:
-            raise self._error("list", folder, error) from error
-
-    def _unconditional(self, path: str, *_: object) -> StoreError:
-        return StoreError(
-            f"cannot take a lease at `{path}`: this store has no conditional writes yet",
-            consequence="nothing was run",
-            hint="build under a local prefix, or emit the plan for an engine with `plan -o`",
-        )
-
-    def _error(self, verb: str, path: str, error: Exception) -> StoreError:
-        return StoreError(f"cannot {verb} `{path}`", facts=[("reason", f"{error}")])
+        """Return the names of the files right in a folder, sorted."""
+        return sorted(file.path for file in self._request("list", folder, self._list, deep=False))
 
 
-def _install_hint(scheme: str) -> str | None:
-    extra = {"s3": "s3", "abfs": "azure", "abfss": "azure", "az": "azure"}.get(scheme)
-    return f"pip install 'marin-build[{extra}]'" if extra else None
+async def gather(one: Callable[[T], Awaitable[R]], items: Iterable[T]) -> list[R]:
+    """Return what `one` returns for each item, CONCURRENCY of them at a time.
+
+    The first error ends the others.
+    """
+    todo = list(enumerate(items))
+    results: dict[int, R] = {}
+    queue = iter(todo)
+
+    async def work() -> None:
+        for index, item in queue:
+            results[index] = await one(item)
+
+    workers = [asyncio.ensure_future(work()) for _ in range(min(CONCURRENCY, len(todo)))]
+    try:
+        await asyncio.gather(*workers)
+    except BaseException:
+        for worker in workers:
+            worker.cancel()
+        await asyncio.gather(*workers, return_exceptions=True)
+        raise
+    return [results[index] for index in range(len(todo))]
+
+
+class Body(io.BytesIO):
+    """The body of a request that may be sent again: clients close what they have sent."""
+
+    def close(self) -> None:
+        """Go back to the start."""
+        self.seek(0)
+
+
+def split_url(path: str) -> tuple[str, str]:
+    """Return bucket and name of a URL, to the letter: `?`, `#` and `%` mean nothing in a name."""
+    bucket, _, name = path.partition("://")[2].partition("/")
+    return bucket, name
+
+
+def folder_prefix(name: str) -> str:
+    """Return the prefix of the names in a folder; that of a whole bucket is empty."""
+    name = name.rstrip("/")
+    return name + "/" if name else ""

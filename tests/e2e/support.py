@@ -260,6 +260,22 @@ class Gate:
         event: dict[str, Any] = json.loads(line)
         return event
 
+    def started_or_ended(self, *others: Running) -> bool:
+        """Wait until a step begins (True) or one of some programs ends (False)."""
+        ends = [os.pidfd_open(running.pid) for running in others]
+        try:
+            while b"\n" not in self._buffer:
+                ready, _, _ = select.select([self._started, *ends], [], [], PATIENCE)
+                assert ready, "nothing has happened"
+                if self._started not in ready:
+                    return False
+                self._buffer += os.read(self._started, 4096)
+        finally:
+            for end in ends:
+                os.close(end)
+        self._buffer = self._buffer.partition(b"\n")[2]
+        return True
+
     def let_go(self, count: int = 1) -> None:
         """Let so many waiting steps go on."""
         os.write(self._go, b"\n" * count)

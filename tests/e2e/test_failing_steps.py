@@ -275,7 +275,7 @@ def test_what_is_promised_is_enough(project: Project, fn: str, outputs: str) -> 
 def test_a_new_attempt_begins_in_an_empty_folder(project: Project) -> None:
     """Else the rest of a failed attempt is committed with the next one."""
     only(project, "lambda o: (print(sorted(p.name for p in Path(o).iterdir() if p.name[0] != '.')),"
-         " Path(o, f'try{len(list(Path(o, \".logs\").glob(\"*.json\")))}').touch(),"
+         " Path(o, f'try{len(list(Path(o, \".logs\").glob(\"*.log\")))}').touch(),"
          " Path('again').exists() or sys.exit(1)) and None")  # fmt: skip
     assert project.run("apply").code == 1
     project.write("again", "")

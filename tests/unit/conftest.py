@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from typing import TYPE_CHECKING, Protocol
 
 import pytest
@@ -12,7 +11,7 @@ from marin_build.digests import forget_digests
 from marin_build.fingerprint import make_targets
 from marin_build.graph import build_graph
 from marin_build.step_spec import StepSpec
-from marin_build.store.base import Blob
+from marin_build.store.base import Blob, File
 from marin_build.workspace import Workspace, in_workspace
 
 if TYPE_CHECKING:
@@ -105,7 +104,9 @@ class MemoryStore:
     is_local = True
 
     def __init__(self) -> None:
-        self.files: dict[str, bytes] = {}
+        self.contents: dict[str, bytes] = {}
+        self.versions: dict[str, str] = {}
+        self.writes = 0
         self.batches: list[list[str]] = []
 
     @property
@@ -117,17 +118,19 @@ class MemoryStore:
         self.batches.append([path])
         return self._blob(path)
 
-    def get_many(self, paths: Sequence[str]) -> list[bytes | None]:
+    def get_many(self, paths: Sequence[str]) -> list[Blob | None]:
         if paths:
             self.batches.append(list(paths))
-        return [self.files.get(path) for path in paths]
+        return [self._blob(path) for path in paths]
 
     def put(self, path: str, data: bytes) -> str:
-        self.files[path] = data
-        return hashlib.sha256(data).hexdigest()
+        self.contents[path] = data
+        self.writes += 1
+        self.versions[path] = f"v{self.writes}"
+        return self.versions[path]
 
     def put_if_absent(self, path: str, data: bytes) -> str | None:
-        return None if path in self.files else self.put(path, data)
+        return None if path in self.contents else self.put(path, data)
 
     def replace_if(self, path: str, data: bytes, version: str) -> str | None:
         found = self._blob(path)
@@ -137,16 +140,25 @@ class MemoryStore:
         found = self._blob(path)
         if found is None or found.version != version:
             return False
-        del self.files[path]
+        del self.contents[path]
         return True
 
     def list(self, folder: str) -> list[str]:
         start = folder + "/"
-        return sorted({p[len(start) :].split("/")[0] for p in self.files if p.startswith(start)})
+        return sorted({p[len(start) :].split("/")[0] for p in self.contents if p.startswith(start)})
+
+    def files(self, folder: str) -> Sequence[File]:
+        start = folder + "/"
+        found = self.contents.items()
+        return sorted(File(p[len(start) :], len(d)) for p, d in found if p.startswith(start))
+
+    def delete(self, paths: Sequence[str]) -> None:
+        for path in paths:
+            self.contents.pop(path, None)
 
     def _blob(self, path: str) -> Blob | None:
-        data = self.files.get(path)
-        return None if data is None else Blob(data, hashlib.sha256(data).hexdigest())
+        data = self.contents.get(path)
+        return None if data is None else Blob(data, self.versions.get(path, "v0"))
 
 
 @pytest.fixture(scope="session")

@@ -32,6 +32,12 @@ EXAMPLES = [
     ),
     (why.Interrupted("ada@host"), "interrupted", "interrupted (ada@host is gone)", {}),
     (why.Interrupted(""), "interrupted", "interrupted", {}),
+    (
+        why.Doubtful("r-1"),
+        "doubtful",
+        "built by run r-1, but the machine went down before it was surely on disk",
+        {},
+    ),
     (why.Forced(), "forced", "forced", {}),
     (why.DevVersion(), "dev_version", "dev version, rebuilt each time", {}),
     (why.Cascade("raw_1"), "cascade", "needs raw_1, which is rebuilt", {"upstream": "raw_1"}),

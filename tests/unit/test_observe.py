@@ -10,7 +10,8 @@ import pytest
 from marin_build import StepSpec
 from marin_build.errors import CorruptStateError, StoppedError
 from marin_build.observe import observe
-from marin_build.protocol.lease import Host
+from marin_build.protocol.lease import Host, Lease
+from marin_build.protocol.looking import Seen, look
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -47,7 +48,8 @@ def test_what_cannot_be_read_is_never_taken_for_built(
     targets_of: TargetsOf, new_store: Callable[[], MemoryStore], file: str, data: bytes
 ) -> None:
     store, targets = new_store(), targets_of([()])
-    store.files[f"{targets.all[0].output_path}/{file}"] = data
+    store.contents[f"{targets.all[0].output_path}/.executor_status"] = b"RUNNING"
+    store.contents[f"{targets.all[0].output_path}/{file}"] = data
     with pytest.raises(CorruptStateError) as caught:
         _seen(store, targets)
     assert targets.all[0].output_path in caught.value.what
@@ -65,7 +67,7 @@ def test_a_damaged_record_is_an_error(
 ) -> None:
     store, targets = new_store(), targets_of([()])
     path = targets.all[0].output_path
-    store.files |= {f"{path}/.executor_status": b"SUCCESS", f"{path}/.executor_info": data}
+    store.contents |= {f"{path}/.executor_status": b"SUCCESS", f"{path}/.executor_info": data}
     with pytest.raises(CorruptStateError, match="executor_info"):
         _seen(store, targets)
 
@@ -75,7 +77,7 @@ def test_a_record_that_marin_wrote_is_accepted(
 ) -> None:
     store, targets = new_store(), targets_of([()])
     path = targets.all[0].output_path
-    store.files |= {
+    store.contents |= {
         f"{path}/.executor_status": b'{"date": "x", "status": "RUNNING", "message": ""}\n'
         b'{"date": "y", "status": "SUCCESS", "message": ""}\n',
         f"{path}/.executor_info": b'{"name": "train", "version": {}}',
@@ -100,7 +102,7 @@ def test_the_output_of_another_pipeline_is_never_reused(
     store = new_store()
     targets = make(StepSpec(name="train", **options))  # type: ignore[arg-type]
     path = targets.all[0].output_path
-    store.files |= {
+    store.contents |= {
         f"{path}/.executor_status": b"SUCCESS",
         f"{path}/.executor_info": _record("0" * 64),
     }
@@ -118,16 +120,16 @@ def test_the_newest_attempt_of_a_failed_target_is_told(
 ) -> None:
     store, targets = new_store(), targets_of([()])
     path = targets.all[0].output_path
-    store.files[f"{path}/.executor_status"] = b"FAILED"
+    store.contents[f"{path}/.executor_status"] = b"FAILED"
     for number in (9, 10, 2):
-        store.files[f"{path}/.logs/attempt-{number:04}.json"] = json.dumps(
+        store.contents[f"{path}/.logs/attempt-{number:04}.json"] = json.dumps(
             {"attempt": number, "exit_code": number, "message": None, "worker": "w", "end": None}
         ).encode()
-    store.files[f"{path}/.logs/attempt-0011.log"] = b"a log without its document"
+    store.contents[f"{path}/.logs/attempt-0011.log"] = b"a log without its document"
     last = _seen(store, targets).last
     assert last is not None
     assert (last.attempt, last.exit_code) == (10, 10)
-    store.files[f"{path}/.logs/attempt-0010.json"] = b"[]"
+    store.contents[f"{path}/.logs/attempt-0010.json"] = b"[]"
     with pytest.raises(CorruptStateError, match="attempt-0010"):
         _seen(store, targets)
 
@@ -146,9 +148,46 @@ def test_records_are_left_unread_where_nobody_asks(
 ) -> None:
     store, targets = new_store(), targets_of([()])
     status = f"{targets.all[0].output_path}/.executor_status"
-    store.files[status] = b"SUCCESS"
+    store.contents[status] = b"SUCCESS"
     observe(store, targets, [0], frozenset(), HOST, records=False)
     assert store.read == {status}
+
+
+def test_no_lease_is_read_where_nothing_says_that_anybody_came(
+    targets_of: TargetsOf, new_store: Callable[[], MemoryStore]
+) -> None:
+    """A first build of thousands of targets asks once for each, not twice."""
+    store, targets = new_store(), targets_of([(), (0,), (1,)])
+    _seen(store, targets)
+    assert store.read == {f"{target.output_path}/.executor_status" for target in targets.all}
+
+
+@pytest.mark.parametrize("status", [b"RUNNING", b"FAILED", b"DEP_FAILED"])
+def test_what_is_seen_is_what_a_claimant_may_build_on(
+    targets_of: TargetsOf, new_store: Callable[[], MemoryStore], status: bytes
+) -> None:
+    """The versions make the writes of whoever builds it conditional on just this."""
+    store, targets = new_store(), targets_of([()])
+    path = targets.all[0].output_path
+    lease = Lease("ada@far", 1.0, nonce="n")
+    status_version = store.put(f"{path}/.executor_status", status)
+    lease_version = store.put(f"{path}/.executor_status.lock", lease.encode())
+    seen = _seen(store, targets)
+    assert (seen.status, seen.status_version) == (status.decode(), status_version)
+    assert (seen.lease, seen.lease_version) == (lease, lease_version)
+    assert look(store, path) == Seen(seen.status, status_version, lease, lease_version)
+
+
+def test_a_built_target_keeps_the_version_of_its_status(
+    targets_of: TargetsOf, new_store: Callable[[], MemoryStore]
+) -> None:
+    """Else a forced build looks again at what was just read."""
+    store, targets = new_store(), targets_of([()])
+    path = targets.all[0].output_path
+    version = store.put(f"{path}/.executor_status", b"SUCCESS")
+    store.put(f"{path}/.executor_info", _record(targets.all[0].fingerprint))
+    seen = _seen(store, targets)
+    assert (seen.status_version, seen.built is not None) == (version, True)
 
 
 def test_no_path_is_read_twice(targets_of: TargetsOf, new_store: Callable[[], MemoryStore]) -> None:

@@ -42,14 +42,13 @@ SIGHTS: dict[str, Observed] = {
     "failed without attempt": Observed("FAILED"),
     "dependency failed": Observed("DEP_FAILED"),
     "running": Observed("RUNNING", LIVE),
-    "starting": Observed(None, LIVE),
     "abandoned": Observed("RUNNING"),
     "dead": Observed("RUNNING", LIVE, gone=True),
     "sealed": Observed("RUNNING", SEALED),
     "sealed, holder dead": Observed("RUNNING", SEALED, gone=True),
 }
 BUILT = {"success", "success of Marin", "sealed", "sealed, holder dead"}
-HELD = {"running", "starting"}
+HELD = {"running"}
 FAILED = {"failed", "failed without attempt"}
 
 
@@ -177,22 +176,22 @@ def _fill(store: MemoryStore, targets: Targets, world: World) -> None:
     for target, name in zip(targets.all, world.sight, strict=True):
         sight = SIGHTS[name]
         if sight.status is not None:
-            store.files[f"{target.output_path}/.executor_status"] = sight.status.encode()
+            store.contents[f"{target.output_path}/.executor_status"] = sight.status.encode()
         if sight.lease is not None:
             lease = sight.lease
             if sight.gone:  # a process of this host that is not there
                 lease = functools.reduce(_with, [("boot", "here"), ("pid", 2**22 + 1)], lease)
-            store.files[f"{target.output_path}/.executor_status.lock"] = lease.encode()
+            store.contents[f"{target.output_path}/.executor_status.lock"] = lease.encode()
         if sight.built is not None:
             record = (
                 f'{{"executor_version": "marin_build/1", "fingerprint": "{target.fingerprint}",'
                 '"run": "r-0", "provenance": {"user": "ada", "host": "host"},'
                 '"end": "2026-11-21T10:20:30"}'
             )
-            store.files[f"{target.output_path}/.executor_info"] = record.encode()
+            store.contents[f"{target.output_path}/.executor_info"] = record.encode()
         if sight.last is not None:
             for number in (1, 2):
-                store.files[f"{target.output_path}/.logs/attempt-000{number}.json"] = (
+                store.contents[f"{target.output_path}/.logs/attempt-000{number}.json"] = (
                     f'{{"attempt": {number}, "exit_code": 3, "message": "boom",'
                     ' "worker": "ada@host", "end": "2026"}'
                 ).encode()
@@ -334,7 +333,7 @@ def test_a_built_end_of_a_long_chain_is_one_read(
 ) -> None:
     store = new_store()
     end = f"{chain.all[-1].output_path}/.executor_status"
-    store.files[end] = b"SUCCESS"
+    store.contents[end] = b"SUCCESS"
     plan = make_plan(chain, observe(store, chain, [LENGTH - 1], set(), HOST, records=False),
                      [LENGTH - 1])  # fmt: skip
     assert plan.summary() == {"run": 0, "reuse": 1, "wait": 0, "blocked": 0, "pruned": LENGTH - 1}

@@ -61,6 +61,15 @@ def test_slices_that_stand_in_for_each_other_have_one_shape() -> None:
         (lambda: ResourceConfig(disk="1.2.3Gi"), "amount of disk"),
         (lambda: ResourceConfig(cpu=0), "above 0"),
         (lambda: ResourceConfig(replicas=0), "at least 1"),
+        (lambda: ResourceConfig(replicas=1.5), "at least 1, not `1.5`"),  # type: ignore[arg-type]
+        (lambda: ResourceConfig(ram=16), "amount of ram `16`"),  # type: ignore[arg-type]
+        (lambda: ResourceConfig(regions="us"), "`regions` is `'us'`, not a list"),  # type: ignore[arg-type]
+        (lambda: ResourceConfig(device_alternatives="v4-8"), "`device_alternatives`"),  # type: ignore[arg-type]
+        (lambda: ResourceConfig(cpu="4"), "`cpu` must be a number"),  # type: ignore[arg-type]
+        (lambda: ResourceConfig(device="h100"), "`device` is a str"),  # type: ignore[arg-type]
+        (lambda: ResourceConfig(zone=1), "`zone` is a int"),  # type: ignore[arg-type]
+        (lambda: ResourceConfig.with_gpu(8), "a name like `h100`"),  # type: ignore[arg-type]
+        (lambda: ResourceConfig.with_tpu(8), "a name like `v5p-64`"),  # type: ignore[arg-type]
     ],
 )
 def test_what_no_machine_has_is_refused(wrong: object, says: str) -> None:
@@ -88,3 +97,16 @@ def test_resources_are_values() -> None:
     assert first == ResourceConfig.with_gpu("h100", regions=("a", "b"))
     assert hash(first.with_image("x")) == hash(first.with_image("x"))
     assert (first.device, ResourceConfig().device) == (GpuDevice("h100"), CpuDevice())
+
+
+def test_a_word_nobody_knows_is_told_which_ones_there_are() -> None:
+    for name, hint in (("v5p-65", "`v5p-64`"), ("zzz", "there are slices of")):
+        with pytest.raises(SpecificationError) as caught:
+            ResourceConfig.with_tpu(name)
+        assert hint in str(caught.value.hint)
+
+
+def test_one_text_instead_of_a_list_says_what_to_write() -> None:
+    with pytest.raises(SpecificationError) as caught:
+        ResourceConfig(regions="us-east1")  # type: ignore[arg-type]
+    assert caught.value.hint == 'write regions=["us-east1"]'

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 @click.option("--force", metavar="TARGET", multiple=True, help="Build it although it is built.")
 @click.option("--no-rerun-failed", is_flag=True, help="Refuse what failed before.")
 @click.option("--isolation", help="process or thread.")
+@click.option("--no-lease", is_flag=True, help="Build without leases: nobody else builds there.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON event a line.")
 @click.option("-q", "--quiet", is_flag=True, help="Show failures and totals only.")
 @pipeline_options
@@ -48,6 +49,7 @@ def command(
     *,
     keep_going: bool,
     no_rerun_failed: bool,
+    no_lease: bool,
     as_json: bool,
     quiet: bool,
 ) -> int:
@@ -96,6 +98,7 @@ def command(
         keep_going=keep_going,
         isolation=isolation or loaded.settings.isolation,
         tell=_view(again, alone, as_json=as_json, quiet=quiet),
+        lease=not no_lease,
     )
     return exit_code(finished)
 

@@ -67,7 +67,8 @@ def _picture(loaded: Loaded, selectors: tuple[str, ...]) -> Picture:
     paths = [f"{loaded.targets.all[i].output_path}/{STATUS}" for i in unread]
     read = loaded.store.get_many(paths)
     statuses = {
-        i: parse_status(data, path) for i, path, data in zip(unread, paths, read, strict=True)
+        i: parse_status(blob.data, path) if blob is not None else None
+        for i, path, blob in zip(unread, paths, read, strict=True)
     }
     return picture_of(plan, shown, statuses)
 

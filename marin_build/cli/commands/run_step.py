@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 @click.option("--target", metavar="TARGET", help="The target's id, `name_with_hash`.")
 @click.option("--plan", "folder", metavar="DIR", help="A plan directory that pins it.")
 @click.option("--pending", is_flag=True, help="With --plan: list what is still to be built.")
+@click.option("--no-lease", is_flag=True, help="Build without leases: nobody else builds there.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON event a line.")
 @click.argument("words", nargs=-1, type=click.UNPROCESSED, metavar="[-- COMMAND...]")
 @pipeline_options
@@ -34,6 +35,7 @@ def command(
     words: tuple[str, ...],
     *,
     pending: bool,
+    no_lease: bool,
     as_json: bool,
 ) -> int:
     """Build one target under its lease, unless it is built.
@@ -56,7 +58,7 @@ def command(
         again = shlex.join(["bash", os.path.join(folder, "steps", target, "run.sh")])
     else:
         again = command_line("run-step", options, ["--target", target])
-    return _run(loaded, document, target, words, again=again, as_json=as_json)
+    return _run(loaded, document, target, words, again=again, no_lease=no_lease, as_json=as_json)
 
 
 def _list_pending(loaded: Loaded, document: PlanDocument | None) -> int:
@@ -78,6 +80,7 @@ def _run(
     words: tuple[str, ...],
     *,
     again: str,
+    no_lease: bool,
     as_json: bool,
 ) -> int:
     from marin_build.cli.building import exit_code, replay
@@ -104,14 +107,15 @@ def _run(
         keep_going=False,
         isolation="process",
         tell=show_json if as_json else TextView(again, lambda _failure: again),
+        lease=not no_lease,
     )
     return exit_code(finished)
 
 
 def _plan_of_one(loaded: Loaded, document: PlanDocument | None, index: int) -> Plan:
     """Return a plan that builds one target, whose dependencies must be built."""
+    from marin_build.cli.session import observe_for
     from marin_build.emit.document import INSISTING
-    from marin_build.observe import observe
     from marin_build.plan import Kind, Plan, make_plan
 
     targets = loaded.targets
@@ -121,7 +125,7 @@ def _plan_of_one(loaded: Loaded, document: PlanDocument | None, index: int) -> P
         if any(reason["kind"] in INSISTING for reason in d.reasons)
     ) & {index}
     wanted = [index, *targets.deps[index]]
-    snapshot = observe(loaded.store, targets, wanted, frozenset(), loaded.host)
+    snapshot = observe_for(loaded, wanted)
     whole = make_plan(targets, snapshot, [index], forced=insisted)
     by_index = {decision.index: decision for decision in whole.decisions}
     missing = [
@@ -135,7 +139,7 @@ def _plan_of_one(loaded: Loaded, document: PlanDocument | None, index: int) -> P
             consequence="nothing was run",
             hint="build them first, or all with `marin-build apply`",
         )
-    return Plan(targets, (), (decision,), insisted)  # nothing else is asked for
+    return Plan(targets, (), (decision,), insisted, snapshot)  # nothing else is asked for
 
 
 def _check_command(target: Target, words: tuple[str, ...]) -> None:

@@ -48,7 +48,11 @@ class TextView:
             case report.StepFailed(retries_left=left) as failure:
                 self._failed(failure, left)
             case report.StepWaiting(target=target, held_by=who):
-                click.secho(f"  waiting   {target}  is built by {who}", fg="cyan")
+                click.secho(
+                    f"  waiting   {target}  is held by {who}; last seen change "
+                    f"{event.unchanged_for:.0f} s ago, lease {event.time_to_live:.0f} s",
+                    fg="cyan",
+                )
             case report.StepBlocked(target=target, upstream=upstream):
                 self.blocked.setdefault(upstream, []).append(target)
             case report.StepStopped(target=target, message=message, hint=hint):

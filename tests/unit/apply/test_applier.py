@@ -22,11 +22,12 @@ from marin_build.fingerprint import Targets
 from marin_build.plan import make_plan
 from marin_build.protocol.documents import Provenance
 from marin_build.protocol.lease import TIME_TO_LIVE, Host, Lease
+from marin_build.protocol.looking import Seen
 from marin_build.run_step import outcome as ended
 from marin_build.run_step.isolation import Ended, Start
 from marin_build.run_step.session import Session
 from marin_build.run_step.supervise import INTERRUPTED
-from marin_build.snapshot import Observed, Snapshot
+from marin_build.snapshot import LastAttempt, Observed, Snapshot
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -231,14 +232,14 @@ def test_what_somebody_else_builds_is_waited_for(stage: Callable[..., Stage]) ->
     played = stage([(), (0,)], {0: [HELD, ended.Reused()]})
     path = played.plan.targets.all[0].output_path
     store: Any = played.session.store
-    store.files[f"{path}/.executor_status.lock"] = THEIRS.encode()
+    store.contents[f"{path}/.executor_status.lock"] = THEIRS.encode()
     look = store.get
     reads: list[str] = []
 
     def get(asked: str) -> object:
         reads.append(asked)
         if len(reads) == 5:  # now they are done
-            store.files = {f"{path}/.executor_status": b"SUCCESS"}
+            store.contents = {f"{path}/.executor_status": b"SUCCESS"}
         return look(asked)
 
     store.get = get
@@ -270,7 +271,7 @@ def test_a_lease_that_is_renewed_is_never_taken_over(stage: Callable[..., Stage]
 
     def get(asked: str) -> object:
         if played.play.now > 10 * TIME_TO_LIVE:
-            store.files = {path.removesuffix(".lock"): b"SUCCESS"}
+            store.contents = {path.removesuffix(".lock"): b"SUCCESS"}
         elif asked == path:
             store.put(path, replace(THEIRS, timestamp=float(int(played.play.now / 50))).encode())
         return look(asked)
@@ -330,6 +331,36 @@ def test_a_step_that_does_not_end_is_killed_after_the_grace_or_a_second_interrup
     assert played.play.ended_by == [(0, False), (0, True)]
     assert (finished.was_interrupted, finished.interrupted) == (True, 1)
     assert played.play.now <= until + 1
+
+
+def test_what_the_snapshot_saw_is_not_read_again_but_once(stage: Callable[..., Stage]) -> None:
+    """A retry, or a second look at what another builds, must not act on that old news."""
+    failed = Observed("FAILED", last=LastAttempt(4, 1, "boom", "ada", None), status_version="v1")
+    dead = Observed("RUNNING", THEIRS, gone=True, status_version="v2", lease_version="v3")
+    played = stage([(), (), ()], {0: [HELD, OK], 1: [BAD]}, sights={0: failed, 1: dead})
+    played.run(jobs=3, keep_going=True)
+    seen = {request.index: request.seen for request in played.play.started[:3]}
+    assert seen == {
+        0: Seen("FAILED", "v1", attempt=4),
+        1: Seen("RUNNING", "v2", THEIRS, "v3"),
+        2: Seen(),
+    }
+    assert [request.seen for request in played.play.started[3:]] == [None]
+
+
+def test_a_retry_looks_for_itself(
+    make: Callable[..., Targets], stage: Callable[..., Stage]
+) -> None:
+    played = stage(_alone(make, retries=1), {0: [BAD, OK]})
+    played.run()
+    assert [request.seen for request in played.play.started] == [Seen(), None]
+
+
+def test_a_seal_that_the_snapshot_saw_is_looked_at_again(stage: Callable[..., Stage]) -> None:
+    played = stage([()], {0: [ended.Reused(published=True)]},
+                   sights={0: Observed("RUNNING", THEIRS.sealed("d", 1.0))})  # fmt: skip
+    played.run()
+    assert [request.seen for request in played.play.started] == [None]
 
 
 def test_a_sealed_target_is_finished_before_what_needs_it(stage: Callable[..., Stage]) -> None:

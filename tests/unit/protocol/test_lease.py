@@ -28,6 +28,7 @@ _NUMBER = st.integers(0, 2**40)
 LEASES = st.builds(
     Lease, _WORD, st.floats(0, 2e9), run=_WORD, attempt=_NUMBER, nonce=_WORD,
     boot=_WORD | st.just(""), pid=_NUMBER, start=_NUMBER, seal=_WORD | st.just(""),
+    ttl=st.just(0.0) | st.floats(0.1, 1e6),
 )  # fmt: skip
 OURS = Lease("ada@host", 5.0, run="r-1", attempt=2, nonce="n1", boot="b", pid=7, start=9)
 
@@ -50,6 +51,7 @@ def test_a_lock_that_marin_wrote_is_a_lease_of_somebody_else() -> None:
     assert lease == Lease("host-3-17 x=1", 12.0)
     assert not lease.is_sealed
     assert (lease.time_to_live, OURS.time_to_live) == (FOREIGN_TIME_TO_LIVE, TIME_TO_LIVE)
+    assert replace(OURS, ttl=3.0).time_to_live == 3.0
 
 
 def test_renewing_and_sealing_keep_the_holder() -> None:
@@ -68,6 +70,9 @@ def test_renewing_and_sealing_keep_the_holder() -> None:
         b'{"worker_id": "a", "timestamp": "soon"}', b'{"worker_id": "a", "timestamp": null}',
         b'{"worker_id": "a nonce=1 attempt=x", "timestamp": 1}',
         b'{"worker_id": "a nonce=1 pid=", "timestamp": 1}',
+        b'{"worker_id": "a nonce=1 ttl=inf", "timestamp": 1}',
+        b'{"worker_id": "a nonce=1 ttl=nan", "timestamp": 1}',
+        b'{"worker_id": "a nonce=1 ttl=-1", "timestamp": 1}',
         b'{"worker_id": "a", "timestamp": 1' + b"0" * 400 + b"}",
     ],
     ids=lambda data: data.decode("latin-1")[:50],

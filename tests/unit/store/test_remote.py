@@ -1,22 +1,27 @@
-"""Planning over a bucket: read in one batch, and no lease pretended."""
+"""Which store a prefix opens, file systems without conditions, and what goes wrong in words."""
 
 from __future__ import annotations
 
+import sys
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import fsspec
 import pytest
+from fsspec.asyn import get_loop
 
-from marin_build.digests import digest_of
-from marin_build.errors import MarinBuildError, StoreError
-from marin_build.sources import Source
+from marin_build.errors import StoreError
+from marin_build.store.azure import AzureStore
+from marin_build.store.base import Blob, File
+from marin_build.store.gcs import GcsStore
+from marin_build.store.generic import FsspecStore
 from marin_build.store.local import LocalStore
 from marin_build.store.opening import open_store
-from marin_build.store.remote import FsspecStore
-from marin_build.store.remote_digests import read_remote_digest
+from marin_build.store.remote_errors import remote_error
+from marin_build.store.s3 import S3Store
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 
 @pytest.fixture
@@ -28,24 +33,78 @@ def memory() -> Iterator[Any]:
     fs.store.clear()
 
 
-def test_the_prefix_says_which_store_holds_it(memory: Any) -> None:
-    assert isinstance(open_store("/data/out"), LocalStore)
-    assert isinstance(open_store("memory://b/out"), FsspecStore)
-    with pytest.raises(StoreError, match="cannot open the prefix `nope://b`"):
-        open_store("nope://b")
+@pytest.mark.parametrize(
+    ("prefix", "kind"),
+    [
+        ("/data/out", LocalStore),
+        ("gs://b/out", GcsStore),
+        ("gcs://b/out", GcsStore),
+        ("s3://b/out", S3Store),
+        ("s3a://b/out", S3Store),
+        ("az://c/out", AzureStore),
+        ("abfs://c/out", AzureStore),
+        ("abfss://c@account.dfs.core.windows.net/out", AzureStore),
+        ("memory://b/out", FsspecStore),
+    ],
+)
+def test_the_prefix_says_which_store_holds_it(prefix: str, kind: type) -> None:
+    store = open_store(prefix)
+    assert isinstance(store, kind)
+    assert store.is_local == (kind is LocalStore)
+    assert store.conditional == (kind is not FsspecStore)
 
 
-def test_a_missing_object_is_none_and_others_are_read(memory: Any) -> None:
+@pytest.mark.parametrize(
+    ("prefix", "package", "hint"),
+    [
+        ("s3://b/out", "s3fs", "pip install 'marin-build[s3]'"),
+        ("abfss://b/out", "adlfs", "pip install 'marin-build[azure]'"),
+    ],
+)
+def test_a_missing_extra_is_named(
+    prefix: str, package: str, hint: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("marin_build.store.opening.find_spec", lambda _: None)
+    with pytest.raises(StoreError) as caught:
+        open_store(prefix)
+    assert caught.value.render() == (
+        f"error: cannot open the prefix `{prefix}`: {package} is not installed\n"
+        "  nothing was run\n"
+        f"hint: {hint}"
+    )
+
+
+@pytest.mark.parametrize("prefix", ["nope://b", "hdfs://b"])
+def test_an_unknown_scheme_is_refused(prefix: str) -> None:
+    with pytest.raises(StoreError, match=f"cannot open the prefix `{prefix}`"):
+        open_store(prefix)
+
+
+def test_a_file_url_is_a_folder_in_disguise() -> None:
+    with pytest.raises(StoreError) as caught:
+        open_store("file:///data/out")
+    assert caught.value.hint == "write the folder without `file://`"
+
+
+def test_any_file_system_of_fsspec_holds_data(memory: Any) -> None:
     store = open_store("memory://b")
-    store.put("memory://b/x/a", b"one")
-    assert store.get_many(["memory://b/x/a", "memory://b/x/b"]) == [b"one", None]
+    version = store.put("memory://b/x/a", b"one")
+    store.put("memory://b/x/c/d", b"two")
+    one = Blob(b"one", version)
+    assert store.get("memory://b/x/a") == one
+    assert store.get_many(["memory://b/x/a", "memory://b/x/b", "memory://b/x/a"]) == [
+        one,
+        None,
+        one,
+    ]
     assert store.get_many([]) == []
-    blob = store.get("memory://b/x/a")
-    assert blob is not None
-    assert (blob.data, blob.version) == (b"one", store.put("memory://b/x/a", b"one"))
     assert store.get("memory://b/none") is None
     assert store.list("memory://b/x") == ["a"]
+    assert store.files("memory://b/x") == [File("a", 3), File("c/d", 3)]
     assert store.list("memory://b/none") == []
+    assert store.files("memory://b/none") == []
+    store.delete(["memory://b/x/a", "memory://b/x/none"])
+    assert store.files("memory://b/x") == [File("c/d", 3)]
 
 
 @pytest.mark.parametrize(
@@ -59,53 +118,120 @@ def test_a_missing_object_is_none_and_others_are_read(memory: Any) -> None:
 def test_no_lease_is_pretended_where_writes_have_no_conditions(memory: Any, call: Any) -> None:
     store = open_store("memory://b")
     assert not store.conditional
-    with pytest.raises(StoreError, match="no conditional writes"):
+    with pytest.raises(StoreError) as caught:
         call(store)
+    assert caught.value.what == (
+        "cannot take a lease at `memory://b/x`: leases need conditional writes, "
+        "and `memory://` has none"
+    )
+    assert "--no-lease" in str(caught.value.hint)
 
 
-def test_a_remote_tree_has_a_digest_of_its_contents_only(memory: Any) -> None:
-    memory.pipe({"/b/t/a.txt": b"one", "/b/t/c/d.txt": b"two", "/b/t/skip.bin": b"x"})
-    memory.pipe({"/other/t/a.txt": b"one", "/other/t/c/d.txt": b"two"})
-    first = Source("t", "memory://b/t", ("**/*.txt",))
-    moved = Source("t", "memory://other/t", ("**/*.txt",))
-    for declared in (first, moved):
-        read_remote_digest(declared)
-    assert digest_of(first) == digest_of(moved)
-    memory.pipe({"/third/t/a.txt": b"changed", "/third/t/c/d.txt": b"two"})
-    third = Source("t", "memory://third/t", ("**/*.txt",))
-    read_remote_digest(third)
-    assert digest_of(third) != digest_of(first)
-
-
-def test_a_remote_file_is_read_once(memory: Any) -> None:
-    memory.pipe({"/b/a": b"one"})
-    declared = Source("a", "memory://b/a")
-    read_remote_digest(declared)
-    before = digest_of(declared)
-    memory.pipe({"/b/a": b"two"})
-    read_remote_digest(declared)
-    assert digest_of(declared) == before
-
-
-def test_a_remote_source_that_is_not_there_is_an_error(memory: Any) -> None:
-    with pytest.raises(MarinBuildError, match="`n`"):
-        read_remote_digest(Source("n", "memory://b/none"))
-
-
-def test_an_object_is_known_by_the_checksum_of_its_store(
+def test_what_a_file_system_refuses_names_the_path(
     memory: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Not by generation or etag: the same bytes copied again must not rebuild everything."""
-    memory.pipe({"/b/a": b"one"})
-    info = memory.info
-    for generation in ("1", "2"):
-        monkeypatch.setattr(
-            type(memory),
-            "info",
-            lambda self, path, g=generation, **rest: {
-                **info(path), "md5Hash": "m1", "generation": g, "etag": g,
-            },
-        )  # fmt: skip
-        read_remote_digest(Source("a", "memory://b/a", (generation,)))
-    assert digest_of(Source("a", "memory://b/a", ("1",))) == "md5Hash:m1:3"
-    assert digest_of(Source("a", "memory://b/a", ("2",))) == "md5Hash:m1:3"
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError("not yours")
+
+    store = open_store("memory://b")
+    for name in ("pipe_file", "cat_file", "ls", "find", "rm_file"):
+        monkeypatch.setattr(type(memory), name, refuse)
+    path = "memory://b/x"
+    calls: dict[str, Callable[[], object]] = {
+        "write": lambda: store.put(path, b""),
+        "read": lambda: store.get(path),
+        "list": lambda: store.list(path),
+        "delete": lambda: store.delete([path]),
+    }
+    for verb, call in calls.items():
+        with pytest.raises(StoreError, match=f"cannot {verb} `{path}`: permission denied"):
+            call()
+
+
+class _AzureError(Exception):
+    status_code = 403
+
+
+class _AwsError(Exception):
+    response = {"ResponseMetadata": {"HTTPStatusCode": 403}}  # noqa: RUF012 - as botocore's
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        OSError("Forbidden: https://storage/b/o/a\nyou lack storage.objects.get"),
+        _AzureError("no"),
+        _AwsError("no"),
+        PermissionError("no"),
+    ],
+)
+def test_a_refusal_says_how_to_log_in(error: Exception) -> None:
+    said = remote_error("read", "gs://b/a", error, login="log in")
+    assert said.what == "cannot read `gs://b/a`: permission denied"
+    assert said.hint == "log in"
+    assert "https" not in said.facts[0][1]
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("GET https://x.net/c/b?sig=abc%2B&se=9 failed", "GET https://x.net/c/b?... failed"),
+        ("bad AccountKey=abcd==;EndpointSuffix=x", "bad AccountKey=...;EndpointSuffix=x"),
+        ("Authorization: Bearer ya29.secret refused", "Authorization: ... refused"),
+        ("first\nsecond", "first"),
+        ("", "RuntimeError"),
+        ("x" * 500, "x" * 197 + "..."),
+    ],
+)
+def test_a_reason_is_short_and_has_no_secret(text: str, reason: str) -> None:
+    said = remote_error("read", "gs://b/a", RuntimeError(text))
+    assert said.facts == (("reason", reason),)
+
+
+def test_nobody_pays_for_a_store_before_it_is_used() -> None:
+    import subprocess
+
+    program = (
+        "import sys; from marin_build.store.opening import open_store; open_store('gs://b');"
+        "open_store('s3://b'); open_store('az://b'); print(*sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    slow = {"fsspec", "gcsfs", "s3fs", "adlfs", "aiohttp", "botocore", "azure"}
+    assert slow.isdisjoint(done.stdout.split())
+
+
+class _BusyError(Exception):
+    status_code = 429
+
+
+class _BusyStore(AzureStore):
+    """A store that is busy for so many requests."""
+
+    def __init__(self, busy: int) -> None:
+        super().__init__("az://c")
+        self.busy, self.asked = busy, 0
+
+    def _open(self) -> Any:
+        return SimpleNamespace(loop=get_loop())
+
+    async def _get(self, fs: Any, path: str) -> Blob | None:
+        self.asked += 1
+        if self.asked <= self.busy:
+            raise _BusyError("busy")
+        return Blob(b"x", "1")
+
+
+@pytest.mark.parametrize(("busy", "asked"), [(0, 1), (2, 3), (99, 4)])
+def test_a_busy_store_is_asked_again(
+    busy: int, asked: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("marin_build.store.remote.PAUSES", (0, 0, 0))
+    store = _BusyStore(busy)
+    if busy > asked:
+        with pytest.raises(StoreError, match="cannot read `az://c/a`"):
+            store.get("az://c/a")
+    else:
+        assert store.get("az://c/a") == Blob(b"x", "1")
+    assert store.asked == asked

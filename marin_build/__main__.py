@@ -1,0 +1,5 @@
+"""`python -m marin_build`: the command line, with the Python that was asked for."""
+
+from marin_build.cli.main import main
+
+main()

@@ -1,0 +1,66 @@
+"""`marin-build unlock`: show who holds a target, and take the lease away."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from marin_build.cli.options import PipelineOptions, pipeline_options
+from marin_build.errors import UsageError
+
+if TYPE_CHECKING:
+    from marin_build.cli.session import Loaded
+    from marin_build.protocol.lease import Lease
+
+
+@click.command("unlock")
+@click.argument("target")
+@click.option("--force", is_flag=True, help="Remove a lease whose holder may live.")
+@pipeline_options
+def command(options: PipelineOptions, target: str, *, force: bool) -> int:
+    """Remove the lease on a target whose holder died.
+
+    Seldom needed: `apply` takes over by itself what nobody holds any more. A holder that lives
+    and loses its lease cannot commit what it does.
+    """
+    from marin_build.cli.session import load
+    from marin_build.selection import select
+
+    loaded = load(options)
+    chosen = select(loaded.targets, [target])
+    if len(chosen) != 1:
+        raise UsageError(
+            f"`{target}` stands for {len(chosen)} targets; one is unlocked at a time",
+            consequence="nothing was removed",
+        )
+    return _unlock(loaded, chosen[0], force=force)
+
+
+def _unlock(loaded: Loaded, index: int, *, force: bool) -> int:
+    from marin_build.protocol.looking import look
+    from marin_build.protocol.unlocking import Unlocked, unlock
+    from marin_build.run_step.orphans import still_written
+    from marin_build.run_step.session import log_path
+
+    target = loaded.targets.all[index]
+    lease = look(loaded.store, target.output_path).lease
+
+    def is_abandoned(lease: Lease) -> bool:
+        return loaded.host.is_gone(lease) and not still_written(
+            log_path(target.output_path, target.id, lease)
+        )
+
+    done = unlock(
+        loaded.store,
+        target.output_path,
+        target=target.id,
+        who=loaded.host.worker,
+        is_abandoned=is_abandoned,
+        force=force,
+    )
+    if done is Unlocked.NONE_HELD or lease is None:
+        click.echo(f"`{target.id}` is not locked")
+    else:
+        click.echo(f"unlocked `{target.id}`: it was held by {lease.describe()}")
+    return 0

@@ -1,0 +1,116 @@
+"""The state machine of one target, as one participant sees it: the only place that knows the moves.
+
+Everybody who touches a target (`run-step`, `distributed_lock`, the simulation) goes through
+`transition`. docs/reference/storage.md draws the table.
+"""
+
+from __future__ import annotations
+
+import enum
+from typing import TYPE_CHECKING
+
+from marin_build.protocol.status import STATUS_SUCCESS
+
+if TYPE_CHECKING:
+    from marin_build.protocol.lease import Lease
+    from marin_build.protocol.status import Status
+
+
+class State(enum.Enum):
+    """What a participant knows of the target, and may do next."""
+
+    UNKNOWN = "look at status and lease"
+    FREE = "create the lease"
+    ABANDONED = "replace the stale lease"
+    HELD_BY_OTHER = "wait, or do something else"
+    HELD = "open an attempt"
+    RUNNING = "run the step, renew the lease"
+    COMMITTED = "publish what is sealed"
+    FINISHED = "use the output"
+    ENDED = "leave it to the next attempt"
+    LOST = "stop: nothing of ours counts any more"
+
+
+class Event(enum.Enum):
+    """What a participant saw, or what the store answered to a conditional write."""
+
+    SAW_NOBODY = "no lease, not built"
+    SAW_HOLDER = "a lease that lives"
+    SAW_STALE = "a lease nobody renews"
+    SAW_OURS = "our own lease, the reply to our write was lost"
+    SAW_SEAL = "a sealed lease"
+    SAW_SUCCESS = "built, or cached, and nobody changes it"
+    TOOK_LEASE = "the lease is ours"
+    OPENED = "the attempt is ours"
+    BEATEN = "somebody was faster"
+    SEALED = "our seal is in place"
+    PUBLISHED = "SUCCESS is there, the lease is gone"
+    GAVE_UP = "the attempt failed or was cut short, the lease is gone"
+    OVERTAKEN = "the lease is another's, or gone"
+    LOOKED_AWAY = "time has passed"
+
+
+class IllegalMoveError(Exception):
+    """A bug of ours: an event that cannot happen in a state."""
+
+
+TRANSITIONS: dict[tuple[State, Event], State] = {
+    (State.UNKNOWN, Event.SAW_NOBODY): State.FREE,
+    (State.UNKNOWN, Event.SAW_HOLDER): State.HELD_BY_OTHER,
+    (State.UNKNOWN, Event.SAW_STALE): State.ABANDONED,
+    (State.UNKNOWN, Event.SAW_OURS): State.HELD,
+    (State.UNKNOWN, Event.SAW_SEAL): State.COMMITTED,
+    (State.UNKNOWN, Event.SAW_SUCCESS): State.FINISHED,
+    (State.HELD_BY_OTHER, Event.LOOKED_AWAY): State.UNKNOWN,
+    (State.FREE, Event.TOOK_LEASE): State.HELD,
+    (State.FREE, Event.BEATEN): State.UNKNOWN,
+    (State.ABANDONED, Event.TOOK_LEASE): State.HELD,
+    (State.ABANDONED, Event.BEATEN): State.UNKNOWN,
+    (State.HELD, Event.TOOK_LEASE): State.HELD,
+    (State.HELD, Event.BEATEN): State.UNKNOWN,
+    (State.HELD, Event.OPENED): State.RUNNING,
+    (State.HELD, Event.SAW_SUCCESS): State.FINISHED,
+    (State.HELD, Event.OVERTAKEN): State.UNKNOWN,
+    (State.RUNNING, Event.SEALED): State.COMMITTED,
+    (State.RUNNING, Event.GAVE_UP): State.ENDED,
+    (State.RUNNING, Event.OVERTAKEN): State.LOST,
+    (State.COMMITTED, Event.PUBLISHED): State.FINISHED,
+    (State.COMMITTED, Event.OVERTAKEN): State.UNKNOWN,
+}
+
+
+def transition(state: State, event: Event) -> State:
+    """Return the state after an event.
+
+    Raises:
+        IllegalMoveError: the event cannot happen there.
+
+    """
+    try:
+        return TRANSITIONS[state, event]
+    except KeyError:
+        raise IllegalMoveError(f"{event.name} in {state.name}") from None
+
+
+def see(
+    status: Status | None, lease: Lease | None, *, nonce: str, stale: bool, force: bool
+) -> Event:
+    """Return what a look at a target says to somebody who wants it built.
+
+    Args:
+        status: the status file's token.
+        lease: the lock file.
+        nonce: recognises our own lease.
+        stale: the observer judged the lease stale.
+        force: build again even if it is built.
+
+    """
+    if lease is not None and lease.is_sealed:
+        return Event.SAW_SEAL
+    if lease is not None and nonce and lease.nonce == nonce:
+        return Event.SAW_OURS
+    if status == STATUS_SUCCESS and not force:
+        return Event.SAW_SUCCESS
+    if lease is None:
+        return Event.SAW_NOBODY
+    return Event.SAW_STALE if stale else Event.SAW_HOLDER

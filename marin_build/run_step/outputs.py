@@ -1,0 +1,80 @@
+"""What a step leaves: clearing what a failed attempt left, listing it, checking it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from typing import TYPE_CHECKING
+
+from marin_build.protocol import layout
+from marin_build.workspace import is_url
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from marin_build.store.base import File, Store
+
+_KEPT = {layout.STATUS, layout.LEASE, layout.LOGS, layout.GUARD}
+SHOWN_MISSING = 5
+
+
+def has_foreign(output: str) -> bool:
+    """Return whether a local output holds files that no attempt of ours made."""
+    return any(not name.startswith(".") for name in os.listdir(output))
+
+
+def clear_leftovers(store: Store, output: str, *, is_held: Callable[[], bool]) -> bool:
+    """Delete what an earlier attempt left in an output, but for status, lease and logs.
+
+    Args:
+        store: where the output lives.
+        output: the output path.
+        is_held: whether it is still ours, asked after the time that a listing takes.
+
+    Returns:
+        False if it was not ours any more, and nothing was deleted.
+
+    """
+    if is_url(output):
+        paths = [f"{output}/{file.path}" for file in store.files(output)]
+        kept = tuple(f"{output}/{name}" for name in _KEPT)
+        leftovers = [path for path in paths if not path.startswith(kept)]
+        if leftovers and not is_held():
+            return False
+        store.delete(leftovers)
+        return True
+    with os.scandir(output) as entries:
+        for entry in entries:
+            if entry.name in _KEPT:
+                continue
+            if entry.is_dir(follow_symlinks=False):
+                shutil.rmtree(entry.path)
+            else:
+                os.unlink(entry.path)
+    return True
+
+
+def manifest_of(store: Store, output: str) -> list[File]:
+    """Return path and size of the files of an output, sorted, without our own dot files."""
+    return [file for file in store.files(output) if not file.path.startswith(".")]
+
+
+def missing_output(
+    declared: Sequence[str] | None, files: Sequence[File], artifact: object
+) -> str | None:
+    """Return what the step should have left and did not, in words; None if all is there."""
+    if declared is None:
+        if files or artifact is not None:
+            return None
+        return "the step left neither a file nor an artifact; declare `outputs=()` if that is right"
+    there = {file.path for file in files if file.size}
+    missing = [
+        path
+        for path in (declared_path.rstrip("/") for declared_path in declared)
+        if path not in there and not any(file.path.startswith(f"{path}/") for file in files)
+    ]
+    if not missing:
+        return None
+    shown = ", ".join(f"`{path}`" for path in missing[:SHOWN_MISSING])
+    more = f" and {len(missing) - SHOWN_MISSING} more" if len(missing) > SHOWN_MISSING else ""
+    return f"declared outputs are missing or empty: {shown}{more}"

@@ -1,0 +1,109 @@
+"""What can be wrong with the fields of a step, in words; and what the rest goes on with."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+from marin_build.canonical import FrozenDict
+from marin_build.names import version_problem
+from marin_build.sources import Source
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from marin_build.step_spec import StepSpec
+
+CodePolicy = Literal["report", "rebuild", "ignore"]
+
+
+def as_tuple(value: Any, one: type) -> tuple[tuple[Any, ...], str | None]:
+    """Return a field that holds several values as a tuple, and what is wrong with it.
+
+    A single value of the type `one` is what people write who mean a list of it.
+    """
+    if isinstance(value, one):
+        return (value,), f"is one {_shown(one)}, not several"
+    if isinstance(value, str | bytes | Mapping) or not isinstance(value, Iterable):
+        return (), f"is a {type(value).__name__}, not a list"
+    return tuple(value), None
+
+
+def as_mapping(value: Any) -> tuple[FrozenDict, str | None]:
+    """Return a field that holds a mapping as a frozen one, and what is wrong with it."""
+    if isinstance(value, Mapping):
+        return FrozenDict(value), None
+    return FrozenDict(), f"is a {type(value).__name__}, not a mapping"
+
+
+def _shown(one: type) -> str:
+    return "string" if one is str else "step"
+
+
+def problems_of(step: StepSpec) -> Iterator[str]:
+    """Yield what is wrong with the fields that are not identity."""
+    if step.version is not None and (problem := version_problem(step.version)):
+        yield problem
+    if step.version is not None and step.override_output_path is not None:
+        yield "a version and an output path cannot both be given"
+    if step.code != "report" and step.code not in get_args(CodePolicy):
+        yield f"`code` is one of {', '.join(get_args(CodePolicy))}, not `{step.code}`"
+    if type(step.retries) is not int:
+        yield f"`retries` is a {type(step.retries).__name__}, not a whole number"
+    elif step.retries < 0:
+        yield "`retries` must not be negative"
+    if step.timeout is not None and not _is_duration(step.timeout):
+        yield "`timeout` is a positive number of seconds"
+    for output in step.outputs or ():
+        if not _is_inside(output):
+            yield f"the output `{output}` is not a path inside the step's folder"
+    yield from (f"the tag `{tag}` is not a string" for tag in step.tags if type(tag) is not str)
+    if step.fn is not None and not callable(step.fn):
+        yield f"`fn` is a {type(step.fn).__name__}, not a function"
+    if step.resources is not None:
+        from marin_build.resources import ResourceConfig
+
+        if not isinstance(step.resources, ResourceConfig):
+            yield f"`resources` is a {type(step.resources).__name__}, not a ResourceConfig"
+    if step.inputs:
+        yield from _input_problems(step.inputs)
+    if step.env_vars:
+        yield from _variable_problems(step.env_vars)
+
+
+def _is_duration(seconds: object) -> bool:
+    return isinstance(seconds, int | float) and 0 < seconds < math.inf
+
+
+def _is_inside(output: object) -> bool:
+    return (
+        isinstance(output, str)
+        and output != ""
+        and not output.startswith(("/", "."))
+        and ".." not in output.split("/")
+    )
+
+
+def _input_problems(inputs: Mapping[Any, Any]) -> Iterator[str]:
+    sources = [value for value in inputs.values() if type(value) is Source]
+    named = {source.name: source for source in sources}
+    for source in sources:
+        if named[source.name] != source or named[source.name].location != source.location:
+            yield f"two inputs are called `{source.name}`"
+    for key, value in inputs.items():
+        if type(value) is not Source:
+            yield f"the input `{key}` is not a source(...)"
+
+
+def _variable_problems(env_vars: Mapping[Any, Any]) -> Iterator[str]:
+    for key, value in env_vars.items():
+        legal = (
+            type(key) is str
+            and type(value) is str
+            and key != ""
+            and "=" not in key
+            and "\0" not in key + value
+        )
+        if not legal:
+            yield f"the environment variable `{key}` is not a string to a string"

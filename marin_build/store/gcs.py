@@ -1,0 +1,131 @@
+"""Cloud Storage through gcsfs: versions are generations, conditions are `ifGenerationMatch`."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+from typing import Any
+
+from marin_build.errors import StoreError
+from marin_build.store.base import Blob, File
+from marin_build.store.remote import (
+    CONNECT_SECONDS,
+    READ_SECONDS,
+    Body,
+    RemoteStore,
+    folder_prefix,
+    split_url,
+)
+
+_PAGE = 1000  # the most the service returns
+
+
+class GcsStore(RemoteStore):
+    """Objects behind `gs://` URLs.
+
+    A version is the object's generation: a new number with every write, whatever is written.
+    Each method makes one request an object, or a page. STORAGE_EMULATOR_HOST is honoured, without
+    credentials.
+
+    gcsfs tries a request up to six times, with growing pauses, after 408, 429, 5xx and lost
+    connections. A conditional write that is sent again after its reply was lost meets its own work:
+    it returns None, as the seam allows.
+    """
+
+    login = "log in with `gcloud auth application-default login`"
+
+    def _open(self) -> Any:
+        # Else gcsfs asks over gRPC for a bucket's layout at the first use; we need no such answer.
+        os.environ.setdefault("GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT", "false")
+        import aiohttp
+        from gcsfs.core import GCSFileSystem
+
+        # It reports what it raises to its logger as well; without a handler that is stderr.
+        logging.getLogger("gcsfs").addHandler(logging.NullHandler())
+        emulated = os.environ.get("STORAGE_EMULATOR_HOST", "") not in {"", "default"}
+        timeout = aiohttp.ClientTimeout(
+            total=None, sock_connect=CONNECT_SECONDS, sock_read=READ_SECONDS
+        )
+        return GCSFileSystem(
+            token="anon" if emulated else None,
+            use_listings_cache=False,
+            requests_timeout=timeout,
+        )
+
+    async def _get(self, fs: Any, path: str) -> Blob | None:
+        bucket, name = split_url(path)
+        address = f"{fs._location}/download/storage/v1/b/{{}}/o/{{}}"  # noqa: SLF001 - the host
+        try:
+            headers, data = await _call(fs, "GET", address, bucket, name, alt="media")
+        except FileNotFoundError:
+            return None
+        generation = headers.get("X-Goog-Generation")
+        if generation is None:
+            raise StoreError(f"cannot read `{path}`: the answer names no generation")
+        return Blob(data, generation)
+
+    async def _put(
+        self, fs: Any, path: str, data: bytes, *, absent: bool = False, version: str | None = None
+    ) -> str | None:
+        bucket, name = split_url(path)
+        address = f"{fs._location}/upload/storage/v1/b/{{}}/o"  # noqa: SLF001 - the host
+        try:
+            _, answer = await _call(
+                fs,
+                "POST",
+                address,
+                bucket,
+                uploadType="media",
+                name=name,
+                ifGenerationMatch="0" if absent else version,
+                headers={"Content-Type": "application/octet-stream"},
+                data=Body(data),
+            )
+        except FileExistsError:  # what gcsfs makes of every 412
+            return None
+        return str(json.loads(answer)["generation"])
+
+    async def _delete(self, fs: Any, path: str, *, version: str | None = None) -> bool:
+        bucket, name = split_url(path)
+        try:
+            await _call(fs, "DELETE", "b/{}/o/{}", bucket, name, ifGenerationMatch=version)
+        except (FileExistsError, FileNotFoundError):
+            return False
+        return True
+
+    async def _list(self, fs: Any, folder: str, *, deep: bool) -> list[File]:
+        bucket, name = split_url(folder)
+        prefix = folder_prefix(name)
+        found: list[File] = []
+        token: str | None = None
+        while True:
+            try:
+                _, answer = await _call(
+                    fs,
+                    "GET",
+                    "b/{}/o",
+                    bucket,
+                    prefix=prefix,
+                    delimiter=None if deep else "/",
+                    maxResults=_PAGE,
+                    pageToken=token,
+                    fields="nextPageToken,items(name,size)",
+                )
+            except FileNotFoundError:
+                return []
+            page = json.loads(answer)
+            found += [
+                File(item["name"][len(prefix) :], int(item["size"]))
+                for item in page.get("items", [])
+                if not item["name"].endswith("/")  # the marks some tools leave for folders
+            ]
+            token = page.get("nextPageToken")
+            if token is None:
+                return found
+
+
+async def _call(fs: Any, method: str, address: str, *names: str, **rest: Any) -> tuple[Any, bytes]:
+    """Make one request; gcsfs quotes `names` into the address and drops parameters of None."""
+    answer: tuple[Any, bytes] = await fs._call(method, address, *names, **rest)  # noqa: SLF001
+    return answer

@@ -1,0 +1,126 @@
+"""S3 through s3fs: versions are etags, conditions are `If-None-Match: *` and `If-Match`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from marin_build.store.base import Blob, File
+from marin_build.store.remote import (
+    CONCURRENCY,
+    CONNECT_SECONDS,
+    READ_SECONDS,
+    RemoteStore,
+    folder_prefix,
+    split_url,
+)
+from marin_build.store.remote_errors import status_of
+
+_PAGE = 1000  # the most the service returns
+_TRIES = 6
+_MISSING, _UNMET = 404, 412
+
+
+class S3Store(RemoteStore):
+    """Objects behind `s3://` URLs.
+
+    A version is the object's etag. For objects written in one piece that is a digest of the bytes:
+    writing the same bytes again gives the same version (except under SSE-KMS), and a condition then
+    holds that "nobody wrote anything else". That is enough because every document which is replaced
+    conditionally carries a nonce or a time, so that no two writers write the same bytes.
+
+    Each method makes one request an object, or a page. Conditional deletes need a service that
+    honours `If-Match` on DeleteObject; AWS does. One that ignored it would delete whatever is
+    there, and one that ignores conditions on PutObject has no leases worth the name: see
+    docs/adr/0007. AWS_ENDPOINT_URL and the other variables of AWS are honoured.
+    """
+
+    login = "check the credentials with `aws sts get-caller-identity`"
+    # 409: another conditional write was under way, and which of the two holds was not decided.
+    undecided = frozenset({409, 429})
+
+    def _open(self) -> Any:
+        from s3fs import S3FileSystem
+
+        return S3FileSystem(
+            use_listings_cache=False,
+            config_kwargs={
+                "connect_timeout": CONNECT_SECONDS,
+                "read_timeout": READ_SECONDS,
+                "max_pool_connections": CONCURRENCY,
+                "retries": {"mode": "standard", "total_max_attempts": _TRIES},
+            },
+        )
+
+    async def _get(self, fs: Any, path: str) -> Blob | None:
+        bucket, name = split_url(path)
+        client = await fs.set_session()
+        for attempt in range(1, _TRIES + 1):
+            try:
+                answer = await client.get_object(Bucket=bucket, Key=name)
+            except Exception as error:
+                if status_of(error) == _MISSING:
+                    return None
+                raise
+            try:
+                async with answer["Body"] as stream:
+                    return Blob(await stream.read(), answer["ETag"])
+            except Exception:  # the library asks again for answers, but not for broken bodies
+                if attempt == _TRIES:
+                    raise
+        raise AssertionError
+
+    async def _put(
+        self, fs: Any, path: str, data: bytes, *, absent: bool = False, version: str | None = None
+    ) -> str | None:
+        bucket, name = split_url(path)
+        client = await fs.set_session()
+        conditions = {"IfNoneMatch": "*"} if absent else {"IfMatch": version} if version else {}
+        try:
+            answer = await client.put_object(Bucket=bucket, Key=name, Body=data, **conditions)
+        except Exception as error:
+            status = status_of(error)
+            if status == _UNMET or (status == _MISSING and version and not _no_bucket(error)):
+                return None
+            raise
+        return str(answer["ETag"])
+
+    async def _delete(self, fs: Any, path: str, *, version: str | None = None) -> bool:
+        bucket, name = split_url(path)
+        client = await fs.set_session()
+        condition = {"IfMatch": version} if version else {}
+        try:
+            await client.delete_object(Bucket=bucket, Key=name, **condition)
+        except Exception as error:
+            if status_of(error) in (_UNMET, _MISSING):
+                return False
+            raise
+        return True
+
+    async def _list(self, fs: Any, folder: str, *, deep: bool) -> list[File]:
+        bucket, name = split_url(folder)
+        prefix = folder_prefix(name)
+        client = await fs.set_session()
+        rest = {} if deep else {"Delimiter": "/"}
+        found: list[File] = []
+        while True:
+            try:
+                page = await client.list_objects_v2(
+                    Bucket=bucket, Prefix=prefix, MaxKeys=_PAGE, **rest
+                )
+            except Exception as error:
+                if status_of(error) == _MISSING:
+                    return []
+                raise
+            found += [
+                File(item["Key"][len(prefix) :], item["Size"])
+                for item in page.get("Contents", [])
+                if not item["Key"].endswith("/")  # the marks some tools leave for folders
+            ]
+            if not page.get("IsTruncated"):
+                return found
+            rest["ContinuationToken"] = page["NextContinuationToken"]
+
+
+def _no_bucket(error: Exception) -> bool:
+    response = getattr(error, "response", {})
+    return bool(response.get("Error", {}).get("Code") == "NoSuchBucket")

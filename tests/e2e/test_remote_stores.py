@@ -1,0 +1,239 @@
+"""Building under a prefix in a bucket, through the real gcsfs and over HTTP."""
+
+from __future__ import annotations
+
+import json
+import signal
+from collections import Counter
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.servers.faults import Fault
+from tests.servers.gcs import GcsServer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from .support import Gate, Project
+
+BUCKET = "outputs"
+PREFIX = f"gs://{BUCKET}/run"
+ONCE = {"corpus": 1, "left": 1, "right": 1, "report": 1}
+
+# The same diamond, with steps that write where they are told through fsspec.
+REMOTE = """\
+import json
+from pathlib import Path
+
+import fsspec
+
+from gate import wait_at_gate
+from marin_build import step
+
+HERE = Path(__file__).parent
+
+
+def ran(name):
+    with open(HERE / "ran.txt", "a") as stream:
+        stream.write(name + "\\n")
+
+
+def write(path, text):
+    with fsspec.open(path, "w") as stream:
+        stream.write(text)
+
+
+def read(path):
+    with fsspec.open(path) as stream:
+        return stream.read().decode()
+
+
+@step
+def corpus(output: str, lines: int) -> dict:
+    ran("corpus")
+    print("so many lines:", lines)
+    write(f"{output}/text.txt", "line\\n" * lines)
+    wait_at_gate("corpus")
+    return {"lines": lines}
+
+
+@step(name="{side}")
+def count(output: str, corpus: str, side: str, times: int) -> int:
+    ran(side)
+    found = read(f"{corpus}/text.txt").count("line") * times
+    write(f"{output}/count.txt", str(found))
+    return found
+
+
+@step
+def report(output: str, left: int, right: str, about: dict) -> None:
+    ran("report")
+    if (HERE / "broken").exists():
+        write(f"{output}/half.txt", "half")
+        raise RuntimeError("not today")
+    write(f"{output}/report.txt", f"{left} {read(right + '/count.txt')} of {about['lines']}")
+
+
+def pipeline(lines: int = 3):
+    text = corpus(lines=lines)
+    one = count(corpus=text, side="left", times=1)
+    two = count(corpus=text, side="right", times=2)
+    return [report(left=one, right=two, about=text)]
+"""
+
+
+@pytest.fixture
+def server() -> Iterator[GcsServer]:
+    """A bucket of its own."""
+    with GcsServer(BUCKET) as made:
+        yield made
+
+
+@pytest.fixture
+def remote(project: Project, server: GcsServer) -> Project:
+    """A project whose outputs go to the bucket; its steps wait for nobody."""
+    project.environment |= {
+        "STORAGE_EMULATOR_HOST": server.url,
+        "GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT": "false",
+        "MARIN_PREFIX": PREFIX,
+    }
+    project.write("gate.py", "def wait_at_gate(word):\n    pass\n")
+    project.pipeline(REMOTE)
+    return project
+
+
+def _objects(server: GcsServer) -> dict[str, bytes]:
+    """Return what is in the bucket, by name without hashes."""
+    found = {}
+    for name, stored in server.api.buckets.objects(BUCKET).items():
+        folder, _, rest = name.removeprefix("run/").partition("/")
+        found[f"{folder.rpartition('_')[0]}/{rest}"] = stored.data
+    return found
+
+
+def _ran(project: Project) -> Counter[str]:
+    return Counter(project.file("ran.txt").split())
+
+
+def test_a_pipeline_is_built_in_a_bucket_and_not_again(remote: Project, server: GcsServer) -> None:
+    """Else nobody who keeps his outputs in buckets can use this."""
+    done = remote.run("apply")
+    assert done.code == 0, done
+    found = _objects(server)
+    assert found["report/report.txt"] == b"3 6 of 3"
+    assert found["corpus/.artifact.json"] == b'{"lines": 3}'
+    assert found["corpus/.logs/attempt-0001.log"] == b"so many lines: 3\n"
+    assert {found[f"{name}/.executor_status"] for name in ONCE} == {b"SUCCESS"}
+    assert not [name for name in found if name.endswith(".lock")]
+    manifest = json.loads(found["corpus/.logs/attempt-0001.json"])["publish"]["manifest"]
+    assert manifest == [{"path": "text.txt", "size": 15}]
+    server.calls.clear()
+    assert remote.run("apply").out == "nothing to do: 4 targets are built\n"
+    assert len(server.calls) == 2, "one status and one record: what is below is not asked for"
+    assert _ran(remote) == ONCE
+
+
+def test_a_failed_step_says_why_beside_its_output_and_begins_anew(
+    remote: Project, server: GcsServer
+) -> None:
+    """Else a colleague cannot see what went wrong, or half an output is mixed into the next."""
+    remote.write("broken", "")
+    failed = remote.run("apply")
+    assert (failed.code, "RuntimeError: not today" in failed.err) == (1, True)
+    found = _objects(server)
+    assert found["report/.executor_status"] == b"FAILED"
+    assert b"RuntimeError: not today" in found["report/.logs/attempt-0001.log"]
+    assert "failed before (attempt 1): RuntimeError: not today" in remote.run("plan").out
+    (remote.root / "broken").unlink()
+    assert remote.run("apply").code == 0
+    found = _objects(server)
+    assert "report/half.txt" not in found
+    assert json.loads(found["report/.executor_info"])["attempt"] == 2
+
+
+def test_two_at_once_build_everything_once(remote: Project, server: GcsServer, gate: Gate) -> None:
+    """Else two people pay twice for the same work."""
+    first = remote.start("apply", "--json")
+    gate.wait_started()
+    second = remote.start("apply", "--json")
+    assert second.process.stdout is not None
+    while json.loads(line := second.process.stdout.readline())["event"] != "step_waiting":
+        pass
+    assert json.loads(line)["time_to_live"] == 60
+    gate.let_go()
+    assert first.wait().code == 0
+    assert second.process.wait(60) == 0
+    assert _ran(remote) == ONCE
+    assert _objects(server)["report/report.txt"] == b"3 6 of 3"
+
+
+def test_after_a_kill_on_this_machine_nobody_waits(
+    remote: Project, server: GcsServer, gate: Gate
+) -> None:
+    """Else a crash costs a minute each time."""
+    first = remote.start("apply")
+    gate.wait_started()
+    first.send(signal.SIGKILL)
+    first.wait()
+    assert first.wait_until_all_gone() == {}
+    second = remote.start("apply", "--json")
+    gate.wait_started()
+    gate.let_go()
+    done = second.wait()
+    assert (done.code, done.names_of("step_waiting")) == (0, [])
+    abandoned = json.loads(_objects(server)["corpus/.logs/attempt-0001.json"])
+    assert abandoned["result"] == "abandoned"
+    assert _ran(remote) == {**ONCE, "corpus": 2}
+
+
+@pytest.mark.parametrize("what", [503, 429, "reply"])
+def test_a_store_that_fails_now_and_then_costs_time_and_nothing_else(
+    remote: Project, server: GcsServer, what: int | str
+) -> None:
+    """Else one lost reply stops a run of days, or builds a step twice."""
+    server.faults.add(Fault(what, every=20))  # type: ignore[arg-type]
+    done = remote.run("apply")
+    assert done.code == 0, done
+    server.faults.clear()
+    assert _ran(remote) == ONCE
+    assert not [name for name in _objects(server) if name.endswith(".lock")]
+    assert remote.run("apply").out == "nothing to do: 4 targets are built\n"
+
+
+def test_a_bucket_that_is_not_there_is_named(remote: Project) -> None:
+    """Else a typing error in the prefix looks like a failure of the first step."""
+    done = remote.run("apply", "--prefix", "gs://outpust/run")
+    assert done.code == 1
+    assert "there is no bucket `outpust`" in done.err
+
+
+def test_a_lease_that_may_live_is_not_unlocked_without_force(
+    remote: Project, server: GcsServer, gate: Gate
+) -> None:
+    """Else two build the same target, or a dead holder cannot be got rid of."""
+    assert remote.run("unlock", "corpus").out.endswith("is not locked\n")
+    first = remote.start("apply")
+    gate.wait_started()
+    refused = remote.run("unlock", "corpus")
+    assert (refused.code, "its holder may live" in refused.err) == (5, True)
+    assert ", run r-" in refused.err
+    forced = remote.run("unlock", "corpus", "--force")
+    assert forced.code == 0
+    assert "unlocked `corpus_" in forced.out
+    gate.let_go()
+    overtaken = first.wait()
+    assert (overtaken.code, "was lost" in overtaken.out) == (5, True), overtaken
+    assert _objects(server)["corpus/.executor_status"] == b"RUNNING"
+
+
+def test_a_store_without_conditional_writes_needs_a_promise(remote: Project) -> None:
+    """Else two builders there believe that each is alone."""
+    somewhere = ("apply", "--prefix", "memory://somewhere", "--isolation", "thread")
+    refused = remote.run(*somewhere)
+    assert (refused.code, refused.out) == (4, ""), refused
+    assert "no lease holds at `memory://somewhere`" in refused.err
+    assert "--no-lease" in refused.err
+    promised = remote.run(*somewhere, "--no-lease")
+    assert (promised.code, "4 built" in promised.out) == (0, True), promised
+    assert _ran(remote) == ONCE

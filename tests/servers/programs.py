@@ -1,0 +1,81 @@
+"""Servers that are programs: started, waited for until they say they are ready, and stopped."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+CHECKOUT = Path(__file__).parents[2]
+
+AZURITE_ACCOUNT = "devstoreaccount1"
+# The emulator's key: published, the same everywhere, and no secret.
+AZURITE_KEY = (
+    "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
+)
+
+
+@contextmanager
+def moto_server() -> Iterator[str]:
+    """Run moto; yield the URL of its S3."""
+    argv = [sys.executable, "-m", "tests.servers.moto"]
+    with _running(argv, re.compile(r"(http://\S+)"), CHECKOUT) as url:
+        yield url
+
+
+@contextmanager
+def azurite_server(folder: Path) -> Iterator[str]:
+    """Run Azurite in a folder; yield the connection string of its account."""
+    program = find_azurite()
+    assert program is not None
+    argv = [
+        program, "--blobPort", "0", "--inMemoryPersistence",
+        "--skipApiVersionCheck", "--silent", "--disableTelemetry",
+    ]  # fmt: skip
+    with _running(argv, re.compile(r"listens on (http://\S+)"), folder) as url:
+        yield (
+            f"DefaultEndpointsProtocol=http;AccountName={AZURITE_ACCOUNT};AccountKey={AZURITE_KEY};"
+            f"BlobEndpoint={url}/{AZURITE_ACCOUNT};"
+        )
+
+
+def find_azurite() -> str | None:
+    """Return the program: AZURITE, that of the checkout's environment, or that of PATH."""
+    if named := os.environ.get("AZURITE"):
+        return named
+    name = "azurite-blob"
+    near = Path(sys.prefix) / "node_modules" / ".bin" / name
+    return str(near) if near.exists() and shutil.which("node") else shutil.which(name)
+
+
+@contextmanager
+def _running(argv: Sequence[str], ready: re.Pattern[str], folder: Path) -> Iterator[str]:
+    process = subprocess.Popen(
+        argv,
+        cwd=folder,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    assert process.stdin is not None
+    assert process.stdout is not None
+    with process, process.stdout:
+        try:
+            said = []
+            for line in process.stdout:
+                said.append(line)
+                if found := ready.search(line):
+                    yield found[1]
+                    return
+            raise RuntimeError(f"{argv[0]} ended before it was ready: {''.join(said)}")
+        finally:
+            process.kill()
