@@ -15,6 +15,7 @@ import errno
 import fcntl
 import itertools
 import os
+import shlex
 import stat
 import time
 from contextlib import contextmanager
@@ -27,6 +28,9 @@ from marin_build.store.base import Blob, File
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+LOCK_PATIENCE = 20.0
+"""Seconds to wait for a lock that is held for a tenth of a millisecond."""
+_LONGEST_PAUSE = 0.05
 _BLOCK = 1 << 16
 _counter = itertools.count()
 
@@ -197,12 +201,31 @@ class LocalStore:
         except OSError as error:
             raise _store_error("lock", path, error) from error
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            _take_lock(descriptor, locked)
             yield
         except OSError as error:
             raise _store_error("lock", path, error) from error
         finally:
             os.close(descriptor)
+
+
+def _take_lock(descriptor: int, path: str) -> None:
+    """Take the lock; who holds it for long is frozen, and could still write if it was ignored."""
+    deadline, pause = time.monotonic() + LOCK_PATIENCE, 0.001
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                raise StoreError(
+                    f"cannot lock `{path}`: a process holds it and does not go on",
+                    facts=[("waited", f"{LOCK_PATIENCE:g} s")],
+                    hint=f"find it with `fuser -v {shlex.quote(path)}`; let it go on, or kill it",
+                ) from None
+            time.sleep(pause)
+            pause = min(2 * pause, _LONGEST_PAUSE)
+        else:
+            return
 
 
 def _files_below(folder: str, inside: str) -> Iterator[File]:

@@ -17,10 +17,16 @@ def main() -> int:
     parser.add_argument("--seed", type=int, help="run only this one, and print its trace")
     parser.add_argument("--kind", choices=[kind.value for kind in Kind], help="of one schedule")
     options = parser.parse_args()
-    kinds = [Kind(options.kind)] if options.kind else list(SAFE)
+    kinds = (
+        [Kind(options.kind)]
+        if options.kind
+        else list(SAFE)
+        if options.seed is None
+        else sorted(set(SAFE), key=str)
+    )
     if options.seed is not None:
         failed = 0
-        for kind in kinds:
+        for kind in dict.fromkeys(kinds):
             failure = run_one(options.seed, kind, trace=True)
             print(failure or f"seed {options.seed}, {kind.value}: all invariants hold")
             failed += failure is not None

@@ -70,20 +70,22 @@ class Applier:
         self._client = Client(bucket, faults, self.actor)
         self.store: Store = self._client
         self._targets = targets
-        self._habits = habits
-        self._work = work
+        self.habits = habits
+        self.invent = work
+        self.launch = ""
+        """Of a gang that it leads."""
         self._answer: int | None = None
-        self._interrupted = False
+        self.interrupted = False
         self._nonces: list[str] = []
         self._watched: dict[str, Watch] = {}
         self._unread: dict[str, Seen] = {}
 
     def interrupt(self) -> None:
         """Press Ctrl-C: the body may end by itself, then it is killed, then the run ends."""
-        if self._interrupted or not self.actor.alive:
+        if self.interrupted or not self.actor.alive:
             return
         self.world.note(self.actor, "is interrupted")
-        self._interrupted = True
+        self.interrupted = True
         random = self.world.random.random
         if random() < 0.7:
             self.family.ask_to_end(random() * GRACE, INTERRUPTED)
@@ -101,11 +103,11 @@ class Applier:
 
     def run(self) -> None:
         """Build all targets, as far as that is possible."""
-        if self._habits.snapshot:
+        if self.habits.snapshot:
             self._take_snapshot()
         states = {output: "ready" for output, _ in self._targets}
-        retries = dict.fromkeys(states, self._habits.retries)
-        while not self._interrupted:
+        retries = dict.fromkeys(states, self.habits.retries)
+        while not self.interrupted:
             index = next(
                 (
                     (output, deps)
@@ -138,7 +140,7 @@ class Applier:
         self.actor.wait(self.world.random.choice((0.0, 1.0, 100.0)))
 
     def _look_at_held(self, states: dict[str, str]) -> None:
-        self.actor.wait(self._habits.look_every)
+        self.actor.wait(self.habits.look_every)
         for output, state in states.items():
             if state != "held":
                 continue
@@ -155,7 +157,7 @@ class Applier:
             stale = seen.lease is not None and (
                 self._watched[output].is_stale(now) or self.is_gone(seen.lease)
             )
-            force = self._habits.forces
+            force = self.habits.forces
             sight = see(seen.status, seen.lease, nonce="", stale=stale, force=force)
             if sight is not Event.SAW_HOLDER:
                 states[output] = "ready"
@@ -167,7 +169,7 @@ class Applier:
         self._nonces.append(nonce)
         self.judge.holders[nonce] = self
         actor.nonce = nonce
-        if self._habits.forces:
+        if self.habits.forces:
             self.judge.forcing.add(nonce)
         watch = self._watched.get(output)
         stale = ""
@@ -177,14 +179,11 @@ class Applier:
             self.store,
             output,
             target=output,
-            lease=Lease(
-                f"u@{self.host.name}", self.host.wall(world.now), run=self.name,
-                nonce=nonce, boot=self.host.name, pid=1, start=1,
-            ),
+            lease=self.lease(output, nonce),
             is_abandoned=self.is_gone,
             clock=lambda: self.host.boot_clock(world.now),
             now=self._date(),
-            force=self._habits.forces,
+            force=self.habits.forces,
             stale_version=stale,
         )  # fmt: skip
         try:
@@ -204,6 +203,14 @@ class Applier:
         except MarinBuildError:
             return "failed"
 
+    def lease(self, output: str, nonce: str) -> Lease:
+        """Return what it acquires with."""
+        host = self.host.name
+        return Lease(
+            f"u@{host}", self.host.wall(self.world.now), run=self.name,
+            nonce=nonce, boot=host, pid=1, start=1,
+        )  # fmt: skip
+
     def _attempt(self, output: str, holding: Holding) -> str:
         """Do what `_Attempt.run` does."""
         self.judge.opened(output, holding.lease)
@@ -214,8 +221,8 @@ class Applier:
             checked_at = self.world.now
             if not self._is_held(holding):
                 return "stopped"
-            work = self._work()
-            code = self._run_body(holding, work, checked_at)
+            work = self.invent()
+            code = self.run_body(holding, work, checked_at)
             if not code:
                 files = manifest_of(self.store, output)
                 code = 0 if len(files) >= len(work.writes) else 1
@@ -224,7 +231,7 @@ class Applier:
             code = 1
         try:
             if code:
-                result = "interrupted" if self._interrupted else "failed"
+                result = "interrupted" if self.interrupted else "failed"
                 if not holding.fail(result, code, "it failed", self._date()):  # type: ignore[arg-type]
                     return "stopped"
                 return result
@@ -245,10 +252,11 @@ class Applier:
                 self.family.release()
         return "built"
 
-    def _run_body(self, holding: Holding, work: Work, checked_at: float) -> int:
+    def run_body(self, holding: Holding, work: Work, checked_at: float) -> int:
+        """Have a body run to its end; return its exit code."""
         body = Body(
             holding.output, holding.lease.nonce, holding.lease.attempt,
-            self._habits.forces, [self.actor], checked_at=checked_at,
+            self.habits.forces, [self.actor], launch=self.launch, checked_at=checked_at,
         )  # fmt: skip
         self._answer = None
         if not self.family.template.alive:
@@ -264,7 +272,7 @@ class Applier:
             self.actor.wake()
 
     def _clear(self, holding: Holding) -> bool:
-        if holding.lease.attempt == 1 and not self._habits.forces:
+        if holding.lease.attempt == 1 and not self.habits.forces:
             return True
         return clear_leftovers(self.store, holding.output, is_held=lambda: self._is_held(holding))
 

@@ -23,17 +23,23 @@ class Kind(enum.Enum):
     """Another version after every write: local disk, GCS, Azure. Some force rebuilds."""
     DIGESTS = "digests"
     """Equal bytes have equal versions: S3. Nobody forces a rebuild."""
+    GANG = "gang"
+    """As unique, and every body is a gang: a leader and one or two ranks elsewhere."""
     FORCED_DIGESTS = "forced-digests"
     """As on S3, and some force rebuilds: not safe, see `test_simulation`."""
 
 
-SAFE = (Kind.UNIQUE, Kind.DIGESTS)
+SAFE = (Kind.UNIQUE, Kind.DIGESTS, Kind.UNIQUE, Kind.GANG)
 
 
 def schedule_of(seed: int, kind: Kind, *, trace: bool = False) -> Schedule:
     """Return the schedule of a seed."""
     return Schedule(
-        seed, digests=kind is not Kind.UNIQUE, forcing=kind is not Kind.DIGESTS, trace=trace
+        seed,
+        digests=kind in (Kind.DIGESTS, Kind.FORCED_DIGESTS),
+        forcing=kind is not Kind.DIGESTS,
+        gangs=kind is Kind.GANG,
+        trace=trace,
     )
 
 

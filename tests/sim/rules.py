@@ -38,6 +38,8 @@ class Body:
     attempt: int
     forced: bool
     guards: list[Actor]
+    launch: str = ""
+    """The gang it is a rank of: ranks of one launch work side by side."""
     number: int = 0
     excused_until: float = 0.0
     checked_at: float = 0.0
@@ -139,11 +141,14 @@ class Judge:
         if holder == body.nonce or truth.running is None:
             truth.running = body
 
-    def works(self, body: Body) -> None:
-        """Judge that a body writes data."""
+    def write(self, actor: Actor, body: Body, name: str) -> None:
+        """Have a body write a file, and judge that it does."""
+        data, path = body.nonce.encode(), f"{body.output}/{name}"
+        self._bucket.write(actor, path, data, absent=False, version="", late=False)
         truth = self.truths[body.output]
         running = truth.running
-        if running is not None and running.number > body.number:
+        is_side_by_side = running is not None and running.launch and running.launch == body.launch
+        if running is not None and running.number > body.number and not is_side_by_side:
             truth.tainted = True
             if not body.is_excused():
                 self._violate(body.output, f"two bodies write: {body.nonce}, {running.nonce}")

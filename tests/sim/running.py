@@ -156,15 +156,10 @@ class Family:
         body.guards = [self.template]
         self.judge.began(body)
         for number, instant in enumerate(work.writes):
-            actor.call(instant, lambda n=number: self._write(actor, body, n))  # type: ignore[misc]
+            actor.call(instant, lambda n=number: self.judge.write(actor, body, f"data-{n}"))  # type: ignore[misc]
         actor.call(work.seconds, lambda: self._reap(actor, work.exit_code, work))
         if work.seconds > REGISTER_AFTER:
             self.template.call(REGISTER_AFTER, lambda: self._register(actor, body, held_since))
-
-    def _write(self, actor: Actor, body: Body, number: int) -> None:
-        path = f"{body.output}/data-{number}"
-        self.bucket.write(actor, path, body.nonce.encode(), absent=False, version="", late=False)
-        self.judge.works(body)
 
     def _register(self, actor: Actor, body: Body, held_since: float) -> None:
         if not actor.alive:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from marin_build.protocol import layout
 from tests.sim.appliers import Applier, Habits
 from tests.sim.bucket import Bucket, Faults
+from tests.sim.gangs import Leader
 from tests.sim.rules import Judge
 from tests.sim.running import Work
 from tests.sim.world import Actor, Host, World
@@ -42,12 +43,14 @@ class Schedule:
         seed: decides everything.
         digests: versions are digests of the bytes, as on S3.
         forcing: whether some build what is built.
+        gangs: whether a body is a gang of several hosts.
 
     """
 
     seed: int
     digests: bool = False
     forcing: bool = True
+    gangs: bool = False
     trace: bool = False
     lines: list[str] = field(default_factory=list)
     requests: int = 0
@@ -82,10 +85,12 @@ class Schedule:
                 look_every=random.choice((1.0, 3.0, 10.0)),
                 snapshot=random.random() < 0.3,
             )
-            applier = Applier(
+            applier = (Leader if self.gangs else Applier)(
                 world, random.choice(hosts), bucket, faults, judge,
                 name=f"a{i}", targets=targets, habits=habits, work=work,
             )  # fmt: skip
+            if isinstance(applier, Leader):
+                applier.lead(world, bucket, faults, hosts)
             appliers.append(applier)
             start = random.choice((0.0, 0.0, random.random() * 3.0, random.random() * 150.0))
             applier.actor.start(applier.run, start)

@@ -84,7 +84,8 @@ class Actor:
             try:
                 run()
             except KilledError:
-                return
+                if not self.alive:
+                    return
             except Exception as error:  # noqa: BLE001 - the hub raises it, with the seed
                 self.world.fail(error)
             self.alive = False

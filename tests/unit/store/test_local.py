@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import multiprocessing
 import os
 from pathlib import Path
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from marin_build.errors import StoreError
+from marin_build.store import local
 from marin_build.store.base import File
 from marin_build.store.local import LocalStore
 
@@ -307,3 +309,18 @@ class LikeADictionary(RuleBasedStateMachine):
 
 TestLikeADictionary = LikeADictionary.TestCase
 TestLikeADictionary.settings = settings(max_examples=40, stateful_step_count=20)
+
+
+def test_who_holds_a_lock_and_does_not_go_on_is_reported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else a frozen process freezes everybody else, silently."""
+    monkeypatch.setattr(local, "LOCK_PATIENCE", 0.01)
+    folder = os.open(tmp_path, os.O_RDONLY)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX)
+        with pytest.raises(StoreError, match="does not go on"):
+            LocalStore().put_if_absent(str(tmp_path / "a"), b"one")
+    finally:
+        os.close(folder)
+    assert LocalStore().put_if_absent(str(tmp_path / "a"), b"one") is not None

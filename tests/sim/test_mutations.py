@@ -1,0 +1,28 @@
+"""The simulation can fail: a protocol with any one of its safeguards missing is found out."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.sim.many import SAFE, run_one
+from tests.sim.mutations import MUTATIONS, RARE
+
+if TYPE_CHECKING:
+    from tests.sim.mutations import Mutation
+
+BOUND = 4_000
+"""Schedules within which a broken protocol must be found out."""
+
+
+@pytest.mark.parametrize("mutation", MUTATIONS, ids=lambda mutation: mutation.__name__)
+def test_a_broken_protocol_is_found_out(
+    mutation: Mutation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mutation(monkeypatch)
+    first = RARE.get(mutation, 0)
+    for seed in range(first, first + BOUND):
+        if run_one(seed, SAFE[seed % len(SAFE)]) is not None:
+            return
+    pytest.fail(f"{BOUND} schedules did not notice")
