@@ -8,7 +8,7 @@ PYTEST_JOBS ?= 2
 EXAMPLE := examples/stdlib_lm/pipeline.py
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test unit fuzz lint types imports docs wheel check bench clean
+.PHONY: help demo test unit fuzz sim lint types imports docs wheel check bench clean
 
 help:  ## what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -40,6 +40,10 @@ unit: $(VENV)/.dev  ## the pure tests only: seconds
 
 fuzz: $(VENV)/.dev  ## property tests on new examples, many more of them
 	HYPOTHESIS_PROFILE=fuzz $(BIN)/python -m pytest -n $(PYTEST_JOBS) tests/unit $(PYTEST_ARGS)
+
+N ?= 100000
+sim: $(VENV)/.dev  ## the protocol in N random schedules, or in one: SEED=7 KIND=unique
+	$(BIN)/python -m tests.sim $(if $(SEED),--seed $(SEED),--schedules $(N) --jobs $(PYTEST_JOBS)) $(if $(FIRST),--first $(FIRST)) $(if $(KIND),--kind $(KIND))
 
 lint: $(VENV)/.dev  ## ruff: lint and format
 	$(BIN)/ruff check .

@@ -118,7 +118,7 @@ def _record(step: StepSpec, started: datetime, seconds: float) -> bytes:
     from marin_build.commands import Command
     from marin_build.protocol.documents import Record
     from marin_build.protocol.holding import stamp
-    from marin_build.run_step.supervise import function_name
+    from marin_build.run_step.recording import function_name
 
     fn: Any = local_function(step.fn)
     run, provenance = _this_run(current_workspace().project)

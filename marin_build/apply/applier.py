@@ -14,8 +14,8 @@ from marin_build.protocol.machine import Event as Sight
 from marin_build.protocol.machine import see
 from marin_build.protocol.watching import Watch
 from marin_build.run_step import outcome as ended
+from marin_build.run_step.attempt import INTERRUPTED
 from marin_build.run_step.isolation import Start
-from marin_build.run_step.supervise import INTERRUPTED
 
 if TYPE_CHECKING:
     from collections.abc import Callable

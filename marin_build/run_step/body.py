@@ -41,6 +41,11 @@ class Done:
     artifact: Any = None
     peak_memory: int | None = None
 
+    @property
+    def has_failed(self) -> bool:
+        """Whether it ended without success."""
+        return self.exit_code != 0 or self.message != ""
+
 
 def run_body(target: Target) -> Done:
     """Run a step; whatever it raises becomes a message and a code."""

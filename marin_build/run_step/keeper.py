@@ -103,6 +103,7 @@ class Keeper:
 def _keep(store: Store, orders: socket.socket) -> None:
     """Renew what is held until the run's side closes."""
     kept: dict[str, _Work] = {}
+    signal.signal(signal.SIGALRM, lambda *_: _kill_overdue(kept))
     while True:
         due = min((work.keeping.due for work in kept.values()), default=None)
         orders.settimeout(None if due is None else max(due - boot_clock(), 0.001))
@@ -114,9 +115,24 @@ def _keep(store: Store, orders: socket.socket) -> None:
             return
         if message is not None:
             _follow(json.loads(message), kept)
+        _watch_deadlines(kept)
         for output, work in list(kept.items()):
             if work.keeping.due <= boot_clock() and not _renew(store, work):
                 del kept[output]
+        signal.setitimer(signal.ITIMER_REAL, 0)
+
+
+def _watch_deadlines(kept: dict[str, _Work]) -> None:
+    """Have the kernel interrupt us at the next deadline: a request may hang for longer."""
+    if kept:
+        left = min(work.keeping.deadline for work in kept.values()) - boot_clock()
+        signal.setitimer(signal.ITIMER_REAL, max(left, 0.001), 1.0)
+
+
+def _kill_overdue(kept: dict[str, _Work]) -> None:
+    for work in list(kept.values()):
+        if work.keeping.deadline <= boot_clock():
+            _kill(work)
 
 
 def _follow(order: dict[str, Any], kept: dict[str, _Work]) -> None:

@@ -14,7 +14,15 @@ if TYPE_CHECKING:
 
     from marin_build.store.base import File, Store
 
-_KEPT = {layout.STATUS, layout.LEASE, layout.LOGS, layout.GUARD}
+# Record and artifact too: only a commit may change them, and it does so on a condition.
+_KEPT = {
+    layout.STATUS,
+    layout.LEASE,
+    layout.LOGS,
+    layout.GUARD,
+    layout.RECORD,
+    layout.ARTIFACT,
+}
 SHOWN_MISSING = 5
 
 
@@ -24,7 +32,7 @@ def has_foreign(output: str) -> bool:
 
 
 def clear_leftovers(store: Store, output: str, *, is_held: Callable[[], bool]) -> bool:
-    """Delete what an earlier attempt left in an output, but for status, lease and logs.
+    """Delete the data that an earlier attempt left in an output; what is ours stays.
 
     Args:
         store: where the output lives.

@@ -9,11 +9,11 @@ import os
 import select
 import signal
 import sys
-import time
 from contextlib import suppress
 from dataclasses import astuple, dataclass
 from typing import TYPE_CHECKING, NoReturn
 
+from marin_build.protocol.lease import boot_clock
 from marin_build.run_step.bodies import Request
 from marin_build.run_step.body import Done, run_body
 from marin_build.run_step.keeper import Keeper
@@ -44,7 +44,6 @@ class _Child:
     request: Request
     channel: socket.socket
     output: str
-    began: float
     kept: bool = False
 
 
@@ -91,11 +90,11 @@ class _Template:
 
     def _patience(self) -> int | None:
         """Return the milliseconds until some body's lease must be handed to the keeper."""
-        waiting = [child.began for child in self._children.values() if not child.kept]
+        waiting = [c.request.held_since for c in self._children.values() if not c.kept]
         if not waiting:
             return None
         due = min(waiting) + self._session.register_after
-        return max(1, int((due - time.monotonic()) * 1000) + 1)
+        return max(1, int((due - boot_clock()) * 1000) + 1)
 
     def _follow(self, descriptor: int) -> bool:
         """Follow one order; return False when the applier is gone."""
@@ -127,7 +126,7 @@ class _Template:
         with suppress(PermissionError, ProcessLookupError):
             os.setpgid(pid, pid)
         output = self._session.targets.all[request.index].output_path
-        self._children[pid] = _Child(request, channel, output, time.monotonic())
+        self._children[pid] = _Child(request, channel, output)
 
     def _reap(self) -> None:
         while self._children or self._keeper is not None:
@@ -147,9 +146,9 @@ class _Template:
                 child.channel.send(pack(status))
 
     def _keep(self) -> None:
-        now = time.monotonic()
+        due = boot_clock() - self._session.register_after
         for pid, child in self._children.items():
-            if not child.kept and now - child.began >= self._session.register_after:
+            if not child.kept and child.request.held_since <= due:
                 if self._keeper is None:
                     self._keeper = Keeper(self._session.store, self._session.time_to_live)
                 self._keeper.hold(child.output, child.request, pid, group=True)

@@ -36,6 +36,9 @@ def main() -> int:
     seconds = time.monotonic() - began
     for failure in failures:
         print(failure)
+    if failures:
+        _, number, _, of = failures[0].split(":")[0].split(" ")
+        print(run_one(int(number), Kind(of), trace=True))
     print(
         f"{options.schedules} schedules, {len(failures)} failed, {seconds:.0f} s, "
         f"{1000 * seconds * options.jobs / max(options.schedules, 1):.2f} ms each",

@@ -10,7 +10,6 @@ from marin_build.errors import StoppedError
 from marin_build.protocol import acquiring, layout
 from marin_build.protocol.acquiring import Claimant
 from marin_build.protocol.documents import Attempt
-from marin_build.protocol.gang import RankWatch, Standing
 from marin_build.protocol.holding import Holding
 from marin_build.protocol.keeping import RENEW_EVERY, Keeping, Kept
 from marin_build.protocol.lease import TIME_TO_LIVE, Lease, parse_lease
@@ -19,7 +18,7 @@ from marin_build.protocol.machine import see as real_see
 from marin_build.protocol.publishing import Publisher
 from marin_build.protocol.status import STATUS_RUNNING
 from marin_build.protocol.watching import Watch
-from tests.sim import appliers, gangs
+from tests.sim import appliers
 from tests.sim.world import Host
 
 if TYPE_CHECKING:
@@ -195,9 +194,7 @@ def keep_the_number(patch: pytest.MonkeyPatch) -> None:
 def run_unconditionally(patch: pytest.MonkeyPatch) -> None:
     """RUNNING is written whatever the status is by then."""
 
-    def say_running(
-        self: Claimant, _seen: Seen, _attempt: int, *, force: bool
-    ) -> tuple[Event, str]:
+    def say_running(self: Claimant, *_seen: Any, **_force: Any) -> tuple[Event, str]:
         path = f"{self.output}/{layout.STATUS}"
         return Event.OPENED, self.store.put(path, STATUS_RUNNING.encode())
 
@@ -241,9 +238,9 @@ def trust_an_old_look(patch: pytest.MonkeyPatch) -> None:
     """Who recognises his own lease does not look at the status again (found by a schedule)."""
     real = Claimant._say_running
 
-    def say_running(self: Claimant, seen: Seen, attempt: int, *, force: bool) -> tuple[Event, str]:
+    def say_running(self: Claimant, seen: Seen, number: int, *, force: bool) -> Any:
         status = None if seen.status == "SUCCESS" and not force else seen.status
-        return real(self, replace(seen, status=status), attempt, force=force)
+        return real(self, replace(seen, status=status), number, force=force)
 
     patch.setattr(Claimant, "_say_running", say_running)
 
@@ -278,54 +275,6 @@ def start_without_looking(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(appliers.Applier, "_is_held", lambda _self, _holding: True)
 
 
-def work_on_without_a_lease(patch: pytest.MonkeyPatch) -> None:
-    """A rank of a gang that has started never stops."""
-    real = RankWatch.look
-
-    def look(self: RankWatch, *rest: Any, **options: Any) -> Standing:
-        standing = real(self, *rest, **options)
-        return Standing.WORK if self._works else standing
-
-    patch.setattr(RankWatch, "look", look)
-    patch.setattr(RankWatch, "is_over", lambda _self, _now: False)
-
-
-def count_from_the_first_look(patch: pytest.MonkeyPatch) -> None:
-    """A rank believes that a lease is as young as its first sight of it, and allows no margin."""
-    real = RankWatch.look
-
-    def look(self: RankWatch, lease: Any, version: str, sent: float, **rest: Any) -> Standing:
-        is_new = version != self._version
-        standing = real(self, lease, version, sent, **rest)
-        if is_new and standing is Standing.WORK:
-            self.deadline = sent + 2 * TIME_TO_LIVE
-        return standing
-
-    patch.setattr(RankWatch, "look", look)
-
-
-def release_before_the_ranks_stop(patch: pytest.MonkeyPatch) -> None:
-    """A leader that failed lets go of the lease at once."""
-    patch.setattr(gangs, "stop_ranks", lambda *_args, **_rest: True)
-
-
-def start_before_the_leader(patch: pytest.MonkeyPatch) -> None:
-    """Ranks start as soon as they see the lease."""
-    real = RankWatch.look
-
-    def look(self: RankWatch, *rest: Any, has_begun: bool = True) -> Standing:
-        return real(self, *rest, has_begun=has_begun or True)
-
-    patch.setattr(RankWatch, "look", look)
-
-
-def name_the_leader_s_process(patch: pytest.MonkeyPatch) -> None:
-    """The lease of a gang is free as soon as its leader's process is seen dead."""
-    patch.setattr(gangs, "gang_lease", lambda lease, _launch: lease)
-
-
-RARE: dict[Mutation, int] = {}
-"""Where to begin to look for what only few schedules notice."""
 MUTATIONS: tuple[Mutation, ...] = (
     publish_without_seal,
     publish_before_seal,
@@ -346,9 +295,6 @@ MUTATIONS: tuple[Mutation, ...] = (
     publish_an_old_seal,
     leave_the_old_artifact,
     start_without_looking,
-    work_on_without_a_lease,
-    count_from_the_first_look,
-    release_before_the_ranks_stop,
-    start_before_the_leader,
-    name_the_leader_s_process,
 )
+RARE: dict[Mutation, int] = {publish_an_old_seal: 17_000, leave_the_old_artifact: 2_500}
+"""Seeds at which to begin to look for what only one schedule in thousands notices."""

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.sim.many import SAFE, run_one
+from tests.sim.gang_mutations import OF_GANGS
+from tests.sim.many import SAFE, Kind, run_one
 from tests.sim.mutations import MUTATIONS, RARE
 
 if TYPE_CHECKING:
@@ -22,7 +23,10 @@ def test_a_broken_protocol_is_found_out(
 ) -> None:
     mutation(monkeypatch)
     first = RARE.get(mutation, 0)
-    for seed in range(first, first + BOUND):
-        if run_one(seed, SAFE[seed % len(SAFE)]) is not None:
-            return
-    pytest.fail(f"{BOUND} schedules did not notice")
+    assert any(run_one(seed, SAFE[seed % len(SAFE)]) for seed in range(first, first + BOUND))
+
+
+@pytest.mark.parametrize("mutation", OF_GANGS, ids=lambda mutation: mutation.__name__)
+def test_a_broken_gang_is_found_out(mutation: Mutation, monkeypatch: pytest.MonkeyPatch) -> None:
+    mutation(monkeypatch)
+    assert any(run_one(seed, Kind.GANG) for seed in range(BOUND))

@@ -51,6 +51,9 @@ def test_forced_rebuilds_need_versions_that_never_come_back() -> None:
     A publisher that slept between two requests takes the RUNNING of a forced rebuild for the one
     it saw, and writes SUCCESS over it. Nothing but another content of the status file, which is
     Marin's, could tell them apart; so this is a known limit. It is no part of what must hold.
+
+    For the same reason no schedule with digests carries out a create a second time, later on (see
+    `bucket`): with an echo of the seal as well, an attempt that was lost long ago would commit.
     """
     with pytest.raises(ViolationError, match="SUCCESS"):
         schedule_of(first_failure(Kind.FORCED_DIGESTS), Kind.FORCED_DIGESTS).run()

@@ -24,9 +24,9 @@ from marin_build.protocol.documents import Provenance
 from marin_build.protocol.lease import TIME_TO_LIVE, Host, Lease
 from marin_build.protocol.looking import Seen
 from marin_build.run_step import outcome as ended
+from marin_build.run_step.attempt import INTERRUPTED
 from marin_build.run_step.isolation import Ended, Start
 from marin_build.run_step.session import Session
-from marin_build.run_step.supervise import INTERRUPTED
 from marin_build.snapshot import LastAttempt, Observed, Snapshot
 
 if TYPE_CHECKING:

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from marin_build.store.base import Blob
+
 LOCK = ".executor_status.lock"
 OURS = Lease("ada@here", 1.0, run="r-1", nonce="mine")
 
@@ -110,3 +112,26 @@ def test_work_in_threads_that_lost_its_lease_is_told_by_the_end_of_the_keeper(
     assert os.waitstatus_to_exitcode(status) == keeper.LOST
     assert kept.has_died()
     kept.close()
+
+
+class Hanging(LocalStore):
+    """A store that never answers."""
+
+    def get(self, path: str) -> Blob | None:
+        signal.pause()
+        while True:  # interrupted by a signal, the request is made again
+            signal.pause()
+
+
+def test_a_request_that_hangs_does_not_save_the_work_past_its_deadline(
+    tmp_path: Path, work: subprocess.Popen[bytes]
+) -> None:
+    """Else the work goes on beside its successor for as long as a connection is waited for."""
+    running = Keeper(Hanging(), 0.3)
+    try:
+        request = Request(0, "mine", boot_clock(), str(tmp_path / "log"))
+        running.hold(str(tmp_path), request, work.pid, group=True)
+        assert work.wait(30) == -signal.SIGKILL
+    finally:
+        os.kill(running.pid, signal.SIGKILL)
+        running.close()

@@ -86,7 +86,14 @@ def test_leftovers_are_cleared_and_what_tells_of_attempts_is_kept(tmp_path: Path
            ".executor_status", ".executor_status.lock", ".logs/attempt-0001.json")  # fmt: skip
     assert clear_leftovers(LocalStore(), str(tmp_path), is_held=_held)
     names = sorted(path.name for path in tmp_path.iterdir())
-    assert names == [".executor_status", ".executor_status.lock", ".logs"]
+    # Record and artifact are replaced by the commit, and only by it.
+    assert names == [
+        ".artifact.json",
+        ".executor_info",
+        ".executor_status",
+        ".executor_status.lock",
+        ".logs",
+    ]
     assert (tmp_path / ".logs/attempt-0001.json").exists()
 
 
@@ -101,12 +108,15 @@ def test_links_are_removed_and_what_they_point_to_is_not(tmp_path: Path) -> None
     assert (tmp_path / "data" / "a").exists()
 
 
-OURS = {f"{URL}/{name}" for name in (".executor_status", ".executor_status.lock", ".logs/1.json")}
+OURS = {
+    f"{URL}/{name}"
+    for name in (".executor_status", ".executor_status.lock", ".logs/1.json", ".executor_info")
+}
 
 
 def _remote(new_store: Callable[[], MemoryStore]) -> MemoryStore:
     store = new_store()
-    for path in (*OURS, f"{URL}/a", f"{URL}/b/c", f"{URL}/.executor_info", f"{URL}x/other"):
+    for path in (*OURS, f"{URL}/a", f"{URL}/b/c", f"{URL}x/other"):
         store.put(path, b"x")
     return store
 

@@ -1,0 +1,188 @@
+"""One attempt at a target we hold: prepare its output, verify what the body left, end it."""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from marin_build.errors import MarinBuildError, StoppedError
+from marin_build.protocol import layout
+from marin_build.protocol.documents import FileEntry, Publication
+from marin_build.protocol.holding import stamp
+from marin_build.protocol.lease import boot_clock
+from marin_build.run_step import outcome as ended
+from marin_build.run_step.bodies import Request
+from marin_build.run_step.body import Done
+from marin_build.run_step.outputs import clear_leftovers, has_foreign, manifest_of, missing_output
+from marin_build.run_step.recording import make_record
+from marin_build.workspace import is_url
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from marin_build.protocol.holding import Holding
+    from marin_build.run_step.session import Session
+    from marin_build.step_spec import StepSpec
+    from marin_build.store.base import File
+
+INTERRUPTED = "interrupted"
+TIMED_OUT = 124
+"""Exit code of a body that ran too long, as coreutils' timeout has it."""
+
+
+@dataclass(slots=True)
+class Attempt:
+    """One attempt, in the order of its methods.
+
+    Args:
+        session: the run.
+        index: which target.
+        holding: the target under our lease.
+
+    """
+
+    session: Session
+    index: int
+    holding: Holding
+    log: str = field(init=False)
+    """Local path of the file that takes what the body prints."""
+    _began: float = field(init=False)
+    _started: datetime = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Take note of the time."""
+        self.log = self.session.log_path(self.index, self.holding.lease)
+        self._began, self._started = time.monotonic(), self.session.now()
+
+    def prepare(self) -> Done | None:
+        """Make the output ready for the body; return how it ended if that cannot be done.
+
+        Raises:
+            StoppedError: the lease expired before the body could start.
+
+        """
+        try:
+            os.makedirs(os.path.dirname(self.log), exist_ok=True)
+            # Looked at before and after: who slept must not clear what another builds by now.
+            ready = self._is_held() and self._clear() and self._is_held()
+        except (MarinBuildError, OSError) as error:
+            return _spoiled(error)
+        if not ready:
+            raise self._lost("it expired before the step started")
+        return None
+
+    def request(self) -> Request:
+        """Return what the body is run with."""
+        return Request(self.index, self.holding.lease.nonce, self.holding.held_since, self.log)
+
+    def end(self, done: Done, why_ended: str) -> ended.Outcome:
+        """Verify what the body left, and commit it or end the attempt without success.
+
+        Args:
+            done: how the body ended.
+            why_ended: INTERRUPTED, or why else this run ended it; empty if it did not.
+
+        Raises:
+            StoppedError: the lease was lost; nothing was committed.
+
+        """
+        files: list[File] = []
+        try:
+            if not done.has_failed:
+                done, files = self._verified(done)
+            self._send_log()
+        except (MarinBuildError, OSError) as error:
+            done = _spoiled(error)
+        seconds, now = time.monotonic() - self._began, self.session.now()
+        if done.has_failed:
+            return self._fail(done, why_ended, seconds, now)
+        record = make_record(
+            self.session,
+            self.index,
+            self.holding.lease.attempt,
+            stamp(self._started),
+            stamp(now),
+            seconds,
+            done,
+        )
+        publication = Publication(
+            record=record,
+            has_artifact=done.artifact is not None,
+            artifact=done.artifact,
+            manifest=tuple(FileEntry(path=path, size=size) for path, size in files),
+        )
+        self.holding.commit(publication, now)
+        return ended.Succeeded(self.holding.lease.attempt, seconds)
+
+    @property
+    def is_long(self) -> bool:
+        """Whether it may have taken so long that its lease was handed to the keeper."""
+        return time.monotonic() - self._began >= self.session.register_after / 2
+
+    @property
+    def _step(self) -> StepSpec:
+        return self.session.targets.all[self.index].step
+
+    def _clear(self) -> bool:
+        """Clear what an earlier attempt or a foreign writer left on a path of ours.
+
+        Return False if the lease was lost before anything was deleted.
+        """
+        output, step = self.holding.output, self._step
+        if step.override_output_path is not None or step.resumable:
+            return True
+        again = self.holding.lease.attempt > 1 or self.index in self.session.forced
+        # What is remote and was never built is not listed: that would be a request for nothing.
+        if again or (not is_url(output) and has_foreign(output)):
+            return clear_leftovers(self.session.store, output, is_held=self._is_held)
+        return True
+
+    def _is_held(self) -> bool:
+        """Return whether the lease will hold while the body starts; renew it if it is old."""
+        now = boot_clock()
+        if now - self.holding.held_since < self.session.register_after:
+            return True
+        return self.holding.renew(now, time.time())
+
+    def _verified(self, done: Done) -> tuple[Done, list[File]]:
+        """Return how a body ended whose output was looked at, and the files it left."""
+        files = manifest_of(self.session.store, self.holding.output)
+        missing = missing_output(self._step.outputs, files, done.artifact)
+        if missing is None:
+            return done, files
+        with open(self.log, "a", encoding="utf-8") as stream:
+            stream.write(f"{missing}\n")
+        return Done(1, missing), []
+
+    def _send_log(self) -> None:
+        """Bring the log beside a remote output, if the step printed anything."""
+        output, log = self.holding.output, self.log
+        if not is_url(output) or not os.path.exists(log) or not os.path.getsize(log):
+            return
+        with open(log, "rb") as stream:
+            path = layout.log_path(output, self.holding.lease.attempt)
+            self.session.store.put(path, stream.read())
+
+    def _fail(
+        self, done: Done, why_ended: str, seconds: float, now: datetime
+    ) -> ended.Interrupted | ended.Failed:
+        interrupted = why_ended == INTERRUPTED
+        code, message = done.exit_code or 1, done.message
+        if why_ended and not interrupted:
+            code, message = TIMED_OUT, why_ended
+        if not self.holding.fail("interrupted" if interrupted else "failed", code, message, now):
+            raise self._lost(message)
+        attempt = self.holding.lease.attempt  # another one if somebody had used the number
+        if interrupted:
+            return ended.Interrupted(attempt)
+        return ended.Failed(attempt, code, message, self.log, seconds)
+
+    def _lost(self, message: str) -> StoppedError:
+        target = self.session.targets.all[self.index]
+        return StoppedError(f"the lease on `{target.id}` was lost: {message}")
+
+
+def _spoiled(error: MarinBuildError | OSError) -> Done:
+    return Done(1, error.what if isinstance(error, MarinBuildError) else str(error))
