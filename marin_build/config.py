@@ -32,6 +32,7 @@ class Settings:
         lease: seconds a lease holds without being renewed. Shorter means that others go on sooner
             after a machine died, and more requests: a long step renews it four times as often.
         templates: a folder whose templates win over ours.
+        prices: a JSON file, relative to the project, with what costs other than our list prices.
         kubernetes: image, namespace and the like, for that engine's job specs.
 
     """
@@ -43,6 +44,7 @@ class Settings:
     isolation: str = "process"
     lease: float = TIME_TO_LIVE
     templates: str | None = None
+    prices: str | None = None
     kubernetes: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -54,6 +56,7 @@ _TYPES: dict[str, tuple[type, ...]] = {
     "isolation": (str,),
     "lease": (int, float),
     "templates": (str,),
+    "prices": (str,),
     "kubernetes": (dict,),
 }
 

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, assert_never
 from marin_build import reasons as why
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from marin_build.reasons import Reason
 
 
@@ -25,6 +27,8 @@ def _why_run(reason: why.RunReason) -> str:
     match reason:
         case why.NeverBuilt():
             return "never built"
+        case why.IdentityChanged(changes=changes, since=since):
+            return _what_changed(changes, since)
         case why.FailedBefore(attempt=0):
             return "failed before"
         case why.FailedBefore(attempt=attempt, exit_code=code, message=message):
@@ -43,6 +47,15 @@ def _why_run(reason: why.RunReason) -> str:
         case why.DependencyFailed():
             return "a dependency failed when it was last tried"
     assert_never(reason)
+
+
+def _what_changed(changes: Sequence[why.Change], since: str) -> str:
+    """Return the first change, and how many more there are."""
+    if not changes:
+        return f"built as {since}, which differs by its hash only"
+    more = f" and {len(changes) - 1} more" if len(changes) > 1 else ""
+    because = f": {changes[0].because}" if changes[0].because else ""
+    return f"{changes[0].text}{because}{more}"
 
 
 def _why_not(reason: why.ReuseReason | why.HeldBy | why.BlockReason) -> str:
@@ -65,6 +78,8 @@ def _why_not(reason: why.ReuseReason | why.HeldBy | why.BlockReason) -> str:
 def stable_facts(reason: Reason) -> dict[str, object]:
     """Return the facts of a reason that belong into a saved plan: no times, no hosts."""
     match reason:
+        case why.IdentityChanged(changes=changes, since=since):
+            return {"since": since, "changes": [_change_facts(change) for change in changes]}
         case why.FailedBefore(attempt=attempt, exit_code=code, message=message):
             return {"attempt": attempt, "exit_code": code, "message": message}
         case why.Cascade(upstream=upstream) | why.UpstreamBlocked(upstream=upstream):
@@ -73,3 +88,8 @@ def stable_facts(reason: Reason) -> dict[str, object]:
             return {"attempt": attempt}
         case _:
             return {}
+
+
+def _change_facts(change: why.Change) -> dict[str, object]:
+    facts = {"path": change.path, "old": change.old, "new": change.new}
+    return {**facts, "because": change.because} if change.because else facts

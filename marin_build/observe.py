@@ -12,13 +12,21 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from marin_build.errors import CorruptStateError, StoppedError
+from marin_build.history import read_history
 from marin_build.protocol import layout
 from marin_build.protocol.lease import parse_lease
 from marin_build.protocol.status import STATUS_FAILED, STATUS_SUCCESS, parse_status
-from marin_build.snapshot import NOTHING_SEEN, Built, LastAttempt, Observed, Snapshot
+from marin_build.snapshot import (
+    NOTHING_SEEN,
+    Built,
+    Earlier,
+    LastAttempt,
+    Observed,
+    Snapshot,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from collections.abc import Set as AbstractSet
 
     from marin_build.fingerprint import Targets
@@ -36,6 +44,7 @@ def observe(
     host: Host,
     *,
     records: bool = True,
+    history: bool = False,
     is_doubtful: Callable[[str, str], bool] | None = None,
 ) -> Snapshot:
     """Read what planning needs.
@@ -47,6 +56,7 @@ def observe(
         cascade: targets built whatever their status, so that what they need is read too.
         host: this machine, to recognise holders that died here.
         records: read the records of reused targets too, and check their fingerprints.
+        history: read earlier builds of what was never built, to tell what changed since.
         is_doubtful: tells by run and end whether what was built may not have reached the disk.
 
     Raises:
@@ -73,7 +83,11 @@ def observe(
         built = [i for i in wanted if seen[i].status == STATUS_SUCCESS]
         _read_records(store, targets, built, seen, cascade)
     _read_failures(store, targets, [i for i in wanted if seen[i].status == STATUS_FAILED], seen)
-    return Snapshot({i: seen[i] for i in sorted(wanted)})
+    earlier: Mapping[int, tuple[Earlier, ...]] = {}
+    if history:
+        new = [i for i in wanted if seen[i].status is None and i not in cascade]
+        earlier = read_history(store, targets, sorted(new))
+    return Snapshot({i: seen[i] for i in sorted(wanted)}, earlier)
 
 
 def _descend(

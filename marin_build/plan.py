@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from marin_build import reasons as why
+from marin_build.changes import nearest_change
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping, Sequence
     from collections.abc import Set as AbstractSet
 
     from marin_build.fingerprint import Targets
     from marin_build.reasons import Reason
-    from marin_build.snapshot import Observed, Snapshot
+    from marin_build.snapshot import Earlier, Observed, Snapshot
 
 
 class Kind(enum.Enum):
@@ -131,6 +132,8 @@ def make_plan(
     for index in sorted(snapshot.seen):  # topological: what it needs was decided before
         observed = snapshot.of(index)
         decision = _decide(targets, index, observed, forced, cascade, rerun_failed=rerun_failed)
+        if isinstance(decision.reason, why.NeverBuilt) and index in snapshot.earlier:
+            decision = _changed(targets, decision, snapshot.earlier[index], decisions)
         if decision.kind in (Kind.RUN, Kind.WAIT):
             blocked = [
                 dep
@@ -142,6 +145,27 @@ def make_plan(
                 decision = Decision(index, Kind.BLOCKED, reason)
         decisions[index] = decision
     return Plan(targets, requested, tuple(decisions.values()), forced, snapshot)
+
+
+def _changed(
+    targets: Targets,
+    decision: Decision,
+    earlier: Sequence[Earlier],
+    decided: Mapping[int, Decision],
+) -> Decision:
+    """Return a decision with what changed since the nearest earlier build for its reason."""
+
+    def cause_in(dependency: str) -> str:
+        index = targets.by_id.get(dependency)
+        above = decided.get(index) if index is not None else None
+        if above is None or not isinstance(above.reason, why.IdentityChanged):
+            return ""
+        first = above.reason.changes[0] if above.reason.changes else None
+        return first.because or first.text if first is not None else ""
+
+    payload = targets.all[decision.index].step.payload
+    reason = nearest_change(payload, earlier, cause_in)
+    return decision if reason is None else replace(decision, reason=reason)
 
 
 def _decide(

@@ -3,11 +3,42 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
 class NeverBuilt:
     """No status: nobody has tried this identity."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One leaf of an identity that changed.
+
+    Args:
+        path: where it is: `attrs.seq_len`, `inputs.corpus`, `deps.tokenize/dclm`.
+        old, new: JSON values; None where there is none.
+        text: the change in words: `attrs.seq_len 4096 -> 8192`.
+        because: for a dependency, what changed there in words, where that is known.
+
+    """
+
+    path: str
+    old: Any
+    new: Any
+    text: str
+    because: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class IdentityChanged:
+    """It was built with another identity; `changes` since the nearest build, that of `since`."""
+
+    changes: tuple[Change, ...]
+    since: str
+    run: str
+    by: str
+    at: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +132,7 @@ class NothingBuildsIt:
 
 RunReason = (
     NeverBuilt
+    | IdentityChanged
     | FailedBefore
     | Interrupted
     | Doubtful

@@ -1,93 +1,206 @@
-"""The selector language: names, globs, `+x`, `x+`, `tag:T`.
+"""Selectors -> targets (the grammar is in selectors.py).
 
-tokenize          the steps of that name, a target's id (`tokenize_1a2b3c4d`), or its hash
-tokenize/*        a glob over names; `**` crosses `/`
-+train            train and all it needs
-clean+            clean and all that need it
-tag:eval          the steps with that tag
+tokenize              the steps of that name, a target's id (`tokenize_1a2b3c4d`), or its hash
+tokenize/*            a glob over names; `**` crosses `/`
++train, clean+        with all it needs, with all that need it
+tag:eval              the steps with that tag
+status:failed         the targets of that status in the store: failed, running, success, missing
+changed-since:main    the targets whose identity or code differs from a git revision's
+a,b   a&b   ^c        union, intersection, all but
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, assert_never
 
-from marin_build.errors import UsageError, combined
+from marin_build.errors import MarinBuildError, UsageError, combined
 from marin_build.identity import HASH_ID_LENGTH
 from marin_build.names import did_you_mean
 from marin_build.patterns import compile_patterns
+from marin_build.selectors import parse_selector
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
+    from collections.abc import Set as AbstractSet
 
-    from marin_build.errors import MarinBuildError
     from marin_build.fingerprint import Targets
+    from marin_build.protocol.status import Status
+    from marin_build.selectors import Part, StatusWord, Term
+
+    StatusOf = Callable[[int], Status | None]
+    ChangedSince = Callable[[str], AbstractSet[int]]
+
+_SHOWN_TAGS = 20
 
 
-def select(targets: Targets, selectors: Sequence[str]) -> tuple[int, ...]:
+def select(
+    targets: Targets,
+    selectors: Sequence[str],
+    *,
+    status_of: StatusOf | None = None,
+    changed_since: ChangedSince | None = None,
+) -> tuple[int, ...]:
     """Return the selected targets, in topological order; the requested ones without selectors.
 
+    Several selectors are one: `a`, `^b` is `a,^b`. Nothing is selected only where the state of the
+    store or of a revision decides.
+
+    Args:
+        targets: the pipeline's targets.
+        selectors: see selectors.py.
+        status_of: index of a target -> its status; asked for only by `status:`.
+        changed_since: revision -> the targets that differ from it.
+
     Raises:
-        UsageError: selectors that select nothing, all of them together.
+        UsageError: selectors that cannot be read or select nothing, all of them together.
 
     """
     if not selectors:
         return targets.requested
-    found: set[int] = set()
+    parts: list[Part] = []
     errors: list[MarinBuildError] = []
     for selector in selectors:
-        chosen = _select(targets, selector)
-        if not chosen:
-            errors.append(_nothing(targets, selector))
-        found |= chosen
+        try:
+            parts.extend(parse_selector(selector))
+        except UsageError as error:
+            errors.append(error)
+    chosen: dict[Term, set[int]] = {}
+    for term in dict.fromkeys(term for part in parts for term in part):
+        chosen[term] = _matches(targets, term, status_of, changed_since)
+        if not chosen[term] and not term.asks_for_state:
+            errors.append(_nothing(targets, term))
+    if not errors:
+        found = _combine(parts, chosen, len(targets), errors)
     if errors:
         raise combined(errors)
+    if not found and not any(term.asks_for_state for term in chosen):
+        raise UsageError(
+            f"`{' '.join(selectors)}` selects nothing: all of it is left out again",
+            consequence="nothing was run",
+        )
     return tuple(sorted(found))
 
 
-def _select(targets: Targets, selector: str) -> set[int]:
-    core = selector.removeprefix("+").removesuffix("+")
-    chosen = _matches(targets, core)
-    if not chosen or core == selector:
-        return chosen
+def _combine(
+    parts: Sequence[Part],
+    chosen: dict[Term, set[int]],
+    size: int,
+    errors: list[MarinBuildError],
+) -> set[int]:
+    """Return the union of the parts, without what is left out; append to the errors."""
+    everything = set(range(size))
+    found, left_out = set[int](), set[int]()
+    only_left_out = True
+    for part in parts:
+        if len(part) == 1 and part[0].is_excluded:
+            left_out |= chosen[part[0]]
+            continue
+        only_left_out = False
+        sets = [everything - chosen[t] if t.is_excluded else chosen[t] for t in part]
+        both = set.intersection(*sets)
+        if not both and not any(term.asks_for_state for term in part):
+            errors.append(_disjoint(part, sets))
+        found |= both
+    return (everything if only_left_out else found) - left_out
+
+
+def _matches(
+    targets: Targets,
+    term: Term,
+    status_of: StatusOf | None,
+    changed_since: ChangedSince | None,
+) -> set[int]:
+    """Return what a term selects, but for its `^`."""
+    found = _atom_matches(targets, term, status_of, changed_since)
+    if not found or not (term.with_upstream or term.with_downstream):
+        return found
     from marin_build.analysis import downstream, upstream
 
-    found = set(chosen)
-    if selector.startswith("+"):
-        found |= upstream(targets, chosen)
-    if selector.endswith("+"):
-        found |= downstream(targets, chosen)
-    return found
+    wide = set(found)
+    if term.with_upstream:
+        wide |= upstream(targets, found)
+    if term.with_downstream:
+        wide |= downstream(targets, found)
+    return wide
 
 
-def _matches(targets: Targets, core: str) -> set[int]:
-    everything = enumerate(targets.all)
-    if core.startswith("tag:"):
-        tag = core.removeprefix("tag:")
-        return {i for i, target in everything if tag in target.step.tags}
-    if any(char in core for char in "*?["):
-        matches = compile_patterns([core])
-        return {i for i, target in everything if matches(target.name)}
-    if core in targets.by_id:
-        return {targets.by_id[core]}
-    return {
-        i
-        for i, target in everything
-        if core in (target.name, target.fingerprint[:HASH_ID_LENGTH], target.fingerprint)
-    }
+def _atom_matches(
+    targets: Targets,
+    term: Term,
+    status_of: StatusOf | None,
+    changed_since: ChangedSince | None,
+) -> set[int]:
+    value, everything = term.value, enumerate(targets.all)
+    match term.kind:
+        case "tag":
+            return {i for i, target in everything if value in target.step.tags}
+        case "glob":
+            matches = compile_patterns([value])
+            return {i for i, target in everything if matches(target.name)}
+        case "status":
+            if status_of is None:
+                raise _not_here(term, "statuses")
+            return {i for i, _ in everything if _status_word(status_of(i)) == value}
+        case "changed-since":
+            if changed_since is None:
+                raise _not_here(term, "revisions")
+            return set(changed_since(value))
+        case "name":
+            if value in targets.by_id:
+                return {targets.by_id[value]}
+            return {
+                i
+                for i, target in everything
+                if value in (target.name, target.fingerprint[:HASH_ID_LENGTH], target.fingerprint)
+            }
+    assert_never(term.kind)
 
 
-def _nothing(targets: Targets, selector: str) -> UsageError:
-    core = selector.strip("+")
-    if core.startswith("tag:"):
+def _status_word(status: Status | None) -> StatusWord:
+    match status:
+        case None:
+            return "missing"
+        case "SUCCESS":
+            return "success"
+        case "RUNNING":
+            return "running"
+        case "FAILED" | "DEP_FAILED":
+            return "failed"
+    assert_never(status)
+
+
+def _not_here(term: Term, what: str) -> UsageError:
+    return UsageError(
+        f"`{term.atom}` cannot be answered here: no {what} are read", consequence="nothing was run"
+    )
+
+
+def _disjoint(part: Part, sets: Sequence[set[int]]) -> UsageError:
+    """Return the error for a part whose terms have no target in common."""
+    return UsageError(
+        f"`{'&'.join(map(str, part))}` selects nothing: no target is in all of its terms",
+        facts=[
+            (str(term), f"{len(found)} targets") for term, found in zip(part, sets, strict=True)
+        ],
+        consequence="nothing was run",
+    )
+
+
+def _nothing(targets: Targets, term: Term) -> UsageError:
+    if term.kind == "tag":
         tags = sorted({tag for target in targets.all for tag in target.step.tags})
+        near = did_you_mean(term.value, tags)
+        shown = ", ".join(tags[:_SHOWN_TAGS]) + (", ..." if len(tags) > _SHOWN_TAGS else "")
+        known = f"the tags are {shown}" if tags else "no step has a tag"
         return UsageError(
-            f"no step has the tag `{core.removeprefix('tag:')}`",
-            hint=f"the tags are {', '.join(tags)}" if tags else "no step has a tag",
+            f"no step has the tag `{term.value}`",
+            consequence="nothing was run",
+            hint=f"{near} {known}" if near else known,
         )
     names = dict.fromkeys(target.name for target in targets.all)
     return UsageError(
-        f"no step is called `{core}`",
+        f"no step is called `{term.value}`",
         facts=[("steps", f"{len(names)} in this pipeline")],
         consequence="nothing was run",
-        hint=did_you_mean(core, names) or "`marin-build graph` shows them all",
+        hint=did_you_mean(term.value, names) or "`marin-build graph` shows them all",
     )

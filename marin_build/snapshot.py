@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -31,6 +31,26 @@ class Built:
     run: str
     worker: str
     end: str
+
+
+@dataclass(frozen=True, slots=True)
+class Earlier:
+    """A build of the same name with another identity.
+
+    Args:
+        target: its id, `name_with_hash`.
+        payload: what was hashed, as JSON values.
+        run, worker, end: which run, who, and when.
+        seconds: how long it took.
+
+    """
+
+    target: str
+    payload: Mapping[str, Any]
+    run: str
+    worker: str
+    end: str
+    seconds: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +84,14 @@ NOTHING_SEEN = Observed()
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """What was seen, by target index. A target that is not in it was not looked at."""
+    """What was seen, by target index. A target that is not in it was not looked at.
+
+    `earlier`: builds of the same name with another identity, the latest first, where they were
+    asked for.
+    """
 
     seen: Mapping[int, Observed] = field(default_factory=dict)
+    earlier: Mapping[int, tuple[Earlier, ...]] = field(default_factory=dict)
 
     def of(self, index: int) -> Observed:
         """Return what was seen of a target."""

@@ -161,25 +161,35 @@ def plan_for(
     *,
     forced: Sequence[str] = (),
     rerun_failed: bool = True,
+    history: bool = False,
 ) -> Plan:
-    """Observe the store and plan."""
+    """Observe the store and plan; with `history`, say what changed since earlier builds."""
     with _without_collections():
-        return _plan(loaded, selectors, forced, rerun_failed=rerun_failed)
+        return _plan(loaded, selectors, forced, rerun_failed=rerun_failed, history=history)
 
 
 def _plan(
-    loaded: Loaded, selectors: Sequence[str], forced: Sequence[str], *, rerun_failed: bool
+    loaded: Loaded,
+    selectors: Sequence[str],
+    forced: Sequence[str],
+    *,
+    rerun_failed: bool,
+    history: bool,
 ) -> Plan:
     targets = loaded.targets
     requested = select(targets, selectors)
     forced_targets = frozenset(select(targets, forced)) if forced else frozenset()
     cascade = cascade_of(targets, requested, forced_targets)
-    snapshot = observe_for(loaded, requested, cascade)
+    snapshot = observe_for(loaded, requested, cascade, history=history)
     return make_plan(targets, snapshot, requested, forced=forced_targets, rerun_failed=rerun_failed)
 
 
 def observe_for(
-    loaded: Loaded, requested: Sequence[int], cascade: AbstractSet[int] = frozenset()
+    loaded: Loaded,
+    requested: Sequence[int],
+    cascade: AbstractSet[int] = frozenset(),
+    *,
+    history: bool = False,
 ) -> Snapshot:
     """Read what planning needs, with doubts about what a power cut may have taken."""
     doubt = None
@@ -187,4 +197,12 @@ def observe_for(
         host = loaded.host
         name = os.uname().nodename
         doubt = doubter(runs_cut_short(loaded.workspace.prefix, boot=host.boot, host=name))
-    return observe(loaded.store, loaded.targets, requested, cascade, loaded.host, is_doubtful=doubt)
+    return observe(
+        loaded.store,
+        loaded.targets,
+        requested,
+        cascade,
+        loaded.host,
+        history=history,
+        is_doubtful=doubt,
+    )

@@ -18,10 +18,17 @@ def prepare() -> None:
     _libc = ctypes.CDLL(None, use_errno=True)
 
 
-def die_with_parent() -> None:
-    """Have the kernel kill this process when its parent dies, where the kernel can (Linux)."""
+def die_with_parent(parent: int) -> None:
+    """Have the kernel kill this process when its parent dies, where the kernel can (Linux).
+
+    Args:
+        parent: the process id of who forked this one. He may have died before we asked.
+
+    """
     if _libc is not None and hasattr(_libc, "prctl"):
         _libc.prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)
+    if os.getppid() != parent:
+        os._exit(1)
 
 
 def still_written(log: str) -> bool:

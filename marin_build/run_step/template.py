@@ -120,9 +120,9 @@ class _Template:
                 _signal_group(pid, number)
 
     def _fork(self, request: Request, channel: socket.socket) -> None:
-        pid = os.fork()
+        parent, pid = os.getpid(), os.fork()
         if pid == 0:
-            _run_child(self._session, request, channel)
+            _run_child(self._session, request, channel, parent)
         with suppress(PermissionError, ProcessLookupError):
             os.setpgid(pid, pid)
         output = self._session.targets.all[request.index].output_path
@@ -166,7 +166,7 @@ def _signal_group(pid: int, number: int) -> None:
         os.killpg(pid, number)
 
 
-def _run_child(session: Session, request: Request, channel: socket.socket) -> NoReturn:
+def _run_child(session: Session, request: Request, channel: socket.socket, parent: int) -> NoReturn:
     """Run one body in this fresh child, answer, and end."""
     try:
         signal.set_wakeup_fd(-1)
@@ -174,7 +174,7 @@ def _run_child(session: Session, request: Request, channel: socket.socket) -> No
         signal.signal(signal.SIGINT, signal.default_int_handler)
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         os.setpgid(0, 0)
-        die_with_parent()
+        die_with_parent(parent)
         _log_to(request.log)
         target = session.targets.all[request.index]
         done = run_body(target)

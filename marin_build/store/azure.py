@@ -94,6 +94,20 @@ class AzureStore(RemoteStore):
                 return []
             raise
 
+    async def _folders(self, fs: Any, start: str) -> list[str]:
+        container, name = _split(start)
+        client = fs.service_client.get_container_client(container)
+        try:
+            return [
+                start + item.name[len(name) : -1]
+                async for item in client.walk_blobs(name, delimiter="/", results_per_page=_PAGE)
+                if item.name.endswith("/")
+            ]
+        except Exception as error:
+            if status_of(error) == _MISSING:
+                return []
+            raise
+
 
 @cache
 def _connect(_process: int, account: frozenset[Any], _environ: frozenset[Any]) -> Any:

@@ -60,6 +60,14 @@ class Store(Protocol):
     def files(self, folder: str) -> Sequence[File]:
         """Return every file below a folder, sorted by path; none if there is no folder."""
 
+    def folders(self, start: str) -> Sequence[str]:
+        """Return the paths of the folders that begin with `start`, sorted, and none inside them.
+
+        Args:
+            start: a folder and the beginning of names in it: `gs://bucket/out/tokenize_`.
+
+        """
+
     def list(self, folder: str) -> list[str]:
         """Return the names of the files right in a folder, sorted; none if there is no folder."""
 

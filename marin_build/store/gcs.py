@@ -124,6 +124,31 @@ class GcsStore(RemoteStore):
             if token is None:
                 return found
 
+    async def _folders(self, fs: Any, start: str) -> list[str]:
+        bucket, name = split_url(start)
+        found: list[str] = []
+        token: str | None = None
+        while True:
+            try:
+                _, answer = await _call(
+                    fs,
+                    "GET",
+                    "b/{}/o",
+                    bucket,
+                    prefix=name,
+                    delimiter="/",
+                    maxResults=_PAGE,
+                    pageToken=token,
+                    fields="nextPageToken,prefixes",
+                )
+            except FileNotFoundError:
+                return []
+            page = json.loads(answer)
+            found += [start + prefix[len(name) : -1] for prefix in page.get("prefixes", [])]
+            token = page.get("nextPageToken")
+            if token is None:
+                return found
+
 
 async def _call(fs: Any, method: str, address: str, *names: str, **rest: Any) -> tuple[Any, bytes]:
     """Make one request; gcsfs quotes `names` into the address and drops parameters of None."""

@@ -88,6 +88,20 @@ class FsspecStore:
             except FileNotFoundError:
                 continue
 
+    def folders(self, start: str) -> list[str]:
+        """Return the paths of the folders that begin with `start`."""
+        parent, _, head = start.rpartition("/")
+        try:
+            found = self._try("list", parent, self._file_system().ls, parent, detail=True)
+        except FileNotFoundError:
+            return []
+        names = {
+            str(info["name"]).rstrip("/").rpartition("/")[2]
+            for info in found
+            if info["type"] == "directory"
+        }
+        return sorted(f"{parent}/{name}" for name in names if name.startswith(head))
+
     def list(self, folder: str) -> list[str]:
         """Return the names of the files right in a folder, sorted."""
         try:

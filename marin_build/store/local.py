@@ -105,6 +105,19 @@ class LocalStore:
         except OSError as error:
             raise _store_error("list", folder, error) from error
 
+    def folders(self, start: str) -> Sequence[str]:
+        """Return the paths of the folders that begin with `start`."""
+        parent, _, head = start.rpartition("/")
+        try:
+            with os.scandir(parent) as entries:
+                return sorted(
+                    f"{parent}/{e.name}" for e in entries if e.name.startswith(head) and e.is_dir()
+                )
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+        except OSError as error:
+            raise _store_error("list", parent, error) from error
+
     def list(self, folder: str) -> list[str]:
         """Return the names of the files right in a folder."""
         try:

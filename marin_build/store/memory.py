@@ -79,6 +79,12 @@ class MemoryStore:
         found = self._blobs.get(path)
         return found is not None and found.version == version
 
+    def folders(self, start: str) -> Sequence[str]:
+        """Return the paths of the folders that begin with `start`."""
+        with self._lock:
+            inside = {p[len(start) :] for p in self._blobs if p.startswith(start)}
+        return sorted({start + rest.partition("/")[0] for rest in inside if "/" in rest})
+
     def list(self, folder: str) -> list[str]:
         """Return the names of the files right in a folder, sorted."""
         return [file.path for file in self.files(folder) if "/" not in file.path]

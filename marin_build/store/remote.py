@@ -97,6 +97,10 @@ class RemoteStore(ABC):
     async def _list(self, fs: Any, folder: str, *, deep: bool) -> list[File]:
         """Return the files below a folder, or only those right in it; a page a request."""
 
+    @abstractmethod
+    async def _folders(self, fs: Any, start: str) -> list[str]:
+        """Return the paths of the folders that begin with `start`; a page a request."""
+
     def get(self, path: str) -> Blob | None:
         """Return what is at `path`, or None."""
         return self._request("read", path, self._get)
@@ -208,6 +212,10 @@ class RemoteStore(ABC):
 
         result: T = sync(fs.loop, run)
         return result
+
+    def folders(self, start: str) -> list[str]:
+        """Return the paths of the folders that begin with `start`, sorted."""
+        return sorted(self._request("list", start, self._folders))
 
     def list(self, folder: str) -> list[str]:
         """Return the names of the files right in a folder, sorted."""

@@ -55,6 +55,10 @@ class RoutingStore:
         """Return every file below a folder."""
         return self._of(folder).files(folder)
 
+    def folders(self, start: str) -> Sequence[str]:
+        """Return the paths of the folders that begin with `start`."""
+        return self._of(start).folders(start)
+
     def list(self, folder: str) -> list[str]:
         """Return the names in a folder."""
         return self._of(folder).list(folder)

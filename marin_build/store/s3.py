@@ -120,6 +120,26 @@ class S3Store(RemoteStore):
                 return found
             rest["ContinuationToken"] = page["NextContinuationToken"]
 
+    async def _folders(self, fs: Any, start: str) -> list[str]:
+        bucket, name = split_url(start)
+        client = await fs.set_session()
+        rest: dict[str, str] = {}
+        found: list[str] = []
+        while True:
+            try:
+                page = await client.list_objects_v2(
+                    Bucket=bucket, Prefix=name, Delimiter="/", MaxKeys=_PAGE, **rest
+                )
+            except Exception as error:
+                if status_of(error) == _MISSING:
+                    return []
+                raise
+            prefixes = page.get("CommonPrefixes", [])
+            found += [start + prefix["Prefix"][len(name) : -1] for prefix in prefixes]
+            if not page.get("IsTruncated"):
+                return found
+            rest["ContinuationToken"] = page["NextContinuationToken"]
+
 
 def _no_bucket(error: Exception) -> bool:
     response = getattr(error, "response", {})

@@ -56,6 +56,10 @@ class UnfencedStore:
         """Return every file below a folder."""
         return self._store.files(folder)
 
+    def folders(self, start: str) -> Sequence[str]:
+        """Return the paths of the folders that begin with `start`."""
+        return self._store.folders(start)
+
     def list(self, folder: str) -> list[str]:
         """Return the names in a folder."""
         return self._store.list(folder)

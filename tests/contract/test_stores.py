@@ -216,6 +216,18 @@ def test_lists_name_the_files_of_a_folder(place: Place) -> None:
         assert place.store.files(nothing) == []
 
 
+def test_folders_are_found_by_how_they_begin(place: Place) -> None:
+    for name in ("tok_1/a", "tok_2/b/c", "tok/x", "tokens", "other/a", "deep/tok_3/a"):
+        place.store.put(place.path(name), b"")
+    folders = {name: place.path(name) for name in ("tok", "tok_1", "tok_2", "other", "deep/tok_3")}
+    assert list(place.store.folders(place.path("tok_"))) == [folders["tok_1"], folders["tok_2"]]
+    assert list(place.store.folders(place.path("deep/tok_"))) == [folders["deep/tok_3"]]
+    found = list(place.store.folders(place.folder + "/"))
+    assert found == sorted([place.path("deep"), *(folders[n] for n in folders if "/" not in n)])
+    assert list(place.store.folders(place.path("none/"))) == []
+    assert list(place.store.folders(place.path("tok_1/a"))) == []
+
+
 @pytest.mark.parametrize("size", [1, 4])
 def test_lists_have_pages(remote: Place, size: int, monkeypatch: pytest.MonkeyPatch) -> None:
     module = type(remote.store).__module__

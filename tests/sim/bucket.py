@@ -147,6 +147,9 @@ class Client:
     def files(self, folder: str) -> list[File]:
         return self._request("list", folder, lambda _late: self._bucket.files(folder))
 
+    def folders(self, start: str) -> list[str]:
+        raise NotImplementedError(f"the protocol asks for no folders: {start}")
+
     def list(self, folder: str) -> list[str]:
         return [file.path for file in self.files(folder) if "/" not in file.path]
 

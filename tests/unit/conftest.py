@@ -147,6 +147,10 @@ class MemoryStore:
         start = folder + "/"
         return sorted({p[len(start) :].split("/")[0] for p in self.contents if p.startswith(start)})
 
+    def folders(self, start: str) -> Sequence[str]:
+        rest = {p[len(start) :] for p in self.contents if p.startswith(start)}
+        return sorted({start + name.partition("/")[0] for name in rest if "/" in name})
+
     def files(self, folder: str) -> Sequence[File]:
         start = folder + "/"
         found = self.contents.items()

@@ -33,6 +33,38 @@ EXAMPLES = [
     (why.Interrupted("ada@host"), "interrupted", "interrupted (ada@host is gone)", {}),
     (why.Interrupted(""), "interrupted", "interrupted", {}),
     (
+        why.IdentityChanged(
+            (why.Change("attrs.n", 1, 2, "attrs.n 1 -> 2"),), "s_1", "r-1", "ada", "2026"
+        ),
+        "identity_changed",
+        "attrs.n 1 -> 2",
+        {"since": "s_1", "changes": [{"path": "attrs.n", "old": 1, "new": 2}]},
+    ),
+    (
+        why.IdentityChanged(
+            (
+                why.Change("deps.a", "a_1", "a_2", "needs a, which changed", "attrs.n 1 -> 2"),
+                why.Change("deps.b", None, "b_2", "needs b_2, which it did not"),
+            ),
+            "s_1", "r-1", "ada", "2026",
+        ),
+        "identity_changed",
+        "needs a, which changed: attrs.n 1 -> 2 and 1 more",
+        {
+            "since": "s_1",
+            "changes": [
+                {"path": "deps.a", "old": "a_1", "new": "a_2", "because": "attrs.n 1 -> 2"},
+                {"path": "deps.b", "old": None, "new": "b_2"},
+            ],
+        },
+    ),
+    (
+        why.IdentityChanged((), "s_1", "r-1", "ada", "2026"),
+        "identity_changed",
+        "built as s_1, which differs by its hash only",
+        {"since": "s_1", "changes": []},
+    ),
+    (
         why.Doubtful("r-1"),
         "doubtful",
         "built by run r-1, but the machine went down before it was surely on disk",

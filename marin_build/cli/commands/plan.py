@@ -47,7 +47,7 @@ def command(
     check_engine(engine)
     for warning in loaded.pipeline.warnings:
         click.echo(f"warning: {warning}", err=True)
-    plan = plan_for(loaded, targets, forced=force, rerun_failed=not no_rerun_failed)
+    plan = plan_for(loaded, targets, forced=force, rerun_failed=not no_rerun_failed, history=True)
     again = command_line(
         "apply", options, [*targets, *(word for name in force for word in ("--force", name))]
     )

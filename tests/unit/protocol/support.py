@@ -184,6 +184,9 @@ class Faulty:
     def files(self, folder: str) -> Sequence[File]:
         return self._do("files", folder, lambda: self.inner.files(folder), [])
 
+    def folders(self, start: str) -> Sequence[str]:
+        return self._do("folders", start, lambda: self.inner.folders(start), [])
+
     def list(self, folder: str) -> list[str]:
         found = self.inner.list(folder)
         return self._do("list", folder, lambda: self.inner.list(folder), found)

@@ -1,0 +1,307 @@
+"""How long a plan takes and what it costs, judged by earlier builds of the same names. Pure.
+
+Nothing is invented. A step that was never built has no duration: it counts as 0 in sums, and every
+sum that it is part of is then a lower bound, and says so.
+"""
+
+from __future__ import annotations
+
+import heapq
+import math
+from dataclasses import dataclass
+from statistics import median
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Mapping, Sequence
+
+    from marin_build.fingerprint import Targets
+    from marin_build.prices import Prices
+
+_MINUTE, _HOUR, _DAY = 60.0, 3600.0, 86400.0
+_UNITS = ((1.0, "s", 60.0), (_MINUTE, "min", 60.0), (_HOUR, "h", 72.0), (_DAY, "d", math.inf))
+"""Units of time in seconds, and from which amount on the next one is used."""
+
+
+@dataclass(frozen=True, slots=True)
+class Duration:
+    """The median of earlier builds, in seconds, and how many they are."""
+
+    seconds: float
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """What building one target takes.
+
+    Args:
+        seconds: None if it was never built.
+        count: of how many earlier builds `seconds` is the median.
+        cost: US dollars; None if nobody pays for it by the hour, or how much is not known.
+        is_charged: whether somebody pays for it by the hour.
+        takes_slot: whether it counts for `-j`; what runs elsewhere does not.
+
+    """
+
+    seconds: float | None
+    count: int
+    cost: float | None = None
+    is_charged: bool = False
+    takes_slot: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class PlanEstimate:
+    """What building all targets of a plan takes.
+
+    Args:
+        steps: the estimate of each target.
+        jobs: how many run at once on this machine.
+        critical_path: the targets of the slowest chain, the first one first; empty if no
+            duration is known.
+        critical_seconds: its duration, which no number of machines shortens.
+        total_seconds: the duration with `jobs` slots; without all durations a lower bound.
+        cost: US dollars; None if nothing of it is known.
+        no_history: how many targets have no duration.
+        no_price: how many targets have a duration, and are paid for, but at an unknown price.
+
+    """
+
+    steps: Mapping[int, Estimate]
+    jobs: int
+    critical_path: tuple[int, ...]
+    critical_seconds: float
+    total_seconds: float
+    cost: float | None
+    no_history: int
+    no_price: int
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether every duration is known: if not, the durations are lower bounds."""
+        return not self.no_history
+
+    @property
+    def cost_is_complete(self) -> bool:
+        """Whether every cost is known: if not, their sum is a lower bound."""
+        return all(step.cost is not None or not step.is_charged for step in self.steps.values())
+
+
+def typical(seconds: Iterable[float]) -> Duration | None:
+    """Return the median of earlier builds, or None if there were none.
+
+    What is no duration is left out: clocks that are set back make negative ones.
+    """
+    known = [value for value in seconds if 0 <= value < math.inf]
+    return Duration(median(known), len(known)) if known else None
+
+
+def estimate_steps(
+    targets: Targets,
+    to_build: Iterable[int],
+    history: Mapping[str, Sequence[float]],
+    prices: Prices,
+    *,
+    waiting: Collection[int] = (),
+    elsewhere: bool = False,
+) -> dict[int, Estimate]:
+    """Return the estimate of each target that is to be built.
+
+    Args:
+        targets: the pipeline's targets.
+        to_build: which of them are built.
+        history: by name of a step, the seconds that its earlier builds took.
+        prices: what resources cost.
+        waiting: those of `to_build` that somebody else builds: they take no slot of ours, and who
+            builds them pays. How much of them is left is not known: all is counted.
+        elsewhere: whether an engine runs the steps that have resources on other machines.
+
+    """
+    typicals = {name: typical(seconds) for name, seconds in history.items()}
+    rates: dict[int, float | None] = {}  # of a second; by object, because many steps share one
+    waiting = frozenset(waiting)
+    found: dict[int, Estimate] = {}
+    for index in to_build:
+        step = targets.all[index].step
+        known = typicals.get(step.name)
+        seconds, count = (known.seconds, known.count) if known else (None, 0)
+        resources = step.resources
+        if index in waiting or resources is None:
+            found[index] = Estimate(seconds, count, takes_slot=index not in waiting)
+            continue
+        if id(resources) not in rates:
+            rates[id(resources)] = prices.cost_of(resources, 1.0)
+        rate = rates[id(resources)]
+        cost = None if seconds is None or rate is None else rate * seconds
+        found[index] = Estimate(seconds, count, cost, True, not elsewhere)
+    return found
+
+
+def estimate_plan(
+    steps: Mapping[int, Estimate], deps: Sequence[Sequence[int]], jobs: int
+) -> PlanEstimate:
+    """Return what building all these targets takes.
+
+    Args:
+        steps: the estimates of the targets to build.
+        deps: for every target of the pipeline, what it needs; dependencies have lower indices.
+        jobs: how many targets run at once on this machine.
+
+    """
+    work = _Work(steps, deps)
+    path, critical = work.slowest_chain()
+    no_history = sum(step.seconds is None for step in steps.values())
+    # Shorter steps can make such a schedule longer (Graham, 1969), so with steps of unknown
+    # duration the simulated end is no lower bound; these two are.
+    busy = math.fsum(work.seconds[i] for i in range(len(work.order)) if work.takes_slot[i])
+    total = max(critical, busy / jobs) if no_history else work.simulated_end(jobs)
+    costs = [step.cost for step in steps.values() if step.cost is not None]
+    no_price = sum(
+        step.is_charged and step.cost is None and step.seconds is not None
+        for step in steps.values()
+    )
+    return PlanEstimate(
+        steps=steps,
+        jobs=jobs,
+        critical_path=tuple(path) if no_history < len(steps) else (),
+        critical_seconds=critical,
+        total_seconds=total,
+        cost=math.fsum(costs) if costs else None,
+        no_history=no_history,
+        no_price=no_price,
+    )
+
+
+class _Work:
+    """The targets to build, numbered from 0 in topological order."""
+
+    def __init__(self, steps: Mapping[int, Estimate], deps: Sequence[Sequence[int]]) -> None:
+        self.order = sorted(steps)
+        place = {index: i for i, index in enumerate(self.order)}
+        self.needs = [[place[dep] for dep in deps[i] if dep in place] for i in self.order]
+        self.dependents: list[list[int]] = [[] for _ in self.order]
+        for i, needs in enumerate(self.needs):
+            for dep in needs:
+                self.dependents[dep].append(i)
+        self.seconds = [steps[index].seconds or 0.0 for index in self.order]
+        self.takes_slot = [steps[index].takes_slot for index in self.order]
+
+    def slowest_chain(self) -> tuple[list[int], float]:
+        """Return the targets of the slowest chain, the first one first, and its seconds."""
+        if not self.order:
+            return [], 0.0
+        ends: list[float] = []
+        for needs, seconds in zip(self.needs, self.seconds, strict=True):
+            ends.append(max([ends[dep] for dep in needs]) + seconds if needs else seconds)
+        last = max(range(len(ends)), key=ends.__getitem__)
+        path = [last]
+        while needs := self.needs[path[-1]]:
+            path.append(max(needs, key=ends.__getitem__))
+        return [self.order[i] for i in reversed(path)], ends[last]
+
+    def heights(self) -> list[int]:
+        """Return how many steps the longest chain has that waits for each."""
+        heights = [1] * len(self.order)
+        for i in reversed(range(len(heights))):
+            above = heights[i] + 1
+            for dep in self.needs[i]:
+                heights[dep] = max(heights[dep], above)
+        return heights
+
+    def simulated_end(self, jobs: int) -> float:
+        """Return when all is built, in seconds, if ready steps start in the order of `apply`.
+
+        That is: the longest chain of waiting steps first, then the lower index. What takes no slot
+        starts as soon as it is ready.
+        """
+        heights = self.heights()
+        missing = [len(needs) for needs in self.needs]
+        ready: list[tuple[int, int]] = []
+        running: list[tuple[float, int]] = []
+        fresh = [i for i, count in enumerate(missing) if not count]
+        now, free = 0.0, jobs
+        while True:
+            for i in fresh:
+                if self.takes_slot[i]:
+                    heapq.heappush(ready, (-heights[i], i))
+                else:
+                    heapq.heappush(running, (now + self.seconds[i], i))
+            while free and ready:
+                i = heapq.heappop(ready)[1]
+                heapq.heappush(running, (now + self.seconds[i], i))
+                free -= 1
+            if not running:
+                return now
+            now, fresh = running[0][0], []
+            while running and running[0][0] == now:  # all that end at this instant
+                ended = heapq.heappop(running)[1]
+                free += self.takes_slot[ended]
+                fresh += self._released_by(ended, missing)
+
+    def _released_by(self, ended: int, missing: list[int]) -> list[int]:
+        """Return what waited only for the step that ended."""
+        released = []
+        for i in self.dependents[ended]:
+            missing[i] -= 1
+            if not missing[i]:
+                released.append(i)
+        return released
+
+
+def duration_text(seconds: float) -> str:
+    """Return a duration in one unit, for people: `0.4 s`, `40 s`, `12 min`, `2.1 h`, `4.5 d`."""
+    if 0 < seconds < 0.05:  # noqa: PLR2004 - what would be shown as 0
+        return "<0.1 s"
+    for unit, name, limit in _UNITS:
+        amount = _rounded(seconds / unit)
+        if amount < limit:
+            return f"{_plain(amount)} {name}"
+    raise AssertionError(seconds)
+
+
+def cost_text(cost: float) -> str:
+    """Return US dollars for people: `$0.38`, `$38`, `$2,410`."""
+    if 0 < cost < 0.005:  # noqa: PLR2004 - what would be shown as 0
+        return "<$0.01"
+    return f"${cost:.2f}" if round(cost, 2) < 10 else f"${cost:,.0f}"  # noqa: PLR2004
+
+
+def summary_text(plan: PlanEstimate) -> str:
+    """Return the estimate of a plan in one line: `about 11 h on the critical path, $2,448`.
+
+    Where `-j` makes it longer: `about 14 h with -j 2, 11 h on the critical path, $2,448`.
+    Empty if there is nothing to build.
+    """
+    parts = []
+    if plan.no_history < len(plan.steps):
+        parts.append(_known_text(plan))
+    if plan.no_history:
+        parts.append(f"no history: {plan.no_history} of {len(plan.steps)}")
+    if plan.no_price:
+        parts.append(f"no price: {plan.no_price} of {len(plan.steps)}")
+    return "; ".join(parts)
+
+
+def _known_text(plan: PlanEstimate) -> str:
+    words = "about" if plan.is_complete else "at least"
+    critical, total = duration_text(plan.critical_seconds), duration_text(plan.total_seconds)
+    with_jobs = f"{total} with -j {plan.jobs}, " if total != critical else ""
+    text = f"{words} {with_jobs}{critical} on the critical path"
+    if plan.cost is None:
+        return text
+    of_cost = "about" if plan.cost_is_complete else "at least"
+    return (
+        f"{text}, {cost_text(plan.cost)}"
+        if of_cost == words
+        else (f"{text}, {of_cost} {cost_text(plan.cost)}")
+    )
+
+
+def _rounded(amount: float) -> float:
+    """Return an amount with one decimal below 10, else whole."""
+    return round(amount, 1) if amount < 9.95 else float(round(amount))  # noqa: PLR2004
+
+
+def _plain(amount: float) -> str:
+    return f"{amount:,.0f}" if amount == round(amount) else f"{amount:.1f}"

@@ -1,0 +1,104 @@
+"""Earlier builds of names that were never built with this identity: what changed since them.
+
+Whoever built them: the records in the store are the memory. They are found by one listing a name,
+or one a folder where many names lie together, and read in one batch.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+from marin_build.protocol import layout
+from marin_build.snapshot import Earlier
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from marin_build.fingerprint import Targets
+    from marin_build.store.base import Store
+
+LATEST = 20
+"""How many earlier builds of a name are compared, the latest ones."""
+_MOST = 200
+"""How many records of one name are read; whoever has more gets the reasons from some of them."""
+_MANY = 50
+"""From so many names in one folder on it is listed once, not once a name."""
+_AT_ONCE = 32
+_HASHED = re.compile(r"_[0-9a-f]{8}$")
+
+
+def read_history(
+    store: Store, targets: Targets, indices: Sequence[int]
+) -> dict[int, tuple[Earlier, ...]]:
+    """Return the latest earlier builds of some targets' names, by index.
+
+    Raises:
+        StoreError: the store cannot be read.
+
+    """
+    wanted = [i for i in indices if targets.all[i].step.version is None]
+    starts = {
+        i: targets.all[i].output_path.removesuffix(targets.all[i].fingerprint[:8])
+        for i in wanted
+        if targets.all[i].step.override_output_path is None
+    }
+    found = _folders(store, starts.values())
+    candidates = {
+        i: [p for p in found.get(start, ()) if p != targets.all[i].output_path][:_MOST]
+        for i, start in starts.items()
+    }
+    paths = list(dict.fromkeys(path for paths in candidates.values() for path in paths))
+    blobs = store.get_many([f"{path}/{layout.RECORD}" for path in paths])
+    records = {
+        path: record
+        for path, blob in zip(paths, blobs, strict=True)
+        if blob is not None and (record := _earlier(blob.data)) is not None
+    }
+    history: dict[int, tuple[Earlier, ...]] = {}
+    for index, folders in candidates.items():
+        builds = [records[path] for path in folders if path in records]
+        if builds:
+            latest = sorted(builds, key=lambda build: build.end, reverse=True)
+            history[index] = tuple(latest[:LATEST])
+    return history
+
+
+def _folders(store: Store, starts: Iterable[str]) -> dict[str, list[str]]:
+    """Return the output folders that begin with each start, by start."""
+    by_parent: dict[str, list[str]] = {}
+    for start in dict.fromkeys(starts):
+        by_parent.setdefault(start.rpartition("/")[0], []).append(start)
+    asked: list[str] = []
+    for parent, inside in by_parent.items():
+        asked += [f"{parent}/"] if store.is_local or len(inside) > _MANY else inside
+    if store.is_local or len(asked) == 1:
+        listings = [store.folders(start) for start in asked]
+    else:
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            listings = list(pool.map(store.folders, asked))
+    found: dict[str, list[str]] = {}
+    for listing in listings:
+        for path in listing:
+            if _HASHED.search(path):
+                found.setdefault(path[:-8], []).append(path)
+    return found
+
+
+def _earlier(data: bytes) -> Earlier | None:
+    """Return what a record of ours says; None for any other document."""
+    try:
+        document = json.loads(data)
+        who = document["provenance"]
+        return Earlier(
+            document["target"],
+            json.loads(document["payload"]),
+            document["run"],
+            f"{who['user']}@{who['host']}",
+            document["end"],
+            float(document["seconds"]),
+        )
+    except (ValueError, KeyError, TypeError):
+        return None  # Marin's, or damaged: it explains nothing
