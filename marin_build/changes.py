@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from marin_build.leaves import ABSENT, describe_difference, differences
+from marin_build.leaves import ABSENT, describe_difference, differences, without_echoes
 from marin_build.reasons import Change, IdentityChanged
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def nearest_change(
     now = json.loads(payload)
     best: tuple[Earlier, list[Difference]] | None = None
     for build in earlier:
-        found = _without_echoes(differences(build.payload, now))
+        found = without_echoes(differences(build.payload, now))
         if best is None or len(found) < len(best[1]):
             best = build, found
     if best is None:
@@ -54,12 +54,3 @@ def _change(difference: Difference, cause_in: Callable[[str], str]) -> Change:
         cause_in(difference.new) if known else "",
     )
 
-
-def _without_echoes(found: list[Difference]) -> list[Difference]:
-    """Leave out what only repeats elsewhere that a dependency is another one (`bind`)."""
-    replaced = {(d.old, d.new) for d in found if d.path.startswith("deps.")}
-    return [
-        d
-        for d in found
-        if not (d.path.startswith("bind") and isinstance(d.old, str) and (d.old, d.new) in replaced)
-    ]

@@ -86,35 +86,53 @@ class TargetDifference:
     def reasons(self) -> list[str]:
         """Return what differs, in words."""
         found = [describe_difference(leaf) for leaf in self.leaves]
+        if not found and self.kind is Kind.CHANGED:
+            found.append("its identity changed; a plan does not keep in what")
         if self.code_changed:
             found.append("its code changed")
         if self.kind is Kind.DECISION and self.old is not None and self.new is not None:
             found.append(f"{self.old.decision} -> {self.new.decision}")
-        if not found and self.kind is Kind.CHANGED:
-            found.append("its identity changed; a plan does not keep in what")
         return found
 
 
 @dataclass(frozen=True, slots=True)
 class TargetsDiff:
-    """All differences in the order of the new side, then what vanished."""
+    """All differences in the order of the new side, then what vanished.
+
+    `unlisted` counts targets that one side has and a plan on the other side does not list: it may
+    have pruned them.
+    """
 
     differences: tuple[TargetDifference, ...]
     same: int
+    unlisted: int = 0
 
     def summary(self) -> dict[str, int]:
         """Return the number of targets of each kind, and of those that are the same."""
         counts = {kind.value: 0 for kind in Kind}
         for difference in self.differences:
             counts[difference.kind.value] += 1
-        return {**counts, "same": self.same}
+        return {**counts, "same": self.same, "unlisted": self.unlisted}
 
 
-def diff_targets(old: Sequence[Entry], new: Sequence[Entry]) -> TargetsDiff:
+def diff_targets(
+    old: Sequence[Entry],
+    new: Sequence[Entry],
+    *,
+    old_is_complete: bool = True,
+    new_is_complete: bool = True,
+) -> TargetsDiff:
     """Return how two sets of targets differ.
 
     Targets of one identity belong together; the others are matched by name, and several of one
     name so that few leaves differ.
+
+    Args:
+        old: one side.
+        new: the other.
+        old_is_complete: whether a target that `old` does not list was not there.
+        new_is_complete: likewise.
+
     """
     was = {(entry.id, entry.fingerprint): entry for entry in old}
     now = {(entry.id, entry.fingerprint): entry for entry in new}
@@ -137,7 +155,9 @@ def diff_targets(old: Sequence[Entry], new: Sequence[Entry]) -> TargetsDiff:
         for key, entry in was.items()
         if key not in taken
     )
-    return TargetsDiff(tuple(found), same)
+    unknown = {Kind.APPEARED: not old_is_complete, Kind.VANISHED: not new_is_complete}
+    told = tuple(each for each in found if not unknown.get(each.kind, False))
+    return TargetsDiff(told, same, len(found) - len(told))
 
 
 def changed_entries(old: Sequence[Entry], new: Iterable[Entry]) -> list[bool]:
@@ -157,6 +177,8 @@ def _difference(old: Entry | None, new: Entry) -> TargetDifference | None:
             return TargetDifference(Kind.DECISION, old, new)
         return None
     leaves = _leaves(old, new)
+    # What a command step does is its identity: its code would say the same once more.
+    code_changed = code_changed and not any(leaf.path.startswith("command") for leaf in leaves)
     from_above = bool(leaves) and all(leaf.path.startswith("deps.") for leaf in leaves)
     rewired = any(leaf.old is ABSENT or leaf.new is ABSENT for leaf in leaves)
     kind = Kind.CASCADE if from_above and not rewired else Kind.CHANGED
@@ -200,12 +222,14 @@ def _with_equal_own_parts(olds: list[Entry], news: list[Entry]) -> list[tuple[En
     waiting: dict[str, list[Entry]] = defaultdict(list)
     for entry in olds:
         waiting[_own_part(entry)].append(entry)
-    pairs = []
-    for entry in list(news):
+    pairs, rest = [], []
+    for entry in news:
         if same := waiting[_own_part(entry)]:
             pairs.append((same.pop(0), entry))
-            news.remove(entry)
-            olds.remove(pairs[-1][0])
+        else:
+            rest.append(entry)
+    news[:] = rest
+    olds[:] = [entry for left in waiting.values() for entry in left]
     return pairs
 
 

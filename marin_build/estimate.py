@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from marin_build.prices import Prices
 
 _MINUTE, _HOUR, _DAY = 60.0, 3600.0, 86400.0
-_UNITS = ((1.0, "s", 60.0), (_MINUTE, "min", 60.0), (_HOUR, "h", 72.0), (_DAY, "d", math.inf))
-"""Units of time in seconds, and from which amount on the next one is used."""
+_UNITS = ((1.0, "s", 60.0), (_MINUTE, "min", 60.0), (_HOUR, "h", 72.0))
+"""Units of time in seconds, and the amount from which on the next one is used; the last is days."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +101,7 @@ def estimate_steps(
     targets: Targets,
     to_build: Iterable[int],
     history: Mapping[str, Sequence[float]],
-    prices: Prices,
+    prices: Prices | None,
     *,
     waiting: Collection[int] = (),
     elsewhere: bool = False,
@@ -112,7 +112,7 @@ def estimate_steps(
         targets: the pipeline's targets.
         to_build: which of them are built.
         history: by name of a step, the seconds that its earlier builds took.
-        prices: what resources cost.
+        prices: what resources cost; None where no step has any.
         waiting: those of `to_build` that somebody else builds: they take no slot of ours, and who
             builds them pays. How much of them is left is not known: all is counted.
         elsewhere: whether an engine runs the steps that have resources on other machines.
@@ -131,7 +131,7 @@ def estimate_steps(
             found[index] = Estimate(seconds, count, takes_slot=index not in waiting)
             continue
         if id(resources) not in rates:
-            rates[id(resources)] = prices.cost_of(resources, 1.0)
+            rates[id(resources)] = prices.cost_of(resources, 1.0) if prices else None
         rate = rates[id(resources)]
         cost = None if seconds is None or rate is None else rate * seconds
         found[index] = Estimate(seconds, count, cost, True, not elsewhere)
@@ -257,7 +257,7 @@ def duration_text(seconds: float) -> str:
         amount = _rounded(seconds / unit)
         if amount < limit:
             return f"{_plain(amount)} {name}"
-    raise AssertionError(seconds)
+    return f"{_plain(_rounded(seconds / _DAY))} d"
 
 
 def cost_text(cost: float) -> str:

@@ -37,7 +37,7 @@ ABSENT = Absent.ABSENT
 class Difference:
     """One leaf, or one branch that only one side has: `attrs.seq_len`, 4096, 8192.
 
-    `old` and `new` are JSON values, or ABSENT. The path of a dependency is `deps.NAME`.
+    `old` and `new` are JSON values, or ABSENT. Dependencies are `deps.NAME`, inputs `inputs.NAME`.
     """
 
     path: str
@@ -92,13 +92,18 @@ def describe_difference(difference: Difference) -> str:
         if old is ABSENT:
             return f"needs {new}, which it did not"
         return f"no longer needs {old}" if new is ABSENT else f"needs {rest}, which changed"
-    if kind in ("inputs", "code"):  # nobody reads digests
+    if path.startswith(("inputs", "code")):  # nobody reads digests
         return path + (" added" if old is ABSENT else " removed" if new is ABSENT else " changed")
     if old is ABSENT:
         return f"{path} added: {_short(new)}"
     if new is ABSENT:
         return f"{path} removed: {_short(old)}"
     return f"{path} {' -> '.join(_shown_apart(old, new))}"
+
+
+def describe_value(value: Any) -> str:
+    """Return one side of a difference as canonical text; `nothing` for None, where none is."""
+    return "nothing" if value is None or value is ABSENT else canonical_text(value)
 
 
 def _of_mappings(path: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Difference]:
@@ -110,7 +115,7 @@ def _below(path: str, key: str, *sides: Mapping[str, Any]) -> str:
     """Return the path of a key; the `fields` of a dataclass are left out of it."""
     if key == "fields" and all(any(tag in side for tag in _TAGS) for side in sides):
         return path
-    if not _PLAIN_KEY.fullmatch(key):
+    if not _PLAIN_KEY.fullmatch(key) and path != "inputs":  # names of inputs stand for themselves
         return f"{path}[{json.dumps(key)}]"
     return f"{path}.{key}" if path else key
 

@@ -83,7 +83,7 @@ class Prices:
     tpu: Mapping[str, Entry]
     gpu: Mapping[str, Entry]
     aliases: Mapping[str, str]
-    cpu: CpuEntry | None
+    cpu: CpuEntry
 
     def overlaid(self, file: _File) -> Self:
         """Return these prices, with those of a file in the place of ours, type by type."""
@@ -113,8 +113,6 @@ class Prices:
                 entry = self.gpu.get(self.aliases.get(kind.lower(), kind.lower()))
                 return _times(count * resources.replicas, entry, resources)
             case CpuDevice():
-                if self.cpu is None:
-                    return None
                 shares = max(resources.cpu or 1, _gib(resources) / self.cpu.gib_per_cpu)
                 return _times(shares * resources.replicas, self.cpu, resources)
 
@@ -170,7 +168,7 @@ def shipped_prices() -> Prices:
     from importlib import resources as package_files
 
     data = package_files.files("marin_build").joinpath("data/prices.json").read_bytes()
-    return Prices({}, {}, {}, None).overlaid(_File.model_validate(json.loads(data)))
+    return Prices({}, {}, {}, CpuEntry()).overlaid(_File.model_validate(json.loads(data)))
 
 
 def _read(path: str) -> _File:

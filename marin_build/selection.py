@@ -180,7 +180,8 @@ def _disjoint(part: Part, sets: Sequence[set[int]]) -> UsageError:
     return UsageError(
         f"`{'&'.join(map(str, part))}` selects nothing: no target is in all of its terms",
         facts=[
-            (str(term), f"{len(found)} targets") for term, found in zip(part, sets, strict=True)
+            (str(term), f"{len(found)} target{'s' * (len(found) != 1)}")
+            for term, found in zip(part, sets, strict=True)
         ],
         consequence="nothing was run",
     )
@@ -194,7 +195,6 @@ def _nothing(targets: Targets, term: Term) -> UsageError:
         known = f"the tags are {shown}" if tags else "no step has a tag"
         return UsageError(
             f"no step has the tag `{term.value}`",
-            consequence="nothing was run",
             hint=f"{near} {known}" if near else known,
         )
     names = dict.fromkeys(target.name for target in targets.all)

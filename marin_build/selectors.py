@@ -131,5 +131,5 @@ def _unreadable(text: str, column: int, why: str, hint: str | None = None) -> Us
         f"cannot read the selector `{text}`: {why}",
         facts=[(f"column {column + 1}", f"{text}\n{' ' * column}^" if text else "it is empty")],
         consequence="nothing was run",
-        hint=hint or "see docs/how-to/choose-targets.md",
+        hint=hint or "marin-build plan --help",
     )

@@ -6,7 +6,9 @@ import importlib
 
 import click
 
-_COMMANDS = ("init", "plan", "apply", "graph", "unlock", "run-step")
+_COMMANDS = ("init", "plan", "apply", "diff", "graph", "explain", "unlock", "run-step")
+_INTERNAL = ("list-targets",)
+"""What marin-build calls itself; not shown."""
 
 
 class LazyGroup(click.Group):
@@ -22,7 +24,7 @@ class LazyGroup(click.Group):
         cmd_name: str,
     ) -> click.Command | None:
         """Import a command."""
-        if cmd_name not in _COMMANDS:
+        if cmd_name not in (*_COMMANDS, *_INTERNAL):
             return None
         name = cmd_name.replace("-", "_")
         module = importlib.import_module(f"marin_build.cli.commands.{name}")
@@ -33,7 +35,7 @@ class LazyGroup(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Resolve a command, or say which one may have been meant."""
-        if args and args[0] not in _COMMANDS and not args[0].startswith("-"):
+        if args and args[0] not in (*_COMMANDS, *_INTERNAL) and not args[0].startswith("-"):
             from marin_build.errors import UsageError
             from marin_build.names import did_you_mean
 

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from marin_build.cli.choosing import choose
 from marin_build.config import Settings, load_settings
 from marin_build.digests import digest_of
 from marin_build.errors import MarinBuildError, combined
@@ -17,7 +18,6 @@ from marin_build.load import Pipeline, load_pipeline
 from marin_build.observe import observe
 from marin_build.plan import Plan, cascade_of, make_plan
 from marin_build.protocol.lease import Host, this_host
-from marin_build.selection import select
 from marin_build.store.opening import open_store
 from marin_build.store.syncing import doubter, runs_cut_short
 from marin_build.worker import current_user
@@ -40,15 +40,13 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Loaded:
-    """A pipeline, ready to be planned."""
+class Declared:
+    """A pipeline and its targets; no store was opened."""
 
     settings: Settings
     workspace: Workspace
     pipeline: Pipeline
     targets: Targets
-    store: Store
-    host: Host
 
     @property
     def file(self) -> str:
@@ -56,10 +54,29 @@ class Loaded:
         return os.path.relpath(self.pipeline.file, self.workspace.project).replace(os.sep, "/")
 
 
+@dataclass(frozen=True, slots=True)
+class Loaded(Declared):
+    """A pipeline, ready to be planned."""
+
+    store: Store
+    host: Host
+
+
 def load(options: PipelineOptions) -> Loaded:
     """Load the pipeline that the options name."""
     with _without_collections():
-        return _load(options)
+        declared = _declare(options)
+        settings, workspace = declared.settings, declared.workspace
+        store = _store_of(declared.targets, workspace.prefix)
+        return Loaded(
+            settings, workspace, declared.pipeline, declared.targets, store, current_host()
+        )
+
+
+def declare(options: PipelineOptions) -> Declared:
+    """Load the pipeline that the options name, and open no store."""
+    with _without_collections():
+        return _declare(options)
 
 
 @contextmanager
@@ -75,22 +92,26 @@ def _without_collections() -> Iterator[None]:
         gc.enable()
 
 
-def _load(options: PipelineOptions) -> Loaded:
+def pipeline_file(options: PipelineOptions) -> tuple[str, str, Settings]:
+    """Return the pipeline file that the options name, its project, and the configuration."""
     if options.file is not None:
         file = os.path.abspath(options.file)
         project = find_project(os.path.dirname(file))
-        settings = load_settings(project, options.profile)
-    else:
-        project = find_project(os.getcwd())
-        settings = load_settings(project, options.profile)
-        here = os.path.join(os.getcwd(), settings.pipeline)
-        file = here if os.path.exists(here) else os.path.join(project, settings.pipeline)
+        return file, project, load_settings(project, options.profile)
+    project = find_project(os.getcwd())
+    settings = load_settings(project, options.profile)
+    here = os.path.join(os.getcwd(), settings.pipeline)
+    file = here if os.path.exists(here) else os.path.join(project, settings.pipeline)
+    return file, project, settings
+
+
+def _declare(options: PipelineOptions) -> Declared:
+    file, project, settings = pipeline_file(options)
     workspace = Workspace(project, _prefix(options, settings, project))
     pipeline = load_pipeline(file, workspace, options.parameters or {})
     _read_sources(pipeline)
     targets = make_targets(build_graph(pipeline.roots), workspace)
-    store = _store_of(targets, workspace.prefix)
-    return Loaded(settings, workspace, pipeline, targets, store, current_host())
+    return Declared(settings, workspace, pipeline, targets)
 
 
 def _store_of(targets: Targets, prefix: str) -> Store:
@@ -177,8 +198,8 @@ def _plan(
     history: bool,
 ) -> Plan:
     targets = loaded.targets
-    requested = select(targets, selectors)
-    forced_targets = frozenset(select(targets, forced)) if forced else frozenset()
+    requested = choose(loaded, selectors)
+    forced_targets = frozenset(choose(loaded, forced)) if forced else frozenset()
     cascade = cascade_of(targets, requested, forced_targets)
     snapshot = observe_for(loaded, requested, cascade, history=history)
     return make_plan(targets, snapshot, requested, forced=forced_targets, rerun_failed=rerun_failed)

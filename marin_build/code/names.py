@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ast
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
+
+from marin_build.code.scopes import Import, Scope, bound
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -12,18 +14,9 @@ if TYPE_CHECKING:
 _LONGEST = 60
 _OPAQUE = {"eval", "exec", "compile", "__import__", "globals", "locals", "vars"}
 _BY_NAME = {"getattr", "setattr", "delattr", "hasattr"}
-_OPAQUE_MODULES = {"importlib", "pkgutil", "runpy", "imp"}
 _TWO = 2
 _Def = ast.FunctionDef | ast.AsyncFunctionDef
 _Comprehension = ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp
-
-
-class Import(NamedTuple):
-    """What a name stands for: a module, or an attribute of one. `level` counts leading dots."""
-
-    module: str
-    attribute: str | None
-    level: int = 0
 
 
 class Chain(NamedTuple):
@@ -46,17 +39,6 @@ class References:
     unseen: tuple[str, ...]
 
 
-@dataclass(slots=True)
-class Scope:
-    """The names of one function, class or comprehension."""
-
-    is_class: bool = False
-    bound: set[str] = field(default_factory=set)
-    outside: set[str] = field(default_factory=set)
-    parameters: set[str] = field(default_factory=set)
-    imports: dict[str, Import] = field(default_factory=dict)
-
-
 def references(nodes: Iterable[ast.AST], free: Iterable[str] = ()) -> References:
     """Return what `nodes` read that they do not define.
 
@@ -69,30 +51,6 @@ def references(nodes: Iterable[ast.AST], free: Iterable[str] = ()) -> References
     for node in nodes:
         finder.visit(node)
     return References(tuple(finder.chains), tuple(finder.free_chains), tuple(finder.unseen))
-
-
-def imports_of(node: ast.Import | ast.ImportFrom) -> dict[str, Import]:
-    """Return what an import statement binds; `*` stands for all names of the module."""
-    if isinstance(node, ast.ImportFrom):
-        return {
-            alias.asname or alias.name: Import(node.module or "", alias.name, node.level)
-            for alias in node.names
-        }
-    return {
-        alias.asname or alias.name.partition(".")[0]: Import(
-            alias.name if alias.asname else alias.name.partition(".")[0], None
-        )
-        for alias in node.names
-    }
-
-
-def modules_of(node: ast.AST) -> list[str]:
-    """Return all modules that import statements in a node name without dots."""
-    found: list[str] = []
-    for inner in ast.walk(node):
-        if isinstance(inner, ast.Import):
-            found.extend(alias.name for alias in inner.names)
-    return found
 
 
 def chain_of(node: ast.AST) -> tuple[str, ...]:
@@ -111,59 +69,6 @@ def root_of(node: ast.AST) -> ast.AST:
     while isinstance(node, ast.Attribute | ast.Subscript | ast.Call | ast.Starred):
         node = node.func if isinstance(node, ast.Call) else node.value
     return node
-
-
-class _Binder(ast.NodeVisitor):
-    """Collects the names a function or class binds itself."""
-
-    def __init__(self, scope: Scope) -> None:
-        self.scope = scope
-
-    def visit_Name(self, node: ast.Name) -> None:
-        if not isinstance(node.ctx, ast.Load):
-            self.scope.bound.add(node.id)
-
-    def visit_FunctionDef(self, node: _Def | ast.ClassDef) -> None:
-        self.scope.bound.add(node.name)
-
-    visit_AsyncFunctionDef = visit_ClassDef = visit_FunctionDef
-
-    def visit_Lambda(self, node: ast.Lambda) -> None:
-        """Its names are its own."""
-
-    def visit_ListComp(self, node: _Comprehension) -> None:
-        for inner in ast.walk(node):
-            if isinstance(inner, ast.NamedExpr):
-                self.scope.bound.add(inner.target.id)
-
-    visit_SetComp = visit_DictComp = visit_GeneratorExp = visit_ListComp
-
-    def visit_ExceptHandler(self, node: ast.ExceptHandler) -> None:
-        if node.name:
-            self.scope.bound.add(node.name)
-        self.generic_visit(node)
-
-    def visit_MatchAs(self, node: ast.MatchAs | ast.MatchStar) -> None:
-        if node.name:
-            self.scope.bound.add(node.name)
-        self.generic_visit(node)
-
-    visit_MatchStar = visit_MatchAs
-
-    def visit_MatchMapping(self, node: ast.MatchMapping) -> None:
-        if node.rest:
-            self.scope.bound.add(node.rest)
-        self.generic_visit(node)
-
-    def visit_Import(self, node: ast.Import | ast.ImportFrom) -> None:
-        self.scope.imports.update(imports_of(node))
-
-    visit_ImportFrom = visit_Import
-
-    def visit_Global(self, node: ast.Global | ast.Nonlocal) -> None:
-        self.scope.outside.update(node.names)
-
-    visit_Nonlocal = visit_Global
 
 
 class _Finder(ast.NodeVisitor):
@@ -197,15 +102,11 @@ class _Finder(ast.NodeVisitor):
                 self._attribute_by_name(node, arguments[0], arguments[1])
         elif len(names) == 1 and self._is_parameter(names[0]):
             self._not_seen(node, "which is passed in")
-        elif names and self._module_of(names[0]) in _OPAQUE_MODULES:
-            self._not_seen(node)
-        elif isinstance(node.func, ast.Subscript):
-            root = root_of(node.func)
-            if isinstance(root, ast.Name):
-                if self._is_parameter(root.id):
-                    self._not_seen(node, "which is passed in")
-                else:
-                    self._read((root.id,), is_picked=True)
+        elif (table := _picked_from(node.func)) is not None:
+            if self._is_parameter(table):
+                self._not_seen(node, "which is passed in")
+            else:
+                self._read((table,), is_picked=True)
         self.generic_visit(node)
 
     def visit_FunctionDef(self, node: _Def) -> None:
@@ -214,7 +115,7 @@ class _Finder(ast.NodeVisitor):
         self._function(node.args, node, node.body)
         self._annotation(node.returns)
 
-    visit_AsyncFunctionDef = visit_FunctionDef
+    visit_AsyncFunctionDef = visit_FunctionDef  # noqa: N815 - as ast calls them
 
     def visit_Lambda(self, node: ast.Lambda) -> None:
         self._function(node.args, node, [node.body])
@@ -223,7 +124,7 @@ class _Finder(ast.NodeVisitor):
         for part in (*node.decorator_list, *node.bases, *(k.value for k in node.keywords)):
             self.visit(part)
         scope = Scope(is_class=True)
-        self._inside(_bound(scope, node.body), node.body)
+        self._inside(bound(scope, node.body), node.body)
 
     def visit_AnnAssign(self, node: ast.AnnAssign) -> None:
         self.visit(node.target)
@@ -233,9 +134,8 @@ class _Finder(ast.NodeVisitor):
 
     def visit_ListComp(self, node: _Comprehension) -> None:
         self.visit(node.generators[0].iter)
-        scope = Scope()
-        for generator in node.generators:
-            _Binder(scope).visit(generator.target)
+        scope = Scope(is_comprehension=True)
+        bound(scope, [generator.target for generator in node.generators])
         parts: list[ast.AST] = []
         for number, generator in enumerate(node.generators):
             parts += [] if number == 0 else [generator.iter]
@@ -243,7 +143,7 @@ class _Finder(ast.NodeVisitor):
         values = [node.key, node.value] if isinstance(node, ast.DictComp) else [node.elt]
         self._inside(scope, [*parts, *values])
 
-    visit_SetComp = visit_DictComp = visit_GeneratorExp = visit_ListComp
+    visit_SetComp = visit_DictComp = visit_GeneratorExp = visit_ListComp  # noqa: N815 - as ast calls them
 
     def _function(self, args: ast.arguments, node: ast.AST, body: Iterable[ast.AST]) -> None:
         for default in (*args.defaults, *args.kw_defaults):
@@ -257,7 +157,7 @@ class _Finder(ast.NodeVisitor):
         names |= {p.name for p in getattr(node, "type_params", ())}
         scope = Scope(parameters={arg.arg for arg in every})
         body = list(body)
-        _bound(scope, body)
+        bound(scope, body)
         scope.bound |= names
         self._inside(scope, body)
 
@@ -299,12 +199,8 @@ class _Finder(ast.NodeVisitor):
 
         Those of a function around it are a decorator's: what it decorates is followed there.
         """
-        return bool(self.scopes) and name in self.scopes[-1].parameters
-
-    def _module_of(self, name: str) -> str | None:
-        scope = self._scope_of(name)
-        imported = scope.imports.get(name) if scope is not None else None
-        return imported.module.partition(".")[0] if imported is not None else name
+        functions = [scope for scope in self.scopes if not scope.is_comprehension]
+        return bool(functions) and name in functions[-1].parameters
 
     def _read(self, names: tuple[str, ...], *, is_picked: bool = False) -> None:
         scope = self._scope_of(names[0])
@@ -329,7 +225,12 @@ class _Finder(ast.NodeVisitor):
         self.unseen.setdefault(f"{text}, {why}" if why else text)
 
 
-def _bound(scope: Scope, body: Iterable[ast.AST]) -> Scope:
-    for node in body:
-        _Binder(scope).visit(node)
-    return scope
+def _picked_from(node: ast.expr) -> str | None:
+    """Return the table that `TABLE[key]` or `TABLE.get(key)` picks from, or None."""
+    is_get = (
+        isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and node.func.attr in {"get", "pop"}
+    )
+    root = root_of(node) if is_get or isinstance(node, ast.Subscript) else None
+    return root.id if isinstance(root, ast.Name) else None

@@ -5,12 +5,15 @@ from __future__ import annotations
 import ast
 import functools
 import hashlib
+import sys
 import types
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+T = TypeVar("T")
+_DEEP = 50_000
 Function = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
 _LOCATIONS = ("ctx", "kind", "type_comment", "type_ignores")
 """Fields that say nothing: how a string was prefixed, whether a name is read or written."""
@@ -28,6 +31,9 @@ def dump(node: object) -> str:
     """
     if isinstance(node, ast.Constant):
         return f"Constant({constant(node.value)})"
+    if isinstance(node, ast.JoinedStr):  # Python 3.12 ends some formats with an empty text
+        parts = [part for part in node.values if getattr(part, "value", None) != ""]
+        return f"JoinedStr({dump(parts)})"
     if isinstance(node, ast.AST):
         fields = [
             f"{name}={dump(value)}"
@@ -137,7 +143,33 @@ def _functions_in(file: str) -> dict[int, list[Function]]:
     return found
 
 
+@functools.cache
+def functions_around(file: str) -> dict[int, tuple[Function, ...]]:
+    """Return the functions that each function of a file stands in, by the id of its node."""
+    found: dict[int, tuple[Function, ...]] = {}
+    tree = parsed(file)
+    pending: list[tuple[ast.AST, tuple[Function, ...]]] = [] if tree is None else [(tree, ())]
+    while pending:
+        node, around = pending.pop()
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+            found[id(node)] = around
+            around = (*around, node)
+        pending.extend((child, around) for child in ast.iter_child_nodes(node))
+    return found
+
+
+def deeply(work: Callable[[], T]) -> T:
+    """Return what `work` returns; an expression of a thousand terms may need more stack."""
+    try:
+        return work()
+    except RecursionError:
+        # Not lowered again: another thread may be deep in the same by then.
+        sys.setrecursionlimit(max(sys.getrecursionlimit(), _DEEP))
+        return work()
+
+
 def forget_syntax() -> None:
     """Read files anew when they are asked for again."""
     parsed.cache_clear()
+    functions_around.cache_clear()
     _functions_in.cache_clear()

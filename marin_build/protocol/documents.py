@@ -60,6 +60,10 @@ class Record(_Document):
     deep_fingerprint: str
     payload: str
     code_digest: str | None
+    code_document: str | None = None
+    """Names the normalised source, `{prefix}/.marin-build/code/{code_document}.json`."""
+    captured: dict[str, str] | None = None
+    """What its function captured: numbers as they are, other values by digest."""
     deps: tuple[str, ...]
     provenance: Provenance
     run: str

@@ -1,15 +1,18 @@
-"""The record of a target that was built."""
+"""The record of a target that was built, and the source of the code that built it."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from marin_build.code import code_digest
+from marin_build.code import code_of
+from marin_build.code.document import code_document, code_document_path
 from marin_build.commands import Command
+from marin_build.errors import StoreError
 from marin_build.protocol.documents import Record
 from marin_build.remote_callable import local_function
 
 if TYPE_CHECKING:
+    from marin_build.code import Code
     from marin_build.run_step.body import Done
     from marin_build.run_step.session import Session
 
@@ -20,6 +23,7 @@ def make_record(
     """Return the record; `start` and `end` are moments as documents write them."""
     target = session.targets.all[index]
     step, fn = target.step, target.step.fn
+    code = code_of(fn) if fn is not None else None
     return Record(
         name=step.name,
         target=target.id,
@@ -29,7 +33,9 @@ def make_record(
         fingerprint=target.fingerprint,
         deep_fingerprint=session.deep[index],
         payload=step.payload,
-        code_digest=code_digest(fn) if fn is not None else None,
+        code_digest=code.digest if code is not None else None,
+        code_document=keep_source(session, code) if code is not None else None,
+        captured=(code.captured or None) if code is not None else None,
         deps=tuple(session.targets.all[dep].id for dep in session.targets.deps[index]),
         provenance=session.provenance,
         run=session.run,
@@ -40,6 +46,30 @@ def make_record(
         exit_code=0,
         peak_memory_bytes=done.peak_memory,
     )
+
+
+_kept: set[tuple[str, str]] = set()
+"""Run and key of the documents that were written: one write for all steps of equal code."""
+
+
+def keep_source(session: Session, code: Code) -> str | None:
+    """Write a step's normalised source below the prefix, once a run; return its document's key.
+
+    None for code without source of the project, like a command's. A document that cannot be
+    written does not fail the step: the output is good, and the next step tries again.
+    """
+    document = code_document(code)
+    if not document.parts:
+        return None
+    mark = (session.run, document.key)
+    if mark not in _kept:
+        _kept.add(mark)  # first: others of equal code need not wait for the write
+        path = code_document_path(session.targets.workspace.prefix, document.key)
+        try:
+            session.store.put_if_absent(path, document.to_bytes())
+        except StoreError:
+            _kept.discard(mark)
+    return document.key
 
 
 def function_name(fn: object) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 from typing import TYPE_CHECKING
@@ -223,3 +224,41 @@ def test_a_saved_plan_names_no_host_and_no_time(saved: Project) -> None:
     assert str(saved.root) not in text
     assert "tester" not in text
     assert not [k for d in json.loads(text)["decisions"] for k in d if "time" in k or "host" in k]
+
+
+HELPED = (
+    "from marin_build import step\n"
+    "from first import go\n"
+    "@step\n"
+    "def run(output: str, n: int) -> None:\n"
+    "    open(f'{output}/x', 'w').write(go(n))\n"
+    "targets = [run(n=1), run.options(name='two')(n=2)]\n"
+)
+
+
+@HOWS
+def test_a_helper_edited_two_modules_away_stops_the_plan(project: Project, how: str) -> None:
+    """Else a plan that was reviewed runs code that nobody reviewed."""
+    project.pipeline(HELPED)
+    project.write("first.py", "from second import text\ndef go(n): return text(n)\n")
+    project.write("second.py", "def text(n): return f'{n}'\n")
+    project.run("plan", "-o", "saved")
+    project.write("second.py", "# a comment is no code\ndef text(n):\n  return f'{n}'\n")
+    assert replay(project, how).code == 0
+    project.run("plan", "-o", "again", "--force", "run")
+    project.write("second.py", "def text(n): return f'{n + 1}'\n")
+    done = project.run("apply", "again")
+    assert done.code == 5
+    assert "the code of `run` is not what the plan was made with" in done.out + done.err
+
+
+def test_steps_of_one_code_keep_its_source_once(project: Project) -> None:
+    project.pipeline(HELPED)
+    project.write("first.py", "def go(n): return f'{n}'\n")
+    assert project.run("apply").code == 0
+    outputs = project.output_of("run").parent
+    (kept,) = (outputs / ".marin-build/code").iterdir()
+    records = [json.loads(path.read_text()) for path in outputs.glob("*/.executor_info")]
+    assert {record["code_document"] for record in records} == {kept.stem}
+    assert hashlib.sha256(kept.read_bytes()).hexdigest() == kept.stem
+    assert set(json.loads(kept.read_text())["parts"]) == {"pipeline.run", "first.go"}

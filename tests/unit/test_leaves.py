@@ -16,6 +16,7 @@ from marin_build.leaves import (
     dependency_name,
     describe_difference,
     differences,
+    without_echoes,
 )
 
 _LEAVES = (
@@ -89,7 +90,7 @@ def test_one_insertion_is_one_difference(items: list[Any], at: int, value: str) 
         ({"attrs": {"a b": {"c": 1}}}, {"attrs": {"a b": {"c": 2}}}, 'attrs["a b"].c 1 -> 2'),
         ({"attrs": {"x": [1, [2]]}}, {"attrs": {"x": [1, [3]]}}, "attrs.x[1][0] 2 -> 3"),
         ({"inputs": {"corpus": "aa"}}, {"inputs": {"corpus": "bb"}}, "inputs.corpus changed"),
-        ({}, {"inputs": {"corpus": "bb"}}, "inputs.corpus added"),
+        ({}, {"inputs": {"data/a.txt": "bb"}}, "inputs.data/a.txt added"),
         ({"code": "aa"}, {"code": "bb"}, "code changed"),
         ({"code": "aa"}, {}, "code removed"),
         ({"deps": ["a_00000000"]}, {"deps": ["a_11111111"]}, "needs a, which changed"),
@@ -105,6 +106,14 @@ def test_one_insertion_is_one_difference(items: list[Any], at: int, value: str) 
 )
 def test_how_a_difference_is_said(old: dict[str, Any], new: dict[str, Any], said: str) -> None:
     assert [describe_difference(found) for found in differences(old, new)] == [said]
+
+
+def test_echoes_of_dependencies_are_left_out() -> None:
+    old = {"deps": ["a_00000000", "b@v1"], "bind": {"x": "a_00000000", "y": ["b@v1"], "z": 1}}
+    new = {"deps": ["a_11111111", "c@v1"], "bind": {"x": "a_11111111", "y": ["c@v1"], "z": 2}}
+    paths = [found.path for found in without_echoes(differences(old, new))]
+    # That y is another one now is told by deps only as one that went and one that came.
+    assert paths == ["bind.y[0]", "bind.z", "deps.a", "deps.b", "deps.c"]
 
 
 def test_the_fields_of_a_model_are_named_like_attributes() -> None:

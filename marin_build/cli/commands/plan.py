@@ -37,7 +37,8 @@ def command(
     """Show what would be built and why; nothing is written to the store.
 
     TARGET is a step's name, a glob over names, +x (and all it needs), x+ (and all that need it),
-    or tag:T. Without any, what the pipeline requests.
+    tag:T, status:failed|running|success|missing, or changed-since:REV. `a,b` is both, `a&b` what
+    both select, `^c` all but c. Without any, what the pipeline requests.
     """
     from marin_build.cli.session import load, plan_for
     from marin_build.emit.plan_id import check_engine, plan_id
@@ -78,10 +79,12 @@ def command(
         )
         sys.stdout.write(document.model_dump_json(exclude={"files", "digest"}, indent=1) + "\n")
     else:
+        from marin_build.cli.estimating import estimate_for
         from marin_build.cli.views.plan_text import show_plan
 
         name = plan_id(plan, loaded.file, loaded.pipeline.parameters, engine)
-        show_plan(plan, name, again, verbose=verbose)
+        estimate = estimate_for(loaded, plan, engine)
+        show_plan(plan, name, again, estimate, verbose=verbose)
         if output is not None:
             click.echo(f"written: {os.path.join(output, '')}")
     pending = bool(plan.to_build) or plan.summary()["blocked"] > 0

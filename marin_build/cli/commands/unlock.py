@@ -24,11 +24,11 @@ def command(options: PipelineOptions, target: str, *, force: bool) -> int:
     Seldom needed: `apply` takes over by itself what nobody holds any more. A holder that lives
     and loses its lease cannot commit what it does.
     """
+    from marin_build.cli.choosing import choose
     from marin_build.cli.session import load
-    from marin_build.selection import select
 
     loaded = load(options)
-    chosen = select(loaded.targets, [target])
+    chosen = choose(loaded, [target])
     if len(chosen) != 1:
         raise UsageError(
             f"`{target}` stands for {len(chosen)} targets; one is unlocked at a time",

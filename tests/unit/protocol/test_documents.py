@@ -16,8 +16,9 @@ PROVENANCE: dict[str, Any] = {
 RECORD: dict[str, Any] = {
     "executor_version": "marin_build/1", "name": "train", "target": "train_1", "fn": "p.train",
     "command": None, "attributes": {"lr": 0.1}, "fingerprint": "f", "deep_fingerprint": "d",
-    "payload": "{}", "code_digest": "c", "deps": ("raw_1",), "provenance": PROVENANCE,
-    "run": "r-1", "attempt": 1, "start": "s", "end": "e", "seconds": 1.5, "exit_code": 0,
+    "payload": "{}", "code_digest": "c", "code_document": "d", "captured": {"lr": "0.1"},
+    "deps": ("raw_1",), "provenance": PROVENANCE, "run": "r-1", "attempt": 1,
+    "start": "s", "end": "e", "seconds": 1.5, "exit_code": 0,
     "peak_memory_bytes": None,
 }  # fmt: skip
 PUBLICATION: dict[str, Any] = {
@@ -44,6 +45,12 @@ def test_a_document_has_these_keys_and_is_read_as_it_was_written(
     assert document.model_dump() == values
     assert model.model_validate_json(document.model_dump_json()) == document
     assert set(model.model_fields) == set(values)
+
+
+def test_a_record_without_what_was_added_later_is_read() -> None:
+    old = {k: v for k, v in RECORD.items() if k not in {"code_document", "captured"}}
+    record = Record.model_validate(old)
+    assert (record.code_document, record.captured) == (None, None)
 
 
 @pytest.mark.parametrize(("model", "values"), MODELS, ids=_IDS)

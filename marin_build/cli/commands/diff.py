@@ -1,0 +1,51 @@
+"""`marin-build diff`: how the targets of two plans or two revisions differ."""
+
+from __future__ import annotations
+
+import json
+import sys
+
+import click
+
+from marin_build.cli.options import PipelineOptions, pipeline_options
+from marin_build.errors import EXIT_CHANGES_PENDING
+
+
+@click.command("diff")
+@click.argument("old", metavar="A")
+@click.argument("new", metavar="[B]", required=False)
+@click.option("--json", "as_json", is_flag=True, help="One JSON document.")
+@click.option("-v", "--verbose", is_flag=True, help="Show every target and every leaf.")
+@click.option("--detailed-exitcode", is_flag=True, help="Exit 2 if there is a difference.")
+@pipeline_options
+def command(
+    options: PipelineOptions,
+    old: str,
+    new: str | None,
+    *,
+    as_json: bool,
+    verbose: bool,
+    detailed_exitcode: bool,
+) -> int:
+    """Show which targets differ, and in which attribute, input, dependency or code.
+
+    A and B are plan directories or git revisions; without B, A is compared with the files as they
+    are. A revision is loaded in a temporary git worktree. No store is read.
+    """
+    from marin_build.cli.comparing import read_sides
+    from marin_build.cli.views.diff_text import diff_document, show_diff
+    from marin_build.diff import diff_targets
+
+    before, after = read_sides(old, new, options)
+    diff = diff_targets(
+        before.entries,
+        after.entries,
+        old_is_complete=before.is_complete,
+        new_is_complete=after.is_complete,
+    )
+    if as_json:
+        json.dump(diff_document(diff, before, after), sys.stdout, indent=1)
+        sys.stdout.write("\n")
+    else:
+        show_diff(diff, before, after, verbose=verbose)
+    return EXIT_CHANGES_PENDING if detailed_exitcode and diff.differences else 0

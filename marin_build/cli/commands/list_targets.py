@@ -1,0 +1,29 @@
+"""`marin-build list-targets`: a pipeline's targets for another process of ours (not shown)."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import click
+
+from marin_build.cli.options import PipelineOptions, pipeline_options
+
+
+@click.command("list-targets", hidden=True)
+@pipeline_options
+def command(options: PipelineOptions) -> int:
+    """Write all targets with payloads and code digests as JSON; no store is opened."""
+    from marin_build.cli.listing import list_here, write_listing
+
+    # What a pipeline or a program it calls prints is not for whoever reads the listing.
+    out = os.dup(1)
+    os.dup2(2, 1)
+    try:
+        listing = list_here(options)
+        sys.stdout.flush()
+    finally:
+        os.dup2(out, 1)
+        os.close(out)
+    write_listing(listing)
+    return 0

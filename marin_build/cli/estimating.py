@@ -1,0 +1,45 @@
+"""How long a plan may take and what it may cost, from the records of earlier builds."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from marin_build.estimate import PlanEstimate, estimate_plan, estimate_steps
+from marin_build.plan import Kind
+
+if TYPE_CHECKING:
+    from marin_build.cli.session import Declared
+    from marin_build.plan import Plan
+    from marin_build.prices import Prices
+
+
+def estimate_for(loaded: Declared, plan: Plan, engine: str) -> PlanEstimate:
+    """Return the estimate of a plan that was made with its history.
+
+    Raises:
+        UsageError: the project's file of prices is not readable.
+
+    """
+    targets = plan.targets
+    has_price = any(targets.all[index].step.resources is not None for index in plan.to_build)
+    history = {
+        targets.all[index].name: [build.seconds for build in builds]
+        for index, builds in plan.snapshot.earlier.items()
+    }
+    steps = estimate_steps(
+        targets,
+        plan.to_build,
+        history,
+        _prices(loaded) if has_price else None,
+        waiting=[decision.index for decision in plan.of_kind(Kind.WAIT)],
+        elsewhere=engine != "local",
+    )
+    return estimate_plan(steps, targets.deps, loaded.settings.jobs or os.cpu_count() or 1)
+
+
+def _prices(loaded: Declared) -> Prices:
+    from marin_build.prices import load_prices
+
+    given = loaded.settings.prices
+    return load_prices(os.path.join(loaded.workspace.project, given) if given else None)

@@ -1,0 +1,103 @@
+"""The differences of two sets of targets, for people and for programs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from marin_build.diff import Kind
+from marin_build.leaves import ABSENT
+
+if TYPE_CHECKING:
+    from marin_build.cli.comparing import Side
+    from marin_build.diff import TargetDifference, TargetsDiff
+
+_SYMBOLS = {
+    Kind.APPEARED: ("+", "green"),
+    Kind.VANISHED: ("-", "red"),
+    Kind.CHANGED: ("~", "yellow"),
+    Kind.CASCADE: ("!", "yellow"),
+    Kind.CODE: ("%", "cyan"),
+    Kind.DECISION: ("*", "cyan"),
+}
+_CASCADES_SHOWN = 20
+_MOST_REASONS = 12
+_SCHEMA_VERSION = 1
+
+
+def show_diff(diff: TargetsDiff, old: Side, new: Side, *, verbose: bool) -> None:
+    """Print differences, one target a line or more; many cascades are folded."""
+    cascades = [each for each in diff.differences if each.kind is Kind.CASCADE]
+    folded = () if verbose else cascades[_CASCADES_SHOWN:]
+    hidden = {id(each) for each in folded}
+    shown = [each for each in diff.differences if id(each) not in hidden]
+    width = min(max((len(each.entry.id) for each in shown), default=0), 60)
+    for each in shown:
+        _show(each, width, verbose=verbose)
+    if folded:
+        click.secho(f"  ! {len(folded)} more need what changed (-v shows them)", fg="bright_black")
+    for side in (old, new):
+        if side.pipeline is None:
+            click.echo(f"  there is no pipeline in {side.shown}")
+    if diff.unlisted:
+        click.echo(f"  {diff.unlisted} targets are not compared: a plan lists none it pruned")
+    counts = diff.summary()
+    parts = [f"{counts[kind.value]} {kind.value}" for kind in Kind if counts[kind.value]]
+    found = ", ".join(parts) or "no difference"
+    click.echo(f"{old.shown} .. {new.shown}: {found}; {diff.same} the same")
+
+
+def _show(each: TargetDifference, width: int, *, verbose: bool) -> None:
+    symbol, colour = _SYMBOLS[each.kind]
+    head = click.style(f"  {symbol} {each.kind.value:<8}", fg=colour)
+    reasons = each.reasons() or [""]
+    if not verbose and len(reasons) > _MOST_REASONS:
+        more = len(reasons) - _MOST_REASONS
+        reasons = [*reasons[:_MOST_REASONS], f"and {more} more (-v shows them)"]
+    place = f"({each.entry.declared})" if each.entry.declared else ""
+    first = "  ".join(filter(None, [reasons[0], place if each.kind is not Kind.VANISHED else ""]))
+    click.echo(f"{head} {each.entry.id:<{width}}  {first}".rstrip())
+    for reason in reasons[1:]:
+        click.echo(" " * (width + 15) + reason)
+
+
+def diff_document(diff: TargetsDiff, old: Side, new: Side) -> dict[str, Any]:
+    """Return the differences as one JSON document."""
+    return {
+        "schema_version": _SCHEMA_VERSION,
+        "old": _side(old),
+        "new": _side(new),
+        "summary": diff.summary(),
+        "differences": [
+            {
+                "kind": each.kind.value,
+                "name": each.entry.name,
+                "old": each.old.id if each.old is not None else None,
+                "new": each.new.id if each.new is not None else None,
+                "leaves": [
+                    {
+                        "path": leaf.path,
+                        **({} if leaf.old is ABSENT else {"old": leaf.old}),
+                        **({} if leaf.new is ABSENT else {"new": leaf.new}),
+                    }
+                    for leaf in each.leaves
+                ],
+                "code_changed": each.code_changed,
+                "declared": each.entry.declared,
+                "reasons": each.reasons(),
+            }
+            for each in diff.differences
+        ],
+    }
+
+
+def _side(side: Side) -> dict[str, object]:
+    return {
+        "kind": side.kind,
+        "name": side.label,
+        "commit": side.commit,
+        "pipeline": side.pipeline,
+        "targets": len(side.entries),
+        "complete": side.is_complete,
+    }

@@ -1,0 +1,50 @@
+"""How long a plan takes and what it costs, from the builds there were."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .support import Project
+
+PIPELINE = """
+from pathlib import Path
+from marin_build import ResourceConfig, step
+
+@step
+def tokenize(output: Path, seq_len: int) -> None:
+    (output / "x").write_text("x")
+
+@step(resources=ResourceConfig.with_tpu("v5p-8"))
+def train(output: Path, tokens: Path) -> None:
+    (output / "x").write_text("x")
+
+@step
+def fresh(output: Path, model: Path) -> None:
+    (output / "x").write_text("x")
+
+def pipeline(seq_len: int = 1, more: bool = False):
+    model = train(tokenize(seq_len))
+    return [fresh(model) if more else model]
+"""
+
+
+def test_a_plan_says_how_long_and_for_how_much(project: Project) -> None:
+    """Else a step worth thousands of dollars starts like any other."""
+    project.pipeline(PIPELINE)
+    assert project.run("apply").code == 0
+    assert " on the critical path" not in project.run("plan", "--set", "seq_len=2").out
+    for name, hours in (("tokenize", 2), ("train", 10)):
+        path = project.output_of(name) / ".executor_info"
+        record = json.loads(path.read_text())
+        path.write_text(json.dumps({**record, "seconds": hours * 3600.0}))
+    planned = project.run("plan", "--set", "seq_len=2")
+    lines = project.mask(planned.out).splitlines()
+    assert lines[0] == "  ~ rebuild  tokenize_HASH  attrs.seq_len 1 -> 2  2 h"
+    assert lines[1].startswith("  ~ rebuild  train_HASH     needs tokenize, which changed: ")
+    assert "  v5p-8  10 h  $" in lines[1]
+    assert "2 to build, 0 reused - about 12 h on the critical path, $" in lines[2]
+    unknown = project.run("plan", "--set", "seq_len=2", "--set", "more=true").out
+    assert "at least 12 h on the critical path" in unknown
+    assert "no history: 1 of 3" in unknown
