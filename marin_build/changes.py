@@ -53,4 +53,3 @@ def _change(difference: Difference, cause_in: Callable[[str], str]) -> Change:
         describe_difference(difference),
         cause_in(difference.new) if known else "",
     )
-

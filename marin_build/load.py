@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from marin_build.code import forget_code
 from marin_build.commands import Command
 from marin_build.declared import shown
 from marin_build.digests import forget_digests
@@ -65,6 +66,7 @@ def load_pipeline(file: str, workspace: Workspace, parameters: Mapping[str, str]
         )
     use_workspace(workspace)
     forget_digests()
+    forget_code()
     with collected_errors() as errors:
         try:
             roots = _offered(_execute(file, workspace), file, parameters)

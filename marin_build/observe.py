@@ -210,6 +210,9 @@ def _record(data: bytes, path: str) -> Built | None:
             document["run"],
             f"{who['user']}@{who['host']}",
             document["end"],
+            document.get("code_digest"),
+            document.get("code_document"),
+            document.get("captured"),
         )
     except (ValueError, KeyError, TypeError, AttributeError):
         raise CorruptStateError(

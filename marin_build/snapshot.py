@@ -25,12 +25,18 @@ class LastAttempt:
 
 @dataclass(frozen=True, slots=True)
 class Built:
-    """What the record of a built target says."""
+    """What the record of a built target says.
+
+    `code_digest`, `code_document` and `captured` tell which code built it; None if it does not say.
+    """
 
     fingerprint: str
     run: str
     worker: str
     end: str
+    code_digest: str | None = None
+    code_document: str | None = None
+    captured: Mapping[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ import sys
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from marin_build.code import code_digest
 from marin_build.errors import (
     EXIT_INTERRUPTED,
     EXIT_OK,
@@ -104,6 +105,10 @@ def make_session(
     from marin_build.run_step.session import Session
 
     _check_writable(loaded.workspace.prefix)
+    for index in plan.to_build:  # of the code as it was loaded, whatever is edited while it runs
+        fn = plan.targets.all[index].step.fn
+        if fn is not None:
+            code_digest(fn)
     return Session(
         store=_leasing(loaded, lease=lease),
         targets=plan.targets,

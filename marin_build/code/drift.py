@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import difflib
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from marin_build.code.document import CodeDocument, PartDocument
-    from marin_build.protocol.documents import Record
 
 How = Literal["changed", "added", "removed"]
 
@@ -107,7 +106,19 @@ class Drift:
         return [part.text for part in self.parts] + [value.text for value in self.captured]
 
 
-def drift_of(record: Record, document: CodeDocument | None, fn: object) -> Drift:
+class Recorded(Protocol):
+    """What a record says of the code that built an output."""
+
+    @property
+    def code_digest(self) -> str | None:
+        """The digest of that code."""
+
+    @property
+    def captured(self) -> Mapping[str, str] | None:
+        """What its function had captured."""
+
+
+def drift_of(record: Recorded, document: CodeDocument | None, fn: object) -> Drift:
     """Return how the code of a step differs from that which built an output.
 
     Args:

@@ -12,9 +12,10 @@ from marin_build.history import LATEST, read_history
 from marin_build.store.memory import MemoryStore
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from marin_build.fingerprint import Targets
+    from marin_build.store.base import Blob
 
 
 class Counting(MemoryStore):
@@ -22,15 +23,15 @@ class Counting(MemoryStore):
 
     def __init__(self, *, is_local: bool = True) -> None:
         super().__init__()
-        self.is_local = is_local  # type: ignore[misc]
+        self.is_local = is_local
         self.listed: list[str] = []
         self.batches: list[int] = []
 
-    def folders(self, start: str):  # type: ignore[no-untyped-def]
+    def folders(self, start: str) -> Sequence[str]:
         self.listed.append(start)
         return super().folders(start)
 
-    def get_many(self, paths):  # type: ignore[no-untyped-def]
+    def get_many(self, paths: Sequence[str]) -> list[Blob | None]:
         self.batches.append(len(paths))
         return super().get_many(paths)
 

@@ -79,12 +79,14 @@ def command(
         )
         sys.stdout.write(document.model_dump_json(exclude={"files", "digest"}, indent=1) + "\n")
     else:
+        from marin_build.cli.drifting import drift_in
         from marin_build.cli.estimating import estimate_for
         from marin_build.cli.views.plan_text import show_plan
 
         name = plan_id(plan, loaded.file, loaded.pipeline.parameters, engine)
         estimate = estimate_for(loaded, plan, engine)
-        show_plan(plan, name, again, estimate, verbose=verbose)
+        drift = drift_in(loaded, plan)
+        show_plan(plan, name, again, estimate, drift, verbose=verbose)
         if output is not None:
             click.echo(f"written: {os.path.join(output, '')}")
     pending = bool(plan.to_build) or plan.summary()["blocked"] > 0

@@ -12,6 +12,9 @@ from marin_build.explain import describe, reason_kind
 from marin_build.plan import Kind
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from marin_build.code.drift import Drift
     from marin_build.estimate import Estimate, PlanEstimate
     from marin_build.plan import Decision, Plan
 
@@ -30,7 +33,13 @@ _KINDS = {
 
 
 def show_plan(
-    plan: Plan, plan_id: str, again: str, estimate: PlanEstimate, *, verbose: bool
+    plan: Plan,
+    plan_id: str,
+    again: str,
+    estimate: PlanEstimate,
+    drift: Mapping[int, Drift],
+    *,
+    verbose: bool,
 ) -> None:
     """Print a plan.
 
@@ -39,18 +48,24 @@ def show_plan(
         plan_id: its short name.
         again: the command that runs it.
         estimate: how long it may take, and what it may cost.
+        drift: how the code of reused targets changed since they were built, by index.
         verbose: show reused targets too, and where each step is declared.
 
     """
     is_long = (estimate.total_seconds or 0.0) >= _LONG
-    shown_decisions = [d for d in plan.decisions if verbose or d.kind is not Kind.REUSE]
+    shown_decisions = [
+        d for d in plan.decisions if verbose or d.kind is not Kind.REUSE or d.index in drift
+    ]
     names = {d.index: plan.targets.all[d.index].id for d in shown_decisions}
     width = min(max(map(len, names.values()), default=0), 60)
     for decision in shown_decisions:
+        if decision.index in drift:
+            click.echo(_drift_line(names[decision.index], width, drift[decision.index]))
+            continue
         one = estimate.steps.get(decision.index) if is_long else None
         click.echo(_line(plan, decision, names[decision.index], width, one, verbose=verbose))
     counts = plan.summary()
-    folded = counts["reuse"] + counts["pruned"]
+    folded = counts["reuse"] + counts["pruned"] - len(drift)
     if folded and not verbose:
         click.secho(f"  = {folded} reused, not shown (-v shows them)", fg="bright_black")
     click.echo(_summary(plan_id, counts, estimate))
@@ -80,6 +95,11 @@ def _line(
     place = f"  ({shown(step.declared, plan.targets.workspace.project)})" if verbose else ""
     head = click.style(f"  {symbol} {verb:<8}", fg=colour)
     return f"{head} {name:<{width}}  {describe(decision.reason)}{resources}{place}"
+
+
+def _drift_line(name: str, width: int, drift: Drift) -> str:
+    head = click.style("  ~ drift   ", fg="magenta")
+    return f"{head} {name:<{width}}  {drift.text}; reused"
 
 
 def _summary(plan_id: str, counts: dict[str, int], estimate: PlanEstimate) -> str:

@@ -112,7 +112,7 @@ def test_a_record_and_its_source_say_what_drifted(project: NewProject) -> None:
     assert drift_of(record, None, run).text == (
         "code changed since built, and its source was not kept"
     )
-    assert not drift_of(SimpleNamespace(code_digest=None, captured=None), old, run)  # type: ignore[arg-type]
+    assert not drift_of(SimpleNamespace(code_digest=None, captured=None), old, run)
     assert not drift_of(record, old, None)
 
 
