@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
-PYTEST_JOBS ?= 2
+PYTEST_JOBS ?= 3
 EXAMPLE := examples/stdlib_lm/pipeline.py
 
 .DEFAULT_GOAL := help
