@@ -1,14 +1,19 @@
-"""Fail if a test of a JUnit report was skipped."""
+"""Tell what a JUnit report counts; fail if a test was skipped."""
 
 import sys
 import xml.etree.ElementTree as ET
 
-cases = ET.parse(sys.argv[1]).getroot().iter("testcase")  # noqa: S314 - our own file
+cases = list(ET.parse(sys.argv[1]).getroot().iter("testcase"))  # noqa: S314 - our own file
 skipped = [
     f"{case.get('classname')}.{case.get('name')}"
     for case in cases
     if case.find("skipped") is not None
 ]
+failed = [
+    case for case in cases if any(case.find(kind) is not None for kind in ("failure", "error"))
+]
 for name in skipped:
     print(f"skipped: {name}")
-sys.exit(1 if skipped else 0)
+passed = len(cases) - len(skipped) - len(failed)
+print(f"{passed} passed, {len(failed)} failed, {len(skipped)} skipped")
+sys.exit(1 if skipped or failed or not passed else 0)

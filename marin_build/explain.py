@@ -23,6 +23,18 @@ def describe(reason: Reason) -> str:
     return _why_run(reason) if isinstance(reason, why.RunReason) else _why_not(reason)
 
 
+def describe_stably(reason: Reason) -> str:
+    """Return a reason without times, runs and hosts: what emitted files may say."""
+    match reason:
+        case why.HeldBy():
+            return "somebody else builds it"
+        case why.Interrupted():
+            return "interrupted"
+        case why.Doubtful():
+            return "built, but the machine went down before it was surely on disk"
+    return describe(reason)
+
+
 def _why_run(reason: why.RunReason) -> str:
     match reason:
         case why.NeverBuilt():
@@ -64,8 +76,9 @@ def _why_not(reason: why.ReuseReason | why.HeldBy | why.BlockReason) -> str:
             return f"built {at[:16].replace('T', ' ')} by {by}, run {run}" if run else "built"
         case why.SealedBefore(by=by):
             return f"committed by {by}, about to be published"
-        case why.HeldBy(by=by):
-            return f"held by {by}"
+        case why.HeldBy(by=by, renewed=renewed, time_to_live=lease):
+            when = renewed[:19].replace("T", " ")
+            return f"held by {by}; renewed {when} UTC by its own clock, lease {lease:.0f} s"
         case why.FailureKept(attempt=attempt):
             return f"failed previously (attempt {attempt})" if attempt else "failed previously"
         case why.UpstreamBlocked(upstream=upstream):

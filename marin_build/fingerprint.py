@@ -6,7 +6,6 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from marin_build.code import same_code
 from marin_build.declared import shown
 from marin_build.errors import SpecificationError, combined
 from marin_build.identity import deep_fingerprint
@@ -148,7 +147,7 @@ def _clash(one: Target, other: Target, workspace: Workspace) -> SpecificationErr
     if one.fingerprint != other.fingerprint:
         what = f"two different steps both want to be `{one.id}`"
         hint = "give one of them another name or version"
-    elif not same_code(one.step.fn, other.step.fn):
+    elif not _have_same_code(one.step, other.step):
         what = f"two steps have the identity `{one.id}` but different code"
         hint = "what differs must be an attribute: add it to `hash_attrs`"
     elif one.output_path != other.output_path:
@@ -160,6 +159,15 @@ def _clash(one: Target, other: Target, workspace: Workspace) -> SpecificationErr
     return SpecificationError(
         what, facts=[("declared", ", ".join(places))], consequence="nothing was run", hint=hint
     )
+
+
+def _have_same_code(one: StepSpec, other: StepSpec) -> bool:
+    """Return whether two steps of one identity may be merged."""
+    if one.fn is other.fn:
+        return True
+    from marin_build.code import same_code  # reads source: only where steps are to be merged
+
+    return same_code(one.fn, other.fn)
 
 
 def _path_errors(targets: Sequence[Target], workspace: Workspace) -> list[MarinBuildError]:

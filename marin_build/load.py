@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from marin_build.code import forget_code
 from marin_build.commands import Command
 from marin_build.declared import shown
 from marin_build.digests import forget_digests
@@ -66,7 +65,7 @@ def load_pipeline(file: str, workspace: Workspace, parameters: Mapping[str, str]
         )
     use_workspace(workspace)
     forget_digests()
-    forget_code()
+    _forget_code()
     with collected_errors() as errors:
         try:
             roots = _offered(_execute(file, workspace), file, parameters)
@@ -86,6 +85,13 @@ def load_pipeline(file: str, workspace: Workspace, parameters: Mapping[str, str]
         )
     warnings = _undeclared_files(roots, workspace)
     return Pipeline(file, roots, dict(parameters), tuple(warnings))
+
+
+def _forget_code() -> None:
+    """Have source read anew; who read none yet needs no readers either: they take milliseconds."""
+    digesting = sys.modules.get("marin_build.code.digesting")
+    if digesting is not None:
+        digesting.forget_code()
 
 
 def _execute(file: str, workspace: Workspace) -> ModuleType:

@@ -7,12 +7,10 @@ Below a built target nothing is read. After a level that is not built, the next 
 from __future__ import annotations
 
 import json
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from marin_build.errors import CorruptStateError, StoppedError
-from marin_build.history import read_history
 from marin_build.protocol import layout
 from marin_build.protocol.lease import parse_lease
 from marin_build.protocol.status import STATUS_FAILED, STATUS_SUCCESS, parse_status
@@ -85,6 +83,8 @@ def observe(
     _read_failures(store, targets, [i for i in wanted if seen[i].status == STATUS_FAILED], seen)
     earlier: Mapping[int, tuple[Earlier, ...]] = {}
     if history:
+        from marin_build.history import read_history
+
         new = [i for i in wanted if seen[i].status is None and i not in cascade]
         earlier = read_history(store, targets, sorted(new))
     return Snapshot({i: seen[i] for i in sorted(wanted)}, earlier)
@@ -256,5 +256,7 @@ def _list_all(store: Store, folders: Sequence[str]) -> list[list[str]]:
     """Return the names in each folder; a remote store is asked for many at once."""
     if store.is_local or not folders:
         return [store.list(folder) for folder in folders]
+    from concurrent.futures import ThreadPoolExecutor
+
     with ThreadPoolExecutor(_LISTINGS_AT_ONCE) as pool:
         return list(pool.map(store.list, folders))

@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from marin_build import reasons as why
-from marin_build.changes import nearest_change
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -163,6 +162,8 @@ def _changed(
         first = above.reason.changes[0] if above.reason.changes else None
         return first.because or first.text if first is not None else ""
 
+    from marin_build.changes import nearest_change  # only where something is compared
+
     payload = targets.all[decision.index].step.payload
     reason = nearest_change(payload, earlier, cause_in)
     return decision if reason is None else replace(decision, reason=reason)
@@ -180,7 +181,8 @@ def _decide(
     """Return the decision for one target, as if nothing it needs were blocked."""
     lease, step = seen.lease, targets.all[index].step
     if lease is not None and not lease.is_sealed and not seen.gone and seen.status != "SUCCESS":
-        return Decision(index, Kind.WAIT, why.HeldBy(lease.describe()))
+        held = why.HeldBy(lease.describe(), lease.written_at, lease.time_to_live)
+        return Decision(index, Kind.WAIT, held)
     if index in cascade and step.fn is not None:
         return Decision(index, Kind.RUN, _insistence(targets, index, forced, cascade))
     if lease is not None and lease.is_sealed:

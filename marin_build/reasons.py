@@ -106,9 +106,18 @@ class SealedBefore:
 
 @dataclass(frozen=True, slots=True)
 class HeldBy:
-    """Somebody builds it now."""
+    """Somebody builds it now.
+
+    Args:
+        by: who, in which run and attempt.
+        renewed: when the lease was last written, ISO 8601 in UTC, by its holder's clock.
+        time_to_live: seconds for which it then holds.
+
+    """
 
     by: str
+    renewed: str
+    time_to_live: float
 
 
 @dataclass(frozen=True, slots=True)

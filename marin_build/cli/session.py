@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from marin_build.cli.choosing import choose
 from marin_build.config import Settings, load_settings
 from marin_build.digests import digest_of
 from marin_build.errors import MarinBuildError, combined
@@ -198,8 +197,12 @@ def _plan(
     history: bool,
 ) -> Plan:
     targets = loaded.targets
-    requested = choose(loaded, selectors)
-    forced_targets = frozenset(choose(loaded, forced)) if forced else frozenset()
+    requested, forced_targets = targets.requested, frozenset[int]()
+    if selectors or forced:
+        from marin_build.cli.choosing import choose
+
+        requested = choose(loaded, selectors)
+        forced_targets = frozenset(choose(loaded, forced)) if forced else forced_targets
     cascade = cascade_of(targets, requested, forced_targets)
     snapshot = observe_for(loaded, requested, cascade, history=history)
     return make_plan(targets, snapshot, requested, forced=forced_targets, rerun_failed=rerun_failed)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from marin_build.commands import Command, Word
 from marin_build.emit.plan_id import relative
-from marin_build.explain import describe
+from marin_build.explain import describe_stably
 
 if TYPE_CHECKING:
     from marin_build.plan import Decision, Plan
@@ -57,7 +57,7 @@ def action_of(plan: Plan, decision: Decision) -> Action:
         step=step,
         name=target.name,
         target=target.id,
-        why=describe(decision.reason),
+        why=describe_stably(decision.reason),
         needs=tuple(targets.all[dep].id for dep in targets.deps[decision.index]),
         inputs=tuple(source.name for source in step.inputs.values()),
         output=relative(target.output_path, workspace),

@@ -18,6 +18,7 @@ TIME_TO_LIVE = 60.0
 """Seconds after which an unchanged lease of ours is stale, as watched by the observer."""
 FOREIGN_TIME_TO_LIVE = 90.0
 """The same for a lock Marin wrote."""
+_YEAR_10000 = 253402300800.0
 _WORDS = ("run", "attempt", "nonce", "boot", "pid", "start", "ttl", "seal")
 
 
@@ -60,6 +61,13 @@ class Lease:
         if self.ttl:
             return self.ttl
         return TIME_TO_LIVE if self.nonce else FOREIGN_TIME_TO_LIVE
+
+    @property
+    def written_at(self) -> str:
+        """When it was last written, by the holder's clock: ISO 8601 in UTC, for people."""
+        from datetime import UTC, datetime
+
+        return datetime.fromtimestamp(self.timestamp, UTC).isoformat(timespec="seconds")
 
     def encode(self) -> bytes:
         """Return the bytes of the lock file."""
@@ -105,7 +113,7 @@ def parse_lease(data: bytes, path: str) -> Lease:
 
 def _parse(document: dict[str, object]) -> Lease:
     worker_id, timestamp = str(document["worker_id"]), float(str(document["timestamp"]))
-    if not math.isfinite(timestamp):
+    if not 0 <= timestamp < _YEAR_10000:  # nor NaN: it is shown as a date
         raise ValueError(timestamp)
     worker, *words = worker_id.split(" ")
     known = dict(word.split("=", 1) for word in words if "=" in word)

@@ -55,7 +55,7 @@ def unlock(
         return Unlocked.NONE_HELD
     facts = [
         ("holder", lease.describe()),
-        ("last written", f"{_moment(lease.timestamp)} by its own clock"),
+        ("renewed", f"{lease.written_at[:19].replace('T', ' ')} UTC by its own clock"),
         ("lease", f"{lease.time_to_live:.0f} s"),
     ]
     if lease.is_sealed:

@@ -131,6 +131,15 @@ class Running:
         """Send a signal to its process group, as a terminal does."""
         os.killpg(self.pid, number)
 
+    def wait_event(self, kind: str) -> dict[str, Any]:
+        """Wait for the next event of a kind; return it."""
+        assert self.process.stdout is not None
+        while line := self.process.stdout.readline():
+            event: dict[str, Any] = json.loads(line)
+            if event["event"] == kind:
+                return event
+        raise AssertionError(f"it ended without {kind}: {self.wait()}")
+
     def wait(self) -> Done:
         """Wait for its end."""
         out, err = self.process.communicate(timeout=PATIENCE)

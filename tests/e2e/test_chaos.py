@@ -84,16 +84,6 @@ def _record(project: Project, name: str) -> dict[str, Any]:
     return found
 
 
-def _event(running: Running, wanted: str) -> dict[str, Any]:
-    """Wait for the next event of a kind."""
-    assert running.process.stdout is not None
-    while line := running.process.stdout.readline():
-        event: dict[str, Any] = json.loads(line)
-        if event["event"] == wanted:
-            return event
-    raise AssertionError(f"it ended without {wanted}: {running.wait()}")
-
-
 def _signal(pids: list[int], number: int) -> None:
     for pid in pids:
         with contextlib.suppress(ProcessLookupError):
@@ -155,9 +145,9 @@ def test_who_is_frozen_past_the_lease_is_overtaken_and_commits_nothing(
     with _nobody_writes(project.output_of("held")):
         _signal(victims, signal.SIGSTOP)
     second = project.start("apply", "-f", "held.py", "--json")
-    waiting = _event(second, "step_waiting")
+    waiting = second.wait_event("step_waiting")
     assert waiting["time_to_live"] == LEASE
-    _event(second, "step_started")  # it took over, when the lease had stood still
+    second.wait_event("step_started")  # it took over, when the lease had stood still
     _, body_of_second = gate.wait_started()
     _signal(victims, signal.SIGCONT)
     gate.let_go(2)
@@ -212,7 +202,7 @@ def test_a_frozen_step_whose_keeper_lives_is_waited_for(chaos: tuple[Project, Ga
     _keeper_of(first, body)
     _signal([body], signal.SIGSTOP)
     second = project.start("apply", "-f", "held.py", "--json")
-    _event(second, "step_waiting")
+    second.wait_event("step_waiting")
     lease = project.output_of("held") / ".executor_status.lock"
     seen: set[bytes] = set()
     while len(seen) < 6:  # two leases' worth of renewals

@@ -67,11 +67,7 @@ def test_the_second_waits_for_what_the_first_builds(project: Project, gate: Gate
     assert lines[-2] == "plan p-PLAN: 3 to build, 1 built by somebody else, 0 reused"
     second = project.start("apply", "--json")
     # It tells that it waits; only then the first one may go on.
-    assert second.process.stdout is not None
-    seen: list[dict[str, object]] = []
-    while not seen or seen[-1]["event"] != "step_waiting":
-        seen.append(json.loads(second.process.stdout.readline()))
-    assert seen[-1]["name"] == "corpus"
+    assert second.wait_event("step_waiting")["name"] == "corpus"
     gate.let_go()
     assert first.wait().code == 0
     assert second.process.wait(PATIENCE) == 0
@@ -84,9 +80,7 @@ def test_the_second_goes_on_when_the_first_is_killed(project: Project, gate: Gat
     first = project.start("apply", "--json")
     gate.wait_started()
     second = project.start("apply", "--json")
-    assert second.process.stdout is not None
-    while json.loads(second.process.stdout.readline())["event"] != "step_waiting":
-        pass
+    second.wait_event("step_waiting")
     first.send(signal.SIGKILL)
     first.process.wait(PATIENCE)
     gate.wait_started()
@@ -109,9 +103,7 @@ def test_the_second_goes_on_when_the_first_one_fails(project: Project, gate: Gat
     first = project.start("apply", "--json")
     gate.wait_started()
     second = project.start("apply", "--json")
-    assert second.process.stdout is not None
-    while json.loads(second.process.stdout.readline())["event"] != "step_waiting":
-        pass
+    second.wait_event("step_waiting")
     gate.let_go()
     assert first.wait().code == 1
     gate.wait_started()
@@ -126,12 +118,11 @@ def test_ctrl_c_ends_one_that_only_waits(project: Project, gate: Gate) -> None:
     first = project.start("apply", "--json")
     gate.wait_started()
     second = project.start("apply", "--json")
-    assert second.process.stdout is not None
-    while json.loads(second.process.stdout.readline())["event"] != "step_waiting":
-        pass
+    second.wait_event("step_waiting")
     second.send_group(signal.SIGINT)
-    last = json.loads(second.process.stdout.read().splitlines()[-1])
-    assert second.process.wait(PATIENCE) == 130
+    ended = second.wait()
+    assert ended.code == 130
+    last = ended.events[-1]
     # Whatever the interrupt met, every target is accounted for, and none is waited for.
     assert last["event"] == "apply_finished"
     totals = {"succeeded": 0, "reused": 0, "failed": 0, "interrupted": 0, "not_started": 4}
@@ -177,14 +168,12 @@ def test_a_lock_of_somebody_elsewhere_is_respected(project: Project) -> None:
     project.write(f"{OUTPUTS}/{target}/.executor_status.lock", json.dumps(lock))
     project.write(f"{OUTPUTS}/{target}/.executor_status", "RUNNING")
     assert project.mask(project.run("plan", "corpus").out) == (
-        "  ? wait     corpus_HASH  held by ray-worker-17\n"
+        "  ? wait     corpus_HASH  held by ray-worker-17; "
+        "renewed DATE:01 UTC by its own clock, lease TIME\n"
         "plan p-PLAN: 0 to build, 1 built by somebody else, 0 reused\n"
     )
     running = project.start("apply", "corpus", "--json")
-    assert running.process.stdout is not None
-    while (event := json.loads(running.process.stdout.readline()))["event"] != "step_waiting":
-        pass
-    assert event["held_by"] == "ray-worker-17"
+    assert running.wait_event("step_waiting")["held_by"] == "ray-worker-17"
     assert project.counts() == {}
     # The other one finishes: its status says so, and its lock goes.
     project.write(f"{OUTPUTS}/{target}/text.txt", "theirs")

@@ -79,7 +79,9 @@ def test_a_wheel_can_be_built_from_the_source_archive(
 ) -> None:
     """Else `pip install` of the archive installs a program without templates."""
     with tarfile.open(archives[1]) as archive:
-        archive.extractall(tmp_path, filter="data")
+        if hasattr(tarfile, "data_filter"):  # Python 3.11.4 and later
+            archive.extraction_filter = tarfile.data_filter
+        archive.extractall(tmp_path)
     (source,) = tmp_path.iterdir()
     run(
         [sys.executable, "-m", "build", "--no-isolation", "--wheel", "--outdir", "../dist", "."],

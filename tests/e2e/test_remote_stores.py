@@ -157,10 +157,7 @@ def test_two_at_once_build_everything_once(remote: Project, server: GcsServer, g
     first = remote.start("apply", "--json")
     gate.wait_started()
     second = remote.start("apply", "--json")
-    assert second.process.stdout is not None
-    while json.loads(line := second.process.stdout.readline())["event"] != "step_waiting":
-        pass
-    assert json.loads(line)["time_to_live"] == 60
+    assert second.wait_event("step_waiting")["time_to_live"] == 60
     gate.let_go()
     assert first.wait().code == 0
     assert second.process.wait(60) == 0

@@ -87,7 +87,12 @@ EXAMPLES = [
     ),
     (why.BuiltBefore("", "", ""), "built_before", "built", {}),
     (why.SealedBefore("ada"), "sealed_before", "committed by ada, about to be published", {}),
-    (why.HeldBy("ada, run r-1"), "held_by", "held by ada, run r-1", {}),
+    (
+        why.HeldBy("ada, run r-1", "2026-11-21T10:20:30+00:00", 60.0),
+        "held_by",
+        "held by ada, run r-1; renewed 2026-11-21 10:20:30 UTC by its own clock, lease 60 s",
+        {},
+    ),
     (why.FailureKept(3), "failure_kept", "failed previously (attempt 3)", {"attempt": 3}),
     (why.FailureKept(0), "failure_kept", "failed previously", {"attempt": 0}),
     (why.UpstreamBlocked("a_1"), "upstream_blocked", "needs a_1, which is blocked",

@@ -256,7 +256,11 @@ def _decide(targets_of: TargetsOf, sight: str, **rest: Any) -> why.Reason:
         ("dependency failed", {"rerun_failed": False}, why.DependencyFailed()),
         ("abandoned", {}, why.Interrupted("")),
         ("dead", {}, why.Interrupted("ada@far")),
-        ("running", {"forced": [0]}, why.HeldBy("ada@far, run r-1, attempt 1")),
+        (
+            "running",
+            {"forced": [0]},
+            why.HeldBy("ada@far, run r-1, attempt 1", LIVE.written_at, 60.0),
+        ),
         ("sealed, holder dead", {}, why.SealedBefore("ada@far")),
     ],
 )

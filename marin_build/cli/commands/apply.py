@@ -57,7 +57,6 @@ def command(
 
     TARGET is as for `plan`; a folder that holds a plan.json is a plan.
     """
-    from marin_build.cli.building import exit_code, replay
     from marin_build.cli.session import load, plan_for
 
     pinned: Mapping[str, str] = {}
@@ -88,6 +87,8 @@ def command(
 
     if not plan.to_build and not plan.sealed:
         return _nothing_to_build(plan, again, as_json=as_json)
+    from marin_build.cli.building import exit_code, replay
+
     for warning in loaded.pipeline.warnings:
         click.echo(f"warning: {warning}", err=True)
     finished = replay(
