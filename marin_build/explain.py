@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, assert_never
 
 from marin_build import reasons as why
@@ -32,6 +33,12 @@ def describe_stably(reason: Reason) -> str:
             return "interrupted"
         case why.Doubtful():
             return "built, but the machine went down before it was surely on disk"
+        case why.OutputVanished():
+            return "built before, but its status is gone"
+        case why.FailedBefore():
+            return describe(replace(reason, by="", at=""))
+        case why.Tainted():
+            return describe(replace(reason, by="", at=""))
     return describe(reason)
 
 
@@ -41,24 +48,41 @@ def _why_run(reason: why.RunReason) -> str:
             return "never built"
         case why.IdentityChanged(changes=changes, since=since):
             return _what_changed(changes, since)
-        case why.FailedBefore(attempt=0):
-            return "failed before"
-        case why.FailedBefore(attempt=attempt, exit_code=code, message=message):
-            detail = message.splitlines()[0] if message else f"exit code {code}"
-            return f"failed before (attempt {attempt}): {detail}"
+        case why.FailedBefore():
+            return _how_it_failed(reason)
         case why.Interrupted(by=by):
             return f"interrupted ({by} is gone)" if by else "interrupted"
         case why.Doubtful(run=run):
             return f"built by run {run}, but the machine went down before it was surely on disk"
+        case why.OutputVanished(run=run, by=by, at=at):
+            return f"built{_when_by(at, by)}, run {run}, but its status is gone"
+        case why.Tainted(reason=words, by=by, at=at):
+            return f"tainted{_when_by(at, by)}: {words}"
         case why.Forced():
             return "forced"
         case why.DevVersion():
             return "dev version, rebuilt each time"
+        case why.AssumedChanged():
+            return "assumed to have changed"
         case why.Cascade(upstream=upstream):
             return f"needs {upstream}, which is rebuilt"
         case why.DependencyFailed():
             return "a dependency failed when it was last tried"
     assert_never(reason)
+
+
+def _how_it_failed(failure: why.FailedBefore) -> str:
+    if not failure.attempt:
+        return "failed before"
+    lines = failure.message.splitlines()
+    detail = lines[0] if lines else f"exit code {failure.exit_code}"
+    who = _when_by(failure.at, failure.by)
+    return f"failed before (attempt {failure.attempt}{',' if who else ''}{who}): {detail}"
+
+
+def _when_by(at: str, by: str) -> str:
+    """Return ` 2026-11-21 10:20 by ada@host`, or nothing where that is not known."""
+    return f" {at[:16].replace('T', ' ')} by {by}" if at and by else ""
 
 
 def _what_changed(changes: Sequence[why.Change], since: str) -> str:
@@ -73,7 +97,14 @@ def _what_changed(changes: Sequence[why.Change], since: str) -> str:
 def _why_not(reason: why.ReuseReason | why.HeldBy | why.BlockReason) -> str:
     match reason:
         case why.BuiltBefore(run=run, by=by, at=at):
-            return f"built {at[:16].replace('T', ' ')} by {by}, run {run}" if run else "built"
+            return f"built{_when_by(at, by)}, run {run}" if run else "built"
+        case why.Accepted(reason=words, accepted_by=by, accepted_at=at):
+            return f"its code changed, accepted{_when_by(at, by)}: {words}"
+        case why.Adopted(location=location, files=files, size=size):
+            many = f"{files} file{'s' if files != 1 else ''}"
+            return f"existing output, {many} verified, {bytes_text(size)}: {location}"
+        case why.AssumedBuilt():
+            return "assumed to be built"
         case why.SealedBefore(by=by):
             return f"committed by {by}, about to be published"
         case why.HeldBy(by=by, renewed=renewed, time_to_live=lease):
@@ -88,6 +119,16 @@ def _why_not(reason: why.ReuseReason | why.HeldBy | why.BlockReason) -> str:
     assert_never(reason)
 
 
+def bytes_text(size: int) -> str:
+    """Return a number of bytes for people: `512 B`, `1.5 KiB`, `412 GiB`."""
+    amount, unit = float(size), "B"
+    for larger in ("KiB", "MiB", "GiB", "TiB", "PiB"):
+        if amount < 1000:  # noqa: PLR2004 - no more than three digits
+            break
+        amount, unit = amount / 1024, larger
+    return f"{amount:.1f} {unit}" if unit != "B" and amount < 9.95 else f"{amount:,.0f} {unit}"  # noqa: PLR2004
+
+
 def stable_facts(reason: Reason) -> dict[str, object]:
     """Return the facts of a reason that belong into a saved plan: no times, no hosts."""
     match reason:
@@ -99,6 +140,10 @@ def stable_facts(reason: Reason) -> dict[str, object]:
             return {"upstream": upstream}
         case why.FailureKept(attempt=attempt):
             return {"attempt": attempt}
+        case why.Tainted(reason=words) | why.Accepted(reason=words):
+            return {"reason": words}
+        case why.Adopted(location=location, files=files, size=size):
+            return {"location": location, "files": files, "bytes": size}
         case _:
             return {}
 

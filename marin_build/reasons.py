@@ -40,6 +40,14 @@ class IdentityChanged:
     by: str
     at: str
 
+    @property
+    def is_cascade(self) -> bool:
+        """Whether nothing of its own changed: it only needs what is another one now."""
+        return bool(self.changes) and all(
+            change.path.startswith("deps.") and None not in (change.old, change.new)
+            for change in self.changes
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class FailedBefore:
@@ -67,6 +75,24 @@ class Doubtful:
 
 
 @dataclass(frozen=True, slots=True)
+class OutputVanished:
+    """It was built, as its record says, but its status is gone."""
+
+    run: str
+    by: str
+    at: str
+
+
+@dataclass(frozen=True, slots=True)
+class Tainted:
+    """Somebody marked what is built as bad."""
+
+    reason: str
+    by: str
+    at: str
+
+
+@dataclass(frozen=True, slots=True)
 class Forced:
     """Asked for with `--force`."""
 
@@ -74,6 +100,11 @@ class Forced:
 @dataclass(frozen=True, slots=True)
 class DevVersion:
     """Versions `dev` and `*-dev` are rebuilt each time."""
+
+
+@dataclass(frozen=True, slots=True)
+class AssumedChanged:
+    """What if its identity changed: `--assume-changed`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +126,41 @@ class BuiltBefore:
     run: str
     by: str
     at: str
+
+
+@dataclass(frozen=True, slots=True)
+class Adopted:
+    """Data that was there before was registered as its output.
+
+    Args:
+        location: where the data lies: the output path, or any other place.
+        files, size: how many files were found there, and their bytes.
+        by, at: who registered it, and when.
+
+    """
+
+    location: str
+    files: int
+    size: int
+    by: str
+    at: str
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """SUCCESS; its code is another one now, and somebody said that this makes no difference."""
+
+    run: str
+    by: str
+    at: str
+    reason: str
+    accepted_by: str
+    accepted_at: str
+
+
+@dataclass(frozen=True, slots=True)
+class AssumedBuilt:
+    """What if it were built: `--assume-built`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,11 +211,14 @@ RunReason = (
     | FailedBefore
     | Interrupted
     | Doubtful
+    | OutputVanished
+    | Tainted
     | Forced
     | DevVersion
+    | AssumedChanged
     | Cascade
     | DependencyFailed
 )
-ReuseReason = BuiltBefore | SealedBefore
+ReuseReason = BuiltBefore | SealedBefore | Adopted | Accepted | AssumedBuilt
 BlockReason = FailureKept | UpstreamBlocked | NothingBuildsIt
 Reason = RunReason | ReuseReason | HeldBy | BlockReason

@@ -109,7 +109,7 @@ def test_json_has_every_node_and_edge(states: Project) -> None:
     assert by_name["train/model"]["tags"] == ["big", "tpu"]
     assert by_name["train/model"]["resources"] == "v5p-64"
     assert by_name["report"]["id"] == "report@1.0"
-    assert by_name["failed"]["reason"].startswith("failed before (attempt 1)")
+    assert by_name["failed"]["reason"].startswith("failed before (attempt 1, ")
 
 
 def test_svg_is_xml_that_shows_every_node_in_the_colour_of_its_state(states: Project) -> None:

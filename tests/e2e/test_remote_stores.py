@@ -144,7 +144,8 @@ def test_a_failed_step_says_why_beside_its_output_and_begins_anew(
     found = _objects(server)
     assert found["report/.executor_status"] == b"FAILED"
     assert b"RuntimeError: not today" in found["report/.logs/attempt-0001.log"]
-    assert "failed before (attempt 1): RuntimeError: not today" in remote.run("plan").out
+    planned = remote.mask(remote.run("plan").out)
+    assert "failed before (attempt 1, DATE by USER@HOST): RuntimeError: not today" in planned
     (remote.root / "broken").unlink()
     assert remote.run("apply").code == 0
     found = _objects(server)

@@ -8,18 +8,25 @@ from typing import get_args
 import pytest
 
 from marin_build import reasons as why
-from marin_build.explain import describe, reason_kind, stable_facts
+from marin_build.explain import (
+    bytes_text,
+    describe,
+    describe_stably,
+    reason_kind,
+    stable_facts,
+)
 
-EXAMPLES = [
+AT = "2026-11-21T10:20:30+00:00"
+EXAMPLES: list[tuple[why.Reason, str, str, dict[str, object]]] = [
     (why.NeverBuilt(), "never_built", "never built", {}),
     (
-        why.FailedBefore(2, 137, "killed by SIGKILL\nmore", "ada@host", "2026"),
+        why.FailedBefore(2, 137, "killed by SIGKILL\nmore", "ada@host", AT),
         "failed_before",
-        "failed before (attempt 2): killed by SIGKILL",
+        "failed before (attempt 2, 2026-11-21 10:20 by ada@host): killed by SIGKILL",
         {"attempt": 2, "exit_code": 137, "message": "killed by SIGKILL\nmore"},
     ),
     (
-        why.FailedBefore(2, 3, "", "ada@host", "2026"),
+        why.FailedBefore(2, 3, "", "ada@host", ""),
         "failed_before",
         "failed before (attempt 2): exit code 3",
         {"attempt": 2, "exit_code": 3, "message": ""},
@@ -70,7 +77,33 @@ EXAMPLES = [
         "built by run r-1, but the machine went down before it was surely on disk",
         {},
     ),
+    (
+        why.OutputVanished("r-1", "ada@host", "2026-11-21T10:20:30+00:00"),
+        "output_vanished",
+        "built 2026-11-21 10:20 by ada@host, run r-1, but its status is gone",
+        {},
+    ),
+    (
+        why.Tainted("wrong dump", "ada@host", "2026-11-21T10:20:30+00:00"),
+        "tainted",
+        "tainted 2026-11-21 10:20 by ada@host: wrong dump",
+        {"reason": "wrong dump"},
+    ),
     (why.Forced(), "forced", "forced", {}),
+    (why.AssumedChanged(), "assumed_changed", "assumed to have changed", {}),
+    (why.AssumedBuilt(), "assumed_built", "assumed to be built", {}),
+    (
+        why.Adopted("gs://b/old", 412, 5_000_000, "ada@host", "2026-11-21T10:20:30+00:00"),
+        "adopted",
+        "existing output, 412 files verified, 4.8 MiB: gs://b/old",
+        {"location": "gs://b/old", "files": 412, "bytes": 5_000_000},
+    ),
+    (
+        why.Accepted("r-1", "bob", "2026", "a log line", "ada@host", "2026-11-21T10:20:30+00:00"),
+        "accepted",
+        "its code changed, accepted 2026-11-21 10:20 by ada@host: a log line",
+        {"reason": "a log line"},
+    ),
     (why.DevVersion(), "dev_version", "dev version, rebuilt each time", {}),
     (why.Cascade("raw_1"), "cascade", "needs raw_1, which is rebuilt", {"upstream": "raw_1"}),
     (
@@ -110,6 +143,28 @@ def test_a_reason_in_words_and_as_data(
     assert describe(reason) == text
     assert stable_facts(reason) == facts
     json.dumps(facts)
+
+
+def test_emitted_files_say_neither_who_nor_when() -> None:
+    """Else the same plan has other bytes on another machine."""
+    for reason, *_ in EXAMPLES:
+        if not isinstance(reason, why.ReuseReason):
+            text = describe_stably(reason)
+            assert not any(word in text for word in ("ada", "2026", "r-1"))
+
+
+@pytest.mark.parametrize(
+    ("size", "text"),
+    [
+        (0, "0 B"),
+        (999, "999 B"),
+        (1000, "1.0 KiB"),
+        (10_190, "10 KiB"),
+        (442_381_631_488, "412 GiB"),
+    ],
+)
+def test_bytes_for_people(size: int, text: str) -> None:
+    assert bytes_text(size) == text
 
 
 def test_no_reason_is_without_words() -> None:
