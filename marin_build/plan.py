@@ -56,7 +56,7 @@ class Plan:
     def pruned(self) -> int:
         """How many targets the request reaches that were not looked at."""
         decided = {decision.index for decision in self.decisions}
-        return len(_reached(self.targets, self.requested) - decided)
+        return len(reached(self.targets, self.requested) - decided)
 
     @property
     def sealed(self) -> list[int]:
@@ -82,8 +82,8 @@ class Plan:
         return {**counts, "pruned": self.pruned}
 
 
-def _reached(targets: Targets, requested: Iterable[int]) -> set[int]:
-    """Return what is requested, and all that needs."""
+def reached(targets: Targets, requested: Iterable[int]) -> set[int]:
+    """Return what is requested, and all that it needs."""
     found, pending = set(requested), list(requested)
     while pending:
         fresh = [dep for dep in targets.deps[pending.pop()] if dep not in found]
@@ -101,7 +101,7 @@ def cascade_of(targets: Targets, requested: Iterable[int], forced: Iterable[int]
     if not seeds:
         return frozenset()
     found: set[int] = set()
-    for index in sorted(_reached(targets, requested)):  # topological: dependencies first
+    for index in sorted(reached(targets, requested)):  # topological: dependencies first
         if index in seeds or any(dep in found for dep in targets.deps[index]):
             found.add(index)
     return frozenset(found)

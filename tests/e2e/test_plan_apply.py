@@ -82,7 +82,7 @@ def test_a_plan_of_a_built_pipeline_says_who_built_it(diamond: Project) -> None:
         "nothing to do: everything requested is built\n"
     )
     assert diamond.mask(verbose.out) == (
-        "  = reuse    report_HASH  built DATE by USER@HOST, run r-RUN  (pipeline.py:40)\n"
+        "  = reuse    report_HASH  built DATE by USER@HOST, run r-RUN (pipeline.py:40)\n"
         "plan p-PLAN: 0 to build, 4 reused\n"
         "nothing to do: everything requested is built\n"
     )
@@ -199,7 +199,7 @@ def test_force_builds_again_and_all_that_needs_it(diamond: Project) -> None:
         "  ~ rebuild  left_HASH    forced\n"
         "  ! cascade  report_HASH  needs left_HASH, which is rebuilt\n"
         "  = 2 reused, not shown (-v shows them)\n"
-        "plan p-PLAN: 2 to build, 2 reused\n"
+        "plan p-PLAN: 2 to build (1 rebuild, 1 cascade), 2 reused\n"
         "to build it: marin-build apply --force left\n"
     )
 

@@ -17,11 +17,11 @@ def test_a_plan_names_the_attribute_that_changed_and_follows_it(project: Project
     project.run("apply")
     planned = project.run("plan", "--set", "lines=4")
     assert project.mask(planned.out) == (
-        "  ~ rebuild  corpus_HASH  attrs.lines 3 -> 4\n"
-        "  ~ rebuild  left_HASH    needs corpus, which changed: attrs.lines 3 -> 4\n"
-        "  ~ rebuild  right_HASH   needs corpus, which changed: attrs.lines 3 -> 4\n"
-        "  ~ rebuild  report_HASH  needs corpus, which changed: attrs.lines 3 -> 4 and 2 more\n"
-        "plan p-PLAN: 4 to build, 0 reused\n"
+        "  ~ rebuild  corpus_HASH  attrs.lines 3 -> 4 (pipeline.py:37)\n"
+        "  ! cascade  left_HASH    needs corpus, which changed: attrs.lines 3 -> 4\n"
+        "  ! cascade  right_HASH   needs corpus, which changed: attrs.lines 3 -> 4\n"
+        "  ! cascade  report_HASH  needs corpus, which changed: attrs.lines 3 -> 4 and 2 more\n"
+        "plan p-PLAN: 4 to build (1 rebuild, 3 cascade), 0 reused\n"
         "to build it: marin-build apply --set lines=4\n"
     )
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
+from typing import TYPE_CHECKING
 
 import click
 
@@ -11,15 +13,36 @@ from marin_build.cli.again import command_line
 from marin_build.cli.options import PipelineOptions, pipeline_options
 from marin_build.errors import EXIT_CHANGES_PENDING
 
+if TYPE_CHECKING:
+    from collections.abc import Collection
+    from typing import Literal
+
+    from marin_build.cli.session import Loaded
+    from marin_build.cli.views.plan_rows import Verb
+    from marin_build.plan import Plan
+
+    Form = Literal["text", "json", "markdown"]
+
+_ONLY = ("run", "build", "rebuild", "cascade", "reuse", "adopt", "drift", "wait", "blocked")
+
 
 @click.command("plan")
 @click.argument("targets", nargs=-1)
 @click.option("-o", "--output", metavar="DIR", help="Write the plan directory.")
 @click.option("--force", metavar="TARGET", multiple=True, help="Build it although it is built.")
 @click.option("--no-rerun-failed", is_flag=True, help="Refuse what failed before.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON document.")
+@click.option("--json", "form", flag_value="json", help="One JSON document.")
+@click.option("--markdown", "form", flag_value="markdown", help="For a comment on a change.")
 @click.option("--all", "show_all", is_flag=True, help="With --json: list pruned targets too.")
-@click.option("-v", "--verbose", is_flag=True, help="Show reused targets and places.")
+@click.option("-v", "--verbose", is_flag=True, help="Show every target, and its place.")
+@click.option(
+    "--only",
+    metavar="WORD",
+    multiple=True,
+    type=click.Choice(_ONLY),
+    help=f"Show only: {', '.join(_ONLY)}.",
+)
+@click.option("--blast-radius", is_flag=True, help="Show how much each change reruns.")
 @click.option("--detailed-exitcode", is_flag=True, help="Exit 2 if there is something to build.")
 @pipeline_options
 def command(
@@ -27,11 +50,13 @@ def command(
     targets: tuple[str, ...],
     output: str | None,
     force: tuple[str, ...],
+    form: Form | None,
+    only: tuple[str, ...],
     *,
     no_rerun_failed: bool,
-    as_json: bool,
     show_all: bool,
     verbose: bool,
+    blast_radius: bool,
     detailed_exitcode: bool,
 ) -> int:
     """Show what would be built and why; nothing is written to the store.
@@ -41,7 +66,7 @@ def command(
     both select, `^c` all but c. Without any, what the pipeline requests.
     """
     from marin_build.cli.session import load, plan_for
-    from marin_build.emit.plan_id import check_engine, plan_id
+    from marin_build.emit.plan_id import check_engine
 
     loaded = load(options)
     engine = options.engine or loaded.settings.engine
@@ -49,24 +74,81 @@ def command(
     for warning in loaded.pipeline.warnings:
         click.echo(f"warning: {warning}", err=True)
     plan = plan_for(loaded, targets, forced=force, rerun_failed=not no_rerun_failed, history=True)
-    again = command_line(
-        "apply", options, [*targets, *(word for name in force for word in ("--force", name))]
+    again = (
+        "to build it",
+        command_line(
+            "apply", options, [*targets, *(word for name in force for word in ("--force", name))]
+        ),
     )
     if output is not None:
-        from marin_build.cli.plan_directory import write_plan_directory
-        from marin_build.emit.directory import emit_plan
+        again = _write(loaded, plan, output, engine)
+    _show(
+        loaded,
+        plan,
+        again,
+        engine,
+        form or "text",
+        _verbs(only),
+        show_all=show_all,
+        verbose=verbose,
+        blast_radius=blast_radius,
+    )
+    if output is not None and form is None:
+        click.echo(f"written: {os.path.join(output, '')}")
+    pending = bool(plan.to_build) or plan.summary()["blocked"] > 0
+    return EXIT_CHANGES_PENDING if detailed_exitcode and pending else 0
 
-        files = emit_plan(
-            plan,
-            pipeline=loaded.file,
-            parameters=loaded.pipeline.parameters,
-            engine=engine,
-            settings=loaded.settings.kubernetes,
-            overrides=loaded.settings.templates,
-        )
-        write_plan_directory(output, files)
-        again = f"marin-build apply {output}" if engine == "local" else f"see {output}/steps"
-    if as_json:
+
+def _verbs(only: tuple[str, ...]) -> Collection[Verb]:
+    from marin_build.cli.views.plan_rows import RUN_VERBS, VERBS
+
+    return [verb for verb in VERBS if verb in only or ("run" in only and verb in RUN_VERBS)]
+
+
+def _write(loaded: Loaded, plan: Plan, folder: str, engine: str) -> tuple[str, str]:
+    """Write the plan directory; return how it is run."""
+    from marin_build.cli.plan_directory import write_plan_directory
+    from marin_build.emit.directory import emit_plan
+
+    files = emit_plan(
+        plan,
+        pipeline=loaded.file,
+        parameters=loaded.pipeline.parameters,
+        engine=engine,
+        settings=loaded.settings.kubernetes,
+        overrides=loaded.settings.templates,
+    )
+    write_plan_directory(folder, files)
+    if engine == "local":
+        return "to run exactly this", shlex.join(["marin-build", "apply", folder])
+    words = ["kubectl", "apply", "-R", "-f", os.path.join(folder, "steps")]
+    return "to submit it", shlex.join(words)
+
+
+def _show(
+    loaded: Loaded,
+    plan: Plan,
+    again: tuple[str, str],
+    engine: str,
+    form: Form,
+    only: Collection[Verb],
+    *,
+    show_all: bool,
+    verbose: bool,
+    blast_radius: bool,
+) -> None:
+    """Print the plan in one of its forms."""
+    from marin_build.cli.drifting import drift_in
+    from marin_build.cli.estimating import estimate_for
+
+    estimate = estimate_for(loaded, plan, engine)
+    radius = None
+    if blast_radius:
+        from marin_build.blast_radius import blast_radius as radius_of
+
+        radius = radius_of(plan, estimate)
+    if form == "json":
+        from marin_build.cli.views.plan_json import plan_json
         from marin_build.emit.document import plan_document
 
         document = plan_document(
@@ -77,17 +159,23 @@ def command(
             pin_code=False,
             show_pruned=show_all,
         )
-        sys.stdout.write(document.model_dump_json(exclude={"files", "digest"}, indent=1) + "\n")
-    else:
-        from marin_build.cli.drifting import drift_in
-        from marin_build.cli.estimating import estimate_for
-        from marin_build.cli.views.plan_text import show_plan
+        click.echo(plan_json(document, plan.targets, estimate, radius), nl=False)
+        return
+    from marin_build.cli.views.plan_rows import show
+    from marin_build.emit.plan_id import plan_id
 
-        name = plan_id(plan, loaded.file, loaded.pipeline.parameters, engine)
-        estimate = estimate_for(loaded, plan, engine)
-        drift = drift_in(loaded, plan)
-        show_plan(plan, name, again, estimate, drift, verbose=verbose)
-        if output is not None:
-            click.echo(f"written: {os.path.join(output, '')}")
-    pending = bool(plan.to_build) or plan.summary()["blocked"] > 0
-    return EXIT_CHANGES_PENDING if detailed_exitcode and pending else 0
+    name = plan_id(plan, loaded.file, loaded.pipeline.parameters, engine)
+    drift = drift_in(loaded, plan)
+    shown = show(plan, name, again, estimate, drift, verbose=verbose, only=only)
+    if form == "markdown":
+        from marin_build.cli.views.plan_markdown import plan_markdown, radius_markdown
+
+        click.echo(plan_markdown(shown) + (radius_markdown(radius) if radius else ""), nl=False)
+    elif sys.stdout.isatty():
+        from marin_build.cli.views.plan_terminal import show_on_terminal
+
+        show_on_terminal(shown, radius)
+    else:
+        from marin_build.cli.views.plan_text import plan_text, radius_text
+
+        click.echo(plan_text(shown) + (radius_text(radius) if radius else ""), nl=False)

@@ -1,113 +1,92 @@
-"""A plan for people."""
+"""A plan as lines: for files, pipes and screens of any width."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import click
-
-from marin_build.declared import shown
-from marin_build.estimate import cost_text, duration_text, summary_text
-from marin_build.explain import describe, reason_kind
-from marin_build.plan import Kind
+from marin_build.cli.views.plan_rows import SYMBOLS, printable
+from marin_build.estimate import cost_text, duration_text
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Sequence
 
-    from marin_build.code.drift import Drift
-    from marin_build.estimate import Estimate, PlanEstimate
-    from marin_build.plan import Decision, Plan
+    from marin_build.blast_radius import BlastRadius
+    from marin_build.cli.views.plan_rows import Row, Shown
 
-_LONG = 60.0
-"""Seconds from which on a plan says how long it may take: nobody plans by less."""
-_SYMBOLS = {
-    "never_built": ("+", "build", "green"),
-    "cascade": ("!", "cascade", "yellow"),
-}
-_KINDS = {
-    Kind.RUN: ("~", "rebuild", "yellow"),
-    Kind.REUSE: ("=", "reuse", "bright_black"),
-    Kind.WAIT: ("?", "wait", "cyan"),
-    Kind.BLOCKED: ("x", "blocked", "red"),
-}
+_WIDEST_NAME = 60
+_WIDEST_REASON = 72
+_MOST_CAUSES = 20
 
 
-def show_plan(
-    plan: Plan,
-    plan_id: str,
-    again: str,
-    estimate: PlanEstimate,
-    drift: Mapping[int, Drift],
-    *,
-    verbose: bool,
-) -> None:
-    """Print a plan.
+def plan_text(shown: Shown) -> str:
+    """Return the lines of a plan, the last one with its end."""
+    lines = row_lines(shown.rows)
+    if shown.hidden:
+        lines.append(f"  = {shown.hidden} reused, not shown (-v shows them)")
+    lines.append(shown.summary)
+    if shown.next:
+        lines.append(next_line(shown))
+    return "\n".join(lines) + "\n"
 
-    Args:
-        plan: the plan.
-        plan_id: its short name.
-        again: the command that runs it.
-        estimate: how long it may take, and what it may cost.
-        drift: how the code of reused targets changed since they were built, by index.
-        verbose: show reused targets too, and where each step is declared.
 
-    """
-    is_long = (estimate.total_seconds or 0.0) >= _LONG
-    shown_decisions = [
-        d for d in plan.decisions if verbose or d.kind is not Kind.REUSE or d.index in drift
+def next_line(shown: Shown) -> str:
+    """Return what follows, with the command that does it."""
+    return f"{shown.next}: {shown.command}" if shown.command else shown.next
+
+
+def row_lines(rows: Sequence[Row]) -> list[str]:
+    """Return rows with their columns below each other."""
+    cells = [row_cells(row) for row in rows]
+    limits = (_WIDEST_NAME, _WIDEST_REASON, _WIDEST_REASON, _WIDEST_REASON, _WIDEST_REASON)
+    columns = list(zip(*cells, strict=True))[1:]
+    widths = [
+        min(max(map(len, column)), limit) for column, limit in zip(columns, limits, strict=False)
     ]
-    names = {d.index: plan.targets.all[d.index].id for d in shown_decisions}
-    width = min(max(map(len, names.values()), default=0), 60)
-    for decision in shown_decisions:
-        if decision.index in drift:
-            click.echo(_drift_line(names[decision.index], width, drift[decision.index]))
-            continue
-        one = estimate.steps.get(decision.index) if is_long else None
-        click.echo(_line(plan, decision, names[decision.index], width, one, verbose=verbose))
-    counts = plan.summary()
-    folded = counts["reuse"] + counts["pruned"] - len(drift)
-    if folded and not verbose:
-        click.secho(f"  = {folded} reused, not shown (-v shows them)", fg="bright_black")
-    click.echo(_summary(plan_id, counts, estimate))
-    if counts["run"]:
-        click.echo(f"to build it: {again}")
-    elif not counts["wait"] and not counts["blocked"]:
-        click.echo("nothing to do: everything requested is built")
+    return [_line(head, rest, widths) for head, *rest in cells]
 
 
-def _line(
-    plan: Plan,
-    decision: Decision,
-    name: str,
-    width: int,
-    estimate: Estimate | None,
-    *,
-    verbose: bool,
-) -> str:
-    kind = reason_kind(decision.reason)
-    symbol, verb, colour = _SYMBOLS.get(kind, _KINDS[decision.kind])
-    step = plan.targets.all[decision.index].step
-    resources = f"  {step.resources.summary()}" if step.resources is not None else ""
-    if estimate is not None and estimate.seconds is not None:
-        resources += f"  {duration_text(estimate.seconds)}"
-        if estimate.cost is not None:
-            resources += f"  {cost_text(estimate.cost)}"
-    place = f"  ({shown(step.declared, plan.targets.workspace.project)})" if verbose else ""
-    head = click.style(f"  {symbol} {verb:<8}", fg=colour)
-    return f"{head} {name:<{width}}  {describe(decision.reason)}{resources}{place}"
+def _line(head: str, rest: Sequence[str], widths: Sequence[int]) -> str:
+    filled = [f"{cell:<{width}}" for cell, width in zip(rest, widths, strict=True) if width]
+    return f"  {head} {'  '.join(filled)}".rstrip()
 
 
-def _drift_line(name: str, width: int, drift: Drift) -> str:
-    head = click.style("  ~ drift   ", fg="magenta")
-    return f"{head} {name:<{width}}  {drift.text}; reused"
+def radius_text(radius: BlastRadius) -> str:
+    """Return the lines of a blast radius."""
+    found = [_aligned(table) for table in radius_tables(radius)]
+    return "".join("\n".join(["", *lines, ""]) for lines in found)
 
 
-def _summary(plan_id: str, counts: dict[str, int], estimate: PlanEstimate) -> str:
-    parts = [f"{counts['run']} to build"]
-    for key, words in (("wait", "built by somebody else"), ("blocked", "blocked")):
-        if counts[key]:
-            parts.append(f"{counts[key]} {words}")
-    parts.append(f"{counts['reuse'] + counts['pruned']} reused")
-    is_long = (estimate.total_seconds or 0.0) >= _LONG
-    text = f" - {summary_text(estimate)}" if is_long else ""
-    return f"plan {plan_id}: {', '.join(parts)}{text}"
+def _aligned(table: Sequence[Sequence[str]]) -> list[str]:
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+    return [_line(head.ljust(widths[0]), rest, widths[1:]) for head, *rest in table]
+
+
+def radius_tables(radius: BlastRadius) -> tuple[list[list[str]], list[list[str]]]:
+    """Return causes and groups as tables, headings first."""
+    causes = [["because of", "", "reruns", "time", "cost"]]
+    for cause in radius.causes[:_MOST_CAUSES]:
+        amounts = amount_cells(cause.seconds, cause.cost)
+        causes.append([cause.target, printable(cause.why), f"{cause.reruns:,}", *amounts])
+    if len(radius.causes) > _MOST_CAUSES:
+        causes.append([f"and {len(radius.causes) - _MOST_CAUSES} more", "", "", "", ""])
+    groups = [["group", "reruns", "time", "cost"]]
+    for group in radius.groups:
+        amounts = amount_cells(group.seconds, group.cost)
+        groups.append([group.name, f"{group.reruns:,} of {group.total:,}", *amounts])
+    return causes, groups
+
+
+def amount_cells(seconds: float | None, cost: float | None) -> tuple[str, str]:
+    """Return a duration and a cost in words; nothing where they are not known."""
+    return (
+        duration_text(seconds) if seconds is not None else "",
+        cost_text(cost) if cost is not None else "",
+    )
+
+
+def row_cells(row: Row) -> tuple[str, str, str, str, str, str]:
+    """Return the columns of a row: verb, target, why, time, resources, cost."""
+    target = f"{row.target} ({row.count:,} targets)" if row.count > 1 else row.target
+    why = f"{row.why} ({row.place})" if row.place else row.why
+    seconds, cost = amount_cells(row.seconds, row.cost)
+    return f"{SYMBOLS[row.verb]} {row.verb:<8}", target, why, seconds, row.resources, cost
