@@ -16,7 +16,10 @@ if TYPE_CHECKING:
 
 
 def nearest_change(
-    payload: str, earlier: Sequence[Earlier], cause_in: Callable[[str], str]
+    payload: str,
+    earlier: Sequence[Earlier],
+    cause_in: Callable[[str], str],
+    version: str | None = None,
 ) -> IdentityChanged | None:
     """Return how a payload differs from the nearest of the earlier builds; None without any.
 
@@ -26,6 +29,7 @@ def nearest_change(
         payload: what is hashed today.
         earlier: builds of the same name, the latest first.
         cause_in: the id of a dependency of today -> what changed there in words, or empty.
+        version: of a step that has one: it is no part of the payload.
 
     """
     now = json.loads(payload)
@@ -40,6 +44,9 @@ def nearest_change(
     changes = [_change(difference, cause_in) for difference in found]
     # What the author changed himself comes first; what came from above, after it.
     changes.sort(key=lambda change: change.path.startswith("deps."))
+    if version is not None:
+        before = build.target.rpartition("@")[2]
+        changes.insert(0, Change("version", before, version, f"version {before} -> {version}"))
     return IdentityChanged(tuple(changes), build.target, build.run, build.worker, build.end)
 
 

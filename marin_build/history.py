@@ -17,7 +17,7 @@ from marin_build.snapshot import Earlier
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from marin_build.fingerprint import Targets
+    from marin_build.fingerprint import Target, Targets
     from marin_build.store.base import Store
 
 LATEST = 20
@@ -35,19 +35,20 @@ def read_history(
 ) -> dict[int, tuple[Earlier, ...]]:
     """Return the latest earlier builds of some targets' names, by index.
 
+    A record at a target's own path is among them: it was built, and its status is gone.
+
     Raises:
         StoreError: the store cannot be read.
 
     """
-    wanted = [i for i in indices if targets.all[i].step.version is None]
     starts = {
-        i: targets.all[i].output_path.removesuffix(targets.all[i].fingerprint[:8])
-        for i in wanted
+        i: _start(targets.all[i])
+        for i in indices
         if targets.all[i].step.override_output_path is None
     }
     found = _folders(store, starts.values())
     candidates = {
-        i: [p for p in found.get(start, ()) if p != targets.all[i].output_path][:_MOST]
+        i: sorted(found.get(start, ()), key=lambda path: path != targets.all[i].output_path)[:_MOST]
         for i, start in starts.items()
     }
     paths = list(dict.fromkeys(path for paths in candidates.values() for path in paths))
@@ -59,17 +60,28 @@ def read_history(
     }
     history: dict[int, tuple[Earlier, ...]] = {}
     for index, folders in candidates.items():
-        builds = [records[path] for path in folders if path in records]
+        name = targets.all[index].name
+        builds = [
+            r for path in folders if (r := records.get(path)) and r.payload.get("name") == name
+        ]
         if builds:
             latest = sorted(builds, key=lambda build: build.end, reverse=True)
             history[index] = tuple(latest[:LATEST])
     return history
 
 
+def _start(target: Target) -> str:
+    """Return how the output paths of all builds of this name begin."""
+    if target.step.version is not None:
+        return target.output_path.removesuffix(target.step.version)
+    return target.output_path.removesuffix(target.fingerprint[:8])
+
+
 def _folders(store: Store, starts: Iterable[str]) -> dict[str, list[str]]:
     """Return the output folders that begin with each start, by start."""
     by_parent: dict[str, list[str]] = {}
-    for start in dict.fromkeys(starts):
+    asked_for = dict.fromkeys(starts)
+    for start in asked_for:
         by_parent.setdefault(start.rpartition("/")[0], []).append(start)
     asked: list[str] = []
     for parent, inside in by_parent.items():
@@ -79,11 +91,15 @@ def _folders(store: Store, starts: Iterable[str]) -> dict[str, list[str]]:
     else:
         with ThreadPoolExecutor(_AT_ONCE) as pool:
             listings = list(pool.map(store.folders, asked))
+    versions = {start for start in asked_for if start.endswith("/")}
     found: dict[str, list[str]] = {}
     for listing in listings:
         for path in listing:
             if _HASHED.search(path):
                 found.setdefault(path[:-8], []).append(path)
+            folder = path[: path.rindex("/") + 1]
+            if folder in versions:
+                found.setdefault(folder, []).append(path)
     return found
 
 
@@ -91,10 +107,10 @@ def _earlier(data: bytes) -> Earlier | None:
     """Return what a record of ours says; None for any other document."""
     try:
         document = json.loads(data)
-        who = document["provenance"]
+        who, payload = document["provenance"], json.loads(document["payload"])
         return Earlier(
             document["target"],
-            json.loads(document["payload"]),
+            payload,
             document["run"],
             f"{who['user']}@{who['host']}",
             document["end"],

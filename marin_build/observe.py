@@ -54,7 +54,8 @@ def observe(
         cascade: targets built whatever their status, so that what they need is read too.
         host: this machine, to recognise holders that died here.
         records: read the records of reused targets too, and check their fingerprints.
-        history: read earlier builds of what was never built, to tell what changed since.
+        history: read earlier builds of what is to be built, to tell what changed since, and how
+            long it took.
         is_doubtful: tells by run and end whether what was built may not have reached the disk.
 
     Raises:
@@ -85,9 +86,22 @@ def observe(
     if history:
         from marin_build.history import read_history
 
-        new = [i for i in wanted if seen[i].status is None and i not in cascade]
-        earlier = read_history(store, targets, sorted(new))
+        to_build = [i for i in wanted if i in cascade or not seen[i].is_built]
+        earlier = read_history(store, targets, sorted(to_build))
     return Snapshot({i: seen[i] for i in sorted(wanted)}, earlier)
+
+
+def list_tainted(store: Store, targets: Targets) -> list[int]:
+    """Return the targets that have a mark, whether or not it still holds: one listing.
+
+    Raises:
+        StoreError: the store cannot be read.
+
+    """
+    names = set(store.list(layout.taints_folder(targets.workspace.prefix)))
+    if not names:
+        return []
+    return [i for i, target in enumerate(targets.all) if layout.taint_name(target.id) in names]
 
 
 def _descend(

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from marin_build.fingerprint import Targets
     from marin_build.reasons import Reason
-    from marin_build.snapshot import Earlier, Observed, Snapshot
+    from marin_build.snapshot import Earlier, Observed, Snapshot, Taint
 
 
 class Kind(enum.Enum):
@@ -66,7 +66,7 @@ class Plan:
     @property
     def insisted(self) -> frozenset[int]:
         """The targets that are built although they may be built already."""
-        insisting = why.Forced | why.DevVersion | why.Cascade | why.Doubtful
+        insisting = why.Forced | why.Tainted | why.DevVersion | why.Cascade | why.Doubtful
         return frozenset(d.index for d in self.decisions if isinstance(d.reason, insisting))
 
     @property
@@ -93,7 +93,7 @@ def reached(targets: Targets, requested: Iterable[int]) -> set[int]:
 
 
 def cascade_of(targets: Targets, requested: Iterable[int], forced: Iterable[int]) -> frozenset[int]:
-    """Return what is built whatever its status: forced, dev, and what needs those.
+    """Return what is built whatever its status: forced or tainted, dev, and what needs those.
 
     Only within the request: what is requested, and what that needs.
     """
@@ -126,11 +126,14 @@ def make_plan(
 
     """
     requested, forced = tuple(requested), frozenset(forced)
-    cascade = cascade_of(targets, requested, forced)
+    cascade = cascade_of(targets, requested, forced | snapshot.tainted.keys())
     decisions: dict[int, Decision] = {}
     for index in sorted(snapshot.seen):  # topological: what it needs was decided before
         observed = snapshot.of(index)
-        decision = _decide(targets, index, observed, forced, cascade, rerun_failed=rerun_failed)
+        decision = _decide(targets, index, observed, rerun_failed=rerun_failed)
+        if index in cascade and decision.kind is not Kind.WAIT and targets.all[index].step.fn:
+            reason = _insistence(targets, index, forced, snapshot.tainted, cascade)
+            decision = Decision(index, Kind.RUN, reason)
         if isinstance(decision.reason, why.NeverBuilt) and index in snapshot.earlier:
             decision = _changed(targets, decision, snapshot.earlier[index], decisions)
         if decision.kind in (Kind.RUN, Kind.WAIT):
@@ -164,8 +167,12 @@ def _changed(
 
     from marin_build.changes import nearest_change  # only where something is compared
 
-    payload = targets.all[decision.index].step.payload
-    reason = nearest_change(payload, earlier, cause_in)
+    target = targets.all[decision.index]
+    vanished = next((build for build in earlier if build.target == target.id), None)
+    if vanished is not None:
+        gone = why.OutputVanished(vanished.run, vanished.worker, vanished.end)
+        return replace(decision, reason=gone)
+    reason = nearest_change(target.step.payload, earlier, cause_in, target.step.version)
     return decision if reason is None else replace(decision, reason=reason)
 
 
@@ -173,18 +180,14 @@ def _decide(
     targets: Targets,
     index: int,
     seen: Observed,
-    forced: AbstractSet[int],
-    cascade: AbstractSet[int],
     *,
     rerun_failed: bool,
 ) -> Decision:
-    """Return the decision for one target, as if nothing it needs were blocked."""
+    """Return the decision for one target by itself, as if it had no neighbours."""
     lease, step = seen.lease, targets.all[index].step
     if lease is not None and not lease.is_sealed and not seen.gone and seen.status != "SUCCESS":
         held = why.HeldBy(lease.describe(), lease.written_at, lease.time_to_live)
         return Decision(index, Kind.WAIT, held)
-    if index in cascade and step.fn is not None:
-        return Decision(index, Kind.RUN, _insistence(targets, index, forced, cascade))
     if lease is not None and lease.is_sealed:
         return Decision(index, Kind.REUSE, why.SealedBefore(lease.worker))
     if seen.status == "SUCCESS" and not seen.doubtful:
@@ -199,14 +202,22 @@ def _decide(
 
 
 def _insistence(
-    targets: Targets, index: int, forced: AbstractSet[int], cascade: AbstractSet[int]
+    targets: Targets,
+    index: int,
+    forced: AbstractSet[int],
+    tainted: Mapping[int, Taint],
+    cascade: AbstractSet[int],
 ) -> Reason:
     """Return why a target is built whatever its status."""
     if index in forced:
         return why.Forced()
     if targets.all[index].step.is_dev:
         return why.DevVersion()
-    upstream = next(dep for dep in targets.deps[index] if dep in cascade)
+    taint = tainted.get(index)
+    upstream = next((dep for dep in targets.deps[index] if dep in cascade), None)
+    if taint is not None and (taint.is_root or upstream is None):
+        return why.Tainted(taint.reason, taint.by, taint.at)
+    assert upstream is not None  # a cascade has a beginning
     return why.Cascade(targets.all[upstream].id)
 
 

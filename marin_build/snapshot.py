@@ -89,15 +89,32 @@ NOTHING_SEEN = Observed()
 
 
 @dataclass(frozen=True, slots=True)
+class Taint:
+    """Somebody holds what is built for bad.
+
+    Args:
+        reason, by, at: why, who said so, and when.
+        is_root: whether it was said of this target, not of something it was made from.
+
+    """
+
+    reason: str
+    by: str
+    at: str
+    is_root: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class Snapshot:
     """What was seen, by target index. A target that is not in it was not looked at.
 
     `earlier`: builds of the same name with another identity, the latest first, where they were
-    asked for.
+    asked for. `tainted`: the marks that hold, on whatever target of the pipeline.
     """
 
     seen: Mapping[int, Observed] = field(default_factory=dict)
     earlier: Mapping[int, tuple[Earlier, ...]] = field(default_factory=dict)
+    tainted: Mapping[int, Taint] = field(default_factory=dict)
 
     def of(self, index: int) -> Observed:
         """Return what was seen of a target."""

@@ -70,6 +70,7 @@ class Applier:
         self._reused_before = len(plan.of_kind(Kind.REUSE)) + plan.pruned - len(sealed)
         self._nonce_root, self._nonce_count = os.urandom(8).hex(), 0
         self._attempts_left = {i: plan.targets.all[i].step.retries for i in plan.to_build}
+        self._forced = set(session.forced)
         self._watched: dict[int, Watch] = {}
         self._tell_waiting_at: dict[int, float] = {}
         self._unread = _seen_by(plan)  # what the snapshot knows is not read again
@@ -143,7 +144,8 @@ class Applier:
         if target.step.timeout is not None:
             self._deadlines[index] = time.monotonic() + target.step.timeout
         self._tell(report.StepStarted(target.name, target.id))
-        self._isolation.start(Start(index, nonce, stale, self._unread.pop(index, None)))
+        seen = self._unread.pop(index, None)
+        self._isolation.start(Start(index, nonce, stale, seen, force=index in self._forced))
 
     def _in_flight(self) -> bool:
         failed = self._schedule.count(State.FAILED) + self._schedule.count(State.STOPPED)
@@ -251,7 +253,9 @@ class Applier:
                 self._watched[index].is_stale(time.monotonic())
                 or self._session.is_abandoned(index, seen.lease)
             )
-            force = index in self._session.forced
+            if seen.status_version != self._plan.snapshot.of(index).status_version:
+                self._forced.discard(index)  # somebody else has rebuilt it, or is about to
+            force = index in self._forced
             sight = see(seen.status, seen.lease, nonce="", stale=stale, force=force)
             if sight is not Sight.SAW_HOLDER:
                 self._schedule.move(index, State.READY)  # a worker finds out what it is

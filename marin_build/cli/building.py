@@ -6,6 +6,7 @@ import gc
 import os
 import signal
 import sys
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -70,13 +71,26 @@ def replay(
     before = {number: signal.signal(number, lambda *_: applier.interrupt()) for number in signals}
     syncing = _syncing(loaded, session.run)
     try:
-        return applier.run()
+        finished = applier.run()
+        _forget_taints(loaded, plan)
+        return finished
     finally:
         runner.close()
         if syncing is not None:
             syncing.close()
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _forget_taints(loaded: Loaded, plan: Plan) -> None:
+    """Take away the marks of what was rebuilt: they mean nothing any more, but are read."""
+    if not plan.snapshot.tainted:
+        return
+    from marin_build.taints import read_taints, remove_taints
+
+    with suppress(StoreError):
+        still = read_taints(loaded.store, plan.targets, plan.snapshot.tainted)
+        remove_taints(loaded.store, plan.targets, plan.snapshot.tainted.keys() - still.keys())
 
 
 def _syncing(loaded: Loaded, run: str) -> Syncing | None:

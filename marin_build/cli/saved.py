@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 from marin_build.cli.options import PipelineOptions
 from marin_build.cli.plan_directory import find_project_of_plan, read_plan_directory
-from marin_build.cli.session import load, observe_for
+from marin_build.cli.session import load, observe_tainted
 from marin_build.emit.document import INSISTING
 from marin_build.errors import StoppedError
-from marin_build.plan import Kind, Plan, cascade_of, make_plan
+from marin_build.plan import Kind, Plan, make_plan
 from marin_build.workspace import absolute_prefix
 
 if TYPE_CHECKING:
@@ -74,8 +74,7 @@ def replan_saved(loaded: Loaded, document: PlanDocument) -> Plan:
         for index, d in planned.items()
         if any(reason["kind"] in INSISTING for reason in d.reasons)
     )
-    cascade = cascade_of(targets, requested, forced)
-    snapshot = observe_for(loaded, requested, cascade)
+    snapshot = observe_tainted(loaded, requested, forced)
     plan = make_plan(targets, snapshot, requested, forced=forced)
     surprises = [
         targets.all[d.index].id
@@ -84,8 +83,8 @@ def replan_saved(loaded: Loaded, document: PlanDocument) -> Plan:
     ]
     if surprises:
         raise StoppedError(
-            "the plan is stale: it reuses targets that are no longer built",
-            facts=[("gone", "\n".join(surprises[:10]))],
+            "the plan is stale: it reuses targets that are gone, or tainted by now",
+            facts=[("targets", "\n".join(surprises[:10]))],
             consequence="nothing was run",
             hint="make the plan again",
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import os
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from marin_build.config import Settings, load_settings
@@ -14,7 +14,7 @@ from marin_build.errors import MarinBuildError, combined
 from marin_build.fingerprint import Targets, make_targets
 from marin_build.graph import build_graph
 from marin_build.load import Pipeline, load_pipeline
-from marin_build.observe import observe
+from marin_build.observe import list_tainted, observe
 from marin_build.plan import Plan, cascade_of, make_plan
 from marin_build.protocol.lease import Host, this_host
 from marin_build.store.opening import open_store
@@ -30,11 +30,11 @@ from marin_build.workspace import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from collections.abc import Set as AbstractSet
 
     from marin_build.cli.options import PipelineOptions
-    from marin_build.snapshot import Snapshot
+    from marin_build.snapshot import Snapshot, Taint
     from marin_build.store.base import Store
 
 
@@ -203,9 +203,43 @@ def _plan(
 
         requested = choose(loaded, selectors)
         forced_targets = frozenset(choose(loaded, forced)) if forced else forced_targets
-    cascade = cascade_of(targets, requested, forced_targets)
-    snapshot = observe_for(loaded, requested, cascade, history=history)
+    snapshot = observe_tainted(loaded, requested, forced_targets, history=history)
     return make_plan(targets, snapshot, requested, forced=forced_targets, rerun_failed=rerun_failed)
+
+
+def observe_tainted(
+    loaded: Loaded,
+    requested: Sequence[int],
+    forced: AbstractSet[int] = frozenset(),
+    *,
+    history: bool = False,
+) -> Snapshot:
+    """Read what planning needs, the marks of tainted targets included.
+
+    Those marks decide how far down is read. They are rare: a remote store is asked for them while
+    everything else is read as if there were none, and if there are some, it is read again.
+    """
+    store, targets = loaded.store, loaded.targets
+    cascade = cascade_of(targets, requested, forced)
+    if store.is_local:
+        marked, snapshot = list_tainted(store, targets), None
+    else:
+        from concurrent.futures import ThreadPoolExecutor
+
+        with ThreadPoolExecutor(1) as pool:
+            listing = pool.submit(list_tainted, store, targets)
+            snapshot = observe_for(loaded, requested, cascade, history=history)
+            marked = listing.result()
+    tainted: Mapping[int, Taint] = {}
+    if marked:
+        from marin_build.taints import read_taints
+
+        tainted = read_taints(store, targets, marked)
+    if tainted:
+        cascade = cascade_of(targets, requested, forced | tainted.keys())
+    if tainted or snapshot is None:
+        snapshot = observe_for(loaded, requested, cascade, history=history)
+    return replace(snapshot, tainted=tainted)
 
 
 def observe_for(

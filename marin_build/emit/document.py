@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from marin_build.plan import Decision, Plan
 
 SCHEMA_VERSION = 1
-INSISTING = ("forced", "dev_version", "cascade")
+INSISTING = ("forced", "tainted", "dev_version", "cascade")
 """Reasons to build a target although it is built."""
 
 

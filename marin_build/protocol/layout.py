@@ -1,4 +1,4 @@
-"""Names of the files beside an output, shared with Marin where Marin has them."""
+"""Names of the files beside an output, shared with Marin where Marin has them; and of marks."""
 
 from __future__ import annotations
 
@@ -32,3 +32,18 @@ def attempt_path(output: str, attempt: int) -> str:
 def log_path(output: str, attempt: int) -> str:
     """Return the path of an attempt's log."""
     return f"{output}/{LOGS}/attempt-{attempt:04}.log"
+
+
+def taints_folder(prefix: str) -> str:
+    """Return the folder of the marks on tainted targets."""
+    return f"{prefix}/.marin-build/tainted"
+
+
+def taint_name(target_id: str) -> str:
+    """Return the name of a target's mark in that folder."""
+    return f"{target_id.replace('/', '~')}.json"  # no id has a tilde
+
+
+def taint_path(prefix: str, target_id: str) -> str:
+    """Return where the mark of a target is kept."""
+    return f"{taints_folder(prefix)}/{taint_name(target_id)}"

@@ -19,6 +19,7 @@ class Start:
         nonce: recognises this attempt's lease.
         stale_version: a lease version the scheduler has watched for longer than it may live.
         seen: what the snapshot showed; None: look again.
+        force: build it although it is built.
 
     """
 
@@ -26,6 +27,7 @@ class Start:
     nonce: str
     stale_version: str = ""
     seen: Seen | None = None
+    force: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -98,7 +98,7 @@ def _claimant(session: Session, start: Start) -> Claimant:
         is_abandoned=lambda lease: session.is_abandoned(start.index, lease),
         clock=boot_clock,
         now=session.now(),
-        force=start.index in session.forced,
+        force=start.force,
         stale_version=start.stale_version,
     )
 

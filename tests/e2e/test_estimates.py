@@ -41,10 +41,16 @@ def test_a_plan_says_how_long_and_for_how_much(project: Project) -> None:
         path.write_text(json.dumps({**record, "seconds": hours * 3600.0}))
     planned = project.run("plan", "--set", "seq_len=2")
     lines = project.mask(planned.out).splitlines()
-    assert lines[0] == "  ~ rebuild  tokenize_HASH  attrs.seq_len 1 -> 2 (pipeline.py:18)                2 h"
+    assert (
+        lines[0]
+        == "  ~ rebuild  tokenize_HASH  attrs.seq_len 1 -> 2 (pipeline.py:18)                2 h"
+    )
     assert lines[1].startswith("  ! cascade  train_HASH     needs tokenize, which changed: ")
     assert "  10 h  v5p-8  $" in lines[1]
-    assert "2 to build (1 rebuild, 1 cascade), 0 reused - about 12 h on the critical path, $" in lines[2]
+    assert (
+        "2 to build (1 rebuild, 1 cascade), 0 reused - about 12 h on the critical path, $"
+        in lines[2]
+    )
     unknown = project.run("plan", "--set", "seq_len=2", "--set", "more=true").out
     assert "at least 12 h on the critical path" in unknown
     assert "no history: 1 of 3" in unknown

@@ -64,12 +64,13 @@ def test_builds_of_the_same_name_are_found_the_latest_first(one: Targets) -> Non
     _put(store, prefix, "tok/a_b_00000000", "2027")  # another name
     _put(store, prefix, "tok/ab_00000000", "2027")
     _put(store, prefix, "tok/a_notahash", "2027")
-    _put(store, prefix, one.all[0].id, "2028")  # itself
+    _put(store, prefix, one.all[0].id, "2028")  # itself, whose status is gone
     store.put(f"{prefix}/tok/a_ffffffff/.executor_info", b"Marin's, or damaged")
     (builds,) = read_history(store, one, [0]).values()
-    assert [b.end for b in builds] == [f"2026-{n:02}" for n in range(LATEST + 4, 4, -1)]
+    ends = [f"2026-{n:02}" for n in range(LATEST + 4, 5, -1)]
+    assert [b.end for b in builds] == ["2028", *ends]
     assert (builds[0].worker, builds[0].seconds) == ("ada@host", 2.0)
-    assert store.batches == [LATEST + 6]
+    assert store.batches == [LATEST + 7]
 
 
 @pytest.mark.parametrize("local", [True, False])
@@ -92,13 +93,19 @@ def test_few_names_in_a_bucket_are_listed_each(make: Callable[..., Targets]) -> 
     assert sorted(store.listed) == [f"{prefix}/a_", f"{prefix}/x/b_"]
 
 
-def test_nothing_is_asked_for_targets_that_are_not_named_by_their_hash(
-    make: Callable[..., Targets],
-) -> None:
-    targets = make(
-        StepSpec(name="a", fn=print, version="1"),
-        StepSpec(name="b", fn=print, override_output_path="/elsewhere/b"),
-    )
+def test_other_versions_are_earlier_builds_too(make: Callable[..., Targets]) -> None:
+    """Else a step with a version has no estimate, and nobody learns what its version changed."""
+    targets = make(StepSpec(name="tok", fn=print, version="v2"))
+    store, prefix = Counting(), _prefix(targets)
+    record = _record("tok_00000000", "2026").replace(b'"tok_00000000"', b'"tok@v1"')
+    store.put(f"{prefix}/tok/v1/.executor_info", record)
+    _put(store, prefix, "tok/sub_00000000", "2027")  # another step, whose name begins alike
+    (builds,) = read_history(store, targets, [0]).values()
+    assert [build.target for build in builds] == ["tok@v1"]
+
+
+def test_nothing_is_asked_for_an_output_path_of_its_own(make: Callable[..., Targets]) -> None:
+    targets = make(StepSpec(name="b", fn=print, override_output_path="/elsewhere/b"))
     store = Counting()
-    assert read_history(store, targets, [0, 1]) == {}
+    assert read_history(store, targets, [0]) == {}
     assert store.listed == []

@@ -114,7 +114,7 @@ def _run(
 
 def _plan_of_one(loaded: Loaded, document: PlanDocument | None, index: int) -> Plan:
     """Return a plan that builds one target, whose dependencies must be built."""
-    from marin_build.cli.session import observe_for
+    from marin_build.cli.session import observe_tainted
     from marin_build.emit.document import INSISTING
     from marin_build.plan import Kind, Plan, make_plan
 
@@ -125,7 +125,7 @@ def _plan_of_one(loaded: Loaded, document: PlanDocument | None, index: int) -> P
         if any(reason["kind"] in INSISTING for reason in d.reasons)
     ) & {index}
     wanted = [index, *targets.deps[index]]
-    snapshot = observe_for(loaded, wanted)
+    snapshot = observe_tainted(loaded, wanted)
     whole = make_plan(targets, snapshot, [index], forced=insisted)
     by_index = {decision.index: decision for decision in whole.decisions}
     missing = [

@@ -109,7 +109,8 @@ class Stage:
 
     def build(self, *, why: str = "", seen: Any = None) -> ended.Outcome:
         self.starts += 1
-        return build_target(self.session, Start(0, f"n{self.starts}", seen=seen),
+        start = Start(0, f"n{self.starts}", seen=seen, force=0 in self.session.forced)
+        return build_target(self.session, start,
                             bodies=self.bodies, slot=0, asked_to_end=lambda: why,
                             bookkeeping=nullcontext())  # fmt: skip
 

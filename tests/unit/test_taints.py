@@ -1,0 +1,89 @@
+"""Marks on what is built but bad: they hold for one build, and no longer."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from marin_build import StepSpec
+from marin_build.errors import CorruptStateError
+from marin_build.observe import list_tainted
+from marin_build.protocol import layout
+from marin_build.snapshot import Taint
+from marin_build.store.memory import MemoryStore
+from marin_build.taints import follow, put_taints, read_taints, remove_taints
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from marin_build.fingerprint import Targets
+
+BAD = Taint("wrong dump", "ada@host", "2026-11-22T10:20:30+00:00")
+
+
+@pytest.fixture
+def two(make: Callable[..., Targets]) -> Targets:
+    raw = StepSpec(name="raw/wiki", fn=print)
+    return make(StepSpec(name="tok", fn=print, deps=[raw]))
+
+
+def _built_by(store: MemoryStore, targets: Targets, index: int, run: str) -> None:
+    record = json.dumps({"run": run}).encode()
+    store.put(f"{targets.all[index].output_path}/{layout.RECORD}", record)
+
+
+def _mark(store: MemoryStore, targets: Targets) -> None:
+    """Taint the first target, which `r-1` built, and with it the second."""
+    root = targets.all[0].id
+    put_taints(store, targets, {0: (root, "r-1"), 1: (root, "r-1")}, BAD)
+
+
+def test_a_mark_condemns_the_build_it_names(two: Targets) -> None:
+    store = MemoryStore()
+    for index in (0, 1):
+        _built_by(store, two, index, "r-1")
+    assert list_tainted(store, two) == []
+    _mark(store, two)
+    assert list_tainted(store, two) == [0, 1]
+    made_from = f"made from {two.all[0].id}: wrong dump"
+    assert read_taints(store, two, [0, 1]) == {
+        0: BAD,
+        1: Taint(made_from, BAD.by, BAD.at, is_root=False),
+    }
+    _built_by(store, two, 0, "r-2")  # whoever built it: his output is not what was condemned
+    assert list(read_taints(store, two, [0, 1])) == [1]
+
+
+def test_what_has_no_record_of_ours_stays_condemned_until_it_has_one(two: Targets) -> None:
+    """Else what Marin built cannot be tainted."""
+    store = MemoryStore()
+    put_taints(store, two, {0: (two.all[0].id, "")}, BAD)
+    store.put(f"{two.all[0].output_path}/{layout.RECORD}", b"Marin's")
+    assert read_taints(store, two, [0]) == {0: BAD}
+    _built_by(store, two, 0, "r-1")
+    assert read_taints(store, two, [0]) == {}
+
+
+def test_marks_of_other_pipelines_are_left_alone(two: Targets) -> None:
+    store = MemoryStore()
+    store.put(layout.taint_path(two.workspace.prefix, "foreign_00000000"), b"not even JSON")
+    assert list_tainted(store, two) == []
+
+
+def test_taking_a_mark_away_takes_what_follows_from_it(two: Targets) -> None:
+    store = MemoryStore()
+    _mark(store, two)
+    assert follow(store, two, [0, 1], {two.all[1].id}) == []
+    assert follow(store, two, [0, 1], {two.all[0].id}) == [0, 1]
+    remove_taints(store, two, [0, 1])
+    assert list_tainted(store, two) == []
+    remove_taints(store, two, [0, 1])
+
+
+def test_a_damaged_mark_is_not_passed_over(two: Targets) -> None:
+    store = MemoryStore()
+    store.put(layout.taint_path(two.workspace.prefix, two.all[0].id), b"{}")
+    with pytest.raises(CorruptStateError, match=r"taint .* is not readable"):
+        read_taints(store, two, [0])
