@@ -33,6 +33,7 @@ class Settings:
             after a machine died, and more requests: a long step renews it four times as often.
         templates: a folder whose templates win over ours.
         prices: a JSON file, relative to the project, with what costs other than our list prices.
+        regions: prefix -> the region its bucket lies in, to tell of reads across regions.
         kubernetes: image, namespace and the like, for that engine's job specs.
 
     """
@@ -45,6 +46,7 @@ class Settings:
     lease: float = TIME_TO_LIVE
     templates: str | None = None
     prices: str | None = None
+    regions: Mapping[str, str] = field(default_factory=dict)
     kubernetes: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -57,6 +59,7 @@ _TYPES: dict[str, tuple[type, ...]] = {
     "lease": (int, float),
     "templates": (str,),
     "prices": (str,),
+    "regions": (dict,),
     "kubernetes": (dict,),
 }
 
@@ -131,6 +134,12 @@ def _checked(base: Settings, table: Mapping[str, Any], file: str) -> Settings:
             )
     if table.get("jobs", 1) < 1:
         raise UsageError("the setting `jobs` must be at least 1", facts=[("configuration", file)])
+    if not all(isinstance(region, str) for region in table.get("regions", {}).values()):
+        raise UsageError(
+            "the setting `regions` says for each prefix the name of a region",
+            facts=[("configuration", file)],
+            hint='[tool.marin-build.regions] "gs://bucket" = "us-central2"',
+        )
     if table.get("lease", TIME_TO_LIVE) < SHORTEST_LEASE:
         raise UsageError(
             f"the setting `lease` must be at least {SHORTEST_LEASE:g} seconds",

@@ -46,7 +46,7 @@ class Entry(Price):
 
     def per_hour(self, resources: ResourceConfig) -> float | None:
         """Return the price where these resources may run, the dearest if there are several."""
-        places = _regions_of(resources) or (self.default_region or "",)
+        places = resources.places or (self.default_region or "",)
         pairs = [self.regions.get(place, self) for place in places]
         prices = [pair.spot if resources.preemptible else pair.on_demand for pair in pairs]
         return max((price for price in prices if price is not None), default=None)
@@ -130,13 +130,6 @@ class Prices:
 def _times(units: float, entry: Entry | None, resources: ResourceConfig) -> float | None:
     price = None if entry is None else entry.per_hour(resources)
     return None if price is None else units * price
-
-
-def _regions_of(resources: ResourceConfig) -> tuple[str, ...]:
-    """Return where a step may run; a zone `us-east5-a` is in the region `us-east5`."""
-    if resources.zone is not None:
-        return (resources.zone.rpartition("-")[0],)
-    return resources.regions
 
 
 def _generation(tpu: TpuDevice) -> str:

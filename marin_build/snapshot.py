@@ -27,7 +27,8 @@ class LastAttempt:
 class Built:
     """What the record of a built target says.
 
-    `code_digest`, `code_document` and `captured` tell which code built it; None if it does not say.
+    `code_digest`, `code_document` and `captured` tell which code built it, `size` how many bytes
+    it left; None if it does not say.
     """
 
     fingerprint: str
@@ -37,6 +38,7 @@ class Built:
     code_digest: str | None = None
     code_document: str | None = None
     captured: Mapping[str, str] | None = None
+    size: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

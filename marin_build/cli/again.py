@@ -13,7 +13,12 @@ if TYPE_CHECKING:
 
 def command_line(command: str, options: PipelineOptions, rest: Sequence[str] = ()) -> str:
     """Return `marin-build COMMAND ...` with the options that name the same pipeline."""
-    words = ["marin-build", command]
+    return shlex.join(["marin-build", command, *option_words(options), *rest])
+
+
+def option_words(options: PipelineOptions) -> list[str]:
+    """Return the options as words of a command line."""
+    words: list[str] = []
     for flag, value in (
         ("-f", options.file),
         ("--prefix", options.prefix),
@@ -24,4 +29,4 @@ def command_line(command: str, options: PipelineOptions, rest: Sequence[str] = (
             words += [flag, value]
     for key, value in (options.parameters or {}).items():
         words += ["--set", f"{key}={value}"]
-    return shlex.join([*words, *rest])
+    return words

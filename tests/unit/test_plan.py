@@ -7,7 +7,7 @@ at a time. The planner must agree with them on every graph.
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -20,7 +20,7 @@ from marin_build.apply.schedule import Schedule, State
 from marin_build.observe import observe
 from marin_build.plan import Kind, cascade_of, make_plan
 from marin_build.protocol.lease import Host, Lease
-from marin_build.snapshot import Built, LastAttempt, Observed, Snapshot
+from marin_build.snapshot import Built, LastAttempt, Observed, Snapshot, Taint
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -60,6 +60,7 @@ class World:
     sight: tuple[str, ...]
     requested: tuple[int, ...]
     forced: frozenset[int]
+    tainted: frozenset[int]
     dev: frozenset[int]
     unbuildable: frozenset[int]
     rerun_failed: bool
@@ -76,9 +77,10 @@ class Model:
                 self.within.update(world.dag[index])
 
     def insisted(self, index: int) -> bool:
-        """Asked for by force, dev, or downstream of such a one, within the request."""
+        """Asked for by force, tainted, dev, or downstream of such a one, within the request."""
         return index in self.within and (
             index in self.world.forced
+            or index in self.world.tainted
             or index in self.world.dev
             or any(self.insisted(dep) for dep in self.world.dag[index])
         )
@@ -130,6 +132,7 @@ def _worlds(draw: st.DrawFn, dags: SearchStrategy[Dag]) -> World:
         ),
         tuple(sorted(draw(st.sets(indices, min_size=1, max_size=3)))),
         frozenset(draw(st.sets(indices, max_size=2))),
+        frozenset(draw(st.sets(indices, max_size=2))),
         frozenset(dev if draw(st.booleans()) else ()),
         frozenset(draw(st.sets(indices, max_size=2))),
         draw(st.booleans()),
@@ -143,7 +146,10 @@ def _kinds(plan: Plan) -> list[Kind | None]:
 
 def _snapshot(world: World, model: Model) -> Snapshot:
     needed = [i for i in range(len(world.dag)) if model.needed(i)]
-    return Snapshot({i: SIGHTS[world.sight[i]] for i in needed})
+    taint = Taint("bad", "ada@host", "2026")
+    return Snapshot(
+        {i: SIGHTS[world.sight[i]] for i in needed}, tainted=dict.fromkeys(world.tainted, taint)
+    )
 
 
 def _targets(world: World, targets_of: TargetsOf) -> Targets:
@@ -160,7 +166,7 @@ def test_the_plan_follows_the_rules_on_every_graph(
     plan = make_plan(targets, _snapshot(world, model), world.requested, forced=world.forced,
                      rerun_failed=world.rerun_failed)  # fmt: skip
     assert _kinds(plan) == [model.kind(i) for i in range(len(world.dag))]
-    assert cascade_of(targets, world.requested, world.forced) == {
+    assert cascade_of(targets, world.requested, world.forced | world.tainted) == {
         i for i in range(len(world.dag)) if model.insisted(i)
     }
     counts = plan.summary()
@@ -198,8 +204,6 @@ def _fill(store: MemoryStore, targets: Targets, world: World) -> None:
 
 
 def _with(lease: Lease, change: tuple[str, Any]) -> Lease:
-    from dataclasses import replace
-
     return replace(lease, **{change[0]: change[1]})
 
 
@@ -216,8 +220,9 @@ def test_observing_sees_what_a_plain_reader_sees_and_nothing_below_what_is_built
     targets = _targets(world, targets_of)
     store = new_store()
     _fill(store, targets, world)
-    cascade = cascade_of(targets, world.requested, world.forced)
+    cascade = cascade_of(targets, world.requested, world.forced | world.tainted)
     snapshot = observe(store, targets, world.requested, cascade, HOST)
+    snapshot = replace(snapshot, tainted=_snapshot(world, model).tainted)
 
     plain = _snapshot(world, model).seen
     assert sorted(snapshot.seen) == sorted(plain)

@@ -11,10 +11,16 @@ from marin_build.cli.options import PipelineOptions, pipeline_options
 
 
 @click.command("list-targets", hidden=True)
+@click.option("--elsewhere", is_flag=True, help="On other machines, in another region.")
 @pipeline_options
-def command(options: PipelineOptions) -> int:
+def command(options: PipelineOptions, *, elsewhere: bool) -> int:
     """Write all targets with payloads and code digests as JSON; no store is opened."""
     from marin_build.cli.listing import list_here, write_listing
+
+    if elsewhere:
+        from marin_build.cli.elsewhere import move_resources
+
+        move_resources()
 
     # What a pipeline or a program it calls prints is not for whoever reads the listing.
     out = os.dup(1)

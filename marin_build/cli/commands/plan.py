@@ -43,6 +43,9 @@ _ONLY = ("run", "build", "rebuild", "cascade", "reuse", "adopt", "drift", "wait"
     help=f"Show only: {', '.join(_ONLY)}.",
 )
 @click.option("--blast-radius", is_flag=True, help="Show how much each change reruns.")
+@click.option(
+    "--check-placement", is_flag=True, help="Fail if an identity depends on prefix or machines."
+)
 @click.option("--detailed-exitcode", is_flag=True, help="Exit 2 if there is something to build.")
 @pipeline_options
 def command(
@@ -57,6 +60,7 @@ def command(
     show_all: bool,
     verbose: bool,
     blast_radius: bool,
+    check_placement: bool,
     detailed_exitcode: bool,
 ) -> int:
     """Show what would be built and why; nothing is written to the store.
@@ -73,6 +77,11 @@ def command(
     check_engine(engine)
     for warning in loaded.pipeline.warnings:
         click.echo(f"warning: {warning}", err=True)
+    if check_placement:
+        from marin_build.cli.elsewhere import check_placement as check
+
+        check(loaded, options)
+        click.echo(f"placement: {len(loaded.targets)} identities are the same elsewhere", err=True)
     plan = plan_for(loaded, targets, forced=force, rerun_failed=not no_rerun_failed, history=True)
     again = (
         "to build it",
@@ -140,8 +149,10 @@ def _show(
     """Print the plan in one of its forms."""
     from marin_build.cli.drifting import drift_in
     from marin_build.cli.estimating import estimate_for
+    from marin_build.regions import cross_region_reads
 
     estimate = estimate_for(loaded, plan, engine)
+    reads = cross_region_reads(plan, loaded.settings.regions)
     radius = None
     if blast_radius:
         from marin_build.blast_radius import blast_radius as radius_of
@@ -159,14 +170,14 @@ def _show(
             pin_code=False,
             show_pruned=show_all,
         )
-        click.echo(plan_json(document, plan.targets, estimate, radius), nl=False)
+        click.echo(plan_json(document, plan.targets, estimate, radius, reads), nl=False)
         return
-    from marin_build.cli.views.plan_rows import show
+    from marin_build.cli.views.plan_shown import show
     from marin_build.emit.plan_id import plan_id
 
     name = plan_id(plan, loaded.file, loaded.pipeline.parameters, engine)
     drift = drift_in(loaded, plan)
-    shown = show(plan, name, again, estimate, drift, verbose=verbose, only=only)
+    shown = show(plan, name, again, estimate, drift, reads=reads, verbose=verbose, only=only)
     if form == "markdown":
         from marin_build.cli.views.plan_markdown import plan_markdown, radius_markdown
 

@@ -110,7 +110,8 @@ def _ends(loaded: Loaded, condemned: Mapping[int, int]) -> list[int]:
 
 def _list(loaded: Loaded, plan: Plan, condemned: Mapping[int, int], again: tuple[str, str]) -> None:
     from marin_build.cli.estimating import estimate_for
-    from marin_build.cli.views.plan_rows import RUN_VERBS, show
+    from marin_build.cli.views.plan_rows import RUN_VERBS
+    from marin_build.cli.views.plan_shown import show
     from marin_build.cli.views.plan_text import plan_text
     from marin_build.emit.plan_id import plan_id
 

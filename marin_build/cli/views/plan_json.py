@@ -7,10 +7,13 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from marin_build.blast_radius import BlastRadius
     from marin_build.emit.document import PlanDocument
     from marin_build.estimate import Estimate, PlanEstimate
     from marin_build.fingerprint import Targets
+    from marin_build.regions import CrossRegionRead
 
 
 def plan_json(
@@ -18,6 +21,7 @@ def plan_json(
     targets: Targets,
     estimate: PlanEstimate,
     radius: BlastRadius | None,
+    reads: Sequence[CrossRegionRead],
 ) -> str:
     """Return a plan as one JSON document: that of plan.json, with what depends on history.
 
@@ -26,6 +30,7 @@ def plan_json(
         targets: the pipeline's.
         estimate: how long it may take, and what it may cost.
         radius: how far the changes reach, if it was asked for.
+        reads: what steps to build read from other regions.
 
     """
     found: dict[str, Any] = document.model_dump(mode="json", exclude={"files", "digest"})
@@ -42,6 +47,7 @@ def plan_json(
         "no_history": estimate.no_history,
         "no_price": estimate.no_price,
     }
+    found["cross_region_reads"] = [_read(read) for read in reads]
     if radius is not None:
         found["blast_radius"] = asdict(radius)
     return json.dumps(found, indent=1) + "\n"
@@ -49,3 +55,13 @@ def plan_json(
 
 def _one(step: Estimate) -> dict[str, float | int | None]:
     return {"seconds": step.seconds, "builds": step.count, "cost": step.cost}
+
+
+def _read(read: CrossRegionRead) -> dict[str, Any]:
+    return {
+        "target": read.target,
+        "read": read.read,
+        "regions": list(read.regions),
+        "region": read.region,
+        "bytes": read.size,
+    }

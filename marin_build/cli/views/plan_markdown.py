@@ -25,6 +25,9 @@ def plan_markdown(shown: Shown) -> str:
         lines += table([_HEADINGS[i] for i in used], [[row[i] for i in used] for row in cells])
     if shown.hidden:
         lines += [f"{shown.hidden} reused, not shown", ""]
+    lines += [f"> warning: {code(warning)}" for warning in shown.warnings]
+    if shown.warnings:
+        lines.append("")
     if shown.next:
         lines.append(f"{shown.next}: {code(shown.command)}" if shown.command else shown.next)
     return "\n".join(lines).rstrip() + "\n"

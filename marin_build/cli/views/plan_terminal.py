@@ -46,6 +46,8 @@ def show_on_terminal(shown: Shown, radius: BlastRadius | None = None) -> None:
         console.print(table)
     if shown.hidden:
         console.print(Text(f"  = {shown.hidden} reused, not shown (-v shows them)", "bright_black"))
+    for warning in shown.warnings:
+        console.print(Text(f"  warning: {warning}", "yellow"), soft_wrap=True)
     console.print(Text(shown.summary, "bold"), soft_wrap=True)
     if shown.next:
         console.print(Text(next_line(shown)), soft_wrap=True)

@@ -23,6 +23,7 @@ def plan_text(shown: Shown) -> str:
     lines = row_lines(shown.rows)
     if shown.hidden:
         lines.append(f"  = {shown.hidden} reused, not shown (-v shows them)")
+    lines += [f"  warning: {warning}" for warning in shown.warnings]
     lines.append(shown.summary)
     if shown.next:
         lines.append(next_line(shown))

@@ -1,0 +1,200 @@
+"""From a plan to what is shown of it. Pure."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from marin_build.cli.views.plan_rows import RUN_VERBS, Row, Shown, folded, printable
+from marin_build.declared import shown
+from marin_build.estimate import summary_text
+from marin_build.explain import bytes_text, describe
+from marin_build.plan import Kind
+from marin_build.reasons import (
+    Adopted,
+    Cascade,
+    FailedBefore,
+    IdentityChanged,
+    NeverBuilt,
+    UpstreamBlocked,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping, Sequence
+
+    from marin_build.cli.views.plan_rows import Verb
+    from marin_build.code.drift import Drift
+    from marin_build.estimate import PlanEstimate
+    from marin_build.plan import Decision, Plan
+    from marin_build.reasons import Reason
+    from marin_build.regions import CrossRegionRead
+
+LONG = 60.0
+"""Seconds from which on a plan says how long it may take: nobody plans by less."""
+_MOST_WARNINGS = 5
+
+
+def verb_of(decision: Decision) -> Verb:
+    """Return what becomes of a target, in one word."""
+    match decision.kind, decision.reason:
+        case Kind.RUN, NeverBuilt():
+            return "build"
+        case Kind.RUN, Cascade():
+            return "cascade"
+        case Kind.RUN, IdentityChanged(is_cascade=True):
+            return "cascade"
+        case Kind.RUN, _:
+            return "rebuild"
+        case Kind.REUSE, Adopted():
+            return "adopt"
+        case Kind.REUSE, _:
+            return "reuse"
+        case Kind.WAIT, _:
+            return "wait"
+    return "blocked"
+
+
+def show(
+    plan: Plan,
+    plan_id: str,
+    again: tuple[str, str],
+    estimate: PlanEstimate,
+    drift: Mapping[int, Drift],
+    *,
+    reads: Sequence[CrossRegionRead] = (),
+    verbose: bool = False,
+    only: Collection[Verb] = (),
+) -> Shown:
+    """Return what a plan shows.
+
+    Args:
+        plan: the plan.
+        plan_id: its short name.
+        again: what to do with it, in words, and the command that does it, if there is one.
+        estimate: how long it may take, and what it may cost.
+        drift: how the code of reused targets changed since they were built, by index.
+        reads: what steps to build read from other regions.
+        verbose: a line for each target, reused ones too, and where it is declared.
+        only: lines of these verbs only.
+
+    """
+    rows: list[Row] = []
+    verbs: Counter[Verb] = Counter()
+    for decision in plan.decisions:
+        row = _row(plan, decision, estimate, drift.get(decision.index), verbose=verbose)
+        verbs[row.verb] += 1
+        if row.verb in only if only else verbose or row.verb != "reuse":
+            rows.append(row)
+    pruned = sorted(drift.keys() - {decision.index for decision in plan.decisions})
+    if not only or "drift" in only:
+        rows.extend(_drifted(plan, index, drift[index], verbose=verbose) for index in pruned)
+    hidden = 0 if verbose or only else verbs["reuse"] + plan.pruned - len(pruned)
+    return Shown(
+        tuple(rows if verbose else folded(rows)),
+        hidden,
+        _read_warnings(reads, verbose=verbose),
+        _summary(plan, plan_id, verbs, estimate),
+        *_next(plan, again),
+    )
+
+
+def _row(
+    plan: Plan,
+    decision: Decision,
+    estimate: PlanEstimate,
+    drift: Drift | None,
+    *,
+    verbose: bool,
+) -> Row:
+    if drift is not None:
+        return _drifted(plan, decision.index, drift, verbose=verbose)
+    target, reason = plan.targets.all[decision.index], decision.reason
+    is_own_change = isinstance(reason, IdentityChanged) and not reason.is_cascade
+    why = printable(describe(reason))
+    row = Row(
+        verb_of(decision),
+        target.name,
+        target.id,
+        1,
+        why,
+        _topic(reason) or why,
+        _place(plan, decision.index) if verbose or is_own_change else "",
+    )
+    if decision.kind is Kind.REUSE:
+        return row
+    resources = target.step.resources
+    row = replace(row, resources=resources.summary() if resources is not None else "")
+    one = estimate.steps.get(decision.index)
+    if one is None or not _is_long(estimate):
+        return row
+    return replace(row, seconds=one.seconds, cost=one.cost)
+
+
+def _drifted(plan: Plan, index: int, drift: Drift, *, verbose: bool) -> Row:
+    place = _place(plan, index) if verbose else ""
+    target, why = plan.targets.all[index], f"{printable(drift.text)}; reused"
+    return Row("drift", target.name, target.id, 1, why, why, place)
+
+
+def _topic(reason: Reason) -> str:
+    match reason:
+        case IdentityChanged(is_cascade=True) | Cascade():
+            return "needs what changed"
+        case IdentityChanged(changes=changes) if changes:
+            paths = dict.fromkeys(change.path for change in changes)
+            return printable(f"{', '.join(paths)} changed")
+        case FailedBefore():
+            return "failed before"
+        case UpstreamBlocked():
+            return "needs what is blocked"
+    return ""
+
+
+def _place(plan: Plan, index: int) -> str:
+    targets = plan.targets
+    return printable(shown(targets.all[index].step.declared, targets.workspace.project))
+
+
+def _read_warnings(reads: Sequence[CrossRegionRead], *, verbose: bool) -> tuple[str, ...]:
+    """Return a warning for each read across regions, those of most bytes first."""
+    ordered = sorted(reads, key=lambda read: -(read.size or 0))
+    shown_reads = ordered if verbose else ordered[:_MOST_WARNINGS]
+    texts = [
+        f"{read.target} runs in {' or '.join(read.regions)} and reads {read.read}"
+        f"{f', {bytes_text(read.size)},' if read.size is not None else ''} from {read.region}"
+        for read in shown_reads
+    ]
+    if rest := ordered[len(shown_reads) :]:
+        size = bytes_text(sum(read.size or 0 for read in rest))
+        texts.append(f"{len(rest)} more reads across regions, {size} (-v shows them)")
+    return tuple(printable(text) for text in texts)
+
+
+def _is_long(estimate: PlanEstimate) -> bool:
+    return (estimate.total_seconds or 0.0) >= LONG
+
+
+def _summary(plan: Plan, plan_id: str, verbs: Counter[Verb], estimate: PlanEstimate) -> str:
+    counts = plan.summary()
+    kinds = [f"{verbs[verb]} {verb}" for verb in RUN_VERBS if verbs[verb]]
+    parts = [f"{counts['run']} to build" + (f" ({', '.join(kinds)})" if len(kinds) > 1 else "")]
+    for count, words in (
+        (counts["wait"], "built by somebody else"),
+        (counts["blocked"], "blocked"),
+        (verbs["adopt"], "adopted"),
+    ):
+        if count:
+            parts.append(f"{count} {words}")
+    parts.append(f"{counts['reuse'] - verbs['adopt'] + counts['pruned']} reused")
+    text = f" - {summary_text(estimate)}" if _is_long(estimate) else ""
+    return f"plan {plan_id}: {', '.join(parts)}{text}"
+
+
+def _next(plan: Plan, again: tuple[str, str]) -> tuple[str, str]:
+    counts = plan.summary()
+    if counts["run"]:
+        return again
+    if not counts["wait"] and not counts["blocked"]:
+        return "nothing to do: everything requested is built", ""
+    return "", ""
