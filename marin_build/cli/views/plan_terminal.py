@@ -31,9 +31,11 @@ _HASH_LENGTH = 9
 """Of `_1a2b3c4d`, which is shown faintly: people read names."""
 
 
-def show_on_terminal(shown: Shown, radius: BlastRadius | None = None) -> None:
+def show_on_terminal(
+    shown: Shown, radius: BlastRadius | None = None, console: Console | None = None
+) -> None:
     """Print a plan; long reasons are wrapped inside their column."""
-    console = Console(highlight=False)
+    console = console or Console(highlight=False)
     table = Table.grid(padding=(0, 2, 0, 0))
     table.add_column(no_wrap=True)
     table.add_column(overflow="fold")

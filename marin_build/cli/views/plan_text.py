@@ -59,7 +59,7 @@ def radius_text(radius: BlastRadius) -> str:
 
 def _aligned(table: Sequence[Sequence[str]]) -> list[str]:
     widths = [max(map(len, column)) for column in zip(*table, strict=True)]
-    return [_line(head.ljust(widths[0]), rest, widths[1:]) for head, *rest in table]
+    return [f"  {'  '.join(map(str.ljust, row, widths))}".rstrip() for row in table]
 
 
 def radius_tables(radius: BlastRadius) -> tuple[list[list[str]], list[list[str]]]:
