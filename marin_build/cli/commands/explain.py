@@ -48,15 +48,14 @@ def command(options: PipelineOptions, target: str, *, as_json: bool) -> int:
 def _show_json(plan: Plan, decision: Decision) -> None:
     import json
 
-    from marin_build.explain import describe, reason_kind, stable_facts
+    from marin_build.cli.views.plan_json import reason_json
 
     target = plan.targets.all[decision.index]
     document = {
         "name": target.name,
         "target": target.id,
         "decision": decision.kind.value,
-        "reason": {"kind": reason_kind(decision.reason), **stable_facts(decision.reason)},
-        "text": describe(decision.reason),
+        "reason": reason_json(decision.reason),
     }
     sys.stdout.write(json.dumps(document, indent=1) + "\n")
 

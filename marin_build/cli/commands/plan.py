@@ -170,7 +170,7 @@ def _show(
             pin_code=False,
             show_pruned=show_all,
         )
-        click.echo(plan_json(document, plan.targets, estimate, radius, reads), nl=False)
+        click.echo(plan_json(document, plan, estimate, radius, reads), nl=False)
         return
     from marin_build.cli.views.plan_shown import show
     from marin_build.emit.plan_id import plan_id

@@ -6,19 +6,22 @@ import json
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from marin_build.explain import describe, reason_kind, stable_facts
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from marin_build.blast_radius import BlastRadius
     from marin_build.emit.document import PlanDocument
     from marin_build.estimate import Estimate, PlanEstimate
-    from marin_build.fingerprint import Targets
+    from marin_build.plan import Plan
+    from marin_build.reasons import Reason
     from marin_build.regions import CrossRegionRead
 
 
 def plan_json(
     document: PlanDocument,
-    targets: Targets,
+    plan: Plan,
     estimate: PlanEstimate,
     radius: BlastRadius | None,
     reads: Sequence[CrossRegionRead],
@@ -27,15 +30,18 @@ def plan_json(
 
     Args:
         document: the plan's.
-        targets: the pipeline's.
+        plan: the plan.
         estimate: how long it may take, and what it may cost.
         radius: how far the changes reach, if it was asked for.
         reads: what steps to build read from other regions.
 
     """
     found: dict[str, Any] = document.model_dump(mode="json", exclude={"files", "digest"})
+    targets, reasons = plan.targets, {d.index: d.reason for d in plan.decisions}
     for decision in found["decisions"]:
         index = targets.by_id[decision["target"]]
+        if index in reasons:
+            decision["reasons"] = [reason_json(reasons[index])]
         if index in estimate.steps:
             decision["estimate"] = _one(estimate.steps[index])
     found["estimate"] = {
@@ -51,6 +57,13 @@ def plan_json(
     if radius is not None:
         found["blast_radius"] = asdict(radius)
     return json.dumps(found, indent=1) + "\n"
+
+
+def reason_json(reason: Reason) -> dict[str, Any]:
+    """Return all that is known of a reason; unlike in plan.json, times and hosts too."""
+    facts = {key: value for key, value in asdict(reason).items() if key != "size"}
+    facts |= stable_facts(reason)
+    return {"kind": reason_kind(reason), **facts, "text": describe(reason)}
 
 
 def _one(step: Estimate) -> dict[str, float | int | None]:

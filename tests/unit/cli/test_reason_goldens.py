@@ -1,0 +1,98 @@
+"""Each reason as people and programs see it: text, Markdown, JSON."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from marin_build import ResourceConfig, StepSpec
+from marin_build import reasons as why
+from marin_build.cli.views.plan_json import plan_json
+from marin_build.cli.views.plan_markdown import plan_markdown
+from marin_build.cli.views.plan_shown import show
+from marin_build.cli.views.plan_text import plan_text
+from marin_build.emit.document import plan_document
+from marin_build.estimate import Estimate, PlanEstimate, estimate_plan
+from marin_build.explain import reason_kind
+from marin_build.plan import Decision, Kind, Plan
+from marin_build.snapshot import Snapshot
+from tests.unit.test_explain import EXAMPLES
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from marin_build.fingerprint import Targets
+
+GOLDEN = Path(__file__).parents[2] / "golden" / "reasons"
+
+
+@pytest.fixture
+def plan(make: Callable[..., Targets]) -> Plan:
+    """One target for each reason, in the order of the table of reasons."""
+    counts: dict[str, int] = {}
+    steps: list[StepSpec] = []
+    for reason, kind, *_ in EXAMPLES:
+        counts[kind] = counts.get(kind, 0) + 1
+        name = f"{kind}/{counts[kind]}"
+        needs = steps[:1] if isinstance(reason, why.Cascade | why.UpstreamBlocked) else []
+        resources = ResourceConfig.with_tpu("v5p-8") if isinstance(reason, why.RunReason) else None
+        steps.append(
+            StepSpec(
+                name=name,
+                fn=print,
+                deps=needs,
+                resources=resources,
+                declared=("/project/pipeline.py", 10 + len(steps)),
+            )
+        )
+    targets = make(*steps)
+    by_name = {target.name: index for index, target in enumerate(targets.all)}
+    decisions = [
+        Decision(by_name[step.name], _kind(reason), reason)
+        for step, (reason, *_) in zip(steps, EXAMPLES, strict=True)
+    ]
+    return Plan(targets, targets.requested, tuple(decisions), frozenset(), Snapshot())
+
+
+def _kind(reason: why.Reason) -> Kind:
+    if isinstance(reason, why.RunReason):
+        return Kind.RUN
+    if isinstance(reason, why.HeldBy):
+        return Kind.WAIT
+    return Kind.REUSE if isinstance(reason, why.ReuseReason) else Kind.BLOCKED
+
+
+def _estimate(plan: Plan) -> PlanEstimate:
+    steps = {index: Estimate(3600.0, 3, 1.5, is_charged=True) for index in plan.to_build}
+    return estimate_plan(steps, plan.targets.deps, 2)
+
+
+@pytest.mark.parametrize("form", ["txt", "md", "json"])
+def test_every_reason_in_every_form(plan: Plan, form: str) -> None:
+    """Else a change of a word or a field reaches people and programs unseen."""
+    if form == "json":
+        document = plan_document(
+            plan, pipeline="pipeline.py", parameters={}, engine="local", pin_code=False
+        )
+        text = plan_json(document, plan, _estimate(plan), None, [])
+    else:
+        again = ("to build it", "marin-build apply")
+        shown = show(plan, "p-81c2d3e4", again, _estimate(plan), {}, verbose=True)
+        text = plan_text(shown) if form == "txt" else plan_markdown(shown)
+    path = GOLDEN / f"plan.{form}"
+    if os.environ.get("UPDATE_GOLDEN") == "1":
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text)
+    assert text == path.read_text(), f"{path}: if right, UPDATE_GOLDEN=1"
+
+
+def test_the_goldens_hold_every_reason() -> None:
+    kinds = {
+        each["reasons"][0]["kind"]
+        for each in json.loads((GOLDEN / "plan.json").read_text())["decisions"]
+    }
+    assert kinds == {reason_kind(example[0]) for example in EXAMPLES}
