@@ -55,8 +55,13 @@ class Plan:
     @property
     def pruned(self) -> int:
         """How many targets the request reaches that were not looked at."""
+        return len(self.pruned_indices)
+
+    @property
+    def pruned_indices(self) -> list[int]:
+        """The targets that the request reaches and that were not looked at."""
         decided = {decision.index for decision in self.decisions}
-        return len(_reached(self.targets, self.requested) - decided)
+        return sorted(_reached(self.targets, self.requested) - decided)
 
     @property
     def sealed(self) -> list[int]:

@@ -106,7 +106,7 @@ def pipeline_file(options: PipelineOptions) -> tuple[str, str, Settings]:
 
 def _declare(options: PipelineOptions) -> Declared:
     file, project, settings = pipeline_file(options)
-    workspace = Workspace(project, _prefix(options, settings, project))
+    workspace = Workspace(project, prefix_of(options, settings, project))
     pipeline = load_pipeline(file, workspace, options.parameters or {})
     _read_sources(pipeline)
     targets = make_targets(build_graph(pipeline.roots), workspace)
@@ -135,7 +135,8 @@ def current_host() -> Host:
     return this_host(current_user(), os.uname().nodename)
 
 
-def _prefix(options: PipelineOptions, settings: Settings, project: str) -> str:
+def prefix_of(options: PipelineOptions, settings: Settings, project: str) -> str:
+    """Return where outputs live: what is given, the environment's, the configured, the default."""
     cwd = os.getcwd()
     for given, base in (
         (options.prefix, cwd),

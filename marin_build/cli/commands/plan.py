@@ -77,7 +77,7 @@ def command(
             pin_code=False,
             show_pruned=show_all,
         )
-        sys.stdout.write(document.model_dump_json(exclude={"files", "digest"}, indent=1) + "\n")
+        sys.stdout.write(document.shown_text())
     else:
         from marin_build.cli.drifting import drift_in
         from marin_build.cli.estimating import estimate_for
