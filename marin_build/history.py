@@ -16,6 +16,7 @@ from marin_build.snapshot import Earlier
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+    from collections.abc import Set as AbstractSet
 
     from marin_build.fingerprint import Targets
     from marin_build.store.base import Store
@@ -31,9 +32,18 @@ _HASHED = re.compile(r"_[0-9a-f]{8}$")
 
 
 def read_history(
-    store: Store, targets: Targets, indices: Sequence[int]
+    store: Store,
+    targets: Targets,
+    indices: Sequence[int],
+    changed: AbstractSet[int] = frozenset(),
 ) -> dict[int, tuple[Earlier, ...]]:
     """Return the latest earlier builds of some targets' names, by index.
+
+    Args:
+        store: where the outputs live.
+        targets: the pipeline's targets.
+        indices: which of them.
+        changed: those assumed to have another identity: a build of today's is an earlier one.
 
     Raises:
         StoreError: the store cannot be read.
@@ -47,7 +57,9 @@ def read_history(
     }
     found = _folders(store, starts.values())
     candidates = {
-        i: [p for p in found.get(start, ()) if p != targets.all[i].output_path][:_MOST]
+        i: [p for p in found.get(start, ()) if i in changed or p != targets.all[i].output_path][
+            :_MOST
+        ]
         for i, start in starts.items()
     }
     paths = list(dict.fromkeys(path for paths in candidates.values() for path in paths))

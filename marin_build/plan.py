@@ -7,11 +7,13 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from marin_build import reasons as why
+from marin_build.assumptions import NOTHING_ASSUMED, assumed_reason
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from collections.abc import Set as AbstractSet
 
+    from marin_build.assumptions import Assumptions
     from marin_build.fingerprint import Targets
     from marin_build.reasons import Reason
     from marin_build.snapshot import Earlier, Observed, Snapshot
@@ -40,6 +42,7 @@ class Plan:
     """An immutable list of decisions against one snapshot, in topological order.
 
     Targets without a decision are PRUNED: only reused targets need them, so they were not read.
+    A plan with assumptions answers a question: it can neither be saved nor applied.
     """
 
     targets: Targets
@@ -47,6 +50,7 @@ class Plan:
     decisions: tuple[Decision, ...]
     forced: frozenset[int]
     snapshot: Snapshot
+    assumed: Assumptions = NOTHING_ASSUMED
 
     def of_kind(self, *kinds: Kind) -> list[Decision]:
         """Return the decisions of these kinds."""
@@ -97,16 +101,25 @@ def _reached(targets: Targets, requested: Iterable[int]) -> set[int]:
     return found
 
 
-def cascade_of(targets: Targets, requested: Iterable[int], forced: Iterable[int]) -> frozenset[int]:
+def cascade_of(
+    targets: Targets,
+    requested: Iterable[int],
+    forced: Iterable[int],
+    assumed: Assumptions = NOTHING_ASSUMED,
+) -> frozenset[int]:
     """Return what is built whatever its status: forced, dev, and what needs those.
 
-    Only within the request: what is requested, and what that needs.
+    Only within the request: what is requested, and what that needs. What is assumed to be built is
+    not among it, and ends the cascade. What would have another identity is among it.
     """
     seeds = set(forced) | {i for i, target in enumerate(targets.all) if target.step.is_dev}
+    seeds |= assumed.affected
     if not seeds:
         return frozenset()
     found: set[int] = set()
     for index in sorted(_reached(targets, requested)):  # topological: dependencies first
+        if index in assumed.built:
+            continue
         if index in seeds or any(dep in found for dep in targets.deps[index]):
             found.add(index)
     return frozenset(found)
@@ -119,6 +132,7 @@ def make_plan(
     *,
     forced: Iterable[int] = (),
     rerun_failed: bool = True,
+    assumed: Assumptions = NOTHING_ASSUMED,
 ) -> Plan:
     """Return the plan.
 
@@ -128,14 +142,19 @@ def make_plan(
         requested: the targets asked for.
         forced: targets to build although they are built.
         rerun_failed: build again what failed before; else it is BLOCKED.
+        assumed: what is assumed, instead of observed.
 
     """
     requested, forced = tuple(requested), frozenset(forced)
-    cascade = cascade_of(targets, requested, forced)
+    cascade = cascade_of(targets, requested, forced, assumed)
     decisions: dict[int, Decision] = {}
     for index in sorted(snapshot.seen):  # topological: what it needs was decided before
         observed = snapshot.of(index)
-        decision = _decide(targets, index, observed, forced, cascade, rerun_failed=rerun_failed)
+        if (reason := assumed_reason(targets, index, assumed)) is not None:
+            kind = Kind.REUSE if isinstance(reason, why.AssumedBuilt) else Kind.RUN
+            decision = Decision(index, kind, reason)
+        else:
+            decision = _decide(targets, index, observed, forced, cascade, rerun_failed=rerun_failed)
         if isinstance(decision.reason, why.NeverBuilt) and index in snapshot.earlier:
             decision = _changed(targets, decision, snapshot.earlier[index], decisions)
         if decision.kind in (Kind.RUN, Kind.WAIT):
@@ -145,10 +164,10 @@ def make_plan(
                 if dep in decisions and decisions[dep].kind is Kind.BLOCKED
             ]
             if blocked:
-                reason = why.UpstreamBlocked(targets.all[blocked[0]].id)
-                decision = Decision(index, Kind.BLOCKED, reason)
+                upstream = why.UpstreamBlocked(targets.all[blocked[0]].id)
+                decision = Decision(index, Kind.BLOCKED, upstream)
         decisions[index] = decision
-    return Plan(targets, requested, tuple(decisions.values()), forced, snapshot)
+    return Plan(targets, requested, tuple(decisions.values()), forced, snapshot, assumed)
 
 
 def _changed(

@@ -160,7 +160,8 @@ def _top(options: PipelineOptions) -> str:
 
 
 def _sides_of_revisions(names: Sequence[str | None], options: PipelineOptions) -> list[Side]:
-    top = _top(options)
+    # Without a revision git is not asked: the files need not be in a checkout.
+    top = _top(options) if any(names) else os.path.realpath(pipeline_file(options)[1])
     commits = [(name, _commit(top, name) if name is not None else None) for name in names]
     distinct = dict.fromkeys(commit for _, commit in commits)
     labels = {commit: name or WORKING_TREE for name, commit in reversed(commits)}

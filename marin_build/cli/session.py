@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from marin_build.assumptions import NOTHING_ASSUMED
 from marin_build.config import Settings, load_settings
 from marin_build.digests import digest_of
 from marin_build.errors import MarinBuildError, combined
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from collections.abc import Set as AbstractSet
 
+    from marin_build.assumptions import Assumptions
     from marin_build.cli.options import PipelineOptions
     from marin_build.snapshot import Snapshot
     from marin_build.store.base import Store
@@ -183,10 +185,13 @@ def plan_for(
     forced: Sequence[str] = (),
     rerun_failed: bool = True,
     history: bool = False,
+    assumed: Assumptions = NOTHING_ASSUMED,
 ) -> Plan:
     """Observe the store and plan; with `history`, say what changed since earlier builds."""
     with _without_collections():
-        return _plan(loaded, selectors, forced, rerun_failed=rerun_failed, history=history)
+        return _plan(
+            loaded, selectors, forced, rerun_failed=rerun_failed, history=history, assumed=assumed
+        )
 
 
 def _plan(
@@ -196,6 +201,7 @@ def _plan(
     *,
     rerun_failed: bool,
     history: bool,
+    assumed: Assumptions,
 ) -> Plan:
     targets = loaded.targets
     requested, forced_targets = targets.requested, frozenset[int]()
@@ -204,9 +210,16 @@ def _plan(
 
         requested = choose(loaded, selectors)
         forced_targets = frozenset(choose(loaded, forced)) if forced else forced_targets
-    cascade = cascade_of(targets, requested, forced_targets)
-    snapshot = observe_for(loaded, requested, cascade, history=history)
-    return make_plan(targets, snapshot, requested, forced=forced_targets, rerun_failed=rerun_failed)
+    cascade = cascade_of(targets, requested, forced_targets, assumed)
+    snapshot = observe_for(loaded, requested, cascade, history=history, assumed=assumed)
+    return make_plan(
+        targets,
+        snapshot,
+        requested,
+        forced=forced_targets,
+        rerun_failed=rerun_failed,
+        assumed=assumed,
+    )
 
 
 def observe_for(
@@ -215,6 +228,7 @@ def observe_for(
     cascade: AbstractSet[int] = frozenset(),
     *,
     history: bool = False,
+    assumed: Assumptions = NOTHING_ASSUMED,
 ) -> Snapshot:
     """Read what planning needs, with doubts about what a power cut may have taken."""
     doubt = None
@@ -230,4 +244,5 @@ def observe_for(
         loaded.host,
         history=history,
         is_doubtful=doubt,
+        assumed=assumed,
     )

@@ -72,6 +72,17 @@ def test_builds_of_the_same_name_are_found_the_latest_first(one: Targets) -> Non
     assert store.batches == [LATEST + 6]
 
 
+def test_a_build_of_today_is_an_earlier_one_of_what_is_assumed_to_have_changed(
+    one: Targets,
+) -> None:
+    """Else a plan that asks what a change costs has no estimate for the very step it is about."""
+    store = Counting()
+    _put(store, _prefix(one), one.all[0].id, "2028")
+    assert read_history(store, one, [0]) == {}
+    (builds,) = read_history(store, one, [0], {0}).values()
+    assert [build.end for build in builds] == ["2028"]
+
+
 @pytest.mark.parametrize("local", [True, False])
 def test_many_names_in_one_folder_cost_one_listing(
     make: Callable[..., Targets], *, local: bool

@@ -4,18 +4,28 @@ from __future__ import annotations
 
 import os
 import sys
+from typing import TYPE_CHECKING
 
 import click
 
+from marin_build.assumptions import NOTHING_ASSUMED, assume
 from marin_build.cli.again import command_line
 from marin_build.cli.options import PipelineOptions, pipeline_options
-from marin_build.errors import EXIT_CHANGES_PENDING
+from marin_build.errors import EXIT_CHANGES_PENDING, UsageError
+
+if TYPE_CHECKING:
+    from marin_build.assumptions import Assumptions
+    from marin_build.cli.session import Loaded
 
 
 @click.command("plan")
 @click.argument("targets", nargs=-1)
 @click.option("-o", "--output", metavar="DIR", help="Write the plan directory.")
 @click.option("--force", metavar="TARGET", multiple=True, help="Build it although it is built.")
+@click.option(
+    "--assume-changed", metavar="TARGET", multiple=True, help="What if its identity had changed?"
+)
+@click.option("--assume-built", metavar="TARGET", multiple=True, help="What if it were built?")
 @click.option("--no-rerun-failed", is_flag=True, help="Refuse what failed before.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document.")
 @click.option("--all", "show_all", is_flag=True, help="With --json: list pruned targets too.")
@@ -27,6 +37,8 @@ def command(
     targets: tuple[str, ...],
     output: str | None,
     force: tuple[str, ...],
+    assume_changed: tuple[str, ...],
+    assume_built: tuple[str, ...],
     *,
     no_rerun_failed: bool,
     as_json: bool,
@@ -39,7 +51,16 @@ def command(
     TARGET is a step's name, a glob over names, +x (and all it needs), x+ (and all that need it),
     tag:T, status:failed|running|success|missing, or changed-since:REV. `a,b` is both, `a&b` what
     both select, `^c` all but c. Without any, what the pipeline requests.
+
+    With --assume-changed and --assume-built the plan answers a question: it cannot be written or
+    applied. Both may be given several times.
     """
+    if output is not None and (assume_changed or assume_built):
+        raise UsageError(
+            "a plan with assumptions cannot be written: what it says is not so",
+            consequence="nothing was written",
+            hint="leave out -o, or --assume-changed and --assume-built",
+        )
     from marin_build.cli.session import load, plan_for
     from marin_build.emit.plan_id import check_engine, plan_id
 
@@ -48,7 +69,14 @@ def command(
     check_engine(engine)
     for warning in loaded.pipeline.warnings:
         click.echo(f"warning: {warning}", err=True)
-    plan = plan_for(loaded, targets, forced=force, rerun_failed=not no_rerun_failed, history=True)
+    plan = plan_for(
+        loaded,
+        targets,
+        forced=force,
+        rerun_failed=not no_rerun_failed,
+        history=True,
+        assumed=_assumptions(loaded, assume_changed, assume_built, force),
+    )
     again = command_line(
         "apply", options, [*targets, *(word for name in force for word in ("--force", name))]
     )
@@ -91,3 +119,22 @@ def command(
             click.echo(f"written: {os.path.join(output, '')}")
     pending = bool(plan.to_build) or plan.summary()["blocked"] > 0
     return EXIT_CHANGES_PENDING if detailed_exitcode and pending else 0
+
+
+def _assumptions(
+    loaded: Loaded, changed: tuple[str, ...], built: tuple[str, ...], forced: tuple[str, ...]
+) -> Assumptions:
+    """Return what is to be assumed, by index."""
+    if not changed and not built:
+        return NOTHING_ASSUMED
+    from marin_build.cli.choosing import choose
+
+    to_build = set(choose(loaded, changed)) if changed else set[int]()
+    to_reuse = choose(loaded, built) if built else ()
+    rebuilt = to_build.union(choose(loaded, forced) if forced else ())
+    if both := sorted(rebuilt.intersection(to_reuse)):
+        raise UsageError(
+            f"`{loaded.targets.all[both[0]].name}` is assumed to be built, and to be built again",
+            consequence="nothing was planned",
+        )
+    return assume(loaded.targets, to_build, to_reuse)

@@ -134,15 +134,16 @@ def test_a_payload_is_in_the_file_as_json_and_is_what_was_hashed() -> None:
     assert not again.is_intact, "not even with a digest that fits"
 
 
+_KEYS = st.text().filter(lambda key: not key.startswith("__"))  # some of those are reserved
 _VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False)
-    | st.text(st.characters(codec=None)),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(_KEYS, inner, max_size=3),
     max_leaves=8,
 )  # fmt: skip
 
 
-@given(st.dictionaries(st.text(), _VALUES, max_size=4))
+@given(st.dictionaries(_KEYS, _VALUES, max_size=4))
 def test_any_payload_survives_the_file(attrs: dict[str, Any]) -> None:
     with in_workspace(HERE):
         step = StepSpec(name="a", hash_attrs=attrs)
