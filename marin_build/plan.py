@@ -83,12 +83,16 @@ class Plan:
         """The targets that somebody builds: RUN and WAIT."""
         return [d.index for d in self.decisions if d.kind in (Kind.RUN, Kind.WAIT)]
 
-    def summary(self) -> dict[str, int]:
-        """Return the number of targets of each kind."""
+    def counts(self) -> dict[str, int]:
+        """Return the number of decisions of each kind."""
         counts = {kind.value: 0 for kind in Kind}
         for decision in self.decisions:
             counts[decision.kind.value] += 1
-        return {**counts, "pruned": self.pruned}
+        return counts
+
+    def summary(self) -> dict[str, int]:
+        """Return the number of targets of each kind, pruned ones included."""
+        return {**self.counts(), "pruned": self.pruned}
 
 
 def _reached(targets: Targets, requested: Iterable[int]) -> set[int]:

@@ -75,7 +75,7 @@ def keep_run(loaded: Loaded, plan: Plan, session: Session) -> None:
     )
     who = RunDocument(
         run=session.run,
-        start=session.now().isoformat(timespec="seconds"),
+        start=session.now().isoformat(timespec="milliseconds"),
         provenance=session.provenance,
     )
     folder = f"{loaded.workspace.prefix}/{FOLDER}/{session.run}"

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict
 
@@ -37,12 +38,14 @@ Payload = Annotated[str, BeforeValidator(_as_text)]
 """The canonical text that was hashed. In the file it stands as it is: as a JSON value."""
 
 
-class _Document(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+_STRICT = ConfigDict(extra="forbid")
 
 
-class DecisionDocument(_Document):
-    """One target's decision."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DecisionDocument:
+    """One target's decision; a dataclass, for there may be 100,000. It is checked when read."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
 
     name: str
     target: str
@@ -58,16 +61,21 @@ class DecisionDocument(_Document):
     payload: Payload
 
 
-class PrunedDocument(_Document):
+@dataclass(frozen=True, slots=True)
+class PrunedDocument:
     """A target that was not looked at; what identifies it follows from the payload."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
 
     target: str
     declared: str
     payload: Payload
 
 
-class PlanDocument(_Document):
+class PlanDocument(BaseModel):
     """The whole plan."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     schema_version: Literal[1] = 1
     plan_id: str
@@ -140,7 +148,7 @@ def plan_document(
         prefix=relative(workspace.prefix, workspace),
         engine=engine,
         requested=tuple(targets.all[i].id for i in plan.requested),
-        summary=plan.summary(),
+        summary={**plan.counts(), "pruned": len(pruned)},
         decisions=tuple(documents),
         pruned=tuple(_pruned(plan, index) for index in pruned),
     )
@@ -180,8 +188,4 @@ def _pruned(plan: Plan, index: int) -> PrunedDocument:
     workspace = plan.targets.workspace
     target = plan.targets.all[index]
     file, line = target.step.declared
-    return PrunedDocument(
-        target=target.id,
-        declared=f"{relative(file, workspace)}:{line}",
-        payload=target.step.payload,
-    )
+    return PrunedDocument(target.id, f"{relative(file, workspace)}:{line}", target.step.payload)

@@ -6,13 +6,15 @@ Written here and not by pydantic or `json.dumps(indent=...)`: those take several
 
 from __future__ import annotations
 
+import dataclasses
 from json.encoder import encode_basestring_ascii as quoted
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from marin_build.canonical import canonical_text
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterable
+    from collections.abc import Container, Iterable, Iterator, Sequence
 
     from pydantic import BaseModel
 
@@ -21,7 +23,7 @@ def document_text(document: BaseModel, leave_out: Container[str] = ()) -> str:
     """Return a plan as JSON text in ASCII, its fields in the order in which they are declared.
 
     Args:
-        document: the plan, or a part of it.
+        document: the plan.
         leave_out: names of fields.
 
     """
@@ -30,9 +32,9 @@ def document_text(document: BaseModel, leave_out: Container[str] = ()) -> str:
         if name in leave_out:
             continue
         if name == "decisions":
-            text = _lines("[", (_in_lines(each) for each in value), "]")
+            text = _lines("[", _parts(value, "{\n   ", ",\n   ", "\n  }"), "]")
         elif name == "pruned":
-            text = _lines("[", (_in_one_line(each) for each in value), "]")
+            text = _lines("[", _parts(value, "{", ", ", "}"), "]")
         elif name == "files":
             text = _lines("{", (f"{quoted(k)}: {quoted(v)}" for k, v in value.items()), "}")
         else:
@@ -41,16 +43,15 @@ def document_text(document: BaseModel, leave_out: Container[str] = ()) -> str:
     return "{\n " + ",\n ".join(fields) + "\n}\n"
 
 
-def _in_lines(part: BaseModel) -> str:
-    return "{\n   " + ",\n   ".join(_fields(part)) + "\n  }"
-
-
-def _in_one_line(part: BaseModel) -> str:
-    return "{" + ", ".join(_fields(part)) + "}"
-
-
-def _fields(part: BaseModel) -> list[str]:
-    return [f'"{name}": {_value(name, value)}' for name, value in part]
+def _parts(parts: Sequence[Any], start: str, between: str, end: str) -> Iterator[str]:
+    """Yield dataclasses of one kind as JSON objects."""
+    if not parts:
+        return
+    names = [field.name for field in dataclasses.fields(parts[0])]
+    values = attrgetter(*names)
+    for part in parts:
+        fields = [f'"{k}": {_value(k, v)}' for k, v in zip(names, values(part), strict=True)]
+        yield start + between.join(fields) + end
 
 
 def _value(name: str, value: Any) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -128,7 +129,7 @@ def test_a_payload_is_in_the_file_as_json_and_is_what_was_hashed() -> None:
     for decision, entry in zip(sealed.decisions, json.loads(text)["decisions"], strict=True):
         assert entry["payload"]["name"] == decision.name
         assert fingerprint_of(decision.payload) == decision.fingerprint
-    wrong = sealed.decisions[0].model_copy(update={"payload": sealed.decisions[1].payload})
+    wrong = replace(sealed.decisions[0], payload=sealed.decisions[1].payload)
     edited = sealed.model_copy(update={"decisions": (wrong, *sealed.decisions[1:])})
     again = PlanDocument.model_validate_json(edited.sealed_text({}))
     assert not again.is_intact, "not even with a digest that fits"
@@ -158,7 +159,14 @@ def test_any_payload_survives_the_file(attrs: dict[str, Any]) -> None:
 
 def test_an_unknown_key_or_schema_is_refused() -> None:
     values = json.loads(_document(HERE).sealed_text({}))
-    for wrong in ({**values, "more": 1}, {**values, "schema_version": 2}):
+    decision = {**values["decisions"][0], "more": 1}
+    for wrong in (
+        {**values, "more": 1},
+        {**values, "schema_version": 2},
+        {**values, "decisions": [decision]},
+        {**values, "decisions": [{**values["decisions"][0], "payload": 7}]},
+        {**values, "pruned": [{"target": "a", "declared": "", "payload": {}, "more": 1}]},
+    ):
         with pytest.raises(ValidationError):
             PlanDocument.model_validate(wrong)
 
