@@ -55,9 +55,8 @@ def assumed_reason(targets: Targets, index: int, assumed: Assumptions) -> Reason
         return why.AssumedBuilt()
     if index not in assumed.affected or targets.all[index].step.fn is None:
         return None
-    if index in assumed.changed:
-        return why.AssumedChanged()
-    upstream = index
-    while upstream == index or upstream in assumed.built:  # that one is affected, but not rebuilt
-        upstream = next(dep for dep in targets.deps[upstream] if dep in assumed.affected)
-    return why.Cascade(targets.all[upstream].id)
+    if index not in assumed.changed:
+        for dep in targets.deps[index]:
+            if dep in assumed.affected and dep not in assumed.built:
+                return why.Cascade(targets.all[dep].id)
+    return why.AssumedChanged()  # itself, or beyond something that is assumed to be built

@@ -59,13 +59,16 @@ class Plan:
     @property
     def pruned(self) -> int:
         """How many targets the request reaches that were not looked at."""
-        return len(self.pruned_indices)
+        return len(self._pruned())
 
     @property
     def pruned_indices(self) -> list[int]:
         """The targets that the request reaches and that were not looked at."""
+        return sorted(self._pruned())
+
+    def _pruned(self) -> set[int]:
         decided = {decision.index for decision in self.decisions}
-        return sorted(_reached(self.targets, self.requested) - decided)
+        return _reached(self.targets, self.requested) - decided
 
     @property
     def sealed(self) -> list[int]:
