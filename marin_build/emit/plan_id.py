@@ -39,7 +39,9 @@ def relative(path: str, workspace: Workspace) -> str:
     if not (path + os.sep).startswith(workspace.project + os.sep):
         return path
     inside = path[len(workspace.project) + 1 :]
-    if inside and "./" not in inside and "//" not in inside:  # as nearly all are: in a third
+    if (
+        inside and "./" not in inside and "//" not in inside
+    ):  # as nearly all are; relpath takes 4 times as long
         return inside
     return os.path.relpath(path, workspace.project).replace(os.sep, "/")
 
