@@ -32,10 +32,10 @@ class Entry:
         id: `name_with_hash` or `name@version`.
         name: the step's name.
         fingerprint: 64 hex digits.
+        payload: the canonical text that it is the digest of.
         version: of steps that have one.
         deps: ids of the dependencies.
         declared: file and line.
-        payload: what the fingerprint is the digest of; None where it was not kept.
         code: digest of the step's code; None where it was not kept, or it has none.
         decision: what a plan decided: run, reuse, ...; None without a plan.
 
@@ -44,10 +44,10 @@ class Entry:
     id: str
     name: str
     fingerprint: str
+    payload: str
     version: str | None = None
     deps: tuple[str, ...] = ()
     declared: str = ""
-    payload: str | None = None
     code: str | None = None
     decision: str | None = None
 
@@ -86,8 +86,6 @@ class TargetDifference:
     def reasons(self) -> list[str]:
         """Return what differs, in words."""
         found = [describe_difference(leaf) for leaf in self.leaves]
-        if not found and self.kind is Kind.CHANGED:
-            found.append("its identity changed; a plan does not keep in what")
         if self.code_changed:
             found.append("its code changed")
         if self.kind is Kind.DECISION and self.old is not None and self.new is not None:
@@ -97,42 +95,24 @@ class TargetDifference:
 
 @dataclass(frozen=True, slots=True)
 class TargetsDiff:
-    """All differences in the order of the new side, then what vanished.
-
-    `unlisted` counts targets that one side has and a plan on the other side does not list: it may
-    have pruned them.
-    """
+    """All differences in the order of the new side, then what vanished."""
 
     differences: tuple[TargetDifference, ...]
     same: int
-    unlisted: int = 0
 
     def summary(self) -> dict[str, int]:
         """Return the number of targets of each kind, and of those that are the same."""
         counts = {kind.value: 0 for kind in Kind}
         for difference in self.differences:
             counts[difference.kind.value] += 1
-        return {**counts, "same": self.same, "unlisted": self.unlisted}
+        return {**counts, "same": self.same}
 
 
-def diff_targets(
-    old: Sequence[Entry],
-    new: Sequence[Entry],
-    *,
-    old_is_complete: bool = True,
-    new_is_complete: bool = True,
-) -> TargetsDiff:
+def diff_targets(old: Sequence[Entry], new: Sequence[Entry]) -> TargetsDiff:
     """Return how two sets of targets differ.
 
     Targets of one identity belong together; the others are matched by name, and several of one
     name so that few leaves differ.
-
-    Args:
-        old: one side.
-        new: the other.
-        old_is_complete: whether a target that `old` does not list was not there.
-        new_is_complete: likewise.
-
     """
     was = {(entry.id, entry.fingerprint): entry for entry in old}
     now = {(entry.id, entry.fingerprint): entry for entry in new}
@@ -155,9 +135,7 @@ def diff_targets(
         for key, entry in was.items()
         if key not in taken
     )
-    unknown = {Kind.APPEARED: not old_is_complete, Kind.VANISHED: not new_is_complete}
-    told = tuple(each for each in found if not unknown.get(each.kind, False))
-    return TargetsDiff(told, same, len(found) - len(told))
+    return TargetsDiff(tuple(found), same)
 
 
 def changed_entries(old: Sequence[Entry], new: Iterable[Entry]) -> list[bool]:
@@ -177,6 +155,8 @@ def _difference(old: Entry | None, new: Entry) -> TargetDifference | None:
             return TargetDifference(Kind.DECISION, old, new)
         return None
     leaves = _leaves(old, new)
+    code_changed = code_changed or any(leaf.path == "code" for leaf in leaves)
+    leaves = tuple(leaf for leaf in leaves if leaf.path != "code")  # said as `code_changed`
     # What a command step does is its identity: its code would say the same once more.
     code_changed = code_changed and not any(leaf.path.startswith("command") for leaf in leaves)
     from_above = bool(leaves) and all(leaf.path.startswith("deps.") for leaf in leaves)
@@ -187,12 +167,7 @@ def _difference(old: Entry | None, new: Entry) -> TargetDifference | None:
 
 def _leaves(old: Entry, new: Entry) -> tuple[Difference, ...]:
     """Return the leaves that differ, the author's own before what came from above."""
-    if old.payload is not None and new.payload is not None:
-        payloads = json.loads(old.payload), json.loads(new.payload)
-    else:  # all that a plan keeps
-        payloads = {"deps": sorted(old.deps)}, {"deps": sorted(new.deps)}
-    found = without_echoes(differences(*payloads))
-    found = [leaf for leaf in found if leaf.path != "code"]  # said as `code_changed`
+    found = without_echoes(differences(json.loads(old.payload), json.loads(new.payload)))
     if old.version != new.version:
         versions = [ABSENT if v is None else v for v in (old.version, new.version)]
         found.append(Difference("version", *versions))
@@ -235,8 +210,6 @@ def _with_equal_own_parts(olds: list[Entry], news: list[Entry]) -> list[tuple[En
 
 def _own_part(entry: Entry) -> str:
     names = sorted(map(dependency_name, entry.deps))
-    if entry.payload is None:
-        return json.dumps([entry.version, names])
     payload: dict[str, Any] = json.loads(entry.payload)
     payload.pop("bind", None)
     return json.dumps([entry.version, {**payload, "deps": names}], sort_keys=True)

@@ -37,6 +37,11 @@ def read_history(
 
     A record at a target's own path is among them: it was built, and its status is gone.
 
+    Args:
+        store: where the outputs live.
+        targets: the pipeline's targets.
+        indices: which of them.
+
     Raises:
         StoreError: the store cannot be read.
 

@@ -10,6 +10,7 @@ import json
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from marin_build.assumptions import NOTHING_ASSUMED
 from marin_build.errors import CorruptStateError, StoppedError
 from marin_build.protocol import layout
 from marin_build.protocol.lease import parse_lease
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
     from collections.abc import Set as AbstractSet
 
+    from marin_build.assumptions import Assumptions
     from marin_build.fingerprint import Targets
     from marin_build.protocol.lease import Host
     from marin_build.store.base import Store
@@ -44,6 +46,7 @@ def observe(
     records: bool = True,
     history: bool = False,
     is_doubtful: Callable[[str, str], bool] | None = None,
+    assumed: Assumptions = NOTHING_ASSUMED,
 ) -> Snapshot:
     """Read what planning needs.
 
@@ -57,12 +60,13 @@ def observe(
         history: read earlier builds of what is to be built, to tell what changed since, and how
             long it took.
         is_doubtful: tells by run and end whether what was built may not have reached the disk.
+        assumed: what is assumed: what is taken for built is not read, nor what only it needs.
 
     Raises:
         StoreError: something cannot be read.
 
     """
-    seen: dict[int, Observed] = {}
+    seen: dict[int, Observed] = dict.fromkeys(assumed.built, Observed(STATUS_SUCCESS))
     frontier, width = list(dict.fromkeys(requested)), 1
     while frontier:
         batch = _descend(targets, frontier, width, seen)
@@ -79,7 +83,7 @@ def observe(
         width = min(2 * width, 1024) if unbuilt else 1
     wanted = _needed(targets, requested, cascade, seen)
     if records and is_doubtful is None:
-        built = [i for i in wanted if seen[i].status == STATUS_SUCCESS]
+        built = [i for i in wanted - assumed.built if seen[i].status == STATUS_SUCCESS]
         _read_records(store, targets, built, seen, cascade)
     _read_failures(store, targets, [i for i in wanted if seen[i].status == STATUS_FAILED], seen)
     earlier: Mapping[int, tuple[Earlier, ...]] = {}

@@ -7,11 +7,13 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from marin_build import reasons as why
+from marin_build.assumptions import NOTHING_ASSUMED, assumed_reason
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from collections.abc import Set as AbstractSet
 
+    from marin_build.assumptions import Assumptions
     from marin_build.fingerprint import Targets
     from marin_build.reasons import Reason
     from marin_build.snapshot import Earlier, Observed, Snapshot, Taint
@@ -40,6 +42,7 @@ class Plan:
     """An immutable list of decisions against one snapshot, in topological order.
 
     Targets without a decision are PRUNED: only reused targets need them, so they were not read.
+    A plan with assumptions answers a question: it can neither be saved nor applied.
     """
 
     targets: Targets
@@ -47,6 +50,7 @@ class Plan:
     decisions: tuple[Decision, ...]
     forced: frozenset[int]
     snapshot: Snapshot
+    assumed: Assumptions = NOTHING_ASSUMED
 
     def of_kind(self, *kinds: Kind) -> list[Decision]:
         """Return the decisions of these kinds."""
@@ -55,8 +59,16 @@ class Plan:
     @property
     def pruned(self) -> int:
         """How many targets the request reaches that were not looked at."""
+        return len(self._pruned())
+
+    @property
+    def pruned_indices(self) -> list[int]:
+        """The targets that the request reaches and that were not looked at."""
+        return sorted(self._pruned())
+
+    def _pruned(self) -> set[int]:
         decided = {decision.index for decision in self.decisions}
-        return len(reached(self.targets, self.requested) - decided)
+        return reached(self.targets, self.requested) - decided
 
     @property
     def sealed(self) -> list[int]:
@@ -74,12 +86,16 @@ class Plan:
         """The targets that somebody builds: RUN and WAIT."""
         return [d.index for d in self.decisions if d.kind in (Kind.RUN, Kind.WAIT)]
 
-    def summary(self) -> dict[str, int]:
-        """Return the number of targets of each kind."""
+    def counts(self) -> dict[str, int]:
+        """Return the number of decisions of each kind."""
         counts = {kind.value: 0 for kind in Kind}
         for decision in self.decisions:
             counts[decision.kind.value] += 1
-        return {**counts, "pruned": self.pruned}
+        return counts
+
+    def summary(self) -> dict[str, int]:
+        """Return the number of targets of each kind, pruned ones included."""
+        return {**self.counts(), "pruned": self.pruned}
 
 
 def reached(targets: Targets, requested: Iterable[int]) -> set[int]:
@@ -92,16 +108,25 @@ def reached(targets: Targets, requested: Iterable[int]) -> set[int]:
     return found
 
 
-def cascade_of(targets: Targets, requested: Iterable[int], forced: Iterable[int]) -> frozenset[int]:
+def cascade_of(
+    targets: Targets,
+    requested: Iterable[int],
+    forced: Iterable[int],
+    assumed: Assumptions = NOTHING_ASSUMED,
+) -> frozenset[int]:
     """Return what is built whatever its status: forced or tainted, dev, and what needs those.
 
-    Only within the request: what is requested, and what that needs.
+    Only within the request: what is requested, and what that needs. What is assumed to be built is
+    not among it, and ends the cascade. What would have another identity is among it.
     """
     seeds = set(forced) | {i for i, target in enumerate(targets.all) if target.step.is_dev}
+    seeds |= assumed.affected
     if not seeds:
         return frozenset()
     found: set[int] = set()
     for index in sorted(reached(targets, requested)):  # topological: dependencies first
+        if index in assumed.built:
+            continue
         if index in seeds or any(dep in found for dep in targets.deps[index]):
             found.add(index)
     return frozenset(found)
@@ -114,6 +139,7 @@ def make_plan(
     *,
     forced: Iterable[int] = (),
     rerun_failed: bool = True,
+    assumed: Assumptions = NOTHING_ASSUMED,
 ) -> Plan:
     """Return the plan.
 
@@ -123,17 +149,22 @@ def make_plan(
         requested: the targets asked for.
         forced: targets to build although they are built.
         rerun_failed: build again what failed before; else it is BLOCKED.
+        assumed: what is assumed, instead of observed.
 
     """
     requested, forced = tuple(requested), frozenset(forced)
-    cascade = cascade_of(targets, requested, forced | snapshot.tainted.keys())
+    cascade = cascade_of(targets, requested, forced | snapshot.tainted.keys(), assumed)
     decisions: dict[int, Decision] = {}
     for index in sorted(snapshot.seen):  # topological: what it needs was decided before
         observed = snapshot.of(index)
-        decision = _decide(targets, index, observed, rerun_failed=rerun_failed)
-        if index in cascade and decision.kind is not Kind.WAIT and targets.all[index].step.fn:
-            reason = _insistence(targets, index, forced, snapshot.tainted, cascade)
-            decision = Decision(index, Kind.RUN, reason)
+        if (reason := assumed_reason(targets, index, assumed)) is not None:
+            kind = Kind.REUSE if isinstance(reason, why.AssumedBuilt) else Kind.RUN
+            decision = Decision(index, kind, reason)
+        else:
+            decision = _decide(targets, index, observed, rerun_failed=rerun_failed)
+            if index in cascade and decision.kind is not Kind.WAIT and targets.all[index].step.fn:
+                reason = _insistence(targets, index, forced, snapshot.tainted, cascade)
+                decision = Decision(index, Kind.RUN, reason)
         if isinstance(decision.reason, why.NeverBuilt) and index in snapshot.earlier:
             decision = _changed(targets, decision, snapshot.earlier[index], decisions)
         if decision.kind in (Kind.RUN, Kind.WAIT):
@@ -143,10 +174,10 @@ def make_plan(
                 if dep in decisions and decisions[dep].kind is Kind.BLOCKED
             ]
             if blocked:
-                reason = why.UpstreamBlocked(targets.all[blocked[0]].id)
-                decision = Decision(index, Kind.BLOCKED, reason)
+                upstream = why.UpstreamBlocked(targets.all[blocked[0]].id)
+                decision = Decision(index, Kind.BLOCKED, upstream)
         decisions[index] = decision
-    return Plan(targets, requested, tuple(decisions.values()), forced, snapshot)
+    return Plan(targets, requested, tuple(decisions.values()), forced, snapshot, assumed)
 
 
 def _changed(

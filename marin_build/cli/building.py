@@ -47,6 +47,7 @@ def replay(
     isolation: str,
     tell: Callable[[Event], None],
     lease: bool = True,
+    keep: bool = False,
 ) -> ApplyFinished:
     """Replay a plan on this machine; Ctrl-C or SIGTERM end it in good order.
 
@@ -59,12 +60,17 @@ def replay(
         isolation: `process` or `thread`.
         tell: is told every event.
         lease: whether the store must have conditional writes; without, nobody else may build.
+        keep: whether the plan is kept under the prefix, for `diff`.
 
     """
     from marin_build.apply.applier import Applier
 
     session = make_session(loaded, plan, pinned_code, lease=lease)
     gc.freeze()  # the graph lives until the end: collections need not walk it
+    if keep:
+        from marin_build.cli.runs import keep_run
+
+        keep_run(loaded, plan, session)
     runner = make_isolation(session, plan, isolation, jobs)
     applier = Applier(plan, session, runner, jobs=jobs, keep_going=keep_going, tell=tell)
     signals = (signal.SIGINT, signal.SIGTERM)

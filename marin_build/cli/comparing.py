@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+import json
 import os
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
-from marin_build.cli.options import PipelineOptions
-from marin_build.cli.plan_directory import find_project_of_plan, read_plan_directory
+from marin_build.cli.plan_directory import read_plan_directory
 from marin_build.cli.revisions import list_commits
-from marin_build.cli.session import pipeline_file
+from marin_build.cli.runs import find_runs, may_be_run, no_such_run
+from marin_build.cli.session import pipeline_file, prefix_of
 from marin_build.cli.worktrees import commit_of, top_level, unknown_revision
 from marin_build.diff import Entry
 from marin_build.emit.directory import PLAN_FILE
-from marin_build.errors import MarinBuildError, UsageError
+from marin_build.errors import UsageError
+from marin_build.identity import fingerprint_of
+from marin_build.store.opening import open_store
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from marin_build.cli.listing import Listing
+    from marin_build.cli.options import PipelineOptions
+    from marin_build.cli.runs import Run
     from marin_build.emit.document import PlanDocument
 
 WORKING_TREE = "the working tree"
@@ -30,24 +35,26 @@ class Side:
 
     Args:
         kind: where it was read.
-        label: how it is called: a folder, a revision, the working tree.
-        commit: of a revision.
+        label: how it is called: a folder, a run, a revision, the working tree.
         pipeline: the pipeline file; None if the revision has none.
         entries: the targets.
-        is_complete: whether all targets of the pipeline are among them.
+        commit: of a revision.
+        who: of a run: when and by whom.
 
     """
 
-    kind: Literal["plan", "revision", "working tree"]
+    kind: Literal["plan", "run", "revision", "working tree"]
     label: str
-    commit: str | None
     pipeline: str | None
     entries: tuple[Entry, ...]
-    is_complete: bool = True
+    commit: str | None = None
+    who: str | None = None
 
     @property
     def shown(self) -> str:
-        """Return the label, with the commit where that says more."""
+        """Return the label, with commit or person where that says more."""
+        if self.who is not None:
+            return f"{self.label} ({self.who})"
         if self.commit is None or self.commit.startswith(self.label):
             return self.label
         return f"{self.label} ({self.commit[:8]})"
@@ -57,18 +64,22 @@ def read_sides(old: str, new: str | None, options: PipelineOptions) -> tuple[Sid
     """Read both sides; without `new`, the files as they are.
 
     Raises:
-        UsageError: a side is neither plan nor revision, or no side has the pipeline.
+        UsageError: a side is neither plan, run nor revision, or no side has the pipeline.
         StoppedError: a plan that was edited.
+        StoreError: runs cannot be read.
 
     """
     names = [old, new]
-    plans = {name: read_plan_directory(name) for name in names if name and _is_plan(name)}
-    rest = [name for name in names if name is None or name not in plans]
     sides: dict[str | None, Side] = {
-        name: _plan_side(name, document, options) for name, document in plans.items()
+        name: _side_of_plan("plan", name, read_plan_directory(name))
+        for name in names
+        if name and os.path.isfile(os.path.join(name, PLAN_FILE))
     }
+    runs = [name for name in names if name and name not in sides and may_be_run(name)]
+    sides |= _sides_of_runs(runs, options)
+    rest = [name for name in names if name not in sides]
     if rest:
-        sides |= dict(zip(rest, _revision_sides(rest, options), strict=True))
+        sides |= dict(zip(rest, _sides_of_revisions(rest, options), strict=True))
     before, after = sides[old], sides[new]
     if before.pipeline is None and after.pipeline is None:
         raise UsageError(
@@ -80,12 +91,77 @@ def read_sides(old: str, new: str | None, options: PipelineOptions) -> tuple[Sid
     return before, after
 
 
-def _is_plan(name: str) -> bool:
-    return os.path.isfile(os.path.join(name, PLAN_FILE))
+def _side_of_plan(kind: Literal["plan", "run"], label: str, document: PlanDocument) -> Side:
+    return Side(kind, label, document.pipeline, tuple(_entries(document)))
 
 
-def _revision_sides(names: list[str | None], options: PipelineOptions) -> list[Side]:
-    top = top_level(os.path.dirname(os.path.abspath(options.file)) if options.file else os.getcwd())
+def _entries(document: PlanDocument) -> Iterator[Entry]:
+    """Yield the targets of a plan; what it pruned counts as reused."""
+    for decision in document.decisions:
+        yield Entry(
+            id=decision.target,
+            name=decision.name,
+            fingerprint=decision.fingerprint,
+            version=_version(decision.target, decision.name),
+            deps=decision.deps,
+            declared=decision.declared,
+            payload=decision.payload,
+            code=decision.code_digest,
+            decision=decision.decision,
+        )
+    for pruned in document.pruned:
+        identity = json.loads(pruned.payload)
+        yield Entry(
+            id=pruned.target,
+            name=identity["name"],
+            fingerprint=fingerprint_of(pruned.payload),
+            version=_version(pruned.target, identity["name"]),
+            deps=tuple(identity["deps"]),
+            declared=pruned.declared,
+            payload=pruned.payload,
+            decision="reuse",
+        )
+
+
+def _version(target: str, name: str) -> str | None:
+    return target.removeprefix(f"{name}@") if target.startswith(f"{name}@") else None
+
+
+def _sides_of_runs(names: Sequence[str], options: PipelineOptions) -> dict[str | None, Side]:
+    """Return the sides that are runs; what is none may be a git revision of that name."""
+    if not names:
+        return {}
+    _, project, settings = pipeline_file(options)
+    prefix = prefix_of(options, settings, project)
+    store = open_store(prefix)
+    runs = find_runs(store, prefix, names)
+    for name in names:
+        if name not in runs and not _is_revision(name, options):
+            raise no_such_run(store, prefix, name)
+    return {name: _side_of_run(run) for name, run in runs.items()}
+
+
+def _side_of_run(run: Run) -> Side:
+    side = _side_of_plan("run", run.id, run.plan)
+    return replace(side, who=run.who.shown) if run.who is not None else side
+
+
+def _is_revision(name: str, options: PipelineOptions) -> bool:
+    try:
+        return commit_of(_top(options), name) is not None
+    except UsageError:  # not in a git checkout
+        return False
+
+
+def _top(options: PipelineOptions) -> str:
+    return top_level(
+        os.path.dirname(os.path.abspath(options.file)) if options.file else os.getcwd()
+    )
+
+
+def _sides_of_revisions(names: Sequence[str | None], options: PipelineOptions) -> list[Side]:
+    # Without a revision git is not asked: the files need not be in a checkout.
+    top = _top(options) if any(names) else os.path.realpath(pipeline_file(options)[1])
     commits = [(name, _commit(top, name) if name is not None else None) for name in names]
     distinct = dict.fromkeys(commit for _, commit in commits)
     labels = {commit: name or WORKING_TREE for name, commit in reversed(commits)}
@@ -100,9 +176,9 @@ def _revision_sides(names: list[str | None], options: PipelineOptions) -> list[S
         Side(
             "working tree" if name is None else "revision",
             name or WORKING_TREE,
-            commit,
             listings[commit].pipeline,
             listings[commit].entries,
+            commit,
         )
         for name, commit in commits
     ]
@@ -111,74 +187,6 @@ def _revision_sides(names: list[str | None], options: PipelineOptions) -> list[S
 def _commit(top: str, name: str) -> str:
     commit = commit_of(top, name)
     if commit is None:
-        what = f"`{name}` is neither a plan directory nor a git revision"
+        what = f"`{name}` is neither a plan directory, a run nor a git revision"
         raise unknown_revision(top, name, what)
     return commit
-
-
-def _plan_side(folder: str, document: PlanDocument, options: PipelineOptions) -> Side:
-    """Return a saved plan's targets.
-
-    A plan keeps neither payloads nor what it pruned. Both are filled in from the pipeline as it is,
-    as far as that still declares the plan's targets.
-    """
-    known = _declared_now(folder, document, options)
-    entries = [
-        Entry(
-            id=decision.target,
-            name=decision.name,
-            fingerprint=decision.fingerprint,
-            version=_version(decision.target, decision.name),
-            deps=decision.deps,
-            declared=decision.declared,
-            payload=known[decision.target].payload if decision.target in known else None,
-            code=decision.code_digest,
-            decision="reuse" if decision.decision == "pruned" else decision.decision,
-        )
-        for decision in document.decisions
-    ]
-    is_complete = document.summary.get("pruned", 0) == 0
-    if not is_complete and all(entry.payload is not None for entry in entries):
-        entries.extend(_pruned(document, known))
-        is_complete = True
-    return Side("plan", folder, None, document.pipeline, tuple(entries), is_complete)
-
-
-def _pruned(document: PlanDocument, known: dict[str, Entry]) -> Iterator[Entry]:
-    """Yield what the plan's request reaches and the plan does not list: it counts as reused."""
-    listed = {decision.target for decision in document.decisions}
-    pending = list(document.requested)
-    seen = set(pending)
-    while pending:
-        entry = known[pending.pop()]
-        if entry.id not in listed:
-            yield replace(entry, code=None, decision="reuse")
-        fresh = [dep for dep in entry.deps if dep not in seen]
-        seen.update(fresh)
-        pending.extend(fresh)
-
-
-def _version(target: str, name: str) -> str | None:
-    return target.removeprefix(f"{name}@") if target.startswith(f"{name}@") else None
-
-
-def _declared_now(
-    folder: str, document: PlanDocument, options: PipelineOptions
-) -> dict[str, Entry]:
-    """Return what the plan's pipeline declares now of the plan's targets, with all they need."""
-    try:
-        project = os.path.realpath(find_project_of_plan(folder, document, os.environ, os.getcwd()))
-        now = PipelineOptions(
-            file=os.path.join(project, document.pipeline),
-            profile=options.profile,
-            parameters=document.parameters,
-        )
-        (listing,) = list_commits(project, [(folder, None)], now)
-    except MarinBuildError:  # what cannot be loaded declares nothing
-        return {}
-    planned = {decision.target: decision.fingerprint for decision in document.decisions}
-    return {
-        entry.id: entry
-        for entry in listing.entries
-        if planned.get(entry.id, entry.fingerprint) == entry.fingerprint
-    }

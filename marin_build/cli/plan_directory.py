@@ -65,35 +65,52 @@ def read_plan_directory(folder: str) -> PlanDocument:
     """
     path = os.path.join(folder, PLAN_FILE)
     try:
-        with open(path, encoding="utf-8") as stream:
-            document = json.load(stream)
+        with open(path, "rb") as stream:
+            data = stream.read()
     except FileNotFoundError:
         raise UsageError(
             f"no plan in `{folder}`", hint="make one with `marin-build plan -o DIR`"
         ) from None
-    except (OSError, ValueError) as error:
-        raise StoppedError(
-            f"the plan `{path}` cannot be read",
-            facts=[("reason", str(error))],
-            consequence="nothing was run",
-        ) from error
-    version = document.get("schema_version") if isinstance(document, dict) else None
-    if version != SCHEMA_VERSION:
-        raise StoppedError(
-            f"the plan `{path}` has the schema version {version!r}",
-            facts=[("known here", str(SCHEMA_VERSION))],
-            consequence="nothing was run",
-            hint="make the plan again with this version of marin-build",
-        )
+    except OSError as error:
+        raise _unreadable(f"the plan `{path}`", error) from error
     try:
-        plan = PlanDocument.model_validate(document)
+        plan = parse_plan(data, f"the plan `{path}`")
     except ValidationError as error:
         raise _edited(folder, [PLAN_FILE]) from error
-    changed = [PLAN_FILE] if plan.own_digest() != plan.digest else []
+    changed = [] if plan.is_intact else [PLAN_FILE]
     changed += [name for name, digest in plan.files.items() if _file_digest(folder, name) != digest]
     if changed:
         raise _edited(folder, changed)
     return plan
+
+
+def parse_plan(data: bytes, what: str) -> PlanDocument:
+    """Return the plan in the bytes of a plan.json; `what` names it in errors.
+
+    Raises:
+        StoppedError: no JSON, or an unknown schema.
+        ValidationError: a plan never has these fields.
+
+    """
+    try:
+        document = json.loads(data)
+    except ValueError as error:
+        raise _unreadable(what, error) from error
+    version = document.get("schema_version") if isinstance(document, dict) else None
+    if version != SCHEMA_VERSION:
+        raise StoppedError(
+            f"{what} has the schema version {version!r}",
+            facts=[("known here", str(SCHEMA_VERSION))],
+            consequence="nothing was run",
+            hint="make the plan again with this version of marin-build",
+        )
+    return PlanDocument.model_validate(document)
+
+
+def _unreadable(what: str, error: Exception) -> StoppedError:
+    return StoppedError(
+        f"{what} cannot be read", facts=[("reason", str(error))], consequence="nothing was run"
+    )
 
 
 def _file_digest(folder: str, name: str) -> str | None:

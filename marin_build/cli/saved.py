@@ -17,6 +17,7 @@ from marin_build.workspace import absolute_prefix
 if TYPE_CHECKING:
     from marin_build.cli.session import Loaded
     from marin_build.emit.document import PlanDocument
+    from marin_build.fingerprint import Targets
 
 
 def load_saved(folder: str, options: PipelineOptions) -> tuple[Loaded, PlanDocument]:
@@ -69,11 +70,7 @@ def replan_saved(loaded: Loaded, document: PlanDocument) -> Plan:
     targets = loaded.targets
     planned = {targets.by_id[d.target]: d for d in document.decisions}
     requested = [targets.by_id[id_] for id_ in document.requested]
-    forced = frozenset(
-        index
-        for index, d in planned.items()
-        if any(reason["kind"] in INSISTING for reason in d.reasons)
-    )
+    forced = insisted_in(document, targets)
     snapshot = observe_tainted(loaded, requested, forced)
     plan = make_plan(targets, snapshot, requested, forced=forced)
     surprises = [
@@ -89,6 +86,18 @@ def replan_saved(loaded: Loaded, document: PlanDocument) -> Plan:
             hint="make the plan again",
         )
     return replace(plan, forced=forced)
+
+
+def insisted_in(document: PlanDocument, targets: Targets) -> frozenset[int]:
+    """Return what a plan builds although it may be built: what insists, and what follows it."""
+    found: set[str] = set()
+    for decision in document.decisions:  # topological: dependencies first
+        kinds = {reason["kind"] for reason in decision.reasons}
+        if kinds.intersection(INSISTING) or (
+            "cascade" in kinds and found.intersection(decision.deps)
+        ):
+            found.add(decision.target)
+    return frozenset(targets.by_id[target] for target in found)
 
 
 def pinned_code(document: PlanDocument) -> dict[str, str]:

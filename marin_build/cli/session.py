@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from marin_build.assumptions import NOTHING_ASSUMED
 from marin_build.config import Settings, load_settings
 from marin_build.digests import digest_of
 from marin_build.errors import MarinBuildError, combined
@@ -30,9 +31,10 @@ from marin_build.workspace import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from collections.abc import Set as AbstractSet
 
+    from marin_build.assumptions import Assumptions
     from marin_build.cli.options import PipelineOptions
     from marin_build.snapshot import Snapshot, Taint
     from marin_build.store.base import Store
@@ -106,7 +108,7 @@ def pipeline_file(options: PipelineOptions) -> tuple[str, str, Settings]:
 
 def _declare(options: PipelineOptions) -> Declared:
     file, project, settings = pipeline_file(options)
-    workspace = Workspace(project, _prefix(options, settings, project))
+    workspace = Workspace(project, prefix_of(options, settings, project))
     pipeline = load_pipeline(file, workspace, options.parameters or {})
     _read_sources(pipeline)
     targets = make_targets(build_graph(pipeline.roots), workspace)
@@ -135,7 +137,8 @@ def current_host() -> Host:
     return this_host(current_user(), os.uname().nodename)
 
 
-def _prefix(options: PipelineOptions, settings: Settings, project: str) -> str:
+def prefix_of(options: PipelineOptions, settings: Settings, project: str) -> str:
+    """Return where outputs live: what is given, the environment's, the configured, the default."""
     cwd = os.getcwd()
     for given, base in (
         (options.prefix, cwd),
@@ -182,10 +185,13 @@ def plan_for(
     forced: Sequence[str] = (),
     rerun_failed: bool = True,
     history: bool = False,
+    assumed: Assumptions = NOTHING_ASSUMED,
 ) -> Plan:
     """Observe the store and plan; with `history`, say what changed since earlier builds."""
     with _without_collections():
-        return _plan(loaded, selectors, forced, rerun_failed=rerun_failed, history=history)
+        return _plan(
+            loaded, selectors, forced, rerun_failed=rerun_failed, history=history, assumed=assumed
+        )
 
 
 def _plan(
@@ -195,6 +201,7 @@ def _plan(
     *,
     rerun_failed: bool,
     history: bool,
+    assumed: Assumptions,
 ) -> Plan:
     targets = loaded.targets
     requested, forced_targets = targets.requested, frozenset[int]()
@@ -203,16 +210,24 @@ def _plan(
 
         requested = choose(loaded, selectors)
         forced_targets = frozenset(choose(loaded, forced)) if forced else forced_targets
-    snapshot = observe_tainted(loaded, requested, forced_targets, history=history)
-    return make_plan(targets, snapshot, requested, forced=forced_targets, rerun_failed=rerun_failed)
+    snapshot = observe_tainted(loaded, requested, forced_targets, history=history, assumed=assumed)
+    return make_plan(
+        targets,
+        snapshot,
+        requested,
+        forced=forced_targets,
+        rerun_failed=rerun_failed,
+        assumed=assumed,
+    )
 
 
 def observe_tainted(
     loaded: Loaded,
     requested: Sequence[int],
-    forced: AbstractSet[int] = frozenset(),
+    forced: frozenset[int] = frozenset(),
     *,
     history: bool = False,
+    assumed: Assumptions = NOTHING_ASSUMED,
 ) -> Snapshot:
     """Read what planning needs, the marks of tainted targets included.
 
@@ -220,7 +235,11 @@ def observe_tainted(
     everything else is read as if there were none, and if there are some, it is read again.
     """
     store, targets = loaded.store, loaded.targets
-    cascade = cascade_of(targets, requested, forced)
+
+    def read(tainted: Iterable[int]) -> Snapshot:
+        cascade = cascade_of(targets, requested, forced.union(tainted), assumed)
+        return observe_for(loaded, requested, cascade, history=history, assumed=assumed)
+
     if store.is_local:
         marked, snapshot = list_tainted(store, targets), None
     else:
@@ -228,17 +247,15 @@ def observe_tainted(
 
         with ThreadPoolExecutor(1) as pool:
             listing = pool.submit(list_tainted, store, targets)
-            snapshot = observe_for(loaded, requested, cascade, history=history)
+            snapshot = read(())
             marked = listing.result()
     tainted: Mapping[int, Taint] = {}
     if marked:
         from marin_build.taints import read_taints
 
         tainted = read_taints(store, targets, marked)
-    if tainted:
-        cascade = cascade_of(targets, requested, forced | tainted.keys())
     if tainted or snapshot is None:
-        snapshot = observe_for(loaded, requested, cascade, history=history)
+        snapshot = read(tainted)
     return replace(snapshot, tainted=tainted)
 
 
@@ -248,6 +265,7 @@ def observe_for(
     cascade: AbstractSet[int] = frozenset(),
     *,
     history: bool = False,
+    assumed: Assumptions = NOTHING_ASSUMED,
 ) -> Snapshot:
     """Read what planning needs, with doubts about what a power cut may have taken."""
     doubt = None
@@ -263,4 +281,5 @@ def observe_for(
         loaded.host,
         history=history,
         is_doubtful=doubt,
+        assumed=assumed,
     )

@@ -49,4 +49,4 @@ def emit_plan(
         from marin_build.emit.local import emit_local
 
         files = emit_local(plan, document, templates)
-    return {**files, PLAN_FILE: document.sealed(files).to_text()}
+    return {**files, PLAN_FILE: document.sealed_text(files)}

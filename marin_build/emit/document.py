@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-import json
-from typing import TYPE_CHECKING, Any, Literal
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, BeforeValidator, ConfigDict
 
+from marin_build.canonical import canonical_text
 from marin_build.code import code_digest
+from marin_build.emit.document_text import document_text
 from marin_build.emit.plan_id import plan_id, relative, text_digest
 from marin_build.explain import reason_kind, stable_facts
+from marin_build.identity import HASH_ID_LENGTH, fingerprint_of
 from marin_build.plan import Kind
 
 if TYPE_CHECKING:
@@ -18,16 +21,31 @@ if TYPE_CHECKING:
     from marin_build.plan import Decision, Plan
 
 SCHEMA_VERSION = 1
-INSISTING = ("forced", "tainted", "dev_version", "cascade")
-"""Reasons to build a target although it is built."""
+INSISTING = ("forced", "dev_version")
+"""Reasons to build a target although it is built, which a replay cannot find out for itself.
+
+With these goes what cascades from them. What is `tainted` or `doubtful` it finds out, and whoever
+built such a target again has ended that.
+"""
 
 
-class _Document(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+def _as_text(payload: object) -> object:
+    """Return the JSON value of a payload as the text that was hashed."""
+    return canonical_text(payload) if isinstance(payload, dict) else payload
 
 
-class DecisionDocument(_Document):
-    """One target's decision."""
+Payload = Annotated[str, BeforeValidator(_as_text)]
+"""The canonical text that was hashed. In the file it stands as it is: as a JSON value."""
+
+
+_STRICT = ConfigDict(extra="forbid")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DecisionDocument:
+    """One target's decision; a dataclass, for there may be 100,000. It is checked when read."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
 
     name: str
     target: str
@@ -40,10 +58,24 @@ class DecisionDocument(_Document):
     resources: str | None
     code_digest: str | None = None
     declared: str
+    payload: Payload
 
 
-class PlanDocument(_Document):
+@dataclass(frozen=True, slots=True)
+class PrunedDocument:
+    """A target that was not looked at; what identifies it follows from the payload."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
+
+    target: str
+    declared: str
+    payload: Payload
+
+
+class PlanDocument(BaseModel):
     """The whole plan."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     schema_version: Literal[1] = 1
     plan_id: str
@@ -54,24 +86,34 @@ class PlanDocument(_Document):
     requested: tuple[str, ...]
     summary: dict[str, int]
     decisions: tuple[DecisionDocument, ...]
+    pruned: tuple[PrunedDocument, ...] = ()
     files: dict[str, str] = {}
     digest: str = ""
 
-    def sealed(self, files: Mapping[str, str]) -> PlanDocument:
-        """Return the document with the digests of the emitted files, and its own."""
+    def sealed_text(self, files: Mapping[str, str]) -> str:
+        """Return the text of plan.json: with the digests of the emitted files, and its own."""
         digests = {path: text_digest(text) for path, text in sorted(files.items())}
-        unsealed = self.model_copy(update={"files": digests, "digest": ""})
-        return unsealed.model_copy(update={"digest": unsealed.own_digest()})
+        body = document_text(self.model_copy(update={"files": digests}), leave_out=("digest",))
+        return body.removesuffix("\n}\n") + f',\n "digest": "{text_digest(body)}"\n}}\n'
 
-    def own_digest(self) -> str:
-        """Return the digest of everything but the digest."""
-        return text_digest(
-            json.dumps(self.model_dump(mode="json", exclude={"digest"}), sort_keys=True)
-        )
+    @property
+    def is_intact(self) -> bool:
+        """Whether it is as it was written, and every payload has the fingerprint it says."""
+        body = document_text(self, leave_out=("digest",))
+        return text_digest(body) == self.digest and not self._misnamed()
 
-    def to_text(self) -> str:
-        """Return the bytes of plan.json, as text."""
-        return json.dumps(self.model_dump(mode="json"), indent=1, sort_keys=True) + "\n"
+    def shown_text(self) -> str:
+        """Return what `plan --json` prints: no files, and no digest over them."""
+        return document_text(self, leave_out=("pruned", "files", "digest"))
+
+    def _misnamed(self) -> list[str]:
+        """Return the targets whose fingerprint, or the 8 digits of it, is not their payload's."""
+        wrong = [d.target for d in self.decisions if fingerprint_of(d.payload) != d.fingerprint]
+        for pruned in self.pruned:
+            hash_id = fingerprint_of(pruned.payload)[:HASH_ID_LENGTH]
+            if "@" not in pruned.target and not pruned.target.endswith(f"_{hash_id}"):
+                wrong.append(pruned.target)
+        return wrong
 
 
 def plan_document(
@@ -91,16 +133,14 @@ def plan_document(
         parameters: its `--set` values.
         engine: where actions run.
         pin_code: pin the code of what is to be built.
-        show_pruned: list the targets that were not looked at, too.
+        show_pruned: list the targets that were not looked at among the decisions, too.
 
     """
     targets, workspace = plan.targets, plan.targets.workspace
     documents = [_decision(plan, decision, pin_code=pin_code) for decision in plan.decisions]
+    pruned = plan.pruned_indices
     if show_pruned:
-        decided = {decision.index for decision in plan.decisions}
-        documents += [
-            _entry(plan, i, "pruned", []) for i in range(len(targets)) if i not in decided
-        ]
+        documents += [_entry(plan, index, "pruned", []) for index in pruned]
     return PlanDocument(
         plan_id=plan_id(plan, pipeline, parameters, engine),
         pipeline=pipeline,
@@ -108,22 +148,24 @@ def plan_document(
         prefix=relative(workspace.prefix, workspace),
         engine=engine,
         requested=tuple(targets.all[i].id for i in plan.requested),
-        summary=plan.summary(),
+        summary={**plan.counts(), "pruned": len(pruned)},
         decisions=tuple(documents),
+        pruned=tuple(_pruned(plan, index) for index in pruned),
     )
 
 
 def _decision(plan: Plan, decision: Decision, *, pin_code: bool) -> DecisionDocument:
     reason = decision.reason
     facts = [{"kind": reason_kind(reason), **stable_facts(reason)}]
-    entry = _entry(plan, decision.index, decision.kind.value, facts)
     fn = plan.targets.all[decision.index].step.fn
-    if pin_code and decision.kind in (Kind.RUN, Kind.WAIT) and fn is not None:
-        return entry.model_copy(update={"code_digest": code_digest(fn)})
-    return entry
+    is_pinned = pin_code and decision.kind in (Kind.RUN, Kind.WAIT) and fn is not None
+    digest = code_digest(fn) if is_pinned else None
+    return _entry(plan, decision.index, decision.kind.value, facts, digest)
 
 
-def _entry(plan: Plan, index: int, kind: str, facts: list[dict[str, Any]]) -> DecisionDocument:
+def _entry(
+    plan: Plan, index: int, kind: Any, facts: list[dict[str, Any]], digest: str | None = None
+) -> DecisionDocument:
     targets, workspace = plan.targets, plan.targets.workspace
     target = targets.all[index]
     step = target.step
@@ -136,5 +178,14 @@ def _entry(plan: Plan, index: int, kind: str, facts: list[dict[str, Any]]) -> De
         reasons=tuple(facts),
         deps=tuple(targets.all[dep].id for dep in targets.deps[index]),
         resources=step.resources.summary() if step.resources is not None else None,
+        code_digest=digest,
         declared=f"{relative(step.declared[0], workspace)}:{step.declared[1]}",
+        payload=step.payload,
     )
+
+
+def _pruned(plan: Plan, index: int) -> PrunedDocument:
+    workspace = plan.targets.workspace
+    target = plan.targets.all[index]
+    file, line = target.step.declared
+    return PrunedDocument(target.id, f"{relative(file, workspace)}:{line}", target.step.payload)

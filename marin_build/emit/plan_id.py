@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from marin_build.errors import UsageError
 from marin_build.names import did_you_mean
-from marin_build.workspace import is_url
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -37,9 +36,14 @@ def text_digest(text: str) -> str:
 
 def relative(path: str, workspace: Workspace) -> str:
     """Return a place inside the project relative to it; any other place as it is."""
-    if not is_url(path) and (path + os.sep).startswith(workspace.project + os.sep):
-        return os.path.relpath(path, workspace.project).replace(os.sep, "/")
-    return path
+    if not (path + os.sep).startswith(workspace.project + os.sep):
+        return path
+    inside = path[len(workspace.project) + 1 :]
+    if (
+        inside and "./" not in inside and "//" not in inside
+    ):  # as nearly all are; relpath takes 4 times as long
+        return inside
+    return os.path.relpath(path, workspace.project).replace(os.sep, "/")
 
 
 def plan_id(plan: Plan, pipeline: str, parameters: Mapping[str, str], engine: str) -> str:

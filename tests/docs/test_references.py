@@ -12,7 +12,7 @@ import pytest
 from marin_build import errors
 from marin_build.config import Settings
 from marin_build.emit.actions import Action
-from marin_build.emit.document import DecisionDocument, PlanDocument
+from marin_build.emit.document import DecisionDocument, PlanDocument, PrunedDocument
 from marin_build.emit.kubernetes import KubernetesSettings
 from marin_build.explain import reason_kind
 from marin_build.options import StepOptions
@@ -30,7 +30,8 @@ CONTENTS: list[tuple[str, Iterable[str]]] = [
     ("reference/configuration.md", [field.name for field in fields(Settings)]),
     ("reference/configuration.md", [field.name for field in fields(KubernetesSettings)]),
     ("reference/plan-directory.md", PlanDocument.model_fields),
-    ("reference/plan-directory.md", DecisionDocument.model_fields),
+    ("reference/plan-directory.md", [field.name for field in fields(DecisionDocument)]),
+    ("reference/plan-directory.md", [field.name for field in fields(PrunedDocument)]),
     ("reference/files-beside-an-output.md", Record.model_fields),
     ("reference/files-beside-an-output.md", Attempt.model_fields),
     ("reference/templates.md", [field.name for field in fields(Action)]),

@@ -461,10 +461,11 @@ def tree(folder: Path) -> dict[str, bytes]:
 
 
 def stable_tree(folder: Path) -> dict[str, Any]:
-    """Return every file of a store, without times, run ids, hosts and measured amounts."""
+    """Return every file of a store but plans of runs, without times, hosts, measured amounts."""
     return {
         name: _stable_json(json.loads(data)) if name.endswith((".json", "info")) else data
         for name, data in tree(folder).items()
+        if not name.startswith(".marin-build/runs/")
     }
 
 

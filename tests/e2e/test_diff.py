@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from .support import DIAMOND
+from .support import BIN, DIAMOND
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -125,15 +125,15 @@ def test_the_document(repository: Repository) -> None:
         "schema_version": 1,
         "old": {
             "kind": "revision", "name": "main", "pipeline": "pipeline.py", "targets": 2,
-            "complete": True, "commit": repository.git("rev-parse", "main").strip(),
+            "commit": repository.git("rev-parse", "main").strip(),
         },
         "new": {
             "kind": "working tree", "name": "the working tree", "commit": None, "targets": 2,
-            "pipeline": "pipeline.py", "complete": True,
+            "pipeline": "pipeline.py",
         },
         "summary": {
             "appeared": 0, "vanished": 0, "changed": 1, "cascade": 1, "code": 0, "decision": 0,
-            "same": 0, "unlisted": 0,
+            "same": 0,
         },
     }  # fmt: skip
     assert tokens["reasons"] == ["inputs.corpus.txt changed"]
@@ -230,7 +230,7 @@ def test_what_is_no_revision(repository: Repository) -> None:
     done = repository.run("diff", "mian", "HEAD")
     assert (done.code, done.out) == (4, "")
     assert done.err == (
-        "error: `mian` is neither a plan directory nor a git revision\n"
+        "error: `mian` is neither a plan directory, a run nor a git revision\n"
         "  nothing was compared\n"
         "hint: did you mean `main`?\n"
     )
@@ -292,22 +292,28 @@ def test_plan_directories(repository: Repository) -> None:
     assert repository.names("plans/c", "HEAD") == []
 
 
-def test_a_plan_whose_pipeline_has_changed_says_what_it_knows(repository: Repository) -> None:
-    project = repository.project
-    assert project.run("plan", "-o", "plans/a").code == 0
+def test_plans_need_neither_pipeline_nor_git(project: Project) -> None:
+    """Else a plan of last week can be compared only as long as nothing has changed since."""
+    project.write("corpus.txt", "to be or not to be\n")
+    project.write("helper.py", HELPER)
+    project.pipeline(PIPELINE)
+    assert project.run("apply", "-q").code == 0
+    assert project.run("plan", "-o", "plans/a").code == 0  # `tokens` is pruned
     project.pipeline(PIPELINE.replace("size: int = 4", "size: int = 8"))
     assert project.run("plan", "-o", "plans/b").code == 0
-    done = repository.run("diff", "plans/a", "plans/b")
+    elsewhere = project.root.parent / "elsewhere"
+    (project.root / "plans").rename(elsewhere)
+    (project.root / "pipeline.py").unlink()
+    done = project.run("diff", "a", "b", cwd=elsewhere, env={"PATH": f"{BIN}"})
+    assert done.err == ""
     assert project.mask(done.out) == (
-        "  ~ changed  tokens_HASH  its identity changed; a plan does not keep in what"
-        "  (pipeline.py:19)\n"
-        "                              its code changed\n"
+        "  ~ changed  tokens_HASH  attrs.size 4 -> 8  (pipeline.py:19)\n"
         "  ! cascade  train_HASH   needs tokens, which changed  (pipeline.py:20)\n"
         "  ! cascade  train_HASH   needs tokens, which changed  (pipeline.py:20)\n"
-        "plans/a .. plans/b: 1 changed, 2 cascade; 0 the same\n"
+        "a .. b: 1 changed, 2 cascade; 0 the same\n"
     )
-    (project.root / "plans/a/run.sh").write_text("edited")
-    assert repository.run("diff", "plans/a", "plans/b").code == 5
+    (elsewhere / "a/plan.json").write_text("{}")
+    assert project.run("diff", "a", "b", cwd=elsewhere).code == 5
 
 
 def _planned(repository: Repository, *selectors: str) -> list[str]:

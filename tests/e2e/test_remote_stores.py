@@ -134,6 +134,36 @@ def test_a_pipeline_is_built_in_a_bucket_and_not_again(remote: Project, server: 
     assert _ran(remote) == ONCE
 
 
+def test_runs_are_kept_in_the_bucket_and_compared_from_there(
+    remote: Project, server: GcsServer
+) -> None:
+    """Else runs of several machines cannot be compared: a bucket is what they share."""
+    assert remote.run("apply", "-q").code == 0
+    assert remote.run("apply", "-q", "--set", "lines=4").code == 0
+    kept = {name.split("/")[3] for name in server.api.buckets.objects(BUCKET) if "/runs/" in name}
+    assert len(kept) == 2
+    (remote.root / "pipeline.py").unlink()
+    server.calls.clear()
+    done = remote.run("diff", *kept, "--json")
+    assert done.code == 0, done.err
+    found = [(each["kind"], each["name"]) for each in done.document["differences"]]
+    assert found[0] == ("changed", "corpus")
+    assert {kind for kind, _ in found[1:]} == {"cascade"}
+    assert len(server.calls) == 4, "plan and person of each, in one batch"
+    assert remote.run("diff", "latest", min(kept)).code == 0
+
+
+def test_a_run_that_may_not_be_kept_in_the_bucket_goes_on(
+    remote: Project, server: GcsServer
+) -> None:
+    """Else whoever may write outputs only cannot build."""
+    server.faults.add(Fault(403, method="POST", first=2))  # what a run writes first
+    done = remote.run("apply", "-q")
+    assert done.code == 0, done.err
+    assert "is not kept: " in done.err
+    assert _objects(server)["report/report.txt"] == b"3 6 of 3"
+
+
 def test_a_failed_step_says_why_beside_its_output_and_begins_anew(
     remote: Project, server: GcsServer
 ) -> None:

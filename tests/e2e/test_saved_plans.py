@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from marin_build.emit.document import PlanDocument
+
 from .support import DIAMOND, OUTPUTS
 
 if TYPE_CHECKING:
@@ -118,8 +120,8 @@ def test_a_reused_target_that_is_gone_stops_the_plan(project: Project, how: str)
     done = replay(project, how)
     assert (done.code, done.out) == (5, "")
     assert done.err == (
-        "error: the plan is stale: it reuses targets that are no longer built\n"
-        f"  gone: {gone.name}\n"
+        "error: the plan is stale: it reuses targets that are gone, or tainted by now\n"
+        f"  targets: {gone.name}\n"
         "  nothing was run\n"
         "hint: make the plan again\n"
     )
@@ -264,3 +266,70 @@ def test_steps_of_one_code_keep_its_source_once(project: Project) -> None:
     assert {record["code_document"] for record in records} == {kept.stem}
     assert hashlib.sha256(kept.read_bytes()).hexdigest() == kept.stem
     assert set(json.loads(kept.read_text())["parts"]) == {"pipeline.run", "first.go"}
+
+
+@HOWS
+def test_a_plan_goes_with_its_project_to_another_machine(project: Project, how: str) -> None:
+    """Else what was reviewed here cannot be run on the machine that has the chips."""
+    project.pipeline(HELPED)
+    project.write("first.py", "def go(n): return f'{n}'\n")
+    assert project.run("plan", "-o", "plans/saved", "--prefix", "data/out").code == 0
+    there = project.root.parent / "some where" / "else"
+    shutil.copytree(project.root, there, ignore=shutil.ignore_patterns(".marin-build"))
+    shutil.rmtree(project.root)
+    other = {"HOME": str(there.parent), "USER": "somebody", "LANG": "C", "TZ": "Asia/Tokyo"}
+    if how == "apply":
+        done = project.run("apply", "plans/saved", cwd=there, env=other)
+    else:
+        done = project.bash("plans/saved/run.sh", cwd=there, env=other)
+    assert (done.code, done.err) == (0, "")
+    assert sorted(p.read_text() for p in (there / "data/out").glob("*_????????/x")) == ["1", "2"]
+    assert not project.root.exists()
+
+
+def test_a_plan_is_found_from_anywhere_by_the_project_above_it(project: Project) -> None:
+    """Else a plan can be applied only by those who know where to stand."""
+    project.pipeline(DIAMOND)
+    assert project.run("plan", "-o", "plans/saved", "left").code == 0
+    done = project.run("apply", "-q", project.root / "plans/saved", cwd=project.home)
+    assert (done.code, done.err) == (0, "")
+    assert project.counts() == {"corpus": 1, "left": 1}
+
+
+def test_a_payload_that_is_not_what_was_hashed_stops_the_plan(saved: Project) -> None:
+    """Else a review reads other numbers than those that are run; even with a digest that fits."""
+    plan = saved.root / "saved/plan.json"
+    edited = PlanDocument.model_validate_json(plan.read_text().replace('"times": 1', '"times": 9'))
+    body = edited.sealed_text({})
+    kept = {name: saved.file(f"saved/{name}") for name in edited.files}
+    for text in (body, edited.sealed_text(kept), plan.read_text().replace("times", "more")):
+        plan.write_text(text)
+        done = saved.run("apply", "saved")
+        assert (done.code, done.out) == (5, "")
+        assert done.err.startswith("error: the plan in `saved` was edited after it was made\n")
+        assert "  differs: plan.json\n  nothing was run\n" in done.err
+
+
+@HOWS
+def test_what_a_power_cut_made_doubtful_is_built_once(project: Project, how: str) -> None:
+    """Else every replay of that plan builds again what is not in doubt any more."""
+    project.pipeline(DIAMOND)
+    assert project.run("apply", "-q", "left").code == 0
+    record = json.loads((project.output_of("left") / ".executor_info").read_text())
+    note = {
+        "run": record["run"],
+        "boot": "another boot",
+        "host": record["provenance"]["host"],
+        "synced_until": json.loads((project.output_of("corpus") / ".executor_info").read_text())[
+            "end"
+        ],
+    }
+    project.write(f"{OUTPUTS}/.marin-build/unsynced/{record['run']}.json", json.dumps(note))
+    project.run("plan", "-o", "saved", "left")
+    kinds = [
+        d["reasons"][0]["kind"] for d in json.loads(project.file("saved/plan.json"))["decisions"]
+    ]
+    assert kinds == ["built_before", "doubtful"]
+    for _ in range(2):
+        assert replay(project, how).code == 0
+        assert project.counts() == {"corpus": 1, "left": 2}

@@ -100,6 +100,7 @@ def command(
         isolation=isolation or loaded.settings.isolation,
         tell=_view(again, alone, as_json=as_json, quiet=quiet),
         lease=not no_lease,
+        keep=bool(plan.to_build),
     )
     return exit_code(finished)
 

@@ -1,4 +1,4 @@
-"""`marin-build diff`: how the targets of two plans or two revisions differ."""
+"""`marin-build diff`: how the targets of two plans, runs or revisions differ."""
 
 from __future__ import annotations
 
@@ -29,20 +29,16 @@ def command(
 ) -> int:
     """Show which targets differ, and in which attribute, input, dependency or code.
 
-    A and B are plan directories or git revisions; without B, A is compared with the files as they
-    are. A revision is loaded in a temporary git worktree. No store is read.
+    A and B are plan directories, runs (r-1a2b3c4d, or latest) or git revisions; without B, A is
+    compared with the files as they are. A revision is loaded in a temporary git worktree. The
+    store is read for runs only.
     """
     from marin_build.cli.comparing import read_sides
     from marin_build.cli.views.diff_text import diff_document, show_diff
     from marin_build.diff import diff_targets
 
     before, after = read_sides(old, new, options)
-    diff = diff_targets(
-        before.entries,
-        after.entries,
-        old_is_complete=before.is_complete,
-        new_is_complete=after.is_complete,
-    )
+    diff = diff_targets(before.entries, after.entries)
     if as_json:
         json.dump(diff_document(diff, before, after), sys.stdout, indent=1)
         sys.stdout.write("\n")

@@ -9,14 +9,16 @@ from typing import TYPE_CHECKING
 
 import click
 
+from marin_build.assumptions import NOTHING_ASSUMED, assume
 from marin_build.cli.again import command_line
 from marin_build.cli.options import PipelineOptions, pipeline_options
-from marin_build.errors import EXIT_CHANGES_PENDING
+from marin_build.errors import EXIT_CHANGES_PENDING, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Collection
     from typing import Literal
 
+    from marin_build.assumptions import Assumptions
     from marin_build.cli.session import Loaded
     from marin_build.cli.views.plan_rows import Verb
     from marin_build.plan import Plan
@@ -30,6 +32,10 @@ _ONLY = ("run", "build", "rebuild", "cascade", "reuse", "adopt", "drift", "wait"
 @click.argument("targets", nargs=-1)
 @click.option("-o", "--output", metavar="DIR", help="Write the plan directory.")
 @click.option("--force", metavar="TARGET", multiple=True, help="Build it although it is built.")
+@click.option(
+    "--assume-changed", metavar="TARGET", multiple=True, help="What if its identity had changed?"
+)
+@click.option("--assume-built", metavar="TARGET", multiple=True, help="What if it were built?")
 @click.option("--no-rerun-failed", is_flag=True, help="Refuse what failed before.")
 @click.option("--json", "form", flag_value="json", help="One JSON document.")
 @click.option("--markdown", "form", flag_value="markdown", help="For a comment on a change.")
@@ -53,6 +59,8 @@ def command(
     targets: tuple[str, ...],
     output: str | None,
     force: tuple[str, ...],
+    assume_changed: tuple[str, ...],
+    assume_built: tuple[str, ...],
     form: Form | None,
     only: tuple[str, ...],
     *,
@@ -68,7 +76,16 @@ def command(
     TARGET is a step's name, a glob over names, +x (and all it needs), x+ (and all that need it),
     tag:T, status:failed|running|success|missing, or changed-since:REV. `a,b` is both, `a&b` what
     both select, `^c` all but c. Without any, what the pipeline requests.
+
+    With --assume-changed and --assume-built the plan answers a question: it cannot be written or
+    applied. Both may be given several times.
     """
+    if output is not None and (assume_changed or assume_built):
+        raise UsageError(
+            "a plan with assumptions cannot be written: what it says is not so",
+            consequence="nothing was written",
+            hint="leave out -o, or --assume-changed and --assume-built",
+        )
     from marin_build.cli.session import load, plan_for
     from marin_build.emit.plan_id import check_engine
 
@@ -82,13 +99,16 @@ def command(
 
         check(loaded, options)
         click.echo(f"placement: {len(loaded.targets)} identities are the same elsewhere", err=True)
-    plan = plan_for(loaded, targets, forced=force, rerun_failed=not no_rerun_failed, history=True)
-    again = (
-        "to build it",
-        command_line(
-            "apply", options, [*targets, *(word for name in force for word in ("--force", name))]
-        ),
+    plan = plan_for(
+        loaded,
+        targets,
+        forced=force,
+        rerun_failed=not no_rerun_failed,
+        history=True,
+        assumed=_assumptions(loaded, assume_changed, assume_built, force),
     )
+    words = [*targets, *(word for name in force for word in ("--force", name))]
+    again = ("to build it", command_line("apply", options, words))
     if output is not None:
         again = _write(loaded, plan, output, engine)
     _show(
@@ -190,3 +210,22 @@ def _show(
         from marin_build.cli.views.plan_text import plan_text, radius_text
 
         click.echo(plan_text(shown) + (radius_text(radius) if radius else ""), nl=False)
+
+
+def _assumptions(
+    loaded: Loaded, changed: tuple[str, ...], built: tuple[str, ...], forced: tuple[str, ...]
+) -> Assumptions:
+    """Return what is to be assumed, by index."""
+    if not changed and not built:
+        return NOTHING_ASSUMED
+    from marin_build.cli.choosing import choose
+
+    to_build = set(choose(loaded, changed)) if changed else set[int]()
+    to_reuse = choose(loaded, built) if built else ()
+    rebuilt = to_build.union(choose(loaded, forced) if forced else ())
+    if both := sorted(rebuilt.intersection(to_reuse)):
+        raise UsageError(
+            f"`{loaded.targets.all[both[0]].name}` is assumed to be built, and to be built again",
+            consequence="nothing was planned",
+        )
+    return assume(loaded.targets, to_build, to_reuse)

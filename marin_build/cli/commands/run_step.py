@@ -114,16 +114,12 @@ def _run(
 
 def _plan_of_one(loaded: Loaded, document: PlanDocument | None, index: int) -> Plan:
     """Return a plan that builds one target, whose dependencies must be built."""
+    from marin_build.cli.saved import insisted_in
     from marin_build.cli.session import observe_tainted
-    from marin_build.emit.document import INSISTING
     from marin_build.plan import Kind, Plan, make_plan
 
     targets = loaded.targets
-    insisted = frozenset(
-        targets.by_id[d.target]
-        for d in (document.decisions if document else ())
-        if any(reason["kind"] in INSISTING for reason in d.reasons)
-    ) & {index}
+    insisted = insisted_in(document, targets) & {index} if document else frozenset()
     wanted = [index, *targets.deps[index]]
     snapshot = observe_tainted(loaded, wanted)
     whole = make_plan(targets, snapshot, [index], forced=insisted)

@@ -10,6 +10,8 @@ from marin_build.diff import Kind
 from marin_build.leaves import ABSENT
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from marin_build.cli.comparing import Side
     from marin_build.diff import TargetDifference, TargetsDiff
 
@@ -21,31 +23,47 @@ _SYMBOLS = {
     Kind.CODE: ("%", "cyan"),
     Kind.DECISION: ("*", "cyan"),
 }
-_CASCADES_SHOWN = 20
+_MORE = {
+    Kind.CASCADE: "more need what changed",
+    Kind.DECISION: "more are the same, and decided otherwise",
+}
+_FOLDED_FROM = 20
 _MOST_REASONS = 12
 _SCHEMA_VERSION = 1
 
 
 def show_diff(diff: TargetsDiff, old: Side, new: Side, *, verbose: bool) -> None:
-    """Print differences, one target a line or more; many cascades are folded."""
-    cascades = [each for each in diff.differences if each.kind is Kind.CASCADE]
-    folded = () if verbose else cascades[_CASCADES_SHOWN:]
-    hidden = {id(each) for each in folded}
-    shown = [each for each in diff.differences if id(each) not in hidden]
+    """Print differences, one target a line or more; many that follow from others are folded."""
+    shown, folded = _folded(diff.differences, verbose=verbose)
     width = min(max((len(each.entry.id) for each in shown), default=0), 60)
     for each in shown:
         _show(each, width, verbose=verbose)
-    if folded:
-        click.secho(f"  ! {len(folded)} more need what changed (-v shows them)", fg="bright_black")
+    for symbol, more in folded:
+        click.secho(f"  {symbol} {more} (-v shows them)", fg="bright_black")
     for side in (old, new):
         if side.pipeline is None:
             click.echo(f"  there is no pipeline in {side.shown}")
-    if diff.unlisted:
-        click.echo(f"  {diff.unlisted} targets are not compared: a plan lists none it pruned")
     counts = diff.summary()
     parts = [f"{counts[kind.value]} {kind.value}" for kind in Kind if counts[kind.value]]
     found = ", ".join(parts) or "no difference"
     click.echo(f"{old.shown} .. {new.shown}: {found}; {diff.same} the same")
+
+
+def _folded(
+    all_: Sequence[TargetDifference], *, verbose: bool
+) -> tuple[list[TargetDifference], list[tuple[str, str]]]:
+    """Return what is shown, and for each kind of which too many are there a sign and words."""
+    if verbose:
+        return list(all_), []
+    left = dict.fromkeys(_MORE, _FOLDED_FROM)
+    shown = []
+    for each in all_:
+        if each.kind in left:
+            left[each.kind] -= 1
+        if left.get(each.kind, 0) >= 0:
+            shown.append(each)
+    over = {kind: -number for kind, number in left.items() if number < 0}
+    return shown, [(_SYMBOLS[kind][0], f"{more} {_MORE[kind]}") for kind, more in over.items()]
 
 
 def _show(each: TargetDifference, width: int, *, verbose: bool) -> None:
@@ -99,5 +117,4 @@ def _side(side: Side) -> dict[str, object]:
         "commit": side.commit,
         "pipeline": side.pipeline,
         "targets": len(side.entries),
-        "complete": side.is_complete,
     }

@@ -36,7 +36,7 @@ def plan_json(
         reads: what steps to build read from other regions.
 
     """
-    found: dict[str, Any] = document.model_dump(mode="json", exclude={"files", "digest"})
+    found: dict[str, Any] = json.loads(document.shown_text())
     targets, reasons = plan.targets, {d.index: d.reason for d in plan.decisions}
     for decision in found["decisions"]:
         index = targets.by_id[decision["target"]]

@@ -193,6 +193,8 @@ def _summary(plan: Plan, plan_id: str, verbs: Counter[Verb], estimate: PlanEstim
 
 def _next(plan: Plan, again: tuple[str, str]) -> tuple[str, str]:
     counts = plan.summary()
+    if plan.assumed:
+        return "what if: this plan cannot be applied", ""
     if counts["run"]:
         return again
     if not counts["wait"] and not counts["blocked"]:

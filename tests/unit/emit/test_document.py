@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from marin_build import ResourceConfig, StepSpec, command
@@ -13,6 +16,7 @@ from marin_build.emit.document import PlanDocument, plan_document
 from marin_build.emit.plan_id import relative, text_digest
 from marin_build.fingerprint import make_targets
 from marin_build.graph import build_graph
+from marin_build.identity import fingerprint_of
 from marin_build.plan import make_plan
 from marin_build.snapshot import Built, Observed, Snapshot
 from marin_build.workspace import Workspace, in_workspace
@@ -46,14 +50,14 @@ HERE = Workspace("/home/ada/project", "/home/ada/project/out")
 
 def test_a_plan_is_the_same_in_every_folder_and_names_no_time_host_or_person() -> None:
     there = Workspace("/mnt/ci/42", "/mnt/ci/42/out")
-    text = _document(HERE).sealed({"run.sh": "true"}).to_text()
-    assert text == _document(there).sealed({"run.sh": "true"}).to_text()
+    text = _document(HERE).sealed_text({"run.sh": "true"})
+    assert text == _document(there).sealed_text({"run.sh": "true"})
     for hidden in ("/home", "ada", "host", "2026", "r-1"):
         assert hidden not in text
 
 
 def test_the_document_says_what_is_done_and_why() -> None:
-    document = json.loads(_document(HERE).to_text())
+    document = json.loads(_document(HERE).sealed_text({}))
     assert document["schema_version"] == 1
     assert document["summary"] == {"run": 1, "reuse": 1, "wait": 0, "blocked": 1, "pruned": 0}
     raw, sort, train = document["decisions"]
@@ -93,22 +97,76 @@ def test_pruned_targets_are_counted_and_listed_only_on_demand() -> None:
     assert [d.name for d in short.decisions] == ["a"]
     assert [(d.name, d.decision) for d in full.decisions] == [("a", "reuse"), ("raw", "pruned")]
     assert short.summary["pruned"] == full.summary["pruned"] == 1
+    assert [(d.target, d.payload) for d in short.pruned] == [(raw.target_id, raw.payload)]
+    assert "pruned" not in json.loads(short.shown_text())
+
+
+def test_what_is_not_asked_for_is_not_pruned() -> None:
+    with in_workspace(HERE):
+        raw, other = StepSpec(name="raw"), StepSpec(name="other")
+        a = StepSpec(name="a", deps=[raw])
+        targets = make_targets(build_graph([a, other]), HERE)
+    index = targets.by_id[a.target_id]
+    plan = make_plan(targets, Snapshot({index: Observed("SUCCESS")}), [index])
+    assert [targets.all[i].name for i in plan.pruned_indices] == ["raw"]
 
 
 def test_any_edit_shows_in_the_digest() -> None:
-    sealed = _document(HERE).sealed({"run.sh": "true", "a": ""})
-    assert sealed.own_digest() == sealed.digest
+    text = _document(HERE).sealed_text({"run.sh": "true", "a": ""})
+    sealed = PlanDocument.model_validate_json(text)
+    assert sealed.is_intact
     assert sealed.files == {"a": text_digest(""), "run.sh": text_digest("true")}
-    assert PlanDocument.model_validate_json(sealed.to_text()) == sealed
-    values = json.loads(sealed.to_text())
-    for key in set(values) - {"digest", "schema_version"}:
-        edited = sealed.model_copy(update={key: None})
-        assert edited.own_digest() != sealed.digest, key
+    values = json.loads(text)
+    for key in set(values) - {"digest", "schema_version", "pruned"}:
+        edited = {**values, key: type(values[key])()}
+        assert not PlanDocument.model_validate(edited).is_intact, key
+    assert PlanDocument.model_validate_json(json.dumps(values, indent=4)).is_intact
+
+
+def test_a_payload_is_in_the_file_as_json_and_is_what_was_hashed() -> None:
+    text = _document(HERE).sealed_text({})
+    sealed = PlanDocument.model_validate_json(text)
+    for decision, entry in zip(sealed.decisions, json.loads(text)["decisions"], strict=True):
+        assert entry["payload"]["name"] == decision.name
+        assert fingerprint_of(decision.payload) == decision.fingerprint
+    wrong = replace(sealed.decisions[0], payload=sealed.decisions[1].payload)
+    edited = sealed.model_copy(update={"decisions": (wrong, *sealed.decisions[1:])})
+    again = PlanDocument.model_validate_json(edited.sealed_text({}))
+    assert not again.is_intact, "not even with a digest that fits"
+
+
+_KEYS = st.text().filter(lambda key: not key.startswith("__"))  # some of those are reserved
+_VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(_KEYS, inner, max_size=3),
+    max_leaves=8,
+)  # fmt: skip
+
+
+@given(st.dictionaries(_KEYS, _VALUES, max_size=4))
+def test_any_payload_survives_the_file(attrs: dict[str, Any]) -> None:
+    with in_workspace(HERE):
+        step = StepSpec(name="a", hash_attrs=attrs)
+        targets = make_targets(build_graph([step]), HERE)
+    plan = make_plan(targets, Snapshot({0: Observed()}), [0])
+    text = plan_document(
+        plan, pipeline="p", parameters={}, engine="local", pin_code=True
+    ).sealed_text({})
+    assert text.isascii()
+    assert PlanDocument.model_validate(json.loads(text)).is_intact
 
 
 def test_an_unknown_key_or_schema_is_refused() -> None:
-    values = json.loads(_document(HERE).to_text())
-    for wrong in ({**values, "more": 1}, {**values, "schema_version": 2}):
+    values = json.loads(_document(HERE).sealed_text({}))
+    decision = {**values["decisions"][0], "more": 1}
+    for wrong in (
+        {**values, "more": 1},
+        {**values, "schema_version": 2},
+        {**values, "decisions": [decision]},
+        {**values, "decisions": [{**values["decisions"][0], "payload": 7}]},
+        {**values, "pruned": [{"target": "a", "declared": "", "payload": {}, "more": 1}]},
+    ):
         with pytest.raises(ValidationError):
             PlanDocument.model_validate(wrong)
 
