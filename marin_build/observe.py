@@ -213,6 +213,11 @@ def _record(data: bytes, path: str) -> Built | None:
             document.get("code_digest"),
             document.get("code_document"),
             document.get("captured"),
+            int(document.get("attempt") or 0),
+            float(document.get("seconds") or 0),
+            document.get("adopted_from"),
+            int(document.get("files") or 0),
+            int(document.get("bytes") or 0),
         )
     except (ValueError, KeyError, TypeError, AttributeError):
         raise CorruptStateError(

@@ -9,6 +9,7 @@ import sys
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from marin_build.cli.adopted import refused_readers
 from marin_build.code import code_digest
 from marin_build.errors import (
     EXIT_INTERRUPTED,
@@ -68,7 +69,8 @@ def replay(
     applier = Applier(plan, session, runner, jobs=jobs, keep_going=keep_going, tell=tell)
     signals = (signal.SIGINT, signal.SIGTERM)
     before = {number: signal.signal(number, lambda *_: applier.interrupt()) for number in signals}
-    syncing = _syncing(loaded, session.run)
+    session.refused.update(refused_readers(loaded, plan))
+    syncing = syncing_of(loaded, session.run)
     try:
         return applier.run()
     finally:
@@ -79,7 +81,7 @@ def replay(
             signal.signal(number, handler)
 
 
-def _syncing(loaded: Loaded, run: str) -> Syncing | None:
+def syncing_of(loaded: Loaded, run: str) -> Syncing | None:
     """Return what brings the outputs to disk while a run builds under a local prefix."""
     if is_url(loaded.workspace.prefix):
         return None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import os
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from marin_build.config import Settings, load_settings
@@ -30,9 +30,10 @@ from marin_build.workspace import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from collections.abc import Set as AbstractSet
 
+    from marin_build.cli.adopted import Place
     from marin_build.cli.options import PipelineOptions
     from marin_build.snapshot import Snapshot
     from marin_build.store.base import Store
@@ -59,6 +60,8 @@ class Loaded(Declared):
 
     store: Store
     host: Host
+    adopted: Mapping[str, Place] = field(default_factory=dict)
+    """By target id, the adopted data that steps of a plan read: see `cli/adopted.py`."""
 
 
 def load(options: PipelineOptions) -> Loaded:
@@ -216,11 +219,6 @@ def observe_for(
     history: bool = False,
 ) -> Snapshot:
     """Read what planning needs, with doubts about what a power cut may have taken."""
-    doubt = None
-    if not is_url(loaded.workspace.prefix):
-        host = loaded.host
-        name = os.uname().nodename
-        doubt = doubter(runs_cut_short(loaded.workspace.prefix, boot=host.boot, host=name))
     return observe(
         loaded.store,
         loaded.targets,
@@ -228,5 +226,13 @@ def observe_for(
         cascade,
         loaded.host,
         history=history,
-        is_doubtful=doubt,
+        is_doubtful=doubt_about(loaded),
     )
+
+
+def doubt_about(loaded: Loaded) -> Callable[[str, str], bool] | None:
+    """Return what tells by run and end whether a power cut may have taken what was built."""
+    if is_url(loaded.workspace.prefix):
+        return None
+    name = os.uname().nodename
+    return doubter(runs_cut_short(loaded.workspace.prefix, boot=loaded.host.boot, host=name))

@@ -11,6 +11,7 @@ from marin_build.code import code_digest
 from marin_build.emit.plan_id import plan_id, relative, text_digest
 from marin_build.explain import reason_kind, stable_facts
 from marin_build.plan import Kind
+from marin_build.reasons import Adopted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -116,6 +117,8 @@ def plan_document(
 def _decision(plan: Plan, decision: Decision, *, pin_code: bool) -> DecisionDocument:
     reason = decision.reason
     facts = [{"kind": reason_kind(reason), **stable_facts(reason)}]
+    if isinstance(reason, Adopted):
+        facts[0]["location"] = relative(reason.location, plan.targets.workspace)
     entry = _entry(plan, decision.index, decision.kind.value, facts)
     fn = plan.targets.all[decision.index].step.fn
     if pin_code and decision.kind in (Kind.RUN, Kind.WAIT) and fn is not None:

@@ -66,7 +66,7 @@ def _facts(loaded: Loaded, plan: Plan, decision: Decision) -> list[tuple[str, st
     from marin_build.declared import shown
     from marin_build.explain import describe
     from marin_build.leaves import describe_value
-    from marin_build.reasons import IdentityChanged
+    from marin_build.reasons import Adopted, IdentityChanged
 
     target, reason = plan.targets.all[decision.index], decision.reason
     facts = [
@@ -75,6 +75,8 @@ def _facts(loaded: Loaded, plan: Plan, decision: Decision) -> list[tuple[str, st
         ("declared", shown(target.step.declared, loaded.workspace.project)),
         ("output", target.output_path),
     ]
+    if isinstance(reason, Adopted):
+        facts.append(("adopted", f"{reason.at[:16].replace('T', ' ')} by {reason.by}"))
     if isinstance(reason, IdentityChanged):
         when = reason.at[:16].replace("T", " ")
         facts.append(

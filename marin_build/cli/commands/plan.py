@@ -53,9 +53,11 @@ def command(
         "apply", options, [*targets, *(word for name in force for word in ("--force", name))]
     )
     if output is not None:
+        from marin_build.cli.adopted import with_adopted
         from marin_build.cli.plan_directory import write_plan_directory
         from marin_build.emit.directory import emit_plan
 
+        loaded, plan = with_adopted(loaded, plan)
         files = emit_plan(
             plan,
             pipeline=loaded.file,
