@@ -157,7 +157,8 @@ def refuse_unfit(existing: Existing, outputs: Sequence[str] | None, *, force: bo
             consequence=NOTHING_WRITTEN,
             hint=f"adopt it from there: --from {elsewhere}",
         )
-    if not existing.files and not existing.has_artifact and existing.status != STATUS_SUCCESS:
+    is_finished_without = existing.status == STATUS_SUCCESS and outputs == ()
+    if not existing.files and not existing.has_artifact and not is_finished_without:
         raise UsageError(
             f"there is nothing to adopt at `{place}`",
             consequence=NOTHING_WRITTEN,
