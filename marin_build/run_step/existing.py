@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -155,7 +156,7 @@ def refuse_unfit(existing: Existing, outputs: Sequence[str] | None, *, force: bo
             f"what lies at `{place}` was adopted itself",
             facts=[("its data", elsewhere)],
             consequence=NOTHING_WRITTEN,
-            hint=f"adopt it from there: --from {elsewhere}",
+            hint=f"adopt it from there: --from {shlex.quote(elsewhere)}",
         )
     is_finished_without = existing.status == STATUS_SUCCESS and outputs == ()
     if not existing.files and not existing.has_artifact and not is_finished_without:

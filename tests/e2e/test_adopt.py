@@ -158,6 +158,25 @@ def test_a_path_that_was_kept_at_the_declaration_is_the_real_one(project: Projec
     assert (project.output_of("copy") / "copy.txt").read_text() == "found\n"
 
 
+def test_a_pipeline_whose_order_depends_on_a_path_is_built_all_the_same(project: Project) -> None:
+    """Else what the plan said of one step is done to another."""
+    project.write("steps.py", EARLY)
+    project.pipeline(
+        "import functools\nfrom marin_build import StepSpec\nfrom steps import copied, copy, raw\n"
+        "more = [StepSpec(name=n, fn=functools.partial(copy, raw.output_path), deps=[raw])\n"
+        "        for n in 'abc']\n"
+        "targets = [copied, *more]\n"
+        "targets = targets[::-1] if raw.output_path.endswith('here') else targets\n"
+    )
+    project.write("here/raw.txt", "found\n")
+    assert project.run("adopt", "raw", "--from", "here").code == 0
+    done = project.run("apply", "--json", "a", "copy")
+    assert (done.code, done.err) == (0, ""), done
+    assert sorted(done.names_of("step_succeeded")) == ["a", "copy"]
+    assert project.run("apply").code == 0
+    assert (project.output_of("b") / "copy.txt").read_text() == "found\n"
+
+
 def test_a_place_that_would_change_an_identity_is_refused(project: Project) -> None:
     """Else the same pipeline builds all over again on the next machine."""
     project.write("steps.py", EARLY)
