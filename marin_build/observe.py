@@ -71,7 +71,9 @@ def observe(
             _read_records(store, targets, built, seen, cascade)
             for index in built:
                 it = seen[index].built
-                if it is not None and is_doubtful(it.run, it.end):
+                # The data of what was adopted is older than the run that registered it.
+                built_then = it is not None and it.adopted_from is None
+                if it is not None and built_then and is_doubtful(it.run, it.end):
                     seen[index] = replace(seen[index], doubtful=True)
         unbuilt = [i for i in frontier if i in cascade or not seen[i].is_built]
         frontier = _next_frontier(targets, unbuilt, cascade, seen)

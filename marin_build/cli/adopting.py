@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from marin_build.cli.building import make_session, syncing_of
-from marin_build.cli.session import doubt_about
 from marin_build.errors import StoppedError, UsageError
 from marin_build.plan import Plan
 from marin_build.protocol import layout
@@ -113,9 +112,9 @@ def register(
     session = replace(session, run=ADOPTING + session.run.partition("-")[2])
     record = _record_if_finished(session, index)
     if record is not None:
-        if not force and record.get("adopted_from") == location and not _doubtful(loaded, record):
+        if not force and _is_same(record, target, location):
             return Registered(record, already=True)
-        _refuse_built(target, record, location, force=force, doubtful=_doubtful(loaded, record))
+        _refuse_built(target, record, location, force=force)
         session = replace(session, forced=frozenset([index]))
     is_here = location == target.output_path
     existing = read_existing(loaded.store if is_here else open_store(location), location)
@@ -157,18 +156,14 @@ def _record_if_finished(session: Session, index: int) -> Mapping[str, Any] | Non
     return record_of_ours(blob.data) if blob is not None else {}
 
 
-def _doubtful(loaded: Loaded, record: Mapping[str, Any]) -> bool:
-    """Return whether a power cut may have taken what a record says."""
-    is_doubtful = doubt_about(loaded)
-    if is_doubtful is None:
-        return False
-    return is_doubtful(str(record.get("run", "")), str(record.get("end", "")))
+def _is_same(record: Mapping[str, Any], target: Target, location: str) -> bool:
+    """Return whether a record says that this target was adopted from this place."""
+    said = record.get("fingerprint"), record.get("adopted_from")
+    return said == (target.fingerprint, location)
 
 
-def _refuse_built(
-    target: Target, record: Mapping[str, Any], location: str, *, force: bool, doubtful: bool
-) -> None:
-    """Refuse to adopt what is finished, unless that is another target, or adopted, or doubtful."""
+def _refuse_built(target: Target, record: Mapping[str, Any], location: str, *, force: bool) -> None:
+    """Refuse to adopt what is finished, unless that is another target, or was adopted itself."""
     output, recorded = target.output_path, record.get("fingerprint", target.fingerprint)
     before = record.get("adopted_from")
     if recorded != target.fingerprint:
@@ -179,14 +174,14 @@ def _refuse_built(
                 consequence=NOTHING_WRITTEN,
                 hint="--force adopts it all the same; pipelines that declare the other one stop",
             )
-    elif before is None and not doubtful:
+    elif before is None:
         raise UsageError(
             f"`{target.id}` is built already",
             facts=[("output", output)],
             consequence=NOTHING_WRITTEN,
             hint="plan reuses it as it is",
         )
-    elif not force and not doubtful:
+    elif not force:
         raise UsageError(
             f"`{target.id}` was adopted already, from another place",
             facts=[("adopted", str(before))],

@@ -30,7 +30,7 @@ from marin_build.workspace import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from collections.abc import Set as AbstractSet
 
     from marin_build.cli.adopted import Place
@@ -219,6 +219,11 @@ def observe_for(
     history: bool = False,
 ) -> Snapshot:
     """Read what planning needs, with doubts about what a power cut may have taken."""
+    doubt = None
+    if not is_url(loaded.workspace.prefix):
+        host = loaded.host
+        name = os.uname().nodename
+        doubt = doubter(runs_cut_short(loaded.workspace.prefix, boot=host.boot, host=name))
     return observe(
         loaded.store,
         loaded.targets,
@@ -226,13 +231,5 @@ def observe_for(
         cascade,
         loaded.host,
         history=history,
-        is_doubtful=doubt_about(loaded),
+        is_doubtful=doubt,
     )
-
-
-def doubt_about(loaded: Loaded) -> Callable[[str, str], bool] | None:
-    """Return what tells by run and end whether a power cut may have taken what was built."""
-    if is_url(loaded.workspace.prefix):
-        return None
-    name = os.uname().nodename
-    return doubter(runs_cut_short(loaded.workspace.prefix, boot=loaded.host.boot, host=name))

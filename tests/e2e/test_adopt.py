@@ -278,6 +278,16 @@ def test_adopted_twice_is_adopted_once_and_may_move(project: Project, old: Path)
     assert (project.output_of("report") / "report.txt").read_text() == REPORT
 
 
+def test_a_power_cut_after_adopting_rebuilds_nothing(project: Project, old: Path) -> None:
+    """Else data that is older than the cut is built again for nothing."""
+    adopted(project, old)
+    record = json.loads((project.output_of("corpus") / ".executor_info").read_text())
+    note = {"run": record["run"], "boot": "another", "synced_until": "",
+            "host": record["provenance"]["host"]}  # fmt: skip
+    project.write(f"{OUTPUTS}/.marin-build/unsynced/{record['run']}.json", json.dumps(note))
+    assert project.run("plan", "corpus", "--json").document["summary"]["reuse"] == 1
+
+
 def _nothing(project: Project, old: Path) -> list[str]:
     return ["--from", "attic/nowhere"]
 

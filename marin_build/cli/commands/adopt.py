@@ -66,8 +66,10 @@ def _show(target: Target, found: Registered, *, as_json: bool) -> None:
     files, size, location = record["files"], record["bytes"], record["adopted_from"]
     if not as_json:
         many = f"{files} file{'s' if files != 1 else ''}"
-        done = "was adopted already" if found.already else "is adopted"
-        click.echo(f"`{target.id}` {done}: {many} verified, {bytes_text(size)}: {location}")
+        done = f"is adopted: {many} verified"
+        if found.already:
+            done = f"was adopted already: {many}"
+        click.echo(f"`{target.id}` {done}, {bytes_text(size)}: {location}")
         return
     import json
 
