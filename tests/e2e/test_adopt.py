@@ -78,7 +78,7 @@ def test_adopted_data_is_read_where_it_lies(project: Project, old: Path, how: st
 def test_the_plan_says_what_was_adopted_and_names_nothing_anew(project: Project, old: Path) -> None:
     """Else nobody sees that a model rests on data of unknown origin, or adopting rebuilds all."""
     before = project.run("plan", "--json").document["decisions"]
-    adopted(project, old)
+    adopted(project, old, "--reason", "of May\x1b[31m")
     after = project.run("plan", "--json").document["decisions"]
     names = ("target", "fingerprint", "output_path")
     assert [[d[n] for n in names] for d in before] == [[d[n] for n in names] for d in after]
@@ -87,6 +87,7 @@ def test_the_plan_says_what_was_adopted_and_names_nothing_anew(project: Project,
     ]
     explained = project.run("explain", "corpus").out
     assert f"existing output, 1 file verified, 24 B: {old}\n" in explained
+    assert "\nbecause   of May\\x1b[31m\n" in explained
 
 
 def test_code_that_changed_is_no_drift_of_what_was_adopted(project: Project, old: Path) -> None:

@@ -36,8 +36,8 @@ def command(
 ) -> int:
     """Register existing data as the output of a target that is not built.
 
-    The data stays where it is, and nothing is ever written or deleted there. Without --from it lies
-    at the target's output path already. NAME selects one target, as for `plan`.
+    With --from the data stays where it is, and nothing is ever written or deleted there. Without,
+    it lies at the target's output path already. NAME selects one target, as for `plan`.
     """
     from marin_build.cli.adopting import location_of, register
     from marin_build.cli.choosing import choose

@@ -77,6 +77,8 @@ def _facts(loaded: Loaded, plan: Plan, decision: Decision) -> list[tuple[str, st
     ]
     if isinstance(reason, Adopted):
         facts.append(("adopted", f"{reason.at[:16].replace('T', ' ')} by {reason.by}"))
+        if note := _note(loaded, target.output_path):
+            facts.append(("because", note))
     if isinstance(reason, IdentityChanged):
         when = reason.at[:16].replace("T", " ")
         facts.append(
@@ -89,3 +91,13 @@ def _facts(loaded: Loaded, plan: Plan, decision: Decision) -> list[tuple[str, st
     deps = [plan.targets.all[dep].id for dep in plan.targets.deps[decision.index]]
     facts += [("needs", dep) for dep in deps]
     return facts
+
+
+def _note(loaded: Loaded, output: str) -> str:
+    """Return why an output was adopted, in the words of who did it, on one line."""
+    from marin_build.emit.quoting import comment
+    from marin_build.protocol.layout import RECORD
+    from marin_build.protocol.recorded import record_of_ours
+
+    blob = loaded.store.get(f"{output}/{RECORD}")
+    return comment((record_of_ours(blob.data) if blob is not None else {}).get("note") or "")
