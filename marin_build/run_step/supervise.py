@@ -91,9 +91,6 @@ def _refuse_readers_of_adopted(session: Session, index: int) -> None:
     The steps of this run know another place for its data.
     """
     target = session.targets.all[index]
-    readers = [reader for reader, deps in enumerate(session.targets.deps) if index in deps]
-    if not readers:
-        return
     blob = session.store.get(f"{target.output_path}/{layout.RECORD}")
     place = adopted_from(blob.data) if blob is not None else None
     known = current_workspace().adopted.get(target.id, target.output_path)
@@ -102,6 +99,7 @@ def _refuse_readers_of_adopted(session: Session, index: int) -> None:
             f"`{target.id}`, which it needs, was adopted meanwhile: its data lies at `{place}`",
             hint="apply again",
         )
+        readers = [reader for reader, deps in enumerate(session.targets.deps) if index in deps]
         session.refused.update(dict.fromkeys(readers, stopped))
 
 

@@ -164,6 +164,7 @@ def _check_command(target: Target, words: tuple[str, ...], adopted: Mapping[str,
                 *(("adopted", f"{id_}: {place.location}") for id_, place in adopted.items()),
             ],
             consequence="nothing was run",
-            hint="change the pipeline, not the script; if data was adopted since the plan was "
-            "made, make the plan again",
+            hint="make the plan again: data was adopted since, or elsewhere"
+            if adopted
+            else "change the pipeline, not the script",
         )
