@@ -201,6 +201,29 @@ def test_killed_at_any_write_adopting_again_finishes(
     assert not [n for n in server.api.buckets.objects(BUCKET) if n.endswith(".lock")]
 
 
+@pytest.mark.parametrize("number", [1, 2, 3])
+def test_killed_where_the_data_lies_it_is_not_called_unfinished(
+    remote: Project, server: GcsServer, number: int
+) -> None:
+    """Else a killed `adopt` makes data look like half an output, and only `--force` helps."""
+    (target,) = remote.run("plan", "corpus", "--json").document["decisions"]
+    folder = target["output_path"].removeprefix(f"gs://{BUCKET}/")
+    _put(server, f"{folder}/text.txt", _DATA["text.txt"])
+    _put(server, f"{folder}/.artifact.json", b'{"lines":    5}')
+    killing = Killing(number)
+    server.faults, calm = killing, server.faults
+    killed = remote.start("adopt", "corpus")
+    killing.pids.put(killed.pid)
+    assert killed.wait().code == -signal.SIGKILL
+    server.faults = calm
+    done = remote.run("adopt", "corpus")
+    assert (done.code, done.err) == (0, ""), done
+    assert remote.run("apply").code == 0
+    assert _report(server) == b"5 10 of 5"
+    kept = server.api.buckets.objects(BUCKET)[f"{folder}/.artifact.json"].data
+    assert kept == b'{"lines":    5}'
+
+
 def _ran(project: Project) -> Counter[str]:
     return Counter(project.file("ran.txt").split())
 
