@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 from marin_build.errors import CorruptStateError, SpecificationError, StoreError
 from marin_build.protocol import layout
 from marin_build.protocol.artifact import artifact_value, parse_artifact, read_artifact
+from marin_build.protocol.recorded import adopted_from
 from marin_build.store.opening import open_store
-from marin_build.workspace import absolute_prefix
+from marin_build.workspace import absolute_prefix, current_workspace
 
 if TYPE_CHECKING:
     from marin_build.step_spec import StepSpec
@@ -79,15 +80,31 @@ class Artifact:
 def load_artifact(output: str, annotation: Any) -> Any:
     """Return the artifact of an output, as the annotated type; None or Any: as JSON values.
 
+    That of adopted data is read where the data lies.
+
     Raises:
         StoreError: there is none, or it does not fit the type.
 
     """
-    found = read_artifact(open_store(output), output)
+    store = open_store(output)
+    found = read_artifact(store, output)
+    is_adopted = output in current_workspace().adopted.values()
+    if found is None and not is_adopted:
+        record = store.get(f"{output}/{layout.RECORD}")
+        place = adopted_from(record.data) if record is not None else None
+        if place is not None:
+            output, is_adopted = place, True
+            found = read_artifact(open_store(place), place)
     if found is not None:
         return _typed(*found, annotation)
     if annotation is type(None):
         return None
+    if is_adopted:
+        raise StoreError(
+            f"the adopted data at `{output}` has no artifact",
+            facts=[("looked for", layout.ARTIFACT)],
+            hint="put it there as JSON, or take the folder: annotate the parameter as Path",
+        )
     path = f"{output}/{layout.ARTIFACT}"
     raise StoreError(f"no artifact at `{path}`", hint="let the step return a value")
 

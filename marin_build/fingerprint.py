@@ -128,6 +128,8 @@ def _leak(step: StepSpec, deps: Sequence[StepSpec], workspace: Workspace) -> str
     prefixes = [workspace.prefix, *(dep.output_path_prefix or "" for dep in deps)]
     places = [p for p in prefixes if is_url(p) or p.count("/") > 1]
     places += [dep.override_output_path for dep in deps if dep.override_output_path]
+    if workspace.adopted:
+        places += [p for dep in deps if (p := workspace.adopted.get(dep.target_id)) is not None]
     texts: list[object] = [step.hash_attrs] if step.hash_attrs else []
     template = getattr(step.fn, "text", ())
     texts.extend([template] if isinstance(template, str) else template)

@@ -21,7 +21,7 @@ from marin_build.errors import (
 )
 from marin_build.parameters import call_with, parse_settings
 from marin_build.step_spec import StepSpec
-from marin_build.workspace import use_workspace
+from marin_build.workspace import noting_asked, use_workspace
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -33,12 +33,22 @@ _FUNCTION, _LIST = "pipeline", "targets"
 
 @dataclass(frozen=True, slots=True)
 class Pipeline:
-    """A loaded pipeline file. `roots` are the steps it offers, in its order."""
+    """A loaded pipeline file.
+
+    Args:
+        file: its absolute path.
+        roots: the steps it offers, in its order.
+        parameters: `--set` values as text.
+        warnings: what its author should know.
+        asked: the steps whose `output_path` was asked for while it was loaded.
+
+    """
 
     file: str
     roots: tuple[StepSpec, ...]
     parameters: Mapping[str, str]
     warnings: tuple[str, ...]
+    asked: tuple[StepSpec, ...] = ()
 
 
 def load_pipeline(file: str, workspace: Workspace, parameters: Mapping[str, str]) -> Pipeline:
@@ -63,10 +73,32 @@ def load_pipeline(file: str, workspace: Workspace, parameters: Mapping[str, str]
             consequence="nothing was run",
             hint="name one with -f, or make one with `marin-build init`",
         )
-    use_workspace(workspace)
     forget_digests()
+    return _load(file, workspace, parameters)
+
+
+def load_again(pipeline: Pipeline, workspace: Workspace) -> Pipeline:
+    """Load a pipeline once more, in another workspace; what its sources hold is not read again.
+
+    The project's modules are imported anew: what they declare may have kept places of then.
+
+    Raises:
+        SpecificationError: all that is wrong with the declarations, together.
+
+    """
+    folders = (workspace.project + os.sep, os.path.dirname(pipeline.file) + os.sep)
+    for name, module in list(sys.modules.items()):
+        file = getattr(module, "__file__", None) or ""
+        is_theirs = file.startswith(folders) and f"{os.sep}site-packages{os.sep}" not in file
+        if is_theirs and name.partition(".")[0] != "marin_build":
+            del sys.modules[name]
+    return _load(pipeline.file, workspace, pipeline.parameters)
+
+
+def _load(file: str, workspace: Workspace, parameters: Mapping[str, str]) -> Pipeline:
+    use_workspace(workspace)
     _forget_code()
-    with collected_errors() as errors:
+    with collected_errors() as errors, noting_asked() as asked:
         try:
             roots = _offered(_execute(file, workspace), file, parameters)
         except MarinBuildError as error:
@@ -84,7 +116,8 @@ def load_pipeline(file: str, workspace: Workspace, parameters: Mapping[str, str]
             hint="return steps from `pipeline()`, or list them in `targets`",
         )
     warnings = _undeclared_files(roots, workspace)
-    return Pipeline(file, roots, dict(parameters), tuple(warnings))
+    steps = tuple(step for step in dict.fromkeys(asked) if isinstance(step, StepSpec))
+    return Pipeline(file, roots, dict(parameters), tuple(warnings), steps)
 
 
 def _forget_code() -> None:

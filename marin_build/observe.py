@@ -76,7 +76,9 @@ def observe(
             _read_records(store, targets, built, seen, cascade)
             for index in built:
                 it = seen[index].built
-                if it is not None and is_doubtful(it.run, it.end):
+                # The data of what was adopted is older than the run that registered it.
+                built_then = it is not None and it.adopted_from is None
+                if it is not None and built_then and is_doubtful(it.run, it.end):
                     seen[index] = replace(seen[index], doubtful=True)
         unbuilt = [i for i in frontier if i in cascade or not seen[i].is_built]
         frontier = _next_frontier(targets, unbuilt, cascade, seen)
@@ -231,6 +233,11 @@ def _record(data: bytes, path: str) -> Built | None:
             document.get("code_digest"),
             document.get("code_document"),
             document.get("captured"),
+            int(document.get("attempt") or 0),
+            float(document.get("seconds") or 0),
+            document.get("adopted_from"),
+            int(document.get("files") or 0),
+            int(document.get("bytes") or 0),
         )
     except (ValueError, KeyError, TypeError, AttributeError):
         raise CorruptStateError(

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from marin_build.assumptions import Assumptions
     from marin_build.fingerprint import Targets
     from marin_build.reasons import Reason
-    from marin_build.snapshot import Earlier, Observed, Snapshot, Taint
+    from marin_build.snapshot import Built, Earlier, Observed, Snapshot, Taint
 
 
 class Kind(enum.Enum):
@@ -222,14 +222,21 @@ def _decide(
     if lease is not None and lease.is_sealed:
         return Decision(index, Kind.REUSE, why.SealedBefore(lease.worker))
     if seen.status == "SUCCESS" and not seen.doubtful:
-        built = seen.built
-        reason = why.BuiltBefore(built.run, built.worker, built.end) if built else None
-        return Decision(index, Kind.REUSE, reason or why.BuiltBefore("", "", ""))
+        return Decision(index, Kind.REUSE, _reuse_reason(seen.built))
     if step.fn is None:
         return Decision(index, Kind.BLOCKED, why.NothingBuildsIt())
     if seen.status == "FAILED" and not rerun_failed:
         return Decision(index, Kind.BLOCKED, why.FailureKept(seen.last.attempt if seen.last else 0))
     return Decision(index, Kind.RUN, _run_reason(seen))
+
+
+def _reuse_reason(built: Built | None) -> Reason:
+    """Return why a target is reused, by its record; None: it has none of ours."""
+    if built is None:
+        return why.BuiltBefore("", "", "")
+    if built.adopted_from is not None:
+        return why.Adopted(built.adopted_from, built.files, built.size, built.worker, built.end)
+    return why.BuiltBefore(built.run, built.worker, built.end)
 
 
 def _insistence(

@@ -94,4 +94,4 @@ def _reads(
 
 def _size(plan: Plan, index: int) -> int | None:
     built = plan.snapshot.of(index).built
-    return built.size if built is not None else None
+    return built.size or None if built is not None else None

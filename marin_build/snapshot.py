@@ -27,8 +27,14 @@ class LastAttempt:
 class Built:
     """What the record of a built target says.
 
-    `code_digest`, `code_document` and `captured` tell which code built it, `size` how many bytes
-    it left; None if it does not say.
+    Args:
+        fingerprint, run, worker, end: what was built, in which run, by whom, and when.
+        code_digest, code_document, captured: which code built it; None if it does not say.
+        attempt: the number of the attempt.
+        seconds: how long it took; 0 if that is not known.
+        adopted_from: where the data lies that was registered as this output; None: it was built.
+        files, size: number and bytes of its files; 0 if the record is older than that.
+
     """
 
     fingerprint: str
@@ -38,7 +44,11 @@ class Built:
     code_digest: str | None = None
     code_document: str | None = None
     captured: Mapping[str, str] | None = None
-    size: int | None = None
+    attempt: int = 0
+    seconds: float = 0.0
+    adopted_from: str | None = None
+    files: int = 0
+    size: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from marin_build.errors import (
     StoppedError,
 )
 from marin_build.step_spec import StepSpec
-from marin_build.unbuilt import Found, find_unbuilt
+from marin_build.unbuilt import Found, find_unbuilt, read_adopted
 from marin_build.workspace import current_workspace
 
 if TYPE_CHECKING:
@@ -130,6 +130,7 @@ class _Run:
     def admit(self, steps: Sequence[StepSpec]) -> None:
         """Take in steps and what they need, and start what can start."""
         fresh = [self._node(found) for found in find_unbuilt(steps, self._found, self._prefix)]
+        self._refuse_readers_of_adopted(fresh)
         with self._changed:
             for node in fresh:
                 self._connect(node)
@@ -163,9 +164,27 @@ class _Run:
         self._nodes[found.output] = node
         return node
 
+    def _refuse_readers_of_adopted(self, fresh: list[_Node]) -> None:
+        """Refuse steps that would look for adopted data where it is not: paths are fixed here."""
+        needs = {
+            node.found.output: [dep.output_path_in(self._prefix) for dep in node.found.step.deps]
+            for node in fresh
+            if not node.is_built
+        }
+        built = {path for paths in needs.values() for path in paths if self._nodes[path].is_built}
+        places = read_adopted(sorted(built))
+        for output, paths in needs.items():
+            for path in paths:
+                if path in places:
+                    node = self._nodes[output]
+                    what = f"`{node.name}` needs data that was adopted from `{places[path]}`"
+                    node.error = StoppedError(what, hint="build it with `marin-build apply`")
+                    self._failures.append(node)
+                    break
+
     def _connect(self, node: _Node) -> None:
         """Tie a new step to what it needs, all of which is known by now."""
-        if node.is_built:
+        if node.has_ended:
             return
         deps = node.found.step.deps
         for path in dict.fromkeys(dep.output_path_in(self._prefix) for dep in deps):

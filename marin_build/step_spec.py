@@ -14,7 +14,7 @@ from marin_build.identity import HASH_ID_LENGTH, Bound, Placed, fingerprint_of, 
 from marin_build.names import check_name
 from marin_build.sources import Source
 from marin_build.step_problems import CodePolicy, as_mapping, as_tuple, problems_of
-from marin_build.workspace import absolute_prefix, current_workspace
+from marin_build.workspace import absolute_prefix, current_workspace, note_asked
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -177,11 +177,18 @@ class StepSpec:
 
     @property
     def output_path(self) -> str:
-        """Where the output lives under the prefix in force now: an absolute path or a URL."""
-        return self.output_path_in(current_workspace().prefix)
+        """Where its data is read, under the workspace in force now: an absolute path or a URL.
+
+        That is where the output lives under the prefix; for adopted data, where that lies.
+        """
+        workspace = current_workspace()
+        note_asked(self)
+        if workspace.adopted and (place := workspace.adopted.get(self.target_id)) is not None:
+            return place
+        return self.output_path_in(workspace.prefix)
 
     def output_path_in(self, prefix: str) -> str:
-        """Return where the output lives under `prefix`."""
+        """Return where the output lives under `prefix`, adopted or not: status, lease, record."""
         if self.override_output_path is not None:
             return absolute_prefix(self.override_output_path, current_workspace().project)
         if self.output_path_prefix is not None:
@@ -192,7 +199,7 @@ class StepSpec:
 
     @property
     def dep_paths(self) -> tuple[str, ...]:
-        """Output paths of the dependencies, in the order declared."""
+        """Where the data of the dependencies is read, in the order declared."""
         return tuple(dep.output_path for dep in self.deps)
 
     @property

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from marin_build.code import same_code
 from marin_build.errors import SpecificationError
 from marin_build.protocol import layout
+from marin_build.protocol.recorded import adopted_from
 from marin_build.protocol.status import (
     STATUS_DEP_FAILED,
     STATUS_FAILED,
@@ -119,17 +120,39 @@ def _levels(start: Sequence[StepSpec], width: int, prefix: str) -> list[str]:
 
 def _read(outputs: Iterable[str]) -> dict[str, Status | None]:
     """Return statuses; those of one store are read in one batch."""
-    by_store: dict[str, list[str]] = {}
-    for output in outputs:
-        store = "/".join(output.split("/", 3)[:3]) if "://" in output else ""
-        by_store.setdefault(store, []).append(output)
     statuses: dict[str, Status | None] = {}
-    for together in by_store.values():
+    for together in _by_store(outputs):
         paths = [f"{output}/{layout.STATUS}" for output in together]
         blobs = open_store(together[0]).get_many(paths)
         for output, path, blob in zip(together, paths, blobs, strict=True):
             statuses[output] = parse_status(blob.data if blob is not None else None, path)
     return statuses
+
+
+def read_adopted(outputs: Iterable[str]) -> dict[str, str]:
+    """Return where the data lies of those outputs that were adopted from another place.
+
+    Raises:
+        StoreError: a record cannot be read.
+
+    """
+    found: dict[str, str] = {}
+    for together in _by_store(outputs):
+        blobs = open_store(together[0]).get_many([f"{o}/{layout.RECORD}" for o in together])
+        for output, blob in zip(together, blobs, strict=True):
+            place = adopted_from(blob.data) if blob is not None else None
+            if place not in (None, output):
+                found[output] = str(place)
+    return found
+
+
+def _by_store(outputs: Iterable[str]) -> Iterable[list[str]]:
+    """Return output paths, those of one store together."""
+    by_store: dict[str, list[str]] = {}
+    for output in outputs:
+        store = "/".join(output.split("/", 3)[:3]) if "://" in output else ""
+        by_store.setdefault(store, []).append(output)
+    return by_store.values()
 
 
 def _check_same(one: StepSpec, other: StepSpec, output: str) -> None:

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import os
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -19,14 +20,19 @@ DEFAULT_PREFIX = ".marin-build/outputs"
 PREFIX_VARIABLE = "MARIN_PREFIX"
 CONFIG_FILE = "marin-build.toml"
 _MARKERS = (CONFIG_FILE, "pyproject.toml", ".git")
+_NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
 class Workspace:
-    """Two absolute places: `project` is a local folder, `prefix` a local folder or a URL."""
+    """Two absolute places: `project` is a local folder, `prefix` a local folder or a URL.
+
+    `adopted`: target id -> where its data lies, of adopted targets that steps of this run read.
+    """
 
     project: str
     prefix: str
+    adopted: Mapping[str, str] = field(default_factory=lambda: _NOTHING, hash=False)
 
 
 def is_url(path: str) -> bool:
@@ -85,3 +91,23 @@ def in_workspace(workspace: Workspace) -> Iterator[None]:
         yield
     finally:
         use_workspace(before)
+
+
+_asked: list[object] | None = None
+
+
+def note_asked(step: object) -> None:
+    """Take note that the place of a step's data was asked for, where somebody listens."""
+    if _asked is not None:
+        _asked.append(step)
+
+
+@contextmanager
+def noting_asked() -> Iterator[list[object]]:
+    """Collect the steps whose place is asked for: who keeps a place must be told of another one."""
+    global _asked  # noqa: PLW0603 - what is asked in a program is a fact about the program
+    before, _asked = _asked, []
+    try:
+        yield _asked
+    finally:
+        _asked = before

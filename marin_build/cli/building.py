@@ -10,6 +10,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from marin_build.cli.adopted import refused_readers
 from marin_build.code import code_digest
 from marin_build.errors import (
     EXIT_INTERRUPTED,
@@ -75,7 +76,8 @@ def replay(
     applier = Applier(plan, session, runner, jobs=jobs, keep_going=keep_going, tell=tell)
     signals = (signal.SIGINT, signal.SIGTERM)
     before = {number: signal.signal(number, lambda *_: applier.interrupt()) for number in signals}
-    syncing = _syncing(loaded, session.run)
+    session.refused.update(refused_readers(loaded, plan))
+    syncing = syncing_of(loaded, session.run)
     try:
         finished = applier.run()
         _forget_taints(loaded, plan)
@@ -99,7 +101,7 @@ def _forget_taints(loaded: Loaded, plan: Plan) -> None:
         remove_taints(loaded.store, plan.targets, plan.snapshot.tainted.keys() - still.keys())
 
 
-def _syncing(loaded: Loaded, run: str) -> Syncing | None:
+def syncing_of(loaded: Loaded, run: str) -> Syncing | None:
     """Return what brings the outputs to disk while a run builds under a local prefix."""
     if is_url(loaded.workspace.prefix):
         return None

@@ -24,7 +24,8 @@ def estimate_for(loaded: Declared, plan: Plan, engine: str) -> PlanEstimate:
     targets = plan.targets
     has_price = any(targets.all[index].step.resources is not None for index in plan.to_build)
     history = {
-        targets.all[index].name: [build.seconds for build in builds]
+        # What was adopted took no time here, unless its own record says how long.
+        targets.all[index].name: [build.seconds for build in builds if build.seconds]
         for index, builds in plan.snapshot.earlier.items()
     }
     steps = estimate_steps(

@@ -6,7 +6,18 @@ import importlib
 
 import click
 
-_COMMANDS = ("init", "plan", "apply", "diff", "graph", "explain", "taint", "unlock", "run-step")
+_COMMANDS = (
+    "init",
+    "plan",
+    "apply",
+    "diff",
+    "graph",
+    "explain",
+    "taint",
+    "adopt",
+    "unlock",
+    "run-step",
+)
 _INTERNAL = ("list-targets",)
 """What marin-build calls itself; not shown."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import os
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from marin_build.assumptions import NOTHING_ASSUMED
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet
 
     from marin_build.assumptions import Assumptions
+    from marin_build.cli.adopted import Place
     from marin_build.cli.options import PipelineOptions
     from marin_build.snapshot import Snapshot, Taint
     from marin_build.store.base import Store
@@ -61,6 +62,8 @@ class Loaded(Declared):
 
     store: Store
     host: Host
+    adopted: Mapping[str, Place] = field(default_factory=dict)
+    """By target id, the adopted data that steps of a plan read: see `cli/adopted.py`."""
 
 
 def load(options: PipelineOptions) -> Loaded:

@@ -14,6 +14,7 @@ from marin_build.emit.plan_id import plan_id, relative, text_digest
 from marin_build.explain import reason_kind, stable_facts
 from marin_build.identity import HASH_ID_LENGTH, fingerprint_of
 from marin_build.plan import Kind
+from marin_build.reasons import Adopted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -157,6 +158,8 @@ def plan_document(
 def _decision(plan: Plan, decision: Decision, *, pin_code: bool) -> DecisionDocument:
     reason = decision.reason
     facts = [{"kind": reason_kind(reason), **stable_facts(reason)}]
+    if isinstance(reason, Adopted):
+        facts[0]["location"] = relative(reason.location, plan.targets.workspace)
     fn = plan.targets.all[decision.index].step.fn
     is_pinned = pin_code and decision.kind in (Kind.RUN, Kind.WAIT) and fn is not None
     digest = code_digest(fn) if is_pinned else None

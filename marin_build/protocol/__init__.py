@@ -4,6 +4,7 @@ layout       names of the files
 status       the one token
 lease        who holds a target; the seal
 documents    attempts and records, schema-versioned
+recorded     what a record says, read without models
 artifact     what a step returned
 machine      the states of a target and the moves between them: one transition function
 looking      status and lease of a target, with their versions

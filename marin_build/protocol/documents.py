@@ -73,6 +73,13 @@ class Record(_Document):
     seconds: float
     exit_code: int
     peak_memory_bytes: int | None
+    files: int | None = None
+    bytes: int | None = None
+    """Number and sizes of the files in the manifest."""
+    adopted_from: str | None = None
+    """Where data lies that was there before and registered as this output; None: it was built."""
+    note: str | None = None
+    """Why it was adopted, in the words of who did it."""
 
 
 class FileEntry(_Document):

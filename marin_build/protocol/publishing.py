@@ -41,7 +41,9 @@ class Publisher:
         if not self._write(layout.RECORD, publication.record.to_bytes()):
             return
         # A slow publisher of an earlier attempt may have left its artifact: null replaces it.
-        if publication.has_artifact or publication.record.attempt > 1:
+        # What was adopted where it lies keeps its own.
+        is_kept = publication.record.adopted_from == self.output
+        if not is_kept and (publication.has_artifact or publication.record.attempt > 1):
             artifact = json.dumps(publication.artifact).encode()
             if not self._write(layout.ARTIFACT, artifact):
                 return

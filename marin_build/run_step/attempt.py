@@ -15,7 +15,13 @@ from marin_build.protocol.lease import boot_clock
 from marin_build.run_step import outcome as ended
 from marin_build.run_step.bodies import Request
 from marin_build.run_step.body import Done
-from marin_build.run_step.outputs import clear_leftovers, has_foreign, manifest_of, missing_output
+from marin_build.run_step.outputs import (
+    clear_leftovers,
+    has_foreign,
+    manifest_of,
+    missing_output,
+    refuse_to_clear_adopted,
+)
 from marin_build.run_step.recording import make_record
 from marin_build.workspace import is_url
 
@@ -65,8 +71,9 @@ class Attempt:
         """
         try:
             os.makedirs(os.path.dirname(self.log), exist_ok=True)
+            is_clean = not self._has_leftovers()
             # Looked at before and after: who slept must not clear what another builds by now.
-            ready = self._is_held() and self._clear() and self._is_held()
+            ready = self._is_held() and (is_clean or self._clear()) and self._is_held()
         except (MarinBuildError, OSError) as error:
             return _spoiled(error)
         if not ready:
@@ -106,6 +113,7 @@ class Attempt:
             stamp(now),
             seconds,
             done,
+            files,
         )
         publication = Publication(
             record=record,
@@ -125,19 +133,27 @@ class Attempt:
     def _step(self) -> StepSpec:
         return self.session.targets.all[self.index].step
 
-    def _clear(self) -> bool:
-        """Clear what an earlier attempt or a foreign writer left on a path of ours.
+    def _has_leftovers(self) -> bool:
+        """Return whether to clear what an earlier attempt or a foreign writer left on our path.
 
-        Return False if the lease was lost before anything was deleted.
+        Raises:
+            StoppedError: it was adopted there.
+
         """
         output, step = self.holding.output, self._step
         if step.override_output_path is not None or step.resumable:
-            return True
+            return False
         again = self.holding.lease.attempt > 1 or self.index in self.session.forced
         # What is remote and was never built is not listed: that would be a request for nothing.
-        if again or (not is_url(output) and has_foreign(output)):
-            return clear_leftovers(self.session.store, output, is_held=self._is_held)
+        if not again and (is_url(output) or not has_foreign(output)):
+            return False
+        refuse_to_clear_adopted(self.session.store, output)
         return True
+
+    def _clear(self) -> bool:
+        """Clear it; return False if the lease was lost before anything was deleted."""
+        output = self.holding.output
+        return clear_leftovers(self.session.store, output, is_held=self._is_held)
 
     def _is_held(self) -> bool:
         """Return whether the lease will hold while the body starts; renew it if it is old."""

@@ -6,7 +6,9 @@ import os
 import shutil
 from typing import TYPE_CHECKING
 
+from marin_build.errors import StoppedError
 from marin_build.protocol import layout
+from marin_build.protocol.recorded import adopted_from
 from marin_build.workspace import is_url
 
 if TYPE_CHECKING:
@@ -24,11 +26,29 @@ _KEPT = {
     layout.ARTIFACT,
 }
 SHOWN_MISSING = 5
+ADOPTED_HERE = "it was adopted where it lies: to build it again would delete that data"
 
 
 def has_foreign(output: str) -> bool:
     """Return whether a local output holds files that no attempt of ours made."""
     return any(not name.startswith(".") for name in os.listdir(output))
+
+
+def refuse_to_clear_adopted(store: Store, output: str) -> None:
+    """Refuse to clear data that somebody registered where it lies: it may be the only copy.
+
+    Raises:
+        StoppedError: the record beside it says so.
+
+    """
+    blob = store.get(f"{output}/{layout.RECORD}")
+    if blob is not None and adopted_from(blob.data) == output:
+        raise StoppedError(ADOPTED_HERE, hint=way_to_rebuild(output))
+
+
+def way_to_rebuild(output: str) -> str:
+    """Return the hint for who wants to build what was adopted where it lies."""
+    return f"move `{output}` away, or delete it yourself; then apply builds it"
 
 
 def clear_leftovers(store: Store, output: str, *, is_held: Callable[[], bool]) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from marin_build.code import code_of
 from marin_build.code.document import code_document, code_document_path
@@ -12,33 +12,34 @@ from marin_build.protocol.documents import Record
 from marin_build.remote_callable import local_function
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from marin_build.code import Code
     from marin_build.run_step.body import Done
+    from marin_build.run_step.existing import Existing
     from marin_build.run_step.session import Session
+    from marin_build.store.base import File
 
 
 def make_record(
-    session: Session, index: int, attempt: int, start: str, end: str, seconds: float, done: Done
+    session: Session,
+    index: int,
+    attempt: int,
+    start: str,
+    end: str,
+    seconds: float,
+    done: Done,
+    files: Sequence[File],
 ) -> Record:
     """Return the record; `start` and `end` are moments as documents write them."""
-    target = session.targets.all[index]
-    step, fn = target.step, target.step.fn
+    fn = session.targets.all[index].step.fn
     code = code_of(fn) if fn is not None else None
     return Record(
-        name=step.name,
-        target=target.id,
-        fn=function_name(fn),
-        command=dict(fn.template) if isinstance(fn, Command) else None,
-        attributes=dict(step.hash_attrs),
-        fingerprint=target.fingerprint,
-        deep_fingerprint=session.deep[index],
-        payload=step.payload,
+        **_declared(session, index),
+        **_counted(files),
         code_digest=code.digest if code is not None else None,
         code_document=keep_source(session, code) if code is not None else None,
         captured=(code.captured or None) if code is not None else None,
-        deps=tuple(session.targets.all[dep].id for dep in session.targets.deps[index]),
-        provenance=session.provenance,
-        run=session.run,
         attempt=attempt,
         start=start,
         end=end,
@@ -46,6 +47,52 @@ def make_record(
         exit_code=0,
         peak_memory_bytes=done.peak_memory,
     )
+
+
+def adopted_record(
+    session: Session, index: int, attempt: int, now: str, existing: Existing, note: str | None
+) -> Record:
+    """Return the record of data that was there before.
+
+    No code of ours made it: there is no digest, and so no drift. If its own record says how long
+    it took to build, so does this one.
+    """
+    return Record(
+        **_declared(session, index),
+        **_counted(existing.files),
+        code_digest=None,
+        attempt=attempt,
+        start=now,
+        end=now,
+        seconds=existing.seconds,
+        exit_code=0,
+        peak_memory_bytes=None,
+        adopted_from=existing.place,
+        note=note,
+    )
+
+
+def _declared(session: Session, index: int) -> dict[str, Any]:
+    """Return what a record says of the step, and of who writes it."""
+    target = session.targets.all[index]
+    step, fn = target.step, target.step.fn
+    return {
+        "name": step.name,
+        "target": target.id,
+        "fn": function_name(fn),
+        "command": dict(fn.template) if isinstance(fn, Command) else None,
+        "attributes": dict(step.hash_attrs),
+        "fingerprint": target.fingerprint,
+        "deep_fingerprint": session.deep[index],
+        "payload": step.payload,
+        "deps": tuple(session.targets.all[dep].id for dep in session.targets.deps[index]),
+        "provenance": session.provenance,
+        "run": session.run,
+    }
+
+
+def _counted(files: Sequence[File]) -> dict[str, int]:
+    return {"files": len(files), "bytes": sum(file.size for file in files)}
 
 
 _kept: set[tuple[str, str]] = set()

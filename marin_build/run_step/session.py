@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from marin_build.fingerprint import Targets
     from marin_build.protocol.documents import Provenance
     from marin_build.protocol.lease import Host, Lease
+    from marin_build.run_step.outcome import Stopped
     from marin_build.store.base import Store
 
 
@@ -38,6 +39,7 @@ class Session:
         pinned_code: target id -> code digest a plan pins; another digest stops the target.
         now: the clock, for people.
         time_to_live: seconds its leases hold without being renewed.
+        refused: targets that must not be built here, and why; more may join while the run goes on.
 
     """
 
@@ -51,6 +53,7 @@ class Session:
     forced: frozenset[int] = frozenset()
     pinned_code: Mapping[str, str] = field(default_factory=dict)
     time_to_live: float = TIME_TO_LIVE
+    refused: dict[int, Stopped] = field(default_factory=dict)
 
     @property
     def register_after(self) -> float:

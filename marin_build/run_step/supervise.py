@@ -11,10 +11,13 @@ from typing import TYPE_CHECKING
 
 from marin_build.code import code_digest
 from marin_build.errors import MarinBuildError, StoppedError
+from marin_build.protocol import layout
 from marin_build.protocol.acquiring import Claimant, Finished, Held
 from marin_build.protocol.lease import TIME_TO_LIVE, Lease, boot_clock, process_start
+from marin_build.protocol.recorded import adopted_from
 from marin_build.run_step import outcome as ended
 from marin_build.run_step.attempt import Attempt
+from marin_build.workspace import current_workspace
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -49,8 +52,9 @@ def build_target(
         with bookkeeping:
             if (refusal := _refusal(session, start.index)) is not None:
                 return refusal
-            got = _claimant(session, start).acquire(start.seen)
+            got = claimant_of(session, start).acquire(start.seen)
             if isinstance(got, Finished):
+                _refuse_readers_of_adopted(session, start.index)
                 return ended.Reused(got.published)
             if isinstance(got, Held):
                 return ended.Held(got.lease, got.version)
@@ -71,6 +75,8 @@ def build_target(
 
 def _refusal(session: Session, index: int) -> ended.Stopped | None:
     """Return why a target must not be built here, or None."""
+    if (refused := session.refused.get(index)) is not None:
+        return refused
     target = session.targets.all[index]
     pinned = session.pinned_code.get(target.id)
     if pinned is not None and code_digest(target.step.fn) != pinned:
@@ -79,7 +85,26 @@ def _refusal(session: Session, index: int) -> ended.Stopped | None:
     return None
 
 
-def _claimant(session: Session, start: Start) -> Claimant:
+def _refuse_readers_of_adopted(session: Session, index: int) -> None:
+    """Stop what reads a target that somebody adopted since the plan was made.
+
+    The steps of this run know another place for its data.
+    """
+    target = session.targets.all[index]
+    blob = session.store.get(f"{target.output_path}/{layout.RECORD}")
+    place = adopted_from(blob.data) if blob is not None else None
+    known = current_workspace().adopted.get(target.id, target.output_path)
+    if place not in (None, known):
+        stopped = ended.Stopped(
+            f"`{target.id}`, which it needs, was adopted meanwhile: its data lies at `{place}`",
+            hint="apply again",
+        )
+        readers = [reader for reader, deps in enumerate(session.targets.deps) if index in deps]
+        session.refused.update(dict.fromkeys(readers, stopped))
+
+
+def claimant_of(session: Session, start: Start) -> Claimant:
+    """Return who claims a target in the name of a run."""
     target, pid = session.targets.all[start.index], os.getpid()
     return Claimant(
         session.store,

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import functools
+import json
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,7 @@ from hypothesis import strategies as st
 from marin_build import Artifact, StepSpec, command, remote, step
 from marin_build.artifacts import load_returned, return_annotation
 from marin_build.errors import CorruptStateError, SpecificationError, StoreError
-from marin_build.workspace import Workspace, in_workspace
+from marin_build.workspace import Workspace, current_workspace, in_workspace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -163,3 +164,33 @@ class _Callable:
 )
 def test_where_the_type_is_found(fn: object, kind: Any) -> None:
     assert return_annotation(fn) is kind
+
+
+def _adopt(step: StepSpec, place: Path) -> None:
+    """Write the record of adopted data."""
+    record = Path(step.output_path, ".executor_info")
+    record.parent.mkdir(parents=True)
+    document = {"executor_version": "marin_build/1", "adopted_from": str(place)}
+    record.write_text(json.dumps(document))
+
+
+def test_the_artifact_of_adopted_data_is_loaded_from_where_it_lies(tmp_path: Path) -> None:
+    """Else a notebook finds nothing beside an output that the plan calls built."""
+    scored = StepSpec(name="score", fn=_score)
+    _adopt(scored, tmp_path / "old")
+    Artifact.save(Score(0.5), str(tmp_path / "old"))
+    assert Artifact.load(scored) == Score(0.5)
+
+
+def test_adopted_data_without_an_artifact_is_told_from_a_step_that_returns_nothing(
+    tmp_path: Path,
+) -> None:
+    scored = StepSpec(name="score", fn=_score)
+    _adopt(scored, tmp_path / "old")
+    with pytest.raises(StoreError, match="/old` has no artifact"):
+        Artifact.load(scored)
+    place = str(tmp_path / "older")
+    here = replace(current_workspace(), adopted={scored.target_id: place})
+    with in_workspace(here), pytest.raises(StoreError, match="/older` has no artifact") as caught:
+        Artifact.load(scored)
+    assert "annotate the parameter as Path" in (caught.value.hint or "")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import runpy
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,7 @@ from marin_build.errors import SpecificationError, SpecificationErrors
 from marin_build.fingerprint import make_targets
 from marin_build.graph import build_graph
 from marin_build.sources import Source
-from marin_build.workspace import Workspace, in_workspace
+from marin_build.workspace import Workspace, current_workspace, in_workspace
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -161,6 +162,38 @@ def test_a_pipeline_moved_to_another_folder_prefix_and_machine_finds_its_outputs
         )
         shutil.rmtree(project)
     assert found[0] == found[1]
+
+
+@given(data=st.data())
+def test_adopted_data_renames_nothing(
+    data: st.DataObject, dags: SearchStrategy[Dag], make: Make
+) -> None:
+    """Else everything below is built again because somebody saved the building of one step."""
+    dag = data.draw(dags)
+    steps: list[StepSpec] = []
+    for index, deps in enumerate(dag):
+        steps.append(StepSpec(name=f"s{index}", fn=_build, deps=[steps[dep] for dep in deps]))
+    before = make(*steps)
+    ids = data.draw(st.sets(st.sampled_from([target.id for target in before.all])))
+    here = current_workspace()
+    with in_workspace(replace(here, adopted={id_: f"gs://old/{id_}" for id_ in ids})):
+        again: list[StepSpec] = []
+        for index, deps in enumerate(dag):
+            again.append(StepSpec(name=f"s{index}", fn=_build, deps=[again[dep] for dep in deps]))
+        after = make_targets(build_graph(again), current_workspace())
+    facts = [[(t.id, t.fingerprint, t.output_path) for t in ts.all] for ts in (before, after)]
+    assert facts[0] == facts[1]
+    assert before.deep_fingerprints() == after.deep_fingerprints()
+
+
+def test_a_place_of_adopted_data_is_no_attribute() -> None:
+    """Else the fingerprint depends on where somebody happened to keep the data."""
+    raw = StepSpec(name="raw")
+    here = replace(current_workspace(), adopted={raw.target_id: "gs://old/raw"})
+    with in_workspace(here):
+        train = StepSpec(name="train", deps=[raw], hash_attrs={"data": raw.output_path})
+        with pytest.raises(SpecificationError, match="names a place of outputs"):
+            make_targets(build_graph([train]), here)
 
 
 @given(data=st.data())

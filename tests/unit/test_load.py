@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
 import pytest
 
 from marin_build.errors import MarinBuildError, SpecificationError, SpecificationErrors, UsageError
-from marin_build.load import Pipeline, load_pipeline
+from marin_build.load import Pipeline, load_again, load_pipeline
 from marin_build.workspace import Workspace, current_workspace
 
 if TYPE_CHECKING:
@@ -157,3 +158,44 @@ def test_loading_leaves_the_folder_of_the_program_alone(load: Load) -> None:
     before = os.getcwd()
     load(A)
     assert os.getcwd() == before
+
+
+EARLY = "raw = StepSpec(name='raw')\nplace = raw.output_path\n"
+
+
+def test_who_keeps_a_path_is_known_and_gets_another_one_when_loaded_again(
+    load: Load, tmp_path: Path
+) -> None:
+    """Else a step reads an empty folder, because it computed the path too early."""
+    (tmp_path / "my_steps.py").write_text(f"from marin_build import StepSpec\n{EARLY}")
+    found = load("import my_steps\na = StepSpec(name='a', deps=[my_steps.raw],"
+                 " env_vars={'RAW': my_steps.place})\n")  # fmt: skip
+    assert [step.name for step in found.asked] == ["raw"]
+    here = current_workspace()
+    assert found.roots[0].env_vars["RAW"].startswith(here.prefix)
+    adopted = {found.asked[0].target_id: "gs://old/raw"}
+    again = load_again(found, replace(here, adopted=adopted))
+    assert again.roots[0].env_vars["RAW"] == "gs://old/raw"
+    assert again.roots[0].fingerprint == found.roots[0].fingerprint
+    assert current_workspace().adopted == adopted
+
+
+def test_who_asks_for_no_path_is_not_noted(load: Load) -> None:
+    found = load(A + B + "targets = [command('x {a}', name='c', deps={'a': a})]\n")
+    assert found.asked == ()
+    assert found.roots[0].dep_paths  # asked for later: nobody listens
+    assert found.asked == ()
+
+
+def test_what_is_installed_is_not_imported_again(load: Load, tmp_path: Path) -> None:
+    """Else a library that may be imported once only breaks the second loading."""
+    folder = tmp_path / "site-packages"
+    folder.mkdir()
+    (folder / "my_library.py").write_text(
+        "import sys\nsys.my_loads = getattr(sys, 'my_loads', 0)+1\n"
+    )
+    sys.path.insert(0, str(folder))
+    found = load("import sys, my_library\n" + A)
+    load_again(found, current_workspace())
+    assert sys.my_loads == 1  # type: ignore[attr-defined]
+    del sys.my_loads  # type: ignore[attr-defined]

@@ -196,3 +196,20 @@ def test_no_path_is_read_twice(targets_of: TargetsOf, new_store: Callable[[], Me
     observe(store, targets, [6, 3], {6, 5, 3}, HOST)
     paths = [path for batch in store.batches for path in batch]
     assert len(paths) == len(set(paths))
+
+
+def test_what_was_adopted_is_seen_with_its_place_and_its_files(
+    targets_of: TargetsOf, new_store: Callable[[], MemoryStore]
+) -> None:
+    store, targets = new_store(), targets_of([()])
+    path = targets.all[0].output_path
+    record = json.loads(_record(targets.all[0].fingerprint))
+    record |= {"adopted_from": "gs://old", "files": 3, "bytes": 9, "seconds": 1.5, "attempt": 2}
+    store.contents |= {
+        f"{path}/.executor_status": b"SUCCESS",
+        f"{path}/.executor_info": json.dumps(record).encode(),
+    }
+    built = _seen(store, targets).built
+    assert built is not None
+    assert (built.adopted_from, built.files, built.size) == ("gs://old", 3, 9)
+    assert (built.seconds, built.attempt) == (1.5, 2)

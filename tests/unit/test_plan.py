@@ -347,3 +347,11 @@ def test_a_built_end_of_a_long_chain_is_one_read(
                      [LENGTH - 1])  # fmt: skip
     assert plan.summary() == {"run": 0, "reuse": 1, "wait": 0, "blocked": 0, "pruned": LENGTH - 1}
     assert store.batches == [[end]]
+
+
+def test_what_was_adopted_says_where_it_lies(targets_of: TargetsOf) -> None:
+    built = Built("f", "a-1", "ada@host", "2026", adopted_from="gs://old", files=3, size=9)
+    plan = make_plan(targets_of([()]), Snapshot({0: Observed("SUCCESS", built=built)}), [0])
+    (decision,) = plan.decisions
+    assert decision.kind is Kind.REUSE
+    assert decision.reason == why.Adopted("gs://old", 3, 9, "ada@host", "2026")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -18,13 +20,17 @@ from marin_build import (
     StepSpec,
     command,
 )
-from marin_build.errors import MarinBuildError, SpecificationError, StepFailedError
+from marin_build.errors import (
+    MarinBuildError,
+    SpecificationError,
+    StepFailedError,
+    StoppedError,
+)
 from marin_build.store.local import LocalStore
 from marin_build.workspace import Workspace, in_workspace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
-    from pathlib import Path
 
     from hypothesis.strategies import SearchStrategy
 
@@ -347,3 +353,23 @@ def test_random_graphs_are_built_in_order_once(
         assert all(place[f"s{dep}"] < place[f"s{i}"] for i, deps in enumerate(dag) for dep in deps)
 
     check()
+
+
+def test_who_reads_adopted_data_is_refused_and_the_others_go_on(
+    pipeline: Pipeline, tmp_path: Path
+) -> None:
+    """Else it looks into an output folder that holds no data."""
+    raw, own = pipeline.step("raw"), pipeline.step("own")
+    for step, place in ((raw, str(tmp_path / "old")), (own, own.output_path)):
+        output = Path(step.output_path)
+        output.mkdir(parents=True)
+        (output / ".executor_status").write_text("SUCCESS")
+        record = {"executor_version": "marin_build/1", "adopted_from": place}
+        (output / ".executor_info").write_text(json.dumps(record))
+    reader = pipeline.step("reader", raw)
+    with pytest.raises(StepFailedError, match=r"1 step\(s\) failed") as caught:
+        StepRunner().run([pipeline.step("last", reader), reader, pipeline.step("other", own)])
+    assert pipeline.ran == ["other"]
+    assert isinstance(caught.value.__cause__, StoppedError)
+    assert f"was adopted from `{tmp_path}/old`" in str(caught.value.__cause__)
+    assert [fact for fact in caught.value.facts if "blocked by" in fact[1]]

@@ -125,6 +125,21 @@ def test_where_the_output_lives(given: dict[str, Any], path: str) -> None:
     assert declared.output_path_in("/p") == path.format(hash=declared.hash_id)
 
 
+def test_adopted_data_is_read_where_it_lies_and_its_record_stays_here() -> None:
+    """Identity, status, lease and record know nothing of the place."""
+    raw = StepSpec(name="raw")
+    train = StepSpec(name="train", deps=[raw])
+    fingerprint = train.fingerprint
+    adopted = {raw.target_id: "gs://old/raw"}
+    with in_workspace(Workspace("/project", "/p", adopted)):
+        again = StepSpec(name="train", deps=[StepSpec(name="raw")])
+        assert raw.output_path == "gs://old/raw"
+        assert train.dep_paths == ("gs://old/raw",)
+        assert raw.output_path_in("/p") == f"/p/{raw.name_with_hash}"
+        assert again.output_path == f"/p/{train.name_with_hash}"
+        assert again.fingerprint == fingerprint
+
+
 def test_the_ids_of_a_step() -> None:
     hashed = StepSpec(name="a/b", deps=[RAW])
     assert hashed.name_with_hash == f"a/b_{hashed.fingerprint[:8]}"

@@ -87,8 +87,10 @@ def command(
 
     if not plan.to_build and not plan.sealed:
         return _nothing_to_build(plan, again, as_json=as_json)
+    from marin_build.cli.adopted import with_adopted
     from marin_build.cli.building import exit_code, replay
 
+    loaded, plan = with_adopted(loaded, plan)
     for warning in loaded.pipeline.warnings:
         click.echo(f"warning: {warning}", err=True)
     finished = replay(

@@ -65,7 +65,7 @@ def _facts(loaded: Loaded, plan: Plan, decision: Decision) -> list[tuple[str, st
     from marin_build.declared import shown
     from marin_build.explain import describe
     from marin_build.leaves import describe_value
-    from marin_build.reasons import IdentityChanged
+    from marin_build.reasons import Adopted, IdentityChanged
 
     target, reason = plan.targets.all[decision.index], decision.reason
     facts = [
@@ -74,6 +74,10 @@ def _facts(loaded: Loaded, plan: Plan, decision: Decision) -> list[tuple[str, st
         ("declared", shown(target.step.declared, loaded.workspace.project)),
         ("output", target.output_path),
     ]
+    if isinstance(reason, Adopted):
+        facts.append(("adopted", f"{reason.at[:16].replace('T', ' ')} by {reason.by}"))
+        if note := _note(loaded, target.output_path):
+            facts.append(("because", note))
     if isinstance(reason, IdentityChanged):
         when = reason.at[:16].replace("T", " ")
         facts.append(
@@ -86,3 +90,13 @@ def _facts(loaded: Loaded, plan: Plan, decision: Decision) -> list[tuple[str, st
     deps = [plan.targets.all[dep].id for dep in plan.targets.deps[decision.index]]
     facts += [("needs", dep) for dep in deps]
     return facts
+
+
+def _note(loaded: Loaded, output: str) -> str:
+    """Return why an output was adopted, in the words of who did it, on one line."""
+    from marin_build.emit.quoting import comment
+    from marin_build.protocol.layout import RECORD
+    from marin_build.protocol.recorded import record_of_ours
+
+    blob = loaded.store.get(f"{output}/{RECORD}")
+    return comment((record_of_ours(blob.data) if blob is not None else {}).get("note") or "")

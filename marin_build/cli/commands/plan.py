@@ -110,6 +110,9 @@ def command(
     words = [*targets, *(word for name in force for word in ("--force", name))]
     again = ("to build it", command_line("apply", options, words))
     if output is not None:
+        from marin_build.cli.adopted import with_adopted
+
+        loaded, plan = with_adopted(loaded, plan)
         again = _write(loaded, plan, output, engine)
     _show(
         loaded,

@@ -14,6 +14,9 @@ from marin_build.cli.options import PipelineOptions, pipeline_options
 from marin_build.errors import StoppedError, UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from marin_build.cli.adopted import Place
     from marin_build.cli.session import Loaded
     from marin_build.emit.document import PlanDocument
     from marin_build.fingerprint import Target
@@ -83,6 +86,7 @@ def _run(
     no_lease: bool,
     as_json: bool,
 ) -> int:
+    from marin_build.cli.adopted import with_adopted
     from marin_build.cli.building import exit_code, replay
     from marin_build.cli.saved import pinned_code
     from marin_build.cli.views.apply_json import show_json
@@ -96,12 +100,13 @@ def _run(
             consequence="nothing was run",
             hint="the pipeline changed: make the plan again",
         )
-    target = loaded.targets.all[index]
+    plan = _plan_of_one(loaded, document, index)
+    loaded, plan = with_adopted(loaded, plan, readers=[index])
     if words:
-        _check_command(target, words)
+        _check_command(plan.targets.all[plan.decisions[0].index], words, loaded.adopted)
     finished = replay(
         loaded,
-        _plan_of_one(loaded, document, index),
+        plan,
         pinned_code(document) if document is not None else {},
         jobs=1,
         keep_going=False,
@@ -138,7 +143,7 @@ def _plan_of_one(loaded: Loaded, document: PlanDocument | None, index: int) -> P
     return Plan(targets, (), (decision,), insisted, snapshot)  # nothing else is asked for
 
 
-def _check_command(target: Target, words: tuple[str, ...]) -> None:
+def _check_command(target: Target, words: tuple[str, ...], adopted: Mapping[str, Place]) -> None:
     """Refuse a command that is not the one the pipeline declares for the target."""
     from marin_build.commands import Command
     from marin_build.emit.quoting import plain_words
@@ -150,7 +155,12 @@ def _check_command(target: Target, words: tuple[str, ...]) -> None:
     if list(words) not in (absolute, plain_words(declared, current_workspace())):
         raise StoppedError(
             f"the command given for `{target.name}` is not the one the pipeline declares",
-            facts=[("declared", " ".join(absolute) or "none, it is a function")],
+            facts=[
+                ("declared", " ".join(absolute) or "none, it is a function"),
+                *(("adopted", f"{id_}: {place.location}") for id_, place in adopted.items()),
+            ],
             consequence="nothing was run",
-            hint="change the pipeline, not the script",
+            hint="make the plan again: data was adopted since, or elsewhere"
+            if adopted
+            else "change the pipeline, not the script",
         )

@@ -41,7 +41,8 @@ def plan_json(
     for decision in found["decisions"]:
         index = targets.by_id[decision["target"]]
         if index in reasons:
-            decision["reasons"] = [reason_json(reasons[index])]
+            (facts,) = decision["reasons"]  # where a place is relative to the project
+            decision["reasons"] = [{**reason_json(reasons[index]), **facts}]
         if index in estimate.steps:
             decision["estimate"] = _one(estimate.steps[index])
     found["estimate"] = {

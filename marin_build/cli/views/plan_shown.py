@@ -81,22 +81,32 @@ def show(
     """
     rows: list[Row] = []
     verbs: Counter[Verb] = Counter()
+    hidden = plan.pruned
+    near = _near_what_is_built(plan)
     for decision in plan.decisions:
         row = _row(plan, decision, estimate, drift.get(decision.index), verbose=verbose)
         verbs[row.verb] += 1
-        if row.verb in only if only else verbose or row.verb != "reuse":
+        is_quiet = row.verb == "reuse" or (row.verb == "adopt" and decision.index not in near)
+        if row.verb in only if only else verbose or not is_quiet:
             rows.append(row)
+        else:
+            hidden += is_quiet
     pruned = sorted(drift.keys() - {decision.index for decision in plan.decisions})
     if not only or "drift" in only:
         rows.extend(_drifted(plan, index, drift[index], verbose=verbose) for index in pruned)
-    hidden = 0 if verbose or only else verbs["reuse"] + plan.pruned - len(pruned)
     return Shown(
         tuple(rows if verbose else folded(rows)),
-        hidden,
+        0 if verbose or only else hidden - len(pruned),
         _read_warnings(reads, verbose=verbose),
         _summary(plan, plan_id, verbs, estimate),
         *_next(plan, again),
     )
+
+
+def _near_what_is_built(plan: Plan) -> frozenset[int]:
+    """Return what is requested, or needed by something to build: adopted data counts there."""
+    needed = (dep for index in plan.to_build for dep in plan.targets.deps[index])
+    return frozenset(plan.requested).union(needed)
 
 
 def _row(
