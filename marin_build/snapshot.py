@@ -27,7 +27,9 @@ class LastAttempt:
 class Built:
     """What the record of a built target says.
 
-    `code_digest`, `code_document` and `captured` tell which code built it; None if it does not say.
+    `code_digest`, `code_document` and `captured` tell which code built it, `deep_code_digest` that
+    and the code that built all it needs, and `environment` what it was built in, as the record has
+    it; None if it does not say.
     """
 
     fingerprint: str
@@ -37,6 +39,8 @@ class Built:
     code_digest: str | None = None
     code_document: str | None = None
     captured: Mapping[str, str] | None = None
+    deep_code_digest: str | None = None
+    environment: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +52,7 @@ class Earlier:
         payload: what was hashed, as JSON values.
         run, worker, end: which run, who, and when.
         seconds: how long it took.
+        code_digest, code_document, captured: which code built it; None if its record is silent.
 
     """
 
@@ -57,6 +62,9 @@ class Earlier:
     worker: str
     end: str
     seconds: float
+    code_digest: str | None = None
+    code_document: str | None = None
+    captured: Mapping[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True)

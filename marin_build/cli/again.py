@@ -19,6 +19,7 @@ def command_line(command: str, options: PipelineOptions, rest: Sequence[str] = (
         ("--prefix", options.prefix),
         ("--profile", options.profile),
         ("--engine", options.engine),
+        ("--code-policy", options.code),
     ):
         if value is not None:
             words += [flag, value]

@@ -172,6 +172,7 @@ def _declared_now(
             file=os.path.join(project, document.pipeline),
             profile=options.profile,
             parameters=document.parameters,
+            code=document.code or "report",
         )
         (listing,) = list_commits(project, [(folder, None)], now)
     except MarinBuildError:  # what cannot be loaded declares nothing

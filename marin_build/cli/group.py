@@ -6,7 +6,7 @@ import importlib
 
 import click
 
-_COMMANDS = ("init", "plan", "apply", "diff", "graph", "explain", "unlock", "run-step")
+_COMMANDS = ("init", "plan", "apply", "diff", "graph", "explain", "accept", "unlock", "run-step")
 _INTERNAL = ("list-targets",)
 """What marin-build calls itself; not shown."""
 

@@ -15,6 +15,7 @@ from marin_build.plan import Kind
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from marin_build.code.drift import Drift
     from marin_build.plan import Decision, Plan
 
 SCHEMA_VERSION = 1
@@ -51,6 +52,7 @@ class PlanDocument(_Document):
     parameters: dict[str, str]
     prefix: str
     engine: str
+    code: Literal["report", "rebuild", "ignore"] | None = None
     requested: tuple[str, ...]
     summary: dict[str, int]
     decisions: tuple[DecisionDocument, ...]
@@ -82,6 +84,7 @@ def plan_document(
     engine: str,
     pin_code: bool,
     show_pruned: bool = False,
+    drift: Mapping[int, Drift] | None = None,
 ) -> PlanDocument:
     """Return a plan as a document.
 
@@ -92,14 +95,21 @@ def plan_document(
         engine: where actions run.
         pin_code: pin the code of what is to be built.
         show_pruned: list the targets that were not looked at, too.
+        drift: how reused targets drifted, by index; those that were not looked at are listed. Not
+            for a saved plan: it is the same on machines that would say otherwise.
 
     """
     targets, workspace = plan.targets, plan.targets.workspace
+    drift = drift or {}
     documents = [_decision(plan, decision, pin_code=pin_code) for decision in plan.decisions]
-    if show_pruned:
+    if show_pruned or drift:
         decided = {decision.index for decision in plan.decisions}
-        documents += [
-            _entry(plan, i, "pruned", []) for i in range(len(targets)) if i not in decided
+        others = range(len(targets)) if show_pruned else drift
+        documents += [_entry(plan, i, "pruned", []) for i in others if i not in decided]
+    if drift:
+        facts = {targets.all[index].id: tuple(item.facts) for index, item in drift.items()}
+        documents = [
+            each.model_copy(update={"drift": facts.get(each.target, ())}) for each in documents
         ]
     return PlanDocument(
         plan_id=plan_id(plan, pipeline, parameters, engine),
@@ -107,6 +117,7 @@ def plan_document(
         parameters=dict(parameters),
         prefix=relative(workspace.prefix, workspace),
         engine=engine,
+        code=workspace.code,
         requested=tuple(targets.all[i].id for i in plan.requested),
         summary=plan.summary(),
         decisions=tuple(documents),

@@ -22,6 +22,7 @@ _KEPT = {
     layout.GUARD,
     layout.RECORD,
     layout.ARTIFACT,
+    layout.ACCEPTED,
 }
 SHOWN_MISSING = 5
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from datetime import datetime
 
+    from marin_build.environment import Here
     from marin_build.fingerprint import Targets
     from marin_build.protocol.documents import Provenance
     from marin_build.protocol.lease import Host, Lease
@@ -38,6 +39,8 @@ class Session:
         pinned_code: target id -> code digest a plan pins; another digest stops the target.
         now: the clock, for people.
         time_to_live: seconds its leases hold without being renewed.
+        deep_code: deep code digest of what is built, for the records (see code/deep.py).
+        here: what it runs in, for the records; None: they do not say.
 
     """
 
@@ -51,6 +54,8 @@ class Session:
     forced: frozenset[int] = frozenset()
     pinned_code: Mapping[str, str] = field(default_factory=dict)
     time_to_live: float = TIME_TO_LIVE
+    deep_code: Mapping[int, str] = field(default_factory=dict)
+    here: Here | None = None
 
     @property
     def register_after(self) -> float:

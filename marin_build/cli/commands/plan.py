@@ -40,6 +40,8 @@ def command(
     tag:T, status:failed|running|success|missing, or changed-since:REV. `a,b` is both, `a&b` what
     both select, `^c` all but c. Without any, what the pipeline requests.
     """
+    from marin_build.cli.code_causes import with_code_causes
+    from marin_build.cli.drifting import find_drift
     from marin_build.cli.session import load, plan_for
     from marin_build.emit.plan_id import check_engine, plan_id
 
@@ -49,6 +51,7 @@ def command(
     for warning in loaded.pipeline.warnings:
         click.echo(f"warning: {warning}", err=True)
     plan = plan_for(loaded, targets, forced=force, rerun_failed=not no_rerun_failed, history=True)
+    plan = with_code_causes(loaded, plan)
     again = command_line(
         "apply", options, [*targets, *(word for name in force for word in ("--force", name))]
     )
@@ -66,6 +69,8 @@ def command(
         )
         write_plan_directory(output, files)
         again = f"marin-build apply {output}" if engine == "local" else f"see {output}/steps"
+    found = find_drift(loaded, plan, engine)  # after emission: it is no part of a saved plan
+    plan = found.plan
     if as_json:
         from marin_build.emit.document import plan_document
 
@@ -76,17 +81,16 @@ def command(
             engine=engine,
             pin_code=False,
             show_pruned=show_all,
+            drift=found.drift,
         )
         sys.stdout.write(document.model_dump_json(exclude={"files", "digest"}, indent=1) + "\n")
     else:
-        from marin_build.cli.drifting import drift_in
         from marin_build.cli.estimating import estimate_for
         from marin_build.cli.views.plan_text import show_plan
 
         name = plan_id(plan, loaded.file, loaded.pipeline.parameters, engine)
         estimate = estimate_for(loaded, plan, engine)
-        drift = drift_in(loaded, plan)
-        show_plan(plan, name, again, estimate, drift, verbose=verbose)
+        show_plan(plan, name, again, estimate, found.drift, verbose=verbose)
         if output is not None:
             click.echo(f"written: {os.path.join(output, '')}")
     pending = bool(plan.to_build) or plan.summary()["blocked"] > 0

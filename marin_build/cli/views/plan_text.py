@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from marin_build.code.drift import drift_lines
 from marin_build.declared import shown
 from marin_build.estimate import cost_text, duration_text, summary_text
 from marin_build.explain import describe, reason_kind
@@ -48,22 +49,25 @@ def show_plan(
         plan_id: its short name.
         again: the command that runs it.
         estimate: how long it may take, and what it may cost.
-        drift: how the code of reused targets changed since they were built, by index.
+        drift: how the code of reused and pruned targets changed since they were built, by index.
         verbose: show reused targets too, and where each step is declared.
 
     """
     is_long = (estimate.total_seconds or 0.0) >= _LONG
     shown_decisions = [
-        d for d in plan.decisions if verbose or d.kind is not Kind.REUSE or d.index in drift
+        d for d in plan.decisions if d.index not in drift and (verbose or d.kind is not Kind.REUSE)
     ]
-    names = {d.index: plan.targets.all[d.index].id for d in shown_decisions}
+    lines = drift_lines(drift)
+    shown_targets = [d.index for d in shown_decisions]
+    shown_targets += [line.targets[0] for line in lines if len(line.targets) == 1]
+    names = {index: plan.targets.all[index].id for index in shown_targets}
     width = min(max(map(len, names.values()), default=0), 60)
     for decision in shown_decisions:
-        if decision.index in drift:
-            click.echo(_drift_line(names[decision.index], width, drift[decision.index]))
-            continue
         one = estimate.steps.get(decision.index) if is_long else None
         click.echo(_line(plan, decision, names[decision.index], width, one, verbose=verbose))
+    for line in lines:
+        many = f"{len(line.targets)} targets"
+        click.echo(_drift_line(names.get(line.targets[0], many), width, line.text))
     counts = plan.summary()
     folded = counts["reuse"] + counts["pruned"] - len(drift)
     if folded and not verbose:
@@ -97,9 +101,9 @@ def _line(
     return f"{head} {name:<{width}}  {describe(decision.reason)}{resources}{place}"
 
 
-def _drift_line(name: str, width: int, drift: Drift) -> str:
+def _drift_line(name: str, width: int, text: str) -> str:
     head = click.style("  ~ drift   ", fg="magenta")
-    return f"{head} {name:<{width}}  {drift.text}; reused"
+    return f"{head} {name:<{width}}  {text}; reused"
 
 
 def _summary(plan_id: str, counts: dict[str, int], estimate: PlanEstimate) -> str:

@@ -67,7 +67,10 @@ def test_a_step_on_one_machine_is_a_job() -> None:
     assert container["command"][:5] == ["marin-build", "run-step", "--file", "p.py", "--set"]
     assert "n=a b" in container["command"]
     assert container["command"][-1].endswith('echo $$$$ "$${output}"')
-    assert container["env"] == [{"name": "A", "value": "$$(B)"}]
+    assert container["env"] == [
+        {"name": "A", "value": "$$(B)"},
+        {"name": "MARIN_BUILD_IMAGE", "value": container["image"]},
+    ]
     assert container["workingDir"] == "/src"
     assert container["envFrom"] == [{"secretRef": {"name": "s1", "optional": False}}]
     assert container["resources"] == {
