@@ -140,8 +140,11 @@ def _facts(
             ("compared", f"with {reason.since}, built {when} by {reason.by}, run {reason.run}")
         )
         for change in reason.changes:
-            old, new = describe_value(change.old), describe_value(change.new)
             because = f"  ({change.because})" if change.because else ""
+            if change.path == "code":  # nobody reads digests
+                facts.append(("changed", change.text + because))
+                continue
+            old, new = describe_value(change.old), describe_value(change.new)
             facts.append(("changed", f"{change.path}  {old} -> {new}{because}"))
     for index, item in drift.items():
         where = "" if index == decision.index else f"{plan.targets.all[index].id}: "
