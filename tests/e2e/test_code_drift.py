@@ -336,3 +336,28 @@ def test_the_image_of_a_container_is_recorded_and_compared(lm: Project) -> None:
     planned = lm.run("plan", "--set", "n=5", env={variable: "registry/lm@sha256:2"})
     assert "image registry/lm@sha256:1 -> registry/lm@sha256:2; reused" in planned.out
     assert _drift(lm, "--set", "n=5") == [], "no image here: there is nothing to compare with"
+
+
+def test_revisions_are_compared_under_the_same_policy(lm: Project) -> None:
+    """Else `diff` says that nothing rebuilds, and `apply` with the policy rebuilds all."""
+
+    def git(*args: str) -> None:
+        who = ["-c", "user.name=Ada", "-c", "user.email=ada@example.org"]
+        assert lm.execute(["git", *who, *args]).code == 0
+
+    lm.write(".gitignore", ".marin-build/\n__pycache__/\nran.txt\n")
+    git("init", "-q")
+    git("add", "-A")
+    git("commit", "-q", "-m", "one")
+    lm.write("lm/text.py", TEXT.replace("n * 2", "n * 3"))
+    plain = lm.run("diff", "HEAD", "--json").document["differences"]
+    assert [(each["kind"], each["name"]) for each in plain] == [("code", "tokens")]
+    found = lm.run("diff", "HEAD", "--json", "--code-policy", "rebuild").document["differences"]
+    assert [(each["kind"], each["name"]) for each in found] == [
+        ("changed", "tokens"), ("cascade", "model"),
+    ]  # fmt: skip
+    chosen = lm.run("plan", "changed-since:HEAD", "--code-policy", "rebuild", "--json")
+    assert _decisions(chosen).keys() == {"corpus", "tokens", "model"}
+    assert chosen.document["requested"] == [
+        each["target"] for each in chosen.document["decisions"] if each["name"] != "corpus"
+    ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import runpy
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,7 @@ from marin_build.errors import SpecificationError, SpecificationErrors
 from marin_build.fingerprint import make_targets
 from marin_build.graph import build_graph
 from marin_build.sources import Source
-from marin_build.workspace import Workspace, in_workspace
+from marin_build.workspace import Workspace, current_workspace, in_workspace
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -113,6 +114,19 @@ def test_rebuild_puts_the_code_into_identity() -> None:
     assert (
         one.fingerprint != StepSpec(**{**PLAIN, "fn": _other_build, "code": "rebuild"}).fingerprint
     )
+
+
+def test_a_run_puts_the_code_of_those_that_say_nothing_into_identity() -> None:
+    """Else `--code-policy rebuild` rebuilds nothing, or what its author forbade."""
+    plain, report = StepSpec(**PLAIN).fingerprint, StepSpec(**PLAIN, code="report").fingerprint
+    rebuild = StepSpec(**PLAIN, code="rebuild").fingerprint
+    assert plain == report != rebuild
+    with in_workspace(replace(current_workspace(), code="rebuild")):
+        assert StepSpec(**PLAIN).fingerprint == rebuild
+        assert StepSpec(**PLAIN, code="report").fingerprint == report
+    with in_workspace(replace(current_workspace(), code="ignore")):
+        assert StepSpec(**PLAIN).fingerprint == plain
+        assert StepSpec(**PLAIN, code="rebuild").fingerprint == rebuild
 
 
 def test_a_change_reaches_everything_downstream_and_nothing_else(
