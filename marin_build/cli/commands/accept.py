@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @click.command("accept")
-@click.argument("targets", nargs=-1, required=True)
+@click.argument("targets", nargs=-1, required=True, metavar="TARGET...")
 @click.option("--reason", required=True, help="Why the difference does not matter.")
 @pipeline_options
 def command(options: PipelineOptions, targets: tuple[str, ...], reason: str) -> int:
