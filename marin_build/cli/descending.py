@@ -58,11 +58,12 @@ class Descent:
 
         Its record keeps one digest for all of them; which ones they are is told by the times.
         """
-        built, found = self.records[index], self._digests_below(index)
-        if built is None or built.deep_code_digest is None or found is None:
+        built = self.records[index]
+        if built is None or built.deep_code_digest is None or self.is_equal(index):
             return ()
+        found = self._digests_below(index)
         own = (built.code_digest or "", "")  # the second, if its drift was not to be told then
-        if self.is_equal(index) or built.deep_code_digest in [deep_digest(o, found) for o in own]:
+        if found is None or built.deep_code_digest in [deep_digest(o, found) for o in own]:
             return ()
         deps = self.targets.deps[index]
         below = {dep: record for dep in deps if (record := self.records.get(dep)) is not None}

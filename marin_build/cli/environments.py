@@ -31,6 +31,9 @@ class Environments:
     loaded: Loaded
     engine: str
     _here: Here | None = field(default=None, init=False)
+    _last: tuple[object, ...] = field(default=(), init=False)
+    """The newest question, and below it the answer."""
+    _drift: tuple[ValueDrift, ...] = field(default=(), init=False)
 
     def today(self, step: StepSpec, recorded: Mapping[str, Any] | None) -> Environment:
         """Return what a step would be built in.
@@ -56,4 +59,8 @@ class Environments:
         """Return how what built a step differs from that; nothing if its record does not say."""
         if recorded is None:
             return ()
-        return environment_drift(Environment.of_record(recorded), self.today(step, recorded))
+        image = step.resources.image if step.resources is not None else None
+        if (recorded, image) != self._last:  # one run records the same for most of its targets
+            then, now = Environment.of_record(recorded), self.today(step, recorded)
+            self._last, self._drift = (recorded, image), environment_drift(then, now)
+        return self._drift
