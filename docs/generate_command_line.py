@@ -21,8 +21,8 @@ HEAD = """\
 <!-- Written by docs/generate_command_line.py. Do not edit. -->
 
 Every command has `-h` and `--help`. Results go to standard output, errors and warnings to standard
-error. [Exit codes](exit-codes.md) has a table of its own. `-f`, `--prefix`, `--profile`, `--engine`
-and `--set` choose the pipeline, its parameters and its place;
+error. [Exit codes](exit-codes.md) has a table of its own. `-f`, `--prefix`, `--profile`, `--set`,
+`--engine` and `--code-policy` choose the pipeline, its place, its parameters and its code policy;
 [configuration](configuration.md) gives their defaults.
 """
 

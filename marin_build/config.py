@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field, fields, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 from marin_build.errors import UsageError
 from marin_build.names import did_you_mean
 from marin_build.protocol.lease import TIME_TO_LIVE
-from marin_build.workspace import CONFIG_FILE
+from marin_build.workspace import CONFIG_FILE, CodePolicy
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -31,6 +31,7 @@ class Settings:
         isolation: `process` or `thread`.
         lease: seconds a lease holds without being renewed. Shorter means that others go on sooner
             after a machine died, and more requests: a long step renews it four times as often.
+        code: what a change of code does to steps that do not say: `report`, `rebuild`, `ignore`.
         templates: a folder whose templates win over ours.
         prices: a JSON file, relative to the project, with what costs other than our list prices.
         regions: prefix -> the region its bucket lies in, to tell of reads across regions.
@@ -44,6 +45,7 @@ class Settings:
     jobs: int | None = None
     isolation: str = "process"
     lease: float = TIME_TO_LIVE
+    code: CodePolicy | None = None
     templates: str | None = None
     prices: str | None = None
     regions: Mapping[str, str] = field(default_factory=dict)
@@ -57,6 +59,7 @@ _TYPES: dict[str, tuple[type, ...]] = {
     "jobs": (int,),
     "isolation": (str,),
     "lease": (int, float),
+    "code": (str,),
     "templates": (str,),
     "prices": (str,),
     "regions": (dict,),
@@ -144,5 +147,10 @@ def _checked(base: Settings, table: Mapping[str, Any], file: str) -> Settings:
         raise UsageError(
             f"the setting `lease` must be at least {SHORTEST_LEASE:g} seconds",
             facts=[("configuration", file)],
+        )
+    if "code" in table and table["code"] not in get_args(CodePolicy):
+        raise UsageError(
+            f"the setting `code` is one of {', '.join(get_args(CodePolicy))}",
+            facts=[("configuration", file), ("value", repr(table["code"]))],
         )
     return replace(base, **table)

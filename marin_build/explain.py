@@ -99,7 +99,7 @@ def _why_not(reason: why.ReuseReason | why.HeldBy | why.BlockReason) -> str:
         case why.BuiltBefore(run=run, by=by, at=at):
             return f"built{_when_by(at, by)}, run {run}" if run else "built"
         case why.Accepted(reason=words, accepted_by=by, accepted_at=at):
-            return f"its code changed, accepted{_when_by(at, by)}: {words}"
+            return f"its code or environment changed, accepted{_when_by(at, by)}: {words}"
         case why.Adopted(location=location, files=files, size=size):
             many = f"{files} file{'s' if files != 1 else ''}"
             return f"existing output, {many} verified, {bytes_text(size)}: {location}"

@@ -120,6 +120,9 @@ def _earlier(data: bytes) -> Earlier | None:
             f"{who['user']}@{who['host']}",
             document["end"],
             float(document["seconds"]),
+            code_digest=document.get("code_digest"),
+            code_document=document.get("code_document"),
+            captured=document.get("captured"),
         )
     except (ValueError, KeyError, TypeError):
         return None  # Marin's, or damaged: it explains nothing

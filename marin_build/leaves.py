@@ -92,6 +92,8 @@ def describe_difference(difference: Difference) -> str:
         if old is ABSENT:
             return f"needs {new}, which it did not"
         return f"no longer needs {old}" if new is ABSENT else f"needs {rest}, which changed"
+    if path == "code" and ABSENT in (old, new):  # another policy, not another code
+        return f"code {'joined' if old is ABSENT else 'left'} the identity"
     if path.startswith(("inputs", "code")):  # nobody reads digests
         return path + (" added" if old is ABSENT else " removed" if new is ABSENT else " changed")
     if old is ABSENT:

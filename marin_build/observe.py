@@ -209,6 +209,29 @@ def _read_records(
         seen[index] = replace(seen[index], built=record)
 
 
+def read_built(store: Store, targets: Targets, indices: Sequence[int]) -> dict[int, Built | None]:
+    """Return what the records of some targets say, read in one batch; for reports only.
+
+    A target without a record is left out. None for a record that Marin wrote, that is not
+    readable, or that is another target's: it says nothing, and no plan depends on it.
+
+    Raises:
+        StoreError: the store cannot be read.
+
+    """
+    paths = [f"{targets.all[i].output_path}/{layout.RECORD}" for i in indices]
+    found: dict[int, Built | None] = {}
+    for index, path, blob in zip(indices, paths, store.get_many(paths), strict=True):
+        if blob is not None:
+            try:
+                built = _record(blob.data, path)
+            except CorruptStateError:
+                built = None
+            is_its_own = built and built.fingerprint == targets.all[index].fingerprint
+            found[index] = built if is_its_own else None
+    return found
+
+
 def _way_out(targets: Targets, index: int) -> str:
     step = targets.all[index].step
     if step.version is not None:
@@ -238,6 +261,8 @@ def _record(data: bytes, path: str) -> Built | None:
             document.get("adopted_from"),
             int(document.get("files") or 0),
             int(document.get("bytes") or 0),
+            deep_code_digest=document.get("deep_code_digest") or None,
+            environment=document.get("environment"),
         )
     except (ValueError, KeyError, TypeError, AttributeError):
         raise CorruptStateError(

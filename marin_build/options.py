@@ -26,4 +26,4 @@ class StepOptions(TypedDict, total=False):
     resumable: bool
     tags: Sequence[str]
     description: str
-    code: Literal["report", "rebuild", "ignore"]
+    code: Literal["report", "rebuild", "ignore"] | None

@@ -34,6 +34,9 @@ class Built:
         seconds: how long it took; 0 if that is not known.
         adopted_from: where the data lies that was registered as this output; None: it was built.
         files, size: number and bytes of its files; 0 if the record is older than that.
+        deep_code_digest: over that code and the code that built all it needs; None if it does not
+            say.
+        environment: what it was built in, as the record has it; None if it does not say.
 
     """
 
@@ -49,6 +52,8 @@ class Built:
     adopted_from: str | None = None
     files: int = 0
     size: int = 0
+    deep_code_digest: str | None = None
+    environment: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +65,7 @@ class Earlier:
         payload: what was hashed, as JSON values.
         run, worker, end: which run, who, and when.
         seconds: how long it took.
+        code_digest, code_document, captured: which code built it; None if its record is silent.
 
     """
 
@@ -69,6 +75,9 @@ class Earlier:
     worker: str
     end: str
     seconds: float
+    code_digest: str | None = None
+    code_document: str | None = None
+    captured: Mapping[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True)

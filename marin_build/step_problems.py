@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 from marin_build.canonical import FrozenDict
 from marin_build.names import version_problem
 from marin_build.sources import Source
+from marin_build.workspace import CodePolicy
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from marin_build.step_spec import StepSpec
-
-CodePolicy = Literal["report", "rebuild", "ignore"]
 
 
 def as_tuple(value: Any, one: type) -> tuple[tuple[Any, ...], str | None]:
@@ -47,7 +46,7 @@ def problems_of(step: StepSpec) -> Iterator[str]:
         yield problem
     if step.version is not None and step.override_output_path is not None:
         yield "a version and an output path cannot both be given"
-    if step.code != "report" and step.code not in get_args(CodePolicy):
+    if step.code is not None and step.code not in get_args(CodePolicy):
         yield f"`code` is one of {', '.join(get_args(CodePolicy))}, not `{step.code}`"
     if type(step.retries) is not int:
         yield f"`retries` is a {type(step.retries).__name__}, not a whole number"

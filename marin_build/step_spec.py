@@ -13,8 +13,14 @@ from marin_build.errors import MarinBuildError, SpecificationError, refuse
 from marin_build.identity import HASH_ID_LENGTH, Bound, Placed, fingerprint_of, payload_text
 from marin_build.names import check_name
 from marin_build.sources import Source
-from marin_build.step_problems import CodePolicy, as_mapping, as_tuple, problems_of
-from marin_build.workspace import absolute_prefix, current_workspace, note_asked
+from marin_build.step_problems import as_mapping, as_tuple, problems_of
+from marin_build.workspace import (
+    CodePolicy,
+    absolute_prefix,
+    current_workspace,
+    joins_identity,
+    note_asked,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -37,8 +43,8 @@ class StepSpec:
         hash_attrs: JSON values, dataclasses, enums, paths ... (see docs/concepts/identity.md).
         inputs: external inputs by parameter name; enters by logical name and content digest.
         fn: only where it is a `command(...)`: its words, placeholders unresolved.
-        code: with `"rebuild"` the digest of the function's code joins identity; `"report"` (the
-            default) and `"ignore"` leave it out.
+        code: with `"rebuild"` the digest of the function's code joins identity; `"report"` and
+            `"ignore"` leave it out. None: as the run or the configuration says, else `"report"`.
 
     Not identity:
         fn: a function of the output path. What it returns (a pydantic model, a dataclass or a
@@ -77,7 +83,7 @@ class StepSpec:
     resumable: bool = False
     tags: Sequence[str] = ()
     description: str = ""
-    code: CodePolicy = "report"
+    code: CodePolicy | None = None
     declared: tuple[str, int] = field(default=("", 0), repr=False)
     _fingerprint: str | None = field(default=None, init=False, repr=False)
 
@@ -229,7 +235,7 @@ else:
 def _payload(step: StepSpec) -> str:
     """Return the payload of a step whose dependencies have their fingerprints."""
     fn, code = step.fn, None
-    if step.code == "rebuild" and fn is not None and not isinstance(fn, Command):
+    if fn is not None and joins_identity(step.code) and not isinstance(fn, Command):
         from marin_build.code import code_digest
 
         code = code_digest(fn)

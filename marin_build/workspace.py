@@ -1,8 +1,8 @@
-"""Where a pipeline stands: its project folder and the prefix its outputs go to.
+"""Where a pipeline stands: its project folder, the prefix its outputs go to, its code policy.
 
-`load` fixes both before the pipeline file is imported, so that nothing can be computed from an
+`load` fixes them before the pipeline file is imported, so that nothing can be computed from an
 earlier prefix; a program that declares steps by itself gets MARIN_PREFIX or the default.
-Neither is ever part of identity.
+Project and prefix are never part of identity.
 """
 
 from __future__ import annotations
@@ -11,11 +11,13 @@ import os
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+CodePolicy = Literal["report", "rebuild", "ignore"]
+"""What a change of a step's code does: it is told, it joins identity, or it is not told."""
 DEFAULT_PREFIX = ".marin-build/outputs"
 PREFIX_VARIABLE = "MARIN_PREFIX"
 CONFIG_FILE = "marin-build.toml"
@@ -25,14 +27,25 @@ _NOTHING: Mapping[str, str] = MappingProxyType({})
 
 @dataclass(frozen=True, slots=True)
 class Workspace:
-    """Two absolute places: `project` is a local folder, `prefix` a local folder or a URL.
+    """What is in force while a pipeline is declared.
 
-    `adopted`: target id -> where its data lies, of adopted targets that steps of this run read.
+    Args:
+        project: an absolute local folder.
+        prefix: an absolute local folder, or a URL.
+        code: the policy for steps that say none, as the run or the configuration has it; None if
+            they do not say either.
+        adopted: target id -> where its data lies, of adopted targets that steps of this run read.
+
     """
 
     project: str
     prefix: str
+    code: CodePolicy | None = None
     adopted: Mapping[str, str] = field(default_factory=lambda: _NOTHING, hash=False)
+
+    def policy(self, said: CodePolicy | None) -> CodePolicy:
+        """Return the policy of a step that says `said`: its author's word goes first."""
+        return said or self.code or "report"
 
 
 def is_url(path: str) -> bool:
@@ -74,6 +87,11 @@ _current: Workspace | None = None  # not a context variable: threads that run st
 def current_workspace() -> Workspace:
     """Return the workspace in force."""
     return _current or default_workspace(os.environ, os.getcwd())
+
+
+def joins_identity(said: CodePolicy | None) -> bool:
+    """Return whether the code of a step that says `said` is part of its identity now."""
+    return (said or (_current.code if _current is not None else None)) == "rebuild"
 
 
 def use_workspace(workspace: Workspace | None) -> None:

@@ -24,6 +24,7 @@ def option_words(options: PipelineOptions) -> list[str]:
         ("--prefix", options.prefix),
         ("--profile", options.profile),
         ("--engine", options.engine),
+        ("--code-policy", options.code),
     ):
         if value is not None:
             words += [flag, value]

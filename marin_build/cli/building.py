@@ -11,7 +11,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from marin_build.cli.adopted import refused_readers
-from marin_build.code import code_digest
+from marin_build.code.deep import digests_of_run
+from marin_build.environment import read_here
 from marin_build.errors import (
     EXIT_INTERRUPTED,
     EXIT_OK,
@@ -127,10 +128,10 @@ def make_session(
     from marin_build.run_step.session import Session
 
     _check_writable(loaded.workspace.prefix)
-    for index in plan.to_build:  # of the code as it was loaded, whatever is edited while it runs
-        fn = plan.targets.all[index].step.fn
-        if fn is not None:
-            code_digest(fn)
+    seen = plan.snapshot.seen
+    recorded = {i: it.built.deep_code_digest for i, it in seen.items() if it.built is not None}
+    # Read now: of the code as it was loaded, whatever is edited while it runs.
+    deep_code = digests_of_run(plan.targets, plan.to_build, recorded)
     return Session(
         store=_leasing(loaded, lease=lease),
         targets=plan.targets,
@@ -142,6 +143,8 @@ def make_session(
         forced=plan.insisted,
         pinned_code=pinned_code,
         time_to_live=float(loaded.settings.lease),
+        deep_code=deep_code,
+        here=read_here(loaded.workspace.project, os.environ),
     )
 
 

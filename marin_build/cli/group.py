@@ -13,6 +13,7 @@ _COMMANDS = (
     "diff",
     "graph",
     "explain",
+    "accept",
     "taint",
     "adopt",
     "unlock",

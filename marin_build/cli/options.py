@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
 from marin_build.errors import UsageError
+from marin_build.workspace import CodePolicy
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -15,13 +16,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class PipelineOptions:
-    """Which pipeline, with what, where to."""
+    """Which pipeline, with what, where to; `code` is the policy for steps that say none."""
 
     file: str | None = None
     prefix: str | None = None
     profile: str | None = None
     engine: str | None = None
     parameters: Mapping[str, str] | None = None
+    code: CodePolicy | None = None
 
 
 _OPTIONS = (
@@ -36,6 +38,11 @@ _OPTIONS = (
         multiple=True,
         help="A parameter of pipeline(); may be given several times.",
     ),
+    click.option(
+        "--code-policy",
+        type=click.Choice(get_args(CodePolicy)),
+        help="What changed code does to steps that do not say [default: report].",
+    ),
 )
 
 
@@ -48,9 +55,11 @@ def pipeline_options(function: Callable[..., Any]) -> Callable[..., Any]:
         profile: str | None,
         engine: str | None,
         settings: tuple[str, ...],
+        code_policy: CodePolicy | None,
         **rest: Any,
     ) -> Any:
-        options = PipelineOptions(file, prefix, profile, engine, parse_pairs(settings))
+        parameters = parse_pairs(settings)
+        options = PipelineOptions(file, prefix, profile, engine, parameters, code_policy)
         return function(options=options, **rest)
 
     wrapper.__name__, wrapper.__doc__ = function.__name__, function.__doc__

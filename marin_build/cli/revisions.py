@@ -42,7 +42,11 @@ class Place:
 
 def changed_targets(loaded: Loaded, revision: str) -> set[int]:
     """Return the targets whose identity or code is not that of a git revision."""
-    options = PipelineOptions(file=loaded.pipeline.file, parameters=loaded.pipeline.parameters)
+    options = PipelineOptions(
+        file=loaded.pipeline.file,
+        parameters=loaded.pipeline.parameters,
+        code=loaded.workspace.code,
+    )
     top = top_level(loaded.workspace.project)
     commit = commit_of(top, revision)
     if commit is None:
@@ -87,6 +91,8 @@ def _start(place: Place, top: str, options: PipelineOptions) -> subprocess.Popen
     words = ["-f", options.file] if options.file is not None else []
     if options.profile is not None:
         words += ["--profile", options.profile]
+    if options.code is not None:
+        words += ["--code-policy", options.code]
     for key, value in (options.parameters or {}).items():
         words += ["--set", f"{key}={value}"]
     # Packages that are installed from this checkout (src/) are those of the revision there.

@@ -36,6 +36,7 @@ def load_saved(folder: str, options: PipelineOptions) -> tuple[Loaded, PlanDocum
             profile=options.profile,
             engine=document.engine,
             parameters=document.parameters,
+            code=document.code or "report",
         )
     )
     _check_fingerprints(loaded, document, folder)

@@ -111,7 +111,8 @@ def pipeline_file(options: PipelineOptions) -> tuple[str, str, Settings]:
 
 def _declare(options: PipelineOptions) -> Declared:
     file, project, settings = pipeline_file(options)
-    workspace = Workspace(project, prefix_of(options, settings, project))
+    policy = options.code or settings.code
+    workspace = Workspace(project, prefix_of(options, settings, project), policy)
     pipeline = load_pipeline(file, workspace, options.parameters or {})
     _read_sources(pipeline)
     targets = make_targets(build_graph(pipeline.roots), workspace)

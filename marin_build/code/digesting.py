@@ -40,6 +40,11 @@ class Code:
         """Captured values by where they are held: numbers, names of steps, else digests."""
         return {where: shown(value, text) for where, value, text in self.values}
 
+    @property
+    def modules(self) -> tuple[str, ...]:
+        """First names of the modules it uses that are neither the project's nor Python's."""
+        return tuple(dict.fromkeys(m for _, closure in self.closures for m in closure.external))
+
 
 def code_of(fn: object) -> Code:
     """Return the code of a step's `fn`: a function, a command, whatever builds a step."""

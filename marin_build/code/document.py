@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
-import platform
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict
@@ -39,9 +38,6 @@ class CodeDocument(_Document):
         digest: over the digests of the parts; captured values are in the record.
         parts: by qualified name.
         unseen: what cannot be followed without running it, and where it stands.
-        distributions: version of each installed distribution that the parts import; empty if
-            it is not installed here.
-        python: the version that ran it.
 
     """
 
@@ -49,8 +45,6 @@ class CodeDocument(_Document):
     digest: str
     parts: dict[str, PartDocument]
     unseen: tuple[str, ...]
-    distributions: dict[str, str]
-    python: str
 
     def to_bytes(self) -> bytes:
         """Return the document as JSON: the same bytes for the same code."""
@@ -93,7 +87,6 @@ def _make(closures: _Closures, held: tuple[str, ...]) -> CodeDocument:
     parts: dict[str, PartDocument] = {}
     sources: dict[Part, None] = {}
     unseen: dict[str, None] = {}
-    modules: dict[str, None] = {}
     for prefix, closure in closures:
         for part, via in closure.parts:
             if part not in sources:
@@ -102,13 +95,10 @@ def _make(closures: _Closures, held: tuple[str, ...]) -> CodeDocument:
                     kind=part.kind, digest=part.digest, source=part.source, via=(*prefix, *via)
                 )
         unseen |= dict.fromkeys(closure.unseen)
-        modules |= dict.fromkeys(closure.external)
     return CodeDocument(
         digest=digest_of_text(json.dumps([closure.digest for _, closure in closures])),
         parts=parts,
         unseen=(*unseen, *held),
-        distributions=distributions_of(tuple(modules)),
-        python=platform.python_version(),
     )
 
 
@@ -119,27 +109,3 @@ def _free_name(part: Part, parts: Mapping[str, Any]) -> str:
         number += 1
         name = f"{part.name}#{number}"
     return name
-
-
-def distributions_of(modules: tuple[str, ...]) -> dict[str, str]:
-    """Return the version of each distribution that provides one of the top-level modules."""
-    if not modules:
-        return {}
-    import importlib.metadata
-
-    providers = _providers()
-    found: dict[str, str] = {}
-    for module in modules:
-        for name in providers.get(module, ()):
-            found[name] = importlib.metadata.version(name)
-        if module not in providers:
-            found[module] = ""
-    return dict(sorted(found.items()))
-
-
-@functools.cache
-def _providers() -> Mapping[str, list[str]]:
-    """Return top-level module -> distributions. Slow: reads the metadata of all of them."""
-    import importlib.metadata
-
-    return importlib.metadata.packages_distributions()

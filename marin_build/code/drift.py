@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-import difflib
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from marin_build.code.document import CodeDocument, PartDocument
+    from marin_build.environment import Environment
 
+_SHOWN = 3
+"""Differences that one line names; it counts the others."""
 How = Literal["changed", "added", "removed"]
+What = Literal["captured", "python", "distribution", "lock", "image"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,20 +40,30 @@ class PartDrift:
     diff: tuple[str, ...]
 
     @property
+    def shown(self) -> str:
+        """`tokenizer.batch()`."""
+        return self.name.replace("<locals>.", "") + ("()" if self.kind == "function" else "")
+
+    @property
     def text(self) -> str:
         """`tokenizer.batch() +3 -1 (via run -> batch)`."""
-        name = self.name.replace("<locals>.", "") + ("()" if self.kind == "function" else "")
         how = "" if self.how == "changed" else f" {self.how}"
         counts = [f"+{self.plus}"] * bool(self.plus) + [f"-{self.minus}"] * bool(self.minus)
         via = f" (via {' -> '.join(self.via)})" if len(self.via) > 1 else ""
-        return " ".join([name + how, *counts]) + via
+        return _printable(" ".join([self.shown + how, *counts]) + via)
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What `--json` says of it."""
+        counts = {"how": self.how, "plus": self.plus, "minus": self.minus}
+        return {"kind": self.kind, "name": self.name, **counts, "via": list(self.via)}
 
 
 @dataclass(frozen=True, slots=True)
 class ValueDrift:
     """A named value that differs; None where there is none."""
 
-    what: Literal["captured", "distribution", "python"]
+    what: What
     name: str
     old: str | None
     new: str | None
@@ -58,10 +71,18 @@ class ValueDrift:
     @property
     def text(self) -> str:
         """`numpy 1.26.4 -> 2.0.0`."""
+        if self.what == "lock":  # nobody reads digests
+            how = "added" if self.old is None else "removed" if self.new is None else "changed"
+            return _printable(f"{self.name} {how}")
         if self.what == "captured" and any(str(v).startswith("sha256:") for v in _both(self)):
-            return f"captured `{self.name}` differs"
+            return _printable(f"captured `{self.name}` differs")
         prefix = "captured " if self.what == "captured" else ""
-        return f"{prefix}{self.name} {self.old or 'none'} -> {self.new or 'none'}"
+        return _printable(f"{prefix}{self.name} {self.old or 'none'} -> {self.new or 'none'}")
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What `--json` says of it."""
+        return {"kind": self.what, "name": self.name, "old": self.old, "new": self.new}
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +90,7 @@ class Drift:
     """How the code of now differs from that which built an output.
 
     `parts` and `captured` are differences of code, and with `rebuild` of identity; the rest is
-    the environment it ran in.
+    what it was built from, and the environment it ran in.
     """
 
     parts: tuple[PartDrift, ...] = ()
@@ -79,31 +100,55 @@ class Drift:
     """What of the code of now cannot be followed, and so might differ as well."""
     is_unexplained: bool = False
     """The digests differ, and the old source is not there to say how."""
+    upstream: tuple[str, ...] = ()
+    """Targets it needs that other code has built again, after it was built from them."""
 
     def __bool__(self) -> bool:
         """Whether anything differs."""
-        return bool(self.parts or self.captured or self.environment or self.is_unexplained)
+        return self.is_of_code or bool(self.environment or self.upstream)
+
+    @property
+    def is_of_code(self) -> bool:
+        """Whether the code of the step itself differs."""
+        return bool(self.parts or self.captured or self.is_unexplained)
+
+    @property
+    def code(self) -> str:
+        """The differences of code on one line, the first few; empty without any."""
+        return _listed([*self._named])
 
     @property
     def differences(self) -> tuple[str, ...]:
-        """One text for each difference: parts, captured values, environment."""
-        return (*self._code, *(item.text for item in self.environment))
+        """One text for each difference: parts, captured values, upstream, environment."""
+        above = (f"{target} was built again with other code" for target in self.upstream)
+        return (*self._named, *above, *(item.text for item in self.environment))
 
     @property
     def text(self) -> str:
-        """One line for a plan; empty if nothing differs."""
-        if self._code:
-            return f"code changed since built: {', '.join(self._code)}"
+        """One line for a plan, about what weighs most; empty if nothing differs."""
+        if self.code:
+            return f"code changed since built: {self.code}"
         if self.is_unexplained:
             return "code changed since built, and its source was not kept"
+        if self.upstream:
+            return f"built before other code built {_listed(self.upstream)} again"
         if self.environment:
-            changes = ", ".join(item.text for item in self.environment)
+            changes = _listed([item.text for item in self.environment])
             return f"environment changed since built: {changes}"
         return ""
 
     @property
-    def _code(self) -> list[str]:
-        return [part.text for part in self.parts] + [value.text for value in self.captured]
+    def facts(self) -> list[dict[str, Any]]:
+        """What `--json` says: one entry for each difference."""
+        found = [part.facts for part in self.parts] + [item.facts for item in self.captured]
+        if self.is_unexplained:
+            found.append({"kind": "unexplained"})
+        found += [{"kind": "upstream", "name": target} for target in self.upstream]
+        return found + [item.facts for item in self.environment]
+
+    @property
+    def _named(self) -> list[str]:
+        return [part.text for part in self.parts] + [item.text for item in self.captured]
 
 
 class Recorded(Protocol):
@@ -133,13 +178,13 @@ def drift_of(record: Recorded, document: CodeDocument | None, fn: object) -> Dri
     if fn is None or record.code_digest is None:
         return Drift()
     code = code_of(fn)
-    changed = code.digest != record.code_digest
+    now = code_document(code)
+    if code.digest == record.code_digest:  # parts may still have other names: a module was renamed
+        return Drift(unseen=now.unseen)
     if document is None:
-        return Drift(is_unexplained=changed)
-    drift = compare(document, code_document(code), (record.captured or {}, code.captured))
-    if not changed:  # parts may still have other names: a module was renamed
-        return Drift(environment=drift.environment, unseen=drift.unseen)
-    return replace(drift, is_unexplained=not (drift.parts or drift.captured))
+        return Drift(is_unexplained=True, unseen=now.unseen)
+    drift = compare(document, now, (record.captured or {}, code.captured))
+    return replace(drift, is_unexplained=not drift.is_of_code)
 
 
 def compare(
@@ -155,16 +200,25 @@ def compare(
         captured: captured values, as records keep them: old, new.
 
     """
-    environment = [
-        *_values("python", {"Python": old.python}, {"Python": new.python}),
-        *_values("distribution", old.distributions, new.distributions),
-    ]
     return Drift(
         tuple(_parts(old.parts, new.parts)),
         tuple(_values("captured", *captured)),
-        tuple(environment),
-        new.unseen,
+        unseen=new.unseen,
     )
+
+
+def environment_drift(old: Environment, new: Environment) -> tuple[ValueDrift, ...]:
+    """Return how two environments differ, in what is known of both."""
+    found: list[ValueDrift] = []
+    if old.python and new.python and old.python != new.python:
+        found.append(ValueDrift("python", "Python", old.python, new.python))
+    if old.distributions is not None and new.distributions is not None:
+        found.extend(_values("distribution", old.distributions, new.distributions))
+    if old.locks is not None and new.locks is not None:
+        found.extend(_values("lock", old.locks, new.locks))
+    if old.image and new.image and old.image != new.image:
+        found.append(ValueDrift("image", "image", old.image, new.image))
+    return tuple(found)
 
 
 def _parts(old: Mapping[str, PartDocument], new: Mapping[str, PartDocument]) -> Iterator[PartDrift]:
@@ -181,6 +235,8 @@ def _parts(old: Mapping[str, PartDocument], new: Mapping[str, PartDocument]) -> 
 
 
 def _part(name: str, part: PartDocument, how: How, before: str, after: str) -> PartDrift:
+    import difflib
+
     lines = difflib.unified_diff(before.splitlines(), after.splitlines(), n=3, lineterm="")
     diff = tuple(lines)[2:]
     return PartDrift(name, part.kind, how, _count(diff, "+"), _count(diff, "-"), part.via, diff)
@@ -191,7 +247,7 @@ def _count(lines: Iterable[str], sign: str) -> int:
 
 
 def _values(
-    what: Literal["captured", "distribution", "python"],
+    what: What,
     old: Mapping[str, str],
     new: Mapping[str, str],
 ) -> Iterator[ValueDrift]:
@@ -202,3 +258,13 @@ def _values(
 
 def _both(drift: ValueDrift) -> tuple[str | None, str | None]:
     return drift.old, drift.new
+
+
+def _listed(texts: Sequence[str]) -> str:
+    more = f" and {len(texts) - _SHOWN} more" if len(texts) > _SHOWN else ""
+    return ", ".join(texts[:_SHOWN]) + more
+
+
+def _printable(text: str) -> str:
+    """Return a text that moves no cursor: names and versions come from a store."""
+    return "".join(char if char.isprintable() else "\ufffd" for char in text)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict
@@ -19,6 +19,7 @@ from marin_build.reasons import Adopted
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from marin_build.code.drift import Drift
     from marin_build.plan import Decision, Plan
 
 SCHEMA_VERSION = 1
@@ -84,6 +85,7 @@ class PlanDocument(BaseModel):
     parameters: dict[str, str]
     prefix: str
     engine: str
+    code: Literal["report", "rebuild", "ignore"] | None = None
     requested: tuple[str, ...]
     summary: dict[str, int]
     decisions: tuple[DecisionDocument, ...]
@@ -125,6 +127,7 @@ def plan_document(
     engine: str,
     pin_code: bool,
     show_pruned: bool = False,
+    drift: Mapping[int, Drift] | None = None,
 ) -> PlanDocument:
     """Return a plan as a document.
 
@@ -135,19 +138,26 @@ def plan_document(
         engine: where actions run.
         pin_code: pin the code of what is to be built.
         show_pruned: list the targets that were not looked at among the decisions, too.
+        drift: how reused targets drifted, by index; those that were not looked at are listed. Not
+            for a saved plan: it is the same on machines that would say otherwise.
 
     """
     targets, workspace = plan.targets, plan.targets.workspace
+    drift = drift or {}
     documents = [_decision(plan, decision, pin_code=pin_code) for decision in plan.decisions]
     pruned = plan.pruned_indices
-    if show_pruned:
-        documents += [_entry(plan, index, "pruned", []) for index in pruned]
+    listed = pruned if show_pruned else [index for index in pruned if index in drift]
+    documents += [_entry(plan, index, "pruned", []) for index in listed]
+    if drift:
+        facts = {targets.all[index].id: tuple(item.facts) for index, item in drift.items()}
+        documents = [replace(each, drift=facts.get(each.target, ())) for each in documents]
     return PlanDocument(
         plan_id=plan_id(plan, pipeline, parameters, engine),
         pipeline=pipeline,
         parameters=dict(parameters),
         prefix=relative(workspace.prefix, workspace),
         engine=engine,
+        code=workspace.code,
         requested=tuple(targets.all[i].id for i in plan.requested),
         summary={**plan.counts(), "pruned": len(pruned)},
         decisions=tuple(documents),

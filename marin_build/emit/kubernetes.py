@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from marin_build.emit.actions import Action, action_of
 from marin_build.emit.plan_id import text_digest
 from marin_build.emit.quoting import plain_words
+from marin_build.environment import IMAGE_VARIABLE
 from marin_build.errors import UsageError, combined
 from marin_build.identity import HASH_ID_LENGTH
 from marin_build.names import did_you_mean
@@ -167,7 +168,7 @@ def _manifest(
     pod = Pod(
         image=image,
         command=_command(action, plan, document),
-        env=dict(action.step.env_vars),
+        env={**action.step.env_vars, IMAGE_VARIABLE: image},
         requests=_requests(resources),
         limits=_limits(resources),
         node_selector=_node_selector(resources),
@@ -223,6 +224,7 @@ def _command(action: Action, plan: Plan, document: PlanDocument) -> tuple[str, .
         for key, value in sorted(document.parameters.items())
         for part in ("--set", f"{key}={value}")
     ]
+    policy = ("--code-policy", document.code) if document.code is not None else ()
     words = plain_words(action.command, plan.targets.workspace)
     return (
         "marin-build",
@@ -230,6 +232,7 @@ def _command(action: Action, plan: Plan, document: PlanDocument) -> tuple[str, .
         "--file",
         document.pipeline,
         *settings,
+        *policy,
         "--prefix",
         plan.targets.workspace.prefix,
         "--target",

@@ -47,6 +47,16 @@ class Provenance(_Document):
     dirty: bool | None = None
 
 
+class Environment(_Document):
+    """What a target was built in. `distributions` are those that the step's code imports."""
+
+    python: str
+    distributions: dict[str, str] = {}
+    locks: dict[str, str] = {}
+    """Lock file at the project's root -> digest."""
+    image: str | None = None
+
+
 class Record(_Document):
     """What is written beside an output when it succeeded."""
 
@@ -64,6 +74,9 @@ class Record(_Document):
     """Names the normalised source, `{prefix}/.marin-build/code/{code_document}.json`."""
     captured: dict[str, str] | None = None
     """What its function captured: numbers as they are, other values by digest."""
+    deep_code_digest: str | None = None
+    """Over the code that built it and the code that built all it needs; see code/deep.py."""
+    environment: Environment | None = None
     deps: tuple[str, ...]
     provenance: Provenance
     run: str

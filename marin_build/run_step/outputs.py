@@ -24,6 +24,7 @@ _KEPT = {
     layout.GUARD,
     layout.RECORD,
     layout.ARTIFACT,
+    layout.ACCEPTED,
 }
 SHOWN_MISSING = 5
 ADOPTED_HERE = "it was adopted where it lies: to build it again would delete that data"

@@ -7,14 +7,16 @@ from typing import TYPE_CHECKING, Any
 from marin_build.code import code_of
 from marin_build.code.document import code_document, code_document_path
 from marin_build.commands import Command
+from marin_build.environment import distributions_of
 from marin_build.errors import StoreError
-from marin_build.protocol.documents import Record
+from marin_build.protocol.documents import Environment, Record
 from marin_build.remote_callable import local_function
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from marin_build.code import Code
+    from marin_build.environment import Here
     from marin_build.run_step.body import Done
     from marin_build.run_step.existing import Existing
     from marin_build.run_step.session import Session
@@ -40,6 +42,8 @@ def make_record(
         code_digest=code.digest if code is not None else None,
         code_document=keep_source(session, code) if code is not None else None,
         captured=(code.captured or None) if code is not None else None,
+        deep_code_digest=session.deep_code.get(index),
+        environment=_environment(session.here, code),
         attempt=attempt,
         start=start,
         end=end,
@@ -93,6 +97,18 @@ def _declared(session: Session, index: int) -> dict[str, Any]:
 
 def _counted(files: Sequence[File]) -> dict[str, int]:
     return {"files": len(files), "bytes": sum(file.size for file in files)}
+
+
+def _environment(here: Here | None, code: Code | None) -> Environment | None:
+    """Return what the step ran in, with the distributions that its code imports."""
+    if here is None:
+        return None
+    return Environment(
+        python=here.python,
+        distributions=distributions_of(code.modules) if code is not None else {},
+        locks=dict(here.locks),
+        image=here.image,
+    )
 
 
 _kept: set[tuple[str, str]] = set()

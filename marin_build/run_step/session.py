@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from datetime import datetime
 
+    from marin_build.environment import Here
     from marin_build.fingerprint import Targets
     from marin_build.protocol.documents import Provenance
     from marin_build.protocol.lease import Host, Lease
@@ -40,6 +41,8 @@ class Session:
         now: the clock, for people.
         time_to_live: seconds its leases hold without being renewed.
         refused: targets that must not be built here, and why; more may join while the run goes on.
+        deep_code: deep code digest of what is built, for the records (see code/deep.py).
+        here: what it runs in, for the records; None: they do not say.
 
     """
 
@@ -54,6 +57,8 @@ class Session:
     pinned_code: Mapping[str, str] = field(default_factory=dict)
     time_to_live: float = TIME_TO_LIVE
     refused: dict[int, Stopped] = field(default_factory=dict)
+    deep_code: Mapping[int, str] = field(default_factory=dict)
+    here: Here | None = None
 
     @property
     def register_after(self) -> float:

@@ -107,7 +107,7 @@ def test_what_failed_is_run_again(project: Project) -> None:
         "  + build    between_HASH    never built\n"
         "  + build    far-below_HASH  never built\n"
         "  = 1 reused, not shown (-v shows them)\n"
-        "plan p-PLAN: 4 to build, 1 reused\n"
+        "plan p-PLAN: 4 to build (3 build, 1 rebuild), 1 reused\n"
         "to build it: marin-build apply\n"
     )
     project.pipeline(THREE.replace("    raise", "    Path(output, 'x').touch(); return\n    raise"))

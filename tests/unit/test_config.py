@@ -57,6 +57,7 @@ def test_a_profile_lies_on_top_of_the_common_settings(tmp_path: Path) -> None:
         ("[profiles.big]\n", "bgi", "unknown profile `bgi`.*did you mean `big`"),
         ("[profiles.big]\njosb = 1", "big", "unknown setting `josb`.*profile big"),
         ("", "big", "unknown profile `big`"),
+        ('code = "always"', None, "`code` is one of report, rebuild, ignore.*'always'"),
         ("profiles = 3", "big", "profile"),
         ("[profiles]\nbig = 3", "big", "big"),
     ],

@@ -101,7 +101,7 @@ EXAMPLES: list[tuple[why.Reason, str, str, dict[str, object]]] = [
     (
         why.Accepted("r-1", "bob", "2026", "a log line", "ada@host", "2026-11-21T10:20:30+00:00"),
         "accepted",
-        "its code changed, accepted 2026-11-21 10:20 by ada@host: a log line",
+        "its code or environment changed, accepted 2026-11-21 10:20 by ada@host: a log line",
         {"reason": "a log line"},
     ),
     (why.DevVersion(), "dev_version", "dev version, rebuilt each time", {}),

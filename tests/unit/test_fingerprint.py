@@ -116,6 +116,19 @@ def test_rebuild_puts_the_code_into_identity() -> None:
     )
 
 
+def test_a_run_puts_the_code_of_those_that_say_nothing_into_identity() -> None:
+    """Else `--code-policy rebuild` rebuilds nothing, or what its author forbade."""
+    plain, report = StepSpec(**PLAIN).fingerprint, StepSpec(**PLAIN, code="report").fingerprint
+    rebuild = StepSpec(**PLAIN, code="rebuild").fingerprint
+    assert plain == report != rebuild
+    with in_workspace(replace(current_workspace(), code="rebuild")):
+        assert StepSpec(**PLAIN).fingerprint == rebuild
+        assert StepSpec(**PLAIN, code="report").fingerprint == report
+    with in_workspace(replace(current_workspace(), code="ignore")):
+        assert StepSpec(**PLAIN).fingerprint == plain
+        assert StepSpec(**PLAIN, code="rebuild").fingerprint == rebuild
+
+
 def test_a_change_reaches_everything_downstream_and_nothing_else(
     targets_of: Any, make: Make
 ) -> None:

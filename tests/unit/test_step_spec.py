@@ -131,7 +131,7 @@ def test_adopted_data_is_read_where_it_lies_and_its_record_stays_here() -> None:
     train = StepSpec(name="train", deps=[raw])
     fingerprint = train.fingerprint
     adopted = {raw.target_id: "gs://old/raw"}
-    with in_workspace(Workspace("/project", "/p", adopted)):
+    with in_workspace(Workspace("/project", "/p", adopted=adopted)):
         again = StepSpec(name="train", deps=[StepSpec(name="raw")])
         assert raw.output_path == "gs://old/raw"
         assert train.dep_paths == ("gs://old/raw",)

@@ -15,6 +15,7 @@ from marin_build.workspace import (
     find_project,
     in_workspace,
     is_url,
+    joins_identity,
 )
 
 if TYPE_CHECKING:
@@ -81,3 +82,15 @@ def test_steps_that_run_in_threads_see_the_same_workspace(workspace: Workspace) 
     thread.start()
     thread.join()
     assert seen == [workspace]
+
+
+def test_the_authors_word_on_code_goes_before_that_of_the_run() -> None:
+    """Else `--code-policy` rebuilds what its author said must not be rebuilt for its code."""
+    for run, said, policy in (
+        (None, None, "report"), ("rebuild", None, "rebuild"), ("rebuild", "ignore", "ignore"),
+        ("ignore", "rebuild", "rebuild"), (None, "ignore", "ignore"),
+    ):  # fmt: skip
+        place = Workspace("/p", "/p/out", run)  # type: ignore[arg-type]
+        with in_workspace(place):
+            assert place.policy(said) == policy  # type: ignore[arg-type]
+            assert joins_identity(said) == (policy == "rebuild")  # type: ignore[arg-type]

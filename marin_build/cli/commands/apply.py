@@ -148,6 +148,7 @@ def _check_fixed(
         "--prefix": options.prefix,
         "--engine": options.engine,
         "--set": options.parameters,
+        "--code-policy": options.code,
         "--force": force,
         "--no-rerun-failed": no_rerun_failed,
     }

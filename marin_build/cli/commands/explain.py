@@ -11,20 +11,29 @@ from marin_build.cli.options import PipelineOptions, pipeline_options
 from marin_build.errors import UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from marin_build.cli.drifting import FoundDrift
     from marin_build.cli.session import Loaded
+    from marin_build.code.drift import Drift
     from marin_build.plan import Decision, Plan
 
 
 @click.command("explain")
 @click.argument("target")
+@click.option("--code", "show_source", is_flag=True, help="Show how its code changed.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document.")
 @pipeline_options
-def command(options: PipelineOptions, target: str, *, as_json: bool) -> int:
+def command(options: PipelineOptions, target: str, *, show_source: bool, as_json: bool) -> int:
     """Say all that is known about why a target is built, or is not.
 
     If it was built with another identity, every leaf that differs is listed, and the build it was
-    compared with.
+    compared with. `--code` compares the code of today with that of this build, or with that of the
+    output which is reused: normalised source, captured values, environment, and what cannot be
+    seen.
     """
+    from marin_build.cli.code_causes import with_code_causes
+    from marin_build.cli.drifting import find_drift
     from marin_build.cli.session import load, plan_for
     from marin_build.selection import select
 
@@ -36,31 +45,81 @@ def command(options: PipelineOptions, target: str, *, as_json: bool) -> int:
             hint="marin-build plan -v shows them all",
         )
     plan = plan_for(loaded, [loaded.targets.all[chosen[0]].name], history=True)
+    engine = options.engine or loaded.settings.engine
+    found = find_drift(loaded, with_code_causes(loaded, plan), engine)
+    plan = found.plan
     (decision,) = [d for d in plan.decisions if d.index == chosen[0]]
+    code = _code(loaded, found, decision, engine) if show_source else None
     if as_json:
-        _show_json(plan, decision)
-    else:
-        for label, text in _facts(loaded, plan, decision):
-            click.echo(f"{label:<10}{text}")
+        _show_json(plan, decision, found.drift, code)
+        return 0
+    for label, text in _facts(loaded, plan, decision, found.drift):
+        click.echo(f"{label:<10}{text}")
+    if code is not None:
+        from marin_build.cli.views.code_text import show_code
+
+        show_code(*code)
     return 0
 
 
-def _show_json(plan: Plan, decision: Decision) -> None:
+def _code(
+    loaded: Loaded, found: FoundDrift, decision: Decision, engine: str
+) -> tuple[Drift | None, Sequence[str]]:
+    """Return how the code of a target differs from what built it, and what of it is unseen."""
+    from marin_build.cli.code_causes import drift_since_earlier
+    from marin_build.cli.drifting import find_drift
+    from marin_build.code import code_of
+    from marin_build.code.document import code_document
+    from marin_build.code.drift import Drift as NoDrift
+    from marin_build.plan import Kind
+    from marin_build.reasons import Accepted
+
+    plan = found.plan
+
+    fn = plan.targets.all[decision.index].step.fn
+    unseen = code_document(code_of(fn)).unseen if fn is not None else ()
+    if decision.kind is not Kind.REUSE:
+        return drift_since_earlier(loaded, plan, [decision]).get(decision.index), unseen
+    built = plan.snapshot.of(decision.index).built
+    if built is None or built.code_digest is None:
+        return None, unseen
+    if isinstance(decision.reason, Accepted):  # what was accepted is what is to be seen
+        found = find_drift(loaded, plan, engine, heed_accepted=False)
+    return found.drift.get(decision.index, NoDrift()), unseen
+
+
+def _show_json(
+    plan: Plan,
+    decision: Decision,
+    drift: Mapping[int, Drift],
+    code: tuple[Drift | None, Sequence[str]] | None,
+) -> None:
     import json
 
     from marin_build.cli.views.plan_json import reason_json
 
     target = plan.targets.all[decision.index]
-    document = {
+    document: dict[str, object] = {
         "name": target.name,
         "target": target.id,
         "decision": decision.kind.value,
         "reason": reason_json(decision.reason),
+        "drift": [
+            {"target": plan.targets.all[index].id, **facts}
+            for index, item in drift.items()
+            for facts in item.facts
+        ],
     }
+    if code is not None:
+        from marin_build.cli.views.code_text import code_facts
+
+        document["code"] = code_facts(*code)
     sys.stdout.write(json.dumps(document, indent=1) + "\n")
 
 
-def _facts(loaded: Loaded, plan: Plan, decision: Decision) -> list[tuple[str, str]]:
+def _facts(
+    loaded: Loaded, plan: Plan, decision: Decision, drift: Mapping[int, Drift]
+) -> list[tuple[str, str]]:
     """Return what there is to say, label by label."""
     from marin_build.declared import shown
     from marin_build.explain import describe
@@ -84,9 +143,15 @@ def _facts(loaded: Loaded, plan: Plan, decision: Decision) -> list[tuple[str, st
             ("compared", f"with {reason.since}, built {when} by {reason.by}, run {reason.run}")
         )
         for change in reason.changes:
-            old, new = describe_value(change.old), describe_value(change.new)
             because = f"  ({change.because})" if change.because else ""
+            if change.path == "code":  # nobody reads digests
+                facts.append(("changed", change.text + because))
+                continue
+            old, new = describe_value(change.old), describe_value(change.new)
             facts.append(("changed", f"{change.path}  {old} -> {new}{because}"))
+    for index, item in drift.items():
+        where = "" if index == decision.index else f"{plan.targets.all[index].id}: "
+        facts.append(("drift", f"{where}{item.text}"))
     deps = [plan.targets.all[dep].id for dep in plan.targets.deps[decision.index]]
     facts += [("needs", dep) for dep in deps]
     return facts

@@ -86,6 +86,7 @@ def command(
             consequence="nothing was written",
             hint="leave out -o, or --assume-changed and --assume-built",
         )
+    from marin_build.cli.code_causes import with_code_causes
     from marin_build.cli.session import load, plan_for
     from marin_build.emit.plan_id import check_engine
 
@@ -107,6 +108,7 @@ def command(
         history=True,
         assumed=_assumptions(loaded, assume_changed, assume_built, force),
     )
+    plan = with_code_causes(loaded, plan)
     words = [*targets, *(word for name in force for word in ("--force", name))]
     again = ("to build it", command_line("apply", options, words))
     if output is not None:
@@ -170,10 +172,12 @@ def _show(
     blast_radius: bool,
 ) -> None:
     """Print the plan in one of its forms."""
-    from marin_build.cli.drifting import drift_in
+    from marin_build.cli.drifting import find_drift
     from marin_build.cli.estimating import estimate_for
     from marin_build.regions import cross_region_reads
 
+    found = find_drift(loaded, plan, engine)  # no part of a saved plan: machines differ in it
+    plan = found.plan
     estimate = estimate_for(loaded, plan, engine)
     reads = cross_region_reads(plan, loaded.settings.regions)
     radius = None
@@ -192,6 +196,7 @@ def _show(
             engine=engine,
             pin_code=False,
             show_pruned=show_all,
+            drift=found.drift,
         )
         click.echo(plan_json(document, plan, estimate, radius, reads), nl=False)
         return
@@ -199,8 +204,7 @@ def _show(
     from marin_build.emit.plan_id import plan_id
 
     name = plan_id(plan, loaded.file, loaded.pipeline.parameters, engine)
-    drift = drift_in(loaded, plan)
-    shown = show(plan, name, again, estimate, drift, reads=reads, verbose=verbose, only=only)
+    shown = show(plan, name, again, estimate, found.drift, reads=reads, verbose=verbose, only=only)
     if form == "markdown":
         from marin_build.cli.views.plan_markdown import plan_markdown, radius_markdown
 

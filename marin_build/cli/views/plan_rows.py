@@ -107,6 +107,11 @@ def folded(rows: Sequence[Row]) -> list[Row]:
     return shorter
 
 
+def folded_alike(rows: Sequence[Row]) -> list[Row]:
+    """Return rows of which those that say the same are one, however few they are."""
+    return _fold(_fold(rows, _why, _folder), _why, _everything)
+
+
 def _why(row: Row) -> str:
     return row.why
 

@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from marin_build.cli.views.plan_rows import RUN_VERBS, Row, Shown, folded, printable
+from marin_build.cli.views.plan_rows import RUN_VERBS, Row, Shown, folded, folded_alike, printable
 from marin_build.declared import shown
 from marin_build.estimate import summary_text
 from marin_build.explain import bytes_text, describe
@@ -73,7 +73,8 @@ def show(
         plan_id: its short name.
         again: what to do with it, in words, and the command that does it, if there is one.
         estimate: how long it may take, and what it may cost.
-        drift: how the code of reused targets changed since they were built, by index.
+        drift: how the code of reused and pruned targets changed since they were built, by index;
+            they come after the decisions.
         reads: what steps to build read from other regions.
         verbose: a line for each target, reused ones too, and where it is declared.
         only: lines of these verbs only.
@@ -84,19 +85,22 @@ def show(
     hidden = plan.pruned
     near = _near_what_is_built(plan)
     for decision in plan.decisions:
-        row = _row(plan, decision, estimate, drift.get(decision.index), verbose=verbose)
+        if decision.index in drift:
+            continue
+        row = _row(plan, decision, estimate, verbose=verbose)
         verbs[row.verb] += 1
         is_quiet = row.verb == "reuse" or (row.verb == "adopt" and decision.index not in near)
         if row.verb in only if only else verbose or not is_quiet:
             rows.append(row)
         else:
             hidden += is_quiet
-    pruned = sorted(drift.keys() - {decision.index for decision in plan.decisions})
     if not only or "drift" in only:
-        rows.extend(_drifted(plan, index, drift[index], verbose=verbose) for index in pruned)
+        drifted = [_drifted(plan, index, drift[index], verbose=verbose) for index in drift]
+        rows += drifted if verbose else folded_alike(drifted)
+    hidden -= len(drift.keys() - {decision.index for decision in plan.decisions})
     return Shown(
         tuple(rows if verbose else folded(rows)),
-        0 if verbose or only else hidden - len(pruned),
+        0 if verbose or only else hidden,
         _read_warnings(reads, verbose=verbose),
         _summary(plan, plan_id, verbs, estimate),
         *_next(plan, again),
@@ -113,12 +117,9 @@ def _row(
     plan: Plan,
     decision: Decision,
     estimate: PlanEstimate,
-    drift: Drift | None,
     *,
     verbose: bool,
 ) -> Row:
-    if drift is not None:
-        return _drifted(plan, decision.index, drift, verbose=verbose)
     target, reason = plan.targets.all[decision.index], decision.reason
     is_own_change = isinstance(reason, IdentityChanged) and not reason.is_cascade
     why = printable(describe(reason))

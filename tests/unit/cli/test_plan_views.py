@@ -17,6 +17,8 @@ from marin_build.cli.views.plan_markdown import code, plan_markdown, radius_mark
 from marin_build.cli.views.plan_rows import Row, folded, printable
 from marin_build.cli.views.plan_shown import show
 from marin_build.cli.views.plan_text import plan_text, radius_text
+from marin_build.code.drift import Drift, environment_drift
+from marin_build.environment import Environment
 from marin_build.estimate import Estimate, estimate_plan
 from marin_build.plan import Decision, Kind, Plan
 from marin_build.regions import CrossRegionRead
@@ -130,6 +132,24 @@ def test_everything_is_shown_if_asked_for(plan: Plan) -> None:
     lines = _text(plan, verbose=True).splitlines()
     assert len(lines) == 6
     assert "built 2026-11-21 10:20 by ada@host, run r-1 (pipeline.py:42)" in lines[2]
+
+
+def test_drift_in_the_same_words_is_one_line(make: Callable[..., Targets]) -> None:
+    """Else an upgrade of one distribution is a wall of text."""
+    upgrade = Drift(environment=environment_drift(Environment("3.11.1"), Environment("3.12.4")))
+    targets = make(*(StepSpec(name=f"s{i}", fn=print) for i in range(4)))
+    built = why.BuiltBefore("r-1", "ada@host", "2026-11-21T10:20:30")
+    decisions = tuple(Decision(i, Kind.REUSE, built) for i in range(3))
+    plan = Plan(targets, (0, 1, 2), decisions, frozenset(), Snapshot())
+    drift = {0: upgrade, 1: upgrade, 2: Drift(is_unexplained=True), 3: upgrade}  # 3 was pruned
+    again = ("to build it", "marin-build apply")
+    rows = show(plan, "p-1", again, estimate_plan({}, targets.deps, 1), drift).rows
+    assert [(row.verb, row.count, row.why) for row in rows] == [
+        ("drift", 3, "environment changed since built: Python 3.11.1 -> 3.12.4; reused"),
+        ("drift", 1, "code changed since built, and its source was not kept; reused"),
+    ]
+    each = show(plan, "p-1", again, estimate_plan({}, targets.deps, 1), drift, verbose=True).rows
+    assert [row.target for row in each] == [targets.all[i].id for i in (0, 1, 2, 3)]
 
 
 def test_reads_across_regions_are_warned_of_those_of_most_bytes_first(plan: Plan) -> None:

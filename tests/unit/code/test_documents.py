@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import platform
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -11,8 +10,9 @@ import pytest
 
 from marin_build import command
 from marin_build.code import code_of, has_drifted
-from marin_build.code.document import CodeDocument, code_document, distributions_of
-from marin_build.code.drift import compare, drift_of
+from marin_build.code.document import CodeDocument, code_document
+from marin_build.code.drift import Drift, drift_of, environment_drift
+from marin_build.environment import Environment
 from marin_build.errors import StoreError
 from marin_build.run_step import recording
 from marin_build.store.memory import MemoryStore
@@ -26,15 +26,14 @@ FLOW = (
 )
 
 
-def test_the_document_holds_normalised_source_and_environment(project: NewProject) -> None:
+def test_the_document_holds_normalised_source(project: NewProject) -> None:
     document = project(flow=FLOW.replace("def run", "# now\ndef run")).document()
     assert {name: (part.source, part.via) for name, part in document.parts.items()} == {
         "flow.run": ("def run(o):\n    return (pydantic.BaseModel, N, gone(o))", ("run",)),
         "flow.N": ("N = 1", ("run", "N")),
         "flow.gone": ("gone = len", ("run", "gone")),
     }
-    assert set(document.distributions) == {"pydantic"}
-    assert document.python == platform.python_version()
+    assert project().code().modules == ("pydantic",)
     assert CodeDocument.from_bytes(document.to_bytes()) == document
     assert len(document.key) == 64
 
@@ -60,23 +59,41 @@ def test_parts_that_come_and_go_are_told(project: NewProject) -> None:
     )
 
 
-def test_another_python_or_distribution_is_environment_not_code(project: NewProject) -> None:
-    new = project(flow=FLOW).document()
-    old = new.model_copy(update={"python": "3.11.1", "distributions": {"numpy": "1.26"}})
-    drift = compare(old, new)
-    assert (drift.parts, drift.captured, bool(drift)) == ((), (), True)
+def test_another_environment_is_told_and_is_not_code() -> None:
+    """Else an upgrade that changes results goes unseen, or rebuilds everything."""
+    old = Environment("3.11.1", {"numpy": "1.26", "torch": "2.4"}, {"uv.lock": "sha256:1"}, "a@1")
+    new = Environment("3.12.4", {"numpy": "2.0", "torch": ""}, {"pdm.lock": "sha256:2"}, "a@2")
+    drift = Drift(environment=environment_drift(old, new))
+    assert (drift.is_of_code, bool(drift)) == (False, True)
     assert drift.differences == (
-        f"Python 3.11.1 -> {new.python}",
-        "numpy 1.26 -> none",
-        f"pydantic none -> {new.distributions['pydantic']}",
+        "Python 3.11.1 -> 3.12.4",
+        "numpy 1.26 -> 2.0",
+        "torch 2.4 -> none",
+        "pdm.lock added",
+        "uv.lock removed",
+        "image a@1 -> a@2",
     )
-    assert drift.text.startswith("environment changed since built: Python 3.11.1")
-    assert (bool(compare(new, new)), compare(new, new).text) == (False, "")
+    assert drift.text == (
+        "environment changed since built: Python 3.11.1 -> 3.12.4, numpy 1.26 -> 2.0, "
+        "torch 2.4 -> none and 3 more"
+    )
+    assert drift.facts[1] == {"kind": "distribution", "name": "numpy", "old": "1.26", "new": "2.0"}
+    assert not Drift(environment=environment_drift(old, old))
 
 
-def test_what_is_not_installed_has_no_version() -> None:
-    assert distributions_of(("no_such_module_xyz",)) == {"no_such_module_xyz": ""}
-    assert distributions_of(()) == {}
+def test_what_is_not_known_of_both_is_not_compared() -> None:
+    """Else a plan on a laptop reports its own Python for everything that pods built."""
+    old = Environment("3.11.1", {"numpy": "1.26"}, {}, "a@1")
+    assert environment_drift(old, Environment()) == ()
+    assert environment_drift(Environment(), old) == ()
+    assert [d.text for d in environment_drift(old, Environment(image="b"))] == ["image a@1 -> b"]
+
+
+def test_what_a_store_says_moves_no_cursor() -> None:
+    """Else whoever may write to the store writes on the terminal of others."""
+    old, new = Environment(image="a\x1b[2J\n"), Environment(image="b")
+    (drift,) = environment_drift(old, new)
+    assert drift.text.isprintable()
 
 
 def test_lambdas_of_one_place_have_parts_of_their_own(project: NewProject) -> None:

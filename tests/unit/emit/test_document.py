@@ -118,7 +118,7 @@ def test_any_edit_shows_in_the_digest() -> None:
     assert sealed.files == {"a": text_digest(""), "run.sh": text_digest("true")}
     values = json.loads(text)
     for key in set(values) - {"digest", "schema_version", "pruned"}:
-        edited = {**values, key: type(values[key])()}
+        edited = {**values, key: "ignore" if key == "code" else type(values[key])()}
         assert not PlanDocument.model_validate(edited).is_intact, key
     assert PlanDocument.model_validate_json(json.dumps(values, indent=4)).is_intact
 

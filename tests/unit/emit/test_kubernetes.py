@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -67,7 +68,10 @@ def test_a_step_on_one_machine_is_a_job() -> None:
     assert container["command"][:5] == ["marin-build", "run-step", "--file", "p.py", "--set"]
     assert "n=a b" in container["command"]
     assert container["command"][-1].endswith('echo $$$$ "$${output}"')
-    assert container["env"] == [{"name": "A", "value": "$$(B)"}]
+    assert container["env"] == [
+        {"name": "A", "value": "$$(B)"},
+        {"name": "MARIN_BUILD_IMAGE", "value": container["image"]},
+    ]
     assert container["workingDir"] == "/src"
     assert container["envFrom"] == [{"secretRef": {"name": "s1", "optional": False}}]
     assert container["resources"] == {
@@ -132,6 +136,19 @@ def test_what_cannot_run_there_is_refused_all_at_once() -> None:
 def test_settings_that_cannot_be_followed_are_refused(table: dict[str, Any], says: str) -> None:
     with pytest.raises(UsageError, match=says):
         parse_kubernetes_settings(table)
+
+
+def test_a_policy_that_a_run_gave_reaches_its_pods() -> None:
+    """Else the pods declare other targets than the plan, and build nothing."""
+    place = replace(BUCKET, code="rebuild")
+    with in_workspace(place):
+        one = StepSpec(name="one", fn=str)
+        files = _emit(one, workspace=place, image="i")
+    (container,) = _pod(pyyaml.safe_load(files[f"steps/{one.target_id}/job.yaml"]))["containers"]
+    words = container["command"]
+    assert words[words.index("--code-policy") + 1] == "rebuild"
+    (plain,) = _pod(_manifest(StepSpec(name="one", fn=str)))["containers"]
+    assert "--code-policy" not in plain["command"]
 
 
 def test_settings_are_read() -> None:

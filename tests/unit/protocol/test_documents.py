@@ -7,16 +7,28 @@ from typing import Any
 import pydantic
 import pytest
 
-from marin_build.protocol.documents import Attempt, FileEntry, Provenance, Publication, Record
+from marin_build.protocol.documents import (
+    Attempt,
+    Environment,
+    FileEntry,
+    Provenance,
+    Publication,
+    Record,
+)
 
 PROVENANCE: dict[str, Any] = {
     "user": "ada", "host": "h", "argv": ("marin-build", "apply"), "python": "3.11",
     "marin_build": "0.1", "commit": None, "dirty": None,
 }  # fmt: skip
+ENVIRONMENT: dict[str, Any] = {
+    "python": "3.12.4", "distributions": {"numpy": "2.0"}, "locks": {"uv.lock": "sha256:1"},
+    "image": "registry/lm@sha256:1",
+}  # fmt: skip
 RECORD: dict[str, Any] = {
     "executor_version": "marin_build/1", "name": "train", "target": "train_1", "fn": "p.train",
     "command": None, "attributes": {"lr": 0.1}, "fingerprint": "f", "deep_fingerprint": "d",
     "payload": "{}", "code_digest": "c", "code_document": "d", "captured": {"lr": "0.1"},
+    "deep_code_digest": "dc", "environment": ENVIRONMENT,
     "deps": ("raw_1",), "provenance": PROVENANCE, "run": "r-1", "attempt": 1,
     "start": "s", "end": "e", "seconds": 1.5, "exit_code": 0,
     "peak_memory_bytes": None, "files": 2, "bytes": 30, "adopted_from": "gs://old/train",
@@ -33,7 +45,7 @@ ATTEMPT: dict[str, Any] = {
 }  # fmt: skip
 MODELS: list[tuple[type[pydantic.BaseModel], dict[str, Any]]] = [
     (Provenance, PROVENANCE), (Record, RECORD), (Publication, PUBLICATION), (Attempt, ATTEMPT),
-    (FileEntry, {"path": "a", "size": 1}),
+    (Environment, ENVIRONMENT), (FileEntry, {"path": "a", "size": 1}),
 ]  # fmt: skip
 _IDS = [model.__name__ for model, _ in MODELS]
 
@@ -49,7 +61,8 @@ def test_a_document_has_these_keys_and_is_read_as_it_was_written(
 
 
 def test_a_record_without_what_was_added_later_is_read() -> None:
-    later = {"code_document", "captured", "files", "bytes", "adopted_from", "note"}
+    later = {"code_document", "captured", "deep_code_digest", "environment"}
+    later |= {"files", "bytes", "adopted_from", "note"}
     record = Record.model_validate({k: v for k, v in RECORD.items() if k not in later})
     assert {getattr(record, name) for name in later} == {None}
 
