@@ -6,13 +6,14 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from marin_build.canonical import canonical_text, quoted
+from marin_build.commands import Command
 from marin_build.declared import shown
 from marin_build.errors import SpecificationError, combined
 from marin_build.identity import deep_fingerprint
-from marin_build.workspace import is_url
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from marin_build.errors import MarinBuildError
     from marin_build.graph import Graph
@@ -76,16 +77,23 @@ def make_targets(graph: Graph, workspace: Workspace) -> Targets:
     place_of: list[int] = []  # index in graph.steps -> index in targets
     by_id: dict[str, int] = {}
     errors: list[MarinBuildError] = []
+    places = _places(workspace, ())
+    elsewhere = {s for s in graph.steps if s.output_path_prefix or s.override_output_path}
     for step, deps in zip(graph.steps, graph.deps, strict=True):
+        payload = step.payload
         target = Target(
             step, step.target_id, step.fingerprint, step.output_path_in(workspace.prefix)
         )
         index = by_id.setdefault(target.id, len(targets))
         place_of.append(index)
-        errors.extend(_own_errors(target, graph.steps, deps, workspace))
+        known = places if elsewhere.isdisjoint(step.deps) else _places(workspace, step.deps)
+        errors.extend(_own_errors(target, payload, known, workspace))
         if index == len(targets):
             targets.append(target)
-            merged_deps.append(tuple(dict.fromkeys([place_of[dep] for dep in deps])))
+            was_merged = len(targets) != len(place_of)
+            merged_deps.append(
+                tuple(dict.fromkeys([place_of[dep] for dep in deps])) if was_merged else deps
+            )
         elif (clash := _clash(targets[index], target, workspace)) is not None:
             errors.append(clash)
     errors.extend(_path_errors(targets, workspace))
@@ -96,7 +104,7 @@ def make_targets(graph: Graph, workspace: Workspace) -> Targets:
 
 
 def _own_errors(
-    target: Target, steps: Sequence[StepSpec], deps: Sequence[int], workspace: Workspace
+    target: Target, payload: str, places: Iterable[str], workspace: Workspace
 ) -> list[MarinBuildError]:
     """Return what is wrong with one target, seen with its dependencies."""
     step = target.step
@@ -105,11 +113,11 @@ def _own_errors(
         pinned = step.expected_fingerprint
         what = f"`{step.name}` has the fingerprint {target.fingerprint}, but {pinned} is pinned"
         errors.append((what, None))
-    for dep in deps:
-        if steps[dep].is_dev and not step.is_dev:
-            what = f"`{step.name}` depends on the dev version `{steps[dep].target_id}`"
+    for dep in step.deps:
+        if dep.version is not None and dep.is_dev and not step.is_dev:
+            what = f"`{step.name}` depends on the dev version `{dep.target_id}`"
             errors.append((what, "what is kept must not depend on what is rebuilt each time"))
-    if (leak := _leak(step, [steps[dep] for dep in deps], workspace)) is not None:
+    if (leak := _leak(step, payload, places)) is not None:
         what = f"`{step.name}` names a place of outputs in an attribute or argument: `{leak}`"
         errors.append((what, "give the step itself as an argument, or use a placeholder"))
     return [
@@ -119,27 +127,32 @@ def _own_errors(
             consequence="nothing was run",
             facts=[("declared", shown(step.declared, workspace.project))],
         )
-        for what, hint in errors
+        for what, hint in dict.fromkeys(errors)
     ]
 
 
-def _leak(step: StepSpec, deps: Sequence[StepSpec], workspace: Workspace) -> str | None:
-    """Return the place of outputs that the identity of `step` contains, or None."""
-    prefixes = [workspace.prefix, *(dep.output_path_prefix or "" for dep in deps)]
-    places = [p for p in prefixes if is_url(p) or p.count("/") > 1]
-    places += [dep.override_output_path for dep in deps if dep.override_output_path]
-    texts: list[object] = [step.hash_attrs] if step.hash_attrs else []
-    template = getattr(step.fn, "text", ())
-    texts.extend([template] if isinstance(template, str) else template)
-    if not texts:
-        return None
-    text = repr(texts)
-    return next((place for place in places if place in text and _names_place(text, place)), None)
+def _leak(step: StepSpec, payload: str, places: Iterable[str]) -> str | None:
+    """Return the place of outputs that an attribute or the command contains, or None."""
+    for place in places:
+        escaped = quoted(place)[1:-1]
+        if escaped in payload:  # perhaps only in the name of a dependency
+            template = step.fn.text if isinstance(step.fn, Command) else None
+            own = canonical_text([step.hash_attrs, template])
+            # Another place may begin like this one.
+            if re.search(re.escape(escaped) + r"(?![\w.-])", own, re.ASCII):
+                return place
+    return None
 
 
-def _names_place(text: str, place: str) -> bool:
-    """Return whether a text names this place, not one that only begins like it."""
-    return re.search(re.escape(place) + r"(?![A-Za-z0-9._-])", text) is not None
+def _places(workspace: Workspace, deps: Iterable[StepSpec]) -> list[str]:
+    """Return the places of outputs that a step with these dependencies may know."""
+    prefixes, paths = [workspace.prefix], []
+    for dep in deps:
+        if dep.output_path_prefix:
+            prefixes.append(dep.output_path_prefix)
+        if dep.override_output_path:
+            paths.append(dep.override_output_path)
+    return [prefix for prefix in prefixes if prefix.count("/") > 1] + paths  # `/out` is a word, too
 
 
 def _clash(one: Target, other: Target, workspace: Workspace) -> SpecificationError | None:

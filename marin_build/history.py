@@ -11,6 +11,7 @@ import re
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
+from marin_build.identity import HASH_ID_LENGTH
 from marin_build.protocol import layout
 from marin_build.snapshot import Earlier
 
@@ -39,13 +40,14 @@ def read_history(
         StoreError: the store cannot be read.
 
     """
-    wanted = [i for i in indices if targets.all[i].step.version is None]
     starts = {
-        i: targets.all[i].output_path.removesuffix(targets.all[i].fingerprint[:8])
-        for i in wanted
-        if targets.all[i].step.override_output_path is None
+        i: targets.all[i].output_path[:-HASH_ID_LENGTH]
+        for i in indices
+        if (step := targets.all[i].step).version is None and step.override_output_path is None
     }
     found = _folders(store, starts.values())
+    if not found:
+        return {}
     candidates = {
         i: [p for p in found.get(start, ()) if p != targets.all[i].output_path][:_MOST]
         for i, start in starts.items()
@@ -83,7 +85,7 @@ def _folders(store: Store, starts: Iterable[str]) -> dict[str, list[str]]:
     for listing in listings:
         for path in listing:
             if _HASHED.search(path):
-                found.setdefault(path[:-8], []).append(path)
+                found.setdefault(path[:-HASH_ID_LENGTH], []).append(path)
     return found
 
 

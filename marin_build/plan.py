@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from marin_build.snapshot import Earlier, Observed, Snapshot
 
 
+_NEVER_BUILT = why.NeverBuilt()
+
+
 class Kind(enum.Enum):
     """What becomes of a target."""
 
@@ -55,6 +58,8 @@ class Plan:
     @property
     def pruned(self) -> int:
         """How many targets the request reaches that were not looked at."""
+        if len(self.decisions) == len(self.targets):
+            return 0
         decided = {decision.index for decision in self.decisions}
         return len(_reached(self.targets, self.requested) - decided)
 
@@ -128,12 +133,13 @@ def make_plan(
     requested, forced = tuple(requested), frozenset(forced)
     cascade = cascade_of(targets, requested, forced)
     decisions: dict[int, Decision] = {}
+    any_blocked = False
     for index in sorted(snapshot.seen):  # topological: what it needs was decided before
         observed = snapshot.of(index)
         decision = _decide(targets, index, observed, forced, cascade, rerun_failed=rerun_failed)
         if isinstance(decision.reason, why.NeverBuilt) and index in snapshot.earlier:
             decision = _changed(targets, decision, snapshot.earlier[index], decisions)
-        if decision.kind in (Kind.RUN, Kind.WAIT):
+        if any_blocked and decision.kind in (Kind.RUN, Kind.WAIT):
             blocked = [
                 dep
                 for dep in targets.deps[index]
@@ -143,6 +149,7 @@ def make_plan(
                 reason = why.UpstreamBlocked(targets.all[blocked[0]].id)
                 decision = Decision(index, Kind.BLOCKED, reason)
         decisions[index] = decision
+        any_blocked = any_blocked or decision.kind is Kind.BLOCKED
     return Plan(targets, requested, tuple(decisions.values()), forced, snapshot)
 
 
@@ -213,6 +220,8 @@ def _insistence(
 def _run_reason(seen: Observed) -> Reason:
     """Return why a target that is not built is not."""
     match seen.status:
+        case None:
+            return _NEVER_BUILT
         case "FAILED" if seen.last is not None:
             last = seen.last
             return why.FailedBefore(
@@ -226,5 +235,3 @@ def _run_reason(seen: Observed) -> Reason:
             return why.Doubtful(seen.built.run if seen.built else "")
         case "RUNNING":
             return why.Interrupted(seen.lease.worker if seen.lease else "")
-        case _:
-            return why.NeverBuilt()

@@ -89,7 +89,7 @@ def command(
         return _nothing_to_build(plan, again, as_json=as_json)
     from marin_build.cli.building import exit_code, replay
 
-    for warning in loaded.pipeline.warnings:
+    for warning in loaded.warnings():
         click.echo(f"warning: {warning}", err=True)
     finished = replay(
         loaded,

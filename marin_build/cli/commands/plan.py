@@ -46,7 +46,7 @@ def command(
     loaded = load(options)
     engine = options.engine or loaded.settings.engine
     check_engine(engine)
-    for warning in loaded.pipeline.warnings:
+    for warning in loaded.warnings():
         click.echo(f"warning: {warning}", err=True)
     plan = plan_for(loaded, targets, forced=force, rerun_failed=not no_rerun_failed, history=True)
     again = command_line(
