@@ -13,7 +13,7 @@ from marin_build.errors import SpecificationError, combined
 from marin_build.identity import deep_fingerprint
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from marin_build.errors import MarinBuildError
     from marin_build.graph import Graph
@@ -87,7 +87,8 @@ def make_targets(graph: Graph, workspace: Workspace) -> Targets:
         index = by_id.setdefault(target.id, len(targets))
         place_of.append(index)
         known = places if elsewhere.isdisjoint(step.deps) else _places(workspace, step.deps)
-        errors.extend(_own_errors(target, payload, known, workspace))
+        if (leak := _leak(step, payload, known)) is not None:
+            errors.append(_leak_error(step, leak, workspace))
         if index == len(targets):
             targets.append(target)
             was_merged = len(targets) != len(place_of)
@@ -96,39 +97,13 @@ def make_targets(graph: Graph, workspace: Workspace) -> Targets:
             )
         elif (clash := _clash(targets[index], target, workspace)) is not None:
             errors.append(clash)
+    errors.extend(_pin_errors(graph.steps, workspace))
+    errors.extend(_dev_errors(graph.steps, workspace))
     errors.extend(_path_errors(targets, workspace))
     if errors:
         raise combined(errors)
     requested = tuple(dict.fromkeys(place_of[root] for root in graph.roots))
     return Targets(tuple(targets), tuple(merged_deps), requested, workspace, by_id)
-
-
-def _own_errors(
-    target: Target, payload: str, places: Iterable[str], workspace: Workspace
-) -> list[MarinBuildError]:
-    """Return what is wrong with one target, seen with its dependencies."""
-    step = target.step
-    errors: list[tuple[str, str | None]] = []
-    if step.expected_fingerprint not in (None, target.fingerprint):
-        pinned = step.expected_fingerprint
-        what = f"`{step.name}` has the fingerprint {target.fingerprint}, but {pinned} is pinned"
-        errors.append((what, None))
-    for dep in step.deps:
-        if dep.version is not None and dep.is_dev and not step.is_dev:
-            what = f"`{step.name}` depends on the dev version `{dep.target_id}`"
-            errors.append((what, "what is kept must not depend on what is rebuilt each time"))
-    if (leak := _leak(step, payload, places)) is not None:
-        what = f"`{step.name}` names a place of outputs in an attribute or argument: `{leak}`"
-        errors.append((what, "give the step itself as an argument, or use a placeholder"))
-    return [
-        SpecificationError(
-            what,
-            hint=hint,
-            consequence="nothing was run",
-            facts=[("declared", shown(step.declared, workspace.project))],
-        )
-        for what, hint in dict.fromkeys(errors)
-    ]
 
 
 def _leak(step: StepSpec, payload: str, places: Iterable[str]) -> str | None:
@@ -153,6 +128,50 @@ def _places(workspace: Workspace, deps: Iterable[StepSpec]) -> list[str]:
         if dep.override_output_path:
             paths.append(dep.override_output_path)
     return [prefix for prefix in prefixes if prefix.count("/") > 1] + paths  # `/out` is a word, too
+
+
+def _leak_error(step: StepSpec, place: str, workspace: Workspace) -> SpecificationError:
+    return _error_of(
+        step,
+        f"`{step.name}` names a place of outputs in an attribute or argument: `{place}`",
+        "give the step itself as an argument, or use a placeholder",
+        workspace,
+    )
+
+
+def _pin_errors(steps: Iterable[StepSpec], workspace: Workspace) -> Iterator[MarinBuildError]:
+    """Yield an error for every step whose fingerprint is not the one that was pinned."""
+    for step in steps:
+        pinned = step.expected_fingerprint
+        if pinned is not None and pinned != step.fingerprint:
+            what = f"`{step.name}` has the fingerprint {step.fingerprint}, but {pinned} is pinned"
+            yield _error_of(step, what, None, workspace)
+
+
+def _dev_errors(steps: Iterable[StepSpec], workspace: Workspace) -> Iterator[MarinBuildError]:
+    """Yield an error for everything that is kept and needs what is rebuilt each time."""
+    dev = {step for step in steps if step.version is not None and step.is_dev}
+    for step in steps if dev else ():
+        if step not in dev:
+            for dep in dict.fromkeys(step.deps):
+                if dep in dev:
+                    yield _error_of(
+                        step,
+                        f"`{step.name}` depends on the dev version `{dep.target_id}`",
+                        "what is kept must not depend on what is rebuilt each time",
+                        workspace,
+                    )
+
+
+def _error_of(
+    step: StepSpec, what: str, hint: str | None, workspace: Workspace
+) -> SpecificationError:
+    return SpecificationError(
+        what,
+        hint=hint,
+        consequence="nothing was run",
+        facts=[("declared", shown(step.declared, workspace.project))],
+    )
 
 
 def _clash(one: Target, other: Target, workspace: Workspace) -> SpecificationError | None:

@@ -65,10 +65,17 @@ class Loaded(Declared):
     host: Host
 
 
-def load(options: PipelineOptions) -> Loaded:
-    """Load the pipeline that the options name."""
+def load(options: PipelineOptions, only: str | None = None) -> Loaded:
+    """Load the pipeline that the options name.
+
+    Args:
+        options: say where it is.
+        only: the name or id of a target: what it does not need is left out. Any other selector
+            leaves out nothing.
+
+    """
     with _without_collections():
-        declared = _declare(options)
+        declared = _declare(options, only)
         settings, workspace = declared.settings, declared.workspace
         store = _store_of(declared.targets, workspace.prefix)
         return Loaded(
@@ -110,14 +117,26 @@ def pipeline_file(options: PipelineOptions) -> tuple[str, str, Settings]:
     return file, project, settings
 
 
-def _declare(options: PipelineOptions) -> Declared:
+def _declare(options: PipelineOptions, only: str | None = None) -> Declared:
     file, project, settings = pipeline_file(options)
     workspace = Workspace(project, _prefix(options, settings, project))
     pipeline = load_pipeline(file, workspace, options.parameters or {})
-    graph = build_graph(pipeline.roots)
-    _read_sources(graph)
-    targets = make_targets(graph, workspace)
+    targets = _targets_of(build_graph(pipeline.roots), workspace, only)
     return Declared(settings, workspace, pipeline, targets)
+
+
+def _targets_of(graph: Graph, workspace: Workspace, only: str | None) -> Targets:
+    """Return the targets of a graph, or of the part that one name or id needs, if that is there."""
+    if only is not None:
+        from marin_build.selection import steps_meant
+
+        part = build_graph(steps_meant(graph.steps, only))
+        _read_sources(part)
+        targets = make_targets(part, workspace)
+        if any(only in (target.id, target.name) for target in targets.all):
+            return targets
+    _read_sources(graph)
+    return make_targets(graph, workspace)
 
 
 def _store_of(targets: Targets, prefix: str) -> Store:
