@@ -148,19 +148,18 @@ def _pin_errors(steps: Iterable[StepSpec], workspace: Workspace) -> Iterator[Mar
             yield _error_of(step, what, None, workspace)
 
 
-def _dev_errors(steps: Iterable[StepSpec], workspace: Workspace) -> Iterator[MarinBuildError]:
+def _dev_errors(steps: Sequence[StepSpec], workspace: Workspace) -> Iterator[MarinBuildError]:
     """Yield an error for everything that is kept and needs what is rebuilt each time."""
     dev = {step for step in steps if step.version is not None and step.is_dev}
-    for step in steps if dev else ():
-        if step not in dev:
-            for dep in dict.fromkeys(step.deps):
-                if dep in dev:
-                    yield _error_of(
-                        step,
-                        f"`{step.name}` depends on the dev version `{dep.target_id}`",
-                        "what is kept must not depend on what is rebuilt each time",
-                        workspace,
-                    )
+    if not dev:
+        return
+    for step in steps:
+        if step in dev or dev.isdisjoint(step.deps):
+            continue
+        for dep in dict.fromkeys(dep for dep in step.deps if dep in dev):
+            what = f"`{step.name}` depends on the dev version `{dep.target_id}`"
+            hint = "what is kept must not depend on what is rebuilt each time"
+            yield _error_of(step, what, hint, workspace)
 
 
 def _error_of(

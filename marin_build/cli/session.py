@@ -12,7 +12,7 @@ from marin_build.config import Settings, load_settings
 from marin_build.digests import digest_of
 from marin_build.errors import MarinBuildError, combined
 from marin_build.fingerprint import Targets, make_targets
-from marin_build.graph import Graph, build_graph
+from marin_build.graph import Graph, build_graph, steps_below
 from marin_build.load import Pipeline, load_pipeline, undeclared_files
 from marin_build.observe import observe
 from marin_build.plan import Plan, cascade_of, make_plan
@@ -121,20 +121,21 @@ def _declare(options: PipelineOptions, only: str | None = None) -> Declared:
     file, project, settings = pipeline_file(options)
     workspace = Workspace(project, _prefix(options, settings, project))
     pipeline = load_pipeline(file, workspace, options.parameters or {})
-    targets = _targets_of(build_graph(pipeline.roots), workspace, only)
+    targets = _targets_of(pipeline, workspace, only)
     return Declared(settings, workspace, pipeline, targets)
 
 
-def _targets_of(graph: Graph, workspace: Workspace, only: str | None) -> Targets:
-    """Return the targets of a graph, or of the part that one name or id needs, if that is there."""
+def _targets_of(pipeline: Pipeline, workspace: Workspace, only: str | None) -> Targets:
+    """Return all targets, or those that one name or id needs, if that is there."""
     if only is not None:
         from marin_build.selection import steps_meant
 
-        part = build_graph(steps_meant(graph.steps, only))
+        part = build_graph(steps_meant(steps_below(pipeline.roots), only))
         _read_sources(part)
         targets = make_targets(part, workspace)
         if any(only in (target.id, target.name) for target in targets.all):
             return targets
+    graph = build_graph(pipeline.roots)
     _read_sources(graph)
     return make_targets(graph, workspace)
 
