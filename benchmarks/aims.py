@@ -5,13 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from benchmarks.graph_shapes import SMALLEST
 from benchmarks.tools.base import Measure
 
 if TYPE_CHECKING:
-    from benchmarks.campaign import Results, Series
+    from benchmarks.campaign import Results, Series, StartUp
 
 VERSION_RATIO = 4.0
 NOOP_SIZES = (1_000, 10_000, 100_000)
+LARGEST = 100_000
+PLAN_RATIO = 4.0
+PLAN_BYTES = 1 << 30
+GROWTH = 1.25
+EXPLAIN_RATIO = 0.5
 STEP_MILLISECONDS = {"marin-build": ("process", 2.0), "marin-build-thread": ("thread", 0.6)}
 
 
@@ -25,11 +31,12 @@ class Verdict:
     met: bool | None
 
 
-def judge(results: Results, version: Series, bare: Series) -> list[Verdict]:
+def judge(results: Results, start: StartUp) -> list[Verdict]:
     """All aims; those that this run did not measure are named too."""
     verdicts = [_noop(results, size) for size in NOOP_SIZES]
     verdicts += [_step(results, tool) for tool in STEP_MILLISECONDS]
-    verdicts.append(_version(version, bare))
+    verdicts += [_plan(results), _plan_memory(results), _growth(results, start), _explain(results)]
+    verdicts.append(_version(start.version, start.bare))
     return verdicts
 
 
@@ -53,12 +60,69 @@ def _step(results: Results, tool: str) -> Verdict:
     return Verdict(aim, f"{limit} ms a step", f"{milliseconds:.2f} ms", milliseconds <= limit)
 
 
+def _plan(results: Results) -> Verdict:
+    ours = _our_seconds(results, LARGEST, Measure.PLAN)
+    bare = _seconds(results, LARGEST, "floor", Measure.PLAN)
+    aim, limit = f"plan of {LARGEST:,} steps (layers), nothing built", f"{PLAN_RATIO:g}x the floor"
+    if ours is None or bare is None:
+        return Verdict(aim, limit, "not measured", None)
+    ratio = ours / bare
+    measured = f"{ours:.2f} s; floor {bare:.2f} s ({ratio:.2f}x)"
+    return Verdict(aim, limit, measured, ratio <= PLAN_RATIO)
+
+
+def _plan_memory(results: Results) -> Verdict:
+    ours = _ours(results, LARGEST, Measure.PLAN)
+    aim, limit = f"peak memory of that plan of {LARGEST:,} steps", "1 GiB"
+    if ours is None or ours.peak_bytes is None:
+        return Verdict(aim, limit, "not measured", None)
+    measured = f"{ours.peak_bytes / (1 << 20):.0f} MiB"
+    return Verdict(aim, limit, measured, ours.peak_bytes <= PLAN_BYTES)
+
+
+def _growth(results: Results, start: StartUp) -> Verdict:
+    """Compare the times of a step; what the smallest plan takes is start-up."""
+    few, many = (_our_seconds(results, size, Measure.PLAN) for size in (1_000, LARGEST))
+    none = start.plan.seconds
+    aim = f"a step of a plan of {LARGEST:,} (layers), after start-up"
+    limit = f"{GROWTH:g}x a step of 1,000"
+    if few is None or many is None or none is None:
+        return Verdict(aim, limit, "not measured", None)
+    one_of_few = (few - none) / (1_000 - SMALLEST)
+    one_of_many = (many - none) / (LARGEST - SMALLEST)
+    ratio = one_of_many / one_of_few
+    measured = f"{one_of_many * 1e6:.1f} us; {one_of_few * 1e6:.1f} us ({ratio:.2f}x)"
+    return Verdict(aim, limit, measured, ratio <= GROWTH)
+
+
+def _explain(results: Results) -> Verdict:
+    plan = _our_seconds(results, LARGEST, Measure.PLAN)
+    explain = _our_seconds(results, LARGEST, Measure.EXPLAIN)
+    aim = f"explain of a step that needs a tenth of {LARGEST:,} (layers)"
+    limit = f"{EXPLAIN_RATIO:g}x the plan"
+    if plan is None or explain is None:
+        return Verdict(aim, limit, "not measured", None)
+    ratio = explain / plan
+    return Verdict(aim, limit, f"{explain:.2f} s ({ratio:.2f}x)", ratio <= EXPLAIN_RATIO)
+
+
 def _version(version: Series, bare: Series) -> Verdict:
     aim, limit = "`marin-build --version` against `python -c pass`", f"{VERSION_RATIO:g}x"
     if version.seconds is None or bare.seconds is None:
         return Verdict(aim, limit, "not measured", None)
     ratio = version.seconds / bare.seconds
     return Verdict(aim, limit, f"{ratio:.2f}x", ratio <= VERSION_RATIO)
+
+
+def _ours(results: Results, size: int, measure: Measure) -> Series | None:
+    """Return the runs of a command that is the same in both kinds of isolation."""
+    found = [results.series.get(("layers", size, tool, measure)) for tool in STEP_MILLISECONDS]
+    return next((series for series in found if series is not None), None)
+
+
+def _our_seconds(results: Results, size: int, measure: Measure) -> float | None:
+    ours = _ours(results, size, measure)
+    return None if ours is None else ours.seconds
 
 
 def _seconds(results: Results, size: int, tool: str, measure: Measure) -> float | None:

@@ -59,6 +59,7 @@ class Settings:
     shapes: Sequence[str]
     sizes: Sequence[int]
     tools: Sequence[Tool]
+    measures: Sequence[Measure]
     repeat: int
     timeout: float
 
@@ -70,6 +71,15 @@ class Results:
     series: dict[Key, Series] = field(default_factory=dict)
     steps: dict[tuple[str, int], int] = field(default_factory=dict)
     affected: dict[tuple[str, int], int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class StartUp:
+    """Runs of `python -c pass`, `marin-build --version`, and of a plan of the smallest graph."""
+
+    bare: Series
+    version: Series
+    plan: Series
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,10 +153,10 @@ class Bench:
         self.stands: list[Stand] = []
 
     def run(self) -> None:
-        """Plan with nothing built, full build, no-op, 1 % changed: each for all tools in turn."""
+        """Run what was asked for, in the order of `Measure`: each for all tools in turn."""
         for stand in self.stands:
             stand.renew()
-        for kind in Measure:
+        for kind in self.settings.measures:
             once = kind is Measure.FULL and self.size >= ONE_BUILD_FROM
             for turn in range(1 if once else self.settings.repeat):
                 for stand in self.stands:
@@ -174,15 +184,19 @@ class Bench:
                 must_run = len(self.affected)
                 case = replace(case, generation=turn + 1)
                 stand.tool.prepare(case)
-            case Measure.PLAN | Measure.NOOP:
+            case Measure.PLAN | Measure.EXPLAIN | Measure.NOOP:
                 pass
+        command = stand.tool.command(kind, case)
+        if command is None:
+            series.problem = "the tool has nothing like it"
+            return
         marker = case.folder / "marker"
         marker.write_bytes(b"")
-        outcome = run(stand.tool.command(kind, case), timeout)
+        outcome = run(command, timeout)
         series.outcomes.append(outcome)
         series.problem = outcome.problem
         if series.problem is None and (kind is not Measure.NOOP or turn == 0):
-            built = kind is not Measure.PLAN
+            built = kind not in (Measure.PLAN, Measure.EXPLAIN)
             series.problem = self._wrong(stand.tool, case, marker, must_run, built=built)
         note = series.problem or f"{outcome.seconds:.3f} s"
         where = f"{case.shape} {self.size:,} {stand.tool.name}: {kind.value}"

@@ -80,6 +80,11 @@ def affected(graph: Edges, roots: Iterable[int]) -> set[int]:
     return found
 
 
+def explained(size: int) -> int:
+    """Return the step that is explained: it needs a tenth of all steps; in `wide`, none."""
+    return size // 10
+
+
 def sinks(graph: Edges) -> list[int]:
     """Return the steps nobody depends on, in order."""
     needed = {source for inputs in graph for source in inputs}

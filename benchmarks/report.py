@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from benchmarks.graph_shapes import SMALLEST
 from benchmarks.tools.base import Measure
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from benchmarks.aims import Verdict
-    from benchmarks.campaign import Results, Series
+    from benchmarks.campaign import Results, Series, StartUp
 
 VERDICTS = {True: "pass", False: "**fail**", None: "not measured"}
 FLOOR = "floor"
@@ -20,8 +21,8 @@ Written by the harness; do not edit. [README](README.md) says what is measured a
 All numbers and ratios are of one run of this command:"""
 LEGEND = """\
 In brackets: how many times the floor's time. *ms a step* is the full build divided by the steps,
-*1 % changed* says also how many steps run again, *peak memory* is that of the biggest process of
-the full build."""
+*1 % changed* says also how many steps run again, *peak memory* is that of the biggest process: of
+the full build, and of the plan."""
 HEAD = (
     "steps",
     "tool",
@@ -30,6 +31,7 @@ HEAD = (
     "no-op",
     "1 % changed",
     "plan",
+    "explain",
     "peak memory",
 )
 
@@ -44,8 +46,7 @@ class Page:
     tools: Sequence[tuple[str, str | None]]
     graphs: int
     results: Results
-    version: Series
-    bare: Series
+    start: StartUp
     verdicts: Sequence[Verdict]
 
 
@@ -86,8 +87,11 @@ def render(page: Page) -> str:
         "## Start-up",
         _table(
             ("command", "median", "ratio", "peak memory"),
-            _start("`python -c pass`", page.bare, page.bare, notes),
-            _start("`marin-build --version`", page.version, page.bare, notes),
+            _start("`python -c pass`", page.start.bare, page.start.bare, notes),
+            _start("`marin-build --version`", page.start.version, page.start.bare, notes),
+            _start(
+                f"`marin-build plan` of {SMALLEST} steps", page.start.plan, page.start.bare, notes
+            ),
         ),
         "## Graphs",
         LEGEND,
@@ -123,7 +127,8 @@ def _row(results: Results, shape: str, size: int, tool: str, notes: Footnotes) -
         cells[Measure.NOOP],
         cells[Measure.CHANGED],
         cells[Measure.PLAN],
-        "-" if full.peak_bytes is None else _megabytes(full.peak_bytes),
+        cells[Measure.EXPLAIN],
+        f"{_memory(full)}, {_memory(series[Measure.PLAN])}",
     )
 
 
@@ -154,6 +159,10 @@ def _time(seconds: float) -> str:
         milliseconds = seconds * 1000
         return f"{milliseconds:.1f} ms" if milliseconds < 100 else f"{milliseconds:.0f} ms"
     return f"{seconds:.2f} s" if seconds < 10 else f"{seconds:.1f} s"
+
+
+def _memory(series: Series) -> str:
+    return "-" if series.peak_bytes is None else _megabytes(series.peak_bytes)
 
 
 def _megabytes(number: int) -> str:

@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from benchmarks import aims, graph_shapes, machine
-from benchmarks.campaign import Results, Series, Settings, measure_all, measure_turns
+from benchmarks.campaign import Results, Series, Settings, StartUp, measure_all, measure_turns
 from benchmarks.measure import Command, adopt_orphans
 from benchmarks.report import Page, render
 from benchmarks.tools import marin_build
+from benchmarks.tools.base import Case, Measure
 from benchmarks.tools.doit import Doit
 from benchmarks.tools.floor import Floor
 from benchmarks.tools.marin_build import MarinBuild
@@ -28,7 +29,10 @@ if TYPE_CHECKING:
     from benchmarks.tools.base import Tool
 
 START_UPS = 20
-"""How often `--version` and its floor are run."""
+"""How often `--version`, its floor and the smallest plan are run."""
+MEASURES = {"plan": Measure.PLAN, "explain": Measure.EXPLAIN, "full": Measure.FULL,
+            "no-op": Measure.NOOP, "changed": Measure.CHANGED}  # fmt: skip
+"""By their names on the command line, in the order in which they are taken."""
 
 
 def make_tools(venv: Path | None) -> dict[str, Tool]:
@@ -52,11 +56,20 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--sizes", type=_list(_size), default=[100, 1_000, 10_000, 100_000])
     parser.add_argument("--shapes", type=_list(_one_of(shapes)), default=shapes)
     parser.add_argument("--tools", type=_list(_one_of(names)), default=names)
+    parser.add_argument(
+        "--measures",
+        type=_list(_one_of(list(MEASURES))),
+        default=list(MEASURES),
+        help=f"of {', '.join(MEASURES)}; what comes after `full` needs it",
+    )
     parser.add_argument("--repeat", type=int, default=5, help="the most runs of one measure")
     parser.add_argument("--timeout", type=float, default=120.0, help="seconds for one run")
     parser.add_argument("--peers-venv", type=Path, help="the environment of the other tools")
     parser.add_argument("--output", type=Path, help="also write the page to this file")
-    return parser.parse_args(argv)
+    arguments = parser.parse_args(argv)
+    if "full" not in arguments.measures and {"no-op", "changed"} & set(arguments.measures):
+        parser.error("`no-op` and `changed` are measured on what `full` has built")
+    return arguments
 
 
 def main(argv: Sequence[str]) -> int:
@@ -68,7 +81,7 @@ def main(argv: Sequence[str]) -> int:
     known = make_tools(arguments.peers_venv)
     tools = [known[name] for name in known if name in arguments.tools]
     versions = [(tool.name, tool.version()) for tool in tools]
-    version, bare = _start_up(arguments.timeout)
+    start = _start_up(arguments.timeout)
 
     def page(results: Results) -> str:
         return render(
@@ -79,9 +92,8 @@ def main(argv: Sequence[str]) -> int:
                 tools=versions,
                 graphs=len(arguments.shapes) * len(arguments.sizes),
                 results=results,
-                version=version,
-                bare=bare,
-                verdicts=aims.judge(results, version, bare),
+                start=start,
+                verdicts=aims.judge(results, start),
             )
         )
 
@@ -93,6 +105,7 @@ def main(argv: Sequence[str]) -> int:
         shapes=arguments.shapes,
         sizes=arguments.sizes,
         tools=tools,
+        measures=[kind for name, kind in MEASURES.items() if name in arguments.measures],
         repeat=max(1, arguments.repeat),
         timeout=arguments.timeout,
     )
@@ -100,15 +113,20 @@ def main(argv: Sequence[str]) -> int:
     return 0
 
 
-def _start_up(timeout: float) -> tuple[Series, Series]:
-    """Measure `marin-build --version` and `python -c pass`, taking turns."""
+def _start_up(timeout: float) -> StartUp:
+    """Measure `python -c pass`, `marin-build --version` and the smallest plan, taking turns."""
+    missing = Series(problem="not installed")
     with tempfile.TemporaryDirectory(prefix="marin-build-bench-") as folder:
         commands = [Command((sys.executable, "-c", "pass"), Path(folder))]
         program = marin_build.program()
         if program is not None:
+            case = Case("layers", graph_shapes.SMALLEST, Path(folder))
+            MarinBuild().prepare(case)
             commands.append(Command((program, "--version"), Path(folder)))
-        bare, *versions = measure_turns(commands, START_UPS, timeout)
-    return versions[0] if versions else Series(problem="not installed"), bare
+            commands.append(MarinBuild().command(Measure.PLAN, case))
+        found = measure_turns(commands, START_UPS, timeout)
+    bare, version, plan = [*found, missing, missing][:3]
+    return StartUp(bare, version, plan)
 
 
 def _command(argv: Sequence[str]) -> str:

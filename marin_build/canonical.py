@@ -7,12 +7,13 @@ its digests; changing one of them renames targets everywhere and needs a new sch
 from __future__ import annotations
 
 import json
+from json.encoder import encode_basestring_ascii
 from typing import TYPE_CHECKING, Any, Never
 
 from marin_build.errors import UnfingerprintableError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 # Keys that mark values JSON has no form for. An attribute may not use them itself, so that a set
 # and a dictionary that looks like one cannot share a fingerprint.
@@ -59,11 +60,27 @@ class FrozenDict(dict[str, Any]):
         return FrozenDict, (dict(self),)
 
 
+quoted: Callable[[str], str] = encode_basestring_ascii
+"""Return a string as JSON, in ASCII."""
 _ENCODE = json.JSONEncoder(sort_keys=True, allow_nan=False).encode
+_PLAIN: dict[type, Callable[[Any], str]] = {
+    str: quoted,
+    int: int.__repr__,
+    bool: {False: "false", True: "true"}.__getitem__,
+    type(None): {None: "null"}.__getitem__,
+}
 
 
 def canonical_text(value: object) -> str:
     """Return canonical JSON of a canonical value: sorted keys, ASCII, `", "` and `": "`."""
+    if type(value) is FrozenDict:
+        try:  # the encoder takes longer to begin than a few plain values take here
+            members = [
+                f"{quoted(key)}: {_PLAIN[type(it)](it)}" for key, it in sorted(value.items())
+            ]
+            return "{" + ", ".join(members) + "}"
+        except (KeyError, TypeError):  # something in it is not plain
+            pass
     return _ENCODE(value)
 
 
@@ -76,7 +93,10 @@ def freeze(attrs: Mapping[str, object], where: str) -> FrozenDict:
     """
     try:
         return FrozenDict(
-            {_key(key, where): _freeze(value, where, key) for key, value in attrs.items()}
+            {
+                _key(key, where): value if type(value) in _PLAIN else _freeze(value, where, key)
+                for key, value in attrs.items()
+            }
         )
     except RecursionError:
         raise UnfingerprintableError(
@@ -88,7 +108,7 @@ def freeze(attrs: Mapping[str, object], where: str) -> FrozenDict:
 def _freeze(value: object, parent: str, key: object) -> Any:
     """Return the canonical form of `value`, which stands at `parent.key`."""
     kind = type(value)
-    if kind is str or kind is int or kind is bool or value is None:
+    if kind in _PLAIN:
         return value
     path = f"{parent}.{key}"
     if kind is float:

@@ -51,6 +51,9 @@ class Estimate:
     takes_slot: bool = True
 
 
+_UNKNOWN = Estimate(None, 0)
+
+
 @dataclass(frozen=True, slots=True)
 class PlanEstimate:
     """What building all targets of a plan takes.
@@ -127,6 +130,9 @@ def estimate_steps(
         known = typicals.get(step.name)
         seconds, count = (known.seconds, known.count) if known else (None, 0)
         resources = step.resources
+        if known is None and resources is None and index not in waiting:
+            found[index] = _UNKNOWN  # a whole pipeline, before it is built for the first time
+            continue
         if index in waiting or resources is None:
             found[index] = Estimate(seconds, count, takes_slot=index not in waiting)
             continue
@@ -149,9 +155,11 @@ def estimate_plan(
         jobs: how many targets run at once on this machine.
 
     """
+    no_history = sum([step.seconds is None for step in steps.values()])
+    if no_history == len(steps):
+        return PlanEstimate(steps, jobs, (), 0.0, 0.0, None, no_history, no_price=0)
     work = _Work(steps, deps)
     path, critical = work.slowest_chain()
-    no_history = sum(step.seconds is None for step in steps.values())
     # Shorter steps can make such a schedule longer (Graham, 1969), so with steps of unknown
     # duration the simulated end is no lower bound; these two are.
     busy = math.fsum(work.seconds[i] for i in range(len(work.order)) if work.takes_slot[i])
@@ -164,7 +172,7 @@ def estimate_plan(
     return PlanEstimate(
         steps=steps,
         jobs=jobs,
-        critical_path=tuple(path) if no_history < len(steps) else (),
+        critical_path=tuple(path),
         critical_seconds=critical,
         total_seconds=total,
         cost=math.fsum(costs) if costs else None,
@@ -189,8 +197,6 @@ class _Work:
 
     def slowest_chain(self) -> tuple[list[int], float]:
         """Return the targets of the slowest chain, the first one first, and its seconds."""
-        if not self.order:
-            return [], 0.0
         ends: list[float] = []
         for needs, seconds in zip(self.needs, self.seconds, strict=True):
             ends.append(max([ends[dep] for dep in needs]) + seconds if needs else seconds)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cache
 from typing import TYPE_CHECKING, assert_never
 
 from marin_build import reasons as why
@@ -15,7 +16,11 @@ if TYPE_CHECKING:
 
 def reason_kind(reason: Reason) -> str:
     """Return the stable name of a reason, as in `plan --json`: `never_built`."""
-    name = type(reason).__name__
+    return _kind_name(type(reason).__name__)
+
+
+@cache  # asked for with every line of a plan
+def _kind_name(name: str) -> str:
     return "".join("_" + char.lower() if char.isupper() else char for char in name).lstrip("_")
 
 

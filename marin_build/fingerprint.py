@@ -6,13 +6,14 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from marin_build.canonical import canonical_text, quoted
+from marin_build.commands import Command
 from marin_build.declared import shown
 from marin_build.errors import SpecificationError, combined
 from marin_build.identity import deep_fingerprint
-from marin_build.workspace import is_url
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from marin_build.errors import MarinBuildError
     from marin_build.graph import Graph
@@ -76,18 +77,30 @@ def make_targets(graph: Graph, workspace: Workspace) -> Targets:
     place_of: list[int] = []  # index in graph.steps -> index in targets
     by_id: dict[str, int] = {}
     errors: list[MarinBuildError] = []
+    places = _places(workspace, ())
+    elsewhere = {s for s in graph.steps if s.output_path_prefix or s.override_output_path}
+    if workspace.adopted:
+        elsewhere.update(graph.steps)
     for step, deps in zip(graph.steps, graph.deps, strict=True):
+        payload = step.payload
         target = Target(
             step, step.target_id, step.fingerprint, step.output_path_in(workspace.prefix)
         )
         index = by_id.setdefault(target.id, len(targets))
         place_of.append(index)
-        errors.extend(_own_errors(target, graph.steps, deps, workspace))
+        known = places if elsewhere.isdisjoint(step.deps) else _places(workspace, step.deps)
+        if (leak := _leak(step, payload, known)) is not None:
+            errors.append(_leak_error(step, leak, workspace))
         if index == len(targets):
             targets.append(target)
-            merged_deps.append(tuple(dict.fromkeys([place_of[dep] for dep in deps])))
+            was_merged = len(targets) != len(place_of)
+            merged_deps.append(
+                tuple(dict.fromkeys([place_of[dep] for dep in deps])) if was_merged else deps
+            )
         elif (clash := _clash(targets[index], target, workspace)) is not None:
             errors.append(clash)
+    errors.extend(_pin_errors(graph.steps, workspace))
+    errors.extend(_dev_errors(graph.steps, workspace))
     errors.extend(_path_errors(targets, workspace))
     if errors:
         raise combined(errors)
@@ -95,53 +108,73 @@ def make_targets(graph: Graph, workspace: Workspace) -> Targets:
     return Targets(tuple(targets), tuple(merged_deps), requested, workspace, by_id)
 
 
-def _own_errors(
-    target: Target, steps: Sequence[StepSpec], deps: Sequence[int], workspace: Workspace
-) -> list[MarinBuildError]:
-    """Return what is wrong with one target, seen with its dependencies."""
-    step = target.step
-    errors: list[tuple[str, str | None]] = []
-    if step.expected_fingerprint not in (None, target.fingerprint):
-        pinned = step.expected_fingerprint
-        what = f"`{step.name}` has the fingerprint {target.fingerprint}, but {pinned} is pinned"
-        errors.append((what, None))
+def _leak(step: StepSpec, payload: str, places: Iterable[str]) -> str | None:
+    """Return the place of outputs that an attribute or the command contains, or None."""
+    for place in places:
+        escaped = quoted(place)[1:-1]
+        if escaped in payload:  # perhaps only in the name of a dependency
+            template = step.fn.text if isinstance(step.fn, Command) else None
+            own = canonical_text([step.hash_attrs, template])
+            # Another place may begin like this one.
+            if re.search(re.escape(escaped) + r"(?![\w.-])", own, re.ASCII):
+                return place
+    return None
+
+
+def _places(workspace: Workspace, deps: Iterable[StepSpec]) -> list[str]:
+    """Return the places of outputs that a step with these dependencies may know."""
+    prefixes, paths = [workspace.prefix], []
     for dep in deps:
-        if steps[dep].is_dev and not step.is_dev:
-            what = f"`{step.name}` depends on the dev version `{steps[dep].target_id}`"
-            errors.append((what, "what is kept must not depend on what is rebuilt each time"))
-    if (leak := _leak(step, [steps[dep] for dep in deps], workspace)) is not None:
-        what = f"`{step.name}` names a place of outputs in an attribute or argument: `{leak}`"
-        errors.append((what, "give the step itself as an argument, or use a placeholder"))
-    return [
-        SpecificationError(
-            what,
-            hint=hint,
-            consequence="nothing was run",
-            facts=[("declared", shown(step.declared, workspace.project))],
-        )
-        for what, hint in errors
-    ]
+        if dep.output_path_prefix:
+            prefixes.append(dep.output_path_prefix)
+        if dep.override_output_path:
+            paths.append(dep.override_output_path)
+        if workspace.adopted and dep.target_id in workspace.adopted:
+            paths.append(workspace.adopted[dep.target_id])
+    return [prefix for prefix in prefixes if prefix.count("/") > 1] + paths  # `/out` is a word, too
 
 
-def _leak(step: StepSpec, deps: Sequence[StepSpec], workspace: Workspace) -> str | None:
-    """Return the place of outputs that the identity of `step` contains, or None."""
-    prefixes = [workspace.prefix, *(dep.output_path_prefix or "" for dep in deps)]
-    places = [p for p in prefixes if is_url(p) or p.count("/") > 1]
-    places += [dep.override_output_path for dep in deps if dep.override_output_path]
-    if workspace.adopted:
-        places += [p for dep in deps if (p := workspace.adopted.get(dep.target_id)) is not None]
-    texts: list[object] = [step.hash_attrs] if step.hash_attrs else []
-    template = getattr(step.fn, "text", ())
-    texts.extend([template] if isinstance(template, str) else template)
-    if not texts:
-        return None
-    text = repr(texts)
-    return next((place for place in places if place in text and _names_place(text, place)), None)
+def _leak_error(step: StepSpec, place: str, workspace: Workspace) -> SpecificationError:
+    return _error_of(
+        step,
+        f"`{step.name}` names a place of outputs in an attribute or argument: `{place}`",
+        "give the step itself as an argument, or use a placeholder",
+        workspace,
+    )
 
 
-def _names_place(text: str, place: str) -> bool:
-    """Return whether a text names this place, not one that only begins like it."""
-    return re.search(re.escape(place) + r"(?![A-Za-z0-9._-])", text) is not None
+def _pin_errors(steps: Iterable[StepSpec], workspace: Workspace) -> Iterator[MarinBuildError]:
+    """Yield an error for every step whose fingerprint is not the one that was pinned."""
+    for step in steps:
+        pinned = step.expected_fingerprint
+        if pinned is not None and pinned != step.fingerprint:
+            what = f"`{step.name}` has the fingerprint {step.fingerprint}, but {pinned} is pinned"
+            yield _error_of(step, what, None, workspace)
+
+
+def _dev_errors(steps: Sequence[StepSpec], workspace: Workspace) -> Iterator[MarinBuildError]:
+    """Yield an error for everything that is kept and needs what is rebuilt each time."""
+    dev = {step for step in steps if step.version is not None and step.is_dev}
+    if not dev:
+        return
+    for step in steps:
+        if step in dev or dev.isdisjoint(step.deps):
+            continue
+        for dep in dict.fromkeys(dep for dep in step.deps if dep in dev):
+            what = f"`{step.name}` depends on the dev version `{dep.target_id}`"
+            hint = "what is kept must not depend on what is rebuilt each time"
+            yield _error_of(step, what, hint, workspace)
+
+
+def _error_of(
+    step: StepSpec, what: str, hint: str | None, workspace: Workspace
+) -> SpecificationError:
+    return SpecificationError(
+        what,
+        hint=hint,
+        consequence="nothing was run",
+        facts=[("declared", shown(step.declared, workspace.project))],
+    )
 
 
 def _clash(one: Target, other: Target, workspace: Workspace) -> SpecificationError | None:

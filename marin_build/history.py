@@ -11,6 +11,7 @@ import re
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
+from marin_build.identity import HASH_ID_LENGTH
 from marin_build.protocol import layout
 from marin_build.snapshot import Earlier
 
@@ -52,6 +53,8 @@ def read_history(
         if targets.all[i].step.override_output_path is None
     }
     found = _folders(store, starts.values())
+    if not found:
+        return {}
     candidates = {
         i: sorted(found.get(start, ()), key=lambda path: path != targets.all[i].output_path)[:_MOST]
         for i, start in starts.items()
@@ -101,7 +104,7 @@ def _folders(store: Store, starts: Iterable[str]) -> dict[str, list[str]]:
     for listing in listings:
         for path in listing:
             if _HASHED.search(path):
-                found.setdefault(path[:-8], []).append(path)
+                found.setdefault(path[:-HASH_ID_LENGTH], []).append(path)
             folder = path[: path.rindex("/") + 1]
             if folder in versions:
                 found.setdefault(folder, []).append(path)

@@ -24,7 +24,7 @@ from marin_build.step_spec import StepSpec
 from marin_build.workspace import noting_asked, use_workspace
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping
 
     from marin_build.workspace import Workspace
 
@@ -47,7 +47,6 @@ class Pipeline:
     file: str
     roots: tuple[StepSpec, ...]
     parameters: Mapping[str, str]
-    warnings: tuple[str, ...]
     asked: tuple[StepSpec, ...] = ()
 
 
@@ -115,9 +114,8 @@ def _load(file: str, workspace: Workspace, parameters: Mapping[str, str]) -> Pip
             consequence="nothing was run",
             hint="return steps from `pipeline()`, or list them in `targets`",
         )
-    warnings = _undeclared_files(roots, workspace)
     steps = tuple(step for step in dict.fromkeys(asked) if isinstance(step, StepSpec))
-    return Pipeline(file, roots, dict(parameters), tuple(warnings), steps)
+    return Pipeline(file, roots, dict(parameters), steps)
 
 
 def _forget_code() -> None:
@@ -213,16 +211,10 @@ def _steps(value: Any, where: str) -> tuple[StepSpec, ...]:
     )
 
 
-def _undeclared_files(roots: Sequence[StepSpec], workspace: Workspace) -> list[str]:
+def undeclared_files(steps: Iterable[StepSpec], workspace: Workspace) -> list[str]:
     """Return warnings for files of the project that commands name but do not declare."""
     found: dict[str, None] = {}
-    pending, seen = list(roots), set[StepSpec]()
-    while pending:
-        step = pending.pop()
-        if step in seen:
-            continue
-        seen.add(step)
-        pending.extend(step.deps)
+    for step in steps:
         if isinstance(step.fn, Command):
             declared = {source.location for source in step.inputs.values()}
             for word in _words(step.fn):

@@ -10,10 +10,9 @@ from marin_build.errors import SpecificationError
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-_SEGMENT = r"[A-Za-z0-9._-]+"
+_SEGMENT = r"(?!\.{1,2}(?:/|\Z))[A-Za-z0-9._-]+"
 _NAME = re.compile(rf"{_SEGMENT}(?:/{_SEGMENT})*", re.ASCII)
 _VERSION = re.compile(_SEGMENT, re.ASCII)
-_DOTS = re.compile(r"(?:^|/)\.{1,2}(?:/|$)")
 _RULE = "segments of letters, digits, `.`, `_`, `-`, joined by `/`; no segment `.` or `..`"
 # A file name may have 255 bytes; the hash, the version and our dot files need some of them.
 _LONGEST_SEGMENT = 200
@@ -23,7 +22,7 @@ def name_problem(name: object) -> str | None:
     """Return why `name` is not a legal step name, or None."""
     if type(name) is not str:
         return f"a name is a string, not {type(name).__name__}"
-    if not _NAME.fullmatch(name) or _DOTS.search(name):
+    if not _NAME.fullmatch(name):
         return f"a name is {_RULE}"
     if len(name) > _LONGEST_SEGMENT and max(map(len, name.split("/"))) > _LONGEST_SEGMENT:
         return f"a segment of a name has at most {_LONGEST_SEGMENT} characters"
@@ -32,16 +31,13 @@ def name_problem(name: object) -> str | None:
 
 def version_problem(version: str) -> str | None:
     """Return why `version` is not a legal version (one segment of a name), or None."""
-    if _VERSION.fullmatch(version) and version not in {".", ".."}:
+    if _VERSION.fullmatch(version):
         return None
     return "a version is one segment of letters, digits, `.`, `_`, `-`"
 
 
-def check_name(name: object, declared: str) -> SpecificationError | None:
+def illegal_name(name: object, problem: str, declared: str) -> SpecificationError:
     """Return the error for an illegal step name; `declared` is the place, `file:line`."""
-    problem = name_problem(name)
-    if problem is None:
-        return None
     return SpecificationError(
         f"illegal step name `{_printable(name)}`",
         facts=[("declared", declared), ("rule", problem)],

@@ -151,6 +151,8 @@ def _needed(
     targets: Targets, requested: Iterable[int], cascade: AbstractSet[int], seen: dict[int, Observed]
 ) -> set[int]:
     """Return what a plan looks at: not what was only read ahead, below a built target."""
+    if all(one is NOTHING_SEEN for one in seen.values()):
+        return set(seen)  # the first plan: nothing is built, so nothing was only read ahead
     pending = list(requested)
     needed = set(pending)
     while pending:

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from marin_build.snapshot import Built, Earlier, Observed, Snapshot, Taint
 
 
+_NEVER_BUILT = why.NeverBuilt()
+
+
 class Kind(enum.Enum):
     """What becomes of a target."""
 
@@ -67,6 +70,8 @@ class Plan:
         return sorted(self._pruned())
 
     def _pruned(self) -> set[int]:
+        if len(self.decisions) == len(self.targets):
+            return set()
         decided = {decision.index for decision in self.decisions}
         return reached(self.targets, self.requested) - decided
 
@@ -155,6 +160,7 @@ def make_plan(
     requested, forced = tuple(requested), frozenset(forced)
     cascade = cascade_of(targets, requested, forced | snapshot.tainted.keys(), assumed)
     decisions: dict[int, Decision] = {}
+    any_blocked = False
     for index in sorted(snapshot.seen):  # topological: what it needs was decided before
         observed = snapshot.of(index)
         if (reason := assumed_reason(targets, index, assumed)) is not None:
@@ -167,7 +173,7 @@ def make_plan(
                 decision = Decision(index, Kind.RUN, reason)
         if isinstance(decision.reason, why.NeverBuilt) and index in snapshot.earlier:
             decision = _changed(targets, decision, snapshot.earlier[index], decisions)
-        if decision.kind in (Kind.RUN, Kind.WAIT):
+        if any_blocked and decision.kind in (Kind.RUN, Kind.WAIT):
             blocked = [
                 dep
                 for dep in targets.deps[index]
@@ -177,6 +183,7 @@ def make_plan(
                 upstream = why.UpstreamBlocked(targets.all[blocked[0]].id)
                 decision = Decision(index, Kind.BLOCKED, upstream)
         decisions[index] = decision
+        any_blocked = any_blocked or decision.kind is Kind.BLOCKED
     return Plan(targets, requested, tuple(decisions.values()), forced, snapshot, assumed)
 
 
@@ -262,6 +269,8 @@ def _insistence(
 def _run_reason(seen: Observed) -> Reason:
     """Return why a target that is not built is not."""
     match seen.status:
+        case None:
+            return _NEVER_BUILT
         case "FAILED" if seen.last is not None:
             last = seen.last
             return why.FailedBefore(
@@ -275,5 +284,3 @@ def _run_reason(seen: Observed) -> Reason:
             return why.Doubtful(seen.built.run if seen.built else "")
         case "RUNNING":
             return why.Interrupted(seen.lease.worker if seen.lease else "")
-        case _:
-            return why.NeverBuilt()

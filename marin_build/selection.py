@@ -11,6 +11,7 @@ a,b   a&b   ^c        union, intersection, all but
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, assert_never
 
 from marin_build.errors import MarinBuildError, UsageError, combined
@@ -20,17 +21,20 @@ from marin_build.patterns import compile_patterns
 from marin_build.selectors import parse_selector
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from collections.abc import Set as AbstractSet
 
     from marin_build.fingerprint import Targets
     from marin_build.protocol.status import Status
     from marin_build.selectors import Part, StatusWord, Term
+    from marin_build.step_spec import StepSpec
 
     StatusOf = Callable[[int], Status | None]
     ChangedSince = Callable[[str], AbstractSet[int]]
 
 _SHOWN_TAGS = 20
+_HASH = re.compile(r"[0-9a-f]{8}|[0-9a-f]{64}")
+_HASH_AT_END = re.compile(r"_[0-9a-f]{8}$")
 
 
 def select(
@@ -79,6 +83,17 @@ def select(
             consequence="nothing was run",
         )
     return tuple(sorted(found))
+
+
+def steps_meant(steps: Iterable[StepSpec], selector: str) -> list[StepSpec]:
+    """Return the steps that a selector may mean if it is a name or a target's id.
+
+    Fingerprints are not asked for. Empty for a hash: any step may have it.
+    """
+    if _HASH.fullmatch(selector):
+        return []
+    names = {selector, selector.partition("@")[0], _HASH_AT_END.sub("", selector)}
+    return [step for step in steps if step.name in names]
 
 
 def _combine(

@@ -22,6 +22,8 @@ def as_tuple(value: Any, one: type) -> tuple[tuple[Any, ...], str | None]:
 
     A single value of the type `one` is what people write who mean a list of it.
     """
+    if type(value) is list:  # nearly always: the questions below take longer than the copy
+        return tuple(value), None
     if isinstance(value, one):
         return (value,), f"is one {_shown(one)}, not several"
     if isinstance(value, str | bytes | Mapping) or not isinstance(value, Iterable):
@@ -31,7 +33,7 @@ def as_tuple(value: Any, one: type) -> tuple[tuple[Any, ...], str | None]:
 
 def as_mapping(value: Any) -> tuple[FrozenDict, str | None]:
     """Return a field that holds a mapping as a frozen one, and what is wrong with it."""
-    if isinstance(value, Mapping):
+    if type(value) is dict or isinstance(value, Mapping):
         return FrozenDict(value), None
     return FrozenDict(), f"is a {type(value).__name__}, not a mapping"
 

@@ -11,7 +11,7 @@ from marin_build.declared import declaring_place, shown_here
 from marin_build.digests import digest_of
 from marin_build.errors import MarinBuildError, SpecificationError, refuse
 from marin_build.identity import HASH_ID_LENGTH, Bound, Placed, fingerprint_of, payload_text
-from marin_build.names import check_name
+from marin_build.names import illegal_name, name_problem
 from marin_build.sources import Source
 from marin_build.step_problems import as_mapping, as_tuple, problems_of
 from marin_build.workspace import (
@@ -92,8 +92,8 @@ class StepSpec:
         put = object.__setattr__
         if not self.declared[0]:
             put(self, "declared", declaring_place())
-        if (error := check_name(self.name, self.place)) is not None:
-            refuse(error)
+        if (problem := name_problem(self.name)) is not None:
+            refuse(illegal_name(self.name, problem, self.place))
         if type(self.deps) is not tuple:
             self._put_checked("deps", as_tuple(self.deps, StepSpec))
         for dep in self.deps:
@@ -105,14 +105,16 @@ class StepSpec:
             self._freeze_attrs()
         if self.resources is None and isinstance(self.fn, Placed):
             put(self, "resources", self.fn.resources)
-        for name in ("inputs", "env_vars", "budgets"):
-            value = getattr(self, name)
-            if type(value) is not FrozenDict:
-                self._put_checked(name, as_mapping(value))
-        for name in ("tags", "outputs"):
-            value = getattr(self, name)
-            if value is not None and type(value) is not tuple:
-                self._put_checked(name, as_tuple(value, str))
+        none = _NO_ATTRS
+        if not (self.inputs is none and self.env_vars is none and self.budgets is none):
+            for name in ("inputs", "env_vars", "budgets"):
+                value = getattr(self, name)
+                if type(value) is not FrozenDict:
+                    self._put_checked(name, as_mapping(value))
+        if type(self.tags) is not tuple:
+            self._put_checked("tags", as_tuple(self.tags, str))
+        if self.outputs is not None and type(self.outputs) is not tuple:
+            self._put_checked("outputs", as_tuple(self.outputs, str))
         for problem in problems_of(self):
             refuse(self._error(f"`{self.name}`: {problem}"))
 
@@ -125,9 +127,11 @@ class StepSpec:
 
     def _freeze_attrs(self) -> None:
         attrs: FrozenDict = _NO_ATTRS
-        given, problem = as_mapping(self.hash_attrs)
-        if problem is not None:
-            refuse(self._error(f"`hash_attrs` of `{self.name}` {problem}"))
+        given = self.hash_attrs
+        if type(given) is not dict:
+            given, problem = as_mapping(given)
+            if problem is not None:
+                refuse(self._error(f"`hash_attrs` of `{self.name}` {problem}"))
         try:
             attrs = freeze(given, f"{self.name}.attrs")
         except MarinBuildError as error:
@@ -154,7 +158,10 @@ class StepSpec:
     def payload(self) -> str:
         """The canonical text that is hashed (see identity.py)."""
         _fingerprint_upstream(self)
-        return _payload(self)
+        payload = _payload(self)
+        if self._fingerprint is None:
+            object.__setattr__(self, "_fingerprint", fingerprint_of(payload))
+        return payload
 
     @property
     def fingerprint(self) -> str:

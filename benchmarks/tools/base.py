@@ -28,6 +28,7 @@ class Measure(Enum):
     """What is timed, in the order in which it is timed."""
 
     PLAN = "plan"
+    EXPLAIN = "explain"
     FULL = "full build"
     NOOP = "no-op"
     CHANGED = "1 % changed"
@@ -72,8 +73,8 @@ class Tool(Protocol):
     def prepare(self, case: Case) -> None:
         """Write what the tool reads; again for each generation, in the same folder."""
 
-    def command(self, measure: Measure, case: Case) -> Command:
-        """Return what is run and timed."""
+    def command(self, measure: Measure, case: Case) -> Command | None:
+        """Return what is run and timed, or None if the tool has nothing like it."""
 
     def outputs(self, case: Case) -> Iterator[tuple[str, Path]]:
         """Yield (step name, file) of all outputs there are, of all generations."""

@@ -39,9 +39,11 @@ class Doit:
         copy_programs(case.folder, "dodo.py")
         (case.folder / "out").mkdir(exist_ok=True)
 
-    def command(self, measure: Measure, case: Case) -> Command:
+    def command(self, measure: Measure, case: Case) -> Command | None:
         """Return what is run and timed; without workers for the no-op, where that is faster."""
         match measure:
+            case Measure.EXPLAIN:
+                return None
             case Measure.PLAN:
                 options = ["list", "--all", "--status"]
             case Measure.NOOP:

@@ -30,9 +30,11 @@ class Floor:
         """Copy the program."""
         copy_programs(case.folder, "bare.py")
 
-    def command(self, measure: Measure, case: Case) -> Command:
+    def command(self, measure: Measure, case: Case) -> Command | None:
         """Return what is run and timed; the JSON plan that the no-op reads is left by the build."""
         match measure:
+            case Measure.EXPLAIN:
+                return None
             case Measure.PLAN:
                 action = "plan"
             case Measure.NOOP:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from benchmarks import graph_shapes
 from benchmarks.measure import Command
 from benchmarks.tools.base import (
     JOBS,
@@ -55,6 +56,9 @@ class MarinBuild:
         match measure:
             case Measure.PLAN:
                 options = ["plan", *pipeline]
+            case Measure.EXPLAIN:
+                step = graph_shapes.name(graph_shapes.explained(case.size))
+                options = ["explain", step, *pipeline]
             case Measure.FULL | Measure.NOOP | Measure.CHANGED:
                 options = ["apply", *pipeline, "-j", JOBS, "--isolation", self.isolation]
         environment = {"MARIN_PREFIX": str(case.folder / "outputs")}

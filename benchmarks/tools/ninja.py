@@ -46,8 +46,10 @@ class Ninja:
                 stream.write(f"build {paths[index]}: step {needs}\n")
                 stream.write(f"  start = {graph_shapes.start(index, seeds[index])}\n")
 
-    def command(self, measure: Measure, case: Case) -> Command:
-        """Return what is run and timed."""
+    def command(self, measure: Measure, case: Case) -> Command | None:
+        """Return what is run and timed, or None if the tool has nothing like it."""
+        if measure is Measure.EXPLAIN:
+            return None
         program = executable("ninja", self.venv) or "ninja"
         dry = ("-n",) if measure is Measure.PLAN else ()
         return Command((program, "-j", JOBS, *dry), case.folder)

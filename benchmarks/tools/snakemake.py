@@ -38,8 +38,10 @@ class Snakemake:
         """Copy the Snakefile."""
         copy_programs(case.folder, "Snakefile")
 
-    def command(self, measure: Measure, case: Case) -> Command:
-        """Return what is run and timed."""
+    def command(self, measure: Measure, case: Case) -> Command | None:
+        """Return what is run and timed, or None if the tool has nothing like it."""
+        if measure is Measure.EXPLAIN:
+            return None
         program = executable("snakemake", self.venv) or "snakemake"
         dry = ("--dry-run",) if measure is Measure.PLAN else ()
         options = ("--cores", JOBS, "--scheduler", "greedy", *dry)

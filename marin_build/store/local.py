@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 LOCK_PATIENCE = 20.0
 """Seconds to wait for a lock that is held for a tenth of a millisecond."""
 _LONGEST_PAUSE = 0.05
+_MANY = 512
+"""From so many paths on folders are listed before files are opened."""
 _BLOCK = 1 << 16
 _counter = itertools.count()
 
@@ -59,8 +61,13 @@ class LocalStore:
         return self._read(path)
 
     def get_many(self, paths: Sequence[str]) -> list[Blob | None]:
-        """Return what is at each path."""
-        return [self._read(path) for path in paths]
+        """Return what is at each path; of very many, only those are opened that may be there."""
+        if len(paths) < _MANY:
+            return [self._read(path) for path in paths]
+        from marin_build.store.listed import Listings
+
+        listings = Listings(len(paths))
+        return [self._read(path) if listings.may_hold(path) else None for path in paths]
 
     def put(self, path: str, data: bytes) -> str:
         """Write through a temporary file and `rename`."""

@@ -78,3 +78,29 @@ def test_explain_tells_all_of_one_target(project: Project) -> None:
     assert "decision  reuse: built " in built.out
     several = project.run("explain", "*")
     assert (several.code, "stands for 4 targets" in several.err) == (4, True)
+
+
+def test_explain_finds_a_target_by_its_name_its_id_and_its_hash(project: Project) -> None:
+    """Else what a log or a folder calls a target has to be translated first."""
+    project.pipeline(DIAMOND)
+    by_name = project.run("explain", "left").out
+    target = by_name.split()[1]
+    assert project.run("explain", target).out == by_name
+    assert project.run("explain", target.removeprefix("left_")).out == by_name
+    assert project.run("explain", "left,left").out == by_name
+    unknown = project.run("explain", "left_00000000")
+    assert (unknown.code, "4 in this pipeline" in unknown.err) == (4, True)
+
+
+def test_explain_reads_nothing_that_the_target_does_not_need(project: Project) -> None:
+    """Else one question about one target takes as long as a plan of all of them."""
+    project.pipeline(
+        "from marin_build import command, source\n\n"
+        "def pipeline():\n"
+        "    lost = source('lost.txt')\n"
+        "    return command('true', name='a'), command('wc {x}', name='b', inputs={'x': lost})\n"
+    )
+    assert "decision  run: never built" in project.run("explain", "a").out
+    for selector in ("b", "**"):
+        refused = project.run("explain", selector)
+        assert (refused.code, "cannot read the source `lost.txt`" in refused.err) == (4, True)

@@ -135,6 +135,26 @@ def test_the_form_of_a_value_never_changes(case: dict[str, str]) -> None:
     assert hashlib.sha256(text.encode()).hexdigest() == case["sha256"]
 
 
+_SCALARS = (
+    st.none() | st.booleans() | st.integers() | st.text(max_size=5) | st.sampled_from([0.1, 1e22])
+)
+_TREES = st.recursive(
+    _SCALARS,
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3)
+    ),
+    max_leaves=8,
+)
+
+
+@given(st.dictionaries(st.text(max_size=5), _TREES, max_size=5))
+def test_the_text_is_what_any_json_encoder_gives(attrs: dict[str, Any]) -> None:
+    """Else values that are written in another way would rename their targets."""
+    text = canonical_text(freeze(attrs, "train.attrs"))
+    assert text == json.dumps(attrs, sort_keys=True)
+    assert text == canonical_text(attrs)
+
+
 @pytest.mark.parametrize("group", TABLE["same"], ids=lambda group: group["case"])
 def test_values_that_mean_the_same_share_a_target(group: dict[str, Any]) -> None:
     assert len({_text(_value(expression)) for expression in group["python"]}) == 1

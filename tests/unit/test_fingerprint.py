@@ -381,7 +381,24 @@ def test_where_outputs_live_cannot_become_identity(
     assert "give the step itself" in (caught.value.hint or "")
 
 
-@pytest.mark.parametrize("text", ["/project/outputs2/a", "/project/outputs-of-ada"])
+@pytest.mark.parametrize(
+    "prefix", ['/mnt/it\'s "here"', "/mnt/a\\b", "/mnt/é\u2028🙂", "gs://bucket/x"]
+)
+def test_a_prefix_of_any_characters_is_found(prefix: str) -> None:
+    leaking = StepSpec(name="s", hash_attrs={"of": {prefix + "/a": 1}})
+    with pytest.raises(SpecificationError, match="names a place of outputs"):
+        make_targets(build_graph([leaking]), Workspace("/project", prefix))
+
+
+def test_a_dependency_may_be_called_like_the_prefix(make: Make) -> None:
+    """Else a step that is called like a folder of the project could not be used."""
+    upstream = StepSpec(name="of/project/outputs/a")
+    make(StepSpec(name="s", deps=[upstream], hash_attrs={"n": 1}))
+
+
+@pytest.mark.parametrize(
+    "text", ["/project/outputs2/a", "/project/outputs-of-ada", "/project/outputs_2"]
+)
 def test_a_path_that_only_begins_like_the_prefix_is_an_attribute_like_any_other(
     text: str, make: Make
 ) -> None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from marin_build import StepSpec
 from marin_build.errors import CycleError
-from marin_build.graph import build_graph
+from marin_build.graph import build_graph, steps_below
 
 if TYPE_CHECKING:
     from hypothesis.strategies import SearchStrategy
@@ -49,6 +49,8 @@ def test_the_order_is_topological_and_complete(
         assert [graph.steps[dep] for dep in graph.deps[index]] == list(step.deps)
         assert all(dep < index for dep in graph.deps[index])
     assert [graph.steps[root] for root in graph.roots] == [steps[i] for i in dict.fromkeys(roots)]
+    below = steps_below([steps[root] for root in roots])
+    assert (set(below), len(below)) == (set(graph.steps), len(graph.steps))
 
 
 def test_a_dependency_named_twice_is_one_edge() -> None:

@@ -13,7 +13,7 @@ from marin_build import StepSpec
 from marin_build.errors import SpecificationErrors, UsageError
 from marin_build.fingerprint import make_targets
 from marin_build.graph import build_graph
-from marin_build.selection import select
+from marin_build.selection import select, steps_meant
 from marin_build.selectors import parse_selector
 from marin_build.workspace import Workspace
 
@@ -33,6 +33,19 @@ def targets(make: Callable[..., Targets]) -> Targets:
     again = StepSpec(name="train/small", deps=[tokens], hash_attrs={"n": 2})
     evals = StepSpec(name="eval", deps=[small], version="v1", tags=["eval"])
     return make(evals, large, again)
+
+
+def test_what_a_name_or_an_id_selects_is_found_without_fingerprints(targets: Targets) -> None:
+    """Else `explain` could leave out one of the targets that a name stands for."""
+    steps = [target.step for target in targets.all]
+    for target in targets.all:
+        for word in (target.id, target.name):
+            selected = {targets.all[i].step for i in select(targets, [word])}
+            assert selected <= set(steps_meant(steps, word))
+        assert steps_meant(steps, target.step.hash_id) == []
+        assert steps_meant(steps, target.fingerprint) == []
+    assert steps_meant(steps, "data/*") == []
+    assert {step.name for step in steps_meant(steps, "train/small")} == {"train/small"}
 
 
 def _names(targets: Targets, *selectors: str) -> list[str]:

@@ -91,7 +91,7 @@ def command(
     from marin_build.cli.building import exit_code, replay
 
     loaded, plan = with_adopted(loaded, plan)
-    for warning in loaded.pipeline.warnings:
+    for warning in loaded.warnings():
         click.echo(f"warning: {warning}", err=True)
     finished = replay(
         loaded,

@@ -37,7 +37,7 @@ def command(options: PipelineOptions, target: str, *, show_source: bool, as_json
     from marin_build.cli.session import load, plan_for
     from marin_build.selection import select
 
-    loaded = load(options)
+    loaded = load(options, only=target)
     chosen = select(loaded.targets, [target])
     if len(chosen) != 1:
         raise UsageError(

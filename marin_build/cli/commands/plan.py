@@ -93,7 +93,7 @@ def command(
     loaded = load(options)
     engine = options.engine or loaded.settings.engine
     check_engine(engine)
-    for warning in loaded.pipeline.warnings:
+    for warning in loaded.warnings():
         click.echo(f"warning: {warning}", err=True)
     if check_placement:
         from marin_build.cli.elsewhere import check_placement as check
