@@ -69,17 +69,17 @@ def replay(
 
     session = make_session(loaded, plan, pinned_code, lease=lease)
     gc.freeze()  # the graph lives until the end: collections need not walk it
-    if keep:
-        from marin_build.cli.runs import keep_run
-
-        keep_run(loaded, plan, session)
     runner = make_isolation(session, plan, isolation, jobs)
     applier = Applier(plan, session, runner, jobs=jobs, keep_going=keep_going, tell=tell)
     signals = (signal.SIGINT, signal.SIGTERM)
     before = {number: signal.signal(number, lambda *_: applier.interrupt()) for number in signals}
-    session.refused.update(refused_readers(loaded, plan))
     syncing = syncing_of(loaded, session.run)
     try:
+        session.refused.update(refused_readers(loaded, plan))
+        if keep:
+            from marin_build.cli.runs import keep_run
+
+            keep_run(loaded, plan, session)
         finished = applier.run()
         _forget_taints(loaded, plan)
         return finished

@@ -361,7 +361,7 @@ def sealed(project: Project) -> Project:
 def test_a_sealed_attempt_is_published_and_not_run_again(sealed: Project, how: str) -> None:
     """Else work that was committed is paid for twice."""
     planned = sealed.run("plan", "-v", "left")
-    assert "  = reuse    left_HASH  committed by somebody@elsewhere, about to be published" in (
+    assert "  = reuse    left_HASH  committed by USER@HOST, about to be published" in (
         sealed.mask(planned.out)
     )
     if how == "apply":
@@ -406,7 +406,7 @@ def test_a_closed_pipe_ends_a_plan_quietly(project: Project) -> None:
         "from marin_build import command\n"
         "targets = [command('x', name=f'step-{i:04}-' + 'x' * 150) for i in range(2000)]\n"
     )
-    done = project.bash("-c", "set -o pipefail; marin-build plan | head -n 1")
+    done = project.bash("-c", "set -o pipefail; marin-build plan -v | head -n 1")
     assert done.err == ""
     assert done.out.startswith("  + build    step-0000-")
 

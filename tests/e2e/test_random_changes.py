@@ -274,6 +274,7 @@ def test_what_is_predicted_is_planned_and_done(project: Project, seed: int) -> N
         decisions = {
             each["name"]: (each["decision"], each["reasons"][0]["kind"])
             for each in planned["decisions"]
+            if each["decision"] != "pruned"  # listed, as their code is not what built them
         }
         predicted = {model.steps[i].name: model.decision(i) for i in model.looked_at()}
         assert decisions == predicted, (number, changes)

@@ -130,7 +130,7 @@ def test_a_pipeline_is_built_in_a_bucket_and_not_again(remote: Project, server: 
     assert manifest == [{"path": "text.txt", "size": 15}]
     server.calls.clear()
     assert remote.run("apply").out == "nothing to do: 4 targets are built\n"
-    assert len(server.calls) == 2, "one status and one record: what is below is not asked for"
+    assert len(server.calls) == 3, "marks, a status, a record: what is below is not asked for"
     assert _ran(remote) == ONCE
 
 
