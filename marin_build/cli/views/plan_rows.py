@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal, get_args
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -26,15 +26,14 @@ _MOST_ROWS = 50
 _FEWEST_FOLDED = 3
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One line: a target, or several that have the same to say.
+class Row(NamedTuple):
+    """One line: a target, or several that have the same to say. A tuple: there may be 100,000.
 
     Args:
         verb: what becomes of it.
         name: the step's name.
         target: its id; for several, what their ids have in common, `tokenize/*`.
-        count: how many targets it stands for.
+        targets: how many it stands for.
         why: the reason, in words; no control characters.
         topic: the reason without what tells one target from another.
         place: file and line of the declaration; empty where that tells nothing.
@@ -47,7 +46,7 @@ class Row:
     verb: Verb
     name: str
     target: str
-    count: int
+    targets: int
     why: str
     topic: str
     place: str = ""
@@ -94,6 +93,7 @@ def folded(rows: Sequence[Row]) -> list[Row]:
     reasons, and in the end the names are.
     """
     shorter = list(rows)
+    repeats = len({row.name for row in rows}) < len(rows)
     for say_of, pattern_of in (
         (_why, _same_name),
         (_why, _folder),
@@ -103,6 +103,8 @@ def folded(rows: Sequence[Row]) -> list[Row]:
     ):
         if len(shorter) <= _MOST_ROWS:
             break
+        if pattern_of is _same_name and not repeats:
+            continue
         shorter = _fold(shorter, say_of, pattern_of)
     return shorter
 
@@ -140,9 +142,11 @@ def _fold(
     for row in rows:
         key = (row.verb, say_of(row), row.place, row.resources, pattern_of(row))
         groups.setdefault(key, []).append(row)
+    if len(groups) == len(rows):
+        return list(rows)
     found: list[Row] = []
     for (_, words, _, _, pattern), group in groups.items():
-        if sum(row.count for row in group) < _FEWEST_FOLDED:
+        if sum(row.targets for row in group) < _FEWEST_FOLDED:
             found.extend(group)
         else:
             found.append(_merged(words, pattern, group))
@@ -153,10 +157,9 @@ def _merged(words: str, pattern: str, group: Sequence[Row]) -> Row:
     seconds = [row.seconds for row in group if row.seconds is not None]
     costs = [row.cost for row in group if row.cost is not None]
     is_one_name = len({row.target for row in group}) == 1
-    return replace(
-        group[0],
+    return group[0]._replace(
         target=group[0].target if is_one_name else pattern,
-        count=sum(row.count for row in group),
+        targets=sum(row.targets for row in group),
         why=words,
         seconds=sum(seconds) if seconds else None,
         cost=sum(costs) if costs else None,

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from marin_build.cli.views.plan_rows import RUN_VERBS, Row, Shown, folded, folded_alike, printable
 from marin_build.declared import shown
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
 
     from marin_build.cli.views.plan_rows import Verb
     from marin_build.code.drift import Drift
-    from marin_build.estimate import PlanEstimate
+    from marin_build.estimate import Estimate, PlanEstimate
     from marin_build.plan import Decision, Plan
     from marin_build.reasons import Reason
     from marin_build.regions import CrossRegionRead
@@ -33,6 +32,7 @@ if TYPE_CHECKING:
 LONG = 60.0
 """Seconds from which on a plan says how long it may take: nobody plans by less."""
 _MOST_WARNINGS = 5
+_STAYING: tuple[Verb, ...] = ("reuse", "adopt")
 
 
 def verb_of(decision: Decision) -> Verb:
@@ -83,15 +83,17 @@ def show(
     rows: list[Row] = []
     verbs: Counter[Verb] = Counter()
     hidden = plan.pruned
-    near = _near_what_is_built(plan)
+    estimates = estimate.steps if _is_long(estimate) else {}
+    said: dict[int, _Words] = {}  # by reason: many decisions share one
     for decision in plan.decisions:
-        if decision.index in drift:
+        index, key = decision.index, id(decision.reason)
+        if index in drift:
             continue
-        row = _row(plan, decision, estimate, verbose=verbose)
-        verbs[row.verb] += 1
-        is_quiet = row.verb == "reuse" or (row.verb == "adopt" and decision.index not in near)
-        if row.verb in only if only else verbose or not is_quiet:
-            rows.append(row)
+        words = said.get(key) or said.setdefault(key, _words(decision))
+        verbs[words.verb] += 1
+        is_quiet = words.verb == "reuse" or (words.verb == "adopt" and not _is_near(plan, index))
+        if words.verb in only if only else verbose or not is_quiet:
+            rows.append(_row(plan, index, words, estimates.get(index), verbose=verbose))
         else:
             hidden += is_quiet
     if not only or "drift" in only:
@@ -107,39 +109,54 @@ def show(
     )
 
 
-def _near_what_is_built(plan: Plan) -> frozenset[int]:
-    """Return what is requested, or needed by something to build: adopted data counts there."""
-    needed = (dep for index in plan.to_build for dep in plan.targets.deps[index])
-    return frozenset(plan.requested).union(needed)
+def _is_near(plan: Plan, index: int) -> bool:
+    """Return whether something to build needs it, or it was asked for: adopted data counts there.
+
+    Adopted targets are few.
+    """
+    return index in plan.requested or any(index in plan.targets.deps[i] for i in plan.to_build)
+
+
+class _Words(NamedTuple):
+    """What is said of a decision, whatever its target; `is_own` where the place tells something."""
+
+    verb: Verb
+    why: str
+    topic: str
+    is_own: bool
+
+
+def _words(decision: Decision) -> _Words:
+    reason = decision.reason
+    why = printable(describe(reason))
+    is_own = isinstance(reason, IdentityChanged) and not reason.is_cascade
+    return _Words(verb_of(decision), why, _topic(reason) or why, is_own)
 
 
 def _row(
     plan: Plan,
-    decision: Decision,
-    estimate: PlanEstimate,
+    index: int,
+    words: _Words,
+    one: Estimate | None,
     *,
     verbose: bool,
 ) -> Row:
-    target, reason = plan.targets.all[decision.index], decision.reason
-    is_own_change = isinstance(reason, IdentityChanged) and not reason.is_cascade
-    why = printable(describe(reason))
-    row = Row(
-        verb_of(decision),
+    target = plan.targets.all[index]
+    place = _place(plan, index) if verbose or words.is_own else ""
+    resources = target.step.resources
+    is_run = resources is not None and words.verb not in _STAYING
+    return Row(
+        words.verb,
         target.name,
         target.id,
         1,
-        why,
-        _topic(reason) or why,
-        _place(plan, decision.index) if verbose or is_own_change else "",
+        words.why,
+        words.topic,
+        place,
+        one.seconds if one is not None else None,
+        resources.summary() if resources is not None and is_run else "",
+        one.cost if one is not None else None,
     )
-    if decision.kind is Kind.REUSE:
-        return row
-    resources = target.step.resources
-    row = replace(row, resources=resources.summary() if resources is not None else "")
-    one = estimate.steps.get(decision.index)
-    if one is None or not _is_long(estimate):
-        return row
-    return replace(row, seconds=one.seconds, cost=one.cost)
 
 
 def _drifted(plan: Plan, index: int, drift: Drift, *, verbose: bool) -> Row:

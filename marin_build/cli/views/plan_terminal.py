@@ -70,6 +70,6 @@ def _aligned(head: Sequence[str], rest: Sequence[Sequence[str]]) -> Padding:
 def _cells(row: Row) -> list[Text]:
     head, target, *rest = row_cells(row)
     name = Text(target)
-    if row.count == 1 and row.target[-_HASH_LENGTH:][:1] == "_":
+    if row.targets == 1 and row.target[-_HASH_LENGTH:][:1] == "_":
         name.stylize("bright_black", len(target) - _HASH_LENGTH)
     return [Text(f"  {head}", _STYLES[row.verb]), name, *(Text(cell) for cell in rest)]

@@ -87,8 +87,8 @@ def amount_cells(seconds: float | None, cost: float | None) -> tuple[str, str]:
 
 def row_cells(row: Row) -> tuple[str, str, str, str, str, str]:
     """Return the columns of a row: verb, target, why, time, resources, cost."""
-    target, many = row.target, f"{row.count:,} targets"
-    if row.count > 1:
+    target, many = row.target, f"{row.targets:,} targets"
+    if row.targets > 1:
         target = many if target == "*" else f"{target} ({many})"
     why = f"{row.why} ({row.place})" if row.place else row.why
     seconds, cost = amount_cells(row.seconds, row.cost)

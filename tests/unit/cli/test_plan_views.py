@@ -144,7 +144,7 @@ def test_drift_in_the_same_words_is_one_line(make: Callable[..., Targets]) -> No
     drift = {0: upgrade, 1: upgrade, 2: Drift(is_unexplained=True), 3: upgrade}  # 3 was pruned
     again = ("to build it", "marin-build apply")
     rows = show(plan, "p-1", again, estimate_plan({}, targets.deps, 1), drift).rows
-    assert [(row.verb, row.count, row.why) for row in rows] == [
+    assert [(row.verb, row.targets, row.why) for row in rows] == [
         ("drift", 3, "environment changed since built: Python 3.11.1 -> 3.12.4; reused"),
         ("drift", 1, "code changed since built, and its source was not kept; reused"),
     ]
@@ -180,7 +180,7 @@ def test_many_rows_that_say_the_same_become_one() -> None:
     rows = [_row(f"a/{i}", seconds=2.0, cost=1.0) for i in range(60)]
     rows += [_row(f"b/{i}") for i in range(60)]
     rows += [_row("a/odd", "attrs.n 1 -> 2", "rebuild"), _row("b/odd", "forced", "rebuild")]
-    assert [(row.verb, row.target, row.count, row.why) for row in folded(rows)] == [
+    assert [(row.verb, row.target, row.targets, row.why) for row in folded(rows)] == [
         ("build", "a/*", 60, "never built"),
         ("build", "b/*", 60, "never built"),
         ("rebuild", "a/odd_00000000", 1, "attrs.n 1 -> 2"),
@@ -192,11 +192,11 @@ def test_many_rows_that_say_the_same_become_one() -> None:
 
 def test_a_sweep_is_one_line() -> None:
     rows = [
-        replace(_row("train", f"rate 1 -> {i}", "rebuild", topic="rate changed"), target=f"t_{i}")
+        _row("train", f"rate 1 -> {i}", "rebuild", topic="rate changed")._replace(target=f"t_{i}")
         for i in range(99)
     ]
     (row,) = folded(rows)
-    assert (row.target, row.count, row.why) == ("train_*", 99, "rate changed")
+    assert (row.target, row.targets, row.why) == ("train_*", 99, "rate changed")
 
 
 @given(st.text())
