@@ -12,15 +12,13 @@ from dataclasses import dataclass
 from statistics import median
 from typing import TYPE_CHECKING
 
+from marin_build.amounts import cost_text, duration_text
+
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from marin_build.fingerprint import Targets
     from marin_build.prices import Prices
-
-_MINUTE, _HOUR, _DAY = 60.0, 3600.0, 86400.0
-_UNITS = ((1.0, "s", 60.0), (_MINUTE, "min", 60.0), (_HOUR, "h", 72.0))
-"""Units of time in seconds, and the amount from which on the next one is used; the last is days."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,24 +253,6 @@ class _Work:
         return released
 
 
-def duration_text(seconds: float) -> str:
-    """Return a duration in one unit, for people: `0.4 s`, `40 s`, `12 min`, `2.1 h`, `4.5 d`."""
-    if 0 < seconds < 0.05:  # noqa: PLR2004 - what would be shown as 0
-        return "<0.1 s"
-    for unit, name, limit in _UNITS:
-        amount = _rounded(seconds / unit)
-        if amount < limit:
-            return f"{_plain(amount)} {name}"
-    return f"{_plain(_rounded(seconds / _DAY))} d"
-
-
-def cost_text(cost: float) -> str:
-    """Return US dollars for people: `$0.38`, `$38`, `$2,410`."""
-    if 0 < cost < 0.005:  # noqa: PLR2004 - what would be shown as 0
-        return "<$0.01"
-    return f"${cost:.2f}" if round(cost, 2) < 10 else f"${cost:,.0f}"  # noqa: PLR2004
-
-
 def summary_text(plan: PlanEstimate) -> str:
     """Return the estimate of a plan in one line: `about 11 h on the critical path, $2,448`.
 
@@ -302,12 +282,3 @@ def _known_text(plan: PlanEstimate) -> str:
         if of_cost == words
         else (f"{text}, {of_cost} {cost_text(plan.cost)}")
     )
-
-
-def _rounded(amount: float) -> float:
-    """Return an amount with one decimal below 10, else whole."""
-    return round(amount, 1) if amount < 9.95 else float(round(amount))  # noqa: PLR2004
-
-
-def _plain(amount: float) -> str:
-    return f"{amount:,.0f}" if amount == round(amount) else f"{amount:.1f}"

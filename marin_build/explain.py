@@ -7,6 +7,7 @@ from functools import cache
 from typing import TYPE_CHECKING, assert_never
 
 from marin_build import reasons as why
+from marin_build.amounts import bytes_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -122,16 +123,6 @@ def _why_not(reason: why.ReuseReason | why.HeldBy | why.BlockReason) -> str:
         case why.NothingBuildsIt():
             return "nothing builds it, and its output is not there"
     assert_never(reason)
-
-
-def bytes_text(size: int) -> str:
-    """Return a number of bytes for people: `512 B`, `1.5 KiB`, `412 GiB`."""
-    amount, unit = float(size), "B"
-    for larger in ("KiB", "MiB", "GiB", "TiB", "PiB"):
-        if amount < 1000:  # noqa: PLR2004 - no more than three digits
-            break
-        amount, unit = amount / 1024, larger
-    return f"{amount:.1f} {unit}" if unit != "B" and amount < 9.95 else f"{amount:,.0f} {unit}"  # noqa: PLR2004
 
 
 def stable_facts(reason: Reason) -> dict[str, object]:

@@ -9,7 +9,6 @@ import pytest
 
 from marin_build import reasons as why
 from marin_build.explain import (
-    bytes_text,
     describe,
     describe_stably,
     reason_kind,
@@ -151,20 +150,6 @@ def test_emitted_files_say_neither_who_nor_when() -> None:
         if not isinstance(reason, why.ReuseReason):
             text = describe_stably(reason)
             assert not any(word in text for word in ("ada", "2026", "r-1"))
-
-
-@pytest.mark.parametrize(
-    ("size", "text"),
-    [
-        (0, "0 B"),
-        (999, "999 B"),
-        (1000, "1.0 KiB"),
-        (10_190, "10 KiB"),
-        (442_381_631_488, "412 GiB"),
-    ],
-)
-def test_bytes_for_people(size: int, text: str) -> None:
-    assert bytes_text(size) == text
 
 
 def test_no_reason_is_without_words() -> None:

@@ -60,7 +60,7 @@ def command(
 
 
 def _show(target: Target, found: Registered, *, as_json: bool) -> None:
-    from marin_build.explain import bytes_text
+    from marin_build.amounts import bytes_text
 
     record = found.record
     files, size, location = record["files"], record["bytes"], record["adopted_from"]
