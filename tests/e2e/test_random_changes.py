@@ -259,7 +259,7 @@ def _write(model: Model, project: Project) -> None:
         project.write(name, text)
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", range(4))
 def test_what_is_predicted_is_planned_and_done(project: Project, seed: int) -> None:
     """Else a plan says one thing and apply does another, or a change is passed over."""
     rng = random.Random(seed)

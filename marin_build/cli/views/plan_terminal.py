@@ -9,7 +9,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from marin_build.cli.views.plan_text import next_line, radius_tables, row_cells
+from marin_build.cli.views.plan_text import next_line, radius_tables, row_cells, row_lines
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -27,6 +27,8 @@ _STYLES: Mapping[Verb, str] = {
     "wait": "cyan",
     "blocked": "red",
 }
+_MOST_LAID_OUT = 1_000
+"""Rows from which on they are printed as they are: a layout takes 0.3 ms a row."""
 _HASH_LENGTH = 9
 """Of `_1a2b3c4d`, which is shown faintly: people read names."""
 
@@ -42,9 +44,12 @@ def show_on_terminal(
     table.add_column(overflow="fold", ratio=1)
     for _ in range(3):
         table.add_column(no_wrap=True)
-    for row in shown.rows:
-        table.add_row(*_cells(row))
-    if shown.rows:
+    if len(shown.rows) > _MOST_LAID_OUT:
+        for line in row_lines(shown.rows):
+            console.print(Text(line), soft_wrap=True)
+    elif shown.rows:
+        for row in shown.rows:
+            table.add_row(*_cells(row))
         console.print(table)
     if shown.hidden:
         console.print(Text(f"  = {shown.hidden} reused, not shown (-v shows them)", "bright_black"))
