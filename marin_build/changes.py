@@ -44,8 +44,8 @@ def nearest_change(
     changes = [_change(difference, cause_in) for difference in found]
     # What the author changed himself comes first; what came from above, after it.
     changes.sort(key=lambda change: change.path.startswith("deps."))
-    if version is not None:
-        before = build.target.rpartition("@")[2]
+    before = build.target.rpartition("@")[2]
+    if version not in (None, before):
         changes.insert(0, Change("version", before, version, f"version {before} -> {version}"))
     return IdentityChanged(tuple(changes), build.target, build.run, build.worker, build.end)
 

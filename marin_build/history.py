@@ -118,6 +118,7 @@ def _earlier(data: bytes) -> Earlier | None:
         who, payload = document["provenance"], json.loads(document["payload"])
         return Earlier(
             document["target"],
+            document["fingerprint"],
             payload,
             document["run"],
             f"{who['user']}@{who['host']}",

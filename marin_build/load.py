@@ -86,10 +86,13 @@ def load_again(pipeline: Pipeline, workspace: Workspace) -> Pipeline:
 
     """
     folders = (workspace.project + os.sep, os.path.dirname(pipeline.file) + os.sep)
+    installed = (sys.prefix + os.sep, sys.base_prefix + os.sep)  # perhaps inside the project
     for name, module in list(sys.modules.items()):
         file = getattr(module, "__file__", None) or ""
-        is_theirs = file.startswith(folders) and f"{os.sep}site-packages{os.sep}" not in file
-        if is_theirs and name.partition(".")[0] != "marin_build":
+        is_theirs = file.startswith(folders) and not (
+            file.startswith(installed) or f"{os.sep}site-packages{os.sep}" in file
+        )
+        if is_theirs and name.partition(".")[0] not in ("__main__", "marin_build"):
             del sys.modules[name]
     return _load(pipeline.file, workspace, pipeline.parameters)
 

@@ -206,7 +206,7 @@ def _changed(
     from marin_build.changes import nearest_change  # only where something is compared
 
     target = targets.all[decision.index]
-    vanished = next((build for build in earlier if build.target == target.id), None)
+    vanished = next((build for build in earlier if build.fingerprint == target.fingerprint), None)
     if vanished is not None:
         gone = why.OutputVanished(vanished.run, vanished.worker, vanished.end)
         return replace(decision, reason=gone)

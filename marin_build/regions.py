@@ -81,10 +81,7 @@ def _reads(
 ) -> Iterator[CrossRegionRead]:
     targets = plan.targets
     target = targets.all[index]
-    places = [
-        (targets.all[dep].id, targets.all[dep].output_path, _size(plan, dep))
-        for dep in targets.deps[index]
-    ]
+    places = [(targets.all[dep].id, *_data_of(plan, dep)) for dep in targets.deps[index]]
     places += [(source.name, source.location, None) for source in target.step.inputs.values()]
     for name, place, size in places:
         region = region_of(place, known)
@@ -92,6 +89,9 @@ def _reads(
             yield CrossRegionRead(target.id, name, regions, region, size)
 
 
-def _size(plan: Plan, index: int) -> int | None:
-    built = plan.snapshot.of(index).built
-    return built.size or None if built is not None else None
+def _data_of(plan: Plan, index: int) -> tuple[str, int | None]:
+    """Return where a target's data lies, which may be adopted, and its bytes if they are known."""
+    built, output = plan.snapshot.of(index).built, plan.targets.all[index].output_path
+    if built is None:
+        return output, None
+    return built.adopted_from or output, built.size or None

@@ -58,10 +58,11 @@ class Built:
 
 @dataclass(frozen=True, slots=True)
 class Earlier:
-    """A build of the same name with another identity.
+    """An earlier build of a target's name, nearly always with another identity.
 
     Args:
-        target: its id, `name_with_hash`.
+        target: its id, `name_with_hash` or `name@version`.
+        fingerprint: 64 hex digits.
         payload: what was hashed, as JSON values.
         run, worker, end: which run, who, and when.
         seconds: how long it took.
@@ -70,6 +71,7 @@ class Earlier:
     """
 
     target: str
+    fingerprint: str
     payload: Mapping[str, Any]
     run: str
     worker: str
@@ -129,8 +131,8 @@ class Taint:
 class Snapshot:
     """What was seen, by target index. A target that is not in it was not looked at.
 
-    `earlier`: builds of the same name with another identity, the latest first, where they were
-    asked for. `tainted`: the marks that hold, on whatever target of the pipeline.
+    `earlier`: builds of the same name, the latest first, where they were asked for. `tainted`: the
+    marks that hold, on whatever target of the pipeline.
     """
 
     seen: Mapping[int, Observed] = field(default_factory=dict)

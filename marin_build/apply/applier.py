@@ -70,7 +70,6 @@ class Applier:
         self._reused_before = len(plan.of_kind(Kind.REUSE)) + plan.pruned - len(sealed)
         self._nonce_root, self._nonce_count = os.urandom(8).hex(), 0
         self._attempts_left = {i: plan.targets.all[i].step.retries for i in plan.to_build}
-        self._forced = set(session.forced)
         self._watched: dict[int, Watch] = {}
         self._tell_waiting_at: dict[int, float] = {}
         self._unread = _seen_by(plan)  # what the snapshot knows is not read again
@@ -145,7 +144,8 @@ class Applier:
             self._deadlines[index] = time.monotonic() + target.step.timeout
         self._tell(report.StepStarted(target.name, target.id))
         seen = self._unread.pop(index, None)
-        self._isolation.start(Start(index, nonce, stale, seen, force=index in self._forced))
+        force, over = index in self._session.forced, self._plan.snapshot.of(index).status_version
+        self._isolation.start(Start(index, nonce, stale, seen, force, over))
 
     def _in_flight(self) -> bool:
         failed = self._schedule.count(State.FAILED) + self._schedule.count(State.STOPPED)
@@ -253,9 +253,8 @@ class Applier:
                 self._watched[index].is_stale(time.monotonic())
                 or self._session.is_abandoned(index, seen.lease)
             )
-            if seen.status_version != self._plan.snapshot.of(index).status_version:
-                self._forced.discard(index)  # somebody else has rebuilt it, or is about to
-            force = index in self._forced
+            over = self._plan.snapshot.of(index).status_version
+            force = index in self._session.forced and seen.status_version == over
             sight = see(seen.status, seen.lease, nonce="", stale=stale, force=force)
             if sight is not Sight.SAW_HOLDER:
                 self._schedule.move(index, State.READY)  # a worker finds out what it is

@@ -9,6 +9,7 @@ from marin_build.code import has_drifted
 from marin_build.code.deep import deep_digest, deep_digests
 from marin_build.observe import read_built
 from marin_build.plan import Kind
+from marin_build.reasons import AssumedBuilt
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -86,7 +87,7 @@ class Descent:
 def descend(store: Store, plan: Plan) -> Descent:
     """Read the records below what a plan reuses, level by level, where something drifted.
 
-    A level costs one batch of reads. A record without a deep digest, an old one or Marin's, says
+    A batch takes 1, 2, 4 ... levels, so that a deep chain is not a round trip a step. A record without a deep digest, an old one or Marin's, says
     nothing about what is below it, so that is read; what has no record is passed by only if it is
     sure that something drifted below.
 
@@ -98,18 +99,29 @@ def descend(store: Store, plan: Plan) -> Descent:
     records = {
         d.index: seen.built
         for d in plan.of_kind(Kind.REUSE)
-        if (seen := plan.snapshot.of(d.index)).status is not None and seen.lease is None
+        if (seen := plan.snapshot.of(d.index)).status is not None
+        and seen.lease is None
+        and not isinstance(d.reason, AssumedBuilt)
     }
     descent = Descent(targets, deep_digests(targets, records), records, tuple(records))
     decided = {decision.index for decision in plan.decisions}
     pending = [index for index in records if not descent.is_equal(index)]
+    ahead: dict[int, Built | None] = {}  # read, perhaps for nothing
+    asked: set[int] = set()
+    width = 1
     sure: set[int] = set()  # reached from a record that says: something drifted down there
     missing: set[int] = set()
     passed: set[int] = set()
     while pending:
         below = _below(descent, pending, sure)
         fresh = [d for d in below if d not in records and d not in missing and d not in decided]
-        found = read_built(store, targets, fresh)
+        if not asked.issuperset(fresh):
+            known = decided.union(records, asked)
+            batch = [i for i in _levels(targets, fresh, width) if i not in known]
+            ahead.update(read_built(store, targets, batch))
+            asked.update(batch)
+            width *= 2
+        found = {dep: ahead[dep] for dep in fresh if dep in ahead}
         records.update(found)
         missing.update(dep for dep in fresh if dep not in found)
         pending = [dep for dep in found if not descent.is_equal(dep)]
@@ -117,6 +129,18 @@ def descend(store: Store, plan: Plan) -> Descent:
         passed.update(bridges)
         pending += bridges
     return descent
+
+
+def _levels(targets: Targets, start: Iterable[int], count: int) -> list[int]:
+    """Return what is so many levels deep below `start`, itself included."""
+    found = dict.fromkeys(start)
+    level: Iterable[int] = found
+    for _ in range(count - 1):
+        level = dict.fromkeys(d for i in level for d in targets.deps[i] if d not in found)
+        if not level:
+            break
+        found |= level
+    return list(found)
 
 
 def _below(descent: Descent, pending: Iterable[int], sure: set[int]) -> list[int]:

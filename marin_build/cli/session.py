@@ -31,7 +31,7 @@ from marin_build.workspace import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from collections.abc import Set as AbstractSet
 
     from marin_build.assumptions import Assumptions
@@ -261,9 +261,9 @@ def observe_tainted(
     everything else is read as if there were none, and if there are some, it is read again.
     """
     store, targets = loaded.store, loaded.targets
+    cascade = cascade_of(targets, requested, forced, assumed)
 
-    def read(tainted: Iterable[int]) -> Snapshot:
-        cascade = cascade_of(targets, requested, forced.union(tainted), assumed)
+    def read(cascade: AbstractSet[int]) -> Snapshot:
         return observe_for(loaded, requested, cascade, history=history, assumed=assumed)
 
     if store.is_local:
@@ -273,15 +273,16 @@ def observe_tainted(
 
         with ThreadPoolExecutor(1) as pool:
             listing = pool.submit(list_tainted, store, targets)
-            snapshot = read(())
+            snapshot = read(cascade)
             marked = listing.result()
     tainted: Mapping[int, Taint] = {}
     if marked:
         from marin_build.taints import read_taints
 
         tainted = read_taints(store, targets, marked)
-    if tainted or snapshot is None:
-        snapshot = read(tainted)
+    known, cascade = cascade, cascade_of(targets, requested, forced | tainted.keys(), assumed)
+    if snapshot is None or cascade != known:
+        snapshot = read(cascade)
     return replace(snapshot, tainted=tainted)
 
 

@@ -3,7 +3,8 @@
     deep(target) = sha256(own code digest, deep digests of what it needs, sorted)
 
 A record keeps it over the code that built each of them, so that one record tells whether anything
-below it has drifted. Steps whose author says `code="ignore"` count as constant. Pure.
+below it has drifted. Steps whose author says `code="ignore"` count as constant; the policy of a run
+or a project does not: a record must not depend on who asked for it. Pure.
 """
 
 from __future__ import annotations
@@ -85,7 +86,7 @@ class _OwnDigests:
     def of(self, step: StepSpec) -> str:
         """Return the digest of a step's code; empty where it counts as constant."""
         fn = step.fn
-        if fn is None:
+        if fn is None or step.code == "ignore":
             return ""
         if not isinstance(fn, BoundCall):
             digest = code_digest(fn)
@@ -94,7 +95,7 @@ class _OwnDigests:
             digest = self._of_function.get(key, "")
             if not digest:
                 digest = self._of_function[key] = code_digest(fn)
-        return "" if step.code == "ignore" else digest
+        return digest
 
 
 def _reached(targets: Targets, wanted: Iterable[int]) -> list[int]:

@@ -54,6 +54,8 @@ class Claimant:
         clock: seconds, on a clock that counts sleep.
         now: the time, for people.
         force: build even what is built.
+        forced_over: the version of the status for which that holds; None: for whatever is there.
+            What somebody else has built since is not built again.
         stale_version: a lease version that was watched for longer than it may live.
 
     """
@@ -66,6 +68,7 @@ class Claimant:
     clock: Callable[[], float]
     now: datetime
     force: bool = False
+    forced_over: str | None = None
     stale_version: str = ""
 
     def acquire(self, seen: Seen | None = None) -> Holding | Held | Finished:
@@ -79,10 +82,11 @@ class Claimant:
             CorruptStateError: a document beside the output is not readable.
 
         """
-        force, published, fresh = self.force, False, False
+        insists, published, fresh = self.force, False, False
         while True:
             if seen is None:
                 seen, fresh = look(self.store, self.output), True
+            force = insists and self._is_meant(seen)
             state = transition(State.UNKNOWN, self._see(seen, force=force))
             if not fresh and state in (State.FINISHED, State.COMMITTED):
                 seen = None  # no conditional write would tell that this is not so any more
@@ -96,13 +100,17 @@ class Claimant:
                 assert seen.lease is not None
                 finish_publishing(self.store, self.output, seen)
                 if seen.status != STATUS_SUCCESS:
-                    published, force = True, False
+                    published, insists = True, False
                 seen = None
                 continue
             holding = self._take(state, seen, force=force)
             if holding is not None:
                 return holding
             seen = None
+
+    def _is_meant(self, seen: Seen) -> bool:
+        """Return whether this is the state that is to be built over."""
+        return self.forced_over in (None, seen.status_version)
 
     def _see(self, seen: Seen, *, force: bool) -> Event:
         stale = seen.lease is not None and (
@@ -164,6 +172,7 @@ class Claimant:
             seen = look(self.store, self.output)
             if seen.lease is None or seen.lease.nonce != self.lease.nonce:
                 return Event.OVERTAKEN, ""
+            force = force and self._is_meant(seen)
             if seen.status == STATUS_SUCCESS and not force:
                 continue
             if newest_attempt(self.store, self.output) >= attempt:

@@ -141,14 +141,14 @@ class Attempt:
 
         """
         output, step = self.holding.output, self._step
-        if step.override_output_path is not None or step.resumable:
-            return False
+        keeps = step.override_output_path is not None or step.resumable
         again = self.holding.lease.attempt > 1 or self.index in self.session.forced
-        # What is remote and was never built is not listed: that would be a request for nothing.
-        if not again and (is_url(output) or not has_foreign(output)):
+        # What is remote and was never built is not looked at: that would be a request for nothing.
+        # Where an attempt finds what was there, it would be written over; so that is asked.
+        if not again and (not keeps if is_url(output) else not has_foreign(output)):
             return False
         refuse_to_clear_adopted(self.session.store, output)
-        return True
+        return not keeps
 
     def _clear(self) -> bool:
         """Clear it; return False if the lease was lost before anything was deleted."""

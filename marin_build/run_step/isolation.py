@@ -20,6 +20,7 @@ class Start:
         stale_version: a lease version the scheduler has watched for longer than it may live.
         seen: what the snapshot showed; None: look again.
         force: build it although it is built.
+        forced_over: the version of the status that may be built over; None: whatever is there.
 
     """
 
@@ -28,6 +29,7 @@ class Start:
     stale_version: str = ""
     seen: Seen | None = None
     force: bool = False
+    forced_over: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -124,6 +124,7 @@ def claimant_of(session: Session, start: Start) -> Claimant:
         clock=boot_clock,
         now=session.now(),
         force=start.force,
+        forced_over=start.forced_over,
         stale_version=start.stale_version,
     )
 

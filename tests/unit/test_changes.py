@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 def _build(end: str, **payload: Any) -> Earlier:
     whole = {"name": "s", "attrs": {}, "deps": [], **payload}
-    return Earlier(f"s_{end}", whole, f"r-{end}", "ada@host", end, 1.0)
+    return Earlier(f"s_{end}", "f" * 64, whole, f"r-{end}", "ada@host", end, 1.0)
 
 
 def _change(now: dict[str, Any], *earlier: Earlier) -> IdentityChanged | None:
@@ -76,7 +76,7 @@ def _chain(make: Callable[..., Targets], n: int) -> Targets:
 def test_a_change_is_followed_to_its_root(make: Callable[..., Targets]) -> None:
     before, after = _chain(make, 1), _chain(make, 2)
     earlier = {
-        i: (Earlier(t.id, json.loads(t.step.payload), "r-1", "ada", "2026", 1.0),)
+        i: (Earlier(t.id, t.fingerprint, json.loads(t.step.payload), "r-1", "ada", "2026", 1.0),)
         for i, t in enumerate(before.all)
     }
     seen = dict.fromkeys(range(3), Observed())

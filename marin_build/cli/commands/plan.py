@@ -12,6 +12,7 @@ import click
 from marin_build.assumptions import NOTHING_ASSUMED, assume
 from marin_build.cli.again import command_line
 from marin_build.cli.options import PipelineOptions, pipeline_options
+from marin_build.cli.views.plan_rows import VERBS
 from marin_build.errors import EXIT_CHANGES_PENDING, UsageError
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
     Form = Literal["text", "json", "markdown"]
 
-_ONLY = ("run", "build", "rebuild", "cascade", "reuse", "adopt", "drift", "wait", "blocked")
+_ONLY = ("run", *VERBS)
 
 
 @click.command("plan")
@@ -134,7 +135,7 @@ def command(
 
 
 def _verbs(only: tuple[str, ...]) -> Collection[Verb]:
-    from marin_build.cli.views.plan_rows import RUN_VERBS, VERBS
+    from marin_build.cli.views.plan_rows import RUN_VERBS
 
     return [verb for verb in VERBS if verb in only or ("run" in only and verb in RUN_VERBS)]
 

@@ -126,7 +126,7 @@ def _plan_of_one(loaded: Loaded, document: PlanDocument | None, index: int) -> P
     targets = loaded.targets
     insisted = insisted_in(document, targets) & {index} if document else frozenset()
     wanted = [index, *targets.deps[index]]
-    snapshot = observe_tainted(loaded, wanted)
+    snapshot = observe_tainted(loaded, wanted, insisted)
     whole = make_plan(targets, snapshot, [index], forced=insisted)
     by_index = {decision.index: decision for decision in whole.decisions}
     missing = [

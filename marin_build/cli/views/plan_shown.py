@@ -85,6 +85,8 @@ def show(
     verbs: Counter[Verb] = Counter()
     hidden = plan.pruned
     estimates = estimate.steps if _is_long(estimate) else {}
+    adopts = any(isinstance(decision.reason, Adopted) for decision in plan.decisions)
+    near = _near_what_is_built(plan) if adopts else frozenset()
     said: dict[int, _Words] = {}  # by reason: many decisions share one
     for decision in plan.decisions:
         index, key = decision.index, id(decision.reason)
@@ -92,7 +94,7 @@ def show(
             continue
         words = said.get(key) or said.setdefault(key, _words(decision))
         verbs[words.verb] += 1
-        is_quiet = words.verb == "reuse" or (words.verb == "adopt" and not _is_near(plan, index))
+        is_quiet = words.verb == "reuse" or (words.verb == "adopt" and index not in near)
         if words.verb in only if only else verbose or not is_quiet:
             rows.append(_row(plan, index, words, estimates.get(index), verbose=verbose))
         else:
@@ -110,12 +112,10 @@ def show(
     )
 
 
-def _is_near(plan: Plan, index: int) -> bool:
-    """Return whether something to build needs it, or it was asked for: adopted data counts there.
-
-    Adopted targets are few.
-    """
-    return index in plan.requested or any(index in plan.targets.deps[i] for i in plan.to_build)
+def _near_what_is_built(plan: Plan) -> frozenset[int]:
+    """Return what is requested, or needed by something to build: adopted data counts there."""
+    needed = (dep for index in plan.to_build for dep in plan.targets.deps[index])
+    return frozenset(plan.requested).union(needed)
 
 
 class _Words(NamedTuple):
