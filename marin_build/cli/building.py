@@ -95,11 +95,11 @@ def _forget_taints(loaded: Loaded, plan: Plan) -> None:
     """Take away the marks of what was rebuilt: they mean nothing any more, but are read."""
     if not plan.snapshot.tainted:
         return
-    from marin_build.taints import read_taints, remove_taints
+    from marin_build.taints import forget_taints, read_taints
 
     with suppress(StoreError):
         still = read_taints(loaded.store, plan.targets, plan.snapshot.tainted)
-        remove_taints(loaded.store, plan.targets, plan.snapshot.tainted.keys() - still.keys())
+        forget_taints(loaded.store, plan.targets, plan.snapshot.tainted.keys() - still.keys())
 
 
 def syncing_of(loaded: Loaded, run: str) -> Syncing | None:

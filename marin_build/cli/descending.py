@@ -87,9 +87,9 @@ class Descent:
 def descend(store: Store, plan: Plan) -> Descent:
     """Read the records below what a plan reuses, level by level, where something drifted.
 
-    A batch takes 1, 2, 4 ... levels, so that a deep chain is not a round trip a step. A record without a deep digest, an old one or Marin's, says
-    nothing about what is below it, so that is read; what has no record is passed by only if it is
-    sure that something drifted below.
+    A batch takes 1, 2, 4 ... levels, so that a deep chain is not a round trip a step. A record
+    without a deep digest, an old one or Marin's, says nothing about what is below it, so that is
+    read; what has no record is passed by only if it is sure that something drifted below.
 
     Raises:
         StoreError: the store cannot be read.

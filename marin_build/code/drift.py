@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
+from marin_build.printable import printable
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
@@ -50,7 +52,7 @@ class PartDrift:
         how = "" if self.how == "changed" else f" {self.how}"
         counts = [f"+{self.plus}"] * bool(self.plus) + [f"-{self.minus}"] * bool(self.minus)
         via = f" (via {' -> '.join(self.via)})" if len(self.via) > 1 else ""
-        return _printable(" ".join([self.shown + how, *counts]) + via)
+        return printable(" ".join([self.shown + how, *counts]) + via)
 
     @property
     def facts(self) -> dict[str, Any]:
@@ -73,11 +75,11 @@ class ValueDrift:
         """`numpy 1.26.4 -> 2.0.0`."""
         if self.what == "lock":  # nobody reads digests
             how = "added" if self.old is None else "removed" if self.new is None else "changed"
-            return _printable(f"{self.name} {how}")
+            return printable(f"{self.name} {how}")
         if self.what == "captured" and any(str(v).startswith("sha256:") for v in _both(self)):
-            return _printable(f"captured `{self.name}` differs")
+            return printable(f"captured `{self.name}` differs")
         prefix = "captured " if self.what == "captured" else ""
-        return _printable(f"{prefix}{self.name} {self.old or 'none'} -> {self.new or 'none'}")
+        return printable(f"{prefix}{self.name} {self.old or 'none'} -> {self.new or 'none'}")
 
     @property
     def facts(self) -> dict[str, Any]:
@@ -263,8 +265,3 @@ def _both(drift: ValueDrift) -> tuple[str | None, str | None]:
 def _listed(texts: Sequence[str]) -> str:
     more = f" and {len(texts) - _SHOWN} more" if len(texts) > _SHOWN else ""
     return ", ".join(texts[:_SHOWN]) + more
-
-
-def _printable(text: str) -> str:
-    """Return a text that moves no cursor: names and versions come from a store."""
-    return "".join(char if char.isprintable() else "\ufffd" for char in text)

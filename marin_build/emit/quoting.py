@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from xml.sax.saxutils import escape
 
 from marin_build.commands import PathPart, Word
+from marin_build.printable import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -31,10 +32,7 @@ def sh(value: str) -> str:
 
 def comment(value: object) -> str:
     """Return a value on one line, without anything that could end or change a comment."""
-    text = str(value)
-    return "".join(
-        char if char.isprintable() else char.encode("unicode_escape").decode() for char in text
-    )
+    return printable(str(value))
 
 
 def yaml(value: object) -> str:

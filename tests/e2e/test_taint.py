@@ -90,7 +90,7 @@ def test_a_taint_can_be_tried_and_taken_back(diamond: Project) -> None:
         "`left_HASH` is not tainted any more\n`report_HASH` is not tainted any more\n"
     )
     assert diamond.run("plan", "--detailed-exitcode").code == 0
-    assert diamond.run("taint", "left", "--undo").out == "nothing was tainted\n"
+    assert diamond.run("taint", "left", "--undo").out == "nothing was tainted for that alone\n"
 
 
 def test_bad_taints_mark_nothing(diamond: Project) -> None:

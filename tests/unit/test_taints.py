@@ -13,7 +13,7 @@ from marin_build.observe import list_tainted
 from marin_build.protocol import layout
 from marin_build.snapshot import Taint
 from marin_build.store.memory import MemoryStore
-from marin_build.taints import follow, put_taints, read_taints, remove_taints
+from marin_build.taints import forget_taints, put_taints, read_taints, remove_taints
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,15 +29,15 @@ def two(make: Callable[..., Targets]) -> Targets:
     return make(StepSpec(name="tok", fn=print, deps=[raw]))
 
 
-def _built_by(store: MemoryStore, targets: Targets, index: int, run: str) -> None:
-    record = json.dumps({"run": run}).encode()
+def _built_by(store: MemoryStore, targets: Targets, index: int, run: str, by: str = "1") -> None:
+    record = json.dumps({"executor_version": f"marin_build/{by}", "run": run}).encode()
     store.put(f"{targets.all[index].output_path}/{layout.RECORD}", record)
 
 
 def _mark(store: MemoryStore, targets: Targets) -> None:
     """Taint the first target, which `r-1` built, and with it the second."""
     root = targets.all[0].id
-    put_taints(store, targets, {0: (root, "r-1"), 1: (root, "r-1")}, BAD)
+    put_taints(store, targets, {0: [(root, "r-1")], 1: [(root, "r-1")]}, BAD)
 
 
 def test_a_mark_condemns_the_build_it_names(two: Targets) -> None:
@@ -54,13 +54,16 @@ def test_a_mark_condemns_the_build_it_names(two: Targets) -> None:
     }
     _built_by(store, two, 0, "r-2")  # whoever built it: his output is not what was condemned
     assert list(read_taints(store, two, [0, 1])) == [1]
+    forget_taints(store, two, [0])
+    assert list_tainted(store, two) == [1]
 
 
 def test_what_has_no_record_of_ours_stays_condemned_until_it_has_one(two: Targets) -> None:
     """Else what Marin built cannot be tainted."""
     store = MemoryStore()
-    put_taints(store, two, {0: (two.all[0].id, "")}, BAD)
-    store.put(f"{two.all[0].output_path}/{layout.RECORD}", b"Marin's")
+    put_taints(store, two, {0: [(two.all[0].id, "")]}, BAD)
+    record = f"{two.all[0].output_path}/{layout.RECORD}"
+    store.put(record, b'{"run": "of another executor", "version": {}}')
     assert read_taints(store, two, [0]) == {0: BAD}
     _built_by(store, two, 0, "r-1")
     assert read_taints(store, two, [0]) == {}
@@ -72,14 +75,21 @@ def test_marks_of_other_pipelines_are_left_alone(two: Targets) -> None:
     assert list_tainted(store, two) == []
 
 
-def test_taking_a_mark_away_takes_what_follows_from_it(two: Targets) -> None:
+def test_taking_one_back_leaves_what_else_was_said(two: Targets) -> None:
+    """Else a target that was tainted for itself is good again with what it was made from."""
     store = MemoryStore()
+    root, own = two.all[0].id, two.all[1].id
+    for index in (0, 1):
+        _built_by(store, two, index, "r-1")
+    put_taints(store, two, {1: [(own, "r-1")]}, BAD)
     _mark(store, two)
-    assert follow(store, two, [0, 1], {two.all[1].id}) == []
-    assert follow(store, two, [0, 1], {two.all[0].id}) == [0, 1]
-    remove_taints(store, two, [0, 1])
+    _mark(store, two)  # said twice, kept once
+    assert read_taints(store, two, [1])[1].is_root
+    assert remove_taints(store, two, [0, 1], {"another"}) == []
+    assert remove_taints(store, two, [0, 1], {root}) == [0]
+    assert read_taints(store, two, [1]) == {1: BAD}
+    assert remove_taints(store, two, [0, 1], {own}) == [1]
     assert list_tainted(store, two) == []
-    remove_taints(store, two, [0, 1])
 
 
 def test_a_damaged_mark_is_not_passed_over(two: Targets) -> None:

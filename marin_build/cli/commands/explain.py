@@ -159,9 +159,9 @@ def _facts(
 
 def _note(loaded: Loaded, output: str) -> str:
     """Return why an output was adopted, in the words of who did it, on one line."""
-    from marin_build.emit.quoting import comment
+    from marin_build.printable import printable
     from marin_build.protocol.layout import RECORD
     from marin_build.protocol.recorded import record_of_ours
 
     blob = loaded.store.get(f"{output}/{RECORD}")
-    return comment((record_of_ours(blob.data) if blob is not None else {}).get("note") or "")
+    return printable((record_of_ours(blob.data) if blob is not None else {}).get("note") or "")

@@ -10,13 +10,15 @@ import click
 from marin_build.cli.again import command_line
 from marin_build.cli.options import PipelineOptions, pipeline_options
 from marin_build.errors import UsageError
+from marin_build.protocol.layout import STATUS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from marin_build.cli.session import Loaded
+    from marin_build.fingerprint import Target
     from marin_build.plan import Plan
-    from marin_build.snapshot import Taint
+    from marin_build.snapshot import Observed, Taint
 
 
 @click.command("taint")
@@ -47,7 +49,9 @@ def command(
     loaded = load(options)
     chosen = choose(loaded, targets)
     if undo:
-        return _undo(loaded, chosen)
+        return _undo(loaded, chosen, dry_run=dry_run)
+    if dry_run:
+        reason = reason or "..."
     if not reason or not reason.strip():
         raise UsageError(
             "a taint needs a reason: others will ask",
@@ -70,11 +74,11 @@ def command(
 
 def _condemned(
     loaded: Loaded, chosen: Sequence[int], taint: Taint
-) -> tuple[Plan, Mapping[int, int]]:
-    """Return a plan that builds what is tainted again, and each tainted target with its root.
+) -> tuple[Plan, Mapping[int, Sequence[int]]]:
+    """Return a plan that builds what is tainted again, and each tainted target with its roots.
 
     Raises:
-        UsageError: one of the chosen targets is not built, or nothing builds it.
+        UsageError: one of the chosen targets cannot be tainted.
 
     """
     from marin_build.analysis import downstream
@@ -84,31 +88,46 @@ def _condemned(
     targets = loaded.targets
     below = sorted(downstream(targets, set(chosen)))
     plain = observe_tainted(loaded, below)
-    unbuilt = [targets.all[i].id for i in chosen if not plain.of(i).is_built]
-    foreign = [targets.all[i].id for i in chosen if targets.all[i].step.fn is None]
-    for ids, what in ((unbuilt, "is not built"), (foreign, "is built by nothing")):
-        if ids:
-            raise UsageError(
-                f"`{ids[0]}` {what}: there is nothing to build again",
-                facts=[("targets", "\n".join(ids[:10]))] if len(ids) > 1 else [],
-                consequence="nothing was marked",
-            )
-    root_of = {index: index for index in chosen}
+    for index in chosen:
+        _refuse_untaintable(targets.all[index], plain.of(index))
+    roots_of = {index: [index] for index in chosen}
     for index in below:
-        root = next((root_of[dep] for dep in targets.deps[index] if dep in root_of), None)
-        if index not in root_of and root is not None and plain.of(index).is_built:
-            root_of[index] = root
+        if plain.of(index).is_built and targets.all[index].step.fn is not None:
+            above = [root for dep in targets.deps[index] for root in roots_of.get(dep, ())]
+            if above:
+                roots_of[index] = list(dict.fromkeys([*roots_of.get(index, ()), *above]))
     tainted = replace(plain, tainted=dict.fromkeys(chosen, taint))
-    return make_plan(targets, tainted, sorted(root_of)), root_of
+    return make_plan(targets, tainted, sorted(roots_of)), roots_of
 
 
-def _ends(loaded: Loaded, condemned: Mapping[int, int]) -> list[int]:
+def _refuse_untaintable(target: Target, seen: Observed) -> None:
+    """Refuse what would never be built again, or not seen to be tainted."""
+    step, built = target.step, seen.built
+    hint = None
+    if not seen.is_built:
+        what = "is not built: there is nothing to build again"
+    elif step.fn is None:
+        what = "is built by nothing: there is nothing to build again"
+    elif built is not None and built.adopted_from == target.output_path:
+        what = "was adopted where it lies: to build it again would delete that data"
+        hint = f"move `{target.output_path}` away; then apply builds it"
+    elif step.output_path_prefix is not None or step.override_output_path is not None:
+        what = "has an output path of its own: others who use it would not see the mark"
+        hint = f"delete `{target.output_path}/{STATUS}`; then whoever needs it builds it"
+    else:
+        return
+    raise UsageError(f"`{target.id}` {what}", consequence="nothing was marked", hint=hint)
+
+
+def _ends(loaded: Loaded, condemned: Mapping[int, Sequence[int]]) -> list[int]:
     """Return the tainted targets that no other tainted one needs: asking for them builds all."""
     needed = {dep for index in condemned for dep in loaded.targets.deps[index]}
     return [index for index in condemned if index not in needed]
 
 
-def _list(loaded: Loaded, plan: Plan, condemned: Mapping[int, int], again: tuple[str, str]) -> None:
+def _list(
+    loaded: Loaded, plan: Plan, condemned: Mapping[int, Sequence[int]], again: tuple[str, str]
+) -> None:
     from marin_build.cli.estimating import estimate_for
     from marin_build.cli.views.plan_rows import RUN_VERBS
     from marin_build.cli.views.plan_shown import show
@@ -124,28 +143,45 @@ def _list(loaded: Loaded, plan: Plan, condemned: Mapping[int, int], again: tuple
     click.echo(plan_text(shown), nl=False)
 
 
-def _mark(loaded: Loaded, plan: Plan, condemned: Mapping[int, int], taint: Taint) -> None:
+def _mark(loaded: Loaded, plan: Plan, condemned: Mapping[int, Sequence[int]], taint: Taint) -> None:
+    from marin_build.printable import printable
     from marin_build.taints import put_taints
 
     targets = loaded.targets
-    runs = {}
-    for index, root in condemned.items():
-        built = plan.snapshot.of(index).built
-        runs[index] = (targets.all[root].id, built.run if built is not None else "")
-    put_taints(loaded.store, targets, runs, taint)
-    click.echo(f"tainted {len(runs)} target{'s' if len(runs) != 1 else ''}: {taint.reason}")
+    entries = {}
+    for index, roots in condemned.items():
+        run = _run_of(plan.snapshot.of(index))
+        entries[index] = [(targets.all[root].id, run) for root in roots]
+    put_taints(loaded.store, targets, entries, taint)
+    count = f"{len(entries)} target{'s' if len(entries) != 1 else ''}"
+    click.echo(f"tainted {count}: {printable(taint.reason)}")
 
 
-def _undo(loaded: Loaded, chosen: Sequence[int]) -> int:
+def _run_of(seen: Observed) -> str:
+    """Return the run that built a target; a sealed one has no record yet."""
+    if seen.built is not None:
+        return seen.built.run
+    return seen.lease.run if seen.lease is not None else ""
+
+
+def _undo(loaded: Loaded, chosen: Sequence[int], *, dry_run: bool) -> int:
+    from marin_build.explain import describe
     from marin_build.observe import list_tainted
-    from marin_build.taints import follow, remove_taints
+    from marin_build.printable import printable
+    from marin_build.reasons import Tainted
+    from marin_build.taints import read_taints, remove_taints
 
     targets = loaded.targets
     roots = {targets.all[index].id for index in chosen}
-    marked = follow(loaded.store, targets, list_tainted(loaded.store, targets), roots)
-    remove_taints(loaded.store, targets, marked)
-    for index in marked:
+    marked = list_tainted(loaded.store, targets)
+    if dry_run:
+        for index, taint in read_taints(loaded.store, targets, marked).items():
+            why = printable(describe(Tainted(taint.reason, taint.by, taint.at)))
+            click.echo(f"`{targets.all[index].id}`: {why}")
+        return 0
+    free = remove_taints(loaded.store, targets, marked, roots)
+    for index in free:
         click.echo(f"`{targets.all[index].id}` is not tainted any more")
-    if not marked:
-        click.echo("nothing was tainted")
+    if not free:
+        click.echo("nothing was tainted for that alone")
     return 0

@@ -77,15 +77,6 @@ class Shown:
     command: str = ""
 
 
-def printable(text: str) -> str:
-    """Return a text without what a terminal would obey, or what turns the reading direction."""
-    if text.isprintable():
-        return text
-    return "".join(
-        char if char.isprintable() else char.encode("unicode_escape").decode() for char in text
-    )
-
-
 def folded(rows: Sequence[Row]) -> list[Row]:
     """Return rows that people read: where there are too many, those that say the same become one.
 

@@ -6,11 +6,12 @@ from collections import Counter
 from typing import TYPE_CHECKING, NamedTuple
 
 from marin_build.amounts import bytes_text
-from marin_build.cli.views.plan_rows import RUN_VERBS, Row, Shown, folded, folded_alike, printable
+from marin_build.cli.views.plan_rows import RUN_VERBS, Row, Shown, folded, folded_alike
 from marin_build.declared import shown
 from marin_build.estimate import summary_text
 from marin_build.explain import describe
 from marin_build.plan import Kind
+from marin_build.printable import printable
 from marin_build.reasons import (
     Adopted,
     Cascade,

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from marin_build.amounts import cost_text, duration_text
-from marin_build.cli.views.plan_rows import SYMBOLS, printable
+from marin_build.cli.views.plan_rows import SYMBOLS
+from marin_build.printable import printable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -14,13 +14,14 @@ from marin_build import ResourceConfig, StepSpec
 from marin_build import reasons as why
 from marin_build.blast_radius import blast_radius
 from marin_build.cli.views.plan_markdown import code, plan_markdown, radius_markdown
-from marin_build.cli.views.plan_rows import Row, folded, printable
+from marin_build.cli.views.plan_rows import Row, folded
 from marin_build.cli.views.plan_shown import show
 from marin_build.cli.views.plan_text import plan_text, radius_text
 from marin_build.code.drift import Drift, environment_drift
 from marin_build.environment import Environment
 from marin_build.estimate import Estimate, estimate_plan
 from marin_build.plan import Decision, Kind, Plan
+from marin_build.printable import printable
 from marin_build.regions import CrossRegionRead
 from marin_build.snapshot import Snapshot
 
