@@ -15,6 +15,7 @@ from marin_build.errors import MarinBuildError, SpecificationError
 from marin_build.identity import Bound
 from marin_build.sources import Source
 from marin_build.step_spec import StepSpec
+from marin_build.workspace import is_url
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -56,7 +57,7 @@ class BoundCall(Bound):
         """Call the function, with paths and artifacts in place of steps."""
         hints = type_hints(self.function)
         first = next(iter(inspect.signature(self.function).parameters))
-        output = pathlib.Path(output_path) if is_path(hints.get(first)) else output_path
+        output = _as_path(output_path) if is_path(hints.get(first)) else output_path
         wired = {key: _deliver(value, hints.get(key)) for key, value in self.wired.items()}
         return self.function(output, **self.values, **wired)
 
@@ -129,16 +130,31 @@ def _without_none(annotation: Any) -> Any:
     return annotation
 
 
+def _as_path(place: str) -> pathlib.Path:
+    """Return a local place as a path; `Path("gs://b")` would be a local folder called `gs:`.
+
+    Raises:
+        SpecificationError: it is a URL.
+
+    """
+    if is_url(place):
+        raise SpecificationError(
+            f"a parameter is annotated as a Path, but `{place}` is a URL",
+            hint="annotate it as str, and open it with fsspec",
+        )
+    return pathlib.Path(place)
+
+
 def _deliver(value: Any, annotation: Any) -> Any:
     """Return what the function gets for a step, a source or a container of them."""
     annotation = _without_none(annotation)
     match value:
         case Source(location=location):
-            return pathlib.Path(location) if is_path(annotation) else location
+            return _as_path(location) if is_path(annotation) else location
         case StepSpec() if annotation is str:
             return value.output_path
         case StepSpec() if is_path(annotation):
-            return pathlib.Path(value.output_path)
+            return _as_path(value.output_path)
         case StepSpec():
             from marin_build.artifacts import load_artifact
 

@@ -3,16 +3,59 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from marin_build.leaves import ABSENT, describe_difference, differences, without_echoes
 from marin_build.reasons import Change, IdentityChanged
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from marin_build.leaves import Difference
     from marin_build.snapshot import Earlier
+
+
+_COMPARED = 5
+"""How many of the builds that look nearest are compared leaf by leaf."""
+
+
+class Neighbours:
+    """Earlier builds, compared by what they were made of; each is taken apart once a plan."""
+
+    def __init__(self) -> None:
+        self._parts: dict[int, frozenset[str]] = {}
+
+    def nearest_first(
+        self, payload: Mapping[str, Any], earlier: Sequence[Earlier]
+    ) -> list[Earlier]:
+        """Return builds ordered by how much of them differs from a payload; then the latest."""
+        mine = parts_of(payload)
+        return sorted(earlier, key=lambda build: len(mine ^ self._parts_of(build)))
+
+    def _parts_of(self, build: Earlier) -> frozenset[str]:
+        key = id(build)
+        if key not in self._parts:
+            self._parts[key] = parts_of(build.payload)
+        return self._parts[key]
+
+
+def parts_of(payload: Mapping[str, Any]) -> frozenset[str]:
+    """Return the leaves of a payload as texts; what is wired where counts with the dependencies."""
+    found: list[str] = []
+    pending: list[tuple[str, Any]] = [(key, payload[key]) for key in payload if key != "bind"]
+    while pending:
+        path, value = pending.pop()
+        if isinstance(value, dict):
+            pending += [(f"{path}.{key}", item) for key, item in value.items()]
+        elif isinstance(value, list | tuple):
+            place = "" if path == "deps" else None
+            pending += [
+                (f"{path}[{number if place is None else place}]", item)
+                for number, item in enumerate(value)
+            ]
+        else:
+            found.append(f"{path}={value!r}")
+    return frozenset(found)
 
 
 def nearest_change(
@@ -20,6 +63,7 @@ def nearest_change(
     earlier: Sequence[Earlier],
     cause_in: Callable[[str], str],
     version: str | None = None,
+    neighbours: Neighbours | None = None,
 ) -> IdentityChanged | None:
     """Return how a payload differs from the nearest of the earlier builds; None without any.
 
@@ -30,11 +74,12 @@ def nearest_change(
         earlier: builds of the same name, the latest first.
         cause_in: the id of a dependency of today -> what changed there in words, or empty.
         version: of a step that has one: it is no part of the payload.
+        neighbours: takes builds apart; one for all targets of a plan.
 
     """
     now = json.loads(payload)
     best: tuple[Earlier, list[Difference]] | None = None
-    for build in earlier:
+    for build in (neighbours or Neighbours()).nearest_first(now, earlier)[:_COMPARED]:
         found = without_echoes(differences(build.payload, now))
         if best is None or len(found) < len(best[1]):
             best = build, found

@@ -41,8 +41,8 @@ def describe_stably(reason: Reason) -> str:
             return "built, but the machine went down before it was surely on disk"
         case why.OutputVanished():
             return "built before, but its status is gone"
-        case why.FailedBefore():
-            return describe(replace(reason, by="", at=""))
+        case why.FailedBefore():  # a message may hold anything, a secret too
+            return describe(replace(reason, by="", at="", message=""))
         case why.Tainted():
             return describe(replace(reason, by="", at=""))
     return describe(reason)
@@ -130,8 +130,8 @@ def stable_facts(reason: Reason) -> dict[str, object]:
     match reason:
         case why.IdentityChanged(changes=changes, since=since):
             return {"since": since, "changes": [_change_facts(change) for change in changes]}
-        case why.FailedBefore(attempt=attempt, exit_code=code, message=message):
-            return {"attempt": attempt, "exit_code": code, "message": message}
+        case why.FailedBefore(attempt=attempt, exit_code=code):
+            return {"attempt": attempt, "exit_code": code}
         case why.Cascade(upstream=upstream) | why.UpstreamBlocked(upstream=upstream):
             return {"upstream": upstream}
         case why.FailureKept(attempt=attempt):

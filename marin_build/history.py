@@ -21,9 +21,7 @@ if TYPE_CHECKING:
     from marin_build.fingerprint import Target, Targets
     from marin_build.store.base import Store
 
-LATEST = 20
-"""How many earlier builds of a name are compared, the latest ones."""
-_MOST = 200
+_MOST = 400
 """How many records of one name are read; whoever has more gets the reasons from some of them."""
 _MANY = 50
 """From so many names in one folder on it is listed once, not once a name."""
@@ -74,7 +72,7 @@ def read_history(
         ]
         if builds:
             latest = sorted(builds, key=lambda build: build.end, reverse=True)
-            history[index] = tuple(latest[:LATEST])
+            history[index] = tuple(latest)
     return history
 
 

@@ -59,12 +59,14 @@ def without_echoes(found: Sequence[Difference]) -> list[Difference]:
     replaced = {(d.old, d.new) for d in found if _is_dependency(d)}
     gone = {old for old, new in replaced if new is ABSENT}
     come = {new for old, new in replaced if old is ABSENT}
+    olds, news = {old for old, _ in replaced} - gone, {new for _, new in replaced} - come
 
     def is_echo(d: Difference) -> bool:
         if not d.path.startswith(("bind.", "bind[")) or not _are_names(d.old, d.new):
             return False
-        if (d.old, d.new) in replaced:
-            return True
+        if d.old in olds and d.new in news:
+            # Many of one name are paired in any order; another name in its place is a change.
+            return dependency_name(d.old) == dependency_name(d.new)
         return (d.new is ABSENT and d.old in gone) or (d.old is ABSENT and d.new in come)
 
     return [difference for difference in found if not is_echo(difference)]

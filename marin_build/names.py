@@ -10,10 +10,12 @@ from marin_build.errors import SpecificationError
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-_SEGMENT = r"(?!\.{1,2}(?:/|\Z))[A-Za-z0-9._-]+"
+_SEGMENT = (
+    r"(?!\.)[A-Za-z0-9._-]+"  # names with a dot before them are ours: `.logs`, `.marin-build`
+)
 _NAME = re.compile(rf"{_SEGMENT}(?:/{_SEGMENT})*", re.ASCII)
 _VERSION = re.compile(_SEGMENT, re.ASCII)
-_RULE = "segments of letters, digits, `.`, `_`, `-`, joined by `/`; no segment `.` or `..`"
+_RULE = "segments of letters, digits, `.`, `_`, `-`, joined by `/`; none begins with a dot"
 # A file name may have 255 bytes; the hash, the version and our dot files need some of them.
 _LONGEST_SEGMENT = 200
 

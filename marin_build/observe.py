@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from marin_build.assumptions import NOTHING_ASSUMED
 from marin_build.errors import CorruptStateError, StoppedError
+from marin_build.plan import reached
 from marin_build.protocol import layout
 from marin_build.protocol.lease import parse_lease
 from marin_build.protocol.status import STATUS_FAILED, STATUS_SUCCESS, parse_status
@@ -196,10 +197,15 @@ def _read_records(
 ) -> None:
     """Read the records of built targets; refuse another target's, unless it is built anew."""
     paths = [f"{targets.all[i].output_path}/{layout.RECORD}" for i in built]
+    # Ids pin what is above them, but for versions and output paths, which may hold anything.
+    loose = built and any(t.step.version or t.step.override_output_path for t in targets.all)
+    deep = targets.deep_fingerprints() if loose else ()
     for index, path, blob in zip(built, paths, store.get_many(paths), strict=True):
         if blob is None:  # built by Marin, or copied without its record
             continue
         record = _record(blob.data, path)
+        if deep and record is not None and index not in rebuilt:
+            _check_upstream(targets, index, record, deep[index])
         target = targets.all[index]
         if record is not None and record.fingerprint != target.fingerprint and index not in rebuilt:
             raise StoppedError(
@@ -209,6 +215,24 @@ def _read_records(
                 hint=_way_out(targets, index),
             )
         seen[index] = replace(seen[index], built=record)
+
+
+def _check_upstream(targets: Targets, index: int, record: Built, deep: str) -> None:
+    """Refuse what was made from another identity than lies under the same version now."""
+    same = record.deep_fingerprint in (None, deep) or record.adopted_from is not None
+    if same or record.fingerprint != targets.all[index].fingerprint:
+        return
+    loose = [
+        targets.all[i].id
+        for i in sorted(reached(targets, [index]) - {index})
+        if targets.all[i].step.version or targets.all[i].step.override_output_path
+    ]
+    raise StoppedError(
+        f"`{targets.all[index].id}` was built from another identity than the pipeline declares",
+        facts=[("one of", "\n".join(loose[:10]))],
+        consequence="nothing was run",
+        hint="give what changed a new version; or build both again with --force",
+    )
 
 
 def read_built(store: Store, targets: Targets, indices: Sequence[int]) -> dict[int, Built | None]:
@@ -263,14 +287,16 @@ def _record(data: bytes, path: str) -> Built | None:
             document.get("adopted_from"),
             int(document.get("files") or 0),
             int(document.get("bytes") or 0),
+            deep_fingerprint=document.get("deep_fingerprint"),
             deep_code_digest=document.get("deep_code_digest") or None,
             environment=document.get("environment"),
         )
     except (ValueError, KeyError, TypeError, AttributeError):
         raise CorruptStateError(
             f"the record `{path}` is not readable",
-            consequence="its target is not taken for built",
-            hint="delete the output's folder to build it again",
+            facts=[("perhaps", "it is damaged, or of a newer marin-build")],
+            consequence="nothing was run",
+            hint="without that file the output is used as one that Marin built, without history",
         ) from None
 
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet
 
     from marin_build.assumptions import Assumptions
+    from marin_build.changes import Neighbours
     from marin_build.fingerprint import Targets
     from marin_build.reasons import Reason
     from marin_build.snapshot import Built, Earlier, Observed, Snapshot, Taint
@@ -160,7 +161,7 @@ def make_plan(
     requested, forced = tuple(requested), frozenset(forced)
     cascade = cascade_of(targets, requested, forced | snapshot.tainted.keys(), assumed)
     decisions: dict[int, Decision] = {}
-    any_blocked = False
+    any_blocked, neighbours = False, None
     for index in sorted(snapshot.seen):  # topological: what it needs was decided before
         observed = snapshot.of(index)
         if (reason := assumed_reason(targets, index, assumed)) is not None:
@@ -172,7 +173,12 @@ def make_plan(
                 reason = _insistence(targets, index, forced, snapshot.tainted, cascade)
                 decision = Decision(index, Kind.RUN, reason)
         if isinstance(decision.reason, why.NeverBuilt) and index in snapshot.earlier:
-            decision = _changed(targets, decision, snapshot.earlier[index], decisions)
+            if neighbours is None:
+                from marin_build.changes import Neighbours  # only where something is compared
+
+                neighbours = Neighbours()
+            builds = snapshot.earlier[index]
+            decision = _changed(targets, decision, builds, decisions, neighbours)
         if any_blocked and decision.kind in (Kind.RUN, Kind.WAIT):
             blocked = [
                 dep
@@ -192,6 +198,7 @@ def _changed(
     decision: Decision,
     earlier: Sequence[Earlier],
     decided: Mapping[int, Decision],
+    neighbours: Neighbours,
 ) -> Decision:
     """Return a decision with what changed since the nearest earlier build for its reason."""
 
@@ -203,14 +210,14 @@ def _changed(
         first = above.reason.changes[0] if above.reason.changes else None
         return first.because or first.text if first is not None else ""
 
-    from marin_build.changes import nearest_change  # only where something is compared
+    from marin_build.changes import nearest_change
 
     target = targets.all[decision.index]
     vanished = next((build for build in earlier if build.fingerprint == target.fingerprint), None)
     if vanished is not None:
         gone = why.OutputVanished(vanished.run, vanished.worker, vanished.end)
         return replace(decision, reason=gone)
-    reason = nearest_change(target.step.payload, earlier, cause_in, target.step.version)
+    reason = nearest_change(target.step.payload, earlier, cause_in, target.step.version, neighbours)
     return decision if reason is None else replace(decision, reason=reason)
 
 

@@ -181,7 +181,9 @@ class ResourceConfig:
     @property
     def places(self) -> tuple[str, ...]:
         """The regions it may run in; a zone `us-east5-a` is in the region `us-east5`."""
-        return (self.zone.rpartition("-")[0],) if self.zone is not None else self.regions
+        if self.zone is not None:
+            return (self.zone.rpartition("-")[0] or self.zone,)
+        return self.regions
 
     def summary(self) -> str:
         """Return one word for a plan's line: `v5p-64`, `2x v5p-64`, `8x h100`, `4 cpu`."""

@@ -34,6 +34,7 @@ class Built:
         seconds: how long it took; 0 if that is not known.
         adopted_from: where the data lies that was registered as this output; None: it was built.
         files, size: number and bytes of its files; 0 if the record is older than that.
+        deep_fingerprint: over the whole fingerprints of all it was made from; None: not said.
         deep_code_digest: over that code and the code that built all it needs; None if it does not
             say.
         environment: what it was built in, as the record has it; None if it does not say.
@@ -52,6 +53,7 @@ class Built:
     adopted_from: str | None = None
     files: int = 0
     size: int = 0
+    deep_fingerprint: str | None = None
     deep_code_digest: str | None = None
     environment: Mapping[str, Any] | None = None
 

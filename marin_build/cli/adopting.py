@@ -162,12 +162,16 @@ def _is_same(record: Mapping[str, Any], target: Target, location: str) -> bool:
     return said == (target.fingerprint, location)
 
 
+def _is_override(target: Target) -> bool:
+    return target.step.override_output_path is not None
+
+
 def _refuse_built(target: Target, record: Mapping[str, Any], location: str, *, force: bool) -> None:
     """Refuse to adopt what is finished, unless that is another target, or was adopted itself."""
     output, recorded = target.output_path, record.get("fingerprint", target.fingerprint)
     before = record.get("adopted_from")
     if recorded != target.fingerprint:
-        if not force and (target.step.version or target.step.override_output_path):
+        if not force and (location != output or target.step.version or _is_override(target)):
             raise StoppedError(
                 f"`{output}` holds another target",
                 facts=[("recorded", str(recorded)), ("declared", target.fingerprint)],

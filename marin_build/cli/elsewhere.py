@@ -10,13 +10,13 @@ import os
 import subprocess
 import sys
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, assert_never
 
 from marin_build.cli.again import option_words
 from marin_build.cli.listing import entries_of, read_listing
 from marin_build.diff import Kind, diff_targets
 from marin_build.errors import SpecificationError
-from marin_build.resources import CpuDevice, GpuDevice, ResourceConfig, find_slice
+from marin_build.resources import CpuDevice, GpuDevice, ResourceConfig, TpuDevice, find_slice
 from marin_build.workspace import PREFIX_VARIABLE
 
 if TYPE_CHECKING:
@@ -28,9 +28,8 @@ if TYPE_CHECKING:
 
 PREFIX = "gs://elsewhere-europe-west9/some/prefix"
 REGION = "europe-west9"
-_SLICE = "v6e-256"
-_GPUS = GpuDevice("b200", 7)
-_CORES = 73.0
+_SLICES = ("v6e-256", "v5p-64")
+_AMOUNT = "77Gi"
 _IDENTITY = (Kind.APPEARED, Kind.VANISHED, Kind.CHANGED, Kind.CASCADE)
 _SHOWN = 10
 
@@ -41,25 +40,34 @@ def move_resources() -> None:
 
     def move(self: ResourceConfig) -> None:
         check(self)
-        put = object.__setattr__
-        put(self, "device", _other(self.device))
-        put(self, "device_alternatives", ())
-        put(self, "regions", (REGION,))
-        put(self, "zone", None)
-        if self.cpu is not None:
-            put(self, "cpu", _CORES)
+        changed = {
+            "device": _other(self.device),
+            "device_alternatives": (),
+            "regions": (REGION,),
+            "zone": None,
+            "cpu": None if self.cpu is None else self.cpu + 73,
+            "ram": None if self.ram is None else _AMOUNT,
+            "disk": None if self.disk is None else _AMOUNT,
+            "preemptible": not self.preemptible,
+            "replicas": self.replicas + 1,
+            "image": None if self.image is None else f"{self.image}-elsewhere",
+        }
+        for name, value in changed.items():
+            object.__setattr__(self, name, value)
 
     ResourceConfig.__post_init__ = move  # type: ignore[method-assign]
 
 
 def _other(device: Device) -> Device:
     match device:
-        case GpuDevice():
-            return _GPUS
+        case GpuDevice(type=kind, count=count):
+            return GpuDevice("b200" if kind != "b200" else "h100", count + 1)
         case CpuDevice():
             return device
-    shape = find_slice(_SLICE)
-    return replace(device, type=shape.name, hosts=shape.hosts, chips_per_host=shape.chips_per_host)
+        case TpuDevice(type=kind, slice_count=count):
+            shape = find_slice(_SLICES[0] if kind != _SLICES[0] else _SLICES[1])
+            return TpuDevice(shape.name, shape.hosts, shape.chips_per_host, count + 1)
+    assert_never(device)
 
 
 def check_placement(loaded: Loaded, options: PipelineOptions) -> None:
@@ -83,7 +91,7 @@ def check_placement(loaded: Loaded, options: PipelineOptions) -> None:
         f"{count} would be built again elsewhere: identity depends on the place",
         facts=[
             ("here -> there", "\n".join(lines)),
-            ("there", f"prefix {PREFIX}, {REGION}, {_SLICE}"),
+            ("there", f"prefix {PREFIX}, {REGION}, other machines"),
         ],
         consequence="nothing was run",
         hint="keep prefix, region and accelerator out of attributes, names and commands",

@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     from marin_build.prices import Prices
 
 
-def estimate_for(loaded: Declared, plan: Plan, engine: str) -> PlanEstimate:
+def estimate_for(
+    loaded: Declared, plan: Plan, engine: str, jobs: int | None = None
+) -> PlanEstimate:
     """Return the estimate of a plan that was made with its history.
 
     Raises:
@@ -36,7 +38,7 @@ def estimate_for(loaded: Declared, plan: Plan, engine: str) -> PlanEstimate:
         waiting=[decision.index for decision in plan.of_kind(Kind.WAIT)],
         elsewhere=engine != "local",
     )
-    return estimate_plan(steps, targets.deps, loaded.settings.jobs or os.cpu_count() or 1)
+    return estimate_plan(steps, targets.deps, jobs or loaded.settings.jobs or os.cpu_count() or 1)
 
 
 def _prices(loaded: Declared) -> Prices:

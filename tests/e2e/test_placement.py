@@ -44,7 +44,7 @@ def test_an_identity_that_depends_on_the_place_is_refused(project: Project) -> N
     """Else moving to another region, or another slice, builds everything again."""
     project.pipeline(LEAKING)
     assert project.run("plan", "--check-placement").code == 0
-    for how, there in (("chips", "32 -> 2048"), ("region", "8 -> 12"), ("prefix", "-> 39")):
+    for how, there in (("chips", "32 -> 4096"), ("region", "8 -> 12"), ("prefix", "-> 39")):
         refused = project.run("plan", "--check-placement", "--set", f"how={how}")
         assert refused.code == 4
         lines = project.mask(refused.err).splitlines()

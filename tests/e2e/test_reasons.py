@@ -104,3 +104,70 @@ def test_explain_reads_nothing_that_the_target_does_not_need(project: Project) -
     for selector in ("b", "**"):
         refused = project.run("explain", selector)
         assert (refused.code, "cannot read the source `lost.txt`" in refused.err) == (4, True)
+
+
+SWEEP = """\
+from pathlib import Path
+from marin_build import step
+
+@step
+def point(output: Path, i: int, lr: float) -> None:
+    (output / "x").write_text(f"{i} {lr}")
+
+@step
+def total(output: Path, points: list[Path]) -> None:
+    (output / "x").write_text("".join((p / "x").read_text() for p in points))
+
+def pipeline(lr: float = 0.1):
+    return total(points=[point(i=i, lr=lr) for i in range(60)])
+"""
+
+
+def test_each_point_of_a_sweep_is_compared_with_itself(project: Project) -> None:
+    """Else one changed rate reads like sixty different changes."""
+    project.pipeline(SWEEP)
+    project.run("apply", "-q")
+    planned = project.mask(project.run("plan", "--set", "lr=0.2").out).splitlines()
+    assert planned[0].split("  ")[1:4] == [
+        "~ rebuild",
+        "point_* (60 targets)",
+        "attrs.lr 0.1 -> 0.2 (pipeline.py:13)",
+    ]
+    assert planned[1].startswith("  ! cascade  total_HASH ")
+    assert "needs point, which changed: attrs.lr 0.1 -> 0.2 and 59 more" in planned[1]
+    assert planned[2].startswith("plan p-PLAN: 61 to build (60 rebuild, 1 cascade), 0 reused")
+
+
+VERSIONED = """\
+from pathlib import Path
+from marin_build import step
+
+@step(version="v1")
+def raw(output: Path, q: int) -> None:
+    (output / "x").write_text(str(q))
+
+@step
+def use(output: Path, raw: Path) -> None:
+    (output / "x").write_text((raw / "x").read_text())
+
+def pipeline(q: int = 1):
+    return use(raw(q=q))
+"""
+
+
+def test_a_version_that_changed_stops_what_was_made_from_it(project: Project) -> None:
+    """Else a built consumer hides that its version holds something else by now."""
+    project.pipeline(VERSIONED)
+    project.run("apply", "-q")
+    for command in ("plan", "apply"):
+        stopped = project.run(command, "--set", "q=2")
+        assert stopped.code == 5
+        assert project.mask(stopped.err) == (
+            "error: `use_HASH` was built from another identity than the pipeline declares\n"
+            "  one of: raw@v1\n"
+            "  nothing was run\n"
+            "hint: give what changed a new version; or build both again with --force\n"
+        )
+    assert project.run("apply", "-q", "--set", "q=2", "--force", "raw").code == 0
+    assert project.run("plan", "--set", "q=2").out.endswith("everything requested is built\n")
+    assert project.run("plan").code == 5

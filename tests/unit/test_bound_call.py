@@ -193,3 +193,19 @@ def test_the_arguments_of_a_call_name_their_leaves() -> None:
     found = [(name, type(leaf)) for name, leaf in declared.fn.leaves()]
     assert found == [("x.a.0", StepSpec), ("x.a.1", Source)]
     assert declared.fn.bound() == {"x": {"a": [STEP, TEXT]}}
+
+
+def test_a_url_does_not_arrive_as_a_path() -> None:
+    """Else the output of a step lies in a local folder called `gs:`, and counts as built."""
+
+    @step
+    def make(output: Path) -> None:
+        output.mkdir(parents=True)
+
+    with pytest.raises(
+        SpecificationError, match="annotated as a Path, but `gs://bucket/x` is a URL"
+    ):
+        make().fn("gs://bucket/x")
+    reader = _taking(Path)(x=Source("text", "gs://bucket/text"))
+    with pytest.raises(SpecificationError, match="is a URL"):
+        reader.fn("/out")

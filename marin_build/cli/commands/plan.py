@@ -37,6 +37,7 @@ _ONLY = ("run", *VERBS)
     "--assume-changed", metavar="TARGET", multiple=True, help="What if its identity had changed?"
 )
 @click.option("--assume-built", metavar="TARGET", multiple=True, help="What if it were built?")
+@click.option("-j", "--jobs", type=click.IntRange(min=1), help="Estimate for so many at once.")
 @click.option("--no-rerun-failed", is_flag=True, help="Refuse what failed before.")
 @click.option("--json", "form", flag_value="json", help="One JSON document.")
 @click.option("--markdown", "form", flag_value="markdown", help="For a comment on a change.")
@@ -64,6 +65,7 @@ def command(
     assume_built: tuple[str, ...],
     form: Form | None,
     only: tuple[str, ...],
+    jobs: int | None,
     *,
     no_rerun_failed: bool,
     show_all: bool,
@@ -124,6 +126,7 @@ def command(
         engine,
         form or "text",
         _verbs(only),
+        jobs,
         show_all=show_all,
         verbose=verbose,
         blast_radius=blast_radius,
@@ -167,6 +170,7 @@ def _show(
     engine: str,
     form: Form,
     only: Collection[Verb],
+    jobs: int | None,
     *,
     show_all: bool,
     verbose: bool,
@@ -179,7 +183,7 @@ def _show(
 
     found = find_drift(loaded, plan, engine)  # no part of a saved plan: machines differ in it
     plan = found.plan
-    estimate = estimate_for(loaded, plan, engine)
+    estimate = estimate_for(loaded, plan, engine, jobs)
     reads = cross_region_reads(plan, loaded.settings.regions)
     radius = None
     if blast_radius:

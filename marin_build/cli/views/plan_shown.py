@@ -100,6 +100,8 @@ def show(
             rows.append(_row(plan, index, words, estimates.get(index), verbose=verbose))
         else:
             hidden += is_quiet
+    if verbose or "reuse" in only:
+        rows += [_pruned(plan, index) for index in plan.pruned_indices if index not in drift]
     if not only or "drift" in only:
         drifted = [_drifted(plan, index, drift[index], verbose=verbose) for index in drift]
         rows += drifted if verbose else folded_alike(drifted)
@@ -167,6 +169,11 @@ def _drifted(plan: Plan, index: int, drift: Drift, *, verbose: bool) -> Row:
     return Row("drift", target.name, target.id, 1, why, why, place)
 
 
+def _pruned(plan: Plan, index: int) -> Row:
+    target, why = plan.targets.all[index], "not looked at: what needs it is built"
+    return Row("reuse", target.name, target.id, 1, why, why, _place(plan, index))
+
+
 def _topic(reason: Reason) -> str:
     match reason:
         case IdentityChanged(is_cascade=True) | Cascade():
@@ -227,6 +234,8 @@ def _next(plan: Plan, again: tuple[str, str]) -> tuple[str, str]:
         return "what if: this plan cannot be applied", ""
     if counts["run"]:
         return again
+    if not plan.requested:
+        return "nothing was selected", ""
     if not counts["wait"] and not counts["blocked"]:
         return "nothing to do: everything requested is built", ""
     return "", ""
