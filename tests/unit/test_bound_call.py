@@ -205,7 +205,7 @@ def test_a_url_does_not_arrive_as_a_path() -> None:
     with pytest.raises(
         SpecificationError, match="annotated as a Path, but `gs://bucket/x` is a URL"
     ):
-        make().fn("gs://bucket/x")
+        declared.fn("gs://bucket/x")
     reader = _taking(Path)(x=Source("text", "gs://bucket/text"))
     with pytest.raises(SpecificationError, match="is a URL"):
         reader.fn("/out")
