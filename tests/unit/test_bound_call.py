@@ -202,6 +202,8 @@ def test_a_url_does_not_arrive_as_a_path() -> None:
     def make(output: Path) -> None:
         output.mkdir(parents=True)
 
+    declared = make()
+    assert declared.fn is not None
     with pytest.raises(
         SpecificationError, match="annotated as a Path, but `gs://bucket/x` is a URL"
     ):
