@@ -25,7 +25,7 @@ _Def = ast.FunctionDef | ast.AsyncFunctionDef
 _OURS = "marin_build"
 _IMPURE_BUILTINS = {
     "open", "input", "id", "hash", "eval", "exec", "compile", "globals", "locals", "vars",
-    "__import__", "breakpoint", "print", "object",
+    "__import__", "breakpoint",
 }  # fmt: skip
 _BUILTINS = set(dir(builtins)) - _IMPURE_BUILTINS
 _METHODS = {

@@ -57,6 +57,7 @@ SAID = {
     "paths": "from pathlib import Path\nN = Path(__file__).resolve().parent / 'data'\n",
     "dates": "import datetime as dt\nN = dt.datetime(2026, 1, 1, tzinfo=dt.timezone.utc)\n",
     "types": "from typing import TypeVar, Callable\nT = TypeVar('T')\nN = Callable[[T], 'int']\n",
+    "a sentinel": "N = object()\n",
     "an alias": "import os\nN = os.getenv\n",
     "a lambda": "import os\nN = lambda: os.getenv('NN')\n",
     "a dataclass": "import dataclasses, os\n@dataclasses.dataclass\nclass C:\n    n: int\n"
