@@ -7,8 +7,8 @@ import types
 from typing import TYPE_CHECKING
 
 from marin_build.canonical import canonical_text, freeze
-from marin_build.code.held import captured
 from marin_build.code.syntax import bytecode, dump, node_of, normalised
+from marin_build.code.values import captured
 from marin_build.errors import MarinBuildError
 
 if TYPE_CHECKING:

@@ -5,8 +5,10 @@ Values cannot be found in source. Functions and classes among them are followed 
 
 from __future__ import annotations
 
+import enum
 import functools
 import types
+from collections import ChainMap, deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -14,17 +16,31 @@ from marin_build.canonical import canonical_text, freeze
 from marin_build.code.reach import Closure, Reader
 from marin_build.code.resolve import is_foreign
 from marin_build.code.syntax import digest_of_text
+from marin_build.code.values import (
+    captured,
+    hidden_base,
+    overlooked,
+    plain_base,
+    plain_text,
+    scalar_text,
+    slots,
+    state,
+)
 from marin_build.errors import MarinBuildError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from marin_build.code.reach import Part
 
 _PLAIN = (str, int, float, bool)
 _SHOWN = (int, float, bool)
+_CANONICAL = {"bytes", "timedelta"}
+"""Plain types that attributes of steps may have; their text is that of the attribute."""
 _LONGEST = 1000
 """Members of a container that are looked at one by one."""
+_BUILTIN = {list, tuple, set, frozenset, dict}
+_SIZED = (deque, ChainMap)
 _ABSENT = object()
 
 
@@ -64,6 +80,8 @@ class Holdings:
                 return known
             if isinstance(value, list | tuple | set | frozenset | dict):
                 return self._container(value, where, via)
+            if plain_base(type(value)) is type(value) and type(value).__name__ not in _CANONICAL:
+                return self._plain(value, where, via)
         if id(value) in self._seen:
             return f"again {self._seen[id(value)]}"
         self._seen[id(value)] = len(self._seen)
@@ -198,27 +216,78 @@ class Holdings:
                 text = f"set {sorted(self.text(item, where, via) for item in value)}"
             case _:
                 text = f"{type(value).__name__} {[self.text(item, where, via) for item in value]}"
+        del self.values[before:]
+        text = self._value(value, where, text)
+        if type(value) not in _BUILTIN:
+            text += self._derived(value, where, via)
+        self._open.remove(id(value))
+        return text
+
+    def _derived(self, value: Any, where: str, via: tuple[str, ...]) -> str:
+        """Return the text of what a container's own class adds to it; empty if that is nothing."""
+        kind = type(value)
+        own = self._class(kind, where, via) if _is_ours(kind) and _has_methods(kind) else ""
+        held = {**state(value), **dict(slots(value))}
+        if callable(factory := getattr(value, "default_factory", None)):
+            held["default_factory"] = factory
+            if isinstance(factory, type):  # a record says by its name what has changed
+                self._value(factory, _at(where, "default_factory"), _type_text(factory))
+        return f" of {own}{self._attributes(held, where, via)}" if own or held else ""
+
+    def _plain(self, value: Any, where: str, via: tuple[str, ...]) -> str:
+        base = plain_base(type(value)) or type(value)
+        if id(value) in self._open:
+            return "itself"
+        if isinstance(value, _SIZED) and len(value) > _LONGEST:
+            self.unseen.append(f"more than {_LONGEST:,} members of {where}")
+            return f"{base.__name__} of {len(value)}"
+        self._open.add(id(value))
+        before = len(self.values)
+        text = plain_text(value, base, lambda item: self.text(item, where, via))
         self._open.remove(id(value))
         del self.values[before:]
         return self._value(value, where, text)
 
+    def _attributes(self, held: Mapping[str, Any], where: str, via: tuple[str, ...]) -> str:
+        return str([f"{key}={self.text(item, _at(where, key), via)}" for key, item in held.items()])
+
     def _object(self, value: Any, where: str, via: tuple[str, ...]) -> str:
         kind = type(value)
-        file = _file_of(kind.__module__)
-        own = "" if file is None or is_foreign(file) else self._class(kind, where, via)
+        own = self._class(kind, where, via) if _is_ours(kind) else ""
         try:
-            return self._value(value, where, own + canonical_text(freeze({"value": value}, "held")))
+            text = own + canonical_text(freeze({"value": value}, "held"))
         except MarinBuildError:
-            pass
+            return self._without_form(value, own, where, via)
+        left = dict(overlooked(value))
+        text = self._value(value, where, text)
+        return f"{text} with {self._attributes(left, where, via)}" if left else text
+
+    def _without_form(self, value: Any, own: str, where: str, via: tuple[str, ...]) -> str:
+        """Return the text of an object that could be no attribute of a step."""
+        kind = type(value)
+        if isinstance(value, enum.Enum):
+            inner = self.text(value.value, _at(where, "value"), via)
+            return f"enum {own} {kind.__qualname__}.{value.name} {inner}"
+        base = plain_base(kind)
+        scalar = scalar_text(value) if base is None or kind.__module__ == "numpy" else None
+        if scalar is not None:
+            return self._value(value, where, f"{_type_name(value)} {scalar}")
         if not own:
             self._uses(kind.__module__)
             self.unseen.append(f"the state of a {_type_name(value)} ({where or 'the function'})")
-            return f"unseen {_type_name(value)}"
-        state = [
-            f"{key}={self.text(item, _at(where, key), via)}"
-            for key, item in sorted(getattr(value, "__dict__", {}).items())
-        ]
-        return f"object {own} {state}"
+            if base is None:
+                return f"unseen {_type_name(value)}"
+        elif base is None and (hidden := hidden_base(kind)) is not None:
+            what = f"what a {_type_name(value)} is as a {_type_text(hidden)}"
+            self.unseen.append(f"{what} ({where or 'the function'})")
+        attributes = state(value)
+        text = f"object {own} {self._attributes(dict(sorted(attributes.items())), where, via)}"
+        more = {key: item for key, item in slots(value) if key not in attributes}
+        if base is not None:
+            text += f" {_type_name(value)} {self._plain(value, where, via)}"
+        elif isinstance(value, BaseException):
+            more["args"] = value.args
+        return f"{text} {self._attributes(more, where, via)}" if more else text
 
     def _module(self, value: types.ModuleType, where: str) -> str:
         self._uses(value.__name__)
@@ -255,20 +324,16 @@ def shown(value: object, text: str) -> str:
     return f"sha256:{digest_of_text(text)[:16]}"
 
 
-def captured(function: types.FunctionType) -> list[tuple[str, object]]:
-    """Return what a function holds besides its code: closure cells and defaults."""
-    found: list[tuple[str, object]] = []
-    code = function.__code__
-    for name, cell in zip(code.co_freevars, function.__closure__ or (), strict=True):
-        try:
-            found.append((name, cell.cell_contents))
-        except ValueError:
-            found.append((name, "empty cell"))
-    defaults = function.__defaults__ or ()
-    names = code.co_varnames[code.co_argcount - len(defaults) : code.co_argcount]
-    found.extend(zip(names, defaults, strict=True))
-    found.extend(sorted((function.__kwdefaults__ or {}).items()))
-    return found
+def _is_ours(kind: type) -> bool:
+    file = _file_of(kind.__module__)
+    return file is not None and not is_foreign(file)
+
+
+def _has_methods(kind: type) -> bool:
+    """Return whether somebody wrote methods for a class; a named tuple's are generated."""
+    inner = (getattr(getattr(m, "fget", m), "__func__", m) for m in vars(kind).values())
+    files = (m.__code__.co_filename for m in inner if isinstance(m, types.FunctionType))
+    return any(not file.startswith("<") and not is_foreign(file) for file in files)
 
 
 def _at(where: str, name: str) -> str:
@@ -276,7 +341,11 @@ def _at(where: str, name: str) -> str:
 
 
 def _type_name(value: object) -> str:
-    return f"{type(value).__module__}.{type(value).__qualname__}"
+    return _type_text(type(value))
+
+
+def _type_text(kind: type) -> str:
+    return f"{kind.__module__}.{kind.__qualname__}"
 
 
 def _file_of(module: str) -> str | None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import ast
 import json
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
+from marin_build.code.computed import is_computed
 from marin_build.code.names import Chain, chain_of, references
 from marin_build.code.resolve import Definition, External, Resolver, Unseen
 from marin_build.code.scopes import Scope
@@ -121,7 +122,11 @@ class Reader:
         if self._declares_step(module, statements):
             # What it is built from is its own identity; who names it only reads its path.
             return Part(full, "constant", digest_of_text(f"step {name}"), ())
-        return deeply(lambda: self._part(module, full, statements, ()))
+        part = deeply(lambda: self._part(module, full, statements, ()))
+        if deeply(lambda: is_computed(self.resolver, module, statements)):
+            why = f"the value of {full}, which is computed on import"
+            return replace(part, unseen=(*part.unseen, why))
+        return part
 
     def _part(
         self, module: Module, name: str, nodes: Sequence[ast.AST], free: Iterable[str]

@@ -93,7 +93,8 @@ class Resolver:
         if found or name in module.imports:
             return found
         for star in module.stars:
-            inside = self._imported(module, Import(star.module, None, star.level), names, seen)
+            one = Import(star.module, name, star.level)
+            inside = self._imported(module, one, names[1:], seen)
             found.extend(item for item in inside if not isinstance(item, Unseen))
         if found or name in module.typing_only or name in _OF_MODULES or hasattr(builtins, name):
             return found
@@ -113,17 +114,30 @@ class Resolver:
         parts = tuple(part for part in imported.module.split(".") if part)
         if imported.level:
             base = self._ancestor(module, imported.level)
-            return self._inside_of(base, (*parts, *rest), seen)
-        top = parts[0]
-        if top in _OPAQUE:
-            return [Unseen(".".join((*parts, *rest)))]
-        name = ".".join((*parts, *rest))
-        if top in sys.stdlib_module_names:
-            return [External(top, name, is_standard=True)]
-        found = self._top(top)
-        if found is None:
-            return [External(top, name)]
-        return self._inside_of(found, parts[1:] + rest, seen)
+        else:
+            top = parts[0]
+            if top in _OPAQUE:
+                return [Unseen(".".join((*parts, *rest)))]
+            name = ".".join((*parts, *rest))
+            if top in sys.stdlib_module_names:
+                return [External(top, name, is_standard=True)]
+            found = self._top(top)
+            if found is None:
+                return [External(top, name)]
+            base, parts = found, parts[1:]
+        if imported.attribute is not None:
+            base, parts = self._module_in(base, parts)
+        return self._inside_of(base, (*parts, *rest), seen)
+
+    def _module_in(self, module: Module, parts: tuple[str, ...]) -> tuple[Module, tuple[str, ...]]:
+        """Return the module that `from a.b import c` reads from, and what is no module of it.
+
+        Python finds it among modules, whatever else its package calls by that name. Not so
+        `import a.b as c`: that reads attributes, one by one.
+        """
+        while parts and (inner := self._submodule(module, parts[0])) is not None:
+            module, parts = inner, parts[1:]
+        return module, parts
 
     def _inside_of(
         self, module: Module, names: tuple[str, ...], seen: set[tuple[Module, str]]
@@ -132,10 +146,9 @@ class Resolver:
             name = names[0]
             # `from . import api` in a package names a submodule, not itself again
             is_open = (module, name) in seen
-            if not is_open and (name in module.definitions or name in module.imports):
-                return self._named(module, names, seen)
+            is_bound = not is_open and (name in module.definitions or name in module.imports)
             inner = self._submodule(module, name)
-            if inner is None:
+            if inner is None or (is_bound and not _is_rebound(module, inner, names)):
                 return self._named(module, names, seen)
             module, names = inner, names[1:]
         return [Unseen(f"the module {module.name}, used as a value")]
@@ -180,6 +193,22 @@ class Resolver:
     def _keep(self, module: Module) -> Module:
         """Return the one module of a file, whatever name it was found by."""
         return self._files.setdefault(module.file, module)
+
+
+def _is_rebound(package: Module, inner: Module, names: tuple[str, ...]) -> bool:
+    """Return whether a name its package binds is a module by the time it is read.
+
+    Whoever imports a submodule first makes it an attribute. If the package does so itself, what
+    it binds is bound later; else `import pkg.tok` takes the place of the package's own `tok`.
+    """
+    if names[1:2] == () or not (names[1] in inner.definitions or names[1] in inner.imports):
+        return False
+    for imported in (*package.stars, *(one for some in package.imports.values() for one in some)):
+        full = ".".join(filter(None, (imported.module, imported.attribute)))
+        start = names[0] if imported.level else f"{package.name}.{names[0]}"
+        if imported.level <= 1 and f"{full}.".startswith(f"{start}."):
+            return False
+    return True
 
 
 def is_foreign(file: str) -> bool:

@@ -361,3 +361,26 @@ def test_revisions_are_compared_under_the_same_policy(lm: Project) -> None:
     assert chosen.document["requested"] == [
         each["target"] for each in chosen.document["decisions"] if each["name"] != "corpus"
     ]
+
+
+def test_explain_lists_a_constant_that_the_environment_decides(lm: Project) -> None:
+    """Else results depend on a variable of whoever applies, and nothing says so."""
+    lm.write("lm/text.py", "import os\nN = int(os.environ.get('NN', 2))\n" + TEXT.replace("2", "N"))
+    told = lm.run("explain", "tokens", "--code")
+    assert told.code == 0, told.err
+    assert "unseen    the value of lm.text.N, which is computed on import" in told.out
+
+
+def test_rebuild_sees_a_module_whose_package_calls_something_else_so(project: Project) -> None:
+    """Else `rebuild` reuses what other code has built."""
+    project.write("pkg/__init__.py", "from .tok import tok\n")
+    tok = "def tok(): return 1\ndef other(): return 1\n"
+    project.write("pkg/tok.py", tok)
+    project.pipeline(
+        "from pathlib import Path\nfrom marin_build import step\nfrom pkg.tok import other\n\n\n"
+        "@step(code='rebuild')\ndef one(output: Path) -> None:\n"
+        "    (output / 'n').write_text(str(other()))\n\n\ndef pipeline():\n    return one()\n"
+    )
+    assert project.run("apply", "-q").code == 0
+    project.write("pkg/tok.py", tok.replace("other(): return 1", "other(): return 2"))
+    assert project.run("plan", "--detailed-exitcode").code == 2

@@ -246,9 +246,9 @@ UNSEEN = {
     "an item of T, which is called": "T = {}\ndef run(o): return T[o](o)\n",
     "nowhere, which flow does not define": "def run(o): return nowhere(o)\n",
     "has no source": "exec('def run(o): return 1')\n",
-    "the state of a re.Pattern (f)":
-        "import re\ndef make(f):\n    def run(o): return f\n    return run\n"
-        "run = make(re.compile(''))\n",
+    "the state of a _thread.lock (f)":
+        "import threading\ndef make(f):\n    def run(o): return f\n    return run\n"
+        "run = make(threading.Lock())\n",
 }  # fmt: skip
 
 
