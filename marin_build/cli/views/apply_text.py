@@ -65,6 +65,8 @@ class TextView:
                 click.echo(
                     f"interrupted: ending {running} running step(s); again kills them", err=True
                 )
+            case report.FailingFast(running=running):
+                click.echo(f"failing fast: ending {running} running step(s)", err=True)
             case report.StepStarted():
                 pass
             case report.ApplyFinished():

@@ -101,11 +101,14 @@ class Stage:
         )  # fmt: skip
         self.plan = plan
 
-    def run(self, *, jobs: int = 2, keep_going: bool = False) -> events.ApplyFinished:
+    def run(
+        self, *, jobs: int = 2, keep_going: bool = False, **options: Any
+    ) -> events.ApplyFinished:
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(applier, "time", SimpleNamespace(monotonic=lambda: self.play.now))
-            played = Applier(self.plan, self.session, self.play, jobs=jobs, keep_going=keep_going,
-                             tell=self.told.append)  # fmt: skip
+            options.setdefault("max_failures", None if keep_going else 1)
+            played = Applier(self.plan, self.session, self.play, jobs=jobs, tell=self.told.append,
+                             **options)  # fmt: skip
             self.play.interrupt = played.interrupt
             return played.run()
 
