@@ -100,9 +100,7 @@ class Applier:
         """Build everything that can be built; return the totals."""
         self._began = time.monotonic()
         schedule, reused = self._schedule, reused_before(self._plan)
-        self._tell(
-            report.ApplyStarted(self._session.run, len(schedule.states), reused, self._jobs)
-        )
+        self._tell(report.ApplyStarted(self._session.run, len(schedule.states), reused, self._jobs))
         for decision in self._plan.of_kind(Kind.BLOCKED):
             target = self._plan.targets.all[decision.index]
             self._tell(report.StepBlocked(target.name, target.id, ""))

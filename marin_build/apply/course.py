@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import heapq
 from array import array
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -25,7 +26,8 @@ class Placed(NamedTuple):
     queued: float
 
 
-class Link(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Link:
     """A target, and the seconds it took; of the critical path, until the next one started."""
 
     index: int

@@ -1,8 +1,9 @@
 """What a run leaves under the prefix: its plan, and who ran it, when.
 
 Both are written to `{prefix}/.marin-build/runs/<run>/` before the first step and never changed; the
-journal, which grows beside them, is written by `cli/journaling.py`. It is not the note of `store/syncing.py`: that one is gone when the run is over, so that planning, which looks
-for such notes every time, has to list an empty folder only.
+journal, which grows beside them, is written by `cli/journaling.py`. It is not the note of
+`store/syncing.py`: that one is gone when the run is over, so that planning, which looks for such
+notes every time, has to list an empty folder only.
 """
 
 from __future__ import annotations
