@@ -53,7 +53,7 @@ class Journaling:
             try:
                 os.write(self._file, line)
             except OSError as error:
-                self._warn(error.strerror)
+                self._warn(str(error.strerror).lower())
                 self._close_file()
         self._tell(event)
 
@@ -79,7 +79,7 @@ class Journaling:
             self.path = local
             os.write(self._file, header_line(header, self._now()))
         except OSError as error:
-            self._warn(error.strerror)
+            self._warn(str(error.strerror).lower())
             self._close_file()
             return
         if keep and self._is_temporary:
@@ -109,7 +109,7 @@ class Journaling:
             os.close(self._file)
             self._file = -1
 
-    def _warn(self, why: str | None) -> None:
+    def _warn(self, why: str) -> None:
         click.echo(f"warning: the journal of {self._run} is not kept: {why}", err=True)
 
 
