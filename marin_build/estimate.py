@@ -13,6 +13,7 @@ from statistics import median
 from typing import TYPE_CHECKING
 
 from marin_build.amounts import cost_text, duration_text
+from marin_build.ranking import ranks
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -204,31 +205,21 @@ class _Work:
             path.append(max(needs, key=ends.__getitem__))
         return [self.order[i] for i in reversed(path)], ends[last]
 
-    def heights(self) -> list[int]:
-        """Return how many steps the longest chain has that waits for each."""
-        heights = [1] * len(self.order)
-        for i in reversed(range(len(heights))):
-            above = heights[i] + 1
-            for dep in self.needs[i]:
-                heights[dep] = max(heights[dep], above)
-        return heights
-
     def simulated_end(self, jobs: int) -> float:
         """Return when all is built, in seconds, if ready steps start in the order of `apply`.
 
-        That is: the longest chain of waiting steps first, then the lower index. What takes no slot
-        starts as soon as it is ready.
+        What takes no slot starts as soon as it is ready.
         """
-        heights = self.heights()
+        rank = ranks(self.needs, self.seconds)
         missing = [len(needs) for needs in self.needs]
-        ready: list[tuple[int, int]] = []
+        ready: list[tuple[float, int]] = []
         running: list[tuple[float, int]] = []
         fresh = [i for i, count in enumerate(missing) if not count]
         now, free = 0.0, jobs
         while True:
             for i in fresh:
                 if self.takes_slot[i]:
-                    heapq.heappush(ready, (-heights[i], i))
+                    heapq.heappush(ready, (-rank[i], i))
                 else:
                     heapq.heappush(running, (now + self.seconds[i], i))
             while free and ready:

@@ -30,7 +30,7 @@ _HASHED = re.compile(r"_[0-9a-f]{8}$")
 
 
 def read_history(
-    store: Store, targets: Targets, indices: Sequence[int]
+    store: Store, targets: Targets, indices: Sequence[int], *, most: int = _MOST
 ) -> dict[int, tuple[Earlier, ...]]:
     """Return the latest earlier builds of some targets' names, by index.
 
@@ -40,6 +40,7 @@ def read_history(
         store: where the outputs live.
         targets: the pipeline's targets.
         indices: which of them.
+        most: how many records of one name are read; they need not be the latest.
 
     Raises:
         StoreError: the store cannot be read.
@@ -54,7 +55,7 @@ def read_history(
     if not found:
         return {}
     candidates = {
-        i: sorted(found.get(start, ()), key=lambda path: path != targets.all[i].output_path)[:_MOST]
+        i: sorted(found.get(start, ()), key=lambda path: path != targets.all[i].output_path)[:most]
         for i, start in starts.items()
     }
     paths = list(dict.fromkeys(path for paths in candidates.values() for path in paths))

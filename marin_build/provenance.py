@@ -43,8 +43,13 @@ def _without_values(argv: Sequence[str]) -> list[str]:
     """Return a command line without `--set` values, which may hold what is nobody's business."""
     hidden, found = False, []
     for word in argv:
-        found.append(word.partition("=")[0] + "=..." if hidden else word)
-        hidden = word == "--set"
+        if hidden:
+            found.append(f"{word.partition('=')[0]}=...")
+        elif word.startswith("--set="):
+            found.append(f"--set={word.removeprefix('--set=').partition('=')[0]}=...")
+        else:
+            found.append(word)
+        hidden = not hidden and word == "--set"
     return found
 
 

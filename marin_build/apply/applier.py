@@ -7,7 +7,9 @@ import time
 from typing import TYPE_CHECKING, assert_never
 
 from marin_build.apply import events as report
+from marin_build.apply.course import Course
 from marin_build.apply.schedule import Schedule, State
+from marin_build.apply.totals import reused_before, totals_of
 from marin_build.plan import Kind
 from marin_build.protocol.looking import Seen, look
 from marin_build.protocol.machine import Event as Sight
@@ -18,7 +20,7 @@ from marin_build.run_step.attempt import INTERRUPTED
 from marin_build.run_step.isolation import Start
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from marin_build.apply.events import Event
     from marin_build.plan import Plan
@@ -47,7 +49,19 @@ def _seen_by(plan: Plan) -> dict[int, Seen]:
 
 
 class Applier:
-    """One replay of one plan. Disposable: kill it, and start another anywhere."""
+    """One replay of one plan. Disposable: kill it, and start another anywhere.
+
+    Args:
+        plan: what to build.
+        session: what its targets share.
+        isolation: builds them.
+        jobs: how many at once.
+        max_failures: after so many failures nothing more is started; None: go on to the end.
+        fail_fast: end what runs then, too.
+        expected: seconds that targets may take, of those of which that is known.
+        tell: is told every event.
+
+    """
 
     def __init__(
         self,
@@ -56,18 +70,20 @@ class Applier:
         isolation: Isolation,
         *,
         jobs: int,
-        keep_going: bool,
+        max_failures: int | None = 1,
+        fail_fast: bool = False,
+        expected: Mapping[int, float] | None = None,
         tell: Callable[[Event], None],
     ) -> None:
         self._plan = plan
         self._session = session
         self._isolation = isolation
         self._jobs = jobs
-        self._keep_going = keep_going
+        self._max_failures = max_failures
+        self._fail_fast = fail_fast
         self._tell = tell
-        sealed = plan.sealed
-        self._schedule = Schedule(sorted(plan.to_build + sealed), plan.targets.deps)
-        self._reused_before = len(plan.of_kind(Kind.REUSE)) + plan.pruned - len(sealed)
+        self._schedule = Schedule(sorted(plan.to_build + plan.sealed), plan.targets.deps, expected)
+        self._course = Course(len(plan.targets), jobs)
         self._nonce_root, self._nonce_count = os.urandom(8).hex(), 0
         self._attempts_left = {i: plan.targets.all[i].step.retries for i in plan.to_build}
         self._watched: dict[int, Watch] = {}
@@ -76,37 +92,30 @@ class Applier:
         self._deadlines: dict[int, float] = {}
         self._next_look = 0.0
         self._interrupts = 0
+        self._ending = False
+        self._began = 0.0
 
     def run(self) -> report.ApplyFinished:
         """Build everything that can be built; return the totals."""
-        began = time.monotonic()
-        schedule = self._schedule
-        self._tell(
-            report.ApplyStarted(
-                self._session.run, len(schedule.states), self._reused_before, self._jobs
-            )
-        )
+        self._began = time.monotonic()
+        schedule, reused = self._schedule, reused_before(self._plan)
+        self._tell(report.ApplyStarted(self._session.run, len(schedule.states), reused, self._jobs))
         for decision in self._plan.of_kind(Kind.BLOCKED):
             target = self._plan.targets.all[decision.index]
             self._tell(report.StepBlocked(target.name, target.id, ""))
-        while not self._interrupts and (self._start_ready() or self._in_flight()):
+        while not self._must_end() and (self._start_ready() or self._in_flight()):
             for answer in self._isolation.wait(self._patience()):
                 self._settle(answer)
             self._kill_overdue()
             self._look_at_held()
-        if self._interrupts:
+        if self._must_end():
             self._end_what_runs()
-        count = schedule.count
-        finished = report.ApplyFinished(
+        finished = totals_of(
+            self._plan,
+            schedule,
+            self._course,
             run=self._session.run,
-            succeeded=count(State.SUCCEEDED),
-            failed=count(State.FAILED),
-            reused=count(State.REUSED) + self._reused_before,
-            blocked=count(State.BLOCKED) + len(self._plan.of_kind(Kind.BLOCKED)),
-            stopped=count(State.STOPPED),
-            interrupted=count(State.INTERRUPTED) + count(State.RUNNING),
-            not_started=count(State.PENDING) + count(State.READY) + count(State.HELD),
-            seconds=time.monotonic() - began,
+            seconds=self._now(),
             was_interrupted=self._interrupts > 0,
         )
         self._tell(finished)
@@ -120,10 +129,22 @@ class Applier:
         self._interrupts += 1
         self._isolation.wake()
 
+    def _now(self) -> float:
+        """Return the seconds since the run began."""
+        return time.monotonic() - self._began
+
+    def _has_failed_enough(self) -> bool:
+        """Return whether so much failed that nothing more is started."""
+        failed = self._schedule.count(State.FAILED) + self._schedule.count(State.STOPPED)
+        return self._max_failures is not None and failed >= self._max_failures
+
+    def _must_end(self) -> bool:
+        """Return whether what runs is to be ended, too."""
+        return self._interrupts > 0 or (self._fail_fast and self._has_failed_enough())
+
     def _start_ready(self) -> bool:
         """Start what is ready and finds a slot; return whether anything was started."""
-        failed = self._schedule.count(State.FAILED) + self._schedule.count(State.STOPPED)
-        if failed and not self._keep_going:
+        if self._has_failed_enough():
             return False
         started = False
         while self._schedule.count(State.RUNNING) < self._jobs:
@@ -142,14 +163,15 @@ class Applier:
         stale = watch.version if watch is not None and watch.is_stale(time.monotonic()) else ""
         if target.step.timeout is not None:
             self._deadlines[index] = time.monotonic() + target.step.timeout
-        self._tell(report.StepStarted(target.name, target.id))
+        at = self._course.start(index, self._plan.targets.deps[index], self._now())
+        after = "" if at.after is None else self._plan.targets.all[at.after].id
+        self._tell(report.StepStarted(target.name, target.id, at.slot, after, at.queued))
         seen = self._unread.pop(index, None)
         force, over = index in self._session.forced, self._plan.snapshot.of(index).status_version
         self._isolation.start(Start(index, nonce, stale, seen, force, over))
 
     def _in_flight(self) -> bool:
-        failed = self._schedule.count(State.FAILED) + self._schedule.count(State.STOPPED)
-        held = self._schedule.count(State.HELD) if self._keep_going or not failed else 0
+        held = 0 if self._has_failed_enough() else self._schedule.count(State.HELD)
         return self._schedule.count(State.RUNNING) + held > 0
 
     def _patience(self) -> float | None:
@@ -163,11 +185,13 @@ class Applier:
         """Bring the answer of a worker into the schedule, and tell what follows."""
         index, outcome = answer.index, answer.outcome
         self._deadlines.pop(index, None)
+        self._course.end(index, self._now())
         target = self._plan.targets.all[index]
         name, id_ = target.name, target.id
         match outcome:
             case ended.Succeeded(attempt=attempt, seconds=seconds):
                 state = State.SUCCEEDED
+                self._course.took(index, seconds)
                 self._tell(report.StepSucceeded(name, id_, attempt, seconds))
             case ended.Reused():
                 state = State.REUSED
@@ -176,6 +200,7 @@ class Applier:
                 state = self._failed(index, outcome)
             case ended.Held():
                 state = State.HELD
+                self._tell_waiting_at.pop(index, None)  # it left its slot: that is told
                 self._watch(index, outcome.lease, outcome.version)
             case ended.Stopped(message=message, hint=hint):
                 state = State.STOPPED
@@ -194,6 +219,7 @@ class Applier:
     def _failed(self, index: int, failure: ended.Failed) -> State:
         """Return the state after a failed attempt: another try, or FAILED."""
         left = self._attempts_left.get(index, 0)
+        self._course.took(index, failure.seconds)
         target = self._plan.targets.all[index]
         self._tell(
             report.StepFailed(
@@ -208,7 +234,7 @@ class Applier:
                 failure.hint,
             )
         )
-        if left and not self._interrupts:
+        if left and not self._interrupts and not self._ending:
             self._attempts_left[index] = left - 1
             return State.READY
         return State.FAILED
@@ -257,15 +283,20 @@ class Applier:
             force = index in self._session.forced and seen.status_version == over
             sight = see(seen.status, seen.lease, nonce="", stale=stale, force=force)
             if sight is not Sight.SAW_HOLDER:
+                self._course.release(index, self._now())
                 self._schedule.move(index, State.READY)  # a worker finds out what it is
 
     def _end_what_runs(self) -> None:
-        """Ask what runs to end; kill it after the grace period, or at a second interrupt."""
-        running = self._schedule.in_state(State.RUNNING)
-        self._tell(report.Interrupting(len(running)))
+        """Ask what runs to end; kill it after the grace period, or at one more interrupt."""
+        running, heard = self._schedule.in_state(State.RUNNING), self._interrupts
+        self._ending = True
+        if heard:
+            self._tell(report.Interrupting(len(running)))
+        elif running:
+            self._tell(report.FailingFast(len(running)))
         for index in running:
             self._isolation.terminate(index, kill=False, why=INTERRUPTED)
-        if self._drain(GRACE, lambda: self._interrupts > 1):
+        if self._drain(GRACE, lambda: self._interrupts > bool(heard)):
             return
         for index in self._schedule.in_state(State.RUNNING):
             self._isolation.terminate(index, kill=True, why=INTERRUPTED)

@@ -1,8 +1,9 @@
-"""What apply reports, as values; views show them."""
+"""What apply reports, as values; views show them, and the journal keeps them."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields
+from typing import Any, get_args
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,10 +18,23 @@ class ApplyStarted:
 
 @dataclass(frozen=True, slots=True)
 class StepStarted:
-    """A target was handed to a worker."""
+    """A target was handed to a worker.
+
+    Args:
+        name, target: which one.
+        slot: which of the `jobs` places it runs in, from 1.
+        after: the target whose end let it start: the last one it needs, or the one before it in its
+            slot if it had to wait for a slot; itself after an attempt that did not end it; empty at
+            the beginning.
+        queued: seconds it was ready, and no slot was free.
+
+    """
 
     name: str
     target: str
+    slot: int
+    after: str = ""
+    queued: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +116,40 @@ class Interrupting:
 
 
 @dataclass(frozen=True, slots=True)
+class FailingFast:
+    """A failure ends the run at once; `running` steps are being ended."""
+
+    running: int
+
+
+@dataclass(frozen=True, slots=True)
+class Timed:
+    """A target, and the seconds it took."""
+
+    target: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class CriticalPath:
+    """The chain of steps that decided when the run ended.
+
+    Each started as soon as the one before it ended: it needs that one, or had to wait for its slot.
+
+    Args:
+        seconds: from the start of the first one to the end of the last one.
+        count: how many steps it has.
+        steps: the first one first, each with the seconds until the next one started, retries and
+            waiting for others included. Of a long path only the slowest ones.
+
+    """
+
+    seconds: float
+    count: int
+    steps: tuple[Timed, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class ApplyFinished:
     """The totals.
 
@@ -116,6 +164,10 @@ class ApplyFinished:
         not_started: targets left alone after a failure or an interrupt.
         seconds: how long it took.
         was_interrupted: somebody asked the run to end before it was done.
+        saved_seconds: what the reused targets took when they were built, as far as their records
+            were read; None if that is known of none.
+        slowest: the attempts that took longest, the slowest one first.
+        critical_path: None if nothing was started.
 
     """
 
@@ -129,6 +181,9 @@ class ApplyFinished:
     not_started: int
     seconds: float
     was_interrupted: bool = False
+    saved_seconds: float | None = None
+    slowest: tuple[Timed, ...] = ()
+    critical_path: CriticalPath | None = None
 
 
 Event = (
@@ -142,5 +197,31 @@ Event = (
     | StepStopped
     | StepInterrupted
     | Interrupting
+    | FailingFast
     | ApplyFinished
 )
+
+_NESTED = frozenset({ApplyFinished})
+
+
+def _snake(name: str) -> str:
+    return "".join("_" + c.lower() if c.isupper() else c for c in name).lstrip("_")
+
+
+_KINDS: dict[type, tuple[str, tuple[str, ...]]] = {
+    kind: (_snake(kind.__name__), tuple(field.name for field in fields(kind)))
+    for kind in get_args(Event)
+}
+
+
+def event_name(kind: type) -> str:
+    """Return what a kind of event is called outside: `step_succeeded`."""
+    return _KINDS[kind][0]
+
+
+def event_fields(event: Event) -> dict[str, Any]:
+    """Return the fields of an event as JSON values."""
+    kind = type(event)
+    if kind in _NESTED:
+        return asdict(event)
+    return {name: getattr(event, name) for name in _KINDS[kind][1]}

@@ -12,8 +12,10 @@ import enum
 import heapq
 from typing import TYPE_CHECKING
 
+from marin_build.ranking import ranks
+
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 
 class State(enum.Enum):
@@ -44,15 +46,21 @@ _LEGAL = {
 class Schedule:
     """The targets to build, and what became of them.
 
-    Ready targets start in the order of the longest chain that waits for them.
+    Ready targets start in the order of the longest chain that waits for them (ranking.py).
     """
 
-    def __init__(self, to_build: Sequence[int], deps: Sequence[Sequence[int]]) -> None:
+    def __init__(
+        self,
+        to_build: Sequence[int],
+        deps: Sequence[Sequence[int]],
+        seconds: Mapping[int, float] | None = None,
+    ) -> None:
         """Make a schedule.
 
         Args:
             to_build: targets, in topological order.
             deps: for every target of the pipeline, what it needs.
+            seconds: how long targets may take, those of which that is known.
 
         """
         wanted = set(to_build)
@@ -62,17 +70,20 @@ class Schedule:
         for i, needs in self._needs.items():
             for dep in needs:
                 self._dependents[dep].append(i)
-        self._height = dict.fromkeys(to_build, 1)
-        for i in reversed(to_build):
-            for dep in self._needs[i]:
-                self._height[dep] = max(self._height[dep], self._height[i] + 1)
+        self._rank = self._ranks(to_build, seconds or {})
         self.states = dict.fromkeys(to_build, State.PENDING)
         self._counts = dict.fromkeys(State, 0)
         self._counts[State.PENDING] = len(to_build)
-        self._ready: list[tuple[int, int]] = []
+        self._ready: list[tuple[float, int]] = []
         for i in to_build:
             if not self._missing[i]:
                 self.move(i, State.READY)
+
+    def _ranks(self, to_build: Sequence[int], seconds: Mapping[int, float]) -> dict[int, float]:
+        place = {index: i for i, index in enumerate(to_build)}
+        needs = [[place[dep] for dep in self._needs[index]] for index in to_build]
+        found = ranks(needs, [seconds.get(index) for index in to_build])
+        return dict(zip(to_build, found, strict=True))
 
     def move(self, index: int, state: State) -> list[tuple[int, int]]:
         """Bring a target into a state, with all that follows from it.
@@ -87,7 +98,7 @@ class Schedule:
         self._counts[state] += 1
         self.states[index] = state
         if state is State.READY:
-            heapq.heappush(self._ready, (-self._height[index], index))
+            heapq.heappush(self._ready, (-self._rank[index], index))
         elif state in _THERE:
             for dependent in self._dependents[index]:
                 self._missing[dependent] -= 1

@@ -50,6 +50,10 @@ def replay(
     tell: Callable[[Event], None],
     lease: bool = True,
     keep: bool = False,
+    max_failures: int | None = None,
+    fail_fast: bool = False,
+    expected: Mapping[int, float] | None = None,
+    trace: str | None = None,
 ) -> ApplyFinished:
     """Replay a plan on this machine; Ctrl-C or SIGTERM end it in good order.
 
@@ -62,15 +66,30 @@ def replay(
         isolation: `process` or `thread`.
         tell: is told every event.
         lease: whether the store must have conditional writes; without, nobody else may build.
-        keep: whether the plan is kept under the prefix, for `diff`.
+        keep: whether the plan and the journal of the run are kept under the prefix.
+        max_failures: go on after a failure, too, until there are so many.
+        fail_fast: after the failure that ends the run end what runs, too.
+        expected: seconds that targets may take, of those of which that is known.
+        trace: file to write a trace to when it is over.
 
     """
     from marin_build.apply.applier import Applier
+    from marin_build.cli.journaling import Journaling
 
     session = make_session(loaded, plan, pinned_code, lease=lease)
     gc.freeze()  # the graph lives until the end: collections need not walk it
     runner = make_isolation(session, plan, isolation, jobs)
-    applier = Applier(plan, session, runner, jobs=jobs, keep_going=keep_going, tell=tell)
+    journal = Journaling(tell)
+    applier = Applier(
+        plan,
+        session,
+        runner,
+        jobs=jobs,
+        max_failures=max_failures or (None if keep_going else 1),
+        fail_fast=fail_fast,
+        expected=expected,
+        tell=journal,
+    )
     signals = (signal.SIGINT, signal.SIGTERM)
     before = {number: signal.signal(number, lambda *_: applier.interrupt()) for number in signals}
     syncing = syncing_of(loaded, session.run)
@@ -79,12 +98,20 @@ def replay(
         if keep:
             from marin_build.cli.runs import keep_run
 
-            keep_run(loaded, plan, session)
+            keep = keep_run(loaded, plan, session)
+        if keep or trace is not None:
+            journal.open(loaded.workspace.prefix, session, keep=keep)
         finished = applier.run()
         _forget_taints(loaded, plan)
         return finished
     finally:
         runner.close()
+        if trace is not None:
+            from marin_build.cli.tracing import trace_file
+
+            journal.finish()
+            trace_file(journal.path, trace)
+        journal.close()
         if syncing is not None:
             syncing.close()
         for number, handler in before.items():

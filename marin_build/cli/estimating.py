@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+from marin_build.cli.expecting import seconds_by_name
 from marin_build.estimate import PlanEstimate, estimate_plan, estimate_steps
 from marin_build.plan import Kind
 
@@ -25,15 +26,10 @@ def estimate_for(
     """
     targets = plan.targets
     has_price = any(targets.all[index].step.resources is not None for index in plan.to_build)
-    history = {
-        # What was adopted took no time here, unless its own record says how long.
-        targets.all[index].name: [build.seconds for build in builds if build.seconds]
-        for index, builds in plan.snapshot.earlier.items()
-    }
     steps = estimate_steps(
         targets,
         plan.to_build,
-        history,
+        seconds_by_name(targets, plan.snapshot.earlier),
         _prices(loaded) if has_price else None,
         waiting=[decision.index for decision in plan.of_kind(Kind.WAIT)],
         elsewhere=engine != "local",

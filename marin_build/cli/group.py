@@ -11,6 +11,7 @@ _COMMANDS = (
     "plan",
     "apply",
     "diff",
+    "trace",
     "graph",
     "explain",
     "accept",

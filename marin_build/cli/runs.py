@@ -1,8 +1,9 @@
 """What a run leaves under the prefix: its plan, and who ran it, when.
 
-`{prefix}/.marin-build/runs/<run>/` is written before the first step and never changed. It is not
-the note of `store/syncing.py`: that one is gone when the run is over, so that planning, which looks
-for such notes every time, has to list an empty folder only.
+Both are written to `{prefix}/.marin-build/runs/<run>/` before the first step and never changed; the
+journal, which grows beside them, is written by `cli/journaling.py`. It is not the note of
+`store/syncing.py`: that one is gone when the run is over, so that planning, which looks for such
+notes every time, has to list an empty folder only.
 """
 
 from __future__ import annotations
@@ -64,8 +65,16 @@ class Run:
     who: RunDocument | None
 
 
-def keep_run(loaded: Loaded, plan: Plan, session: Session) -> None:
-    """Write the plan of a run, and who runs it; a failure is a warning."""
+def folder_of(prefix: str, run: str) -> str:
+    """Return where a run leaves what it keeps."""
+    return f"{prefix}/{FOLDER}/{run}"
+
+
+def keep_run(loaded: Loaded, plan: Plan, session: Session) -> bool:
+    """Write the plan of a run, and who runs it; a failure is a warning. Return whether it is kept.
+
+    What fails here fails for the journal too, so that is warned of at the same time.
+    """
     document = plan_document(
         plan,
         pipeline=loaded.file,
@@ -78,7 +87,7 @@ def keep_run(loaded: Loaded, plan: Plan, session: Session) -> None:
         start=session.now().isoformat(timespec="milliseconds"),
         provenance=session.provenance,
     )
-    folder = f"{loaded.workspace.prefix}/{FOLDER}/{session.run}"
+    folder = folder_of(loaded.workspace.prefix, session.run)
     files = {
         f"{folder}/{PLAN_FILE}": document.sealed_text({}).encode(),
         f"{folder}/{RUN_FILE}": (who.model_dump_json(indent=1) + "\n").encode(),
@@ -86,7 +95,10 @@ def keep_run(loaded: Loaded, plan: Plan, session: Session) -> None:
     try:
         _write(loaded.store, files)
     except StoreError as error:
-        click.echo(f"warning: the plan of {session.run} is not kept: {error.what}", err=True)
+        what = f"neither plan nor journal of {session.run} is kept: {error.what}"
+        click.echo(f"warning: {what}", err=True)
+        return False
+    return True
 
 
 def _write(store: Store, files: dict[str, bytes]) -> None:
@@ -105,6 +117,16 @@ def may_be_run(name: str) -> bool:
     return name == LATEST or _RUN.fullmatch(name) is not None
 
 
+def run_id(store: Store, prefix: str, name: str) -> str:
+    """Return the id of a run by its id or `latest`; empty if none was kept.
+
+    Raises:
+        StoreError: the store cannot be read.
+
+    """
+    return _latest(store, prefix) if name == LATEST else name
+
+
 def find_runs(store: Store, prefix: str, names: Iterable[str]) -> dict[str, Run]:
     """Return name -> run, for those that were kept under the prefix; `latest` is one, too.
 
@@ -113,9 +135,9 @@ def find_runs(store: Store, prefix: str, names: Iterable[str]) -> dict[str, Run]
         StoppedError: a plan that was changed, or is of another schema.
 
     """
-    ids = {name: _latest(store, prefix) if name == LATEST else name for name in names}
+    ids = {name: run_id(store, prefix, name) for name in names}
     ids = {name: id_ for name, id_ in ids.items() if id_}
-    paths = [f"{prefix}/{FOLDER}/{id_}/{file}" for id_ in ids.values() for file in _FILES]
+    paths = [f"{folder_of(prefix, id_)}/{file}" for id_ in ids.values() for file in _FILES]
     blobs = iter(store.get_many(paths))
     found = {}
     for (name, id_), plan, who in zip(ids.items(), blobs, blobs, strict=True):
@@ -135,13 +157,15 @@ def _plan(data: bytes, id_: str) -> PlanDocument:
     )
 
 
-def no_such_run(store: Store, prefix: str, name: str) -> UsageError:
+def no_such_run(
+    store: Store, prefix: str, name: str, consequence: str = "nothing was compared"
+) -> UsageError:
     """Return the error for a run that was not kept under the prefix."""
     known = _kept(store, prefix)
     return UsageError(
         f"there is no run `{name}`",
         facts=[("looked in", prefix), ("kept there", f"{len(known)} runs")],
-        consequence="nothing was compared",
+        consequence=consequence,
         hint=did_you_mean(name, known) or "runs are kept where they were built: see --prefix",
     )
 
@@ -159,7 +183,7 @@ def _latest(store: Store, prefix: str) -> str:
     for convenience only.
     """
     known = _kept(store, prefix)
-    blobs = store.get_many([f"{prefix}/{FOLDER}/{id_}/{RUN_FILE}" for id_ in known])
+    blobs = store.get_many([f"{folder_of(prefix, id_)}/{RUN_FILE}" for id_ in known])
     starts = [
         (who.start, who.run)
         for blob in blobs

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, get_args
 import pytest
 
 from marin_build import errors
+from marin_build.apply.events import CriticalPath, Event, Timed, event_name
+from marin_build.apply.journal import Header
 from marin_build.config import Settings
 from marin_build.emit.actions import Action
 from marin_build.emit.document import DecisionDocument, PlanDocument, PrunedDocument
@@ -34,6 +36,11 @@ CONTENTS: list[tuple[str, Iterable[str]]] = [
     ("reference/plan-directory.md", [field.name for field in fields(PrunedDocument)]),
     ("reference/files-beside-an-output.md", Record.model_fields),
     ("reference/files-beside-an-output.md", Attempt.model_fields),
+    ("reference/events.md", [event_name(kind) for kind in get_args(Event)]),
+    *(
+        ("reference/events.md", [field.name for field in fields(kind)])
+        for kind in (*get_args(Event), CriticalPath, Timed)
+    ),
     ("reference/templates.md", [field.name for field in fields(Action)]),
     ("reference/python-api.md", StepOptions.__annotations__),
     ("reference/python-api.md", [field.name for field in fields(ResourceConfig)]),
@@ -55,6 +62,11 @@ def test_every_file_beside_an_output_has_its_place() -> None:
     text = _page("reference/files-beside-an-output.md")
     ours = [layout.STATUS, layout.LEASE, layout.RECORD, layout.ARTIFACT]
     assert [name for name in ours if f"`{name}`" not in text] == []
+
+
+def test_the_first_line_of_a_journal_is_shown() -> None:
+    text = _page("reference/events.md")
+    assert [f.name for f in fields(Header) if f'"{f.name}": ' not in text] == []
 
 
 def test_every_template_has_a_heading_and_every_heading_a_template() -> None:

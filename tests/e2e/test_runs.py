@@ -40,7 +40,9 @@ def test_a_run_keeps_its_plan_and_who_ran_it(project: Project) -> None:
     done = project.run("apply", "-q", "--set", "left=4")
     assert (done.code, done.err) == (0, "")
     (folder,) = runs_of(project)
-    assert sorted(path.name for path in folder.iterdir()) == ["plan.json", "run.json"]
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "events.jsonl", "plan.json", "run.json",
+    ]  # fmt: skip
     text = (folder / "plan.json").read_text()
     plan = PlanDocument.model_validate_json(text)
     assert plan.is_intact
@@ -74,7 +76,9 @@ def test_a_run_whose_plan_cannot_be_kept_goes_on(project: Project) -> None:
     project.write(RUNS, "not a folder")
     done = project.run("apply", "-q")
     assert done.code == 0
-    assert re.fullmatch(r"warning: the plan of r-[0-9a-f]{8} is not kept: cannot .+\n", done.err)
+    assert re.fullmatch(
+        r"warning: neither plan nor journal of r-[0-9a-f]{8} is kept: cannot .+\n", done.err
+    )
     assert project.counts() == {"corpus": 1, "left": 1, "report": 1, "right": 1}
 
 

@@ -61,8 +61,10 @@ def _slowest(deps: Deps, steps: Mapping[int, Estimate], upto: int) -> float:
     return max(above, default=0.0) + (steps[upto].seconds or 0.0)
 
 
-def _height(deps: Deps, steps: Mapping[int, Estimate], of: int) -> int:
-    return 1 + max((_height(deps, steps, i) for i in steps if of in deps[i]), default=0)
+def _behind(deps: Deps, steps: Mapping[int, Estimate], of: int) -> float:
+    """Return how long the slowest chain takes that begins with a step."""
+    later = [_behind(deps, steps, i) for i in steps if of in deps[i]]
+    return (steps[of].seconds or 0.0) + max(later, default=0.0)
 
 
 def _lived(deps: Deps, steps: Mapping[int, Estimate], jobs: int) -> float:
@@ -79,7 +81,7 @@ def _lived(deps: Deps, steps: Mapping[int, Estimate], jobs: int) -> float:
             free = jobs - sum(steps[i].takes_slot for i in ends if i not in done)
             inside = sorted(
                 (i for i in ready if steps[i].takes_slot),
-                key=lambda i: (-_height(deps, steps, i), i),
+                key=lambda i: (-_behind(deps, steps, i), i),
             )
             started = [i for i in ready if not steps[i].takes_slot] + inside[:free]
             if not started:
@@ -100,7 +102,8 @@ def test_the_total_is_what_a_clock_would_show(plan: tuple[Deps, Steps], jobs: in
 
 def _applied(deps: Deps, steps: Mapping[int, Estimate], jobs: int) -> float:
     """Return when the scheduler of `apply` would be through."""
-    schedule = Schedule(sorted(steps), deps)
+    known = {i: step.seconds for i, step in steps.items() if step.seconds is not None}
+    schedule = Schedule(sorted(steps), deps, known)
     now, ends = 0.0, dict[int, float]()
     while True:
         while schedule.count(State.RUNNING) < jobs and (taken := schedule.take()) is not None:
@@ -168,11 +171,11 @@ def test_the_critical_path_is_a_chain_of_that_duration(plan: tuple[Deps, Steps])
 
 
 def test_a_shorter_step_can_make_it_longer_so_a_lower_bound_is_not_simulated() -> None:
-    deps = ((), (), (1,), (1,), ())
-    steps = {i: Estimate(float(s), 1) for i, s in enumerate([1, 2, 2, 1, 4])}
-    assert estimate_plan(steps, deps, 2).total_seconds == 5
-    assert estimate_plan(steps | {1: Estimate(0.0, 1)}, deps, 2).total_seconds == 6
-    assert estimate_plan(steps | {1: Estimate(None, 0)}, deps, 2).total_seconds == 4
+    deps = ((), (0,), (), (2,), ())
+    steps = {i: Estimate(float(s), 1) for i, s in enumerate([1, 3, 3, 1, 4])}
+    assert estimate_plan(steps, deps, 2).total_seconds == 6
+    assert estimate_plan(steps | {3: Estimate(0.0, 1)}, deps, 2).total_seconds == 7
+    assert estimate_plan(steps | {3: Estimate(None, 0)}, deps, 2).total_seconds == 5.5
 
 
 def test_a_hundred_thousand_steps_in_a_row_need_no_recursion() -> None:

@@ -93,6 +93,14 @@ def test_few_names_in_a_bucket_are_listed_each(make: Callable[..., Targets]) -> 
     assert sorted(store.listed) == [f"{prefix}/a_", f"{prefix}/x/b_"]
 
 
+def test_no_more_records_of_a_name_are_read_than_may_be(one: Targets) -> None:
+    store, prefix = Counting(), _prefix(one)
+    for i in range(5):
+        _put(store, prefix, f"tok/a_0000000{i}", f"2026-01-0{i + 1}")
+    assert len(read_history(store, one, [0], most=2)[0]) == 2
+    assert store.batches == [2]
+
+
 def test_other_versions_are_earlier_builds_too(make: Callable[..., Targets]) -> None:
     """Else a step with a version has no estimate, and nobody learns what its version changed."""
     targets = make(StepSpec(name="tok", fn=print, version="v2"))

@@ -18,6 +18,13 @@ def test_values_of_set_are_not_written_down(tmp_path: Path) -> None:
     )  # fmt: skip
 
 
+def test_no_way_of_writing_set_tells_its_value(tmp_path: Path) -> None:
+    words = ["marin-build", "--set=token=secret", "--set", "a=b=secret", "--set", "--set=c"]
+    assert provenance(str(tmp_path), words).argv == (
+        "marin-build", "--set=token=...", "--set", "a=...", "--set", "--set=...",
+    )  # fmt: skip
+
+
 def test_a_folder_without_git_has_no_commit(tmp_path: Path) -> None:
     found = provenance(str(tmp_path), [])
     assert (found.commit, found.dirty) == (None, None)

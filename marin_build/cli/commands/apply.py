@@ -33,10 +33,23 @@ if TYPE_CHECKING:
 @click.option(
     "-k", "--keep-going", is_flag=True, help="After a failure go on with the independent ones."
 )
+@click.option(
+    "--max-failures",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="As -k, but after N failures start nothing more.",
+)
+@click.option("--fail-fast", is_flag=True, help="After a failure end what runs, too.")
 @click.option("--force", metavar="TARGET", multiple=True, help="Build it although it is built.")
 @click.option("--no-rerun-failed", is_flag=True, help="Refuse what failed before.")
 @click.option("--isolation", help="process or thread.")
 @click.option("--no-lease", is_flag=True, help="Build without leases: nobody else builds there.")
+@click.option(
+    "--trace",
+    metavar="FILE",
+    type=click.Path(dir_okay=False),
+    help="Write a trace for Perfetto or Chrome when it is over.",
+)
 @click.option("--json", "as_json", is_flag=True, help="One JSON event a line.")
 @click.option("-q", "--quiet", is_flag=True, help="Show failures and totals only.")
 @pipeline_options
@@ -46,8 +59,11 @@ def command(
     jobs: int | None,
     force: tuple[str, ...],
     isolation: str | None,
+    max_failures: int | None,
+    trace: str | None,
     *,
     keep_going: bool,
+    fail_fast: bool,
     no_rerun_failed: bool,
     no_lease: bool,
     as_json: bool,
@@ -59,6 +75,7 @@ def command(
     """
     from marin_build.cli.session import load, plan_for
 
+    _check_endings(keep_going=keep_going, fail_fast=fail_fast, max_failures=max_failures)
     pinned: Mapping[str, str] = {}
     saved = targets[0] if targets and _is_plan(targets[0]) else None
     if saved is not None:
@@ -85,11 +102,17 @@ def command(
             return shlex.join(["bash", os.path.join(saved, "steps", failure.target, "run.sh")])
         return command_line("apply", options, [failure.name])
 
+    if trace is not None:
+        from marin_build.cli.tracing import begin_trace
+
+        begin_trace(trace)
     if not plan.to_build and not plan.sealed:
         return _nothing_to_build(plan, again, as_json=as_json)
     from marin_build.cli.adopted import with_adopted
     from marin_build.cli.building import exit_code, replay
+    from marin_build.cli.expecting import expected_seconds
 
+    jobs = jobs or loaded.settings.jobs or os.cpu_count() or 1
     loaded, plan = with_adopted(loaded, plan)
     for warning in loaded.warnings():
         click.echo(f"warning: {warning}", err=True)
@@ -97,14 +120,27 @@ def command(
         loaded,
         plan,
         pinned,
-        jobs=jobs or loaded.settings.jobs or os.cpu_count() or 1,
+        jobs=jobs,
         keep_going=keep_going,
+        max_failures=max_failures,
+        fail_fast=fail_fast,
+        expected=expected_seconds(loaded, plan, jobs),
+        trace=trace,
         isolation=isolation or loaded.settings.isolation,
         tell=_view(again, alone, as_json=as_json, quiet=quiet),
         lease=not no_lease,
         keep=bool(plan.to_build),
     )
     return exit_code(finished)
+
+
+def _check_endings(*, keep_going: bool, fail_fast: bool, max_failures: int | None) -> None:
+    if keep_going and fail_fast and max_failures is None:
+        raise UsageError(
+            "`--keep-going` and `--fail-fast` contradict each other",
+            consequence="nothing was run",
+            hint="--fail-fast --max-failures N goes on until there are N failures",
+        )
 
 
 def _nothing_to_build(plan: Plan, again: str, *, as_json: bool) -> int:

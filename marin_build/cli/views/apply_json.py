@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import sys
-from dataclasses import asdict
 from typing import TYPE_CHECKING
+
+from marin_build.apply.events import event_fields, event_name
 
 if TYPE_CHECKING:
     from marin_build.apply.events import Event
@@ -13,7 +14,6 @@ if TYPE_CHECKING:
 
 def show_json(event: Event) -> None:
     """Print an event: `{"event": "step_succeeded", ...}`."""
-    name = type(event).__name__
-    snake = "".join("_" + c.lower() if c.isupper() else c for c in name).lstrip("_")
-    sys.stdout.write(json.dumps({"event": snake, **asdict(event)}) + "\n")
+    line = json.dumps({"event": event_name(type(event)), **event_fields(event)})
+    sys.stdout.write(f"{line}\n")
     sys.stdout.flush()

@@ -57,7 +57,7 @@ class LiveView:
                 | report.StepInterrupted(target=target)
             ):
                 self._running.pop(target, None)
-            case report.StepBlocked() | report.Interrupting():
+            case report.StepBlocked() | report.Interrupting() | report.FailingFast():
                 pass
         names = list(self._running)
         more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""

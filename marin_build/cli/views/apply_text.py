@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import click
 
 from marin_build.apply import events as report
+from marin_build.cli.views.apply_summary import totals_line, where_time_went
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,6 +34,7 @@ class TextView:
     done: int = 0
     failures: list[report.StepFailed] = field(default_factory=list)
     blocked: dict[str, list[str]] = field(default_factory=dict)
+    tells_where_time_went: ClassVar[bool] = True
 
     def __call__(self, event: Event) -> None:
         """Show an event."""
@@ -65,6 +67,8 @@ class TextView:
                 click.echo(
                     f"interrupted: ending {running} running step(s); again kills them", err=True
                 )
+            case report.FailingFast(running=running):
+                click.echo(f"failing fast: ending {running} running step(s)", err=True)
             case report.StepStarted():
                 pass
             case report.ApplyFinished():
@@ -88,18 +92,9 @@ class TextView:
     def _finish(self, totals: report.ApplyFinished) -> None:
         for failure in self.failures:
             click.echo(self._failure_block(failure, totals), err=True)
-        parts = [f"{totals.succeeded} built"]
-        for count, word in (
-            (totals.reused, "reused"),
-            (totals.failed, "failed"),
-            (totals.blocked, "blocked"),
-            (totals.stopped, "stopped"),
-            (totals.interrupted, "cut short"),
-            (totals.not_started, "not started"),
-        ):
-            if count or word == "reused":
-                parts.append(f"{count} {word}")
-        click.echo(f"{', '.join(parts)} in {duration(totals.seconds)}")
+        click.echo(totals_line(totals, duration))
+        for line in where_time_went(totals, duration) if self.tells_where_time_went else ():
+            click.echo(line)
         if totals.interrupted or totals.not_started:
             click.echo(f"to go on: {self.again}", err=True)
 
@@ -128,6 +123,8 @@ class TextView:
 
 class QuietView(TextView):
     """Shows failures and totals only."""
+
+    tells_where_time_went: ClassVar[bool] = False
 
     def __call__(self, event: Event) -> None:
         """Show an event, or keep it for the end."""

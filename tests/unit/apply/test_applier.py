@@ -27,7 +27,7 @@ from marin_build.run_step import outcome as ended
 from marin_build.run_step.attempt import INTERRUPTED
 from marin_build.run_step.isolation import Ended, Start
 from marin_build.run_step.session import Session
-from marin_build.snapshot import LastAttempt, Observed, Snapshot
+from marin_build.snapshot import Built, LastAttempt, Observed, Snapshot
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -101,11 +101,14 @@ class Stage:
         )  # fmt: skip
         self.plan = plan
 
-    def run(self, *, jobs: int = 2, keep_going: bool = False) -> events.ApplyFinished:
+    def run(
+        self, *, jobs: int = 2, keep_going: bool = False, **options: Any
+    ) -> events.ApplyFinished:
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(applier, "time", SimpleNamespace(monotonic=lambda: self.play.now))
-            played = Applier(self.plan, self.session, self.play, jobs=jobs, keep_going=keep_going,
-                             tell=self.told.append)  # fmt: skip
+            options.setdefault("max_failures", None if keep_going else 1)
+            played = Applier(self.plan, self.session, self.play, jobs=jobs, tell=self.told.append,
+                             **options)  # fmt: skip
             self.play.interrupt = played.interrupt
             return played.run()
 
@@ -192,6 +195,109 @@ def test_keep_going_builds_all_that_does_not_need_the_failure(stage: Callable[..
     assert _totals(finished) == {"failed": 1, "succeeded": 2, "blocked": 2}
     blocked = [event for event in played.told if isinstance(event, events.StepBlocked)]
     assert [(event.name, event.upstream) for event in blocked] == [("s3", "s0"), ("s4", "s0")]
+
+
+@pytest.mark.parametrize(
+    ("most", "expected"),
+    [(1, {"failed": 1, "not_started": 5}), (2, {"failed": 2, "succeeded": 1, "not_started": 3}),
+     (3, {"failed": 3, "succeeded": 2, "not_started": 1}), (None, {"failed": 3, "succeeded": 3})],
+)  # fmt: skip
+def test_after_so_many_failures_nothing_more_is_started(
+    stage: Callable[..., Stage], most: int | None, expected: dict[str, int]
+) -> None:
+    """Else one broken input fails a thousand steps, one after the other, until the morning."""
+    played = stage([()] * 6, {0: [BAD], 2: [ended.Stopped("lost")], 4: [BAD]})
+    finished = played.run(jobs=1, max_failures=most)
+    if "failed" in expected and finished.stopped:
+        finished = replace(finished, failed=finished.failed + finished.stopped, stopped=0)
+    assert _totals(finished) == expected
+
+
+def test_failing_fast_ends_what_runs(stage: Callable[..., Stage]) -> None:
+    """Else people wait an hour for a step of a run that has failed already."""
+    played = stage([(), (), (), (1,)], {0: [BAD]})
+    slow = played.play.start
+
+    def start(request: Start) -> None:
+        played.play.takes = 1.0 if request.index == 0 else 100.0
+        slow(request)
+
+    played.play.start = start  # type: ignore[method-assign]
+    finished = played.run(jobs=3, fail_fast=True)
+    assert sorted(played.play.ended_by) == [(1, False), (2, False)]
+    assert _totals(finished) == {"failed": 1, "interrupted": 2, "blocked": 1}
+    assert not finished.was_interrupted, "nobody did: it failed"
+    assert [e.running for e in played.told if isinstance(e, events.FailingFast)] == [2]
+    assert played.play.now < 5
+
+
+def test_failing_fast_waits_for_as_many_failures_as_may_be(stage: Callable[..., Stage]) -> None:
+    played = stage([()] * 4, {0: [BAD], 2: [BAD]})
+    assert _totals(played.run(jobs=1, fail_fast=True, max_failures=2)) == {
+        "failed": 2, "succeeded": 1, "not_started": 1,
+    }  # fmt: skip
+    assert played.names(events.FailingFast) == []
+
+
+def test_what_is_ended_by_failing_fast_is_not_tried_again(
+    make: Callable[..., Targets], stage: Callable[..., Stage]
+) -> None:
+    steps = [StepSpec(name="s0", fn=print), StepSpec(name="s1", fn=print, retries=5)]
+    played = stage(make(StepSpec(name="s2", fn=print, deps=steps)), {0: [BAD], 1: [BAD]})
+    finished = played.run(jobs=2, fail_fast=True)
+    assert len(played.play.started) == 2
+    assert _totals(finished)["blocked"] == 1
+
+
+def test_an_interrupt_while_failing_fast_kills_at_once(stage: Callable[..., Stage]) -> None:
+    played = stage([(), ()], {0: [BAD]})
+    played.play = Deaf({0: [BAD]}, takes=1.0)
+    start, wait = played.play.start, played.play.wait
+
+    def slow(request: Start) -> None:
+        played.play.takes = 1.0 if request.index == 0 else 1000.0
+        start(request)
+
+    def in_small_steps(timeout: float | None) -> list[Ended]:
+        return wait(timeout if timeout is None else min(timeout, 0.5))
+
+    played.play.start, played.play.wait = slow, in_small_steps  # type: ignore[method-assign]
+    played.play.interrupts = [3.0]
+    finished = played.run(jobs=2, fail_fast=True)
+    assert played.play.ended_by == [(1, False), (1, True)]
+    assert (finished.was_interrupted, finished.failed) == (True, 1)
+    assert played.play.now < 6
+
+
+def test_the_totals_tell_where_the_time_went(stage: Callable[..., Stage]) -> None:
+    played = stage([(), (), (0, 1), (2,)], {1: [ended.Succeeded(1, 0.9)]}, takes=2.0)
+    finished = played.run(jobs=2)
+    assert [one.target[:2] for one in finished.slowest] == ["s1", "s3", "s2"]
+    path = finished.critical_path
+    assert path is not None
+    assert (path.count, path.seconds, finished.saved_seconds) == (3, 6.0, None)
+    assert [(step.target[:2], step.seconds) for step in path.steps][1:] == [
+        ("s2", 2.0),
+        ("s3", 2.0),
+    ]
+
+
+def test_reuse_saved_what_the_records_say(stage: Callable[..., Stage]) -> None:
+    """As far as they were read: nothing is read for it."""
+    built = [Built("f", "r-0", "ada", "", seconds=seconds) for seconds in (100.0, 20.0)]
+    adopted = Built("f", "r-0", "ada", "", seconds=7.0, adopted_from="/elsewhere")
+    sights = {i: Observed("SUCCESS", built=one) for i, one in enumerate([*built, adopted, None])}
+    played = stage([(), (), (), (), (0, 1, 2, 3)], sights=sights)
+    assert played.run().saved_seconds == 120.0
+
+
+def test_a_start_says_what_it_waited_for(stage: Callable[..., Stage]) -> None:
+    played = stage([(), (0,), (), ()], takes=2.0)
+    played.run(jobs=1)
+    starts = [event for event in played.told if isinstance(event, events.StepStarted)]
+    assert [(e.name, e.slot, e.after[:2], e.queued) for e in starts] == [
+        ("s0", 1, "", 0.0), ("s1", 1, "s0", 0.0), ("s2", 1, "s1", 4.0), ("s3", 1, "s2", 6.0),
+    ]  # fmt: skip
 
 
 def _alone(make: Callable[..., Targets], **options: Any) -> Targets:

@@ -72,6 +72,13 @@ def test_the_longest_chain_starts_first() -> None:
     assert schedule.take() == 2
 
 
+def test_the_slowest_chain_starts_first_where_that_is_known() -> None:
+    """Else the step of nine hours is started last, and one machine works while seven wait."""
+    dag: Dag = ((), (), (1,), (), ())
+    schedule = Schedule(range(5), dag, {0: 1.0, 1: 2.0, 2: 2.0, 3: 60.0})  # of 4 nothing is known
+    assert [schedule.take() for _ in range(5)] == [3, 1, 4, 0, None]
+
+
 def test_what_is_not_built_in_this_run_is_taken_for_there() -> None:
     schedule = Schedule([2], ((), (0,), (1,)))
     assert schedule.take() == 2

@@ -1,0 +1,134 @@
+"""The journal of a run: what apply reports, one JSON document a line, with the time. Pure.
+
+The first line names the schema. Whoever writes appends whole lines; whoever reads copes with a
+last line that was cut, because the writer may have been killed.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from marin_build.apply.events import event_fields, event_name
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+    from marin_build.apply.events import Event
+
+SCHEMA = "marin_build/events"
+SCHEMA_VERSION = 1
+FILE = "events.jsonl"
+
+_encode = json.JSONEncoder().encode
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """The first line of a journal.
+
+    Args:
+        run: the run's id.
+        worker: who runs it where: `user@host`.
+        pid: the process that does.
+        marin_build: its version.
+
+    """
+
+    run: str
+    worker: str
+    pid: int
+    marin_build: str
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One line.
+
+    Args:
+        event: which event, `step_started`.
+        at: seconds since the run began, by a clock that is never set.
+        fields: those of the event, and `time`.
+
+    """
+
+    event: str
+    at: float
+    fields: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Journal:
+    """What was read. `time`: when the run began, as ISO 8601 in UTC."""
+
+    header: Header
+    time: str
+    entries: tuple[Entry, ...]
+
+
+class UnreadableJournalError(ValueError):
+    """It is not a journal, or of another schema; its text says which."""
+
+
+def header_line(header: Header, now: datetime) -> bytes:
+    """Return the first line."""
+    document = {
+        "event": "journal",
+        "schema": SCHEMA,
+        "schema_version": SCHEMA_VERSION,
+        "time": now.isoformat(timespec="milliseconds"),
+        "at": 0.0,
+        "run": header.run,
+        "worker": header.worker,
+        "pid": header.pid,
+        "marin_build": header.marin_build,
+    }
+    return f"{_encode(document)}\n".encode()
+
+
+def event_line(event: Event, now: datetime, at: float) -> bytes:
+    """Return the line of an event that happened `at` seconds after the beginning."""
+    document = {
+        "event": event_name(type(event)),
+        "time": now.isoformat(timespec="milliseconds"),
+        "at": round(at, 6),
+        **event_fields(event),
+    }
+    return f"{_encode(document)}\n".encode()
+
+
+def parse_journal(data: bytes) -> Journal:
+    """Read a journal, as far as it was written.
+
+    Raises:
+        UnreadableJournalError: the first line does not say that it is one that can be read here.
+
+    """
+    first, _, rest = data.partition(b"\n")
+    head = _parse_line(first)
+    if head is None or head.get("schema") != SCHEMA:
+        raise UnreadableJournalError("its first line does not name the schema of a journal")
+    if head.get("schema_version") != SCHEMA_VERSION:
+        raise UnreadableJournalError(f"its schema_version is {head.get('schema_version')}")
+    try:
+        header = Header(head["run"], head["worker"], head["pid"], head["marin_build"])
+        time = head["time"]
+    except KeyError as missing:
+        raise UnreadableJournalError(f"its first line lacks {missing}") from None
+    entries = []
+    for line in rest.splitlines():
+        document = _parse_line(line)
+        if document is not None and isinstance(document.get("at"), int | float):
+            entries.append(Entry(str(document.pop("event", "")), document.pop("at"), document))
+    return Journal(header, time, tuple(entries))
+
+
+def _parse_line(line: bytes) -> dict[str, Any] | None:
+    """Return the document of a line; None if it was cut, or is none."""
+    try:
+        document = json.loads(line)
+    except ValueError:
+        return None
+    return document if isinstance(document, dict) else None

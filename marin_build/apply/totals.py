@@ -1,0 +1,78 @@
+"""What a run has come to: the totals, from the plan, the schedule and the course."""
+
+from __future__ import annotations
+
+import heapq
+from typing import TYPE_CHECKING
+
+from marin_build.apply.events import ApplyFinished, CriticalPath, Timed
+from marin_build.apply.schedule import State
+from marin_build.plan import Kind
+
+if TYPE_CHECKING:
+    from marin_build.apply.course import Course, Link
+    from marin_build.apply.schedule import Schedule
+    from marin_build.fingerprint import Targets
+    from marin_build.plan import Plan
+
+MOST = 100
+"""How many steps of a critical path are told, the slowest ones."""
+
+
+def reused_before(plan: Plan) -> int:
+    """Return how many targets were built before the run."""
+    return len(plan.of_kind(Kind.REUSE)) + plan.pruned - len(plan.sealed)
+
+
+def totals_of(
+    plan: Plan,
+    schedule: Schedule,
+    course: Course,
+    *,
+    run: str,
+    seconds: float,
+    was_interrupted: bool,
+) -> ApplyFinished:
+    """Return the totals of a run that took so many seconds."""
+    count = schedule.count
+    return ApplyFinished(
+        run=run,
+        succeeded=count(State.SUCCEEDED),
+        failed=count(State.FAILED),
+        reused=count(State.REUSED) + reused_before(plan),
+        blocked=count(State.BLOCKED) + len(plan.of_kind(Kind.BLOCKED)),
+        stopped=count(State.STOPPED),
+        interrupted=count(State.INTERRUPTED) + count(State.RUNNING),
+        not_started=count(State.PENDING) + count(State.READY) + count(State.HELD),
+        seconds=seconds,
+        was_interrupted=was_interrupted,
+        saved_seconds=_saved_seconds(plan),
+        slowest=tuple(_timed(plan.targets, link) for link in course.slowest()),
+        critical_path=_critical_path(plan.targets, course.critical_path()),
+    )
+
+
+def _saved_seconds(plan: Plan) -> float | None:
+    """Return what reused targets took to build, as far as the snapshot has their records."""
+    records = [plan.snapshot.of(decision.index).built for decision in plan.of_kind(Kind.REUSE)]
+    known = [
+        built.seconds
+        for built in records
+        if built is not None and built.seconds and built.adopted_from is None
+    ]
+    return sum(known) if known else None
+
+
+def _critical_path(targets: Targets, path: list[Link]) -> CriticalPath | None:
+    if not path:
+        return None
+    shown = set(heapq.nlargest(MOST, range(len(path)), key=lambda i: path[i].seconds))
+    return CriticalPath(
+        sum(link.seconds for link in path),
+        len(path),
+        tuple(_timed(targets, link) for i, link in enumerate(path) if i in shown),
+    )
+
+
+def _timed(targets: Targets, link: Link) -> Timed:
+    return Timed(targets.all[link.index].id, link.seconds)

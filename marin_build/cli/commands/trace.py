@@ -1,0 +1,37 @@
+"""`marin-build trace`: what a run did when, for a viewer of traces."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from marin_build.cli.options import PipelineOptions, pipeline_options
+from marin_build.errors import EXIT_OK
+
+
+@click.command("trace")
+@click.argument("run", metavar="RUN")
+@click.option(
+    "-o",
+    "--output",
+    metavar="FILE",
+    type=click.Path(dir_okay=False),
+    help="Write it to a file instead of standard output.",
+)
+@pipeline_options
+def command(options: PipelineOptions, run: str, output: str | None) -> int:
+    """Write a trace of a run: what ran when, in which slot, and what the end waited for.
+
+    RUN is a run (r-1a2b3c4d, or latest); one that died is traced until it did. The trace is in
+    Chrome's trace event format: open it at https://ui.perfetto.dev or in chrome://tracing. It is
+    made of the journal that the run keeps under the prefix; the pipeline is not loaded.
+    """
+    from marin_build.cli.tracing import run_trace, write_trace
+
+    text = run_trace(run, options)
+    if output is None:
+        sys.stdout.write(text)
+    else:
+        write_trace(text, output)
+    return EXIT_OK

@@ -1,0 +1,90 @@
+"""A journal is read after the worst: what was written must be understood, and be all there is."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import fields
+from datetime import UTC, datetime
+from typing import Any, get_args
+
+import pytest
+
+from marin_build.apply import events
+from marin_build.apply.events import Event, event_fields, event_name
+from marin_build.apply.journal import (
+    Header,
+    UnreadableJournalError,
+    event_line,
+    header_line,
+    parse_journal,
+)
+
+NOW = datetime(2026, 11, 21, 10, 20, 30, 123456, tzinfo=UTC)
+HEAD = Header("r-0123abcd", "ada@laptop", 42, "0.1.0")
+STARTED = events.StepStarted("s", "s_0badcafe", 2, "t_0badcafe", 0.5)
+FAILED = events.StepFailed("s", "s_0badcafe", 1, 1, "no\ngood \u2028 at all", "a.log", 1.0, 0)
+FINISHED = events.ApplyFinished(
+    "r-1", 1, 2, 3, 4, 5, 6, 7, 8.0,
+    slowest=(events.Timed("s", 1.5),),
+    critical_path=events.CriticalPath(3.0, 1, (events.Timed("s", 3.0),)),
+)  # fmt: skip
+TOLD: list[tuple[Event, float]] = [(STARTED, 0.25), (FAILED, 1.0), (FINISHED, 2.0)]
+WHOLE = header_line(HEAD, NOW) + b"".join(event_line(event, NOW, at) for event, at in TOLD)
+
+
+def test_what_was_written_is_read() -> None:
+    journal = parse_journal(WHOLE)
+    assert journal.header == HEAD
+    assert journal.time == "2026-11-21T10:20:30.123+00:00"
+    assert [(entry.event, entry.at) for entry in journal.entries] == [
+        ("step_started", 0.25), ("step_failed", 1.0), ("apply_finished", 2.0),
+    ]  # fmt: skip
+    time = {"time": journal.time}
+    assert [entry.fields for entry in journal.entries] == [
+        time | json.loads(json.dumps(event_fields(event))) for event, _ in TOLD
+    ]
+
+
+def test_each_line_is_one_document_whatever_a_message_says() -> None:
+    assert len(WHOLE.splitlines()) == WHOLE.count(b"\n") == 4
+    assert [json.loads(line)["event"] for line in WHOLE.split(b"\n")[:-1]] == [
+        "journal", "step_started", "step_failed", "apply_finished",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("size", range(WHOLE.index(b"\n"), len(WHOLE)))
+def test_wherever_it_was_cut_the_whole_lines_are_read(size: int) -> None:
+    """Else the journal of the run that died, the one that is looked at, is not readable."""
+    cut = WHOLE[:size]
+    whole = cut.count(b"\n") - 1 + (WHOLE[size : size + 1] == b"\n")
+    assert len(parse_journal(cut).entries) == max(0, whole)
+
+
+@pytest.mark.parametrize(
+    ("data", "why"),
+    [
+        (b"", "does not name the schema"),
+        (WHOLE[:30], "does not name the schema"),
+        (b"[1]\n", "does not name the schema"),
+        (WHOLE.replace(b'"schema_version": 1', b'"schema_version": 2'), "schema_version is 2"),
+        (WHOLE.replace(b'"pid"', b'"dip"'), "lacks 'pid'"),
+    ],
+)
+def test_what_is_no_journal_is_refused(data: bytes, why: str) -> None:
+    with pytest.raises(UnreadableJournalError, match=why):
+        parse_journal(data)
+
+
+def test_lines_that_say_nothing_are_passed_over() -> None:
+    odd = WHOLE + b'\n[]\n{"event": "x", "at": "soon"}\n\xff\n{"at": 3}\n'
+    assert [entry.event for entry in parse_journal(odd).entries[3:]] == [""]
+
+
+KINDS: list[type[Any]] = list(get_args(Event))
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=event_name)
+def test_every_event_tells_all_its_fields(kind: type[Any]) -> None:
+    """Else a field that is added is seen on the screen only."""
+    event = kind(*(f"v{i}" for i in range(len(fields(kind)))))
+    assert set(event_fields(event)) == {field.name for field in fields(kind)}
