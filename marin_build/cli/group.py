@@ -13,6 +13,7 @@ _COMMANDS = (
     "diff",
     "graph",
     "explain",
+    "status",
     "accept",
     "taint",
     "adopt",
