@@ -14,6 +14,7 @@ _COMMANDS = (
     "graph",
     "explain",
     "status",
+    "run",
     "accept",
     "taint",
     "adopt",
