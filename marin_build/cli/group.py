@@ -14,6 +14,7 @@ _COMMANDS = (
     "graph",
     "explain",
     "status",
+    "logs",
     "run",
     "accept",
     "taint",
