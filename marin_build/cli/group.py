@@ -16,6 +16,7 @@ _COMMANDS = (
     "status",
     "logs",
     "run",
+    "verify",
     "accept",
     "taint",
     "adopt",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -157,7 +158,7 @@ class _Output:
     """Standard output, as bytes; remembers whether there were any."""
 
     def __init__(self) -> None:
-        self._stream = click.get_binary_stream("stdout")
+        self._stream = sys.stdout.buffer
         self.written = False
 
     def write(self, data: bytes) -> None:
