@@ -83,7 +83,9 @@ def command(
     def alone(failure: StepFailed) -> str:
         if saved is not None:
             return shlex.join(["bash", os.path.join(saved, "steps", failure.target, "run.sh")])
-        return command_line("apply", options, [failure.name])
+        names = [target.name for target in loaded.targets.all]
+        is_one = names.count(failure.name) == 1
+        return command_line("run", options, [failure.name if is_one else failure.target])
 
     if not plan.to_build and not plan.sealed:
         return _nothing_to_build(plan, again, as_json=as_json)
