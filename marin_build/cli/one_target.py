@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 
     from marin_build.cli.session import Loaded
 
-_SHOWN = 10
+SHOWN_MISSING = 10
+"""So many of the targets that are missing are named."""
 
 
 def plan_of_one(
@@ -40,15 +41,15 @@ def plan_of_one(
     by_index = {decision.index: decision for decision in whole.decisions}
     missing = [
         targets.all[dep].id
-        for dep in targets.deps[index]
+        for dep in sorted(targets.deps[index])
         if dep in by_index and by_index[dep].kind is not Kind.REUSE
     ]
     decision = by_index[index]
     if missing and decision.kind is not Kind.REUSE:
-        more = [f"and {len(missing) - _SHOWN} more"] if len(missing) > _SHOWN else []
+        more = [f"and {len(missing) - SHOWN_MISSING} more"] if len(missing) > SHOWN_MISSING else []
         raise StoppedError(
             f"`{targets.all[index].name}` needs targets that are not built",
-            facts=[("missing", "\n".join([*missing[:_SHOWN], *more]))],
+            facts=[("missing", "\n".join([*missing[:SHOWN_MISSING], *more]))],
             consequence="nothing was run",
             hint=hint(missing),
         )

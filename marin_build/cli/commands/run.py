@@ -17,6 +17,8 @@ from marin_build.errors import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from marin_build.fingerprint import Target
     from marin_build.plan import Plan
     from marin_build.run_step.outcome import Failed, Outcome
@@ -53,7 +55,7 @@ def command(options: PipelineOptions, target: str, *, force: bool, no_lease: boo
         loaded,
         index,
         frozenset(chosen if force else ()),
-        lambda missing: f"build them first: {command_line('apply', options, missing)}",
+        lambda missing: _build_first(options, missing),
     )
     again = command_line("run", options, [target])
     wanted = plan.targets.all[index]
@@ -65,6 +67,13 @@ def command(options: PipelineOptions, target: str, *, force: bool, no_lease: boo
     for warning in loaded.warnings():
         click.echo(f"warning: {warning}", err=True)
     return _ending(plan, build_in_foreground(loaded, plan, lease=not no_lease), again)
+
+
+def _build_first(options: PipelineOptions, missing: Sequence[str]) -> str:
+    from marin_build.cli.one_target import SHOWN_MISSING
+
+    words = missing if len(missing) <= SHOWN_MISSING else ()
+    return f"build them first: {command_line('apply', options, words)}"
 
 
 def _is_built(target: Target, again: str) -> int:
