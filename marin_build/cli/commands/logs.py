@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from marin_build.cli.options import PipelineOptions, pipeline_options_without_f
+from marin_build.cli.views.plan_rows import printable
 from marin_build.errors import UsageError
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ def command(
 
 def _no_attempt(attempts: Attempts) -> UsageError:
     if attempts.lease is not None:
-        facts = [("holder", attempts.lease.describe())]
+        facts = [("holder", printable(attempts.lease.describe()))]
         return UsageError(f"`{attempts.target}` is held by who keeps no log", facts=facts)
     if attempts.status is None:
         return UsageError(
@@ -94,8 +95,6 @@ def _how(
     loaded: Loaded, attempts: Attempts, number: int, document: Mapping[str, Any] | None
 ) -> str:
     """Return how an attempt ended, or that it runs, on one line."""
-    from marin_build.cli.views.plan_rows import printable
-
     lease = attempts.lease_of(number)
     if document is not None:
         code = document.get("exit_code")
@@ -188,15 +187,13 @@ def _runs_elsewhere(attempts: Attempts, lease: Lease) -> UsageError:
     earlier = [number for number in attempts.numbers if number != lease.attempt]
     return UsageError(
         f"the log of attempt {lease.attempt} at `{attempts.target}` is on another machine",
-        facts=[("runs on", lease.describe())],
+        facts=[("runs on", printable(lease.describe()))],
         consequence="it comes into the store when the attempt ends",
         hint=f"an earlier one: --attempt {earlier[-1]}" if earlier else "look again then",
     )
 
 
 def _why_empty(document: Mapping[str, Any] | None, *, is_running: bool) -> str:
-    from marin_build.cli.views.plan_rows import printable
-
     record = ((document or {}).get("publish") or {}).get("record") or {}
     if record.get("adopted_from"):
         return f"nothing was run: its data was adopted from {printable(record['adopted_from'])}"

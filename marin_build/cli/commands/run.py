@@ -91,6 +91,7 @@ def _ending(plan: Plan, outcome: Outcome, again: str) -> int:
 
     """
     from marin_build.cli.views.apply_text import duration
+    from marin_build.cli.views.plan_rows import printable
     from marin_build.run_step import outcome as ended
 
     target = plan.targets.all[plan.decisions[0].index]
@@ -112,7 +113,7 @@ def _ending(plan: Plan, outcome: Outcome, again: str) -> int:
         case ended.Held(lease=lease):
             raise StoppedError(
                 f"`{target.id}` is held: somebody builds it",
-                facts=[("holder", lease.describe())],
+                facts=[("holder", printable(lease.describe()))],
                 consequence="nothing was run",
                 hint="marin-build status says since when; `marin-build apply` waits for it",
             )
@@ -122,14 +123,15 @@ def _ending(plan: Plan, outcome: Outcome, again: str) -> int:
 
 
 def _failure(target: Target, failure: Failed, again: str) -> StepFailedError:
+    from marin_build.cli.views.failure_text import first_line
     from marin_build.exit_meaning import exit_meaning
 
     meaning = exit_meaning(failure.exit_code)
     code = f"exit code {failure.exit_code}{f', {meaning}' if meaning else ''}"
     attempt = f" (attempt {failure.attempt})" if failure.attempt else ""
-    lines = failure.message.splitlines()
+    why = f": {first_line(failure.message)}" if failure.message else ""
     return StepFailedError(
-        f"`{target.name}` failed with {code}{attempt}{': ' if lines else ''}" + "".join(lines[:1]),
+        f"`{target.name}` failed with {code}{attempt}{why}",
         facts=[("output", f"{target.output_path}, as the step left it until the next attempt")],
         hint=failure.hint or f"run it again: {again}",
     )

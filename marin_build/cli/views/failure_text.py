@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from marin_build.cli.views.plan_rows import printable
 from marin_build.exit_meaning import TIMED_OUT, exit_meaning
 
 if TYPE_CHECKING:
@@ -71,8 +72,8 @@ def _meaning(failure: StepFailed) -> str:
 
 
 def first_line(text: str) -> str:
-    """Return the first line of a text."""
-    return text.splitlines()[0] if text else ""
+    """Return the first line of what a step said, without what a terminal would obey."""
+    return printable(text.splitlines()[0]) if text else ""
 
 
 def log_tail(path: str, lines: int = _TAIL_LINES) -> list[str]:

@@ -65,6 +65,11 @@ def test_a_meaning_is_not_told_twice(code: int, message: str, is_said: bool) -> 
     assert bool(told) is not is_said
 
 
+def test_what_a_step_raised_moves_no_cursor() -> None:
+    """Else an exception can hide that there was one."""
+    assert "ValueError: \\x1b[2J" in _block(replace(FAILED, message="ValueError: \x1b[2J"))[1]
+
+
 def test_a_log_is_told_from_its_end_and_moves_no_cursor(tmp_path: Path) -> None:
     log = tmp_path / "log"
     log.write_bytes(b"x" * 100_000 + b"".join(b"\n%d\x1b[2J\xff" % i for i in range(30)))
