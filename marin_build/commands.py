@@ -11,6 +11,7 @@ import enum
 import os
 import re
 import sys
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -127,6 +128,10 @@ def join_word(word: Word) -> str:
     return "".join(part.path if isinstance(part, PathPart) else part for part in word)
 
 
+keyboard_connected: ContextVar[bool] = ContextVar("keyboard_connected", default=False)
+"""Whether a command reads what this process reads: only where a step runs in the foreground."""
+
+
 def run_argv(argv: Sequence[str], folder: str) -> None:
     """Run a command line in a folder; that of this Python comes first on its PATH.
 
@@ -142,7 +147,7 @@ def run_argv(argv: Sequence[str], folder: str) -> None:
             argv,
             cwd=folder,
             env={**os.environ, "PATH": path},
-            stdin=subprocess.DEVNULL,
+            stdin=None if keyboard_connected.get() else subprocess.DEVNULL,
             stdout=_with_descriptor(sys.stdout),
             stderr=_with_descriptor(sys.stderr),
             check=False,

@@ -48,6 +48,7 @@ def observe(
     history: bool = False,
     is_doubtful: Callable[[str, str], bool] | None = None,
     assumed: Assumptions = NOTHING_ASSUMED,
+    below: bool = True,
 ) -> Snapshot:
     """Read what planning needs.
 
@@ -62,6 +63,7 @@ def observe(
             long it took.
         is_doubtful: tells by run and end whether what was built may not have reached the disk.
         assumed: what is assumed: what is taken for built is not read, nor what only it needs.
+        below: read what unbuilt ones need, too.
 
     Raises:
         StoreError: something cannot be read.
@@ -82,9 +84,9 @@ def observe(
                 if it is not None and built_then and is_doubtful(it.run, it.end):
                     seen[index] = replace(seen[index], doubtful=True)
         unbuilt = [i for i in frontier if i in cascade or not seen[i].is_built]
-        frontier = _next_frontier(targets, unbuilt, cascade, seen)
+        frontier = _next_frontier(targets, unbuilt, cascade, seen) if below else []
         width = min(2 * width, 1024) if unbuilt else 1
-    wanted = _needed(targets, requested, cascade, seen)
+    wanted = _needed(targets, requested, cascade, seen) if below else set(seen)
     if records and is_doubtful is None:
         built = [i for i in wanted - assumed.built if seen[i].status == STATUS_SUCCESS]
         _read_records(store, targets, built, seen, cascade)

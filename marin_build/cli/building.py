@@ -102,7 +102,7 @@ def replay(
         if keep or trace is not None:
             journal.open(loaded.workspace.prefix, session, keep=keep)
         finished = applier.run()
-        _forget_taints(loaded, plan)
+        forget_taints(loaded, plan)
         return finished
     finally:
         runner.close()
@@ -118,7 +118,7 @@ def replay(
             signal.signal(number, handler)
 
 
-def _forget_taints(loaded: Loaded, plan: Plan) -> None:
+def forget_taints(loaded: Loaded, plan: Plan) -> None:
     """Take away the marks of what was rebuilt: they mean nothing any more, but are read."""
     if not plan.snapshot.tainted:
         return

@@ -26,8 +26,8 @@ class PipelineOptions:
     code: CodePolicy | None = None
 
 
+_FILE_HELP = "The pipeline file [default: pipeline.py]."
 _OPTIONS = (
-    click.option("-f", "--file", metavar="FILE", help="The pipeline file [default: pipeline.py]."),
     click.option("--prefix", metavar="URL", help="Where outputs live, a folder or a URL."),
     click.option("--profile", metavar="NAME", help="A profile of the configuration."),
     click.option("--engine", metavar="NAME", help="Where actions run: local, kubernetes."),
@@ -48,7 +48,15 @@ _OPTIONS = (
 
 def pipeline_options(function: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command the options above; it gets them as one `options`."""
+    return click.option("-f", "--file", metavar="FILE", help=_FILE_HELP)(_other_options(function))
 
+
+def pipeline_options_without_f(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command the same options, where `-f` means something else to everybody."""
+    return click.option("--file", metavar="FILE", help=_FILE_HELP)(_other_options(function))
+
+
+def _other_options(function: Callable[..., Any]) -> Callable[..., Any]:
     def wrapper(
         file: str | None,
         prefix: str | None,

@@ -31,7 +31,7 @@ from marin_build.workspace import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from collections.abc import Set as AbstractSet
 
     from marin_build.assumptions import Assumptions
@@ -295,11 +295,6 @@ def observe_for(
     assumed: Assumptions = NOTHING_ASSUMED,
 ) -> Snapshot:
     """Read what planning needs, with doubts about what a power cut may have taken."""
-    doubt = None
-    if not is_url(loaded.workspace.prefix):
-        host = loaded.host
-        name = os.uname().nodename
-        doubt = doubter(runs_cut_short(loaded.workspace.prefix, boot=host.boot, host=name))
     return observe(
         loaded.store,
         loaded.targets,
@@ -307,6 +302,15 @@ def observe_for(
         cascade,
         loaded.host,
         history=history,
-        is_doubtful=doubt,
+        is_doubtful=doubt_of(loaded),
         assumed=assumed,
     )
+
+
+def doubt_of(loaded: Loaded) -> Callable[[str, str], bool] | None:
+    """Return what tells by run and end whether a power cut may have taken what was built."""
+    prefix = loaded.workspace.prefix
+    if is_url(prefix):
+        return None
+    name = os.uname().nodename
+    return doubter(runs_cut_short(prefix, boot=loaded.host.boot, host=name))

@@ -19,7 +19,7 @@ TIME_TO_LIVE = 60.0
 FOREIGN_TIME_TO_LIVE = 90.0
 """The same for a lock Marin wrote."""
 _YEAR_10000 = 253402300800.0
-_WORDS = ("run", "attempt", "nonce", "boot", "pid", "start", "ttl", "seal")
+_WORDS = ("run", "attempt", "nonce", "boot", "pid", "start", "since", "ttl", "seal")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +34,8 @@ class Lease:
         attempt: number of the attempt (the epoch).
         nonce: recognises the holder's own writes.
         boot, pid, start: the holder's process, for observers on the same host.
+        since: seconds since the epoch when it was taken, by the holder's clock, for people; 0 if it
+            does not say.
         ttl: seconds it holds unchanged, where that is not TIME_TO_LIVE; else 0.
         seal: sha-256 of the attempt document this lease commits, or empty.
 
@@ -47,6 +49,7 @@ class Lease:
     boot: str = ""
     pid: int = 0
     start: int = 0
+    since: float = 0.0
     ttl: float = 0.0
     seal: str = ""
 
@@ -65,9 +68,12 @@ class Lease:
     @property
     def written_at(self) -> str:
         """When it was last written, by the holder's clock: ISO 8601 in UTC, for people."""
-        from datetime import UTC, datetime
+        return _iso(self.timestamp)
 
-        return datetime.fromtimestamp(self.timestamp, UTC).isoformat(timespec="seconds")
+    @property
+    def taken_at(self) -> str:
+        """When it was taken, by the holder's clock: ISO 8601 in UTC; empty if it does not say."""
+        return _iso(self.since) if self.since else ""
 
     def encode(self) -> bytes:
         """Return the bytes of the lock file."""
@@ -93,6 +99,12 @@ class Lease:
         return ", ".join(parts)
 
 
+def _iso(timestamp: float) -> str:
+    from datetime import UTC, datetime
+
+    return datetime.fromtimestamp(timestamp, UTC).isoformat(timespec="seconds")
+
+
 def parse_lease(data: bytes, path: str) -> Lease:
     """Return the lease in a lock file, ours or Marin's.
 
@@ -112,9 +124,7 @@ def parse_lease(data: bytes, path: str) -> Lease:
 
 
 def _parse(document: dict[str, object]) -> Lease:
-    worker_id, timestamp = str(document["worker_id"]), float(str(document["timestamp"]))
-    if not 0 <= timestamp < _YEAR_10000:  # nor NaN: it is shown as a date
-        raise ValueError(timestamp)
+    worker_id, timestamp = str(document["worker_id"]), _date(str(document["timestamp"]))
     worker, *words = worker_id.split(" ")
     known = dict(word.split("=", 1) for word in words if "=" in word)
     if "nonce" not in known:
@@ -131,9 +141,17 @@ def _parse(document: dict[str, object]) -> Lease:
         boot=known.get("boot", ""),
         pid=int(known.get("pid", 0)),
         start=int(known.get("start", 0)),
+        since=_date(known.get("since", "0")),
         ttl=ttl,
         seal=known.get("seal", ""),
     )
+
+
+def _date(text: str) -> float:
+    timestamp = float(text)
+    if not 0 <= timestamp < _YEAR_10000:  # nor NaN: it is shown as a date
+        raise ValueError(timestamp)
+    return timestamp
 
 
 @dataclass(frozen=True, slots=True)

@@ -226,7 +226,8 @@ class PathLock:
             return True
         # The number of the attempt that was abandoned stays known as long as its lease does.
         epoch = seen.lease.attempt if seen.lease is not None else 0
-        data = replace(self._lease, attempt=epoch, timestamp=self._clocks.date()).encode()
+        now = self._clocks.date()
+        data = replace(self._lease, attempt=epoch, timestamp=now, since=round(now, 3)).encode()
         version = (
             self._store.put_if_absent(self._path, data)
             if state is State.FREE

@@ -6,6 +6,7 @@ body         the step itself: clear, call, verify
 supervise    acquire, have the body run, commit
 bodies       the seam where a body runs: in a thread, or in a forked child
 in_thread, in_fork, template    its two sides; the warm process that forks
+in_foreground   the same for one body at a keyboard: in the main thread of this process
 pool         supervisors, one a slot
 keeper       the process that renews the leases of steps that take long
 """

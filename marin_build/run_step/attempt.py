@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from marin_build.errors import MarinBuildError, StoppedError
+from marin_build.exit_meaning import TIMED_OUT
 from marin_build.protocol import layout
 from marin_build.protocol.documents import FileEntry, Publication
 from marin_build.protocol.holding import stamp
@@ -34,8 +35,6 @@ if TYPE_CHECKING:
     from marin_build.store.base import File
 
 INTERRUPTED = "interrupted"
-TIMED_OUT = 124
-"""Exit code of a body that ran too long, as coreutils' timeout has it."""
 
 
 @dataclass(slots=True)

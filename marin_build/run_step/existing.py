@@ -13,6 +13,7 @@ from marin_build.protocol.artifact import read_artifact
 from marin_build.protocol.lease import parse_lease
 from marin_build.protocol.recorded import record_of_ours
 from marin_build.protocol.status import STATUS_SUCCESS, parse_status
+from marin_build.run_step.file_changes import compare
 from marin_build.run_step.outputs import SHOWN_MISSING, manifest_of, missing_output
 
 if TYPE_CHECKING:
@@ -121,14 +122,7 @@ def manifest_in(data: bytes, path: str) -> tuple[File, ...] | None:
 
 def differences(expected: Sequence[File], found: Sequence[File]) -> list[str]:
     """Return what differs between two lists of files, in words, a file each."""
-    old, new = dict(expected), dict(found)
-    words = [f"`{path}` is missing" for path in old if path not in new]
-    words += [
-        f"`{path}` has {new[path]} B, not {size} B"
-        for path, size in old.items()
-        if path in new and new[path] != size
-    ]
-    return words + [f"`{path}` is new" for path in new if path not in old]
+    return compare(expected, found).words
 
 
 def shortened(words: Sequence[str]) -> list[str]:

@@ -31,11 +31,16 @@ LOST = 5
 
 @dataclass(frozen=True, slots=True)
 class _Work:
-    """A lease being kept, and whose work dies with it: a process, or a process group, or 0."""
+    """A lease being kept, and whose work dies with it: a process, or a process group, or 0.
+
+    `told`: its holder says when the process has ended, so that a lease which is gone before was
+    deleted by somebody else, who may build.
+    """
 
     keeping: Keeping
     pid: int
     group: bool
+    told: bool
 
 
 class Keeper:
@@ -61,8 +66,27 @@ class Keeper:
         theirs.close()
         self._socket = ours
 
-    def hold(self, output: str, request: Request, pid: int, *, group: bool) -> None:
-        """Keep the lease on `output` for a process, or a process group, that dies with it."""
+    def hold(
+        self,
+        output: str,
+        request: Request,
+        pid: int,
+        *,
+        group: bool,
+        told: bool | None = None,
+        wait: float = 0.0,
+    ) -> None:
+        """Keep the lease on `output` for a process, or a process group, that dies with it.
+
+        Args:
+            output: the output path.
+            request: names the lease.
+            pid: the process.
+            group: whether it leads a group that is killed; else this keeper's end is the sign.
+            told: whether `outlives` will be called before the lease is released; None: as `group`.
+            wait: seconds since the lease was written after which it is renewed at first.
+
+        """
         self._say(
             {
                 "output": output,
@@ -71,6 +95,8 @@ class Keeper:
                 "ttl": self._time_to_live,
                 "pid": pid,
                 "group": group,
+                "told": group if told is None else told,
+                "wait": wait,
             }
         )
 
@@ -151,7 +177,8 @@ def _follow(order: dict[str, Any], kept: dict[str, _Work]) -> None:
         clock=boot_clock,
         time_to_live=order["ttl"],
     )
-    kept[output] = _Work(keeping, order["pid"], order["group"])
+    keeping.due += order.get("wait", 0.0)
+    kept[output] = _Work(keeping, order["pid"], order["group"], order["told"])
 
 
 def _renew(store: Store, work: _Work) -> bool:
@@ -161,7 +188,7 @@ def _renew(store: Store, work: _Work) -> bool:
             return True
         case Kept.LOST:
             _kill(work)
-        case Kept.RELEASED if work.group:
+        case Kept.RELEASED if work.told:
             # Its holder ends it after the process only: somebody deleted it, and may build.
             _kill(work)
     return False
@@ -169,8 +196,9 @@ def _renew(store: Store, work: _Work) -> bool:
 
 def _kill(work: _Work) -> None:
     """Kill a body with all it started; threads cannot be: there the keeper's end is the sign."""
+    if not work.pid:
+        return
     if not work.group:
         os._exit(LOST)
-    if work.pid:
-        with suppress(ProcessLookupError):
-            os.killpg(work.pid, signal.SIGKILL)
+    with suppress(ProcessLookupError):
+        os.killpg(work.pid, signal.SIGKILL)

@@ -105,19 +105,20 @@ def _refuse_readers_of_adopted(session: Session, index: int) -> None:
 
 def claimant_of(session: Session, start: Start) -> Claimant:
     """Return who claims a target in the name of a run."""
-    target, pid = session.targets.all[start.index], os.getpid()
+    target, pid, now = session.targets.all[start.index], os.getpid(), time.time()
     return Claimant(
         session.store,
         target.output_path,
         target=target.id,
         lease=Lease(
             session.host.worker,
-            time.time(),
+            now,
             run=session.run,
             nonce=start.nonce,
             boot=session.host.boot,
             pid=pid,
             start=_own_start(pid),
+            since=round(now, 3),
             ttl=session.time_to_live if session.time_to_live != TIME_TO_LIVE else 0.0,
         ),
         is_abandoned=lambda lease: session.is_abandoned(start.index, lease),

@@ -340,7 +340,7 @@ def test_a_replay_stops_at_the_first_failure(project: Project) -> None:
         "\nerror: `bad` failed with exit code 3 (attempt 1): exited with code 3\n"
         "  | so sorry\n"
         "  log:     PROJECT/.marin-build/outputs/bad_HASH/.logs/attempt-0001.log\n"
-        "hint: build it alone with: bash PROJECT/saved/steps/bad_HASH/run.sh\n"
+        "hint: run it alone with: bash PROJECT/saved/steps/bad_HASH/run.sh\n"
     )
     assert not list((project.root / OUTPUTS).glob("after_*"))
 

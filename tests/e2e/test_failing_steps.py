@@ -69,7 +69,7 @@ def test_a_failure_is_told_with_everything_needed(project: Project) -> None:
         f"  log:     PROJECT/{OUTPUTS}/bad_HASH/.logs/attempt-0001.log\n"
         "  blocked: below_HASH, between_HASH, far-below_HASH\n"
         "  not started: 1 (-k goes on with what can be built)\n"
-        "hint: build it alone with: marin-build apply bad\n"
+        "hint: run it alone with: marin-build run bad\n"
         "to go on: marin-build apply\n"
     )
 

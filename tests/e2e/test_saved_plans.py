@@ -203,7 +203,7 @@ def test_hints_after_a_failure_can_be_run(saved: Project) -> None:
     saved.pipeline(DIAMOND.replace("    ran(side)\n", "    ran(side)\n    1 / 0\n"))
     saved.run("plan", "-o", "saved")
     done = saved.run("apply", "saved", "-j", "1")
-    hint = done.err.partition("hint: build it alone with: ")[2].splitlines()[0]
+    hint = done.err.partition("hint: run it alone with: ")[2].splitlines()[0]
     alone = saved.bash("-c", hint)
     assert alone.code == 1
     assert "ZeroDivisionError" in alone.err
@@ -211,12 +211,12 @@ def test_hints_after_a_failure_can_be_run(saved: Project) -> None:
 
 @pytest.mark.parametrize("args", [["apply", "-j", "1", "r*", "left"], ["apply", "-j", "1"]])
 def test_the_hint_builds_the_failed_step_alone(project: Project, args: list[str]) -> None:
-    """Else `build it alone` builds everything that was asked for before."""
+    """Else `run it alone` builds everything that was asked for before."""
     project.pipeline(
         DIAMOND.replace("    ran(side)\n", "    ran(side)\n    side == 'left' and 1/0\n")
     )
     done = project.run(*args)
-    hint = done.err.partition("hint: build it alone with: marin-build ")[2].splitlines()[0]
+    hint = done.err.partition("hint: run it alone with: marin-build ")[2].splitlines()[0]
     (project.root / "ran.txt").unlink()
     project.bash("-c", f"marin-build {hint}")
     assert project.counts() == {"left": 1}

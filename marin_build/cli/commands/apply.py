@@ -100,7 +100,9 @@ def command(
     def alone(failure: StepFailed) -> str:
         if saved is not None:
             return shlex.join(["bash", os.path.join(saved, "steps", failure.target, "run.sh")])
-        return command_line("apply", options, [failure.name])
+        names = [target.name for target in loaded.targets.all]
+        is_one = names.count(failure.name) == 1
+        return command_line("run", options, [failure.name if is_one else failure.target])
 
     if trace is not None:
         from marin_build.cli.tracing import begin_trace

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from marin_build.cli.session import Loaded
     from marin_build.emit.document import PlanDocument
     from marin_build.fingerprint import Target
-    from marin_build.plan import Plan
 
 
 @click.command("run-step", context_settings={"ignore_unknown_options": False})
@@ -88,7 +87,8 @@ def _run(
 ) -> int:
     from marin_build.cli.adopted import with_adopted
     from marin_build.cli.building import exit_code, replay
-    from marin_build.cli.saved import pinned_code
+    from marin_build.cli.one_target import plan_of_one
+    from marin_build.cli.saved import insisted_in, pinned_code
     from marin_build.cli.views.apply_json import show_json
     from marin_build.cli.views.apply_text import TextView
 
@@ -100,7 +100,13 @@ def _run(
             consequence="nothing was run",
             hint="the pipeline changed: make the plan again",
         )
-    plan = _plan_of_one(loaded, document, index)
+    insisted = insisted_in(document, loaded.targets) & {index} if document else frozenset()
+    plan = plan_of_one(
+        loaded,
+        index,
+        insisted,
+        lambda _missing: "build them first, or all with `marin-build apply`",
+    )
     loaded, plan = with_adopted(loaded, plan, readers=[index])
     if words:
         _check_command(plan.targets.all[plan.decisions[0].index], words, loaded.adopted)
@@ -115,32 +121,6 @@ def _run(
         lease=not no_lease,
     )
     return exit_code(finished)
-
-
-def _plan_of_one(loaded: Loaded, document: PlanDocument | None, index: int) -> Plan:
-    """Return a plan that builds one target, whose dependencies must be built."""
-    from marin_build.cli.saved import insisted_in
-    from marin_build.cli.session import observe_tainted
-    from marin_build.plan import Kind, Plan, make_plan
-
-    targets = loaded.targets
-    insisted = insisted_in(document, targets) & {index} if document else frozenset()
-    wanted = [index, *targets.deps[index]]
-    snapshot = observe_tainted(loaded, wanted, insisted)
-    whole = make_plan(targets, snapshot, [index], forced=insisted)
-    by_index = {decision.index: decision for decision in whole.decisions}
-    missing = [
-        targets.all[dep].id for dep in targets.deps[index] if by_index[dep].kind is not Kind.REUSE
-    ]
-    decision = by_index[index]
-    if missing and decision.kind is not Kind.REUSE:
-        raise StoppedError(
-            f"`{targets.all[index].name}` needs targets that are not built",
-            facts=[("missing", "\n".join(missing[:10]))],
-            consequence="nothing was run",
-            hint="build them first, or all with `marin-build apply`",
-        )
-    return Plan(targets, (), (decision,), insisted, snapshot)  # nothing else is asked for
 
 
 def _check_command(target: Target, words: tuple[str, ...], adopted: Mapping[str, Place]) -> None:

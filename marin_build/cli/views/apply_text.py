@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar
 
@@ -10,29 +9,28 @@ import click
 
 from marin_build.apply import events as report
 from marin_build.cli.views.apply_summary import totals_line, where_time_went
+from marin_build.cli.views.failure_text import failure_block, first_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from marin_build.apply.events import Event
 
-_TAIL_LINES = 20
-_SHOWN_BLOCKED = 5
-_TAIL_BYTES = 64 * 1024
-
 
 @dataclass(slots=True)
 class TextView:
     """Shows events on standard output, and failures once more, complete, at the end.
 
-    `again` is the command that goes on; `alone` gives the one that builds a failed target alone.
+    `again` is the command that goes on; `alone` gives the one that runs a failed target alone.
     """
 
     again: str
     alone: Callable[[report.StepFailed], str]
     total: int = 0
     done: int = 0
-    failures: list[report.StepFailed] = field(default_factory=list)
+    succeeded: int = 0
+    failures: list[tuple[report.StepFailed, int]] = field(default_factory=list)
+    """Each with the number of targets that had been built by then."""
     blocked: dict[str, list[str]] = field(default_factory=dict)
     tells_where_time_went: ClassVar[bool] = True
 
@@ -44,6 +42,7 @@ class TextView:
                 if count:
                     click.echo(f"run {run}: {count} to build, {reused} reused, {jobs} at once")
             case report.StepSucceeded(target=target, seconds=seconds):
+                self.succeeded += 1
                 self._count("built", target, duration(seconds), "green")
             case report.StepReused(target=target):
                 self._count("reused", target, "", "bright_black")
@@ -86,39 +85,24 @@ class TextView:
                 f"  failed    {failure.target}  {failure.message}; tries left: {left}", fg="yellow"
             )
             return
-        click.secho(f"  failed    {failure.target}  {_first_line(failure.message)}", fg="red")
-        self.failures.append(failure)
+        click.secho(f"  failed    {failure.target}  {first_line(failure.message)}", fg="red")
+        self.failures.append((failure, self.succeeded))
 
     def _finish(self, totals: report.ApplyFinished) -> None:
-        for failure in self.failures:
-            click.echo(self._failure_block(failure, totals), err=True)
+        for failure, built in self.failures:
+            block = failure_block(
+                failure,
+                blocked=self.blocked.get(failure.name, []),
+                went_on=self.succeeded - built,
+                not_started=totals.not_started,
+                hint=failure.hint or f"run it alone with: {self.alone(failure)}",
+            )
+            click.echo(block, err=True)
         click.echo(totals_line(totals, duration))
         for line in where_time_went(totals, duration) if self.tells_where_time_went else ():
             click.echo(line)
         if totals.interrupted or totals.not_started:
             click.echo(f"to go on: {self.again}", err=True)
-
-    def _failure_block(self, failure: report.StepFailed, totals: report.ApplyFinished) -> str:
-        attempt = f" (attempt {failure.attempt})" if failure.attempt else ""
-        lines = [
-            click.style(
-                f"\nerror: `{failure.name}` failed with exit code "
-                f"{failure.exit_code}{attempt}: {_first_line(failure.message)}",
-                fg="red",
-            )
-        ]
-        lines += [f"  | {line}" for line in log_tail(failure.log)]
-        if failure.log:
-            lines.append(f"  log:     {failure.log}")
-        blocked = self.blocked.get(failure.name, [])
-        if blocked:
-            more = len(blocked) - _SHOWN_BLOCKED
-            names = ", ".join(blocked[:_SHOWN_BLOCKED]) + (f" and {more} more" if more > 0 else "")
-            lines.append(f"  blocked: {names}")
-        if totals.not_started:
-            lines.append(f"  not started: {totals.not_started} (-k goes on with what can be built)")
-        lines.append(f"hint: {failure.hint or f'build it alone with: {self.alone(failure)}'}")
-        return "\n".join(lines)
 
 
 class QuietView(TextView):
@@ -130,29 +114,13 @@ class QuietView(TextView):
         """Show an event, or keep it for the end."""
         match event:
             case report.StepFailed(retries_left=0):
-                self.failures.append(event)
+                self.failures.append((event, self.succeeded))
+            case report.StepSucceeded():
+                self.succeeded += 1
             case report.StepBlocked() | report.StepStopped() | report.ApplyFinished():
                 super().__call__(event)
             case _:
                 pass
-
-
-def _first_line(text: str) -> str:
-    return text.splitlines()[0] if text else ""
-
-
-def log_tail(path: str, lines: int = _TAIL_LINES) -> list[str]:
-    """Return the last lines of a local log; none if it cannot be read."""
-    try:
-        with open(path, "rb") as stream:
-            stream.seek(max(0, os.fstat(stream.fileno()).st_size - _TAIL_BYTES))
-            text = stream.read().decode("utf-8", "replace")
-    except OSError:
-        return []
-    return [
-        "".join(c if c.isprintable() or c == "\t" else "\ufffd" for c in line)
-        for line in text.splitlines()[-lines:]
-    ]
 
 
 def duration(seconds: float) -> str:

@@ -28,7 +28,7 @@ _NUMBER = st.integers(0, 2**40)
 LEASES = st.builds(
     Lease, _WORD, st.floats(0, 2e9), run=_WORD, attempt=_NUMBER, nonce=_WORD,
     boot=_WORD | st.just(""), pid=_NUMBER, start=_NUMBER, seal=_WORD | st.just(""),
-    ttl=st.just(0.0) | st.floats(0.1, 1e6),
+    since=st.floats(0, 2e9), ttl=st.just(0.0) | st.floats(0.1, 1e6),
 )  # fmt: skip
 OURS = Lease("ada@host", 5.0, run="r-1", attempt=2, nonce="n1", boot="b", pid=7, start=9)
 
@@ -63,6 +63,13 @@ def test_renewing_and_sealing_keep_the_holder() -> None:
     assert Lease("ada", 1.0).describe() == "ada"
 
 
+def test_a_lease_says_since_when_it_is_held_however_often_it_was_renewed() -> None:
+    """Else nobody sees that a step runs for two days."""
+    taken = replace(OURS, since=60.5)
+    assert parse_lease(taken.renewed(120.0).encode(), "p").taken_at == "1970-01-01T00:01:00+00:00"
+    assert OURS.taken_at == "", "one of an earlier version does not say"
+
+
 @pytest.mark.parametrize(
     "data",
     [
@@ -70,6 +77,7 @@ def test_renewing_and_sealing_keep_the_holder() -> None:
         b'{"worker_id": "a", "timestamp": "soon"}', b'{"worker_id": "a", "timestamp": null}',
         b'{"worker_id": "a nonce=1 attempt=x", "timestamp": 1}',
         b'{"worker_id": "a nonce=1 pid=", "timestamp": 1}',
+        b'{"worker_id": "a nonce=1 since=nan", "timestamp": 1}',
         b'{"worker_id": "a nonce=1 ttl=inf", "timestamp": 1}',
         b'{"worker_id": "a", "timestamp": -1}',
         b'{"worker_id": "a", "timestamp": 1e300}',

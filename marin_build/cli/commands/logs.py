@@ -1,0 +1,200 @@
+"""`marin-build logs`: what an attempt at a target printed."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from marin_build.cli.options import PipelineOptions, pipeline_options_without_f
+from marin_build.errors import UsageError
+from marin_build.printable import printable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from marin_build.cli.session import Loaded
+    from marin_build.protocol.lease import Lease
+    from marin_build.run_step.logs import Attempts
+
+_LOOK_EVERY = 0.2
+"""Seconds between two looks at a log that is followed."""
+_REMOTE_LOOKS = 10
+"""At a lease in a bucket only one in so many."""
+
+
+@click.command("logs")
+@click.argument("target")
+@click.option("-f", "--follow", is_flag=True, help="Go on until the attempt ends.")
+@click.option(
+    "--attempt",
+    "number",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="The Nth attempt instead of the newest.",
+)
+@click.option("--list", "only_list", is_flag=True, help="Only list the attempts.")
+@pipeline_options_without_f
+def command(
+    options: PipelineOptions, target: str, number: int | None, *, follow: bool, only_list: bool
+) -> int:
+    """Print what the newest attempt at a target printed, byte for byte.
+
+    Which attempt it is, and how it ended, is said on standard error. While an attempt on a remote
+    output runs, its log lies on the machine where it runs, and nowhere else.
+    """
+    from marin_build.cli.session import load
+    from marin_build.run_step.logs import read_attempts, read_documents
+    from marin_build.selection import select
+
+    loaded = load(options, only=target)
+    chosen = select(loaded.targets, [target])
+    if len(chosen) != 1:
+        raise UsageError(f"`{target}` stands for {len(chosen)} targets; one has its logs shown")
+    wanted = loaded.targets.all[chosen[0]]
+    attempts = read_attempts(loaded.store, wanted.output_path, wanted.id)
+    numbers = attempts.numbers
+    if not numbers:
+        raise _no_attempt(attempts)
+    if only_list:
+        documents = read_documents(loaded.store, attempts, numbers)
+        for each in numbers:
+            size = attempts.logs.get(each)
+            log = "no log" if size is None else f"{size} B"
+            click.echo(f"{each:>4}  {_how(loaded, attempts, each, documents.get(each))}, {log}")
+        return 0
+    if number is not None and number not in numbers:
+        known = ", ".join(map(str, numbers))
+        raise UsageError(f"`{wanted.id}` has no attempt {number}", facts=[("attempts", known)])
+    shown = number if number is not None else numbers[-1]
+    document = read_documents(loaded.store, attempts, [shown]).get(shown)
+    _say(loaded, attempts, shown, document)
+    _show(loaded, attempts, shown, document, follow=follow)
+    return 0
+
+
+def _no_attempt(attempts: Attempts) -> UsageError:
+    if attempts.lease is not None:
+        facts = [("holder", printable(attempts.lease.describe()))]
+        return UsageError(f"`{attempts.target}` is held by who keeps no log", facts=facts)
+    if attempts.status is None:
+        return UsageError(
+            f"`{attempts.target}` was never built: there is no log",
+            hint="marin-build status says how targets stand",
+        )
+    return UsageError(
+        f"`{attempts.target}` has no log",
+        facts=[("status", attempts.status)],
+        consequence="whoever built it kept none: Marin, or a program that ran the step itself",
+    )
+
+
+def _how(
+    loaded: Loaded, attempts: Attempts, number: int, document: Mapping[str, Any] | None
+) -> str:
+    """Return how an attempt ended, or that it runs, on one line."""
+    lease = attempts.lease_of(number)
+    if document is not None:
+        code = document.get("exit_code")
+        words = [
+            document["result"] + (f", exit code {code}" if code else ""),
+            f"{str(document.get('end'))[:19].replace('T', ' ')} UTC",
+            f"{document['worker']}, run {document['run']}",
+        ]
+    elif lease is None:
+        words = ["how it ended is not known"]
+    else:
+        gone = loaded.host.is_gone(lease)
+        words = ["its holder is gone" if gone else "running", f"{lease.worker}, run {lease.run}"]
+    return printable(", ".join(words))
+
+
+def _say(
+    loaded: Loaded, attempts: Attempts, number: int, document: Mapping[str, Any] | None
+) -> None:
+    others = len(attempts.numbers) - 1
+    more = f" (--list: {others} more)" if others else ""
+    how = _how(loaded, attempts, number, document)
+    click.echo(f"==> attempt {number}: {how}{more}", err=True)
+
+
+def _show(
+    loaded: Loaded,
+    attempts: Attempts,
+    number: int,
+    document: Mapping[str, Any] | None,
+    *,
+    follow: bool,
+) -> None:
+    from marin_build.cli.following import copy_log
+    from marin_build.protocol import layout
+    from marin_build.run_step.logs import local_log, read_attempts, read_documents
+
+    run = str(document["run"]) if document is not None else ""
+    path = local_log(attempts, number, run, loaded.host)
+    lease = attempts.lease_of(number)
+    out = _Output()
+    if path is not None and lease is not None and follow:
+        is_over = _end_of(loaded, attempts, lease, path)
+        copy_log(path, is_over, out.write, lambda: time.sleep(_LOOK_EVERY))
+        attempts = read_attempts(loaded.store, attempts.output, attempts.target)
+        document = read_documents(loaded.store, attempts, [number]).get(number)
+        _say(loaded, attempts, number, document)
+    elif path is not None:
+        copy_log(path, lambda: True, out.write, lambda: None)
+    elif number in attempts.logs:
+        blob = loaded.store.get(layout.log_path(attempts.output, number))
+        out.write(blob.data if blob is not None else b"")
+    elif lease is not None and not loaded.host.is_gone(lease):
+        raise _runs_elsewhere(attempts, lease)
+    if not out.written:
+        click.echo(_why_empty(document, is_running=lease is not None and not follow), err=True)
+
+
+class _Output:
+    """Standard output, as bytes; remembers whether there were any."""
+
+    def __init__(self) -> None:
+        self._stream = sys.stdout.buffer
+        self.written = False
+
+    def write(self, data: bytes) -> None:
+        """Write, and hand on at once."""
+        self._stream.write(data)
+        self._stream.flush()
+        self.written = self.written or bool(data)
+
+
+def _end_of(loaded: Loaded, attempts: Attempts, lease: Lease, path: str) -> Callable[[], bool]:
+    """Return what tells whether the attempt has ended; a bucket is asked now and then."""
+    from marin_build.run_step.logs import has_ended
+
+    looks = 0
+
+    def is_over() -> bool:
+        nonlocal looks
+        looks += 1
+        if not loaded.store.is_local and looks % _REMOTE_LOOKS != 1:
+            return False
+        return has_ended(loaded.store, attempts.output, lease, loaded.host, path)
+
+    return is_over
+
+
+def _runs_elsewhere(attempts: Attempts, lease: Lease) -> UsageError:
+    earlier = [number for number in attempts.numbers if number != lease.attempt]
+    return UsageError(
+        f"the log of attempt {lease.attempt} at `{attempts.target}` is on another machine",
+        facts=[("runs on", printable(lease.describe()))],
+        consequence="it comes into the store when the attempt ends",
+        hint=f"an earlier one: --attempt {earlier[-1]}" if earlier else "look again then",
+    )
+
+
+def _why_empty(document: Mapping[str, Any] | None, *, is_running: bool) -> str:
+    record = ((document or {}).get("publish") or {}).get("record") or {}
+    if record.get("adopted_from"):
+        return f"nothing was run: its data was adopted from {printable(record['adopted_from'])}"
+    return "nothing was printed so far; -f waits for it" if is_running else "nothing was printed"

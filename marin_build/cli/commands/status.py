@@ -1,0 +1,42 @@
+"""`marin-build status`: what is built, what runs and who holds it, what failed."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+
+import click
+
+from marin_build.cli.options import PipelineOptions, pipeline_options
+
+
+@click.command("status")
+@click.argument("targets", nargs=-1)
+@click.option("-v", "--verbose", is_flag=True, help="A line for each target, however many.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON document.")
+@pipeline_options
+def command(
+    options: PipelineOptions, targets: tuple[str, ...], *, verbose: bool, as_json: bool
+) -> int:
+    """Say how targets stand under this prefix, whoever builds them, on whatever machine.
+
+    TARGET is as for `plan`; without one: what the pipeline requests, and all it needs. Nothing is
+    judged and nothing is written: whether a holder on another machine lives, its clock cannot tell.
+    """
+    from marin_build.cli.choosing import choose
+    from marin_build.cli.session import load
+    from marin_build.cli.standings import read_standings
+    from marin_build.cli.views.status_text import show_status, status_json
+    from marin_build.plan import reached
+
+    loaded = load(options)
+    chosen = choose(loaded, targets)
+    if not targets:
+        chosen = tuple(sorted(reached(loaded.targets, chosen)))
+    standings = read_standings(loaded, chosen)
+    if as_json:
+        sys.stdout.write(json.dumps(status_json(loaded.targets, standings), indent=1) + "\n")
+    else:
+        show_status(loaded.targets, standings, loaded.host, time.time(), verbose=verbose)
+    return 0

@@ -1,0 +1,137 @@
+"""A failure, complete: what people need so that they need not open a log."""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import TYPE_CHECKING
+
+import click
+
+from marin_build.exit_meaning import TIMED_OUT, exit_meaning
+from marin_build.printable import printable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from marin_build.apply.events import StepFailed
+
+_TAIL_LINES = 20
+_TAIL_BYTES = 64 * 1024
+_SHOWN_BLOCKED = 5
+_OURS = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))) + os.sep
+_FRAME = re.compile(r'  File "(?P<file>.*)", line \d+, in ')
+_LIBRARY = re.compile(r"[/\\](site|dist)-packages[/\\]|/lib/python3[^/]*/|^<frozen |\.zip/")
+
+
+def failure_block(
+    failure: StepFailed,
+    *,
+    blocked: Sequence[str],
+    went_on: int,
+    not_started: int,
+    hint: str,
+) -> str:
+    """Return all there is to say about a failed attempt, without a trailing newline.
+
+    Args:
+        failure: how it failed.
+        blocked: the targets that need it.
+        went_on: how many targets were built after it failed.
+        not_started: how many targets were left alone for it.
+        hint: what to do next.
+
+    """
+    attempt = f" (attempt {failure.attempt})" if failure.attempt else ""
+    message = first_line(failure.message)
+    head = (
+        f"\nerror: `{failure.name}` failed with exit code {failure.exit_code}{attempt}: {message}"
+    )
+    lines = [click.style(head, fg="red")]
+    lines += [f"  | {line}" for line in log_tail(failure.log)]
+    if meaning := _meaning(failure):
+        lines.append(f"  means:   {meaning}")
+    if failure.log:
+        lines.append(f"  log:     {failure.log}")
+    if blocked:
+        more = len(blocked) - _SHOWN_BLOCKED
+        names = ", ".join(blocked[:_SHOWN_BLOCKED]) + (f" and {more} more" if more > 0 else "")
+        lines.append(f"  blocked: {names}")
+    if went_on:
+        lines.append(f"  went on: {went_on} target{'s' if went_on != 1 else ''} built since")
+    if not_started:
+        lines.append(f"  not started: {not_started} (-k goes on with what can be built)")
+    return "\n".join([*lines, f"hint: {hint}"])
+
+
+def _meaning(failure: StepFailed) -> str:
+    """Return what the exit code means, unless the message says it."""
+    meaning = exit_meaning(failure.exit_code)
+    is_said = meaning.rpartition(": ")[2] in failure.message
+    return "" if is_said or failure.exit_code == TIMED_OUT else meaning
+
+
+def first_line(text: str) -> str:
+    """Return the first line of what a step said, without what a terminal would obey."""
+    return printable(text.splitlines()[0]) if text else ""
+
+
+def log_tail(path: str, lines: int = _TAIL_LINES) -> list[str]:
+    """Return the last lines of a local log, tracebacks cut; none if it cannot be read."""
+    try:
+        with open(path, "rb") as stream:
+            stream.seek(max(0, os.fstat(stream.fileno()).st_size - _TAIL_BYTES))
+            text = stream.read().decode("utf-8", "replace")
+    except OSError:
+        return []
+    return [
+        "".join(c if c.isprintable() or c == "\t" else "\ufffd" for c in line)
+        for line in cut_tracebacks(text.splitlines())[-lines:]
+    ]
+
+
+def cut_tracebacks(lines: Sequence[str]) -> list[str]:
+    """Return lines in which Python's tracebacks show the user's frames only.
+
+    Frames of libraries, of Python's own and of this package are counted instead. Where there are
+    no others, the last one is left.
+    """
+    found: list[str] = []
+    frames: list[list[str]] = []
+    for line in lines:
+        if _FRAME.match(line):
+            frames.append([line])
+        elif frames and line.startswith(("    ", "  [Previous line repeated")):
+            frames[-1].append(line)
+        else:
+            found += _cut(frames)
+            found.append(line)
+            frames = []
+    return [*found, *_cut(frames)]
+
+
+def _cut(frames: Sequence[Sequence[str]]) -> Iterator[str]:
+    """Yield the lines of one traceback's frames."""
+    kept = [_is_users(frame[0]) for frame in frames]
+    if kept and not any(kept):
+        kept[-1] = True
+    left_out = 0
+    for frame, is_kept in zip(frames, kept, strict=True):
+        if is_kept:
+            yield from _counted(left_out)
+            yield from frame
+            left_out = 0
+        else:
+            left_out += 1
+    yield from _counted(left_out)
+
+
+def _counted(frames: int) -> Iterator[str]:
+    if frames:
+        yield f"  ... {frames} frame{'s' if frames != 1 else ''} of libraries"
+
+
+def _is_users(line: str) -> bool:
+    match = _FRAME.match(line)
+    file = match["file"] if match else ""
+    return not (file.startswith(_OURS) or _LIBRARY.search(file))

@@ -1,0 +1,81 @@
+"""Outputs compared with what built them, for people and for programs."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from marin_build.printable import printable
+from marin_build.run_step.verifying import Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from marin_build.fingerprint import Targets
+    from marin_build.run_step.verifying import Verified
+
+_COLOURS = {Verdict.INTACT: "green", Verdict.DIFFERS: "red"}
+_SHOWN = 20
+"""Files that differ and are named, a target; `--json` has all."""
+_SCHEMA_VERSION = 1
+
+
+def show_verified(targets: Targets, found: Sequence[Verified]) -> None:
+    """Print a line for each target, and one for each file that differs."""
+    width = max((len(each.verdict.value) for each in found), default=0)
+    for each in found:
+        target = targets.all[each.index]
+        verdict = click.style(each.verdict.value.ljust(width), fg=_COLOURS.get(each.verdict))
+        click.echo(
+            f"{verdict}  {target.id}  {printable(_facts(target.output_path, each))}".rstrip()
+        )
+        words = each.changes.words
+        more = [f"and {len(words) - _SHOWN} more"] if len(words) > _SHOWN else []
+        for line in [*words[:_SHOWN], *more]:
+            click.echo(f"{'':{width}}    {printable(line)}")
+    counts = Counter(each.verdict for each in found)
+    parts = [f"{counts[verdict]} {verdict.value}" for verdict in Verdict if counts[verdict]]
+    many = f"{len(found)} target{'s' if len(found) != 1 else ''}"
+    click.echo(f"{many}: {', '.join(parts)}")
+
+
+def _facts(output: str, each: Verified) -> str:
+    words = []
+    if each.verdict is Verdict.INTACT:
+        words.append(f"{each.files} file{'s' if each.files != 1 else ''}, {each.size} B")
+    if each.note:
+        words.append(each.note)
+    if each.place != output:
+        words.append(f"at {each.place}")
+    return "; ".join(words)
+
+
+def verified_json(targets: Targets, found: Sequence[Verified]) -> dict[str, Any]:
+    """Return what `--json` says."""
+    return {
+        "schema_version": _SCHEMA_VERSION,
+        "summary": {
+            _word(verdict): sum(each.verdict is verdict for each in found) for verdict in Verdict
+        },
+        "targets": [
+            {
+                "name": targets.all[each.index].name,
+                "target": targets.all[each.index].id,
+                "verdict": _word(each.verdict),
+                "place": each.place,
+                "files": each.files,
+                "bytes": each.size,
+                "missing": list(each.changes.missing),
+                "resized": [resized._asdict() for resized in each.changes.resized],
+                "added": list(each.changes.added),
+                "note": each.note,
+            }
+            for each in found
+        ],
+    }
+
+
+def _word(verdict: Verdict) -> str:
+    return verdict.value.replace(" ", "_")

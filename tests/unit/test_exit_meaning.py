@@ -1,0 +1,24 @@
+"""Exit codes in words: only where they say more than that it failed."""
+
+from __future__ import annotations
+
+import pytest
+
+from marin_build.exit_meaning import exit_meaning
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        (75, "infrastructure failed, try again"),
+        (124, "it ran too long"),
+        (126, "the command may not be executed"),
+        (127, "the command was not found"),
+        (137, "SIGKILL: out of memory, or killed by somebody"),
+        (138, "SIGUSR1"),
+        (139, "SIGSEGV: a crash in compiled code"),
+        *((code, "") for code in (0, 1, 2, 3, 42, 128, 255, -9, 1000)),
+    ],
+)
+def test_what_a_code_means(code: int, words: str) -> None:
+    assert exit_meaning(code) == words
