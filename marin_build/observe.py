@@ -298,7 +298,7 @@ def _record(data: bytes, path: str) -> Built | None:
             f"the record `{path}` is not readable",
             facts=[("perhaps", "it is damaged, or of a newer marin-build")],
             consequence="nothing was run",
-            hint="without that file the output is used as one that Marin built, without history",
+            hint="delete it to use the output without its history, or the folder to build it again",
         ) from None
 
 
