@@ -272,7 +272,7 @@ def test_illegal_names(project: Project) -> None:
     )
     rule = (
         "a name is segments of letters, digits, `.`, `_`, `-`, joined by `/`; "
-        "no segment `.` or `..`"
+        "none begins with a dot"
     )
     shown = {"é": "\\xe9", "a\nb": "a\\nb", "x" * 201: "x" * 77 + "..."}
     longest = "a segment of a name has at most 200 characters"
