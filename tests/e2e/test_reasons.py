@@ -171,3 +171,19 @@ def test_a_version_that_changed_stops_what_was_made_from_it(project: Project) ->
     assert project.run("apply", "-q", "--set", "q=2", "--force", "raw").code == 0
     assert project.run("plan", "--set", "q=2").out.endswith("everything requested is built\n")
     assert project.run("plan").code == 5
+
+
+def test_the_change_is_named_though_what_changed_is_built_already(project: Project) -> None:
+    """Else who builds step by step reads `needs corpus, which changed`, and has to search."""
+    project.pipeline(DIAMOND)
+    project.run("apply", "-q")
+    project.run("apply", "-q", "corpus", "--set", "lines=4")
+    planned = project.mask(project.run("plan", "--set", "lines=4").out)
+    assert planned == (
+        "  ! cascade  left_HASH    needs corpus, which changed: attrs.lines 3 -> 4\n"
+        "  ! cascade  right_HASH   needs corpus, which changed: attrs.lines 3 -> 4\n"
+        "  ! cascade  report_HASH  needs corpus, which changed: attrs.lines 3 -> 4 and 2 more\n"
+        "  = 1 reused, not shown (-v shows them)\n"
+        "plan p-PLAN: 3 to build, 1 reused\n"
+        "to build it: marin-build apply --set lines=4\n"
+    )

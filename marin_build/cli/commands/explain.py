@@ -32,7 +32,7 @@ def command(options: PipelineOptions, target: str, *, show_source: bool, as_json
     output which is reused: normalised source, captured values, environment, and what cannot be
     seen.
     """
-    from marin_build.cli.code_causes import with_code_causes
+    from marin_build.cli.causes import with_causes
     from marin_build.cli.drifting import find_drift
     from marin_build.cli.session import load, plan_for
     from marin_build.selection import select
@@ -46,7 +46,7 @@ def command(options: PipelineOptions, target: str, *, show_source: bool, as_json
         )
     plan = plan_for(loaded, [loaded.targets.all[chosen[0]].name], history=True)
     engine = options.engine or loaded.settings.engine
-    found = find_drift(loaded, with_code_causes(loaded, plan), engine)
+    found = find_drift(loaded, with_causes(loaded, plan), engine)
     plan = found.plan
     (decision,) = [d for d in plan.decisions if d.index == chosen[0]]
     code = _code(loaded, found, decision, engine) if show_source else None
@@ -66,7 +66,7 @@ def _code(
     loaded: Loaded, found: FoundDrift, decision: Decision, engine: str
 ) -> tuple[Drift | None, Sequence[str]]:
     """Return how the code of a target differs from what built it, and what of it is unseen."""
-    from marin_build.cli.code_causes import drift_since_earlier
+    from marin_build.cli.causes import drift_since_earlier
     from marin_build.cli.drifting import find_drift
     from marin_build.code import code_of
     from marin_build.code.document import code_document

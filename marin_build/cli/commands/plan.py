@@ -89,7 +89,7 @@ def command(
             consequence="nothing was written",
             hint="leave out -o, or --assume-changed and --assume-built",
         )
-    from marin_build.cli.code_causes import with_code_causes
+    from marin_build.cli.causes import with_causes
     from marin_build.cli.session import load, plan_for
     from marin_build.emit.plan_id import check_engine
 
@@ -111,7 +111,7 @@ def command(
         history=True,
         assumed=_assumptions(loaded, assume_changed, assume_built, force),
     )
-    plan = with_code_causes(loaded, plan)
+    plan = with_causes(loaded, plan)
     words = [*targets, *(word for name in force for word in ("--force", name))]
     again = ("to build it", command_line("apply", options, words))
     if output is not None:

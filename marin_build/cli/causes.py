@@ -1,10 +1,11 @@
-"""Which code changed, where a changed identity says only that code did."""
+"""The causes that only the store knows: which code changed, and what in a reused dependency."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from marin_build.cli.reused_causes import reused_causes
 from marin_build.reasons import Change, IdentityChanged
 
 if TYPE_CHECKING:
@@ -19,20 +20,23 @@ _CODE = "code"
 """Path of the code digest in a payload."""
 
 
-def with_code_causes(loaded: Loaded, plan: Plan) -> Plan:
-    """Return a plan whose reasons name the functions that changed, where code is identity.
+def with_causes(loaded: Loaded, plan: Plan) -> Plan:
+    """Return a plan whose reasons name what changed at the root.
 
-    The sources of then are read in one batch, each once, and only if there is such a reason.
+    That are the functions, where code is identity, and what became of dependencies that are built
+    already. The sources and records of then are read in one batch each, and only if there is such
+    a reason.
 
     Raises:
         StoreError: the store cannot be read.
 
     """
     changed = [d for d in plan.decisions if _code_change(d) is not None]
-    if not changed:
+    # Target -> what dependents said of it, and say now.
+    causes = {id_: ("", text) for id_, text in reused_causes(loaded, plan).items()}
+    if not changed and not causes:
         return plan
     drift = drift_since_earlier(loaded, plan, changed)
-    causes: dict[str, tuple[str, str]] = {}  # target -> what dependents said of it, and say now
     decisions: list[Decision] = []
     for decision in plan.decisions:  # dependencies first
         reason = decision.reason
