@@ -60,12 +60,8 @@ def command(
         )
     taint = Taint(reason.strip(), loaded.host.worker, datetime.now(UTC).isoformat("T", "seconds"))
     plan, condemned = _condemned(loaded, chosen, taint)
-    again = (
-        "to build it again",
-        command_line(
-            "apply", options, [loaded.targets.all[index].name for index in _ends(loaded, condemned)]
-        ),
-    )
+    ends = dict.fromkeys(loaded.targets.all[index].name for index in _ends(loaded, condemned))
+    again = ("to build it again", command_line("apply", options, list(ends)))
     _list(loaded, plan, condemned, again)
     if not dry_run:
         _mark(loaded, plan, condemned, taint)
