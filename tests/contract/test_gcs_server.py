@@ -163,6 +163,8 @@ def test_a_resumable_upload_in_chunks(api: Api) -> None:
     answer = api.ask("PUT", place, b"3456789", {"Content-Range": "bytes 3-9/10"})
     assert answer[0] == 200
     assert api.item("GET", "r", alt="media")[2] == b"0123456789"
+    # Sent once more, as after the last reply was lost: it is complete, and written once.
+    assert api.ask("PUT", place, b"3456789", {"Content-Range": "bytes 3-9/10"}) == answer
     # The condition is judged when the last byte is there.
     place = api.ask("POST", path, b"{}", **query)[1]["Location"]
     assert api.ask("PUT", place, b"x", {"Content-Range": "bytes 0-0/1"})[0] == 412

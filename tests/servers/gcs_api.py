@@ -54,6 +54,7 @@ class GcsApi:
     def __init__(self) -> None:
         self.buckets = Buckets()
         self._uploads: dict[str, ResumableUpload] = {}
+        self._completed: dict[str, ApiReply] = {}
 
     def answer(self, request: ApiRequest) -> ApiReply:
         """Do what a request asks."""
@@ -196,6 +197,8 @@ class GcsApi:
         return ApiReply(headers={"Location": f"{place}&upload_id={upload.identity}"})
 
     def _resume(self, request: ApiRequest, identity: str) -> ApiReply:
+        if identity in self._completed:  # asked again after a lost reply: it is done, once
+            return self._completed[identity]
         upload = self._uploads.get(identity)
         if upload is None:
             raise Refusal(404, "No such upload.")
@@ -209,7 +212,8 @@ class GcsApi:
         conditions = Conditions.parse(upload.query)
         made = self.buckets.insert(upload.bucket, upload.name, media, conditions, upload.properties)
         del self._uploads[identity]
-        return document_reply(made.resource(request.host))
+        self._completed[identity] = document_reply(made.resource(request.host))
+        return self._completed[identity]
 
 
 def _number(text: str | None) -> int | None:
