@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from marin_build.errors import StoreError
 from marin_build.store.base import Blob, File
@@ -17,6 +17,9 @@ from marin_build.store.remote import (
     folder_prefix,
     split_url,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
 
 _PAGE = 1000  # the most the service returns
 
@@ -96,58 +99,48 @@ class GcsStore(RemoteStore):
 
     async def _list(self, fs: Any, folder: str, *, deep: bool) -> list[File]:
         bucket, name = split_url(folder)
-        prefix = folder_prefix(name)
-        found: list[File] = []
-        token: str | None = None
-        while True:
-            try:
-                _, answer = await _call(
-                    fs,
-                    "GET",
-                    "b/{}/o",
-                    bucket,
-                    prefix=prefix,
-                    delimiter=None if deep else "/",
-                    maxResults=_PAGE,
-                    pageToken=token,
-                    fields="nextPageToken,items(name,size)",
-                )
-            except FileNotFoundError:
-                return []
-            page = json.loads(answer)
-            found += [
-                File(item["name"][len(prefix) :], int(item["size"]))
-                for item in page.get("items", [])
-                if not item["name"].endswith("/")  # the marks some tools leave for folders
-            ]
-            token = page.get("nextPageToken")
-            if token is None:
-                return found
+        prefix, delimiter = folder_prefix(name), None if deep else "/"
+        return [
+            File(item["name"][len(prefix) :], int(item["size"]))
+            async for page in _pages(fs, bucket, prefix, delimiter, "items(name,size)")
+            for item in page.get("items", [])
+            if not item["name"].endswith("/")  # the marks some tools leave for folders
+        ]
 
     async def _folders(self, fs: Any, start: str) -> list[str]:
         bucket, name = split_url(start)
-        found: list[str] = []
-        token: str | None = None
-        while True:
-            try:
-                _, answer = await _call(
-                    fs,
-                    "GET",
-                    "b/{}/o",
-                    bucket,
-                    prefix=name,
-                    delimiter="/",
-                    maxResults=_PAGE,
-                    pageToken=token,
-                    fields="nextPageToken,prefixes",
-                )
-            except FileNotFoundError:
-                return []
-            page = json.loads(answer)
-            found += [start + prefix[len(name) : -1] for prefix in page.get("prefixes", [])]
-            token = page.get("nextPageToken")
-            if token is None:
-                return found
+        return [
+            start + prefix[len(name) : -1]
+            async for page in _pages(fs, bucket, name, "/", "prefixes")
+            for prefix in page.get("prefixes", [])
+        ]
+
+
+async def _pages(
+    fs: Any, bucket: str, prefix: str, delimiter: str | None, fields: str
+) -> AsyncIterator[dict[str, Any]]:
+    """Yield the pages of a listing; none if the bucket is not there."""
+    token: str | None = None
+    while True:
+        try:
+            _, answer = await _call(
+                fs,
+                "GET",
+                "b/{}/o",
+                bucket,
+                prefix=prefix,
+                delimiter=delimiter,
+                maxResults=_PAGE,
+                pageToken=token,
+                fields=f"nextPageToken,{fields}",
+            )
+        except FileNotFoundError:
+            return
+        page = json.loads(answer)
+        yield page
+        token = page.get("nextPageToken")
+        if token is None:
+            return
 
 
 async def _call(fs: Any, method: str, address: str, *names: str, **rest: Any) -> tuple[Any, bytes]:

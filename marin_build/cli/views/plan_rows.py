@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
 
+from marin_build.cli.views.name_patterns import everything, folder, same_name
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
@@ -86,15 +88,15 @@ def folded(rows: Sequence[Row]) -> list[Row]:
     shorter = list(rows)
     repeats = len({row.name for row in rows}) < len(rows)
     for say_of, pattern_of in (
-        (_why, _same_name),
-        (_why, _folder),
-        (_topic_of, _same_name),
-        (_topic_of, _folder),
-        (_topic_of, _everything),
+        (_why, same_name),
+        (_why, folder),
+        (_topic_of, same_name),
+        (_topic_of, folder),
+        (_topic_of, everything),
     ):
         if len(shorter) <= _MOST_ROWS:
             break
-        if pattern_of is _same_name and not repeats:
+        if pattern_of is same_name and not repeats:
             continue
         shorter = _fold(shorter, say_of, pattern_of)
     return shorter
@@ -102,7 +104,7 @@ def folded(rows: Sequence[Row]) -> list[Row]:
 
 def folded_alike(rows: Sequence[Row]) -> list[Row]:
     """Return rows of which those that say the same are one, however few they are."""
-    return _fold(_fold(rows, _why, _folder), _why, _everything)
+    return _fold(_fold(rows, _why, folder), _why, everything)
 
 
 def _why(row: Row) -> str:
@@ -113,25 +115,12 @@ def _topic_of(row: Row) -> str:
     return row.topic
 
 
-def _same_name(row: Row) -> str:
-    return f"{row.name}_*"
-
-
-def _folder(row: Row) -> str:
-    head, slash, _ = row.name.rpartition("/")
-    return f"{head}{slash}*"
-
-
-def _everything(_row: Row) -> str:
-    return "*"
-
-
 def _fold(
-    rows: Sequence[Row], say_of: Callable[[Row], str], pattern_of: Callable[[Row], str]
+    rows: Sequence[Row], say_of: Callable[[Row], str], pattern_of: Callable[[str], str]
 ) -> list[Row]:
     groups: dict[tuple[str, ...], list[Row]] = {}
     for row in rows:
-        key = (row.verb, say_of(row), row.place, row.resources, pattern_of(row))
+        key = (row.verb, say_of(row), row.place, row.resources, pattern_of(row.name))
         groups.setdefault(key, []).append(row)
     if len(groups) == len(rows):
         return list(rows)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from marin_build.cli.views.apply_text import duration
+from marin_build.cli.views.name_patterns import everything, folder, same_name
 from marin_build.exit_meaning import exit_meaning
 from marin_build.printable import printable
 from marin_build.standing import State
@@ -124,37 +125,24 @@ def folded(rows: Sequence[Row]) -> list[Row]:
     facts, and in the end the names are. What nobody has to look at is folded first.
     """
     shorter = list(rows)
-    for pattern_of in (_same_name, _folder, _everything):
+    for pattern_of in (same_name, folder, everything):
         if len(shorter) > _MOST_ROWS:
             shorter = _fold(shorter, lambda row: row.text, pattern_of, _QUIET)
-    for pattern_of in (_same_name, _folder, _everything):
+    for pattern_of in (same_name, folder, everything):
         if len(shorter) > _MOST_ROWS:
             shorter = _fold(shorter, lambda row: row.topic, pattern_of, tuple(State))
     return shorter
 
 
-def _same_name(row: Row) -> str:
-    return f"{row.name}_*"
-
-
-def _folder(row: Row) -> str:
-    head, slash, _ = row.name.rpartition("/")
-    return f"{head}{slash}*"
-
-
-def _everything(_row: Row) -> str:
-    return "*"
-
-
 def _fold(
     rows: Sequence[Row],
     say_of: Callable[[Row], str],
-    pattern_of: Callable[[Row], str],
+    pattern_of: Callable[[str], str],
     states: Sequence[State],
 ) -> list[Row]:
     groups: dict[tuple[object, ...], list[Row]] = {}
     for row in rows:
-        alike = (say_of(row), pattern_of(row)) if row.state in states else (row.target,)
+        alike = (say_of(row), pattern_of(row.name)) if row.state in states else (row.target,)
         groups.setdefault((row.state, *alike), []).append(row)
     found: list[Row] = []
     for group in groups.values():
@@ -163,6 +151,6 @@ def _fold(
         else:
             first, count = group[0], sum(row.targets for row in group)
             found.append(
-                first._replace(target=pattern_of(first), targets=count, text=say_of(first))
+                first._replace(target=pattern_of(first.name), targets=count, text=say_of(first))
             )
     return found
