@@ -13,7 +13,7 @@ import re
 import sys
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import IO, TYPE_CHECKING, Any, TextIO
 
 from marin_build.canonical import FrozenDict
 from marin_build.errors import SpecificationError
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 _PLACEHOLDER = re.compile(r"\{\{([a-z_][a-z0-9_]*)\}\}|(?<!\$)\{([a-z_][a-z0-9_]*)\}")
 _NAME = re.compile(r"[a-z_][a-z0-9_]*", re.ASCII)
 _HEREDOC = re.compile(r"(?<!<)<<(?!<)")
+_STANDARD_OUTPUT = 1
+_BLOCK = 1 << 16
 SHELL = ("bash", "-euo", "pipefail", "-c")
 
 
@@ -128,8 +130,8 @@ def join_word(word: Word) -> str:
     return "".join(part.path if isinstance(part, PathPart) else part for part in word)
 
 
-keyboard_connected: ContextVar[bool] = ContextVar("keyboard_connected", default=False)
-"""Whether a command reads what this process reads: only where a step runs in the foreground."""
+stdin_inherited: ContextVar[bool] = ContextVar("stdin_inherited", default=False)
+"""Whether a command reads what this process reads: where a step has a process, or a terminal."""
 
 
 def run_argv(argv: Sequence[str], folder: str) -> None:
@@ -142,16 +144,19 @@ def run_argv(argv: Sequence[str], folder: str) -> None:
     import subprocess
 
     path = os.path.dirname(sys.executable) + os.pathsep + os.environ.get("PATH", os.defpath)
+    log = None if _is_own_output(sys.stdout) else sys.stdout
     try:
-        code = subprocess.run(
+        with subprocess.Popen(
             argv,
             cwd=folder,
             env={**os.environ, "PATH": path},
-            stdin=None if keyboard_connected.get() else subprocess.DEVNULL,
-            stdout=_with_descriptor(sys.stdout),
-            stderr=_with_descriptor(sys.stderr),
-            check=False,
-        ).returncode
+            stdin=None if stdin_inherited.get() else subprocess.DEVNULL,
+            stdout=subprocess.PIPE if log is not None else None,
+            stderr=subprocess.STDOUT if log is not None else None,
+        ) as running:
+            if log is not None and running.stdout is not None:
+                _copy(running.stdout, log)
+            code = running.wait()
     except FileNotFoundError as error:
         what = "no such folder" if error.filename == folder else "command not found"
         sys.stderr.write(f"{error.filename or argv[0]}: {what}\n")
@@ -163,14 +168,19 @@ def run_argv(argv: Sequence[str], folder: str) -> None:
         raise SystemExit(code if code > 0 else 128 - code)
 
 
-def _with_descriptor(stream: TextIO) -> TextIO | None:
-    """Return a standard stream a program can write to: in a thread, that is the step's log."""
+def _is_own_output(stream: TextIO) -> bool:
+    """Return whether a stream is this process's standard output; not so in a thread."""
     try:
         stream.flush()
-        stream.fileno()
+        return stream.fileno() == _STANDARD_OUTPUT
     except (OSError, ValueError):
-        return None
-    return stream
+        return False
+
+
+def _copy(source: IO[bytes], log: TextIO) -> None:
+    """Copy what a command prints into a stream that knows whose log it is."""
+    while block := source.read1(_BLOCK):  # type: ignore[attr-defined]
+        log.write(block.decode("utf-8", "replace"))
 
 
 def check_command(command: Command, name: str, place: str) -> list[SpecificationError]:

@@ -28,7 +28,8 @@ class Settings:
         prefix: where outputs live; a relative folder is taken from the project.
         engine: where actions run, `local` or `kubernetes`.
         jobs: targets built at once on this machine.
-        isolation: `process` or `thread`.
+        isolation: `process`, `worker` or `thread`.
+        log_limit: MiB of the longest log of an attempt; of a longer one the middle is cut out.
         lease: seconds a lease holds without being renewed. Shorter means that others go on sooner
             after a machine died, and more requests: a long step renews it four times as often.
         code: what a change of code does to steps that do not say: `report`, `rebuild`, `ignore`.
@@ -44,6 +45,7 @@ class Settings:
     engine: str = "local"
     jobs: int | None = None
     isolation: str = "process"
+    log_limit: int = 64
     lease: float = TIME_TO_LIVE
     code: CodePolicy | None = None
     templates: str | None = None
@@ -58,6 +60,7 @@ _TYPES: dict[str, tuple[type, ...]] = {
     "engine": (str,),
     "jobs": (int,),
     "isolation": (str,),
+    "log_limit": (int,),
     "lease": (int, float),
     "code": (str,),
     "templates": (str,),
@@ -135,8 +138,10 @@ def _checked(base: Settings, table: Mapping[str, Any], file: str) -> Settings:
                 f"the setting `{key}` is not a {wanted}",
                 facts=[("configuration", file), ("value", repr(value))],
             )
-    if table.get("jobs", 1) < 1:
-        raise UsageError("the setting `jobs` must be at least 1", facts=[("configuration", file)])
+    for key in ("jobs", "log_limit"):
+        if table.get(key, 1) < 1:
+            what = f"the setting `{key}` must be at least 1"
+            raise UsageError(what, facts=[("configuration", file)])
     if not all(isinstance(region, str) for region in table.get("regions", {}).values()):
         raise UsageError(
             "the setting `regions` says for each prefix the name of a region",

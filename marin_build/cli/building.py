@@ -22,6 +22,7 @@ from marin_build.errors import (
     UsageError,
 )
 from marin_build.provenance import provenance
+from marin_build.redaction import Redactor
 from marin_build.store.mounts import is_shared, probe_locks
 from marin_build.workspace import is_url
 
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     from marin_build.store.base import Store
     from marin_build.store.syncing import Syncing
 
-ISOLATIONS = ("process", "thread")
+ISOLATIONS = ("process", "worker", "thread")
 
 
 def replay(
@@ -63,7 +64,7 @@ def replay(
         pinned_code: target id -> code digest, for a saved plan.
         jobs: targets built at once.
         keep_going: after a failure go on with what does not need it.
-        isolation: `process` or `thread`.
+        isolation: one of ISOLATIONS.
         tell: is told every event.
         lease: whether the store must have conditional writes; without, nobody else may build.
         keep: whether the plan and the journal of the run are kept under the prefix.
@@ -172,6 +173,8 @@ def make_session(
         time_to_live=float(loaded.settings.lease),
         deep_code=deep_code,
         here=read_here(loaded.workspace.project, os.environ),
+        redactor=Redactor.of(os.environ),
+        log_limit=loaded.settings.log_limit << 20,
     )
 
 
@@ -184,10 +187,10 @@ def make_isolation(session: Session, plan: Plan, name: str, jobs: int) -> Isolat
     """
     from marin_build.run_step.pool import SupervisorPool
 
-    if name == "process":
+    if name in {"process", "worker"}:
         from marin_build.run_step.in_fork import ForkBodies
 
-        return SupervisorPool(session, ForkBodies(session, jobs), jobs)
+        return SupervisorPool(session, ForkBodies(session, jobs, reuse=name == "worker"), jobs)
     if name != "thread":
         raise UsageError(f"unknown isolation `{name}`", facts=[("known", ", ".join(ISOLATIONS))])
     _check_threads(plan)

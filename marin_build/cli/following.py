@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
@@ -34,11 +35,19 @@ def copy_log(
             if stream is None:
                 stream = _open(path, stack)
             if stream is not None:
+                _skip_cut(stream)
                 while block := stream.read(_BLOCK):
                     write(block)
             if over:
                 return
             wait()
+
+
+def _skip_cut(stream: BinaryIO) -> None:
+    """Go on at the end of a file that became shorter: its middle was cut out."""
+    size = os.fstat(stream.fileno()).st_size
+    if stream.tell() > size:
+        stream.seek(size)
 
 
 def _open(path: str, stack: ExitStack) -> BinaryIO | None:

@@ -86,6 +86,7 @@ class Record(_Document):
     seconds: float
     exit_code: int
     peak_memory_bytes: int | None
+    cpu_seconds: float | None = None
     files: int | None = None
     bytes: int | None = None
     """Number and sizes of the files in the manifest."""

@@ -24,6 +24,7 @@ from marin_build.run_step.outputs import (
     refuse_to_clear_adopted,
 )
 from marin_build.run_step.recording import make_record
+from marin_build.run_step.step_log import add_line
 from marin_build.workspace import is_url
 
 if TYPE_CHECKING:
@@ -167,8 +168,7 @@ class Attempt:
         missing = missing_output(self._step.outputs, files, done.artifact)
         if missing is None:
             return done, files
-        with open(self.log, "a", encoding="utf-8") as stream:
-            stream.write(f"{missing}\n")
+        add_line(self.log, missing, time.time())
         return Done(1, missing), []
 
     def _send_log(self) -> None:
@@ -184,7 +184,8 @@ class Attempt:
         self, done: Done, why_ended: str, seconds: float, now: datetime
     ) -> ended.Interrupted | ended.Failed:
         interrupted = why_ended == INTERRUPTED
-        code, message = done.exit_code or 1, done.message
+        code = done.exit_code or 1
+        message = self.session.redactor_of(self._step).clean_text(done.message)
         if why_ended and not interrupted:
             code, message = TIMED_OUT, why_ended
         if not self.holding.fail("interrupted" if interrupted else "failed", code, message, now):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import resource
 import sys
 import traceback
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from marin_build.fingerprint import Target
+    from marin_build.run_step.usage import Meter
     from marin_build.step_spec import StepSpec
 
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
@@ -32,7 +32,8 @@ class Done:
         exit_code: 0, the step's own, or 128 + signal.
         message: why it failed, for people.
         artifact: what the function returned, as JSON values.
-        peak_memory: bytes, of the process the body ran in.
+        peak_memory: bytes, of the process the body ran in, or of one that it started.
+        cpu_seconds: of the process and those it started, or of the thread alone.
 
     """
 
@@ -40,6 +41,7 @@ class Done:
     message: str = ""
     artifact: Any = None
     peak_memory: int | None = None
+    cpu_seconds: float | None = None
 
     @property
     def has_failed(self) -> bool:
@@ -47,8 +49,14 @@ class Done:
         return self.exit_code != 0 or self.message != ""
 
 
-def run_body(target: Target) -> Done:
-    """Run a step; whatever it raises becomes a message and a code."""
+def run_body(target: Target, meter: Meter) -> Done:
+    """Run a step; whatever it raises becomes a message and a code.
+
+    Args:
+        target: the step, and where its output goes.
+        meter: begun just now.
+
+    """
     step = target.step
     try:
         if changed := _changed_input(step):
@@ -65,13 +73,8 @@ def run_body(target: Target) -> Done:
         sys.stdout.flush()
         sys.stderr.write(user_traceback(error))
         return Done(1, f"{type(error).__name__}: {error}")
-    return Done(0, artifact=artifact, peak_memory=_peak_memory())
-
-
-def _peak_memory() -> int:
-    """Return the bytes of the largest process so far: this one, or one that it waited for."""
-    who = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
-    return max(resource.getrusage(which).ru_maxrss for which in who) * 1024
+    used = meter.read()
+    return Done(0, "", artifact, used.peak_memory, used.cpu_seconds)
 
 
 def _failure(message: str) -> Done:

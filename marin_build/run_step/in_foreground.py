@@ -14,10 +14,11 @@ import threading
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
-from marin_build.commands import keyboard_connected
+from marin_build.commands import stdin_inherited
 from marin_build.run_step.attempt import INTERRUPTED
 from marin_build.run_step.body import Done, run_body
 from marin_build.run_step.keeper import Keeper
+from marin_build.run_step.usage import OWN, Meter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -64,18 +65,18 @@ class ForegroundBodies:
             told=True,
             wait=self._session.register_after,
         )
-        connected = keyboard_connected.set(True)
+        connected = stdin_inherited.set(True)
         try:
             with _held_log(request.log):
                 self._is_running = True
-                done = run_body(target)
+                done = run_body(target, Meter.begin(OWN))
         except KeyboardInterrupt:
             self._was_interrupted = True
             done = Done(_INTERRUPTED_CODE, INTERRUPTED)
         finally:
             with self._lock:
                 self._is_running = False
-            keyboard_connected.reset(connected)
+            stdin_inherited.reset(connected)
             self._keeper.outlives(target.output_path)
             for number in _SIGNALS:  # a debugger may have left its own
                 signal.signal(number, self._interrupt)

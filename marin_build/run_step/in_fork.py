@@ -4,8 +4,12 @@
         ^------- answers ---------'---------- answers ----'
 
 Each slot has a socket of sequenced packets. A body answers with what it did before it exits; the
-template then says that the process is gone. A body that dies without an answer is told apart by
-that. When the applier dies, the control socket closes and the template kills what runs.
+template then says that the process is gone and its log complete. A body that dies without an answer
+is told apart by that. When the applier dies, the control socket closes and the template kills what
+runs.
+
+A child that is used again (a "worker") lives on after its answer, one a slot. It is replaced when a
+body ends it, or leaves a thread or a process behind.
 """
 
 from __future__ import annotations
@@ -19,7 +23,8 @@ from dataclasses import astuple
 from typing import TYPE_CHECKING
 
 from marin_build.run_step.body import Done
-from marin_build.run_step.template import PACKET, RELEASE, pack, serve, unpack
+from marin_build.run_step.in_child import PACKET, pack, unpack
+from marin_build.run_step.template import RELEASE, serve
 
 if TYPE_CHECKING:
     from marin_build.run_step.bodies import Request
@@ -29,9 +34,16 @@ _TEMPLATE_DIED = 3
 
 
 class ForkBodies:
-    """Runs bodies in forked children."""
+    """Runs bodies in forked children.
 
-    def __init__(self, session: Session, slots: int) -> None:
+    Args:
+        session: the run.
+        slots: how many run at once.
+        reuse: whether a child runs all bodies of its slot, one after the other, not only one.
+
+    """
+
+    def __init__(self, session: Session, slots: int, *, reuse: bool = False) -> None:
         pairs = [socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET) for _ in range(slots + 1)]
         for ends in pairs:
             for end in ends:
@@ -44,7 +56,7 @@ class ForkBodies:
             try:
                 for ours, _ in pairs:
                     ours.close()
-                serve(session, pairs[0][1], [theirs for _, theirs in pairs[1:]])
+                serve(session, pairs[0][1], [theirs for _, theirs in pairs[1:]], reuse=reuse)
                 code = 0
             finally:
                 os._exit(code)

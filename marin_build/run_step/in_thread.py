@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 import threading
@@ -12,6 +13,8 @@ from typing import TYPE_CHECKING, TextIO, cast
 from marin_build.errors import StoppedError
 from marin_build.run_step.body import Done, run_body
 from marin_build.run_step.keeper import Keeper
+from marin_build.run_step.step_log import StepLog
+from marin_build.run_step.usage import THREAD, Meter
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,8 +43,9 @@ class ThreadBodies:
         with self._lock:
             self._running[request.index] = (time.monotonic(), request)
         try:
-            with self._logs.to_file(request.log):
-                return run_body(target)
+            log = StepLog(request.log, self._session.redactor, self._session.log_limit)
+            with self._logs.to(log):
+                return run_body(target, Meter.begin(THREAD))
         finally:
             with self._lock:
                 if request.index not in self._kept:
@@ -91,48 +95,70 @@ class ThreadBodies:
         return self._session.targets.all[index].output_path
 
 
-class _ThreadStream:
-    """Stands for a standard stream; what a thread with a log writes goes there."""
+class _ThreadStream(io.TextIOBase):
+    """Stands for a standard stream; what a thread with a log writes goes there.
 
-    def __init__(self, original: TextIO, files: threading.local) -> None:
-        self._original = original
-        self._files = files
+    It has no descriptor while that is so: a program that a step starts by itself, and not as a
+    command, prints where this process prints.
+    """
+
+    def __init__(self, original: TextIO, logs: threading.local) -> None:
+        self._original, self._logs = original, logs
+
+    @property
+    def encoding(self) -> str:  # type: ignore[override]
+        """That of the log, and nearly always of the stream."""
+        return "utf-8"
+
+    def writable(self) -> bool:
+        """Return that it can be written to."""
+        return True
+
+    def isatty(self) -> bool:
+        """Return whether what is written now is seen at a terminal."""
+        return self._log() is None and self._original.isatty()
+
+    def fileno(self) -> int:
+        """Return the descriptor of the stream, for threads without a log."""
+        if self._log() is not None:
+            raise io.UnsupportedOperation("the log of a step in a thread has no descriptor")
+        return self._original.fileno()
 
     def write(self, text: str) -> int:
-        return self._current().write(text)
+        """Write, to the log of the thread or to the stream."""
+        log = self._log()
+        if log is None:
+            return self._original.write(text)
+        log.write(text.encode("utf-8", "backslashreplace"))
+        return len(text)
 
-    def __getattr__(self, name: str) -> object:
-        return getattr(self._current(), name)
+    def flush(self) -> None:
+        """Flush the stream: a log is never behind by more than a line."""
+        if self._log() is None:
+            self._original.flush()
 
-    def _current(self) -> TextIO:
-        path = getattr(self._files, "path", None)
-        if path is None:
-            return self._original
-        if self._files.stream is None:
-            stream = open(path, "a", encoding="utf-8", buffering=1)  # noqa: SIM115 - to_file closes it
-            self._files.stream = stream
-        return cast("TextIO", self._files.stream)
+    def _log(self) -> StepLog | None:
+        return getattr(self._logs, "current", None)
 
 
 class _ThreadLogs:
     """Standard streams that know which thread has which log."""
 
     def __init__(self) -> None:
-        self._files = threading.local()
+        self._logs = threading.local()
         self._saved = (sys.stdout, sys.stderr)
-        sys.stdout = cast("TextIO", _ThreadStream(sys.stdout, self._files))
-        sys.stderr = cast("TextIO", _ThreadStream(sys.stderr, self._files))
+        sys.stdout = cast("TextIO", _ThreadStream(sys.stdout, self._logs))
+        sys.stderr = cast("TextIO", _ThreadStream(sys.stderr, self._logs))
 
     @contextmanager
-    def to_file(self, path: str) -> Iterator[None]:
-        """Send what this thread prints to a file, which is made at its first line."""
-        self._files.path, self._files.stream = path, None
+    def to(self, log: StepLog) -> Iterator[None]:
+        """Send what this thread prints to a log."""
+        self._logs.current = log
         try:
             yield
         finally:
-            if self._files.stream is not None:
-                self._files.stream.close()
-            self._files.path = self._files.stream = None
+            self._logs.current = None
+            log.close()
 
     def remove(self) -> None:
         """Put the former streams back."""

@@ -50,6 +50,7 @@ def make_record(
         seconds=round(seconds, 6),
         exit_code=0,
         peak_memory_bytes=done.peak_memory,
+        cpu_seconds=done.cpu_seconds,
     )
 
 

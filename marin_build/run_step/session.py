@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING
 
 from marin_build.protocol import layout
 from marin_build.protocol.lease import TIME_TO_LIVE
+from marin_build.redaction import NOTHING_SECRET, Redactor
 from marin_build.run_step.keeper import REGISTER_AFTER
 from marin_build.run_step.orphans import still_written
+from marin_build.run_step.step_log import LIMIT
 from marin_build.workspace import is_url
 
 if TYPE_CHECKING:
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from marin_build.protocol.documents import Provenance
     from marin_build.protocol.lease import Host, Lease
     from marin_build.run_step.outcome import Stopped
+    from marin_build.step_spec import StepSpec
     from marin_build.store.base import Store
 
 
@@ -43,6 +46,8 @@ class Session:
         refused: targets that must not be built here, and why; more may join while the run goes on.
         deep_code: deep code digest of what is built, for the records (see code/deep.py).
         here: what it runs in, for the records; None: they do not say.
+        redactor: blots out the secrets of this process's environment.
+        log_limit: bytes of the longest log.
 
     """
 
@@ -59,11 +64,19 @@ class Session:
     refused: dict[int, Stopped] = field(default_factory=dict)
     deep_code: Mapping[int, str] = field(default_factory=dict)
     here: Here | None = None
+    redactor: Redactor = NOTHING_SECRET
+    log_limit: int = LIMIT
 
     @property
     def register_after(self) -> float:
         """Seconds a body runs before its lease is handed to the keeper."""
         return self.time_to_live * REGISTER_AFTER
+
+    def redactor_of(self, step: StepSpec) -> Redactor:
+        """Return what blots out the secrets that a step may print."""
+        if not step.env_vars:
+            return self.redactor
+        return self.redactor.joined(Redactor.of(step.env_vars))
 
     def is_abandoned(self, index: int, lease: Lease) -> bool:
         """Return whether the holder died on this host, and all its attempt had started with it."""

@@ -1,162 +1,287 @@
-"""The warm process: forks bodies, reaps them, hands the leases of slow ones to the keeper."""
+"""The warm process: forks bodies, takes what they print, reaps them, hands leases to the keeper."""
 
 from __future__ import annotations
 
-import fcntl
 import gc
-import marshal
 import os
 import select
 import signal
-import sys
+import socket
+import time
 from contextlib import suppress
-from dataclasses import astuple, dataclass
-from typing import TYPE_CHECKING, NoReturn
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from marin_build.protocol.lease import boot_clock
 from marin_build.run_step.bodies import Request
-from marin_build.run_step.body import Done, run_body
+from marin_build.run_step.in_child import PACKET, Child, own_streams, pack, unpack
 from marin_build.run_step.keeper import Keeper
-from marin_build.run_step.orphans import die_with_parent, prepare
+from marin_build.run_step.orphans import prepare
+from marin_build.run_step.step_log import StepLog
+from marin_build.run_step.strays import Strays
 
 if TYPE_CHECKING:
-    import socket
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from marin_build.run_step.session import Session
 
-PACKET = 1 << 17
-"""Bytes of the longest packet; a longer answer goes through a file."""
-_SPILL = PACKET - 1024
 RELEASE = 0
 """Stands for a signal: the target's lease need not be kept any more."""
-
-
-# Orders and answers are plain tuples, numbers and strings, packed by the quickest means: every
-# page that packing touches in a child is a page fault. A request is the fields of Request, a
-# signal (index, number); an answer is the fields of Done, the path of a file that holds them,
-# or the status of a process that is gone, as from waitpid.
-pack, unpack = marshal.dumps, marshal.loads
+_BLOCK = 1 << 16
+_LAST_BLOCKS = 64
+"""Blocks that are still read of a body that ended: as much as any pipe holds."""
 
 
 @dataclass(slots=True)
-class _Child:
+class _Body:
+    """A body that runs: who asked for it, and what comes of it. `pipe`: -1 when it was closed."""
+
     request: Request
     channel: socket.socket
     output: str
+    pipe: int
+    log: StepLog
     kept: bool = False
 
 
-def serve(session: Session, control: socket.socket, slots: Sequence[socket.socket]) -> None:
-    """Be the template until the applier closes its sockets or dies."""
-    _Template(session, control, slots).serve()
+@dataclass(frozen=True, slots=True)
+class _Worker:
+    """A child that runs one body after the other."""
+
+    pid: int
+    orders: socket.socket
+
+
+def serve(
+    session: Session, control: socket.socket, slots: Sequence[socket.socket], *, reuse: bool
+) -> None:
+    """Be the template until the applier closes its sockets or dies.
+
+    Args:
+        session: the run.
+        control: where signals and releases come from.
+        slots: where requests come from, and answers go to; a body at a time each.
+        reuse: whether a child runs all bodies of a slot, not one.
+
+    """
+    _Template(session, control, reuse=reuse).serve(slots)
 
 
 class _Template:
-    def __init__(
-        self, session: Session, control: socket.socket, slots: Sequence[socket.socket]
-    ) -> None:
+    def __init__(self, session: Session, control: socket.socket, *, reuse: bool) -> None:
         self._session = session
         self._control = control
-        self._slots = {slot.fileno(): slot for slot in slots}
-        self._children: dict[int, _Child] = {}
+        self._reuse = reuse
+        self._bodies: dict[int, _Body] = {}  # by process
+        self._workers: dict[socket.socket, _Worker] = {}  # by slot
         self._kept_on: dict[int, str] = {}  # by target, outputs being verified and committed
         self._keeper: Keeper | None = None
-        self._wake_read, self._wake_write = os.pipe()
+        self._poll = select.poll()
+        self._on: dict[int, Callable[[], None]] = {}
+        self._is_over = False
 
-    def serve(self) -> None:
+    def serve(self, slots: Sequence[socket.socket]) -> None:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         # Signals to the whole group are the applier's to handle; its sockets tell us when to end.
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        os.set_blocking(self._wake_write, False)
+        wake_read, wake_write = os.pipe()
+        os.set_blocking(wake_write, False)
         signal.signal(signal.SIGCHLD, lambda *_: None)
-        signal.set_wakeup_fd(self._wake_write, warn_on_full_buffer=False)
+        signal.set_wakeup_fd(wake_write, warn_on_full_buffer=False)
         prepare()
-        _own_streams()
+        self._strays = Strays()
+        own_streams()
         gc.collect()
         gc.freeze()  # what exists now is shared with every body; collections must not touch it
-        poll = select.poll()
-        for descriptor in (self._control.fileno(), self._wake_read, *self._slots):
-            poll.register(descriptor, select.POLLIN)
-        while True:
-            for descriptor, _ in poll.poll(self._patience()):
-                if descriptor == self._wake_read:
-                    os.read(self._wake_read, 4096)
-                elif not self._follow(descriptor):
-                    self._end()
-                    return
+        self._watch(wake_read, lambda: os.read(wake_read, 4096))
+        self._watch(self._control.fileno(), self._obey)
+        for slot in slots:
+            self._watch(slot.fileno(), lambda slot=slot: self._take(slot))  # type: ignore[misc]
+        while not self._is_over:
+            for descriptor, _ in self._poll.poll(self._patience()):
+                if descriptor in self._on and not self._is_over:
+                    self._on[descriptor]()
             self._reap()
+            self._flush()
             self._keep()
+        self._end()
+
+    def _watch(self, descriptor: int, follow: Callable[[], object]) -> None:
+        """Have something called whenever a descriptor can be read."""
+        self._poll.register(descriptor, select.POLLIN)
+        self._on[descriptor] = follow  # type: ignore[assignment]
+
+    def _forget(self, descriptor: int) -> None:
+        self._poll.unregister(descriptor)
+        del self._on[descriptor]
 
     def _patience(self) -> int | None:
-        """Return the milliseconds until some body's lease must be handed to the keeper."""
-        waiting = [c.request.held_since for c in self._children.values() if not c.kept]
-        if not waiting:
-            return None
-        due = min(waiting) + self._session.register_after
-        return max(1, int((due - boot_clock()) * 1000) + 1)
+        """Return the milliseconds until a lease must be handed to the keeper, or a log flushed."""
+        left = [body.log.due - time.time() for body in self._bodies.values() if body.log.due]
+        waiting = [b.request.held_since for b in self._bodies.values() if not b.kept]
+        if waiting:
+            left.append(min(waiting) + self._session.register_after - boot_clock())
+        return max(1, int(min(left) * 1000) + 1) if left else None
 
-    def _follow(self, descriptor: int) -> bool:
-        """Follow one order; return False when the applier is gone."""
-        channel = self._slots.get(descriptor, self._control)
-        packet = channel.recv(PACKET)
+    def _obey(self) -> None:
+        """Follow an order of the applier that is about a running body."""
+        packet = self._control.recv(PACKET)
         if not packet:
-            return False
-        order = unpack(packet)
-        if channel is self._control:
-            self._signal(*order)
-        else:
-            self._fork(Request(*order), channel)
-        return True
-
-    def _signal(self, index: int, number: int) -> None:
+            self._is_over = True
+            return
+        index, number = unpack(packet)
         if number == RELEASE:
             output = self._kept_on.pop(index, None)
             if output is not None and self._keeper is not None:
                 self._keeper.release(output)
             return
-        for pid, child in self._children.items():
-            if child.request.index == index:
+        for pid, body in self._bodies.items():
+            if body.request.index == index:
                 _signal_group(pid, number)
 
-    def _fork(self, request: Request, channel: socket.socket) -> None:
-        parent, pid = os.getpid(), os.fork()
+    def _take(self, slot: socket.socket) -> None:
+        """Take the next request of a slot, and have a child run its body."""
+        packet = slot.recv(PACKET)
+        if not packet:
+            self._is_over = True
+            return
+        request = Request(*unpack(packet))
+        target = self._session.targets.all[request.index]
+        read, write = os.pipe()
+        os.set_blocking(read, False)
+        pid = self._hand_over(slot, packet, write) if self._reuse else 0
+        if not pid:
+            child = Child(self._session, slot, os.getpid())
+            pid = os.fork()
+            if pid == 0:
+                child.run(request, write)
+            self._lead(pid)
+        os.close(write)
+        log = StepLog(request.log, self._session.redactor_of(target.step), self._session.log_limit)
+        body = self._bodies[pid] = _Body(request, slot, target.output_path, read, log)
+        self._watch(read, lambda: self._read(body))
+
+    def _hand_over(self, slot: socket.socket, packet: bytes, pipe: int) -> int:
+        """Give a request to the worker of a slot; return its process, 0 if there is none."""
+        worker = self._workers.get(slot) or self._hire(slot)
+        try:
+            socket.send_fds(worker.orders, [packet], [pipe])
+        except OSError:  # it died meanwhile
+            return 0
+        return worker.pid
+
+    def _hire(self, slot: socket.socket) -> _Worker:
+        """Fork a worker for a slot."""
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        child = Child(self._session, slot, os.getpid())
+        pid = os.fork()
         if pid == 0:
-            _run_child(self._session, request, channel, parent)
+            ours.close()
+            child.work(theirs)
+        self._lead(pid)
+        theirs.close()
+        worker = self._workers[slot] = _Worker(pid, ours)
+        self._watch(ours.fileno(), lambda: self._set_free(slot, worker))
+        return worker
+
+    def _set_free(self, slot: socket.socket, worker: _Worker) -> None:
+        """Let the body of a worker end; if the worker did, leave that to `_reap`."""
+        packet = b""
+        with suppress(ConnectionResetError):
+            packet = worker.orders.recv(PACKET)
+        if not packet:
+            self._dismiss(slot)
+        elif (body := self._bodies.pop(worker.pid, None)) is not None:
+            self._finish(body, 0)
+
+    def _dismiss(self, slot: socket.socket) -> None:
+        """Forget a worker that ended."""
+        if (worker := self._workers.pop(slot, None)) is not None:
+            self._forget(worker.orders.fileno())
+            worker.orders.close()
+
+    @staticmethod
+    def _lead(pid: int) -> None:
+        """Have a child lead a process group; it does so, too, whoever comes first."""
         with suppress(PermissionError, ProcessLookupError):
             os.setpgid(pid, pid)
-        output = self._session.targets.all[request.index].output_path
-        self._children[pid] = _Child(request, channel, output)
+
+    def _read(self, body: _Body, blocks: int = 1) -> None:
+        """Take what a body printed, as much as is there or so many blocks."""
+        for _ in range(blocks):
+            try:
+                data = os.read(body.pipe, _BLOCK)
+            except BlockingIOError:
+                return
+            if not data:
+                self._close_pipe(body)
+                return
+            body.log.write(data)
+
+    def _close_pipe(self, body: _Body) -> None:
+        if body.pipe >= 0:
+            self._forget(body.pipe)
+            os.close(body.pipe)
+            body.pipe = -1
 
     def _reap(self) -> None:
-        while self._children or self._keeper is not None:
-            pid, status = os.waitpid(-1, os.WNOHANG)
+        while self._bodies or self._workers or self._keeper is not None:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
             if pid == 0:
                 return
             if self._keeper is not None and pid == self._keeper.pid:
                 self._keeper = None
                 self._end()  # nobody keeps the leases: the work must not go on
                 os._exit(1)
-            child = self._children.pop(pid)
-            _signal_group(pid, signal.SIGKILL)  # what outlives its step
-            if child.kept and self._keeper is not None:
-                self._keeper.outlives(child.output)
-                self._kept_on[child.request.index] = child.output
-            with suppress(OSError):
-                child.channel.send(pack(status))
+            for slot, worker in list(self._workers.items()):
+                if worker.pid == pid:
+                    self._dismiss(slot)
+            if (body := self._bodies.pop(pid, None)) is not None:
+                _signal_group(pid, signal.SIGKILL)  # what outlives its step
+                self._finish(body, status)
+
+    def _finish(self, body: _Body, status: int) -> None:
+        """Say that a body and all it started have ended."""
+        known = {*self._bodies, *(worker.pid for worker in self._workers.values())}
+        if self._keeper is not None:
+            known.add(self._keeper.pid)
+        self._strays.kill(known, body.request.nonce)
+        if body.pipe >= 0:
+            self._read(body, _LAST_BLOCKS)
+            self._close_pipe(body)
+        body.log.close()
+        if body.kept and self._keeper is not None:
+            self._keeper.outlives(body.output)
+            self._kept_on[body.request.index] = body.output
+        with suppress(OSError):
+            body.channel.send(pack(status))
+
+    def _flush(self) -> None:
+        for body in self._bodies.values():
+            body.log.flush()
 
     def _keep(self) -> None:
         due = boot_clock() - self._session.register_after
-        for pid, child in self._children.items():
-            if not child.kept and child.request.held_since <= due:
+        for pid, body in self._bodies.items():
+            if not body.kept and body.request.held_since <= due:
                 if self._keeper is None:
                     self._keeper = Keeper(self._session.store, self._session.time_to_live)
-                self._keeper.hold(child.output, child.request, pid, group=True)
-                child.kept = True
+                self._keeper.hold(body.output, body.request, pid, group=True)
+                body.kept = True
 
     def _end(self) -> None:
-        for pid in self._children:
+        """Kill what runs; nobody is there who could be told."""
+        pids = {*self._bodies, *(worker.pid for worker in self._workers.values())}
+        for pid in pids:
             _signal_group(pid, signal.SIGKILL)
+        self._strays.kill({self._keeper.pid} if self._keeper is not None else ())
+        for body in self._bodies.values():
+            if body.pipe >= 0:
+                self._read(body, _LAST_BLOCKS)
+            body.log.close()
         if self._keeper is not None:
             self._keeper.close()
 
@@ -164,58 +289,3 @@ class _Template:
 def _signal_group(pid: int, number: int) -> None:
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(pid, number)
-
-
-def _run_child(session: Session, request: Request, channel: socket.socket, parent: int) -> NoReturn:
-    """Run one body in this fresh child, answer, and end."""
-    try:
-        signal.set_wakeup_fd(-1)
-        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        os.setpgid(0, 0)
-        die_with_parent(parent)
-        _log_to(request.log)
-        target = session.targets.all[request.index]
-        done = run_body(target)
-        sys.stdout.flush()
-        sys.stderr.flush()
-        _answer(channel, request, done)
-    except BaseException as error:  # noqa: BLE001 - a fork must never return into its parent's code
-        with suppress(Exception):
-            _answer(channel, request, Done(1, f"{type(error).__name__}: {error}"))
-    finally:
-        os._exit(0)
-
-
-def _answer(channel: socket.socket, request: Request, done: Done) -> None:
-    packet = pack(astuple(done))
-    if len(packet) > _SPILL:
-        path = request.log.removesuffix(".log") + ".answer"
-        with open(path, "wb") as stream:
-            stream.write(packet)
-        packet = pack(path)
-    channel.send(packet)
-
-
-def _own_streams() -> None:
-    """Give this process, and so its children, standard streams of known form and empty buffers."""
-    sys.stdout, sys.stderr = (
-        open(  # noqa: SIM115 - for good
-            descriptor, "w", encoding="utf-8", errors="backslashreplace", closefd=False, buffering=1
-        )
-        for descriptor in (1, 2)
-    )
-
-
-def _log_to(path: str) -> None:
-    """Send everything this process and its children print to a file, for good."""
-    log = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
-    # Held until the last process that writes to it has ended: `still_written` asks for it.
-    fcntl.flock(log, fcntl.LOCK_EX)
-    nothing = os.open(os.devnull, os.O_RDONLY)
-    os.dup2(nothing, 0)
-    os.dup2(log, 1)
-    os.dup2(log, 2)
-    os.close(log)
-    os.close(nothing)

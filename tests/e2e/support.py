@@ -19,6 +19,8 @@ from typing import IO, TYPE_CHECKING, Any
 
 import pytest
 
+from marin_build.run_step.log_lines import without_stamps
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
@@ -424,8 +426,9 @@ class Project:
         return document
 
     def log_of(self, name: str, number: int = 1) -> str:
-        """Return an attempt's log."""
-        return (self.output_of(name) / f".logs/attempt-{number:04}.log").read_text()
+        """Return what an attempt printed."""
+        data = (self.output_of(name) / f".logs/attempt-{number:04}.log").read_bytes()
+        return without_stamps(data).decode()
 
     def tree(self, folder: str = ".") -> dict[str, bytes]:
         """Return every file below a folder of the project, with its bytes."""
@@ -463,14 +466,17 @@ def tree(folder: Path) -> dict[str, bytes]:
 def stable_tree(folder: Path) -> dict[str, Any]:
     """Return every file of a store but plans of runs, without times, hosts, measured amounts."""
     return {
-        name: _stable_json(json.loads(data)) if name.endswith((".json", "info")) else data
+        name: _stable_json(json.loads(data))
+        if name.endswith((".json", "info"))
+        else without_stamps(data)
         for name, data in tree(folder).items()
         if not name.startswith(".marin-build/runs/")
     }
 
 
 _MEASURED = {
-    "run", "start", "end", "seconds", "provenance", "peak_memory_bytes", "worker", "date",
+    "run", "start", "end", "seconds", "provenance", "peak_memory_bytes", "cpu_seconds", "worker",
+    "date",
 }  # fmt: skip
 
 

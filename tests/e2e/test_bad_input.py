@@ -556,7 +556,7 @@ def test_several_unknown_targets_are_reported_together(project: Project) -> None
     ),
     isolation=(
         ["apply", "--isolation", "docker"],
-        "error: unknown isolation `docker`\n  known: process, thread\n",
+        "error: unknown isolation `docker`\n  known: process, worker, thread\n",
     ),
     engine=(
         ["plan", "--engine", "kubernets"],

@@ -111,7 +111,7 @@ def test_an_interrupt_ends_what_runs_and_frees_it(
     assert project.counts() == ({"slow": 2} if name == "slow" else {"corpus": 1, "left": 2})
 
 
-@pytest.mark.parametrize("isolation", ["process", "thread"])
+@pytest.mark.parametrize("isolation", ["process", "worker", "thread"])
 def test_an_interrupt_is_heard_whichever_thread_it_meets(
     project: Project, gate: Gate, isolation: str
 ) -> None:

@@ -1,8 +1,9 @@
-"""Steps in processes of their own, or in threads of one: the same results, the same records."""
+"""Steps in processes of their own, in workers, or in threads: the same results and records."""
 
 from __future__ import annotations
 
 import json
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,7 +13,7 @@ from .support import DIAMOND, OUTPUTS, stable_tree
 if TYPE_CHECKING:
     from .support import Gate, Project
 
-BOTH = pytest.mark.parametrize("isolation", ["process", "thread"])
+EACH = pytest.mark.parametrize("isolation", ["process", "worker", "thread"])
 CLOSURES = """\
 import functools
 from pathlib import Path
@@ -81,7 +82,7 @@ def check_closures(project: Project) -> None:
     }  # fmt: skip
 
 
-@BOTH
+@EACH
 def test_lambdas_and_closures_are_steps(project: Project, isolation: str) -> None:
     """Else only functions that can be pickled can be steps."""
     project.pipeline(CLOSURES)
@@ -110,8 +111,8 @@ def test_what_a_closure_captured_is_its_code(project: Project) -> None:
     assert "the code of `closure` is not what the plan was made with" in done.out
 
 
-@BOTH
-def test_both_isolations_leave_the_same_store(project: Project, isolation: str) -> None:
+@EACH
+def test_all_isolations_leave_the_same_store(project: Project, isolation: str) -> None:
     """Else the choice of isolation is a choice of results."""
     project.pipeline(DIAMOND + 'print("loading")\n')
     project.run("apply", "--prefix", "one", "--isolation", isolation)
@@ -125,7 +126,7 @@ def test_both_isolations_leave_the_same_store(project: Project, isolation: str) 
     assert without_logs("one") == without_logs("two")
 
 
-@BOTH
+@EACH
 @pytest.mark.parametrize("jobs", ["1", "4"])
 def test_every_step_prints_into_its_own_log(project: Project, isolation: str, jobs: str) -> None:
     """Else the output of steps that run side by side is mixed."""
@@ -152,7 +153,7 @@ def test_every_step_prints_into_its_own_log(project: Project, isolation: str, jo
         )
 
 
-@BOTH
+@EACH
 def test_commands_print_into_their_log(project: Project, isolation: str) -> None:
     """Else what a command prints is lost, or breaks the JSON that somebody reads."""
     project.pipeline(
@@ -165,7 +166,7 @@ def test_commands_print_into_their_log(project: Project, isolation: str) -> None
     assert sorted(project.log_of("one").splitlines()) == ["err", "out"]
 
 
-@BOTH
+@EACH
 @pytest.mark.parametrize(
     ("fn", "code"), [("lambda o: 1 / 0", 1), ("lambda o: sys.exit(3)", 3)], ids=["raise", "exit"]
 )
@@ -188,7 +189,7 @@ def test_failures_are_the_same(project: Project, isolation: str, fn: str, code: 
     assert project.status_of("bad") == "FAILED"
 
 
-@BOTH
+@EACH
 def test_steps_run_side_by_side(project: Project, gate: Gate, isolation: str) -> None:
     """Else `-j 4` takes as long as `-j 1`."""
     project.pipeline(
@@ -206,7 +207,7 @@ def test_steps_run_side_by_side(project: Project, gate: Gate, isolation: str) ->
     assert running.wait().code == 0
 
 
-@BOTH
+@EACH
 def test_no_more_steps_run_than_were_asked_for(
     project: Project, gate: Gate, isolation: str
 ) -> None:
@@ -277,7 +278,8 @@ def test_imports_are_paid_once(project: Project) -> None:
     assert project.file("imported.txt") == "imported\n"
 
 
-def test_a_large_answer_arrives(project: Project) -> None:
+@pytest.mark.parametrize("isolation", ["process", "worker"])
+def test_a_large_answer_arrives(project: Project, isolation: str) -> None:
     """Else an artifact of a megabyte, or a folder of many files, cannot be committed."""
     project.pipeline(
         "from pathlib import Path\n"
@@ -290,7 +292,7 @@ def test_a_large_answer_arrives(project: Project) -> None:
         "    raise RuntimeError('z' * 3_000_000)\n"
         "targets = [StepSpec(name='big', fn=big), StepSpec(name='angry', fn=angry)]\n"
     )
-    done = project.run("apply", "-k")
+    done = project.run("apply", "-k", "-j1", "--isolation", isolation)
     assert done.code == 1
     artifact = json.loads((project.output_of("big") / ".artifact.json").read_text())
     assert len(artifact["text"]) == 2_000_000
@@ -301,7 +303,7 @@ def test_a_large_answer_arrives(project: Project) -> None:
     assert logs == ["attempt-0001.json", "attempt-0001.log"]
 
 
-@BOTH
+@EACH
 def test_isolation_can_be_configured(project: Project, isolation: str) -> None:
     """Else it must be typed each time."""
     project.pipeline(DIAMOND.replace('ran("corpus")', "ran(str(os.getpid()))"))
@@ -315,8 +317,193 @@ def test_isolation_can_be_configured(project: Project, isolation: str) -> None:
 def test_nothing_is_left_running(project: Project) -> None:
     """Else every apply leaves a process behind."""
     project.pipeline(DIAMOND)
-    for isolation in ("process", "thread"):
+    for isolation in ("process", "worker", "thread"):
         running = project.start("apply", "--isolation", isolation, "--prefix", isolation)
         assert running.wait().code == 0
         assert running.wait_until_all_gone() == {}
     assert not (project.root / OUTPUTS).exists()
+
+
+def test_a_worker_runs_one_step_after_the_other(project: Project) -> None:
+    """Else `worker` costs what a process costs."""
+    project.pipeline(
+        "import os\n"
+        "from pathlib import Path\n"
+        "from marin_build import StepSpec\n"
+        "def work(n):\n"
+        "    def write(output):\n"
+        "        seen = os.environ.get('LEAK', 'nothing'), os.getcwd()\n"
+        "        os.environ['LEAK'] = 'something'\n"
+        "        os.chdir('/')\n"
+        "        Path(output, 'x').write_text(f'{os.getpid()} {seen}')\n"
+        "    return write\n"
+        "targets = [StepSpec(name=f's{n}', fn=work(n)) for n in range(6)]\n"
+    )
+    assert project.run("apply", "-j", "2", "--isolation", "worker").code == 0
+    left = [(project.output_of(f"s{n}") / "x").read_text().split(" ", 1) for n in range(6)]
+    assert len({pid for pid, _ in left}) <= 2
+    assert {seen for _, seen in left} == {f"('nothing', '{project.root}')"}
+
+
+@pytest.mark.parametrize(
+    ("leave", "code"),
+    [
+        ("os.kill(os.getpid(), 9)", 137),
+        ("os._exit(3)", 3),
+        ("subprocess.Popen(['sleep', '1000'])", 0),
+        ("threading.Thread(target=time.sleep, args=(1000,), daemon=True).start()", 0),
+    ],
+    ids=["killed", "exit", "child", "thread"],
+)
+def test_a_worker_that_a_step_spoiled_is_replaced(project: Project, leave: str, code: int) -> None:
+    """Else one crash ends all that would have run in the same worker, or meets what it left."""
+    project.pipeline(
+        "import os, subprocess, threading, time\n"
+        "from pathlib import Path\n"
+        "from marin_build import StepSpec\n"
+        "def spoil(output):\n"
+        "    Path(output, 'x').write_text(str(os.getpid()))\n"
+        f"    {leave}\n"
+        "def work(output):\n"
+        "    Path(output, 'x').write_text(str(os.getpid()))\n"
+        "targets = [StepSpec(name='first', fn=spoil), StepSpec(name='second', fn=work)]\n"
+    )
+    running = project.start("apply", "-k", "-j", "1", "--isolation", "worker", "--json")
+    done = running.wait()
+    assert done.code == (1 if code else 0)
+    assert running.wait_until_all_gone() == {}
+    if code:
+        assert project.attempt_of("first")["exit_code"] == code
+    pids = {(project.output_of(name) / "x").read_text() for name in ("first", "second")}
+    assert len(pids) == 2
+
+
+@pytest.mark.parametrize("isolation", ["process", "worker"])
+def test_what_leaves_its_group_is_killed_with_its_step(project: Project, isolation: str) -> None:
+    """Else a server that a step started in the background holds its port, or its GPU, for ever."""
+    project.pipeline(
+        "import os, subprocess, time\n"
+        "from pathlib import Path\n"
+        "from marin_build import StepSpec\n"
+        "def work(output):\n"
+        "    script = f'echo $$ > {output}/pid; sleep 1000 & sleep 1000'\n"
+        "    subprocess.Popen(['setsid', '--fork', 'sh', '-c', script]).wait()\n"
+        "    while not os.path.getsize(f'{output}/pid') if os.path.exists(f'{output}/pid')"
+        " else True:\n"
+        "        time.sleep(0.01)\n"
+        "def look(output):\n"
+        "    pid = int(Path('.marin-build/outputs').glob('server_*/pid').__next__().read_text())\n"
+        "    state = 'gone'\n"
+        "    if os.path.exists(f'/proc/{pid}/stat'):\n"
+        "        state = Path(f'/proc/{pid}/stat').read_text().split()[2]\n"
+        "    Path(output, 'state').write_text(state)\n"
+        "server = StepSpec(name='server', fn=work)\n"
+        "targets = [StepSpec(name='after', fn=look, deps=[server])]\n"
+    )
+    running = project.start("apply", "--isolation", isolation)
+    assert running.wait().code == 0
+    assert running.wait_until_all_gone() == {}
+    state = (project.output_of("after") / "state").read_text()
+    assert state in {"gone", "Z"}, "it ran on beside the next step"
+
+
+@EACH
+def test_secrets_are_neither_in_logs_nor_in_messages(project: Project, isolation: str) -> None:
+    """Else whoever can read the outputs can use the tokens of who built them."""
+    secret = "hf_abcdefghijklmnop"
+    project.pipeline(
+        "import os, sys\n"
+        "from pathlib import Path\n"
+        "from marin_build import StepSpec, command\n"
+        "def bad(output):\n"
+        "    print('token', os.environ['HF_TOKEN'])\n"
+        "    sys.stdout.write(os.environ['HF_TOKEN'][:7]); sys.stdout.flush()\n"
+        "    sys.stdout.write(os.environ['HF_TOKEN'][7:] + '\\n')\n"
+        "    raise ValueError('not ' + os.environ['HF_TOKEN'])\n"
+        "targets = [\n"
+        "    StepSpec(name='bad', fn=bad),\n"
+        "    command('echo $HF_TOKEN; touch {output}/x', name='cmd'),\n"
+        "]\n"
+    )
+    done = project.run("apply", "-k", "--isolation", isolation, env={"HF_TOKEN": secret})
+    assert done.code == 1
+    assert project.log_of("cmd") == "[HF_TOKEN]\n"
+    assert project.log_of("bad").startswith("token [HF_TOKEN]\n[HF_TOKEN]\nTraceback")
+    assert project.attempt_of("bad")["message"] == "ValueError: not [HF_TOKEN]"
+    assert "ValueError: not [HF_TOKEN]" in done.err
+    assert secret not in done.out + done.err
+    for name, data in project.tree(".marin-build").items():
+        assert secret.encode() not in data, name
+
+
+@pytest.mark.parametrize("isolation", ["process", "worker"])
+def test_secrets_that_a_step_declares_are_kept_out_of_its_log(
+    project: Project, isolation: str
+) -> None:
+    """Else only what the shell happens to export is hidden."""
+    project.pipeline(
+        "import os\n"
+        "from pathlib import Path\n"
+        "from marin_build import StepSpec\n"
+        "def work(output):\n"
+        "    print(os.environ['MY_API_KEY'])\n"
+        "    Path(output, 'x').touch()\n"
+        "one = StepSpec(name='one', fn=work, env_vars={'MY_API_KEY': 'abcdefgh-1'})\n"
+        "two = StepSpec(name='two', fn=lambda o: print(os.environ.get('MY_API_KEY')) or 1,"
+        " deps=[one])\n"
+        "targets = [two]\n"
+    )
+    assert project.run("apply", "-j1", "--isolation", isolation).code == 0
+    assert project.log_of("one") == "[MY_API_KEY]\n"
+    assert project.log_of("two") == "None\n"
+
+
+def test_a_log_says_when_each_line_was_printed(project: Project) -> None:
+    """Else nobody knows whether a silent step hangs."""
+    project.pipeline(
+        "from marin_build import command\n"
+        "targets = [command('echo one; echo two; touch {output}/x', name='talk')]\n"
+    )
+    assert project.run("apply").code == 0
+    lines = project.run("logs", "talk", "-t").out.splitlines()
+    moments = [datetime.fromisoformat(line.split(" ")[0]) for line in lines]
+    attempt = project.attempt_of("talk")
+    began, over = (datetime.fromisoformat(attempt[key]) for key in ("start", "end"))
+    millisecond = timedelta(milliseconds=1)
+    assert began - millisecond <= moments[0] <= moments[1] <= over + millisecond
+    assert [line.split(" ", 1)[1] for line in lines] == ["one", "two"]
+    assert project.run("logs", "talk").out == "one\ntwo\n"
+
+
+@EACH
+def test_a_log_does_not_grow_for_ever(project: Project, isolation: str) -> None:
+    """Else a step in a loop fills the disk that all others build on."""
+    project.pipeline(
+        "from marin_build import StepSpec\n"
+        "def talk(output):\n"
+        "    for i in range(200):\n"
+        "        print(i, 'x' * 10_000)\n"
+        "    return 1\n"
+        "targets = [StepSpec(name='talk', fn=talk)]\n"
+    )
+    project.write("marin-build.toml", "log_limit = 1\n")
+    assert project.run("apply", "--isolation", isolation).code == 0
+    log = project.log_of("talk")
+    assert len(log) <= 1 << 20
+    first, last = log.splitlines()[0], log.splitlines()[-1]
+    assert (first[:2], last[:4]) == ("0 ", "199 ")
+    assert " bytes were cut out here" in log
+
+
+def test_the_record_says_what_a_step_used(project: Project) -> None:
+    """Else nobody knows how large a machine it needs."""
+    project.pipeline(
+        "from marin_build import command\n"
+        "targets = [command(['python3', '-c', 'x = sum(range(3_000_000)); y = bytearray(90 << 20);"
+        ' open("{output}/x", "w").write(str(len(y)))\'], name=\'one\')]\n'
+    )
+    assert project.run("apply").code == 0
+    record = project.attempt_of("one")["publish"]["record"]
+    assert record["exit_code"] == 0
+    assert record["cpu_seconds"] > 0.01
+    assert record["peak_memory_bytes"] > 90 << 20

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 @click.option("--fail-fast", is_flag=True, help="After a failure end what runs, too.")
 @click.option("--force", metavar="TARGET", multiple=True, help="Build it although it is built.")
 @click.option("--no-rerun-failed", is_flag=True, help="Refuse what failed before.")
-@click.option("--isolation", help="process or thread.")
+@click.option("--isolation", help="process, worker or thread.")
 @click.option("--no-lease", is_flag=True, help="Build without leases: nobody else builds there.")
 @click.option(
     "--trace",

@@ -11,6 +11,7 @@ import click
 from marin_build.cli.options import PipelineOptions, pipeline_options_without_f
 from marin_build.errors import UsageError
 from marin_build.printable import printable
+from marin_build.run_step.log_lines import without_stamps
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -35,15 +36,23 @@ _REMOTE_LOOKS = 10
     metavar="N",
     help="The Nth attempt instead of the newest.",
 )
+@click.option("-t", "--timestamps", is_flag=True, help="Show when each line was printed.")
 @click.option("--list", "only_list", is_flag=True, help="Only list the attempts.")
 @pipeline_options_without_f
 def command(
-    options: PipelineOptions, target: str, number: int | None, *, follow: bool, only_list: bool
+    options: PipelineOptions,
+    target: str,
+    number: int | None,
+    *,
+    follow: bool,
+    timestamps: bool,
+    only_list: bool,
 ) -> int:
-    """Print what the newest attempt at a target printed, byte for byte.
+    """Print what the newest attempt at a target printed.
 
-    Which attempt it is, and how it ended, is said on standard error. While an attempt on a remote
-    output runs, its log lies on the machine where it runs, and nowhere else.
+    Which attempt it is, and how it ended, is said on standard error. Values of secret environment
+    variables are not kept: their names stand for them, as `[HF_TOKEN]`. While an attempt on a
+    remote output runs, its log lies on the machine where it runs, and nowhere else.
     """
     from marin_build.cli.session import load
     from marin_build.run_step.logs import read_attempts, read_documents
@@ -71,7 +80,12 @@ def command(
     shown = number if number is not None else numbers[-1]
     document = read_documents(loaded.store, attempts, [shown]).get(shown)
     _say(loaded, attempts, shown, document)
-    _show(loaded, attempts, shown, document, follow=follow)
+    out = _Output(timestamps=timestamps)
+    _show(loaded, attempts, shown, document, out, follow=follow)
+    out.end()
+    if not out.written:
+        is_running = attempts.lease_of(shown) is not None and not follow
+        click.echo(_why_empty(document, is_running=is_running), err=True)
     return 0
 
 
@@ -125,6 +139,7 @@ def _show(
     attempts: Attempts,
     number: int,
     document: Mapping[str, Any] | None,
+    out: _Output,
     *,
     follow: bool,
 ) -> None:
@@ -135,7 +150,6 @@ def _show(
     run = str(document["run"]) if document is not None else ""
     path = local_log(attempts, number, run, loaded.host)
     lease = attempts.lease_of(number)
-    out = _Output()
     if path is not None and lease is not None and follow:
         is_over = _end_of(loaded, attempts, lease, path)
         copy_log(path, is_over, out.write, lambda: time.sleep(_LOOK_EVERY))
@@ -149,22 +163,29 @@ def _show(
         out.write(blob.data if blob is not None else b"")
     elif lease is not None and not loaded.host.is_gone(lease):
         raise _runs_elsewhere(attempts, lease)
-    if not out.written:
-        click.echo(_why_empty(document, is_running=lease is not None and not follow), err=True)
 
 
 class _Output:
-    """Standard output, as bytes; remembers whether there were any."""
+    """Standard output, a line at a time; remembers whether there were any."""
 
-    def __init__(self) -> None:
-        self._stream = sys.stdout.buffer
+    def __init__(self, *, timestamps: bool) -> None:
+        self._stream, self._timestamps = sys.stdout.buffer, timestamps
+        self._begun = b""
         self.written = False
 
     def write(self, data: bytes) -> None:
-        """Write, and hand on at once."""
-        self._stream.write(data)
+        """Write the lines that are complete, and hand them on at once."""
+        whole, newline, self._begun = (self._begun + data).rpartition(b"\n")
+        self._put(whole + newline)
+
+    def end(self) -> None:
+        """Write what is left of a log that was cut short."""
+        self._put(self._begun)
+
+    def _put(self, lines: bytes) -> None:
+        self._stream.write(lines if self._timestamps else without_stamps(lines))
         self._stream.flush()
-        self.written = self.written or bool(data)
+        self.written = self.written or bool(lines)
 
 
 def _end_of(loaded: Loaded, attempts: Attempts, lease: Lease, path: str) -> Callable[[], bool]:

@@ -10,6 +10,7 @@ import click
 
 from marin_build.exit_meaning import TIMED_OUT, exit_meaning
 from marin_build.printable import printable
+from marin_build.run_step.log_lines import without_stamps
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -81,7 +82,7 @@ def log_tail(path: str, lines: int = _TAIL_LINES) -> list[str]:
     try:
         with open(path, "rb") as stream:
             stream.seek(max(0, os.fstat(stream.fileno()).st_size - _TAIL_BYTES))
-            text = stream.read().decode("utf-8", "replace")
+            text = without_stamps(stream.read()).decode("utf-8", "replace")
     except OSError:
         return []
     return [

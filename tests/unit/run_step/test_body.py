@@ -11,6 +11,7 @@ import pytest
 
 from marin_build import StepSpec, source
 from marin_build.run_step.body import run_body
+from marin_build.run_step.usage import OWN, Meter
 from marin_build.workspace import Workspace, in_workspace
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ def run(make: Callable[..., Targets], tmp_path: Path) -> Callable[..., tuple[Don
         (target,) = make(step).all
         output = Path(target.output_path)
         output.mkdir(parents=True)
-        return run_body(target), output
+        return run_body(target, Meter.begin(OWN, is_fresh=True)), output
 
     return run
 
@@ -62,11 +63,12 @@ def test_what_a_step_returns_is_its_artifact(run: Any) -> None:
     assert (done.exit_code, done.message, done.artifact) == (0, "", {"n": 1})
     assert sorted(path.name for path in output.iterdir()) == ["a", "b"]
     assert done.peak_memory > 1 << 20
+    assert done.cpu_seconds >= 0
 
 
 def test_what_nothing_builds_fails_with_a_reason(make: Callable[..., Targets]) -> None:
     (target,) = make(StepSpec(name="s", fn=None, output_path_prefix="out")).all
-    assert "nothing builds `s`" in run_body(target).message
+    assert "nothing builds `s`" in run_body(target, Meter.begin(OWN)).message
 
 
 def test_a_step_sees_its_environment(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from marin_build import StepSpec
-from marin_build.commands import keyboard_connected
+from marin_build.commands import stdin_inherited
 from marin_build.protocol.documents import Attempt, Provenance
 from marin_build.protocol.lease import Host, Lease
 from marin_build.run_step import outcome as ended
@@ -88,7 +88,7 @@ def test_a_body_runs_here_and_is_committed(stage: Callable[..., Stage]) -> None:
         log = f"{output}/.logs/attempt-0001.log"
         seen.extend(
             [os.getpid(), threading.current_thread() is threading.main_thread(),
-             keyboard_connected.get(), still_written(log)]
+             stdin_inherited.get(), still_written(log)]
         )  # fmt: skip
         Path(output, "x").touch()
 
@@ -98,7 +98,7 @@ def test_a_body_runs_here_and_is_committed(stage: Callable[..., Stage]) -> None:
     assert (one.output / ".executor_status").read_text() == "SUCCESS"
     assert (one.output / ".logs/attempt-0001.log").read_text() == NOTE
     assert not still_written(str(one.output / ".logs/attempt-0001.log"))
-    assert not keyboard_connected.get()
+    assert not stdin_inherited.get()
     assert not one.lost.is_set()
 
 

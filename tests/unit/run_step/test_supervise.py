@@ -28,6 +28,7 @@ from marin_build.run_step.body import Done, run_body
 from marin_build.run_step.isolation import Start
 from marin_build.run_step.session import Session
 from marin_build.run_step.supervise import build_target
+from marin_build.run_step.usage import OWN, Meter
 from marin_build.store.local import LocalStore
 from marin_build.workspace import Workspace, in_workspace
 
@@ -76,7 +77,7 @@ class Bodies:
 
     def run(self, slot: int, request: Request) -> Done:
         self.requests.append(request)
-        return self.answer or run_body(self.session.targets.all[request.index])
+        return self.answer or run_body(self.session.targets.all[request.index], Meter.begin(OWN))
 
     def release(self, index: int) -> None:
         self.released.append(index)
