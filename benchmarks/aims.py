@@ -18,7 +18,15 @@ PLAN_RATIO = 4.0
 PLAN_BYTES = 1 << 30
 GROWTH = 1.25
 EXPLAIN_RATIO = 0.5
-STEP_MILLISECONDS = {"marin-build": ("process", 2.0), "marin-build-thread": ("thread", 0.6)}
+STEP_MILLISECONDS = {
+    "marin-build": ("process", 2.0),
+    "marin-build-worker": ("worker", 0.8),
+    "marin-build-thread": ("thread", 0.6),
+}
+CHAIN_MILLISECONDS = 10.0
+"""Two to three times what a step takes in a process; a loop that polls takes up to a second."""
+BUILD_GROWTH = 1.05
+BUILD_BYTES = 600 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +43,7 @@ def judge(results: Results, start: StartUp) -> list[Verdict]:
     """All aims; those that this run did not measure are named too."""
     verdicts = [_noop(results, size) for size in NOOP_SIZES]
     verdicts += [_step(results, tool) for tool in STEP_MILLISECONDS]
+    verdicts += [_many(results), _chain(results), _build_memory(results)]
     verdicts += [_plan(results), _plan_memory(results), _growth(results, start), _explain(results)]
     verdicts.append(_version(start.version, start.bare))
     return verdicts
@@ -58,6 +67,43 @@ def _step(results: Results, tool: str) -> Verdict:
         return Verdict(aim, f"{limit} ms a step", "not measured", None)
     milliseconds = seconds * 1000 / results.steps["layers", 1_000]
     return Verdict(aim, f"{limit} ms a step", f"{milliseconds:.2f} ms", milliseconds <= limit)
+
+
+def _many(results: Results) -> Verdict:
+    few, many = (_seconds(results, size, "marin-build", Measure.FULL) for size in (1_000, 10_000))
+    aim = "a step of a full build of 10,000 steps (layers)"
+    limit = f"{BUILD_GROWTH:g}x a step of 1,000"
+    if few is None or many is None:
+        return Verdict(aim, limit, "not measured", None)
+    one_of_few = few * 1000 / results.steps["layers", 1_000]
+    one_of_many = many * 1000 / results.steps["layers", 10_000]
+    ratio = one_of_many / one_of_few
+    measured = f"{one_of_many:.2f} ms; {one_of_few:.2f} ms ({ratio:.2f}x)"
+    return Verdict(aim, limit, measured, ratio <= BUILD_GROWTH)
+
+
+def _chain(results: Results) -> Verdict:
+    series = results.series.get(("chain", 1_000, "marin-build", Measure.FULL))
+    seconds = None if series is None else series.seconds
+    aim, limit = "full build of a chain of 1,000 steps", f"{CHAIN_MILLISECONDS:g} ms a step"
+    if seconds is None:
+        return Verdict(aim, limit, "not measured", None)
+    milliseconds = seconds * 1000 / results.steps["chain", 1_000]
+    return Verdict(aim, limit, f"{milliseconds:.2f} ms", milliseconds <= CHAIN_MILLISECONDS)
+
+
+def _build_memory(results: Results) -> Verdict:
+    aim = f"peak memory of a full build of {LARGEST:,} steps (layers)"
+    found = [
+        series.peak_bytes
+        for tool in STEP_MILLISECONDS
+        if (series := results.series.get(("layers", LARGEST, tool, Measure.FULL))) is not None
+        and series.peak_bytes is not None
+    ]
+    limit = f"{BUILD_BYTES >> 20} MiB"
+    if not found:
+        return Verdict(aim, limit, "not measured", None)
+    return Verdict(aim, limit, f"{max(found) / (1 << 20):.0f} MiB", max(found) <= BUILD_BYTES)
 
 
 def _plan(results: Results) -> Verdict:

@@ -40,6 +40,7 @@ def make_tools(venv: Path | None) -> dict[str, Tool]:
     tools: list[Tool] = [
         Floor(),
         MarinBuild(),
+        MarinBuild("marin-build-worker", "worker"),
         MarinBuild("marin-build-thread", "thread"),
         Ninja(venv),
         Doit(venv),

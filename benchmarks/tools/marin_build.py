@@ -1,4 +1,4 @@
-"""marin-build itself, with steps in processes of their own (the default) or in threads."""
+"""marin-build itself: steps in processes of their own (the default), in workers, in threads."""
 
 from __future__ import annotations
 
