@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -11,13 +13,18 @@ from marin_build.cli.plan_directory import find_project_of_plan, read_plan_direc
 from marin_build.cli.session import load, observe_tainted
 from marin_build.emit.document import INSISTING
 from marin_build.errors import StoppedError
+from marin_build.leaves import describe_difference, differences, without_echoes
 from marin_build.plan import Kind, Plan, make_plan
 from marin_build.workspace import absolute_prefix
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
     from marin_build.cli.session import Loaded
-    from marin_build.emit.document import PlanDocument
+    from marin_build.emit.document import DecisionDocument, PlanDocument
     from marin_build.fingerprint import Targets
+
+_SHOWN = 10
 
 
 def load_saved(folder: str, options: PipelineOptions) -> tuple[Loaded, PlanDocument]:
@@ -46,17 +53,36 @@ def load_saved(folder: str, options: PipelineOptions) -> tuple[Loaded, PlanDocum
 def _check_fingerprints(loaded: Loaded, document: PlanDocument, folder: str) -> None:
     by_id = loaded.targets.by_id
     gone = [
-        d.target
+        d
         for d in document.decisions
         if d.target not in by_id or loaded.targets.all[by_id[d.target]].fingerprint != d.fingerprint
     ]
     if gone:
+        changed = list(_changes(loaded, gone))
         raise StoppedError(
             f"the pipeline no longer declares what the plan in `{folder}` was made for",
-            facts=[("missing", "\n".join(gone[:10]))],
+            facts=[
+                ("missing", "\n".join(d.target for d in gone[:_SHOWN])),
+                *([("changed", "\n".join(changed[:_SHOWN]))] if changed else []),
+            ],
             consequence="nothing was run",
             hint="make the plan again",
         )
+
+
+def _changes(loaded: Loaded, gone: Sequence[DecisionDocument]) -> Iterator[str]:
+    """Yield what differs in targets of a plan that have one namesake each, but for their deps."""
+    names = Counter(target.name for target in loaded.targets.all)
+    namesakes = {t.name: t for t in loaded.targets.all if names[t.name] == 1}
+    planned = Counter(decision.name for decision in gone)
+    for decision in gone:
+        target = namesakes.get(decision.name)
+        if target is None or planned[decision.name] > 1:
+            continue
+        found = differences(json.loads(decision.payload), json.loads(target.step.payload))
+        for difference in without_echoes(found):
+            if not difference.path.startswith("deps"):
+                yield f"`{decision.name}`: {describe_difference(difference)}"
 
 
 def replan_saved(loaded: Loaded, document: PlanDocument) -> Plan:
@@ -82,7 +108,7 @@ def replan_saved(loaded: Loaded, document: PlanDocument) -> Plan:
     if surprises:
         raise StoppedError(
             "the plan is stale: it reuses targets that are gone, or tainted by now",
-            facts=[("targets", "\n".join(surprises[:10]))],
+            facts=[("targets", "\n".join(surprises[:_SHOWN]))],
             consequence="nothing was run",
             hint="make the plan again",
         )

@@ -103,6 +103,7 @@ def test_a_changed_pipeline_stops_the_plan(saved: Project, how: str) -> None:
     assert shown == (
         "error: the pipeline no longer declares what the plan in `saved` was made for\n"
         f"  missing: {targets[0]}\n           {targets[1]}\n"
+        "  changed: `left`: attrs.times 1 -> 8\n"
         "  nothing was run\n"
         "hint: make the plan again\n"
     )
@@ -141,6 +142,7 @@ def test_a_changed_source_stops_the_plan(project: Project, how: str) -> None:
     done = replay(project, how)
     assert (done.code, done.out) == (5, "")
     assert done.err.startswith("error: the pipeline no longer declares what the plan in ")
+    assert "  changed: `one`: inputs.a.txt changed\n" in done.err
 
 
 @HOWS
