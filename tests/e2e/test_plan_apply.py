@@ -388,3 +388,10 @@ def test_the_pipeline_that_init_writes_works(project: Project) -> None:
     assert (again.code, again.err) == (
         4, "error: `new/pipeline.py` exists\n  nothing was written\n",
     )  # fmt: skip
+
+
+def test_json_with_lines_left_out_is_refused(diamond: Project) -> None:
+    """Else a program takes a part of the plan for the whole of it."""
+    done = diamond.run("plan", "--json", "--only", "run")
+    assert (done.code, done.out) == (4, "")
+    assert done.err.startswith("error: `--only` chooses lines for people: JSON has every decision")

@@ -93,6 +93,12 @@ def command(
     from marin_build.cli.session import load, plan_for
     from marin_build.emit.plan_id import check_engine
 
+    if only and form == "json":
+        raise UsageError(
+            "`--only` chooses lines for people: JSON has every decision",
+            consequence="nothing was planned",
+            hint="choose by `decision`, or choose targets",
+        )
     loaded = load(options)
     engine = options.engine or loaded.settings.engine
     check_engine(engine)
