@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, NoReturn
 from marin_build.commands import stdin_inherited
 from marin_build.run_step.bodies import Request
 from marin_build.run_step.body import Done, run_body
+from marin_build.run_step.descriptors import restore_limit
 from marin_build.run_step.orphans import die_with_parent
 from marin_build.run_step.strays import MARK
 from marin_build.run_step.usage import OWN, Meter
@@ -47,12 +48,14 @@ class Child:
         session: the run.
         channel: takes its answers.
         parent: the process id of the template.
+        limit: how many files it may have open.
 
     """
 
     session: Session
     channel: socket.socket
     parent: int
+    limit: int
 
     def run(self, request: Request, pipe: int) -> NoReturn:
         """Run one body whose output goes into a pipe, answer, and end."""
@@ -94,6 +97,7 @@ class Child:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         os.setpgid(0, 0)
         die_with_parent(self.parent)
+        restore_limit(self.limit)
         stdin_inherited.set(True)
 
     def _build(self, request: Request, pipe: int, meter: Meter) -> None:

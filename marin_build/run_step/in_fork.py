@@ -23,6 +23,7 @@ from dataclasses import astuple
 from typing import TYPE_CHECKING
 
 from marin_build.run_step.body import Done
+from marin_build.run_step.descriptors import lift_limit, restore_limit
 from marin_build.run_step.in_child import PACKET, pack, unpack
 from marin_build.run_step.template import RELEASE, serve
 
@@ -44,6 +45,7 @@ class ForkBodies:
     """
 
     def __init__(self, session: Session, slots: int, *, reuse: bool = False) -> None:
+        limit = lift_limit()
         pairs = [socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET) for _ in range(slots + 1)]
         for ends in pairs:
             for end in ends:
@@ -56,12 +58,19 @@ class ForkBodies:
             try:
                 for ours, _ in pairs:
                     ours.close()
-                serve(session, pairs[0][1], [theirs for _, theirs in pairs[1:]], reuse=reuse)
+                serve(
+                    session,
+                    pairs[0][1],
+                    [theirs for _, theirs in pairs[1:]],
+                    limit=limit,
+                    reuse=reuse,
+                )
                 code = 0
             finally:
                 os._exit(code)
         for _, theirs in pairs:
             theirs.close()
+        self._limit = limit
         self._control, *self._slots = [ours for ours, _ in pairs]
 
     def run(self, slot: int, request: Request) -> Done:
@@ -101,6 +110,7 @@ class ForkBodies:
             os.waitpid(self._template, 0)
         for channel in self._slots:
             channel.close()
+        restore_limit(self._limit)
 
 
 def _read_spilled(path: str) -> Done:

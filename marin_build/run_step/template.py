@@ -53,7 +53,12 @@ class _Worker:
 
 
 def serve(
-    session: Session, control: socket.socket, slots: Sequence[socket.socket], *, reuse: bool
+    session: Session,
+    control: socket.socket,
+    slots: Sequence[socket.socket],
+    *,
+    limit: int,
+    reuse: bool,
 ) -> None:
     """Be the template until the applier closes its sockets or dies.
 
@@ -61,17 +66,22 @@ def serve(
         session: the run.
         control: where signals and releases come from.
         slots: where requests come from, and answers go to; a body at a time each.
+        limit: how many files a body may have open.
         reuse: whether a child runs all bodies of a slot, not one.
 
     """
-    _Template(session, control, reuse=reuse).serve(slots)
+    _Template(session, control, limit=limit, reuse=reuse).serve(slots)
 
 
 class _Template:
-    def __init__(self, session: Session, control: socket.socket, *, reuse: bool) -> None:
+    def __init__(
+        self, session: Session, control: socket.socket, *, limit: int, reuse: bool
+    ) -> None:
         self._session = session
         self._control = control
+        self._limit = limit
         self._reuse = reuse
+        self._strays = Strays()
         self._bodies: dict[int, _Body] = {}  # by process
         self._workers: dict[socket.socket, _Worker] = {}  # by slot
         self._kept_on: dict[int, str] = {}  # by target, outputs being verified and committed
@@ -89,7 +99,6 @@ class _Template:
         signal.signal(signal.SIGCHLD, lambda *_: None)
         signal.set_wakeup_fd(wake_write, warn_on_full_buffer=False)
         prepare()
-        self._strays = Strays()
         own_streams()
         gc.collect()
         gc.freeze()  # what exists now is shared with every body; collections must not touch it
@@ -151,9 +160,10 @@ class _Template:
         os.set_blocking(read, False)
         pid = self._hand_over(slot, packet, write) if self._reuse else 0
         if not pid:
-            child = Child(self._session, slot, os.getpid())
+            child = Child(self._session, slot, os.getpid(), self._limit)
             pid = os.fork()
             if pid == 0:
+                self._leave_to_parent(slot)
                 child.run(request, write)
             self._lead(pid)
         os.close(write)
@@ -173,16 +183,23 @@ class _Template:
     def _hire(self, slot: socket.socket) -> _Worker:
         """Fork a worker for a slot."""
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        child = Child(self._session, slot, os.getpid())
+        child = Child(self._session, slot, os.getpid(), self._limit)
         pid = os.fork()
         if pid == 0:
             ours.close()
+            self._leave_to_parent(slot)
             child.work(theirs)
         self._lead(pid)
         theirs.close()
         worker = self._workers[slot] = _Worker(pid, ours)
         self._watch(ours.fileno(), lambda: self._set_free(slot, worker))
         return worker
+
+    def _leave_to_parent(self, channel: socket.socket) -> None:
+        """Close, in a fresh child, what is the template's but for one channel."""
+        for descriptor in self._on:
+            if descriptor != channel.fileno():
+                os.close(descriptor)
 
     def _set_free(self, slot: socket.socket, worker: _Worker) -> None:
         """Let the body of a worker end; if the worker did, leave that to `_reap`."""

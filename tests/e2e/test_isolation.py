@@ -207,6 +207,28 @@ def test_steps_run_side_by_side(project: Project, gate: Gate, isolation: str) ->
     assert running.wait().code == 0
 
 
+@pytest.mark.parametrize("isolation", ["process", "worker"])
+def test_many_steps_at_once_need_many_files(project: Project, gate: Gate, isolation: str) -> None:
+    """Else `-j 300` dies of the usual limit of 1024 open files, in the middle of a run."""
+    count = 50
+    project.pipeline(
+        "import resource\n"
+        "from gate import wait_at_gate\n"
+        "from marin_build import StepSpec\n"
+        "resource.setrlimit(resource.RLIMIT_NOFILE, (100, 4096))\n"
+        "def work(n):\n"
+        "    return lambda o: wait_at_gate(n) or resource.getrlimit(resource.RLIMIT_NOFILE)[0]\n"
+        f"targets = [StepSpec(name=f's{{n}}', fn=work(n)) for n in range({count})]\n"
+    )
+    running = project.start("apply", "-j", str(count), "--isolation", isolation)
+    for _ in range(count):
+        gate.wait_started()
+    gate.let_go(count)
+    assert running.wait().code == 0
+    seen = (project.output_of("s7") / ".artifact.json").read_text()
+    assert seen == "100", "a body's own limit"
+
+
 @EACH
 def test_no_more_steps_run_than_were_asked_for(
     project: Project, gate: Gate, isolation: str
