@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 import sys
+from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 import click
@@ -118,21 +119,30 @@ def command(
     loaded, plan = with_adopted(loaded, plan)
     for warning in loaded.warnings():
         click.echo(f"warning: {warning}", err=True)
-    finished = replay(
-        loaded,
-        plan,
-        pinned,
-        jobs=jobs,
-        keep_going=keep_going,
-        max_failures=max_failures,
-        fail_fast=fail_fast,
-        expected=expected_seconds(loaded, plan, jobs),
-        trace=trace,
-        isolation=isolation or loaded.settings.isolation,
-        tell=_view(again, alone, as_json=as_json, quiet=quiet),
-        lease=not no_lease,
-        keep=bool(plan.to_build),
-    )
+    is_live = not (as_json or quiet) and _moves_cursor()
+    expected = expected_seconds(loaded, plan, jobs, is_shown=is_live)
+    live = None
+    if is_live:
+        from marin_build.cli.live import live_view
+
+        stops_after = max_failures or (None if keep_going else 1)
+        live = live_view(plan, expected, again, alone, stops_after=stops_after)
+    with live or nullcontext():
+        finished = replay(
+            loaded,
+            plan,
+            pinned,
+            jobs=jobs,
+            keep_going=keep_going,
+            max_failures=max_failures,
+            fail_fast=fail_fast,
+            expected=expected,
+            trace=trace,
+            isolation=isolation or loaded.settings.isolation,
+            tell=live or _view(again, alone, as_json=as_json, quiet=quiet),
+            lease=not no_lease,
+            keep=bool(plan.to_build),
+        )
     return exit_code(finished)
 
 
@@ -210,13 +220,14 @@ def _view(
         from marin_build.cli.views.apply_text import QuietView
 
         return QuietView(again, alone)
-    if sys.stdout.isatty():
-        from marin_build.cli.views.apply_live import LiveView
-
-        return LiveView(again, alone)
     from marin_build.cli.views.apply_text import TextView
 
     return TextView(again, alone)
+
+
+def _moves_cursor() -> bool:
+    """Return whether standard output is a terminal that can draw over what it shows."""
+    return sys.stdout.isatty() and os.environ.get("TERM", "dumb") not in ("dumb", "unknown")
 
 
 def _saved_plan(
