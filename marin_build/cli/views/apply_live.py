@@ -63,18 +63,17 @@ class LiveView:
         self._last_lines: dict[str, str] = {}
         self._look_at = 0.0
         self._events: deque[tuple[float, Event]] = deque()
-        self._written: deque[str] = deque()
+        self._lines: deque[str] = deque()
         self._over = threading.Event()
         self._thread: threading.Thread | None = None
         self._screen: LiveScreen | None = None
         self._streams = (sys.stdout, sys.stderr)
+        self._above: list[_Above] = []
 
     def __enter__(self) -> Self:
         """Take over the standard streams, as far as they are a terminal's."""
-        sys.stdout, sys.stderr = (
-            cast("TextIO", _Above(stream, self._keep)) if stream.isatty() else stream
-            for stream in self._streams
-        )
+        self._streams = (sys.stdout, sys.stderr)
+        sys.stdout, sys.stderr = (self._taken_over(stream) for stream in self._streams)
         return self
 
     def __exit__(
@@ -93,17 +92,18 @@ class LiveView:
         """Show an event, soon."""
         self._events.append((time.monotonic(), event))
         if isinstance(event, report.ApplyStarted):
+            for stream in self._above:
+                stream.hold()
             self._thread = threading.Thread(target=self._draw_now_and_then, daemon=True)
             self._thread.start()
         elif isinstance(event, report.ApplyFinished):
             self._close()
 
-    def _keep(self, text: str) -> bool:
-        """Keep what somebody writes for the next drawing; return False if nothing is drawn."""
-        if self._thread is None:
-            return False
-        self._written.append(text)
-        return True
+    def _taken_over(self, stream: TextIO) -> TextIO:
+        if not stream.isatty():
+            return stream
+        self._above.append(_Above(stream, self._lines))
+        return cast("TextIO", self._above[-1])
 
     def _draw_now_and_then(self) -> None:
         with suppress(OSError):  # the terminal is gone; the run goes on
@@ -114,7 +114,6 @@ class LiveView:
         if self._screen is None:
             from marin_build.cli.views.live_screen import LiveScreen  # pays for rich
 
-            self._streams[0].flush()
             self._screen = LiveScreen(self._streams[0])
         self._take_events()
         now = time.monotonic()
@@ -138,42 +137,56 @@ class LiveView:
         }
 
     def _take_lines(self) -> str:
-        """Return the whole lines that were written; what follows the last one is kept."""
-        text = "".join(self._written.popleft() for _ in range(len(self._written)))
-        whole, end, rest = text.rpartition("\n")
-        if rest:
-            self._written.appendleft(rest)
-        text = whole + end
+        text = "".join(self._lines.popleft() for _ in range(len(self._lines)))
         return click.unstyle(text) if os.environ.get("NO_COLOR") else text
 
     def _close(self) -> None:
-        """Draw for the last time; from here on streams lead where they led before."""
+        """Leave all lines on the terminal; from here on streams lead where they led before."""
         thread, self._thread = self._thread, None
-        if thread is not None:
-            self._over.set()
-            thread.join()
+        if thread is None:
+            return
+        self._over.set()
+        thread.join()
         screen, self._screen = self._screen, None
         try:
             if screen is not None:
                 with suppress(OSError):
-                    screen.close(self._take_lines())
+                    screen.close()
         finally:
-            self._streams[0].write("".join(self._written))
+            begun = [stream.release() for stream in self._above]
+            self._streams[0].write(self._take_lines() + "".join(begun))
             self._streams[0].flush()
-            self._written.clear()
-            self._take_events()
+        self._take_events()
 
 
 class _Above:
-    """Stands for a standard stream; while something is drawn, what is written goes above it."""
+    """Stands for a standard stream; while something is drawn, lines written to it go above that."""
 
-    def __init__(self, original: TextIO, keep: Callable[[str], bool]) -> None:
-        self._original, self._keep = original, keep
+    def __init__(self, original: TextIO, lines: deque[str]) -> None:
+        self._original, self._lines = original, lines
+        self._rest = ""
+        self._is_held = False
 
     def write(self, text: str) -> int:
         if not isinstance(text, str):  # so click asks whether a stream is a binary one
             raise TypeError(text)
-        return len(text) if self._keep(text) else self._original.write(text)
+        if not self._is_held:
+            return self._original.write(text)
+        whole, end, self._rest = (self._rest + text).rpartition("\n")
+        if end:
+            self._lines.append(whole + end)
+        return len(text)
+
+    def hold(self) -> None:
+        """Keep whole lines from now on for whoever draws."""
+        self._original.flush()
+        self._is_held = True
+
+    def release(self) -> str:
+        """Write through from now on; return the line that was begun, and is not written yet."""
+        self._is_held = False
+        rest, self._rest = self._rest, ""
+        return rest
 
     def __getattr__(self, name: str) -> object:
         return getattr(self._original, name)

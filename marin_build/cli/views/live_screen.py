@@ -63,8 +63,8 @@ class LiveScreen:
         self._region.update(progress, last_lines, now)
         self._console.print(_Lines(text), crop=False)
 
-    def close(self, text: str) -> None:
-        """Take the region away, and leave lines in its place.
+    def close(self) -> None:
+        """Take the region away; what comes next stands in its place.
 
         Raises:
             OSError: the terminal is gone.
@@ -73,7 +73,6 @@ class LiveScreen:
         try:
             self._region.clear()
             self._live.stop()
-            self._file.write(text)
         finally:
             self._file.close()
 
