@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 ROWS = 24
 _TIMES = re.compile(r"\b\d+ min \d+ s\b")
+_DRAWING = b"\r\x1b[2K"
+"""How the program begins to draw over what it drew before."""
 _GAP = re.compile(r"(?<=\S) {2,}")
 
 
@@ -41,6 +43,7 @@ class Terminal:
     stream: pyte.ByteStream
     written: bytearray = field(default_factory=bytearray)
     """All bytes that came, as they came."""
+    _unseen: bytearray = field(default_factory=bytearray)
 
     @property
     def text(self) -> str:
@@ -68,18 +71,24 @@ class Terminal:
         return self.process.wait(PATIENCE)
 
     def resize(self, columns: int) -> None:
-        """Make it narrower or wider."""
+        """Tell the program that its terminal is narrower now. What it drew before stays."""
         _set_size(self.ours, columns)
-        self.screen.resize(ROWS, columns)
 
     def send(self, number: int) -> None:
         """Send a signal to the program's process group, as a terminal does."""
         os.killpg(self.process.pid, number)
 
     def _read_until(self, is_enough: Callable[[], bool]) -> None:
-        """Read until it is enough, or until the program has ended."""
+        """Read until it is enough, or until the program has ended.
+
+        Drawings are looked at whole: one is complete when the next one begins.
+        """
         deadline = time.monotonic() + PATIENCE
-        while not is_enough():
+        while True:
+            while (end := self._unseen.find(_DRAWING, 1)) > 0:
+                self._show(end)
+                if is_enough():
+                    return
             ready, _, _ = select.select([self.ours], [], [], max(0.0, deadline - time.monotonic()))
             assert ready, f"it never came:\n{self.text}"
             try:
@@ -87,9 +96,14 @@ class Terminal:
             except OSError:  # how Linux tells that the other side is closed
                 data = b""
             if not data:
-                break
+                self._show(len(self._unseen))
+                return
             self.written += data
-            self.stream.feed(data)
+            self._unseen += data
+
+    def _show(self, count: int) -> None:
+        self.stream.feed(bytes(self._unseen[:count]))
+        del self._unseen[:count]
 
 
 @contextmanager

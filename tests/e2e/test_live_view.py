@@ -116,7 +116,8 @@ def test_a_narrow_terminal_shows_names_and_times(built: Project) -> None:
         terminal.wait_for("loss 0.25", "half way", "75%")
         terminal.resize(40)
         terminal.wait_for("…", without="loss 0.25")
-        _check("narrow", terminal.snapshot)
+        # What the times take is taken from the bar and from the longest name.
+        _check("narrow", re.sub("[━╸╺]+", "BAR", re.sub("_[0-9a-f]*…", "_…", terminal.snapshot)))
     assert all(len(row) < 40 for row in terminal.text.splitlines()[1:])
 
 
