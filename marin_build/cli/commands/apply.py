@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shlex
 import sys
-from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 import click
@@ -121,28 +120,25 @@ def command(
         click.echo(f"warning: {warning}", err=True)
     is_live = not (as_json or quiet) and _moves_cursor()
     expected = expected_seconds(loaded, plan, jobs, is_shown=is_live)
-    live = None
-    if is_live:
-        from marin_build.cli.live import live_view
-
-        stops_after = max_failures or (None if keep_going else 1)
-        live = live_view(plan, expected, again, alone, stops_after=stops_after)
-    with live or nullcontext():
-        finished = replay(
-            loaded,
-            plan,
-            pinned,
-            jobs=jobs,
-            keep_going=keep_going,
-            max_failures=max_failures,
-            fail_fast=fail_fast,
-            expected=expected,
-            trace=trace,
-            isolation=isolation or loaded.settings.isolation,
-            tell=live or _view(again, alone, as_json=as_json, quiet=quiet),
-            lease=not no_lease,
-            keep=bool(plan.to_build),
-        )
+    finished = replay(
+        loaded,
+        plan,
+        pinned,
+        jobs=jobs,
+        keep_going=keep_going,
+        max_failures=max_failures,
+        fail_fast=fail_fast,
+        expected=expected,
+        trace=trace,
+        isolation=isolation or loaded.settings.isolation,
+        tell=(
+            _live_view(plan, expected, again, alone, max_failures or (None if keep_going else 1))
+            if is_live
+            else _view(again, alone, as_json=as_json, quiet=quiet)
+        ),
+        lease=not no_lease,
+        keep=bool(plan.to_build),
+    )
     return exit_code(finished)
 
 
@@ -223,6 +219,20 @@ def _view(
     from marin_build.cli.views.apply_text import TextView
 
     return TextView(again, alone)
+
+
+def _live_view(
+    plan: Plan,
+    expected: Mapping[int, float],
+    again: str,
+    alone: Callable[[StepFailed], str],
+    stops_after: int | None,
+) -> Callable[[Event], None]:
+    """Return the live view; it gives the terminal back when the command ends, however it does."""
+    from marin_build.cli.live import live_view
+
+    view = live_view(plan, expected, again, alone, stops_after=stops_after)
+    return click.get_current_context().with_resource(view)
 
 
 def _moves_cursor() -> bool:
