@@ -7,13 +7,13 @@ import re
 
 from marin_build.printable import printable
 from marin_build.protocol import layout
+from marin_build.run_step.log_lines import without_stamps
 
 _TAIL_BYTES = 4096
 _LONGEST = 400
 """Characters; no terminal is wider."""
 _CLOCK_SLACK = 1.0
 """Seconds by which the time of a file may lie before that of the clock."""
-_STAMP = re.compile(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z ")
 _ESCAPE = re.compile(
     r"\x1b\[[0-?]*[ -/]*[@-~]"  # colours, and what moves the cursor
     r"|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)"  # titles and links
@@ -42,21 +42,16 @@ def last_line(folder: str, since: float) -> str:
             if status.st_mtime < since - _CLOCK_SLACK:
                 return ""
             stream.seek(max(0, status.st_size - _TAIL_BYTES))
-            return last_shown(stream.read().decode("utf-8", "replace"))
+            return last_shown(without_stamps(stream.read()).decode("utf-8", "replace"))
     except OSError:
         return ""
 
 
 def last_shown(text: str) -> str:
-    """Return the last line of a text that has something to read, as a terminal shows it.
-
-    A progress bar that draws over itself counts as one line: what it drew last.
-    """
-    for raw in reversed(text.split("\n")):
-        for part in reversed(raw.split("\r")):
-            line = _ESCAPE.sub("", part.replace("\t", " "))
-            if shown := _STAMP.sub("", line, count=1).strip():
-                return printable(shown[:_LONGEST])
+    """Return the last line of a text that has something to read, harmless for a terminal."""
+    for line in reversed(text.split("\n")):
+        if shown := _ESCAPE.sub("", line.replace("\t", " ")).strip():
+            return printable(shown[:_LONGEST])
     return ""
 
 

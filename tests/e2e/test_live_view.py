@@ -50,8 +50,7 @@ def report(output: Path, bad: Path) -> None:
 
 
 def pipeline(rev: int = 0, says: str = "half way", new: bool = False) -> list[StepSpec]:
-    told = "2026-11-22T09:10:11.123Z loss 0.25"
-    steps = [corpus(), work(name="train-a-large-model", says=told, rev=rev)]
+    steps = [corpus(), work(name="train-a-large-model", says="loss 0.25", rev=rev)]
     if new:
         bad = work(name="bad", says=says, rev=rev)
         steps += [work(name="evaluate", says="50%\\r75%\\r", rev=rev), bad, report(bad=bad)]

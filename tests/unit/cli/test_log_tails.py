@@ -22,10 +22,7 @@ NOW = 1_700_000_000.0
         ("one\ntwo\n", "two"),
         ("one\ntw", "tw"),
         ("one\n\n  \n", "one"),
-        ("10%\r 20%\r\n", "20%"),
-        ("2026-11-22T09:10:11.123Z loss 0.5\n", "loss 0.5"),
-        ("loss\n2026-11-22T09:10:11.123Z \n", "loss"),
-        ("it began at 2026-11-22T09:10:11.123Z \n", "it began at 2026-11-22T09:10:11.123Z"),
+        ("75%\r\n", "75%"),
         ("\x1b[1;31mred\x1b[0m\x1b[2K\tx\n", "red x"),
         ("\x1b]8;;http://x\x1b\\link\x1b]8;;\x07\n", "link"),
         ("\x1b[", "\\x1b["),
@@ -57,6 +54,13 @@ def test_only_the_attempt_that_runs_is_asked(tmp_path: Path) -> None:
     assert last_line(folder, NOW) == ""
     (tmp_path / "attempt-0003.log").mkdir()
     assert last_line(folder, NOW) == ""
+
+
+def test_the_time_of_a_line_is_left_out(tmp_path: Path) -> None:
+    """Else half of a row says when, where it stands already for how long."""
+    at = "2026-11-22T09:10:11.123Z"
+    _log(tmp_path, 1, f"{at} loss 0.5\n{at} \n", NOW)
+    assert last_line(str(tmp_path), NOW) == "loss 0.5"
 
 
 def test_of_a_long_log_the_end_is_read(tmp_path: Path) -> None:
