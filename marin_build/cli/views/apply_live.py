@@ -177,6 +177,13 @@ class _Above:
             self._lines.append(whole + end)
         return len(text)
 
+    def isatty(self) -> bool:
+        return True  # nothing else is stood for; click asks at every line
+
+    def flush(self) -> None:
+        if not self._is_held:
+            self._original.flush()
+
     def hold(self) -> None:
         """Keep whole lines from now on for whoever draws."""
         self._original.flush()
