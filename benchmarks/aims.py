@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from statistics import median
 from typing import TYPE_CHECKING
 
 from benchmarks.graph_shapes import SMALLEST
+from benchmarks.live_view import STEPS
 from benchmarks.tools.base import Measure
 
 if TYPE_CHECKING:
     from benchmarks.campaign import Results, Series, StartUp
+    from benchmarks.live_view import LiveView
 
 VERSION_RATIO = 4.0
 NOOP_SIZES = (1_000, 10_000, 100_000)
@@ -18,6 +21,7 @@ PLAN_RATIO = 4.0
 PLAN_BYTES = 1 << 30
 GROWTH = 1.25
 EXPLAIN_RATIO = 0.5
+LIVE_RATIO = 1.02
 STEP_MILLISECONDS = {
     "marin-build": ("process", 2.0),
     "marin-build-worker": ("worker", 0.8),
@@ -39,13 +43,13 @@ class Verdict:
     met: bool | None
 
 
-def judge(results: Results, start: StartUp) -> list[Verdict]:
+def judge(results: Results, start: StartUp, live: LiveView) -> list[Verdict]:
     """All aims; those that this run did not measure are named too."""
     verdicts = [_noop(results, size) for size in NOOP_SIZES]
     verdicts += [_step(results, tool) for tool in STEP_MILLISECONDS]
     verdicts += [_many(results), _chain(results), _build_memory(results)]
     verdicts += [_plan(results), _plan_memory(results), _growth(results, start), _explain(results)]
-    verdicts.append(_version(start.version, start.bare))
+    verdicts += [_version(start.version, start.bare), _live_view(live)]
     return verdicts
 
 
@@ -158,6 +162,15 @@ def _version(version: Series, bare: Series) -> Verdict:
         return Verdict(aim, limit, "not measured", None)
     ratio = version.seconds / bare.seconds
     return Verdict(aim, limit, f"{ratio:.2f}x", ratio <= VERSION_RATIO)
+
+
+def _live_view(live: LiveView) -> Verdict:
+    aim = f"build of {STEPS:,} quick steps on a terminal, with the live view"
+    limit = f"{LIVE_RATIO:g}x with `--quiet`"
+    if live.ratio is None:
+        return Verdict(aim, limit, "not measured", None)
+    seconds = f"{median(live.live):.2f} s; {median(live.quiet):.2f} s"
+    return Verdict(aim, limit, f"{seconds} ({live.ratio:.3f}x)", live.ratio <= LIVE_RATIO)
 
 
 def _ours(results: Results, size: int, measure: Measure) -> Series | None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from benchmarks import aims, graph_shapes, machine
 from benchmarks.campaign import Results, Series, Settings, StartUp, measure_all, measure_turns
+from benchmarks.live_view import LiveView, measure_live_view
 from benchmarks.measure import Command, adopt_orphans
 from benchmarks.report import Page, render
 from benchmarks.tools import marin_build
@@ -83,6 +84,7 @@ def main(argv: Sequence[str]) -> int:
     tools = [known[name] for name in known if name in arguments.tools]
     versions = [(tool.name, tool.version()) for tool in tools]
     start = _start_up(arguments.timeout)
+    live = measure_live_view(arguments.timeout) if _builds(arguments) else LiveView()
 
     def page(results: Results) -> str:
         return render(
@@ -94,7 +96,7 @@ def main(argv: Sequence[str]) -> int:
                 graphs=len(arguments.shapes) * len(arguments.sizes),
                 results=results,
                 start=start,
-                verdicts=aims.judge(results, start),
+                verdicts=aims.judge(results, start, live),
             )
         )
 
@@ -128,6 +130,11 @@ def _start_up(timeout: float) -> StartUp:
         found = measure_turns(commands, START_UPS, timeout)
     bare, version, plan = [*found, missing, missing][:3]
     return StartUp(bare, version, plan)
+
+
+def _builds(arguments: argparse.Namespace) -> bool:
+    """Return whether builds of marin-build are measured."""
+    return "full" in arguments.measures and "marin-build" in arguments.tools
 
 
 def _command(argv: Sequence[str]) -> str:

@@ -1,4 +1,4 @@
-"""How long steps may take, for the order in which `apply` starts them."""
+"""How long steps may take: for the order in which `apply` starts them, and for people who wait."""
 
 from __future__ import annotations
 
@@ -19,14 +19,16 @@ _MOST = 256
 ones, or so many that no order leaves a machine idle for long."""
 
 
-def expected_seconds(loaded: Loaded, plan: Plan, jobs: int) -> dict[int, float]:
+def expected_seconds(
+    loaded: Loaded, plan: Plan, jobs: int, *, is_shown: bool = False
+) -> dict[int, float]:
     """Return how long targets of a plan may take, those of which that is known.
 
     That is what `plan` foresees, by the same records if they are not too many. Where there is no
-    order to choose, because all that is ready finds a slot, nothing is read.
+    order to choose, because all that is ready finds a slot, nothing is read unless it `is_shown`.
     """
     count = len(plan.to_build)
-    if not jobs < count <= _MOST:
+    if not (0 if is_shown else jobs) < count <= _MOST:
         return {}
     from marin_build.estimate import typical
     from marin_build.history import read_history

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 
 import click
 
@@ -63,7 +64,18 @@ class LazyGroup(click.Group):
         return super().resolve_command(ctx, args)
 
 
-@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+def _without_colours() -> bool:
+    """Return whether nobody wants colours on a terminal: NO_COLOR, or one that has none."""
+    return bool(os.environ.get("NO_COLOR")) or os.environ.get("TERM") == "dumb"
+
+
+@click.group(
+    cls=LazyGroup,
+    context_settings={
+        "help_option_names": ["-h", "--help"],
+        "color": False if _without_colours() else None,
+    },
+)
 @click.version_option(package_name="marin-build", message="marin-build %(version)s")
 def cli() -> None:
     """Plan step graphs declared in Python, and replay them incrementally."""

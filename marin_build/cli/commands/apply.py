@@ -118,6 +118,8 @@ def command(
     loaded, plan = with_adopted(loaded, plan)
     for warning in loaded.warnings():
         click.echo(f"warning: {warning}", err=True)
+    is_live = not (as_json or quiet) and _moves_cursor()
+    expected = expected_seconds(loaded, plan, jobs, is_shown=is_live)
     finished = replay(
         loaded,
         plan,
@@ -126,10 +128,14 @@ def command(
         keep_going=keep_going,
         max_failures=max_failures,
         fail_fast=fail_fast,
-        expected=expected_seconds(loaded, plan, jobs),
+        expected=expected,
         trace=trace,
         isolation=isolation or loaded.settings.isolation,
-        tell=_view(again, alone, as_json=as_json, quiet=quiet),
+        tell=(
+            _live_view(plan, expected, again, alone, max_failures or (None if keep_going else 1))
+            if is_live
+            else _view(again, alone, as_json=as_json, quiet=quiet)
+        ),
         lease=not no_lease,
         keep=bool(plan.to_build),
     )
@@ -210,13 +216,28 @@ def _view(
         from marin_build.cli.views.apply_text import QuietView
 
         return QuietView(again, alone)
-    if sys.stdout.isatty():
-        from marin_build.cli.views.apply_live import LiveView
-
-        return LiveView(again, alone)
     from marin_build.cli.views.apply_text import TextView
 
     return TextView(again, alone)
+
+
+def _live_view(
+    plan: Plan,
+    expected: Mapping[int, float],
+    again: str,
+    alone: Callable[[StepFailed], str],
+    stops_after: int | None,
+) -> Callable[[Event], None]:
+    """Return the live view; it gives the terminal back when the command ends, however it does."""
+    from marin_build.cli.live import live_view
+
+    view = live_view(plan, expected, again, alone, stops_after=stops_after)
+    return click.get_current_context().with_resource(view)
+
+
+def _moves_cursor() -> bool:
+    """Return whether standard output is a terminal that can draw over what it shows."""
+    return sys.stdout.isatty() and os.environ.get("TERM", "dumb") not in ("dumb", "unknown")
 
 
 def _saved_plan(

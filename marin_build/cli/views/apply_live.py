@@ -1,65 +1,199 @@
-"""What apply reports, on a terminal: lines as in the plain view, and a bar below them."""
+"""What apply reports, on a terminal: lines as in the plain view, and below them how far it is.
+
+    applier --- events ---> queue ---> one thread: lines, counts, drawing ---> terminal
+
+The applier only leaves its events. A few times a second the thread makes the lines of all that
+came, and writes them with the new state of what is drawn below them. What anybody else writes to
+standard output or error goes the same way, so that it does not get lost in what is drawn over.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import os
+import sys
+import threading
+import time
+from collections import deque
+from contextlib import suppress
+from typing import TYPE_CHECKING, Self, TextIO, cast
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+import click
 
 from marin_build.apply import events as report
 from marin_build.cli.views.apply_text import TextView
+from marin_build.cli.views.live_progress import LiveProgress
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from types import TracebackType
 
     from marin_build.apply.events import Event
+    from marin_build.cli.views.live_progress import Foreseen
+    from marin_build.cli.views.live_screen import LiveScreen
 
-_SHOWN = 3
+_DRAW_EVERY = 0.125
+_LOOK_EVERY = 0.5
+"""Seconds between two looks at the logs of the steps that are shown."""
+_LOOK_AFTER = 1.0
+"""Seconds a step runs before anybody asks what it printed."""
 
 
 class LiveView:
-    """A bar over all targets of the plan, reused ones counted, and what runs now."""
+    """Shows events, and how far the run is; within a `with` block.
 
-    def __init__(self, again: str, alone: Callable[[report.StepFailed], str]) -> None:
+    Args:
+        again: the command that goes on.
+        alone: gives the command that runs a failed target alone.
+        foreseen: what is known of the run.
+        last_line: gives what a target of a run printed last, if it began at a time of the clock
+            that files have: `last_line(run, target, since)`.
+
+    """
+
+    def __init__(
+        self,
+        again: str,
+        alone: Callable[[report.StepFailed], str],
+        foreseen: Foreseen,
+        last_line: Callable[[str, str, float], str],
+    ) -> None:
         self._text = TextView(again, alone)
-        self._running: dict[str, None] = {}
-        self._progress = Progress(
-            BarColumn(bar_width=30),
-            MofNCompleteColumn(),
-            TimeElapsedColumn(),
-            TextColumn("{task.fields[running]}", markup=False),
-            console=Console(),
-            transient=True,
-        )
-        self._task = self._progress.add_task("", total=None, running="")
+        self._progress = LiveProgress(foreseen)
+        self._last_line = last_line
+        self._last_lines: dict[str, str] = {}
+        self._look_at = 0.0
+        self._events: deque[tuple[float, Event]] = deque()
+        self._lines: deque[str] = deque()
+        self._over = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._screen: LiveScreen | None = None
+        self._streams = (sys.stdout, sys.stderr)
+        self._above: list[_Above] = []
+
+    def __enter__(self) -> Self:
+        """Take over the standard streams, as far as they are a terminal's."""
+        self._streams = (sys.stdout, sys.stderr)
+        sys.stdout, sys.stderr = (self._taken_over(stream) for stream in self._streams)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Give the streams back; what was written last is on the terminal."""
+        try:
+            self._close()
+        finally:
+            sys.stdout, sys.stderr = self._streams
 
     def __call__(self, event: Event) -> None:
-        """Show an event."""
-        match event:
-            case report.ApplyStarted(to_build=count, reused=reused):
-                self._text(event)
-                if count:
-                    self._progress.update(self._task, total=count + reused, completed=reused)
-                    self._progress.start()
-                return
-            case report.StepStarted(target=target):
-                self._running[target] = None
-            case report.ApplyFinished():
-                self._progress.stop()
-            case report.StepSucceeded(target=target) | report.StepReused(target=target):
-                self._running.pop(target, None)
-                self._progress.advance(self._task)
-            case (
-                report.StepFailed(target=target)
-                | report.StepWaiting(target=target)
-                | (report.StepStopped(target=target))
-                | report.StepInterrupted(target=target)
-            ):
-                self._running.pop(target, None)
-            case report.StepBlocked() | report.Interrupting() | report.FailingFast():
-                pass
-        names = list(self._running)
-        more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-        self._progress.update(self._task, running=", ".join(names[:_SHOWN]) + more)
-        self._text(event)
+        """Show an event, soon."""
+        self._events.append((time.monotonic(), event))
+        if isinstance(event, report.ApplyStarted):
+            for stream in self._above:
+                stream.hold()
+            self._thread = threading.Thread(target=self._draw_now_and_then, daemon=True)
+            self._thread.start()
+        elif isinstance(event, report.ApplyFinished):
+            self._close()
+
+    def _taken_over(self, stream: TextIO) -> TextIO:
+        if not stream.isatty():
+            return stream
+        self._above.append(_Above(stream, self._lines))
+        return cast("TextIO", self._above[-1])
+
+    def _draw_now_and_then(self) -> None:
+        with suppress(OSError):  # the terminal is gone; the run goes on
+            while not self._over.wait(_DRAW_EVERY):
+                self._draw()
+
+    def _draw(self) -> None:
+        if self._screen is None:
+            from marin_build.cli.views.live_screen import LiveScreen  # pays for rich
+
+            self._screen = LiveScreen(self._streams[0])
+        self._take_events()
+        now = time.monotonic()
+        if now >= self._look_at:
+            self._look_at = now + _LOOK_EVERY
+            self._look_at_logs(self._screen.shown_steps(self._progress), now)
+        self._screen.draw(self._take_lines(), self._progress, self._last_lines, now)
+
+    def _take_events(self) -> None:
+        while self._events:
+            at, event = self._events.popleft()
+            self._progress.note(event, at)
+            self._text(event)
+
+    def _look_at_logs(self, shown: list[str], now: float) -> None:
+        running, run = self._progress.running, self._progress.run
+        old = {step: now - running[step] for step in shown if now - running[step] > _LOOK_AFTER}
+        clock = time.time()
+        self._last_lines = {
+            step: self._last_line(run, step, clock - seconds) for step, seconds in old.items()
+        }
+
+    def _take_lines(self) -> str:
+        text = "".join(self._lines.popleft() for _ in range(len(self._lines)))
+        return click.unstyle(text) if os.environ.get("NO_COLOR") else text
+
+    def _close(self) -> None:
+        """Leave all lines on the terminal; from here on streams lead where they led before."""
+        thread, self._thread = self._thread, None
+        if thread is None:
+            return
+        self._over.set()
+        thread.join()
+        screen, self._screen = self._screen, None
+        try:
+            if screen is not None:
+                with suppress(OSError):
+                    screen.close()
+        finally:
+            begun = [stream.release() for stream in self._above]
+            self._streams[0].write(self._take_lines() + "".join(begun))
+            self._streams[0].flush()
+        self._take_events()
+
+
+class _Above:
+    """Stands for a standard stream; while something is drawn, lines written to it go above that."""
+
+    def __init__(self, original: TextIO, lines: deque[str]) -> None:
+        self._original, self._lines = original, lines
+        self._rest = ""
+        self._is_held = False
+
+    def write(self, text: str) -> int:
+        if not isinstance(text, str):  # so click asks whether a stream is a binary one
+            raise TypeError(text)
+        if not self._is_held:
+            return self._original.write(text)
+        whole, end, self._rest = (self._rest + text).rpartition("\n")
+        if end:
+            self._lines.append(whole + end)
+        return len(text)
+
+    def isatty(self) -> bool:
+        return True  # nothing else is stood for; click asks at every line
+
+    def flush(self) -> None:
+        if not self._is_held:
+            self._original.flush()
+
+    def hold(self) -> None:
+        """Keep whole lines from now on for whoever draws."""
+        self._original.flush()
+        self._is_held = True
+
+    def release(self) -> str:
+        """Write through from now on; return the line that was begun, and is not written yet."""
+        self._is_held = False
+        rest, self._rest = self._rest, ""
+        return rest
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._original, name)

@@ -1,0 +1,70 @@
+"""What the live view costs: a build of quick steps on a terminal, with it and with `--quiet`."""
+
+from __future__ import annotations
+
+import dataclasses
+import statistics
+import sys
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from benchmarks.measure import run
+from benchmarks.tools.base import Case, Measure
+from benchmarks.tools.marin_build import MarinBuild, program
+
+STEPS = 1_000
+PAIRS = 15
+"""Builds of both kinds, taking turns in who is first: one build takes now more, now less time."""
+ON_TERMINAL = Path(__file__).with_name("on_terminal.py")
+
+
+@dataclass(slots=True)
+class LiveView:
+    """Seconds of builds with the live view and of those with `--quiet`, pair by pair."""
+
+    live: list[float] = field(default_factory=list)
+    quiet: list[float] = field(default_factory=list)
+
+    @property
+    def ratio(self) -> float | None:
+        """Return the median of the pairs' ratios, or None if nothing was measured."""
+        if not self.live:
+            return None
+        return statistics.median(a / b for a, b in zip(self.live, self.quiet, strict=True))
+
+
+def measure_live_view(timeout: float) -> LiveView:
+    """Build in pairs.
+
+    Raises:
+        RuntimeError: a build fails.
+
+    """
+    found = LiveView()
+    if program() is None:
+        return found
+    _build(timeout)  # compiled files, and whatever else only the first one pays for
+    for pair in range(PAIRS):
+        if pair % 2:
+            found.live.append(_build(timeout))
+            found.quiet.append(_build(timeout, "--quiet"))
+        else:
+            found.quiet.append(_build(timeout, "--quiet"))
+            found.live.append(_build(timeout))
+        note = f"{found.live[-1]:.3f} s; --quiet {found.quiet[-1]:.3f} s"
+        print(f"live view of {STEPS:,} steps: {note}", file=sys.stderr, flush=True)
+    return found
+
+
+def _build(timeout: float, *options: str) -> float:
+    tool = MarinBuild()
+    with tempfile.TemporaryDirectory(prefix="marin-build-bench-") as folder:
+        case = Case("layers", STEPS, Path(folder))
+        tool.prepare(case)
+        command = tool.command(Measure.FULL, case)
+        shown = (sys.executable, "-I", "-S", str(ON_TERMINAL), *command.argv, *options)
+        outcome = run(dataclasses.replace(command, argv=shown), timeout)
+    if outcome.problem is not None:
+        raise RuntimeError(outcome.problem)
+    return outcome.seconds

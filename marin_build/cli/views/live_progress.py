@@ -1,0 +1,119 @@
+"""How far a run is, as its events tell; what the live view shows. Pure: instants are arguments."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from marin_build.apply import events as report
+from marin_build.apply.eta import Eta
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from marin_build.apply.events import Event
+
+
+@dataclass(frozen=True, slots=True)
+class Foreseen:
+    """What is known of a run before it begins.
+
+    Args:
+        targets: the ids of what is to be built, in topological order.
+        needs: what each of them needs, as positions in `targets`.
+        seconds: how long each may take; None if that is not known.
+        stops_after: after so many failures nothing more is started; None: it goes on.
+
+    """
+
+    targets: Sequence[str] = ()
+    needs: Sequence[Sequence[int]] = ()
+    seconds: Sequence[float | None] = ()
+    stops_after: int | None = None
+
+
+@dataclass(slots=True)
+class LiveProgress:
+    """How far a run is. Instants are seconds of one clock that is never set."""
+
+    foreseen: Foreseen
+    run: str = ""
+    jobs: int = 1
+    total: int = 0
+    done: int = 0
+    """Of `total` targets: those that are built, reused ones included."""
+    began: float = 0.0
+    running: dict[str, float] = field(default_factory=dict)
+    """Target -> the instant its attempt began, the earliest first."""
+    failed: int = 0
+    blocked: int = 0
+    stopped: int = 0
+    waiting: set[str] = field(default_factory=set)
+    """Targets that somebody else builds."""
+    is_ending: bool = False
+    """Whether nothing more is started."""
+    _places: Mapping[str, int] = field(init=False)
+    _eta: Eta = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Prepare what is foreseen."""
+        self._places = {target: i for i, target in enumerate(self.foreseen.targets)}
+        self._eta = Eta(self.foreseen.needs, self.foreseen.seconds)
+
+    def note(self, event: Event, at: float) -> None:
+        """Take note of what happened at an instant."""
+        match event:
+            case report.ApplyStarted(run=run, to_build=count, reused=reused, jobs=jobs):
+                self.run, self.jobs, self.began = run, jobs, at
+                self.total, self.done = count + reused, reused
+            case report.StepStarted(target=target):
+                self.running[target] = at
+                self.waiting.discard(target)
+                if (place := self._places.get(target)) is not None:
+                    self._eta.start(place, at)
+            case report.StepSucceeded(target=target) | report.StepReused(target=target):
+                self.done += 1
+                self._ended(target)
+            case report.StepFailed(target=target, retries_left=0):
+                self.failed += 1
+                self._ended(target)
+            case report.StepFailed(target=target):
+                self._put_back(target)
+            case report.StepWaiting(target=target):
+                self.waiting.add(target)
+                self._put_back(target)
+            case report.StepBlocked(target=target):
+                self.blocked += 1
+                self._ended(target)
+            case report.StepStopped(target=target):
+                self.stopped += 1
+                self._ended(target)
+            case report.StepInterrupted(target=target):
+                self._ended(target)
+            case report.Interrupting() | report.FailingFast():
+                self.is_ending = True
+            case report.ApplyFinished():
+                self.running.clear()
+        limit = self.foreseen.stops_after
+        if limit is not None and self.failed + self.stopped >= limit:
+            self.is_ending = True
+
+    def expected(self, target: str) -> float | None:
+        """Return the seconds a target may take; None if that is not known."""
+        place = self._places.get(target)
+        return None if place is None else self.foreseen.seconds[place]
+
+    def remaining(self, now: float) -> float | None:
+        """Return the seconds the run may still take; None if nothing is known of it."""
+        return self._eta.remaining(now, self.jobs, only_running=self.is_ending)
+
+    def _ended(self, target: str) -> None:
+        self.running.pop(target, None)
+        self.waiting.discard(target)
+        if (place := self._places.get(target)) is not None:
+            self._eta.end(place)
+
+    def _put_back(self, target: str) -> None:
+        self.running.pop(target, None)
+        if (place := self._places.get(target)) is not None:
+            self._eta.put_back(place)

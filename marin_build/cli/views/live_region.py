@@ -1,0 +1,136 @@
+"""What the live view draws below its lines: the bar, and a row for each step that runs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich.cells import cell_len, set_cell_size
+from rich.progress_bar import ProgressBar
+from rich.segment import Segment
+
+from marin_build.amounts import duration_text
+from marin_build.cli.views.apply_text import duration
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from rich.console import Console, ConsoleOptions
+
+    from marin_build.cli.views.live_progress import LiveProgress
+
+MOST_STEPS = 6
+_OTHER_ROWS = 4
+"""Of a terminal: the bar, `and 3 more`, and two for the lines above."""
+_WIDEST_BAR = 30
+_NARROWEST_BAR = 6
+_NARROWEST_NAME = 12
+_NARROWEST_LOG = 10
+
+Row = list[tuple[str, str]]
+"""Pieces of a row: text and rich's name of a style."""
+
+
+class Region:
+    """The rows of one instant, drawn as wide and high as the terminal is then.
+
+    Empty until it is told of an instant, and again when it is cleared.
+    """
+
+    def __init__(self) -> None:
+        self._shown: tuple[LiveProgress, Mapping[str, str], float] | None = None
+
+    def update(self, progress: LiveProgress, last_lines: Mapping[str, str], now: float) -> None:
+        """Show how far a run is now, and by target what steps printed last."""
+        self._shown = progress, last_lines, now
+
+    def clear(self) -> None:
+        """Show nothing."""
+        self._shown = None
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterable[Segment]:
+        """Give all rows. None touches the last column: terminals differ in what follows then."""
+        if self._shown is None:
+            return
+        progress, last_lines, now = self._shown
+        width = options.max_width - 1
+        head = head_row(progress, now)
+        bar_width = min(_WIDEST_BAR, width - sum(cell_len(text) for text, _ in head) - 2)
+        if bar_width >= _NARROWEST_BAR:
+            bar = ProgressBar(max(progress.total, 1), progress.done, bar_width)
+            yield from console.render(bar, options)
+            yield Segment("  ")
+        rows = [head, *step_rows(progress, last_lines, now, width, options.size.height)]
+        for i, row in enumerate(rows):
+            if i:
+                yield Segment.line()
+            for text, style in row:
+                yield Segment(text, console.get_style(style))
+
+
+def head_row(progress: LiveProgress, now: float) -> Row:
+    """Return what stands beside the bar: how many, how long, and what went wrong."""
+    row: Row = [
+        (f"{progress.done}/{progress.total}", "bold"),
+        (f"  {_whole(now - progress.began)}", ""),
+    ]
+    remaining = progress.remaining(now)
+    if remaining is not None and remaining >= 1:
+        row.append((f"  ETA {duration_text(remaining)}", "cyan"))
+    for count, word, style in (
+        (progress.failed, "failed", "red"),
+        (progress.stopped, "stopped", "red"),
+        (progress.blocked, "blocked", "yellow"),
+        (len(progress.waiting), "waiting", "cyan"),
+    ):
+        if count:
+            row.append((f"  {count} {word}", style))
+    return row
+
+
+def shown_steps(progress: LiveProgress, height: int) -> list[str]:
+    """Return the targets that have a row of their own: of those that run, the longest running."""
+    return list(progress.running)[: max(1, min(MOST_STEPS, height - _OTHER_ROWS))]
+
+
+def step_rows(
+    progress: LiveProgress, last_lines: Mapping[str, str], now: float, width: int, height: int
+) -> list[Row]:
+    """Return the rows of the steps that run.
+
+    The name gives way to the times, and what a step printed to both.
+    """
+    shown = shown_steps(progress, height)
+    times = [_times(now - progress.running[step], progress.expected(step)) for step in shown]
+    for_times = max(map(len, times), default=0)
+    for_name = max(_NARROWEST_NAME, width - for_times - 4)
+    for_name = min(for_name, max(map(cell_len, shown), default=0))
+    for_log = width - for_name - for_times - 6
+    rows: list[Row] = []
+    for step, time in zip(shown, times, strict=True):
+        row: Row = [(f"  {_cut(step, for_name)}  ", ""), (time, "green")]
+        said = last_lines.get(step, "")
+        if said and for_log >= _NARROWEST_LOG:
+            row[-1] = (f"{time:<{for_times}}", "green")
+            row.append((f"  {_cut(said, for_log).rstrip()}", "dim"))
+        rows.append(row)
+    more = len(progress.running) - len(shown)
+    if more:
+        rows.append([(f"  and {more} more", "dim")])
+    return rows
+
+
+def _times(elapsed: float, expected: float | None) -> str:
+    return _whole(elapsed) + ("" if expected is None else f" / ~{duration_text(expected)}")
+
+
+def _whole(seconds: float) -> str:
+    """Return a duration that grows, without the tenths that nobody can read while it does."""
+    whole = max(0, int(seconds))
+    return f"{whole} s" if whole < 60 else duration(whole)  # noqa: PLR2004
+
+
+def _cut(text: str, width: int) -> str:
+    """Return a text exactly so many columns wide; what is longer ends in an ellipsis."""
+    if cell_len(text) <= width:
+        return set_cell_size(text, width)
+    return set_cell_size(text, width - 1) + "…"
