@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from marin_build.remote_callable import RemoteCallable as RemoteCallable
     from marin_build.remote_callable import remote as remote
     from marin_build.resources import ResourceConfig as ResourceConfig
+    from marin_build.retries import Retries as Retries
     from marin_build.sources import Source as Source
     from marin_build.sources import source as source
     from marin_build.status_file import StatusFile as StatusFile
@@ -55,6 +56,7 @@ _HOMES = {
     "PreviousTaskFailedError": "errors",
     "RemoteCallable": "remote_callable",
     "ResourceConfig": "resources",
+    "Retries": "retries",
     "STATUS_DEP_FAILED": "protocol.status",
     "STATUS_FAILED": "protocol.status",
     "STATUS_RUNNING": "protocol.status",
@@ -94,6 +96,7 @@ __all__ = [
     "PreviousTaskFailedError",
     "RemoteCallable",
     "ResourceConfig",
+    "Retries",
     "Source",
     "StatusFile",
     "StepAlreadyDone",

@@ -37,6 +37,7 @@ class Settings:
         prices: a JSON file, relative to the project, with what costs other than our list prices.
         regions: prefix -> the region its bucket lies in, to tell of reads across regions.
         kubernetes: image, namespace and the like, for that engine's job specs.
+        budgets: how much there is of `cpu`, `ram`, `gpu`, `tpu`, or of what steps name.
 
     """
 
@@ -52,6 +53,7 @@ class Settings:
     prices: str | None = None
     regions: Mapping[str, str] = field(default_factory=dict)
     kubernetes: Mapping[str, Any] = field(default_factory=dict)
+    budgets: Mapping[str, int | float | str] = field(default_factory=dict)
 
 
 _TYPES: dict[str, tuple[type, ...]] = {
@@ -67,6 +69,7 @@ _TYPES: dict[str, tuple[type, ...]] = {
     "prices": (str,),
     "regions": (dict,),
     "kubernetes": (dict,),
+    "budgets": (dict,),
 }
 
 
@@ -148,6 +151,8 @@ def _checked(base: Settings, table: Mapping[str, Any], file: str) -> Settings:
             facts=[("configuration", file)],
             hint='[tool.marin-build.regions] "gs://bucket" = "us-central2"',
         )
+    if budgets := table.get("budgets"):
+        _check_budgets(budgets, file)
     if table.get("lease", TIME_TO_LIVE) < SHORTEST_LEASE:
         raise UsageError(
             f"the setting `lease` must be at least {SHORTEST_LEASE:g} seconds",
@@ -159,3 +164,14 @@ def _checked(base: Settings, table: Mapping[str, Any], file: str) -> Settings:
             facts=[("configuration", file), ("value", repr(table["code"]))],
         )
     return replace(base, **table)
+
+
+def _check_budgets(budgets: Mapping[str, Any], file: str) -> None:
+    from marin_build.needs import parse_amount
+
+    for name, amount in budgets.items():
+        try:
+            parse_amount(name, amount)
+        except UsageError as error:
+            error.facts = (("configuration", file),)
+            raise

@@ -103,6 +103,10 @@ class StoreError(MarinBuildError):
     """A store that cannot be reached, read or written."""
 
 
+class StoreAwayError(StoreError):
+    """A store that gave no answer, or said that it cannot just now: it may later."""
+
+
 class CorruptStateError(StoreError):
     """A status, lease or record that cannot be read: never taken for a finished target."""
 

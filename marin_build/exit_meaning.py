@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import signal
 
+INFRASTRUCTURE = 75
+"""EX_TEMPFAIL of sysexits.h: not the step's fault, try again."""
 TIMED_OUT = 124
 """As coreutils' timeout has it."""
+KILLED = 128 + signal.SIGKILL
 _MEANINGS = {
-    75: "infrastructure failed, try again",
+    INFRASTRUCTURE: "infrastructure failed, try again",
     TIMED_OUT: "it ran too long",
     126: "the command may not be executed",
     127: "the command was not found",

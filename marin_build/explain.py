@@ -45,6 +45,8 @@ def describe_stably(reason: Reason) -> str:
             return describe(replace(reason, by="", at="", message=""))
         case why.Tainted():
             return describe(replace(reason, by="", at=""))
+        case why.DeviceMissing():
+            return f"{_needs_devices(reason)}, which the machine that planned lacks"
     return describe(reason)
 
 
@@ -122,7 +124,26 @@ def _why_not(reason: why.ReuseReason | why.HeldBy | why.BlockReason) -> str:
             return f"needs {upstream}, which is blocked"
         case why.NothingBuildsIt():
             return "nothing builds it, and its output is not there"
+        case why.DeviceMissing(device=device, found=found):
+            here = f"this machine has {found or 'none'}"
+            return f"{_needs_devices(reason)}, {here} ({_elsewhere(device, reason.needed)})"
+        case why.SeveralHosts(hosts=hosts):
+            return f"runs on {hosts} machines at once (--engine kubernetes)"
+        case why.BlockedInPlan():
+            return "blocked when the plan was made"
+        case why.OverBudget(budget=name, needed=needed, found=found):
+            return f"needs {needed} of the budget `{name}`, and there is {found} (--budget)"
     assert_never(reason)
+
+
+def _needs_devices(reason: why.DeviceMissing) -> str:
+    word = {"gpu": "GPU", "tpu": "TPU chip"}[reason.device]
+    return f"needs {reason.needed} {word}{'s' if reason.needed != 1 else ''}"
+
+
+def _elsewhere(device: str, needed: int) -> str:
+    """Return what to do about missing devices."""
+    return f"--engine kubernetes, or --budget {device}={needed} if it has them after all"
 
 
 def stable_facts(reason: Reason) -> dict[str, object]:
@@ -136,6 +157,12 @@ def stable_facts(reason: Reason) -> dict[str, object]:
             return {"upstream": upstream}
         case why.FailureKept(attempt=attempt):
             return {"attempt": attempt}
+        case why.DeviceMissing(device=device, needed=needed):
+            return {"device": device, "needed": needed}
+        case why.SeveralHosts(hosts=hosts):
+            return {"hosts": hosts}
+        case why.OverBudget(budget=name, needed=needed, found=found):
+            return {"budget": name, "needed": needed, "found": found}
         case why.Tainted(reason=words) | why.Accepted(reason=words):
             return {"reason": words}
         case why.Adopted(location=location, files=files, size=size):

@@ -15,6 +15,8 @@ _SEGMENT = (
 )
 _NAME = re.compile(rf"{_SEGMENT}(?:/{_SEGMENT})*", re.ASCII)
 _VERSION = re.compile(_SEGMENT, re.ASCII)
+BUDGET_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*", re.ASCII)
+"""What a named budget may be called."""
 _RULE = "segments of letters, digits, `.`, `_`, `-`, joined by `/`; none begins with a dot"
 # A file name may have 255 bytes; the hash, the version and our dot files need some of them.
 _LONGEST_SEGMENT = 200

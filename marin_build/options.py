@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from marin_build.resources import ResourceConfig
+    from marin_build.retries import Retries
 
 
 class StepOptions(TypedDict, total=False):
@@ -20,7 +21,7 @@ class StepOptions(TypedDict, total=False):
     outputs: Sequence[str] | None
     resources: ResourceConfig | None
     env_vars: Mapping[str, str]
-    retries: int
+    retries: int | Retries
     timeout: float | None
     budgets: Mapping[str, int]
     resumable: bool

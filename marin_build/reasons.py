@@ -205,6 +205,42 @@ class NothingBuildsIt:
     """The step has no function, and its output is not there."""
 
 
+@dataclass(frozen=True, slots=True)
+class DeviceMissing:
+    """It needs more accelerators than this machine has.
+
+    Args:
+        device: `gpu` or `tpu`.
+        needed, found: devices, or chips.
+
+    """
+
+    device: str
+    needed: int
+    found: int
+
+
+@dataclass(frozen=True, slots=True)
+class SeveralHosts:
+    """It runs on several machines at once, and this is one."""
+
+    hosts: int
+
+
+@dataclass(frozen=True, slots=True)
+class OverBudget:
+    """It needs more of a named budget than there is."""
+
+    budget: str
+    needed: int
+    found: int
+
+
+@dataclass(frozen=True, slots=True)
+class BlockedInPlan:
+    """It was blocked when the plan that is replayed was made."""
+
+
 RunReason = (
     NeverBuilt
     | IdentityChanged
@@ -220,5 +256,13 @@ RunReason = (
     | DependencyFailed
 )
 ReuseReason = BuiltBefore | SealedBefore | Adopted | Accepted | AssumedBuilt
-BlockReason = FailureKept | UpstreamBlocked | NothingBuildsIt
+BlockReason = (
+    FailureKept
+    | UpstreamBlocked
+    | NothingBuildsIt
+    | DeviceMissing
+    | SeveralHosts
+    | OverBudget
+    | BlockedInPlan
+)
 Reason = RunReason | ReuseReason | HeldBy | BlockReason

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, get_args
 
 from marin_build.canonical import FrozenDict
-from marin_build.names import version_problem
+from marin_build.names import BUDGET_NAME, version_problem
 from marin_build.sources import Source
 from marin_build.workspace import CodePolicy
 
@@ -50,10 +50,7 @@ def problems_of(step: StepSpec) -> Iterator[str]:
         yield "a version and an output path cannot both be given"
     if step.code is not None and step.code not in get_args(CodePolicy):
         yield f"`code` is one of {', '.join(get_args(CodePolicy))}, not `{step.code}`"
-    if type(step.retries) is not int:
-        yield f"`retries` is a {type(step.retries).__name__}, not a whole number"
-    elif step.retries < 0:
-        yield "`retries` must not be negative"
+    yield from _retries_problems(step.retries)
     if step.timeout is not None and not _is_duration(step.timeout):
         yield "`timeout` is a positive number of seconds"
     for output in step.outputs or ():
@@ -71,6 +68,19 @@ def problems_of(step: StepSpec) -> Iterator[str]:
         yield from _input_problems(step.inputs)
     if step.env_vars:
         yield from _variable_problems(step.env_vars)
+    if step.budgets:
+        yield from _budget_problems(step.budgets)
+
+
+def _retries_problems(retries: object) -> Iterator[str]:
+    if type(retries) is int:
+        if retries < 0:
+            yield "`retries` must not be negative"
+        return
+    from marin_build.retries import Retries
+
+    if not isinstance(retries, Retries):
+        yield f"`retries` is a {type(retries).__name__}, not a whole number or Retries"
 
 
 def _is_duration(seconds: object) -> bool:
@@ -108,3 +118,11 @@ def _variable_problems(env_vars: Mapping[Any, Any]) -> Iterator[str]:
         )
         if not legal:
             yield f"the environment variable `{key}` is not a string to a string"
+
+
+def _budget_problems(budgets: Mapping[Any, Any]) -> Iterator[str]:
+    for key, value in budgets.items():
+        if type(key) is not str or not BUDGET_NAME.fullmatch(key):
+            yield f"the budget `{key}` is not a name of letters, digits, `.`, `_`, `-`"
+        if type(value) is not int or value < 1:
+            yield f"the budget `{key}` is a whole number above 0, not `{value!r}`"

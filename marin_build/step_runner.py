@@ -15,13 +15,17 @@ from marin_build.errors import (
     SpecificationError,
     StepFailedError,
     StoppedError,
+    StoreAwayError,
 )
+from marin_build.retries import Tries, cause_of
 from marin_build.step_spec import StepSpec
 from marin_build.unbuilt import Found, find_unbuilt, read_adopted
 from marin_build.workspace import current_workspace
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+
+    from marin_build.retries import Cause
 
 _AT_ONCE = 8
 _log = logging.getLogger("marin_build.step_runner")
@@ -124,7 +128,7 @@ class _Run:
         self._failures: list[_Node] = []
         self._blocked: list[_Node] = []
         self._running = 0
-        self._cancelled = False
+        self._told_to_end = threading.Event()
         self._changed = threading.Condition(threading.RLock())
 
     def admit(self, steps: Sequence[StepSpec]) -> None:
@@ -142,9 +146,8 @@ class _Run:
             self._changed.wait_for(lambda: self._running == 0)
 
     def cancel(self) -> None:
-        """Start nothing more."""
-        with self._changed:
-            self._cancelled = True
+        """Start nothing more; nobody waits for another try."""
+        self._told_to_end.set()
 
     def raise_failures(self) -> None:
         """Say what failed, if anything did."""
@@ -197,7 +200,7 @@ class _Run:
 
     def _start(self, ready: list[_Node]) -> None:
         """Start steps; those that end at once free others."""
-        while ready and not self._cancelled:
+        while ready and not self._told_to_end.is_set():
             node = ready.pop(0)
             if not self._force_run_failed and node.found.has_failed:
                 what = f"`{node.found.step.name}` failed before: {node.found.status}"
@@ -214,9 +217,9 @@ class _Run:
         """Build a step, in a thread of the pool."""
         error: BaseException | None = None
         try:
-            if not self._cancelled:
+            if not self._told_to_end.is_set():
                 _log.info("building %s at %s", node.name, node.found.output)
-                _call(node.found)
+                _call(node.found, self._told_to_end.wait)
         except BaseException as caught:  # noqa: BLE001 - it is told to the caller of `run`
             error = caught
         with self._changed:
@@ -248,19 +251,41 @@ class _Run:
             pending += [(dependent, node) for dependent in node.dependents]
 
 
-def _call(found: Found) -> None:
-    """Call what builds a step, as often as its author allows."""
-    for tries_left in range(found.step.retries, -1, -1):
+def _call(found: Found, pause: Callable[[float], bool]) -> None:
+    """Call what builds a step, as often as its author allows.
+
+    Args:
+        found: the step.
+        pause: waits for so many seconds; returns whether the run was told to end meanwhile.
+
+    """
+    tries = Tries(found.step.retries)
+    while True:
         try:
             with seen_unbuilt(found.output):
                 found.step.executable_fn(found.output)
             return
-        except (StoppedError, PreviousTaskFailedError):
+        except (StoppedError, PreviousTaskFailedError, SpecificationError):
             raise
         except (Exception, SystemExit) as error:
-            if not tries_left:
+            verdict = tries.failed(_cause_of(error))
+            if verdict.wait is None:
                 raise
-            _log.warning("%s failed: %s; trying again", found.step.target_id, _shown(error))
+            said = f"trying again in {verdict.wait:.1f} s" if verdict.wait else "trying again"
+            _log.warning("%s failed: %s; %s", found.step.target_id, _shown(error), said)
+            if pause(verdict.wait):
+                raise
+
+
+def _cause_of(error: BaseException) -> Cause:
+    """Return why a call failed."""
+    if isinstance(error, MemoryError):
+        return "oom"
+    if isinstance(error, StoreAwayError):
+        return "infra"
+    if isinstance(error, SystemExit) and isinstance(error.code, int):
+        return cause_of(error.code)
+    return "app"
 
 
 def _shown(error: BaseException | None) -> str:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from marin_build.resources import ResourceConfig
+    from marin_build.retries import Retries
 
 _NO_ATTRS = FrozenDict()
 
@@ -58,9 +59,9 @@ class StepSpec:
             any file or an artifact. Empty: nothing is expected.
         resources: what it runs on; None: this machine.
         env_vars: environment variables for the step.
-        retries: further attempts after a failure.
+        retries: further tries after a failure, or `Retries(...)`.
         timeout: seconds of one attempt, then it is killed.
-        budgets: named budgets it takes from while it runs.
+        budgets: how much it takes of named budgets while it runs (see needs.py).
         resumable: a new attempt finds what the failed one left.
         tags, description: for people and selection.
     """
@@ -77,7 +78,7 @@ class StepSpec:
     outputs: Sequence[str] | None = None
     resources: ResourceConfig | None = None
     env_vars: Mapping[str, str] = _NO_ATTRS
-    retries: int = 0
+    retries: int | Retries = 0
     timeout: float | None = None
     budgets: Mapping[str, int] = _NO_ATTRS
     resumable: bool = False

@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING, assert_never
 
 from marin_build.apply import events as report
 from marin_build.apply.course import Course
+from marin_build.apply.delays import Delays
+from marin_build.apply.holders import Holders, seen_by
 from marin_build.apply.schedule import Schedule, State
+from marin_build.apply.supply import Supply
 from marin_build.apply.totals import reused_before, totals_of
+from marin_build.explain import describe
 from marin_build.plan import Kind
-from marin_build.protocol.looking import Seen, look
-from marin_build.protocol.machine import Event as Sight
-from marin_build.protocol.machine import see
-from marin_build.protocol.watching import Watch
+from marin_build.reasons import UpstreamBlocked
+from marin_build.retries import Verdict
 from marin_build.run_step import outcome as ended
 from marin_build.run_step.attempt import INTERRUPTED
 from marin_build.run_step.isolation import Start
@@ -23,29 +25,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from marin_build.apply.events import Event
+    from marin_build.capacity import Capacity
     from marin_build.plan import Plan
-    from marin_build.protocol.lease import Lease
     from marin_build.run_step.isolation import Ended, Isolation
     from marin_build.run_step.session import Session
 
-LOOK_AGAIN_AFTER = 0.5
-"""Seconds between two looks at a target that somebody else builds."""
-TELL_WAITING_EVERY = 20.0
-"""Seconds between two messages about the same target that somebody else builds."""
 GRACE = 10.0
 """Seconds an interrupted step has to end by itself."""
 GRACE_AFTER_KILL = 2.0
 """Seconds to wait for the end of what was killed; then its leases are left to go stale."""
-
-
-def _seen_by(plan: Plan) -> dict[int, Seen]:
-    """Return what the snapshot saw of the targets that are not built."""
-    seen: dict[int, Seen] = {}
-    for index in plan.to_build:
-        it = plan.snapshot.of(index)
-        attempt = it.last.attempt if it.last is not None else None
-        seen[index] = Seen(it.status, it.status_version, it.lease, it.lease_version, attempt)
-    return seen
 
 
 class Applier:
@@ -59,6 +47,8 @@ class Applier:
         max_failures: after so many failures nothing more is started; None: go on to the end.
         fail_fast: end what runs then, too.
         expected: seconds that targets may take, of those of which that is known.
+        capacity: what this machine has for them; None: only `jobs` limits.
+        once: a failed target is not tried again, whatever its step declares.
         tell: is told every event.
 
     """
@@ -73,6 +63,8 @@ class Applier:
         max_failures: int | None = 1,
         fail_fast: bool = False,
         expected: Mapping[int, float] | None = None,
+        capacity: Capacity | None = None,
+        once: bool = False,
         tell: Callable[[Event], None],
     ) -> None:
         self._plan = plan
@@ -82,15 +74,17 @@ class Applier:
         self._max_failures = max_failures
         self._fail_fast = fail_fast
         self._tell = tell
-        self._schedule = Schedule(sorted(plan.to_build + plan.sealed), plan.targets.deps, expected)
+        self._once = once
+        to_build = sorted(plan.to_build + plan.sealed)
+        self._supply = Supply(capacity, plan.targets, to_build, jobs)
+        needs, amounts = self._supply.needs, self._supply.amounts
+        self._schedule = Schedule(to_build, plan.targets.deps, expected, needs, amounts)
         self._course = Course(len(plan.targets), jobs)
         self._nonce_root, self._nonce_count = os.urandom(8).hex(), 0
-        self._attempts_left = {i: plan.targets.all[i].step.retries for i in plan.to_build}
-        self._watched: dict[int, Watch] = {}
-        self._tell_waiting_at: dict[int, float] = {}
-        self._unread = _seen_by(plan)  # what the snapshot knows is not read again
+        self._delays = Delays(plan.targets)
+        self._holders = Holders(plan, session, tell)
+        self._unread = seen_by(plan)  # what the snapshot knows is not read again
         self._deadlines: dict[int, float] = {}
-        self._next_look = 0.0
         self._interrupts = 0
         self._ending = False
         self._began = 0.0
@@ -102,12 +96,15 @@ class Applier:
         self._tell(report.ApplyStarted(self._session.run, len(schedule.states), reused, self._jobs))
         for decision in self._plan.of_kind(Kind.BLOCKED):
             target = self._plan.targets.all[decision.index]
-            self._tell(report.StepBlocked(target.name, target.id, ""))
+            is_own = not isinstance(decision.reason, UpstreamBlocked)
+            reason = describe(decision.reason) if is_own else ""
+            self._tell(report.StepBlocked(target.name, target.id, "", reason))
         while not self._must_end() and (self._start_ready() or self._in_flight()):
             for answer in self._isolation.wait(self._patience()):
                 self._settle(answer)
             self._kill_overdue()
             self._look_at_held()
+            self._end_delays()
         if self._must_end():
             self._end_what_runs()
         finished = totals_of(
@@ -159,26 +156,30 @@ class Applier:
         target = self._plan.targets.all[index]
         self._nonce_count += 1
         nonce = f"{self._nonce_root}{self._nonce_count:x}"
-        watch = self._watched.get(index)
-        stale = watch.version if watch is not None and watch.is_stale(time.monotonic()) else ""
+        stale = self._holders.stale_version(index, time.monotonic())
         if target.step.timeout is not None:
             self._deadlines[index] = time.monotonic() + target.step.timeout
-        at = self._course.start(index, self._plan.targets.deps[index], self._now())
+        short = self._schedule.was_short(index)
+        at = self._course.start(index, self._plan.targets.deps[index], self._now(), short=short)
         after = "" if at.after is None else self._plan.targets.all[at.after].id
         self._tell(report.StepStarted(target.name, target.id, at.slot, after, at.queued))
         seen = self._unread.pop(index, None)
         force, over = index in self._session.forced, self._plan.snapshot.of(index).status_version
-        self._isolation.start(Start(index, nonce, stale, seen, force, over))
+        gpus = self._supply.take_gpus(index)
+        self._isolation.start(Start(index, nonce, stale, seen, force, over, gpus))
 
     def _in_flight(self) -> bool:
-        held = 0 if self._has_failed_enough() else self._schedule.count(State.HELD)
-        return self._schedule.count(State.RUNNING) + held > 0
+        count = self._schedule.count
+        waiting = 0 if self._has_failed_enough() else count(State.HELD) + count(State.DELAYED)
+        return count(State.RUNNING) + waiting > 0
 
     def _patience(self) -> float | None:
         """Return the seconds to wait for an answer before something else is due."""
         due = list(self._deadlines.values())
         if self._schedule.count(State.HELD):
-            due.append(self._next_look)
+            due.append(self._holders.next_look)
+        if (again := self._delays.next_due) is not None and not self._has_failed_enough():
+            due.append(again)
         return max(0.0, min(due) - time.monotonic()) if due else None
 
     def _settle(self, answer: Ended) -> None:
@@ -186,6 +187,7 @@ class Applier:
         index, outcome = answer.index, answer.outcome
         self._deadlines.pop(index, None)
         self._course.end(index, self._now())
+        self._supply.give_back(index)
         target = self._plan.targets.all[index]
         name, id_ = target.name, target.id
         match outcome:
@@ -198,10 +200,9 @@ class Applier:
                 self._tell(report.StepReused(name, id_))
             case ended.Failed():
                 state = self._failed(index, outcome)
-            case ended.Held():
+            case ended.Held(lease=lease, version=version):
                 state = State.HELD
-                self._tell_waiting_at.pop(index, None)  # it left its slot: that is told
-                self._watch(index, outcome.lease, outcome.version)
+                self._holders.met(index, lease, version, time.monotonic())
             case ended.Stopped(message=message, hint=hint):
                 state = State.STOPPED
                 self._tell(report.StepStopped(name, id_, message, hint))
@@ -217,8 +218,9 @@ class Applier:
             )
 
     def _failed(self, index: int, failure: ended.Failed) -> State:
-        """Return the state after a failed attempt: another try, or FAILED."""
-        left = self._attempts_left.get(index, 0)
+        """Return the state after a failed attempt: another try, at once or later, or FAILED."""
+        is_last = self._once or self._interrupts > 0 or self._ending
+        verdict = Verdict(0, None) if is_last else self._delays.failed(index, failure.cause)
         self._course.took(index, failure.seconds)
         target = self._plan.targets.all[index]
         self._tell(
@@ -230,14 +232,18 @@ class Applier:
                 failure.message,
                 failure.log,
                 failure.seconds,
-                left,
+                verdict.left,
                 failure.hint,
+                failure.cause,
+                verdict.wait,
             )
         )
-        if left and not self._interrupts and not self._ending:
-            self._attempts_left[index] = left - 1
+        if verdict.wait is None:
+            return State.FAILED
+        if not verdict.wait:
             return State.READY
-        return State.FAILED
+        self._delays.put(index, time.monotonic() + verdict.wait)
+        return State.DELAYED
 
     def _kill_overdue(self) -> None:
         now = time.monotonic()
@@ -247,44 +253,20 @@ class Applier:
                 seconds = self._plan.targets.all[index].step.timeout
                 self._isolation.terminate(index, kill=True, why=f"timed out after {seconds:g} s")
 
-    def _watch(self, index: int, lease: Lease, version: str) -> None:
-        """Watch somebody's lease; say so at first, and from time to time."""
-        now = time.monotonic()
-        self._next_look = now + LOOK_AGAIN_AFTER
-        watch = self._watched.get(index)
-        if watch is None:
-            watch = self._watched[index] = Watch(lease, version, now)
-        else:
-            watch.look(lease, version, now)
-        if now >= self._tell_waiting_at.get(index, now):
-            self._tell_waiting_at[index] = now + TELL_WAITING_EVERY
-            target = self._plan.targets.all[index]
-            waited = watch.unchanged_for(now)
-            self._tell(
-                report.StepWaiting(
-                    target.name, target.id, lease.describe(), waited, lease.time_to_live
-                )
-            )
-
     def _look_at_held(self) -> None:
-        """Look at what others build; what they finished or abandoned becomes ready again."""
-        if not self._schedule.count(State.HELD) or time.monotonic() < self._next_look:
+        """Let workers find out what became of what others finished or abandoned."""
+        if not self._schedule.count(State.HELD):
             return
-        self._next_look = time.monotonic() + LOOK_AGAIN_AFTER
-        for index in self._schedule.in_state(State.HELD):
-            seen = look(self._session.store, self._plan.targets.all[index].output_path)
-            if seen.lease is not None:
-                self._watch(index, seen.lease, seen.lease_version)
-            stale = seen.lease is not None and (
-                self._watched[index].is_stale(time.monotonic())
-                or self._session.is_abandoned(index, seen.lease)
-            )
-            over = self._plan.snapshot.of(index).status_version
-            force = index in self._session.forced and seen.status_version == over
-            sight = see(seen.status, seen.lease, nonce="", stale=stale, force=force)
-            if sight is not Sight.SAW_HOLDER:
-                self._course.release(index, self._now())
-                self._schedule.move(index, State.READY)  # a worker finds out what it is
+        held = self._schedule.in_state(State.HELD)
+        for index in self._holders.freed(held, time.monotonic()):
+            self._course.release(index, self._now())
+            self._schedule.move(index, State.READY)
+
+    def _end_delays(self) -> None:
+        """Let those start again that have waited long enough since they failed."""
+        for index in self._delays.pop(time.monotonic()):
+            self._course.release(index, self._now())
+            self._schedule.move(index, State.READY)
 
     def _end_what_runs(self) -> None:
         """Ask what runs to end; kill it after the grace period, or at one more interrupt."""

@@ -19,7 +19,7 @@ _SLOWEST = 3
 
 
 class Placed(NamedTuple):
-    """Where a target starts, which one's end let it, and how long it found no slot."""
+    """Where a target starts, which one's end let it, and how long it had to wait for its place."""
 
     slot: int
     after: int | None
@@ -48,13 +48,22 @@ class Course:
         self._slots: dict[int, int] = {}  # of what runs
         self._last_in = array("q", [_NOBODY]) * (slots + 1)
         self._full_until = _NEVER  # when a slot became free the last time that none was
+        self._last = _NOBODY  # to end
         self._began = array("d", [_NEVER]) * size
         self._ended = array("d", [_NEVER]) * size
         self._after = array("q", [_NOBODY]) * size
         self._slowest: list[tuple[float, int]] = []
 
-    def start(self, index: int, needs: Iterable[int], now: float) -> Placed:
-        """Take note that a target starts; it gets the lowest free slot."""
+    def start(self, index: int, needs: Iterable[int], now: float, *, short: bool = False) -> Placed:
+        """Take note that a target starts; it gets the lowest free slot.
+
+        Args:
+            index: which target.
+            needs: what it depends on.
+            now: the time.
+            short: it was ready, and others had what it takes of the machine.
+
+        """
         ended = self._ended
         after, ready = (index, ended[index]) if ended[index] >= 0 else (_NOBODY, 0.0)
         for dep in needs:
@@ -63,6 +72,8 @@ class Course:
         slot, queued = heapq.heappop(self._free), 0.0
         if self._full_until > ready:  # there was no slot: whoever left this one let it start
             after, queued = self._last_in[slot], now - ready
+        elif short and self._last != _NOBODY and ended[self._last] > ready:
+            after, queued = self._last, now - ready  # whoever gave back last let it start
         self._slots[index], self._last_in[slot] = slot, index
         if self._began[index] < 0:  # later tries belong to the first one
             self._began[index], self._after[index] = now, after
@@ -74,6 +85,7 @@ class Course:
             self._full_until = now
         heapq.heappush(self._free, self._slots.pop(index))
         self._ended[index] = now
+        self._last = index
 
     def release(self, index: int, now: float) -> None:
         """Take note that somebody else's lease on it is not waited for any more."""

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, fields
-from typing import Any, get_args
+from typing import TYPE_CHECKING, Any, get_args
+
+if TYPE_CHECKING:
+    from marin_build.retries import Cause
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +29,7 @@ class StepStarted:
         after: the target whose end let it start: the last one it needs, or the one before it in its
             slot if it had to wait for a slot; itself after an attempt that did not end it; empty at
             the beginning.
-        queued: seconds it was ready, and no slot was free.
+        queued: seconds it was ready, and no slot was free, or too little of what it needs.
 
     """
 
@@ -57,7 +60,18 @@ class StepReused:
 
 @dataclass(frozen=True, slots=True)
 class StepFailed:
-    """An attempt failed; `retries_left` more will be made."""
+    """An attempt failed.
+
+    Args:
+        name, target: which one.
+        attempt: which attempt; 0 if none was opened.
+        exit_code, message, log, seconds: how it ended.
+        retries_left: how often it may still be tried after such a failure; 0: this was the last.
+        hint: what to do next.
+        cause: why it failed: `app`, `oom`, `timeout` or `infra`.
+        retry_in: seconds until the next try begins, at the earliest; None: there is none.
+
+    """
 
     name: str
     target: str
@@ -68,6 +82,8 @@ class StepFailed:
     seconds: float
     retries_left: int
     hint: str = ""
+    cause: Cause = "app"
+    retry_in: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,11 +99,20 @@ class StepWaiting:
 
 @dataclass(frozen=True, slots=True)
 class StepBlocked:
-    """It cannot be built, because `upstream` was not."""
+    """It cannot be built.
+
+    Args:
+        name, target: which one.
+        upstream: the step that was not built in this run, and that it needs; empty if the plan
+            knew before that it cannot be built.
+        reason: why the plan blocked it; empty if it only needs what is blocked.
+
+    """
 
     name: str
     target: str
     upstream: str
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)

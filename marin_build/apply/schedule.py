@@ -3,19 +3,24 @@
 PENDING --what it needs is there--> READY --taken--> RUNNING --+--> SUCCEEDED | REUSED
    |                                  ^                 |      +--> FAILED | STOPPED | INTERRUPTED
    +--what it needs is not--> BLOCKED +---- retried ----+
+                                      +---- is due ---- DELAYED (tried again later)
                                       +--- released --- HELD (somebody else builds it)
+
+What runs has a slot and what it needs of the machine; nobody else has any of both.
 """
 
 from __future__ import annotations
 
 import enum
-import heapq
 from typing import TYPE_CHECKING
 
+from marin_build.apply.ready import Ready
 from marin_build.ranking import ranks
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+    from marin_build.needs import Needs
 
 
 class State(enum.Enum):
@@ -24,6 +29,7 @@ class State(enum.Enum):
     PENDING = enum.auto()
     READY = enum.auto()
     RUNNING = enum.auto()
+    DELAYED = enum.auto()
     HELD = enum.auto()
     SUCCEEDED = enum.auto()
     REUSED = enum.auto()
@@ -38,7 +44,8 @@ _NOT_THERE = frozenset({State.FAILED, State.STOPPED, State.INTERRUPTED, State.BL
 _LEGAL = {
     State.PENDING: {State.READY, State.BLOCKED},
     State.READY: {State.RUNNING},
-    State.RUNNING: {State.READY, State.HELD, *_THERE, *_NOT_THERE} - {State.BLOCKED},
+    State.RUNNING: {State.READY, State.DELAYED, State.HELD, *_THERE, *_NOT_THERE} - {State.BLOCKED},
+    State.DELAYED: {State.READY},
     State.HELD: {State.READY, State.REUSED},
 }
 
@@ -46,7 +53,8 @@ _LEGAL = {
 class Schedule:
     """The targets to build, and what became of them.
 
-    Ready targets start in the order of the longest chain that waits for them (ranking.py).
+    Ready targets start in the order of the longest chain that waits for them (ranking.py), as far
+    as there is what they need (ready.py).
     """
 
     def __init__(
@@ -54,6 +62,8 @@ class Schedule:
         to_build: Sequence[int],
         deps: Sequence[Sequence[int]],
         seconds: Mapping[int, float] | None = None,
+        needs: Mapping[int, Needs] | None = None,
+        amounts: Mapping[str, int] | None = None,
     ) -> None:
         """Make a schedule.
 
@@ -61,20 +71,21 @@ class Schedule:
             to_build: targets, in topological order.
             deps: for every target of the pipeline, what it needs.
             seconds: how long targets may take, those of which that is known.
+            needs: what targets take of the machine, never more than there is; None: nothing.
+            amounts: what there is, for every name in `needs`.
 
         """
         wanted = set(to_build)
         self._needs = {i: [dep for dep in deps[i] if dep in wanted] for i in to_build}
-        self._missing = {i: len(needs) for i, needs in self._needs.items()}
+        self._missing = {i: len(above) for i, above in self._needs.items()}
         self._dependents: dict[int, list[int]] = {i: [] for i in to_build}
-        for i, needs in self._needs.items():
-            for dep in needs:
+        for i, above in self._needs.items():
+            for dep in above:
                 self._dependents[dep].append(i)
-        self._rank = self._ranks(to_build, seconds or {})
+        self._ready = Ready(self._ranks(to_build, seconds or {}), needs, amounts)
         self.states = dict.fromkeys(to_build, State.PENDING)
         self._counts = dict.fromkeys(State, 0)
         self._counts[State.PENDING] = len(to_build)
-        self._ready: list[tuple[float, int]] = []
         for i in to_build:
             if not self._missing[i]:
                 self.move(i, State.READY)
@@ -97,8 +108,12 @@ class Schedule:
         self._counts[before] -= 1
         self._counts[state] += 1
         self.states[index] = state
+        if before is State.RUNNING:
+            self._ready.give_back(index)
         if state is State.READY:
-            heapq.heappush(self._ready, (-self._rank[index], index))
+            self._ready.push(index)
+        elif state is State.RUNNING:
+            self._ready.take(index)
         elif state in _THERE:
             for dependent in self._dependents[index]:
                 self._missing[dependent] -= 1
@@ -121,12 +136,15 @@ class Schedule:
         return blocked
 
     def take(self) -> int | None:
-        """Return the ready target to start next, now RUNNING; None if none is ready."""
-        if not self._ready:
-            return None
-        index = heapq.heappop(self._ready)[1]
-        self.move(index, State.RUNNING)
+        """Return the ready target to start next, now RUNNING; None if none can start."""
+        index = self._ready.pop() if self._counts[State.READY] else None
+        if index is not None:
+            self.move(index, State.RUNNING)
         return index
+
+    def was_short(self, index: int) -> bool:
+        """Return whether a target was ready, and lacked something that others had."""
+        return self._ready.was_short(index)
 
     def count(self, state: State) -> int:
         """Return how many targets are in a state."""

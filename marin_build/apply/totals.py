@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from marin_build.fingerprint import Targets
     from marin_build.plan import Plan
 
+_NOT_STARTED = (State.PENDING, State.READY, State.DELAYED, State.HELD)
 MOST = 100
 """How many steps of a critical path are told, the slowest ones."""
 
@@ -43,7 +44,7 @@ def totals_of(
         blocked=count(State.BLOCKED) + len(plan.of_kind(Kind.BLOCKED)),
         stopped=count(State.STOPPED),
         interrupted=count(State.INTERRUPTED) + count(State.RUNNING),
-        not_started=count(State.PENDING) + count(State.READY) + count(State.HELD),
+        not_started=sum(count(state) for state in _NOT_STARTED),
         seconds=seconds,
         was_interrupted=was_interrupted,
         saved_seconds=_saved_seconds(plan),

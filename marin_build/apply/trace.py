@@ -35,7 +35,10 @@ _ENDS = frozenset({
     "step_waiting",
 })  # fmt: skip
 _INSTANTS = {"interrupting": "interrupted", "failing_fast": "failing fast"}
-_SAID = ("attempt", "exit_code", "message", "log", "seconds", "retries_left", "held_by")
+_SAID = (
+    "attempt", "exit_code", "message", "log", "seconds", "retries_left", "cause", "retry_in",
+    "held_by",
+)  # fmt: skip
 
 
 @dataclass(slots=True)

@@ -21,6 +21,7 @@ from marin_build.errors import (
     StoreError,
     UsageError,
 )
+from marin_build.needs import needs_of
 from marin_build.provenance import provenance
 from marin_build.redaction import Redactor
 from marin_build.store.mounts import is_shared, probe_locks
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from marin_build.apply.events import ApplyFinished, Event
+    from marin_build.capacity import Capacity
     from marin_build.cli.session import Loaded
     from marin_build.plan import Plan
     from marin_build.run_step.isolation import Isolation
@@ -55,6 +57,8 @@ def replay(
     fail_fast: bool = False,
     expected: Mapping[int, float] | None = None,
     trace: str | None = None,
+    capacity: Capacity | None = None,
+    once: bool = False,
 ) -> ApplyFinished:
     """Replay a plan on this machine; Ctrl-C or SIGTERM end it in good order.
 
@@ -72,6 +76,8 @@ def replay(
         fail_fast: after the failure that ends the run end what runs, too.
         expected: seconds that targets may take, of those of which that is known.
         trace: file to write a trace to when it is over.
+        capacity: what this machine has for them; None: only `jobs` limits.
+        once: a failed target is not tried again, whatever its step declares.
 
     """
     from marin_build.apply.applier import Applier
@@ -89,6 +95,8 @@ def replay(
         max_failures=max_failures or (None if keep_going else 1),
         fail_fast=fail_fast,
         expected=expected,
+        capacity=capacity,
+        once=once,
         tell=journal,
     )
     signals = (signal.SIGINT, signal.SIGTERM)
@@ -203,9 +211,9 @@ def _check_threads(plan: Plan) -> None:
     """Refuse steps that need a process of their own."""
     for index in plan.to_build:
         step = plan.targets.all[index].step
-        if step.env_vars or step.timeout is not None:
+        if step.env_vars or step.timeout is not None or "gpu" in dict(needs_of(step)):
             raise UsageError(
-                f"`{step.name}` cannot run in a thread: it has env_vars or a timeout",
+                f"`{step.name}` cannot run in a thread: it has env_vars, a timeout or GPUs",
                 consequence="nothing was run",
                 hint="leave out --isolation thread",
             )

@@ -14,11 +14,13 @@ from marin_build.cli.session import load, observe_tainted
 from marin_build.emit.document import INSISTING
 from marin_build.errors import StoppedError
 from marin_build.leaves import describe_difference, differences, without_echoes
-from marin_build.plan import Kind, Plan, make_plan
+from marin_build.plan import Decision, Kind, Plan, make_plan
+from marin_build.reasons import BlockedInPlan
 from marin_build.workspace import absolute_prefix
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from collections.abc import Set as AbstractSet
 
     from marin_build.cli.session import Loaded
     from marin_build.emit.document import DecisionDocument, PlanDocument
@@ -100,6 +102,8 @@ def replan_saved(loaded: Loaded, document: PlanDocument) -> Plan:
     forced = insisted_in(document, targets)
     snapshot = observe_tainted(loaded, requested, forced)
     plan = make_plan(targets, snapshot, requested, forced=forced)
+    blocked = {i for i, decision in planned.items() if decision.decision == "blocked"}
+    plan = _still_blocked(plan, blocked) if blocked else plan
     surprises = [
         targets.all[d.index].id
         for d in plan.of_kind(Kind.RUN)
@@ -113,6 +117,17 @@ def replan_saved(loaded: Loaded, document: PlanDocument) -> Plan:
             hint="make the plan again",
         )
     return replace(plan, forced=forced)
+
+
+def _still_blocked(plan: Plan, blocked: AbstractSet[int]) -> Plan:
+    """Return the plan without what could be built now, but was blocked in the saved one."""
+    decisions = tuple(
+        Decision(d.index, Kind.BLOCKED, BlockedInPlan())
+        if d.kind is Kind.RUN and d.index in blocked
+        else d
+        for d in plan.decisions
+    )
+    return replace(plan, decisions=decisions)
 
 
 def insisted_in(document: PlanDocument, targets: Targets) -> frozenset[int]:

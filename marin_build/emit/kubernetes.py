@@ -6,12 +6,13 @@ Submitting them is not part of this module.
 
 from __future__ import annotations
 
-import math
+import functools
 import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from marin_build.emit.actions import Action, action_of
+from marin_build.emit.kubernetes_retries import deadline_of, job_retries
 from marin_build.emit.plan_id import text_digest
 from marin_build.emit.quoting import plain_words
 from marin_build.environment import IMAGE_VARIABLE
@@ -175,13 +176,13 @@ def _manifest(
         tolerations=_tolerations(resources),
         affinity=_affinity(resources),
     )
-    deadline = math.ceil(action.step.timeout or cluster.deadline)
+    retries = job_retries(action.step)
+    deadline = functools.partial(deadline_of, action.step, cluster.deadline)
     common = {
         "action": action,
         "pod": pod,
         "cluster": cluster,
-        "deadline": deadline,
-        "retries": action.step.retries,
+        "retries": retries,
         "plan_id": document.plan_id,
     }
     match resources.device:
@@ -191,13 +192,17 @@ def _manifest(
             hosts, slices = resources.replicas, 1
         case _:
             return templates.render(
-                "kubernetes/job.yaml.j2", name=job_name(action.target, _LONGEST_LABEL), **common
+                "kubernetes/job.yaml.j2",
+                name=job_name(action.target, _LONGEST_LABEL),
+                deadline=deadline(tries=retries.limit + 1),
+                **common,
             )
     # The webhook tests <jobset>-<job>-<slice>-<pod>-abcde against 63 characters.
     longest = _LONGEST_LABEL - 9 - len(_WORKER) - len(str(slices - 1)) - len(str(hosts - 1))
     return templates.render(
         "kubernetes/jobset.yaml.j2",
         name=job_name(action.target, longest),
+        deadline=deadline(tries=1),  # a gang that restarts gets new jobs
         worker=_WORKER,
         hosts=hosts,
         slices=slices,
@@ -237,6 +242,7 @@ def _command(action: Action, plan: Plan, document: PlanDocument) -> tuple[str, .
         plan.targets.workspace.prefix,
         "--target",
         action.target,
+        "--once",
         *(["--", *words] if words else []),
     )
 

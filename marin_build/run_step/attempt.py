@@ -7,12 +7,13 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from marin_build.errors import MarinBuildError, StoppedError
+from marin_build.errors import MarinBuildError, StoppedError, StoreAwayError
 from marin_build.exit_meaning import TIMED_OUT
 from marin_build.protocol import layout
 from marin_build.protocol.documents import FileEntry, Publication
 from marin_build.protocol.holding import stamp
 from marin_build.protocol.lease import boot_clock
+from marin_build.retries import cause_of
 from marin_build.run_step import outcome as ended
 from marin_build.run_step.bodies import Request
 from marin_build.run_step.body import Done
@@ -80,9 +81,10 @@ class Attempt:
             raise self._lost("it expired before the step started")
         return None
 
-    def request(self) -> Request:
-        """Return what the body is run with."""
-        return Request(self.index, self.holding.lease.nonce, self.holding.held_since, self.log)
+    def request(self, gpus: tuple[str, ...] = ()) -> Request:
+        """Return what the body is run with, on which devices."""
+        lease, held_since = self.holding.lease, self.holding.held_since
+        return Request(self.index, lease.nonce, held_since, self.log, gpus)
 
     def end(self, done: Done, why_ended: str) -> ended.Outcome:
         """Verify what the body left, and commit it or end the attempt without success.
@@ -186,14 +188,15 @@ class Attempt:
         interrupted = why_ended == INTERRUPTED
         code = done.exit_code or 1
         message = self.session.redactor_of(self._step).clean_text(done.message)
+        cause = cause_of(code, done.cause)
         if why_ended and not interrupted:
-            code, message = TIMED_OUT, why_ended
+            code, message, cause = TIMED_OUT, why_ended, "timeout"
         if not self.holding.fail("interrupted" if interrupted else "failed", code, message, now):
             raise self._lost(message)
         attempt = self.holding.lease.attempt  # another one if somebody had used the number
         if interrupted:
             return ended.Interrupted(attempt)
-        return ended.Failed(attempt, code, message, self.log, seconds)
+        return ended.Failed(attempt, code, message, self.log, seconds, cause=cause)
 
     def _lost(self, message: str) -> StoppedError:
         target = self.session.targets.all[self.index]
@@ -201,4 +204,5 @@ class Attempt:
 
 
 def _spoiled(error: MarinBuildError | OSError) -> Done:
-    return Done(1, error.what if isinstance(error, MarinBuildError) else str(error))
+    what = error.what if isinstance(error, MarinBuildError) else str(error)
+    return Done(1, what, cause="infra" if isinstance(error, StoreAwayError) else None)

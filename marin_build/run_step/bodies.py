@@ -18,6 +18,7 @@ class Request:
         nonce: recognises the lease it runs under.
         held_since: when that was last written, on the clock that counts sleep.
         log: local path of the file that takes what the body prints.
+        gpus: the devices it gets, as CUDA_VISIBLE_DEVICES names them; none: nothing is said.
 
     """
 
@@ -25,6 +26,7 @@ class Request:
     nonce: str
     held_since: float
     log: str
+    gpus: tuple[str, ...] = ()
 
 
 class Bodies(Protocol):

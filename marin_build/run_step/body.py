@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from marin_build.fingerprint import Target
+    from marin_build.retries import Cause
     from marin_build.run_step.usage import Meter
     from marin_build.step_spec import StepSpec
 
@@ -34,6 +35,7 @@ class Done:
         artifact: what the function returned, as JSON values.
         peak_memory: bytes, of the process the body ran in, or of one that it started.
         cpu_seconds: of the process and those it started, or of the thread alone.
+        cause: why it failed, where more is known than the code says.
 
     """
 
@@ -42,6 +44,7 @@ class Done:
     artifact: Any = None
     peak_memory: int | None = None
     cpu_seconds: float | None = None
+    cause: Cause | None = None
 
     @property
     def has_failed(self) -> bool:
@@ -72,7 +75,8 @@ def run_body(target: Target, meter: Meter) -> Done:
     except Exception as error:  # noqa: BLE001 - whatever the step raises is its failure
         sys.stdout.flush()
         sys.stderr.write(user_traceback(error))
-        return Done(1, f"{type(error).__name__}: {error}")
+        cause: Cause | None = "oom" if isinstance(error, MemoryError) else None
+        return Done(1, f"{type(error).__name__}: {error}", cause=cause)
     used = meter.read()
     return Done(0, "", artifact, used.peak_memory, used.cpu_seconds)
 

@@ -102,6 +102,8 @@ class Child:
 
     def _build(self, request: Request, pipe: int, meter: Meter) -> None:
         os.environ[MARK] = request.nonce
+        if request.gpus:
+            os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(request.gpus)
         _print_to(pipe, request.log)
         done = run_body(self.session.targets.all[request.index], meter)
         sys.stdout.flush()

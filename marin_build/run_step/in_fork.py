@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING
 from marin_build.run_step.body import Done
 from marin_build.run_step.descriptors import lift_limit, restore_limit
 from marin_build.run_step.in_child import PACKET, pack, unpack
+from marin_build.run_step.oom import UNKNOWN, OomKills, explained
 from marin_build.run_step.template import RELEASE, serve
 
 if TYPE_CHECKING:
@@ -75,6 +76,10 @@ class ForkBodies:
 
     def run(self, slot: int, request: Request) -> Done:
         """Run a body."""
+        kills = OomKills()
+        return explained(self._run(slot, request), kills)
+
+    def _run(self, slot: int, request: Request) -> Done:
         channel, done = self._slots[slot], None
         try:
             channel.send(pack(astuple(request)))
@@ -130,5 +135,5 @@ def _death(status: int) -> Done:
         name = signal.Signals(-code).name
     except ValueError:
         name = f"signal {-code}"
-    why = " (out of memory, or killed by somebody)" if -code == signal.SIGKILL else ""
+    why = UNKNOWN if -code == signal.SIGKILL else ""
     return Done(128 - code, f"killed by {name}{why}")

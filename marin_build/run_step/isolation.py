@@ -21,6 +21,7 @@ class Start:
         seen: what the snapshot showed; None: look again.
         force: build it although it is built.
         forced_over: the version of the status that may be built over; None: whatever is there.
+        gpus: the devices it gets, as CUDA_VISIBLE_DEVICES names them; none: nothing is said.
 
     """
 
@@ -30,6 +31,7 @@ class Start:
     seen: Seen | None = None
     force: bool = False
     forced_over: str | None = None
+    gpus: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

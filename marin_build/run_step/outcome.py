@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from marin_build.protocol.lease import Lease
+    from marin_build.retries import Cause
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +27,7 @@ class Reused:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """The attempt failed. `attempt` is 0 if none was opened."""
+    """The attempt failed. `attempt` is 0 if none was opened; `cause`: see retries.py."""
 
     attempt: int
     exit_code: int
@@ -34,6 +35,7 @@ class Failed:
     log: str = ""
     seconds: float = 0.0
     hint: str = ""
+    cause: Cause = "app"
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ import time
 from typing import TYPE_CHECKING
 
 from marin_build.code import code_digest
-from marin_build.errors import MarinBuildError, StoppedError
+from marin_build.errors import MarinBuildError, StoppedError, StoreAwayError
 from marin_build.protocol import layout
 from marin_build.protocol.acquiring import Claimant, Finished, Held
 from marin_build.protocol.lease import TIME_TO_LIVE, Lease, boot_clock, process_start
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from contextlib import AbstractContextManager
 
+    from marin_build.retries import Cause
     from marin_build.run_step.bodies import Bodies
     from marin_build.run_step.isolation import Start
     from marin_build.run_step.session import Session
@@ -60,7 +61,7 @@ def build_target(
                 return ended.Held(got.lease, got.version)
             attempt = Attempt(session, start.index, got)
             spoiled = attempt.prepare()
-        done = spoiled or bodies.run(slot, attempt.request())
+        done = spoiled or bodies.run(slot, attempt.request(start.gpus))
         try:
             with bookkeeping:
                 return attempt.end(done, asked_to_end())
@@ -70,7 +71,10 @@ def build_target(
     except StoppedError as error:
         return ended.Stopped(error.what, error.hint or "")
     except MarinBuildError as error:
-        return ended.Failed(0, 1, error.what, hint=error.hint or "")
+        # Whatever became of our lease: the next try finds it sealed and publishes it, or waits
+        # until it is stale, like anybody else's.
+        cause: Cause = "infra" if isinstance(error, StoreAwayError) else "app"
+        return ended.Failed(0, 1, error.what, hint=error.hint or "", cause=cause)
 
 
 def _refusal(session: Session, index: int) -> ended.Stopped | None:

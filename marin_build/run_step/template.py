@@ -158,7 +158,9 @@ class _Template:
         target = self._session.targets.all[request.index]
         read, write = os.pipe()
         os.set_blocking(read, False)
-        pid = self._hand_over(slot, packet, write) if self._reuse else 0
+        # Whoever has used a GPU in a process cannot choose another one there.
+        reuse = self._reuse and not request.gpus
+        pid = self._hand_over(slot, packet, write) if reuse else 0
         if not pid:
             child = Child(self._session, slot, os.getpid(), self._limit)
             pid = os.fork()

@@ -15,7 +15,7 @@ import weakref
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
-from marin_build.errors import StoreError
+from marin_build.errors import StoreAwayError
 from marin_build.store.remote_errors import remote_error, status_of
 
 if TYPE_CHECKING:
@@ -189,7 +189,7 @@ class RemoteStore(ABC):
                             raise
                     await asyncio.sleep(pause * random.uniform(0.5, 1))  # noqa: S311 - no secret
         except TimeoutError as error:
-            raise StoreError(
+            raise StoreAwayError(
                 f"cannot {verb} `{path}`", facts=[("reason", "the store does not answer")]
             ) from error
         except Exception as error:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 
-from marin_build.errors import StoreError
+from marin_build.errors import StoreAwayError, StoreError
 
 _LONGEST = 200
 _DENIED, _MISSING = frozenset({401, 403}), 404
+_BUSY, _SERVERS_FAULT = frozenset({408, 429}), 500
 # Signed URLs carry their signature in the query; connection strings and headers name their secrets.
 _QUERY = re.compile(r"\?\S+")
 _SECRET = re.compile(
@@ -39,7 +40,8 @@ def remote_error(
     if isinstance(error, FileNotFoundError) or status_of(error) == _MISSING:
         bucket = path.partition("://")[2].partition("/")[0]
         return StoreError(f"cannot {verb} `{path}`: there is no bucket `{bucket}`")
-    return StoreError(f"cannot {verb} `{path}`", facts=[("reason", _reason(error))])
+    kind = StoreAwayError if _may_pass(error) else StoreError
+    return kind(f"cannot {verb} `{path}`", facts=[("reason", _reason(error))])
 
 
 def status_of(error: BaseException) -> int | None:
@@ -60,6 +62,12 @@ def _is_denied(error: BaseException) -> bool:
         or status_of(error) in _DENIED
         or type(error).__name__ in {"NoCredentialsError", "DefaultCredentialsError"}
     )
+
+
+def _may_pass(error: BaseException) -> bool:
+    """Return whether the same request may be answered later: no status at all, or a busy one."""
+    status = status_of(error)
+    return status is None or status in _BUSY or status >= _SERVERS_FAULT
 
 
 def _reason(error: BaseException) -> str:

@@ -384,7 +384,7 @@ def test_a_job_runs_the_target_of_the_plan(cluster: Project) -> None:
                 "--prefix", BUCKET, "--target", targets[name]]  # fmt: skip
         assert words[: len(head)] == head
     count = container(found["corpus/count"])["command"]
-    assert [kubernetes_expands(word, {"HOME": "/root"}) for word in count[11:]] == [
+    assert [kubernetes_expands(word, {"HOME": "/root"}) for word in count[12:]] == [
         "env",
         f"lists={'lists'}",
         f"corpus={BUCKET}/{targets['corpus/clean']}",

@@ -15,6 +15,7 @@ from marin_build import (
     STATUS_FAILED,
     STATUS_SUCCESS,
     PreviousTaskFailedError,
+    Retries,
     StatusFile,
     StepRunner,
     StepSpec,
@@ -25,6 +26,8 @@ from marin_build.errors import (
     SpecificationError,
     StepFailedError,
     StoppedError,
+    StoreAwayError,
+    StoreError,
 )
 from marin_build.store.local import LocalStore
 from marin_build.workspace import Workspace, in_workspace
@@ -33,6 +36,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from hypothesis.strategies import SearchStrategy
+
+    from marin_build.retries import Cause
 
     Dag = tuple[tuple[int, ...], ...]
 
@@ -245,11 +250,36 @@ def test_a_step_is_tried_again_as_often_as_its_author_allows() -> None:
         if len(calls) < 3:
             raise ValueError("not yet")
 
-    StepRunner().run([StepSpec(name="a", fn=build, retries=2)])
+    StepRunner().run([StepSpec(name="a", fn=build, retries=Retries(limit=2, wait=0))])
     assert len(calls) == 3
     calls.clear()
     with pytest.raises(StepFailedError):
-        StepRunner().run([StepSpec(name="b", fn=build, retries=1)])
+        StepRunner().run([StepSpec(name="b", fn=build, retries=Retries(limit=1, wait=0))])
+
+
+@pytest.mark.parametrize(
+    ("error", "on", "tries"),
+    [
+        (ValueError("x"), ("oom", "infra"), 1), (MemoryError("x"), ("oom",), 3),
+        (SystemExit(75), ("infra",), 4), (SystemExit(75), ("app",), 1),
+        (SystemExit(3), ("app",), 3),
+        (StoreAwayError("away"), ("infra",), 4), (StoreError("denied"), ("infra",), 1),
+    ],
+)  # fmt: skip
+def test_what_is_tried_again_is_what_apply_tries_again(
+    error: BaseException, on: tuple[Cause, ...], tries: int
+) -> None:
+    """Else the same step is tried another number of times inside a program."""
+    calls: list[int] = []
+
+    def build(_: str) -> None:
+        calls.append(1)
+        raise error
+
+    step = StepSpec(name="a", fn=build, retries=Retries(limit=2, on=on, wait=0))
+    with pytest.raises(StepFailedError):
+        StepRunner().run([step])
+    assert len(calls) == tries
 
 
 def test_equal_steps_are_one_and_others_at_the_same_path_are_refused(pipeline: Pipeline) -> None:

@@ -10,6 +10,13 @@ from typing import TYPE_CHECKING
 import click
 
 from marin_build.cli.again import command_line
+from marin_build.cli.budgets import (
+    budget_option,
+    capacity_here,
+    capacity_if_limited,
+    fitted,
+    parse_budgets,
+)
 from marin_build.cli.options import PipelineOptions, pipeline_options
 from marin_build.errors import (
     EXIT_OK,
@@ -41,6 +48,7 @@ if TYPE_CHECKING:
 )
 @click.option("--fail-fast", is_flag=True, help="After a failure end what runs, too.")
 @click.option("--force", metavar="TARGET", multiple=True, help="Build it although it is built.")
+@budget_option
 @click.option("--no-rerun-failed", is_flag=True, help="Refuse what failed before.")
 @click.option("--isolation", help="process, worker or thread.")
 @click.option("--no-lease", is_flag=True, help="Build without leases: nobody else builds there.")
@@ -58,6 +66,7 @@ def command(
     targets: tuple[str, ...],
     jobs: int | None,
     force: tuple[str, ...],
+    budgets: tuple[str, ...],
     isolation: str | None,
     max_failures: int | None,
     trace: str | None,
@@ -76,6 +85,7 @@ def command(
     from marin_build.cli.session import load, plan_for
 
     _check_endings(keep_going=keep_going, fail_fast=fail_fast, max_failures=max_failures)
+    given = parse_budgets(budgets)
     pinned: Mapping[str, str] = {}
     saved = targets[0] if targets and _is_plan(targets[0]) else None
     if saved is not None:
@@ -95,7 +105,10 @@ def command(
                 else f"marin-build plan --engine {engine} -o DIR, and submit its files"
             ),
         )
-    again = command_line("apply", options, targets)
+    capacity = capacity_here(loaded.settings.budgets, given)
+    plan = fitted(plan, engine, capacity)
+    words = [word for budget in budgets for word in ("--budget", budget)]
+    again = command_line("apply", options, [*targets, *words])
 
     def alone(failure: StepFailed) -> str:
         if saved is not None:
@@ -129,6 +142,7 @@ def command(
         max_failures=max_failures,
         fail_fast=fail_fast,
         expected=expected,
+        capacity=capacity_if_limited(plan, capacity, given or loaded.settings.budgets),
         trace=trace,
         isolation=isolation or loaded.settings.isolation,
         tell=(
@@ -154,6 +168,7 @@ def _check_endings(*, keep_going: bool, fail_fast: bool, max_failures: int | Non
 def _nothing_to_build(plan: Plan, again: str, *, as_json: bool) -> int:
     """Say so; blocked targets (nothing builds them, or they may not be rerun) are a failure."""
     from marin_build.plan import Kind
+    from marin_build.reasons import FailureKept
 
     blocked = plan.of_kind(Kind.BLOCKED)
     reused = plan.summary()["reuse"] + plan.pruned
@@ -169,7 +184,7 @@ def _nothing_to_build(plan: Plan, again: str, *, as_json: bool) -> int:
 
         target = plan.targets.all[decision.index]
         click.echo(f"error: `{target.name}` is blocked: {describe(decision.reason)}", err=True)
-    if blocked:
+    if any(isinstance(decision.reason, FailureKept) for decision in blocked):
         click.echo(f"hint: {again} reruns what failed", err=True)
     return EXIT_TARGET_FAILED if blocked else EXIT_OK
 

@@ -32,6 +32,7 @@ def command(options: PipelineOptions, target: str, *, show_source: bool, as_json
     output which is reused: normalised source, captured values, environment, and what cannot be
     seen.
     """
+    from marin_build.cli.budgets import capacity_here, fitted
     from marin_build.cli.causes import with_causes
     from marin_build.cli.drifting import find_drift
     from marin_build.cli.session import load, plan_for
@@ -46,6 +47,7 @@ def command(options: PipelineOptions, target: str, *, show_source: bool, as_json
         )
     plan = plan_for(loaded, [loaded.targets.all[chosen[0]].name], history=True)
     engine = options.engine or loaded.settings.engine
+    plan = fitted(plan, engine, capacity_here(loaded.settings.budgets, {}))
     found = find_drift(loaded, with_causes(loaded, plan), engine)
     plan = found.plan
     (decision,) = [d for d in plan.decisions if d.index == chosen[0]]

@@ -11,6 +11,7 @@ import click
 
 from marin_build.assumptions import NOTHING_ASSUMED, assume
 from marin_build.cli.again import command_line
+from marin_build.cli.budgets import budget_option, capacity_here, fitted, parse_budgets
 from marin_build.cli.options import PipelineOptions, pipeline_options
 from marin_build.cli.views.plan_rows import VERBS
 from marin_build.errors import EXIT_CHANGES_PENDING, UsageError
@@ -38,6 +39,7 @@ _ONLY = ("run", *VERBS)
 )
 @click.option("--assume-built", metavar="TARGET", multiple=True, help="What if it were built?")
 @click.option("-j", "--jobs", type=click.IntRange(min=1), help="Estimate for so many at once.")
+@budget_option
 @click.option("--no-rerun-failed", is_flag=True, help="Refuse what failed before.")
 @click.option("--json", "form", flag_value="json", help="One JSON document.")
 @click.option("--markdown", "form", flag_value="markdown", help="For a comment on a change.")
@@ -63,6 +65,7 @@ def command(
     force: tuple[str, ...],
     assume_changed: tuple[str, ...],
     assume_built: tuple[str, ...],
+    budgets: tuple[str, ...],
     form: Form | None,
     only: tuple[str, ...],
     jobs: int | None,
@@ -99,6 +102,7 @@ def command(
             consequence="nothing was planned",
             hint="choose by `decision`, or choose targets",
         )
+    given = parse_budgets(budgets)
     loaded = load(options)
     engine = options.engine or loaded.settings.engine
     check_engine(engine)
@@ -117,8 +121,10 @@ def command(
         history=True,
         assumed=_assumptions(loaded, assume_changed, assume_built, force),
     )
+    plan = fitted(plan, engine, capacity_here(loaded.settings.budgets, given))
     plan = with_causes(loaded, plan)
-    words = [*targets, *(word for name in force for word in ("--force", name))]
+    flags = [("--force", force), ("--budget", budgets)]
+    words = [*targets, *(word for flag, values in flags for one in values for word in (flag, one))]
     again = ("to build it", command_line("apply", options, words))
     if output is not None:
         from marin_build.cli.adopted import with_adopted

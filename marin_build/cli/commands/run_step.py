@@ -11,11 +11,12 @@ import click
 
 from marin_build.cli.again import command_line
 from marin_build.cli.options import PipelineOptions, pipeline_options
-from marin_build.errors import StoppedError, UsageError
+from marin_build.errors import EXIT_TARGET_FAILED, StoppedError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
+    from marin_build.apply.events import Event
     from marin_build.cli.adopted import Place
     from marin_build.cli.session import Loaded
     from marin_build.emit.document import PlanDocument
@@ -27,6 +28,11 @@ if TYPE_CHECKING:
 @click.option("--plan", "folder", metavar="DIR", help="A plan directory that pins it.")
 @click.option("--pending", is_flag=True, help="With --plan: list what is still to be built.")
 @click.option("--no-lease", is_flag=True, help="Build without leases: nobody else builds there.")
+@click.option(
+    "--once",
+    is_flag=True,
+    help="Try once; exit code 75, 124 or 137 for infrastructure, time-out, out of memory.",
+)
 @click.option("--json", "as_json", is_flag=True, help="One JSON event a line.")
 @click.argument("words", nargs=-1, type=click.UNPROCESSED, metavar="[-- COMMAND...]")
 @pipeline_options
@@ -38,6 +44,7 @@ def command(
     *,
     pending: bool,
     no_lease: bool,
+    once: bool,
     as_json: bool,
 ) -> int:
     """Build one target under its lease, unless it is built.
@@ -46,6 +53,8 @@ def command(
     """
     from marin_build.cli.saved import load_saved
     from marin_build.cli.session import load
+    from marin_build.cli.views.apply_json import show_json
+    from marin_build.cli.views.apply_text import TextView
 
     document: PlanDocument | None = None
     if folder is not None:
@@ -60,7 +69,8 @@ def command(
         again = shlex.join(["bash", os.path.join(folder, "steps", target, "run.sh")])
     else:
         again = command_line("run-step", options, ["--target", target])
-    return _run(loaded, document, target, words, again=again, no_lease=no_lease, as_json=as_json)
+    view = show_json if as_json else TextView(again, lambda _failure: again)
+    return _run(loaded, document, target, words, view, no_lease=no_lease, once=once)
 
 
 def _list_pending(loaded: Loaded, document: PlanDocument | None) -> int:
@@ -80,17 +90,17 @@ def _run(
     document: PlanDocument | None,
     target_id: str,
     words: tuple[str, ...],
+    view: Callable[[Event], None],
     *,
-    again: str,
     no_lease: bool,
-    as_json: bool,
+    once: bool,
 ) -> int:
+    from marin_build.apply.events import StepFailed
     from marin_build.cli.adopted import with_adopted
     from marin_build.cli.building import exit_code, replay
     from marin_build.cli.one_target import plan_of_one
     from marin_build.cli.saved import insisted_in, pinned_code
-    from marin_build.cli.views.apply_json import show_json
-    from marin_build.cli.views.apply_text import TextView
+    from marin_build.retries import CODE_OF_CAUSE
 
     index = loaded.targets.by_id.get(target_id)
     if index is None:
@@ -110,6 +120,13 @@ def _run(
     loaded, plan = with_adopted(loaded, plan, readers=[index])
     if words:
         _check_command(plan.targets.all[plan.decisions[0].index], words, loaded.adopted)
+    failed: list[StepFailed] = []
+
+    def tell(event: Event) -> None:
+        if isinstance(event, StepFailed):
+            failed.append(event)
+        view(event)
+
     finished = replay(
         loaded,
         plan,
@@ -117,10 +134,13 @@ def _run(
         jobs=1,
         keep_going=False,
         isolation="process",
-        tell=show_json if as_json else TextView(again, lambda _failure: again),
+        tell=tell,
         lease=not no_lease,
+        once=once,
     )
-    return exit_code(finished)
+    code = exit_code(finished)
+    is_told = once and failed and code == EXIT_TARGET_FAILED
+    return CODE_OF_CAUSE.get(failed[-1].cause, code) if is_told else code
 
 
 def _check_command(target: Target, words: tuple[str, ...], adopted: Mapping[str, Place]) -> None:

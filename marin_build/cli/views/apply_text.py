@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar
 
@@ -10,6 +11,7 @@ import click
 from marin_build.apply import events as report
 from marin_build.cli.views.apply_summary import totals_line, where_time_went
 from marin_build.cli.views.failure_text import failure_block, first_line
+from marin_build.printable import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,6 +33,7 @@ class TextView:
     succeeded: int = 0
     failures: list[tuple[report.StepFailed, int]] = field(default_factory=list)
     """Each with the number of targets that had been built by then."""
+    tries: Counter[str] = field(default_factory=Counter)
     blocked: dict[str, list[str]] = field(default_factory=dict)
     tells_where_time_went: ClassVar[bool] = True
 
@@ -46,16 +49,16 @@ class TextView:
                 self._count("built", target, duration(seconds), "green")
             case report.StepReused(target=target):
                 self._count("reused", target, "", "bright_black")
-            case report.StepFailed(retries_left=left) as failure:
-                self._failed(failure, left)
+            case report.StepFailed():
+                self._failed(event)
             case report.StepWaiting(target=target, held_by=who):
                 click.secho(
                     f"  waiting   {target}  is held by {who}; last seen change "
                     f"{event.unchanged_for:.0f} s ago, lease {event.time_to_live:.0f} s",
                     fg="cyan",
                 )
-            case report.StepBlocked(target=target, upstream=upstream):
-                self.blocked.setdefault(upstream, []).append(target)
+            case report.StepBlocked():
+                self._blocked(event)
             case report.StepStopped(target=target, message=message, hint=hint):
                 click.secho(f"  stopped   {target}  {message}", fg="red")
                 if hint:
@@ -79,14 +82,23 @@ class TextView:
         head = click.style(f"  {verb:<9}", fg=colour)
         click.echo(f"{head} [{self.done:>{width}}/{self.total}] {target}  {detail}".rstrip())
 
-    def _failed(self, failure: report.StepFailed, left: int) -> None:
-        if left:
+    def _failed(self, failure: report.StepFailed) -> None:
+        self.tries[failure.target] += 1
+        if failure.retries_left:
             click.secho(
-                f"  failed    {failure.target}  {failure.message}; tries left: {left}", fg="yellow"
+                f"  failed    {failure.target}  {first_line(failure.message)}; "
+                f"{_next_try(failure)}",
+                fg="yellow",
             )
             return
         click.secho(f"  failed    {failure.target}  {first_line(failure.message)}", fg="red")
         self.failures.append((failure, self.succeeded))
+
+    def _blocked(self, event: report.StepBlocked) -> None:
+        if event.upstream:
+            self.blocked.setdefault(event.upstream, []).append(event.target)
+        elif event.reason:
+            click.secho(f"  blocked   {event.target}  {printable(event.reason)}", fg="red")
 
     def _finish(self, totals: report.ApplyFinished) -> None:
         for failure, built in self.failures:
@@ -95,6 +107,7 @@ class TextView:
                 blocked=self.blocked.get(failure.name, []),
                 went_on=self.succeeded - built,
                 not_started=totals.not_started,
+                tries=self.tries[failure.target],
                 hint=failure.hint or f"run it alone with: {self.alone(failure)}",
             )
             click.echo(block, err=True)
@@ -113,14 +126,23 @@ class QuietView(TextView):
     def __call__(self, event: Event) -> None:
         """Show an event, or keep it for the end."""
         match event:
-            case report.StepFailed(retries_left=0):
-                self.failures.append((event, self.succeeded))
+            case report.StepFailed():
+                self.tries[event.target] += 1
+                if not event.retries_left:
+                    self.failures.append((event, self.succeeded))
             case report.StepSucceeded():
                 self.succeeded += 1
             case report.StepBlocked() | report.StepStopped() | report.ApplyFinished():
                 super().__call__(event)
             case _:
                 pass
+
+
+def _next_try(failure: report.StepFailed) -> str:
+    """Return what follows a failure: `tries left: 2, the next in 0.8 s`."""
+    after = "infrastructure, " if failure.cause == "infra" else ""
+    when = f", the next in {duration(failure.retry_in)}" if failure.retry_in else ""
+    return f"{after}tries left: {failure.retries_left}{when}"
 
 
 def duration(seconds: float) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from marin_build.exit_meaning import TIMED_OUT, exit_meaning
+from marin_build.exit_meaning import KILLED, TIMED_OUT, exit_meaning
 from marin_build.printable import printable
 from marin_build.run_step.log_lines import without_stamps
 
@@ -19,7 +19,10 @@ if TYPE_CHECKING:
 
 _TAIL_LINES = 20
 _TAIL_BYTES = 64 * 1024
+_CAUSES = {"oom": "out of memory", "infra": "infrastructure, not the step itself"}
+"""Those that deserve a line; the others are told by the code and the message."""
 _SHOWN_BLOCKED = 5
+_SAID_OF_KILLS = (": out of memory", " by somebody")
 _OURS = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))) + os.sep
 _FRAME = re.compile(r'  File "(?P<file>.*)", line \d+, in ')
 _LIBRARY = re.compile(r"[/\\](site|dist)-packages[/\\]|/lib/python3[^/]*/|^<frozen |\.zip/")
@@ -32,6 +35,7 @@ def failure_block(
     went_on: int,
     not_started: int,
     hint: str,
+    tries: int = 1,
 ) -> str:
     """Return all there is to say about a failed attempt, without a trailing newline.
 
@@ -41,6 +45,7 @@ def failure_block(
         went_on: how many targets were built after it failed.
         not_started: how many targets were left alone for it.
         hint: what to do next.
+        tries: how often this run tried it.
 
     """
     attempt = f" (attempt {failure.attempt})" if failure.attempt else ""
@@ -52,6 +57,10 @@ def failure_block(
     lines += [f"  | {line}" for line in log_tail(failure.log)]
     if meaning := _meaning(failure):
         lines.append(f"  means:   {meaning}")
+    if (words := _CAUSES.get(failure.cause, "")) and words not in failure.message:
+        lines.append(f"  cause:   {words}")
+    if tries > 1:
+        lines.append(f"  tried:   {tries} times")
     if failure.log:
         lines.append(f"  log:     {failure.log}")
     if blocked:
@@ -67,6 +76,8 @@ def failure_block(
 
 def _meaning(failure: StepFailed) -> str:
     """Return what the exit code means, unless the message says it."""
+    if failure.exit_code == KILLED and failure.message.endswith(_SAID_OF_KILLS):
+        return ""  # which of the two it was is known
     meaning = exit_meaning(failure.exit_code)
     is_said = meaning.rpartition(": ")[2] in failure.message
     return "" if is_said or failure.exit_code == TIMED_OUT else meaning

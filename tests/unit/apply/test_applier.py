@@ -15,9 +15,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from marin_build import StepSpec
+from marin_build import Retries, StepSpec
 from marin_build.apply import applier, events
 from marin_build.apply.applier import GRACE, Applier
+from marin_build.capacity import Capacity, Machine
 from marin_build.fingerprint import Targets
 from marin_build.plan import make_plan
 from marin_build.protocol.documents import Provenance
@@ -313,6 +314,132 @@ def test_a_step_is_tried_as_often_as_it_may_be(
     assert [event.retries_left for event in failed] == [2, 1, 0]
     again = stage(_alone(make, retries=2), {0: [BAD, OK]})
     assert _totals(again.run()) == {"succeeded": 1}
+
+
+def _failures(played: Stage) -> list[events.StepFailed]:
+    return [event for event in played.told if isinstance(event, events.StepFailed)]
+
+
+def test_another_try_waits_and_holds_no_slot_meanwhile(
+    make: Callable[..., Targets], stage: Callable[..., Stage]
+) -> None:
+    """Else a step that waits a minute for its next try keeps the machine idle."""
+    steps = [StepSpec(name="s0", fn=print, retries=Retries(limit=1, wait=40.0)),
+             *(StepSpec(name=f"s{i}", fn=print) for i in (1, 2))]  # fmt: skip
+    played = stage(make(*steps), {0: [BAD]})
+    assert _totals(played.run(jobs=1)) == {"succeeded": 3}
+    assert [request.index for request in played.play.started] == [0, 1, 2, 0]
+    (failed,) = _failures(played)
+    assert failed.retry_in is not None
+    assert 20 <= failed.retry_in <= 40
+    assert played.play.now >= 1 + failed.retry_in
+    last = [event for event in played.told if isinstance(event, events.StepStarted)][-1]
+    assert last.queued == 0.0, "it was not ready"
+
+
+def test_failures_of_the_infrastructure_use_up_no_retries(
+    make: Callable[..., Targets], stage: Callable[..., Stage]
+) -> None:
+    """Else a bad node costs the step the tries that it has for itself."""
+    away = replace(BAD, exit_code=75, cause="infra")
+    played = stage(_alone(make, retries=1), {0: [away, BAD, away, OK]})
+    assert _totals(played.run()) == {"succeeded": 1}
+    assert [(e.cause, e.retries_left) for e in _failures(played)] == [
+        ("infra", 3), ("app", 1), ("infra", 2),
+    ]  # fmt: skip
+    played = stage(_alone(make), {0: [away] * 4})
+    assert _totals(played.run()) == {"failed": 1}
+    assert [e.retry_in is None for e in _failures(played)] == [False, False, False, True]
+
+
+def test_nobody_waits_for_a_try_after_enough_failures_or_an_interrupt(
+    make: Callable[..., Targets], stage: Callable[..., Stage]
+) -> None:
+    """Else Ctrl-C is heard when the back-off is over."""
+
+    def again() -> Targets:
+        return make(StepSpec(name="s0", fn=print, retries=Retries(limit=9, wait=60.0)),
+                    StepSpec(name="s1", fn=print))  # fmt: skip
+
+    played = stage(again(), {0: [BAD], 1: [BAD]})
+    assert _totals(played.run(jobs=2)) == {"failed": 1, "not_started": 1}
+    played = stage(again(), {0: [BAD]})
+    played.play.interrupts = [2.0]
+    finished = played.run(jobs=1)
+    assert _totals(finished) == {"succeeded": 1, "not_started": 1}
+    assert finished.was_interrupted
+    assert played.play.now < 60
+
+
+def test_trying_once_means_once(make: Callable[..., Targets], stage: Callable[..., Stage]) -> None:
+    """Else an engine that tries again multiplies its tries with ours."""
+    played = stage(_alone(make, retries=5), {0: [replace(BAD, cause="infra")]})
+    assert _totals(played.run(once=True)) == {"failed": 1}
+    assert [e.retries_left for e in _failures(played)] == [0]
+
+
+def test_each_step_gets_devices_of_its_own(
+    make: Callable[..., Targets], stage: Callable[..., Stage]
+) -> None:
+    """Else two trainings share a GPU, and both run out of its memory."""
+    steps = [StepSpec(name=f"s{i}", fn=print, budgets={"gpu": 1 + i % 2}) for i in range(6)]
+    played = stage(make(*steps, StepSpec(name="s6", fn=print)))
+    played.play.takes = 10.0
+    taken: dict[int, tuple[str, ...]] = {}
+    start, wait = played.play.start, played.play.wait
+
+    def started(request: Start) -> None:
+        taken[request.index] = request.gpus
+        used = [name for gpus in taken.values() for name in gpus]
+        assert len(used) == len(set(used)) <= 3
+        start(request)
+
+    def waited(timeout: float | None) -> list[Ended]:
+        answers = wait(timeout)
+        for answer in answers:
+            del taken[answer.index]
+        return answers
+
+    played.play.start, played.play.wait = started, waited  # type: ignore[method-assign]
+    capacity = Capacity(Machine(8, gpus=("4", "5", "6")), {})
+    assert _totals(played.run(jobs=8, capacity=capacity)) == {"succeeded": 7}
+    given = {request.index: len(request.gpus) for request in played.play.started}
+    assert given == {0: 1, 1: 2, 2: 1, 3: 2, 4: 1, 5: 2, 6: 0}
+    waited_for = [e for e in played.told if isinstance(e, events.StepStarted) and e.queued]
+    assert all(event.after for event in waited_for)
+    assert waited_for
+
+
+def test_a_step_that_needs_more_than_there_is_runs_alone(
+    make: Callable[..., Targets], stage: Callable[..., Stage]
+) -> None:
+    """Else it never runs, or the machine is overrun."""
+    steps = [StepSpec(name=f"s{i}", fn=print, budgets={"cpu": 64 if i == 1 else 1})
+             for i in range(4)]  # fmt: skip
+    played = stage(make(*steps))
+    running: list[set[int]] = []
+    start = played.play.start
+
+    def started(request: Start) -> None:
+        start(request)
+        running.append(set(played.play.running))
+
+    played.play.start = started  # type: ignore[method-assign]
+    assert _totals(played.run(jobs=3, capacity=Capacity(Machine(2), {}))) == {"succeeded": 4}
+    assert [one for one in running if 1 in one] == [{1}]
+
+
+def test_a_plan_that_was_blocked_says_why(
+    make: Callable[..., Targets], stage: Callable[..., Stage]
+) -> None:
+    """Else `1 blocked` is all that a run of an hour tells."""
+    nothing = StepSpec(name="s0")
+    played = stage(make(StepSpec(name="s1", fn=print, deps=[nothing])))
+    assert _totals(played.run()) == {"blocked": 2}
+    blocked = [event for event in played.told if isinstance(event, events.StepBlocked)]
+    assert [(e.name, e.upstream, e.reason) for e in blocked] == [
+        ("s0", "", "nothing builds it, and its output is not there"), ("s1", "", ""),
+    ]  # fmt: skip
 
 
 def test_a_step_that_takes_too_long_is_killed_and_has_failed(

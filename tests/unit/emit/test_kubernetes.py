@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml as pyyaml
 
-from marin_build import ResourceConfig, StepSpec, command
+from marin_build import ResourceConfig, Retries, StepSpec, command
 from marin_build.emit.directory import emit_plan
 from marin_build.emit.kubernetes import KubernetesSettings, parse_kubernetes_settings
 from marin_build.emit.plan_id import check_engine
@@ -82,6 +83,64 @@ def test_a_step_on_one_machine_is_a_job() -> None:
     assert pod["nodeSelector"] == {"topology.kubernetes.io/zone": "z"}
     assert "r1" in str(pod["affinity"])
     assert "tolerations" not in pod
+
+
+LOST_NODE = [{"type": "DisruptionTarget", "status": "True"}]
+
+
+def _on_exit(action: str, operator: str, *codes: int) -> dict[str, Any]:
+    exits = {"containerName": "main", "operator": operator, "values": list(codes)}
+    return {"action": action, "onExitCodes": exits}
+
+
+@pytest.mark.parametrize(
+    ("retries", "limit", "rules"),
+    [
+        (0, 0, [_on_exit("Ignore", "In", 75)]),
+        (2, 2, [_on_exit("Ignore", "In", 75)]),
+        (Retries(limit=2, on=("app", "oom", "infra")), 2,
+         [_on_exit("Ignore", "In", 75), _on_exit("FailJob", "In", 124)]),
+        (Retries(limit=1, on=("infra",)), 1,
+         [_on_exit("Ignore", "In", 75), _on_exit("FailJob", "In", 124, 137),
+          _on_exit("FailJob", "NotIn", 75, 124, 137)]),
+        (Retries(limit=1, infra=0), 1, [_on_exit("FailJob", "In", 75)]),
+    ],
+)  # fmt: skip
+def test_pods_are_tried_again_as_the_step_says(
+    retries: int | Retries, limit: int, rules: list[dict[str, Any]]
+) -> None:
+    """Else a step that is too slow is too slow again, or a lost node uses up its tries."""
+    spec = _manifest(StepSpec(name="a", fn=print, retries=retries))["spec"]
+    first, *others = spec["podFailurePolicy"]["rules"]
+    lost = "FailJob" if rules[0]["action"] == "FailJob" else "Ignore"
+    assert first == {"action": lost, "onPodConditions": LOST_NODE}
+    assert (spec["backoffLimit"], others) == (limit, rules)
+
+
+def test_a_job_lasts_for_all_its_tries() -> None:
+    """Else a step that was slow and failed is killed in the middle of its second try."""
+    step = StepSpec(name="a", fn=print, retries=2, timeout=90.5)
+    assert _manifest(step)["spec"]["activeDeadlineSeconds"] == 3 * 91
+
+
+def test_a_gang_is_not_tried_again_after_what_its_step_leaves_out() -> None:
+    """Else 64 hosts run out of memory four times."""
+    tpu = ResourceConfig.with_tpu("v5p-16")
+    policy = Retries(limit=3, on=("app", "timeout", "infra"))
+    manifest = _manifest(StepSpec(name="a", fn=print, retries=policy, resources=tpu))
+    final, lost, *_ = manifest["spec"]["failurePolicy"]["rules"]
+    assert (final["action"], lost["action"]) == ("FailJobSet", "RestartJobSetAndIgnoreMaxRestarts")
+    (pattern,) = final["onJobFailureMessagePatterns"]
+    said = "Container main for pod a/b failed with exit code 137 matching FailJob rule at index 1"
+    assert re.search(pattern, said)
+    assert not re.search(pattern, "Pod a/b has condition DisruptionTarget matching FailJob rule")
+    (job,) = manifest["spec"]["replicatedJobs"]
+    rules = job["template"]["spec"]["podFailurePolicy"]["rules"]
+    assert rules == [{"action": "FailJob", "onPodConditions": LOST_NODE},
+                     _on_exit("FailJob", "In", 137)]  # fmt: skip
+    unlucky = StepSpec(name="a", fn=print, retries=Retries(infra=0), resources=tpu)
+    (lost, *_) = _manifest(unlucky)["spec"]["failurePolicy"]["rules"]
+    assert lost["action"] == "FailJobSet"
 
 
 def test_slices_are_a_gang_of_all_their_hosts() -> None:
