@@ -21,7 +21,7 @@ from marin_build.errors import (
     StoreError,
     UsageError,
 )
-from marin_build.needs import needs_of
+from marin_build.needs import GPU, needs_of
 from marin_build.provenance import provenance
 from marin_build.redaction import Redactor
 from marin_build.store.mounts import is_shared, probe_locks
@@ -211,9 +211,11 @@ def _check_threads(plan: Plan) -> None:
     """Refuse steps that need a process of their own."""
     for index in plan.to_build:
         step = plan.targets.all[index].step
-        if step.env_vars or step.timeout is not None or "gpu" in dict(needs_of(step)):
+        has_own = step.env_vars or step.timeout is not None
+        if has_own or GPU in dict(needs_of(step)):
+            what = "it has env_vars or a timeout" if has_own else "it gets GPUs of its own"
             raise UsageError(
-                f"`{step.name}` cannot run in a thread: it has env_vars, a timeout or GPUs",
+                f"`{step.name}` cannot run in a thread: {what}",
                 consequence="nothing was run",
                 hint="leave out --isolation thread",
             )

@@ -33,6 +33,7 @@ def pipeline(seq_len: int = 1, more: bool = False):
 def test_a_plan_says_how_long_and_for_how_much(project: Project) -> None:
     """Else a step worth thousands of dollars starts like any other."""
     project.pipeline(PIPELINE)
+    project.write("marin-build.toml", "[budgets]\ntpu = 4\n")
     assert project.run("apply").code == 0
     assert " on the critical path" not in project.run("plan", "--set", "seq_len=2").out
     for name, hours in (("tokenize", 2), ("train", 10)):

@@ -268,6 +268,17 @@ def test_threads_refuse_what_they_cannot_do(project: Project, option: str) -> No
     )
 
 
+def test_a_thread_cannot_have_a_gpu_of_its_own(project: Project) -> None:
+    """Else all steps compute on the first one."""
+    project.pipeline(
+        "from marin_build import StepSpec\n"
+        "targets = [StepSpec(name='one', fn=print, budgets={'gpu': 1})]\n"
+    )
+    done = project.run("apply", "--isolation", "thread", "--budget", "gpu=1")
+    assert (done.code, done.out) == (4, "")
+    assert done.err.startswith("error: `one` cannot run in a thread: it gets GPUs of its own\n")
+
+
 def test_a_step_cannot_change_the_next_one(project: Project) -> None:
     """Else the result of a step depends on what ran before it."""
     project.pipeline(

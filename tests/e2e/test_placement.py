@@ -74,7 +74,8 @@ def test_reads_across_regions_are_told_with_what_the_configuration_knows(project
     project.pipeline(LEAKING)
     outputs = project.root / "outputs"
     project.write(
-        "marin-build.toml", f'prefix = "outputs"\n[regions]\n"{outputs}" = "europe-west4"\n'
+        "marin-build.toml",
+        f'prefix = "outputs"\n[budgets]\ntpu = 4\n[regions]\n"{outputs}" = "europe-west4"\n',
     )
     planned = project.run("plan")
     assert "warning: eval_HASH runs in us-east5 and reads train_HASH from europe-west4" in (
