@@ -16,12 +16,15 @@ from marin_build.config import Settings
 from marin_build.emit.actions import Action
 from marin_build.emit.document import DecisionDocument, PlanDocument, PrunedDocument
 from marin_build.emit.kubernetes import KubernetesSettings
+from marin_build.emit.kubernetes_retries import JobRetries
+from marin_build.exit_meaning import exit_meaning
 from marin_build.explain import reason_kind
 from marin_build.options import StepOptions
 from marin_build.protocol import layout
 from marin_build.protocol.documents import Attempt, Record
 from marin_build.reasons import Reason
 from marin_build.resources import ResourceConfig
+from marin_build.retries import CAUSES, Retries
 
 from .pages import CHECKOUT
 
@@ -44,6 +47,9 @@ CONTENTS: list[tuple[str, Iterable[str]]] = [
     ("reference/templates.md", [field.name for field in fields(Action)]),
     ("reference/python-api.md", StepOptions.__annotations__),
     ("reference/python-api.md", [field.name for field in fields(ResourceConfig)]),
+    ("reference/python-api.md", [field.name for field in fields(Retries)]),
+    ("reference/python-api.md", CAUSES),
+    ("reference/templates.md", [field.name for field in fields(JobRetries)]),
     ("concepts/plan.md", [reason_kind(kind.__new__(kind)) for kind in get_args(Reason)]),
 ]
 
@@ -79,8 +85,11 @@ def test_every_template_has_a_heading_and_every_heading_a_template() -> None:
 
 def test_every_exit_code_has_a_row() -> None:
     codes = {value for name, value in vars(errors).items() if name.startswith("EXIT_")}
-    rows = re.findall(r"^\| (\d+) \|", _page("reference/exit-codes.md"), re.MULTILINE)
+    ours, _, of_steps = _page("reference/exit-codes.md").partition("## Of steps")
+    rows = re.findall(r"^\| (\d+) \|", ours, re.MULTILINE)
     assert {int(row) for row in rows} == codes
+    told = {int(row) for row in re.findall(r"^\| (\d+) \|", of_steps, re.MULTILINE)}
+    assert told >= {code for code in range(256) if exit_meaning(code) and code < 128} | {137, 139}
 
 
 def test_every_tag_of_a_canonical_form_is_shown() -> None:
