@@ -84,11 +84,11 @@ def parse_amount(name: str, text: object) -> int:
     found = None if isinstance(text, bool) else _AMOUNT.fullmatch(str(text))
     if found is not None:
         number, unit = float(found[1]), found[2]
-        if name == CPU and not unit:
+        if name == CPU and not unit and number:
             return math.ceil(number * CORE)
-        if name == RAM:
-            return int(number * _BYTES[unit])
-        if not unit and number == int(number):
+        if name == RAM and number:
+            return math.ceil(number * _BYTES[unit])
+        if name not in {CPU, RAM} and not unit and number == int(number):
             return int(number)
-    kind = {CPU: "a number of cores, 1.5", RAM: "bytes, 16Gi"}.get(name, "a whole number")
+    kind = {CPU: "a number of cores, `1.5`", RAM: "bytes, `16Gi`"}.get(name, "a whole number")
     raise UsageError(f"the budget `{name}` is {kind}, not `{text}`")

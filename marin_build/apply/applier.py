@@ -165,8 +165,8 @@ class Applier:
         self._tell(report.StepStarted(target.name, target.id, at.slot, after, at.queued))
         seen = self._unread.pop(index, None)
         force, over = index in self._session.forced, self._plan.snapshot.of(index).status_version
-        gpus = self._supply.take_gpus(index)
-        self._isolation.start(Start(index, nonce, stale, seen, force, over, gpus))
+        gpus, refusal = self._supply.take_gpus(index), self._supply.refusals.get(index, "")
+        self._isolation.start(Start(index, nonce, stale, seen, force, over, gpus, refusal))
 
     def _in_flight(self) -> bool:
         count = self._schedule.count

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from marin_build.capacity import unmet
+from marin_build.explain import describe
 from marin_build.needs import CPU, GPU, TPU, USUAL, needs_of
 
 if TYPE_CHECKING:
@@ -15,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Supply:
-    """What this machine gives to the targets of a run.
+    """What this machine gives to the targets of a run; `refusals`: to which it cannot, and why.
 
     Args:
         capacity: what it has; None: nothing is counted, and no device is given out.
@@ -30,11 +32,16 @@ class Supply:
     ) -> None:
         self.amounts: Mapping[str, int] = {}
         self.needs: Mapping[int, Needs] | None = None
+        self.refusals: dict[int, str] = {}
         self._free_gpus = list(capacity.gpus) if capacity is not None else []
         self._taken: dict[int, tuple[str, ...]] = {}
         if capacity is not None:
             self.amounts = capacity.amounts(jobs)
             declared = {i: needs_of(targets.all[i].step) for i in to_build}
+            for index, needs in declared.items():
+                # The plan blocks such steps, but not those that somebody else builds just now.
+                if needs != USUAL and (reason := unmet(targets.all[index].step, capacity)):
+                    self.refusals[index] = describe(reason)
             limits = CPU in capacity.given or any(needs != USUAL for needs in declared.values())
             if limits:
                 self.needs = {i: self._limited(needs) for i, needs in declared.items()}

@@ -81,6 +81,10 @@ class Attempt:
             raise self._lost("it expired before the step started")
         return None
 
+    def give_up(self, why: str) -> None:
+        """Let go of the target before the body has started: the next run builds it."""
+        self.holding.fail("interrupted", 1, why, self.session.now())
+
     def request(self, gpus: tuple[str, ...] = ()) -> Request:
         """Return what the body is run with, on which devices."""
         lease, held_since = self.holding.lease, self.holding.held_since

@@ -60,6 +60,9 @@ def build_target(
             if isinstance(got, Held):
                 return ended.Held(got.lease, got.version)
             attempt = Attempt(session, start.index, got)
+            if start.refusal:
+                attempt.give_up(start.refusal)
+                return ended.Stopped(start.refusal)
             spoiled = attempt.prepare()
         done = spoiled or bodies.run(slot, attempt.request(start.gpus))
         try:

@@ -46,7 +46,8 @@ def test_amounts_are_read(name: str, text: object, amount: int) -> None:
 
 @pytest.mark.parametrize(
     ("name", "text"),
-    [("cpu", "2Gi"), ("cpu", "-1"), ("ram", "16GB"), ("gpu", "1.5"), ("api", "many"), ("api", ""),
+    [("cpu", "2Gi"), ("cpu", "-1"), ("cpu", "0"), ("ram", "0Gi"), ("ram", "16GB"),
+     ("gpu", "1.5"), ("api", "many"), ("api", ""),
      ("api", True), ("api", "nan"), ("a b", "1"), ("", "1"), ("api", "٣")],
 )  # fmt: skip
 def test_what_is_no_amount_is_refused(name: str, text: object) -> None:

@@ -429,6 +429,15 @@ def test_a_step_that_needs_more_than_there_is_runs_alone(
     assert [one for one in running if 1 in one] == [{1}]
 
 
+def test_what_others_build_is_not_built_here_for_want_of_a_device(
+    make: Callable[..., Targets], stage: Callable[..., Stage]
+) -> None:
+    played = stage(_alone(make, budgets={"gpu": 1}), {0: [HELD, ended.Reused()]},
+                   sights={0: Observed("RUNNING", THEIRS)})  # fmt: skip
+    assert _totals(played.run(capacity=Capacity(Machine(2), {}))) == {"reused": 1}
+    assert {request.refusal[:11] for request in played.play.started} == {"needs 1 GPU"}
+
+
 def test_a_plan_that_was_blocked_says_why(
     make: Callable[..., Targets], stage: Callable[..., Stage]
 ) -> None:

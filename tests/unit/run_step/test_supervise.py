@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from marin_build import StepSpec
-from marin_build.errors import StoreError
+from marin_build.errors import StoreAwayError, StoreError
 from marin_build.protocol.acquiring import Claimant
 from marin_build.protocol.documents import Attempt, FileEntry, Provenance, Publication, Record
 from marin_build.protocol.holding import Holding
@@ -108,9 +108,10 @@ class Stage:
     def output(self) -> Path:
         return Path(self.target.output_path)
 
-    def build(self, *, why: str = "", seen: Any = None) -> ended.Outcome:
+    def build(self, *, why: str = "", seen: Any = None, refusal: str = "") -> ended.Outcome:
         self.starts += 1
-        start = Start(0, f"n{self.starts}", seen=seen, force=0 in self.session.forced)
+        force = 0 in self.session.forced
+        start = Start(0, f"n{self.starts}", seen=seen, force=force, refusal=refusal)
         return build_target(self.session, start,
                             bodies=self.bodies, slot=0, asked_to_end=lambda: why,
                             bookkeeping=nullcontext())  # fmt: skip
@@ -277,6 +278,50 @@ def test_a_store_that_is_away_when_the_body_has_ended_is_a_failure(
     assert failed.message == "the store is away"
     assert made.document().result == "failed"
     assert not (made.output / ".executor_status.lock").exists()
+
+
+@pytest.mark.parametrize("error", [StoreAwayError("away"), StoreError("permission denied")])
+@pytest.mark.parametrize("verb", ["files", "replace_if", "put_if_absent"])
+def test_a_store_without_an_answer_is_the_infrastructures_fault(
+    stage: Callable[..., Stage], verb: str, error: StoreError
+) -> None:
+    """Else an outage of a minute uses up the tries of a step, or a denied one is asked for ever."""
+    away = False
+
+    class Away(LocalStore):
+        def __getattribute__(self, name: str) -> Any:
+            if name == verb and away:
+                raise error
+            return super().__getattribute__(name)
+
+    def build(output: Path) -> None:
+        nonlocal away
+        _write("a")(output)
+        away = made.starts == 1
+
+    made = stage(build, store=Away())
+    if verb == "put_if_absent":
+        away = True
+    failed = made.build()
+    assert isinstance(failed, ended.Failed)
+    assert failed.cause == ("infra" if isinstance(error, StoreAwayError) else "app")
+    away = False
+    if verb == "files":
+        assert isinstance(made.build(), ended.Succeeded), "the lease was given back"
+    elif verb == "replace_if":
+        assert isinstance(made.build(), ended.Held), "ours still stands: it is waited for"
+
+
+def test_what_was_to_be_built_elsewhere_is_let_go(stage: Callable[..., Stage]) -> None:
+    """Else a step for a TPU fails here, because the one who built it on one gave up."""
+    made = stage(_write("a"))
+    assert made.build(refusal="needs 4 TPU chips") == ended.Stopped("needs 4 TPU chips")
+    assert not made.bodies.requests
+    assert not (made.output / ".executor_status.lock").exists()
+    assert (made.output / ".executor_status").read_text() == "RUNNING"
+    assert made.document().result == "interrupted"
+    assert isinstance(made.build(), ended.Succeeded)
+    assert made.build(refusal="needs 4 TPU chips") == ended.Reused()
 
 
 @pytest.mark.parametrize("seconds", [0.0, 100.0])

@@ -10,7 +10,7 @@ import fsspec
 import pytest
 from fsspec.asyn import get_loop
 
-from marin_build.errors import StoreError
+from marin_build.errors import StoreAwayError, StoreError
 from marin_build.store.azure import AzureStore
 from marin_build.store.base import Blob, File
 from marin_build.store.gcs import GcsStore
@@ -170,6 +170,19 @@ def test_a_refusal_says_how_to_log_in(error: Exception) -> None:
     assert said.what == "cannot read `gs://b/a`: permission denied"
     assert said.hint == "log in"
     assert "https" not in said.facts[0][1]
+
+
+@pytest.mark.parametrize(
+    ("status", "may_pass"),
+    [(None, True), (400, False), (404, False), (403, False), (408, True), (412, False), (429, True),
+     (500, True), (503, True)],
+)  # fmt: skip
+def test_what_another_try_may_find_better_is_told(status: int | None, may_pass: bool) -> None:
+    """Else an outage fails a step for good, or a typing error in a bucket's name is tried again."""
+    error = RuntimeError("no")
+    if status is not None:
+        error.status_code = status  # type: ignore[attr-defined]
+    assert isinstance(remote_error("read", "gs://b/a", error), StoreAwayError) == may_pass
 
 
 @pytest.mark.parametrize(
