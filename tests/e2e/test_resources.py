@@ -60,7 +60,10 @@ def test_a_budget_is_never_exceeded_and_holds_up_nobody_else(
     assert {event["name"] for event in late} >= {"ask/2"}
 
 
-def test_each_gpu_step_sees_devices_of_its_own(project: Project, gate: Gate) -> None:
+@pytest.mark.parametrize("isolation", ["process", "worker"])
+def test_each_gpu_step_sees_devices_of_its_own(
+    project: Project, gate: Gate, isolation: str
+) -> None:
     """Else two trainings share a GPU, and both run out of its memory."""
     project.pipeline(
         f"{HEAD}\n"
@@ -74,9 +77,13 @@ def test_each_gpu_step_sees_devices_of_its_own(project: Project, gate: Gate) -> 
         "ResourceConfig.with_gpu('h100', 2)))\n"
         "targets.append(StepSpec(name='plain', fn=look))\n"
     )
-    running = project.start("apply", "--json", "-j", "5", "--budget", "gpu=2", "--budget", "cpu=9")
-    assert {gate.wait_started()[0] for _ in range(3)} == {"0", "1", "none"}
+    project.write("marin-build.toml", f"isolation = '{isolation}'\n[budgets]\ngpu = 2\n")
+    running = project.start("apply", "--json", "-j", "5")
+    began = dict(gate.wait_started() for _ in range(3))
+    assert set(began) == {"0", "1", "none"}
     gate.let_go(5)
+    processes = [*began.values(), *(gate.wait_started()[1] for _ in range(2))]
+    assert len(set(processes)) == 5, "who has used a GPU in a process cannot choose another there"
     assert running.wait().code == 0
     assert (project.output_of("both") / "x").read_text() == "0,1"
 
