@@ -51,6 +51,7 @@ class ForkBodies:
         for ends in pairs:
             for end in ends:
                 end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4 * PACKET)
+        self._kills = OomKills()
         sys.stdout.flush()
         sys.stderr.flush()
         self._template = os.fork()
@@ -76,8 +77,8 @@ class ForkBodies:
 
     def run(self, slot: int, request: Request) -> Done:
         """Run a body."""
-        kills = OomKills()
-        return explained(self._run(slot, request), kills)
+        before = self._kills.before()
+        return explained(self._run(slot, request), self._kills, before)
 
     def _run(self, slot: int, request: Request) -> Done:
         channel, done = self._slots[slot], None

@@ -6,31 +6,46 @@ somebody else killed while memory ran out elsewhere is taken for one of them.
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from marin_build.exit_meaning import KILLED
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from marin_build.run_step.body import Done
 
 VMSTAT = "/proc/vmstat"
 UNKNOWN = " (out of memory, or killed by somebody)"
 """What is said of a kill about which nothing more is known."""
+_FRESH = 1.0
+"""Seconds for which a count serves those that begin: workers start thousands a second."""
 _FIELD = b"\noom_kill "
 
 
 class OomKills:
-    """The kernel's count, as it was when a process began, to be asked when that was killed."""
+    """The kernel's count, asked when processes begin, and when they were killed."""
 
-    def __init__(self, path: str = VMSTAT) -> None:
-        self._path = path
-        self._before = self._read()
+    def __init__(self, path: str = VMSTAT, clock: Callable[[], float] = time.monotonic) -> None:
+        self._path, self._clock = path, clock
+        self._count, self._read_at = self._read(), clock()
 
-    def since(self) -> bool | None:
-        """Return whether the kernel killed anything for memory; None: that cannot be read."""
-        now = self._read()
-        return None if now is None or self._before is None else now > self._before
+    def before(self) -> int | None:
+        """Return the count for a process that begins now; None: it cannot be read."""
+        if self._clock() - self._read_at >= _FRESH:
+            self._read_again()
+        return self._count
+
+    def since(self, before: int | None) -> bool | None:
+        """Return whether the kernel killed anything for memory since; None: that is not known."""
+        now = self._read_again()
+        return None if now is None or before is None else now > before
+
+    def _read_again(self) -> int | None:
+        self._count, self._read_at = self._read(), self._clock()
+        return self._count
 
     def _read(self) -> int | None:
         try:
@@ -42,9 +57,16 @@ class OomKills:
         return int(value) if value.isdigit() else None
 
 
-def explained(done: Done, kills: OomKills) -> Done:
-    """Return how a body ended, and why it or a program it ran was killed, where that is known."""
-    if done.exit_code != KILLED or (for_memory := kills.since()) is None:
+def explained(done: Done, kills: OomKills, before: int | None) -> Done:
+    """Return how a body ended, and why it or a program it ran was killed, where that is known.
+
+    Args:
+        done: how it ended.
+        kills: the kernel's count.
+        before: what that was when the body began.
+
+    """
+    if done.exit_code != KILLED or (for_memory := kills.since(before)) is None:
         return done
     message = done.message.removesuffix(UNKNOWN)
     if for_memory:

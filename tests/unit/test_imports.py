@@ -5,7 +5,10 @@ from __future__ import annotations
 import subprocess
 import sys
 
-HEAVY = {"networkx", "pydantic", "jinja2", "rich", "gcsfs", "fsspec", "aiohttp", "numpy", "asyncio"}
+HEAVY = {
+    "networkx", "pydantic", "jinja2", "rich", "gcsfs", "fsspec", "aiohttp", "numpy", "asyncio",
+    "tenacity",
+}  # fmt: skip
 
 NO_OP = """
 import sys, tempfile

@@ -38,8 +38,9 @@ def test_the_count_of_the_kernel_tells_one_from_the_other(
     path = tmp_path / "vmstat"
     _vmstat(path, 7)
     kills = OomKills(str(path))
+    before = kills.before()
     _vmstat(path, 7 + more)
-    told = explained(done, kills)
+    told = explained(done, kills, before)
     assert (told.exit_code, told.message, told.cause) == (done.exit_code, message, cause)
 
 
@@ -50,4 +51,19 @@ def test_where_the_kernel_does_not_count_nothing_is_claimed(
     path = tmp_path / "vmstat"
     if text is not None:
         path.write_text(text)
-    assert explained(KILLED, OomKills(str(path))) == KILLED
+    kills = OomKills(str(path))
+    assert explained(KILLED, kills, kills.before()) == KILLED
+
+
+def test_a_kill_before_a_step_began_is_not_its_own(tmp_path: Path) -> None:
+    """Else one step that ran out of memory makes liars of all that are killed after it."""
+    path, now = tmp_path / "vmstat", 0.0
+    _vmstat(path, 7)
+    kills = OomKills(str(path), lambda: now)
+    first = kills.before()
+    _vmstat(path, 8)
+    assert explained(KILLED, kills, first).cause == "oom"
+    assert explained(KILLED, kills, kills.before()).cause is None
+    _vmstat(path, 9)
+    now = 5.0
+    assert explained(KILLED, kills, kills.before()).cause is None
