@@ -22,6 +22,15 @@ ANSWERS = [*THERE, *LOST, State.READY, State.HELD, State.DELAYED]
 NAMES = ("cpu", "ram", "api")
 
 
+def _by_rank(wanted: list[int], dag: Dag) -> list[int]:
+    """Return targets in the order in which they start if all were ready: longest chains first."""
+    chain: dict[int, int] = {}
+    for index in reversed(wanted):
+        below = [chain[i] for i in wanted if i > index and index in dag[i]]
+        chain[index] = 1 + max(below, default=0)
+    return sorted(wanted, key=lambda index: (-chain[index], index))
+
+
 @given(data=st.data())
 def test_every_graph_ends_with_each_target_in_its_right_state(
     data: st.DataObject, dags: SearchStrategy[Dag]
@@ -37,12 +46,27 @@ def test_every_graph_ends_with_each_target_in_its_right_state(
     running: list[int] = []
     patience = dict.fromkeys(wanted, 2)
     blocked: list[tuple[int, int]] = []
+    place = {index: place for place, index in enumerate(_by_rank(wanted, dag))}
+    kept: dict[int, set[str]] = {}  # by target that had to wait, what it lacked
     while True:
         while len(running) < jobs and (index := schedule.take()) is not None:
+            kept.pop(index, None)
+            for first, names in kept.items():
+                assert place[index] < place[first] or names.isdisjoint(dict(needs[index])), (
+                    "it overtook one that waits for the same"
+                )
             assert all(schedule.states[dep] in THERE for dep in dag[index] if dep in wanted)
             running.append(index)
             for name, there in amounts.items():
                 assert sum(dict(needs[i]).get(name, 0) for i in running) <= there, "over budget"
+        if (ready := schedule.in_state(State.READY)) and len(running) < jobs:
+            first = min(ready, key=place.__getitem__)
+            taken = [dict(needs[i]) for i in running]
+            kept.setdefault(first, set()).update(
+                name for name, amount in needs[first]
+                if amount + sum(one.get(name, 0) for one in taken) > amounts[name]
+            )  # fmt: skip
+            assert kept[first], "there was enough for it"
         held = schedule.in_state(State.HELD) + schedule.in_state(State.DELAYED)
         assert running or not schedule.count(State.READY), "nobody starts what could"
         assert schedule.count(State.RUNNING) == len(running) <= jobs
