@@ -11,9 +11,10 @@ import click
 from marin_build.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Collection, Mapping
 
     from marin_build.capacity import Capacity
+    from marin_build.fingerprint import Targets
     from marin_build.plan import Plan
 
 budget_option = click.option(
@@ -46,6 +47,20 @@ def parse_budgets(words: tuple[str, ...]) -> dict[str, str]:
     return found
 
 
+def warn_of_unused(targets: Targets, given: Mapping[str, str]) -> None:
+    """Say which of the budgets that were given limit no step: a name may be mistyped."""
+    from marin_build.names import did_you_mean
+
+    names = given.keys() - {"cpu", "ram", "gpu", "tpu"}
+    if not names:
+        return
+    known = {name for target in targets.all for name in target.step.budgets}
+    for name in sorted(names - known):
+        click.echo(f"warning: no step takes from the budget `{name}`", err=True)
+        if hint := did_you_mean(name, known):
+            click.echo(f"hint: {hint}", err=True)
+
+
 def capacity_here(
     configured: Mapping[str, object], given: Mapping[str, str]
 ) -> Callable[[], Capacity]:
@@ -74,7 +89,7 @@ def fitted(plan: Plan, engine: str, capacity: Callable[[], Capacity]) -> Plan:
 
 
 def capacity_if_limited(
-    plan: Plan, capacity: Callable[[], Capacity], said: Mapping[str, object]
+    plan: Plan, capacity: Callable[[], Capacity], said: Collection[str]
 ) -> Capacity | None:
     """Return what this machine has if a step to build says what it takes; else None.
 

@@ -163,6 +163,28 @@ def test_a_saved_plan_leaves_out_what_it_blocked(project: Project) -> None:
     assert (applied.code, "blocked when the plan was made" in applied.err) == (1, True)
 
 
+def test_a_budget_that_limits_nothing_is_told(project: Project) -> None:
+    """Else a mistyped name lets a hundred steps at a service that bears four."""
+    project.pipeline(BIG)
+    said = "warning: no step takes from the budget `apl`\nhint: did you mean `api`?\n"
+    for command in ("plan", "apply"):
+        done = project.run(command, "ask", "--budget", "apl=4", "--budget", "ram=1Gi")
+        assert (done.code, done.err) == (0, said)
+
+
+def test_cores_that_are_said_to_be_there_limit_every_step(project: Project) -> None:
+    """Else a shared machine is filled although its owner gave away one core of it."""
+    project.pipeline(
+        "from pathlib import Path\nfrom marin_build import StepSpec\n"
+        "def build(output):\n    Path(output, 'x').touch()\n"
+        "targets = [StepSpec(name=f's{i}', fn=build) for i in range(3)]\n"
+    )
+    project.write("marin-build.toml", "[budgets]\ncpu = 1\n")
+    done = project.run("apply", "--json", "-j", "3", "--budget", "api=1")
+    kinds = [event["event"] for event in done.events if event["event"].startswith("step_")]
+    assert kinds == ["step_started", "step_succeeded"] * 3
+
+
 @pytest.mark.parametrize(
     "words",
     [["--budget", "api"], ["--budget", "api=x"], ["--budget", "ram=16GB"], ["--budget", "=3"]],

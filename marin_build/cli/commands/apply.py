@@ -16,6 +16,7 @@ from marin_build.cli.budgets import (
     capacity_if_limited,
     fitted,
     parse_budgets,
+    warn_of_unused,
 )
 from marin_build.cli.options import PipelineOptions, pipeline_options
 from marin_build.errors import (
@@ -105,6 +106,7 @@ def command(
                 else f"marin-build plan --engine {engine} -o DIR, and submit its files"
             ),
         )
+    warn_of_unused(loaded.targets, given)
     capacity = capacity_here(loaded.settings.budgets, given)
     plan = fitted(plan, engine, capacity)
     words = [word for budget in budgets for word in ("--budget", budget)]
@@ -142,7 +144,7 @@ def command(
         max_failures=max_failures,
         fail_fast=fail_fast,
         expected=expected,
-        capacity=capacity_if_limited(plan, capacity, given or loaded.settings.budgets),
+        capacity=capacity_if_limited(plan, capacity, {*loaded.settings.budgets, *given}),
         trace=trace,
         isolation=isolation or loaded.settings.isolation,
         tell=(

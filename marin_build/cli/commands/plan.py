@@ -11,7 +11,13 @@ import click
 
 from marin_build.assumptions import NOTHING_ASSUMED, assume
 from marin_build.cli.again import command_line
-from marin_build.cli.budgets import budget_option, capacity_here, fitted, parse_budgets
+from marin_build.cli.budgets import (
+    budget_option,
+    capacity_here,
+    fitted,
+    parse_budgets,
+    warn_of_unused,
+)
 from marin_build.cli.options import PipelineOptions, pipeline_options
 from marin_build.cli.views.plan_rows import VERBS
 from marin_build.errors import EXIT_CHANGES_PENDING, UsageError
@@ -121,6 +127,7 @@ def command(
         history=True,
         assumed=_assumptions(loaded, assume_changed, assume_built, force),
     )
+    warn_of_unused(loaded.targets, given)
     plan = fitted(plan, engine, capacity_here(loaded.settings.budgets, given))
     plan = with_causes(loaded, plan)
     flags = [("--force", force), ("--budget", budgets)]
