@@ -14,24 +14,27 @@ if TYPE_CHECKING:
 SYMBOLS: dict[State, str] = {
     "built": "=",
     "to build": "+",
+    "stale": "~",
     "failed": "!",
     "held": "?",
     "blocked": "x",
 }
 COLOURS: dict[State, str] = {
     "built": "green",
-    "to build": "yellow",
+    "to build": "blue",
+    "stale": "yellow",
     "failed": "red",
     "held": "cyan",
     "blocked": "magenta",
 }
 FILLS: dict[State, tuple[str, str]] = {
-    # Paul Tol's light scheme, told apart by colour-blind people too: fill, border.
-    "built": ("#dcefdc", "#3a7d44"),
-    "to build": ("#fdf3d0", "#9a6b00"),
-    "failed": ("#fbdcd6", "#b3261e"),
-    "held": ("#d9ecf9", "#1f6f9f"),
-    "blocked": ("#eddcf0", "#7b3f88"),
+    # Fill and border. Colour-blind people tell states by their words, in the page by shapes too.
+    "built": ("#e6f4e9", "#1a7f37"),
+    "to build": ("#e4f0fd", "#0a5fc4"),
+    "stale": ("#fff3d1", "#8a5300"),
+    "failed": ("#ffe6e5", "#b8222c"),
+    "held": ("#f2eafd", "#7440c4"),
+    "blocked": ("#e9ecef", "#515a63"),
 }
 _MERMAID_EDGES = 500
 

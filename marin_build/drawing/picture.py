@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from marin_build.plan import Kind
-from marin_build.reasons import FailedBefore
+from marin_build.reasons import DependencyFailed, FailedBefore, Interrupted, NeverBuilt
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -14,8 +14,9 @@ if TYPE_CHECKING:
     from marin_build.plan import Plan
     from marin_build.protocol.status import Status
 
-State = Literal["built", "to build", "failed", "held", "blocked"]
-STATES: tuple[State, ...] = ("built", "to build", "failed", "held", "blocked")
+State = Literal["built", "to build", "stale", "failed", "held", "blocked"]
+"""How a target stands; `stale` was built, but must be built again, `to build` never was."""
+STATES: tuple[State, ...] = ("built", "to build", "stale", "failed", "held", "blocked")
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +93,10 @@ def picture_of(plan: Plan, shown: set[int], statuses: Mapping[int, Status | None
 
 def _state(kind: Kind, reason: object) -> State:
     if kind is Kind.RUN:
-        return "failed" if isinstance(reason, FailedBefore) else "to build"
+        if isinstance(reason, FailedBefore):
+            return "failed"
+        is_new = isinstance(reason, NeverBuilt | Interrupted | DependencyFailed)
+        return "to build" if is_new else "stale"
     states: dict[Kind, State] = {Kind.REUSE: "built", Kind.WAIT: "held", Kind.BLOCKED: "blocked"}
     return states[kind]
 

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff\ud800-\udfff]")
 # What YAML does not allow in a quoted scalar as it is; JSON escapes only some of it.
 _NOT_PLAIN = re.compile("[\x7f-\x9f\u2028\u2029\ud800-\udfff\ufeff\ufffe\uffff]")
+# What could end a block of a page, or be taken for markup in it; and what is no text.
+_NOT_INLINE = re.compile("[<>&\x7f-\x9f\u2028\u2029\ud800-\udfff\ufffe\uffff]")
 _SAFE_TAIL = re.compile(r"[A-Za-z0-9_@%+=:,./-]+", re.ASCII)
 
 
@@ -64,6 +66,26 @@ def kubernetes_text(value: str) -> str:
 def xml(value: object) -> str:
     """Return a value as text or attribute of XML, control characters replaced."""
     return escape(_CONTROL.sub("\ufffd", str(value)), {'"': "&quot;", "'": "&#39;"})
+
+
+def inline_json(value: object) -> str:
+    """Return a value as JSON that stands in a `<script type="application/json">` of a page."""
+    text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    return _NOT_INLINE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
+def inline_script(text: str) -> str:
+    """Return a script of ours as it stands in a page: what would end it there is refused."""
+    if "</" in text.lower() or "<!--" in text:
+        raise ValueError("a script in a page must not contain `</` or `<!--`")
+    return text
+
+
+def inline_style(text: str) -> str:
+    """Return a style sheet of ours as it stands in a page: what would end it there is refused."""
+    if "<" in text:
+        raise ValueError("a style sheet in a page must not contain `<`")
+    return text
 
 
 def words_filter(workspace: Workspace) -> Callable[[Iterable[Word]], str]:

@@ -51,8 +51,25 @@ class Templates:
             yaml=quoting.yaml,
             kubernetes_text=quoting.kubernetes_text,
             xml=quoting.xml,
+            inline_json=quoting.inline_json,
+            inline_script=quoting.inline_script,
+            inline_style=quoting.inline_style,
             words=quoting.words_filter(workspace),
         )
+
+    def text(self, name: str) -> str:
+        """Return a file beside the templates as it is: a script, a style sheet.
+
+        Raises:
+            SpecificationError: it is missing, or no text.
+
+        """
+        loader = self._environment.loader
+        assert loader is not None
+        try:
+            return loader.get_source(self._environment, name)[0]
+        except (jinja2.TemplateNotFound, UnicodeDecodeError) as error:
+            raise SpecificationError(f"no template `{name}`") from error
 
     def render(self, name: str, /, **values: object) -> str:
         """Return a rendered template.

@@ -12,10 +12,10 @@ from marin_build.cli.options import PipelineOptions, pipeline_options
 from marin_build.errors import StoreError
 
 if TYPE_CHECKING:
+    from marin_build.cli.drawn import Drawn
     from marin_build.cli.session import Loaded
-    from marin_build.drawing.picture import Picture
 
-FORMATS = ("text", "dot", "mermaid", "svg", "json")
+FORMATS = ("text", "html", "svg", "dot", "mermaid", "json")
 
 
 @click.command("graph")
@@ -30,17 +30,18 @@ def command(
 
     TARGET is as for `plan`; what the chosen targets need is drawn too.
     """
+    from marin_build.cli.drawn import draw
     from marin_build.cli.session import load
 
     loaded = load(options)
-    picture = _picture(loaded, targets)
+    drawn = draw(loaded, targets)
     if kind == "text" and output is None:
         from marin_build.drawing.formats import COLOURS, as_text
 
-        for line, state in as_text(picture):
+        for line, state in as_text(drawn.picture):
             click.secho(line, fg=COLOURS[state])
         return 0
-    text = _render(picture, kind, loaded)
+    text = _render(drawn, kind, loaded, options)
     if output is None:
         sys.stdout.write(text)
         return 0
@@ -53,30 +54,19 @@ def command(
     return 0
 
 
-def _picture(loaded: Loaded, selectors: tuple[str, ...]) -> Picture:
-    """Plan, and read the statuses of what planning did not need to read."""
-    from marin_build.analysis import upstream
-    from marin_build.cli.session import plan_for
-    from marin_build.drawing.picture import picture_of
-    from marin_build.protocol.layout import STATUS
-    from marin_build.protocol.status import parse_status
-
-    plan = plan_for(loaded, selectors)
-    shown = upstream(loaded.targets, plan.requested)
-    unread = sorted(shown - {decision.index for decision in plan.decisions})
-    paths = [f"{loaded.targets.all[i].output_path}/{STATUS}" for i in unread]
-    read = loaded.store.get_many(paths)
-    statuses = {
-        i: parse_status(blob.data, path) if blob is not None else None
-        for i, path, blob in zip(unread, paths, read, strict=True)
-    }
-    return picture_of(plan, shown, statuses)
-
-
-def _render(picture: Picture, kind: str, loaded: Loaded) -> str:
+def _render(drawn: Drawn, kind: str, loaded: Loaded, options: PipelineOptions) -> str:
     from marin_build.drawing import formats
+    from marin_build.emit.templates import Templates
 
+    picture = drawn.picture
     match kind:
+        case "html":
+            from marin_build.cli.drawn import describe_drawn
+            from marin_build.drawing.page import as_html
+
+            about, details = describe_drawn(loaded, drawn, options)
+            templates = Templates(loaded.workspace, loaded.settings.templates)
+            return as_html(picture, about, details, templates)
         case "dot":
             return formats.as_dot(picture)
         case "mermaid":
@@ -85,7 +75,6 @@ def _render(picture: Picture, kind: str, loaded: Loaded) -> str:
             return formats.as_json(picture)
         case "svg":
             from marin_build.drawing.svg import as_svg
-            from marin_build.emit.templates import Templates
 
             return as_svg(picture, Templates(loaded.workspace, loaded.settings.templates))
         case _:

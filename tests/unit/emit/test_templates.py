@@ -18,7 +18,10 @@ if TYPE_CHECKING:
 
 FOLDER = Path(templates_folder())
 TEMPLATES = sorted(str(path.relative_to(FOLDER)) for path in FOLDER.rglob("*.j2"))
-QUOTING = {"sh", "comment", "yaml", "kubernetes_text", "xml", "words"}
+QUOTING = {
+    "sh", "comment", "yaml", "kubernetes_text", "xml", "words",
+    "inline_json", "inline_script", "inline_style",
+}  # fmt: skip
 SHAPING = {"indent", "trim"}
 
 

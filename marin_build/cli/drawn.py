@@ -1,0 +1,211 @@
+"""What a picture shows, gathered: the plan as `plan` makes it, statuses, estimates, logs."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from marin_build.analysis import critical_path, upstream
+from marin_build.cli.again import command_line
+from marin_build.cli.causes import with_causes
+from marin_build.cli.session import plan_for
+from marin_build.drawing.details import About, Details
+from marin_build.drawing.picture import picture_of
+from marin_build.printable import printable
+from marin_build.protocol import layout
+from marin_build.protocol.status import parse_status
+from marin_build.reasons import FailedBefore, HeldBy, IdentityChanged
+from marin_build.workspace import is_url
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from marin_build.cli.options import PipelineOptions
+    from marin_build.cli.session import Loaded
+    from marin_build.code.drift import Drift
+    from marin_build.drawing.picture import Picture
+    from marin_build.estimate import PlanEstimate
+    from marin_build.plan import Decision, Plan
+
+_MOST_LOGS = 50
+"""Of so many failed targets the end of the log is shown; nobody reads more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """A picture, the plan it shows, and which targets its nodes are."""
+
+    picture: Picture
+    plan: Plan
+    indices: tuple[int, ...]
+
+
+def draw(loaded: Loaded, selectors: Sequence[str]) -> Drawn:
+    """Plan as `plan` does, and read the statuses of what planning did not need to read.
+
+    Raises:
+        StoreError: the store cannot be read.
+
+    """
+    plan = with_causes(loaded, plan_for(loaded, selectors, history=True))
+    shown = upstream(loaded.targets, plan.requested)
+    unread = sorted(shown - {decision.index for decision in plan.decisions})
+    paths = [f"{loaded.targets.all[i].output_path}/{layout.STATUS}" for i in unread]
+    read = loaded.store.get_many(paths)
+    statuses = {
+        i: parse_status(blob.data, path) if blob is not None else None
+        for i, path, blob in zip(unread, paths, read, strict=True)
+    }
+    return Drawn(picture_of(plan, shown, statuses), plan, tuple(sorted(shown)))
+
+
+def describe_drawn(
+    loaded: Loaded, drawn: Drawn, options: PipelineOptions
+) -> tuple[About, list[Details]]:
+    """Return what a page says of a picture: of the whole, and of each node.
+
+    Raises:
+        StoreError: the store cannot be read.
+
+    """
+    from marin_build.cli.drifting import find_drift
+    from marin_build.cli.estimating import estimate_for
+    from marin_build.cli.views.plan_shown import show
+    from marin_build.emit.plan_id import plan_id
+
+    engine = options.engine or loaded.settings.engine
+    found = find_drift(loaded, drawn.plan, engine)
+    estimate = estimate_for(loaded, drawn.plan, engine)
+    plan, drift = found.plan, found.drift
+    name = plan_id(plan, loaded.file, loaded.pipeline.parameters, engine)
+    place = {index: i for i, index in enumerate(drawn.indices)}
+    path, path_text = _path(plan, estimate)
+    about = About(
+        title=loaded.file,
+        summary=show(plan, name, ("", ""), estimate, drift).summary,
+        engine=engine,
+        prefix=loaded.workspace.prefix,
+        prefix_link=_link(loaded.workspace.prefix),
+        commands=_commands(options),
+        path=tuple(place[index] for index in path if index in place),
+        path_text=path_text,
+    )
+    decisions = {decision.index: decision for decision in plan.decisions}
+    logs = _logs(plan)
+    return about, [
+        _details(loaded, plan, index, decisions.get(index), drift, estimate, logs)
+        for index in drawn.indices
+    ]
+
+
+def _path(plan: Plan, estimate: PlanEstimate) -> tuple[Sequence[int], str]:
+    """Return the slowest chain of what is to be built; without durations the longest one."""
+    from marin_build.amounts import duration_text
+
+    if estimate.critical_path:
+        words = "about" if estimate.is_complete else "at least"
+        return estimate.critical_path, f"{words} {duration_text(estimate.critical_seconds)}"
+    if not plan.to_build:
+        return (), ""
+    path = critical_path(plan.targets, plan.to_build)
+    return path, f"{len(path)} steps; how long they take is not known"
+
+
+def _commands(options: PipelineOptions) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    def line(command: str, *flags: str) -> str:
+        return command_line(command, options, flags) + " "
+
+    return (
+        ("build it", (line("apply"), "")),
+        ("build it again", (line("apply", "--force"), " ", "")),
+        ("run it alone, in the foreground", (line("run"), "")),
+        ("why, in full", (line("explain"), "")),
+        ("its log", (line("logs").replace("logs -f ", "logs --file ", 1), "")),
+    )
+
+
+def _details(
+    loaded: Loaded,
+    plan: Plan,
+    index: int,
+    decision: Decision | None,
+    drift: Mapping[int, Drift],
+    estimate: PlanEstimate,
+    logs: Mapping[int, tuple[str, tuple[str, ...]]],
+) -> Details:
+    from marin_build.declared import shown
+    from marin_build.digests import digest_of
+
+    target = plan.targets.all[index]
+    step, one = target.step, estimate.steps.get(index)
+    reason = decision.reason if decision is not None else None
+    changed = reason if isinstance(reason, IdentityChanged) else None
+    built = plan.snapshot.of(index).built
+    is_usual = target.output_path == f"{loaded.workspace.prefix}/{target.id}"
+    log_of, log = logs.get(index, ("", ()))
+    return Details(
+        fingerprint=target.fingerprint,
+        description=step.description,
+        declared=shown(step.declared, loaded.workspace.project),
+        attributes=_attributes(step.payload),
+        inputs={source.name: digest_of(source) for source in step.inputs.values()},
+        output="" if is_usual else target.output_path,
+        link="" if is_usual else _link(target.output_path),
+        changes=changed.changes if changed is not None else (),
+        since=changed.since if changed is not None else "",
+        drift=printable(drift[index].text) if index in drift else "",
+        seconds=one.seconds if one is not None else None,
+        builds=one.count if one is not None else 0,
+        cost=one.cost if one is not None else None,
+        took=built.seconds or None if built is not None else None,
+        log=log,
+        log_of=log_of,
+    )
+
+
+def _attributes(payload: str) -> Mapping[str, Any]:
+    """Return what the author gave: attributes, and the command or what was bound to parameters."""
+    document = json.loads(payload)
+    bound = {f"bind.{key}": value for key, value in (document.get("bind") or {}).items()}
+    command = {"command": document["command"]} if "command" in document else {}
+    return {**document["attrs"], **bound, **command}
+
+
+def _link(place: str) -> str:
+    """Return where a browser finds a place; empty where it cannot."""
+    if place.startswith("gs://"):
+        return "https://console.cloud.google.com/storage/browser/" + quote(place[5:])
+    if is_url(place):
+        return ""
+    return "file://" + quote(os.path.abspath(place))
+
+
+def _logs(plan: Plan) -> dict[int, tuple[str, tuple[str, ...]]]:
+    """Return the ends of the logs of what failed or runs, as `apply` shows those of failures.
+
+    Only of logs on this machine: a log in a bucket can only be read whole.
+    """
+    from marin_build.cli.views.failure_text import log_tail
+
+    found: dict[int, tuple[str, tuple[str, ...]]] = {}
+    for decision in plan.decisions:
+        if len(found) >= _MOST_LOGS:
+            break
+        match decision.reason:
+            case FailedBefore(attempt=attempt):
+                pass
+            case HeldBy():
+                lease = plan.snapshot.of(decision.index).lease
+                attempt = lease.attempt if lease is not None else 0
+            case _:
+                continue
+        output = plan.targets.all[decision.index].output_path
+        if not attempt or is_url(output):
+            continue
+        lines = log_tail(layout.log_path(output, attempt))
+        if lines:
+            found[decision.index] = (f"end of the log of attempt {attempt}", tuple(lines))
+    return found

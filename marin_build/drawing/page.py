@@ -1,0 +1,149 @@
+"""The page: one file with everything in it, that a browser opens from a disk.
+
+`templates/graph/` holds its template, its style and its scripts; the layout is made in the page,
+of what is open there. Data is JSON in a block that no browser runs; the scripts put every text of
+it in as text. The page's own policy allows these very scripts, and no network.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+import shlex
+from typing import TYPE_CHECKING, Any
+
+from marin_build.drawing.details import Details
+from marin_build.drawing.picture import STATES
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from marin_build.drawing.details import About
+    from marin_build.drawing.picture import Node, Picture
+    from marin_build.emit.templates import Templates
+    from marin_build.reasons import Change
+
+SCHEMA_VERSION = 1
+_LIBRARY = "graph/vendor/dagre.min.js"
+_SCRIPTS = (
+    "model", "groups", "boxes", "placing", "finding", "fragment", "drawing", "viewport", "panel",
+    "page",
+)  # fmt: skip
+_SOURCE_MAP = re.compile(r"^//# sourceMappingURL=.*$", re.MULTILINE)
+_NOTHING_KNOWN = Details()
+
+
+def as_html(
+    picture: Picture, about: About, details: Sequence[Details], templates: Templates
+) -> str:
+    """Return the page.
+
+    Args:
+        picture: nodes and edges.
+        about: what is said of the whole.
+        details: of each node, in their order; empty: nothing more is known of any.
+        templates: where the page's parts come from.
+
+    Raises:
+        SpecificationError: a part is missing, or a template is malformed.
+
+    """
+    style = templates.text("graph/page.css")
+    script = page_script(templates)
+    return templates.render(
+        "graph/page.html.j2",
+        title=about.title,
+        summary=about.summary,
+        policy=_policy(script, style),
+        style=style,
+        script=script,
+        data=page_data(picture, about, details),
+    )
+
+
+def page_script(templates: Templates) -> str:
+    """Return all scripts of the page as one; the library is the first."""
+    library = _SOURCE_MAP.sub("", templates.text(_LIBRARY)).strip()
+    licence = " ".join(templates.text("graph/vendor/dagre.LICENSE").split()).replace("*/", "* /")
+    ours = "\n".join(templates.text(f"graph/{name}.js") for name in _SCRIPTS)
+    head = f"/* dagre, https://github.com/dagrejs/dagre\n{licence} */\n"
+    return f'{head}{library}\n(() => {{\n"use strict";\n{ours}}})();\n'
+
+
+def _policy(script: str, style: str) -> str:
+    """Return a Content-Security-Policy that allows this script and this style, and nothing else."""
+
+    def digest(text: str) -> str:
+        return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+
+    return (
+        f"default-src 'none'; script-src 'sha256-{digest(script)}'; "
+        f"style-src 'sha256-{digest(style)}'; base-uri 'none'; form-action 'none'"
+    )
+
+
+def page_data(picture: Picture, about: About, details: Sequence[Details]) -> dict[str, Any]:
+    """Return what the scripts read: JSON values. What is empty is left out: there may be 20,000."""
+    needs: list[list[int]] = [[] for _ in picture.nodes]
+    for source, target in picture.edges:
+        needs[target].append(source)
+    reasons: dict[str, int] = {}
+    known = details or [_NOTHING_KNOWN] * len(picture.nodes)
+    nodes = [
+        _node(node, deps, reasons.setdefault(node.reason, len(reasons)), more)
+        for node, deps, more in zip(picture.nodes, needs, known, strict=True)
+    ]
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "states": list(STATES),
+        "engine": about.engine,
+        "prefix": about.prefix,
+        "link": about.prefix_link,
+        "commands": [[label, list(parts)] for label, parts in about.commands],
+        "path": list(about.path),
+        "path_text": about.path_text,
+        "texts": list(reasons),
+        "nodes": nodes,
+    }
+
+
+def _node(node: Node, deps: list[int], why: int, more: Details) -> dict[str, Any]:
+    quoted = shlex.quote(node.id)
+    found: dict[str, Any] = {
+        "id": node.id,
+        "name": node.name,
+        "state": STATES.index(node.state),
+        "why": why,
+        "kind": "command" if node.is_command else "function",
+    }
+    extra = {
+        "deps": deps,
+        "word": quoted if quoted != node.id else "",
+        "tags": list(node.tags),
+        "on": node.resources,
+        "about": more.description,
+        "declared": more.declared,
+        "fingerprint": more.fingerprint,
+        "attrs": dict(more.attributes),
+        "inputs": dict(more.inputs),
+        "output": more.output,
+        "link": more.link,
+        "script": more.script,
+        "changes": [_change(change) for change in more.changes],
+        "since": more.since,
+        "drift": more.drift,
+        "builds": more.builds,
+        "log": list(more.log),
+        "log_of": more.log_of,
+    }
+    found |= {key: value for key, value in extra.items() if value}
+    amounts = {"seconds": more.seconds, "cost": more.cost, "took": more.took}
+    return found | {key: round(value, 3) for key, value in amounts.items() if value is not None}
+
+
+def _change(change: Change) -> dict[str, Any]:
+    values = {"old": change.old, "new": change.new, "because": change.because or None}
+    return {"path": change.path} | {
+        key: value for key, value in values.items() if value is not None
+    }

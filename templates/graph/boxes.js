@@ -1,0 +1,123 @@
+// What is to be seen: a box for each target or closed group, a frame for each open one. Pure.
+
+const MOST_BOXES = 1000;
+const FIRST_BOXES = 60;
+const FEWEST_TWINS = 6;
+
+// Boxes are { key, group | leaf, members, frame }, frames { key, group, frame }, edges
+// { from, to, count } by key; `boxOf` says in which box a target is.
+function visibleBoxes(model, open, scope) {
+  const boxes = [];
+  const frames = [];
+  const boxOf = new Map();
+  const isIn = scope ? (leaf) => scope.has(leaf) : () => true;
+  const add = (box) => {
+    boxes.push(box);
+    for (const member of box.members) boxOf.set(member, box.key);
+  };
+  const walk = (group, frame) => {
+    for (const leaf of group.leaves) {
+      if (isIn(leaf)) add({ key: "t" + leaf, leaf, members: [leaf], frame });
+    }
+    for (const inner of group.groups) {
+      const members = scope ? inner.members.filter(isIn) : inner.members;
+      if (members.length === 0) continue;
+      if (members.length === 1) {
+        add({ key: "t" + members[0], leaf: members[0], members, frame });
+      } else if (open.has(inner.id)) {
+        const key = "g" + inner.id;
+        frames.push({ key, group: inner, frame, count: members.length });
+        walk(inner, key);
+      } else {
+        add({ key: "g" + inner.id, group: inner, members, frame });
+      }
+    }
+  };
+  walk(model.root, null);
+  return { boxes, frames, boxOf, edges: edgesBetween(model, boxOf) };
+}
+
+function edgesBetween(model, boxOf) {
+  const edges = new Map();
+  for (const [leaf, to] of boxOf) {
+    for (const dep of model.needs[leaf]) {
+      const from = boxOf.get(dep);
+      if (from === undefined || from === to) continue;
+      const key = from + "\n" + to;
+      const known = edges.get(key);
+      if (known) known.count += 1;
+      else edges.set(key, { key, from, to, count: 1 });
+    }
+  }
+  return [...edges.values()];
+}
+
+// Boxes with the same neighbours are drawn as one block: { key, frame, boxes }. The edges that
+// come back lead to blocks.
+function withBlocks(visible) {
+  const before = new Map();
+  const after = new Map();
+  for (const box of visible.boxes) {
+    before.set(box.key, []);
+    after.set(box.key, []);
+  }
+  for (const edge of visible.edges) {
+    before.get(edge.to).push(edge.from);
+    after.get(edge.from).push(edge.to);
+  }
+  const alike = new Map();
+  for (const box of visible.boxes) {
+    const parts = [box.frame || "", before.get(box.key).sort(), after.get(box.key).sort()];
+    const key = JSON.stringify(parts);
+    if (!alike.has(key)) alike.set(key, []);
+    alike.get(key).push(box);
+  }
+  const blocks = [];
+  const blockOf = new Map();
+  for (const twins of alike.values()) {
+    if (twins.length < FEWEST_TWINS) continue;
+    const block = { key: "b" + twins[0].key, frame: twins[0].frame, boxes: twins };
+    blocks.push(block);
+    for (const twin of twins) blockOf.set(twin.key, block.key);
+  }
+  const edges = new Map();
+  for (const edge of visible.edges) {
+    const from = blockOf.get(edge.from) || edge.from;
+    const to = blockOf.get(edge.to) || edge.to;
+    const key = from + "\n" + to;
+    const known = edges.get(key);
+    if (known) known.parts.push(edge);
+    else edges.set(key, { key, from, to, parts: [edge] });
+  }
+  return { ...visible, blocks, blockOf, routes: [...edges.values()] };
+}
+
+// The groups that are open at first: all around what is to be done, as far as a screen allows;
+// groups in which all is built stay closed. A small graph that is built is opened.
+function firstOpen(model) {
+  const open = new Set();
+  const todo = model.nodes.some((node) => node.state !== DONE);
+  let shown = model.root.leaves.length + model.root.groups.length;
+  const tryOpen = (group) => {
+    const more = group.leaves.length + group.groups.length - 1;
+    if (shown + more > FIRST_BOXES) return false;
+    open.add(group.id);
+    shown += more;
+    return true;
+  };
+  const frontier = new Set(todo ? frontierOf(model) : []);
+  const isHot = (group) => group.members.some((member) => frontier.has(member));
+  const isWarm = (group) => group.members.some((member) => model.nodes[member].state !== DONE);
+  const passes = todo ? [isHot, isWarm] : [() => model.nodes.length <= 40];
+  for (const wanted of passes) {
+    let level = model.root.groups;
+    while (level.length) {
+      const next = [];
+      for (const group of level) {
+        if (open.has(group.id) || (wanted(group) && tryOpen(group))) next.push(...group.groups);
+      }
+      level = next;
+    }
+  }
+  return open;
+}

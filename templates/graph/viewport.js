@@ -1,0 +1,105 @@
+// Pan and zoom: what part of the picture is in the window.
+
+const CLOSEST = 2.5;
+const FARTHEST = 0.03;
+
+function makeViewport(canvas, layer) {
+  let view = { x: 0, y: 0, scale: 1 };
+  let moved = false;
+  let fitted = false;
+  const apply = () => {
+    layer.setAttribute("transform", `translate(${view.x} ${view.y}) scale(${view.scale})`);
+    canvas.classList.toggle("far", view.scale < 0.4);
+  };
+  const size = () => ({ width: canvas.clientWidth || 800, height: canvas.clientHeight || 600 });
+  const zoomAt = (factor, x, y) => {
+    const scale = Math.max(FARTHEST, Math.min(CLOSEST, view.scale * factor));
+    const by = scale / view.scale;
+    fitted = false;
+    view = { scale, x: x - (x - view.x) * by, y: y - (y - view.y) * by };
+    apply();
+  };
+  const pan = (dx, dy) => {
+    fitted = false;
+    view = { ...view, x: view.x + dx, y: view.y + dy };
+    apply();
+  };
+  // Show a rectangle whole, not larger than it is; or, if it would be too small to read, its
+  // beginning.
+  const fit = (extent, smallest) => {
+    const { width, height } = size();
+    const margin = 36;
+    const whole = Math.min(
+      (width - 2 * margin) / Math.max(extent.width, 1),
+      (height - 2 * margin) / Math.max(extent.height, 1),
+      1.15,
+    );
+    const scale = Math.max(whole, smallest || FARTHEST);
+    const wide = extent.width * scale;
+    view = {
+      scale,
+      x: wide > width - 2 * margin && scale > whole ? margin - extent.left * scale : (width - wide) / 2 - extent.left * scale,
+      y: (height - extent.height * scale) / 2 - extent.top * scale,
+    };
+    fitted = true;
+    apply();
+  };
+  // Bring a rectangle into sight, with as little movement as there can be.
+  const reveal = (place) => {
+    const { width, height } = size();
+    const margin = 40;
+    const left = view.x + place.x * view.scale;
+    const top = view.y + place.y * view.scale;
+    const right = left + place.width * view.scale;
+    const bottom = top + place.height * view.scale;
+    let dx = 0, dy = 0;
+    if (left < margin) dx = margin - left;
+    else if (right > width - margin) dx = width - margin - right;
+    if (top < margin) dy = margin - top;
+    else if (bottom > height - margin) dy = height - margin - bottom;
+    if (dx || dy) pan(dx, dy);
+  };
+  canvas.addEventListener("wheel", (event) => {
+    event.preventDefault();
+    if (event.shiftKey) {
+      pan(-event.deltaY - event.deltaX, 0);
+      return;
+    }
+    const bounds = canvas.getBoundingClientRect();
+    const unit = event.deltaMode === 1 ? 16 : 1;
+    const factor = Math.exp(-Math.max(-120, Math.min(120, event.deltaY * unit)) * 0.0022);
+    zoomAt(factor, event.clientX - bounds.left, event.clientY - bounds.top);
+  }, { passive: false });
+  let last = null;
+  canvas.addEventListener("pointerdown", (event) => {
+    if (event.button !== 0) return;
+    last = { x: event.clientX, y: event.clientY, id: event.pointerId };
+    moved = false;
+  });
+  canvas.addEventListener("pointermove", (event) => {
+    if (!last || event.pointerId !== last.id) return;
+    const dx = event.clientX - last.x;
+    const dy = event.clientY - last.y;
+    if (!moved && Math.hypot(dx, dy) < 4) return;
+    if (!moved) canvas.setPointerCapture(event.pointerId);
+    moved = true;
+    canvas.classList.add("dragged");
+    last = { ...last, x: event.clientX, y: event.clientY };
+    pan(dx, dy);
+  });
+  const end = () => {
+    last = null;
+    canvas.classList.remove("dragged");
+  };
+  canvas.addEventListener("pointerup", end);
+  canvas.addEventListener("pointercancel", end);
+  return {
+    fit, reveal, pan,
+    zoom: (factor) => zoomAt(factor, size().width / 2, size().height / 2),
+    wasDragged: () => moved,
+    isFitted: () => fitted,
+    get: () => view,
+    // Keep a place where it was on the screen, after the layout has changed.
+    keep: (before, after) => pan((before.x - after.x) * view.scale, (before.y - after.y) * view.scale),
+  };
+}

@@ -1,0 +1,1 @@
+"""The page that `graph --format html` writes, in a real browser."""
