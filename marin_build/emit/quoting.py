@@ -70,7 +70,13 @@ def xml(value: object) -> str:
 
 def inline_json(value: object) -> str:
     """Return a value as JSON that stands in a `<script type="application/json">` of a page."""
-    text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+
+    def refuse(part: object) -> object:
+        raise TypeError(f"cannot write {part} as JSON")
+
+    text = json.dumps(
+        value, ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=refuse
+    )
     return _NOT_INLINE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 

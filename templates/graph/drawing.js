@@ -82,7 +82,7 @@ function drawTarget(model, box, place, { title, note }, measure) {
   group.append(
     svg("rect", { class: "card", width, height, rx: node.kind === "command" ? 3 : 9 }),
     sign(state, 11, 15),
-    textAt(36, 20, "name", shortened(title, width - BESIDE_TEXT, "name", measure)),
+    textAt(36, 20, "name", shortened(title, width - BESIDE_TEXT - (node.drift ? 10 : 0), "name", measure)),
     textAt(36, 36, "note", shortened(note, width - BESIDE_TEXT, "note", measure)),
   );
   if (node.drift) group.append(svg("circle", { class: "drifted", cx: width - 11, cy: 11, r: 4.5 }));

@@ -50,11 +50,11 @@ function placeAll(view, labelOf, measure) {
   return placesOf(view, graph, sizes, inner);
 }
 
-// A block of twins: rows and columns, about as wide as high.
+// A block of twins: rows and columns, somewhat wider than high.
 function packed(block, sizes) {
   const widest = Math.max(...block.boxes.map((box) => sizes.get(box.key).width));
   const count = block.boxes.length;
-  const columns = Math.max(1, Math.round(Math.sqrt((count * (HEIGHT + BLOCK_GAP)) / widest)));
+  const columns = Math.max(1, Math.round(Math.sqrt((1.7 * count * (HEIGHT + BLOCK_GAP)) / widest)));
   const rows = Math.ceil(count / columns);
   const spots = block.boxes.map((box, place) => ({
     key: box.key,

@@ -1,4 +1,4 @@
-"""Servers that are programs: started, waited for until they say they are ready, and stopped."""
+"""Programs that tests use: servers, which are waited for until they are ready; a browser."""
 
 from __future__ import annotations
 
@@ -54,6 +54,13 @@ def find_azurite() -> str | None:
     name = "azurite-blob"
     near = Path(sys.prefix) / "node_modules" / ".bin" / name
     return str(near) if near.exists() and shutil.which("node") else shutil.which(name)
+
+
+def find_chromium() -> str | None:
+    """Return the browser: CHROMIUM, or that of PATH."""
+    if named := os.environ.get("CHROMIUM"):
+        return named
+    return shutil.which("chromium") or shutil.which("chromium-browser")
 
 
 @contextmanager

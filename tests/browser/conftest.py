@@ -1,0 +1,172 @@
+"""A browser for all tests of a worker, and for each test a window that must stay quiet."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from marin_build.drawing.page import as_html
+from marin_build.emit.templates import Templates
+from marin_build.workspace import Workspace
+from tests.browser.pictures import about, details_of
+from tests.e2e.support import CHECKOUT, Project
+from tests.servers.programs import find_chromium
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from playwright.sync_api import Browser, Locator, Page
+
+    from marin_build.drawing.details import About, Details
+    from marin_build.drawing.picture import Picture
+
+_FLAGS = (
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+    "--disable-background-networking", "--disable-component-update", "--disable-sync",
+    "--disable-dev-shm-usage",
+)  # fmt: skip
+SCREENSHOTS = Path(os.environ.get("SCREENSHOTS", CHECKOUT / ".screenshots"))
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Chromium, without a window."""
+    program = find_chromium()
+    if program is None:
+        pytest.skip("no Chromium: `apt-get install chromium`, or set CHROMIUM")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=program, args=list(_FLAGS))
+        yield started
+        started.close()
+
+
+@dataclass(slots=True)
+class Window:
+    """A window of the browser, and all that it complained of or asked the network for."""
+
+    page: Page
+    folder: Path
+    complaints: list[str] = field(default_factory=list)
+    requests: list[str] = field(default_factory=list)
+
+    def open(self, text: str, fragment: str = "") -> Page:
+        """Open a page from a file, and wait until it has drawn itself."""
+        path = self.folder / "graph.html"
+        path.write_text(text, encoding="utf-8")
+        return self.visit(path, fragment)
+
+    def visit(self, path: Path, fragment: str = "") -> Page:
+        """Open a file, and wait until it has drawn itself."""
+        self.page.goto("about:blank")
+        self.requests.clear()
+        self.page.goto(path.as_uri() + fragment)
+        self.page.wait_for_selector("body[data-ready=yes]", timeout=60_000)
+        return self.page
+
+    def draw(
+        self,
+        picture: Picture,
+        said: About | None = None,
+        details: Sequence[Details] | None = None,
+        fragment: str = "",
+    ) -> Page:
+        """Open the page of a picture."""
+        return self.open(html_of(picture, said, details), fragment)
+
+    def target(self, name: str) -> Locator:
+        """Return the box of the only target of a name, if it is drawn."""
+        return self.page.locator(f'[data-target^="{name}_"]')
+
+    def group(self, name: str) -> Locator:
+        """Return the box of a closed group."""
+        return self.page.locator(f'.box[data-group="{name}"]')
+
+    def head(self, name: str) -> Locator:
+        """Return the title of an open group."""
+        return self.page.locator(f'.head[data-key="g{name}"]')
+
+    def drawn(self) -> list[str]:
+        """Return the names of all targets that are drawn, sorted."""
+        found: list[str] = self.page.eval_on_selector_all(
+            ".target", "all => all.map(one => one.dataset.target.replace(/_[0-9a-f]{8}$/, ''))"
+        )
+        return sorted(found)
+
+    def lit(self) -> list[str]:
+        """Return the names of all targets that are drawn and not dimmed, sorted."""
+        found: list[str] = self.page.eval_on_selector_all(
+            ".target:not(.dim)",
+            "all => all.map(one => one.dataset.target.replace(/_[0-9a-f]{8}$/, ''))",
+        )
+        return sorted(found)
+
+    def screenshot(self, name: str) -> None:
+        """Keep a picture of the window, for people."""
+        SCREENSHOTS.mkdir(parents=True, exist_ok=True)
+        self.page.screenshot(path=SCREENSHOTS / f"{name}.png")
+
+
+def html_of(
+    picture: Picture, said: About | None = None, details: Sequence[Details] | None = None
+) -> str:
+    """Return the page of a picture."""
+    return as_html(
+        picture,
+        said or about(picture),
+        details_of(picture) if details is None else details,
+        Templates(Workspace("/project", "/project/outputs", "report")),
+    )
+
+
+@pytest.fixture
+def new_window(browser: Browser, tmp_path: Path) -> Iterator[Callable[..., Window]]:
+    """Open windows with settings of their own; whatever one complained of fails the test."""
+    made: list[Window] = []
+
+    def make(**settings: Any) -> Window:
+        settings = {"viewport": {"width": 1440, "height": 900}, **settings}
+        context = browser.new_context(**settings)
+        window = Window(context.new_page(), tmp_path)
+        page = window.page
+        page.set_default_timeout(20_000)
+        page.on(
+            "console",
+            lambda said: (
+                window.complaints.append(said.text) if said.type in ("error", "warning") else None
+            ),
+        )
+        page.on("pageerror", lambda error: window.complaints.append(str(error)))
+        page.on("dialog", lambda dialog: window.complaints.append(f"dialog {dialog.message}"))
+        page.on("request", lambda request: window.requests.append(request.url))
+        made.append(window)
+        return window
+
+    yield make
+    for window in made:
+        window.page.context.close()
+        assert window.complaints == []
+        assert [url for url in window.requests if not url.startswith(("file://", "about:"))] == []
+
+
+@pytest.fixture
+def window(new_window: Callable[..., Window]) -> Window:
+    """A window as most people have it."""
+    return new_window()
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Iterator[Project]:
+    """An empty project; what is started in it does not outlive the test."""
+    root, home = tmp_path / "project", tmp_path / "home"
+    root.mkdir()
+    home.mkdir()
+    made = Project(root, home)
+    made.write("marin-build.toml", "")
+    yield made
+    made.clean_up()

@@ -1,0 +1,301 @@
+"""Search, groups, details, filters, keys: what people do with the page."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.browser.pictures import Sketch, pipeline
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.browser.conftest import Window
+
+SIZES = pytest.mark.parametrize("size", [15, 1000, 20_000])
+
+
+@SIZES
+def test_search_finds_a_target_and_opens_what_it_lies_in(window: Window, size: int) -> None:
+    """Else one step of a thousand can only be found by opening every group."""
+    page = window.draw(pipeline(size))
+    page.keyboard.press("/")
+    page.keyboard.type("normalise code shard-0000" if size > 15 else "normalise books shard-0001")
+    assert page.locator("#results li").first.inner_text().startswith("built\nnormalise/")
+    assert page.locator("#count").inner_text() == f"1 of {size}"
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Enter")
+    title = page.locator("#panel h2").inner_text()
+    assert title in ("normalise/code/shard-0000", "normalise/books/shard-0001")
+    box = window.target(title)
+    assert "chosen" in (box.get_attribute("class") or "")
+    assert box.evaluate("box => box === document.activeElement")
+    inside = box.bounding_box()
+    canvas = page.locator("#canvas").bounding_box()
+    assert inside is not None
+    assert canvas is not None
+    assert canvas["x"] <= inside["x"] <= canvas["x"] + canvas["width"] - inside["width"]
+    window.screenshot(f"search-{size}")
+
+
+def test_search_marks_what_it_finds_while_people_type(window: Window) -> None:
+    """Else they must press Enter to see whether there is anything."""
+    page = window.draw(pipeline(15))
+    page.fill("#search", "tokenize/arxiv")
+    assert window.lit() == ["tokenize/arxiv/shard-0000", "tokenize/arxiv/shard-0001"]
+    page.fill("#search", "nothing of that name")
+    assert window.lit() == []
+    assert page.locator("#results").is_hidden()
+    page.keyboard.press("Escape")
+    assert len(window.lit()) == len(window.drawn())
+
+
+@SIZES
+def test_groups_open_and_close(window: Window, size: int) -> None:
+    """Else what is closed stays a riddle, and what is open stays in the way."""
+    page = window.draw(pipeline(size))
+    before = window.drawn()
+    window.group("normalise/").click()
+    assert window.head("normalise/").get_attribute("aria-expanded") == "true"
+    assert page.locator('.box[data-group^="normalise/"]').count() >= 2
+    window.head("normalise/").click()
+    assert window.group("normalise/").count() == 1
+    assert window.drawn() == before
+
+
+def test_a_group_stays_where_it_was_when_it_opens(window: Window) -> None:
+    """Else people lose their place with every click."""
+    page = window.draw(pipeline(1000))
+    page.click("#closer")
+    before = window.group("normalise/").bounding_box()
+    window.group("normalise/").click()
+    after = window.head("normalise/").bounding_box()
+    assert before is not None
+    assert after is not None
+    assert abs(before["x"] - after["x"]) < 30
+    assert abs(before["y"] - after["y"]) < 30
+
+
+def test_a_click_tells_all_that_is_known_of_a_target(window: Window) -> None:
+    """Else people go back to the terminal for the reason."""
+    page = window.draw(pipeline(15))
+    window.target("tokenize/books/shard-0000").click()
+    text = page.locator("#panel").inner_text()
+    assert "stale" in text
+    assert "attrs.seq_len 4096 -> 8192" in text, "the reason"
+    assert "differences to tokenize/books/shard-0000_ffffffff" in text
+    assert page.locator("#panel del").inner_text() == "4096"
+    assert page.locator("#panel ins").inner_text() == "8192"
+    assert "about 1.1 min, median of 3 builds" in text
+    assert "llama3" in text, "attributes"
+    assert "0000000000000007" in text, "the fingerprint"
+    commands = page.locator("#panel .command pre").all_inner_texts()
+    target = "tokenize/books/shard-0000_00000007"
+    assert commands[:2] == [
+        f"marin-build apply {target}", f"marin-build apply --force {target} {target}"
+    ]  # fmt: skip
+    link = page.locator("#panel a").first
+    assert link.get_attribute("href") == (
+        f"https://console.cloud.google.com/storage/browser/bucket/outputs/{target}"
+    )
+    assert "needs (2)" in text
+    assert "needed by (1)" in text
+    window.screenshot("details-light")
+    page.locator("#panel li button", has_text="mixture").click()
+    assert page.locator("#panel h2").inner_text() == "mixture"
+    page.click("#close-panel")
+    assert page.locator("#panel").is_hidden()
+
+
+def test_a_failure_shows_the_end_of_its_log(window: Window) -> None:
+    """Else people look for the log while its last lines would tell them."""
+    page = window.draw(pipeline(15))
+    window.target("eval/smoke").click()
+    assert page.locator("#panel .log").inner_text() == "step 1\nstep 2\nMemoryError"
+
+
+def test_commands_can_be_copied(new_window: Callable[..., Window]) -> None:
+    """Else people type a hash by hand."""
+    window = new_window(permissions=["clipboard-read", "clipboard-write"])
+    page = window.draw(pipeline(15))
+    window.target("mixture").click()
+    page.locator("#panel .copy").first.click()
+    page.locator("#panel .copy", has_text="copied").wait_for()
+    assert page.evaluate("navigator.clipboard.readText()") == "marin-build apply mixture_00000009"
+
+
+def test_what_a_target_needs_and_what_needs_it_is_lit(window: Window) -> None:
+    """Else nobody sees what a change reaches."""
+    page = window.draw(pipeline(15))
+    page.click("#open-all")
+    window.target("train/medium").click()
+    lit = window.lit()
+    assert "mixture" in lit
+    assert "report" in lit
+    assert "eval/smoke" not in lit
+    assert "train/small" not in lit
+    assert page.locator(".edge.before").count() >= 5
+    assert page.locator(".edge.after").count() == 1
+    page.click("#only")
+    assert window.drawn() == lit
+    window.screenshot("only-related")
+    page.keyboard.press("Escape")
+    page.click("#only")
+    assert len(window.drawn()) == 15
+
+
+def test_the_critical_path_is_shown(window: Window) -> None:
+    """Else nobody knows which step to make quicker."""
+    page = window.draw(pipeline(15))
+    page.click("#path")
+    assert window.lit() == ["report", "train/small"]
+    assert page.locator(".edge.critical").count() == 1
+    assert page.locator("#path").get_attribute("title") == "about 2.1 h"
+    window.screenshot("critical-path")
+
+
+def test_states_tags_and_places_are_filters(window: Window) -> None:
+    """Else what failed must be looked for by eye."""
+    page = window.draw(pipeline(1000))
+    page.click('.chip[data-state="failed"]')
+    assert window.lit() == ["eval/smoke"]
+    page.click('.chip[data-state="blocked"]')
+    assert window.lit() == ["eval/smoke", "report"]
+    assert page.locator("#count").inner_text() == "2 of 1000"
+    page.click('.chip[data-state="blocked"]')
+    page.click('.chip[data-state="failed"]')
+    page.select_option("#on", "kubernetes: v5p-64")
+    page.click("#only")
+    assert window.drawn() == ["train/medium"]
+    page.select_option("#on", "")
+    page.select_option("#tag", "eval")
+    assert "eval/smoke" in window.drawn()
+    assert "mixture" not in window.drawn()
+
+
+def test_keys_are_enough(window: Window) -> None:
+    """Else who cannot use a mouse cannot use the page."""
+    page = window.draw(pipeline(15))
+
+    def here() -> str:
+        found: str = page.evaluate(
+            "(document.activeElement.dataset.target || document.activeElement.dataset.key || '')"
+        )
+        return found.rpartition("_0000")[0] or found
+
+    page.keyboard.press("g")
+    assert here() != ""
+    page.keyboard.press("/")
+    page.keyboard.type("mixture")
+    page.keyboard.press("Enter")
+    assert here() == "mixture"
+    page.keyboard.press("Escape")
+    assert page.locator("#panel").is_hidden()
+    page.keyboard.press("ArrowRight")
+    assert here().startswith("train/")
+    page.keyboard.press("ArrowLeft")
+    assert here() == "mixture"
+    page.keyboard.press("ArrowLeft")
+    assert here().startswith("tokenize/")
+    page.keyboard.press("c")
+    assert here() == "gtokenize/books/" or here() == "gtokenize/arxiv/"
+    page.keyboard.press("Enter")
+    page.keyboard.press("i")
+    assert page.locator("#panel h2").inner_text() in ("tokenize/books/", "tokenize/arxiv/")
+    page.keyboard.press("?")
+    assert page.locator("#help").is_visible()
+    page.keyboard.press("Escape")
+    assert page.locator("#help").is_hidden()
+
+
+def test_every_box_can_be_reached_with_the_arrows(window: Window) -> None:
+    """Else some targets exist for the mouse only."""
+    page = window.draw(pipeline(15))
+    count = page.locator(".box").count()
+    reached: set[str] = set()
+    pending = [page.locator(".box").first.get_attribute("data-key") or ""]
+    while pending:
+        key = pending.pop()
+        if key in reached:
+            continue
+        reached.add(key)
+        for press in ("ArrowLeft", "ArrowRight", "ArrowUp", "ArrowDown"):
+            page.locator(f'.box[data-key="{key}"]').focus()
+            page.keyboard.press(press)
+            other = page.evaluate("document.activeElement.dataset.key")
+            if other not in reached:
+                pending.append(other)
+    assert len(reached) == count
+
+
+def test_a_link_leads_to_what_was_selected(window: Window) -> None:
+    """Else people cannot show each other what they mean."""
+    page = window.draw(pipeline(1000))
+    page.fill("#search", "normalise/wiki/shard-0007")
+    page.keyboard.press("Enter")
+    page.click('.chip[data-state="built"]')
+    fragment = page.url.partition("#")[2]
+    assert "target=normalise%2Fwiki%2Fshard-0007_" in fragment
+    again = window.draw(pipeline(1000), fragment=f"#{fragment}")
+    assert again.locator("#panel h2").inner_text() == "normalise/wiki/shard-0007"
+    assert again.locator('.chip[data-state="built"]').get_attribute("aria-pressed") == "true"
+    assert window.target("normalise/wiki/shard-0007").count() == 1
+    odd = window.draw(pipeline(15), fragment="#target=%00nothing&status=x,&tag=%22&only=1&group=q")
+    assert odd.locator("#panel").is_hidden()
+    assert len(window.drawn()) > 5
+
+
+def test_the_theme_can_be_chosen_and_is_kept(window: Window) -> None:
+    """Else a slide made in a dark room is dark."""
+    page = window.draw(pipeline(15))
+    background = "getComputedStyle(document.body).backgroundColor"
+    assert page.evaluate(background) == "rgb(246, 248, 250)"
+    page.click("#theme")
+    assert page.evaluate(background) == "rgb(13, 17, 23)"
+    page.reload()
+    page.wait_for_selector("body[data-ready=yes]")
+    assert page.evaluate(background) == "rgb(13, 17, 23)"
+    window.target("tokenize/books/shard-0000").click()
+    window.screenshot("details-dark")
+    page.click("#theme")
+    assert page.evaluate(background) == "rgb(246, 248, 250)"
+
+
+def _view(page: Any) -> str:
+    return str(page.locator("#layer").get_attribute("transform"))
+
+
+def test_the_picture_is_moved_and_zoomed(window: Window) -> None:
+    """Else a large picture is seen through a keyhole."""
+    page = window.draw(pipeline(1000))
+    start = _view(page)
+    page.mouse.move(300, 500)
+    page.mouse.down()
+    page.mouse.move(420, 560, steps=4)
+    page.mouse.up()
+    moved = _view(page)
+    assert moved != start
+    assert page.locator("#panel").is_hidden(), "a drag is no click"
+    page.mouse.wheel(0, -240)
+    assert _view(page) != moved
+    page.keyboard.press("f")
+    assert _view(page) != moved
+
+
+def test_two_targets_of_one_name_are_told_apart(window: Window) -> None:
+    """Else two boxes look the same."""
+    sketch = Sketch()
+    first = sketch.add("count", [])
+    sketch.add("count", [first], "to build")
+    page = window.draw(sketch.picture())
+    names = page.locator(".box .name").all_text_contents()
+    assert sorted(names) == ["count_00000000", "count_00000001"]
+
+
+def test_nothing_moves_for_who_wants_that(new_window: Callable[..., Window]) -> None:
+    """Else people get dizzy."""
+    window = new_window(reduced_motion="reduce")
+    page = window.draw(pipeline(15))
+    moves = "getComputedStyle(document.querySelector('.box')).transitionDuration"
+    assert page.evaluate(moves) == "0s"
