@@ -21,12 +21,12 @@ from marin_build.reasons import FailedBefore, HeldBy, IdentityChanged
 from marin_build.workspace import is_url
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from marin_build.cli.options import PipelineOptions
     from marin_build.cli.session import Loaded
     from marin_build.code.drift import Drift
-    from marin_build.drawing.picture import Picture
+    from marin_build.drawing.picture import Picture, State
     from marin_build.estimate import PlanEstimate
     from marin_build.plan import Decision, Plan
 
@@ -43,8 +43,13 @@ class Drawn:
     indices: tuple[int, ...]
 
 
-def draw(loaded: Loaded, selectors: Sequence[str]) -> Drawn:
+def draw(loaded: Loaded, selectors: Sequence[str], states: Collection[State] = ()) -> Drawn:
     """Plan as `plan` does, and read the statuses of what planning did not need to read.
+
+    Args:
+        loaded: the pipeline and its store.
+        selectors: which targets, with what they need.
+        states: draw these only; empty: all.
 
     Raises:
         StoreError: the store cannot be read.
@@ -59,7 +64,13 @@ def draw(loaded: Loaded, selectors: Sequence[str]) -> Drawn:
         i: parse_status(blob.data, path) if blob is not None else None
         for i, path, blob in zip(unread, paths, read, strict=True)
     }
-    return Drawn(picture_of(plan, shown, statuses), plan, tuple(sorted(shown)))
+    picture, indices = picture_of(plan, shown, statuses), tuple(sorted(shown))
+    if states:
+        from marin_build.drawing.simpler import only_states
+
+        picture, kept = only_states(picture, states)
+        indices = tuple(indices[i] for i in kept)
+    return Drawn(picture, plan, indices)
 
 
 def describe_drawn(

@@ -66,6 +66,8 @@ class About:
             which its id belongs.
         path: the nodes of the chain that takes longest, the first one first.
         path_text: how long that takes, in words.
+        depth: groups of so many parts of a name are closed at first, those above them open; 0:
+            what is to be done decides.
 
     """
 
@@ -77,3 +79,4 @@ class About:
     commands: tuple[tuple[str, tuple[str, ...]], ...] = ()
     path: tuple[int, ...] = ()
     path_text: str = ""
+    depth: int = 0

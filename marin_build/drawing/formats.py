@@ -1,4 +1,4 @@
-"""Text, dot, mermaid and json."""
+"""Dot, mermaid and json."""
 
 from __future__ import annotations
 
@@ -9,24 +9,8 @@ from typing import TYPE_CHECKING
 from marin_build.errors import UsageError
 
 if TYPE_CHECKING:
-    from marin_build.drawing.picture import Picture, State
+    from marin_build.drawing.picture import Node, Picture, State
 
-SYMBOLS: dict[State, str] = {
-    "built": "=",
-    "to build": "+",
-    "stale": "~",
-    "failed": "!",
-    "held": "?",
-    "blocked": "x",
-}
-COLOURS: dict[State, str] = {
-    "built": "green",
-    "to build": "blue",
-    "stale": "yellow",
-    "failed": "red",
-    "held": "cyan",
-    "blocked": "magenta",
-}
 FILLS: dict[State, tuple[str, str]] = {
     # Fill and border. Colour-blind people tell states by their words, in the page by shapes too.
     "built": ("#e6f4e9", "#1a7f37"),
@@ -39,41 +23,9 @@ FILLS: dict[State, tuple[str, str]] = {
 _MERMAID_EDGES = 500
 
 
-def as_text(picture: Picture) -> list[tuple[str, State]]:
-    """Return a tree that begins at what nothing else needs; each line with its state.
-
-    A target that was shown before is named again with `(above)`, without what it needs.
-    """
-    needs: list[list[int]] = [[] for _ in picture.nodes]
-    needed = set()
-    for source, target in picture.edges:
-        needs[target].append(source)
-        needed.add(source)
-    lines: list[tuple[str, State]] = []
-    seen: set[int] = set()
-    roots = [i for i in range(len(picture.nodes)) if i not in needed]
-    # A stack of (node, what stands before its name, what stands before its children).
-    pending = [(root, "", "") for root in reversed(roots)]
-    while pending:
-        index, lead, below = pending.pop()
-        node = picture.nodes[index]
-        again = index in seen and bool(needs[index])
-        suffix = " (above)" if again else ""
-        lines.append((f"{lead}{SYMBOLS[node.state]} {node.id}{suffix}", node.state))
-        if again:
-            continue
-        seen.add(index)
-        children = needs[index]
-        for position in range(len(children) - 1, -1, -1):
-            last = position == len(children) - 1
-            pending.append(
-                (
-                    children[position],
-                    below + ("`-- " if last else "|-- "),
-                    below + ("    " if last else "|   "),
-                )
-            )
-    return lines
+def titled(node: Node) -> str:
+    """Return a node's name; of several targets, how many they are, too."""
+    return node.name if node.targets == 1 else f"{node.name} ({node.targets})"
 
 
 def as_dot(picture: Picture) -> str:
@@ -85,7 +37,7 @@ def as_dot(picture: Picture) -> str:
     ]
     for node in picture.nodes:
         fill, border = FILLS[node.state]
-        label = _dot(f"{node.name}\n{node.state}")
+        label = _dot(f"{titled(node)}\n{node.state}")
         lines.append(f'  {_dot(node.id)} [label={label}, fillcolor="{fill}", color="{border}"];')
     lines += [
         f"  {_dot(picture.nodes[a].id)} -> {_dot(picture.nodes[b].id)};" for a, b in picture.edges
@@ -107,11 +59,11 @@ def as_mermaid(picture: Picture) -> str:
     if len(picture.edges) > _MERMAID_EDGES:
         raise UsageError(
             f"mermaid draws at most {_MERMAID_EDGES} edges, and there are {len(picture.edges)}",
-            hint="name some targets, or use --format svg",
+            hint="draw folders as one with --collapse 1, name some targets, or use --format html",
         )
     lines = ["flowchart LR"]
     for index, node in enumerate(picture.nodes):
-        lines.append(f'  n{index}["{_mermaid(node.name)}"]:::{node.state.replace(" ", "-")}')
+        lines.append(f'  n{index}["{_mermaid(titled(node))}"]:::{node.state.replace(" ", "-")}')
     lines += [f"  n{a} --> n{b}" for a, b in picture.edges]
     for state in dict.fromkeys(node.state for node in picture.nodes):
         fill, border = FILLS[state]
@@ -135,6 +87,7 @@ def as_json(picture: Picture) -> str:
             "reason": n.reason,
             "tags": list(n.tags),
             "resources": n.resources or None,
+            **({"targets": n.targets} if n.targets > 1 else {}),
         }
         for n in picture.nodes
     ]

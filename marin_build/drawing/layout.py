@@ -10,10 +10,12 @@ import itertools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from marin_build.drawing.formats import titled
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from marin_build.drawing.picture import Picture
+    from marin_build.drawing.picture import Node, Picture
 
 _SWEEPS = 8
 _GAP_X, _GAP_Y = 56.0, 18.0
@@ -36,12 +38,22 @@ class Box:
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """Boxes of the nodes, points of each edge, and the size of the whole."""
+    """Boxes of the nodes, points of each edge, and the size of the whole.
+
+    The points are corners to be rounded; if `are_splines`, a start and three points for each Bezier
+    curve.
+    """
 
     boxes: tuple[Box, ...]
     routes: tuple[tuple[tuple[float, float], ...], ...]
     width: float
     height: float
+    are_splines: bool = False
+
+
+def width_of(node: Node) -> float:
+    """Return how wide a node's box is, in pixels."""
+    return max(len(titled(node)), len(node.state) + 2) * _CHARACTER + _PADDING
 
 
 def lay_out(picture: Picture) -> Layout:
@@ -55,9 +67,7 @@ def lay_out(picture: Picture) -> Layout:
             down.setdefault(a, []).append(b)
             up.setdefault(b, []).append(a)
     _order(layers, up, down)
-    widths = [
-        max(len(node.name), len(node.state) + 2) * _CHARACTER + _PADDING for node in picture.nodes
-    ]
+    widths = [width_of(node) for node in picture.nodes]
     xs, x = [], _MARGIN
     for layer in layers:
         width = max([widths[i] for i in layer if i < count], default=0.0)

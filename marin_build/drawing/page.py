@@ -103,6 +103,7 @@ def page_data(picture: Picture, about: About, details: Sequence[Details]) -> dic
         "commands": [[label, list(parts)] for label, parts in about.commands],
         "path": list(about.path),
         "path_text": about.path_text,
+        "depth": about.depth,
         "texts": list(reasons),
         "nodes": nodes,
     }

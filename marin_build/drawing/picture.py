@@ -21,7 +21,18 @@ STATES: tuple[State, ...] = ("built", "to build", "stale", "failed", "held", "bl
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A target. `id` is `name_with_hash` or `name@version`."""
+    """A target, or several that are drawn as one.
+
+    Args:
+        id: `name_with_hash` or `name@version`; of several what their names have in common.
+        name: the step's.
+        state: how it stands; of several, that which needs somebody's eye first.
+        reason: why, in words.
+        tags, resources: the author's.
+        is_command: whether the step is a command, not a function.
+        targets: how many it stands for.
+
+    """
 
     id: str
     name: str
@@ -30,6 +41,7 @@ class Node:
     tags: tuple[str, ...]
     resources: str
     is_command: bool
+    targets: int = 1
 
 
 @dataclass(frozen=True, slots=True)

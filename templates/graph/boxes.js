@@ -94,8 +94,16 @@ function withBlocks(visible) {
 
 // The groups that are open at first: all around what is to be done, as far as a screen allows;
 // groups in which all is built stay closed. A small graph that is built is opened.
+// With `--collapse` the groups above that depth.
 function firstOpen(model) {
   const open = new Set();
+  const { depth } = model.data;
+  if (depth) {
+    eachGroup(model.root, (group) => {
+      if (!group.id.includes("*") && group.id.split("/").length - 1 < depth) open.add(group.id);
+    });
+    return open;
+  }
   const todo = model.nodes.some((node) => node.state !== DONE);
   let shown = model.root.leaves.length + model.root.groups.length;
   const tryOpen = (group) => {

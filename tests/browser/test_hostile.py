@@ -32,7 +32,8 @@ HOSTILE = {
 def _known(text: str) -> Details:
     return Details(
         fingerprint=text, description=text, declared=text, inputs={text: text},
-        attributes={text: text, "nested": [text]}, output=text, link=f"javascript:window.owned=1//{text}",
+        attributes={text: text, "nested": [text]}, output=text,
+        link=f"javascript:window.owned=1//{text}",
         script=f"data:text/html,{text}", changes=(Change(text, text, {"a": text}, text, text),),
         since=text, drift=text, seconds=1.0, builds=1, log=(text, text), log_of=text,
     )  # fmt: skip

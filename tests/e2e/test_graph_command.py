@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import os
 import pty
+import shutil
 import subprocess
 import xml.etree.ElementTree as ET
 from typing import TYPE_CHECKING
 
 import pytest
 
-from .support import OUTPUTS, PATIENCE, PROGRAM, check_golden
+from .support import BIN, OUTPUTS, PATIENCE, PROGRAM, check_golden
 
 if TYPE_CHECKING:
     from .support import Project
@@ -59,7 +60,9 @@ def states(project: Project) -> Project:
 
 def draw(project: Project, kind: str, *args: str) -> str:
     """Return the picture in a format."""
-    done = project.run("graph", "--format", kind, *args)
+    # Whether Graphviz is installed must not matter here.
+    layout = ("--layout", "builtin") if kind == "svg" else ()
+    done = project.run("graph", "--format", kind, *layout, *args)
     assert (done.code, done.err) == (0, "")
     return done.out
 
@@ -81,9 +84,17 @@ def test_pictures_are_the_same_when_drawn_twice(states: Project, kind: str) -> N
 @pytest.mark.parametrize("kind", FORMATS)
 def test_a_picture_can_be_written_to_a_file(states: Project, kind: str) -> None:
     """Else it must be piped, and a failure leaves an empty file."""
-    done = states.run("graph", "--format", kind, "-o", f"pictures/new/graph.{kind}")
-    assert (done.code, done.out, done.err) == (0, "", "")
+    assert draw(states, kind, "-o", f"pictures/new/graph.{kind}") == ""
     assert states.file(f"pictures/new/graph.{kind}") == draw(states, kind)
+
+
+def test_the_name_of_the_file_says_what_is_written(states: Project) -> None:
+    """Else a file that ends in .svg holds a tree of text."""
+    for name, start in (("g.svg", "<svg"), ("g.html", "<!DOCTYPE html>"), ("g.dot", "digraph")):
+        assert states.run("graph", "-o", name).code == 0
+        assert states.file(name).startswith(start)
+    assert states.run("graph", "-o", "g.svg", "--format", "json").code == 0
+    assert states.file("g.svg").startswith("{")
 
 
 def test_a_file_that_cannot_be_written_is_named(states: Project) -> None:
@@ -235,7 +246,7 @@ def test_mermaid_says_what_it_cannot_draw(project: Project) -> None:
     assert (done.code, done.out) == (4, "")
     assert done.err == (
         "error: mermaid draws at most 500 edges, and there are 529\n"
-        "hint: name some targets, or use --format svg\n"
+        "hint: draw folders as one with --collapse 1, name some targets, or use --format html\n"
     )
 
 
@@ -257,3 +268,118 @@ def test_a_terminal_gets_colours_and_a_pipe_does_not(states: Project) -> None:
     os.close(ours)
     assert b"\x1b[31m" in shown, "failed is red"
     assert b"\x1b[32m" in shown, "built is green"
+
+
+FOLDERS = """\
+from marin_build import StepSpec
+
+raw = [StepSpec(name=f"raw/part-{i}", fn=print) for i in range(60)]
+clean = [StepSpec(name=f"clean/part-{i}", fn=print, deps=[one]) for i, one in enumerate(raw)]
+targets = [StepSpec(name="all", fn=print, deps=[*raw, *clean])]
+"""
+
+
+def test_folders_are_drawn_as_one(project: Project) -> None:
+    """Else a pipeline of a thousand shards has no picture for a document."""
+    project.pipeline(FOLDERS)
+    text = draw(project, "mermaid", "--collapse", "1", "--reduce")
+    assert text.splitlines()[:6] == [
+        "flowchart LR",
+        '  n0["raw/#42; #40;60#41;"]:::to-build',
+        '  n1["clean/#42; #40;60#41;"]:::to-build',
+        '  n2["all"]:::to-build',
+        "  n0 --> n1",
+        "  n1 --> n2",
+    ]
+    document = json.loads(draw(project, "json", "--collapse", "1"))
+    assert [(n["id"], n.get("targets", 1)) for n in document["nodes"][:2]] == [
+        ("raw/*", 60), ("clean/*", 60)
+    ]  # fmt: skip
+    assert len(json.loads(draw(project, "json", "--collapse", "2"))["nodes"]) == 121
+
+
+def test_a_large_tree_fits_a_terminal(project: Project) -> None:
+    """Else the tree of a thousand steps scrolls by, and nobody has seen anything."""
+    project.pipeline(FOLDERS)
+    assert project.mask(draw(project, "text")) == (
+        "+ all_HASH\n|-- + raw/part-# (60)\n`-- + clean/part-# (60)\n    `-- + raw/part-# (60)\n"
+    )
+
+
+def test_edges_that_others_imply_can_be_left_out(states: Project) -> None:
+    """Else a picture is a ball of wool."""
+    document = json.loads(draw(states, "json", "--reduce"))
+    names = {node["id"]: node["name"] for node in document["nodes"]}
+    edges = {(names[edge["source"]], names[edge["target"]]) for edge in document["edges"]}
+    assert edges == {
+        ("raw", "blocked"), ("data/built", "blocked"), ("data/built", "train/model"),
+        ("failed", "train/model"), ("data/built", "held"), ("train/model", "report"),
+        ("held", "report"),
+    }  # fmt: skip
+
+
+def test_only_some_states_are_drawn(states: Project) -> None:
+    """Else what failed must be looked for in a picture of all."""
+    document = json.loads(draw(states, "json", "--status", "failed", "--status", "to-build"))
+    assert {node["name"]: node["state"] for node in document["nodes"]} == {
+        "failed": "failed", "train/model": "to build", "report": "to build",
+    }  # fmt: skip
+    assert draw(states, "text", "--status", "stale") == ""
+    assert "held" in states.mask(draw(states, "text", "--status", "held"))
+
+
+@pytest.mark.parametrize("kind", [*FORMATS, "html"])
+def test_a_saved_plan_is_drawn_without_its_store(project: Project, kind: str) -> None:
+    """Else a plan that somebody sent can be read, but not looked at."""
+    project.pipeline(STATES.replace("raw, built", "built").replace("[built, failed]", "[built]"))
+    project.run("apply", "data/built")
+    assert project.run("plan", "-o", "plan").code == 0
+    (project.root / "pipeline.py").unlink()
+    (project.root / OUTPUTS).rename(project.root / "gone")
+    text = project.mask(draw(project, kind, "--from-plan", "plan"))
+    for name in ("data/built", "train/model", "report", "held", "blocked"):
+        assert (name if kind != "mermaid" else name.replace("_", "#95;")) in text
+    if kind == "text":
+        assert text.splitlines()[:2] == ["+ blocked_HASH", "`-- = data/built_HASH"]
+
+
+def test_an_edited_plan_is_not_drawn(project: Project) -> None:
+    """Else a picture shows what nobody planned."""
+    project.pipeline(STATES)
+    project.run("plan", "-o", "plan")
+    assert project.run("graph", "--from-plan", "plan", "held").code == 4
+    text = project.file("plan/plan.json")
+    project.write("plan/plan.json", text.replace('"held', '"hold'))
+    assert project.run("graph", "--from-plan", "plan").code == 5
+
+
+@pytest.fixture
+def _graphviz() -> None:
+    if shutil.which("dot", path="/usr/bin:/bin") is None:
+        pytest.skip("no Graphviz: `apt-get install graphviz`")
+
+
+@pytest.mark.usefixtures("_graphviz")
+def test_graphviz_lays_out_where_it_is_installed(states: Project) -> None:
+    """Else a picture has more crossings than it must have."""
+    done = states.run("graph", "--format", "svg")
+    assert (done.code, done.err) == (0, "")
+    assert states.run("graph", "--format", "svg", "--layout", "graphviz").out == done.out
+    assert done.out != draw(states, "svg")
+    root = ET.fromstring(done.out)
+    names = {group.findtext("{*}text") for group in root.findall("{*}g")}
+    assert names == set(NODES)
+    paths = [path.get("d") or "" for path in root.findall("{*}path")]
+    assert len(paths) == 8
+    assert all(path.startswith("M") and "C" in path for path in paths)
+
+
+def test_without_graphviz_the_layout_is_our_own(states: Project) -> None:
+    """Else there is no picture where nobody may install programs."""
+    states.environment["PATH"] = str(BIN)
+    done = states.run("graph", "--format", "svg")
+    assert (done.code, done.err) == (0, "")
+    assert done.out == draw(states, "svg")
+    done = states.run("graph", "--format", "svg", "--layout", "graphviz")
+    assert (done.code, done.out) == (4, "")
+    assert "`dot` is not installed" in done.err

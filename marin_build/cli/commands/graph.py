@@ -3,69 +3,165 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import click
 
 from marin_build.cli.options import PipelineOptions, pipeline_options
-from marin_build.errors import StoreError
+from marin_build.errors import StoreError, UsageError
 
 if TYPE_CHECKING:
-    from marin_build.cli.drawn import Drawn
+    from collections.abc import Collection, Sequence
+    from typing import Literal
+
     from marin_build.cli.session import Loaded
+    from marin_build.drawing.details import About, Details
+    from marin_build.drawing.picture import Picture, State
+    from marin_build.emit.templates import Templates
+
+    Format = Literal["text", "html", "svg", "dot", "mermaid", "json"]
 
 FORMATS = ("text", "html", "svg", "dot", "mermaid", "json")
+_SUFFIXES = {".html": "html", ".svg": "svg", ".dot": "dot", ".mmd": "mermaid", ".json": "json"}
+STATES = ("built", "to-build", "stale", "failed", "held", "blocked")
 
 
 @click.command("graph")
 @click.argument("targets", nargs=-1)
-@click.option("--format", "kind", type=click.Choice(FORMATS), default="text", show_default=True)
+@click.option(
+    "--format",
+    "kind",
+    type=click.Choice(FORMATS),
+    help="What to write [default: by the name of the file, else text].",
+)
 @click.option("-o", "--output", metavar="FILE", help="Write it to a file.")
+@click.option(
+    "--status",
+    metavar="WORD",
+    multiple=True,
+    type=click.Choice(STATES),
+    help=f"Draw only: {', '.join(STATES)}.",
+)
+@click.option(
+    "--collapse",
+    metavar="DEPTH",
+    type=click.IntRange(min=1),
+    help="Draw names that begin with so many equal parts as one.",
+)
+@click.option("--reduce", is_flag=True, help="Leave out edges that other edges imply.")
+@click.option(
+    "--layout",
+    type=click.Choice(("graphviz", "builtin")),
+    help="Of svg [default: graphviz, where it is installed].",
+)
+@click.option("--from-plan", "folder", metavar="DIR", help="Draw what a saved plan decided.")
 @pipeline_options
 def command(
-    options: PipelineOptions, targets: tuple[str, ...], kind: str, output: str | None
+    options: PipelineOptions,
+    targets: tuple[str, ...],
+    kind: Format | None,
+    output: str | None,
+    status: tuple[str, ...],
+    collapse: int | None,
+    layout: Literal["graphviz", "builtin"] | None,
+    folder: str | None,
+    *,
+    reduce: bool,
 ) -> int:
     """Draw the pipeline and what became of each target.
 
-    TARGET is as for `plan`; what the chosen targets need is drawn too.
+    TARGET is as for `plan`; what the chosen targets need is drawn too. `html` is a page to look
+    around in: one file, which a browser opens from a disk. `--status` may be given several times.
     """
-    from marin_build.cli.drawn import draw
-    from marin_build.cli.session import load
+    kind = kind or _by_name(output)
+    states = [word.replace("-", " ") for word in status]
+    if folder is not None:
+        if targets:
+            raise UsageError("a saved plan is drawn whole: `--from-plan` takes no TARGET")
+        picture, about, details, templates = _saved(folder, states, output, kind)
+    else:
+        picture, about, details, templates = _planned(options, targets, states, kind)
+    if kind == "html":
+        about = replace(about, depth=collapse or 0)
+    elif collapse is not None:
+        from marin_build.drawing.simpler import collapsed
 
-    loaded = load(options)
-    drawn = draw(loaded, targets)
+        picture = collapsed(picture, collapse)
+    if reduce:
+        from marin_build.drawing.simpler import reduced
+
+        picture = reduced(picture)
     if kind == "text" and output is None:
-        from marin_build.drawing.formats import COLOURS, as_text
-
-        for line, state in as_text(drawn.picture):
-            click.secho(line, fg=COLOURS[state])
+        _print_tree(picture)
         return 0
-    text = _render(drawn, kind, loaded, options)
-    if output is None:
-        sys.stdout.write(text)
-        return 0
-    try:
-        os.makedirs(os.path.dirname(os.path.abspath(output)), exist_ok=True)
-        with open(output, "w", encoding="utf-8") as stream:
-            stream.write(text)
-    except OSError as error:
-        raise StoreError(f"cannot write `{output}`: {error.strerror}") from error
+    _write(_render(picture, kind, about, details, templates, layout), output)
     return 0
 
 
-def _render(drawn: Drawn, kind: str, loaded: Loaded, options: PipelineOptions) -> str:
-    from marin_build.drawing import formats
+def _by_name(output: str | None) -> Format:
+    suffix = os.path.splitext(output)[1].lower() if output is not None else ""
+    found: Format = _SUFFIXES.get(suffix, "text")  # type: ignore[assignment]
+    return found
+
+
+def _planned(
+    options: PipelineOptions, targets: tuple[str, ...], states: Collection[str], kind: Format
+) -> tuple[Picture, About, Sequence[Details], Templates]:
+    """Plan, and read what there is to draw."""
+    from marin_build.cli.drawn import describe_drawn, draw
+    from marin_build.cli.session import load
+    from marin_build.drawing.details import About
     from marin_build.emit.templates import Templates
 
-    picture = drawn.picture
+    loaded: Loaded = load(options)
+    drawn = draw(loaded, targets, _as_states(states))
+    templates = Templates(loaded.workspace, loaded.settings.templates)
+    if kind == "html":
+        return drawn.picture, *describe_drawn(loaded, drawn, options), templates
+    return drawn.picture, About(title=loaded.file), (), templates
+
+
+def _saved(
+    folder: str, states: Collection[str], output: str | None, kind: Format
+) -> tuple[Picture, About, Sequence[Details], Templates]:
+    """Read a saved plan; neither the pipeline nor the store is asked."""
+    from marin_build.cli.drawn_plan import draw_saved
+
+    start = os.path.dirname(os.path.abspath(output)) if output is not None else os.getcwd()
+    return draw_saved(folder, _as_states(states), start, with_details=kind == "html")
+
+
+def _as_states(words: Collection[str]) -> list[State]:
+    from marin_build.drawing.picture import STATES as ALL
+
+    return [state for state in ALL if state in words]
+
+
+def _print_tree(picture: Picture) -> None:
+    from marin_build.drawing.tree import COLOURS, as_text
+
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    for line, state in as_text(picture, width):
+        click.secho(line, fg=COLOURS[state])
+
+
+def _render(
+    picture: Picture,
+    kind: Format,
+    about: About,
+    details: Sequence[Details],
+    templates: Templates,
+    layout: Literal["graphviz", "builtin"] | None,
+) -> str:
+    from marin_build.drawing import formats
+
     match kind:
         case "html":
-            from marin_build.cli.drawn import describe_drawn
             from marin_build.drawing.page import as_html
 
-            about, details = describe_drawn(loaded, drawn, options)
-            templates = Templates(loaded.workspace, loaded.settings.templates)
             return as_html(picture, about, details, templates)
         case "dot":
             return formats.as_dot(picture)
@@ -74,8 +170,38 @@ def _render(drawn: Drawn, kind: str, loaded: Loaded, options: PipelineOptions) -
         case "json":
             return formats.as_json(picture)
         case "svg":
-            from marin_build.drawing.svg import as_svg
+            return _svg(picture, templates, layout)
+        case "text":
+            from marin_build.drawing.tree import as_text
 
-            return as_svg(picture, Templates(loaded.workspace, loaded.settings.templates))
-        case _:
-            return "".join(line + "\n" for line, _ in formats.as_text(picture))
+            return "".join(line + "\n" for line, _ in as_text(picture))
+
+
+def _svg(
+    picture: Picture, templates: Templates, layout: Literal["graphviz", "builtin"] | None
+) -> str:
+    from marin_build.drawing.svg import as_svg
+
+    found = None
+    if layout != "builtin":
+        from marin_build.cli.laying_out import graphviz_layout
+
+        found = graphviz_layout(picture)
+    if layout == "graphviz" and found is None and picture.nodes:
+        raise UsageError(
+            "Graphviz made no layout: `dot` is not installed, or too slow for so many boxes",
+            hint="--layout builtin, or --collapse 1",
+        )
+    return as_svg(picture, templates, found)
+
+
+def _write(text: str, output: str | None) -> None:
+    if output is None:
+        sys.stdout.write(text)
+        return
+    try:
+        os.makedirs(os.path.dirname(os.path.abspath(output)), exist_ok=True)
+        with open(output, "w", encoding="utf-8") as stream:
+            stream.write(text)
+    except OSError as error:
+        raise StoreError(f"cannot write `{output}`: {error.strerror}") from error

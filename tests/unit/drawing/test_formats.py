@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from marin_build.drawing.formats import as_dot, as_json, as_mermaid, as_text
+from marin_build.drawing.formats import as_dot, as_json, as_mermaid
 from marin_build.drawing.picture import Node, Picture, picture_of
 from marin_build.errors import UsageError
 from marin_build.plan import make_plan
@@ -26,37 +26,6 @@ DIAMOND = Picture(
     (_node("raw"), _node("a"), _node("b", "to build"), _node("end", "blocked")),
     ((0, 1), (0, 2), (1, 3), (2, 3)),
 )
-
-
-def test_the_tree_shows_each_target_once_in_full() -> None:
-    assert [line for line, _ in as_text(DIAMOND)] == [
-        "x end_1",
-        "|-- = a_1",
-        "|   `-- = raw_1",
-        "`-- + b_1",
-        "    `-- = raw_1",
-    ]
-    twice = Picture(DIAMOND.nodes[:3], ((0, 1), (1, 2), (0, 2)))
-    lines = [line for line, _ in as_text(twice)]
-    assert lines.count("    `-- = raw_1") + lines.count("|   `-- = raw_1") == 1
-
-
-def test_what_was_shown_with_its_needs_is_not_shown_with_them_again() -> None:
-    picture = Picture(DIAMOND.nodes, ((0, 1), (1, 2), (1, 3)))
-    assert [line for line, _ in as_text(picture)] == [
-        "+ b_1",
-        "`-- = a_1",
-        "    `-- = raw_1",
-        "x end_1",
-        "`-- = a_1 (above)",
-    ]
-
-
-def test_a_very_deep_tree_is_drawn_without_recursion() -> None:
-    size = 3000
-    picture = Picture(tuple(_node(f"s{i}") for i in range(size)),
-                      tuple((i, i + 1) for i in range(size - 1)))  # fmt: skip
-    assert len(as_text(picture)) == size
 
 
 def test_json_has_the_keys_that_other_programs_rely_on() -> None:

@@ -1,0 +1,35 @@
+"""Graphviz as a program: asked for a layout where it is installed."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from typing import TYPE_CHECKING
+
+from marin_build.drawing.graphviz import answer, question
+
+if TYPE_CHECKING:
+    from marin_build.drawing.layout import Layout
+    from marin_build.drawing.picture import Picture
+
+_PATIENCE = 20.0
+"""Seconds. Graphviz takes 3 s for 2,000 boxes, and much longer for more."""
+
+
+def graphviz_layout(picture: Picture) -> Layout | None:
+    """Return the layout that Graphviz makes; None where it is missing, too slow, or fails."""
+    program = shutil.which("dot")
+    if program is None or not picture.nodes:
+        return None
+    try:
+        done = subprocess.run(
+            [program, "-Tplain"],
+            input=question(picture),
+            capture_output=True,
+            text=True,
+            timeout=_PATIENCE,
+            check=True,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return answer(picture, done.stdout)

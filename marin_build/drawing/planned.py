@@ -1,0 +1,143 @@
+"""The picture of a saved plan: what it decided then, from its document alone."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from marin_build.drawing.details import Details
+from marin_build.drawing.picture import Node, Picture
+from marin_build.explain import describe
+from marin_build.leaves import ABSENT, Difference, describe_difference
+from marin_build.reasons import Cascade, Change, IdentityChanged, UpstreamBlocked
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from marin_build.drawing.picture import State
+    from marin_build.emit.document import DecisionDocument, PlanDocument
+
+_NEW = ("never_built", "interrupted", "dependency_failed")
+
+
+def picture_of_plan(document: PlanDocument) -> Picture:
+    """Return the picture of a saved plan: its decisions, and below them what it did not look at."""
+    nodes: list[Node] = []
+    needs: list[tuple[str, ...]] = []
+    for pruned in document.pruned:
+        payload = json.loads(pruned.payload)
+        why = "not looked at: what needs it is built"
+        is_command = "command" in payload
+        nodes.append(Node(pruned.target, payload["name"], "built", why, (), "", is_command))
+        needs.append(tuple(payload["deps"]))
+    for decision in document.decisions:
+        (facts, *_) = decision.reasons or ({},)
+        nodes.append(
+            Node(
+                id=decision.target,
+                name=decision.name,
+                state=_state(decision, str(facts.get("kind", ""))),
+                reason=_words(facts),
+                tags=(),
+                resources=decision.resources or "",
+                is_command="command" in json.loads(decision.payload),
+            )
+        )
+        needs.append(decision.deps)
+    return _in_order(nodes, needs)
+
+
+def details_of_plan(
+    document: PlanDocument, picture: Picture, folder: str, prefix: str
+) -> list[Details]:
+    """Return what a page says of each node.
+
+    Args:
+        document: the plan.
+        picture: of that plan.
+        folder: the plan's directory, as seen from the page; empty if it is the same.
+        prefix: where outputs live, as it stands in the plan.
+
+    """
+    decisions = {decision.target: decision for decision in document.decisions}
+    payloads = {pruned.target: pruned.payload for pruned in document.pruned}
+    found = []
+    for node in picture.nodes:
+        decision = decisions.get(node.id)
+        if decision is None:
+            found.append(Details(attributes=json.loads(payloads[node.id])["attrs"]))
+            continue
+        (facts, *_) = decision.reasons or ({},)
+        script = f"steps/{node.id}/run.sh"
+        usual = decision.output_path == f"{prefix}/{node.id}"
+        found.append(
+            Details(
+                fingerprint=decision.fingerprint,
+                declared=decision.declared,
+                attributes=json.loads(decision.payload)["attrs"],
+                output="" if usual else decision.output_path,
+                script=f"{folder}{script}" if script in document.files else "",
+                changes=tuple(map(_change, facts.get("changes", ()))),
+                since=str(facts.get("since", "")),
+            )
+        )
+    return found
+
+
+def _state(decision: DecisionDocument, kind: str) -> State:
+    match decision.decision:
+        case "reuse" | "pruned":
+            return "built"
+        case "wait":
+            return "held"
+        case "blocked":
+            return "blocked"
+    if kind == "failed_before":
+        return "failed"
+    return "to build" if kind in _NEW else "stale"
+
+
+def _words(facts: Mapping[str, Any]) -> str:
+    match facts:
+        case {"kind": "identity_changed", "changes": changes, "since": since}:
+            return describe(IdentityChanged(tuple(map(_change, changes)), since, "", "", ""))
+        case {"kind": "cascade", "upstream": upstream}:
+            return describe(Cascade(upstream))
+        case {"kind": "upstream_blocked", "upstream": upstream}:
+            return describe(UpstreamBlocked(upstream))
+        case {"kind": "built_before"}:
+            return "built"
+        case {"kind": kind, "reason": words}:
+            return f"{kind.replace('_', ' ')}: {words}"
+    return str(facts.get("kind", "")).replace("_", " ")
+
+
+def _change(facts: Mapping[str, Any]) -> Change:
+    old, new = facts.get("old"), facts.get("new")
+    ends = [ABSENT if value is None else value for value in (old, new)]
+    text = describe_difference(Difference(facts["path"], *ends))
+    return Change(facts["path"], old, new, text, facts.get("because", ""))
+
+
+def _in_order(nodes: list[Node], needs: list[tuple[str, ...]]) -> Picture:
+    """Return the picture, its nodes with dependencies first; what is not known is left out."""
+    place = {node.id: index for index, node in enumerate(nodes)}
+    order: list[int] = []
+    done: set[int] = set()
+    for start in range(len(nodes)):
+        pending = [start]
+        while pending:
+            index = pending[-1]
+            missing = [place[d] for d in needs[index] if d in place and place[d] not in done]
+            if missing and index not in done:
+                pending.extend(missing)
+                continue
+            pending.pop()
+            if index not in done:
+                done.add(index)
+                order.append(index)
+    moved = {index: position for position, index in enumerate(order)}
+    edges = tuple(
+        (moved[place[dep]], moved[index]) for index in order for dep in needs[index] if dep in place
+    )
+    return Picture(tuple(nodes[i] for i in order), edges)
