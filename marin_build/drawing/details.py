@@ -68,6 +68,7 @@ class About:
         path_text: how long that takes, in words.
         depth: groups of so many parts of a name are closed at first, those above them open; 0:
             what is to be done decides.
+        few: whether edges that others imply are left out at first.
 
     """
 
@@ -80,3 +81,4 @@ class About:
     path: tuple[int, ...] = ()
     path_text: str = ""
     depth: int = 0
+    few: bool = False

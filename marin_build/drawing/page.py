@@ -104,6 +104,7 @@ def page_data(picture: Picture, about: About, details: Sequence[Details]) -> dic
         "path": list(about.path),
         "path_text": about.path_text,
         "depth": about.depth,
+        "few": about.few,
         "texts": list(reasons),
         "nodes": nodes,
     }

@@ -52,6 +52,37 @@ function edgesBetween(model, boxOf) {
   return [...edges.values()];
 }
 
+// The edges that no other edges imply; all of them if groups need each other.
+function withoutImplied(boxes, edges) {
+  const before = new Map(boxes.map((box) => [box.key, []]));
+  const after = new Map(boxes.map((box) => [box.key, []]));
+  for (const edge of edges) {
+    before.get(edge.to).push(edge);
+    after.get(edge.from).push(edge);
+  }
+  const missing = new Map(boxes.map((box) => [box.key, before.get(box.key).length]));
+  const ready = boxes.filter((box) => missing.get(box.key) === 0).map((box) => box.key);
+  const place = new Map();
+  const above = new Map();
+  const kept = [];
+  for (let at = 0; at < ready.length; at += 1) {
+    const key = ready[at];
+    place.set(key, at);
+    const found = new Set();
+    for (const edge of before.get(key).sort((a, b) => place.get(b.from) - place.get(a.from))) {
+      if (!found.has(edge.from)) kept.push(edge);
+      found.add(edge.from);
+      for (const other of above.get(edge.from)) found.add(other);
+    }
+    above.set(key, found);
+    for (const edge of after.get(key)) {
+      missing.set(edge.to, missing.get(edge.to) - 1);
+      if (missing.get(edge.to) === 0) ready.push(edge.to);
+    }
+  }
+  return ready.length === boxes.length ? kept : edges;
+}
+
 // Boxes with the same neighbours are drawn as one block: { key, frame, boxes }. The edges that
 // come back lead to blocks.
 function withBlocks(visible) {

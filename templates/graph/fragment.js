@@ -10,6 +10,7 @@ function toFragment(state) {
   if (state.on) words.set("on", state.on);
   if (state.only) words.set("only", "1");
   if (state.path) words.set("path", "1");
+  if (state.few !== null) words.set("few", state.few ? "1" : "0");
   const text = words.toString();
   return text ? "#" + text : "";
 }
@@ -25,5 +26,6 @@ function fromFragment(hash) {
     on: words.get("on") || "",
     only: words.get("only") === "1",
     path: words.get("path") === "1",
+    few: words.has("few") ? words.get("few") === "1" : null,
   };
 }

@@ -22,7 +22,7 @@ function startPage() {
 
   const state = {
     open: firstOpen(model), target: -1, group: null, query: "",
-    states: new Set(), tag: "", on: "", only: false, path: false,
+    states: new Set(), tag: "", on: "", only: false, path: false, few: Boolean(data.few),
   };
   let shown = null; // what was laid out last: { view, placed, elements }
   let focused = ""; // key of the box that the keyboard is at
@@ -69,8 +69,10 @@ function startPage() {
     performance.mark("graph-layout-start");
     const lit = litTargets();
     const scope = state.only ? lit : null;
-    const view = withBlocks(visibleBoxes(model, state.open, scope));
-    if (view.boxes.length > MOST_BOXES) return false;
+    const visible = visibleBoxes(model, state.open, scope);
+    if (visible.boxes.length > MOST_BOXES) return false;
+    if (state.few) visible.edges = withoutImplied(visible.boxes, visible.edges);
+    const view = withBlocks(visible);
     const before = shown && anchor ? shown.placed.at.get(anchor) : null;
     const placed = placeAll(view, labelOf, measure);
     performance.measure("graph-layout", "graph-layout-start");
@@ -179,7 +181,7 @@ function startPage() {
       target: state.target >= 0 ? model.nodes[state.target].id : "",
       group: state.group ? state.group.id : "",
       query: state.query, states: [...state.states].map((i) => data.states[i].replace(" ", "-")),
-      tag: state.tag, on: state.on, only: state.only, path: state.path,
+      tag: state.tag, on: state.on, only: state.only, path: state.path, few: state.few === Boolean(data.few) ? null : state.few,
     });
     if (text === location.hash) return;
     try {
@@ -453,6 +455,7 @@ function startPage() {
           if (!layOut()) state.open = before;
           fit();
         }
+        if (key === "few") layOut();
         if (key === "only") {
           layOut();
           fit();
@@ -462,6 +465,7 @@ function startPage() {
     };
     toggle("only", "only");
     toggle("path", "path");
+    toggle("few", "few");
     byId("path").disabled = model.critical.size === 0;
     if (data.path_text) byId("path").title = data.path_text;
   }
@@ -556,6 +560,7 @@ function startPage() {
       "-": () => viewport.zoom(1 / 1.3),
       "p": () => byId("path").click(),
       "o": () => byId("only").click(),
+      "e": () => byId("few").click(),
       "t": () => byId("theme").click(),
       "?": () => byId("keys").click(),
       "g": () => focusBox(focused),
@@ -584,6 +589,8 @@ function startPage() {
         byId(key).value = "";
       }
     }
+    state.few = wanted.few === null ? Boolean(data.few) : wanted.few;
+    byId("few").setAttribute("aria-pressed", String(state.few));
     for (const key of ["only", "path"]) {
       state[key] = wanted[key] && !byId(key).disabled;
       byId(key).setAttribute("aria-pressed", String(state[key]));

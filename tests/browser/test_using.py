@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.browser.pictures import Sketch, pipeline
+from tests.browser.pictures import Sketch, about, pipeline
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -143,6 +144,35 @@ def test_what_a_target_needs_and_what_needs_it_is_lit(window: Window) -> None:
     page.keyboard.press("Escape")
     page.click("#only")
     assert len(window.drawn()) == 15
+
+
+def test_edges_that_others_imply_can_be_left_out(window: Window) -> None:
+    """Else a picture is a ball of wool; and what is left out must not be lost."""
+    sketch = Sketch()
+    first = sketch.add("first", [], "to build")
+    second = sketch.add("second", [first], "to build")
+    sketch.add("third", [first, second], "to build")
+    page = window.draw(sketch.picture())
+    assert page.locator(".edge").count() == 3
+    page.keyboard.press("e")
+    assert page.locator(".edge").count() == 2
+    assert page.url.endswith("#few=1")
+    window.target("third").click()
+    assert "needs (2)" in page.locator("#panel").inner_text()
+    said = replace(about(sketch.picture()), few=True, depth=1)
+    page = window.draw(sketch.picture(), said)
+    assert page.locator(".edge").count() == 2
+    assert page.locator("#few").get_attribute("aria-pressed") == "true"
+
+
+def test_groups_can_be_open_to_a_depth_at_first(window: Window) -> None:
+    """Else `--collapse 2` means something else than in a document."""
+    picture = pipeline(1000)
+    window.draw(picture, replace(about(picture), depth=2))
+    assert window.head("tokenize/").count() == 1
+    assert window.group("tokenize/wiki/").count() == 1
+    window.draw(picture, replace(about(picture), depth=1))
+    assert window.group("tokenize/").count() == 1
 
 
 def test_the_critical_path_is_shown(window: Window) -> None:

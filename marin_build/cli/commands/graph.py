@@ -85,8 +85,18 @@ def command(
     else:
         picture, about, details, templates = _planned(options, targets, states, kind)
     if kind == "html":
-        about = replace(about, depth=collapse or 0)
-    elif collapse is not None:
+        about = replace(about, depth=collapse or 0, few=reduce)
+    else:
+        picture = _simpler(picture, collapse, reduce=reduce)
+    if kind == "text" and output is None:
+        _print_tree(picture)
+        return 0
+    _write(_render(picture, kind, about, details, templates, layout), output)
+    return 0
+
+
+def _simpler(picture: Picture, collapse: int | None, *, reduce: bool) -> Picture:
+    if collapse is not None:
         from marin_build.drawing.simpler import collapsed
 
         picture = collapsed(picture, collapse)
@@ -94,11 +104,7 @@ def command(
         from marin_build.drawing.simpler import reduced
 
         picture = reduced(picture)
-    if kind == "text" and output is None:
-        _print_tree(picture)
-        return 0
-    _write(_render(picture, kind, about, details, templates, layout), output)
-    return 0
+    return picture
 
 
 def _by_name(output: str | None) -> Format:
