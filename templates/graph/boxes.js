@@ -1,6 +1,6 @@
 // What is to be seen: a box for each target or closed group, a frame for each open one. Pure.
 
-const MOST_BOXES = 1000;
+const MOST_BOXES = 600;
 const FIRST_BOXES = 60;
 const FEWEST_TWINS = 6;
 

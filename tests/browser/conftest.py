@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,7 @@ import pytest
 from marin_build.drawing.page import as_html
 from marin_build.emit.templates import Templates
 from marin_build.workspace import Workspace
-from tests.browser.pictures import about, details_of
+from tests.browser.pictures import about, details_of, pipeline
 from tests.e2e.support import CHECKOUT, Project
 from tests.servers.programs import find_chromium
 
@@ -79,6 +80,10 @@ class Window:
         """Open the page of a picture."""
         return self.open(html_of(picture, said, details), fragment)
 
+    def draw_pipeline(self, size: int, fragment: str = "") -> Page:
+        """Open the page of a pipeline of some size."""
+        return self.open(_pipeline_html(size), fragment)
+
     def target(self, name: str) -> Locator:
         """Return the box of the only target of a name, if it is drawn."""
         return self.page.locator(f'[data-target^="{name}_"]')
@@ -122,6 +127,11 @@ def html_of(
         details_of(picture) if details is None else details,
         Templates(Workspace("/project", "/project/outputs", "report")),
     )
+
+
+@cache
+def _pipeline_html(size: int) -> str:
+    return html_of(pipeline(size))
 
 
 @pytest.fixture

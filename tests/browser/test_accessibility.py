@@ -6,8 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.browser.pictures import pipeline
-
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -32,7 +30,7 @@ def findings(page: Page) -> list[tuple[str, str, list[Any]]]:
 def test_axe_finds_nothing_serious(new_window: Callable[..., Window], theme: str) -> None:
     """Else some people cannot read it, or get lost in it."""
     window = new_window(color_scheme=theme)
-    page = window.draw(pipeline(15))
+    page = window.draw_pipeline(15)
     assert findings(page) == []
     window.target("eval/smoke").click()
     assert findings(page) == []
@@ -48,12 +46,12 @@ def test_axe_finds_nothing_serious(new_window: Callable[..., Window], theme: str
 @pytest.mark.parametrize("size", [1000, 20_000])
 def test_axe_finds_nothing_serious_in_large_graphs(window: Window, size: int) -> None:
     """Else groups are readable by eye only."""
-    assert findings(window.draw(pipeline(size))) == []
+    assert findings(window.draw_pipeline(size)) == []
 
 
 def test_boxes_say_what_they_are(window: Window) -> None:
     """Else a screen reader says `button` and nothing more."""
-    page = window.draw(pipeline(15))
+    page = window.draw_pipeline(15)
     label = window.target("eval/smoke").get_attribute("aria-label")
     assert label == "eval/smoke, failed"
     label = window.group("normalise/").get_attribute("aria-label")
@@ -63,7 +61,7 @@ def test_boxes_say_what_they_are(window: Window) -> None:
 
 def test_states_differ_by_shape_not_only_by_colour(window: Window) -> None:
     """Else one man in twelve cannot tell what failed from what is built."""
-    page = window.draw(pipeline(15))
+    page = window.draw_pipeline(15)
     shapes = page.eval_on_selector_all(
         ".chip", "all => all.map(one => one.querySelector('.outline').getAttribute('d'))"
     )

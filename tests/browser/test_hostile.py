@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from marin_build.drawing.details import Details
 from marin_build.drawing.picture import Node, Picture
 from marin_build.reasons import Change
-from tests.browser.pictures import about, pipeline
+from tests.browser.pictures import about
 
 if TYPE_CHECKING:
     from tests.browser.conftest import Window
@@ -76,7 +76,7 @@ def test_hostile_text_is_shown_as_it_is(window: Window) -> None:
 
 def test_a_page_runs_its_own_script_only(window: Window) -> None:
     """Else a hole in the page is a hole in whatever else the browser has open."""
-    page = window.draw(pipeline(15))
+    page = window.draw_pipeline(15)
     ran = page.evaluate(
         """() => new Promise((done) => {
           document.addEventListener("securitypolicyviolation", (event) => {

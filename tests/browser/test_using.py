@@ -20,7 +20,7 @@ SIZES = pytest.mark.parametrize("size", [15, 1000, 20_000])
 @SIZES
 def test_search_finds_a_target_and_opens_what_it_lies_in(window: Window, size: int) -> None:
     """Else one step of a thousand can only be found by opening every group."""
-    page = window.draw(pipeline(size))
+    page = window.draw_pipeline(size)
     page.keyboard.press("/")
     page.keyboard.type("normalise code shard-0000" if size > 15 else "normalise books shard-0001")
     assert page.locator("#results li").first.inner_text().startswith("built\nnormalise/")
@@ -42,7 +42,7 @@ def test_search_finds_a_target_and_opens_what_it_lies_in(window: Window, size: i
 
 def test_search_marks_what_it_finds_while_people_type(window: Window) -> None:
     """Else they must press Enter to see whether there is anything."""
-    page = window.draw(pipeline(15))
+    page = window.draw_pipeline(15)
     page.fill("#search", "tokenize/arxiv")
     assert window.lit() == ["tokenize/arxiv/shard-0000", "tokenize/arxiv/shard-0001"]
     page.fill("#search", "nothing of that name")
@@ -55,7 +55,7 @@ def test_search_marks_what_it_finds_while_people_type(window: Window) -> None:
 @SIZES
 def test_groups_open_and_close(window: Window, size: int) -> None:
     """Else what is closed stays a riddle, and what is open stays in the way."""
-    page = window.draw(pipeline(size))
+    page = window.draw_pipeline(size)
     before = window.drawn()
     window.group("normalise/").click()
     assert window.head("normalise/").get_attribute("aria-expanded") == "true"
@@ -67,7 +67,7 @@ def test_groups_open_and_close(window: Window, size: int) -> None:
 
 def test_a_group_stays_where_it_was_when_it_opens(window: Window) -> None:
     """Else people lose their place with every click."""
-    page = window.draw(pipeline(1000))
+    page = window.draw_pipeline(1000)
     page.click("#closer")
     before = window.group("normalise/").bounding_box()
     window.group("normalise/").click()
@@ -80,7 +80,7 @@ def test_a_group_stays_where_it_was_when_it_opens(window: Window) -> None:
 
 def test_a_click_tells_all_that_is_known_of_a_target(window: Window) -> None:
     """Else people go back to the terminal for the reason."""
-    page = window.draw(pipeline(15))
+    page = window.draw_pipeline(15)
     window.target("tokenize/books/shard-0000").click()
     text = page.locator("#panel").inner_text()
     assert "stale" in text
@@ -111,7 +111,7 @@ def test_a_click_tells_all_that_is_known_of_a_target(window: Window) -> None:
 
 def test_a_failure_shows_the_end_of_its_log(window: Window) -> None:
     """Else people look for the log while its last lines would tell them."""
-    page = window.draw(pipeline(15))
+    page = window.draw_pipeline(15)
     window.target("eval/smoke").click()
     assert page.locator("#panel .log").inner_text() == "step 1\nstep 2\nMemoryError"
 
@@ -119,7 +119,7 @@ def test_a_failure_shows_the_end_of_its_log(window: Window) -> None:
 def test_commands_can_be_copied(new_window: Callable[..., Window]) -> None:
     """Else people type a hash by hand."""
     window = new_window(permissions=["clipboard-read", "clipboard-write"])
-    page = window.draw(pipeline(15))
+    page = window.draw_pipeline(15)
     window.target("mixture").click()
     page.locator("#panel .copy").first.click()
     page.locator("#panel .copy", has_text="copied").wait_for()
@@ -128,7 +128,7 @@ def test_commands_can_be_copied(new_window: Callable[..., Window]) -> None:
 
 def test_what_a_target_needs_and_what_needs_it_is_lit(window: Window) -> None:
     """Else nobody sees what a change reaches."""
-    page = window.draw(pipeline(15))
+    page = window.draw_pipeline(15)
     page.click("#open-all")
     window.target("train/medium").click()
     lit = window.lit()
@@ -177,7 +177,7 @@ def test_groups_can_be_open_to_a_depth_at_first(window: Window) -> None:
 
 def test_the_critical_path_is_shown(window: Window) -> None:
     """Else nobody knows which step to make quicker."""
-    page = window.draw(pipeline(15))
+    page = window.draw_pipeline(15)
     page.click("#path")
     assert window.lit() == ["report", "train/small"]
     assert page.locator(".edge.critical").count() == 1
@@ -187,7 +187,7 @@ def test_the_critical_path_is_shown(window: Window) -> None:
 
 def test_states_tags_and_places_are_filters(window: Window) -> None:
     """Else what failed must be looked for by eye."""
-    page = window.draw(pipeline(1000))
+    page = window.draw_pipeline(1000)
     page.click('.chip[data-state="failed"]')
     assert window.lit() == ["eval/smoke"]
     page.click('.chip[data-state="blocked"]')
@@ -206,7 +206,7 @@ def test_states_tags_and_places_are_filters(window: Window) -> None:
 
 def test_keys_are_enough(window: Window) -> None:
     """Else who cannot use a mouse cannot use the page."""
-    page = window.draw(pipeline(15))
+    page = window.draw_pipeline(15)
 
     def here() -> str:
         found: str = page.evaluate(
@@ -241,7 +241,7 @@ def test_keys_are_enough(window: Window) -> None:
 
 def test_every_box_can_be_reached_with_the_arrows(window: Window) -> None:
     """Else some targets exist for the mouse only."""
-    page = window.draw(pipeline(15))
+    page = window.draw_pipeline(15)
     count = page.locator(".box").count()
     reached: set[str] = set()
     pending = [page.locator(".box").first.get_attribute("data-key") or ""]
@@ -261,24 +261,24 @@ def test_every_box_can_be_reached_with_the_arrows(window: Window) -> None:
 
 def test_a_link_leads_to_what_was_selected(window: Window) -> None:
     """Else people cannot show each other what they mean."""
-    page = window.draw(pipeline(1000))
+    page = window.draw_pipeline(1000)
     page.fill("#search", "normalise/wiki/shard-0007")
     page.keyboard.press("Enter")
     page.click('.chip[data-state="built"]')
     fragment = page.url.partition("#")[2]
     assert "target=normalise%2Fwiki%2Fshard-0007_" in fragment
-    again = window.draw(pipeline(1000), fragment=f"#{fragment}")
+    again = window.draw_pipeline(1000, fragment=f"#{fragment}")
     assert again.locator("#panel h2").inner_text() == "normalise/wiki/shard-0007"
     assert again.locator('.chip[data-state="built"]').get_attribute("aria-pressed") == "true"
     assert window.target("normalise/wiki/shard-0007").count() == 1
-    odd = window.draw(pipeline(15), fragment="#target=%00nothing&status=x,&tag=%22&only=1&group=q")
+    odd = window.draw_pipeline(15, fragment="#target=%00nothing&status=x,&tag=%22&only=1&group=q")
     assert odd.locator("#panel").is_hidden()
     assert len(window.drawn()) > 5
 
 
 def test_the_theme_can_be_chosen_and_is_kept(window: Window) -> None:
     """Else a slide made in a dark room is dark."""
-    page = window.draw(pipeline(15))
+    page = window.draw_pipeline(15)
     background = "getComputedStyle(document.body).backgroundColor"
     assert page.evaluate(background) == "rgb(246, 248, 250)"
     page.click("#theme")
@@ -298,7 +298,7 @@ def _view(page: Any) -> str:
 
 def test_the_picture_is_moved_and_zoomed(window: Window) -> None:
     """Else a large picture is seen through a keyhole."""
-    page = window.draw(pipeline(1000))
+    page = window.draw_pipeline(1000)
     start = _view(page)
     page.mouse.move(300, 500)
     page.mouse.down()
@@ -326,6 +326,6 @@ def test_two_targets_of_one_name_are_told_apart(window: Window) -> None:
 def test_nothing_moves_for_who_wants_that(new_window: Callable[..., Window]) -> None:
     """Else people get dizzy."""
     window = new_window(reduced_motion="reduce")
-    page = window.draw(pipeline(15))
+    page = window.draw_pipeline(15)
     moves = "getComputedStyle(document.querySelector('.box')).transitionDuration"
     assert page.evaluate(moves) == "0s"
