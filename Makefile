@@ -8,7 +8,7 @@ PYTEST_JOBS ?= 3
 EXAMPLE := examples/stdlib_lm/pipeline.py
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test unit fuzz sim lint types imports docs wheel check bench clean
+.PHONY: help demo test unit fuzz sim lint types imports docs wheel check bench screenshots clean
 
 help:  ## what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -29,8 +29,8 @@ $(VENV)/.dev: $(VENV)/.venv pyproject.toml
 demo: $(VENV)/.demo  ## plan, build and draw the bundled example; the second time there is nothing to do
 	@$(BIN)/marin-build plan -f $(EXAMPLE)
 	@$(BIN)/marin-build apply -f $(EXAMPLE)
-	@$(BIN)/marin-build graph -f $(EXAMPLE) --format svg -o .demo/graph.svg
-	@echo "the graph is in .demo/graph.svg, the outputs are in .marin-build/outputs"
+	@$(BIN)/marin-build graph -f $(EXAMPLE) -o .demo/graph.html
+	@echo "the graph is in .demo/graph.html, the outputs are in .marin-build/outputs"
 
 test: $(VENV)/.dev  ## all tests
 	$(BIN)/python -m pytest -n $(PYTEST_JOBS) $(PYTEST_ARGS)
@@ -60,5 +60,8 @@ check: lint types imports test  ## all that CI runs
 bench: $(VENV)/.dev  ## the tables in benchmarks/RESULTS.md (takes long)
 	$(BIN)/python -m benchmarks.run --output benchmarks/RESULTS.md
 
+screenshots: $(VENV)/.dev  ## the pictures of the page in docs/images (needs Chromium)
+	SCREENSHOTS=docs/images $(BIN)/python -m pytest -q tests/browser/test_documentation.py
+
 clean:  ## remove what make and the demo made
-	rm -rf $(VENV) .demo .marin-build dist
+	rm -rf $(VENV) .demo .marin-build .screenshots dist

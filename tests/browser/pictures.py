@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import TYPE_CHECKING
 
 from marin_build.drawing.details import About, Details
@@ -86,7 +87,7 @@ def details_of(picture: Picture) -> list[Details]:
     """Return what a panel says of each node: about as much as of a real one."""
     return [
         Details(
-            fingerprint=f"{place:064x}",
+            fingerprint=node.id[-8:] + hashlib.sha256(node.id.encode()).hexdigest()[8:],
             description=f"What {node.name} is for.",
             declared=f"pipeline.py:{place % 900 + 1}",
             attributes={"seq_len": 8192, "seed": place, "tokenizer": "llama3"},
