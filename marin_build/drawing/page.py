@@ -28,7 +28,7 @@ SCHEMA_VERSION = 1
 _LIBRARY = "graph/vendor/dagre.min.js"
 _SCRIPTS = (
     "model", "groups", "boxes", "placing", "finding", "fragment", "drawing", "viewport", "panel",
-    "page",
+    "lighting", "search_box", "controls", "hands", "page",
 )  # fmt: skip
 _SOURCE_MAP = re.compile(r"^//# sourceMappingURL=.*$", re.MULTILINE)
 _NOTHING_KNOWN = Details()

@@ -45,29 +45,10 @@ function startPage() {
     return node.on ? `${word} · ${node.on}` : word;
   }
 
-  // What is lit: the rest is dimmed, or left out. Null: everything.
-  function litTargets() {
-    let lit = passing(model, state);
-    const narrow = (found) => {
-      lit = lit ? new Set([...lit].filter((index) => found.has(index))) : found;
-    };
-    if (state.path) narrow(model.critical);
-    if (state.target >= 0) {
-      const related = reachedFrom([state.target], model.needs);
-      for (const index of reachedFrom([state.target], model.needed)) related.add(index);
-      narrow(related);
-    } else if (state.group) {
-      narrow(new Set(state.group.members));
-    } else if (state.query) {
-      narrow(new Set(findTargets(model, texts, state.query)));
-    }
-    return lit;
-  }
-
   // Lay out and draw. `anchor`: key of the box that stays where it is on the screen.
   function layOut(anchor, replacement) {
     performance.mark("graph-layout-start");
-    const lit = litTargets();
+    const lit = litTargets(model, state, texts);
     const scope = state.only ? lit : null;
     const visible = visibleBoxes(model, state.open, scope);
     if (visible.boxes.length > MOST_BOXES) return false;
@@ -117,32 +98,7 @@ function startPage() {
 
   // Light what is selected or found; needs no layout.
   function show() {
-    const lit = litTargets();
-    const litBoxes = new Set();
-    const matches = state.query && state.target < 0 ? new Set(findTargets(model, texts, state.query)) : null;
-    for (const box of shown.view.boxes) {
-      const element = shown.elements.get(box.key);
-      const isLit = !lit || box.members.some((member) => lit.has(member));
-      if (isLit) litBoxes.add(box.key);
-      element.classList.toggle("dim", !isLit);
-      const isChosen = box.leaf !== undefined ? box.leaf === state.target : state.group === box.group;
-      element.classList.toggle("chosen", isChosen);
-      element.classList.toggle("holds", state.target >= 0 && box.group !== undefined && box.members.includes(state.target));
-      element.classList.toggle("match", Boolean(matches && box.members.some((member) => matches.has(member))));
-      element.classList.toggle("critical", box.members.some((member) => model.critical.has(member)) && state.path);
-    }
-    const follows = state.target >= 0 ? [reachedFrom([state.target], model.needs), reachedFrom([state.target], model.needed)] : null;
-    const isOn = (key, found) => shown.boxes.get(key).members.some((member) => found.has(member));
-    for (const { route, element } of shown.routes) {
-      const isLit = !lit || route.parts.some((part) => litBoxes.has(part.from) && litBoxes.has(part.to));
-      const before = follows && route.parts.some((part) => isOn(part.from, follows[0]) && isOn(part.to, follows[0]));
-      const after = follows && route.parts.some((part) => isOn(part.from, follows[1]) && isOn(part.to, follows[1]));
-      const critical = state.path && route.parts.some((part) => isOn(part.from, model.critical) && isOn(part.to, model.critical));
-      element.classList.toggle("dim", follows ? !before && !after : !isLit);
-      element.classList.toggle("before", Boolean(before));
-      element.classList.toggle("after", Boolean(after));
-      element.classList.toggle("critical", Boolean(critical));
-    }
+    light(model, state, texts, shown);
     rove();
     remember();
   }
@@ -311,265 +267,10 @@ function startPage() {
   function afterFilter() {
     if (state.only) layOut();
     else show();
-    const lit = litTargets();
+    const lit = litTargets(model, state, texts);
     byId("count").textContent = lit ? `${lit.size} of ${model.nodes.length}` : "";
     if (lit && state.only) fit();
   }
-
-  // --- the header -------------------------------------------------------------------------------
-
-  function makeChips() {
-    const counts = countStates(model.nodes.map((_, i) => i), model.nodes, data.states.length);
-    data.states.forEach((word, i) => {
-      const chip = html("button", { type: "button", class: `chip ${stateClass(word)}`, "aria-pressed": "false", "data-state": word });
-      chip.append(svg("svg", { viewBox: "0 0 16 16", width: "16", height: "16", "aria-hidden": "true" }, sign(word)));
-      chip.append(html("span", {}, word), html("b", {}, String(counts[i])));
-      chip.disabled = counts[i] === 0;
-      chip.addEventListener("click", () => {
-        if (state.states.has(i)) state.states.delete(i);
-        else state.states.add(i);
-        chip.setAttribute("aria-pressed", String(state.states.has(i)));
-        afterFilter();
-      });
-      byId("legend").append(chip);
-    });
-  }
-
-  function makeChoice(id, values, key) {
-    const choice = byId(id);
-    if (values.length === 0) {
-      choice.parentElement.hidden = true;
-      return;
-    }
-    for (const [value, count] of values) choice.append(html("option", { value }, `${value} (${count})`));
-    choice.addEventListener("change", () => {
-      state[key] = choice.value;
-      afterFilter();
-    });
-  }
-
-  let results = [];
-  let resultAt = -1;
-
-  function makeSearch() {
-    const box = byId("search");
-    const list = byId("results");
-    const close = () => {
-      list.hidden = true;
-      box.setAttribute("aria-expanded", "false");
-      box.removeAttribute("aria-activedescendant");
-      resultAt = -1;
-    };
-    const mark = (at) => {
-      const items = [...list.children];
-      if (resultAt >= 0 && items[resultAt]) items[resultAt].setAttribute("aria-selected", "false");
-      resultAt = Math.max(-1, Math.min(results.length - 1, at));
-      if (resultAt < 0) return;
-      items[resultAt].setAttribute("aria-selected", "true");
-      items[resultAt].scrollIntoView({ block: "nearest" });
-      box.setAttribute("aria-activedescendant", items[resultAt].id);
-    };
-    const choose = (index) => {
-      close();
-      select(index, { focus: true });
-    };
-    const refresh = () => {
-      const found = findTargets(model, texts, box.value);
-      results = found.slice(0, MOST_FOUND);
-      resultAt = -1;
-      list.replaceChildren(...results.map((index, place) => {
-        const node = model.nodes[index];
-        const item = html("li", { role: "option", id: `result-${place}`, "aria-selected": "false" }, badge(model, data.states[node.state]), html("span", {}, node.id));
-        item.addEventListener("mousedown", (event) => {
-          event.preventDefault();
-          choose(index);
-        });
-        return item;
-      }));
-      const isOpen = results.length > 0;
-      list.hidden = !isOpen;
-      box.setAttribute("aria-expanded", String(isOpen));
-      byId("count").textContent = box.value.trim() ? `${found.length} of ${model.nodes.length}` : "";
-    };
-    box.addEventListener("input", () => {
-      performance.mark("graph-search-start");
-      state.query = box.value.trim();
-      refresh();
-      if (state.target < 0 && !state.group) afterFilter();
-      performance.measure("graph-search", "graph-search-start");
-    });
-    box.addEventListener("keydown", (event) => {
-      if (event.key === "ArrowDown" || event.key === "ArrowUp") {
-        event.preventDefault();
-        mark(resultAt + (event.key === "ArrowDown" ? 1 : -1));
-      } else if (event.key === "Enter" && results.length) {
-        event.preventDefault();
-        choose(results[Math.max(0, resultAt)]);
-      } else if (event.key === "Escape") {
-        event.stopPropagation();
-        if (list.hidden) {
-          box.value = "";
-          state.query = "";
-          afterFilter();
-          byId("count").textContent = "";
-        }
-        close();
-      }
-    });
-    box.addEventListener("focus", () => { if (box.value.trim()) refresh(); });
-    box.addEventListener("blur", close);
-  }
-
-  function makeButtons() {
-    const press = (id, action) => byId(id).addEventListener("click", action);
-    press("fit", () => fit());
-    press("closer", () => viewport.zoom(1.3));
-    press("farther", () => viewport.zoom(1 / 1.3));
-    press("open-all", () => openAll(() => true));
-    press("close-all", () => openAll(() => false));
-    press("open-first", () => {
-      state.open = firstOpen(model);
-      layOut();
-      fit(SMALLEST);
-    });
-    press("close-panel", clearSelection);
-    press("theme", () => {
-      const root = document.documentElement;
-      const isDark = root.dataset.theme ? root.dataset.theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
-      root.dataset.theme = isDark ? "light" : "dark";
-      byId("theme").setAttribute("aria-pressed", String(!isDark));
-      try {
-        localStorage.setItem("marin-build-theme", root.dataset.theme);
-      } catch {
-        // Not kept where nothing may be kept.
-      }
-    });
-    press("keys", () => byId("help").showModal());
-    const toggle = (id, key) => {
-      press(id, () => {
-        state[key] = !state[key];
-        byId(id).setAttribute("aria-pressed", String(state[key]));
-        if (key === "path" && state.path) {
-          const before = new Set(state.open);
-          for (const index of model.critical) openTo(index);
-          if (!layOut()) state.open = before;
-          fit();
-        }
-        if (key === "few") layOut();
-        if (key === "only") {
-          layOut();
-          fit();
-        }
-        afterFilter();
-      });
-    };
-    toggle("only", "only");
-    toggle("path", "path");
-    toggle("few", "few");
-    byId("path").disabled = model.critical.size === 0;
-    if (data.path_text) byId("path").title = data.path_text;
-  }
-
-  // --- pointer and keyboard on the picture ------------------------------------------------------
-
-  function groupAt(key) {
-    return key && key.startsWith("g") ? groups.get(key.slice(1)) : undefined;
-  }
-
-  canvas.addEventListener("click", (event) => {
-    if (viewport.wasDragged()) return;
-    const element = event.target.closest("[data-key]");
-    if (!element) {
-      if (state.target >= 0 || state.group) clearSelection();
-      return;
-    }
-    const { key } = element.dataset;
-    focused = key;
-    const group = groupAt(key);
-    if (!group) select(shown.boxes.get(key).leaf);
-    else if (element.classList.contains("head")) toggleGroup(group);
-    else if (event.target.closest(".more, .under") || event.detail > 1) toggleGroup(group);
-    else toggleGroup(group);
-  });
-
-  // The nearest box in a direction: what is straight ahead counts more than what is aside.
-  function neighbour(key, dx, dy) {
-    const middle = (place) => ({ x: place.x + place.width / 2, y: place.y + place.height / 2 });
-    const here = middle(shown.placed.at.get(key));
-    let best = "";
-    let least = Infinity;
-    for (const other of shown.elements.keys()) {
-      if (other === key || !shown.boxes.has(other)) continue;
-      const there = middle(shown.placed.at.get(other));
-      const ahead = (there.x - here.x) * dx + (there.y - here.y) * dy;
-      const aside = Math.abs((there.x - here.x) * dy) + Math.abs((there.y - here.y) * dx);
-      if (ahead < 8) continue;
-      const cost = dx ? ahead + 1.5 * aside : ahead + 4 * aside;
-      if (cost < least) [least, best] = [cost, other];
-    }
-    return best;
-  }
-
-  // Left and right follow edges; where there is none, they go to what is nearest.
-  function along(key, dx) {
-    const ends = shown.view.edges.filter((edge) => (dx > 0 ? edge.from : edge.to) === key).map((edge) => (dx > 0 ? edge.to : edge.from));
-    if (ends.length === 0) return neighbour(key, dx, 0);
-    const y = (other) => shown.placed.at.get(other).y;
-    return ends.sort((a, b) => Math.abs(y(a) - y(key)) - Math.abs(y(b) - y(key)))[0];
-  }
-
-  canvas.addEventListener("keydown", (event) => {
-    const element = event.target.closest("[data-key]");
-    if (!element || event.ctrlKey || event.metaKey || event.altKey) return;
-    const { key } = element.dataset;
-    const group = groupAt(key);
-    const moves = { ArrowRight: () => along(key, 1), ArrowLeft: () => along(key, -1), ArrowUp: () => neighbour(key, 0, -1), ArrowDown: () => neighbour(key, 0, 1) };
-    if (moves[event.key]) {
-      event.preventDefault();
-      const next = moves[event.key]();
-      if (next) focusBox(next);
-    } else if (event.key === "Enter" || event.key === " ") {
-      event.preventDefault();
-      if (group) toggleGroup(group, true);
-      else select(shown.boxes.get(key).leaf);
-    } else if (event.key === "i" && group) {
-      selectGroup(group);
-    } else if (event.key === "c" || event.key === "Backspace") {
-      const frame = shown.boxes.has(key) ? shown.boxes.get(key).frame : key;
-      if (frame) {
-        event.preventDefault();
-        toggleGroup(groupAt(frame), true);
-      }
-    }
-  });
-
-  document.addEventListener("keydown", (event) => {
-    const isTyping = /^(INPUT|SELECT|TEXTAREA)$/.test(event.target.tagName);
-    if (event.ctrlKey || event.metaKey || event.altKey || byId("help").open) return;
-    if (event.key === "Escape" && !isTyping) {
-      if (state.target >= 0 || state.group) clearSelection();
-      return;
-    }
-    if (isTyping) return;
-    const actions = {
-      "/": () => byId("search").focus(),
-      "f": () => fit(),
-      "0": () => fit(),
-      "+": () => viewport.zoom(1.3),
-      "=": () => viewport.zoom(1.3),
-      "-": () => viewport.zoom(1 / 1.3),
-      "p": () => byId("path").click(),
-      "o": () => byId("only").click(),
-      "e": () => byId("few").click(),
-      "t": () => byId("theme").click(),
-      "?": () => byId("keys").click(),
-      "g": () => focusBox(focused),
-    };
-    if (actions[event.key]) {
-      event.preventDefault();
-      actions[event.key]();
-    }
-  });
 
   // --- the fragment -----------------------------------------------------------------------------
 
@@ -602,12 +303,18 @@ function startPage() {
     return index;
   }
 
-  makeChips();
-  makeChoice("tag", countedValues(model, (node) => node.tags || []), "tag");
+  const page = {
+    model, state, texts, groups, canvas, viewport, shown: () => shown,
+    focused: () => focused, setFocused: (key) => { focused = key; },
+    layOut, fit, select, selectGroup, clearSelection, toggleGroup, openAll, openTo, afterFilter, focusBox,
+  };
+  makeChips(page);
+  makeChoice(page, "tag", countedValues(model, (node) => node.tags || []), "tag");
   const places = countedValues(model, (node) => [placeOf(model, node)]);
-  makeChoice("on", places.length > 1 ? places : [], "on");
-  makeSearch();
-  makeButtons();
+  makeChoice(page, "on", places.length > 1 ? places : [], "on");
+  makeSearch(page);
+  makeButtons(page);
+  listen(page);
   const start = () => {
     const first = new Set(state.open);
     const index = restore();

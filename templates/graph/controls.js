@@ -1,0 +1,86 @@
+// The chips, choices and buttons.
+
+function makeChips(page) {
+  const { model, state, afterFilter } = page;
+  const { data } = model;
+  const counts = countStates(model.nodes.map((_, i) => i), model.nodes, data.states.length);
+  data.states.forEach((word, i) => {
+    const chip = html("button", { type: "button", class: `chip ${stateClass(word)}`, "aria-pressed": "false", "data-state": word });
+    chip.append(svg("svg", { viewBox: "0 0 16 16", width: "16", height: "16", "aria-hidden": "true" }, sign(word)));
+    chip.append(html("span", {}, word), html("b", {}, String(counts[i])));
+    chip.disabled = counts[i] === 0;
+    chip.addEventListener("click", () => {
+      if (state.states.has(i)) state.states.delete(i);
+      else state.states.add(i);
+      chip.setAttribute("aria-pressed", String(state.states.has(i)));
+      afterFilter();
+    });
+    byId("legend").append(chip);
+  });
+}
+
+function makeChoice(page, id, values, key) {
+  const { state, afterFilter } = page;
+  const choice = byId(id);
+  if (values.length === 0) {
+    choice.parentElement.hidden = true;
+    return;
+  }
+  for (const [value, count] of values) choice.append(html("option", { value }, `${value} (${count})`));
+  choice.addEventListener("change", () => {
+    state[key] = choice.value;
+    afterFilter();
+  });
+}
+
+function makeButtons(page) {
+  const { model, state, viewport, fit, layOut, openAll, openTo, clearSelection, afterFilter } = page;
+  const { data } = model;
+  const press = (id, action) => byId(id).addEventListener("click", action);
+  press("fit", () => fit());
+  press("closer", () => viewport.zoom(1.3));
+  press("farther", () => viewport.zoom(1 / 1.3));
+  press("open-all", () => openAll(() => true));
+  press("close-all", () => openAll(() => false));
+  press("open-first", () => {
+    state.open = firstOpen(model);
+    layOut();
+    fit(SMALLEST);
+  });
+  press("close-panel", clearSelection);
+  press("theme", () => {
+    const root = document.documentElement;
+    const isDark = root.dataset.theme ? root.dataset.theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
+    root.dataset.theme = isDark ? "light" : "dark";
+    byId("theme").setAttribute("aria-pressed", String(!isDark));
+    try {
+      localStorage.setItem("marin-build-theme", root.dataset.theme);
+    } catch {
+      // Not kept where nothing may be kept.
+    }
+  });
+  press("keys", () => byId("help").showModal());
+  const toggle = (id, key) => {
+    press(id, () => {
+      state[key] = !state[key];
+      byId(id).setAttribute("aria-pressed", String(state[key]));
+      if (key === "path" && state.path) {
+        const before = new Set(state.open);
+        for (const index of model.critical) openTo(index);
+        if (!layOut()) state.open = before;
+        fit();
+      }
+      if (key === "few") layOut();
+      if (key === "only") {
+        layOut();
+        fit();
+      }
+      afterFilter();
+    });
+  };
+  toggle("only", "only");
+  toggle("path", "path");
+  toggle("few", "few");
+  byId("path").disabled = model.critical.size === 0;
+  if (data.path_text) byId("path").title = data.path_text;
+}
