@@ -11,13 +11,15 @@ from urllib.parse import quote
 from marin_build.analysis import critical_path, upstream
 from marin_build.cli.again import command_line
 from marin_build.cli.causes import with_causes
+from marin_build.cli.log_ends import ends_of_logs
 from marin_build.cli.session import plan_for
 from marin_build.drawing.details import About, Details
 from marin_build.drawing.picture import picture_of
 from marin_build.printable import printable
 from marin_build.protocol import layout
 from marin_build.protocol.status import parse_status
-from marin_build.reasons import FailedBefore, HeldBy, IdentityChanged
+from marin_build.reasons import IdentityChanged
+from marin_build.redaction import Redactor
 from marin_build.workspace import is_url
 
 if TYPE_CHECKING:
@@ -29,9 +31,6 @@ if TYPE_CHECKING:
     from marin_build.drawing.picture import Picture, State
     from marin_build.estimate import PlanEstimate
     from marin_build.plan import Decision, Plan
-
-_MOST_LOGS = 50
-"""Of so many failed targets the end of the log is shown; nobody reads more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +104,7 @@ def describe_drawn(
         path_text=path_text,
     )
     decisions = {decision.index: decision for decision in plan.decisions}
-    logs = _logs(plan)
+    logs = ends_of_logs(loaded.store, plan)
     return about, [
         _details(loaded, plan, index, decisions.get(index), drift, estimate, logs)
         for index in drawn.indices
@@ -194,29 +193,9 @@ def _link(place: str) -> str:
     return "file://" + quote(os.path.abspath(place))
 
 
-def _logs(plan: Plan) -> dict[int, tuple[str, tuple[str, ...]]]:
-    """Return the ends of the logs of what failed or runs, as `apply` shows those of failures.
-
-    Only of logs on this machine: a log in a bucket can only be read whole.
-    """
-    from marin_build.cli.views.failure_text import log_tail
-
-    found: dict[int, tuple[str, tuple[str, ...]]] = {}
-    for decision in plan.decisions:
-        if len(found) >= _MOST_LOGS:
-            break
-        match decision.reason:
-            case FailedBefore(attempt=attempt):
-                pass
-            case HeldBy():
-                lease = plan.snapshot.of(decision.index).lease
-                attempt = lease.attempt if lease is not None else 0
-            case _:
-                continue
-        output = plan.targets.all[decision.index].output_path
-        if not attempt or is_url(output):
-            continue
-        lines = log_tail(layout.log_path(output, attempt))
-        if lines:
-            found[decision.index] = (f"end of the log of attempt {attempt}", tuple(lines))
+def secrets_of(loaded: Loaded) -> Redactor:
+    """Return what blots out the secrets of this environment, and of those that steps are given."""
+    found = Redactor.of(os.environ)
+    for variables in {id(t.step.env_vars): t.step.env_vars for t in loaded.targets.all}.values():
+        found = found.joined(Redactor.of(variables))
     return found

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from marin_build.drawing.details import Details
 from marin_build.drawing.picture import STATES
+from marin_build.redaction import NOTHING_SECRET
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from marin_build.drawing.picture import Node, Picture
     from marin_build.emit.templates import Templates
     from marin_build.reasons import Change
+    from marin_build.redaction import Redactor
 
 SCHEMA_VERSION = 1
 _LIBRARY = "graph/vendor/dagre.min.js"
@@ -35,7 +37,11 @@ _NOTHING_KNOWN = Details()
 
 
 def as_html(
-    picture: Picture, about: About, details: Sequence[Details], templates: Templates
+    picture: Picture,
+    about: About,
+    details: Sequence[Details],
+    templates: Templates,
+    redactor: Redactor = NOTHING_SECRET,
 ) -> str:
     """Return the page.
 
@@ -44,22 +50,38 @@ def as_html(
         about: what is said of the whole.
         details: of each node, in their order; empty: nothing more is known of any.
         templates: where the page's parts come from.
+        redactor: knows the secrets; whatever the page says is cleaned of them.
 
     Raises:
         SpecificationError: a part is missing, or a template is malformed.
 
     """
+    data = page_data(picture, about, details)
     style = templates.text("graph/page.css")
     script = page_script(templates)
     return templates.render(
         "graph/page.html.j2",
-        title=about.title,
-        summary=about.summary,
+        title=redactor.clean_text(about.title),
+        summary=redactor.clean_text(about.summary),
         policy=_policy(script, style),
         style=style,
         script=script,
-        data=page_data(picture, about, details),
+        data=_cleaned(data, redactor) if redactor.secrets else data,
     )
+
+
+def _cleaned(value: Any, redactor: Redactor) -> Any:
+    """Return a JSON value without the secrets in its texts."""
+    match value:
+        case str():
+            return redactor.clean_text(value)
+        case dict():
+            return {
+                redactor.clean_text(key): _cleaned(item, redactor) for key, item in value.items()
+            }
+        case list():
+            return [_cleaned(item, redactor) for item in value]
+    return value
 
 
 def page_script(templates: Templates) -> str:

@@ -15,7 +15,8 @@ from marin_build import ResourceConfig, StepSpec, command
 
 raw = command("echo 1 > {output}/x", name="data/raw")
 clean = command("cp {raw}/x {output}/x", name="data/clean", deps={"raw": raw})
-broken = command("echo out of luck, '</script>'; exit 3", name="broken", deps={"clean": clean})
+broken = command("echo out of luck, '</script>' {secret}; exit 3", name="broken",
+                 deps={"clean": clean}, params={"secret": "do-not-tell"})
 
 
 def fit(output):
@@ -25,7 +26,8 @@ def fit(output):
 def pipeline(width: int = 1):
     train = StepSpec(name="train", fn=fit, deps=[clean], hash_attrs={"width": width},
                      resources=ResourceConfig.with_tpu("v5p-64"), tags=("model",),
-                     description="the model of the paper", env_vars={"TOKEN": "do-not-tell"})
+                     description="the model of the paper", env_vars={"TOKEN": "do-not-tell"},
+                     retries=1)
     return [train, broken]
 """
 
@@ -50,14 +52,14 @@ def test_the_page_of_a_pipeline_says_what_plan_says(window: Window, project: Pro
     page.locator('[data-target^="broken_"]').click()
     text = page.locator("#panel").inner_text()
     assert "failed before (attempt 1" in text
-    assert page.locator("#panel .log").inner_text() == "out of luck, </script>"
+    assert page.locator("#panel .log").inner_text() == "out of luck, </script> [TOKEN]"
     folder = page.locator("#panel a").first.get_attribute("href") or ""
     assert folder == project.output_of("broken").as_uri()
     page.locator('[data-target^="train_"]').click()
     text = page.locator("#panel").inner_text()
     assert "the model of the paper" in text
     assert "local: v5p-64" in text
-    assert "pipeline.py:13" in text
+    assert "pipeline.py:14" in text
     assert "do-not-tell" not in project.file("graph.html"), "values of the environment are not told"
     window.screenshot("program")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import click
@@ -17,16 +17,27 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
     from typing import Literal
 
-    from marin_build.cli.session import Loaded
     from marin_build.drawing.details import About, Details
     from marin_build.drawing.picture import Picture, State
     from marin_build.emit.templates import Templates
+    from marin_build.redaction import Redactor
 
     Format = Literal["text", "html", "svg", "dot", "mermaid", "json"]
 
 FORMATS = ("text", "html", "svg", "dot", "mermaid", "json")
 _SUFFIXES = {".html": "html", ".svg": "svg", ".dot": "dot", ".mmd": "mermaid", ".json": "json"}
 STATES = ("built", "to-build", "stale", "failed", "held", "blocked")
+
+
+@dataclass(frozen=True, slots=True)
+class _Scene:
+    """All that is drawn, and what with; the details only for a page."""
+
+    picture: Picture
+    about: About
+    details: Sequence[Details]
+    templates: Templates
+    redactor: Redactor
 
 
 @click.command("graph")
@@ -81,17 +92,17 @@ def command(
     if folder is not None:
         if targets:
             raise UsageError("a saved plan is drawn whole: `--from-plan` takes no TARGET")
-        picture, about, details, templates = _saved(folder, states, output, kind)
+        scene = _saved(folder, states, output, kind)
     else:
-        picture, about, details, templates = _planned(options, targets, states, kind)
+        scene = _planned(options, targets, states, kind)
     if kind == "html":
-        about = replace(about, depth=collapse or 0, few=reduce)
+        scene = replace(scene, about=replace(scene.about, depth=collapse or 0, few=reduce))
     else:
-        picture = _simpler(picture, collapse, reduce=reduce)
+        scene = replace(scene, picture=_simpler(scene.picture, collapse, reduce=reduce))
     if kind == "text" and output is None:
-        _print_tree(picture)
+        _print_tree(scene.picture)
         return 0
-    _write(_render(picture, kind, about, details, templates, layout), output)
+    _write(_render(scene, kind, layout), output)
     return 0
 
 
@@ -115,29 +126,31 @@ def _by_name(output: str | None) -> Format:
 
 def _planned(
     options: PipelineOptions, targets: tuple[str, ...], states: Collection[str], kind: Format
-) -> tuple[Picture, About, Sequence[Details], Templates]:
+) -> _Scene:
     """Plan, and read what there is to draw."""
-    from marin_build.cli.drawn import describe_drawn, draw
+    from marin_build.cli.drawn import describe_drawn, draw, secrets_of
     from marin_build.cli.session import load
     from marin_build.drawing.details import About
     from marin_build.emit.templates import Templates
+    from marin_build.redaction import NOTHING_SECRET
 
-    loaded: Loaded = load(options)
+    loaded = load(options)
     drawn = draw(loaded, targets, _as_states(states))
     templates = Templates(loaded.workspace, loaded.settings.templates)
-    if kind == "html":
-        return drawn.picture, *describe_drawn(loaded, drawn, options), templates
-    return drawn.picture, About(title=loaded.file), (), templates
+    if kind != "html":
+        return _Scene(drawn.picture, About(title=loaded.file), (), templates, NOTHING_SECRET)
+    about, details = describe_drawn(loaded, drawn, options)
+    return _Scene(drawn.picture, about, details, templates, secrets_of(loaded))
 
 
-def _saved(
-    folder: str, states: Collection[str], output: str | None, kind: Format
-) -> tuple[Picture, About, Sequence[Details], Templates]:
+def _saved(folder: str, states: Collection[str], output: str | None, kind: Format) -> _Scene:
     """Read a saved plan; neither the pipeline nor the store is asked."""
     from marin_build.cli.drawn_plan import draw_saved
+    from marin_build.redaction import Redactor
 
     start = os.path.dirname(os.path.abspath(output)) if output is not None else os.getcwd()
-    return draw_saved(folder, _as_states(states), start, with_details=kind == "html")
+    found = draw_saved(folder, _as_states(states), start, with_details=kind == "html")
+    return _Scene(*found, Redactor.of(os.environ))
 
 
 def _as_states(words: Collection[str]) -> list[State]:
@@ -154,21 +167,15 @@ def _print_tree(picture: Picture) -> None:
         click.secho(line, fg=COLOURS[state])
 
 
-def _render(
-    picture: Picture,
-    kind: Format,
-    about: About,
-    details: Sequence[Details],
-    templates: Templates,
-    layout: Literal["graphviz", "builtin"] | None,
-) -> str:
+def _render(scene: _Scene, kind: Format, layout: Literal["graphviz", "builtin"] | None) -> str:
     from marin_build.drawing import formats
 
+    picture = scene.picture
     match kind:
         case "html":
             from marin_build.drawing.page import as_html
 
-            return as_html(picture, about, details, templates)
+            return as_html(picture, scene.about, scene.details, scene.templates, scene.redactor)
         case "dot":
             return formats.as_dot(picture)
         case "mermaid":
@@ -176,7 +183,7 @@ def _render(
         case "json":
             return formats.as_json(picture)
         case "svg":
-            return _svg(picture, templates, layout)
+            return _svg(picture, scene.templates, layout)
         case "text":
             from marin_build.drawing.tree import as_text
 

@@ -93,9 +93,14 @@ def log_tail(path: str, lines: int = _TAIL_LINES) -> list[str]:
     try:
         with open(path, "rb") as stream:
             stream.seek(max(0, os.fstat(stream.fileno()).st_size - _TAIL_BYTES))
-            text = without_stamps(stream.read()).decode("utf-8", "replace")
+            return last_lines(stream.read(), lines)
     except OSError:
         return []
+
+
+def last_lines(log: bytes, lines: int = _TAIL_LINES) -> list[str]:
+    """Return the last lines of a log, without their times, tracebacks cut."""
+    text = without_stamps(log[-_TAIL_BYTES:]).decode("utf-8", "replace")
     return [
         "".join(c if c.isprintable() or c == "\t" else "\ufffd" for c in line)
         for line in cut_tracebacks(text.splitlines())[-lines:]
