@@ -12,8 +12,14 @@ if TYPE_CHECKING:
     from marin_build.drawing.layout import Layout
     from marin_build.drawing.picture import Picture
 
-_PATIENCE = 20.0
+_PATIENCE = 60.0
 """Seconds. Graphviz takes 3 s for 2,000 boxes, and much longer for more."""
+_QUICK_NODES, _QUICK_EDGES = 2000, 6000
+
+
+def is_quick(picture: Picture) -> bool:
+    """Return whether Graphviz lays a picture out while people wait."""
+    return len(picture.nodes) <= _QUICK_NODES and len(picture.edges) <= _QUICK_EDGES
 
 
 def graphviz_layout(picture: Picture) -> Layout | None:

@@ -12,13 +12,16 @@ function listen(page) {
     if (viewport.wasDragged()) return;
     const element = event.target.closest("[data-key]");
     if (!element) {
-      if (state.target >= 0 || state.group) clearSelection();
+      const frame = event.target.closest(".frame");
+      if (frame) selectGroup(groupAt(frame.dataset.frame));
+      else if (state.target >= 0 || state.group) clearSelection();
       return;
     }
     const { key } = element.dataset;
     page.setFocused(key);
     const group = groupAt(key);
     if (!group) select(page.shown().boxes.get(key).leaf);
+    else if (event.shiftKey) selectGroup(group);
     else toggleGroup(group);
   });
 

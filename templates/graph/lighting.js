@@ -42,6 +42,9 @@ function light(model, state, texts, shown) {
 
 function lightRoutes(model, state, shown, lit, litBoxes) {
   const isChosen = state.target >= 0;
+  const boxOf = (index) => shown.view.boxOf.get(index);
+  const path = model.data.path || [];
+  const critical = new Set(path.slice(1).map((to, i) => `${boxOf(path[i])}\n${boxOf(to)}`));
   const before = isChosen ? reachedFrom([state.target], model.needs) : new Set();
   const after = isChosen ? reachedFrom([state.target], model.needed) : new Set();
   const holds = (key, found) => shown.boxes.get(key).members.some((member) => found.has(member));
@@ -53,6 +56,8 @@ function lightRoutes(model, state, shown, lit, litBoxes) {
     element.classList.toggle("dim", isChosen ? !isBefore && !isAfter : !isLit);
     element.classList.toggle("before", isBefore);
     element.classList.toggle("after", isAfter);
-    element.classList.toggle("critical", state.path && leads(model.critical));
+    const isCritical = state.path && route.parts.some((part) => critical.has(part.key));
+    element.classList.toggle("critical", isCritical);
+    if (state.path && !isChosen) element.classList.toggle("dim", !isCritical);
   }
 }

@@ -71,6 +71,7 @@ function startPage() {
     for (const frame of view.frames) {
       const element = drawFrame(frame, placed.at.get(frame.key), measure);
       elements.set(frame.key, element);
+      element.dataset.frame = frame.key;
       element.querySelector(".head").dataset.key = frame.key;
       parts.push(element);
     }

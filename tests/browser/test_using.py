@@ -110,6 +110,20 @@ def test_a_click_tells_all_that_is_known_of_a_target(window: Window) -> None:
     assert page.locator("#panel").is_hidden()
 
 
+def test_groups_have_details_too(window: Window) -> None:
+    """Else the sum of a folder must be counted by hand."""
+    page = window.draw_pipeline(15)
+    window.group("normalise/").click(modifiers=["Shift"])
+    text = page.locator("#panel").inner_text()
+    assert "normalise/" in text.splitlines()
+    assert "4 targets" in text
+    assert window.group("normalise/").count() == 1, "it stays closed"
+    page.locator('.frame[data-frame="geval/"] .border').click(position={"x": 12, "y": 60})
+    assert page.locator("#panel h2").inner_text() == "eval/"
+    page.locator("#panel li button", has_text="eval/smoke").click()
+    assert page.locator("#panel h2").inner_text() == "eval/smoke"
+
+
 def test_a_failure_shows_the_end_of_its_log(window: Window) -> None:
     """Else people look for the log while its last lines would tell them."""
     page = window.draw_pipeline(15)
@@ -183,6 +197,13 @@ def test_the_critical_path_is_shown(window: Window) -> None:
     assert window.lit() == ["report", "train/small"]
     assert page.locator(".edge.critical").count() == 1
     assert page.locator("#path").get_attribute("title") == "about 2.1 h"
+    sketch = Sketch()
+    first = sketch.add("first", [], "to build")
+    second = sketch.add("second", [first], "to build")
+    sketch.add("third", [first, second], "to build")
+    window.draw(sketch.picture(), replace(about(sketch.picture()), path=(0, 1, 2)))
+    page.click("#path")
+    assert page.locator(".edge.critical").count() == 2, "not the way around the second"
     window.screenshot("critical-path")
 
 

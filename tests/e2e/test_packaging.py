@@ -118,7 +118,7 @@ def test_the_installed_wheel_works_alone(archives: tuple[Path, Path], tmp_path: 
     again = project.execute([program, "apply", "--prefix", "fresh"])
     assert (again.code, again.err) == (0, "")
     assert len(list((project.root / "fresh").glob("*_*"))) == 2
-    for kind in ("svg", "text", "json"):
+    for kind in ("svg", "text", "json", "html"):
         assert project.execute([program, "graph", "--format", kind]).code == 0
     spec = project.execute(
         [program, "plan", "--engine", "kubernetes", "--prefix", "memory://b/x", "-o", "specs"]

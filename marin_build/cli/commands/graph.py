@@ -66,7 +66,7 @@ class _Scene:
 @click.option(
     "--layout",
     type=click.Choice(("graphviz", "builtin")),
-    help="Of svg [default: graphviz, where it is installed].",
+    help="Of svg [default: graphviz, where it is installed and quick].",
 )
 @click.option("--from-plan", "folder", metavar="DIR", help="Draw what a saved plan decided.")
 @pipeline_options
@@ -197,9 +197,9 @@ def _svg(
 
     found = None
     if layout != "builtin":
-        from marin_build.cli.laying_out import graphviz_layout
+        from marin_build.cli.laying_out import graphviz_layout, is_quick
 
-        found = graphviz_layout(picture)
+        found = graphviz_layout(picture) if layout or is_quick(picture) else None
     if layout == "graphviz" and found is None and picture.nodes:
         raise UsageError(
             "Graphviz made no layout: `dot` is not installed, or too slow for so many boxes",
