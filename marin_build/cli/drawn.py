@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 from marin_build.analysis import critical_path, upstream
 from marin_build.cli.again import command_line
+from marin_build.cli.budgets import capacity_here, fitted
 from marin_build.cli.causes import with_causes
 from marin_build.cli.log_ends import ends_of_logs
 from marin_build.cli.session import plan_for
@@ -42,19 +43,24 @@ class Drawn:
     indices: tuple[int, ...]
 
 
-def draw(loaded: Loaded, selectors: Sequence[str], states: Collection[State] = ()) -> Drawn:
+def draw(
+    loaded: Loaded, selectors: Sequence[str], engine: str, states: Collection[State] = ()
+) -> Drawn:
     """Plan as `plan` does, and read the statuses of what planning did not need to read.
 
     Args:
         loaded: the pipeline and its store.
         selectors: which targets, with what they need.
+        engine: where steps with resources are built.
         states: draw these only; empty: all.
 
     Raises:
         StoreError: the store cannot be read.
 
     """
-    plan = with_causes(loaded, plan_for(loaded, selectors, history=True))
+    plan = plan_for(loaded, selectors, history=True)
+    plan = fitted(plan, engine, capacity_here(loaded.settings.budgets, {}))
+    plan = with_causes(loaded, plan)
     shown = upstream(loaded.targets, plan.requested)
     unread = sorted(shown - {decision.index for decision in plan.decisions})
     paths = [f"{loaded.targets.all[i].output_path}/{layout.STATUS}" for i in unread]
@@ -73,7 +79,7 @@ def draw(loaded: Loaded, selectors: Sequence[str], states: Collection[State] = (
 
 
 def describe_drawn(
-    loaded: Loaded, drawn: Drawn, options: PipelineOptions
+    loaded: Loaded, drawn: Drawn, engine: str, options: PipelineOptions
 ) -> tuple[About, list[Details]]:
     """Return what a page says of a picture: of the whole, and of each node.
 
@@ -86,7 +92,6 @@ def describe_drawn(
     from marin_build.cli.views.plan_shown import show
     from marin_build.emit.plan_id import plan_id
 
-    engine = options.engine or loaded.settings.engine
     found = find_drift(loaded, drawn.plan, engine)
     estimate = estimate_for(loaded, drawn.plan, engine)
     plan, drift = found.plan, found.drift

@@ -43,11 +43,11 @@ def test_the_page_of_a_pipeline_says_what_plan_says(window: Window, project: Pro
     project.pipeline(PIPELINE)
     assert project.run("apply", "data/clean").code == 0
     assert project.run("apply", "broken").code == 1
-    page = window.visit(_draw(project))
+    page = window.visit(_draw(project, "--engine", "kubernetes"))
     assert page.locator("#legend").inner_text().split() == (
         ["built", "2", "to", "build", "1", "stale", "0", "failed", "1", "held", "0", "blocked", "0"]
     )
-    planned = project.run("plan").out
+    planned = project.run("plan", "--engine", "kubernetes").out
     assert page.locator(".summary").inner_text() in planned
     page.locator('[data-target^="broken_"]').click()
     text = page.locator("#panel").inner_text()
@@ -58,10 +58,13 @@ def test_the_page_of_a_pipeline_says_what_plan_says(window: Window, project: Pro
     page.locator('[data-target^="train_"]').click()
     text = page.locator("#panel").inner_text()
     assert "the model of the paper" in text
-    assert "local: v5p-64" in text
+    assert "kubernetes: v5p-64" in text
     assert "pipeline.py:14" in text
     assert "do-not-tell" not in project.file("graph.html"), "values of the environment are not told"
     window.screenshot("program")
+    page = window.visit(_draw(project))
+    box = page.locator('[data-target^="train_"]')
+    assert box.get_attribute("aria-label") == "train, blocked", "it cannot run on this machine"
 
 
 def test_the_page_shows_what_changed_since_the_nearest_build(

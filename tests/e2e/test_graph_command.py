@@ -26,7 +26,7 @@ built = command("echo 1 > {output}/x", name="data/built", tags=("data",))
 failed = command("echo '<no> & \\"never\\"' >&2; exit 3", name="failed")
 held = command("cat {built}/x > {output}/x", name="held", deps={"built": built})
 train = StepSpec(name="train/model", fn=print, deps=[built, failed],
-                 resources=ResourceConfig.with_tpu("v5p-64"), tags=("big", "tpu"))
+                 resources=ResourceConfig.with_cpu(cpu=1, ram="1Gi"), tags=("big", "tpu"))
 
 
 def pipeline():
@@ -118,7 +118,7 @@ def test_json_has_every_node_and_edge(states: Project) -> None:
     }  # fmt: skip
     by_name = {node["name"]: node for node in nodes.values()}
     assert by_name["train/model"]["tags"] == ["big", "tpu"]
-    assert by_name["train/model"]["resources"] == "v5p-64"
+    assert by_name["train/model"]["resources"] == "1 cpu"
     assert by_name["report"]["id"] == "report@1.0"
     assert by_name["failed"]["reason"].startswith("failed before (attempt 1, ")
 

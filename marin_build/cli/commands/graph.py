@@ -131,15 +131,18 @@ def _planned(
     from marin_build.cli.drawn import describe_drawn, draw, secrets_of
     from marin_build.cli.session import load
     from marin_build.drawing.details import About
+    from marin_build.emit.plan_id import check_engine
     from marin_build.emit.templates import Templates
     from marin_build.redaction import NOTHING_SECRET
 
     loaded = load(options)
-    drawn = draw(loaded, targets, _as_states(states))
+    engine = options.engine or loaded.settings.engine
+    check_engine(engine)
+    drawn = draw(loaded, targets, engine, _as_states(states))
     templates = Templates(loaded.workspace, loaded.settings.templates)
     if kind != "html":
         return _Scene(drawn.picture, About(title=loaded.file), (), templates, NOTHING_SECRET)
-    about, details = describe_drawn(loaded, drawn, options)
+    about, details = describe_drawn(loaded, drawn, engine, options)
     return _Scene(drawn.picture, about, details, templates, secrets_of(loaded))
 
 
