@@ -74,6 +74,17 @@ def test_a_small_pipeline_that_is_built_is_shown_whole(window: Window) -> None:
     assert window.drawn() == ["data/clean", "data/raw"]
 
 
+def test_a_large_pipeline_that_is_built_is_closed(window: Window) -> None:
+    """Else people look for what is to be done among all that is done."""
+    sketch = Sketch()
+    for folder in ("raw", "clean", "tokens"):
+        for i in range(20):
+            sketch.add(f"{folder}/{i}", [])
+    page = window.draw(sketch.picture())
+    assert window.drawn() == []
+    assert page.locator(".box.group").count() == 3
+
+
 def test_all_of_twenty_thousand_are_never_drawn_at_once(window: Window) -> None:
     """Else one click freezes the browser."""
     page = window.draw_pipeline(20_000)

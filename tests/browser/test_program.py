@@ -85,6 +85,23 @@ def test_the_page_shows_what_changed_since_the_nearest_build(
     assert project.run(*commands[0].split()[1:]).code == 0, "the command of the page works"
 
 
+def test_the_page_of_a_saved_plan_leads_to_its_scripts(window: Window, project: Project) -> None:
+    """Else whoever reviews a plan looks for the script of a step by its hash."""
+    project.pipeline(PIPELINE)
+    assert project.run("plan", "-o", "plans/next").code == 0
+    done = project.run("graph", "--from-plan", "plans/next", "-o", "pages/graph.html")
+    assert (done.code, done.out, done.err) == (0, "", "")
+    page = window.visit(project.root / "pages" / "graph.html")
+    page.click("#open-all")
+    page.locator('[data-target^="data/clean_"]').click()
+    link = page.locator("#panel a", has_text="run.sh")
+    script = page.evaluate("link => link.href", link.element_handle())
+    folder = project.root / "plans" / "next" / "steps"
+    (expected,) = folder.glob("data/clean_*/run.sh")
+    assert script == expected.as_uri()
+    assert "marin-build apply plans/next" in page.locator("#panel").inner_text()
+
+
 def test_a_page_is_the_same_when_drawn_twice(project: Project) -> None:
     """Else a committed page changes with every run."""
     project.pipeline(PIPELINE)

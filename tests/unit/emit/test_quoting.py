@@ -214,3 +214,32 @@ def test_filters_of_any_value_take_any_value(value: object) -> None:
 def test_words_for_kubernetes_are_relative_to_the_working_folder() -> None:
     words = [("cat",), (PathPart("/work/my project/a"), "-x"), (PathPart("gs://b/a"),), ()]
     assert quoting.plain_words(words, HERE) == ["cat", "a-x", "gs://b/a", ""]
+
+
+@given(
+    st.recursive(
+        st.text() | st.integers() | st.booleans() | st.none(),
+        lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    )
+)
+@example({"</script>": ["<!--", "]]>", "&amp;", "\u2028\u2029\x85\ud800"]})
+def test_json_in_a_page_is_read_back_and_ends_nothing(value: object) -> None:
+    text = quoting.inline_json(value)
+    assert not set(text) & set("<>&\u2028\u2029")
+    text.encode()
+    assert json.loads(text) == value
+
+
+def test_what_is_no_json_is_refused() -> None:
+    for value in ({1, 2}, float("nan")):
+        with pytest.raises((TypeError, ValueError)):
+            quoting.inline_json(value)
+
+
+def test_a_script_or_style_that_would_end_its_block_is_refused() -> None:
+    for text in ("a = '</script>'", "'</SCRIPT'", "x <!-- y"):
+        with pytest.raises(ValueError, match="a script in a page"):
+            quoting.inline_script(text)
+    with pytest.raises(ValueError, match="a style sheet in a page"):
+        quoting.inline_style("a::after { content: '</style>' }")
+    assert quoting.inline_script("if (a < b) c()") == "if (a < b) c()"

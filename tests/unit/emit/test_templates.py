@@ -151,3 +151,14 @@ def test_the_users_template_wins_and_may_extend_ours(tmp_path: Path) -> None:
 def test_a_folder_of_templates_that_is_not_there_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no templates folder `nowhere`"):
         Templates(Workspace(str(tmp_path), "/out"), "nowhere")
+
+
+def test_files_beside_templates_can_be_replaced_too(tmp_path: Path) -> None:
+    own = tmp_path / "own"
+    (own / "graph").mkdir(parents=True)
+    (own / "graph" / "page.css").write_text("body { color: red }")
+    templates = Templates(Workspace(str(tmp_path), "/out"), "own")
+    assert templates.text("graph/page.css") == "body { color: red }"
+    assert templates.text("graph/page.js").startswith("// The page")
+    with pytest.raises(SpecificationError, match=r"no template `graph/nope\.js`"):
+        templates.text("graph/nope.js")
