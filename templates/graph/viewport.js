@@ -70,26 +70,35 @@ function makeViewport(canvas, layer) {
     const factor = Math.exp(-Math.max(-120, Math.min(120, event.deltaY * unit)) * 0.0022);
     zoomAt(factor, event.clientX - bounds.left, event.clientY - bounds.top);
   }, { passive: false });
-  let last = null;
+  // One pointer pans, two zoom where they are.
+  const fingers = new Map();
   canvas.addEventListener("pointerdown", (event) => {
     if (event.button !== 0) return;
-    last = { x: event.clientX, y: event.clientY, id: event.pointerId };
-    moved = false;
+    if (fingers.size === 0) moved = false;
+    fingers.set(event.pointerId, { x: event.clientX, y: event.clientY });
   });
   canvas.addEventListener("pointermove", (event) => {
-    if (!last || event.pointerId !== last.id) return;
-    const dx = event.clientX - last.x;
-    const dy = event.clientY - last.y;
+    const last = fingers.get(event.pointerId);
+    if (!last) return;
+    const here = { x: event.clientX, y: event.clientY };
+    const [dx, dy] = [here.x - last.x, here.y - last.y];
     if (!moved && Math.hypot(dx, dy) < 4) return;
     if (!moved) canvas.setPointerCapture(event.pointerId);
     moved = true;
     canvas.classList.add("dragged");
-    last = { ...last, x: event.clientX, y: event.clientY };
-    pan(dx, dy);
+    fingers.set(event.pointerId, here);
+    const other = [...fingers].find(([id]) => id !== event.pointerId);
+    if (!other) {
+      pan(dx, dy);
+      return;
+    }
+    const apart = (one) => Math.max(Math.hypot(one.x - other[1].x, one.y - other[1].y), 1);
+    const bounds = canvas.getBoundingClientRect();
+    zoomAt(apart(here) / apart(last), other[1].x - bounds.left, other[1].y - bounds.top);
   });
-  const end = () => {
-    last = null;
-    canvas.classList.remove("dragged");
+  const end = (event) => {
+    fingers.delete(event.pointerId);
+    if (fingers.size === 0) canvas.classList.remove("dragged");
   };
   canvas.addEventListener("pointerup", end);
   canvas.addEventListener("pointercancel", end);

@@ -335,6 +335,27 @@ def test_the_picture_is_moved_and_zoomed(window: Window) -> None:
     assert _view(page) != moved
 
 
+def test_two_fingers_zoom(window: Window) -> None:
+    """Else a telephone shows the picture in one size only."""
+    page = window.draw_pipeline(1000)
+    scale = "Number(document.getElementById('layer').getAttribute('transform').split(/[()]/)[3])"
+    before = page.evaluate(scale)
+    page.evaluate(
+        """() => {
+          const canvas = document.getElementById("canvas");
+          canvas.setPointerCapture = () => {};
+          const send = (kind, id, x) => canvas.dispatchEvent(new PointerEvent(kind, {
+            pointerId: id, clientX: x, clientY: 400, button: 0, bubbles: true }));
+          send("pointerdown", 1, 500);
+          send("pointerdown", 2, 600);
+          send("pointermove", 2, 700);
+          send("pointerup", 1, 500);
+          send("pointerup", 2, 700);
+        }"""
+    )
+    assert page.evaluate(scale) == pytest.approx(2 * before)
+
+
 def test_two_targets_of_one_name_are_told_apart(window: Window) -> None:
     """Else two boxes look the same."""
     sketch = Sketch()
