@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import os
-import select
 import signal
 import socket
 import time
@@ -17,11 +16,12 @@ from marin_build.run_step.bodies import Request
 from marin_build.run_step.in_child import PACKET, Child, own_streams, pack, unpack
 from marin_build.run_step.keeper import Keeper
 from marin_build.run_step.orphans import prepare
+from marin_build.run_step.polling import Poller
 from marin_build.run_step.step_log import StepLog
 from marin_build.run_step.strays import Strays
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from marin_build.run_step.session import Session
 
@@ -86,8 +86,7 @@ class _Template:
         self._workers: dict[socket.socket, _Worker] = {}  # by slot
         self._kept_on: dict[int, str] = {}  # by target, outputs being verified and committed
         self._keeper: Keeper | None = None
-        self._poll = select.poll()
-        self._on: dict[int, Callable[[], None]] = {}
+        self._poller = Poller()
         self._is_over = False
 
     def serve(self, slots: Sequence[socket.socket]) -> None:
@@ -102,27 +101,16 @@ class _Template:
         own_streams()
         gc.collect()
         gc.freeze()  # what exists now is shared with every body; collections must not touch it
-        self._watch(wake_read, lambda: os.read(wake_read, 4096))
-        self._watch(self._control.fileno(), self._obey)
+        self._poller.watch(wake_read, lambda: os.read(wake_read, 4096))
+        self._poller.watch(self._control.fileno(), self._obey)
         for slot in slots:
-            self._watch(slot.fileno(), lambda slot=slot: self._take(slot))  # type: ignore[misc]
+            self._poller.watch(slot.fileno(), lambda slot=slot: self._take(slot))  # type: ignore[misc]
         while not self._is_over:
-            for descriptor, _ in self._poll.poll(self._patience()):
-                if descriptor in self._on and not self._is_over:
-                    self._on[descriptor]()
+            self._poller.wait(self._patience())
             self._reap()
             self._flush()
             self._keep()
         self._end()
-
-    def _watch(self, descriptor: int, follow: Callable[[], object]) -> None:
-        """Have something called whenever a descriptor can be read."""
-        self._poll.register(descriptor, select.POLLIN)
-        self._on[descriptor] = follow  # type: ignore[assignment]
-
-    def _forget(self, descriptor: int) -> None:
-        self._poll.unregister(descriptor)
-        del self._on[descriptor]
 
     def _patience(self) -> int | None:
         """Return the milliseconds until a lease must be handed to the keeper, or a log flushed."""
@@ -165,13 +153,13 @@ class _Template:
             child = Child(self._session, slot, os.getpid(), self._limit)
             pid = os.fork()
             if pid == 0:
-                self._leave_to_parent(slot)
+                self._poller.close_all_but(slot.fileno())
                 child.run(request, write)
             self._lead(pid)
         os.close(write)
         log = StepLog(request.log, self._session.redactor_of(target.step), self._session.log_limit)
         body = self._bodies[pid] = _Body(request, slot, target.output_path, read, log)
-        self._watch(read, lambda: self._read(body))
+        self._poller.watch(read, lambda: self._read(body))
 
     def _hand_over(self, slot: socket.socket, packet: bytes, pipe: int) -> int:
         """Give a request to the worker of a slot; return its process, 0 if there is none."""
@@ -189,19 +177,13 @@ class _Template:
         pid = os.fork()
         if pid == 0:
             ours.close()
-            self._leave_to_parent(slot)
+            self._poller.close_all_but(slot.fileno())
             child.work(theirs)
         self._lead(pid)
         theirs.close()
         worker = self._workers[slot] = _Worker(pid, ours)
-        self._watch(ours.fileno(), lambda: self._set_free(slot, worker))
+        self._poller.watch(ours.fileno(), lambda: self._set_free(slot, worker))
         return worker
-
-    def _leave_to_parent(self, channel: socket.socket) -> None:
-        """Close, in a fresh child, what is the template's but for one channel."""
-        for descriptor in self._on:
-            if descriptor != channel.fileno():
-                os.close(descriptor)
 
     def _set_free(self, slot: socket.socket, worker: _Worker) -> None:
         """Let the body of a worker end; if the worker did, leave that to `_reap`."""
@@ -216,7 +198,7 @@ class _Template:
     def _dismiss(self, slot: socket.socket) -> None:
         """Forget a worker that ended."""
         if (worker := self._workers.pop(slot, None)) is not None:
-            self._forget(worker.orders.fileno())
+            self._poller.forget(worker.orders.fileno())
             worker.orders.close()
 
     @staticmethod
@@ -239,7 +221,7 @@ class _Template:
 
     def _close_pipe(self, body: _Body) -> None:
         if body.pipe >= 0:
-            self._forget(body.pipe)
+            self._poller.forget(body.pipe)
             os.close(body.pipe)
             body.pipe = -1
 
