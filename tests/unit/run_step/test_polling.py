@@ -30,7 +30,7 @@ def test_who_was_forgotten_meanwhile_is_not_called() -> None:
     """Else a body is read whose pipe was closed a moment before."""
     poller, called = Poller(), []
     pipes = [os.pipe() for _ in range(2)]
-    for read, write in pipes:
+    for _, write in pipes:
         os.write(write, b"x")
 
     def call(own: int, other: int) -> None:
