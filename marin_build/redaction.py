@@ -75,6 +75,11 @@ class Redactor:
 NOTHING_SECRET = Redactor()
 
 
+def without_secrets(variables: Mapping[str, str]) -> dict[str, str]:
+    """Return those of some environment variables that hold no secret."""
+    return {name: value for name, value in variables.items() if not any(_secrets_in(name, value))}
+
+
 def _secrets_in(name: str, value: str) -> Iterator[str]:
     """Yield what is secret in a variable: each line of its value; the password in a URL."""
     if _is_secret(name):

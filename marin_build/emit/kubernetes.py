@@ -20,6 +20,7 @@ from marin_build.errors import UsageError, combined
 from marin_build.identity import HASH_ID_LENGTH
 from marin_build.names import did_you_mean
 from marin_build.plan import Kind
+from marin_build.redaction import without_secrets
 from marin_build.resources import CpuDevice, GpuDevice, ResourceConfig, TpuDevice
 from marin_build.workspace import is_url
 
@@ -169,7 +170,8 @@ def _manifest(
     pod = Pod(
         image=image,
         command=_command(action, plan, document),
-        env={**action.step.env_vars, IMAGE_VARIABLE: image},
+        # A secret that the author gives a step reaches it when the pod loads the pipeline.
+        env={**without_secrets(action.step.env_vars), IMAGE_VARIABLE: image},
         requests=_requests(resources),
         limits=_limits(resources),
         node_selector=_node_selector(resources),

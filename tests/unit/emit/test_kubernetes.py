@@ -219,3 +219,13 @@ def test_an_engine_nobody_knows_is_refused_with_the_nearest() -> None:
     with pytest.raises(UsageError, match="unknown engine `kubernets`") as caught:
         check_engine("kubernets")
     assert caught.value.hint == "did you mean `kubernetes`?"
+
+
+def test_secrets_of_a_step_are_not_in_its_manifest() -> None:
+    """Else whoever reads a plan, or the repository it is committed to, has the token."""
+    variables = {"HF_TOKEN": "hf_abcdefgh", "DB": "postgres://a:correct-horse@db/lm", "SEED": "1"}
+    files = _emit(command("true", name="one", env_vars=variables), image="image:1")
+    text = "".join(files.values())
+    assert "hf_abcdefgh" not in text
+    assert "correct-horse" not in text
+    assert "SEED" in text
