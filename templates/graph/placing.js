@@ -18,23 +18,42 @@ function widthOf(label, measure) {
   return Math.max(NARROWEST, Math.min(WIDEST, Math.ceil(wide)));
 }
 
-// Returns { at: Map key -> { x, y, width, height } (left, top), frames, routes, width, height }.
+// Returns { at: Map key -> { x, y, width, height } (left, top), routes, left, top, width, height }.
+// dagre sometimes puts a box into the frame of a group that it does not belong to: then it is asked
+// again, another way.
 function placeAll(view, labelOf, measure) {
-  const graph = new dagre.graphlib.Graph({ compound: view.frames.length > 0 });
-  const many = view.boxes.length > 150;
-  graph.setGraph({
-    rankdir: "LR",
-    nodesep: 20,
-    edgesep: 18,
-    ranksep: 64,
-    ranker: many ? "tight-tree" : "network-simplex",
-  });
-  graph.setDefaultEdgeLabel(() => ({}));
   const sizes = new Map(
     view.boxes.map((box) => [box.key, { width: widthOf(labelOf(box), measure), height: HEIGHT }]),
   );
+  const isLarge = view.boxes.length > 150;
+  let best = null;
+  let fewest = Infinity;
+  for (const ranker of isLarge ? ["tight-tree"] : ["network-simplex", "tight-tree"]) {
+    const placed = tryToPlace(view, sizes, ranker);
+    if (!placed) continue;
+    const count = strangers(view, placed.at);
+    if (count < fewest) [best, fewest] = [placed, count];
+    if (count === 0) break;
+  }
+  return best || placeOnce(view, sizes, "tight-tree", true);
+}
+
+// With groups in it, dagre ends in an error now and then: null.
+function tryToPlace(view, sizes, ranker) {
+  try {
+    return placeOnce(view, sizes, ranker, view.frames.length === 0);
+  } catch {
+    return null;
+  }
+}
+
+// If `isFlat`, dagre does not know of groups: their frames are drawn around what is in them.
+function placeOnce(view, sizes, ranker, isFlat) {
+  const graph = new dagre.graphlib.Graph({ compound: !isFlat });
+  graph.setGraph({ rankdir: "LR", nodesep: 20, edgesep: 20, ranksep: 64, ranker });
+  graph.setDefaultEdgeLabel(() => ({}));
   const inner = new Map(view.blocks.map((block) => [block.key, packed(block, sizes)]));
-  for (const frame of view.frames) graph.setNode(frame.key, {});
+  for (const frame of isFlat ? [] : view.frames) graph.setNode(frame.key, {});
   for (const box of view.boxes) {
     if (!view.blockOf.has(box.key)) graph.setNode(box.key, { ...sizes.get(box.key) });
   }
@@ -43,11 +62,29 @@ function placeAll(view, labelOf, measure) {
     graph.setNode(block.key, { width, height });
   }
   for (const part of [...view.frames, ...view.boxes, ...view.blocks]) {
-    if (part.frame && graph.hasNode(part.key)) graph.setParent(part.key, part.frame);
+    if (!isFlat && part.frame && graph.hasNode(part.key)) graph.setParent(part.key, part.frame);
   }
   for (const route of view.routes) graph.setEdge(route.from, route.to, {});
   dagre.layout(graph);
   return placesOf(view, graph, sizes, inner);
+}
+
+// How many boxes lie in frames that they do not belong to.
+function strangers(view, at) {
+  const parents = new Map(view.frames.map((frame) => [frame.key, frame.frame]));
+  let count = 0;
+  for (const box of view.boxes) {
+    const own = new Set();
+    for (let key = box.frame; key; key = parents.get(key)) own.add(key);
+    const b = at.get(box.key);
+    for (const frame of view.frames) {
+      if (own.has(frame.key)) continue;
+      const f = at.get(frame.key);
+      const isIn = b.x < f.x + f.width && f.x < b.x + b.width && b.y < f.y + f.height && f.y < b.y + b.height;
+      if (isIn) count += 1;
+    }
+  }
+  return count;
 }
 
 // A block of twins: rows and columns, somewhat wider than high.

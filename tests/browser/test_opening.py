@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import random
 from typing import TYPE_CHECKING, TypedDict
 
 import pytest
 
+from marin_build.drawing.picture import STATES
 from tests.browser.conftest import html_of
 from tests.browser.pictures import Sketch
 
@@ -119,6 +121,20 @@ def test_groups_that_need_each_other_are_drawn(window: Window) -> None:
     assert window.group("a/").count() == 1
     assert window.group("b/").count() == 1
     assert page.locator(".edge.back").count() == 1
+
+
+def test_groups_that_are_entangled_in_any_way_are_drawn(window: Window) -> None:
+    """Else a pipeline whose folders tell nothing of its shape has an empty page."""
+    for seed in range(4):
+        chance = random.Random(seed)
+        sketch = Sketch()
+        for i in range(120):
+            folders = "".join(f"g{chance.randrange(4)}/" for _ in range(chance.randrange(3)))
+            deps = {chance.randrange(i) for _ in range(chance.randrange(3)) if i}
+            sketch.add(f"{folders}x{i}", sorted(deps), chance.choice(STATES))
+        page = window.draw(sketch.picture())
+        page.click("#open-all")
+        assert places(page) == {"boxes": 120, "overlaps": []}
 
 
 def test_a_deep_chain_is_drawn(window: Window) -> None:
