@@ -54,7 +54,7 @@ def judge(results: Results, start: StartUp, live: LiveView) -> list[Verdict]:
 
 
 def _noop(results: Results, size: int) -> Verdict:
-    ours = _seconds(results, size, "marin-build", Measure.NOOP)
+    ours = _our_seconds(results, size, Measure.NOOP)
     theirs = _seconds(results, size, "doit", Measure.NOOP)
     aim = f"no-op of {size:,} steps (layers) ahead of doit"
     if ours is None or theirs is None:
