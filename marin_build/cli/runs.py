@@ -8,6 +8,7 @@ notes every time, has to list an empty folder only.
 
 from __future__ import annotations
 
+import io
 import json
 import re
 from contextlib import suppress
@@ -89,7 +90,7 @@ def keep_run(loaded: Loaded, plan: Plan, session: Session) -> bool:
     )
     folder = folder_of(loaded.workspace.prefix, session.run)
     files = {
-        f"{folder}/{PLAN_FILE}": document.sealed_text({}).encode(),
+        f"{folder}/{PLAN_FILE}": _encoded(document.sealed_pieces({})),
         f"{folder}/{RUN_FILE}": (who.model_dump_json(indent=1) + "\n").encode(),
     }
     try:
@@ -99,6 +100,13 @@ def keep_run(loaded: Loaded, plan: Plan, session: Session) -> bool:
         click.echo(f"warning: {what}", err=True)
         return False
     return True
+
+
+def _encoded(pieces: Iterable[str]) -> bytes:
+    """Return a text as bytes, without having all of it twice."""
+    stream = io.BytesIO()
+    stream.writelines(piece.encode() for piece in pieces)
+    return stream.getvalue()
 
 
 def _write(store: Store, files: dict[str, bytes]) -> None:

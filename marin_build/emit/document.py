@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
@@ -9,7 +10,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict
 
 from marin_build.canonical import canonical_text
 from marin_build.code import code_digest
-from marin_build.emit.document_text import document_text
+from marin_build.emit.document_text import END, document_pieces, document_text
 from marin_build.emit.plan_id import plan_id, relative, text_digest
 from marin_build.explain import reason_kind, stable_facts
 from marin_build.identity import HASH_ID_LENGTH, fingerprint_of
@@ -17,7 +18,7 @@ from marin_build.plan import Kind
 from marin_build.reasons import Adopted
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from marin_build.code.drift import Drift
     from marin_build.plan import Decision, Plan
@@ -95,9 +96,17 @@ class PlanDocument(BaseModel):
 
     def sealed_text(self, files: Mapping[str, str]) -> str:
         """Return the text of plan.json: with the digests of the emitted files, and its own."""
+        return "".join(self.sealed_pieces(files))
+
+    def sealed_pieces(self, files: Mapping[str, str]) -> Iterator[str]:
+        """Yield that text in pieces: it may have 50 MB."""
         digests = {path: text_digest(text) for path, text in sorted(files.items())}
-        body = document_text(self.model_copy(update={"files": digests}), leave_out=("digest",))
-        return body.removesuffix("\n}\n") + f',\n "digest": "{text_digest(body)}"\n}}\n'
+        sealed, own = self.model_copy(update={"files": digests}), hashlib.sha256()
+        for piece in document_pieces(sealed, leave_out=("digest",)):
+            own.update(piece.encode())
+            yield piece
+        own.update(END.encode())
+        yield f',\n "digest": "{own.hexdigest()}"{END}'
 
     @property
     def is_intact(self) -> bool:

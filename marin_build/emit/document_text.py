@@ -19,28 +19,39 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
 
 
+END = "\n}\n"
+"""The last piece of the text of a plan."""
+
+
 def document_text(document: BaseModel, leave_out: Container[str] = ()) -> str:
-    """Return a plan as JSON text in ASCII, its fields in the order in which they are declared.
+    """Return a plan as JSON text in ASCII; see `document_pieces`."""
+    return "".join(document_pieces(document, leave_out)) + END
+
+
+def document_pieces(document: BaseModel, leave_out: Container[str] = ()) -> Iterator[str]:
+    """Yield a plan as JSON text in ASCII, its fields in the order in which they are declared.
+
+    In pieces, and without the last one, END: the text of 100,000 targets has 50 MB.
 
     Args:
         document: the plan.
         leave_out: names of fields.
 
     """
-    fields = []
+    before = "{\n "
     for name, value in document:
         if name in leave_out:
             continue
+        yield f'{before}"{name}": '
+        before = ",\n "
         if name == "decisions":
-            text = _lines("[", _parts(value, "{\n   ", ",\n   ", "\n  }"), "]")
+            yield from _lines("[", _parts(value, "{\n   ", ",\n   ", "\n  }"), "]")
         elif name == "pruned":
-            text = _lines("[", _parts(value, "{", ", ", "}"), "]")
+            yield from _lines("[", _parts(value, "{", ", ", "}"), "]")
         elif name == "files":
-            text = _lines("{", (f"{quoted(k)}: {quoted(v)}" for k, v in value.items()), "}")
+            yield from _lines("{", (f"{quoted(k)}: {quoted(v)}" for k, v in value.items()), "}")
         else:
-            text = _value(name, value)
-        fields.append(f'"{name}": {text}')
-    return "{\n " + ",\n ".join(fields) + "\n}\n"
+            yield _value(name, value)
 
 
 def _parts(parts: Sequence[Any], start: str, between: str, end: str) -> Iterator[str]:
@@ -64,7 +75,10 @@ def _value(name: str, value: Any) -> str:
     return "null" if value is None else canonical_text(value)
 
 
-def _lines(start: str, parts: Iterable[str], end: str) -> str:
-    """Return parts between brackets, each on lines of its own."""
-    inside = ",\n  ".join(parts)
-    return f"{start}\n  {inside}\n {end}" if inside else start + end
+def _lines(start: str, parts: Iterable[str], end: str) -> Iterator[str]:
+    """Yield parts between brackets, each on lines of its own."""
+    between, last = f"{start}\n  ", start + end
+    for part in parts:
+        yield between + part
+        between, last = ",\n  ", f"\n {end}"
+    yield last
