@@ -33,7 +33,8 @@ _FLAGS = (
 SCREENSHOTS = Path(os.environ.get("SCREENSHOTS", CHECKOUT / ".screenshots"))
 
 
-@pytest.fixture(scope="session")
+# Not for the session: Playwright runs an event loop in this thread, and other tests run their own.
+@pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
     """Chromium, without a window."""
     program = find_chromium()
