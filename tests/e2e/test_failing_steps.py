@@ -11,7 +11,7 @@ import pytest
 from .support import DIAMOND, OUTPUTS, cases
 
 if TYPE_CHECKING:
-    from .support import Gate, Project
+    from .support import Project
 
 HEAD = """\
 import os, signal, sys, time
@@ -491,22 +491,6 @@ def test_what_was_printed_before_the_end_is_there(project: Project, end: str) ->
     only(project, f"lambda o: ({prints}, {end})")
     project.run("apply")
     assert project.log_of("one").startswith("one\ntwo\nthree\n")
-
-
-def test_a_log_can_be_followed_while_the_step_runs(project: Project, gate: Gate) -> None:
-    """Else nobody sees how a training run is doing until it is over."""
-    project.pipeline(
-        HEAD + "from gate import wait_at_gate\n" + "def train(output):\n"
-        "    print('loss 0.5')\n"
-        "    wait_at_gate('train')\n"
-        "    Path(output, 'x').touch()\n"
-        "targets = [StepSpec(name='train', fn=train)]\n"
-    )
-    running = project.start("apply")
-    gate.wait_started()
-    assert project.log_of("train") == "loss 0.5\n"
-    gate.let_go()
-    assert running.wait().code == 0
 
 
 def test_only_the_end_of_a_long_log_is_shown(project: Project) -> None:
