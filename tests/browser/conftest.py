@@ -14,7 +14,7 @@ from marin_build.drawing.page import as_html
 from marin_build.emit.templates import Templates
 from marin_build.workspace import Workspace
 from tests.browser.pictures import about, details_of, pipeline
-from tests.e2e.support import CHECKOUT, Project
+from tests.e2e.support import CHECKOUT, project_in
 from tests.servers.programs import find_chromium
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from marin_build.drawing.details import About, Details
     from marin_build.drawing.picture import Picture
+    from tests.e2e.support import Project
 
 _FLAGS = (
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
@@ -174,10 +175,5 @@ def window(new_window: Callable[..., Window]) -> Window:
 @pytest.fixture
 def project(tmp_path: Path) -> Iterator[Project]:
     """An empty project; what is started in it does not outlive the test."""
-    root, home = tmp_path / "project", tmp_path / "home"
-    root.mkdir()
-    home.mkdir()
-    made = Project(root, home)
-    made.write("marin-build.toml", "")
-    yield made
-    made.clean_up()
+    with project_in(tmp_path) as made:
+        yield made

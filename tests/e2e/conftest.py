@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from .support import PROGRAM, Gate, Project, gate_in
+from .support import PROGRAM, Gate, gate_in, project_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from .support import Project
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -21,14 +23,8 @@ def _program_is_there() -> None:
 @pytest.fixture
 def project(tmp_path: Path) -> Iterator[Project]:
     """An empty project; what is started in it does not outlive the test."""
-    root, home = tmp_path / "project", tmp_path / "home"
-    root.mkdir()
-    home.mkdir()
-    made = Project(root, home)
-    # The project begins here, wherever the temporary folder lies.
-    made.write("marin-build.toml", "")
-    yield made
-    made.clean_up()
+    with project_in(tmp_path) as made:
+        yield made
 
 
 @pytest.fixture

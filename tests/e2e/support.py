@@ -385,6 +385,14 @@ class Project:
         self.started.append(running)
         return running
 
+    def build_in_bucket(self, url: str, prefix: str) -> None:
+        """Have the program keep outputs in a bucket of a server that stands for Cloud Storage."""
+        self.environment |= {
+            "STORAGE_EMULATOR_HOST": url,
+            "GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT": "false",
+            "MARIN_PREFIX": prefix,
+        }
+
     def clean_up(self) -> None:
         """Kill what is still running of what was started here."""
         for running in self.started:
@@ -512,6 +520,21 @@ def check_golden(name: str, files: Mapping[str, str]) -> None:
     assert set(files) == set(tree(folder))
     for path, text in files.items():
         assert text == (folder / path).read_text(), f"{path}: if right, UPDATE_GOLDEN=1"
+
+
+@contextlib.contextmanager
+def project_in(folder: Path) -> Iterator[Project]:
+    """Give an empty project for a block; what is started in it does not outlive that."""
+    root, home = folder / "project", folder / "home"
+    root.mkdir()
+    home.mkdir()
+    made = Project(root, home)
+    # The project begins here, wherever the folder lies.
+    made.write("marin-build.toml", "")
+    try:
+        yield made
+    finally:
+        made.clean_up()
 
 
 @contextlib.contextmanager

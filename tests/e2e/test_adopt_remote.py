@@ -40,11 +40,7 @@ def server() -> Iterator[GcsServer]:
 @pytest.fixture
 def remote(project: Project, server: GcsServer) -> Project:
     """The diamond of steps that write through fsspec; a corpus of five lines is in the bucket."""
-    project.environment |= {
-        "STORAGE_EMULATOR_HOST": server.url,
-        "GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT": "false",
-        "MARIN_PREFIX": f"gs://{BUCKET}/run",
-    }
+    project.build_in_bucket(server.url, f"gs://{BUCKET}/run")
     project.write("gate.py", "def wait_at_gate(word):\n    pass\n")
     project.pipeline(REMOTE)
     for name, data in _DATA.items():

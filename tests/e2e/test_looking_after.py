@@ -70,11 +70,7 @@ def server() -> Iterator[GcsServer]:
 @pytest.fixture
 def remote(project: Project, gate: Gate, server: GcsServer) -> Project:
     """A project whose only step waits at the gate, and whose outputs go to a bucket."""
-    project.environment |= {
-        "STORAGE_EMULATOR_HOST": server.url,
-        "GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT": "false",
-        "MARIN_PREFIX": "gs://outputs/run",
-    }
+    project.build_in_bucket(server.url, "gs://outputs/run")
     project.pipeline(REMOTE)
     return project
 

@@ -96,11 +96,7 @@ def server() -> Iterator[GcsServer]:
 @pytest.fixture
 def remote(project: Project, server: GcsServer) -> Project:
     """A project whose outputs go to the bucket; its steps wait for nobody."""
-    project.environment |= {
-        "STORAGE_EMULATOR_HOST": server.url,
-        "GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT": "false",
-        "MARIN_PREFIX": PREFIX,
-    }
+    project.build_in_bucket(server.url, PREFIX)
     project.write("gate.py", "def wait_at_gate(word):\n    pass\n")
     project.pipeline(REMOTE)
     return project

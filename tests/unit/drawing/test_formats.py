@@ -12,20 +12,10 @@ from marin_build.drawing.picture import Node, Picture, picture_of
 from marin_build.errors import UsageError
 from marin_build.plan import make_plan
 from marin_build.snapshot import Observed, Snapshot
+from tests.unit.drawing.pictures import DIAMOND, node
 
 if TYPE_CHECKING:
-    from marin_build.drawing.picture import State
     from tests.unit.conftest import TargetsOf
-
-
-def _node(name: str, state: State = "built") -> Node:
-    return Node(f"{name}_1", name, state, "why", ("t",), "4 cpu", is_command=False)
-
-
-DIAMOND = Picture(
-    (_node("raw"), _node("a"), _node("b", "to build"), _node("end", "blocked")),
-    ((0, 1), (0, 2), (1, 3), (2, 3)),
-)
 
 
 def test_json_has_the_keys_that_other_programs_rely_on() -> None:
@@ -45,7 +35,7 @@ def test_names_cannot_break_out_of_a_label() -> None:
 
 
 def test_mermaid_refuses_what_it_cannot_draw() -> None:
-    wide = Picture(tuple(_node(f"s{i}") for i in range(602)),
+    wide = Picture(tuple(node(f"s{i}") for i in range(602)),
                    tuple((0, i) for i in range(1, 502)))  # fmt: skip
     with pytest.raises(UsageError, match="at most 500 edges, and there are 501"):
         as_mermaid(wide)

@@ -8,8 +8,9 @@ import networkx as nx
 from hypothesis import given
 from hypothesis import strategies as st
 
-from marin_build.drawing.picture import Node, Picture
+from marin_build.drawing.picture import Picture
 from marin_build.drawing.simpler import collapsed, only_states, reduced
+from tests.unit.drawing.pictures import node
 
 if TYPE_CHECKING:
     from hypothesis.strategies import SearchStrategy
@@ -18,12 +19,8 @@ if TYPE_CHECKING:
     from tests.unit.conftest import Dag
 
 
-def _node(name: str, state: State = "built", tag: str = "") -> Node:
-    return Node(f"{name}_1", name, state, "", (tag,) if tag else (), "", is_command=False)
-
-
 def _picture(dag: Dag, names: list[str]) -> Picture:
-    nodes = tuple(_node(names[i % len(names)] + f"{i}") for i in range(len(dag)))
+    nodes = tuple(node(names[i % len(names)] + f"{i}") for i in range(len(dag)))
     return Picture(nodes, tuple((dep, i) for i, deps in enumerate(dag) for dep in deps))
 
 
@@ -63,7 +60,7 @@ def test_what_is_left_out_leads_on(data: st.DataObject, dags: SearchStrategy[Dag
         st.lists(st.sampled_from(["built", "failed"]), min_size=len(picture.nodes),
                  max_size=len(picture.nodes))
     )  # fmt: skip
-    nodes = tuple(_node(n.name, state) for n, state in zip(picture.nodes, states, strict=True))
+    nodes = tuple(node(n.name, state) for n, state in zip(picture.nodes, states, strict=True))
     found, kept = only_states(Picture(nodes, picture.edges), ["failed"])
     assert [found.nodes[i].name for i in range(len(kept))] == [nodes[i].name for i in kept]
     whole, part = _graph(picture), _graph(found)
@@ -74,22 +71,22 @@ def test_what_is_left_out_leads_on(data: st.DataObject, dags: SearchStrategy[Dag
 
 def test_a_collapsed_folder_says_what_is_in_it() -> None:
     nodes = (
-        _node("data/a", "built", "x"), _node("data/b", "stale", "y"), _node("data/c/d", "failed"),
-        _node("one/only"), _node("end", "blocked"),
+        node("data/a", "built", "x"), node("data/b", "stale", "y"), node("data/c/d", "failed"),
+        node("one/only"), node("end", "blocked"),
     )  # fmt: skip
     picture = Picture(nodes, ((0, 4), (1, 4), (2, 4), (3, 4), (0, 1)))
     found = collapsed(picture, 1)
     assert [(n.id, n.state, n.targets, n.reason) for n in found.nodes] == [
         ("data/*", "failed", 3, "1 failed, 1 stale, 1 built"),
-        ("one/only_1", "built", 1, ""),
-        ("end_1", "blocked", 1, ""),
+        ("one/only_1", "built", 1, "why"),
+        ("end_1", "blocked", 1, "why"),
     ]
     assert found.nodes[0].tags == ("x", "y")
     assert found.edges == ((0, 2), (1, 2))
 
 
 def test_folders_that_need_each_other_are_drawn_in_parts() -> None:
-    nodes = (_node("a/1"), _node("a/2"), _node("b/1"), _node("b/2"), _node("a/3"), _node("a/4"))
+    nodes = (node("a/1"), node("a/2"), node("b/1"), node("b/2"), node("a/3"), node("a/4"))
     picture = Picture(nodes, ((0, 2), (1, 3), (2, 4), (3, 5)))
     found = collapsed(picture, 1)
     assert [(n.name, n.targets) for n in found.nodes] == [("a/*", 2), ("b/*", 2), ("a/* 2", 2)]

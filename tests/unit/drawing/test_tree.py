@@ -2,23 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from marin_build.drawing.picture import Node, Picture
+from marin_build.drawing.picture import Picture
 from marin_build.drawing.tree import as_text
-
-if TYPE_CHECKING:
-    from marin_build.drawing.picture import State
-
-
-def _node(name: str, state: State = "built") -> Node:
-    return Node(f"{name}_1", name, state, "why", ("t",), "4 cpu", is_command=False)
-
-
-DIAMOND = Picture(
-    (_node("raw"), _node("a"), _node("b", "to build"), _node("end", "blocked")),
-    ((0, 1), (0, 2), (1, 3), (2, 3)),
-)
+from tests.unit.drawing.pictures import DIAMOND, node
 
 
 def test_the_tree_shows_each_target_once_in_full() -> None:
@@ -47,14 +33,14 @@ def test_what_was_shown_with_its_needs_is_not_shown_with_them_again() -> None:
 
 def test_a_very_deep_tree_is_drawn_without_recursion() -> None:
     size = 3000
-    picture = Picture(tuple(_node(f"s{i}") for i in range(size)),
+    picture = Picture(tuple(node(f"s{i}") for i in range(size)),
                       tuple((i, i + 1) for i in range(size - 1)))  # fmt: skip
     assert len(as_text(picture)) == size
 
 
 def _wide(size: int) -> Picture:
-    leaves = tuple(_node(f"data/shard-{i}", "stale" if i == 7 else "built") for i in range(size))
-    return Picture((*leaves, _node("all")), tuple((i, size) for i in range(size)))
+    leaves = tuple(node(f"data/shard-{i}", "stale" if i == 7 else "built") for i in range(size))
+    return Picture((*leaves, node("all")), tuple((i, size) for i in range(size)))
 
 
 def test_like_ones_beside_each_other_become_one_line_where_there_are_many() -> None:
@@ -67,10 +53,10 @@ def test_like_ones_beside_each_other_become_one_line_where_there_are_many() -> N
 
 
 def test_what_folded_lines_need_is_shown_once_below_them() -> None:
-    leaves = tuple(_node(f"raw/{letter}") for letter in "abcdefghijklmnopqrstuvwxyz")
-    clean = tuple(_node(f"clean/{letter}") for letter in "abcdefghijklmnopqrstuvwxyz")
+    leaves = tuple(node(f"raw/{letter}") for letter in "abcdefghijklmnopqrstuvwxyz")
+    clean = tuple(node(f"clean/{letter}") for letter in "abcdefghijklmnopqrstuvwxyz")
     edges = [(i, 26 + i) for i in range(26)] + [(26 + i, 52) for i in range(26)]
-    picture = Picture((*leaves, *clean, _node("all")), tuple(edges))
+    picture = Picture((*leaves, *clean, node("all")), tuple(edges))
     assert [line for line, _ in as_text(picture)] == [
         "= all_1",
         "`-- = clean/* (26)",
@@ -80,7 +66,7 @@ def test_what_folded_lines_need_is_shown_once_below_them() -> None:
 
 def test_no_line_is_longer_than_the_terminal() -> None:
     names = [f"step-with-a-rather-long-name-{i}" for i in range(60)]
-    picture = Picture(tuple(map(_node, names)), tuple((i, i + 1) for i in range(59)))
+    picture = Picture(tuple(map(node, names)), tuple((i, i + 1) for i in range(59)))
     lines = [line for line, _ in as_text(picture, 60)]
     assert len(lines) == 60
     assert max(map(len, lines)) == 60
