@@ -147,14 +147,18 @@ class Running:
         out, err = self.process.communicate(timeout=PATIENCE)
         return Done(self.process.returncode, out, err)
 
-    def remains(self) -> dict[int, str]:
-        """Return what it left running: process id -> command line, the program itself aside."""
+    def _remains(self) -> dict[int, str]:
+        """Return what is left now; what has been told to end may take a moment, so wait."""
         return {pid: line for pid, line in marked(self.marker).items() if pid != self.pid}
 
     def wait_until_all_gone(self) -> dict[int, str]:
-        """Wait until nothing it started is left, and return what is left all the same."""
-        deadline = time.monotonic() + PATIENCE / 6
-        while (left := self.remains()) and time.monotonic() < deadline:
+        """Wait until nothing it started is left.
+
+        Returns:
+            What is left all the same, itself aside: process id -> command line.
+        """
+        deadline = time.monotonic() + PATIENCE
+        while (left := self._remains()) and time.monotonic() < deadline:
             wait_for_exits(left, deadline)
         return left
 
@@ -163,7 +167,7 @@ class Running:
         with contextlib.suppress(ProcessLookupError):
             self.process.kill()
         self.process.communicate()
-        for pid in self.remains():
+        for pid in self._remains():
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
 

@@ -89,7 +89,7 @@ def test_an_interrupt_ends_what_runs_and_frees_it(
     done = running.wait()
     assert (word, done.code) == (name, 130)
     assert end_of([pid]) == []
-    assert running.remains() == {}
+    assert running.wait_until_all_gone() == {}
     target = project.output_of(name).name
     assert f"  cut short {target}\n" in done.out
     assert done.err == (
@@ -213,7 +213,7 @@ def test_ctrl_c_ends_a_replay_by_bash(project: Project, gate: Gate) -> None:
     done = running.wait()
     assert done.code in {130, -signal.SIGINT}
     assert end_of([pid]) == []
-    assert running.remains() == {}
+    assert running.wait_until_all_gone() == {}
     assert project.counts() == {"corpus": 1, "left": 1}
     assert not (project.output_of("left") / ".executor_status.lock").exists()
 
@@ -240,7 +240,7 @@ def test_after_sigkill_the_work_dies_and_the_next_apply_goes_on(
     running.send(signal.SIGKILL)
     assert running.process.wait(PATIENCE) == -signal.SIGKILL
     assert end_of(pids) == []
-    assert running.remains() == {}
+    assert running.wait_until_all_gone() == {}
     planned = project.run("plan")
     assert "left_HASH    interrupted (USER@HOST is gone)\n" in project.mask(planned.out)
     again = project.start("apply", "--json", "-j", "4")

@@ -247,7 +247,7 @@ def test_failing_fast_ends_what_runs(project: Project, gate: Gate) -> None:
     (project.root / "go").write_text("")
     done = running.wait()
     assert done.code == 1, "it failed; nobody interrupted it"
-    assert running.remains() == {}
+    assert running.wait_until_all_gone() == {}
     assert project.mask(done.out).endswith(
         "  failed    bad_HASH  ValueError: no good\n"
         "  cut short slow_HASH\n"
