@@ -21,6 +21,8 @@ import pytest
 
 from marin_build.run_step.log_lines import without_stamps
 
+from .resident import resident_for
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
@@ -342,8 +344,13 @@ class Project:
         cwd: Path | None = None,
         env: Mapping[str, str] | None = None,
     ) -> Done:
-        """Run marin-build."""
-        return self.execute([PROGRAM, *args], cwd=cwd, env=env)
+        """Run marin-build to its end."""
+        environ = self.environ(env)
+        resident = resident_for(PROGRAM, environ)
+        if resident is None:
+            return self.execute([PROGRAM, *args], cwd=cwd, env=env)
+        argv = [str(PROGRAM), *map(str, args)]
+        return Done(*resident.run(argv, cwd or self.root, environ, PATIENCE))
 
     def bash(
         self,

@@ -1,0 +1,136 @@
+"""The program, run in forks of a process that has loaded all its modules already.
+
+A test that runs a command to its end waits mostly for Python to load modules; forks share that.
+Each command is still a process of its own: its group, environment, folder, streams, exit code.
+What is different: the seed of hashes, and that a module is loaded which nobody asked for. So what
+changes the interpreter (PYTHONHASHSEED, LANG ...) gets a fresh process, and so does whoever is
+signalled, watched or measured.
+"""
+
+from __future__ import annotations
+
+import atexit
+import functools
+import json
+import os
+import selectors
+import signal
+import socket
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .resident_program import STATUS
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+_SCRIPT = Path(__file__).with_name("resident_program.py")
+_MODULES = ("jinja2", "networkx", "pydantic", "rich.console", "rich.live", "rich.table", "tenacity")
+_OF_A_BUCKET = "GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT"
+_BEGINS = {"LANG": "C.UTF-8", "PYTHONWARNINGS": "error"}
+"""What the interpreter reads when it begins."""
+_READ_AT_THE_BEGINNING = ("COV", "LANG", "LC_", "LD_", "PYTHON")
+"""How the names of such variables begin."""
+
+
+class Resident:
+    """One resident process, and the requests to it. For one thread at a time.
+
+    Args:
+        program: what it runs.
+        environ: what its interpreter and modules begin with.
+        modules: loaded beforehand, beside our own.
+
+    """
+
+    def __init__(self, program: Path, environ: Mapping[str, str], modules: Sequence[str]) -> None:
+        self._channel, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with theirs:
+            self._process = subprocess.Popen(
+                [sys.executable, _SCRIPT, str(theirs.fileno()), str(program), *modules],
+                env=environ,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                pass_fds=[theirs.fileno()],
+            )
+        atexit.register(self._close)
+
+    def run(
+        self, argv: Sequence[str], cwd: Path, environ: Mapping[str, str], patience: float
+    ) -> tuple[int, str, str]:
+        """Run one command; return exit code (negative: a signal), standard output and error.
+
+        Raises:
+            TimeoutError: it did not end; it was killed.
+
+        """
+        request = {"argv": argv, "cwd": str(cwd), "env": dict(environ)}
+        pipes = [os.pipe() for _ in range(3)]
+        try:
+            theirs = [write for _, write in pipes]
+            socket.send_fds(self._channel, [json.dumps(request).encode()], theirs)
+        finally:
+            for _, write in pipes:
+                os.close(write)
+        try:
+            (out, _), (err, _), (status, _) = pipes
+            return _collect(out, err, status, time.monotonic() + patience)
+        finally:
+            for read, _ in pipes:
+                os.close(read)
+
+    def _close(self) -> None:
+        self._channel.close()
+        self._process.wait()
+
+
+def _collect(out: int, err: int, status: int, deadline: float) -> tuple[int, str, str]:
+    """Read what a command prints until nobody can print any more, and how it ended."""
+    printed: dict[int, list[bytes]] = {out: [], err: [], status: []}
+    with selectors.DefaultSelector() as waiting:
+        for descriptor in printed:
+            waiting.register(descriptor, selectors.EVENT_READ)
+        while waiting.get_map():
+            ready = waiting.select(max(0.0, deadline - time.monotonic()))
+            for key, _ in ready:
+                data = os.read(key.fd, 1 << 16)
+                printed[key.fd].append(data)
+                if not data:
+                    waiting.unregister(key.fd)
+            if not ready:
+                _kill(b"".join(printed[status]))
+                raise TimeoutError(b"".join(printed[out] + printed[err]).decode())
+    told = b"".join(printed[status])
+    assert len(told) == 2 * STATUS.size, "the resident process died"
+    (code,) = STATUS.unpack_from(told, STATUS.size)
+    return code, _text(printed[out]), _text(printed[err])
+
+
+def _kill(told: bytes) -> None:
+    (pid,) = STATUS.unpack_from(told)
+    with suppress(ProcessLookupError):
+        os.killpg(pid, signal.SIGKILL)
+
+
+def _text(data: Sequence[bytes]) -> str:
+    """Return what was printed, with line ends as a text file has them."""
+    return b"".join(data).decode().replace("\r\n", "\n").replace("\r", "\n")
+
+
+def resident_for(program: Path, environ: Mapping[str, str]) -> Resident | None:
+    """Return the resident process that can run a program so; None if it takes a fresh one."""
+    begins = {k: v for k, v in environ.items() if k.startswith(_READ_AT_THE_BEGINNING)}
+    return _resident(program, has_bucket=_OF_A_BUCKET in environ) if begins == _BEGINS else None
+
+
+@functools.cache
+def _resident(program: Path, *, has_bucket: bool) -> Resident:
+    """Return one of the two there may be: the modules of a bucket make all forks slower."""
+    environ = {**_BEGINS, "PATH": "/usr/bin:/bin"}
+    if has_bucket:
+        return Resident(program, environ | {_OF_A_BUCKET: "false"}, (*_MODULES, "gcsfs"))
+    return Resident(program, environ, _MODULES)
