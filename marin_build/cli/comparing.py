@@ -13,7 +13,7 @@ from marin_build.cli.runs import find_runs, may_be_run, no_such_run
 from marin_build.cli.session import pipeline_file, prefix_of
 from marin_build.cli.worktrees import commit_of, top_level, unknown_revision
 from marin_build.diff import Entry
-from marin_build.emit.directory import PLAN_FILE
+from marin_build.emit.document import PLAN_FILE
 from marin_build.errors import UsageError
 from marin_build.identity import fingerprint_of
 from marin_build.store.opening import open_store

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
-from marin_build.emit.directory import PLAN_FILE
-from marin_build.emit.document import SCHEMA_VERSION, PlanDocument
+from marin_build.emit.document import PLAN_FILE, SCHEMA_VERSION, PlanDocument
 from marin_build.emit.plan_id import text_digest
 from marin_build.errors import StoppedError, StoreError, UsageError
 

@@ -19,8 +19,7 @@ import click
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from marin_build.cli.plan_directory import parse_plan
-from marin_build.emit.directory import PLAN_FILE
-from marin_build.emit.document import PlanDocument, plan_document
+from marin_build.emit.document import PLAN_FILE, PlanDocument, plan_document
 from marin_build.errors import StoppedError, StoreError, UsageError
 from marin_build.names import did_you_mean
 from marin_build.protocol.documents import Provenance  # noqa: TC001 - pydantic reads it

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from marin_build.emit.document import plan_document
+from marin_build.emit.document import PLAN_FILE, plan_document
 from marin_build.emit.plan_id import check_engine
 from marin_build.emit.templates import Templates
 
@@ -12,8 +12,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from marin_build.plan import Plan
-
-PLAN_FILE = "plan.json"
 
 
 def emit_plan(

@@ -37,8 +37,7 @@ _BLOCK = 1 << 16
 _counter = itertools.count()
 
 
-def _version(descriptor: int) -> str:
-    status = os.fstat(descriptor)
+def _version(status: os.stat_result) -> str:
     return f"{status.st_ino:x}-{status.st_mtime_ns:x}-{status.st_size:x}"
 
 
@@ -89,16 +88,14 @@ class LocalStore:
     def replace_if(self, path: str, data: bytes, version: str) -> str | None:
         """Compare and write under the folder's lock."""
         with self._locked(path):
-            current = self._read(path)
-            if current is None or current.version != version:
+            if not self._has(path, version):
                 return None
             return self.put(path, data)
 
     def delete_if(self, path: str, version: str) -> bool:
         """Compare and delete under the folder's lock."""
         with self._locked(path):
-            current = self._read(path)
-            if current is None or current.version != version:
+            if not self._has(path, version):
                 return False
             os.unlink(path)
             return True
@@ -170,11 +167,20 @@ class LocalStore:
             if len(data) == _BLOCK:
                 while block := os.read(descriptor, _BLOCK):
                     data += block
-            return Blob(data, _version(descriptor))
+            return Blob(data, _version(os.fstat(descriptor)))
         except OSError as error:
             raise _store_error("read", path, error) from error
         finally:
             os.close(descriptor)
+
+    def _has(self, path: str, version: str) -> bool:
+        """Return whether this version is there."""
+        try:
+            return _version(os.stat(path)) == version
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+        except OSError as error:
+            raise _store_error("read", path, error) from error
 
     def _write_temporary(self, path: str, data: bytes) -> tuple[str, str]:
         temporary = f"{path}.{os.getpid()}-{next(_counter)}.tmp"
@@ -193,7 +199,7 @@ class LocalStore:
                 # away as soon as the file is gone: two writes must differ all the same.
                 now = time.time_ns()
                 os.utime(descriptor, ns=(now, now))
-                return temporary, _version(descriptor)
+                return temporary, _version(os.fstat(descriptor))
             except OSError:
                 os.unlink(temporary)
                 raise

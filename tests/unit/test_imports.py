@@ -45,6 +45,13 @@ def test_planning_when_nothing_is_to_do_imports_nothing_slow() -> None:
     assert HEAVY.intersection(done.stdout.split()) == set()
 
 
+def test_keeping_a_run_does_not_load_what_only_emission_needs() -> None:
+    """Else every build waits for templates that it does not render."""
+    code = "import marin_build.cli.runs, sys; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert {"jinja2", "networkx", "rich"}.intersection(done.stdout.split()) == set()
+
+
 def test_importing_the_package_imports_nothing_else() -> None:
     code = "import marin_build, sys; print(*[m for m in sys.modules if 'marin' in m])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
