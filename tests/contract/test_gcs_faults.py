@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from math import ceil
 from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
@@ -126,19 +125,15 @@ def test_nothing_is_lost_on_a_bad_network(gcs: GcsServer, bucket: Place) -> None
 
 
 def test_a_batch_is_read_at_once(gcs: GcsServer, bucket: Place) -> None:
-    """One request a path, all the connections in use, and no more waits than that takes."""
-    count, latency = 250, 0.1
+    """One request a path, and all the connections in use: else a plan takes minutes."""
+    count = 250
     for number in range(0, count, 2):
         gcs.api.buckets.insert("bucket", f"batch/{number}", b"x", NO_CONDITIONS)
-    gcs.faults.latency = latency
+    gcs.faults.crowd = CONCURRENCY
     read = bucket.store.get_many([f"gs://bucket/batch/{number}" for number in range(count)])
     assert [blob is not None for blob in read] == [number % 2 == 0 for number in range(count)]
     assert len(gcs.calls) == count
     assert max(call.beside for call in gcs.calls) == CONCURRENCY
-    arrivals = [call.arrived for call in gcs.calls]
-    waits = (max(arrivals) - min(arrivals)) / latency + 1
-    assert ceil(count / CONCURRENCY) == 3
-    assert waits < 6, "three if the machine had nothing else to do"
 
 
 def test_each_method_makes_one_request(gcs: GcsServer, bucket: Place) -> None:

@@ -16,6 +16,7 @@ import socket
 import struct
 import sys
 import time
+from contextlib import suppress
 
 import marin_build
 
@@ -65,7 +66,7 @@ def _serve(channel: socket.socket) -> bool:
             out, err, status = descriptors
             os.close(out)
             os.close(err)
-            os.write(status, STATUS.pack(pid))
+            _tell(status, pid)
             waiting.register(os.pidfd_open(pid), selectors.EVENT_READ, (pid, status))
 
 
@@ -86,8 +87,13 @@ def _become(request: dict[str, object], descriptors: list[int]) -> None:
 
 def _tell_end(pid: int, status: int) -> None:
     _, ended = os.waitpid(pid, 0)
-    os.write(status, STATUS.pack(os.waitstatus_to_exitcode(ended)))
+    _tell(status, os.waitstatus_to_exitcode(ended))
     os.close(status)
+
+
+def _tell(status: int, number: int) -> None:
+    with suppress(BrokenPipeError):  # who asked has lost patience
+        os.write(status, STATUS.pack(number))
 
 
 if __name__ == "__main__":

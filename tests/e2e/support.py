@@ -31,7 +31,7 @@ PROGRAM = BIN / "marin-build"
 CHECKOUT = Path(__file__).parents[2]
 GOLDEN = CHECKOUT / "tests" / "golden"
 OUTPUTS = ".marin-build/outputs"
-PATIENCE = 60.0
+PATIENCE = 120.0
 """Seconds after which something that should have happened is taken for a failure."""
 
 # A step of this pipeline leaves a line in ran.txt, outside the store, each time it really runs.
@@ -416,6 +416,15 @@ class Project:
         for stream in streams:
             if stream is not None:
                 stream.close()
+
+    def open_leases(self) -> list[Path]:
+        """Return the leases that hold a target.
+
+        Whoever is killed between his SUCCESS and the end of his lease leaves that, sealed: it holds
+        nobody up.
+        """
+        found = (self.root / OUTPUTS).glob("*/.executor_status.lock")
+        return [path for path in found if " seal=" not in path.read_text()]
 
     def mask(self, text: str) -> str:
         """Return a text without what differs from run to run."""

@@ -13,14 +13,12 @@ Loss = Literal["reply"]
 class Call:
     """A request as the server saw it.
 
-    `arrived` is in seconds on the server's monotonic clock; `beside` counts the requests that were
-    being served when it came, itself included.
+    `beside` counts the requests that were being served when it came, itself included.
     """
 
     method: str
     path: str
     query: dict[str, str]
-    arrived: float
     beside: int
     status: int = 0
     fault: str = ""
@@ -73,9 +71,17 @@ class Fault:
 
 @dataclass(slots=True)
 class Faults:
-    """What is wrong at the moment; `latency` is in seconds a request."""
+    """What is wrong at the moment.
+
+    Args:
+        latency: seconds a request.
+        crowd: the first requests are answered when so many wait at once.
+        rules: what befalls which requests.
+
+    """
 
     latency: float = 0.0
+    crowd: int = 0
     rules: list[Fault] = field(default_factory=list)
 
     def add(self, fault: Fault) -> Fault:
@@ -85,7 +91,7 @@ class Faults:
 
     def clear(self) -> None:
         """Let all be well."""
-        self.latency = 0.0
+        self.latency, self.crowd = 0.0, 0
         self.rules.clear()
 
     def strike(self, call: Call) -> int | Loss | None:

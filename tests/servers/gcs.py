@@ -16,7 +16,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import threading
-import time
 from typing import TYPE_CHECKING, Self
 from urllib.parse import parse_qsl
 
@@ -80,6 +79,7 @@ class GcsServer:
 
     async def _serve(self) -> None:
         self._loop, self._over = asyncio.get_running_loop(), asyncio.Event()
+        self._crowded = asyncio.Event()
         runner = web.ServerRunner(web.Server(self._handle, access_log=None), shutdown_timeout=0.1)
         await runner.setup()
         site = web.TCPSite(runner, "127.0.0.1", self._port, backlog=1024)
@@ -95,11 +95,13 @@ class GcsServer:
         path, _, query = request.raw_path.partition("?")
         parsed = dict(parse_qsl(query, keep_blank_values=True))
         self._active += 1
-        call = Call(request.method, path, parsed, time.monotonic(), self._active)
+        call = Call(request.method, path, parsed, self._active)
         self.calls.append(call)
         try:
             body = await request.content.read()
             await asyncio.sleep(self.faults.latency)
+            if self.faults.crowd:
+                await self._wait_for_crowd()
             reply = self._reply(call, request, body)
         finally:
             self._active -= 1
@@ -107,6 +109,12 @@ class GcsServer:
         if call.fault == "reply" and request.transport is not None:
             request.transport.abort()
         return web.Response(status=reply.status, body=reply.body, headers=reply.headers)
+
+    async def _wait_for_crowd(self) -> None:
+        if self._active >= self.faults.crowd:
+            self.faults.crowd = 0
+            self._crowded.set()
+        await self._crowded.wait()
 
     def _reply(self, call: Call, request: web.BaseRequest, body: bytes) -> ApiReply:
         fault = self.faults.strike(call)

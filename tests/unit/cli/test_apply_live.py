@@ -18,7 +18,7 @@ from marin_build.cli.views.live_progress import Foreseen
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-PATIENCE = 10.0
+PATIENCE = 60.0
 STARTED = report.ApplyStarted("r-1", 2, 0, 1)
 FINISHED = report.ApplyFinished("r-1", 1, 0, 0, 0, 0, 0, 1, 2.0)
 
