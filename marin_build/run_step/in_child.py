@@ -1,4 +1,4 @@
-"""What a forked child does: run one body, or one after the other as a worker."""
+"""What a forked child does: wait for a body to run, and then for the next as a worker."""
 
 from __future__ import annotations
 
@@ -57,30 +57,26 @@ class Child:
     parent: int
     limit: int
 
-    def run(self, request: Request, pipe: int) -> NoReturn:
-        """Run one body whose output goes into a pipe, answer, and end."""
-        try:
-            self._begin()
-            self._build(request, pipe, Meter.begin(OWN, is_fresh=True))
-        except BaseException as error:  # noqa: BLE001 - a fork must never return into its parent's code
-            self._apologise(request, error)
-        finally:
-            os._exit(0)
+    def work(self, orders: socket.socket, *, once: bool) -> NoReturn:
+        """Run the bodies that are ordered, each with the pipe for its output, until one stays.
 
-    def work(self, orders: socket.socket) -> NoReturn:
-        """Run the bodies that are ordered, each with the pipe for its output, until one stays."""
+        Args:
+            orders: where they come from; closed when there are no more.
+            once: end after the first.
+
+        """
         request: Request | None = None
         try:
             self._begin()
-            surroundings = _Surroundings()
+            surroundings = None if once else _Surroundings()
             while True:
                 packet, pipes, *_ = socket.recv_fds(orders, _LONGEST_ORDER, 1)
                 if not packet:
                     break
                 request = Request(*unpack(packet))
-                self._build(request, pipes[0], Meter.begin(OWN))
-                if _has_company():
-                    break  # the template kills what is left, and forks another worker
+                self._build(request, pipes[0], Meter.begin(OWN, is_fresh=once))
+                if surroundings is None or _has_company():
+                    break  # the template kills what is left, and forks another one
                 surroundings.restore()
                 _be_silent()
                 orders.send(FREE)

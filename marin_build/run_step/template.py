@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 import os
 import signal
-import socket
 import time
 from contextlib import suppress
 from dataclasses import dataclass
@@ -13,7 +12,8 @@ from typing import TYPE_CHECKING
 
 from marin_build.protocol.lease import boot_clock
 from marin_build.run_step.bodies import Request
-from marin_build.run_step.in_child import PACKET, Child, own_streams, pack, unpack
+from marin_build.run_step.children import Children
+from marin_build.run_step.in_child import PACKET, own_streams, pack, unpack
 from marin_build.run_step.keeper import Keeper
 from marin_build.run_step.orphans import prepare
 from marin_build.run_step.polling import Poller
@@ -21,6 +21,7 @@ from marin_build.run_step.step_log import StepLog
 from marin_build.run_step.strays import Strays
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Sequence
 
     from marin_build.run_step.session import Session
@@ -42,14 +43,6 @@ class _Body:
     pipe: int
     log: StepLog
     kept: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class _Worker:
-    """A child that runs one body after the other."""
-
-    pid: int
-    orders: socket.socket
 
 
 def serve(
@@ -79,14 +72,14 @@ class _Template:
     ) -> None:
         self._session = session
         self._control = control
-        self._limit = limit
-        self._reuse = reuse
         self._strays = Strays()
         self._bodies: dict[int, _Body] = {}  # by process
-        self._workers: dict[socket.socket, _Worker] = {}  # by slot
         self._kept_on: dict[int, str] = {}  # by target, outputs being verified and committed
         self._keeper: Keeper | None = None
         self._poller = Poller()
+        self._children = Children(
+            session, limit=limit, reuse=reuse, poller=self._poller, set_free=self._set_free
+        )
         self._is_over = False
 
     def serve(self, slots: Sequence[socket.socket]) -> None:
@@ -110,6 +103,7 @@ class _Template:
             self._reap()
             self._flush()
             self._keep()
+            self._children.fork_ahead()
         self._end()
 
     def _patience(self) -> int | None:
@@ -147,65 +141,16 @@ class _Template:
         read, write = os.pipe()
         os.set_blocking(read, False)
         # Whoever has used a GPU in a process cannot choose another one there.
-        reuse = self._reuse and not request.gpus
-        pid = self._hand_over(slot, packet, write) if reuse else 0
-        if not pid:
-            child = Child(self._session, slot, os.getpid(), self._limit)
-            pid = os.fork()
-            if pid == 0:
-                self._poller.close_all_but(slot.fileno())
-                child.run(request, write)
-            self._lead(pid)
+        pid = self._children.hand_over(slot, packet, write, alone=bool(request.gpus))
         os.close(write)
         log = StepLog(request.log, self._session.redactor_of(target.step), self._session.log_limit)
         body = self._bodies[pid] = _Body(request, slot, target.output_path, read, log)
         self._poller.watch(read, lambda: self._read(body))
 
-    def _hand_over(self, slot: socket.socket, packet: bytes, pipe: int) -> int:
-        """Give a request to the worker of a slot; return its process, 0 if there is none."""
-        worker = self._workers.get(slot) or self._hire(slot)
-        try:
-            socket.send_fds(worker.orders, [packet], [pipe])
-        except OSError:  # it died meanwhile
-            return 0
-        return worker.pid
-
-    def _hire(self, slot: socket.socket) -> _Worker:
-        """Fork a worker for a slot."""
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        child = Child(self._session, slot, os.getpid(), self._limit)
-        pid = os.fork()
-        if pid == 0:
-            ours.close()
-            self._poller.close_all_but(slot.fileno())
-            child.work(theirs)
-        self._lead(pid)
-        theirs.close()
-        worker = self._workers[slot] = _Worker(pid, ours)
-        self._poller.watch(ours.fileno(), lambda: self._set_free(slot, worker))
-        return worker
-
-    def _set_free(self, slot: socket.socket, worker: _Worker) -> None:
-        """Let the body of a worker end; if the worker did, leave that to `_reap`."""
-        packet = b""
-        with suppress(ConnectionResetError):
-            packet = worker.orders.recv(PACKET)
-        if not packet:
-            self._dismiss(slot)
-        elif (body := self._bodies.pop(worker.pid, None)) is not None:
+    def _set_free(self, pid: int) -> None:
+        """Let the body of a worker end that goes on."""
+        if (body := self._bodies.pop(pid, None)) is not None:
             self._finish(body, 0)
-
-    def _dismiss(self, slot: socket.socket) -> None:
-        """Forget a worker that ended."""
-        if (worker := self._workers.pop(slot, None)) is not None:
-            self._poller.forget(worker.orders.fileno())
-            worker.orders.close()
-
-    @staticmethod
-    def _lead(pid: int) -> None:
-        """Have a child lead a process group; it does so, too, whoever comes first."""
-        with suppress(PermissionError, ProcessLookupError):
-            os.setpgid(pid, pid)
 
     def _read(self, body: _Body, blocks: int = 1) -> None:
         """Take what a body printed, as much as is there or so many blocks."""
@@ -226,7 +171,7 @@ class _Template:
             body.pipe = -1
 
     def _reap(self) -> None:
-        while self._bodies or self._workers or self._keeper is not None:
+        while True:
             try:
                 pid, status = os.waitpid(-1, os.WNOHANG)
             except ChildProcessError:
@@ -237,16 +182,14 @@ class _Template:
                 self._keeper = None
                 self._end()  # nobody keeps the leases: the work must not go on
                 os._exit(1)
-            for slot, worker in list(self._workers.items()):
-                if worker.pid == pid:
-                    self._dismiss(slot)
+            self._children.forget(pid)
             if (body := self._bodies.pop(pid, None)) is not None:
                 _signal_group(pid, signal.SIGKILL)  # what outlives its step
                 self._finish(body, status)
 
     def _finish(self, body: _Body, status: int) -> None:
         """Say that a body and all it started have ended."""
-        known = {*self._bodies, *(worker.pid for worker in self._workers.values())}
+        known = {*self._bodies, *self._children.pids}
         if self._keeper is not None:
             known.add(self._keeper.pid)
         self._strays.kill(known, body.request.nonce)
@@ -259,6 +202,7 @@ class _Template:
             self._kept_on[body.request.index] = body.output
         with suppress(OSError):
             body.channel.send(pack(status))
+        self._children.has_ended(body.channel)
 
     def _flush(self) -> None:
         for body in self._bodies.values():
@@ -275,8 +219,7 @@ class _Template:
 
     def _end(self) -> None:
         """Kill what runs; nobody is there who could be told."""
-        pids = {*self._bodies, *(worker.pid for worker in self._workers.values())}
-        for pid in pids:
+        for pid in {*self._bodies, *self._children.pids}:
             _signal_group(pid, signal.SIGKILL)
         self._strays.kill({self._keeper.pid} if self._keeper is not None else ())
         for body in self._bodies.values():

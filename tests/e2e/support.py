@@ -212,6 +212,11 @@ def is_running(pid: int) -> bool:
     return text.rpartition(") ")[2][0] not in "ZX"
 
 
+def parent_of(pid: int) -> int:
+    """Return the parent of a process."""
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()[1])
+
+
 @dataclass(slots=True)
 class Gate:
     """Two pipes in a folder: a step says that it has begun, and waits to be let go.

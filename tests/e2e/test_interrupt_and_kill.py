@@ -22,6 +22,7 @@ from .support import (
     Project,
     gate_in,
     is_running,
+    parent_of,
     wait_for_exits,
 )
 
@@ -55,11 +56,6 @@ def end_of(pids: list[int]) -> list[int]:
     """Wait for the end of processes; return those that live all the same."""
     wait_for_exits(pids, time.monotonic() + PATIENCE)
     return [pid for pid in pids if is_running(pid)]
-
-
-def parent_of(pid: int) -> int:
-    """Return the parent of a process."""
-    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()[1])
 
 
 SIGNALS = pytest.mark.parametrize(

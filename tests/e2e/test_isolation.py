@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import time
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from .support import DIAMOND, OUTPUTS, stable_tree
+from .support import DIAMOND, OUTPUTS, PATIENCE, parent_of, stable_tree
 
 if TYPE_CHECKING:
     from .support import Gate, Project
@@ -409,6 +413,33 @@ def test_a_worker_that_a_step_spoiled_is_replaced(project: Project, leave: str, 
         assert project.attempt_of("first")["exit_code"] == code
     pids = {(project.output_of(name) / "x").read_text() for name in ("first", "second")}
     assert len(pids) == 2
+
+
+@pytest.mark.parametrize("isolation", ["process", "worker"])
+def test_a_process_that_is_killed_while_it_waits_for_a_step_is_replaced(
+    project: Project, gate: Gate, isolation: str
+) -> None:
+    """Else a step fails that never ran, or the run waits for ever."""
+    project.pipeline(
+        "from marin_build import StepSpec\n"
+        "from gate import wait_at_gate\n"
+        "held = StepSpec(name='held', fn=lambda _: wait_at_gate('held') or 1)\n"
+        "quick = StepSpec(name='quick', fn=lambda _: 1)\n"
+        "targets = [StepSpec(name=f'after-{i}', fn=lambda _: 1, deps=[held, quick])"
+        " for i in range(2)]\n"
+    )
+    running = project.start("apply", "-j", "2", "--isolation", isolation, "--json")
+    running.wait_event("step_succeeded")
+    _, held = gate.wait_started()
+    children = Path(f"/proc/{parent_of(held)}/task/{parent_of(held)}/children")
+    deadline = time.monotonic() + PATIENCE
+    while not (waiting := [int(pid) for pid in children.read_text().split() if int(pid) != held]):
+        assert time.monotonic() < deadline, "nobody waits for a step"
+    os.kill(waiting[0], signal.SIGKILL)
+    gate.let_go()
+    done = running.wait()
+    assert (done.code, done.err) == (0, "")
+    assert sorted(done.names_of("step_succeeded")) == ["after-0", "after-1", "held"]
 
 
 @pytest.mark.parametrize("isolation", ["process", "worker"])
