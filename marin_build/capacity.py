@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from marin_build import reasons as why
-from marin_build.needs import CORE, CPU, GPU, RAM, TPU, hosts_of, needs_of
+from marin_build.needs import CORE, CPU, GPU, RAM, TPU, USUAL, hosts_of, needs_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from marin_build.needs import Needs
     from marin_build.reasons import BlockReason
     from marin_build.step_spec import StepSpec
 
@@ -65,6 +66,38 @@ class Capacity:
         wanted = self.given.get(GPU, len(found))
         others = (name for name in map(str, range(wanted + len(found))) if name not in found)
         return (*found[:wanted], *(next(others) for _ in range(wanted - len(found))))
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What some targets may take together, beside a slot each.
+
+    Args:
+        amounts: what there is, by name.
+        needs: what each target takes of it: never more than there is.
+
+    """
+
+    amounts: Mapping[str, int]
+    needs: Mapping[int, Needs]
+
+
+def limits_of(capacity: Capacity, steps: Mapping[int, StepSpec], jobs: int) -> Limits | None:
+    """Return what limits some steps, at most `jobs` at once; None if only that does."""
+    declared = {index: needs_of(step) for index, step in steps.items()}
+    if CPU not in capacity.given and all(needs == USUAL for needs in declared.values()):
+        return None
+    amounts = capacity.amounts(jobs)
+    return Limits(amounts, {index: _limited(needs, amounts) for index, needs in declared.items()})
+
+
+def _limited(needs: Needs, amounts: Mapping[str, int]) -> Needs:
+    """Return what is limited of it, at most what there is: a TPU only as a whole."""
+    return tuple(
+        (name, amounts[name] if name == TPU else min(amount, amounts[name]))
+        for name, amount in needs
+        if name in amounts
+    )
 
 
 def unmet(step: StepSpec, capacity: Capacity) -> BlockReason | None:

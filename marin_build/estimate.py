@@ -14,10 +14,12 @@ from typing import TYPE_CHECKING
 
 from marin_build.amounts import cost_text, duration_text
 from marin_build.ranking import ranks
+from marin_build.ready import Ready
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
 
+    from marin_build.capacity import Limits
     from marin_build.fingerprint import Targets
     from marin_build.prices import Prices
 
@@ -64,6 +66,7 @@ class PlanEstimate:
             duration is known.
         critical_seconds: its duration, which no number of machines shortens.
         total_seconds: the duration with `jobs` slots; without all durations a lower bound.
+        is_limited: whether it is longer than slots alone would make it.
         cost: US dollars; None if nothing of it is known.
         no_history: how many targets have no duration.
         no_price: how many targets have a duration, and are paid for, but at an unknown price.
@@ -78,6 +81,7 @@ class PlanEstimate:
     cost: float | None
     no_history: int
     no_price: int
+    is_limited: bool = False
 
     @property
     def is_complete(self) -> bool:
@@ -144,7 +148,10 @@ def estimate_steps(
 
 
 def estimate_plan(
-    steps: Mapping[int, Estimate], deps: Sequence[Sequence[int]], jobs: int
+    steps: Mapping[int, Estimate],
+    deps: Sequence[Sequence[int]],
+    jobs: int,
+    limits: Limits | None = None,
 ) -> PlanEstimate:
     """Return what building all these targets takes.
 
@@ -152,6 +159,7 @@ def estimate_plan(
         steps: the estimates of the targets to build.
         deps: for every target of the pipeline, what it needs; dependencies have lower indices.
         jobs: how many targets run at once on this machine.
+        limits: what they may take of it together; None: whatever they like.
 
     """
     no_history = sum([step.seconds is None for step in steps.values()])
@@ -160,9 +168,11 @@ def estimate_plan(
     work = _Work(steps, deps)
     path, critical = work.slowest_chain()
     # Shorter steps can make such a schedule longer (Graham, 1969), so with steps of unknown
-    # duration the simulated end is no lower bound; these two are.
-    busy = math.fsum(work.seconds[i] for i in range(len(work.order)) if work.takes_slot[i])
-    total = max(critical, busy / jobs) if no_history else work.simulated_end(jobs)
+    # duration the simulated end is no lower bound; these are.
+    end_of = work.least_end if no_history else work.simulated_end
+    total = unlimited = max(critical, end_of(jobs, None))
+    if limits is not None:
+        total = max(critical, end_of(jobs, limits))
     costs = [step.cost for step in steps.values() if step.cost is not None]
     no_price = sum(
         step.is_charged and step.cost is None and step.seconds is not None
@@ -177,6 +187,7 @@ def estimate_plan(
         cost=math.fsum(costs) if costs else None,
         no_history=no_history,
         no_price=no_price,
+        is_limited=total > unlimited,
     )
 
 
@@ -185,7 +196,7 @@ class _Work:
 
     def __init__(self, steps: Mapping[int, Estimate], deps: Sequence[Sequence[int]]) -> None:
         self.order = sorted(steps)
-        place = {index: i for i, index in enumerate(self.order)}
+        self.place = place = {index: i for i, index in enumerate(self.order)}
         self.needs = [[place[dep] for dep in deps[i] if dep in place] for i in self.order]
         self.dependents: list[list[int]] = [[] for _ in self.order]
         for i, needs in enumerate(self.needs):
@@ -205,33 +216,47 @@ class _Work:
             path.append(max(needs, key=ends.__getitem__))
         return [self.order[i] for i in reversed(path)], ends[last]
 
-    def simulated_end(self, jobs: int) -> float:
+    def least_end(self, jobs: int, limits: Limits | None) -> float:
+        """Return how long the work takes in seconds if no slot, and nothing else, is ever idle."""
+        slots = [i for i in range(len(self.order)) if self.takes_slot[i]]
+        least = math.fsum(self.seconds[i] for i in slots) / jobs
+        if limits is None:
+            return least
+        taken: dict[str, float] = {}
+        for i in slots:
+            for name, amount in limits.needs.get(self.order[i], ()):
+                taken[name] = taken.get(name, 0.0) + amount * self.seconds[i]
+        times = [amount / limits.amounts[name] for name, amount in taken.items() if amount]
+        return max([least, *times])
+
+    def simulated_end(self, jobs: int, limits: Limits | None) -> float:
         """Return when all is built, in seconds, if ready steps start in the order of `apply`.
 
         What takes no slot starts as soon as it is ready.
         """
-        rank = ranks(self.needs, self.seconds)
+        ready = Ready(dict(zip(self.order, ranks(self.needs, self.seconds), strict=True)), limits)
         missing = [len(needs) for needs in self.needs]
-        ready: list[tuple[float, int]] = []
         running: list[tuple[float, int]] = []
         fresh = [i for i, count in enumerate(missing) if not count]
         now, free = 0.0, jobs
         while True:
             for i in fresh:
                 if self.takes_slot[i]:
-                    heapq.heappush(ready, (-rank[i], i))
+                    ready.push(self.order[i])
                 else:
                     heapq.heappush(running, (now + self.seconds[i], i))
-            while free and ready:
-                i = heapq.heappop(ready)[1]
-                heapq.heappush(running, (now + self.seconds[i], i))
+            while free and (index := ready.pop()) is not None:
+                ready.take(index)
+                heapq.heappush(running, (now + self.seconds[self.place[index]], self.place[index]))
                 free -= 1
             if not running:
                 return now
             now, fresh = running[0][0], []
             while running and running[0][0] == now:  # all that end at this instant
                 ended = heapq.heappop(running)[1]
-                free += self.takes_slot[ended]
+                if self.takes_slot[ended]:
+                    ready.give_back(self.order[ended])
+                    free += 1
                 fresh += self._released_by(ended, missing)
 
     def _released_by(self, ended: int, missing: list[int]) -> list[int]:
@@ -247,7 +272,8 @@ class _Work:
 def summary_text(plan: PlanEstimate) -> str:
     """Return the estimate of a plan in one line: `about 11 h on the critical path, $2,448`.
 
-    Where `-j` makes it longer: `about 14 h with -j 2, 11 h on the critical path, $2,448`.
+    Where `-j` makes it longer: `about 14 h with -j 2, 11 h on the critical path, $2,448`; and where
+    what steps take of the machine does: `about 20 h with -j 2 and the resources here, 11 h on ...`.
     Empty if there is nothing to build.
     """
     parts = []
@@ -263,7 +289,8 @@ def summary_text(plan: PlanEstimate) -> str:
 def _known_text(plan: PlanEstimate) -> str:
     words = "about" if plan.is_complete else "at least"
     critical, total = duration_text(plan.critical_seconds), duration_text(plan.total_seconds)
-    with_jobs = f"{total} with -j {plan.jobs}, " if total != critical else ""
+    also = " and the resources here" if plan.is_limited else ""
+    with_jobs = f"{total} with -j {plan.jobs}{also}, " if total != critical else ""
     text = f"{words} {with_jobs}{critical} on the critical path"
     if plan.cost is None:
         return text

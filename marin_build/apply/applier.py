@@ -77,8 +77,7 @@ class Applier:
         self._once = once
         to_build = sorted(plan.to_build + plan.sealed)
         self._supply = Supply(capacity, plan.targets, to_build, jobs)
-        needs, amounts = self._supply.needs, self._supply.amounts
-        self._schedule = Schedule(to_build, plan.targets.deps, expected, needs, amounts)
+        self._schedule = Schedule(to_build, plan.targets.deps, expected, self._supply.limits)
         self._course = Course(len(plan.targets), jobs)
         self._nonce_root, self._nonce_count = os.urandom(8).hex(), 0
         self._delays = Delays(plan.targets)

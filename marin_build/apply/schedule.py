@@ -14,13 +14,13 @@ from __future__ import annotations
 import enum
 from typing import TYPE_CHECKING
 
-from marin_build.apply.ready import Ready
 from marin_build.ranking import ranks
+from marin_build.ready import Ready
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from marin_build.needs import Needs
+    from marin_build.capacity import Limits
 
 
 class State(enum.Enum):
@@ -62,8 +62,7 @@ class Schedule:
         to_build: Sequence[int],
         deps: Sequence[Sequence[int]],
         seconds: Mapping[int, float] | None = None,
-        needs: Mapping[int, Needs] | None = None,
-        amounts: Mapping[str, int] | None = None,
+        limits: Limits | None = None,
     ) -> None:
         """Make a schedule.
 
@@ -71,8 +70,7 @@ class Schedule:
             to_build: targets, in topological order.
             deps: for every target of the pipeline, what it needs.
             seconds: how long targets may take, those of which that is known.
-            needs: what targets take of the machine, never more than there is; None: nothing.
-            amounts: what there is, for every name in `needs`.
+            limits: what targets may take of the machine together; None: whatever they like.
 
         """
         wanted = set(to_build)
@@ -82,7 +80,7 @@ class Schedule:
         for i, above in self._needs.items():
             for dep in above:
                 self._dependents[dep].append(i)
-        self._ready = Ready(self._ranks(to_build, seconds or {}), needs, amounts)
+        self._ready = Ready(self._ranks(to_build, seconds or {}), limits)
         self.states = dict.fromkeys(to_build, State.PENDING)
         self._counts = dict.fromkeys(State, 0)
         self._counts[State.PENDING] = len(to_build)

@@ -55,3 +55,21 @@ def test_a_plan_says_how_long_and_for_how_much(project: Project) -> None:
     unknown = project.run("plan", "--set", "seq_len=2", "--set", "more=true").out
     assert "at least 12 h on the critical path" in unknown
     assert "no history: 1 of 3" in unknown
+
+
+def test_what_steps_take_together_makes_it_longer(project: Project) -> None:
+    """Else a plan promises hours that a rate limit, or the memory, makes a day."""
+    project.pipeline(
+        "from marin_build import command\n"
+        "def pipeline(n: int = 1):\n"
+        "    return [command('echo {n} > {output}/x', name=f'call-{i}', params={'n': n},\n"
+        "                    budgets={'api': 1}) for i in range(4)]\n"
+    )
+    assert project.run("apply").code == 0
+    for i in range(4):
+        path = project.output_of(f"call-{i}") / ".executor_info"
+        path.write_text(json.dumps({**json.loads(path.read_text()), "seconds": 3600.0}))
+    anew = ("plan", "--set", "n=2", "-j", "4")
+    assert " - about 1 h on the critical path" in project.run(*anew).out
+    limited = project.run(*anew, "--budget", "api=2").out
+    assert " - about 2 h with -j 4 and the resources here, 1 h on the critical path" in limited

@@ -17,6 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from marin_build.apply.schedule import Schedule, State
+from marin_build.capacity import Limits
 from marin_build.estimate import (
     Duration,
     Estimate,
@@ -54,6 +55,18 @@ def _plans(draw: st.DrawFn, *, known: bool = True, elsewhere: bool = True) -> tu
         for i in sorted(draw(st.sets(st.integers(0, size - 1), min_size=1)))
     }
     return deps, steps
+
+
+_NAMES = ("api", "cpu", "ram")
+
+
+def _limits(size: int) -> st.SearchStrategy[Limits]:
+    """Return what so many targets may take together; what there is of each is 4."""
+    amount = st.integers(0, 4)
+    needs = st.dictionaries(st.sampled_from(_NAMES), amount).map(lambda n: tuple(sorted(n.items())))
+    return st.lists(needs, min_size=size, max_size=size).map(
+        lambda drawn: Limits(dict.fromkeys(_NAMES, 4), dict(enumerate(drawn)))
+    )
 
 
 def _slowest(deps: Deps, steps: Mapping[int, Estimate], upto: int) -> float:
@@ -100,10 +113,10 @@ def test_the_total_is_what_a_clock_would_show(plan: tuple[Deps, Steps], jobs: in
     assert estimate_plan(steps, deps, jobs).total_seconds == _lived(deps, steps, jobs)
 
 
-def _applied(deps: Deps, steps: Mapping[int, Estimate], jobs: int) -> float:
+def _applied(deps: Deps, steps: Mapping[int, Estimate], jobs: int, limits: Limits) -> float:
     """Return when the scheduler of `apply` would be through."""
     known = {i: step.seconds for i, step in steps.items() if step.seconds is not None}
-    schedule = Schedule(sorted(steps), deps, known)
+    schedule = Schedule(sorted(steps), deps, known, limits)
     now, ends = 0.0, dict[int, float]()
     while True:
         while schedule.count(State.RUNNING) < jobs and (taken := schedule.take()) is not None:
@@ -116,10 +129,17 @@ def _applied(deps: Deps, steps: Mapping[int, Estimate], jobs: int) -> float:
             schedule.move(index, State.SUCCEEDED)
 
 
-@given(plan=_plans(elsewhere=False), jobs=st.integers(1, 4))
-def test_steps_start_in_the_order_of_apply(plan: tuple[Deps, Steps], jobs: int) -> None:
+@given(plan=_plans(elsewhere=False), jobs=st.integers(1, 4), data=st.data())
+def test_steps_start_in_the_order_of_apply_and_with_its_limits(
+    plan: tuple[Deps, Steps], jobs: int, data: st.DataObject
+) -> None:
     deps, steps = plan
-    assert estimate_plan(steps, deps, jobs).total_seconds == _applied(deps, steps, jobs)
+    limits = data.draw(_limits(len(deps)))
+    found = estimate_plan(steps, deps, jobs, limits)
+    assert found.total_seconds == _applied(deps, steps, jobs, limits)
+    assert found.is_limited == (
+        found.total_seconds > estimate_plan(steps, deps, jobs).total_seconds
+    )
 
 
 @given(plan=_plans(), jobs=st.integers(1, 4))
@@ -149,13 +169,14 @@ def test_what_is_not_known_makes_lower_bounds(
     plan: tuple[Deps, Steps], jobs: int, data: st.DataObject
 ) -> None:
     deps, steps = plan
-    found = estimate_plan(steps, deps, jobs)
+    limits = data.draw(st.none() | _limits(len(deps)))
+    found = estimate_plan(steps, deps, jobs, limits)
     seconds = st.integers(0, 9).map(float)
     real = {
         i: replace(step, seconds=data.draw(seconds)) if step.seconds is None else step
         for i, step in steps.items()
     }
-    after = estimate_plan(real, deps, jobs)
+    after = estimate_plan(real, deps, jobs, limits)
     assert found.no_history == sum(step.seconds is None for step in steps.values())
     assert found.critical_seconds <= after.critical_seconds
     assert found.total_seconds <= after.total_seconds
@@ -293,6 +314,14 @@ NEW = Estimate(None, 0)
 )
 def test_the_summary_says_what_is_known(steps: list[Estimate], deps: Deps, expected: str) -> None:
     assert summary_text(estimate_plan(dict(enumerate(steps)), deps, 1)) == expected
+
+
+def test_the_summary_says_that_more_slots_would_not_help() -> None:
+    limits = Limits({"api": 1}, dict.fromkeys(range(2), (("api", 1),)))
+    found = estimate_plan({0: EVAL, 1: EVAL}, ((), ()), 2, limits)
+    assert summary_text(found) == (
+        "about 6 h with -j 2 and the resources here, 3 h on the critical path"
+    )
 
 
 def test_it_is_pure() -> None:

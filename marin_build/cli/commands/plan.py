@@ -23,7 +23,7 @@ from marin_build.cli.views.plan_rows import VERBS
 from marin_build.errors import EXIT_CHANGES_PENDING, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Mapping
     from typing import Literal
 
     from marin_build.assumptions import Assumptions
@@ -146,6 +146,7 @@ def command(
         form or "text",
         _verbs(only),
         jobs,
+        given,
         show_all=show_all,
         verbose=verbose,
         blast_radius=blast_radius,
@@ -190,6 +191,7 @@ def _show(
     form: Form,
     only: Collection[Verb],
     jobs: int | None,
+    budgets: Mapping[str, str],
     *,
     show_all: bool,
     verbose: bool,
@@ -202,7 +204,7 @@ def _show(
 
     found = find_drift(loaded, plan, engine)  # no part of a saved plan: machines differ in it
     plan = found.plan
-    estimate = estimate_for(loaded, plan, engine, jobs)
+    estimate = estimate_for(loaded, plan, engine, jobs, budgets)
     reads = cross_region_reads(plan, loaded.settings.regions)
     radius = None
     if blast_radius:

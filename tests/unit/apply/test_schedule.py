@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from marin_build.apply.schedule import Schedule, State
+from marin_build.capacity import Limits
 
 if TYPE_CHECKING:
     from hypothesis.strategies import SearchStrategy
@@ -42,7 +43,7 @@ def test_every_graph_ends_with_each_target_in_its_right_state(
     needs = {i: tuple((name, data.draw(st.integers(1, amounts[name])))
                       for name in sorted(data.draw(st.sets(st.sampled_from(NAMES)))))
              for i in wanted}  # fmt: skip
-    schedule = Schedule(wanted, dag, needs=needs, amounts=amounts)
+    schedule = Schedule(wanted, dag, limits=Limits(amounts, needs))
     running: list[int] = []
     patience = dict.fromkeys(wanted, 2)
     blocked: list[tuple[int, int]] = []
@@ -132,7 +133,7 @@ def _of(*needs: str, **amounts: int) -> Schedule:
     given = {i: tuple((word[0], int(word[1:])) for word in words.split())
              for i, words in enumerate(needs)}  # fmt: skip
     seconds = {i: float(len(needs) - i) for i in given}
-    return Schedule(range(len(needs)), ((),) * len(needs), seconds, given, amounts)
+    return Schedule(range(len(needs)), ((),) * len(needs), seconds, Limits(amounts, given))
 
 
 def _take_all(schedule: Schedule) -> list[int]:
@@ -192,7 +193,7 @@ def test_taking_a_target_does_not_look_at_all_that_are_ready() -> None:
     """Else a fan-out of 100,000 steps takes hours to schedule."""
     count = 20_000
     needs = {i: (("a", 1 + i % 3),) for i in range(count)}
-    schedule = Schedule(range(count), ((),) * count, None, needs, {"a": 3})
+    schedule = Schedule(range(count), ((),) * count, None, Limits({"a": 3}, needs))
     compared = 0
 
     class Counted(tuple[float, int]):

@@ -1,5 +1,7 @@
 """The targets that are ready, and what they may take together. Pure.
 
+`apply` starts them in this order, and `estimate` foresees it: so it is decided here for both.
+
 The one of the highest rank starts first. If it lacks something, that is kept for it: what comes
 after it and needs the same waits, too, and the others go on. So nobody is overtaken for ever by
 many small ones. Targets with equal needs share a heap: taking one costs a look at each kind of
@@ -15,6 +17,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from marin_build.capacity import Limits
     from marin_build.needs import Needs
 
 
@@ -33,21 +36,14 @@ class Ready:
 
     Args:
         ranks: by target: the higher, the sooner; of equal ones the lower index.
-        needs: by target, only limited names, and at most what there is; a target without any
-            starts at once.
-        amounts: what there is, by name.
+        limits: what targets may take together; one that needs nothing of it starts at once.
 
     """
 
-    def __init__(
-        self,
-        ranks: Mapping[int, float],
-        needs: Mapping[int, Needs] | None = None,
-        amounts: Mapping[str, int] | None = None,
-    ) -> None:
+    def __init__(self, ranks: Mapping[int, float], limits: Limits | None = None) -> None:
         self._ranks = ranks
-        self._needs = needs or {}
-        self._free = dict(amounts or {})
+        self._needs = limits.needs if limits is not None else {}
+        self._free = dict(limits.amounts) if limits is not None else {}
         self._groups: dict[Needs, _Group] = {}
         self._short: set[int] = set()
 
