@@ -196,8 +196,8 @@ class _Work:
 
     def __init__(self, steps: Mapping[int, Estimate], deps: Sequence[Sequence[int]]) -> None:
         self.order = sorted(steps)
-        self.place = place = {index: i for i, index in enumerate(self.order)}
-        self.needs = [[place[dep] for dep in deps[i] if dep in place] for i in self.order]
+        self.place = {index: i for i, index in enumerate(self.order)}
+        self.needs = [[self.place[d] for d in deps[i] if d in self.place] for i in self.order]
         self.dependents: list[list[int]] = [[] for _ in self.order]
         for i, needs in enumerate(self.needs):
             for dep in needs:

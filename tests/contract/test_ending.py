@@ -30,5 +30,5 @@ else:
 
 def test_a_process_and_its_fork_end_quietly(remote: Place) -> None:
     argv = [sys.executable, "-W", "default", "-c", PROGRAM, remote.folder]
-    done = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=250, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")

@@ -61,6 +61,6 @@ def _run(command: str, project: Path) -> str:
         stderr=subprocess.STDOUT,
         text=True,
         check=False,
-        timeout=100,
+        timeout=250,
     )
     return "\n".join(line.rstrip() for line in done.stdout.splitlines()).strip("\n")

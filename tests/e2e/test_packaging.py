@@ -28,7 +28,7 @@ _NOT_SOURCE = (
 def run(command: list[str | Path], cwd: Path, env: dict[str, str] | None = None) -> str:
     """Run a program; return what it printed."""
     done = subprocess.run(
-        command, cwd=cwd, env=env, capture_output=True, text=True, check=False, timeout=110
+        command, cwd=cwd, env=env, capture_output=True, text=True, check=False, timeout=290
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
