@@ -56,21 +56,23 @@ class Settings:
     budgets: Mapping[str, int | float | str] = field(default_factory=dict)
 
 
-_TYPES: dict[str, tuple[type, ...]] = {
-    "pipeline": (str,),
-    "prefix": (str,),
-    "engine": (str,),
-    "jobs": (int,),
-    "isolation": (str,),
-    "log_limit": (int,),
-    "lease": (int, float),
-    "code": (str,),
-    "templates": (str,),
-    "prices": (str,),
-    "regions": (dict,),
-    "kubernetes": (dict,),
-    "budgets": (dict,),
+_STRING, _INTEGER, _TABLE = ((str,), "a string"), ((int,), "an integer"), ((dict,), "a table")
+_TYPES: dict[str, tuple[tuple[type, ...], str]] = {
+    "pipeline": _STRING,
+    "prefix": _STRING,
+    "engine": _STRING,
+    "jobs": _INTEGER,
+    "isolation": _STRING,
+    "log_limit": _INTEGER,
+    "lease": ((int, float), "a number"),
+    "code": _STRING,
+    "templates": _STRING,
+    "prices": _STRING,
+    "regions": _TABLE,
+    "kubernetes": _TABLE,
+    "budgets": _TABLE,
 }
+"""What a setting is in Python, and in the words of TOML."""
 
 
 def load_settings(project: str, profile: str | None = None) -> Settings:
@@ -135,10 +137,10 @@ def _checked(base: Settings, table: Mapping[str, Any], file: str) -> Settings:
                 facts=[("configuration", file)],
                 hint=did_you_mean(key, known),
             )
-        if not isinstance(value, _TYPES[key]) or isinstance(value, bool):
-            wanted = " or ".join(kind.__name__ for kind in _TYPES[key])
+        kinds, wanted = _TYPES[key]
+        if not isinstance(value, kinds) or isinstance(value, bool):
             raise UsageError(
-                f"the setting `{key}` is not a {wanted}",
+                f"the setting `{key}` is not {wanted}",
                 facts=[("configuration", file), ("value", repr(value))],
             )
     for key in ("jobs", "log_limit"):

@@ -15,8 +15,8 @@ from marin_build.apply.journal import Header
 from marin_build.config import Settings
 from marin_build.emit.actions import Action
 from marin_build.emit.document import DecisionDocument, PlanDocument, PrunedDocument
-from marin_build.emit.kubernetes import KubernetesSettings
 from marin_build.emit.kubernetes_retries import JobRetries
+from marin_build.emit.kubernetes_settings import KubernetesSettings
 from marin_build.exit_meaning import exit_meaning
 from marin_build.explain import reason_kind
 from marin_build.options import StepOptions

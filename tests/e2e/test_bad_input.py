@@ -647,7 +647,7 @@ def test_each_command_explains_itself(project: Project, command: str) -> None:
         'jobs = "3"\n',
         [],
         (
-            "error: the setting `jobs` is not a int\n"
+            "error: the setting `jobs` is not an integer\n"
             "  configuration: marin-build.toml\n  value:         '3'\n"
         ),
     ),
@@ -655,7 +655,7 @@ def test_each_command_explains_itself(project: Project, command: str) -> None:
         "jobs = true\n",
         [],
         (
-            "error: the setting `jobs` is not a int\n"
+            "error: the setting `jobs` is not an integer\n"
             "  configuration: marin-build.toml\n  value:         True\n"
         ),
     ),

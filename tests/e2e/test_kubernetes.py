@@ -566,11 +566,11 @@ def test_all_that_is_missing_is_said_at_once(cluster: Project) -> None:
     ("table", "error"),
     [
         ("nmespace = 'x'", "unknown setting `kubernetes.nmespace`"),
-        ("namespace = 3", "the setting `kubernetes.namespace` is not a str"),
+        ("namespace = 3", "the setting `kubernetes.namespace` is not a string"),
         ("secrets = 'a'", "the setting `kubernetes.secrets` is not a list"),
         ("secrets = [1]", "the setting `kubernetes.secrets` is not a list"),
-        ("deadline = 'long'", "the setting `kubernetes.deadline` is not a int"),
-        ("deadline = true", "the setting `kubernetes.deadline` is not a int"),
+        ("deadline = 'long'", "the setting `kubernetes.deadline` is not an integer"),
+        ("deadline = true", "the setting `kubernetes.deadline` is not an integer"),
         ("deadline = -5", "the setting `kubernetes.deadline` "),
     ],
 )

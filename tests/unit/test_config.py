@@ -50,9 +50,9 @@ def test_a_profile_lies_on_top_of_the_common_settings(tmp_path: Path) -> None:
     ("text", "profile", "says"),
     [
         ("jbos = 3", None, "unknown setting `jbos`.*did you mean `jobs`"),
-        ('jobs = "3"', None, "`jobs` is not a int"),
-        ("jobs = true", None, "`jobs` is not a int"),
-        ("prefix = 3", None, "`prefix` is not a str"),
+        ('jobs = "3"', None, "`jobs` is not an integer"),
+        ("jobs = true", None, "`jobs` is not an integer"),
+        ("prefix = 3", None, "`prefix` is not a string"),
         ("prefix = ", None, "cannot read the configuration"),
         ("[profiles.big]\n", "bgi", "unknown profile `bgi`.*did you mean `big`"),
         ("[profiles.big]\njosb = 1", "big", "unknown setting `josb`.*profile big"),

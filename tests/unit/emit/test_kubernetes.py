@@ -11,7 +11,7 @@ import yaml as pyyaml
 
 from marin_build import ResourceConfig, Retries, StepSpec, command
 from marin_build.emit.directory import emit_plan
-from marin_build.emit.kubernetes import KubernetesSettings, parse_kubernetes_settings
+from marin_build.emit.kubernetes_settings import KubernetesSettings, parse_kubernetes_settings
 from marin_build.emit.plan_id import check_engine
 from marin_build.errors import MarinBuildError, UsageError
 from marin_build.fingerprint import make_targets
