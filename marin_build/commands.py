@@ -18,6 +18,7 @@ from typing import IO, TYPE_CHECKING, Any, TextIO
 from marin_build.canonical import FrozenDict
 from marin_build.errors import SpecificationError
 from marin_build.identity import Bound
+from marin_build.placeholders import PLACEHOLDER, names_in, shell_code
 from marin_build.workspace import current_workspace
 
 if TYPE_CHECKING:
@@ -26,9 +27,7 @@ if TYPE_CHECKING:
     from marin_build.sources import Source
     from marin_build.step_spec import StepSpec
 
-_PLACEHOLDER = re.compile(r"\{\{([a-z_][a-z0-9_]*)\}\}|(?<!\$)\{([a-z_][a-z0-9_]*)\}")
 _NAME = re.compile(r"[a-z_][a-z0-9_]*", re.ASCII)
-_HEREDOC = re.compile(r"(?<!<)<<(?!<)")
 _STANDARD_OUTPUT = 1
 _BLOCK = 1 << 16
 SHELL = ("bash", "-euo", "pipefail", "-c")
@@ -71,7 +70,7 @@ class Command(Bound):
         """Return the command line, paths kept apart from text."""
         if isinstance(self.text, tuple):
             return tuple(self._word(word, output_path) for word in self.text)
-        names = dict.fromkeys(name for name, literal in _names(self.text) if not literal)
+        names = dict.fromkeys(name for name, literal in names_in(self.text) if not literal)
         variables = tuple((f"{name}=", self._value(name, output_path)) for name in names)
         command: tuple[Word, ...] = tuple((word,) for word in (*SHELL, shell_code(self.text)))
         return (("env",), *variables, *command) if variables else command
@@ -87,7 +86,7 @@ class Command(Bound):
     def _word(self, template: str, output_path: str) -> Word:
         parts: list[str | PathPart] = []
         end = 0
-        for found in _PLACEHOLDER.finditer(template):
+        for found in PLACEHOLDER.finditer(template):
             parts.append(template[end : found.start()])
             literal, name = found.groups()
             parts.append(f"{{{literal}}}" if literal else self._value(name, output_path))
@@ -224,7 +223,7 @@ def _placeholder_errors(
         if key == "output" or given.count(key) > 1:
             yield _command_error(name, place, f"the placeholder `{{{key}}}` has two meanings")
     known = sorted({"output", *given})
-    used = [found for text in texts for found, literal in _names(text) if not literal]
+    used = [found for text in texts for found, literal in names_in(text) if not literal]
     for placeholder in dict.fromkeys(used):
         if placeholder not in known:
             yield _command_error(
@@ -234,99 +233,3 @@ def _placeholder_errors(
                 ", ".join(known),
                 f"write {{{{{placeholder}}}}} for the text itself",
             )
-
-
-def _names(text: str) -> Iterator[tuple[str, bool]]:
-    """Yield each placeholder's name and whether its braces are doubled (text, not a place)."""
-    for literal, name in _PLACEHOLDER.findall(text):
-        yield (literal or name), bool(literal)
-
-
-def shell_code(text: str) -> str:
-    """Return bash code in which each placeholder is a quoted variable.
-
-    Raises:
-        ValueError: a placeholder stands where no quoting is right.
-
-    """
-    pieces: list[str] = []
-    end = 0
-    for found, context in _placeholders_in_shell(text):
-        literal, name = found.groups()
-        pieces.append(text[end : found.start()])
-        if literal:
-            pieces.append(f"{{{literal}}}")
-        elif (why := _unquotable(text, found.start(), context)) is not None:
-            raise ValueError(f"the placeholder {{{name}}} stands {why}")
-        else:
-            pieces.append(f"${{{name}}}" if context == '"' else f'"${{{name}}}"')
-        end = found.end()
-    pieces.append(text[end:])
-    return "".join(pieces)
-
-
-def _unquotable(text: str, at: int, context: str) -> str | None:
-    """Return why a placeholder cannot be quoted there, and what to do instead."""
-    if context == "#":
-        return None
-    if context in {"'", "$'"}:
-        return "inside single quotes; leave them out, it is quoted for you"
-    if text[at - 1 : at] == "\\":
-        return "after a backslash; leave it out, it is quoted for you"
-    if _HEREDOC.search(text[:at]):
-        return "after `<<`; put the text into a script and declare it as an input"
-    return None
-
-
-def _placeholders_in_shell(text: str) -> Iterator[tuple[re.Match[str], str]]:
-    """Yield each placeholder and what it stands in.
-
-    That is one of: `"`, `'`, `$'` (quotes), `#` (a comment), or nothing of these: the top level,
-    or the inside of `$(...)`, `(...)` or backticks, where quoting begins anew.
-    """
-    open_contexts: list[str] = []
-    i = 0
-    while i < len(text):
-        top = open_contexts[-1] if open_contexts else ""
-        found = _PLACEHOLDER.match(text, i)
-        if found is not None:
-            yield found, top if top in {'"', "'", "$'", "#"} else ""
-            i = found.end()
-        else:
-            i += _step(text, i, top, open_contexts)
-
-
-def _step(text: str, i: int, top: str, contexts: list[str]) -> int:
-    """Follow bash's quoting over one character; return how many characters were passed."""
-    char = text[i]
-    if top == "#":
-        if char == "\n":
-            contexts.pop()
-    elif top in {"'", "$'"}:
-        if char == "\\" and top == "$'":
-            return 1 if _PLACEHOLDER.match(text, i + 1) else 2
-        if char == "'":
-            contexts.pop()
-    elif char == "\\":
-        return 1 if _PLACEHOLDER.match(text, i + 1) else 2
-    elif char == '"':
-        contexts.pop() if top == '"' else contexts.append('"')
-    elif char == "`":
-        _toggle_backtick(contexts)
-    elif char == "(" and (top != '"' or text[i - 1 : i] == "$"):
-        contexts.append("(")
-    elif char == ")" and top == "(":
-        contexts.pop()
-    elif top != '"' and char == "'":
-        contexts.append("$'" if text[i - 1 : i] == "$" else "'")
-    elif top != '"' and char == "#" and (i == 0 or text[i - 1] in " \t\n;&|("):
-        contexts.append("#")
-    return 1
-
-
-def _toggle_backtick(contexts: list[str]) -> None:
-    if "`" not in contexts:
-        contexts.append("`")
-        return
-    while contexts.pop() != "`":
-        pass
