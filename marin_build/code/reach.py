@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from marin_build.code.modules import Module
     from marin_build.code.resolve import Found
+    from marin_build.code.syntax import Function
 
 Kind = Literal["function", "class", "constant"]
 _OURS = "marin_build"
@@ -79,6 +80,7 @@ class Reader:
     _parts: dict[tuple[Module, str], Part] = field(default_factory=dict)
     _closures: dict[Part, Closure] = field(default_factory=dict)
     _roots: dict[int, tuple[types.CodeType, Part]] = field(default_factory=dict)
+    _names: dict[Function, frozenset[str]] = field(default_factory=dict)
 
     def function(self, function: types.FunctionType) -> Part:
         """Return the part that is a function's own code."""
@@ -113,8 +115,17 @@ class Reader:
         for top in module.definitions.get(code.co_qualname, ()):
             if any(inner is node for inner in ast.walk(top)):
                 return self.defined(module, code.co_qualname)
-        free = {*code.co_freevars, *_names_around(code.co_filename, node)}
+        free = {*code.co_freevars, *self._names_around(code.co_filename, node)}
         return deeply(lambda: self._part(module, name, [node], free))
+
+    def _names_around(self, file: str, node: Function) -> frozenset[str]:
+        """Return the names that the functions bind which a nested function stands in."""
+        found = frozenset[str]()
+        for outer in functions_around(file).get(id(node), ()):
+            if outer not in self._names:
+                self._names[outer] = _names_in(outer)
+            found |= self._names[outer]
+        return found
 
     def _definition(self, module: Module, name: str) -> Part:
         statements: Sequence[ast.stmt] = module.definitions[name]
@@ -236,14 +247,11 @@ def _is_open_table(item: Found) -> bool:
     return True
 
 
-def _names_around(file: str, node: ast.AST) -> set[str]:
-    """Return the names of the functions that a nested function stands in."""
-    found: set[str] = set()
-    for outer in functions_around(file).get(id(node), ()):
-        body = [outer.body] if isinstance(outer, ast.Lambda) else outer.body
-        scope = bind(Scope(), body)
-        arguments = outer.args
-        every = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs]
-        every += [a for a in (arguments.vararg, arguments.kwarg) if a is not None]
-        found |= scope.bound | set(scope.imports) | {a.arg for a in every}
-    return found
+def _names_in(function: Function) -> frozenset[str]:
+    """Return the names that a function binds: those that functions inside it may use."""
+    body = [function.body] if isinstance(function, ast.Lambda) else function.body
+    scope = bind(Scope(), body)
+    arguments = function.args
+    every = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs]
+    every += [a for a in (arguments.vararg, arguments.kwarg) if a is not None]
+    return frozenset(scope.bound.union(scope.imports, (a.arg for a in every)))
