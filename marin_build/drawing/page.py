@@ -29,8 +29,9 @@ if TYPE_CHECKING:
 SCHEMA_VERSION = 1
 _LIBRARY = "graph/vendor/dagre.min.js"
 _SCRIPTS = (
-    "model", "groups", "boxes", "placing", "finding", "fragment", "drawing", "viewport", "panel",
-    "lighting", "search_box", "controls", "hands", "page",
+    "model", "groups", "boxes", "opening", "placing", "finding", "fragment", "drawing", "viewport",
+    "panel", "lighting", "unfolding", "selecting", "address", "search_box", "controls", "hands",
+    "page",
 )  # fmt: skip
 _SOURCE_MAP = re.compile(r"^//# sourceMappingURL=.*$", re.MULTILINE)
 _NOTHING_KNOWN = Details()

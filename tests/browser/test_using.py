@@ -69,7 +69,7 @@ def test_groups_open_and_close(window: Window, size: int) -> None:
 def test_a_group_stays_where_it_was_when_it_opens(window: Window) -> None:
     """Else people lose their place with every click."""
     page = window.draw_pipeline(1000)
-    page.click("#closer")
+    page.click("#farther")
     before = window.group("normalise/").bounding_box()
     window.group("normalise/").click()
     after = window.head("normalise/").bounding_box()
