@@ -57,11 +57,17 @@ def about_plan(
         replay: how it is replayed: a label, and a command line.
 
     """
-    counts = ", ".join(f"{value} {key}" for key, value in document.summary.items() if value)
+    count = document.summary
+    counts = [
+        f"{count['run']} to build",
+        *([f"{count['wait']} built by somebody else"] if count["wait"] else []),
+        *([f"{count['blocked']} blocked"] if count["blocked"] else []),
+        f"{count['reuse'] + count['pruned']} reused",
+    ]
     path = _longest_chain(picture)
     return About(
         title=document.pipeline,
-        summary=f"plan {document.plan_id}: {counts}",
+        summary=f"plan {document.plan_id}: {', '.join(counts)}",
         engine=document.engine,
         prefix=document.prefix,
         prefix_link=browser_address(document.prefix),

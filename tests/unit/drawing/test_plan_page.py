@@ -61,6 +61,12 @@ def test_commands_name_the_pipeline_with_its_parameters(targets_of: TargetsOf) -
     ]
 
 
+def test_the_page_counts_as_plan_does(targets_of: TargetsOf) -> None:
+    """Else a plan and its page seem to be of two pipelines."""
+    page = page_of_plan(_document(targets_of), [], TEMPLATES) or ""
+    assert re.search("plan p-[0-9a-f]{8}: 4 to build, 1 reused<", page)
+
+
 def test_the_longest_chain_of_what_is_to_be_built_is_marked(targets_of: TargetsOf) -> None:
     """Else nobody sees in a plan which steps must wait for each other."""
     data = _data(page_of_plan(_document(targets_of), [], TEMPLATES))
