@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -88,7 +89,13 @@ class About:
 def shown_attributes(payload: Mapping[str, Any]) -> dict[str, Any]:
     """Return what the author gave: attributes, and the command or what was bound to parameters."""
     bound = {f"bind.{key}": value for key, value in (payload.get("bind") or {}).items()}
-    command = {"command": payload["command"]} if "command" in payload else {}
+    match payload.get("command"):
+        case {"shell": text}:
+            command = {"command": text}
+        case {"argv": words}:
+            command = {"command": shlex.join(words)}
+        case _:
+            command = {}
     return {**payload["attrs"], **bound, **command}
 
 

@@ -90,7 +90,7 @@ function startPage() {
         ? drawGroup(model, box, place, measure)
         : drawTarget(model, box, place, labelOf(box), measure);
       const title = svg("title");
-      title.textContent = box.group ? `${box.members.length} targets` : `${model.nodes[box.leaf].id}\n${data.texts[model.nodes[box.leaf].why]}`;
+      title.textContent = legible(box.group ? `${box.members.length} targets` : `${model.nodes[box.leaf].id}\n${data.texts[model.nodes[box.leaf].why]}`);
       element.prepend(title);
       element.dataset.key = box.key;
       if (!box.group) element.dataset.target = model.nodes[box.leaf].id;

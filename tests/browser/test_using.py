@@ -242,6 +242,8 @@ def test_keys_are_enough(window: Window) -> None:
     page.keyboard.type("mixture")
     page.keyboard.press("Enter")
     assert here() == "mixture"
+    page.keyboard.press("Enter")
+    assert page.evaluate("document.activeElement.textContent") == "mixture", "in the panel"
     page.keyboard.press("Escape")
     assert page.locator("#panel").is_hidden()
     page.keyboard.press("ArrowRight")
