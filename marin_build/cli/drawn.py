@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from marin_build.analysis import critical_path, upstream
@@ -14,7 +14,7 @@ from marin_build.cli.budgets import capacity_here, fitted
 from marin_build.cli.causes import with_causes
 from marin_build.cli.log_ends import ends_of_logs
 from marin_build.cli.session import plan_for
-from marin_build.drawing.details import About, Details
+from marin_build.drawing.details import About, Details, browser_address, shown_attributes
 from marin_build.drawing.picture import picture_of
 from marin_build.printable import printable
 from marin_build.protocol import layout
@@ -165,7 +165,7 @@ def _details(
         fingerprint=target.fingerprint,
         description=step.description,
         declared=shown(step.declared, loaded.workspace.project),
-        attributes=_attributes(step.payload),
+        attributes=shown_attributes(json.loads(step.payload)),
         inputs={source.name: digest_of(source) for source in step.inputs.values()},
         output="" if is_usual else target.output_path,
         link="" if is_usual else _link(target.output_path),
@@ -181,20 +181,10 @@ def _details(
     )
 
 
-def _attributes(payload: str) -> Mapping[str, Any]:
-    """Return what the author gave: attributes, and the command or what was bound to parameters."""
-    document = json.loads(payload)
-    bound = {f"bind.{key}": value for key, value in (document.get("bind") or {}).items()}
-    command = {"command": document["command"]} if "command" in document else {}
-    return {**document["attrs"], **bound, **command}
-
-
 def _link(place: str) -> str:
     """Return where a browser finds a place; empty where it cannot."""
-    if place.startswith("gs://"):
-        return "https://console.cloud.google.com/storage/browser/" + quote(place[5:])
     if is_url(place):
-        return ""
+        return browser_address(place)
     return "file://" + quote(os.path.abspath(place))
 
 

@@ -7,7 +7,7 @@ import shlex
 from typing import TYPE_CHECKING
 
 from marin_build.cli.plan_directory import read_plan_directory
-from marin_build.drawing.details import About
+from marin_build.drawing.plan_page import about_plan
 from marin_build.drawing.planned import details_of_plan, picture_of_plan
 from marin_build.emit.templates import Templates
 from marin_build.workspace import Workspace
@@ -15,9 +15,8 @@ from marin_build.workspace import Workspace
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
-    from marin_build.drawing.details import Details
+    from marin_build.drawing.details import About, Details
     from marin_build.drawing.picture import Picture, State
-    from marin_build.emit.document import PlanDocument
 
 
 def draw_saved(
@@ -41,24 +40,13 @@ def draw_saved(
     details: Sequence[Details] = ()
     if with_details:
         way = os.path.relpath(folder, start).replace(os.sep, "/")
-        details = details_of_plan(document, picture, f"./{way}/", document.prefix)
+        details = details_of_plan(document, picture, f"./{way}/", document.files)
     if states:
         from marin_build.drawing.simpler import only_states
 
         picture, kept = only_states(picture, states)
         details = [details[i] for i in kept] if details else ()
+    replay = "replay the plan", (shlex.join(["marin-build", "apply", folder]),)
     # Our own templates: the project of the plan may be elsewhere.
     templates = Templates(Workspace(os.path.abspath(folder), document.prefix))
-    return picture, _about(document, folder), details, templates
-
-
-def _about(document: PlanDocument, folder: str) -> About:
-    counts = {key: value for key, value in document.summary.items() if value}
-    return About(
-        title=document.pipeline,
-        summary=f"plan {document.plan_id}: "
-        + ", ".join(f"{value} {key}" for key, value in counts.items()),
-        engine=document.engine,
-        prefix=document.prefix,
-        commands=(("replay the plan", (f"marin-build apply {shlex.quote(folder)}",)),),
-    )
+    return picture, about_plan(document, picture, replay), details, templates

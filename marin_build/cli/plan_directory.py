@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
-from marin_build.emit.document import PLAN_FILE, SCHEMA_VERSION, PlanDocument
+from marin_build.emit.document import PAGE_FILE, PLAN_FILE, SCHEMA_VERSION, PlanDocument
 from marin_build.emit.plan_id import text_digest
 from marin_build.errors import StoppedError, StoreError, UsageError
 
@@ -49,13 +49,15 @@ def write_plan_directory(folder: str, files: Mapping[str, str]) -> None:
 def _remove_old_plan(folder: str) -> None:
     """Remove the files an earlier plan wrote, so that no step of it is left over."""
     shutil.rmtree(os.path.join(folder, "steps"), ignore_errors=True)
-    for name in ("run.sh", "environment.sh", PLAN_FILE):
+    for name in ("run.sh", "environment.sh", PAGE_FILE, PLAN_FILE):
         with suppress(FileNotFoundError):
             os.unlink(os.path.join(folder, name))
 
 
 def read_plan_directory(folder: str) -> PlanDocument:
     """Return the plan of a directory whose files are those that were written.
+
+    Its page may be missing: nothing of it is run, and it may be too large to be kept.
 
     Raises:
         UsageError: no plan there.
@@ -77,7 +79,11 @@ def read_plan_directory(folder: str) -> PlanDocument:
     except ValidationError as error:
         raise _edited(folder, [PLAN_FILE]) from error
     changed = [] if plan.is_intact else [PLAN_FILE]
-    changed += [name for name, digest in plan.files.items() if _file_digest(folder, name) != digest]
+    changed += [
+        name
+        for name, digest in plan.files.items()
+        if _file_digest(folder, name) != digest and not _may_be_missing(folder, name)
+    ]
     if changed:
         raise _edited(folder, changed)
     return plan
@@ -110,6 +116,10 @@ def _unreadable(what: str, error: Exception) -> StoppedError:
     return StoppedError(
         f"{what} cannot be read", facts=[("reason", str(error))], consequence="nothing was run"
     )
+
+
+def _may_be_missing(folder: str, name: str) -> bool:
+    return name == PAGE_FILE and not os.path.lexists(os.path.join(folder, name))
 
 
 def _file_digest(folder: str, name: str) -> str | None:

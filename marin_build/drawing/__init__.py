@@ -10,4 +10,5 @@ layout       layers, order within them, coordinates
 graphviz     the layout that Graphviz makes, instead
 svg          the static picture
 page         the page that a browser shows
+plan_page    the page that lies beside a saved plan
 """

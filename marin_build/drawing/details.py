@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from marin_build.canonical import FrozenDict
 
@@ -82,3 +84,23 @@ class About:
     path_text: str = ""
     depth: int = 0
     few: bool = False
+
+
+def shown_attributes(payload: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the author gave: attributes, and the command or what was bound to parameters."""
+    bound = {f"bind.{key}": value for key, value in (payload.get("bind") or {}).items()}
+    match payload.get("command"):
+        case {"shell": text}:
+            command = {"command": text}
+        case {"argv": words}:
+            command = {"command": shlex.join(words)}
+        case _:
+            command = {}
+    return {**payload["attrs"], **bound, **command}
+
+
+def browser_address(url: str) -> str:
+    """Return where a browser finds an object of a bucket; empty where it cannot."""
+    if url.startswith("gs://"):
+        return "https://console.cloud.google.com/storage/browser/" + quote(url[5:])
+    return ""

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _SWEEPS = 8
 _GAP_X, _GAP_Y = 56.0, 18.0
 _MARGIN = 24.0
-_CHARACTER = 6.9
+_CHARACTER = 7.6  # of a wide font, bold: which one draws it is not known here
 _PADDING = 26.0
 HEIGHT = 40.0
 _DUMMY_HEIGHT = 14.0
@@ -81,9 +81,8 @@ def lay_out(picture: Picture) -> Layout:
         for i in layer:
             y = ys[i] + shift
             points[i] = (left, left + width, y)
-            if i < count:
-                boxes[i] = Box(left + widths[i] / 2, y, widths[i], HEIGHT)
-                points[i] = (left, left + widths[i], y)
+            if i < count:  # as wide as the layer: no edge passes behind a wider neighbour
+                boxes[i] = Box(left + width / 2, y, width, HEIGHT)
     routes = tuple(_route(chain, points) for chain in chains)
     height = max((y for *_, y in points.values()), default=0.0) + HEIGHT / 2 + _MARGIN
     found = tuple(box for box in boxes if box is not None)

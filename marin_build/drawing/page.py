@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from marin_build.drawing.details import Details
 from marin_build.drawing.picture import STATES
+from marin_build.printable import printable
 from marin_build.redaction import NOTHING_SECRET
 
 if TYPE_CHECKING:
@@ -29,8 +30,9 @@ if TYPE_CHECKING:
 SCHEMA_VERSION = 1
 _LIBRARY = "graph/vendor/dagre.min.js"
 _SCRIPTS = (
-    "model", "groups", "boxes", "placing", "finding", "fragment", "drawing", "viewport", "panel",
-    "lighting", "search_box", "controls", "hands", "page",
+    "model", "groups", "boxes", "opening", "placing", "finding", "fragment", "drawing", "viewport",
+    "panel", "lighting", "unfolding", "selecting", "address", "search_box", "controls", "hands",
+    "page",
 )  # fmt: skip
 _SOURCE_MAP = re.compile(r"^//# sourceMappingURL=.*$", re.MULTILINE)
 _NOTHING_KNOWN = Details()
@@ -61,8 +63,8 @@ def as_html(
     script = page_script(templates)
     return templates.render(
         "graph/page.html.j2",
-        title=redactor.clean_text(about.title),
-        summary=redactor.clean_text(about.summary),
+        title=printable(redactor.clean_text(about.title)),
+        summary=printable(redactor.clean_text(about.summary)),
         policy=_policy(script, style),
         style=style,
         script=script,

@@ -5,19 +5,20 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from marin_build.drawing.details import Details
+from marin_build.drawing.details import Details, browser_address, shown_attributes
 from marin_build.drawing.picture import Node, Picture
 from marin_build.explain import describe
 from marin_build.leaves import ABSENT, Difference, describe_difference
 from marin_build.reasons import Cascade, Change, IdentityChanged, UpstreamBlocked
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from marin_build.drawing.picture import State
     from marin_build.emit.document import DecisionDocument, PlanDocument
 
 _NEW = ("never_built", "interrupted", "dependency_failed")
+_ACTIONS = ("run.sh", "job.yaml")
 
 
 def picture_of_plan(document: PlanDocument) -> Picture:
@@ -48,15 +49,15 @@ def picture_of_plan(document: PlanDocument) -> Picture:
 
 
 def details_of_plan(
-    document: PlanDocument, picture: Picture, folder: str, prefix: str
+    document: PlanDocument, picture: Picture, folder: str, files: Collection[str]
 ) -> list[Details]:
     """Return what a page says of each node.
 
     Args:
         document: the plan.
         picture: of that plan.
-        folder: the plan's directory, as seen from the page; empty if it is the same.
-        prefix: where outputs live, as it stands in the plan.
+        folder: the plan's directory with a slash, as seen from the page; empty if it is the same.
+        files: the paths of its files.
 
     """
     decisions = {decision.target: decision for decision in document.decisions}
@@ -65,18 +66,24 @@ def details_of_plan(
     for node in picture.nodes:
         decision = decisions.get(node.id)
         if decision is None:
-            found.append(Details(attributes=json.loads(payloads[node.id])["attrs"]))
+            payload = json.loads(payloads[node.id])
+            inputs = payload.get("inputs", {})
+            found.append(Details(attributes=shown_attributes(payload), inputs=inputs))
             continue
+        payload = json.loads(decision.payload)
         (facts, *_) = decision.reasons or ({},)
-        script = f"steps/{node.id}/run.sh"
-        usual = decision.output_path == f"{prefix}/{node.id}"
+        usual = decision.output_path == f"{document.prefix}/{node.id}"
+        scripts = (f"steps/{node.id}/{name}" for name in _ACTIONS)
+        script = next((path for path in scripts if path in files), "")
         found.append(
             Details(
                 fingerprint=decision.fingerprint,
                 declared=decision.declared,
-                attributes=json.loads(decision.payload)["attrs"],
+                attributes=shown_attributes(payload),
+                inputs=payload.get("inputs", {}),
                 output="" if usual else decision.output_path,
-                script=f"{folder}{script}" if script in document.files else "",
+                link="" if usual else browser_address(decision.output_path),
+                script=f"{folder}{script}" if script else "",
                 changes=tuple(map(_change, facts.get("changes", ()))),
                 since=str(facts.get("since", "")),
             )

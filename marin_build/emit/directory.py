@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from marin_build.emit.document import PLAN_FILE, plan_document
+from marin_build.emit.document import PAGE_FILE, PLAN_FILE, plan_document
 from marin_build.emit.plan_id import check_engine
 from marin_build.emit.templates import Templates
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Collection, Mapping
 
+    from marin_build.emit.document import PlanDocument
     from marin_build.plan import Plan
+
+    DrawPage = Callable[[PlanDocument, Collection[str], Templates], str | None]
 
 
 def emit_plan(
@@ -22,6 +25,7 @@ def emit_plan(
     engine: str,
     settings: Mapping[str, Any],
     overrides: str | None,
+    draw: DrawPage | None = None,
 ) -> dict[str, str]:
     """Return path -> text for every file of the plan directory, plan.json last.
 
@@ -32,6 +36,7 @@ def emit_plan(
         engine: `local` or `kubernetes`.
         settings: the engine's settings from the configuration.
         overrides: a folder whose templates win, relative to the project.
+        draw: makes the page of the plan from its document and the paths of its files, or no page.
 
     """
     check_engine(engine)
@@ -47,4 +52,7 @@ def emit_plan(
         from marin_build.emit.local import emit_local
 
         files = emit_local(plan, document, templates)
+    page = draw(document, files.keys(), templates) if draw is not None else None
+    if page is not None:
+        files[PAGE_FILE] = page
     return {**files, PLAN_FILE: document.sealed_text(files)}

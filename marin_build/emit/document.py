@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from marin_build.plan import Decision, Plan
 
 PLAN_FILE = "plan.json"
+PAGE_FILE = "graph.html"
 SCHEMA_VERSION = 1
 INSISTING = ("forced", "dev_version")
 """Reasons to build a target although it is built, which a replay cannot find out for itself.

@@ -1,7 +1,6 @@
 // What is to be seen: a box for each target or closed group, a frame for each open one. Pure.
 
 const MOST_BOXES = 600;
-const FIRST_BOXES = 60;
 const FEWEST_TWINS = 6;
 
 // Boxes are { key, group | leaf, members, frame }, frames { key, group, frame }, edges
@@ -121,42 +120,4 @@ function withBlocks(visible) {
     else edges.set(key, { key, from, to, parts: [edge] });
   }
   return { ...visible, blocks, blockOf, routes: [...edges.values()] };
-}
-
-// The groups that are open at first: all around what is to be done, as far as a screen allows;
-// groups in which all is built stay closed. A small graph that is built is opened.
-// With `--collapse` the groups above that depth.
-function firstOpen(model) {
-  const open = new Set();
-  const { depth } = model.data;
-  if (depth) {
-    eachGroup(model.root, (group) => {
-      if (!group.id.includes("*") && group.id.split("/").length - 1 < depth) open.add(group.id);
-    });
-    return open;
-  }
-  const todo = model.nodes.some((node) => node.state !== DONE);
-  let shown = model.root.leaves.length + model.root.groups.length;
-  const tryOpen = (group) => {
-    const more = group.leaves.length + group.groups.length - 1;
-    if (shown + more > FIRST_BOXES) return false;
-    open.add(group.id);
-    shown += more;
-    return true;
-  };
-  const frontier = new Set(todo ? frontierOf(model) : []);
-  const isHot = (group) => group.members.some((member) => frontier.has(member));
-  const isWarm = (group) => group.members.some((member) => model.nodes[member].state !== DONE);
-  const passes = todo ? [isHot, isWarm] : [() => model.nodes.length <= 40];
-  for (const wanted of passes) {
-    let level = model.root.groups;
-    while (level.length) {
-      const next = [];
-      for (const group of level) {
-        if (open.has(group.id) || (wanted(group) && tryOpen(group))) next.push(...group.groups);
-      }
-      level = next;
-    }
-  }
-  return open;
 }

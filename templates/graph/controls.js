@@ -1,5 +1,14 @@
 // The chips, choices and buttons.
 
+const MEANINGS = {
+  "built": "is reused",
+  "to build": "was never built",
+  "stale": "was built, but something changed: it is built again",
+  "failed": "failed when it was last tried",
+  "held": "is being built by somebody",
+  "blocked": "needs what cannot be built",
+};
+
 function makeChips(page) {
   const { model, state, afterFilter } = page;
   const { data } = model;
@@ -8,6 +17,7 @@ function makeChips(page) {
     const chip = html("button", { type: "button", class: `chip ${stateClass(word)}`, "aria-pressed": "false", "data-state": word });
     chip.append(svg("svg", { viewBox: "0 0 16 16", width: "16", height: "16", "aria-hidden": "true" }, sign(word)));
     chip.append(html("span", {}, word), html("b", {}, String(counts[i])));
+    chip.title = MEANINGS[word];
     chip.disabled = counts[i] === 0;
     chip.addEventListener("click", () => {
       if (state.states.has(i)) state.states.delete(i);
@@ -34,7 +44,7 @@ function makeChoice(page, id, values, key) {
 }
 
 function makeButtons(page) {
-  const { model, state, viewport, fit, layOut, openAll, openTo, clearSelection, afterFilter } = page;
+  const { model, state, viewport, layOut, fit, openAll, openTo, clearSelection, afterFilter } = page;
   const { data } = model;
   const press = (id, action) => byId(id).addEventListener("click", action);
   press("fit", () => fit());
@@ -43,9 +53,9 @@ function makeButtons(page) {
   press("open-all", () => openAll(() => true));
   press("close-all", () => openAll(() => false));
   press("open-first", () => {
-    state.open = firstOpen(model);
+    page.openFirst();
     layOut();
-    fit(SMALLEST);
+    page.begin();
   });
   press("close-panel", clearSelection);
   press("theme", () => {

@@ -1,6 +1,12 @@
 // Boxes, frames and edges -> SVG. Text enters by textContent only.
 
 const SVG = "http://www.w3.org/2000/svg";
+const UNSEEN = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/g;
+
+// A text as people see it: what would turn the reading direction, or show nothing, is spelled out.
+function legible(text) {
+  return text.replace(UNSEEN, (letter) => "\\u" + letter.charCodeAt(0).toString(16).padStart(4, "0"));
+}
 
 function svg(tag, attributes, ...children) {
   const element = document.createElementNS(SVG, tag);
@@ -39,7 +45,7 @@ function makeMeasure() {
   const fonts = { name: `600 13px ${family}`, note: `11px ${family}`, count: `12px ${family}`, label: `600 12px ${family}` };
   return (text, kind) => {
     context.font = fonts[kind];
-    return context.measureText(text.length > 200 ? text.slice(0, 200) : text).width;
+    return context.measureText(legible(text.length > 200 ? text.slice(0, 200) : text)).width;
   };
 }
 
@@ -63,7 +69,7 @@ function shortened(text, width, kind, measure) {
 
 function textAt(x, y, kind, text) {
   const element = svg("text", { x, y, class: kind });
-  element.textContent = text;
+  element.textContent = legible(text);
   return element;
 }
 

@@ -2,9 +2,12 @@
 //
 // A group has { id, label, title, parent, groups, leaves, members }: `leaves` are the targets that
 // lie in it directly, `members` all that lie below it. A group that would be too large for a
-// screen is divided: at first by the shape of names (`shard-#`), then into runs of neighbours.
+// screen is divided: at first into what is built and what is to be done, then by the shape of names
+// (`shard-#`), then into runs of neighbours.
 
 const MOST_IN_A_GROUP = 40;
+const MANY = 12;
+const FEWEST_BUILT = 6;
 const ORDER = new Intl.Collator("en", { numeric: true });
 
 function groupTree(nodes) {
@@ -26,6 +29,7 @@ function groupTree(nodes) {
     group.leaves.push(index);
   });
   simplify(root);
+  setApart(root, nodes);
   divide(root, nodes);
   finish(root);
   return root;
@@ -52,6 +56,16 @@ function simplify(group) {
     }
   }
   group.groups = kept;
+}
+
+// Where a part of many targets is to be done, those that are built become a group of their own.
+function setApart(group, nodes) {
+  for (const inner of group.groups) setApart(inner, nodes);
+  const built = group.leaves.filter((leaf) => nodes[leaf].state === DONE);
+  const isMuch = group.leaves.length > (group.parent ? MANY : MOST_IN_A_GROUP);
+  if (!isMuch || built.length < FEWEST_BUILT || built.length === group.leaves.length) return;
+  group.leaves = group.leaves.filter((leaf) => nodes[leaf].state !== DONE);
+  subgroup(group, "built", built);
 }
 
 function divide(group, nodes) {

@@ -70,8 +70,10 @@ function listen(page) {
       if (next) focusBox(next);
     } else if (event.key === "Enter" || event.key === " ") {
       event.preventDefault();
+      const { leaf } = page.shown().boxes.get(key) || {};
       if (group) toggleGroup(group, true);
-      else select(page.shown().boxes.get(key).leaf);
+      else if (leaf === state.target) byId("facts").querySelector("h2").focus();
+      else select(leaf);
     } else if (event.key === "i" && group) {
       selectGroup(group);
     } else if (event.key === "c" || event.key === "Backspace") {

@@ -3,7 +3,7 @@
 function html(tag, attributes, ...children) {
   const element = document.createElement(tag);
   for (const [name, value] of Object.entries(attributes || {})) element.setAttribute(name, value);
-  for (const child of children) element.append(child);
+  for (const child of children) element.append(typeof child === "string" ? legible(child) : child);
   return element;
 }
 
@@ -24,8 +24,13 @@ function code(text) {
   return html("code", {}, text);
 }
 
+const ONE_LINE = 60;
+
 function valueText(value) {
-  return value === undefined ? "absent" : typeof value === "string" ? value : JSON.stringify(value, null, 1);
+  if (value === undefined) return "absent";
+  if (typeof value === "string") return value;
+  const text = JSON.stringify(value);
+  return text.length <= ONE_LINE ? text : JSON.stringify(value, null, 1);
 }
 
 // Only what a browser opens without running anything.

@@ -115,6 +115,7 @@ function placesOf(view, graph, sizes, inner) {
   for (const box of view.boxes) {
     if (!view.blockOf.has(box.key)) at.set(box.key, corner(box.key, sizes.get(box.key)));
   }
+  alignColumns(view, at);
   for (const block of view.blocks) {
     const place = corner(block.key, inner.get(block.key));
     at.set(block.key, place);
@@ -131,6 +132,19 @@ function placesOf(view, graph, sizes, inner) {
     return { ...route, isBack, path: isBack ? backward(from, to) : forward(points, from, to, columns) };
   });
   return { at, routes, ...extentOf(at) };
+}
+
+// Boxes above each other in one frame get the width of the widest.
+function alignColumns(view, at) {
+  const widest = new Map();
+  const column = (box) => `${Math.round(at.get(box.key).x + at.get(box.key).width / 2)}\n${box.frame || ""}`;
+  const boxes = view.boxes.filter((box) => at.has(box.key)).map((box) => [box.key, column(box)]);
+  for (const [key, name] of boxes) widest.set(name, Math.max(widest.get(name) || 0, at.get(key).width));
+  for (const [key, name] of boxes) {
+    const place = at.get(key);
+    const width = widest.get(name);
+    at.set(key, { ...place, x: place.x - (width - place.width) / 2, width });
+  }
 }
 
 // The columns that boxes stand in: middle -> half of the greatest width.

@@ -2,6 +2,10 @@
 
 const CLOSEST = 2.5;
 const FARTHEST = 0.03;
+const READABLE = 0.6; // below that names are hard to read
+const SMALLEST = 0.45; // below that nobody can: rather the beginning is shown
+const AROUND = 36;
+const BELOW = 62; // the buttons
 
 function makeViewport(canvas, layer) {
   let view = { x: 0, y: 0, scale: 1 };
@@ -24,25 +28,30 @@ function makeViewport(canvas, layer) {
     view = { ...view, x: view.x + dx, y: view.y + dy };
     apply();
   };
-  // Show a rectangle whole, not larger than it is; or, if it would be too small to read, its
-  // beginning.
-  const fit = (extent, smallest) => {
+  // The scale at which a rectangle fits; no larger than life, or nearly.
+  const scaleOf = (extent) => {
     const { width, height } = size();
-    const margin = 36;
-    const whole = Math.min(
-      (width - 2 * margin) / Math.max(extent.width, 1),
-      (height - 2 * margin) / Math.max(extent.height, 1),
+    return Math.min(
+      (width - 2 * AROUND) / Math.max(extent.width, 1),
+      (height - AROUND - BELOW) / Math.max(extent.height, 1),
       1.15,
     );
-    const scale = Math.max(whole, smallest || FARTHEST);
+  };
+  const show = (extent, scale) => {
+    const { width, height } = size();
     const wide = extent.width * scale;
-    view = {
-      scale,
-      x: wide > width - 2 * margin && scale > whole ? margin - extent.left * scale : (width - wide) / 2 - extent.left * scale,
-      y: (height - extent.height * scale) / 2 - extent.top * scale,
-    };
+    const left = wide > width - 2 * AROUND + 1 ? AROUND : (width - wide) / 2;
+    const top = (height + AROUND - BELOW - extent.height * scale) / 2;
+    view = { scale, x: left - extent.left * scale, y: top - extent.top * scale };
     fitted = true;
     apply();
+  };
+  // Show a rectangle whole.
+  const fit = (extent) => show(extent, Math.max(scaleOf(extent), FARTHEST));
+  // The same; or, if that would be too small to read, its beginning.
+  const begin = (extent) => {
+    const whole = scaleOf(extent);
+    show(extent, whole < SMALLEST ? READABLE : whole);
   };
   // Bring a rectangle into sight, with as little movement as there can be.
   const reveal = (place) => {
@@ -103,7 +112,7 @@ function makeViewport(canvas, layer) {
   canvas.addEventListener("pointerup", end);
   canvas.addEventListener("pointercancel", end);
   return {
-    fit, reveal, pan,
+    fit, begin, scaleOf, reveal, pan,
     zoom: (factor) => zoomAt(factor, size().width / 2, size().height / 2),
     wasDragged: () => moved,
     isFitted: () => fitted,

@@ -12,8 +12,11 @@ from tests.browser.conftest import html_of
 from tests.browser.pictures import Sketch
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from playwright.sync_api import Page
 
+    from marin_build.drawing.picture import Picture, State
     from tests.browser.conftest import Window
 
 _OVERLAPS = """() => {
@@ -41,6 +44,32 @@ def places(page: Page) -> _Places:
     return found
 
 
+_OUT_OF_SIGHT = """() => {
+  const room = document.querySelector("#canvas").getBoundingClientRect();
+  const buttons = document.querySelector(".zoom").getBoundingClientRect();
+  return [...document.querySelectorAll(".box, .frame")].filter((box) => {
+    const { left, right, top, bottom } = box.getBoundingClientRect();
+    const isWide = left < room.left || right > room.right;
+    const isHigh = top < room.top || bottom > room.bottom;
+    return isWide || isHigh || (left < buttons.right && bottom > buttons.top);
+  }).map((box) => box.dataset.key || box.dataset.frame);
+}"""
+_SCALE = "document.querySelector('#layer').transform.baseVal.consolidate().matrix.a"
+
+
+def _staged(stages: int, width: int, todo: set[tuple[int, int]]) -> Picture:
+    """Return stages of so many targets, each of which needs that before it; then one of all."""
+    sketch = Sketch()
+    last: list[int | None] = [None] * width
+    for stage in range(stages):
+        for i in range(width):
+            deps = [place for place in [last[i]] if place is not None]
+            state: State = "stale" if (stage, i) in todo else "built"
+            last[i] = sketch.add(f"stage{stage}/set-{i:02}", deps, state)
+    sketch.add("report", [place for place in last if place is not None], "to build")
+    return sketch.picture()
+
+
 @pytest.mark.parametrize("size", [15, 1000, 20_000])
 def test_it_opens_on_what_is_to_be_done(window: Window, size: int) -> None:
     """Else people look for it among a thousand boxes that are built, or wait for them."""
@@ -54,6 +83,55 @@ def test_it_opens_on_what_is_to_be_done(window: Window, size: int) -> None:
     assert page.locator(".chip").all_inner_texts()[3].split() == ["failed", "1"]
     assert window.requests == [page.url], "one file, and nothing else"
     window.screenshot(f"opening-{size}-light")
+
+
+@pytest.mark.parametrize("height", [700, 900])
+@pytest.mark.parametrize(
+    "todo",
+    [set(), {(2, 3), (3, 3)}, {(s, i) for s in range(4) for i in range(30)}],
+    ids=["one", "some", "all"],
+)
+def test_what_is_seen_first_can_be_read(
+    new_window: Callable[..., Window], todo: set[tuple[int, int]], height: int
+) -> None:
+    """Else the first thing to do with a page is to zoom, and nobody puts it on a slide."""
+    window = new_window(viewport={"width": 1024 if height == 700 else 1440, "height": height})
+    page = window.draw(_staged(4, 30, todo))
+    assert page.evaluate(_OUT_OF_SIGHT) == []
+    assert page.evaluate(_SCALE) >= 0.6
+    assert window.target("report").count() == 1
+
+
+def test_what_is_built_beside_what_is_not_is_one_group(window: Window) -> None:
+    """Else two stale datasets are looked for among thirty that are built."""
+    page = window.draw(_staged(4, 30, {(2, 3), (3, 3)}))
+    assert window.drawn() == ["report", "stage2/set-03", "stage3/set-03"]
+    built = page.locator('.box[data-group="stage2/*built"]')
+    assert "29 built" in (built.get_attribute("aria-label") or "")
+    page.locator("#search").fill("stage2/set-07")
+    page.keyboard.press("Enter")
+    assert "stage2/set-07" in window.drawn()
+
+
+def test_a_long_chain_opens_at_its_beginning(window: Window) -> None:
+    """Else a picture that is too wide for the window opens so small that it is a line."""
+    sketch = Sketch()
+    last: list[int] = []
+    for i in range(30):
+        last = [sketch.add(f"step-{i}", last, "stale")]
+    page = window.draw(sketch.picture())
+    assert page.evaluate(_SCALE) >= 0.6
+    place = window.target("step-0").bounding_box()
+    assert place is not None
+    assert 0 <= place["x"] < 100
+
+
+def test_the_buttons_stay_together_in_a_narrow_window(new_window: Callable[..., Window]) -> None:
+    """Else the row of buttons breaks in the middle."""
+    window = new_window(viewport={"width": 1024, "height": 700})
+    page = window.draw_pipeline(1000)
+    places = [page.locator(id_).bounding_box() for id_ in ("#only", "#few", "#path")]
+    assert len({place["y"] for place in places if place is not None}) == 1
 
 
 def test_the_code_of_a_page_is_small() -> None:

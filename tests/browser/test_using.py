@@ -69,7 +69,7 @@ def test_groups_open_and_close(window: Window, size: int) -> None:
 def test_a_group_stays_where_it_was_when_it_opens(window: Window) -> None:
     """Else people lose their place with every click."""
     page = window.draw_pipeline(1000)
-    page.click("#closer")
+    page.click("#farther")
     before = window.group("normalise/").bounding_box()
     window.group("normalise/").click()
     after = window.head("normalise/").bounding_box()
@@ -242,6 +242,8 @@ def test_keys_are_enough(window: Window) -> None:
     page.keyboard.type("mixture")
     page.keyboard.press("Enter")
     assert here() == "mixture"
+    page.keyboard.press("Enter")
+    assert page.evaluate("document.activeElement.textContent") == "mixture", "in the panel"
     page.keyboard.press("Escape")
     assert page.locator("#panel").is_hidden()
     page.keyboard.press("ArrowRight")

@@ -324,7 +324,6 @@ def test_only_some_states_are_drawn(states: Project) -> None:
     assert {node["name"]: node["state"] for node in document["nodes"]} == {
         "failed": "failed", "train/model": "to build", "report": "to build",
     }  # fmt: skip
-    assert draw(states, "text", "--status", "stale") == ""
     assert "held" in states.mask(draw(states, "text", "--status", "held"))
 
 
@@ -383,3 +382,29 @@ def test_without_graphviz_the_layout_is_our_own(states: Project) -> None:
     done = states.run("graph", "--format", "svg", "--layout", "graphviz")
     assert (done.code, done.out) == (4, "")
     assert "`dot` is not installed" in done.err
+
+
+@pytest.mark.parametrize(
+    ("args", "error"),
+    [
+        (["-o", "graph.png"], "no format has the suffix of `graph.png`"),
+        (["--layout", "builtin"], "`--layout` is of svg"),
+        (["--from-plan", "plan", "--set", "rows=2"], "a saved plan fixes `--set`"),
+    ],
+)
+def test_what_would_be_passed_over_is_refused(states: Project, args: list[str], error: str) -> None:
+    """Else a tree of text is called graph.png, and a parameter is typed for nothing."""
+    before = states.tree(".").keys()
+    done = states.run("graph", *args)
+    assert (done.code, done.out) == (4, "")
+    assert done.err.startswith(f"error: {error}\n")
+    assert states.tree(".").keys() == before
+
+
+def test_a_picture_without_targets_says_why(project: Project) -> None:
+    """Else no output looks like a program that failed."""
+    project.pipeline(STATES)
+    done = project.run("graph", "--status", "stale", "--status", "failed")
+    assert (done.code, done.out, done.err) == (0, "", "no target is stale or failed\n")
+    done = project.run("graph", "--status", "stale", "--format", "json")
+    assert done.document["nodes"] == []

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import shutil
-from typing import TYPE_CHECKING
+import socket
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -335,3 +337,47 @@ def test_what_a_power_cut_made_doubtful_is_built_once(project: Project, how: str
     for _ in range(2):
         assert replay(project, how).code == 0
         assert project.counts() == {"corpus": 1, "left": 2}
+
+
+def test_the_page_of_a_plan_says_nothing_of_the_moment(project: Project) -> None:
+    """Else a plan under review differs from the one that is run, for no reason."""
+    broken = 'command("echo {output} said this; exit 3", name="broken")'
+    project.pipeline(f"{DIAMOND}\n\ndef pipeline():\n    return [*targets(), {broken}]\n")
+    text = project.file("pipeline.py").replace("def pipeline(", "def targets(", 1)
+    project.pipeline(text)
+    pages = []
+    for user in ("ada", "grace"):
+        shutil.rmtree(project.root / ".marin-build", ignore_errors=True)
+        assert project.run("apply", "corpus", "broken", "-k", env={"USER": user}).code == 1
+        assert project.run("plan", "-o", "saved", env={"USER": user}).code == 0
+        pages.append(project.file("saved/graph.html"))
+    assert pages[0] == pages[1]
+    assert "failed before" in pages[0]
+    for word in ("said this\\n", "ada", str(project.root), socket.gethostname()):
+        assert word not in json.dumps(page_data_of(pages[0]))
+
+
+def page_data_of(page: str) -> Any:
+    """Return what the scripts of a page read."""
+    (data,) = re.findall('<script id="data" type="application/json">(.*?)</script>', page)
+    return json.loads(data)
+
+
+@HOWS
+def test_a_plan_without_its_page_is_replayed(saved: Project, how: str) -> None:
+    """Else who keeps plans in git must keep their pages, too."""
+    (saved.root / "saved/graph.html").unlink()
+    done = replay(saved, how)
+    assert (done.code, done.err) == (0, "")
+    assert saved.counts() == {"corpus": 1, "left": 1, "report": 1, "right": 1}
+
+
+@HOWS
+def test_an_edited_page_stops_the_plan(saved: Project, how: str) -> None:
+    """Else somebody agrees to a picture, and something else is run."""
+    saved.write("saved/graph.html", saved.file("saved/graph.html").replace("left", "lost"))
+    done = replay(saved, how)
+    assert (done.code, done.out) == (5, "")
+    assert "the plan in `" in done.err
+    assert "differs: graph.html" in done.err
+    assert saved.counts() == {}

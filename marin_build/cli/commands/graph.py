@@ -14,7 +14,7 @@ from marin_build.cli.options import PipelineOptions, pipeline_options
 from marin_build.errors import StoreError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Mapping, Sequence
     from typing import Literal
 
     from marin_build.drawing.details import About, Details
@@ -25,7 +25,10 @@ if TYPE_CHECKING:
     Format = Literal["text", "html", "svg", "dot", "mermaid", "json"]
 
 FORMATS = ("text", "html", "svg", "dot", "mermaid", "json")
-_SUFFIXES = {".html": "html", ".svg": "svg", ".dot": "dot", ".mmd": "mermaid", ".json": "json"}
+_SUFFIXES: Mapping[str, Format] = {
+    "": "text", ".txt": "text", ".html": "html", ".htm": "html", ".svg": "svg", ".dot": "dot",
+    ".gv": "dot", ".mmd": "mermaid", ".json": "json",
+}  # fmt: skip
 STATES = ("built", "to-build", "stale", "failed", "held", "blocked")
 
 
@@ -88,10 +91,11 @@ def command(
     around in: one file, which a browser opens from a disk. `--status` may be given several times.
     """
     kind = kind or _by_name(output)
+    if layout is not None and kind != "svg":
+        raise UsageError("`--layout` is of svg", facts=[("format", kind)])
     states = [word.replace("-", " ") for word in status]
     if folder is not None:
-        if targets:
-            raise UsageError("a saved plan is drawn whole: `--from-plan` takes no TARGET")
+        _check_nothing_else(options, targets)
         scene = _saved(folder, states, output, kind)
     else:
         scene = _planned(options, targets, states, kind)
@@ -99,6 +103,8 @@ def command(
         scene = replace(scene, about=replace(scene.about, depth=collapse or 0, few=reduce))
     else:
         scene = replace(scene, picture=_simpler(scene.picture, collapse, reduce=reduce))
+    if states and not scene.picture.nodes:
+        click.echo(f"no target is {' or '.join(states)}", err=True)
     if kind == "text" and output is None:
         _print_tree(scene.picture)
         return 0
@@ -120,8 +126,26 @@ def _simpler(picture: Picture, collapse: int | None, *, reduce: bool) -> Picture
 
 def _by_name(output: str | None) -> Format:
     suffix = os.path.splitext(output)[1].lower() if output is not None else ""
-    found: Format = _SUFFIXES.get(suffix, "text")  # type: ignore[assignment]
-    return found
+    if suffix not in _SUFFIXES:
+        raise UsageError(
+            f"no format has the suffix of `{output}`",
+            facts=[("formats", ", ".join(f"`{word}`" for word in _SUFFIXES if word))],
+            consequence="nothing was written",
+            hint="say which with --format",
+        )
+    return _SUFFIXES[suffix]
+
+
+def _check_nothing_else(options: PipelineOptions, targets: tuple[str, ...]) -> None:
+    """Refuse what a saved plan fixes."""
+    if targets:
+        raise UsageError("a saved plan is drawn whole: `--from-plan` takes no TARGET")
+    from marin_build.cli.again import option_words
+
+    given = [word for word in option_words(options) if word.startswith("-")]
+    if given:
+        names = ", ".join(f"`{word}`" for word in dict.fromkeys(given))
+        raise UsageError(f"a saved plan fixes {names}", consequence="nothing was drawn")
 
 
 def _planned(

@@ -132,12 +132,12 @@ def command(
     plan = with_causes(loaded, plan)
     flags = [("--force", force), ("--budget", budgets)]
     words = [*targets, *(word for flag, values in flags for one in values for word in (flag, one))]
-    again = ("to build it", command_line("apply", options, words))
+    again, written = ("to build it", command_line("apply", options, words)), ""
     if output is not None:
         from marin_build.cli.adopted import with_adopted
 
         loaded, plan = with_adopted(loaded, plan)
-        again = _write(loaded, plan, output, engine)
+        again, written = _write(loaded, plan, output, engine)
     _show(
         loaded,
         plan,
@@ -152,7 +152,7 @@ def command(
         blast_radius=blast_radius,
     )
     if output is not None and form is None:
-        click.echo(f"written: {os.path.join(output, '')}")
+        click.echo(written)
     pending = bool(plan.to_build) or plan.summary()["blocked"] > 0
     return EXIT_CHANGES_PENDING if detailed_exitcode and pending else 0
 
@@ -163,10 +163,12 @@ def _verbs(only: tuple[str, ...]) -> Collection[Verb]:
     return [verb for verb in VERBS if verb in only or ("run" in only and verb in RUN_VERBS)]
 
 
-def _write(loaded: Loaded, plan: Plan, folder: str, engine: str) -> tuple[str, str]:
-    """Write the plan directory; return how it is run."""
+def _write(loaded: Loaded, plan: Plan, folder: str, engine: str) -> tuple[tuple[str, str], str]:
+    """Write the plan directory; return how it is run, and what was written."""
     from marin_build.cli.plan_directory import write_plan_directory
+    from marin_build.drawing.plan_page import MOST_TARGETS, page_of_plan
     from marin_build.emit.directory import emit_plan
+    from marin_build.emit.document import PAGE_FILE
 
     files = emit_plan(
         plan,
@@ -175,12 +177,16 @@ def _write(loaded: Loaded, plan: Plan, folder: str, engine: str) -> tuple[str, s
         engine=engine,
         settings=loaded.settings.kubernetes,
         overrides=loaded.settings.templates,
+        draw=page_of_plan,
     )
     write_plan_directory(folder, files)
+    written = f"written: {os.path.join(folder, '')}"
+    if PAGE_FILE not in files:
+        written += f", without {PAGE_FILE}: there are more than {MOST_TARGETS:,} targets"
     if engine == "local":
-        return "to run exactly this", shlex.join(["marin-build", "apply", folder])
+        return ("to run exactly this", shlex.join(["marin-build", "apply", folder])), written
     words = ["kubectl", "apply", "-R", "-f", os.path.join(folder, "steps")]
-    return "to submit it", shlex.join(words)
+    return ("to submit it", shlex.join(words)), written
 
 
 def _show(

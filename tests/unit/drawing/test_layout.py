@@ -50,6 +50,15 @@ def test_no_two_boxes_overlap_and_edges_lead_to_the_right(
         assert xs[0] < xs[-1]
 
 
+def test_boxes_above_each_other_are_equally_wide() -> None:
+    """Else an edge that leaves a narrow box passes behind a wide one."""
+    nodes = [
+        Node(name, name, "built", "", (), "", is_command=True) for name in ("a", "b" * 40, "c")
+    ]
+    first, second, _ = lay_out(Picture(tuple(nodes), ((0, 2), (1, 2)))).boxes
+    assert (first.x, first.width) == (second.x, second.width)
+
+
 def test_the_same_graph_is_drawn_the_same_way() -> None:
     picture = _picture(((), (0,), (0,), (1, 2)))
     assert lay_out(picture) == lay_out(picture)

@@ -1,0 +1,52 @@
+// The fragment of the page's address follows what is selected and filtered, and leads back to it.
+
+function makeAddress(page) {
+  const { model, state } = page;
+  const { data } = model;
+
+  function remember() {
+    const text = toFragment({
+      target: state.target >= 0 ? model.nodes[state.target].id : "",
+      group: state.group ? state.group.id : "",
+      query: state.query, states: [...state.states].map((i) => data.states[i].replace(" ", "-")),
+      tag: state.tag, on: state.on, only: state.only, path: state.path, few: state.few === Boolean(data.few) ? null : state.few,
+    });
+    if (text === location.hash) return;
+    try {
+      history.replaceState(null, "", text || location.pathname + location.search);
+    } catch {
+      // A page without an address of its own keeps its state to itself.
+    }
+  }
+
+  function restore() {
+    const wanted = fromFragment(location.hash);
+    state.query = wanted.query;
+    byId("search").value = wanted.query;
+    state.states = new Set(wanted.states.map((word) => data.states.indexOf(word.replace("-", " "))).filter((i) => i >= 0));
+    for (const chip of byId("legend").children) {
+      chip.setAttribute("aria-pressed", String(state.states.has(data.states.indexOf(chip.dataset.state))));
+    }
+    for (const key of ["tag", "on"]) {
+      state[key] = wanted[key];
+      byId(key).value = wanted[key];
+      if (byId(key).value !== wanted[key]) {
+        state[key] = "";
+        byId(key).value = "";
+      }
+    }
+    state.few = wanted.few === null ? Boolean(data.few) : wanted.few;
+    byId("few").setAttribute("aria-pressed", String(state.few));
+    for (const key of ["only", "path"]) {
+      state[key] = wanted[key] && !byId(key).disabled;
+      byId(key).setAttribute("aria-pressed", String(state[key]));
+    }
+    const index = model.places.has(wanted.target) ? model.places.get(wanted.target) : -1;
+    state.target = index;
+    state.group = index < 0 && page.groups.has(wanted.group) ? page.groups.get(wanted.group) : null;
+    if (index >= 0) page.openTo(index);
+    return index;
+  }
+
+  return { remember, restore };
+}
