@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -108,6 +109,14 @@ def test_a_helper_two_modules_away_of_a_pruned_step_is_told(lm: Project) -> None
     applied = lm.run("apply")
     assert applied.out == "nothing to do: 3 targets are built\n"
     assert lm.counts() == {"corpus": 1, "model": 1, "tokens": 1}
+
+
+def test_what_changed_below_a_deleted_output_is_told(lm: Project) -> None:
+    """Else whoever tidies up intermediate outputs never hears of a change below them."""
+    shutil.rmtree(lm.output_of("tokens"))
+    assert _drift(lm) == []
+    lm.pipeline(PIPELINE.replace("str(n)", "str(n + 0)"))
+    assert _drift(lm) == ["corpus_HASH  code changed since built: pipeline.corpus() +1 -1; reused"]
 
 
 def test_drift_is_in_the_json_and_not_in_a_saved_plan(lm: Project) -> None:
