@@ -9,7 +9,7 @@ from marin_build.leaves import ABSENT, describe_difference, differences, without
 from marin_build.reasons import Change, IdentityChanged
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from marin_build.leaves import Difference
     from marin_build.snapshot import Earlier
@@ -86,13 +86,27 @@ def nearest_change(
     if best is None:
         return None
     build, found = best
-    changes = [_change(difference, cause_in) for difference in found]
-    # What the author changed himself comes first; what came from above, after it.
-    changes.sort(key=lambda change: change.path.startswith("deps."))
+    changes = _own_first(_change(difference, cause_in) for difference in found)
     before = build.target.rpartition("@")[2]
     if version not in (None, before):
         changes.insert(0, Change("version", before, version, f"version {before} -> {version}"))
     return IdentityChanged(tuple(changes), build.target, build.run, build.worker, build.end)
+
+
+def changes_between(old: Mapping[str, Any] | None, payload: str) -> tuple[Change, ...]:
+    """Return how a payload differs from what was hashed before; empty if that is not known.
+
+    What became of dependencies is not told.
+    """
+    if old is None:
+        return ()
+    found = without_echoes(differences(old, json.loads(payload)))
+    return tuple(_own_first(_change(difference, lambda _: "") for difference in found))
+
+
+def _own_first(changes: Iterable[Change]) -> list[Change]:
+    """Return what the author changed himself, and after it what came from above."""
+    return sorted(changes, key=lambda change: change.path.startswith("deps."))
 
 
 def _change(difference: Difference, cause_in: Callable[[str], str]) -> Change:

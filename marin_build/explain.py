@@ -47,6 +47,8 @@ def describe_stably(reason: Reason) -> str:
             return describe(replace(reason, by="", at=""))
         case why.DeviceMissing():
             return f"{_needs_devices(reason)}, which the machine that planned lacks"
+        case why.Unreadable(what=what):
+            return f"its {what} is not readable"
     return describe(reason)
 
 
@@ -124,6 +126,8 @@ def _why_not(reason: why.ReuseReason | why.HeldBy | why.BlockReason) -> str:
             return f"needs {upstream}, which is blocked"
         case why.NothingBuildsIt():
             return "nothing builds it, and its output is not there"
+        case why.Unreadable(what=what, path=path):
+            return f"its {what} is not readable: {path} ({_WAYS_OUT[what]})"
         case why.DeviceMissing(device=device, found=found):
             here = f"this machine has {found or 'none'}"
             return f"{_needs_devices(reason)}, {here} ({_elsewhere(device, reason.needed)})"
@@ -134,6 +138,14 @@ def _why_not(reason: why.ReuseReason | why.HeldBy | why.BlockReason) -> str:
         case why.OverBudget(budget=name, needed=needed, found=found):
             return f"needs {needed} of the budget `{name}`, and there is {found} (--budget)"
     assert_never(reason)
+
+
+_WAYS_OUT = {
+    "record": "delete it to use the output without its history, or build it again with --force",
+    "status": "look at the output; write FAILED into the file to build it again",
+    "lease": "make sure that nobody builds it, then delete the file",
+    "taint": "delete it, and taint the target again",
+}
 
 
 def _needs_devices(reason: why.DeviceMissing) -> str:
@@ -157,6 +169,8 @@ def stable_facts(reason: Reason) -> dict[str, object]:
             return {"upstream": upstream}
         case why.FailureKept(attempt=attempt):
             return {"attempt": attempt}
+        case why.Unreadable(what=what):
+            return {"what": what}
         case why.DeviceMissing(device=device, needed=needed):
             return {"device": device, "needed": needed}
         case why.SeveralHosts(hosts=hosts):

@@ -11,19 +11,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from marin_build.assumptions import NOTHING_ASSUMED
-from marin_build.errors import CorruptStateError, StoppedError
-from marin_build.plan import reached
+from marin_build.errors import CorruptStateError
 from marin_build.protocol import layout
 from marin_build.protocol.lease import parse_lease
 from marin_build.protocol.status import STATUS_FAILED, STATUS_SUCCESS, parse_status
-from marin_build.snapshot import (
-    NOTHING_SEEN,
-    Built,
-    Earlier,
-    LastAttempt,
-    Observed,
-    Snapshot,
-)
+from marin_build.reasons import Unreadable
+from marin_build.records import read_records
+from marin_build.snapshot import NOTHING_SEEN, LastAttempt, Observed, Snapshot
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -31,7 +25,9 @@ if TYPE_CHECKING:
 
     from marin_build.assumptions import Assumptions
     from marin_build.fingerprint import Targets
+    from marin_build.identity_drift import IdentityDrift
     from marin_build.protocol.lease import Host
+    from marin_build.snapshot import Earlier
     from marin_build.store.base import Store
 
 _LISTINGS_AT_ONCE = 32
@@ -52,13 +48,15 @@ def observe(
 ) -> Snapshot:
     """Read what planning needs.
 
+    What is damaged beside one target is noted there, and everything else is read.
+
     Args:
         store: where the outputs live.
         targets: the pipeline's targets.
         requested: where to begin.
         cascade: targets built whatever their status, so that what they need is read too.
         host: this machine, to recognise holders that died here.
-        records: read the records of reused targets too, and check their fingerprints.
+        records: read the records of reused targets too, and compare their fingerprints.
         history: read earlier builds of what is to be built, to tell what changed since, and how
             long it took.
         is_doubtful: tells by run and end whether what was built may not have reached the disk.
@@ -67,8 +65,11 @@ def observe(
 
     Raises:
         StoreError: something cannot be read.
+        StoppedError: what is built is another target, which only its hash does not tell; or one
+            whose fingerprint is pinned.
 
     """
+    others: list[int] = []
     seen: dict[int, Observed] = dict.fromkeys(assumed.built, Observed(STATUS_SUCCESS))
     frontier, width = list(dict.fromkeys(requested)), 1
     while frontier:
@@ -76,28 +77,33 @@ def observe(
         _read(store, targets, batch, seen, host)
         if is_doubtful is not None:
             built = [i for i in batch if seen[i].status == STATUS_SUCCESS]
-            _read_records(store, targets, built, seen, cascade)
+            others += read_records(store, targets, built, seen, cascade)
             for index in built:
                 it = seen[index].built
                 # The data of what was adopted is older than the run that registered it.
                 built_then = it is not None and it.adopted_from is None
                 if it is not None and built_then and is_doubtful(it.run, it.end):
                     seen[index] = replace(seen[index], doubtful=True)
-        unbuilt = [i for i in frontier if i in cascade or not seen[i].is_built]
+        unbuilt = [i for i in frontier if i in cascade or seen[i].is_open]
         frontier = _next_frontier(targets, unbuilt, cascade, seen) if below else []
         width = min(2 * width, 1024) if unbuilt else 1
     wanted = _needed(targets, requested, cascade, seen) if below else set(seen)
     if records and is_doubtful is None:
         built = [i for i in wanted - assumed.built if seen[i].status == STATUS_SUCCESS]
-        _read_records(store, targets, built, seen, cascade)
+        others += read_records(store, targets, built, seen, cascade)
     _read_failures(store, targets, [i for i in wanted if seen[i].status == STATUS_FAILED], seen)
     earlier: Mapping[int, tuple[Earlier, ...]] = {}
     if history:
         from marin_build.history import read_history
 
-        to_build = [i for i in wanted if i in cascade or not seen[i].is_built]
+        to_build = [i for i in wanted if i in cascade or seen[i].is_open]
         earlier = read_history(store, targets, sorted(to_build))
-    return Snapshot({i: seen[i] for i in sorted(wanted)}, earlier)
+    drifted: Mapping[int, IdentityDrift] = {}
+    if others:
+        from marin_build.other_identities import read_identity_drift
+
+        drifted = read_identity_drift(store, targets, seen, sorted(wanted.intersection(others)))
+    return Snapshot({i: seen[i] for i in sorted(wanted)}, earlier, drifted=drifted)
 
 
 def list_tainted(store: Store, targets: Targets) -> list[int]:
@@ -145,7 +151,7 @@ def _next_frontier(
             walked.add(dep)
             if dep not in seen:
                 frontier[dep] = None
-            elif dep in cascade or not seen[dep].is_built:
+            elif dep in cascade or seen[dep].is_open:
                 pending.append(dep)
     return list(frontier)
 
@@ -160,7 +166,7 @@ def _needed(
     needed = set(pending)
     while pending:
         index = pending.pop()
-        if index in cascade or not seen[index].is_built:
+        if index in cascade or seen[index].is_open:
             fresh = [dep for dep in targets.deps[index] if dep not in needed]
             needed.update(fresh)
             pending.extend(fresh)
@@ -173,133 +179,27 @@ def _read(
     """Read statuses, and the leases of what is not built."""
     paths = [f"{targets.all[i].output_path}/{layout.STATUS}" for i in batch]
     for index, path, blob in zip(batch, paths, store.get_many(paths), strict=True):
-        seen[index] = (
-            Observed(parse_status(blob.data, path), status_version=blob.version)
-            if blob is not None
-            else NOTHING_SEEN
-        )
+        seen[index] = NOTHING_SEEN
+        if blob is not None:
+            try:
+                status = parse_status(blob.data, path)
+                seen[index] = Observed(status, status_version=blob.version)
+            except CorruptStateError:
+                seen[index] = Observed(damage=Unreadable("status", path))
     # Whoever takes a lease says RUNNING next: where no status is, there is nobody to wait for,
     # but for an instant, and the conditional create of the lease finds him then.
     open_ones = [i for i in batch if seen[i].status not in (None, STATUS_SUCCESS)]
     paths = [f"{targets.all[i].output_path}/{layout.LEASE}" for i in open_ones]
     for index, path, blob in zip(open_ones, paths, store.get_many(paths), strict=True):
         if blob is not None:
-            lease = parse_lease(blob.data, path)
+            try:
+                lease = parse_lease(blob.data, path)
+            except CorruptStateError:
+                seen[index] = replace(seen[index], damage=Unreadable("lease", path))
+                continue
             seen[index] = replace(
                 seen[index], lease=lease, gone=host.is_gone(lease), lease_version=blob.version
             )
-
-
-def _read_records(
-    store: Store,
-    targets: Targets,
-    built: Sequence[int],
-    seen: dict[int, Observed],
-    rebuilt: AbstractSet[int],
-) -> None:
-    """Read the records of built targets; refuse another target's, unless it is built anew."""
-    paths = [f"{targets.all[i].output_path}/{layout.RECORD}" for i in built]
-    # Ids pin what is above them, but for versions and output paths, which may hold anything.
-    loose = built and any(t.step.version or t.step.override_output_path for t in targets.all)
-    deep = targets.deep_fingerprints() if loose else ()
-    for index, path, blob in zip(built, paths, store.get_many(paths), strict=True):
-        if blob is None:  # built by Marin, or copied without its record
-            continue
-        record = _record(blob.data, path)
-        if deep and record is not None and index not in rebuilt:
-            _check_upstream(targets, index, record, deep[index])
-        target = targets.all[index]
-        if record is not None and record.fingerprint != target.fingerprint and index not in rebuilt:
-            raise StoppedError(
-                f"`{target.output_path}` holds another target",
-                facts=[("recorded", record.fingerprint), ("declared", target.fingerprint)],
-                consequence="nothing was run",
-                hint=_way_out(targets, index),
-            )
-        seen[index] = replace(seen[index], built=record)
-
-
-def _check_upstream(targets: Targets, index: int, record: Built, deep: str) -> None:
-    """Refuse what was made from another identity than lies under the same version now."""
-    same = record.deep_fingerprint in (None, deep) or record.adopted_from is not None
-    if same or record.fingerprint != targets.all[index].fingerprint:
-        return
-    loose = [
-        targets.all[i].id
-        for i in sorted(reached(targets, [index]) - {index})
-        if targets.all[i].step.version or targets.all[i].step.override_output_path
-    ]
-    raise StoppedError(
-        f"`{targets.all[index].id}` was built from another identity than the pipeline declares",
-        facts=[("one of", "\n".join(loose[:10]))],
-        consequence="nothing was run",
-        hint="give what changed a new version; or build both again with --force",
-    )
-
-
-def read_built(store: Store, targets: Targets, indices: Sequence[int]) -> dict[int, Built | None]:
-    """Return what the records of some targets say, read in one batch; for reports only.
-
-    A target without a record is left out. None for a record that Marin wrote, that is not
-    readable, or that is another target's: it says nothing, and no plan depends on it.
-
-    Raises:
-        StoreError: the store cannot be read.
-
-    """
-    paths = [f"{targets.all[i].output_path}/{layout.RECORD}" for i in indices]
-    found: dict[int, Built | None] = {}
-    for index, path, blob in zip(indices, paths, store.get_many(paths), strict=True):
-        if blob is not None:
-            try:
-                built = _record(blob.data, path)
-            except CorruptStateError:
-                built = None
-            is_its_own = built and built.fingerprint == targets.all[index].fingerprint
-            found[index] = built if is_its_own else None
-    return found
-
-
-def _way_out(targets: Targets, index: int) -> str:
-    step = targets.all[index].step
-    if step.version is not None:
-        return f"the pipeline changed under the version `{step.version}`: give it a new one"
-    if step.override_output_path is not None:
-        return "the pipeline changed under this output path: give it another one"
-    return "two identities share 8 digits of their fingerprint: rename the step"
-
-
-def _record(data: bytes, path: str) -> Built | None:
-    """Return what a record says; None for a record that Marin wrote."""
-    try:
-        document = json.loads(data)
-        if not str(document.get("executor_version", "")).startswith("marin_build/"):
-            return None
-        who = document["provenance"]
-        return Built(
-            document["fingerprint"],
-            document["run"],
-            f"{who['user']}@{who['host']}",
-            document["end"],
-            document.get("code_digest"),
-            document.get("code_document"),
-            document.get("captured"),
-            int(document.get("attempt") or 0),
-            float(document.get("seconds") or 0),
-            document.get("adopted_from"),
-            int(document.get("files") or 0),
-            int(document.get("bytes") or 0),
-            deep_fingerprint=document.get("deep_fingerprint"),
-            deep_code_digest=document.get("deep_code_digest") or None,
-            environment=document.get("environment"),
-        )
-    except (ValueError, KeyError, TypeError, AttributeError):
-        raise CorruptStateError(
-            f"the record `{path}` is not readable",
-            facts=[("perhaps", "it is damaged, or of a newer marin-build")],
-            consequence="nothing was run",
-            hint="delete it to use the output without its history, or the folder to build it again",
-        ) from None
 
 
 def _read_failures(
@@ -307,29 +207,34 @@ def _read_failures(
 ) -> None:
     """Read the newest attempt of each failed target."""
     folders = [f"{targets.all[i].output_path}/{layout.LOGS}" for i in failed]
-    newest: list[tuple[int, str]] = []
+    newest: list[tuple[int, int, str]] = []
     for index, names in zip(failed, _list_all(store, folders), strict=True):
         number = max((layout.attempt_number(name) or 0 for name in names), default=0)
         if number:
-            newest.append((index, layout.attempt_path(targets.all[index].output_path, number)))
-    blobs = store.get_many([path for _, path in newest])
-    for (index, path), blob in zip(newest, blobs, strict=True):
-        try:
-            document = json.loads(blob.data if blob is not None else b"")
-            last = LastAttempt(
-                document["attempt"],
-                document["exit_code"],
-                document["message"],
-                document["worker"],
-                document["end"],
-            )
-        except (ValueError, KeyError, TypeError):
-            raise CorruptStateError(
-                f"the attempt `{path}` is not readable",
-                consequence="its target is not taken for built",
-                hint="delete the output's folder to build it again",
-            ) from None
+            path = layout.attempt_path(targets.all[index].output_path, number)
+            newest.append((index, number, path))
+    blobs = store.get_many([path for _, _, path in newest])
+    for (index, number, path), blob in zip(newest, blobs, strict=True):
+        last = _last_attempt(blob.data if blob is not None else b"", number, path)
         seen[index] = replace(seen[index], last=last)
+
+
+def _last_attempt(data: bytes, number: int, path: str) -> LastAttempt:
+    """Return what a failed attempt's document says.
+
+    If it is not readable, the status still says that it failed: it is built again, like others.
+    """
+    try:
+        document = json.loads(data)
+        return LastAttempt(
+            document["attempt"],
+            document["exit_code"],
+            document["message"],
+            document["worker"],
+            document["end"],
+        )
+    except (ValueError, KeyError, TypeError):
+        return LastAttempt(number, None, f"why is not readable: {path}", "", None)
 
 
 def _list_all(store: Store, folders: Sequence[str]) -> list[list[str]]:

@@ -169,7 +169,7 @@ def make_plan(
             decision = Decision(index, kind, reason)
         else:
             decision = _decide(targets, index, observed, rerun_failed=rerun_failed)
-            if index in cascade and decision.kind is not Kind.WAIT and targets.all[index].step.fn:
+            if index in cascade and targets.all[index].step.fn and not _is_held(decision.reason):
                 reason = _insistence(targets, index, forced, snapshot.tainted, cascade)
                 decision = Decision(index, Kind.RUN, reason)
         if isinstance(decision.reason, why.NeverBuilt) and index in snapshot.earlier:
@@ -221,15 +221,11 @@ def _changed(
     return decision if reason is None else replace(decision, reason=reason)
 
 
-def _decide(
-    targets: Targets,
-    index: int,
-    seen: Observed,
-    *,
-    rerun_failed: bool,
-) -> Decision:
+def _decide(targets: Targets, index: int, seen: Observed, *, rerun_failed: bool) -> Decision:
     """Return the decision for one target by itself, as if it had no neighbours."""
     lease, step = seen.lease, targets.all[index].step
+    if seen.damage is not None:
+        return Decision(index, Kind.BLOCKED, seen.damage)
     if lease is not None and not lease.is_sealed and not seen.gone and seen.status != "SUCCESS":
         held = why.HeldBy(lease.describe(), lease.written_at, lease.time_to_live)
         return Decision(index, Kind.WAIT, held)
@@ -242,6 +238,12 @@ def _decide(
     if seen.status == "FAILED" and not rerun_failed:
         return Decision(index, Kind.BLOCKED, why.FailureKept(seen.last.attempt if seen.last else 0))
     return Decision(index, Kind.RUN, _run_reason(seen))
+
+
+def _is_held(reason: Reason) -> bool:
+    """Return whether somebody holds a target, or may: then nobody can insist on it."""
+    may_be = isinstance(reason, why.Unreadable) and not reason.ends_with_a_build
+    return may_be or isinstance(reason, why.HeldBy)
 
 
 def _reuse_reason(built: Built | None) -> Reason:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,6 +206,25 @@ class NothingBuildsIt:
 
 
 @dataclass(frozen=True, slots=True)
+class Unreadable:
+    """A file of it is damaged, or of a newer marin-build: it is not known how it stands.
+
+    Args:
+        what: which file.
+        path: where that lies.
+
+    """
+
+    what: Literal["record", "status", "lease", "taint"]
+    path: str
+
+    @property
+    def ends_with_a_build(self) -> bool:
+        """Whether to build it again is a way out: then nothing hangs on what the file says."""
+        return self.what in {"record", "taint"}
+
+
+@dataclass(frozen=True, slots=True)
 class DeviceMissing:
     """It needs more accelerators than this machine has.
 
@@ -260,6 +279,7 @@ BlockReason = (
     FailureKept
     | UpstreamBlocked
     | NothingBuildsIt
+    | Unreadable
     | DeviceMissing
     | SeveralHosts
     | OverBudget

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from marin_build.identity_drift import IdentityDrift
     from marin_build.protocol.lease import Lease
     from marin_build.protocol.status import Status
+    from marin_build.reasons import Unreadable
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +40,7 @@ class Built:
         deep_code_digest: over that code and the code that built all it needs; None if it does not
             say.
         environment: what it was built in, as the record has it; None if it does not say.
+        payload: what was hashed, as text, where that is another identity than is declared.
 
     """
 
@@ -56,6 +59,7 @@ class Built:
     deep_fingerprint: str | None = None
     deep_code_digest: str | None = None
     environment: Mapping[str, Any] | None = None
+    payload: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +105,8 @@ class Observed:
     lease_version: str = ""
     doubtful: bool = False
     """It was committed, but the machine went down before it was surely on disk."""
+    damage: Unreadable | None = None
+    """A file of it that is damaged, so that it is not known how it stands."""
 
     @property
     def is_built(self) -> bool:
@@ -108,6 +114,11 @@ class Observed:
         if self.doubtful:
             return False
         return self.status == "SUCCESS" or (self.lease is not None and self.lease.is_sealed)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it is to be built, so that what it needs is asked for, too."""
+        return not self.is_built and self.damage is None
 
 
 NOTHING_SEEN = Observed()
@@ -134,12 +145,14 @@ class Snapshot:
     """What was seen, by target index. A target that is not in it was not looked at.
 
     `earlier`: builds of the same name, the latest first, where they were asked for. `tainted`: the
-    marks that hold, on whatever target of the pipeline.
+    marks that hold, on whatever target of the pipeline. `drifted`: what has another identity than
+    is declared, or was made from that; targets that were not looked at can be among them.
     """
 
     seen: Mapping[int, Observed] = field(default_factory=dict)
     earlier: Mapping[int, tuple[Earlier, ...]] = field(default_factory=dict)
     tainted: Mapping[int, Taint] = field(default_factory=dict)
+    drifted: Mapping[int, IdentityDrift] = field(default_factory=dict)
 
     def of(self, index: int) -> Observed:
         """Return what was seen of a target."""

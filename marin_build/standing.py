@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from marin_build.protocol.lease import Lease
+    from marin_build.reasons import Unreadable
     from marin_build.snapshot import LastAttempt, Observed
 
 
@@ -23,6 +24,8 @@ class State(enum.Enum):
     GONE = "gone"
     """Its holder was a process of this machine and has ended."""
     FAILED = "failed"
+    UNREADABLE = "unreadable"
+    """A file beside its output is damaged, so that nobody can tell."""
     CUT_SHORT = "cut short"
     """An attempt began, did not end well or badly, and nobody holds it."""
     SEALED = "sealed"
@@ -42,6 +45,7 @@ class Standing:
         lease: who holds it, where somebody does, did, or sealed it.
         last: its newest attempt, where that failed and is known.
         left_running: its holder is gone, but something it started still runs.
+        damage: which file is not readable.
 
     """
 
@@ -49,6 +53,7 @@ class Standing:
     lease: Lease | None = None
     last: LastAttempt | None = None
     left_running: bool = False
+    damage: Unreadable | None = None
 
 
 def standing_of(seen: Observed, *, is_still_written: Callable[[Lease], bool]) -> Standing:
@@ -62,6 +67,8 @@ def standing_of(seen: Observed, *, is_still_written: Callable[[Lease], bool]) ->
 
     """
     lease = seen.lease
+    if seen.damage is not None:
+        return Standing(State.UNREADABLE, damage=seen.damage)
     if seen.doubtful:
         return Standing(State.DOUBTFUL)
     if lease is not None and lease.is_sealed:

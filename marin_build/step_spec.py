@@ -54,7 +54,8 @@ class StepSpec:
         override_output_path: the whole output path.
         version: puts the target at `{prefix}/{name}/{version}`; dependents then know it by
             `name@version`. `dev` and `*-dev` are rebuilt each time.
-        expected_fingerprint: refuse to plan if the fingerprint is another one.
+        expected_fingerprint: refuse to plan if the fingerprint is another one, here or in the
+            record of what was built.
         outputs: files that must be there, not empty, before the step counts as built. None:
             any file or an artifact. Empty: nothing is expected.
         resources: what it runs on; None: this machine.

@@ -8,19 +8,23 @@ prefix. A target has one mark, with an entry for each taint that it follows from
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, ConfigDict
 
 from marin_build.errors import CorruptStateError
+from marin_build.plan import reached
 from marin_build.protocol import layout
 from marin_build.protocol.recorded import record_of_ours
+from marin_build.reasons import Unreadable
 from marin_build.snapshot import Taint
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from marin_build.fingerprint import Targets
+    from marin_build.snapshot import Snapshot
     from marin_build.store.base import Store
 
 _AT_ONCE = 32
@@ -55,8 +59,20 @@ class Mark(_Document):
     entries: tuple[Entry, ...]
 
 
-def read_taints(store: Store, targets: Targets, marked: Iterable[int]) -> dict[int, Taint]:
+def read_taints(
+    store: Store,
+    targets: Targets,
+    marked: Iterable[int],
+    *,
+    damaged: Callable[[int, Unreadable], object] | None = None,
+) -> dict[int, Taint]:
     """Return the taints that hold: those whose build is still the one they condemn.
+
+    Args:
+        store: where the outputs live.
+        targets: the pipeline's targets.
+        marked: which of them may have a mark.
+        damaged: is told of a mark that is not readable; None: that is an error.
 
     Raises:
         CorruptStateError: a mark is not readable.
@@ -75,11 +91,36 @@ def read_taints(store: Store, targets: Targets, marked: Iterable[int]) -> dict[i
             continue
         id_ = targets.all[index].id
         run = record_of_ours(record.data).get("run", "") if record is not None else ""
-        holding = [entry for entry in _parse(mark.data, path).entries if entry.run == run]
+        try:
+            entries = _parse(mark.data, path).entries
+        except CorruptStateError:
+            if damaged is None:
+                raise
+            damaged(index, Unreadable("taint", path))
+            continue
+        holding = [entry for entry in entries if entry.run == run]
         holding.sort(key=lambda entry: entry.root != id_)  # what was said of itself comes first
         if holding:
             found[index] = _taint(holding[0], id_)
     return found
+
+
+def with_damaged_marks(
+    targets: Targets,
+    snapshot: Snapshot,
+    requested: Iterable[int],
+    damaged: Mapping[int, Unreadable],
+) -> Snapshot:
+    """Return a snapshot with the marks that are not readable, of what is built or pruned.
+
+    What is to be built anyway no mark condemns.
+    """
+    seen = dict(snapshot.seen)
+    for index in sorted(reached(targets, requested).intersection(damaged)):
+        before = snapshot.of(index)
+        if index not in seen or (before.is_built and before.damage is None):
+            seen[index] = replace(before, damage=damaged[index])
+    return replace(snapshot, seen=seen)
 
 
 def _taint(entry: Entry, target: str) -> Taint:

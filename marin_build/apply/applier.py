@@ -12,7 +12,7 @@ from marin_build.apply.delays import Delays
 from marin_build.apply.holders import Holders, seen_by
 from marin_build.apply.schedule import Schedule, State
 from marin_build.apply.supply import Supply
-from marin_build.apply.totals import reused_before, totals_of
+from marin_build.apply.totals import drifted_before, reused_before, totals_of
 from marin_build.explain import describe
 from marin_build.plan import Kind
 from marin_build.reasons import UpstreamBlocked
@@ -93,6 +93,8 @@ class Applier:
         self._began = time.monotonic()
         schedule, reused = self._schedule, reused_before(self._plan)
         self._tell(report.ApplyStarted(self._session.run, len(schedule.states), reused, self._jobs))
+        for drifted in drifted_before(self._plan):
+            self._tell(drifted)
         for decision in self._plan.of_kind(Kind.BLOCKED):
             target = self._plan.targets.all[decision.index]
             is_own = not isinstance(decision.reason, UpstreamBlocked)

@@ -20,6 +20,23 @@ class ApplyStarted:
 
 
 @dataclass(frozen=True, slots=True)
+class StepDrifted:
+    """A target is reused, though what is declared now is not what was built.
+
+    Args:
+        name, target: which one.
+        message: how it differs, in words.
+        drift: the same for programs, as in `plan --json`.
+
+    """
+
+    name: str
+    target: str
+    message: str
+    drift: tuple[dict[str, Any], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class StepStarted:
     """A target was handed to a worker.
 
@@ -213,6 +230,7 @@ class ApplyFinished:
 
 Event = (
     ApplyStarted
+    | StepDrifted
     | StepStarted
     | StepSucceeded
     | StepReused

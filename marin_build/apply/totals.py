@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 from typing import TYPE_CHECKING
 
-from marin_build.apply.events import ApplyFinished, CriticalPath, Timed
+from marin_build.apply.events import ApplyFinished, CriticalPath, StepDrifted, Timed
 from marin_build.apply.schedule import State
 from marin_build.plan import Kind
 
@@ -23,6 +23,19 @@ MOST = 100
 def reused_before(plan: Plan) -> int:
     """Return how many targets were built before the run."""
     return len(plan.of_kind(Kind.REUSE)) + plan.pruned - len(plan.sealed)
+
+
+def drifted_before(plan: Plan) -> list[StepDrifted]:
+    """Return what is reused, though its identity is another one than is declared."""
+    if not plan.snapshot.drifted:
+        return []
+    from marin_build.other_identities import reused_drift
+
+    found: list[StepDrifted] = []
+    for index, drift in reused_drift(plan).items():
+        target = plan.targets.all[index]
+        found.append(StepDrifted(target.name, target.id, drift.text, (drift.facts,)))
+    return found
 
 
 def totals_of(

@@ -169,6 +169,7 @@ def _moved(plan: Plan, targets: Targets) -> Plan:
         seen={at[index]: seen for index, seen in plan.snapshot.seen.items()},
         earlier={at[index]: builds for index, builds in plan.snapshot.earlier.items()},
         tainted={at[index]: taint for index, taint in plan.snapshot.tainted.items()},
+        drifted={at[index]: drift for index, drift in plan.snapshot.drifted.items()},
     )
     return replace(
         plan,
@@ -187,12 +188,13 @@ def refused_readers(loaded: Loaded, plan: Plan) -> dict[int, Stopped]:
     where it lies. Each place is listed once.
     """
     from marin_build.run_step.outcome import Stopped
-    from marin_build.run_step.outputs import ADOPTED_HERE, way_to_rebuild
+    from marin_build.run_step.outputs import ADOPTED_HERE, was_adopted_here, way_to_rebuild
 
     refused: dict[int, Stopped] = {}
     for index in plan.insisted:
-        built, output = plan.snapshot.of(index).built, plan.targets.all[index].output_path
-        if built is not None and built.adopted_from == output:
+        seen, output = plan.snapshot.of(index), plan.targets.all[index].output_path
+        is_here = seen.built is not None and seen.built.adopted_from == output
+        if is_here or (seen.damage is not None and was_adopted_here(loaded.store, output)):
             refused[index] = Stopped(ADOPTED_HERE, way_to_rebuild(output))
     if not loaded.adopted:
         return refused

@@ -176,7 +176,7 @@ def _refuse_built(target: Target, record: Mapping[str, Any], location: str, *, f
                 f"`{output}` holds another target",
                 facts=[("recorded", str(recorded)), ("declared", target.fingerprint)],
                 consequence=NOTHING_WRITTEN,
-                hint="--force adopts it all the same; pipelines that declare the other one stop",
+                hint="--force adopts it all the same; who declares the other one is told of drift",
             )
     elif before is None:
         raise UsageError(

@@ -171,7 +171,7 @@ def make_session(
     return Session(
         store=_leasing(loaded, lease=lease),
         targets=plan.targets,
-        deep=plan.targets.deep_fingerprints(),
+        deep=_deep_fingerprints(plan),
         run=f"r-{os.urandom(4).hex()}",
         host=loaded.host,
         provenance=provenance(loaded.workspace.project, ("marin-build", *sys.argv[1:])),
@@ -184,6 +184,14 @@ def make_session(
         redactor=Redactor.of(os.environ),
         log_limit=loaded.settings.log_limit << 20,
     )
+
+
+def _deep_fingerprints(plan: Plan) -> list[str]:
+    if not plan.snapshot.drifted:
+        return plan.targets.deep_fingerprints()
+    from marin_build.other_identities import deep_of_run
+
+    return deep_of_run(plan)
 
 
 def make_isolation(session: Session, plan: Plan, name: str, jobs: int) -> Isolation:

@@ -36,12 +36,12 @@ def choose(loaded: Loaded, selectors: Sequence[str]) -> tuple[int, ...]:
 
 
 def _read_statuses(loaded: Loaded) -> list[Status | None]:
-    """Read the statuses of all targets in one batch."""
+    """Read the statuses of all targets in one batch; what is not readable is none."""
     from marin_build.protocol.layout import STATUS
-    from marin_build.protocol.status import parse_status
+    from marin_build.protocol.status import readable_status
 
     paths = [f"{target.output_path}/{STATUS}" for target in loaded.targets.all]
     return [
-        parse_status(blob.data if blob is not None else None, path)
+        readable_status(blob.data if blob is not None else None, path)
         for blob, path in zip(loaded.store.get_many(paths), paths, strict=True)
     ]

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from marin_build.code import has_drifted
 from marin_build.code.deep import deep_digest, deep_digests
-from marin_build.observe import read_built
 from marin_build.plan import Kind
 from marin_build.reasons import AssumedBuilt
+from marin_build.records import read_built
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -18,7 +18,7 @@ from marin_build.drawing.details import About, Details, browser_address, shown_a
 from marin_build.drawing.picture import picture_of
 from marin_build.printable import printable
 from marin_build.protocol import layout
-from marin_build.protocol.status import parse_status
+from marin_build.protocol.status import readable_status
 from marin_build.reasons import IdentityChanged
 from marin_build.redaction import Redactor
 from marin_build.workspace import is_url
@@ -66,7 +66,7 @@ def draw(
     paths = [f"{loaded.targets.all[i].output_path}/{layout.STATUS}" for i in unread]
     read = loaded.store.get_many(paths)
     statuses = {
-        i: parse_status(blob.data, path) if blob is not None else None
+        i: readable_status(blob.data if blob is not None else None, path)
         for i, path, blob in zip(unread, paths, read, strict=True)
     }
     picture, indices = picture_of(plan, shown, statuses), tuple(sorted(shown))

@@ -1,4 +1,4 @@
-"""Drift of what is reused: the code or the environment of today is not what built it."""
+"""Drift of what is reused: identity, code or environment of today is not what built it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Drifted:
-    """A reused target that drifted.
+    """A reused target whose code or environment drifted.
 
     Args:
         built: what its record says.
@@ -47,7 +47,8 @@ class FoundDrift:
     """A plan, in which what was accepted is a reason, and the drift that nobody accepted.
 
     The drift is by target. Targets below a reused one can be among them, which were PRUNED: no
-    decision of the plan is about these.
+    decision of the plan is about these. An identity that changed is told, too, but it is not
+    `drifted`: nobody can accept it.
     """
 
     plan: Plan
@@ -56,13 +57,19 @@ class FoundDrift:
     @property
     def drift(self) -> dict[int, Drift]:
         """The drift by target, in the order of the targets."""
-        return {index: self.drifted[index].drift for index in sorted(self.drifted)}
+        found = {index: it.drift for index, it in self.drifted.items()}
+        if self.plan.snapshot.drifted:
+            from marin_build.other_identities import reused_drift
+
+            for index, identity in reused_drift(self.plan).items():
+                found[index] = replace(found.get(index, Drift()), identity=identity)
+        return {index: found[index] for index in sorted(found)}
 
 
 def find_drift(
     loaded: Loaded, plan: Plan, engine: str, *, heed_accepted: bool = True
 ) -> FoundDrift:
-    """Return how code and environment changed since what is reused was built.
+    """Return how identity, code and environment changed since what is reused was built.
 
     Records are read below a reused target only where its own says that something drifted there;
     sources of then and acceptances only for what drifted, all in one batch.
@@ -112,9 +119,11 @@ def _all_drifted(loaded: Loaded, plan: Plan, engine: str) -> dict[int, Drifted]:
         step = plan.targets.all[index].step
         if built is None or plan.targets.workspace.policy(step.code) == "ignore":
             continue
+        # What has another identity may have been made from others than it needs today.
+        is_its_own = index not in plan.snapshot.drifted
         drift = Drift(
             is_unexplained=descent.has_other_code(index),
-            upstream=descent.built_again_below(index),
+            upstream=descent.built_again_below(index) if is_its_own else (),
             environment=environments.drift(step, built.environment) if index in looked_at else (),
         )
         if drift:

@@ -6,7 +6,10 @@ from typing import TYPE_CHECKING
 
 from marin_build.cli.session import observe_tainted
 from marin_build.errors import StoppedError
+from marin_build.explain import describe
 from marin_build.plan import Kind, Plan, make_plan
+from marin_build.printable import printable
+from marin_build.reasons import Unreadable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -44,12 +47,20 @@ def plan_of_one(
         for dep in sorted(targets.deps[index])
         if dep in by_index and by_index[dep].kind is not Kind.REUSE
     ]
+    damaged = [
+        f"{targets.all[dep].id}: {printable(describe(by_index[dep].reason))}"
+        for dep in sorted(targets.deps[index])
+        if dep in by_index and isinstance(by_index[dep].reason, Unreadable)
+    ]
     decision = by_index[index]
     if missing and decision.kind is not Kind.REUSE:
         more = [f"and {len(missing) - SHOWN_MISSING} more"] if len(missing) > SHOWN_MISSING else []
         raise StoppedError(
             f"`{targets.all[index].name}` needs targets that are not built",
-            facts=[("missing", "\n".join([*missing[:SHOWN_MISSING], *more]))],
+            facts=[
+                ("missing", "\n".join([*missing[:SHOWN_MISSING], *more])),
+                *((("blocked", "\n".join(damaged[:SHOWN_MISSING])),) if damaged else ()),
+            ],
             consequence="nothing was run",
             hint=hint(missing),
         )

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
-from marin_build.leaves import describe_difference, differences, without_echoes
+from marin_build.dependency_causes import causes_below
 from marin_build.plan import Kind
-from marin_build.protocol import layout
-from marin_build.protocol.recorded import record_of_ours
 from marin_build.reasons import IdentityChanged
 
 if TYPE_CHECKING:
@@ -24,31 +21,15 @@ _MOST = 100
 def reused_causes(loaded: Loaded, plan: Plan) -> dict[str, str]:
     """Return what changed in reused dependencies since what needs them was built, by target id.
 
-    The records of what these dependencies were then are read in one batch, and only if something
-    is built again for them.
+    The records of what these dependencies were then are read, and only if something is built again
+    for them.
 
     Raises:
         StoreError: the store cannot be read.
 
     """
     before = _were(plan)
-    if not before:
-        return {}
-    targets = plan.targets
-    paths = {
-        id_: f"{targets.all[targets.by_id[id_]].output_path[: -len(old)]}{old}/{layout.RECORD}"
-        for id_, old in before.items()
-    }
-    causes: dict[str, str] = {}
-    for id_, blob in zip(paths, loaded.store.get_many(list(paths.values())), strict=True):
-        payload = record_of_ours(blob.data).get("payload") if blob is not None else None
-        if isinstance(payload, str):
-            now = json.loads(targets.all[targets.by_id[id_]].step.payload)
-            found = without_echoes(differences(json.loads(payload), now))
-            found.sort(key=lambda leaf: leaf.path.startswith("deps."))
-            if found:
-                causes[id_] = describe_difference(found[0])
-    return causes
+    return causes_below(loaded.store, plan.targets, before) if before else {}
 
 
 def _were(plan: Plan) -> Mapping[str, str]:

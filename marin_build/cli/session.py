@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from marin_build.assumptions import Assumptions
     from marin_build.cli.adopted import Place
     from marin_build.cli.options import PipelineOptions
+    from marin_build.reasons import Unreadable
     from marin_build.snapshot import Snapshot, Taint
     from marin_build.store.base import Store
 
@@ -276,13 +277,18 @@ def observe_tainted(
             snapshot = read(cascade)
             marked = listing.result()
     tainted: Mapping[int, Taint] = {}
+    damaged: dict[int, Unreadable] = {}
     if marked:
         from marin_build.taints import read_taints
 
-        tainted = read_taints(store, targets, marked)
+        tainted = read_taints(store, targets, marked, damaged=damaged.__setitem__)
     known, cascade = cascade, cascade_of(targets, requested, forced | tainted.keys(), assumed)
     if snapshot is None or cascade != known:
         snapshot = read(cascade)
+    if damaged:
+        from marin_build.taints import with_damaged_marks
+
+        snapshot = with_damaged_marks(targets, snapshot, requested, damaged)
     return replace(snapshot, tainted=tainted)
 
 

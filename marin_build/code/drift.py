@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from marin_build.code.document import CodeDocument, PartDocument
     from marin_build.environment import Environment
+    from marin_build.identity_drift import IdentityDrift
 
 _SHOWN = 3
 """Differences that one line names; it counts the others."""
@@ -89,7 +90,7 @@ class ValueDrift:
 
 @dataclass(frozen=True, slots=True)
 class Drift:
-    """How the code of now differs from that which built an output.
+    """How what is declared now differs from what built an output.
 
     `parts` and `captured` are differences of code, and with `rebuild` of identity; the rest is
     what it was built from, and the environment it ran in.
@@ -104,10 +105,12 @@ class Drift:
     """The digests differ, and the old source is not there to say how."""
     upstream: tuple[str, ...] = ()
     """Targets it needs that other code has built again, after it was built from them."""
+    identity: IdentityDrift | None = None
+    """Its identity itself changed, under a version or at an output path; then so may all else."""
 
     def __bool__(self) -> bool:
         """Whether anything differs."""
-        return self.is_of_code or bool(self.environment or self.upstream)
+        return self.is_of_code or bool(self.environment or self.upstream or self.identity)
 
     @property
     def is_of_code(self) -> bool:
@@ -121,13 +124,17 @@ class Drift:
 
     @property
     def differences(self) -> tuple[str, ...]:
-        """One text for each difference: parts, captured values, upstream, environment."""
+        """One text for each: parts, captured values, upstream, environment, identity."""
         above = (f"{target} was built again with other code" for target in self.upstream)
-        return (*self._named, *above, *(item.text for item in self.environment))
+        identity = (printable(self.identity.text),) if self.identity is not None else ()
+        told = (item.text for item in self.environment)
+        return (*self._named, *above, *told, *identity)
 
     @property
     def text(self) -> str:
         """One line for a plan, about what weighs most; empty if nothing differs."""
+        if self.identity is not None:
+            return printable(self.identity.text)
         if self.code:
             return f"code changed since built: {self.code}"
         if self.is_unexplained:
@@ -142,7 +149,8 @@ class Drift:
     @property
     def facts(self) -> list[dict[str, Any]]:
         """What `--json` says: one entry for each difference."""
-        found = [part.facts for part in self.parts] + [item.facts for item in self.captured]
+        found = [self.identity.facts] if self.identity is not None else []
+        found += [part.facts for part in self.parts] + [item.facts for item in self.captured]
         if self.is_unexplained:
             found.append({"kind": "unexplained"})
         found += [{"kind": "upstream", "name": target} for target in self.upstream]

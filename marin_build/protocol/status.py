@@ -32,6 +32,14 @@ def parse_status(data: bytes | None, path: str) -> Status | None:
     return token if token is not None else _parse_slowly(data, path)
 
 
+def readable_status(data: bytes | None, path: str) -> Status | None:
+    """Return the same as `parse_status`; None also where the file is not readable."""
+    try:
+        return parse_status(data, path)
+    except CorruptStateError:
+        return None
+
+
 def _parse_slowly(data: bytes, path: str) -> Status | None:
     text = data.strip()
     if (token := _TOKENS.get(text)) is not None:

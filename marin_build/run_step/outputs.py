@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from typing import TYPE_CHECKING
@@ -39,12 +40,35 @@ def refuse_to_clear_adopted(store: Store, output: str) -> None:
     """Refuse to clear data that somebody registered where it lies: it may be the only copy.
 
     Raises:
-        StoppedError: the record beside it says so.
+        StoppedError: the record beside it says so; or, if that is damaged, an attempt.
 
     """
-    blob = store.get(f"{output}/{layout.RECORD}")
-    if blob is not None and adopted_from(blob.data) == output:
+    if was_adopted_here(store, output):
         raise StoppedError(ADOPTED_HERE, hint=way_to_rebuild(output))
+
+
+def was_adopted_here(store: Store, output: str) -> bool:
+    """Return whether what lies at an output was registered there, not built."""
+    blob = store.get(f"{output}/{layout.RECORD}")
+    if blob is None:
+        return False
+    try:
+        json.loads(blob.data)
+    except ValueError:  # damaged: the attempt that committed it has a copy
+        folder = f"{output}/{layout.LOGS}"
+        names = [name for name in store.list(folder) if layout.attempt_number(name)]
+        attempts = store.get_many([f"{folder}/{name}" for name in names])
+        return any(_adopted(attempt.data, output) for attempt in attempts if attempt is not None)
+    return adopted_from(blob.data) == output
+
+
+def _adopted(attempt: bytes, output: str) -> bool:
+    """Return whether an attempt adopted what lies at an output, or may have: it is damaged too."""
+    try:
+        published = json.loads(attempt).get("publish") or {}
+        return bool((published.get("record") or {}).get("adopted_from") == output)
+    except (ValueError, AttributeError):
+        return True
 
 
 def way_to_rebuild(output: str) -> str:

@@ -14,7 +14,8 @@ from marin_build.errors import MarinBuildError, StoppedError, StoreAwayError
 from marin_build.protocol import layout
 from marin_build.protocol.acquiring import Claimant, Finished, Held
 from marin_build.protocol.lease import TIME_TO_LIVE, Lease, boot_clock, process_start
-from marin_build.protocol.recorded import adopted_from
+from marin_build.protocol.recorded import adopted_from, record_of_ours
+from marin_build.records import is_loose
 from marin_build.run_step import outcome as ended
 from marin_build.run_step.attempt import Attempt
 from marin_build.workspace import current_workspace
@@ -55,8 +56,7 @@ def build_target(
                 return refusal
             got = claimant_of(session, start).acquire(start.seen)
             if isinstance(got, Finished):
-                _refuse_readers_of_adopted(session, start.index)
-                return ended.Reused(got.published)
+                return _finished(session, start.index, got)
             if isinstance(got, Held):
                 return ended.Held(got.lease, got.version)
             attempt = Attempt(session, start.index, got)
@@ -92,14 +92,32 @@ def _refusal(session: Session, index: int) -> ended.Stopped | None:
     return None
 
 
-def _refuse_readers_of_adopted(session: Session, index: int) -> None:
+def _finished(session: Session, index: int, got: Finished) -> ended.Outcome:
+    """Reuse what somebody else has built since the plan was made, if it is what was to be built.
+
+    Under a version, or at an output path of its own, another identity is reused too, as plans do,
+    unless its author pinned one.
+    """
+    target = session.targets.all[index]
+    step = target.step
+    blob = session.store.get(f"{target.output_path}/{layout.RECORD}")
+    recorded = record_of_ours(blob.data).get("fingerprint") if blob is not None else None
+    may_be_another = is_loose(step) and step.expected_fingerprint is None
+    if not may_be_another and recorded not in (None, target.fingerprint):
+        message = f"somebody has built another target at `{target.output_path}` meanwhile"
+        return ended.Stopped(message, hint="marin-build plan says which")
+    if blob is not None:
+        _refuse_readers_of_adopted(session, index, blob.data)
+    return ended.Reused(got.published)
+
+
+def _refuse_readers_of_adopted(session: Session, index: int, record: bytes) -> None:
     """Stop what reads a target that somebody adopted since the plan was made.
 
     The steps of this run know another place for its data.
     """
     target = session.targets.all[index]
-    blob = session.store.get(f"{target.output_path}/{layout.RECORD}")
-    place = adopted_from(blob.data) if blob is not None else None
+    place = adopted_from(record)
     known = current_workspace().adopted.get(target.id, target.output_path)
     if place not in (None, known):
         stopped = ended.Stopped(

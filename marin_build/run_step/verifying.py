@@ -130,6 +130,9 @@ def _expectation(
 ) -> Verified | _Expected:
     """Return what an output should hold, or why that is not known."""
     output, built = target.output_path, seen.built
+    if seen.damage is not None:
+        note = f"its {seen.damage.what} is not readable: {seen.damage.path}"
+        return Verified(index, Verdict.UNKNOWN, output, note=note)
     if seen.status != STATUS_SUCCESS and (seen.lease is None or not seen.lease.is_sealed):
         return Verified(index, Verdict.NOT_BUILT, output)
     if built is not None and built.fingerprint != target.fingerprint:

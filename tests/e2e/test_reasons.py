@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import shutil
 from typing import TYPE_CHECKING
 
-from .support import DIAMOND
+import pytest
+
+from .support import DIAMOND, OUTPUTS
 
 if TYPE_CHECKING:
     from .support import Project
@@ -155,22 +158,107 @@ def pipeline(q: int = 1):
 """
 
 
-def test_a_version_that_changed_stops_what_was_made_from_it(project: Project) -> None:
-    """Else a built consumer hides that its version holds something else by now."""
+@pytest.fixture
+def versioned(project: Project) -> Project:
+    """raw@v1 -> use, built with q=1."""
     project.pipeline(VERSIONED)
-    project.run("apply", "-q")
-    for command in ("plan", "apply"):
-        stopped = project.run(command, "--set", "q=2")
-        assert stopped.code == 5
-        assert project.mask(stopped.err) == (
-            "error: `use_HASH` was built from another identity than the pipeline declares\n"
-            "  one of: raw@v1\n"
-            "  nothing was run\n"
-            "hint: give what changed a new version; or build both again with --force\n"
-        )
-    assert project.run("apply", "-q", "--set", "q=2", "--force", "raw").code == 0
-    assert project.run("plan", "--set", "q=2").out.endswith("everything requested is built\n")
-    assert project.run("plan").code == 5
+    assert project.run("apply", "-q").code == 0
+    return project
+
+
+CHANGED = "its identity changed under version v1: attrs.q 1 -> 2"
+MADE = "built from another identity of raw@v1: attrs.q 1 -> 2"
+
+
+def test_a_version_that_changed_is_told_with_what_was_made_from_it(versioned: Project) -> None:
+    """Else a built consumer hides that its version holds something else by now."""
+    planned = versioned.run("plan", "--set", "q=2")
+    assert (planned.code, versioned.mask(planned.out)) == (
+        0,
+        (
+            f"  ~ drift    raw@v1        reused, though {CHANGED} (pipeline.py:13)\n"
+            f"  ~ drift    use_HASH  reused, though {MADE}\n"
+            "plan p-PLAN: 0 to build, 2 reused\n"
+            "nothing to do: everything requested is built\n"
+        ),
+    )
+    assert versioned.run("plan", "--set", "q=2", "--detailed-exitcode").code == 0
+    applied = versioned.run("apply", "--set", "q=2")
+    assert (applied.code, versioned.mask(applied.out)) == (
+        0,
+        (
+            f"  drift     raw@v1  reused, though {CHANGED}\n"
+            f"  drift     use_HASH  reused, though {MADE}\n"
+            "nothing to do: 2 targets are built\n"
+        ),
+    )
+    decisions = {
+        d["name"]: d for d in versioned.run("plan", "--json", "--set", "q=2").document["decisions"]
+    }
+    assert {name: d["decision"] for name, d in decisions.items()} == {
+        "use": "reuse", "raw": "pruned",
+    }  # fmt: skip
+    (drift,) = decisions["raw"]["drift"]
+    assert drift["changes"] == [{"path": "attrs.q", "old": 1, "new": 2}]
+    assert drift["declared"] == decisions["raw"]["fingerprint"] != drift["recorded"]
+    explained = versioned.run("explain", "raw", "--set", "q=2").out.splitlines()
+    assert explained[-2:] == [f"drift     {CHANGED}", "changed   attrs.q  1 -> 2"]
+
+
+def test_what_was_made_before_a_version_was_built_again_is_told(versioned: Project) -> None:
+    """Else forcing the version alone makes all that was made from it look right."""
+    assert versioned.run("apply", "-q", "raw", "--set", "q=2", "--force", "raw").code == 0
+    planned = versioned.mask(versioned.run("plan", "--set", "q=2").out).splitlines()
+    assert planned[0] == (
+        "  ~ drift    use_HASH  reused, though built from another identity of raw@v1"
+    )
+    assert "reused, though its identity changed under version v1: attrs.q 2 -> 1" in (
+        versioned.run("plan", "raw").out
+    )
+    built = versioned.run("apply", "-q", "--set", "q=2", "--force", "use")
+    assert (built.code, versioned.run("plan", "--set", "q=2").out.count("drift")) == (0, 0)
+
+
+def test_a_replay_and_a_script_reuse_a_changed_version_as_the_plan_said(
+    versioned: Project,
+) -> None:
+    """Else what a plan promises is refused when it is run, or goes untold."""
+    for is_script in (False, True):
+        shutil.rmtree(versioned.output_of("use"))
+        shutil.rmtree(versioned.root / "saved", ignore_errors=True)
+        assert versioned.run("plan", "-o", "saved", "--set", "q=2").code == 0
+        replay = ("saved/run.sh",) if is_script else ("apply", "saved", "--json")
+        done = versioned.bash(*replay) if is_script else versioned.run(*replay)
+        assert (done.code, CHANGED in done.out) == (0, True), done
+    assert (versioned.output_of("use") / "x").read_text() == "1"
+    # Its record says of what it was made, so that is told from now on.
+    assert versioned.mask(versioned.run("plan", "--set", "q=2").out).splitlines()[1] == (
+        f"  ~ drift    use_HASH  reused, though {MADE}"
+    )
+    assert "drift" not in versioned.run("plan").out
+
+
+def test_a_pinned_version_is_refused_if_it_holds_another(versioned: Project) -> None:
+    """Else who pins what is published gets something else."""
+    declared = versioned.run("plan", "--json", "--set", "q=2", "raw").document["decisions"][0]
+    pin = f'@step(version="v1", expected_fingerprint="{declared["fingerprint"]}")'
+    versioned.pipeline(VERSIONED.replace('@step(version="v1")', pin).replace("q: int = 1", "q=2"))
+    record = json.loads(versioned.file(f"{OUTPUTS}/raw/v1/.executor_info"))
+    error = (
+        "error: `raw@v1` pins its fingerprint, and another one was built there\n"
+        f"  output:   PROJECT/{OUTPUTS}/raw/v1\n"
+        f"  recorded: {record['fingerprint']}\n"
+        f"  pinned:   {declared['fingerprint']}\n"
+        "  nothing was run\n"
+        "hint: declare what was built there, or give it a new version, "
+        "or build it with --force\n"
+    )
+    target = versioned.output_of("use").name
+    for args in (["plan"], ["plan", "raw"], ["apply"], ["run-step", "--target", target]):
+        done = versioned.run(*args)
+        assert (done.code, versioned.mask(done.err)) == (5, error), args
+    assert versioned.run("apply", "-q", "--force", "raw").code == 0
+    assert "drift" not in versioned.run("plan").out
 
 
 def test_the_change_is_named_though_what_changed_is_built_already(project: Project) -> None:

@@ -46,10 +46,14 @@ SIGHTS: dict[str, Observed] = {
     "dead": Observed("RUNNING", LIVE, gone=True),
     "sealed": Observed("RUNNING", SEALED),
     "sealed, holder dead": Observed("RUNNING", SEALED, gone=True),
+    "status damaged": Observed(damage=why.Unreadable("status", "p")),
+    "lease damaged": Observed("RUNNING", damage=why.Unreadable("lease", "p")),
+    "record damaged": Observed("SUCCESS", damage=why.Unreadable("record", "p")),
 }
 BUILT = {"success", "success of Marin", "sealed", "sealed, holder dead"}
 HELD = {"running"}
 FAILED = {"failed", "failed without attempt"}
+DAMAGED = {"status damaged", "lease damaged", "record damaged"}
 
 
 @dataclass(frozen=True)
@@ -88,9 +92,14 @@ class Model:
     def needed(self, index: int) -> bool:
         """Requested, or needed by something that is needed and not simply reused."""
         return index in self.world.requested or any(
-            index in deps and self.needed(above) and not self.there(above)
+            index in deps and self.needed(above) and self.asks(above)
             for above, deps in enumerate(self.world.dag)
         )
+
+    def asks(self, index: int) -> bool:
+        """Neither reused nor, for a damaged file, left alone: what it needs is asked for."""
+        is_left = self.world.sight[index] in DAMAGED and not self.insisted(index)
+        return not self.there(index) and not is_left
 
     def there(self, index: int) -> bool:
         return self.world.sight[index] in BUILT and not self.insisted(index)
@@ -100,10 +109,14 @@ class Model:
         sight = self.world.sight[index]
         if sight in HELD:
             return Kind.WAIT
+        if sight in {"status damaged", "lease damaged"}:  # somebody may hold it
+            return Kind.BLOCKED
         if self.insisted(index) and index not in self.world.unbuildable:
             return Kind.RUN
         if sight in BUILT:
             return Kind.REUSE
+        if sight == "record damaged":
+            return Kind.BLOCKED
         if index in self.world.unbuildable or (sight in FAILED and not self.world.rerun_failed):
             return Kind.BLOCKED
         return Kind.RUN
@@ -195,6 +208,9 @@ def _fill(store: MemoryStore, targets: Targets, world: World) -> None:
                 '"end": "2026-11-21T10:20:30"}'
             )
             store.contents[f"{target.output_path}/.executor_info"] = record.encode()
+        if sight.damage is not None:
+            file = {"status": "_status", "lease": "_status.lock"}.get(sight.damage.what, "_info")
+            store.contents[f"{target.output_path}/.executor{file}"] = b"{"
         if sight.last is not None:
             for number in (1, 2):
                 store.contents[f"{target.output_path}/.logs/attempt-000{number}.json"] = (
@@ -231,6 +247,8 @@ def test_observing_sees_what_a_plain_reader_sees_and_nothing_below_what_is_built
         assert (seen.status, seen.gone, seen.last) == (sight.status, sight.gone, sight.last)
         assert (seen.lease is None) == (sight.lease is None)
         assert (seen.built is None) == (sight.built is None)
+        assert seen.damage is None or seen.damage.path.startswith(targets.all[index].output_path)
+        assert (seen.damage and seen.damage.what) == (sight.damage and sight.damage.what)
     plan = make_plan(targets, snapshot, world.requested, forced=world.forced,
                      rerun_failed=world.rerun_failed)  # fmt: skip
     assert _kinds(plan) == [model.kind(i) for i in range(len(world.dag))]
@@ -267,6 +285,10 @@ def _decide(targets_of: TargetsOf, sight: str, **rest: Any) -> why.Reason:
             why.HeldBy("ada@far, run r-1, attempt 1", LIVE.written_at, 60.0),
         ),
         ("sealed, holder dead", {}, why.SealedBefore("ada@far")),
+        ("record damaged", {}, why.Unreadable("record", "p")),
+        ("record damaged", {"forced": [0]}, why.Forced()),
+        ("status damaged", {"forced": [0]}, why.Unreadable("status", "p")),
+        ("lease damaged", {"forced": [0]}, why.Unreadable("lease", "p")),
     ],
 )
 def test_every_decision_has_its_reason(

@@ -5,11 +5,13 @@ from __future__ import annotations
 import pytest
 
 from marin_build.protocol.lease import Lease
+from marin_build.reasons import Unreadable
 from marin_build.snapshot import NOTHING_SEEN, LastAttempt, Observed
 from marin_build.standing import Standing, State, counts, standing_of
 
 HELD = Lease("ada@far", 9.0, run="r-1", attempt=2, nonce="n")
 SEALED = HELD.sealed("d", 10.0)
+DAMAGE = Unreadable("lease", "/o/.executor_status.lock")
 LAST = LastAttempt(2, 1, "no", "ada@far", None)
 
 
@@ -27,6 +29,8 @@ LAST = LastAttempt(2, 1, "no", "ada@far", None)
         (Observed("RUNNING"), Standing(State.CUT_SHORT)),
         (Observed("FAILED", last=LAST), Standing(State.FAILED, last=LAST)),
         (Observed("DEP_FAILED"), Standing(State.FAILED)),
+        (Observed("SUCCESS", damage=DAMAGE), Standing(State.UNREADABLE, damage=DAMAGE)),
+        (Observed("RUNNING", damage=DAMAGE), Standing(State.UNREADABLE, damage=DAMAGE)),
     ],
 )
 def test_how_a_target_stands(seen: Observed, expected: Standing) -> None:

@@ -10,10 +10,18 @@ import pytest
 from marin_build import StepSpec
 from marin_build.errors import CorruptStateError
 from marin_build.observe import list_tainted
+from marin_build.plan import Kind, make_plan
 from marin_build.protocol import layout
-from marin_build.snapshot import Taint
+from marin_build.reasons import Unreadable
+from marin_build.snapshot import Observed, Snapshot, Taint
 from marin_build.store.memory import MemoryStore
-from marin_build.taints import forget_taints, put_taints, read_taints, remove_taints
+from marin_build.taints import (
+    forget_taints,
+    put_taints,
+    read_taints,
+    remove_taints,
+    with_damaged_marks,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -97,3 +105,37 @@ def test_a_damaged_mark_is_not_passed_over(two: Targets) -> None:
     store.put(layout.taint_path(two.workspace.prefix, two.all[0].id), b"{}")
     with pytest.raises(CorruptStateError, match=r"taint .* is not readable"):
         read_taints(store, two, [0])
+
+
+def test_a_damaged_mark_leaves_the_others_in_force(two: Targets) -> None:
+    """Else one file costs the plan of a thousand targets, or makes all their marks void."""
+    store = MemoryStore()
+    for index in (0, 1):
+        _built_by(store, two, index, "r-1")
+    _mark(store, two)
+    path = layout.taint_path(two.workspace.prefix, two.all[0].id)
+    store.put(path, b"{}")
+    damaged: dict[int, Unreadable] = {}
+    assert list(read_taints(store, two, [0, 1], damaged=damaged.__setitem__)) == [1]
+    assert damaged == {0: Unreadable("taint", path)}
+
+
+@pytest.mark.parametrize(
+    ("seen", "blocked"),
+    [
+        ({0: Observed("SUCCESS"), 1: Observed("SUCCESS")}, [0]),
+        ({1: Observed("SUCCESS")}, [0]),  # it was pruned: what it condemns is not known
+        ({0: Observed(), 1: Observed()}, []),  # it is built anyway
+        ({0: Observed("FAILED"), 1: Observed()}, []),
+    ],
+)
+def test_what_a_damaged_mark_may_condemn_is_blocked(
+    two: Targets, seen: dict[int, Observed], blocked: list[int]
+) -> None:
+    """Else it is passed over, and what somebody held for bad is reused."""
+    damaged = {0: Unreadable("taint", "p")}
+    snapshot = with_damaged_marks(two, Snapshot(seen), [1], damaged)
+    plan = make_plan(two, snapshot, [1])
+    assert [d.index for d in plan.of_kind(Kind.BLOCKED)] == blocked
+    assert make_plan(two, snapshot, [1], forced=[0]).of_kind(Kind.BLOCKED) == []
+    assert with_damaged_marks(two, Snapshot(), [], damaged) == Snapshot(), "nobody asked for it"

@@ -42,6 +42,8 @@ def command(options: PipelineOptions, targets: tuple[str, ...], reason: str) -> 
         name = plan.targets.all[index].id
         if index in found.drifted:
             click.echo(f"{name}  {found.drifted[index].drift.text}")
+        elif index in found.drift:
+            click.echo(f"{name}  {found.drift[index].text}: another identity is not accepted")
         else:
             click.echo(f"{name}  no drift: nothing to accept")
     drifted = {index: found.drifted[index] for index in chosen if index in found.drifted}
@@ -89,7 +91,7 @@ def _write(loaded: Loaded, drifted: dict[int, Drifted], reason: str) -> None:
             target.output_path,
             AcceptedDocument(
                 target=target.id,
-                fingerprint=target.fingerprint,
+                fingerprint=it.built.fingerprint,
                 run=it.built.run,
                 code_digest=it.built.code_digest,
             ),

@@ -174,6 +174,12 @@ def _nothing_to_build(plan: Plan, again: str, *, as_json: bool) -> int:
 
     blocked = plan.of_kind(Kind.BLOCKED)
     reused = plan.summary()["reuse"] + plan.pruned
+    if plan.snapshot.drifted:
+        from marin_build.apply.totals import drifted_before
+
+        view = _view(again, lambda _failure: again, as_json=as_json, quiet=False)
+        for drifted in drifted_before(plan):
+            view(drifted)
     if as_json:
         from marin_build.apply.events import ApplyFinished
         from marin_build.cli.views.apply_json import show_json
@@ -183,9 +189,11 @@ def _nothing_to_build(plan: Plan, again: str, *, as_json: bool) -> int:
         click.echo(f"nothing to do: {reused} target{'s are' if reused != 1 else ' is'} built")
     for decision in blocked:
         from marin_build.explain import describe
+        from marin_build.printable import printable
 
         target = plan.targets.all[decision.index]
-        click.echo(f"error: `{target.name}` is blocked: {describe(decision.reason)}", err=True)
+        reason = printable(describe(decision.reason))
+        click.echo(f"error: `{target.name}` is blocked: {reason}", err=True)
     if any(isinstance(decision.reason, FailureKept) for decision in blocked):
         click.echo(f"hint: {again} reruns what failed", err=True)
     return EXIT_TARGET_FAILED if blocked else EXIT_OK

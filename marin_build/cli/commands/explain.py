@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from marin_build.cli.session import Loaded
     from marin_build.code.drift import Drift
     from marin_build.plan import Decision, Plan
+    from marin_build.reasons import Change
 
 
 @click.command("explain")
@@ -125,7 +126,6 @@ def _facts(
     """Return what there is to say, label by label."""
     from marin_build.declared import shown
     from marin_build.explain import describe
-    from marin_build.leaves import describe_value
     from marin_build.reasons import Adopted, IdentityChanged
 
     target, reason = plan.targets.all[decision.index], decision.reason
@@ -144,19 +144,28 @@ def _facts(
         facts.append(
             ("compared", f"with {reason.since}, built {when} by {reason.by}, run {reason.run}")
         )
-        for change in reason.changes:
-            because = f"  ({change.because})" if change.because else ""
-            if change.path == "code":  # nobody reads digests
-                facts.append(("changed", change.text + because))
-                continue
-            old, new = describe_value(change.old), describe_value(change.new)
-            facts.append(("changed", f"{change.path}  {old} -> {new}{because}"))
+        facts += [("changed", _change(change)) for change in reason.changes]
     for index, item in drift.items():
         where = "" if index == decision.index else f"{plan.targets.all[index].id}: "
         facts.append(("drift", f"{where}{item.text}"))
+        leaves = item.identity.changes if item.identity is not None else ()
+        for change in leaves if index == decision.index else ():
+            facts.append(("changed", _change(change)))
     deps = [plan.targets.all[dep].id for dep in plan.targets.deps[decision.index]]
     facts += [("needs", dep) for dep in deps]
     return facts
+
+
+def _change(change: Change) -> str:
+    """Return one leaf that differs, with both its values."""
+    from marin_build.leaves import describe_value
+    from marin_build.printable import printable
+
+    because = f"  ({change.because})" if change.because else ""
+    if change.path == "code":  # nobody reads digests
+        return printable(change.text + because)
+    old, new = describe_value(change.old), describe_value(change.new)
+    return printable(f"{change.path}  {old} -> {new}{because}")
 
 
 def _note(loaded: Loaded, output: str) -> str:

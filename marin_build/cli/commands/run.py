@@ -36,11 +36,14 @@ def command(options: PipelineOptions, target: str, *, force: bool, no_lease: boo
     with its environment variables, in this working directory; `breakpoint()` works. It is tried
     once, its time-out does not count, and if it succeeds it is committed.
     """
+    from marin_build.apply.totals import drifted_before
     from marin_build.cli.adopted import with_adopted
     from marin_build.cli.foreground import build_in_foreground
     from marin_build.cli.one_target import plan_of_one
     from marin_build.cli.session import load
+    from marin_build.explain import describe
     from marin_build.plan import Kind
+    from marin_build.printable import printable
     from marin_build.selection import select
 
     loaded = load(options, only=target)
@@ -59,13 +62,17 @@ def command(options: PipelineOptions, target: str, *, force: bool, no_lease: boo
     )
     again = command_line("run", options, [target])
     wanted = plan.targets.all[index]
-    if plan.of_kind(Kind.BLOCKED):
-        raise UsageError(f"nothing builds `{wanted.name}`", consequence="nothing was run")
+    for blocked in plan.of_kind(Kind.BLOCKED):
+        why = printable(describe(blocked.reason))
+        raise UsageError(f"`{wanted.name}` is blocked: {why}", consequence="nothing was run")
     if plan.of_kind(Kind.REUSE) and not plan.sealed:
         return _is_built(wanted, again)
     loaded, plan = with_adopted(loaded, plan, readers=[index])
     for warning in loaded.warnings():
         click.echo(f"warning: {warning}", err=True)
+    for drifted in drifted_before(plan):
+        words = printable(drifted.message)
+        click.echo(f"warning: {drifted.target} is reused, though {words}", err=True)
     return _ending(plan, build_in_foreground(loaded, plan, lease=not no_lease), again)
 
 

@@ -76,12 +76,24 @@ def command(
 def _list_pending(loaded: Loaded, document: PlanDocument | None) -> int:
     """Print the ids of the plan's targets that are not built, one a line."""
     from marin_build.cli.saved import replan_saved
+    from marin_build.explain import describe
+    from marin_build.plan import Kind
+    from marin_build.printable import printable
+    from marin_build.reasons import Unreadable
 
     if document is None:
         raise UsageError("`--pending` needs `--plan DIR`")
     plan = replan_saved(loaded, document)
-    for index in plan.to_build:
-        sys.stdout.write(plan.targets.all[index].id + "\n")
+    planned = {d.target for d in document.decisions if d.decision in {"run", "wait"}}
+    for decision in plan.decisions:
+        id_ = plan.targets.all[decision.index].id
+        if isinstance(decision.reason, Unreadable):
+            reason = printable(describe(decision.reason))
+            click.echo(f"error: `{id_}` is blocked: {reason}", err=True)
+        # What is blocked by now fails when its script is run: the replay must not pass over it.
+        is_blocked_since = decision.kind is Kind.BLOCKED and id_ in planned
+        if is_blocked_since or decision.kind in (Kind.RUN, Kind.WAIT):
+            sys.stdout.write(f"{id_}\n")
     return 0
 
 

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from marin_build.apply.events import Event
 
 
+_MOST_DRIFTED = 10
+
+
 @dataclass(slots=True)
 class TextView:
     """Shows events on standard output, and failures once more, complete, at the end.
@@ -31,6 +34,7 @@ class TextView:
     total: int = 0
     done: int = 0
     succeeded: int = 0
+    drifted: int = 0
     failures: list[tuple[report.StepFailed, int]] = field(default_factory=list)
     """Each with the number of targets that had been built by then."""
     tries: Counter[str] = field(default_factory=Counter)
@@ -44,6 +48,8 @@ class TextView:
                 self.total = count
                 if count:
                     click.echo(f"run {run}: {count} to build, {reused} reused, {jobs} at once")
+            case report.StepDrifted():
+                self._drifted(event)
             case report.StepSucceeded(target=target, seconds=seconds):
                 self.succeeded += 1
                 self._count("built", target, duration(seconds), "green")
@@ -65,12 +71,8 @@ class TextView:
                     click.echo(f"hint: {hint}", err=True)
             case report.StepInterrupted(target=target):
                 click.secho(f"  cut short {target}", fg="yellow")
-            case report.Interrupting(running=running):
-                click.echo(
-                    f"interrupted: ending {running} running step(s); again kills them", err=True
-                )
-            case report.FailingFast(running=running):
-                click.echo(f"failing fast: ending {running} running step(s)", err=True)
+            case report.Interrupting() | report.FailingFast():
+                click.echo(_what_ends(event), err=True)
             case report.StepStarted():
                 pass
             case report.ApplyFinished():
@@ -81,6 +83,15 @@ class TextView:
         width = len(str(self.total))
         head = click.style(f"  {verb:<9}", fg=colour)
         click.echo(f"{head} [{self.done:>{width}}/{self.total}] {target}  {detail}".rstrip())
+
+    def _drifted(self, event: report.StepDrifted) -> None:
+        """Show what drifted, dependencies first; of many the first ones."""
+        self.drifted += 1
+        if self.drifted <= _MOST_DRIFTED:
+            words = printable(f"{event.target}  reused, though {event.message}")
+            click.secho(f"  drift     {words}", fg="magenta")
+        elif self.drifted == _MOST_DRIFTED + 1:
+            click.secho("  drift     and more: marin-build plan shows them all", fg="magenta")
 
     def _failed(self, failure: report.StepFailed) -> None:
         self.tries[failure.target] += 1
@@ -119,7 +130,7 @@ class TextView:
 
 
 class QuietView(TextView):
-    """Shows failures and totals only."""
+    """Shows failures, identities that changed, and totals only."""
 
     tells_where_time_went: ClassVar[bool] = False
 
@@ -134,8 +145,17 @@ class QuietView(TextView):
                 self.succeeded += 1
             case report.StepBlocked() | report.StepStopped() | report.ApplyFinished():
                 super().__call__(event)
+            case report.StepDrifted():
+                super().__call__(event)
             case _:
                 pass
+
+
+def _what_ends(event: report.Interrupting | report.FailingFast) -> str:
+    ending = f"ending {event.running} running step(s)"
+    if isinstance(event, report.Interrupting):
+        return f"interrupted: {ending}; again kills them"
+    return f"failing fast: {ending}"
 
 
 def _next_try(failure: report.StepFailed) -> str:

@@ -18,6 +18,7 @@ from marin_build.reasons import (
     FailedBefore,
     IdentityChanged,
     NeverBuilt,
+    Unreadable,
     UpstreamBlocked,
 )
 
@@ -164,8 +165,11 @@ def _row(
 
 
 def _drifted(plan: Plan, index: int, drift: Drift, *, verbose: bool) -> Row:
-    place = _place(plan, index) if verbose else ""
-    target, why = plan.targets.all[index], f"{printable(drift.text)}; reused"
+    is_own = drift.identity is not None and drift.identity.where != ""
+    place = _place(plan, index) if verbose or is_own else ""
+    text = printable(drift.text)
+    why = f"{text}; reused" if drift.identity is None else f"reused, though {text}"
+    target = plan.targets.all[index]
     return Row("drift", target.name, target.id, 1, why, why, place)
 
 
@@ -185,6 +189,8 @@ def _topic(reason: Reason) -> str:
             return "failed before"
         case UpstreamBlocked():
             return "needs what is blocked"
+        case Unreadable(what=what):
+            return f"its {what} is not readable"
     return ""
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from marin_build.cli.views.apply_text import duration
 from marin_build.cli.views.name_patterns import everything, folder, same_name
 from marin_build.exit_meaning import exit_meaning
+from marin_build.explain import describe, describe_stably
 from marin_build.printable import printable
 from marin_build.standing import State
 
@@ -81,6 +82,8 @@ def _facts(standing: Standing, host: Host, now: float) -> tuple[str, str]:
             return f"by {lease.describe()}; the next apply publishes it", f"by {_by(lease)}"
         case State.FAILED if standing.last is not None:
             return _failed(standing.last), f"exit code {standing.last.exit_code}"
+        case State.UNREADABLE if standing.damage is not None:
+            return describe(standing.damage), describe_stably(standing.damage)
         case State.DOUBTFUL:
             text = "built, but the machine went down before it was surely on disk"
             return text, text

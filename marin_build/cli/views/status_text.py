@@ -22,6 +22,7 @@ _COLOURS = {
     State.RUNNING: "cyan",
     State.GONE: "yellow",
     State.FAILED: "red",
+    State.UNREADABLE: "red",
     State.CUT_SHORT: "yellow",
     State.DOUBTFUL: "yellow",
     State.BUILT: "green",
@@ -73,6 +74,7 @@ def status_json(targets: Targets, standings: Mapping[int, Standing]) -> dict[str
                 "held_by": _lease_json(standing.lease),
                 "left_running": standing.left_running,
                 "failure": _failure_json(standing.last),
+                "unreadable": standing.damage.path if standing.damage is not None else None,
             }
             for index, standing in standings.items()
         ],

@@ -60,7 +60,7 @@ class Store:
 
     def descend(self, *requested: int) -> Descent:
         """Plan as if everything were built, and search below what is requested."""
-        from marin_build.observe import read_built
+        from marin_build.records import read_built
 
         requested = requested or (len(self.targets) - 1,)
         records = read_built(self.store, self.targets, requested)

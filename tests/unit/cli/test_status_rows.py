@@ -10,6 +10,7 @@ from marin_build import StepSpec
 from marin_build.cli.views.status_rows import Row, folded, rows_of
 from marin_build.cli.views.status_text import show_status, status_json
 from marin_build.protocol.lease import Host, Lease
+from marin_build.reasons import Unreadable
 from marin_build.snapshot import LastAttempt
 from marin_build.standing import Standing, State
 
@@ -69,6 +70,11 @@ def test_what_a_lock_of_marin_says_is_enough(make: Callable[..., Targets]) -> No
         (Standing(State.FAILED, last=KILLED), WHY_KILLED),
         (Standing(State.FAILED, last=LastAttempt(1, None, None, "w", None)), "attempt 1, w"),
         (Standing(State.FAILED), ""),
+        (
+            Standing(State.UNREADABLE, damage=Unreadable("lease", "/o/.lock")),
+            ("its lease is not readable: /o/.lock "
+            "(make sure that nobody builds it, then delete the file)"),
+        ),
         (Standing(State.BUILT), ""),
     ],
 )  # fmt: skip

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 import pytest
 
-from marin_build.run_step.outputs import clear_leftovers, has_foreign, manifest_of, missing_output
+from marin_build.errors import StoppedError
+from marin_build.run_step.outputs import (
+    clear_leftovers,
+    has_foreign,
+    manifest_of,
+    missing_output,
+    refuse_to_clear_adopted,
+    was_adopted_here,
+)
 from marin_build.store.base import File
 from marin_build.store.local import LocalStore
 
@@ -27,6 +36,37 @@ def _write(folder: Path, *names: str) -> None:
     for name in names:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text("new")
+
+
+ADOPTING = b'{"publish": {"record": {"adopted_from": "/o"}}}'
+BUILDING = b'{"publish": {"record": {"adopted_from": null}}}'
+
+
+@pytest.mark.parametrize(
+    ("record", "attempts", "adopted"),
+    [
+        (None, [ADOPTING], False),  # whoever deleted the record wants it built
+        (b'{"executor_version": "marin_build/1", "adopted_from": "/o"}', [], True),
+        (b'{"executor_version": "marin_build/1", "adopted_from": "/p"}', [ADOPTING], False),
+        (b"{", [], False),
+        (b"{", [BUILDING], False),
+        (b"{", [BUILDING, ADOPTING], True),
+        (b"{", [b"{"], True),
+        (b"{", [b"[]"], True),
+    ],
+)
+def test_adopted_data_is_not_cleared_for_a_damaged_record(
+    new_store: Callable[[], MemoryStore], record: bytes | None, attempts: list[bytes], adopted: bool
+) -> None:
+    """Else --force deletes the only copy of what somebody registered where it lies."""
+    store = new_store()
+    if record is not None:
+        store.put("/o/.executor_info", record)
+    for number, attempt in enumerate(attempts, 1):
+        store.put(f"/o/.logs/attempt-{number:04}.json", attempt)
+    assert was_adopted_here(store, "/o") is adopted
+    with pytest.raises(StoppedError) if adopted else nullcontext():
+        refuse_to_clear_adopted(store, "/o")
 
 
 @pytest.mark.parametrize(

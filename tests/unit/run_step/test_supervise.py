@@ -173,6 +173,30 @@ def test_what_a_step_leaves_is_committed(stage: Callable[..., Stage]) -> None:
 
 
 @pytest.mark.parametrize(
+    ("options", "is_refused"),
+    [({"version": "v1"}, False), ({"version": "v1", "is_pinned": True}, True), ({}, True)],
+)
+def test_another_identity_that_was_built_meanwhile(
+    stage: Callable[..., Stage], options: dict[str, Any], is_refused: bool
+) -> None:
+    """Else a run that waited for somebody takes what a plan would have refused."""
+    options = dict(options)
+    is_pinned = options.pop("is_pinned", False)
+    made = stage(_write("a"), **options)
+    if is_pinned:
+        made = stage(_write("a"), **options, expected_fingerprint=made.target.fingerprint)
+    assert isinstance(made.build(), ended.Succeeded)
+    path = made.output / ".executor_info"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "fingerprint": "0" * 64}))
+    outcome = made.build()
+    if is_refused:
+        assert isinstance(outcome, ended.Stopped)
+        assert str(made.output) in outcome.message
+    else:
+        assert outcome == ended.Reused()
+
+
+@pytest.mark.parametrize(
     ("write", "outputs", "missing"),
     [
         ([], None, "neither a file nor an artifact"),
