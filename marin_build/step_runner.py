@@ -19,7 +19,7 @@ from marin_build.errors import (
 )
 from marin_build.retries import Tries, cause_of
 from marin_build.step_spec import StepSpec
-from marin_build.unbuilt import Found, find_unbuilt, read_adopted
+from marin_build.unbuilt import Found, find_unbuilt, judge, read_adopted
 from marin_build.workspace import current_workspace
 
 if TYPE_CHECKING:
@@ -134,6 +134,7 @@ class _Run:
     def admit(self, steps: Sequence[StepSpec]) -> None:
         """Take in steps and what they need, and start what can start."""
         fresh = [self._node(found) for found in find_unbuilt(steps, self._found, self._prefix)]
+        self._judge(fresh)
         self._refuse_readers_of_adopted(fresh)
         with self._changed:
             for node in fresh:
@@ -166,6 +167,16 @@ class _Run:
         node = _Node(found, is_built=found.is_built)
         self._nodes[found.output] = node
         return node
+
+    def _judge(self, fresh: list[_Node]) -> None:
+        """Give up what cannot be judged; tell where another identity than is declared is reused."""
+        judged = judge(node.found for node in fresh)
+        for output, error in judged.problems.items():
+            node = self._nodes[output]
+            node.is_built, node.error = False, error
+            self._failures.append(node)
+        for output, words in judged.drifted.items():
+            _log.warning("%s is reused, though %s", self._nodes[output].name, words)
 
     def _refuse_readers_of_adopted(self, fresh: list[_Node]) -> None:
         """Refuse steps that would look for adopted data where it is not: paths are fixed here."""

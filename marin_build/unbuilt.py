@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from marin_build.code import same_code
-from marin_build.errors import SpecificationError
+from marin_build.errors import CorruptStateError, SpecificationError
 from marin_build.protocol import layout
 from marin_build.protocol.recorded import adopted_from
 from marin_build.protocol.status import (
@@ -19,22 +19,26 @@ from marin_build.protocol.status import (
     Status,
     parse_status,
 )
+from marin_build.records import is_loose, parse_record
 from marin_build.step_spec import StepSpec
 from marin_build.store.opening import open_store
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from marin_build.errors import MarinBuildError
+
 _WIDEST = 1024
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A step, its output path, and the status that was read there."""
+    """A step, its output path, and the status that was read there, or why that cannot be read."""
 
     step: StepSpec
     output: str
     status: Status | None
+    problem: CorruptStateError | None = None
 
     @property
     def is_built(self) -> bool:
@@ -63,7 +67,7 @@ def find_unbuilt(wanted: Sequence[StepSpec], found: dict[str, Found], prefix: st
         StoreError: a status cannot be read.
 
     """
-    statuses: dict[str, Status | None] = {}
+    statuses: dict[str, Status | CorruptStateError | None] = {}
     width = 1
     while True:
         fresh, unread = _walk(wanted, found, statuses, prefix)
@@ -79,7 +83,7 @@ def find_unbuilt(wanted: Sequence[StepSpec], found: dict[str, Found], prefix: st
 def _walk(
     wanted: Sequence[StepSpec],
     found: Mapping[str, Found],
-    statuses: Mapping[str, Status | None],
+    statuses: Mapping[str, Status | CorruptStateError | None],
     prefix: str,
 ) -> tuple[list[Found], list[StepSpec]]:
     """Return what is needed and new, as far as statuses are known, and what must be read next."""
@@ -99,8 +103,11 @@ def _walk(
             _check_pinned(step)
             unread[output] = step
         else:
-            fresh[output] = one = Found(step, output, statuses[output])
-            if not one.is_built:
+            said = statuses[output]
+            problem = said if isinstance(said, CorruptStateError) else None
+            status = said if not isinstance(said, CorruptStateError) else None
+            fresh[output] = one = Found(step, output, status, problem)
+            if not one.is_built and problem is None:
                 pending.extend(reversed(step.deps))
     return list(fresh.values()), list(unread.values())
 
@@ -118,15 +125,62 @@ def _levels(start: Sequence[StepSpec], width: int, prefix: str) -> list[str]:
     return list(paths)
 
 
-def _read(outputs: Iterable[str]) -> dict[str, Status | None]:
-    """Return statuses; those of one store are read in one batch."""
-    statuses: dict[str, Status | None] = {}
+def _read(outputs: Iterable[str]) -> dict[str, Status | CorruptStateError | None]:
+    """Return statuses, or why one is not readable; those of one store are read in one batch."""
+    statuses: dict[str, Status | CorruptStateError | None] = {}
     for together in _by_store(outputs):
         paths = [f"{output}/{layout.STATUS}" for output in together]
         blobs = open_store(together[0]).get_many(paths)
         for output, path, blob in zip(together, paths, blobs, strict=True):
-            statuses[output] = parse_status(blob.data if blob is not None else None, path)
+            try:
+                statuses[output] = parse_status(blob.data if blob is not None else None, path)
+            except CorruptStateError as error:
+                statuses[output] = error
     return statuses
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What is wrong with steps, and what is only to be told of them; both by output path."""
+
+    problems: Mapping[str, MarinBuildError]
+    drifted: Mapping[str, str]
+
+
+def judge(found: Iterable[Found]) -> Judged:
+    """Look at steps whose status is not readable, and at built ones of another identity.
+
+    Only a version or an output path can hold another identity; of other steps no record is read.
+
+    Raises:
+        StoreError: the records cannot be read.
+
+    """
+    known = {one.output: one for one in found}
+    problems: dict[str, MarinBuildError] = {
+        output: one.problem for output, one in known.items() if one.problem is not None
+    }
+    drifted: dict[str, str] = {}
+    loose = [output for output, one in known.items() if one.is_built and is_loose(one.step)]
+    for together in _by_store(loose):
+        paths = [f"{output}/{layout.RECORD}" for output in together]
+        blobs = open_store(together[0]).get_many(paths)
+        for output, path, blob in zip(together, paths, blobs, strict=True):
+            step = known[output].step
+            try:
+                built = parse_record(blob.data, path, step.fingerprint) if blob else None
+            except CorruptStateError as error:
+                problems[output] = error
+                continue
+            if built is None or built.fingerprint == step.fingerprint:
+                continue
+            from marin_build.other_identities import changed_identity, pinned_error
+
+            if step.expected_fingerprint is not None:
+                problems[output] = pinned_error(step, output, built)
+            else:
+                drifted[output] = changed_identity(step, built).text
+    return Judged(problems, drifted)
 
 
 def read_adopted(outputs: Iterable[str]) -> dict[str, str]:

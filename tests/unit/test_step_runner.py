@@ -6,7 +6,7 @@ import json
 import threading
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given
@@ -315,6 +315,58 @@ def test_equal_steps_are_one_and_others_at_the_same_path_are_refused(pipeline: P
 def test_what_cannot_be_run_is_refused(run: Callable[[], None], says: str) -> None:
     with pytest.raises(MarinBuildError, match=says):
         run()
+
+
+def _q(q: int, ran: list[int], **options: Any) -> StepSpec:
+    """Return a step with a version that runs once for all values of its attribute."""
+
+    def build(_: str) -> int:
+        ran.append(q)
+        return q
+
+    return StepSpec(name="raw", fn=build, version="v1", hash_attrs={"q": q}, **options)
+
+
+def test_another_identity_under_a_version_is_reused_and_told(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Else a program and `apply` disagree about what a version holds."""
+    ran: list[int] = []
+    StepRunner().run([_q(1, ran)])
+    above = StepSpec(name="above", fn=lambda _: 1, deps=[_q(2, ran)])
+    with caplog.at_level("WARNING", "marin_build.step_runner"):
+        StepRunner().run([above])
+    assert (ran, _status(above)) == ([1], STATUS_SUCCESS)
+    assert caplog.messages == [
+        "raw@v1 is reused, though its identity changed under version v1: attrs.q 1 -> 2"
+    ]
+
+
+def test_another_identity_under_a_version_is_refused_where_one_is_pinned() -> None:
+    """Else who pins what is published gets something else."""
+    ran: list[int] = []
+    StepRunner().run([_q(1, ran)])
+    pinned = _q(2, ran, expected_fingerprint=_q(2, ran).fingerprint)
+    above = StepSpec(name="above", fn=lambda _: 1, deps=[pinned])
+    with pytest.raises(StepFailedError, match=r"1 step\(s\) failed") as caught:
+        StepRunner().run([above])
+    assert isinstance(caught.value.__cause__, StoppedError)
+    assert "`raw@v1` pins its fingerprint" in str(caught.value.__cause__)
+    assert (ran, _status(above)) == ([1], None)
+
+
+@pytest.mark.parametrize("name", [".executor_status", ".executor_info"])
+def test_a_damaged_file_is_one_steps_matter(pipeline: Pipeline, name: str) -> None:
+    """Else a program that builds a thousand steps builds none for one file."""
+    raw = _q(1, [])
+    StepRunner().run([raw])
+    Path(raw.output_path, name).write_text("{")
+    above, other = pipeline.step("above", raw), pipeline.step("other")
+    with pytest.raises(StepFailedError) as caught:
+        StepRunner().run([above, other])
+    assert pipeline.ran == ["other"]
+    assert name in str(caught.value.__cause__)
+    assert dict(caught.value.facts)[above.target_id] == "blocked by raw@v1"
 
 
 def test_an_error_in_the_generator_ends_the_run_after_what_was_started(pipeline: Pipeline) -> None:
