@@ -60,7 +60,7 @@ def replay(
     capacity: Capacity | None = None,
     once: bool = False,
 ) -> ApplyFinished:
-    """Replay a plan on this machine; Ctrl-C or SIGTERM end it in good order.
+    """Replay a plan on this machine; Ctrl-C, SIGTERM or a closed terminal end it in good order.
 
     Args:
         loaded: the pipeline and its store.
@@ -99,7 +99,9 @@ def replay(
         once=once,
         tell=journal,
     )
-    signals = (signal.SIGINT, signal.SIGTERM)
+    signals = [signal.SIGINT, signal.SIGTERM]
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # as `nohup` sets it
+        signals.append(signal.SIGHUP)
     before = {number: signal.signal(number, lambda *_: applier.interrupt()) for number in signals}
     syncing = syncing_of(loaded, session.run)
     try:

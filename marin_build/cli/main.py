@@ -12,6 +12,9 @@ def main() -> None:
 
         sys.stdout.write(f"marin-build {__version__}\n")
         return
+    from marin_build.cli.standard_streams import open_missing
+
+    open_missing()
     sys.exit(run(sys.argv[1:]))
 
 
@@ -20,13 +23,14 @@ def run(argv: list[str]) -> int:
     import click
 
     from marin_build.cli.group import cli
+    from marin_build.cli.standard_streams import why_output_is_broken
     from marin_build.errors import EXIT_INTERRUPTED, EXIT_OK, EXIT_USAGE, MarinBuildError
 
     try:
         code = cli.main(args=argv, prog_name="marin-build", standalone_mode=False)
         return code if isinstance(code, int) else 0
     except MarinBuildError as error:
-        sys.stdout.flush()
+        why_output_is_broken()  # what it said comes first, if it can be said
         sys.stderr.write(error.render() + "\n")
         return error.exit_code
     except click.exceptions.Exit as ending:
@@ -44,7 +48,10 @@ def run(argv: list[str]) -> int:
         # Whoever read our output has seen enough; let Python not complain about it at exit.
         sys.stdout = None
         return 0
-    except Exception:  # noqa: BLE001 - a bug of ours, said so
+    except Exception as error:  # noqa: BLE001 - a bug of ours, said so
+        if isinstance(error, OSError) and (why := why_output_is_broken("\n")) is not None:
+            sys.stderr.write(f"error: cannot write to standard output: {why}\n")
+            return EXIT_USAGE
         return _report_bug(argv)
 
 

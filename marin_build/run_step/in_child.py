@@ -91,6 +91,7 @@ class Child:
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         signal.signal(signal.SIGINT, signal.default_int_handler)
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
         os.setpgid(0, 0)
         die_with_parent(self.parent)
         restore_limit(self.limit)

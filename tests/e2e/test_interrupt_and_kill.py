@@ -18,6 +18,7 @@ from .support import (
     DIAMOND,
     OUTPUTS,
     PATIENCE,
+    PROGRAM,
     Gate,
     Project,
     gate_in,
@@ -105,6 +106,29 @@ def test_an_interrupt_ends_what_runs_and_frees_it(
     assert finished.code == 0
     assert finished.names_of("step_waiting") == []
     assert project.counts() == ({"slow": 2} if name == "slow" else {"corpus": 1, "left": 2})
+
+
+def test_a_closed_terminal_ends_a_run_in_good_order(project: Project, gate: Gate) -> None:
+    """Else a lost connection leaves leases that others wait for, and no word of what happened."""
+    project.pipeline(GATED)
+    running = project.start_command(["env", "--default-signal=HUP", PROGRAM, "apply", "left"])
+    _, pid = gate.wait_started()
+    running.send_group(signal.SIGHUP)
+    assert running.wait().code == 130
+    assert end_of([pid]) == []
+    assert not (project.output_of("left") / ".executor_status.lock").exists()
+    assert project.attempt_of("left")["result"] == "interrupted"
+
+
+def test_a_run_that_ignores_a_closed_terminal_goes_on(project: Project, gate: Gate) -> None:
+    """Else `nohup` does not help."""
+    project.pipeline(GATED)
+    running = project.start_command(["nohup", PROGRAM, "apply", "left"])
+    gate.wait_started()
+    running.send_group(signal.SIGHUP)
+    gate.let_go()
+    assert running.wait().code == 0
+    assert project.status_of("left") == "SUCCESS"
 
 
 @pytest.mark.parametrize("isolation", ["process", "worker", "thread"])
@@ -379,17 +403,44 @@ def test_a_sealed_attempt_that_was_changed_is_not_published(sealed: Project) -> 
     assert sealed.counts() == {"corpus": 1, "left": 1}
 
 
-def test_a_closed_pipe_is_not_success(project: Project, gate: Gate) -> None:
-    """Else `apply | head` says all is well and has built half of it."""
+@pytest.mark.parametrize("words", [("--json",), (), ("-q",)])
+def test_a_run_goes_on_when_nobody_reads_what_it_says(
+    project: Project, gate: Gate, words: tuple[str, ...]
+) -> None:
+    """Else `apply | tee log` loses what runs when `tee` dies, and leaves its leases behind."""
     project.pipeline(GATED)
-    running = project.start("apply", "--json", "left")
+    running = project.start("apply", *words, "left")
     assert running.process.stdout is not None
     gate.wait_started()
     running.process.stdout.close()
+    running.process.stdout = None
     gate.let_go()
-    code = running.process.wait(PATIENCE)
-    assert code != 0 or project.status_of("left") == "SUCCESS"
+    done = running.wait()
+    assert (done.code, project.status_of("left")) == (0, "SUCCESS")
+    assert done.err == (
+        "warning: nothing can be shown any more (broken pipe): the run goes on unseen\n"
+        "hint: marin-build status\n"
+    )
     assert running.wait_until_all_gone() == {}
+
+
+@pytest.mark.parametrize("streams", [">&-", "2>&-", "<&- >&- 2>&-", ">/dev/full", "&>/dev/full"])
+def test_a_run_needs_no_standard_streams(project: Project, streams: str) -> None:
+    """Else a run that a daemon starts dies, or what steps print gets into a file of ours."""
+    project.pipeline(DIAMOND)
+    assert project.bash("-c", f"marin-build apply {streams}").code == 0
+    assert project.status_of("report") == "SUCCESS"
+    assert project.bash("-c", f"marin-build status {streams}").code != 3
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_plan_that_cannot_be_written_is_no_bug(project: Project, unbuffered: str) -> None:
+    """Else a full disk behind `plan > FILE` is reported as ours, with a traceback."""
+    project.pipeline(DIAMOND)
+    done = project.bash("-c", "marin-build plan > /dev/full", env={"PYTHONUNBUFFERED": unbuffered})
+    assert (done.code, done.err) == (
+        4, "error: cannot write to standard output: no space left on device\n"
+    )  # fmt: skip
 
 
 def test_a_closed_pipe_ends_a_plan_quietly(project: Project) -> None:

@@ -84,7 +84,9 @@ def command(
     TARGET is as for `plan`; a folder that holds a plan.json is a plan.
     """
     from marin_build.cli.session import load, plan_for
+    from marin_build.cli.standard_streams import lasting_streams
 
+    click.get_current_context().with_resource(lasting_streams())
     _check_endings(keep_going=keep_going, fail_fast=fail_fast, max_failures=max_failures)
     given = parse_budgets(budgets)
     pinned: Mapping[str, str] = {}

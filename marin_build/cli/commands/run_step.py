@@ -53,9 +53,11 @@ def command(
     """
     from marin_build.cli.saved import load_saved
     from marin_build.cli.session import load
+    from marin_build.cli.standard_streams import lasting_streams
     from marin_build.cli.views.apply_json import show_json
     from marin_build.cli.views.apply_text import TextView
 
+    click.get_current_context().with_resource(lasting_streams())
     document: PlanDocument | None = None
     if folder is not None:
         loaded, document = load_saved(folder, options)

@@ -1,0 +1,108 @@
+"""Standard streams: there from the start, and a run that goes on when one of them breaks."""
+
+from __future__ import annotations
+
+import os
+import sys
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, TextIO, cast
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+
+def open_missing() -> None:
+    """Open the standard streams that whoever started us has closed: to the null device.
+
+    Else the next file that is opened gets their number, and what is printed goes into that.
+    """
+    for descriptor in range(3):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # gets the lowest number that is free: this one
+    for name, descriptor, mode in (("stdin", 0, "r"), ("stdout", 1, "w"), ("stderr", 2, "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(descriptor, mode, encoding="utf-8", closefd=False))  # noqa: SIM115 - for good
+
+
+@contextmanager
+def lasting_streams() -> Iterator[None]:
+    """Go on unseen when standard output or error breaks: a run of days outlives its terminal."""
+    saved = sys.stdout, sys.stderr
+    sys.stdout = cast("TextIO", _Lasting(sys.stdout, _say_so))
+    sys.stderr = cast("TextIO", _Lasting(sys.stderr, lambda _: None))
+    try:
+        yield
+    finally:
+        sys.stdout, sys.stderr = saved
+
+
+def why_output_is_broken(probe: str = "") -> str | None:
+    """Return why standard output takes nothing any more; None if it does.
+
+    Args:
+        probe: what is written to find out, for where nothing is buffered.
+
+    """
+    try:
+        sys.stdout.write(probe)
+        sys.stdout.flush()
+    except OSError as error:
+        _to_nothing(sys.stdout)
+        return str(error.strerror).lower()
+    return None
+
+
+def _say_so(error: OSError) -> None:
+    sys.stderr.write(
+        f"warning: nothing can be shown any more ({str(error.strerror).lower()}): "
+        "the run goes on unseen\nhint: marin-build status\n"
+    )
+
+
+class _Lasting:
+    """Stands for a stream; when that breaks, the null device takes its place.
+
+    Args:
+        original: the stream.
+        broke: is told the error, once.
+
+    """
+
+    def __init__(self, original: TextIO, broke: Callable[[OSError], None]) -> None:
+        self._original, self._broke = original, broke
+        self._is_broken = False
+
+    def write(self, text: str) -> int:
+        if not isinstance(text, str):  # so click asks whether a stream is a binary one
+            raise TypeError(text)
+        try:
+            return self._original.write(text)
+        except OSError as error:
+            self._end(error)
+            return len(text)
+
+    def flush(self) -> None:
+        try:
+            self._original.flush()
+        except OSError as error:
+            self._end(error)
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._original, name)
+
+    def _end(self, error: OSError) -> None:
+        if not self._is_broken:
+            self._is_broken = True
+            _to_nothing(self._original)
+            self._broke(error)
+
+
+def _to_nothing(stream: TextIO) -> None:
+    """Lead a broken stream to the null device, so that nobody who flushes it later complains."""
+    with suppress(OSError, ValueError):
+        nothing = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nothing, stream.fileno())
+        os.close(nothing)
+        stream.flush()
