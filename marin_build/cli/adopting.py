@@ -6,7 +6,8 @@ import os
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from marin_build.cli.building import make_session, syncing_of
+from marin_build.cli.building import make_session
+from marin_build.cli.local_prefix import end_syncing, syncing_of
 from marin_build.errors import StoppedError, UsageError
 from marin_build.plan import Plan
 from marin_build.protocol import layout
@@ -123,8 +124,7 @@ def register(
     try:
         adopted = adopt(session, index, existing, note)
     finally:
-        if syncing is not None:
-            syncing.close()
+        end_syncing(syncing)
     if adopted is None:
         raise StoppedError(
             f"`{target.id}` was built or adopted by somebody else meanwhile",

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from marin_build.cli.adopted import refused_readers
+from marin_build.cli.local_prefix import check_writable, end_syncing, syncing_of
 from marin_build.code.deep import digests_of_run
 from marin_build.environment import read_here
 from marin_build.errors import (
@@ -85,7 +86,8 @@ def replay(
 
     session = make_session(loaded, plan, pinned_code, lease=lease)
     gc.freeze()  # the graph lives until the end: collections need not walk it
-    runner = make_isolation(session, plan, isolation, jobs)
+    slots = min(jobs, len(plan.to_build) + len(plan.sealed)) or 1
+    runner = make_isolation(session, plan, isolation, slots)
     journal = Journaling(tell)
     applier = Applier(
         plan,
@@ -103,8 +105,9 @@ def replay(
     if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # as `nohup` sets it
         signals.append(signal.SIGHUP)
     before = {number: signal.signal(number, lambda *_: applier.interrupt()) for number in signals}
-    syncing = syncing_of(loaded, session.run)
+    syncing: Syncing | None = None
     try:
+        syncing = syncing_of(loaded, session.run)
         session.refused.update(refused_readers(loaded, plan))
         if keep:
             from marin_build.cli.runs import keep_run
@@ -123,8 +126,7 @@ def replay(
             journal.finish()
             trace_file(journal.path, trace)
         journal.close()
-        if syncing is not None:
-            syncing.close()
+        end_syncing(syncing)
         for number, handler in before.items():
             signal.signal(number, handler)
 
@@ -138,16 +140,6 @@ def forget_taints(loaded: Loaded, plan: Plan) -> None:
     with suppress(StoreError):
         still = read_taints(loaded.store, plan.targets, plan.snapshot.tainted)
         forget_taints(loaded.store, plan.targets, plan.snapshot.tainted.keys() - still.keys())
-
-
-def syncing_of(loaded: Loaded, run: str) -> Syncing | None:
-    """Return what brings the outputs to disk while a run builds under a local prefix."""
-    if is_url(loaded.workspace.prefix):
-        return None
-    from marin_build.store.syncing import Syncing
-
-    host = os.uname().nodename
-    return Syncing(loaded.workspace.prefix, run, boot=loaded.host.boot, host=host)
 
 
 def exit_code(finished: ApplyFinished) -> int:
@@ -165,7 +157,7 @@ def make_session(
     """Return the session of a run, after checking that the prefix can be written."""
     from marin_build.run_step.session import Session
 
-    _check_writable(loaded.workspace.prefix)
+    check_writable(loaded.workspace.prefix)
     seen = plan.snapshot.seen
     recorded = {i: it.built.deep_code_digest for i, it in seen.items() if it.built is not None}
     # Read now: of the code as it was loaded, whatever is edited while it runs.
@@ -200,9 +192,23 @@ def make_isolation(session: Session, plan: Plan, name: str, jobs: int) -> Isolat
     """Return the isolation of that name.
 
     Raises:
-        UsageError: unknown, or threads for steps that need a process of their own.
+        UsageError: unknown, or threads for steps that need a process of their own, or more at once
+            than this machine can bear.
 
     """
+    try:
+        return _isolation(session, plan, name, jobs)
+    except (OSError, RuntimeError) as error:  # no more descriptors, memory, processes or threads
+        why = str(error.strerror if isinstance(error, OSError) else error)
+        raise UsageError(
+            f"cannot run {jobs} steps at once",
+            facts=[("reason", why.lower())],
+            consequence="nothing was run",
+            hint="give a smaller -j, or raise the limits that `ulimit -a` shows",
+        ) from error
+
+
+def _isolation(session: Session, plan: Plan, name: str, jobs: int) -> Isolation:
     from marin_build.run_step.pool import SupervisorPool
 
     if name in {"process", "worker"}:
@@ -252,23 +258,3 @@ def _leasing(loaded: Loaded, *, lease: bool) -> Store:
     if not is_url(prefix) and is_shared(prefix):
         probe_locks(prefix)
     return loaded.store
-
-
-def _check_writable(prefix: str) -> None:
-    if is_url(prefix):
-        return  # the first write tells
-    try:
-        os.makedirs(prefix, exist_ok=True)
-    except OSError as error:
-        raise _unwritable(prefix, str(error.strerror)) from error
-    if not os.access(prefix, os.W_OK | os.X_OK):
-        raise _unwritable(prefix, "permission denied")
-
-
-def _unwritable(prefix: str, why: str) -> StoreError:
-    return StoreError(
-        f"cannot write to the prefix `{prefix}`",
-        facts=[("reason", why.lower())],
-        consequence="nothing was run",
-        hint="give another one with --prefix",
-    )

@@ -9,7 +9,8 @@ from contextlib import nullcontext, suppress
 from typing import TYPE_CHECKING
 
 from marin_build.cli.adopted import refused_readers
-from marin_build.cli.building import forget_taints, make_session, syncing_of
+from marin_build.cli.building import forget_taints, make_session
+from marin_build.cli.local_prefix import end_syncing, syncing_of
 from marin_build.errors import EXIT_STOPPED, StoppedError
 from marin_build.run_step.in_foreground import ForegroundBodies
 from marin_build.run_step.isolation import Start
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from marin_build.cli.session import Loaded
     from marin_build.plan import Plan
     from marin_build.run_step.outcome import Outcome
+    from marin_build.store.syncing import Syncing
 
 
 def build_in_foreground(loaded: Loaded, plan: Plan, *, lease: bool) -> Outcome:
@@ -35,8 +37,9 @@ def build_in_foreground(loaded: Loaded, plan: Plan, *, lease: bool) -> Outcome:
     (decision,) = plan.decisions
     session = make_session(loaded, plan, {}, lease=lease)
     bodies = ForegroundBodies(session, _end_at_once())
-    syncing = syncing_of(loaded, session.run)
+    syncing: Syncing | None = None
     try:
+        syncing = syncing_of(loaded, session.run)
         session.refused.update(refused_readers(loaded, plan))
         start = Start(decision.index, os.urandom(8).hex(), force=decision.index in session.forced)
         outcome = build_target(
@@ -51,8 +54,7 @@ def build_in_foreground(loaded: Loaded, plan: Plan, *, lease: bool) -> Outcome:
         return outcome
     finally:
         bodies.close()
-        if syncing is not None:
-            syncing.close()
+        end_syncing(syncing)
 
 
 def _end_at_once() -> Callable[[], None]:

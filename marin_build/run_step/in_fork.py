@@ -47,10 +47,7 @@ class ForkBodies:
 
     def __init__(self, session: Session, slots: int, *, reuse: bool = False) -> None:
         limit = lift_limit()
-        pairs = [socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET) for _ in range(slots + 1)]
-        for ends in pairs:
-            for end in ends:
-                end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4 * PACKET)
+        pairs = _socket_pairs(slots + 1)
         self._kills = OomKills()
         sys.stdout.flush()
         sys.stderr.flush()
@@ -117,6 +114,22 @@ class ForkBodies:
         for channel in self._slots:
             channel.close()
         restore_limit(self._limit)
+
+
+def _socket_pairs(count: int) -> list[tuple[socket.socket, socket.socket]]:
+    """Return connected sockets of sequenced packets; none stays open if there are not enough."""
+    pairs: list[tuple[socket.socket, socket.socket]] = []
+    try:
+        for _ in range(count):
+            pairs.append(socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET))
+            for end in pairs[-1]:
+                end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4 * PACKET)
+    except OSError:
+        for ends in pairs:
+            for end in ends:
+                end.close()
+        raise
+    return pairs
 
 
 def _read_spilled(path: str) -> Done:

@@ -43,6 +43,9 @@ class Syncing:
         boot: what this boot of the machine is called.
         host: what this machine is called.
 
+    Raises:
+        OSError: the note cannot be written; nothing may be built.
+
     """
 
     def __init__(self, prefix: str, run: str, *, boot: str, host: str) -> None:
@@ -52,34 +55,52 @@ class Syncing:
         self._note = {"run": run, "boot": boot, "host": host}
         self._folder = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
         self._over = threading.Event()
-        self._write("")
-        self._sync()
+        try:
+            self._write("")
+            self._sync()
+        except OSError:
+            os.close(self._folder)
+            raise
         self._thread = threading.Thread(target=self._sync_regularly, daemon=True)
         self._thread.start()
 
     def close(self) -> None:
-        """Write everything to disk and take the note away."""
+        """Write everything to disk and take the note away.
+
+        Raises:
+            OSError: not everything is surely on disk, and the note stays.
+
+        """
         self._over.set()
         self._thread.join()
-        self._sync()
-        os.unlink(self._path)
-        os.close(self._folder)
+        try:
+            self._sync()
+            with suppress(FileNotFoundError):  # who deletes a whole prefix deletes the note, too
+                os.unlink(self._path)
+        finally:
+            os.close(self._folder)
 
     def _sync_regularly(self) -> None:
         from datetime import UTC, datetime
 
         while not self._over.wait(SYNC_EVERY):
             now = datetime.now(UTC).isoformat(timespec="milliseconds")
-            self._sync()
-            self._write(now)
+            with suppress(OSError):  # the disk is full: an older note only doubts more
+                self._sync()
+                self._write(now)
 
     def _write(self, synced_until: str) -> None:
         temporary = f"{self._path}.tmp"
-        with open(temporary, "w", encoding="utf-8") as stream:
-            json.dump({**self._note, "synced_until": synced_until}, stream)
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.rename(temporary, self._path)
+        try:
+            with open(temporary, "w", encoding="utf-8") as stream:
+                json.dump({**self._note, "synced_until": synced_until}, stream)
+                stream.flush()
+                os.fsync(stream.fileno())
+            os.rename(temporary, self._path)
+        except OSError:
+            with suppress(OSError):
+                os.unlink(temporary)
+            raise
 
     def _sync(self) -> None:
         """Have the kernel write the whole file system to disk."""

@@ -804,6 +804,37 @@ def test_a_prefix_that_cannot_be_written(project: Project) -> None:
     )  # fmt: skip
 
 
+def test_a_prefix_on_a_full_disk(project: Project) -> None:
+    """Else a full disk is called a bug of ours. (No file may grow here, which is as good.)"""
+    project.pipeline(TWO_STEPS)
+    done = project.bash("-c", "ulimit -f 0; marin-build apply")
+    assert (done.code, done.out) == (4, "")
+    assert project.mask(done.err) == (
+        "error: cannot write to the prefix `PROJECT/.marin-build/outputs`\n"
+        "  reason: file too large\n"
+        "  nothing was run\n"
+        "hint: give another one with --prefix\n"
+    )
+
+
+@pytest.mark.parametrize("jobs", ["1000", "99999"])
+def test_more_at_once_than_can_be(project: Project, jobs: str) -> None:
+    """Else a limit of the machine is called a bug of ours, where few targets need no limit."""
+    project.pipeline(
+        "from marin_build import command\n"
+        "targets = [command('touch {output}/x', name=f's{i}') for i in range(60)]\n"
+    )
+    done = project.bash("-c", f"ulimit -n 64; marin-build apply -j {jobs}")
+    assert (done.code, done.out) == (4, "")
+    assert done.err == (
+        "error: cannot run 60 steps at once\n"
+        "  reason: too many open files\n"
+        "  nothing was run\n"
+        "hint: give a smaller -j, or raise the limits that `ulimit -a` shows\n"
+    )
+    assert project.bash("-c", f"ulimit -n 64; marin-build apply s1 -j {jobs}").code == 0
+
+
 def test_a_plan_is_not_written_over_other_files(project: Project) -> None:
     """Else `-o .` buries a project under a plan."""
     project.pipeline(TWO_STEPS)

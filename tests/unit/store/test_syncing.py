@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import threading
@@ -52,6 +53,50 @@ def test_a_run_the_machine_did_not_survive_is_doubtful_after_its_last_sync(
     assert doubt("r-1", "9999")
     assert not doubt("r-2", "9999"), "another run's targets are not touched"
     run.close()
+
+
+def _full(*_: object) -> None:
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_a_full_disk_is_told_before_anything_is_built(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else a note that was not written whole is believed, or its beginnings gather."""
+    monkeypatch.setattr(os, "fsync", _full)
+    with pytest.raises(OSError, match="No space"):
+        Syncing(str(tmp_path), "r-1", boot="first", host="here")
+    assert list((tmp_path / syncing.FOLDER).iterdir()) == []
+
+
+def test_what_the_disk_refused_at_the_end_stays_doubtful(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else a power cut after a full disk leaves half of an output, which is believed."""
+    run = Syncing(str(tmp_path), "r-1", boot="first", host="here")
+    monkeypatch.setattr(Syncing, "_sync", _full)
+    with pytest.raises(OSError, match="No space"):
+        run.close()
+    assert [cut.run for cut in _cut(tmp_path)] == ["r-1"]
+
+
+def test_a_disk_that_is_full_for_a_while_ends_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else nothing is brought to disk any more for the rest of a run of days."""
+    monkeypatch.setattr(syncing, "SYNC_EVERY", 0.001)
+    run = Syncing(str(tmp_path), "r-1", boot="first", host="here")
+    sync, again = Syncing._sync, threading.Event()
+    tries = iter([_full, _full])
+
+    def full_at_first(self: Syncing) -> None:
+        next(tries, sync)(self)
+        again.set()
+
+    monkeypatch.setattr(Syncing, "_sync", full_at_first)
+    assert again.wait(10)
+    run.close()
+    assert _cut(tmp_path) == []
 
 
 def test_all_is_synced_before_the_note_is_taken_away(
