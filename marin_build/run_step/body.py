@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import traceback
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from marin_build.run_step.usage import Meter
     from marin_build.step_spec import StepSpec
 
+EXITED = "it called `sys.exit` without an error; a step succeeds by returning"
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 
 
@@ -52,12 +54,13 @@ class Done:
         return self.exit_code != 0 or self.message != ""
 
 
-def run_body(target: Target, meter: Meter) -> Done:
+def run_body(target: Target, meter: Meter, *, is_interruptible: bool = False) -> Done:
     """Run a step; whatever it raises becomes a message and a code.
 
     Args:
         target: the step, and where its output goes.
         meter: begun just now.
+        is_interruptible: whether a KeyboardInterrupt is the caller's, not the step's.
 
     """
     step = target.step
@@ -71,19 +74,37 @@ def run_body(target: Target, meter: Meter) -> Done:
             return _failure(f"input changed while the step ran: `{changed}`")
     except SystemExit as error:
         code = _exit_code(error)
-        return Done(code, f"exited with code {code}" if code else "called exit")
-    except Exception as error:  # noqa: BLE001 - whatever the step raises is its failure
-        sys.stdout.flush()
-        sys.stderr.write(user_traceback(error))
+        return Done(code, f"exited with code {code}" if code else EXITED)
+    except BaseException as error:  # whatever the step raises is its failure
+        if is_interruptible and isinstance(error, KeyboardInterrupt):
+            raise
+        _print(user_traceback(error))
         cause: Cause | None = "oom" if isinstance(error, MemoryError) else None
-        return Done(1, f"{type(error).__name__}: {error}", cause=cause)
+        return Done(1, described(error), cause=cause)
     used = meter.read()
     return Done(0, "", artifact, used.peak_memory, used.cpu_seconds)
 
 
 def _failure(message: str) -> Done:
-    sys.stderr.write(f"{message}\n")
+    _print(f"{message}\n")
     return Done(1, message)
+
+
+def described(error: BaseException) -> str:
+    """Return an error in words, also one that cannot say what it is."""
+    name = type(error).__name__
+    try:
+        return f"{name}: {error}"
+    except Exception:  # noqa: BLE001 - `__str__` is the step's, too
+        return f"{name}, whose text cannot be had"
+
+
+def _print(text: str) -> None:
+    """Print to standard error, unless the step has closed or replaced it."""
+    with suppress(Exception):
+        sys.stdout.flush()
+    with suppress(Exception):
+        sys.stderr.write(text)
 
 
 def _call(step: StepSpec, output: str) -> object:
@@ -106,7 +127,7 @@ def _exit_code(error: SystemExit) -> int:
         return 0
     if isinstance(error.code, int):
         return error.code & 0xFF
-    sys.stderr.write(f"{error.code}\n")
+    _print(f"{error.code}\n")
     return 1
 
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from marin_build.commands import stdin_inherited
 from marin_build.run_step.bodies import Request
-from marin_build.run_step.body import Done, run_body
+from marin_build.run_step.body import Done, described, run_body
 from marin_build.run_step.descriptors import restore_limit
 from marin_build.run_step.orphans import die_with_parent
 from marin_build.run_step.strays import MARK
@@ -103,13 +103,14 @@ class Child:
             os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(request.gpus)
         _print_to(pipe, request.log)
         done = run_body(self.session.targets.all[request.index], meter)
-        sys.stdout.flush()
-        sys.stderr.flush()
+        for stream in (sys.stdout, sys.stderr):
+            with suppress(Exception):  # the step may have closed it, or put its own there
+                stream.flush()
         self._answer(request, done)
 
     def _apologise(self, request: Request, error: BaseException) -> None:
         with suppress(Exception):
-            self._answer(request, Done(1, f"{type(error).__name__}: {error}"))
+            self._answer(request, Done(1, described(error)))
 
     def _answer(self, request: Request, done: Done) -> None:
         packet = pack(astuple(done))

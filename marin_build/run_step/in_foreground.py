@@ -69,7 +69,7 @@ class ForegroundBodies:
         try:
             with _held_log(request.log):
                 self._is_running = True
-                done = run_body(target, Meter.begin(OWN))
+                done = run_body(target, Meter.begin(OWN), is_interruptible=True)
         except KeyboardInterrupt:
             self._was_interrupted = True
             done = Done(_INTERRUPTED_CODE, INTERRUPTED)

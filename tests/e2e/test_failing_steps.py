@@ -165,6 +165,12 @@ def test_what_does_not_need_the_failed_one_is_built_all_the_same(project: Projec
     ),
     segmentation=("lambda o: os.kill(os.getpid(), signal.SIGSEGV)", 139, "killed by SIGSEGV"),
     term=("lambda o: os.kill(os.getpid(), signal.SIGTERM)", 143, "killed by SIGTERM"),
+    interrupt=("lambda o: exec('raise KeyboardInterrupt(1)')", 1, "KeyboardInterrupt: 1"),
+    closed_streams=(
+        "lambda o: (print('half', end=''), os.close(1), os.close(2), 1 / 0)",
+        1,
+        "ZeroDivisionError: division by zero",
+    ),
     nothing=(
         "lambda o: None",
         1,
@@ -192,6 +198,17 @@ def test_however_a_step_ends_badly_it_is_recorded(
     assert project.status_of("one") == "FAILED"
     assert not (project.output_of("one") / ".executor_status.lock").exists()
     assert not (project.output_of("one") / ".executor_info").exists()
+
+
+@cases(
+    "fn",
+    descriptors=("lambda o: (print('half', end=''), os.close(1), os.close(2), 1)[-1]",),
+    streams=("lambda o: (sys.stdout.close(), sys.stderr.close(), 1)[-1]",),
+)
+def test_a_step_need_not_keep_its_streams(project: Project, fn: str) -> None:
+    """Else a step that becomes a daemon, as some libraries do, fails after all its work."""
+    only(project, fn)
+    assert project.run("apply").code == 0
 
 
 @pytest.mark.parametrize("fn", ["lambda o: sys.exit(0)", "lambda o: sys.exit()"])

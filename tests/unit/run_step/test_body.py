@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import io
 import os
 import sys
 from pathlib import Path
@@ -104,6 +106,65 @@ def test_an_exception_is_told_with_the_authors_part_of_the_traceback(
     shown = capsys.readouterr().err
     assert "in build" in shown
     assert "marin_build/run_step" not in shown
+
+
+class _MuteError(Exception):
+    def __str__(self) -> str:
+        raise RuntimeError("no words")
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (KeyboardInterrupt(), "KeyboardInterrupt: "),
+        (asyncio.CancelledError("late"), "CancelledError: late"),
+        (BaseExceptionGroup("many", [GeneratorExit()]), "BaseExceptionGroup: many (1 sub-exc"),
+        (_MuteError(), "_MuteError, whose text cannot be had"),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_whatever_is_raised_is_told_with_its_traceback(
+    run: Any, capsys: pytest.CaptureFixture[str], error: BaseException, message: str
+) -> None:
+    """Else a step of asyncio fails with one word and no place."""
+
+    def build(output: Path) -> None:
+        raise error
+
+    done, _ = run(build)
+    assert done.exit_code == 1
+    assert done.message.startswith(message)
+    assert "in build" in capsys.readouterr().err
+
+
+def test_an_interrupt_of_who_runs_it_is_not_the_failure_of_a_step(
+    make: Callable[..., Targets],
+) -> None:
+    """Else Ctrl-C in `marin-build run` is recorded as a failure of the step."""
+
+    def build(output: str) -> None:
+        raise KeyboardInterrupt
+
+    (target,) = make(StepSpec(name="s", fn=build, output_path_prefix="out")).all
+    with pytest.raises(KeyboardInterrupt):
+        run_body(target, Meter.begin(OWN), is_interruptible=True)
+
+
+@pytest.mark.parametrize("is_closed", [False, True])
+def test_a_step_that_took_the_streams_away_still_says_why_it_failed(
+    run: Any, monkeypatch: pytest.MonkeyPatch, is_closed: bool
+) -> None:
+    """Else its failure is called `bad file descriptor`, and the real one is nowhere."""
+
+    def build(output: Path) -> None:
+        stream = io.StringIO()
+        stream.close()
+        for name in ("stdout", "stderr"):
+            monkeypatch.setattr(sys, name, stream if is_closed else None)
+        raise ValueError("bad data")
+
+    done, _ = run(build)
+    assert (done.exit_code, done.message) == (1, "ValueError: bad data")
 
 
 def test_a_returned_value_that_cannot_be_saved_is_a_failure(run: Any) -> None:
