@@ -132,7 +132,9 @@ class Applier:
         return time.monotonic() - self._began
 
     def _has_failed_enough(self) -> bool:
-        """Return whether so much failed that nothing more is started."""
+        """Return whether so much failed that nothing more is started, or can be."""
+        if self._isolation.is_spent:
+            return True
         failed = self._schedule.count(State.FAILED) + self._schedule.count(State.STOPPED)
         return self._max_failures is not None and failed >= self._max_failures
 
@@ -220,7 +222,7 @@ class Applier:
 
     def _failed(self, index: int, failure: ended.Failed) -> State:
         """Return the state after a failed attempt: another try, at once or later, or FAILED."""
-        is_last = self._once or self._interrupts > 0 or self._ending
+        is_last = self._once or self._interrupts > 0 or self._ending or self._isolation.is_spent
         verdict = Verdict(0, None) if is_last else self._delays.failed(index, failure.cause)
         self._course.took(index, failure.seconds)
         target = self._plan.targets.all[index]

@@ -127,7 +127,10 @@ class Attempt:
             artifact=done.artifact,
             manifest=tuple(FileEntry(path=path, size=size) for path, size in files),
         )
-        self.holding.commit(publication, now)
+        try:
+            self.holding.commit(publication, now)
+        except StoppedError as error:
+            raise self._folder_was_deleted() or error from None
         return ended.Succeeded(self.holding.lease.attempt, seconds)
 
     @property
@@ -202,7 +205,20 @@ class Attempt:
             return ended.Interrupted(attempt)
         return ended.Failed(attempt, code, message, self.log, seconds, cause=cause)
 
+    def _folder_was_deleted(self) -> StoppedError | None:
+        """Return what to say where a step, or somebody, deleted the folder with our lease in it."""
+        output = self.holding.output
+        ours = (f"{output}/{layout.STATUS}", f"{output}/{layout.LEASE}")
+        if is_url(output) or any(map(os.path.exists, ours)):
+            return None
+        return StoppedError(
+            f"`{output}` was deleted while the step ran, and the lease with it",
+            hint="the step gets an empty folder: let it delete what it wrote there, not the folder",
+        )
+
     def _lost(self, message: str) -> StoppedError:
+        if (deleted := self._folder_was_deleted()) is not None:
+            return deleted
         target = self.session.targets.all[self.index]
         return StoppedError(f"the lease on `{target.id}` was lost: {message}")
 

@@ -32,6 +32,9 @@ class Request:
 class Bodies(Protocol):
     """Runs bodies. `run` is called by several supervisors at once, the rest by one thread."""
 
+    is_spent: bool
+    """Whether no body can be run any more."""
+
     def run(self, slot: int, request: Request) -> Done:
         """Run a body to its end; a body whose process died has `exit_code` 128 + signal."""
 

@@ -45,6 +45,7 @@ class ForegroundBodies:
     def __init__(self, session: Session, lost: Callable[[], None]) -> None:
         self._session = session
         self._lost = lost
+        self.is_spent = False
         self._is_running = False
         self._was_interrupted = False
         self._lock = threading.Lock()  # the end of a body is not taken for the loss of its lease

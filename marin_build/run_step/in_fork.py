@@ -70,6 +70,7 @@ class ForkBodies:
         for _, theirs in pairs:
             theirs.close()
         self._limit = limit
+        self.is_spent = False
         self._control, *self._slots = [ours for ours, _ in pairs]
 
     def run(self, slot: int, request: Request) -> Done:
@@ -91,7 +92,8 @@ class ForkBodies:
                         done = Done(*fields)
         except OSError:
             pass
-        return Done(_TEMPLATE_DIED, "the process that starts the steps died")
+        self.is_spent = True
+        return Done(_TEMPLATE_DIED, "the process that starts the steps died", cause="infra")
 
     def release(self, index: int) -> None:
         """Have the keeper let go of a target's lease."""

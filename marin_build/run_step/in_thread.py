@@ -28,6 +28,7 @@ class ThreadBodies:
 
     def __init__(self, session: Session) -> None:
         self._session = session
+        self.is_spent = False
         self._running: dict[int, tuple[float, Request]] = {}
         self._kept: set[int] = set()
         self._lock = threading.Lock()  # on both; bodies end while somebody looks

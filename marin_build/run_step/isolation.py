@@ -48,6 +48,10 @@ class Ended:
 class Isolation(Protocol):
     """Builds targets and says how they ended."""
 
+    @property
+    def is_spent(self) -> bool:
+        """Whether nothing can be built any more, whatever is asked for."""
+
     def start(self, request: Start) -> None:
         """Begin to build a target."""
 

@@ -42,6 +42,11 @@ class SupervisorPool:
         for thread in self._threads:
             thread.start()
 
+    @property
+    def is_spent(self) -> bool:
+        """Whether no body can be run any more."""
+        return self._bodies.is_spent
+
     def start(self, request: Start) -> None:
         """Begin to build a target."""
         self._requests.put(request)

@@ -7,11 +7,12 @@ import os
 import signal
 import time
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from typing import TYPE_CHECKING
 
 from marin_build.protocol.lease import boot_clock
 from marin_build.run_step.bodies import Request
+from marin_build.run_step.body import Done
 from marin_build.run_step.children import Children
 from marin_build.run_step.in_child import PACKET, own_streams, pack, unpack
 from marin_build.run_step.keeper import Keeper
@@ -137,13 +138,27 @@ class _Template:
         if not packet:
             self._is_over = True
             return
+        try:
+            self._run(slot, packet)
+        except OSError as error:  # no more processes, memory or descriptors, just now
+            why = f"cannot start a process: {str(error.strerror).lower()}"
+            with suppress(OSError):
+                slot.send(pack(astuple(Done(1, why, cause="infra"))))
+                slot.send(pack(0))
+
+    def _run(self, slot: socket.socket, packet: bytes) -> None:
         request = Request(*unpack(packet))
         target = self._session.targets.all[request.index]
         read, write = os.pipe()
         os.set_blocking(read, False)
         # Whoever has used a GPU in a process cannot choose another one there.
-        pid = self._children.hand_over(slot, packet, write, alone=bool(request.gpus))
-        os.close(write)
+        try:
+            pid = self._children.hand_over(slot, packet, write, alone=bool(request.gpus))
+        except OSError:
+            os.close(read)
+            raise
+        finally:
+            os.close(write)
         log = StepLog(request.log, self._session.redactor_of(target.step), self._session.log_limit)
         body = self._bodies[pid] = _Body(request, slot, target.output_path, read, log)
         self._poller.watch(read, lambda: self._read(body))

@@ -305,13 +305,16 @@ def test_the_death_of_the_process_that_starts_the_steps_ends_the_steps(
 ) -> None:
     """Else the out-of-memory killer leaves a step that works beside its successor."""
     project.pipeline(GATED)
-    running = project.start("apply", "left")
+    running = project.start("apply", "-k", "-j1", "left", "right")
     _, pid = gate.wait_started()
     template = parent_of(pid)
     assert template != running.pid
     os.kill(template, signal.SIGKILL)
     assert end_of([pid]) == []
-    assert running.wait().code == 1
+    done = running.wait()
+    assert done.code == 1
+    assert "cause:   infrastructure, not the step itself\n" in done.err
+    assert "1 built, 0 reused, 1 failed, 1 not started" in done.out
     assert running.wait_until_all_gone() == {}
     again = project.start("apply", "left", "--json")
     gate.wait_started()

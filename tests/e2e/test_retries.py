@@ -46,6 +46,26 @@ def test_a_step_that_blames_the_infrastructure_is_tried_again(project: Project) 
     assert project.attempt_of("one", 3)["result"] == "succeeded"
 
 
+def test_a_machine_without_processes_is_asked_again(project: Project) -> None:
+    """Else one fork that is refused (a container's limit of processes) ends the whole run."""
+    project.pipeline(
+        "import os\n"
+        "from marin_build import Retries, StepSpec\n"
+        "fork, refused = os.fork, []\n"
+        "def scarce():\n"
+        "    refused.append(os.getpid())\n"
+        "    if len(refused) == 2:\n"
+        "        raise BlockingIOError(11, 'Resource temporarily unavailable')\n"
+        "    return fork()\n"
+        "os.fork = scarce\n"
+        "targets = [StepSpec(name='one', fn=lambda output: 1, retries=Retries(wait=0.0))]\n"
+    )
+    done = project.run("apply", "--json")
+    (failed,) = [event for event in done.events if event["event"] == "step_failed"]
+    assert failed["message"] == "cannot start a process: resource temporarily unavailable"
+    assert (failed["cause"], done.code) == ("infra", 0)
+
+
 def test_what_goes_on_failing_for_the_infrastructure_has_failed_at_last(project: Project) -> None:
     """Else an outage of a day is a loop of a day."""
     project.pipeline(

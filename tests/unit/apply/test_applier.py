@@ -50,6 +50,7 @@ class Play:
 
     def __init__(self, script: dict[int, list[Outcome]], *, takes: float = 1.0) -> None:
         self.script, self.takes, self.now = script, takes, 0.0
+        self.is_spent = False
         self.running: dict[int, float] = {}
         self.started: list[Start] = []
         self.ended_by: list[tuple[int, bool]] = []
@@ -544,6 +545,26 @@ def test_an_interrupt_asks_what_runs_to_end_and_starts_nothing_more(
     assert (finished.was_interrupted, finished.interrupted, finished.not_started) == (True, 2, 1)
     assert (finished.succeeded, finished.failed) == (0, 0)
     assert [e.running for e in played.told if isinstance(e, events.Interrupting)] == [2]
+
+
+class Dying(Play):
+    """The process that starts the steps dies with the first of them that ends."""
+
+    def wait(self, timeout: float | None) -> list[Ended]:
+        answers = super().wait(timeout)
+        self.is_spent = True
+        return answers
+
+
+def test_what_can_be_built_no_more_is_not_called_a_failure(
+    stage: Callable[..., Stage],
+) -> None:
+    """Else one kill marks the other 10,000 targets of a run as failed, one after the other."""
+    died = ended.Failed(1, 3, "the process that starts the steps died", cause="infra")
+    played = stage([()] * 5, {0: [died], 1: [died]})
+    played.play = Dying(played.play.script)
+    finished = played.run(jobs=2, keep_going=True)
+    assert (finished.failed, finished.not_started, len(played.play.started)) == (2, 3, 2)
 
 
 class Deaf(Play):

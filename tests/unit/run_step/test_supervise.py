@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import itertools
 import json
+import shutil
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -74,6 +75,7 @@ class Bodies:
     released: list[int] = field(default_factory=list)
     answer: Done | None = None
     requests: list[Request] = field(default_factory=list)
+    is_spent: bool = False
 
     def run(self, slot: int, request: Request) -> Done:
         self.requests.append(request)
@@ -223,6 +225,59 @@ def test_an_early_exit_without_an_error_is_not_success(stage: Callable[..., Stag
     made = stage(leave)
     assert isinstance(made.build(), ended.Failed)
     assert (made.output / ".executor_status").read_text() == "FAILED"
+
+
+def _remake(output: Path) -> None:
+    shutil.rmtree(output)
+    _write("new")(output)
+
+
+def _empty(output: Path) -> None:
+    for path in list(output.iterdir()):
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    _write("new")(output)
+
+
+def _delete(output: Path) -> None:
+    shutil.rmtree(output)
+
+
+def _replace_by_file(output: Path) -> None:
+    shutil.rmtree(output)
+    output.write_text("new")
+
+
+def _delete_and_fail(output: Path) -> None:
+    shutil.rmtree(output)
+    raise ValueError("boom")
+
+
+@pytest.mark.parametrize(
+    "fn", [_remake, _empty, _delete, _replace_by_file, _delete_and_fail], ids=lambda fn: fn.__name__
+)
+def test_a_step_that_deletes_its_folder_is_told_so(
+    stage: Callable[..., Stage], fn: Callable[[Path], None]
+) -> None:
+    """Else it hears of a lost lease, looks for another run that took it, and there is none."""
+    made = stage(fn)
+    stopped = made.build()
+    assert isinstance(stopped, ended.Stopped)
+    assert "was deleted while the step ran" in stopped.message
+    assert "not the folder" in stopped.hint
+
+
+def test_a_lease_that_was_taken_away_is_not_called_a_deleted_folder(
+    stage: Callable[..., Stage],
+) -> None:
+    """Else who says `unlock` to a run that lives is told that the step did it."""
+
+    def build(output: Path) -> None:
+        _write("new")(output)
+        (output / ".executor_status.lock").unlink()
+
+    stopped = stage(build).build()
+    assert isinstance(stopped, ended.Stopped)
+    assert "the lease on" in stopped.message
 
 
 @pytest.mark.parametrize("before", ["failed", "stray", "forced"])
