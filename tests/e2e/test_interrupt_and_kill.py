@@ -157,6 +157,16 @@ def test_an_interrupt_is_heard_whichever_thread_it_meets(
     assert running.wait().code == 130
 
 
+def test_the_command_that_goes_on_has_all_options(project: Project, gate: Gate) -> None:
+    """Else who copies it goes on with another number of slots, or ends at the next failure."""
+    project.pipeline(GATED)
+    options = ["-j", "2", "-k", "--max-failures", "3", "--budget", "api=1", "--isolation", "worker"]
+    running = project.start("apply", "left", *options)
+    gate.wait_started()
+    running.send(signal.SIGTERM)
+    assert running.wait().err.endswith(f"to go on: marin-build apply left {' '.join(options)}\n")
+
+
 def test_all_running_steps_are_ended(project: Project, gate: Gate) -> None:
     """Else only the first of many steps stops."""
     project.pipeline(GATED)

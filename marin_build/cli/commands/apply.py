@@ -111,7 +111,15 @@ def command(
     warn_of_unused(loaded.targets, given)
     capacity = capacity_here(loaded.settings.budgets, given)
     plan = fitted(plan, engine, capacity)
-    words = [word for budget in budgets for word in ("--budget", budget)]
+    words = _words(
+        ("-j", jobs),
+        ("-k", keep_going),
+        ("--max-failures", max_failures),
+        ("--fail-fast", fail_fast),
+        *(("--budget", budget) for budget in budgets),
+        ("--isolation", isolation),
+        ("--no-lease", no_lease),
+    )
     again = command_line("apply", options, [*targets, *words])
 
     def alone(failure: StepFailed) -> str:
@@ -158,6 +166,12 @@ def command(
         keep=bool(plan.to_build),
     )
     return exit_code(finished)
+
+
+def _words(*options: tuple[str, str | int | bool | None]) -> list[str]:
+    """Return the options that were given as words of a command line."""
+    given = [(name, value) for name, value in options if value not in (None, False)]
+    return [w for name, value in given for w in ([name] if value is True else [name, str(value)])]
 
 
 def _check_endings(*, keep_going: bool, fail_fast: bool, max_failures: int | None) -> None:
