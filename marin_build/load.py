@@ -20,6 +20,7 @@ from marin_build.errors import (
     combined,
 )
 from marin_build.parameters import call_with, parse_settings
+from marin_build.printable import printable
 from marin_build.step_spec import StepSpec
 from marin_build.workspace import noting_asked, use_workspace
 
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 
     from marin_build.workspace import Workspace
 
+_SHOWN = 3
+"""How many threads a warning names."""
 _FUNCTION, _LIST = "pipeline", "targets"
 
 
@@ -39,8 +42,8 @@ class Pipeline:
         file: its absolute path.
         roots: the steps it offers, in its order.
         parameters: `--set` values as text.
-        warnings: what its author should know.
         asked: the steps whose `output_path` was asked for while it was loaded.
+        threads: the names of threads that it started, and that go on.
 
     """
 
@@ -48,6 +51,7 @@ class Pipeline:
     roots: tuple[StepSpec, ...]
     parameters: Mapping[str, str]
     asked: tuple[StepSpec, ...] = ()
+    threads: tuple[str, ...] = ()
 
 
 def load_pipeline(file: str, workspace: Workspace, parameters: Mapping[str, str]) -> Pipeline:
@@ -100,6 +104,7 @@ def load_again(pipeline: Pipeline, workspace: Workspace) -> Pipeline:
 def _load(file: str, workspace: Workspace, parameters: Mapping[str, str]) -> Pipeline:
     use_workspace(workspace)
     _forget_code()
+    before = _threads()
     with collected_errors() as errors, noting_asked() as asked:
         try:
             roots = _offered(_execute(file, workspace), file, parameters)
@@ -118,7 +123,28 @@ def _load(file: str, workspace: Workspace, parameters: Mapping[str, str]) -> Pip
             hint="return steps from `pipeline()`, or list them in `targets`",
         )
     steps = tuple(step for step in dict.fromkeys(asked) if isinstance(step, StepSpec))
-    return Pipeline(file, roots, dict(parameters), steps)
+    started = tuple(name for ident, name in _threads().items() if ident not in before)
+    return Pipeline(file, roots, dict(parameters), steps, started)
+
+
+def _threads() -> dict[int | None, str]:
+    """Return the names of the threads that run, by number; an import of their module takes time."""
+    threading = sys.modules.get("threading")
+    return {t.ident: t.name for t in threading.enumerate()} if threading is not None else {}
+
+
+def lost_threads(pipeline: Pipeline) -> list[str]:
+    """Return a warning of threads that are not there in the steps, if there are any."""
+    if not pipeline.threads:
+        return []
+    names = ", ".join(f"`{printable(name)}`" for name in pipeline.threads[:_SHOWN])
+    more = len(pipeline.threads) - _SHOWN
+    all_of_them = f"{names} and {more} more" if more > 0 else names
+    warning = (
+        f"the pipeline's imports started threads: {all_of_them}; steps are forks of it without "
+        "them, and wait for ever for a lock that one of them held: start threads in the step"
+    )
+    return [warning]
 
 
 def _forget_code() -> None:

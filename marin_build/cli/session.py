@@ -14,7 +14,7 @@ from marin_build.digests import digest_of
 from marin_build.errors import MarinBuildError, combined
 from marin_build.fingerprint import Targets, make_targets
 from marin_build.graph import Graph, build_graph, steps_below
-from marin_build.load import Pipeline, load_pipeline, undeclared_files
+from marin_build.load import Pipeline, load_pipeline, lost_threads, undeclared_files
 from marin_build.observe import list_tainted, observe
 from marin_build.plan import Plan, cascade_of, make_plan
 from marin_build.protocol.lease import Host, this_host
@@ -58,7 +58,8 @@ class Declared:
 
     def warnings(self) -> list[str]:
         """Return what the author should know about the pipeline: to be shown, not to be obeyed."""
-        return undeclared_files((target.step for target in self.targets.all), self.workspace)
+        undeclared = undeclared_files((target.step for target in self.targets.all), self.workspace)
+        return undeclared + lost_threads(self.pipeline)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 import pytest
 
 from marin_build.errors import MarinBuildError, SpecificationError, SpecificationErrors, UsageError
-from marin_build.load import Pipeline, load_again, load_pipeline, undeclared_files
+from marin_build.load import Pipeline, load_again, load_pipeline, lost_threads, undeclared_files
 from marin_build.workspace import Workspace, current_workspace
 
 if TYPE_CHECKING:
@@ -145,6 +145,23 @@ def test_a_file_that_a_command_reads_but_does_not_declare_is_warned_of(
     warnings = undeclared_files(load(text).roots, project)
     assert [w.partition(" ")[0] for w in warnings] == ["`c`", "`d`"]
     assert all("runs `count.py`, which is not a declared input" in w for w in warnings)
+
+
+def test_threads_that_imports_start_are_warned_of(load: Load) -> None:
+    """Else a step waits for ever for a lock of a thread that is not there, and nothing says why."""
+    text = (
+        "import threading\n"
+        "over = threading.Event()\n"
+        "threading.Thread(target=over.wait, name='poller', daemon=True).start()\n"
+        "quick = threading.Thread(target=int)\n"
+        "quick.start()\n"
+        "quick.join()\n"
+    )
+    loaded = load(text + A)
+    sys.modules["my_pipeline"].over.set()
+    (warning,) = lost_threads(loaded)
+    assert "started threads: `poller`; steps are forks of it without them" in warning
+    assert lost_threads(load(A)) == []
 
 
 def test_a_file_loaded_again_sees_changed_inputs(load: Load, tmp_path: Path) -> None:
