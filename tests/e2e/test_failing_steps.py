@@ -71,7 +71,7 @@ def test_a_failure_is_told_with_everything_needed(project: Project) -> None:
         "  blocked: below_HASH, between_HASH, far-below_HASH\n"
         "  not started: 1 (-k goes on with what can be built)\n"
         "hint: run it alone with: marin-build run bad\n"
-        "to go on: marin-build apply\n"
+        "to go on: marin-build apply -j 1\n"
     )
 
 
