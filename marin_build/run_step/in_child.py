@@ -180,4 +180,5 @@ def _be_silent() -> None:
     nothing = os.open(os.devnull, os.O_RDWR)
     for standard in (0, 1, 2):
         os.dup2(nothing, standard)
-    os.close(nothing)
+    if nothing > 2:  # noqa: PLR2004 - else the body had closed that stream, and it is one now
+        os.close(nothing)

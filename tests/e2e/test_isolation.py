@@ -211,6 +211,26 @@ def test_steps_run_side_by_side(project: Project, gate: Gate, isolation: str) ->
     assert running.wait().code == 0
 
 
+@pytest.mark.parametrize("first", [0, 1, 2])
+def test_a_worker_gives_the_next_step_its_streams(project: Project, first: int) -> None:
+    """Else the step after one that closed its output fails, at the first thing that it prints."""
+    project.pipeline(
+        "import os, sys\n"
+        "from marin_build import StepSpec\n"
+        "def close(output):\n"
+        f"    os.closerange({first}, 3)\n"
+        "    return 1\n"
+        "def say(output):\n"
+        "    print('still heard')\n"
+        "    print('and so is this', file=sys.stderr)\n"
+        "    return sys.stdin.read()\n"
+        "one = StepSpec(name='one', fn=close)\n"
+        "targets = [StepSpec(name='two', fn=say, deps=[one])]\n"
+    )
+    assert project.run("apply", "-j1", "--isolation", "worker").code == 0
+    assert project.log_of("two") == "still heard\nand so is this\n"
+
+
 @pytest.mark.parametrize("isolation", ["process", "worker"])
 def test_many_steps_at_once_need_many_files(project: Project, gate: Gate, isolation: str) -> None:
     """Else `-j 300` dies of the usual limit of 1024 open files, in the middle of a run."""
