@@ -39,6 +39,8 @@ class Holding:
     """When the lease was last written, on the claimant's clock, at the instant of sending."""
     began: datetime
     state: State = State.RUNNING
+    sealed: Publication | None = None
+    """What was committed, once it is."""
 
     def renew(self, clock: float, timestamp: float) -> bool:
         """Renew the lease; return False if it is another's by now.
@@ -60,16 +62,20 @@ class Holding:
     def commit(self, publication: Publication, now: datetime) -> None:
         """Commit: write the attempt, seal the lease, publish.
 
+        Whom the store left without an answer may call it again, with the same arguments.
+
         Raises:
             StoppedError: the lease was lost; nothing was committed.
 
         """
-        attempt, data = self._write_attempt("succeeded", 0, None, now, publication)
-        self._replace_lease(self.lease.sealed(hashlib.sha256(data).hexdigest(), now.timestamp()))
-        self.state = transition(self.state, Event.SEALED)
-        publisher = Publisher(self.store, self.output, self.version)
-        assert attempt.publish is not None
-        publisher.publish(attempt.publish, self.status_version)
+        if self.sealed is None:
+            attempt, data = self._write_attempt("succeeded", 0, None, now, publication)
+            digest = hashlib.sha256(data).hexdigest()
+            self._replace_lease(self.lease.sealed(digest, now.timestamp()))
+            self.state = transition(self.state, Event.SEALED)
+            self.sealed = attempt.publish
+        assert self.sealed is not None
+        Publisher(self.store, self.output, self.version).publish(self.sealed, self.status_version)
         self.state = transition(self.state, Event.PUBLISHED)
 
     def fail(self, result: Result, exit_code: int, message: str, now: datetime) -> bool:

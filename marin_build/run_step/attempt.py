@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -24,11 +25,13 @@ from marin_build.run_step.outputs import (
     missing_output,
     refuse_to_clear_adopted,
 )
+from marin_build.run_step.patience import Patience
 from marin_build.run_step.recording import make_record
 from marin_build.run_step.step_log import add_line
 from marin_build.workspace import is_url
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from datetime import datetime
 
     from marin_build.protocol.holding import Holding
@@ -57,6 +60,8 @@ class Attempt:
     """Local path of the file that takes what the body prints."""
     _began: float = field(init=False)
     _started: datetime = field(init=False)
+    _result: tuple[Publication, datetime, float] | None = None
+    """What is to be committed, since when, and the seconds it took."""
 
     def __post_init__(self) -> None:
         """Take note of the time."""
@@ -90,23 +95,30 @@ class Attempt:
         lease, held_since = self.holding.lease, self.holding.held_since
         return Request(self.index, lease.nonce, held_since, self.log, gpus)
 
-    def end(self, done: Done, why_ended: str) -> ended.Outcome:
+    def end(self, done: Done, why_ended: str, *, is_last: bool = True) -> ended.Outcome:
         """Verify what the body left, and commit it or end the attempt without success.
 
         Args:
             done: how the body ended.
             why_ended: INTERRUPTED, or why else this run ended it; empty if it did not.
+            is_last: whether a store without an answer is the failure of the attempt; else this is
+                called again.
 
         Raises:
             StoppedError: the lease was lost; nothing was committed.
+            StoreAwayError: the store gave no answer.
 
         """
+        if self._result is not None:
+            return self._commit(*self._result)
         files: list[File] = []
         try:
             if not done.has_failed:
                 done, files = self._verified(done)
             self._send_log()
         except (MarinBuildError, OSError) as error:
+            if isinstance(error, StoreAwayError) and not is_last:
+                raise
             done = _spoiled(error)
         seconds, now = time.monotonic() - self._began, self.session.now()
         if done.has_failed:
@@ -127,6 +139,19 @@ class Attempt:
             artifact=done.artifact,
             manifest=tuple(FileEntry(path=path, size=size) for path, size in files),
         )
+        self._result = (publication, now, seconds)
+        return self._commit(*self._result)
+
+    def wait_for_store(self, error: StoreAwayError, is_called: Callable[[], object]) -> Patience:
+        """Return the patience of an attempt whose result cannot be committed just now."""
+        patience = Patience(time.monotonic() - self._began, is_called)
+        if patience.seconds >= 1:
+            with suppress(OSError):
+                said = f"{error.what}; the result waits for that, {patience.seconds:.0f} s at most"
+                add_line(self.log, said, time.time())
+        return patience
+
+    def _commit(self, publication: Publication, now: datetime, seconds: float) -> ended.Succeeded:
         try:
             self.holding.commit(publication, now)
         except StoppedError as error:

@@ -26,7 +26,9 @@ if TYPE_CHECKING:
 
     from marin_build.retries import Cause
     from marin_build.run_step.bodies import Bodies
+    from marin_build.run_step.body import Done
     from marin_build.run_step.isolation import Start
+    from marin_build.run_step.patience import Patience
     from marin_build.run_step.session import Session
 
 
@@ -66,8 +68,7 @@ def build_target(
             spoiled = attempt.prepare()
         done = spoiled or bodies.run(slot, attempt.request(start.gpus))
         try:
-            with bookkeeping:
-                return attempt.end(done, asked_to_end())
+            return _end(attempt, done, asked_to_end, bookkeeping)
         finally:
             if attempt.is_long:
                 bodies.release(start.index)
@@ -78,6 +79,30 @@ def build_target(
         # until it is stale, like anybody else's.
         cause: Cause = "infra" if isinstance(error, StoreAwayError) else "app"
         return ended.Failed(0, 1, error.what, hint=error.hint or "", cause=cause)
+
+
+def _end(
+    attempt: Attempt,
+    done: Done,
+    asked_to_end: Callable[[], str],
+    bookkeeping: AbstractContextManager[object],
+) -> ended.Outcome:
+    """End an attempt; a result waits for a store that is away for as long as the body took.
+
+    However long that is, nothing wrong is committed: whoever took the target over meanwhile has
+    another lease.
+    """
+    patience: Patience | None = None
+    is_last = done.has_failed
+    while True:
+        try:
+            with bookkeeping:
+                return attempt.end(done, asked_to_end(), is_last=is_last)
+        except StoreAwayError as error:
+            if is_last:
+                raise
+            patience = patience or attempt.wait_for_store(error, asked_to_end)
+            is_last = not patience.wait()
 
 
 def _refusal(session: Session, index: int) -> ended.Stopped | None:

@@ -27,6 +27,7 @@ from marin_build.run_step import outcome as ended
 from marin_build.run_step.attempt import INTERRUPTED
 from marin_build.run_step.body import Done, run_body
 from marin_build.run_step.isolation import Start
+from marin_build.run_step.patience import Patience
 from marin_build.run_step.session import Session
 from marin_build.run_step.supervise import build_target
 from marin_build.run_step.usage import OWN, Meter
@@ -389,6 +390,99 @@ def test_a_store_without_an_answer_is_the_infrastructures_fault(
         assert isinstance(made.build(), ended.Succeeded), "the lease was given back"
     elif verb == "replace_if":
         assert isinstance(made.build(), ended.Held), "ours still stands: it is waited for"
+
+
+class Outage(LocalStore):
+    """A store that gives no answer to some requests once there is something to commit.
+
+    Args:
+        verb: which ones.
+        at: the first of them, counted from 0.
+        count: how many.
+        is_heard: whether what is asked is done all the same.
+
+    """
+
+    def __init__(self, verb: str, at: int, count: int, *, is_heard: bool) -> None:
+        super().__init__()
+        self.verb, self.lost, self.is_heard = verb, range(at, at + count), is_heard
+        self.asked, self.is_over = 0, True
+
+    def __getattribute__(self, name: str) -> Any:
+        found = super().__getattribute__(name)
+        if name != super().__getattribute__("verb") or self.is_over:
+            return found
+
+        def ask(*args: Any) -> Any:
+            self.asked += 1
+            answer = found(*args) if self.asked - 1 not in self.lost or self.is_heard else None
+            if self.asked - 1 in self.lost:
+                raise StoreAwayError("away")
+            return answer
+
+        return ask
+
+
+@pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """Let an attempt wait for its store as if its body had taken 100 seconds."""
+    clock = Clock()
+
+    def sleep(seconds: float) -> None:
+        clock.now += seconds
+
+    monkeypatch.setattr(
+        attempt, "Patience", lambda _took, called: Patience(100.0, called, clock, sleep)
+    )
+    return clock
+
+
+@pytest.mark.usefixtures("patient")
+@pytest.mark.parametrize("is_heard", [False, True])
+@pytest.mark.parametrize("count", [1, 4])
+@pytest.mark.parametrize(
+    ("verb", "at"),
+    [("files", 0), ("put_if_absent", 0), ("put_if_absent", 1), ("put_if_absent", 2),
+     ("replace_if", 0), ("replace_if", 1), ("delete_if", 0)],
+)  # fmt: skip
+def test_a_result_waits_for_a_store_that_is_away(
+    stage: Callable[..., Stage], verb: str, at: int, count: int, is_heard: bool
+) -> None:
+    """Else an outage of a minute, at the wrong moment, costs a training of a week."""
+    store = Outage(verb, at, count, is_heard=is_heard)
+
+    def build(output: Path) -> int:
+        _write("a")(output)
+        store.is_over = False
+        return 1
+
+    made = stage(build, store=store)
+    assert isinstance(made.build(), ended.Succeeded)
+    assert store.asked > at
+    assert len(made.bodies.requests) == 1
+    assert (made.output / ".executor_status").read_text() == "SUCCESS"
+    assert not (made.output / ".executor_status.lock").exists()
+    assert [path.name for path in sorted((made.output / ".logs").glob("*.json"))] == [
+        "attempt-0001.json"
+    ]
+
+
+def test_a_store_that_stays_away_is_given_up(stage: Callable[..., Stage], patient: Clock) -> None:
+    """Else a run waits for ever, and nothing says for what."""
+    store = Outage("replace_if", 0, 1000, is_heard=False)
+
+    def build(output: Path) -> None:
+        _write("a")(output)
+        store.is_over = False
+
+    made = stage(build, store=store)
+    failed = made.build()
+    assert isinstance(failed, ended.Failed)
+    assert (failed.cause, failed.message) == ("infra", "away")
+    assert patient.now == pytest.approx(1100.0)
+    assert (
+        "the result waits for that, 100 s at most" in Path(made.bodies.requests[0].log).read_text()
+    )
 
 
 def test_what_was_to_be_built_elsewhere_is_let_go(stage: Callable[..., Stage]) -> None:
