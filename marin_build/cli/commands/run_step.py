@@ -5,16 +5,18 @@ from __future__ import annotations
 import os
 import shlex
 import sys
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import click
 
 from marin_build.cli.again import command_line
 from marin_build.cli.options import PipelineOptions, pipeline_options
-from marin_build.errors import EXIT_TARGET_FAILED, StoppedError, UsageError
+from marin_build.errors import EXIT_TARGET_FAILED, StoppedError, StoreAwayError, UsageError
+from marin_build.exit_meaning import INFRASTRUCTURE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from marin_build.apply.events import Event
     from marin_build.cli.adopted import Place
@@ -57,7 +59,10 @@ def command(
     from marin_build.cli.views.apply_json import show_json
     from marin_build.cli.views.apply_text import TextView
 
-    click.get_current_context().with_resource(lasting_streams())
+    context = click.get_current_context()
+    context.with_resource(lasting_streams())
+    if once:
+        context.with_resource(_store_away_is_infrastructure())
     document: PlanDocument | None = None
     if folder is not None:
         loaded, document = load_saved(folder, options)
@@ -73,6 +78,16 @@ def command(
         again = command_line("run-step", options, ["--target", target])
     view = show_json if as_json else TextView(again, lambda _failure: again)
     return _run(loaded, document, target, words, view, no_lease=no_lease, once=once)
+
+
+@contextmanager
+def _store_away_is_infrastructure() -> Iterator[None]:
+    """End with the code for infrastructure if the store gives no answer: an engine tries again."""
+    try:
+        yield
+    except StoreAwayError as error:
+        click.echo(error.render(), err=True)
+        raise click.exceptions.Exit(INFRASTRUCTURE) from error
 
 
 def _list_pending(loaded: Loaded, document: PlanDocument | None) -> int:
