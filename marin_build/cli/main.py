@@ -12,9 +12,12 @@ def main() -> None:
 
         sys.stdout.write(f"marin-build {__version__}\n")
         return
+    import signal
+
     from marin_build.cli.standard_streams import open_missing
 
     open_missing()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C, as long as nothing runs
     sys.exit(run(sys.argv[1:]))
 
 

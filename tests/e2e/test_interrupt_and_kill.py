@@ -219,13 +219,16 @@ def test_a_step_that_ends_well_after_the_interrupt_is_kept(project: Project, gat
     assert project.run("apply").out == "nothing to do: 1 target is built\n"
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("command", ["plan", "apply", "graph"])
-def test_ctrl_c_while_the_pipeline_is_read(project: Project, gate: Gate, command: str) -> None:
-    """Else an impatient Ctrl-C is answered with a traceback."""
+def test_an_interrupt_while_the_pipeline_is_read(
+    project: Project, gate: Gate, command: str, number: int
+) -> None:
+    """Else an impatient Ctrl-C is answered with a traceback, or who sent SIGTERM learns nothing."""
     project.pipeline("from gate import wait_at_gate\nwait_at_gate('import')\n")
     running = project.start(command)
     gate.wait_started()
-    running.send_group(signal.SIGINT)
+    running.send_group(number)
     done = running.wait()
     assert (done.code, done.out, done.err.strip()) == (130, "", "interrupted")
     assert not (project.root / OUTPUTS).exists()
