@@ -14,9 +14,9 @@ def main() -> None:
         return
     import signal
 
-    from marin_build.cli.standard_streams import open_missing
+    from marin_build.cli.standard_streams import make_ready
 
-    open_missing()
+    make_ready()
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C, as long as nothing runs
     sys.exit(run(sys.argv[1:]))
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from marin_build.assumptions import NOTHING_ASSUMED
 from marin_build.config import Settings, load_settings
 from marin_build.digests import digest_of
-from marin_build.errors import MarinBuildError, combined
+from marin_build.errors import MarinBuildError, UsageError, combined
 from marin_build.fingerprint import Targets, make_targets
 from marin_build.graph import Graph, build_graph, steps_below
 from marin_build.load import Pipeline, load_pipeline, lost_threads, undeclared_files
@@ -112,14 +112,27 @@ def _without_collections() -> Iterator[None]:
 
 
 def pipeline_file(options: PipelineOptions) -> tuple[str, str, Settings]:
-    """Return the pipeline file that the options name, its project, and the configuration."""
+    """Return the pipeline file that the options name, its project, and the configuration.
+
+    Raises:
+        UsageError: there is no current folder any more.
+
+    """
+    try:
+        folder = os.getcwd()
+    except FileNotFoundError:
+        raise UsageError(
+            "the current folder does not exist any more",
+            consequence="nothing was run",
+            hint="go to the project's folder once more: cd ...",
+        ) from None
     if options.file is not None:
         file = os.path.abspath(options.file)
         project = find_project(os.path.dirname(file))
         return file, project, load_settings(project, options.profile)
-    project = find_project(os.getcwd())
+    project = find_project(folder)
     settings = load_settings(project, options.profile)
-    here = os.path.join(os.getcwd(), settings.pipeline)
+    here = os.path.join(folder, settings.pipeline)
     file = here if os.path.exists(here) else os.path.join(project, settings.pipeline)
     return file, project, settings
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from contextlib import contextmanager, suppress
@@ -11,10 +12,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 
-def open_missing() -> None:
-    """Open the standard streams that whoever started us has closed: to the null device.
+def make_ready() -> None:
+    """Open the standard streams that whoever started us has closed, and have them refuse nothing.
 
-    Else the next file that is opened gets their number, and what is printed goes into that.
+    Else the next file that is opened gets their number, and what is printed goes into that; and a
+    character that the terminal does not have ends a run.
     """
     for descriptor in range(3):
         try:
@@ -22,7 +24,12 @@ def open_missing() -> None:
         except OSError:
             os.open(os.devnull, os.O_RDWR)  # gets the lowest number that is free: this one
     for name, descriptor, mode in (("stdin", 0, "r"), ("stdout", 1, "w"), ("stderr", 2, "w")):
-        if getattr(sys, name) is None:
+        stream = getattr(sys, name)
+        if isinstance(stream, io.TextIOWrapper):
+            if mode == "w" and stream.errors != "backslashreplace":
+                with suppress(OSError):  # what was led elsewhere meanwhile may not be sought in
+                    stream.reconfigure(errors="backslashreplace")
+        elif stream is None:
             setattr(sys, name, open(descriptor, mode, encoding="utf-8", closefd=False))  # noqa: SIM115 - for good
 
 

@@ -804,6 +804,15 @@ def test_a_prefix_that_cannot_be_written(project: Project) -> None:
     )  # fmt: skip
 
 
+@pytest.mark.parametrize("words", ["", "-f ../pipeline.py"])
+def test_a_folder_that_is_gone(project: Project, words: str) -> None:
+    """Else who deleted his folder in another window is asked to report a bug."""
+    project.pipeline(TWO_STEPS)
+    done = project.bash("-c", f"mkdir gone; cd gone; rmdir ../gone; marin-build plan {words}")
+    assert (done.code, done.out) == (4, "")
+    assert done.err.startswith("error: the current folder does not exist any more\n")
+
+
 def test_a_prefix_on_a_full_disk(project: Project) -> None:
     """Else a full disk is called a bug of ours. (No file may grow here, which is as good.)"""
     project.pipeline(TWO_STEPS)

@@ -200,6 +200,15 @@ def test_however_a_step_ends_badly_it_is_recorded(
     assert not (project.output_of("one") / ".executor_info").exists()
 
 
+def test_a_terminal_need_not_have_every_character(project: Project) -> None:
+    """Else the name of a city in an error ends the run, and is called a bug of ours."""
+    only(project, "lambda o: exec('raise ValueError(\"Th\\\\u1ecd\")')")
+    done = project.start("apply", env={"PYTHONIOENCODING": "latin-1"}).wait()
+    assert done.code == 1
+    assert "ValueError: Th\\u1ecd" in done.out
+    assert "1 failed" in done.out
+
+
 @cases(
     "fn",
     descriptors=("lambda o: (print('half', end=''), os.close(1), os.close(2), 1)[-1]",),
