@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from .support import GOLDEN, cases
+from .support import GOLDEN, PATIENCE, cases
 from .terminal import on_terminal
 
 if TYPE_CHECKING:
@@ -163,6 +163,18 @@ def test_an_interrupted_run_leaves_a_terminal_that_works(built: Project, number:
     assert "━" not in shown
     assert not terminal.screen.cursor.hidden
     assert terminal.screen.cursor.x == 0
+
+
+def test_a_run_outlives_its_terminal(built: Project) -> None:
+    """Else a run of days ends, as a bug of ours, with the window that it was started in."""
+    with on_terminal(built, *ALL) as terminal:
+        terminal.wait_for("loss 0.25", "half way", "75%")
+        nothing = os.open(os.devnull, os.O_RDWR)
+        os.dup2(nothing, terminal.ours)  # closes our side
+        os.close(nothing)
+        _let_go(built, *NAMES)
+        assert terminal.process.wait(PATIENCE) == 1
+    assert built.status_of("evaluate") == "SUCCESS"
 
 
 def test_steps_in_threads_print_to_their_logs(built: Project) -> None:
