@@ -92,6 +92,7 @@ class Child:
         signal.signal(signal.SIGINT, signal.default_int_handler)
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         signal.signal(signal.SIGHUP, signal.SIG_DFL)
+        signal.signal(signal.SIGTSTP, signal.SIG_DFL)
         os.setpgid(0, 0)
         die_with_parent(self.parent)
         restore_limit(self.limit)

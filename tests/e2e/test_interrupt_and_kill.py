@@ -120,6 +120,32 @@ def test_a_closed_terminal_ends_a_run_in_good_order(project: Project, gate: Gate
     assert project.attempt_of("left")["result"] == "interrupted"
 
 
+def test_a_stopped_run_looks_after_its_steps(project: Project, gate: Gate) -> None:
+    """Else after Ctrl-Z nobody renews the lease of a step that goes on, and another builds it."""
+    project.pipeline(
+        "from gate import wait_at_gate\n"
+        "from marin_build import StepSpec\n"
+        "def work(output):\n"
+        "    wait_at_gate('first')\n"
+        "    print('goes on')\n"
+        "    wait_at_gate('second')\n"
+        "    return 1\n"
+        "targets = [StepSpec(name='one', fn=work)]\n"
+    )
+    running = project.start("apply")
+    gate.wait_started()
+    running.send_group(signal.SIGTSTP)
+    gate.let_go()
+    gate.wait_started()
+    log, deadline = project.output_of("one") / ".logs/attempt-0001.log", time.monotonic() + PATIENCE
+    while "goes on" not in log.read_text():
+        assert time.monotonic() < deadline, "nobody takes what it prints"
+        time.sleep(0.01)
+    running.send_group(signal.SIGCONT)
+    gate.let_go()
+    assert running.wait().code == 0
+
+
 def test_a_run_that_ignores_a_closed_terminal_goes_on(project: Project, gate: Gate) -> None:
     """Else `nohup` does not help."""
     project.pipeline(GATED)
