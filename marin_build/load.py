@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 import sys
+from contextlib import redirect_stdout
 from dataclasses import dataclass
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -105,7 +106,8 @@ def _load(file: str, workspace: Workspace, parameters: Mapping[str, str]) -> Pip
     use_workspace(workspace)
     _forget_code()
     before = _threads()
-    with collected_errors() as errors, noting_asked() as asked:
+    # Standard output is for data: scripts and other programs read it.
+    with collected_errors() as errors, noting_asked() as asked, redirect_stdout(sys.stderr):
         try:
             roots = _offered(_execute(file, workspace), file, parameters)
         except MarinBuildError as error:

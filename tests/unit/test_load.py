@@ -147,6 +147,15 @@ def test_a_file_that_a_command_reads_but_does_not_declare_is_warned_of(
     assert all("runs `count.py`, which is not a declared input" in w for w in warnings)
 
 
+def test_what_a_file_prints_is_not_taken_for_data(
+    load: Load, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Else a `print` breaks who reads `--json`, or the list of what `run.sh` is to build."""
+    load("print('imported')\ndef pipeline():\n    print('called')\n    return StepSpec(name='a')\n")
+    print("data")
+    assert capsys.readouterr() == ("data\n", "imported\ncalled\n")
+
+
 def test_threads_that_imports_start_are_warned_of(load: Load) -> None:
     """Else a step waits for ever for a lock of a thread that is not there, and nothing says why."""
     text = (
