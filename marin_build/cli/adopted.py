@@ -18,7 +18,7 @@ from marin_build.workspace import use_workspace
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from marin_build.cli.session import Loaded
+    from marin_build.cli.loading import Loaded
     from marin_build.fingerprint import Targets
     from marin_build.plan import Plan
     from marin_build.run_step.outcome import Stopped

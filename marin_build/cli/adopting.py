@@ -30,7 +30,7 @@ from marin_build.workspace import absolute_prefix, is_url
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from marin_build.cli.session import Loaded
+    from marin_build.cli.loading import Loaded
     from marin_build.fingerprint import Target
     from marin_build.run_step.session import Session
 

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from marin_build.apply.events import ApplyFinished, Event
     from marin_build.capacity import Capacity
-    from marin_build.cli.session import Loaded
+    from marin_build.cli.loading import Loaded
     from marin_build.plan import Plan
     from marin_build.run_step.isolation import Isolation
     from marin_build.run_step.session import Session

@@ -11,7 +11,7 @@ from marin_build.reasons import Change, IdentityChanged
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from marin_build.cli.session import Loaded
+    from marin_build.cli.loading import Loaded
     from marin_build.code.drift import Drift
     from marin_build.plan import Decision, Plan
     from marin_build.snapshot import Earlier

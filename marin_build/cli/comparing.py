@@ -7,10 +7,10 @@ import os
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
+from marin_build.cli.loading import pipeline_file, prefix_of
 from marin_build.cli.plan_directory import read_plan_directory
 from marin_build.cli.revisions import list_commits
 from marin_build.cli.runs import find_runs, may_be_run, no_such_run
-from marin_build.cli.session import pipeline_file, prefix_of
 from marin_build.cli.worktrees import commit_of, top_level, unknown_revision
 from marin_build.diff import Entry
 from marin_build.emit.document import PLAN_FILE

@@ -13,7 +13,7 @@ from marin_build.cli.again import command_line
 from marin_build.cli.budgets import capacity_here, fitted
 from marin_build.cli.causes import with_causes
 from marin_build.cli.log_ends import ends_of_logs
-from marin_build.cli.session import plan_for
+from marin_build.cli.planning import plan_for
 from marin_build.drawing.details import About, Details, browser_address, shown_attributes
 from marin_build.drawing.picture import picture_of
 from marin_build.printable import printable
@@ -26,8 +26,8 @@ from marin_build.workspace import is_url
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
+    from marin_build.cli.loading import Loaded
     from marin_build.cli.options import PipelineOptions
-    from marin_build.cli.session import Loaded
     from marin_build.code.drift import Drift
     from marin_build.drawing.picture import Picture, State
     from marin_build.estimate import PlanEstimate

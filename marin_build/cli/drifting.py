@@ -15,7 +15,7 @@ from marin_build.reasons import Accepted, BuiltBefore
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from marin_build.cli.session import Loaded
+    from marin_build.cli.loading import Loaded
     from marin_build.code.document import CodeDocument
     from marin_build.plan import Plan
     from marin_build.protocol.accepting import Acceptance

@@ -21,8 +21,8 @@ from marin_build.workspace import PREFIX_VARIABLE
 
 if TYPE_CHECKING:
     from marin_build.cli.listing import Listing
+    from marin_build.cli.loading import Loaded
     from marin_build.cli.options import PipelineOptions
-    from marin_build.cli.session import Loaded
     from marin_build.diff import TargetDifference
     from marin_build.resources import Device
 

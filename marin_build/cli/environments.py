@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
-    from marin_build.cli.session import Loaded
+    from marin_build.cli.loading import Loaded
     from marin_build.code.drift import ValueDrift
     from marin_build.step_spec import StepSpec
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from marin_build.capacity import Limits
-    from marin_build.cli.session import Declared
+    from marin_build.cli.loading import Declared
     from marin_build.plan import Plan
     from marin_build.prices import Prices
 

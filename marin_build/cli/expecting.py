@@ -9,7 +9,7 @@ from marin_build.errors import StoreError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from marin_build.cli.session import Loaded
+    from marin_build.cli.loading import Loaded
     from marin_build.fingerprint import Targets
     from marin_build.plan import Plan
     from marin_build.snapshot import Earlier

@@ -19,7 +19,7 @@ from marin_build.run_step.supervise import build_target
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from marin_build.cli.session import Loaded
+    from marin_build.cli.loading import Loaded
     from marin_build.plan import Plan
     from marin_build.run_step.outcome import Outcome
     from marin_build.store.syncing import Syncing

@@ -12,7 +12,7 @@ import sys
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
-from marin_build.cli.session import declare, pipeline_file
+from marin_build.cli.loading import declare, pipeline_file
 from marin_build.code import code_digest
 from marin_build.diff import Entry
 from marin_build.emit.plan_id import relative

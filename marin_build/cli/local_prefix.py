@@ -11,7 +11,7 @@ from marin_build.errors import StoreError
 from marin_build.workspace import is_url
 
 if TYPE_CHECKING:
-    from marin_build.cli.session import Loaded
+    from marin_build.cli.loading import Loaded
     from marin_build.store.syncing import Syncing
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from marin_build.cli.session import observe_tainted
+from marin_build.cli.planning import observe_tainted
 from marin_build.errors import StoppedError
 from marin_build.explain import describe
 from marin_build.plan import Kind, Plan, make_plan
@@ -14,7 +14,7 @@ from marin_build.reasons import Unreadable
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from marin_build.cli.session import Loaded
+    from marin_build.cli.loading import Loaded
 
 SHOWN_MISSING = 10
 """So many of the targets that are missing are named."""

@@ -11,7 +11,7 @@ from marin_build.reasons import IdentityChanged
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from marin_build.cli.session import Loaded
+    from marin_build.cli.loading import Loaded
     from marin_build.plan import Plan
 
 _MOST = 100

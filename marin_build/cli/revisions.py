@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 import marin_build
 from marin_build.cli.listing import entries_of, read_listing
+from marin_build.cli.loading import pipeline_file
 from marin_build.cli.options import PipelineOptions
-from marin_build.cli.session import pipeline_file
 from marin_build.cli.worktrees import (
     commit_of,
     git_environment,
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from marin_build.cli.listing import Listing
-    from marin_build.cli.session import Loaded
+    from marin_build.cli.loading import Loaded
 
 _OUR_FOLDER = os.path.dirname(os.path.dirname(os.path.abspath(marin_build.__file__)))
 

@@ -27,7 +27,7 @@ from marin_build.protocol.documents import Provenance  # noqa: TC001 - pydantic 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from marin_build.cli.session import Loaded
+    from marin_build.cli.loading import Loaded
     from marin_build.plan import Plan
     from marin_build.run_step.session import Session
     from marin_build.store.base import Store

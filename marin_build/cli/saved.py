@@ -8,9 +8,10 @@ from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from marin_build.cli.loading import load
 from marin_build.cli.options import PipelineOptions
 from marin_build.cli.plan_directory import find_project_of_plan, read_plan_directory
-from marin_build.cli.session import load, observe_tainted
+from marin_build.cli.planning import observe_tainted
 from marin_build.emit.document import INSISTING
 from marin_build.errors import StoppedError
 from marin_build.leaves import describe_difference, differences, without_echoes
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from collections.abc import Set as AbstractSet
 
-    from marin_build.cli.session import Loaded
+    from marin_build.cli.loading import Loaded
     from marin_build.emit.document import DecisionDocument, PlanDocument
     from marin_build.fingerprint import Targets
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from marin_build.cli.session import doubt_of
+from marin_build.cli.planning import doubt_of
 from marin_build.observe import observe
 from marin_build.run_step.orphans import still_written
 from marin_build.run_step.session import log_path
@@ -13,7 +13,7 @@ from marin_build.standing import Standing, standing_of
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from marin_build.cli.session import Loaded
+    from marin_build.cli.loading import Loaded
     from marin_build.protocol.lease import Lease
     from marin_build.snapshot import Snapshot
 

@@ -60,8 +60,8 @@ def run_trace(name: str, options: PipelineOptions) -> str:
         StoreError: the store cannot be read.
 
     """
+    from marin_build.cli.loading import pipeline_file, prefix_of
     from marin_build.cli.runs import folder_of, may_be_run, no_such_run, run_id
-    from marin_build.cli.session import pipeline_file, prefix_of
     from marin_build.store.opening import open_store
 
     _, project, settings = pipeline_file(options)

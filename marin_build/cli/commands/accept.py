@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from marin_build.cli.drifting import Drifted
-    from marin_build.cli.session import Loaded
+    from marin_build.cli.loading import Loaded
     from marin_build.plan import Plan
 
 
@@ -29,7 +29,8 @@ def command(options: PipelineOptions, targets: tuple[str, ...], reason: str) -> 
     more, until the code or the environment changes again, or the target is built again.
     """
     from marin_build.cli.drifting import find_drift
-    from marin_build.cli.session import load, plan_for
+    from marin_build.cli.loading import load
+    from marin_build.cli.planning import plan_for
 
     if not reason.strip():
         raise UsageError("the reason is empty", consequence="nothing was accepted")

@@ -41,7 +41,7 @@ def command(
     """
     from marin_build.cli.adopting import location_of, register
     from marin_build.cli.choosing import choose
-    from marin_build.cli.session import load
+    from marin_build.cli.loading import load
 
     loaded = load(options)
     chosen = choose(loaded, [name])

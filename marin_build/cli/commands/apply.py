@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from marin_build.apply.events import Event, StepFailed
-    from marin_build.cli.session import Loaded
+    from marin_build.cli.loading import Loaded
     from marin_build.plan import Plan
 
 
@@ -83,7 +83,8 @@ def command(
 
     TARGET is as for `plan`; a folder that holds a plan.json is a plan.
     """
-    from marin_build.cli.session import load, plan_for
+    from marin_build.cli.loading import load
+    from marin_build.cli.planning import plan_for
     from marin_build.cli.standard_streams import lasting_streams
 
     click.get_current_context().with_resource(lasting_streams())

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from marin_build.cli.drifting import FoundDrift
-    from marin_build.cli.session import Loaded
+    from marin_build.cli.loading import Loaded
     from marin_build.code.drift import Drift
     from marin_build.plan import Decision, Plan
     from marin_build.reasons import Change
@@ -36,7 +36,8 @@ def command(options: PipelineOptions, target: str, *, show_source: bool, as_json
     from marin_build.cli.budgets import capacity_here, fitted
     from marin_build.cli.causes import with_causes
     from marin_build.cli.drifting import find_drift
-    from marin_build.cli.session import load, plan_for
+    from marin_build.cli.loading import load
+    from marin_build.cli.planning import plan_for
     from marin_build.selection import select
 
     loaded = load(options, only=target)

@@ -153,7 +153,7 @@ def _planned(
 ) -> _Scene:
     """Plan, and read what there is to draw."""
     from marin_build.cli.drawn import describe_drawn, draw, secrets_of
-    from marin_build.cli.session import load
+    from marin_build.cli.loading import load
     from marin_build.drawing.details import About
     from marin_build.emit.plan_id import check_engine
     from marin_build.emit.templates import Templates

@@ -16,7 +16,7 @@ from marin_build.run_step.log_lines import without_stamps
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from marin_build.cli.session import Loaded
+    from marin_build.cli.loading import Loaded
     from marin_build.protocol.lease import Lease
     from marin_build.run_step.logs import Attempts
 
@@ -54,7 +54,7 @@ def command(
     variables are not kept: their names stand for them, as `[HF_TOKEN]`. While an attempt on a
     remote output runs, its log lies on the machine where it runs, and nowhere else.
     """
-    from marin_build.cli.session import load
+    from marin_build.cli.loading import load
     from marin_build.run_step.logs import read_attempts, read_documents
     from marin_build.selection import select
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from typing import Literal
 
     from marin_build.assumptions import Assumptions
-    from marin_build.cli.session import Loaded
+    from marin_build.cli.loading import Loaded
     from marin_build.cli.views.plan_rows import Verb
     from marin_build.plan import Plan
 
@@ -99,7 +99,8 @@ def command(
             hint="leave out -o, or --assume-changed and --assume-built",
         )
     from marin_build.cli.causes import with_causes
-    from marin_build.cli.session import load, plan_for
+    from marin_build.cli.loading import load
+    from marin_build.cli.planning import plan_for
     from marin_build.emit.plan_id import check_engine
 
     if only and form == "json":

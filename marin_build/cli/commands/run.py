@@ -39,8 +39,8 @@ def command(options: PipelineOptions, target: str, *, force: bool, no_lease: boo
     from marin_build.apply.totals import drifted_before
     from marin_build.cli.adopted import with_adopted
     from marin_build.cli.foreground import build_in_foreground
+    from marin_build.cli.loading import load
     from marin_build.cli.one_target import plan_of_one
-    from marin_build.cli.session import load
     from marin_build.explain import describe
     from marin_build.plan import Kind
     from marin_build.printable import printable

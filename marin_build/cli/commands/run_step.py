@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from marin_build.apply.events import Event
     from marin_build.cli.adopted import Place
-    from marin_build.cli.session import Loaded
+    from marin_build.cli.loading import Loaded
     from marin_build.emit.document import PlanDocument
     from marin_build.fingerprint import Target
 
@@ -53,8 +53,8 @@ def command(
 
     For a command step the command may follow `--`; it must be the one the pipeline declares.
     """
+    from marin_build.cli.loading import load
     from marin_build.cli.saved import load_saved
-    from marin_build.cli.session import load
     from marin_build.cli.standard_streams import lasting_streams
     from marin_build.cli.views.apply_json import show_json
     from marin_build.cli.views.apply_text import TextView

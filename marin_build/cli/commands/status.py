@@ -25,7 +25,7 @@ def command(
     judged and nothing is written: whether a holder on another machine lives, its clock cannot tell.
     """
     from marin_build.cli.choosing import choose
-    from marin_build.cli.session import load
+    from marin_build.cli.loading import load
     from marin_build.cli.standings import read_standings
     from marin_build.cli.views.status_text import show_status, status_json
     from marin_build.plan import reached

@@ -15,7 +15,7 @@ from marin_build.protocol.layout import STATUS
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from marin_build.cli.session import Loaded
+    from marin_build.cli.loading import Loaded
     from marin_build.fingerprint import Target
     from marin_build.plan import Plan
     from marin_build.snapshot import Observed, Taint
@@ -43,7 +43,7 @@ def command(
     from datetime import UTC, datetime
 
     from marin_build.cli.choosing import choose
-    from marin_build.cli.session import load
+    from marin_build.cli.loading import load
     from marin_build.snapshot import Taint
 
     loaded = load(options)
@@ -78,7 +78,7 @@ def _condemned(
 
     """
     from marin_build.analysis import downstream
-    from marin_build.cli.session import observe_tainted
+    from marin_build.cli.planning import observe_tainted
     from marin_build.plan import make_plan
 
     targets = loaded.targets

@@ -10,7 +10,7 @@ from marin_build.cli.options import PipelineOptions, pipeline_options
 from marin_build.errors import UsageError
 
 if TYPE_CHECKING:
-    from marin_build.cli.session import Loaded
+    from marin_build.cli.loading import Loaded
     from marin_build.protocol.lease import Lease
 
 
@@ -25,7 +25,7 @@ def command(options: PipelineOptions, target: str, *, force: bool) -> int:
     and loses its lease cannot commit what it does.
     """
     from marin_build.cli.choosing import choose
-    from marin_build.cli.session import load
+    from marin_build.cli.loading import load
 
     loaded = load(options)
     chosen = choose(loaded, [target])

@@ -22,7 +22,7 @@ def command(options: PipelineOptions, targets: tuple[str, ...], *, as_json: bool
     where it lies. The exit code is 0 if each output was compared and is what was built, else 1.
     """
     from marin_build.cli.choosing import choose
-    from marin_build.cli.session import load
+    from marin_build.cli.loading import load
     from marin_build.cli.standings import read_all
     from marin_build.cli.views.verify_text import show_verified, verified_json
     from marin_build.run_step.verifying import Verdict, verify

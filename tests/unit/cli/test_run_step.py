@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from marin_build.cli import session
+from marin_build.cli import loading
 from marin_build.cli.main import run
 from marin_build.errors import StoreAwayError, StoreError
 
@@ -29,6 +29,6 @@ def test_a_store_that_is_away_while_it_plans_is_the_infrastructures_fault(
     def load(*_: object) -> None:
         raise error
 
-    monkeypatch.setattr(session, "load", load)
+    monkeypatch.setattr(loading, "load", load)
     assert run(["run-step", "--target", "a_0badcafe", *words]) == code
     assert capsys.readouterr().err == "error: cannot read `gs://b/a`\n"

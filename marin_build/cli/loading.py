@@ -5,21 +5,17 @@ from __future__ import annotations
 import gc
 import os
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from marin_build.assumptions import NOTHING_ASSUMED
 from marin_build.config import Settings, load_settings
 from marin_build.digests import digest_of
 from marin_build.errors import MarinBuildError, UsageError, combined
 from marin_build.fingerprint import Targets, make_targets
 from marin_build.graph import Graph, build_graph, steps_below
 from marin_build.load import Pipeline, load_pipeline, lost_threads, undeclared_files
-from marin_build.observe import list_tainted, observe
-from marin_build.plan import Plan, cascade_of, make_plan
 from marin_build.protocol.lease import Host, this_host
 from marin_build.store.opening import open_store
-from marin_build.store.syncing import doubter, runs_cut_short
 from marin_build.worker import current_user
 from marin_build.workspace import (
     DEFAULT_PREFIX,
@@ -31,14 +27,10 @@ from marin_build.workspace import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
-    from collections.abc import Set as AbstractSet
+    from collections.abc import Iterator, Mapping
 
-    from marin_build.assumptions import Assumptions
     from marin_build.cli.adopted import Place
     from marin_build.cli.options import PipelineOptions
-    from marin_build.reasons import Unreadable
-    from marin_build.snapshot import Snapshot, Taint
     from marin_build.store.base import Store
 
 
@@ -81,7 +73,7 @@ def load(options: PipelineOptions, only: str | None = None) -> Loaded:
             leaves out nothing.
 
     """
-    with _without_collections():
+    with without_collections():
         declared = _declare(options, only)
         settings, workspace = declared.settings, declared.workspace
         store = _store_of(declared.targets, workspace.prefix)
@@ -92,12 +84,12 @@ def load(options: PipelineOptions, only: str | None = None) -> Loaded:
 
 def declare(options: PipelineOptions) -> Declared:
     """Load the pipeline that the options name, and open no store."""
-    with _without_collections():
+    with without_collections():
         return _declare(options)
 
 
 @contextmanager
-def _without_collections() -> Iterator[None]:
+def without_collections() -> Iterator[None]:
     """Do without the cycle collector while a graph is built: a fifth of the time at 100,000 steps.
 
     What is built here lives until the end; the collector would only walk it again and again, here
@@ -217,120 +209,3 @@ def _read_sources(graph: Graph) -> None:
                 errors.append(error)
     if errors:
         raise combined(sorted(errors, key=str))
-
-
-def plan_for(
-    loaded: Loaded,
-    selectors: Sequence[str],
-    *,
-    forced: Sequence[str] = (),
-    rerun_failed: bool = True,
-    history: bool = False,
-    assumed: Assumptions = NOTHING_ASSUMED,
-) -> Plan:
-    """Observe the store and plan; with `history`, say what changed since earlier builds."""
-    with _without_collections():
-        return _plan(
-            loaded, selectors, forced, rerun_failed=rerun_failed, history=history, assumed=assumed
-        )
-
-
-def _plan(
-    loaded: Loaded,
-    selectors: Sequence[str],
-    forced: Sequence[str],
-    *,
-    rerun_failed: bool,
-    history: bool,
-    assumed: Assumptions,
-) -> Plan:
-    targets = loaded.targets
-    requested, forced_targets = targets.requested, frozenset[int]()
-    if selectors or forced:
-        from marin_build.cli.choosing import choose
-
-        requested = choose(loaded, selectors)
-        forced_targets = frozenset(choose(loaded, forced)) if forced else forced_targets
-    snapshot = observe_tainted(loaded, requested, forced_targets, history=history, assumed=assumed)
-    return make_plan(
-        targets,
-        snapshot,
-        requested,
-        forced=forced_targets,
-        rerun_failed=rerun_failed,
-        assumed=assumed,
-    )
-
-
-def observe_tainted(
-    loaded: Loaded,
-    requested: Sequence[int],
-    forced: frozenset[int] = frozenset(),
-    *,
-    history: bool = False,
-    assumed: Assumptions = NOTHING_ASSUMED,
-) -> Snapshot:
-    """Read what planning needs, the marks of tainted targets included.
-
-    Those marks decide how far down is read. They are rare: a remote store is asked for them while
-    everything else is read as if there were none, and if there are some, it is read again.
-    """
-    store, targets = loaded.store, loaded.targets
-    cascade = cascade_of(targets, requested, forced, assumed)
-
-    def read(cascade: AbstractSet[int]) -> Snapshot:
-        return observe_for(loaded, requested, cascade, history=history, assumed=assumed)
-
-    if store.is_local:
-        marked, snapshot = list_tainted(store, targets), None
-    else:
-        from concurrent.futures import ThreadPoolExecutor
-
-        with ThreadPoolExecutor(1) as pool:
-            listing = pool.submit(list_tainted, store, targets)
-            snapshot = read(cascade)
-            marked = listing.result()
-    tainted: Mapping[int, Taint] = {}
-    damaged: dict[int, Unreadable] = {}
-    if marked:
-        from marin_build.taints import read_taints
-
-        tainted = read_taints(store, targets, marked, damaged=damaged.__setitem__)
-    known, cascade = cascade, cascade_of(targets, requested, forced | tainted.keys(), assumed)
-    if snapshot is None or cascade != known:
-        snapshot = read(cascade)
-    if damaged:
-        from marin_build.taints import with_damaged_marks
-
-        snapshot = with_damaged_marks(targets, snapshot, requested, damaged)
-    return replace(snapshot, tainted=tainted)
-
-
-def observe_for(
-    loaded: Loaded,
-    requested: Sequence[int],
-    cascade: AbstractSet[int] = frozenset(),
-    *,
-    history: bool = False,
-    assumed: Assumptions = NOTHING_ASSUMED,
-) -> Snapshot:
-    """Read what planning needs, with doubts about what a power cut may have taken."""
-    return observe(
-        loaded.store,
-        loaded.targets,
-        requested,
-        cascade,
-        loaded.host,
-        history=history,
-        is_doubtful=doubt_of(loaded),
-        assumed=assumed,
-    )
-
-
-def doubt_of(loaded: Loaded) -> Callable[[str, str], bool] | None:
-    """Return what tells by run and end whether a power cut may have taken what was built."""
-    prefix = loaded.workspace.prefix
-    if is_url(prefix):
-        return None
-    name = os.uname().nodename
-    return doubter(runs_cut_short(prefix, boot=loaded.host.boot, host=name))
