@@ -239,6 +239,7 @@ class Applier:
                 failure.hint,
                 failure.cause,
                 verdict.wait,
+                failure.peak_memory,
             )
         )
         if verdict.wait is None:

@@ -87,6 +87,7 @@ class StepFailed:
         hint: what to do next.
         cause: why it failed: `app`, `oom`, `timeout` or `infra`.
         retry_in: seconds until the next try begins, at the earliest; None: there is none.
+        peak_memory_bytes: of its largest process; None if that is not known.
 
     """
 
@@ -101,6 +102,7 @@ class StepFailed:
     hint: str = ""
     cause: Cause = "app"
     retry_in: float | None = None
+    peak_memory_bytes: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

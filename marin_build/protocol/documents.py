@@ -113,7 +113,7 @@ class Publication(_Document):
 
 
 class Attempt(_Document):
-    """One try at a target that ended. `publish` is there if it succeeded."""
+    """One try at a target that ended. `publish` is there if it succeeded, and says what it used."""
 
     schema_version: Literal[1] = 1
     target: str
@@ -126,4 +126,6 @@ class Attempt(_Document):
     end: str | None = None
     exit_code: int | None = None
     message: str | None = None
+    peak_memory_bytes: int | None = None
+    cpu_seconds: float | None = None
     publish: Publication | None = None

@@ -78,7 +78,16 @@ class Holding:
         Publisher(self.store, self.output, self.version).publish(self.sealed, self.status_version)
         self.state = transition(self.state, Event.PUBLISHED)
 
-    def fail(self, result: Result, exit_code: int, message: str, now: datetime) -> bool:
+    def fail(
+        self,
+        result: Result,
+        exit_code: int,
+        message: str,
+        now: datetime,
+        *,
+        peak_memory: int | None = None,
+        cpu_seconds: float | None = None,
+    ) -> bool:
         """End the attempt without success; return False if the lease was lost, or sealed.
 
         An interrupted target keeps the status RUNNING. Who lost the lease says nothing about the
@@ -88,7 +97,9 @@ class Holding:
             return False
         try:
             self._replace_lease(self.lease.renewed(now.timestamp()))
-            self._write_attempt(result, exit_code, message, now)
+            self._write_attempt(
+                result, exit_code, message, now, peak_memory=peak_memory, cpu_seconds=cpu_seconds
+            )
         except StoppedError:
             return False
         # RUNNING is written over itself: no old look at it holds, a number is given out once.
@@ -105,6 +116,9 @@ class Holding:
         message: str | None,
         now: datetime,
         publication: Publication | None = None,
+        *,
+        peak_memory: int | None = None,
+        cpu_seconds: float | None = None,
     ) -> tuple[Attempt, bytes]:
         """Write the attempt's document, once; return it and its bytes.
 
@@ -126,6 +140,8 @@ class Holding:
                 end=stamp(now),
                 exit_code=exit_code,
                 message=message,
+                peak_memory_bytes=peak_memory,
+                cpu_seconds=cpu_seconds,
                 publish=publication and _numbered(publication, self.lease.attempt),
             )
             path, data = layout.attempt_path(self.output, attempt.attempt), attempt.to_bytes()

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
+    from marin_build.protocol.documents import Result
     from marin_build.protocol.holding import Holding
     from marin_build.run_step.session import Session
     from marin_build.step_spec import StepSpec
@@ -223,12 +224,17 @@ class Attempt:
         cause = cause_of(code, done.cause)
         if why_ended and not interrupted:
             code, message, cause = TIMED_OUT, why_ended, "timeout"
-        if not self.holding.fail("interrupted" if interrupted else "failed", code, message, now):
+        result: Result = "interrupted" if interrupted else "failed"
+        if not self.holding.fail(
+            result, code, message, now, peak_memory=done.peak_memory, cpu_seconds=done.cpu_seconds
+        ):
             raise self._lost(message)
         attempt = self.holding.lease.attempt  # another one if somebody had used the number
         if interrupted:
             return ended.Interrupted(attempt)
-        return ended.Failed(attempt, code, message, self.log, seconds, cause=cause)
+        return ended.Failed(
+            attempt, code, message, self.log, seconds, cause=cause, peak_memory=done.peak_memory
+        )
 
     def _folder_was_deleted(self) -> StoppedError | None:
         """Return what to say where a step, or somebody, deleted the folder with our lease in it."""

@@ -63,6 +63,16 @@ def run_body(target: Target, meter: Meter, *, is_interruptible: bool = False) ->
         is_interruptible: whether a KeyboardInterrupt is the caller's, not the step's.
 
     """
+    code, message, artifact, cause = _run(target, is_interruptible=is_interruptible)
+    used = meter.read()
+    return Done(code, message, artifact, used.peak_memory, used.cpu_seconds, cause)
+
+
+_End = tuple[int, str, Any, "Cause | None"]
+"""Exit code, message, artifact and cause, as in Done."""
+
+
+def _run(target: Target, *, is_interruptible: bool) -> _End:
     step = target.step
     try:
         if changed := _changed_input(step):
@@ -74,20 +84,18 @@ def run_body(target: Target, meter: Meter, *, is_interruptible: bool = False) ->
             return _failure(f"input changed while the step ran: `{changed}`")
     except SystemExit as error:
         code = _exit_code(error)
-        return Done(code, f"exited with code {code}" if code else EXITED)
+        return code, f"exited with code {code}" if code else EXITED, None, None
     except BaseException as error:  # whatever the step raises is its failure
         if is_interruptible and isinstance(error, KeyboardInterrupt):
             raise
         _print(user_traceback(error))
-        cause: Cause | None = "oom" if isinstance(error, MemoryError) else None
-        return Done(1, described(error), cause=cause)
-    used = meter.read()
-    return Done(0, "", artifact, used.peak_memory, used.cpu_seconds)
+        return 1, described(error), None, "oom" if isinstance(error, MemoryError) else None
+    return 0, "", artifact, None
 
 
-def _failure(message: str) -> Done:
+def _failure(message: str) -> _End:
     _print(f"{message}\n")
-    return Done(1, message)
+    return 1, message, None, None
 
 
 def described(error: BaseException) -> str:

@@ -36,7 +36,7 @@ _BEYOND = 1 << 40
 # Orders and answers are plain tuples, numbers and strings, packed by the quickest means: every
 # page that packing touches in a child is a page fault. A request is the fields of Request, a
 # signal (index, number); an answer is the fields of Done, the path of a file that holds them,
-# or the status of a process that is gone, as from waitpid.
+# or of a process that is gone its status, CPU seconds and peak memory, as from wait4.
 pack, unpack = marshal.dumps, marshal.loads
 
 

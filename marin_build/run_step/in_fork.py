@@ -19,7 +19,7 @@ import signal
 import socket
 import sys
 from contextlib import suppress
-from dataclasses import astuple
+from dataclasses import astuple, replace
 from typing import TYPE_CHECKING
 
 from marin_build.run_step.body import Done
@@ -46,6 +46,7 @@ class ForkBodies:
     """
 
     def __init__(self, session: Session, slots: int, *, reuse: bool = False) -> None:
+        self._reuse = reuse
         limit = lift_limit()
         pairs = _socket_pairs(slots + 1)
         self._kills = OomKills()
@@ -84,8 +85,12 @@ class ForkBodies:
             channel.send(pack(astuple(request)))
             while packet := channel.recv(PACKET):
                 match unpack(packet):
-                    case int(status):
-                        return done if done is not None else _death(status)
+                    case [int(status), float(cpu), int(peak)]:
+                        if done is None:
+                            done = _death(status)
+                            if not self._reuse:  # else earlier bodies are counted, too
+                                done = replace(done, peak_memory=peak, cpu_seconds=cpu)
+                        return done
                     case str(path):
                         done = _read_spilled(path)
                     case fields:

@@ -27,7 +27,10 @@ class Reused:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """The attempt failed. `attempt` is 0 if none was opened; `cause`: see retries.py."""
+    """The attempt failed.
+
+    `attempt` is 0 if none was opened; `cause`: see retries.py; `peak_memory` in bytes, if known.
+    """
 
     attempt: int
     exit_code: int
@@ -36,6 +39,7 @@ class Failed:
     seconds: float = 0.0
     hint: str = ""
     cause: Cause = "app"
+    peak_memory: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

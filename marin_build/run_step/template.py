@@ -145,7 +145,7 @@ class _Template:
             why = f"cannot start a process: {str(error.strerror).lower()}"
             with suppress(OSError):
                 slot.send(pack(astuple(Done(1, why, cause="infra"))))
-                slot.send(pack(0))
+                slot.send(pack((0, 0.0, 0)))
 
     def _run(self, slot: socket.socket, packet: bytes) -> None:
         request = Request(*unpack(packet))
@@ -190,7 +190,7 @@ class _Template:
     def _reap(self) -> None:
         while True:
             try:
-                pid, status = os.waitpid(-1, os.WNOHANG)
+                pid, status, used = os.wait4(-1, os.WNOHANG)
             except ChildProcessError:
                 return
             if pid == 0:
@@ -202,10 +202,12 @@ class _Template:
             self._children.forget(pid)
             if (body := self._bodies.pop(pid, None)) is not None:
                 _signal_group(pid, signal.SIGKILL)  # what outlives its step
-                self._finish(body, status)
+                self._finish(body, status, used.ru_utime + used.ru_stime, used.ru_maxrss * 1024)
 
-    def _finish(self, body: _Body, status: int) -> None:
-        """Say that a body and all it started have ended."""
+    def _finish(
+        self, body: _Body, status: int, cpu_seconds: float = 0.0, peak_memory: int = 0
+    ) -> None:
+        """Say that a body and all it started have ended; what it used, if its process is gone."""
         known = {*self._bodies, *self._children.pids}
         if self._keeper is not None:
             known.add(self._keeper.pid)
@@ -218,7 +220,7 @@ class _Template:
             self._keeper.outlives(body.output)
             self._kept_on[body.request.index] = body.output
         with suppress(OSError):
-            body.channel.send(pack(status))
+            body.channel.send(pack((status, cpu_seconds, peak_memory)))
         self._children.has_ended(body.channel)
 
     def _flush(self) -> None:

@@ -584,6 +584,25 @@ def test_a_log_does_not_grow_for_ever(project: Project, isolation: str) -> None:
     assert " bytes were cut out here" in log
 
 
+@pytest.mark.parametrize("end", ["os.kill(os.getpid(), 9)", "1 / 0"])
+def test_an_attempt_that_failed_says_what_it_used(project: Project, end: str) -> None:
+    """Else who ran out of memory does not know of how much."""
+    project.pipeline(
+        "import os\n"
+        "from marin_build import StepSpec\n"
+        "def big(output):\n"
+        "    kept = bytearray(90 << 20)\n"
+        f"    {end}\n"
+        "targets = [StepSpec(name='one', fn=big)]\n"
+    )
+    done = project.run("apply")
+    assert done.code == 1
+    attempt = project.attempt_of("one")
+    assert attempt["peak_memory_bytes"] > 90 << 20
+    assert attempt["cpu_seconds"] > 0
+    assert (" MiB at its peak\n" in done.err) == ("kill" in end)
+
+
 def test_the_record_says_what_a_step_used(project: Project) -> None:
     """Else nobody knows how large a machine it needs."""
     project.pipeline(

@@ -10,7 +10,7 @@ import click
 
 from marin_build.apply import events as report
 from marin_build.cli.views.apply_summary import totals_line, where_time_went
-from marin_build.cli.views.failure_text import failure_block, first_line
+from marin_build.cli.views.failure_text import failure_block, first_line, some_of
 from marin_build.printable import printable
 
 if TYPE_CHECKING:
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 
 _MOST_DRIFTED = 10
+_MOST_FAILED = 10
+"""Failures that are told in full: behind hundreds of blocks nobody finds the first one."""
 
 
 @dataclass(slots=True)
@@ -112,7 +114,7 @@ class TextView:
             click.secho(f"  blocked   {event.target}  {printable(event.reason)}", fg="red")
 
     def _finish(self, totals: report.ApplyFinished) -> None:
-        for failure, built in self.failures:
+        for failure, built in self.failures[:_MOST_FAILED]:
             block = failure_block(
                 failure,
                 blocked=self.blocked.get(failure.name, []),
@@ -122,6 +124,9 @@ class TextView:
                 hint=failure.hint or f"run it alone with: {self.alone(failure)}",
             )
             click.echo(block, err=True)
+        if rest := [failure.name for failure, _ in self.failures[_MOST_FAILED:]]:
+            click.secho(f"\nerror: {some_of(rest)} failed, too", fg="red", err=True)
+            click.echo("hint: marin-build status lists all; marin-build logs TARGET", err=True)
         click.echo(totals_line(totals, duration))
         for line in where_time_went(totals, duration) if self.tells_where_time_went else ():
             click.echo(line)

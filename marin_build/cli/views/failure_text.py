@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from marin_build.amounts import bytes_text
 from marin_build.exit_meaning import KILLED, TIMED_OUT, exit_meaning
 from marin_build.printable import printable
 from marin_build.run_step.log_lines import without_stamps
@@ -21,7 +22,7 @@ _TAIL_LINES = 20
 _TAIL_BYTES = 64 * 1024
 _CAUSES = {"oom": "out of memory", "infra": "infrastructure, not the step itself"}
 """Those that deserve a line; the others are told by the code and the message."""
-_SHOWN_BLOCKED = 5
+_SHOWN_NAMES = 5
 _SAID_OF_KILLS = (": out of memory", " by somebody")
 _OURS = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))) + os.sep
 _FRAME = re.compile(r'  File "(?P<file>.*)", line \d+, in ')
@@ -59,19 +60,25 @@ def failure_block(
         lines.append(f"  means:   {meaning}")
     if (words := _CAUSES.get(failure.cause, "")) and words not in failure.message:
         lines.append(f"  cause:   {words}")
+    if failure.peak_memory_bytes and (failure.cause == "oom" or failure.exit_code == KILLED):
+        lines.append(f"  memory:  {bytes_text(failure.peak_memory_bytes)} at its peak")
     if tries > 1:
         lines.append(f"  tried:   {tries} times")
     if failure.log:
         lines.append(f"  log:     {failure.log}")
     if blocked:
-        more = len(blocked) - _SHOWN_BLOCKED
-        names = ", ".join(blocked[:_SHOWN_BLOCKED]) + (f" and {more} more" if more > 0 else "")
-        lines.append(f"  blocked: {names}")
+        lines.append(f"  blocked: {some_of(blocked)}")
     if went_on:
         lines.append(f"  went on: {went_on} target{'s' if went_on != 1 else ''} built since")
     if not_started:
         lines.append(f"  not started: {not_started} (-k goes on with what can be built)")
     return "\n".join([*lines, f"hint: {hint}"])
+
+
+def some_of(names: Sequence[str]) -> str:
+    """Return the first names, and how many more there are: `a, b, c, d, e and 12 more`."""
+    more = len(names) - _SHOWN_NAMES
+    return ", ".join(names[:_SHOWN_NAMES]) + (f" and {more} more" if more > 0 else "")
 
 
 def _meaning(failure: StepFailed) -> str:

@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import pytest
 
-from marin_build.apply.events import StepDrifted
+from marin_build.apply.events import ApplyFinished, StepDrifted, StepFailed
 from marin_build.cli.views.apply_text import QuietView, TextView
-
-if TYPE_CHECKING:
-    from marin_build.apply.events import StepFailed
 
 
 def _alone(failure: StepFailed) -> str:
@@ -28,3 +23,19 @@ def test_of_much_drift_the_first_lines_are_shown(
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == r"  drift     s0_1  reused, though its identity changed\x1b[2J"
     assert lines[10:] == ["  drift     and more: marin-build plan shows them all"]
+
+
+@pytest.mark.parametrize("kind", [TextView, QuietView])
+def test_of_many_failures_the_first_are_told_in_full(
+    kind: type[TextView], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Else the one that explains the others has scrolled away."""
+    view = kind("marin-build apply", _alone)
+    for i in range(212):
+        view(StepFailed(f"s{i}", f"s{i}_1", 1, 1, "no", "", 1.0, 0))
+    view(ApplyFinished("r-1", 0, 212, 0, 0, 0, 0, 0, 1.0))
+    lines = capsys.readouterr().err.splitlines()
+    told = [line for line in lines if line.startswith("error: ")]
+    assert len(told) == 11
+    assert told[-1] == "error: s10, s11, s12, s13, s14 and 197 more failed, too"
+    assert lines[-1] == "hint: marin-build status lists all; marin-build logs TARGET"

@@ -31,7 +31,8 @@ RECORD: dict[str, Any] = {
     "deep_code_digest": "dc", "environment": ENVIRONMENT,
     "deps": ("raw_1",), "provenance": PROVENANCE, "run": "r-1", "attempt": 1,
     "start": "s", "end": "e", "seconds": 1.5, "exit_code": 0,
-    "peak_memory_bytes": None, "cpu_seconds": 1.5, "files": 2, "bytes": 30, "adopted_from": "gs://old/train",
+    "peak_memory_bytes": None, "cpu_seconds": 1.5, "files": 2, "bytes": 30,
+    "adopted_from": "gs://old/train",
     "note": "built before",
 }  # fmt: skip
 PUBLICATION: dict[str, Any] = {
@@ -41,7 +42,7 @@ PUBLICATION: dict[str, Any] = {
 ATTEMPT: dict[str, Any] = {
     "schema_version": 1, "target": "train_1", "attempt": 1, "run": "r-1", "worker": "ada@h",
     "engine": "local", "result": "succeeded", "start": "s", "end": "e", "exit_code": 0,
-    "message": None, "publish": PUBLICATION,
+    "message": None, "peak_memory_bytes": 5, "cpu_seconds": 0.5, "publish": PUBLICATION,
 }  # fmt: skip
 MODELS: list[tuple[type[pydantic.BaseModel], dict[str, Any]]] = [
     (Provenance, PROVENANCE), (Record, RECORD), (Publication, PUBLICATION), (Attempt, ATTEMPT),
