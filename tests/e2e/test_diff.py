@@ -337,6 +337,7 @@ def test_selectors_ask_git(repository: Repository) -> None:
     done = repository.run("plan", "changed-since:mian")
     assert done.code == 4
     assert done.err == (
+        "loading\n"  # what the pipeline prints
         "error: `changed-since:mian`: git knows no such revision\n"
         "  nothing was compared\n"
         "hint: did you mean `main`?\n"
