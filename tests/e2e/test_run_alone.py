@@ -115,7 +115,7 @@ def test_a_debugger_works_in_it(project: Project, on_terminal: Callable[..., Ter
     """Else people copy steps into notebooks to see what is wrong with them."""
     project.pipeline(STOPPING)
     terminal = on_terminal("run", "think")
-    assert "-> Path(output" in terminal.wait_for("(Pdb) ")
+    assert "/pipeline.py(" in terminal.wait_for("(Pdb) ")
     terminal.type("p answer\n")
     assert "41" in terminal.wait_for("(Pdb) ").replace("p answer", "")
     terminal.type("p output\n")
