@@ -13,7 +13,7 @@ from statistics import median
 from typing import TYPE_CHECKING
 
 from marin_build.amounts import cost_text, duration_text
-from marin_build.ranking import ranks
+from marin_build.ranking import longest_chain, ranks
 from marin_build.ready import Ready
 
 if TYPE_CHECKING:
@@ -207,14 +207,8 @@ class _Work:
 
     def slowest_chain(self) -> tuple[list[int], float]:
         """Return the targets of the slowest chain, the first one first, and its seconds."""
-        ends: list[float] = []
-        for needs, seconds in zip(self.needs, self.seconds, strict=True):
-            ends.append(max([ends[dep] for dep in needs]) + seconds if needs else seconds)
-        last = max(range(len(ends)), key=ends.__getitem__)
-        path = [last]
-        while needs := self.needs[path[-1]]:
-            path.append(max(needs, key=ends.__getitem__))
-        return [self.order[i] for i in reversed(path)], ends[last]
+        path, seconds = longest_chain(self.needs, self.seconds)
+        return [self.order[i] for i in path], seconds
 
     def least_end(self, jobs: int, limits: Limits | None) -> float:
         """Return how long the work takes in seconds if no slot, and nothing else, is ever idle."""

@@ -24,6 +24,8 @@ _OF_SIGNALS = {
     signal.SIGABRT: "a program gave up on itself",
 }
 _SIGNALS_FROM = 128
+_SAID_OF_KILLS = (": out of memory", " by somebody")
+"""How a message ends that knows which of the two it was."""
 
 
 def exit_meaning(code: int) -> str:
@@ -41,3 +43,11 @@ def exit_meaning(code: int) -> str:
         return ""
     words = _OF_SIGNALS.get(number)
     return f"{number.name}: {words}" if words else number.name
+
+
+def unsaid_meaning(code: int, message: str) -> str:
+    """Return what an exit code means, unless the message beside it says so, or knows more."""
+    if code == TIMED_OUT or (code == KILLED and message.endswith(_SAID_OF_KILLS)):
+        return ""
+    meaning = exit_meaning(code)
+    return "" if meaning.rpartition(": ")[2] in message else meaning

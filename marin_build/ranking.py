@@ -1,4 +1,4 @@
-"""Which of the steps that are ready starts first: the one with the longest chain behind it. Pure.
+"""Chains of steps: the longest one, and which of the steps that are ready starts first. Pure.
 
 `apply` starts them in this order, and `estimate` foresees it: so it is decided here for both.
 """
@@ -32,3 +32,24 @@ def ranks(needs: Sequence[Sequence[int]], seconds: Sequence[float | None]) -> li
         for dep in needs[i]:
             highest[dep] = max(highest[dep], found[i])
     return found
+
+
+def longest_chain(
+    needs: Sequence[Sequence[int]], seconds: Sequence[float]
+) -> tuple[list[int], float]:
+    """Return the steps of the chain that takes longest, the first one first, and its seconds.
+
+    Args:
+        needs: what each step needs, as positions in this sequence; all lower than its own.
+        seconds: how long each one takes.
+
+    """
+    ends: list[float] = []
+    for above, own in zip(needs, seconds, strict=True):
+        ends.append(max([ends[dep] for dep in above], default=0.0) + own)
+    if not ends:
+        return [], 0.0
+    path = [max(range(len(ends)), key=ends.__getitem__)]
+    while above := needs[path[-1]]:
+        path.append(max(above, key=ends.__getitem__))
+    return path[::-1], ends[path[0]]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from marin_build.drawing.details import About, browser_address
 from marin_build.drawing.page import as_html
 from marin_build.drawing.planned import details_of_plan, picture_of_plan
+from marin_build.ranking import longest_chain
 from marin_build.workspace import DEFAULT_PREFIX
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from marin_build.emit.document import PlanDocument
     from marin_build.emit.templates import Templates
 
+_TO_BUILD = ("to build", "stale", "failed")
 MOST_TARGETS = 20_000
 """A page of more is tens of megabytes; nobody asked for it who wanted a plan."""
 
@@ -97,19 +99,11 @@ def _line(document: PlanDocument, command: str) -> str:
 
 def _longest_chain(picture: Picture) -> tuple[int, ...]:
     """Return the longest chain of what is to be built, the first one first."""
-    needs: list[list[int]] = [[] for _ in picture.nodes]
+    shown = [i for i, node in enumerate(picture.nodes) if node.state in _TO_BUILD]
+    place = {node: i for i, node in enumerate(shown)}
+    needs: list[list[int]] = [[] for _ in shown]
     for source, target in picture.edges:
-        needs[target].append(source)
-    length, before = [0] * len(needs), [-1] * len(needs)
-    for index, node in enumerate(picture.nodes):
-        if node.state not in ("to build", "stale", "failed"):
-            continue
-        chained = [dep for dep in needs[index] if length[dep]]
-        before[index] = max(chained, key=length.__getitem__, default=-1)
-        length[index] = 1 + (length[before[index]] if before[index] >= 0 else 0)
-    if not any(length):
-        return ()
-    path = [max(range(len(length)), key=length.__getitem__)]
-    while before[path[-1]] >= 0:
-        path.append(before[path[-1]])
-    return tuple(reversed(path))
+        if source in place and target in place:
+            needs[place[target]].append(place[source])
+    path, _ = longest_chain(needs, [1.0] * len(shown))
+    return tuple(shown[i] for i in path)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from marin_build.exit_meaning import exit_meaning
+from marin_build.exit_meaning import exit_meaning, unsaid_meaning
 
 
 @pytest.mark.parametrize(
@@ -22,3 +22,19 @@ from marin_build.exit_meaning import exit_meaning
 )
 def test_what_a_code_means(code: int, words: str) -> None:
     assert exit_meaning(code) == words
+
+
+@pytest.mark.parametrize(
+    ("code", "message", "words"),
+    [
+        (137, "exited with code 137", "SIGKILL: out of memory, or killed by somebody"),
+        (137, "killed by SIGKILL (out of memory, or killed by somebody)", ""),
+        (137, "killed by SIGKILL by somebody", ""),
+        (137, "killed by SIGKILL: out of memory", ""),
+        (124, "timed out after 60 s", ""),
+        (1, "", ""),
+    ],
+)
+def test_what_the_message_says_is_not_said_again(code: int, message: str, words: str) -> None:
+    """Else two lines about one kill contradict each other."""
+    assert unsaid_meaning(code, message) == words

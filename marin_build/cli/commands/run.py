@@ -131,9 +131,9 @@ def _ending(plan: Plan, outcome: Outcome, again: str) -> int:
 
 def _failure(target: Target, failure: Failed, again: str) -> StepFailedError:
     from marin_build.cli.views.failure_text import first_line
-    from marin_build.exit_meaning import exit_meaning
+    from marin_build.exit_meaning import unsaid_meaning
 
-    meaning = exit_meaning(failure.exit_code)
+    meaning = unsaid_meaning(failure.exit_code, failure.message)
     code = f"exit code {failure.exit_code}{f', {meaning}' if meaning else ''}"
     attempt = f" (attempt {failure.attempt})" if failure.attempt else ""
     why = f": {first_line(failure.message)}" if failure.message else ""

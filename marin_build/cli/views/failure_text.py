@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from marin_build.amounts import bytes_text
-from marin_build.exit_meaning import KILLED, TIMED_OUT, exit_meaning
+from marin_build.exit_meaning import KILLED, unsaid_meaning
 from marin_build.printable import printable
 from marin_build.run_step.log_lines import without_stamps
 
@@ -23,7 +23,6 @@ _TAIL_BYTES = 64 * 1024
 _CAUSES = {"oom": "out of memory", "infra": "infrastructure, not the step itself"}
 """Those that deserve a line; the others are told by the code and the message."""
 _SHOWN_NAMES = 5
-_SAID_OF_KILLS = (": out of memory", " by somebody")
 _OURS = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))) + os.sep
 _FRAME = re.compile(r'  File "(?P<file>.*)", line \d+, in ')
 _LIBRARY = re.compile(r"[/\\](site|dist)-packages[/\\]|/lib/python3[^/]*/|^<frozen |\.zip/")
@@ -56,7 +55,7 @@ def failure_block(
     )
     lines = [click.style(head, fg="red")]
     lines += [f"  | {line}" for line in log_tail(failure.log)]
-    if meaning := _meaning(failure):
+    if meaning := unsaid_meaning(failure.exit_code, failure.message):
         lines.append(f"  means:   {meaning}")
     if (words := _CAUSES.get(failure.cause, "")) and words not in failure.message:
         lines.append(f"  cause:   {words}")
@@ -79,15 +78,6 @@ def some_of(names: Sequence[str]) -> str:
     """Return the first names, and how many more there are: `a, b, c, d, e and 12 more`."""
     more = len(names) - _SHOWN_NAMES
     return ", ".join(names[:_SHOWN_NAMES]) + (f" and {more} more" if more > 0 else "")
-
-
-def _meaning(failure: StepFailed) -> str:
-    """Return what the exit code means, unless the message says it."""
-    if failure.exit_code == KILLED and failure.message.endswith(_SAID_OF_KILLS):
-        return ""  # which of the two it was is known
-    meaning = exit_meaning(failure.exit_code)
-    is_said = meaning.rpartition(": ")[2] in failure.message
-    return "" if is_said or failure.exit_code == TIMED_OUT else meaning
 
 
 def first_line(text: str) -> str:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from marin_build.cli.views.apply_text import duration
 from marin_build.cli.views.name_patterns import everything, folder, same_name
-from marin_build.exit_meaning import exit_meaning
+from marin_build.exit_meaning import unsaid_meaning
 from marin_build.explain import describe, describe_stably
 from marin_build.printable import printable
 from marin_build.standing import State
@@ -108,7 +108,7 @@ def _by(lease: Lease) -> str:
 
 def _failed(last: LastAttempt) -> str:
     code = "" if last.exit_code is None else f", exit code {last.exit_code}"
-    meaning = exit_meaning(last.exit_code or 0)
+    meaning = unsaid_meaning(last.exit_code or 0, last.message or "")
     code += f" ({meaning})" if meaning else ""
     when = f", {_moment(last.end)} UTC" if last.end else ""
     lines = (last.message or "").splitlines()

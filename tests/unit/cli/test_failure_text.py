@@ -47,24 +47,6 @@ def test_a_block_says_nothing_where_there_is_nothing() -> None:
     assert lines[2:] == ["  log:     /nowhere", "hint: do this"]
 
 
-@pytest.mark.parametrize(
-    ("code", "message", "is_said"),
-    [
-        (137, "killed by SIGKILL (out of memory, or killed by somebody)", True),
-        (137, "exited with code 137", False),
-        (124, "timed out after 60 s", True),
-        (1, "ValueError", True),
-    ],
-)
-def test_a_meaning_is_not_told_twice(code: int, message: str, is_said: bool) -> None:
-    told = [
-        line
-        for line in _block(replace(FAILED, exit_code=code, message=message))
-        if "means:" in line
-    ]
-    assert bool(told) is not is_said
-
-
 def test_what_a_step_raised_moves_no_cursor() -> None:
     """Else an exception can hide that there was one."""
     assert "ValueError: \\x1b[2J" in _block(replace(FAILED, message="ValueError: \x1b[2J"))[1]
