@@ -5,16 +5,15 @@ from __future__ import annotations
 import os
 import sys
 
+from marin_build._package import is_ours
 from marin_build.workspace import current_workspace
-
-_PACKAGE = os.path.dirname(os.path.abspath(__file__)) + os.sep
 
 
 def declaring_place() -> tuple[str, int]:
     """Return file and line of the nearest caller outside this package."""
     frame = sys._getframe(1)  # noqa: SLF001 - inspect.stack reads the sources: 1,000 times slower
     while frame.f_back is not None and (
-        frame.f_code.co_filename.startswith((_PACKAGE, "<string>"))
+        is_ours(file := frame.f_code.co_filename) or file.startswith("<string>")
     ):
         frame = frame.f_back
     return frame.f_code.co_filename, frame.f_lineno

@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-import marin_build
+from marin_build._package import FOLDER
 from marin_build.cli.listing import entries_of, read_listing
 from marin_build.cli.loading import pipeline_file
 from marin_build.cli.options import PipelineOptions
@@ -28,8 +28,6 @@ if TYPE_CHECKING:
 
     from marin_build.cli.listing import Listing
     from marin_build.cli.loading import Loaded
-
-_OUR_FOLDER = os.path.dirname(os.path.dirname(os.path.abspath(marin_build.__file__)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +119,7 @@ def _is_below(path: str, top: str) -> bool:
 
 def _is_not_theirs(path: str) -> bool:
     """Return whether a folder of modules is ours, or an environment inside the checkout."""
-    return path == _OUR_FOLDER or _is_below(path, os.path.realpath(sys.prefix))
+    return path == os.path.dirname(FOLDER) or _is_below(path, os.path.realpath(sys.prefix))
 
 
 def _moved(file: str | None, top: str, place: Place) -> str | None:

@@ -9,6 +9,7 @@ import sys
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
+from marin_build._package import is_ours
 from marin_build.code.modules import Module, find_in, read_module, submodule
 from marin_build.code.scopes import Import
 
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     from marin_build.code.names import Chain
 
 _OURS = "marin_build"
-_OUR_FOLDER = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 _INSTALLED = {"site-packages", "dist-packages"}
 _STANDARD = os.path.dirname(os.path.abspath(os.__file__))
 _OPAQUE = {"importlib", "pkgutil", "runpy", "imp"}
@@ -215,7 +215,7 @@ def is_foreign(file: str) -> bool:
     """Return whether a file belongs to Python, an installed distribution or marin-build."""
     if not _INSTALLED.isdisjoint(file.split(os.sep)):
         return True
-    return file.startswith((_STANDARD + os.sep, _OUR_FOLDER + os.sep, "<frozen"))
+    return is_ours(file) or file.startswith((_STANDARD + os.sep, "<frozen"))
 
 
 def _found_by_hooks(name: str) -> tuple[str, tuple[str, ...]] | None:

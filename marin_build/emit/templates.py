@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import jinja2
 
+from marin_build._package import FOLDER
 from marin_build.emit import quoting
 from marin_build.errors import SpecificationError, UsageError
 
@@ -16,12 +17,11 @@ if TYPE_CHECKING:
 
 def templates_folder() -> str:
     """Return where our templates are: inside the wheel, or beside the package in a checkout."""
-    package = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-    installed = os.path.join(package, "templates")
+    installed = os.path.join(FOLDER, "templates")
     return (
         installed
         if os.path.isdir(installed)
-        else os.path.join(os.path.dirname(package), "templates")
+        else os.path.join(os.path.dirname(FOLDER), "templates")
     )
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from marin_build._package import is_ours
 from marin_build.amounts import bytes_text
 from marin_build.exit_meaning import KILLED, unsaid_meaning
 from marin_build.printable import printable
@@ -23,7 +24,6 @@ _TAIL_BYTES = 64 * 1024
 _CAUSES = {"oom": "out of memory", "infra": "infrastructure, not the step itself"}
 """Those that deserve a line; the others are told by the code and the message."""
 _SHOWN_NAMES = 5
-_OURS = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))) + os.sep
 _FRAME = re.compile(r'  File "(?P<file>.*)", line \d+, in ')
 _LIBRARY = re.compile(r"[/\\](site|dist)-packages[/\\]|/lib/python3[^/]*/|^<frozen |\.zip/")
 
@@ -148,4 +148,4 @@ def _counted(frames: int) -> Iterator[str]:
 def _is_users(line: str) -> bool:
     match = _FRAME.match(line)
     file = match["file"] if match else ""
-    return not (file.startswith(_OURS) or _LIBRARY.search(file))
+    return not (is_ours(file) or _LIBRARY.search(file))

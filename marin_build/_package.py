@@ -1,0 +1,12 @@
+"""Where this package lies. Code of its own is told from the user's code by this folder alone."""
+
+from __future__ import annotations
+
+import os
+
+FOLDER = os.path.dirname(os.path.abspath(__file__))
+
+
+def is_ours(file: str) -> bool:
+    """Return whether `file`, an absolute path, is source of this package."""
+    return file.startswith(FOLDER + os.sep)
