@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from marin_build.protocol.machine import TRANSITIONS, Event, State
+from marin_build.protocol.state_machine import TRANSITIONS, Event, State
 
 PAGE = Path(__file__).parent / "reference" / "storage.md"
 BEGIN = "<!-- Written by docs/generate_storage_states.py. Do not edit. -->\n"

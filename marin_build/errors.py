@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, ClassVar
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+
 EXIT_OK = 0
 EXIT_TARGET_FAILED = 1
 EXIT_CHANGES_PENDING = 2
@@ -162,3 +163,6 @@ def collected_errors() -> Iterator[list[MarinBuildError]]:
         yield errors
     finally:
         _collector.reset(token)
+
+
+NOTHING_WRITTEN = "nothing was written"

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+
 SHORTEST = 8
 """Characters of the shortest value that is blotted out: shorter ones are words of their own."""
 _WORDS = frozenset({

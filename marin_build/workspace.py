@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+
 CodePolicy = Literal["report", "rebuild", "ignore"]
 """What a change of a step's code does: it is told, it joins identity, or it is not told."""
 DEFAULT_PREFIX = ".marin-build/outputs"
@@ -129,3 +130,15 @@ def noting_asked() -> Iterator[list[object]]:
         yield _asked
     finally:
         _asked = before
+
+
+def relative(path: str, workspace: Workspace) -> str:
+    """Return a place inside the project relative to it; any other place as it is."""
+    if not (path + os.sep).startswith(workspace.project + os.sep):
+        return path
+    inside = path[len(workspace.project) + 1 :]
+    if (
+        inside and "./" not in inside and "//" not in inside
+    ):  # as nearly all are; relpath takes 4 times as long
+        return inside
+    return os.path.relpath(path, workspace.project).replace(os.sep, "/")

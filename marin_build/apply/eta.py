@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 from typing import TYPE_CHECKING
 
-from marin_build.ranking import ranks
+from marin_build.plan.graph_shape import ranks
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Any, get_args
 
 if TYPE_CHECKING:
-    from marin_build.retries import Cause
+    from marin_build.pipeline.retries import Cause
 
 
 @dataclass(frozen=True, slots=True)

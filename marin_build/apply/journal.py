@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from marin_build.apply.events import Event
 
+
 SCHEMA = "marin_build/events"
 SCHEMA_VERSION = 1
 FILE = "events.jsonl"

@@ -6,14 +6,15 @@ import heapq
 from typing import TYPE_CHECKING
 
 from marin_build.apply.events import ApplyFinished, CriticalPath, StepDrifted, Timed
-from marin_build.apply.schedule import State
-from marin_build.plan import Kind
+from marin_build.plan.decisions import Kind
+from marin_build.plan.schedule import State
 
 if TYPE_CHECKING:
-    from marin_build.apply.course import Course, Link
-    from marin_build.apply.schedule import Schedule
-    from marin_build.fingerprint import Targets
-    from marin_build.plan import Plan
+    from marin_build.apply.timeline import Course, Link
+    from marin_build.pipeline.targets import Targets
+    from marin_build.plan.decisions import Plan
+    from marin_build.plan.schedule import Schedule
+
 
 _NOT_STARTED = (State.PENDING, State.READY, State.DELAYED, State.HELD)
 MOST = 100
@@ -29,7 +30,7 @@ def drifted_before(plan: Plan) -> list[StepDrifted]:
     """Return what is reused, though its identity is another one than is declared."""
     if not plan.snapshot.drifted:
         return []
-    from marin_build.other_identities import reused_drift
+    from marin_build.plan.drift import reused_drift
 
     found: list[StepDrifted] = []
     for index, drift in reused_drift(plan).items():

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from marin_build.apply.journal import Entry, Journal
 
+
 _PID = 1
 _RUN_ROW = 0
 _WAITING_ROWS = 1_000_000

@@ -2,28 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
 from marin_build.errors import UsageError
+from marin_build.operations.options import PipelineOptions
 from marin_build.workspace import CodePolicy
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-
-
-@dataclass(frozen=True, slots=True)
-class PipelineOptions:
-    """Which pipeline, with what, where to; `code` is the policy for steps that say none."""
-
-    file: str | None = None
-    prefix: str | None = None
-    profile: str | None = None
-    engine: str | None = None
-    parameters: Mapping[str, str] | None = None
-    code: CodePolicy | None = None
+    from collections.abc import Callable
 
 
 _FILE_HELP = "The pipeline file [default: pipeline.py]."
@@ -86,3 +74,12 @@ def parse_pairs(settings: tuple[str, ...]) -> dict[str, str]:
             raise UsageError(f"`--set {setting}` is not KEY=VALUE")
         pairs[key] = value
     return pairs
+
+
+budget_option = click.option(
+    "--budget",
+    "budgets",
+    metavar="NAME=AMOUNT",
+    multiple=True,
+    help="How much there is of cpu, ram (16Gi), gpu, tpu, or of what steps name.",
+)

@@ -12,6 +12,7 @@ from marin_build.protocol import layout
 if TYPE_CHECKING:
     from marin_build.store.base import Store
 
+
 # Marin's newest form of the file is a descriptor that holds the value under `result`.
 _DESCRIPTOR = frozenset({"name", "version", "fingerprint", "result_type", "output_path", "result"})
 

@@ -18,14 +18,15 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from marin_build.errors import CorruptStateError, StoreError
 from marin_build.protocol import layout
-from marin_build.protocol.keeping import MARGIN
 from marin_build.protocol.lease import TIME_TO_LIVE, parse_lease
+from marin_build.protocol.renewal import MARGIN
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from marin_build.protocol.lease import Lease
     from marin_build.store.base import Blob, Store
+
 
 LOOK_EVERY = 5.0
 """Seconds between two looks of a rank at the lease."""

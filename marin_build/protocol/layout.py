@@ -2,6 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import tempfile
+from typing import TYPE_CHECKING
+
+from marin_build.workspace import is_url
+
+if TYPE_CHECKING:
+    from marin_build.protocol.lease import Lease
+
+
 STATUS = ".executor_status"
 LEASE = ".executor_status.lock"
 RECORD = ".executor_info"
@@ -11,8 +21,6 @@ OLD_ARTIFACT = ".artifact"
 ACCEPTED = ".accepted.json"
 """What was said of the code that built it: the same, for all that matters, as that of later."""
 LOGS = ".logs"
-GUARD = ".guard"
-"""What is locked on file systems that several machines mount."""
 
 
 def attempt_name(attempt: int) -> str:
@@ -49,3 +57,14 @@ def taint_name(target_id: str) -> str:
 def taint_path(prefix: str, target_id: str) -> str:
     """Return where the mark of a target is kept."""
     return f"{taints_folder(prefix)}/{taint_name(target_id)}"
+
+
+def local_log_path(output: str, target: str, lease: Lease) -> str:
+    """Return the local file that takes what an attempt prints.
+
+    Beside a local output; for a remote one on this machine's disk, sent there at the end.
+    """
+    if not is_url(output):
+        return log_path(output, lease.attempt)
+    folder = os.path.join(tempfile.gettempdir(), f"marin-build-{os.getuid()}", lease.run)
+    return log_path(os.path.join(folder, target), lease.attempt)

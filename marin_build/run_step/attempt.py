@@ -9,38 +9,30 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from marin_build.errors import MarinBuildError, StoppedError, StoreAwayError
-from marin_build.exit_meaning import TIMED_OUT
+from marin_build.pipeline.retries import TIMED_OUT, cause_of
 from marin_build.protocol import layout
 from marin_build.protocol.documents import FileEntry, Publication
-from marin_build.protocol.holding import stamp
+from marin_build.protocol.held_target import stamp
 from marin_build.protocol.lease import boot_clock
-from marin_build.retries import cause_of
-from marin_build.run_step import outcome as ended
-from marin_build.run_step.bodies import Request
-from marin_build.run_step.body import Done
-from marin_build.run_step.outputs import (
-    clear_leftovers,
-    has_foreign,
-    manifest_of,
-    missing_output,
-    refuse_to_clear_adopted,
-)
-from marin_build.run_step.patience import Patience
-from marin_build.run_step.recording import make_record
+from marin_build.protocol.manifest import manifest_of, missing_output
+from marin_build.run_step import workers as ended
+from marin_build.run_step.body import Done, Request
+from marin_build.run_step.commit_retry import Patience
+from marin_build.run_step.output_folder import clear_leftovers, has_foreign, refuse_to_clear_adopted
+from marin_build.run_step.record import make_record
 from marin_build.run_step.step_log import add_line
+from marin_build.run_step.workers import INTERRUPTED
 from marin_build.workspace import is_url
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
+    from marin_build.pipeline.step_spec import StepSpec
     from marin_build.protocol.documents import Result
-    from marin_build.protocol.holding import Holding
+    from marin_build.protocol.held_target import Holding
     from marin_build.run_step.session import Session
-    from marin_build.step_spec import StepSpec
     from marin_build.store.base import File
-
-INTERRUPTED = "interrupted"
 
 
 @dataclass(slots=True)

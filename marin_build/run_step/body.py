@@ -1,4 +1,7 @@
-"""The body of a step: check its inputs, call its function or command, take what it returns."""
+"""The body of a step, and the seam where it runs: in a thread, or in a forked child.
+
+A body checks its inputs, calls its function or command, and takes what that returns.
+"""
 
 from __future__ import annotations
 
@@ -7,21 +10,22 @@ import sys
 import traceback
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
-from marin_build.digests import digest_of, read_digest
 from marin_build.errors import StepFailedError
+from marin_build.identity.callables import local_function
+from marin_build.pipeline.source_digests import digest_of, read_digest
 from marin_build.protocol.artifact import artifact_value
-from marin_build.remote_callable import local_function
 from marin_build.workspace import is_url
 
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from marin_build.fingerprint import Target
-    from marin_build.retries import Cause
-    from marin_build.run_step.usage import Meter
-    from marin_build.step_spec import StepSpec
+    from marin_build.pipeline.retries import Cause
+    from marin_build.pipeline.step_spec import StepSpec
+    from marin_build.pipeline.targets import Target
+    from marin_build.run_step.resource_usage import Meter
+
 
 EXITED = "it called `sys.exit` without an error; a step succeeds by returning"
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
@@ -145,3 +149,45 @@ def user_traceback(error: BaseException) -> str:
     while frame is not None and frame.tb_frame.f_code.co_filename.startswith(_PACKAGE):
         frame = frame.tb_next
     return "".join(traceback.format_exception(type(error), error, frame))
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A body to run.
+
+    Args:
+        index: which target.
+        nonce: recognises the lease it runs under.
+        held_since: when that was last written, on the clock that counts sleep.
+        log: local path of the file that takes what the body prints.
+        gpus: the devices it gets, as CUDA_VISIBLE_DEVICES names them; none: nothing is said.
+
+    """
+
+    index: int
+    nonce: str
+    held_since: float
+    log: str
+    gpus: tuple[str, ...] = ()
+
+
+class Bodies(Protocol):
+    """Runs bodies. `run` is called by several supervisors at once, the rest by one thread."""
+
+    is_spent: bool
+    """Whether no body can be run any more."""
+
+    def run(self, slot: int, request: Request) -> Done:
+        """Run a body to its end; a body whose process died has `exit_code` 128 + signal."""
+
+    def release(self, index: int) -> None:
+        """Say that the lease of a target whose body took long need not be kept any more."""
+
+    def signal(self, index: int, number: int) -> None:
+        """Send a signal to a running body and all it started, where that can be done."""
+
+    def tend(self) -> float | None:
+        """Do what is due for running bodies; return the seconds until more is."""
+
+    def close(self) -> None:
+        """End what still runs."""

@@ -2,29 +2,26 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from marin_build.protocol import layout
+from marin_build.protocol.holder import still_written
+from marin_build.protocol.layout import local_log_path
 from marin_build.protocol.lease import TIME_TO_LIVE
 from marin_build.redaction import NOTHING_SECRET, Redactor
-from marin_build.run_step.keeper import REGISTER_AFTER
-from marin_build.run_step.orphans import still_written
+from marin_build.run_step.lease_keeper import REGISTER_AFTER
 from marin_build.run_step.step_log import LIMIT
-from marin_build.workspace import is_url
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from datetime import datetime
 
-    from marin_build.environment import Here
-    from marin_build.fingerprint import Targets
+    from marin_build.pipeline.step_spec import StepSpec
+    from marin_build.pipeline.targets import Targets
     from marin_build.protocol.documents import Provenance
     from marin_build.protocol.lease import Host, Lease
-    from marin_build.run_step.outcome import Stopped
-    from marin_build.step_spec import StepSpec
+    from marin_build.protocol.provenance import Here
+    from marin_build.run_step.workers import Stopped
     from marin_build.store.base import Store
 
 
@@ -85,15 +82,4 @@ class Session:
     def log_path(self, index: int, lease: Lease) -> str:
         """Return the local file that takes what an attempt prints."""
         target = self.targets.all[index]
-        return log_path(target.output_path, target.id, lease)
-
-
-def log_path(output: str, target: str, lease: Lease) -> str:
-    """Return the local file that takes what an attempt prints.
-
-    Beside a local output; for a remote one on this machine's disk, sent there at the end.
-    """
-    if not is_url(output):
-        return layout.log_path(output, lease.attempt)
-    folder = os.path.join(tempfile.gettempdir(), f"marin-build-{os.getuid()}", lease.run)
-    return layout.log_path(os.path.join(folder, target), lease.attempt)
+        return local_log_path(target.output_path, target.id, lease)

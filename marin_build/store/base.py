@@ -73,3 +73,7 @@ class Store(Protocol):
 
     def delete(self, paths: Sequence[str]) -> None:
         """Delete what is at each path, whatever it is; what is not there is no error."""
+
+
+GUARD = ".guard"
+"""The file that is locked on file systems that several machines mount."""

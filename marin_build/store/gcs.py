@@ -21,6 +21,7 @@ from marin_build.store.remote import (
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+
 _PAGE = 1000  # the most the service returns
 
 

@@ -22,11 +22,11 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from marin_build.errors import StoreError
-from marin_build.protocol.layout import GUARD
-from marin_build.store.base import Blob, File
+from marin_build.store.base import GUARD, Blob, File
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+
 
 LOCK_PATIENCE = 20.0
 """Seconds to wait for a lock that is held for a tenth of a millisecond."""
@@ -63,7 +63,7 @@ class LocalStore:
         """Return what is at each path; of very many, only those are opened that may be there."""
         if len(paths) < _MANY:
             return [self._read(path) for path in paths]
-        from marin_build.store.listed import Listings
+        from marin_build.store.local_listing import Listings
 
         listings = Listings(len(paths))
         return [self._read(path) if listings.may_hold(path) else None for path in paths]

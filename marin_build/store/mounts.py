@@ -6,7 +6,7 @@ import fcntl
 import os
 
 from marin_build.errors import StoreError
-from marin_build.protocol.layout import GUARD
+from marin_build.store.base import GUARD
 
 SHARED = ("nfs", "cifs", "smb", "lustre", "gpfs", "ceph", "beegfs", "afs", "gluster", "9p", "fuse")
 """How the types of file systems begin that several machines may have mounted."""

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from marin_build.store.base import Blob, File
 
+
 T = TypeVar("T")
 R = TypeVar("R")
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from marin_build.drawing.page import as_html
+from marin_build.emit.graph.page import as_html
 from marin_build.emit.templates import Templates
 from marin_build.workspace import Workspace
 from tests.browser.pictures import about, details_of, pipeline
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
     from playwright.sync_api import Browser, Locator, Page
 
-    from marin_build.drawing.details import About, Details
-    from marin_build.drawing.picture import Picture
+    from marin_build.emit.graph.page import About, Details
+    from marin_build.emit.graph.picture import Picture
     from tests.e2e.support import Project
 
 _FLAGS = (

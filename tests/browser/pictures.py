@@ -5,12 +5,12 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING
 
-from marin_build.drawing.details import About, Details
-from marin_build.drawing.picture import Node, Picture
-from marin_build.reasons import Change
+from marin_build.emit.graph.page import About, Details
+from marin_build.emit.graph.picture import Node, Picture
+from marin_build.plan.reasons import Change
 
 if TYPE_CHECKING:
-    from marin_build.drawing.picture import State
+    from marin_build.emit.graph.picture import State
 
 SOURCES = ("arxiv", "books", "c4", "code", "dclm", "finemath", "stackexchange", "wiki")
 REASONS: dict[State, str] = {

@@ -6,9 +6,9 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from marin_build.drawing.details import Details
-from marin_build.drawing.picture import Node, Picture
-from marin_build.reasons import Change
+from marin_build.emit.graph.page import Details
+from marin_build.emit.graph.picture import Node, Picture
+from marin_build.plan.reasons import Change
 from tests.browser.pictures import about
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TypedDict
 
 import pytest
 
-from marin_build.drawing.picture import STATES
+from marin_build.emit.graph.picture import STATES
 from tests.browser.conftest import html_of
 from tests.browser.pictures import Sketch
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from playwright.sync_api import Page
 
-    from marin_build.drawing.picture import Picture, State
+    from marin_build.emit.graph.picture import Picture, State
     from tests.browser.conftest import Window
 
 _OVERLAPS = """() => {

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 PROGRAM = """
 import os, sys, warnings
-from marin_build.store.opening import open_store
+from marin_build.store.open_store import open_store
 
 folder = sys.argv[1]
 store = open_store(folder)

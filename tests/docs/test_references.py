@@ -12,19 +12,18 @@ import pytest
 from marin_build import errors
 from marin_build.apply.events import CriticalPath, Event, Timed, event_name
 from marin_build.apply.journal import Header
-from marin_build.config import Settings
-from marin_build.emit.actions import Action
-from marin_build.emit.document import DecisionDocument, PlanDocument, PrunedDocument
-from marin_build.emit.kubernetes_retries import JobRetries
-from marin_build.emit.kubernetes_settings import KubernetesSettings
-from marin_build.exit_meaning import exit_meaning
-from marin_build.explain import reason_kind
-from marin_build.options import StepOptions
+from marin_build.emit.plan_directory import Action
+from marin_build.engines.kubernetes.retries import JobRetries
+from marin_build.engines.kubernetes.settings import KubernetesSettings
+from marin_build.operations.config import Settings
+from marin_build.pipeline.decorator import StepOptions
+from marin_build.pipeline.resources import ResourceConfig
+from marin_build.pipeline.retries import CAUSES, Retries, exit_meaning
+from marin_build.plan.document import DecisionDocument, PlanDocument, PrunedDocument
+from marin_build.plan.reason_text import reason_kind
+from marin_build.plan.reasons import Reason
 from marin_build.protocol import layout
 from marin_build.protocol.documents import Attempt, Record
-from marin_build.reasons import Reason
-from marin_build.resources import ResourceConfig
-from marin_build.retries import CAUSES, Retries
 
 from .pages import CHECKOUT
 

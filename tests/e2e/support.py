@@ -19,7 +19,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 import pytest
 
-from marin_build.run_step.log_lines import without_stamps
+from marin_build.protocol.log_format import without_stamps
 
 from .resident import resident_for
 

@@ -746,7 +746,7 @@ def test_configuration_in_pyproject_is_read(project: Project) -> None:
         "{{ action.nme | sh }}\n",
         (
             "error: the template `local/step.sh.j2` uses a value it is not given\n"
-            "  reason: 'marin_build.emit.actions.Action object' has no attribute 'nme'\n"
+            "  reason: 'marin_build.emit.plan_directory.Action object' has no attribute 'nme'\n"
             "  nothing was written\nhint: docs/reference/templates.md lists the values\n"
         ),
     ),

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from marin_build.emit.plan_id import text_digest
+from marin_build.plan.plan_id import text_digest
 
 from .support import (
     BIN,

@@ -57,16 +57,16 @@ def strike():
 
 
 if "KILL_AT" in os.environ:
-    from marin_build.cli import journaling
+    from marin_build.apply import journal_writer
 
-    count, as_it_was = itertools.count(1), journaling.event_line
+    count, as_it_was = itertools.count(1), journal_writer.event_line
 
     def event_line(*event):
         if next(count) == int(os.environ["KILL_AT"]):
             strike()
         return as_it_was(*event)
 
-    journaling.event_line = event_line
+    journal_writer.event_line = event_line
 '''
 
 

@@ -474,8 +474,8 @@ def test_built_targets_get_no_job(project: Project) -> None:
     )
     script = (
         "import sys\n"
-        "from marin_build.plan import make_plan\n"
-        "from marin_build.snapshot import Observed, Snapshot\n"
+        "from marin_build.plan.decisions import make_plan\n"
+        "from marin_build.plan.snapshot import Observed, Snapshot\n"
         + EMIT_HEAD
         + "snapshot = Snapshot({0: Observed('SUCCESS'), 1: Observed()})\n"
         + EMIT_TAIL
@@ -488,10 +488,10 @@ def test_built_targets_get_no_job(project: Project) -> None:
 
 EMIT_HEAD = """
 import json, os
-from marin_build.emit.directory import emit_plan
-from marin_build.fingerprint import make_targets
-from marin_build.graph import build_graph
-from marin_build.load import load_pipeline
+from marin_build.emit.plan_directory import emit_plan
+from marin_build.pipeline.targets import make_targets
+from marin_build.pipeline.graph import build_graph
+from marin_build.pipeline.load import load_pipeline
 from marin_build.workspace import Workspace
 
 root = os.getcwd()
@@ -525,8 +525,8 @@ def emit(project: Project, script: str) -> dict[str, str]:
 def test_buckets_of_google_are_named_as_they_are(cluster: Project) -> None:
     """Else jobs write to another place than the plan says."""
     script = (
-        "from marin_build.plan import make_plan\n"
-        "from marin_build.snapshot import Observed, Snapshot\n"
+        "from marin_build.plan.decisions import make_plan\n"
+        "from marin_build.plan.snapshot import Observed, Snapshot\n"
         + EMIT_HEAD
         + "snapshot = Snapshot({i: Observed() for i in range(len(targets))})\n"
         + EMIT_TAIL

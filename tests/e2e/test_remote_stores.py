@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from marin_build.run_step.log_lines import without_stamps
+from marin_build.protocol.log_format import without_stamps
 from tests.servers.faults import Fault
 from tests.servers.gcs import GcsServer
 from tests.trace_rules import check_trace

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from marin_build.emit.document import PlanDocument
+from marin_build.plan.document import PlanDocument
 
 from .support import BIN, DIAMOND, OUTPUTS
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from marin_build.emit.document import PlanDocument
+from marin_build.plan.document import PlanDocument
 
 from .support import DIAMOND, OUTPUTS
 

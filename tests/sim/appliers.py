@@ -10,14 +10,14 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from marin_build.errors import MarinBuildError, StoppedError
-from marin_build.protocol.acquiring import Claimant, Finished, Held
+from marin_build.protocol.acquire import Claimant, Finished, Held
 from marin_build.protocol.documents import FileEntry, Provenance, Publication, Record
-from marin_build.protocol.holding import Holding, newest_attempt
+from marin_build.protocol.held_target import Holding, newest_attempt
 from marin_build.protocol.lease import Lease
-from marin_build.protocol.looking import Seen, look
-from marin_build.protocol.machine import Event, see
-from marin_build.protocol.watching import Watch
-from marin_build.run_step.outputs import clear_leftovers, manifest_of
+from marin_build.protocol.look import Seen, Watch, look
+from marin_build.protocol.manifest import manifest_of
+from marin_build.protocol.state_machine import Event, see
+from marin_build.run_step.output_folder import clear_leftovers
 from tests.sim.bucket import Client
 from tests.sim.rules import Body
 from tests.sim.running import REGISTER_AFTER, Family, Work

@@ -27,7 +27,7 @@ from tests.sim.rules import Body
 from tests.sim.world import Actor, KilledError
 
 if TYPE_CHECKING:
-    from marin_build.protocol.holding import Holding
+    from marin_build.protocol.held_target import Holding
     from marin_build.protocol.lease import Lease
     from tests.sim.bucket import Bucket, Faults
     from tests.sim.rules import Judge

@@ -7,17 +7,17 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
 from marin_build.errors import StoppedError
-from marin_build.protocol import acquiring, layout
-from marin_build.protocol.acquiring import Claimant
+from marin_build.protocol import acquire, layout
+from marin_build.protocol.acquire import Claimant
 from marin_build.protocol.documents import Attempt
-from marin_build.protocol.holding import Holding
-from marin_build.protocol.keeping import RENEW_EVERY, Keeping, Kept
+from marin_build.protocol.held_target import Holding
 from marin_build.protocol.lease import TIME_TO_LIVE, Lease, parse_lease
-from marin_build.protocol.machine import Event
-from marin_build.protocol.machine import see as real_see
-from marin_build.protocol.publishing import Publisher
+from marin_build.protocol.look import Watch
+from marin_build.protocol.publish import Publisher
+from marin_build.protocol.renewal import RENEW_EVERY, Keeping, Kept
+from marin_build.protocol.state_machine import Event
+from marin_build.protocol.state_machine import see as real_see
 from marin_build.protocol.status import STATUS_RUNNING
-from marin_build.protocol.watching import Watch
 from tests.sim import appliers
 from tests.sim.world import Host
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     Mutation = Callable[[pytest.MonkeyPatch], None]
 
     from marin_build.protocol.documents import Publication
-    from marin_build.protocol.looking import Seen
+    from marin_build.protocol.look import Seen
     from marin_build.store.base import Store
 
 
@@ -230,7 +230,7 @@ def take_over_a_seal(patch: pytest.MonkeyPatch) -> None:
         unsealed = replace(lease, seal="") if lease is not None else None
         return real_see(status, unsealed, **rest)
 
-    patch.setattr(acquiring, "see", see)
+    patch.setattr(acquire, "see", see)
     patch.setattr(appliers, "see", see)
 
 
@@ -257,7 +257,7 @@ def publish_an_old_seal(patch: pytest.MonkeyPatch) -> None:
         assert attempt.publish is not None
         Publisher(store, output, seen.lease_version).publish(attempt.publish, seen.status_version)
 
-    patch.setattr(acquiring, "finish_publishing", finish)
+    patch.setattr(acquire, "finish_publishing", finish)
 
 
 def leave_the_old_artifact(patch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from marin_build.protocol.keeping import Keeping, Kept
+from marin_build.protocol.renewal import Keeping, Kept
 from tests.sim.bucket import Client
 from tests.sim.world import AFTER_WAKING, Actor
 

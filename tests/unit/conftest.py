@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Protocol
 import pytest
 from hypothesis import strategies as st
 
-from marin_build.digests import forget_digests
-from marin_build.fingerprint import make_targets
-from marin_build.graph import build_graph
-from marin_build.step_spec import StepSpec
+from marin_build.pipeline.graph import build_graph
+from marin_build.pipeline.source_digests import forget_digests
+from marin_build.pipeline.step_spec import StepSpec
+from marin_build.pipeline.targets import make_targets
 from marin_build.store.base import Blob, File
 from marin_build.workspace import Workspace, in_workspace
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from hypothesis.strategies import SearchStrategy
 
-    from marin_build.fingerprint import Targets
+    from marin_build.pipeline.targets import Targets
 
 WORKSPACE = Workspace("/project", "/project/outputs")
 

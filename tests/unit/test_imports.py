@@ -14,13 +14,13 @@ NO_OP = """
 import sys, tempfile
 from marin_build import StepSpec, command, step
 from marin_build.workspace import Workspace, use_workspace
-from marin_build.graph import build_graph
-from marin_build.fingerprint import make_targets
-from marin_build.observe import observe
-from marin_build.plan import make_plan
+from marin_build.pipeline.graph import build_graph
+from marin_build.pipeline.targets import make_targets
+from marin_build.observe.read_snapshot import observe
+from marin_build.plan.decisions import make_plan
 from marin_build.protocol.lease import Host
-from marin_build.selection import select
-from marin_build.store.opening import open_store
+from marin_build.plan.selection import select
+from marin_build.store.open_store import open_store
 
 @step
 def train(output: str, lr: float = 0.1) -> None: ...
@@ -47,7 +47,7 @@ def test_planning_when_nothing_is_to_do_imports_nothing_slow() -> None:
 
 def test_keeping_a_run_does_not_load_what_only_emission_needs() -> None:
     """Else every build waits for templates that it does not render."""
-    code = "import marin_build.cli.runs, sys; print(*sys.modules)"
+    code = "import marin_build.apply.run_folder, sys; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert {"jinja2", "networkx", "rich"}.intersection(done.stdout.split()) == set()
 

@@ -7,15 +7,16 @@ from typing import TYPE_CHECKING
 
 import click
 
-from marin_build.cli.options import PipelineOptions, pipeline_options
+from marin_build.cli.options import pipeline_options
 from marin_build.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from marin_build.cli.drifting import Drifted
-    from marin_build.cli.loading import Loaded
-    from marin_build.plan import Plan
+    from marin_build.observe.read_drift import Drifted
+    from marin_build.operations.options import PipelineOptions
+    from marin_build.operations.project import Loaded
+    from marin_build.plan.decisions import Plan
 
 
 @click.command("accept")
@@ -28,9 +29,9 @@ def command(options: PipelineOptions, targets: tuple[str, ...], reason: str) -> 
     TARGET is as for `plan`. The drift is listed before it is accepted, and no plan reports it any
     more, until the code or the environment changes again, or the target is built again.
     """
-    from marin_build.cli.drifting import find_drift
-    from marin_build.cli.loading import load
-    from marin_build.cli.planning import plan_for
+    from marin_build.observe.read_drift import find_drift
+    from marin_build.operations.plan import plan_for
+    from marin_build.operations.project import load
 
     if not reason.strip():
         raise UsageError("the reason is empty", consequence="nothing was accepted")
@@ -56,8 +57,8 @@ def command(options: PipelineOptions, targets: tuple[str, ...], reason: str) -> 
 
 def _check_built(plan: Plan) -> None:
     """Refuse targets that are not built: there is no output whose code could be accepted."""
-    from marin_build.plan import Kind
-    from marin_build.reasons import SealedBefore
+    from marin_build.plan.decisions import Kind
+    from marin_build.plan.reasons import SealedBefore
 
     asked = set(plan.requested)
     missing = [
@@ -75,14 +76,14 @@ def _check_built(plan: Plan) -> None:
 
 
 def _write(loaded: Loaded, drifted: dict[int, Drifted], reason: str) -> None:
-    from marin_build.code import code_digest
-    from marin_build.protocol.accepting import (
+    from marin_build.identity.code.digest import code_digest
+    from marin_build.protocol.acceptance import (
         Acceptance,
         AcceptedDocument,
         AcceptedEnvironment,
         write_accepted,
     )
-    from marin_build.protocol.holding import stamp
+    from marin_build.protocol.held_target import stamp
 
     at = stamp(datetime.now(UTC))
     for index, it in drifted.items():

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from marin_build.cli.options import PipelineOptions, pipeline_options
+from marin_build.cli.options import pipeline_options
 from marin_build.errors import UsageError
 from marin_build.workspace import is_url
 
 if TYPE_CHECKING:
-    from marin_build.cli.adopting import Registered
-    from marin_build.fingerprint import Target
+    from marin_build.operations.adopt import Registered
+    from marin_build.operations.options import PipelineOptions
+    from marin_build.pipeline.targets import Target
 
 
 @click.command("adopt")
@@ -39,9 +40,9 @@ def command(
     With --from the data stays where it is, and nothing is ever written or deleted there. Without,
     it lies at the target's output path already. NAME selects one target, as for `plan`.
     """
-    from marin_build.cli.adopting import location_of, register
-    from marin_build.cli.choosing import choose
-    from marin_build.cli.loading import load
+    from marin_build.operations.adopt import location_of, register
+    from marin_build.operations.plan import choose
+    from marin_build.operations.project import load
 
     loaded = load(options)
     chosen = choose(loaded, [name])
@@ -60,7 +61,7 @@ def command(
 
 
 def _show(target: Target, found: Registered, *, as_json: bool) -> None:
-    from marin_build.amounts import bytes_text
+    from marin_build.text import bytes_text
 
     record = found.record
     files, size, location = record["files"], record["bytes"], record["adopted_from"]

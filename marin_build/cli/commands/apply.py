@@ -9,28 +9,23 @@ from typing import TYPE_CHECKING
 
 import click
 
-from marin_build.cli.again import command_line
-from marin_build.cli.budgets import (
-    budget_option,
+from marin_build.cli.options import budget_option, pipeline_options
+from marin_build.errors import EXIT_OK, EXIT_TARGET_FAILED, UsageError
+from marin_build.operations.budgets import (
     capacity_here,
     capacity_if_limited,
     fitted,
     parse_budgets,
     warn_of_unused,
 )
-from marin_build.cli.options import PipelineOptions, pipeline_options
-from marin_build.errors import (
-    EXIT_OK,
-    EXIT_TARGET_FAILED,
-    UsageError,
-)
+from marin_build.operations.options import PipelineOptions, command_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from marin_build.apply.events import Event, StepFailed
-    from marin_build.cli.loading import Loaded
-    from marin_build.plan import Plan
+    from marin_build.operations.project import Loaded
+    from marin_build.plan.decisions import Plan
 
 
 @click.command("apply")
@@ -83,9 +78,9 @@ def command(
 
     TARGET is as for `plan`; a folder that holds a plan.json is a plan.
     """
-    from marin_build.cli.loading import load
-    from marin_build.cli.planning import plan_for
     from marin_build.cli.standard_streams import lasting_streams
+    from marin_build.operations.plan import plan_for
+    from marin_build.operations.project import load
 
     click.get_current_context().with_resource(lasting_streams())
     _check_endings(keep_going=keep_going, fail_fast=fail_fast, max_failures=max_failures)
@@ -131,14 +126,14 @@ def command(
         return command_line("run", options, [failure.name if is_one else failure.target])
 
     if trace is not None:
-        from marin_build.cli.tracing import begin_trace
+        from marin_build.operations.trace import begin_trace
 
         begin_trace(trace)
     if not plan.to_build and not plan.sealed:
         return _nothing_to_build(plan, again, as_json=as_json)
-    from marin_build.cli.adopted import with_adopted
-    from marin_build.cli.building import exit_code, replay
-    from marin_build.cli.expecting import expected_seconds
+    from marin_build.operations.adopted_data import with_adopted
+    from marin_build.operations.apply import exit_code, replay
+    from marin_build.operations.estimate import expected_seconds
 
     jobs = jobs or loaded.settings.jobs or os.cpu_count() or 1
     loaded, plan = with_adopted(loaded, plan)
@@ -186,8 +181,8 @@ def _check_endings(*, keep_going: bool, fail_fast: bool, max_failures: int | Non
 
 def _nothing_to_build(plan: Plan, again: str, *, as_json: bool) -> int:
     """Say so; blocked targets (nothing builds them, or they may not be rerun) are a failure."""
-    from marin_build.plan import Kind
-    from marin_build.reasons import FailureKept
+    from marin_build.plan.decisions import Kind
+    from marin_build.plan.reasons import FailureKept
 
     blocked = plan.of_kind(Kind.BLOCKED)
     reused = plan.summary()["reuse"] + plan.pruned
@@ -199,14 +194,14 @@ def _nothing_to_build(plan: Plan, again: str, *, as_json: bool) -> int:
             view(drifted)
     if as_json:
         from marin_build.apply.events import ApplyFinished
-        from marin_build.cli.views.apply_json import show_json
+        from marin_build.cli.views.apply_text import show_json
 
         show_json(ApplyFinished("", 0, 0, reused, len(blocked), 0, 0, 0, 0.0))
     elif not blocked:
         click.echo(f"nothing to do: {reused} target{'s are' if reused != 1 else ' is'} built")
     for decision in blocked:
-        from marin_build.explain import describe
-        from marin_build.printable import printable
+        from marin_build.plan.reason_text import describe
+        from marin_build.text import printable
 
         target = plan.targets.all[decision.index]
         reason = printable(describe(decision.reason))
@@ -251,7 +246,7 @@ def _view(
     again: str, alone: Callable[[StepFailed], str], *, as_json: bool, quiet: bool
 ) -> Callable[[Event], None]:
     if as_json:
-        from marin_build.cli.views.apply_json import show_json
+        from marin_build.cli.views.apply_text import show_json
 
         return show_json
     if quiet:
@@ -271,7 +266,7 @@ def _live_view(
     stops_after: int | None,
 ) -> Callable[[Event], None]:
     """Return the live view; it gives the terminal back when the command ends, however it does."""
-    from marin_build.cli.live import live_view
+    from marin_build.cli.views.apply_live import live_view
 
     view = live_view(plan, expected, again, alone, stops_after=stops_after)
     return click.get_current_context().with_resource(view)
@@ -286,7 +281,7 @@ def _saved_plan(
     folder: str, options: PipelineOptions
 ) -> tuple[Loaded, Plan, Mapping[str, str], str]:
     """Return the plan in a directory, against the store as it is now, and its engine."""
-    from marin_build.cli.saved import load_saved, pinned_code, replan_saved
+    from marin_build.operations.replay import load_saved, pinned_code, replan_saved
 
     loaded, document = load_saved(folder, options)
     return loaded, replan_saved(loaded, document), pinned_code(document), document.engine

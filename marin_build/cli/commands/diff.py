@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import json
 import sys
+from typing import TYPE_CHECKING
 
 import click
 
-from marin_build.cli.options import PipelineOptions, pipeline_options
+from marin_build.cli.options import pipeline_options
 from marin_build.errors import EXIT_CHANGES_PENDING
+
+if TYPE_CHECKING:
+    from marin_build.operations.options import PipelineOptions
 
 
 @click.command("diff")
@@ -33,9 +37,9 @@ def command(
     compared with the files as they are. A revision is loaded in a temporary git worktree. The
     store is read for runs only.
     """
-    from marin_build.cli.comparing import read_sides
     from marin_build.cli.views.diff_text import diff_document, show_diff
-    from marin_build.diff import diff_targets
+    from marin_build.operations.diff import read_sides
+    from marin_build.plan.targets_diff import diff_targets
 
     before, after = read_sides(old, new, options)
     diff = diff_targets(before.entries, after.entries)

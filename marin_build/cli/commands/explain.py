@@ -7,17 +7,18 @@ from typing import TYPE_CHECKING
 
 import click
 
-from marin_build.cli.options import PipelineOptions, pipeline_options
+from marin_build.cli.options import pipeline_options
 from marin_build.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from marin_build.cli.drifting import FoundDrift
-    from marin_build.cli.loading import Loaded
-    from marin_build.code.drift import Drift
-    from marin_build.plan import Decision, Plan
-    from marin_build.reasons import Change
+    from marin_build.observe.read_drift import FoundDrift
+    from marin_build.operations.options import PipelineOptions
+    from marin_build.operations.project import Loaded
+    from marin_build.plan.decisions import Decision, Plan
+    from marin_build.plan.drift import Drift
+    from marin_build.plan.reasons import Change
 
 
 @click.command("explain")
@@ -33,12 +34,12 @@ def command(options: PipelineOptions, target: str, *, show_source: bool, as_json
     output which is reused: normalised source, captured values, environment, and what cannot be
     seen.
     """
-    from marin_build.cli.budgets import capacity_here, fitted
-    from marin_build.cli.causes import with_causes
-    from marin_build.cli.drifting import find_drift
-    from marin_build.cli.loading import load
-    from marin_build.cli.planning import plan_for
-    from marin_build.selection import select
+    from marin_build.observe.read_causes import with_causes
+    from marin_build.observe.read_drift import find_drift
+    from marin_build.operations.budgets import capacity_here, fitted
+    from marin_build.operations.plan import plan_for
+    from marin_build.operations.project import load
+    from marin_build.plan.selection import select
 
     loaded = load(options, only=target)
     chosen = select(loaded.targets, [target])
@@ -60,7 +61,7 @@ def command(options: PipelineOptions, target: str, *, show_source: bool, as_json
     for label, text in _facts(loaded, plan, decision, found.drift):
         click.echo(f"{label:<10}{text}")
     if code is not None:
-        from marin_build.cli.views.code_text import show_code
+        from marin_build.cli.views.explain_text import show_code
 
         show_code(*code)
     return 0
@@ -70,13 +71,13 @@ def _code(
     loaded: Loaded, found: FoundDrift, decision: Decision, engine: str
 ) -> tuple[Drift | None, Sequence[str]]:
     """Return how the code of a target differs from what built it, and what of it is unseen."""
-    from marin_build.cli.causes import drift_since_earlier
-    from marin_build.cli.drifting import find_drift
-    from marin_build.code import code_of
-    from marin_build.code.document import code_document
-    from marin_build.code.drift import Drift as NoDrift
-    from marin_build.plan import Kind
-    from marin_build.reasons import Accepted
+    from marin_build.identity.code.digest import code_of
+    from marin_build.identity.code.document import code_document
+    from marin_build.observe.read_causes import drift_since_earlier
+    from marin_build.observe.read_drift import find_drift
+    from marin_build.plan.decisions import Kind
+    from marin_build.plan.drift import Drift as NoDrift
+    from marin_build.plan.reasons import Accepted
 
     plan = found.plan
 
@@ -115,7 +116,7 @@ def _show_json(
         ],
     }
     if code is not None:
-        from marin_build.cli.views.code_text import code_facts
+        from marin_build.cli.views.explain_text import code_facts
 
         document["code"] = code_facts(*code)
     sys.stdout.write(json.dumps(document, indent=1) + "\n")
@@ -125,9 +126,9 @@ def _facts(
     loaded: Loaded, plan: Plan, decision: Decision, drift: Mapping[int, Drift]
 ) -> list[tuple[str, str]]:
     """Return what there is to say, label by label."""
-    from marin_build.declared import shown
-    from marin_build.explain import describe
-    from marin_build.reasons import Adopted, IdentityChanged
+    from marin_build.pipeline.declared_at import shown
+    from marin_build.plan.reason_text import describe
+    from marin_build.plan.reasons import Adopted, IdentityChanged
 
     target, reason = plan.targets.all[decision.index], decision.reason
     facts = [
@@ -159,8 +160,8 @@ def _facts(
 
 def _change(change: Change) -> str:
     """Return one leaf that differs, with both its values."""
-    from marin_build.leaves import describe_value
-    from marin_build.printable import printable
+    from marin_build.plan.payload_diff import describe_value
+    from marin_build.text import printable
 
     because = f"  ({change.because})" if change.because else ""
     if change.path == "code":  # nobody reads digests
@@ -171,9 +172,9 @@ def _change(change: Change) -> str:
 
 def _note(loaded: Loaded, output: str) -> str:
     """Return why an output was adopted, in the words of who did it, on one line."""
-    from marin_build.printable import printable
     from marin_build.protocol.layout import RECORD
-    from marin_build.protocol.recorded import record_of_ours
+    from marin_build.protocol.record_reader import record_of_ours
+    from marin_build.text import printable
 
     blob = loaded.store.get(f"{output}/{RECORD}")
     return printable((record_of_ours(blob.data) if blob is not None else {}).get("note") or "")

@@ -10,16 +10,17 @@ from typing import TYPE_CHECKING
 
 import click
 
-from marin_build.cli.options import PipelineOptions, pipeline_options
+from marin_build.cli.options import pipeline_options
 from marin_build.errors import StoreError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
     from typing import Literal
 
-    from marin_build.drawing.details import About, Details
-    from marin_build.drawing.picture import Picture, State
+    from marin_build.emit.graph.page import About, Details
+    from marin_build.emit.graph.picture import Picture, State
     from marin_build.emit.templates import Templates
+    from marin_build.operations.options import PipelineOptions
     from marin_build.redaction import Redactor
 
     Format = Literal["text", "html", "svg", "dot", "mermaid", "json"]
@@ -114,11 +115,11 @@ def command(
 
 def _simpler(picture: Picture, collapse: int | None, *, reduce: bool) -> Picture:
     if collapse is not None:
-        from marin_build.drawing.simpler import collapsed
+        from marin_build.emit.graph.simplify import collapsed
 
         picture = collapsed(picture, collapse)
     if reduce:
-        from marin_build.drawing.simpler import reduced
+        from marin_build.emit.graph.simplify import reduced
 
         picture = reduced(picture)
     return picture
@@ -140,7 +141,7 @@ def _check_nothing_else(options: PipelineOptions, targets: tuple[str, ...]) -> N
     """Refuse what a saved plan fixes."""
     if targets:
         raise UsageError("a saved plan is drawn whole: `--from-plan` takes no TARGET")
-    from marin_build.cli.again import option_words
+    from marin_build.operations.options import option_words
 
     given = [word for word in option_words(options) if word.startswith("-")]
     if given:
@@ -152,11 +153,11 @@ def _planned(
     options: PipelineOptions, targets: tuple[str, ...], states: Collection[str], kind: Format
 ) -> _Scene:
     """Plan, and read what there is to draw."""
-    from marin_build.cli.drawn import describe_drawn, draw, secrets_of
-    from marin_build.cli.loading import load
-    from marin_build.drawing.details import About
-    from marin_build.emit.plan_id import check_engine
+    from marin_build.emit.graph.page import About
     from marin_build.emit.templates import Templates
+    from marin_build.engines import check_engine
+    from marin_build.operations.graph import describe_drawn, draw, secrets_of
+    from marin_build.operations.project import load
     from marin_build.redaction import NOTHING_SECRET
 
     loaded = load(options)
@@ -172,7 +173,7 @@ def _planned(
 
 def _saved(folder: str, states: Collection[str], output: str | None, kind: Format) -> _Scene:
     """Read a saved plan; neither the pipeline nor the store is asked."""
-    from marin_build.cli.drawn_plan import draw_saved
+    from marin_build.operations.graph import draw_saved
     from marin_build.redaction import Redactor
 
     start = os.path.dirname(os.path.abspath(output)) if output is not None else os.getcwd()
@@ -181,13 +182,13 @@ def _saved(folder: str, states: Collection[str], output: str | None, kind: Forma
 
 
 def _as_states(words: Collection[str]) -> list[State]:
-    from marin_build.drawing.picture import STATES as ALL
+    from marin_build.emit.graph.picture import STATES as ALL
 
     return [state for state in ALL if state in words]
 
 
 def _print_tree(picture: Picture) -> None:
-    from marin_build.drawing.tree import COLOURS, as_text
+    from marin_build.emit.graph.text_formats import COLOURS, as_text
 
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
     for line, state in as_text(picture, width):
@@ -195,24 +196,24 @@ def _print_tree(picture: Picture) -> None:
 
 
 def _render(scene: _Scene, kind: Format, layout: Literal["graphviz", "builtin"] | None) -> str:
-    from marin_build.drawing import formats
+    from marin_build.emit.graph import text_formats
 
     picture = scene.picture
     match kind:
         case "html":
-            from marin_build.drawing.page import as_html
+            from marin_build.emit.graph.page import as_html
 
             return as_html(picture, scene.about, scene.details, scene.templates, scene.redactor)
         case "dot":
-            return formats.as_dot(picture)
+            return text_formats.as_dot(picture)
         case "mermaid":
-            return formats.as_mermaid(picture)
+            return text_formats.as_mermaid(picture)
         case "json":
-            return formats.as_json(picture)
+            return text_formats.as_json(picture)
         case "svg":
             return _svg(picture, scene.templates, layout)
         case "text":
-            from marin_build.drawing.tree import as_text
+            from marin_build.emit.graph.text_formats import as_text
 
             return "".join(line + "\n" for line, _ in as_text(picture))
 
@@ -220,11 +221,11 @@ def _render(scene: _Scene, kind: Format, layout: Literal["graphviz", "builtin"] 
 def _svg(
     picture: Picture, templates: Templates, layout: Literal["graphviz", "builtin"] | None
 ) -> str:
-    from marin_build.drawing.svg import as_svg
+    from marin_build.emit.graph.svg import as_svg
 
     found = None
     if layout != "builtin":
-        from marin_build.cli.laying_out import graphviz_layout, is_quick
+        from marin_build.operations.graphviz import graphviz_layout, is_quick
 
         found = graphviz_layout(picture) if layout or is_quick(picture) else None
     if layout == "graphviz" and found is None and picture.nodes:

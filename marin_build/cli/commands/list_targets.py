@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import os
 import sys
+from typing import TYPE_CHECKING
 
 import click
 
-from marin_build.cli.options import PipelineOptions, pipeline_options
+from marin_build.cli.options import pipeline_options
+
+if TYPE_CHECKING:
+    from marin_build.operations.options import PipelineOptions
 
 
 @click.command("list-targets", hidden=True)
@@ -15,10 +19,10 @@ from marin_build.cli.options import PipelineOptions, pipeline_options
 @pipeline_options
 def command(options: PipelineOptions, *, elsewhere: bool) -> int:
     """Write all targets with payloads and code digests as JSON; no store is opened."""
-    from marin_build.cli.listing import list_here, write_listing
+    from marin_build.operations.list_targets import list_here, write_listing
 
     if elsewhere:
-        from marin_build.cli.elsewhere import move_resources
+        from marin_build.operations.check_placement import move_resources
 
         move_resources()
 

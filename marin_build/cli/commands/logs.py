@@ -8,17 +8,19 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from marin_build.cli.options import PipelineOptions, pipeline_options_without_f
+from marin_build.cli.options import pipeline_options_without_f
 from marin_build.errors import UsageError
-from marin_build.printable import printable
-from marin_build.run_step.log_lines import without_stamps
+from marin_build.protocol.log_format import without_stamps
+from marin_build.text import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from marin_build.cli.loading import Loaded
+    from marin_build.observe.read_attempts import Attempts
+    from marin_build.operations.options import PipelineOptions
+    from marin_build.operations.project import Loaded
     from marin_build.protocol.lease import Lease
-    from marin_build.run_step.logs import Attempts
+
 
 _LOOK_EVERY = 0.2
 """Seconds between two looks at a log that is followed."""
@@ -54,9 +56,9 @@ def command(
     variables are not kept: their names stand for them, as `[HF_TOKEN]`. While an attempt on a
     remote output runs, its log lies on the machine where it runs, and nowhere else.
     """
-    from marin_build.cli.loading import load
-    from marin_build.run_step.logs import read_attempts, read_documents
-    from marin_build.selection import select
+    from marin_build.observe.read_attempts import read_attempts, read_documents
+    from marin_build.operations.project import load
+    from marin_build.plan.selection import select
 
     loaded = load(options, only=target)
     chosen = select(loaded.targets, [target])
@@ -143,9 +145,9 @@ def _show(
     *,
     follow: bool,
 ) -> None:
-    from marin_build.cli.following import copy_log
+    from marin_build.observe.read_attempts import local_log, read_attempts, read_documents
+    from marin_build.observe.read_logs import copy_log
     from marin_build.protocol import layout
-    from marin_build.run_step.logs import local_log, read_attempts, read_documents
 
     run = str(document["run"]) if document is not None else ""
     path = local_log(attempts, number, run, loaded.host)
@@ -190,7 +192,7 @@ class _Output:
 
 def _end_of(loaded: Loaded, attempts: Attempts, lease: Lease, path: str) -> Callable[[], bool]:
     """Return what tells whether the attempt has ended; a bucket is asked now and then."""
-    from marin_build.run_step.logs import has_ended
+    from marin_build.observe.read_attempts import has_ended
 
     looks = 0
 

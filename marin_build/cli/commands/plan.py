@@ -9,27 +9,21 @@ from typing import TYPE_CHECKING
 
 import click
 
-from marin_build.assumptions import NOTHING_ASSUMED, assume
-from marin_build.cli.again import command_line
-from marin_build.cli.budgets import (
-    budget_option,
-    capacity_here,
-    fitted,
-    parse_budgets,
-    warn_of_unused,
-)
-from marin_build.cli.options import PipelineOptions, pipeline_options
+from marin_build.cli.options import budget_option, pipeline_options
 from marin_build.cli.views.plan_rows import VERBS
 from marin_build.errors import EXIT_CHANGES_PENDING, UsageError
+from marin_build.operations.budgets import capacity_here, fitted, parse_budgets, warn_of_unused
+from marin_build.operations.options import PipelineOptions, command_line
+from marin_build.plan.assumptions import NOTHING_ASSUMED, assume
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
     from typing import Literal
 
-    from marin_build.assumptions import Assumptions
-    from marin_build.cli.loading import Loaded
     from marin_build.cli.views.plan_rows import Verb
-    from marin_build.plan import Plan
+    from marin_build.operations.project import Loaded
+    from marin_build.plan.assumptions import Assumptions
+    from marin_build.plan.decisions import Plan
 
     Form = Literal["text", "json", "markdown"]
 
@@ -98,10 +92,10 @@ def command(
             consequence="nothing was written",
             hint="leave out -o, or --assume-changed and --assume-built",
         )
-    from marin_build.cli.causes import with_causes
-    from marin_build.cli.loading import load
-    from marin_build.cli.planning import plan_for
-    from marin_build.emit.plan_id import check_engine
+    from marin_build.engines import check_engine
+    from marin_build.observe.read_causes import with_causes
+    from marin_build.operations.plan import plan_for
+    from marin_build.operations.project import load
 
     if only and form == "json":
         raise UsageError(
@@ -116,7 +110,7 @@ def command(
     for warning in loaded.warnings():
         click.echo(f"warning: {warning}", err=True)
     if check_placement:
-        from marin_build.cli.elsewhere import check_placement as check
+        from marin_build.operations.check_placement import check_placement as check
 
         check(loaded, options)
         click.echo(f"placement: {len(loaded.targets)} identities are the same elsewhere", err=True)
@@ -135,7 +129,7 @@ def command(
     words = [*targets, *(word for flag, values in flags for one in values for word in (flag, one))]
     again, written = ("to build it", command_line("apply", options, words)), ""
     if output is not None:
-        from marin_build.cli.adopted import with_adopted
+        from marin_build.operations.adopted_data import with_adopted
 
         loaded, plan = with_adopted(loaded, plan)
         again, written = _write(loaded, plan, output, engine)
@@ -166,10 +160,10 @@ def _verbs(only: tuple[str, ...]) -> Collection[Verb]:
 
 def _write(loaded: Loaded, plan: Plan, folder: str, engine: str) -> tuple[tuple[str, str], str]:
     """Write the plan directory; return how it is run, and what was written."""
-    from marin_build.cli.plan_directory import write_plan_directory
-    from marin_build.drawing.plan_page import MOST_TARGETS, page_of_plan
-    from marin_build.emit.directory import emit_plan
-    from marin_build.emit.document import PAGE_FILE
+    from marin_build.emit.graph.saved_plan_page import MOST_TARGETS, page_of_plan
+    from marin_build.emit.plan_directory import emit_plan
+    from marin_build.operations.plan_directory import write_plan_directory
+    from marin_build.plan.document import PAGE_FILE
 
     files = emit_plan(
         plan,
@@ -205,9 +199,9 @@ def _show(
     blast_radius: bool,
 ) -> None:
     """Print the plan in one of its forms."""
-    from marin_build.cli.drifting import find_drift
-    from marin_build.cli.estimating import estimate_for
-    from marin_build.regions import cross_region_reads
+    from marin_build.observe.read_drift import find_drift
+    from marin_build.operations.estimate import estimate_for
+    from marin_build.plan.regions import cross_region_reads
 
     found = find_drift(loaded, plan, engine)  # no part of a saved plan: machines differ in it
     plan = found.plan
@@ -215,12 +209,12 @@ def _show(
     reads = cross_region_reads(plan, loaded.settings.regions)
     radius = None
     if blast_radius:
-        from marin_build.blast_radius import blast_radius as radius_of
+        from marin_build.plan.blast_radius import blast_radius as radius_of
 
         radius = radius_of(plan, estimate)
     if form == "json":
         from marin_build.cli.views.plan_json import plan_json
-        from marin_build.emit.document import plan_document
+        from marin_build.plan.document import plan_document
 
         document = plan_document(
             plan,
@@ -233,17 +227,17 @@ def _show(
         )
         click.echo(plan_json(document, plan, estimate, radius, reads), nl=False)
         return
-    from marin_build.cli.views.plan_shown import show
-    from marin_build.emit.plan_id import plan_id
+    from marin_build.cli.views.plan_view import show
+    from marin_build.plan.plan_id import plan_id
 
     name = plan_id(plan, loaded.file, loaded.pipeline.parameters, engine)
     shown = show(plan, name, again, estimate, found.drift, reads=reads, verbose=verbose, only=only)
     if form == "markdown":
-        from marin_build.cli.views.plan_markdown import plan_markdown, radius_markdown
+        from marin_build.cli.views.plan_text import plan_markdown, radius_markdown
 
         click.echo(plan_markdown(shown) + (radius_markdown(radius) if radius else ""), nl=False)
     elif sys.stdout.isatty():
-        from marin_build.cli.views.plan_terminal import show_on_terminal
+        from marin_build.cli.views.plan_text import show_on_terminal
 
         show_on_terminal(shown, radius)
     else:
@@ -258,7 +252,7 @@ def _assumptions(
     """Return what is to be assumed, by index."""
     if not changed and not built:
         return NOTHING_ASSUMED
-    from marin_build.cli.choosing import choose
+    from marin_build.operations.plan import choose
 
     to_build = set(choose(loaded, changed)) if changed else set[int]()
     to_reuse = choose(loaded, built) if built else ()

@@ -6,22 +6,16 @@ from typing import TYPE_CHECKING, assert_never
 
 import click
 
-from marin_build.cli.again import command_line
-from marin_build.cli.options import PipelineOptions, pipeline_options
-from marin_build.errors import (
-    EXIT_INTERRUPTED,
-    EXIT_OK,
-    StepFailedError,
-    StoppedError,
-    UsageError,
-)
+from marin_build.cli.options import pipeline_options
+from marin_build.errors import EXIT_INTERRUPTED, EXIT_OK, StepFailedError, StoppedError, UsageError
+from marin_build.operations.options import PipelineOptions, command_line
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from marin_build.fingerprint import Target
-    from marin_build.plan import Plan
-    from marin_build.run_step.outcome import Failed, Outcome
+    from marin_build.pipeline.targets import Target
+    from marin_build.plan.decisions import Plan
+    from marin_build.run_step.workers import Failed, Outcome
 
 
 @click.command("run")
@@ -37,14 +31,13 @@ def command(options: PipelineOptions, target: str, *, force: bool, no_lease: boo
     once, its time-out does not count, and if it succeeds it is committed.
     """
     from marin_build.apply.totals import drifted_before
-    from marin_build.cli.adopted import with_adopted
-    from marin_build.cli.foreground import build_in_foreground
-    from marin_build.cli.loading import load
-    from marin_build.cli.one_target import plan_of_one
-    from marin_build.explain import describe
-    from marin_build.plan import Kind
-    from marin_build.printable import printable
-    from marin_build.selection import select
+    from marin_build.operations.adopted_data import with_adopted
+    from marin_build.operations.project import load
+    from marin_build.operations.run import build_in_foreground, plan_of_one
+    from marin_build.plan.decisions import Kind
+    from marin_build.plan.reason_text import describe
+    from marin_build.plan.selection import select
+    from marin_build.text import printable
 
     loaded = load(options, only=target)
     chosen = select(loaded.targets, [target])
@@ -77,7 +70,7 @@ def command(options: PipelineOptions, target: str, *, force: bool, no_lease: boo
 
 
 def _build_first(options: PipelineOptions, missing: Sequence[str]) -> str:
-    from marin_build.cli.one_target import SHOWN_MISSING
+    from marin_build.operations.run import SHOWN_MISSING
 
     words = missing if len(missing) <= SHOWN_MISSING else ()
     return f"build them first: {command_line('apply', options, words)}"
@@ -98,8 +91,8 @@ def _ending(plan: Plan, outcome: Outcome, again: str) -> int:
 
     """
     from marin_build.cli.views.apply_text import duration
-    from marin_build.printable import printable
-    from marin_build.run_step import outcome as ended
+    from marin_build.run_step import workers as ended
+    from marin_build.text import printable
 
     target = plan.targets.all[plan.decisions[0].index]
     match outcome:
@@ -131,7 +124,7 @@ def _ending(plan: Plan, outcome: Outcome, again: str) -> int:
 
 def _failure(target: Target, failure: Failed, again: str) -> StepFailedError:
     from marin_build.cli.views.failure_text import first_line
-    from marin_build.exit_meaning import unsaid_meaning
+    from marin_build.pipeline.retries import unsaid_meaning
 
     meaning = unsaid_meaning(failure.exit_code, failure.message)
     code = f"exit code {failure.exit_code}{f', {meaning}' if meaning else ''}"

@@ -10,19 +10,19 @@ from typing import TYPE_CHECKING
 
 import click
 
-from marin_build.cli.again import command_line
-from marin_build.cli.options import PipelineOptions, pipeline_options
+from marin_build.cli.options import pipeline_options
 from marin_build.errors import EXIT_TARGET_FAILED, StoppedError, StoreAwayError, UsageError
-from marin_build.exit_meaning import INFRASTRUCTURE
+from marin_build.operations.options import PipelineOptions, command_line
+from marin_build.pipeline.retries import INFRASTRUCTURE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from marin_build.apply.events import Event
-    from marin_build.cli.adopted import Place
-    from marin_build.cli.loading import Loaded
-    from marin_build.emit.document import PlanDocument
-    from marin_build.fingerprint import Target
+    from marin_build.operations.adopted_data import Place
+    from marin_build.operations.project import Loaded
+    from marin_build.pipeline.targets import Target
+    from marin_build.plan.document import PlanDocument
 
 
 @click.command("run-step", context_settings={"ignore_unknown_options": False})
@@ -53,11 +53,10 @@ def command(
 
     For a command step the command may follow `--`; it must be the one the pipeline declares.
     """
-    from marin_build.cli.loading import load
-    from marin_build.cli.saved import load_saved
     from marin_build.cli.standard_streams import lasting_streams
-    from marin_build.cli.views.apply_json import show_json
-    from marin_build.cli.views.apply_text import TextView
+    from marin_build.cli.views.apply_text import TextView, show_json
+    from marin_build.operations.project import load
+    from marin_build.operations.replay import load_saved
 
     context = click.get_current_context()
     context.with_resource(lasting_streams())
@@ -92,11 +91,11 @@ def _store_away_is_infrastructure() -> Iterator[None]:
 
 def _list_pending(loaded: Loaded, document: PlanDocument | None) -> int:
     """Print the ids of the plan's targets that are not built, one a line."""
-    from marin_build.cli.saved import replan_saved
-    from marin_build.explain import describe
-    from marin_build.plan import Kind
-    from marin_build.printable import printable
-    from marin_build.reasons import Unreadable
+    from marin_build.operations.replay import replan_saved
+    from marin_build.plan.decisions import Kind
+    from marin_build.plan.reason_text import describe
+    from marin_build.plan.reasons import Unreadable
+    from marin_build.text import printable
 
     if document is None:
         raise UsageError("`--pending` needs `--plan DIR`")
@@ -125,11 +124,11 @@ def _run(
     once: bool,
 ) -> int:
     from marin_build.apply.events import StepFailed
-    from marin_build.cli.adopted import with_adopted
-    from marin_build.cli.building import exit_code, replay
-    from marin_build.cli.one_target import plan_of_one
-    from marin_build.cli.saved import insisted_in, pinned_code
-    from marin_build.retries import CODE_OF_CAUSE
+    from marin_build.operations.adopted_data import with_adopted
+    from marin_build.operations.apply import exit_code, replay
+    from marin_build.operations.replay import insisted_in, pinned_code
+    from marin_build.operations.run import plan_of_one
+    from marin_build.pipeline.retries import CODE_OF_CAUSE
 
     index = loaded.targets.by_id.get(target_id)
     if index is None:
@@ -174,8 +173,8 @@ def _run(
 
 def _check_command(target: Target, words: tuple[str, ...], adopted: Mapping[str, Place]) -> None:
     """Refuse a command that is not the one the pipeline declares for the target."""
-    from marin_build.commands import Command
     from marin_build.emit.quoting import plain_words
+    from marin_build.pipeline.command import Command
     from marin_build.workspace import current_workspace
 
     fn = target.step.fn

@@ -5,10 +5,14 @@ from __future__ import annotations
 import json
 import sys
 import time
+from typing import TYPE_CHECKING
 
 import click
 
-from marin_build.cli.options import PipelineOptions, pipeline_options
+from marin_build.cli.options import pipeline_options
+
+if TYPE_CHECKING:
+    from marin_build.operations.options import PipelineOptions
 
 
 @click.command("status")
@@ -24,11 +28,11 @@ def command(
     TARGET is as for `plan`; without one: what the pipeline requests, and all it needs. Nothing is
     judged and nothing is written: whether a holder on another machine lives, its clock cannot tell.
     """
-    from marin_build.cli.choosing import choose
-    from marin_build.cli.loading import load
-    from marin_build.cli.standings import read_standings
     from marin_build.cli.views.status_text import show_status, status_json
-    from marin_build.plan import reached
+    from marin_build.observe.read_target_states import read_standings
+    from marin_build.operations.plan import choose
+    from marin_build.operations.project import load
+    from marin_build.plan.graph_shape import reached
 
     loaded = load(options)
     chosen = choose(loaded, targets)

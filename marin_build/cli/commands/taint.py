@@ -7,18 +7,19 @@ from typing import TYPE_CHECKING
 
 import click
 
-from marin_build.cli.again import command_line
-from marin_build.cli.options import PipelineOptions, pipeline_options
+from marin_build.cli.options import pipeline_options
 from marin_build.errors import UsageError
+from marin_build.operations.options import PipelineOptions, command_line
 from marin_build.protocol.layout import STATUS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from marin_build.cli.loading import Loaded
-    from marin_build.fingerprint import Target
-    from marin_build.plan import Plan
-    from marin_build.snapshot import Observed, Taint
+    from marin_build.operations.project import Loaded
+    from marin_build.pipeline.targets import Target
+    from marin_build.plan.decisions import Plan
+    from marin_build.plan.snapshot import Observed
+    from marin_build.protocol.taints import Taint
 
 
 @click.command("taint")
@@ -42,9 +43,9 @@ def command(
     """
     from datetime import UTC, datetime
 
-    from marin_build.cli.choosing import choose
-    from marin_build.cli.loading import load
-    from marin_build.snapshot import Taint
+    from marin_build.operations.plan import choose
+    from marin_build.operations.project import load
+    from marin_build.protocol.taints import Taint
 
     loaded = load(options)
     chosen = choose(loaded, targets)
@@ -77,9 +78,9 @@ def _condemned(
         UsageError: one of the chosen targets cannot be tainted.
 
     """
-    from marin_build.analysis import downstream
-    from marin_build.cli.planning import observe_tainted
-    from marin_build.plan import make_plan
+    from marin_build.operations.plan import observe_tainted
+    from marin_build.plan.decisions import make_plan
+    from marin_build.plan.graph_shape import downstream
 
     targets = loaded.targets
     below = sorted(downstream(targets, set(chosen)))
@@ -124,11 +125,11 @@ def _ends(loaded: Loaded, condemned: Mapping[int, Sequence[int]]) -> list[int]:
 def _list(
     loaded: Loaded, plan: Plan, condemned: Mapping[int, Sequence[int]], again: tuple[str, str]
 ) -> None:
-    from marin_build.cli.estimating import estimate_for
     from marin_build.cli.views.plan_rows import RUN_VERBS
-    from marin_build.cli.views.plan_shown import show
     from marin_build.cli.views.plan_text import plan_text
-    from marin_build.emit.plan_id import plan_id
+    from marin_build.cli.views.plan_view import show
+    from marin_build.operations.estimate import estimate_for
+    from marin_build.plan.plan_id import plan_id
 
     told = replace(
         plan, decisions=tuple(d for d in plan.decisions if d.index in condemned), requested=()
@@ -140,8 +141,8 @@ def _list(
 
 
 def _mark(loaded: Loaded, plan: Plan, condemned: Mapping[int, Sequence[int]], taint: Taint) -> None:
-    from marin_build.printable import printable
-    from marin_build.taints import put_taints
+    from marin_build.protocol.taints import put_taints
+    from marin_build.text import printable
 
     targets = loaded.targets
     entries = {}
@@ -161,11 +162,12 @@ def _run_of(seen: Observed) -> str:
 
 
 def _undo(loaded: Loaded, chosen: Sequence[int], *, dry_run: bool) -> int:
-    from marin_build.explain import describe
-    from marin_build.observe import list_tainted
-    from marin_build.printable import printable
-    from marin_build.reasons import Tainted
-    from marin_build.taints import read_taints, remove_taints
+    from marin_build.observe.read_snapshot import list_tainted
+    from marin_build.observe.read_taints import read_taints
+    from marin_build.plan.reason_text import describe
+    from marin_build.plan.reasons import Tainted
+    from marin_build.protocol.taints import remove_taints
+    from marin_build.text import printable
 
     targets = loaded.targets
     roots = {targets.all[index].id for index in chosen}

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import sys
+from typing import TYPE_CHECKING
 
 import click
 
-from marin_build.cli.options import PipelineOptions, pipeline_options
+from marin_build.cli.options import pipeline_options
 from marin_build.errors import EXIT_OK
+
+if TYPE_CHECKING:
+    from marin_build.operations.options import PipelineOptions
 
 
 @click.command("trace")
@@ -27,7 +31,7 @@ def command(options: PipelineOptions, run: str, output: str | None) -> int:
     Chrome's trace event format: open it at https://ui.perfetto.dev or in chrome://tracing. It is
     made of the journal that the run keeps under the prefix; the pipeline is not loaded.
     """
-    from marin_build.cli.tracing import run_trace, write_trace
+    from marin_build.operations.trace import run_trace, write_trace
 
     text = run_trace(run, options)
     if output is None:

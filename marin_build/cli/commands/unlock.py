@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from marin_build.cli.options import PipelineOptions, pipeline_options
+from marin_build.cli.options import pipeline_options
 from marin_build.errors import UsageError
 
 if TYPE_CHECKING:
-    from marin_build.cli.loading import Loaded
+    from marin_build.operations.options import PipelineOptions
+    from marin_build.operations.project import Loaded
     from marin_build.protocol.lease import Lease
 
 
@@ -24,8 +25,8 @@ def command(options: PipelineOptions, target: str, *, force: bool) -> int:
     Seldom needed: `apply` takes over by itself what nobody holds any more. A holder that lives
     and loses its lease cannot commit what it does.
     """
-    from marin_build.cli.choosing import choose
-    from marin_build.cli.loading import load
+    from marin_build.operations.plan import choose
+    from marin_build.operations.project import load
 
     loaded = load(options)
     chosen = choose(loaded, [target])
@@ -38,17 +39,17 @@ def command(options: PipelineOptions, target: str, *, force: bool) -> int:
 
 
 def _unlock(loaded: Loaded, index: int, *, force: bool) -> int:
-    from marin_build.protocol.looking import look
-    from marin_build.protocol.unlocking import Unlocked, unlock
-    from marin_build.run_step.orphans import still_written
-    from marin_build.run_step.session import log_path
+    from marin_build.protocol.holder import still_written
+    from marin_build.protocol.layout import local_log_path
+    from marin_build.protocol.look import look
+    from marin_build.protocol.unlock import Unlocked, unlock
 
     target = loaded.targets.all[index]
     lease = look(loaded.store, target.output_path).lease
 
     def is_abandoned(lease: Lease) -> bool:
         return loaded.host.is_gone(lease) and not still_written(
-            log_path(target.output_path, target.id, lease)
+            local_log_path(target.output_path, target.id, lease)
         )
 
     done = unlock(

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import json
 import sys
+from typing import TYPE_CHECKING
 
 import click
 
-from marin_build.cli.options import PipelineOptions, pipeline_options
+from marin_build.cli.options import pipeline_options
 from marin_build.errors import EXIT_OK, EXIT_TARGET_FAILED
+
+if TYPE_CHECKING:
+    from marin_build.operations.options import PipelineOptions
 
 
 @click.command("verify")
@@ -21,12 +25,12 @@ def command(options: PipelineOptions, targets: tuple[str, ...], *, as_json: bool
     TARGET is as for `plan`. Names and sizes are compared, not contents. Adopted data is looked at
     where it lies. The exit code is 0 if each output was compared and is what was built, else 1.
     """
-    from marin_build.cli.choosing import choose
-    from marin_build.cli.loading import load
-    from marin_build.cli.standings import read_all
     from marin_build.cli.views.verify_text import show_verified, verified_json
-    from marin_build.run_step.verifying import Verdict, verify
-    from marin_build.store.opening import open_store
+    from marin_build.observe.read_target_states import read_all
+    from marin_build.observe.verify_outputs import Verdict, verify
+    from marin_build.operations.plan import choose
+    from marin_build.operations.project import load
+    from marin_build.store.open_store import open_store
 
     loaded = load(options)
     chosen = choose(loaded, targets)

@@ -21,15 +21,19 @@ import click
 
 from marin_build.apply import events as report
 from marin_build.cli.views.apply_text import TextView
-from marin_build.cli.views.live_progress import LiveProgress
+from marin_build.cli.views.live_progress import Foreseen, LiveProgress
+from marin_build.observe.read_logs import last_line
+from marin_build.protocol.layout import local_log_path
+from marin_build.protocol.lease import Lease
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from types import TracebackType
 
-    from marin_build.apply.events import Event
-    from marin_build.cli.views.live_progress import Foreseen
-    from marin_build.cli.views.live_screen import LiveScreen
+    from marin_build.apply.events import Event, StepFailed
+    from marin_build.cli.views.live_region import LiveScreen
+    from marin_build.plan.decisions import Plan
+
 
 _DRAW_EVERY = 0.125
 _LOOK_EVERY = 0.5
@@ -112,7 +116,7 @@ class LiveView:
 
     def _draw(self) -> None:
         if self._screen is None:
-            from marin_build.cli.views.live_screen import LiveScreen  # pays for rich
+            from marin_build.cli.views.live_region import LiveScreen  # pays for rich
 
             self._screen = LiveScreen(self._streams[0])
         self._take_events()
@@ -197,3 +201,40 @@ class _Above:
 
     def __getattr__(self, name: str) -> object:
         return getattr(self._original, name)
+
+
+def live_view(
+    plan: Plan,
+    expected: Mapping[int, float],
+    again: str,
+    alone: Callable[[StepFailed], str],
+    *,
+    stops_after: int | None,
+) -> LiveView:
+    """Return the live view of a run.
+
+    Args:
+        plan: what is to be built.
+        expected: seconds that targets may take, of those of which that is known.
+        again: the command that goes on.
+        alone: gives the command that runs a failed target alone.
+        stops_after: after so many failures nothing more is started; None: it goes on.
+
+    """
+    targets = plan.targets
+    order = sorted(plan.to_build + plan.sealed)
+    places = {index: place for place, index in enumerate(order)}
+    sealed = dict.fromkeys(plan.sealed, 0.0)  # they are only published
+    foreseen = Foreseen(
+        [targets.all[i].id for i in order],
+        [[places[dep] for dep in targets.deps[i] if dep in places] for i in order],
+        [sealed.get(i, expected.get(i)) for i in order],
+        stops_after,
+    )
+    paths = {targets.all[i].id: targets.all[i].output_path for i in order}
+
+    def said(run: str, target: str, since: float) -> str:
+        anyone = Lease("", 0.0, run=run, attempt=1)
+        return last_line(os.path.dirname(local_log_path(paths[target], target, anyone)), since)
+
+    return LiveView(again, alone, foreseen, said)

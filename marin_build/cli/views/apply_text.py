@@ -1,7 +1,9 @@
-"""What apply reports, a line an event."""
+"""What apply reports: a line an event, a JSON document an event, and the end of a run in words."""
 
 from __future__ import annotations
 
+import json
+import sys
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar
@@ -9,14 +11,14 @@ from typing import TYPE_CHECKING, ClassVar
 import click
 
 from marin_build.apply import events as report
-from marin_build.cli.views.apply_summary import totals_line, where_time_went
+from marin_build.apply.events import event_fields, event_name
 from marin_build.cli.views.failure_text import failure_block, first_line, some_of
-from marin_build.printable import printable
+from marin_build.text import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from marin_build.apply.events import Event
+    from marin_build.apply.events import ApplyFinished, CriticalPath, Event
 
 
 _MOST_DRIFTED = 10
@@ -180,3 +182,58 @@ def duration(seconds: float) -> str:
     if whole < 3600:  # noqa: PLR2004
         return f"{whole // 60} min {whole % 60} s"
     return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+_WORTH_TELLING = 10.0
+"""Seconds; of less nobody asks where they went, or is glad that they were saved."""
+_SHOWN = 5
+"""How many steps of a critical path are named, the slowest ones."""
+
+
+def totals_line(totals: ApplyFinished, duration: Callable[[float], str]) -> str:
+    """Return the line that ends every run: `3 built, 5 reused in 12 s`."""
+    parts = [f"{totals.succeeded} built"]
+    for count, word in (
+        (totals.reused, "reused"),
+        (totals.failed, "failed"),
+        (totals.blocked, "blocked"),
+        (totals.stopped, "stopped"),
+        (totals.interrupted, "cut short"),
+        (totals.not_started, "not started"),
+    ):
+        if count or word == "reused":
+            parts.append(f"{count} {word}")
+    line = f"{', '.join(parts)} in {duration(totals.seconds)}"
+    if (totals.saved_seconds or 0.0) >= _WORTH_TELLING:
+        line += f"; reuse saved {duration(totals.saved_seconds or 0.0)}"
+    return line
+
+
+def where_time_went(totals: ApplyFinished, duration: Callable[[float], str]) -> list[str]:
+    """Return lines about the slowest steps and the critical path; none for a short run."""
+    if totals.seconds < _WORTH_TELLING:
+        return []
+    lines = []
+    if len(totals.slowest) > 1:  # of one step the line above has told all
+        slowest = (f"{one.target} {duration(one.seconds)}" for one in totals.slowest)
+        lines.append(f"  slowest:       {', '.join(slowest)}")
+    if totals.critical_path is not None and totals.critical_path.count > 1:
+        lines.append(f"  critical path: {_path(totals.critical_path, duration)}")
+    return lines
+
+
+def _path(path: CriticalPath, duration: Callable[[float], str]) -> str:
+    by_time = sorted(path.steps, key=lambda step: step.seconds, reverse=True)
+    slowest = set(by_time[:_SHOWN])
+    shown = [step for step in path.steps if step in slowest]
+    words = " > ".join(f"{step.target} {duration(step.seconds)}" for step in shown)
+    left = path.count - len(shown)
+    more = f", and {left} quicker ones" if left else ""
+    return f"{duration(path.seconds)} in {path.count} steps: {words}{more}"
+
+
+def show_json(event: Event) -> None:
+    """Print an event: `{"event": "step_succeeded", ...}`."""
+    line = json.dumps({"event": event_name(type(event)), **event_fields(event)})
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()

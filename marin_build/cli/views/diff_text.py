@@ -6,14 +6,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from marin_build.diff import Kind
-from marin_build.leaves import ABSENT
+from marin_build.plan.payload_diff import ABSENT
+from marin_build.plan.targets_diff import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from marin_build.cli.comparing import Side
-    from marin_build.diff import TargetDifference, TargetsDiff
+    from marin_build.operations.diff import Side
+    from marin_build.plan.targets_diff import TargetDifference, TargetsDiff
+
 
 _SYMBOLS = {
     Kind.APPEARED: ("+", "green"),

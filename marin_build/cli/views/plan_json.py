@@ -6,17 +6,17 @@ import json
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from marin_build.explain import describe, reason_kind, stable_facts
+from marin_build.plan.reason_text import describe, reason_kind, stable_facts
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from marin_build.blast_radius import BlastRadius
-    from marin_build.emit.document import PlanDocument
-    from marin_build.estimate import Estimate, PlanEstimate
-    from marin_build.plan import Plan
-    from marin_build.reasons import Reason
-    from marin_build.regions import CrossRegionRead
+    from marin_build.plan.blast_radius import BlastRadius
+    from marin_build.plan.decisions import Plan
+    from marin_build.plan.document import PlanDocument
+    from marin_build.plan.estimate import Estimate, PlanEstimate
+    from marin_build.plan.reasons import Reason
+    from marin_build.plan.regions import CrossRegionRead
 
 
 def plan_json(

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
 
-from marin_build.cli.views.name_patterns import everything, folder, same_name
+from marin_build.cli.views.fold_rows import everything, folder, same_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+
 
 Verb = Literal["build", "rebuild", "cascade", "reuse", "adopt", "drift", "wait", "blocked"]
 VERBS: tuple[Verb, ...] = get_args(Verb)

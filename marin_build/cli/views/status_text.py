@@ -1,22 +1,26 @@
-"""How targets stand, for people and for programs."""
+"""The states of targets for people and programs; too many that say the same are one line."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
-from marin_build.cli.views.status_rows import folded, rows_of
-from marin_build.standing import State, counts
+from marin_build.cli.views.apply_text import duration
+from marin_build.cli.views.fold_rows import everything, folder, same_name
+from marin_build.pipeline.retries import unsaid_meaning
+from marin_build.plan.reason_text import describe, describe_stably
+from marin_build.plan.target_state import State, counts
+from marin_build.text import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
-    from marin_build.cli.views.status_rows import Row
-    from marin_build.fingerprint import Targets
+    from marin_build.pipeline.targets import Targets
+    from marin_build.plan.snapshot import LastAttempt
+    from marin_build.plan.target_state import Standing
     from marin_build.protocol.lease import Host, Lease
-    from marin_build.snapshot import LastAttempt
-    from marin_build.standing import Standing
+
 
 _COLOURS = {
     State.RUNNING: "cyan",
@@ -108,3 +112,143 @@ def _failure_json(last: LastAttempt | None) -> dict[str, Any] | None:
         "worker": last.worker,
         "message": last.message,
     }
+
+
+_MOST_ROWS = 50
+_FEWEST_FOLDED = 3
+_QUIET = (State.NOT_BUILT, State.BUILT)
+
+
+class Row(NamedTuple):
+    """One line: a target, or several that have the same to say.
+
+    Args:
+        state: how it stands.
+        name: the step's name.
+        target: its id; for several, what their ids have in common, `tokenize/*`.
+        targets: how many it stands for.
+        text: the facts, in words; no control characters.
+        topic: the facts without what tells one target from another.
+
+    """
+
+    state: State
+    name: str
+    target: str
+    targets: int
+    text: str
+    topic: str
+
+
+def rows_of(
+    targets: Targets, standings: Mapping[int, Standing], host: Host, now: float
+) -> list[Row]:
+    """Return a line for each target, what needs somebody's eye first.
+
+    Args:
+        targets: the pipeline's targets.
+        standings: how they stand, by index.
+        host: this machine.
+        now: seconds since the epoch; only compared with what this machine wrote.
+
+    """
+    rows = []
+    for index, standing in standings.items():
+        target = targets.all[index]
+        text, topic = _facts(standing, host, now)
+        rows.append(
+            Row(standing.state, target.name, target.id, 1, printable(text), printable(topic))
+        )
+    order = list(State)
+    return sorted(rows, key=lambda row: order.index(row.state))
+
+
+def _facts(standing: Standing, host: Host, now: float) -> tuple[str, str]:
+    """Return what there is to say, and the same without what tells one target from another."""
+    lease = standing.lease
+    match standing.state:
+        case State.RUNNING if lease is not None:
+            left = "; its holder is gone, but something it started still runs"
+            text = _held(lease, host, now) + left * standing.left_running
+            return text, _by(lease) + left * standing.left_running
+        case State.GONE if lease is not None:
+            return f"its holder is gone: {lease.describe()}", f"its holder is gone: {_by(lease)}"
+        case State.SEALED if lease is not None:
+            return f"by {lease.describe()}; the next apply publishes it", f"by {_by(lease)}"
+        case State.FAILED if standing.last is not None:
+            return _failed(standing.last), f"exit code {standing.last.exit_code}"
+        case State.UNREADABLE if standing.damage is not None:
+            return describe(standing.damage), describe_stably(standing.damage)
+        case State.DOUBTFUL:
+            text = "built, but the machine went down before it was surely on disk"
+            return text, text
+    return "", ""
+
+
+def _held(lease: Lease, host: Host, now: float) -> str:
+    """Return who holds it and since when; clocks of two machines are not compared."""
+    renewed = f"renewed {_moment(lease.written_at)} UTC"
+    if lease.taken_at:
+        since = f"since {_moment(lease.taken_at)} UTC"
+        if host.boot and lease.boot == host.boot:
+            since = f"for {duration(max(now - lease.since, 0.0))}, {since}"
+        renewed = f"{since}, {renewed}"
+    own = "" if host.boot and lease.boot == host.boot else " by its own clock"
+    return f"{lease.describe()}; {renewed}{own}, lease {lease.time_to_live:.0f} s"
+
+
+def _by(lease: Lease) -> str:
+    return f"{lease.worker}, run {lease.run}" if lease.run else lease.worker
+
+
+def _failed(last: LastAttempt) -> str:
+    code = "" if last.exit_code is None else f", exit code {last.exit_code}"
+    meaning = unsaid_meaning(last.exit_code or 0, last.message or "")
+    code += f" ({meaning})" if meaning else ""
+    when = f", {_moment(last.end)} UTC" if last.end else ""
+    lines = (last.message or "").splitlines()
+    return f"attempt {last.attempt}{code}{when}, {last.worker}{': ' if lines else ''}" + (
+        lines[0] if lines else ""
+    )
+
+
+def _moment(iso: str) -> str:
+    return iso[:19].replace("T", " ")
+
+
+def folded(rows: Sequence[Row]) -> list[Row]:
+    """Return rows that people read: where there are too many, those that say the same are one.
+
+    At first those of one step name, then those of one folder; then what differs is left out of the
+    facts, and in the end the names are. What nobody has to look at is folded first.
+    """
+    shorter = list(rows)
+    for pattern_of in (same_name, folder, everything):
+        if len(shorter) > _MOST_ROWS:
+            shorter = _fold(shorter, lambda row: row.text, pattern_of, _QUIET)
+    for pattern_of in (same_name, folder, everything):
+        if len(shorter) > _MOST_ROWS:
+            shorter = _fold(shorter, lambda row: row.topic, pattern_of, tuple(State))
+    return shorter
+
+
+def _fold(
+    rows: Sequence[Row],
+    say_of: Callable[[Row], str],
+    pattern_of: Callable[[str], str],
+    states: Sequence[State],
+) -> list[Row]:
+    groups: dict[tuple[object, ...], list[Row]] = {}
+    for row in rows:
+        alike = (say_of(row), pattern_of(row.name)) if row.state in states else (row.target,)
+        groups.setdefault((row.state, *alike), []).append(row)
+    found: list[Row] = []
+    for group in groups.values():
+        if sum(row.targets for row in group) < _FEWEST_FOLDED or len(group) == 1:
+            found.extend(group)
+        else:
+            first, count = group[0], sum(row.targets for row in group)
+            found.append(
+                first._replace(target=pattern_of(first.name), targets=count, text=say_of(first))
+            )
+    return found

@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from marin_build.printable import printable
-from marin_build.run_step.verifying import Verdict
+from marin_build.observe.verify_outputs import Verdict
+from marin_build.text import printable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from marin_build.fingerprint import Targets
-    from marin_build.run_step.verifying import Verified
+    from marin_build.observe.verify_outputs import Verified
+    from marin_build.pipeline.targets import Targets
+
 
 _COLOURS = {Verdict.INTACT: "green", Verdict.DIFFERS: "red"}
 _SHOWN = 20

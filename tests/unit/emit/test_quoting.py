@@ -12,8 +12,8 @@ import yaml as pyyaml
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from marin_build.commands import PathPart, join_word
 from marin_build.emit import quoting
+from marin_build.pipeline.command import PathPart, join_word
 from marin_build.workspace import Workspace
 
 TEXT = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]))

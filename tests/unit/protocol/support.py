@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from marin_build.errors import StoreError
-from marin_build.protocol.acquiring import Claimant, Finished, Held
+from marin_build.protocol.acquire import Claimant, Finished, Held
 from marin_build.protocol.documents import FileEntry, Provenance, Publication, Record
-from marin_build.protocol.holding import Holding
+from marin_build.protocol.held_target import Holding
 from marin_build.protocol.lease import Host, Lease, parse_lease
 from marin_build.store.local import LocalStore
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from marin_build.protocol.looking import Seen
+    from marin_build.protocol.look import Seen
     from marin_build.store.base import Blob, File, Store
 
 T = TypeVar("T")

@@ -19,8 +19,8 @@ from marin_build.protocol.gang import (
     write_end,
     write_start,
 )
-from marin_build.protocol.keeping import MARGIN
 from marin_build.protocol.lease import TIME_TO_LIVE, Lease
+from marin_build.protocol.renewal import MARGIN
 from marin_build.store.memory import MemoryStore
 
 LAUNCH = "slurm-4711.2"

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from marin_build.protocol.lease import FOREIGN_TIME_TO_LIVE, TIME_TO_LIVE, Lease
-from marin_build.protocol.watching import Watch
+from marin_build.protocol.look import Watch
 
 OURS = Lease("ada@far", 5.0, nonce="n")
 MARINS = Lease("host-3-17", 5.0)

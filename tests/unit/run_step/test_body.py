@@ -13,13 +13,13 @@ import pytest
 
 from marin_build import StepSpec, source
 from marin_build.run_step.body import run_body
-from marin_build.run_step.usage import OWN, Meter
+from marin_build.run_step.resource_usage import OWN, Meter
 from marin_build.workspace import Workspace, in_workspace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from marin_build.fingerprint import Targets
+    from marin_build.pipeline.targets import Targets
     from marin_build.run_step.body import Done
 
 
@@ -180,7 +180,7 @@ def test_an_input_that_changes_under_a_step_is_not_committed(
     file = tmp_path / "data.txt"
     file.write_text("one")
     declared = source(str(file), name="data")
-    from marin_build.digests import digest_of
+    from marin_build.pipeline.source_digests import digest_of
 
     digest_of(declared)
     if when == "before":

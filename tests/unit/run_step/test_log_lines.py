@@ -5,8 +5,9 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
+from marin_build.protocol.log_format import STAMP_SIZE, stamp, without_stamps
 from marin_build.redaction import NOTHING_SECRET, Redactor
-from marin_build.run_step.log_lines import LONGEST, STAMP_SIZE, LogLines, stamp, without_stamps
+from marin_build.run_step.step_log import LONGEST, LogLines
 
 NOW = 1_795_338_611.123
 STAMP = b"2026-11-22T09:10:11.123Z "

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+from marin_build.protocol.log_format import stamp, without_stamps
 from marin_build.redaction import NOTHING_SECRET
-from marin_build.run_step.log_lines import stamp, without_stamps
 from marin_build.run_step.step_log import StepLog, add_line
 
 if TYPE_CHECKING:

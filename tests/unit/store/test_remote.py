@@ -13,10 +13,10 @@ from fsspec.asyn import get_loop
 from marin_build.errors import StoreAwayError, StoreError
 from marin_build.store.azure import AzureStore
 from marin_build.store.base import Blob, File
+from marin_build.store.fsspec import FsspecStore
 from marin_build.store.gcs import GcsStore
-from marin_build.store.generic import FsspecStore
 from marin_build.store.local import LocalStore
-from marin_build.store.opening import open_store
+from marin_build.store.open_store import open_store
 from marin_build.store.remote_errors import remote_error
 from marin_build.store.s3 import S3Store
 
@@ -64,7 +64,7 @@ def test_the_prefix_says_which_store_holds_it(prefix: str, kind: type) -> None:
 def test_a_missing_extra_is_named(
     prefix: str, package: str, hint: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("marin_build.store.opening.find_spec", lambda _: None)
+    monkeypatch.setattr("marin_build.store.open_store.find_spec", lambda _: None)
     with pytest.raises(StoreError) as caught:
         open_store(prefix)
     assert caught.value.render() == (
@@ -205,7 +205,7 @@ def test_nobody_pays_for_a_store_before_it_is_used() -> None:
     import subprocess
 
     program = (
-        "import sys; from marin_build.store.opening import open_store; open_store('gs://b');"
+        "import sys; from marin_build.store.open_store import open_store; open_store('gs://b');"
         "open_store('s3://b'); open_store('az://b'); print(*sys.modules)"
     )
     done = subprocess.run(

@@ -1,0 +1,55 @@
+"""What the targets of a run take of this machine, and which devices each of them gets. Pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from marin_build.plan.capacity import GPU, USUAL, limits_of, needs_of, unmet
+from marin_build.plan.reason_text import describe
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from marin_build.pipeline.targets import Targets
+    from marin_build.plan.capacity import Capacity, Limits
+
+
+class Supply:
+    """What this machine gives to the targets of a run; `refusals`: to which it cannot, and why.
+
+    Args:
+        capacity: what it has; None: nothing is counted, and no device is given out.
+        targets: those of the pipeline.
+        to_build: those of the run.
+        jobs: how many run at once.
+
+    """
+
+    def __init__(
+        self, capacity: Capacity | None, targets: Targets, to_build: Iterable[int], jobs: int
+    ) -> None:
+        self.limits: Limits | None = None
+        self.refusals: dict[int, str] = {}
+        self._free_gpus = list(capacity.gpus) if capacity is not None else []
+        self._taken: dict[int, tuple[str, ...]] = {}
+        if capacity is not None:
+            steps = {i: targets.all[i].step for i in to_build}
+            self.limits = limits_of(capacity, steps, jobs)
+            for index, step in steps.items():
+                # The plan blocks such steps, but not those that somebody else builds just now.
+                if needs_of(step) != USUAL and (reason := unmet(step, capacity)):
+                    self.refusals[index] = describe(reason)
+
+    def take_gpus(self, index: int) -> tuple[str, ...]:
+        """Return the devices that a target gets, the first free ones."""
+        needs = self.limits.needs.get(index, ()) if self.limits is not None else ()
+        wanted = dict(needs).get(GPU, 0)
+        taken, self._free_gpus = tuple(self._free_gpus[:wanted]), self._free_gpus[wanted:]
+        if taken:
+            self._taken[index] = taken
+        return taken
+
+    def give_back(self, index: int) -> None:
+        """Take back the devices of a target that does not run any more."""
+        if (taken := self._taken.pop(index, None)) is not None:
+            self._free_gpus = sorted([*self._free_gpus, *taken], key=lambda name: (len(name), name))

@@ -1,0 +1,157 @@
+"""Keeps the journal of a run: `{prefix}/.marin-build/runs/<run>/events.jsonl`.
+
+Under a local prefix each line is appended as it happens, so that a kill leaves a journal that ends
+where the run did. A bucket knows no appending: there the journal is a file of this machine, sent
+whole, now and then and at the end. Whatever goes wrong with it is a warning, and the run goes on.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import threading
+import time
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+import click
+
+from marin_build.apply.journal import FILE, Header, event_line, header_line
+from marin_build.apply.run_folder import folder_of
+from marin_build.errors import StoreError
+from marin_build.workspace import is_url
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from marin_build.apply.events import Event
+    from marin_build.run_step.session import Session
+    from marin_build.store.base import Store
+
+
+_SEND_FIRST_AFTER = 10.0
+_SEND_EVERY = 60.0
+"""Seconds between two sendings of a journal; before the second one fewer."""
+_SHARE = 20
+"""A sending is followed by a pause so many times as long, however large the journal grows."""
+
+
+class Journaling:
+    """Is told every event: writes it down, once there is a journal, and passes it on."""
+
+    def __init__(self, tell: Callable[[Event], None]) -> None:
+        self._tell = tell
+        self._file = -1
+        self._sending: _Sending | None = None
+        self.path = ""
+        """The local file that holds it; empty if there is none."""
+        self._is_temporary = False
+
+    def __call__(self, event: Event) -> None:
+        """Write an event down, then pass it on."""
+        if self._file >= 0:
+            line = event_line(event, self._now(), time.monotonic() - self._began)
+            try:
+                os.write(self._file, line)
+            except OSError as error:
+                self._warn(str(error.strerror).lower())
+                self._close_file()
+        self._tell(event)
+
+    def open(self, prefix: str, session: Session, *, keep: bool) -> None:
+        """Begin the journal of a run.
+
+        Args:
+            prefix: where the run's outputs live.
+            session: the run.
+            keep: whether it is kept under the prefix; if not, it is gone when it is closed.
+
+        """
+        self._run, self._now, self._began = session.run, session.now, time.monotonic()
+        path = f"{folder_of(prefix, session.run)}/{FILE}"
+        self._is_temporary = is_url(prefix) or not keep
+        local = temporary_journal(session.run) if self._is_temporary else path
+        who = session.provenance
+        header = Header(session.run, f"{who.user}@{who.host}", os.getpid(), who.marin_build)
+        try:
+            os.makedirs(os.path.dirname(local), exist_ok=True)
+            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC
+            self._file = os.open(local, flags, 0o666)
+            self.path = local
+            os.write(self._file, header_line(header, self._now()))
+        except OSError as error:
+            self._warn(str(error.strerror).lower())
+            self._close_file()
+            return
+        if keep and self._is_temporary:
+            self._sending = _Sending(session.store, local, path)
+
+    def finish(self) -> None:
+        """Bring it where it is kept. The local file is there until `close`."""
+        self._close_file()
+        if self._sending is not None:
+            try:
+                self._sending.close()
+            except StoreError as error:
+                self._warn(error.what)
+            self._sending = None
+
+    def close(self) -> None:
+        """Finish it, and take away what is only temporary."""
+        self.finish()
+        if self.path and self._is_temporary:
+            with suppress(OSError):
+                os.unlink(self.path)
+                os.rmdir(os.path.dirname(self.path))  # unless logs lie there, too
+            self.path = ""
+
+    def _close_file(self) -> None:
+        if self._file >= 0:
+            os.close(self._file)
+            self._file = -1
+
+    def _warn(self, why: str) -> None:
+        click.echo(f"warning: the journal of {self._run} is not kept: {why}", err=True)
+
+
+class _Sending:
+    """Sends a growing file to a store, each time the whole of it."""
+
+    def __init__(self, store: Store, local: str, path: str) -> None:
+        self._store, self._local, self._path = store, local, path
+        self._sent = 0
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._send_now_and_then, daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Send it for the last time.
+
+        Raises:
+            StoreError: it cannot be written there.
+
+        """
+        self._over.set()
+        self._thread.join()
+        self._send()
+
+    def _send_now_and_then(self) -> None:
+        pause = _SEND_FIRST_AFTER
+        while not self._over.wait(pause):
+            began = time.monotonic()
+            with suppress(StoreError):  # the last time tells
+                self._send()
+            pause = max(_SEND_EVERY, _SHARE * (time.monotonic() - began))
+
+    def _send(self) -> None:
+        with open(self._local, "rb") as stream:
+            data = stream.read()
+        if len(data) != self._sent:
+            self._store.put(self._path, data)
+            self._sent = len(data)
+
+
+def temporary_journal(run: str) -> str:
+    """Return the file of this machine that holds the journal of a run, where the prefix cannot."""
+    folder = os.path.join(tempfile.gettempdir(), f"marin-build-{os.getuid()}", run)
+    return os.path.join(folder, FILE)

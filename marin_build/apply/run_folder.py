@@ -1,0 +1,206 @@
+"""What a run leaves under the prefix: its plan, and who ran it, when.
+
+Both are written to `{prefix}/.marin-build/runs/<run>/` before the first step and never changed; the
+journal, which grows beside them, is written by `cli/journaling.py`. It is not the note of
+`store/syncing.py`: that one is gone when the run is over, so that planning, which looks for such
+notes every time, has to list an empty folder only.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import click
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from marin_build.errors import StoppedError, StoreError, UsageError
+from marin_build.plan.document import PLAN_FILE, PlanDocument, parse_plan, plan_document
+from marin_build.text import did_you_mean
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from marin_build.operations.project import Loaded
+    from marin_build.plan.decisions import Plan
+    from marin_build.protocol.documents import Provenance
+    from marin_build.run_step.session import Session
+    from marin_build.store.base import Store
+
+
+FOLDER = ".marin-build/runs"
+RUN_FILE = "run.json"
+LATEST = "latest"
+_FILES = (PLAN_FILE, RUN_FILE)
+_RUN = re.compile(r"r-[0-9a-f]{8}")
+
+
+class RunDocument(BaseModel):
+    """Who ran it, when and from which code: what plan.json must not say."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    schema_version: Literal[1] = 1
+    run: str
+    start: str
+    provenance: Provenance
+
+    @property
+    def shown(self) -> str:
+        """When and by whom, for people."""
+        who = self.provenance
+        return f"{self.start[:16].replace('T', ' ')} by {who.user}@{who.host}"
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A run that was kept; `who` is None where that cannot be read."""
+
+    id: str
+    plan: PlanDocument
+    who: RunDocument | None
+
+
+def folder_of(prefix: str, run: str) -> str:
+    """Return where a run leaves what it keeps."""
+    return f"{prefix}/{FOLDER}/{run}"
+
+
+def keep_run(loaded: Loaded, plan: Plan, session: Session) -> bool:
+    """Write the plan of a run, and who runs it; a failure is a warning. Return whether it is kept.
+
+    What fails here fails for the journal too, so that is warned of at the same time.
+    """
+    document = plan_document(
+        plan,
+        pipeline=loaded.file,
+        parameters=loaded.pipeline.parameters,
+        engine="local",
+        pin_code=True,
+    )
+    who = RunDocument(
+        run=session.run,
+        start=session.now().isoformat(timespec="milliseconds"),
+        provenance=session.provenance,
+    )
+    folder = folder_of(loaded.workspace.prefix, session.run)
+    files = {
+        f"{folder}/{PLAN_FILE}": _encoded(document.sealed_pieces({})),
+        f"{folder}/{RUN_FILE}": (who.model_dump_json(indent=1) + "\n").encode(),
+    }
+    try:
+        _write(loaded.store, files)
+    except StoreError as error:
+        what = f"neither plan nor journal of {session.run} is kept: {error.what}"
+        click.echo(f"warning: {what}", err=True)
+        return False
+    return True
+
+
+def _encoded(pieces: Iterable[str]) -> bytes:
+    """Return a text as bytes, without having all of it twice."""
+    stream = io.BytesIO()
+    stream.writelines(piece.encode() for piece in pieces)
+    return stream.getvalue()
+
+
+def _write(store: Store, files: dict[str, bytes]) -> None:
+    if store.is_local:
+        for path, data in files.items():
+            store.put(path, data)
+        return
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(len(files)) as pool:  # one round trip
+        list(pool.map(store.put, files, files.values()))
+
+
+def may_be_run(name: str) -> bool:
+    """Return whether a name looks like that of a run."""
+    return name == LATEST or _RUN.fullmatch(name) is not None
+
+
+def run_id(store: Store, prefix: str, name: str) -> str:
+    """Return the id of a run by its id or `latest`; empty if none was kept.
+
+    Raises:
+        StoreError: the store cannot be read.
+
+    """
+    return _latest(store, prefix) if name == LATEST else name
+
+
+def find_runs(store: Store, prefix: str, names: Iterable[str]) -> dict[str, Run]:
+    """Return name -> run, for those that were kept under the prefix; `latest` is one, too.
+
+    Raises:
+        StoreError: the store cannot be read.
+        StoppedError: a plan that was changed, or is of another schema.
+
+    """
+    ids = {name: run_id(store, prefix, name) for name in names}
+    ids = {name: id_ for name, id_ in ids.items() if id_}
+    paths = [f"{folder_of(prefix, id_)}/{file}" for id_ in ids.values() for file in _FILES]
+    blobs = iter(store.get_many(paths))
+    found = {}
+    for (name, id_), plan, who in zip(ids.items(), blobs, blobs, strict=True):
+        if plan is not None:
+            found[name] = Run(id_, _plan(plan.data, id_), _who(who.data) if who else None)
+    return found
+
+
+def _plan(data: bytes, id_: str) -> PlanDocument:
+    what = f"the plan of the run `{id_}`"
+    with suppress(ValidationError):
+        plan = parse_plan(data, what)
+        if plan.is_intact:
+            return plan
+    raise StoppedError(
+        f"{what} was changed after it was written", consequence="nothing was compared"
+    )
+
+
+def no_such_run(
+    store: Store, prefix: str, name: str, consequence: str = "nothing was compared"
+) -> UsageError:
+    """Return the error for a run that was not kept under the prefix."""
+    known = _kept(store, prefix)
+    return UsageError(
+        f"there is no run `{name}`",
+        facts=[("looked in", prefix), ("kept there", f"{len(known)} runs")],
+        consequence=consequence,
+        hint=did_you_mean(name, known) or "runs are kept where they were built: see --prefix",
+    )
+
+
+def _kept(store: Store, prefix: str) -> list[str]:
+    """Return the ids of the runs that were kept, from one listing."""
+    folders = store.folders(f"{prefix}/{FOLDER}/")
+    return [name for folder in folders if _RUN.fullmatch(name := folder.rpartition("/")[2])]
+
+
+def _latest(store: Store, prefix: str) -> str:
+    """Return the id of the run that started last; empty if there is none.
+
+    All of their small documents are read: ids are random, and clocks of machines are compared here
+    for convenience only.
+    """
+    known = _kept(store, prefix)
+    blobs = store.get_many([f"{folder_of(prefix, id_)}/{RUN_FILE}" for id_ in known])
+    starts = [
+        (who.start, who.run)
+        for blob in blobs
+        if blob is not None and (who := _who(blob.data)) is not None
+    ]
+    return max(starts)[1] if starts else ""
+
+
+def _who(data: bytes) -> RunDocument | None:
+    try:
+        return RunDocument.model_validate(json.loads(data))
+    except ValueError:
+        return None  # who and when is for people

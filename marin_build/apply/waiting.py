@@ -1,0 +1,134 @@
+"""What is not to be had now: failed targets that are tried again, and targets that others build."""
+
+from __future__ import annotations
+
+import heapq
+from typing import TYPE_CHECKING
+
+from marin_build.apply.events import StepWaiting
+from marin_build.pipeline.retries import Tries
+from marin_build.protocol.look import Seen, Watch, look
+from marin_build.protocol.state_machine import Event as Sight
+from marin_build.protocol.state_machine import see
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from marin_build.apply.events import Event
+    from marin_build.pipeline.retries import Cause, Verdict
+    from marin_build.pipeline.targets import Targets
+    from marin_build.plan.decisions import Plan
+    from marin_build.protocol.lease import Lease
+    from marin_build.run_step.session import Session
+
+
+LOOK_AGAIN_AFTER = 0.5
+"""Seconds between two looks at a target that somebody else builds."""
+TELL_WAITING_EVERY = 20.0
+"""Seconds between two messages about the same target that somebody else builds."""
+
+
+def seen_by(plan: Plan) -> dict[int, Seen]:
+    """Return what the snapshot saw of the targets that are not built."""
+    seen: dict[int, Seen] = {}
+    for index in plan.to_build:
+        it = plan.snapshot.of(index)
+        attempt = it.last.attempt if it.last is not None else None
+        seen[index] = Seen(it.status, it.status_version, it.lease, it.lease_version, attempt)
+    return seen
+
+
+class Holders:
+    """The leases of others on targets of a run.
+
+    Args:
+        plan: what is built.
+        session: the run.
+        tell: is told that a target is waited for.
+
+    """
+
+    def __init__(self, plan: Plan, session: Session, tell: Callable[[Event], None]) -> None:
+        self._plan = plan
+        self._session = session
+        self._tell = tell
+        self._watched: dict[int, Watch] = {}
+        self._tell_at: dict[int, float] = {}
+        self.next_look = 0.0
+
+    def stale_version(self, index: int, now: float) -> str:
+        """Return the version of a lease that was seen for longer than it may live, or nothing."""
+        watch = self._watched.get(index)
+        return watch.version if watch is not None and watch.is_stale(now) else ""
+
+    def met(self, index: int, lease: Lease, version: str, now: float) -> None:
+        """Take note that a worker found a target held; that it left its slot is told."""
+        self._tell_at.pop(index, None)
+        self._watch(index, lease, version, now)
+
+    def freed(self, held: Iterable[int], now: float) -> list[int]:
+        """Look at what is held, if it is time; return what its holders finished or abandoned."""
+        if now < self.next_look:
+            return []
+        self.next_look = now + LOOK_AGAIN_AFTER
+        return [index for index in held if not self._is_held(index, now)]
+
+    def _is_held(self, index: int, now: float) -> bool:
+        session = self._session
+        seen = look(session.store, self._plan.targets.all[index].output_path)
+        if seen.lease is not None:
+            self._watch(index, seen.lease, seen.lease_version, now)
+        stale = seen.lease is not None and (
+            self._watched[index].is_stale(now) or session.is_abandoned(index, seen.lease)
+        )
+        over = self._plan.snapshot.of(index).status_version
+        force = index in session.forced and seen.status_version == over
+        sight = see(seen.status, seen.lease, nonce="", stale=stale, force=force)
+        return sight is Sight.SAW_HOLDER
+
+    def _watch(self, index: int, lease: Lease, version: str, now: float) -> None:
+        """Watch somebody's lease; say so at first, and from time to time."""
+        self.next_look = now + LOOK_AGAIN_AFTER
+        watch = self._watched.get(index)
+        if watch is None:
+            watch = self._watched[index] = Watch(lease, version, now)
+        else:
+            watch.look(lease, version, now)
+        if now >= self._tell_at.get(index, now):
+            self._tell_at[index] = now + TELL_WAITING_EVERY
+            target = self._plan.targets.all[index]
+            waited = watch.unchanged_for(now)
+            said = (lease.describe(), waited, lease.time_to_live)
+            self._tell(StepWaiting(target.name, target.id, *said))
+
+
+class Delays:
+    """The tries that targets have left, and which of them wait for the next one."""
+
+    def __init__(self, targets: Targets) -> None:
+        self._targets = targets
+        self._tries: dict[int, Tries] = {}
+        self._due: list[tuple[float, int]] = []
+
+    def failed(self, index: int, cause: Cause) -> Verdict:
+        """Return what follows from a failure."""
+        tries = self._tries.get(index)
+        if tries is None:
+            tries = self._tries[index] = Tries(self._targets.all[index].step.retries)
+        return tries.failed(cause)
+
+    def put(self, index: int, due: float) -> None:
+        """Have a target wait for its next try."""
+        heapq.heappush(self._due, (due, index))
+
+    def pop(self, now: float) -> list[int]:
+        """Return the targets that have waited long enough."""
+        found = []
+        while self._due and self._due[0][0] <= now:
+            found.append(heapq.heappop(self._due)[1])
+        return found
+
+    @property
+    def next_due(self) -> float | None:
+        """When the next one has waited long enough; None if none waits."""
+        return self._due[0][0] if self._due else None

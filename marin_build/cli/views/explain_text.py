@@ -1,0 +1,63 @@
+"""Differences of code, for people and for programs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from marin_build.plan.drift import Drift, PartDrift
+
+
+_COLOURS = {"+": "green", "-": "red", "@": "cyan"}
+
+
+def show_code(drift: Drift | None, unseen: Sequence[str]) -> None:
+    """Print what differs: code as a unified difference of normalised source, then the rest.
+
+    Args:
+        drift: the difference; None if there is nothing to compare with.
+        unseen: what of the code of now cannot be followed.
+
+    """
+    if drift is None:
+        click.echo("code      nothing is known of an earlier build to compare it with")
+    elif not drift:
+        click.echo("code      the same as what built it, and so is what it ran in")
+    else:
+        for part in drift.parts:
+            _show_part(part)
+        if drift.is_unexplained:
+            click.echo("code      changed, and the source that built it was not kept")
+        others = drift.differences[len(drift.parts) :]
+        for text in others:
+            click.echo(f"differs   {text}")
+    for text in unseen:
+        click.echo(f"unseen    {_plain(text)}")
+
+
+def code_facts(drift: Drift | None, unseen: Sequence[str]) -> dict[str, Any] | None:
+    """Return what `--json` says of it."""
+    if drift is None:
+        return {"drift": None, "unseen": list(unseen)}
+    diffs = {part.name: list(part.diff) for part in drift.parts}
+    facts = [
+        {**item, "diff": diffs[item["name"]]} if "how" in item else item for item in drift.facts
+    ]
+    return {"drift": facts, "unseen": list(unseen)}
+
+
+def _show_part(part: PartDrift) -> None:
+    via = f"  via {' -> '.join(part.via)}" if len(part.via) > 1 else ""
+    click.secho(_plain(f"--- {part.shown}, as it was when built"), bold=True)
+    click.secho(_plain(f"+++ {part.shown}, now ({part.how}){via}"), bold=True)
+    for line in part.diff:
+        click.secho(_plain(line), fg=_COLOURS.get(line[:1]))
+
+
+def _plain(line: str) -> str:
+    """Return a line that moves no cursor: source may hold any character."""
+    return "".join(c if c.isprintable() or c == "\t" else "\ufffd" for c in line)

@@ -1,0 +1,247 @@
+"""From a plan to what is shown of it. Pure."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, NamedTuple
+
+from marin_build.cli.views.plan_rows import RUN_VERBS, Row, Shown, folded, folded_alike
+from marin_build.pipeline.declared_at import shown
+from marin_build.plan.decisions import Kind
+from marin_build.plan.estimate import summary_text
+from marin_build.plan.reason_text import describe
+from marin_build.plan.reasons import (
+    Adopted,
+    Cascade,
+    FailedBefore,
+    IdentityChanged,
+    NeverBuilt,
+    Unreadable,
+    UpstreamBlocked,
+)
+from marin_build.text import bytes_text, printable
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping, Sequence
+
+    from marin_build.cli.views.plan_rows import Verb
+    from marin_build.plan.decisions import Decision, Plan
+    from marin_build.plan.drift import Drift
+    from marin_build.plan.estimate import Estimate, PlanEstimate
+    from marin_build.plan.reasons import Reason
+    from marin_build.plan.regions import CrossRegionRead
+
+
+LONG = 60.0
+"""Seconds from which on a plan says how long it may take: nobody plans by less."""
+_MOST_WARNINGS = 5
+_STAYING: tuple[Verb, ...] = ("reuse", "adopt")
+
+
+def verb_of(decision: Decision) -> Verb:
+    """Return what becomes of a target, in one word."""
+    match decision.kind, decision.reason:
+        case Kind.RUN, NeverBuilt():
+            return "build"
+        case Kind.RUN, Cascade():
+            return "cascade"
+        case Kind.RUN, IdentityChanged(is_cascade=True):
+            return "cascade"
+        case Kind.RUN, _:
+            return "rebuild"
+        case Kind.REUSE, Adopted():
+            return "adopt"
+        case Kind.REUSE, _:
+            return "reuse"
+        case Kind.WAIT, _:
+            return "wait"
+    return "blocked"
+
+
+def show(
+    plan: Plan,
+    plan_id: str,
+    again: tuple[str, str],
+    estimate: PlanEstimate,
+    drift: Mapping[int, Drift],
+    *,
+    reads: Sequence[CrossRegionRead] = (),
+    verbose: bool = False,
+    only: Collection[Verb] = (),
+) -> Shown:
+    """Return what a plan shows.
+
+    Args:
+        plan: the plan.
+        plan_id: its short name.
+        again: what to do with it, in words, and the command that does it, if there is one.
+        estimate: how long it may take, and what it may cost.
+        drift: how the code of reused and pruned targets changed since they were built, by index;
+            they come after the decisions.
+        reads: what steps to build read from other regions.
+        verbose: a line for each target, reused ones too, and where it is declared.
+        only: lines of these verbs only.
+
+    """
+    rows: list[Row] = []
+    verbs: Counter[Verb] = Counter()
+    hidden = plan.pruned
+    estimates = estimate.steps if _is_long(estimate) else {}
+    adopts = any(isinstance(decision.reason, Adopted) for decision in plan.decisions)
+    near = _near_what_is_built(plan) if adopts else frozenset()
+    said: dict[int, _Words] = {}  # by reason: many decisions share one
+    for decision in plan.decisions:
+        index, key = decision.index, id(decision.reason)
+        if index in drift:
+            continue
+        words = said.get(key) or said.setdefault(key, _words(decision))
+        verbs[words.verb] += 1
+        is_quiet = words.verb == "reuse" or (words.verb == "adopt" and index not in near)
+        if words.verb in only if only else verbose or not is_quiet:
+            rows.append(_row(plan, index, words, estimates.get(index), verbose=verbose))
+        else:
+            hidden += is_quiet
+    if verbose or "reuse" in only:
+        rows += [_pruned(plan, index) for index in plan.pruned_indices if index not in drift]
+    if not only or "drift" in only:
+        drifted = [_drifted(plan, index, drift[index], verbose=verbose) for index in drift]
+        rows += drifted if verbose else folded_alike(drifted)
+    hidden -= len(drift.keys() - {decision.index for decision in plan.decisions})
+    return Shown(
+        tuple(rows if verbose else folded(rows)),
+        0 if verbose or only else hidden,
+        _read_warnings(reads, verbose=verbose),
+        _summary(plan, plan_id, verbs, estimate),
+        *_next(plan, again),
+    )
+
+
+def _near_what_is_built(plan: Plan) -> frozenset[int]:
+    """Return what is requested, or needed by something to build: adopted data counts there."""
+    needed = (dep for index in plan.to_build for dep in plan.targets.deps[index])
+    return frozenset(plan.requested).union(needed)
+
+
+class _Words(NamedTuple):
+    """What is said of a decision, whatever its target; `is_own` where the place tells something."""
+
+    verb: Verb
+    why: str
+    topic: str
+    is_own: bool
+
+
+def _words(decision: Decision) -> _Words:
+    reason = decision.reason
+    why = printable(describe(reason))
+    is_own = isinstance(reason, IdentityChanged) and not reason.is_cascade
+    return _Words(verb_of(decision), why, _topic(reason) or why, is_own)
+
+
+def _row(
+    plan: Plan,
+    index: int,
+    words: _Words,
+    one: Estimate | None,
+    *,
+    verbose: bool,
+) -> Row:
+    target = plan.targets.all[index]
+    place = _place(plan, index) if verbose or words.is_own else ""
+    resources = target.step.resources
+    is_run = resources is not None and words.verb not in _STAYING
+    return Row(
+        words.verb,
+        target.name,
+        target.id,
+        1,
+        words.why,
+        words.topic,
+        place,
+        one.seconds if one is not None else None,
+        resources.summary() if resources is not None and is_run else "",
+        one.cost if one is not None else None,
+    )
+
+
+def _drifted(plan: Plan, index: int, drift: Drift, *, verbose: bool) -> Row:
+    is_own = drift.identity is not None and drift.identity.where != ""
+    place = _place(plan, index) if verbose or is_own else ""
+    text = printable(drift.text)
+    why = f"{text}; reused" if drift.identity is None else f"reused, though {text}"
+    target = plan.targets.all[index]
+    return Row("drift", target.name, target.id, 1, why, why, place)
+
+
+def _pruned(plan: Plan, index: int) -> Row:
+    target, why = plan.targets.all[index], "not looked at: what needs it is built"
+    return Row("reuse", target.name, target.id, 1, why, why, _place(plan, index))
+
+
+def _topic(reason: Reason) -> str:
+    match reason:
+        case IdentityChanged(is_cascade=True) | Cascade():
+            return "needs what changed"
+        case IdentityChanged(changes=changes) if changes:
+            paths = dict.fromkeys(change.path for change in changes)
+            return printable(f"{', '.join(paths)} changed")
+        case FailedBefore():
+            return "failed before"
+        case UpstreamBlocked():
+            return "needs what is blocked"
+        case Unreadable(what=what):
+            return f"its {what} is not readable"
+    return ""
+
+
+def _place(plan: Plan, index: int) -> str:
+    targets = plan.targets
+    return printable(shown(targets.all[index].step.declared, targets.workspace.project))
+
+
+def _read_warnings(reads: Sequence[CrossRegionRead], *, verbose: bool) -> tuple[str, ...]:
+    """Return a warning for each read across regions, those of most bytes first."""
+    ordered = sorted(reads, key=lambda read: -(read.size or 0))
+    shown_reads = ordered if verbose else ordered[:_MOST_WARNINGS]
+    texts = [
+        f"{read.target} runs in {' or '.join(read.regions)} and reads {read.read}"
+        f"{f', {bytes_text(read.size)},' if read.size is not None else ''} from {read.region}"
+        for read in shown_reads
+    ]
+    if rest := ordered[len(shown_reads) :]:
+        size = bytes_text(sum(read.size or 0 for read in rest))
+        texts.append(f"{len(rest)} more reads across regions, {size} (-v shows them)")
+    return tuple(printable(text) for text in texts)
+
+
+def _is_long(estimate: PlanEstimate) -> bool:
+    return (estimate.total_seconds or 0.0) >= LONG
+
+
+def _summary(plan: Plan, plan_id: str, verbs: Counter[Verb], estimate: PlanEstimate) -> str:
+    counts = plan.summary()
+    kinds = [f"{verbs[verb]} {verb}" for verb in RUN_VERBS if verbs[verb]]
+    parts = [f"{counts['run']} to build" + (f" ({', '.join(kinds)})" if len(kinds) > 1 else "")]
+    for count, words in (
+        (counts["wait"], "built by somebody else"),
+        (counts["blocked"], "blocked"),
+        (verbs["adopt"], "adopted"),
+    ):
+        if count:
+            parts.append(f"{count} {words}")
+    parts.append(f"{counts['reuse'] - verbs['adopt'] + counts['pruned']} reused")
+    text = f" - {summary_text(estimate)}" if _is_long(estimate) else ""
+    return f"plan {plan_id}: {', '.join(parts)}{text}"
+
+
+def _next(plan: Plan, again: tuple[str, str]) -> tuple[str, str]:
+    counts = plan.summary()
+    if plan.assumed:
+        return "what if: this plan cannot be applied", ""
+    if counts["run"]:
+        return again
+    if not plan.requested:
+        return "nothing was selected", ""
+    if not counts["wait"] and not counts["blocked"]:
+        return "nothing to do: everything requested is built", ""
+    return "", ""

@@ -1,0 +1,85 @@
+"""The static picture, as SVG; `templates/graph.svg.j2` draws what is computed here."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from marin_build.emit.graph.layout import lay_out
+from marin_build.emit.graph.picture import STATES
+from marin_build.emit.graph.text_formats import FILLS, titled
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from marin_build.emit.graph.layout import Layout
+    from marin_build.emit.graph.picture import Picture
+    from marin_build.emit.templates import Templates
+
+
+_LEGEND_HEIGHT = 44
+
+
+def as_svg(picture: Picture, templates: Templates, layout: Layout | None = None) -> str:
+    """Return an SVG document; without a layout that of layout.py."""
+    layout = layout or lay_out(picture)
+    nodes = [
+        {
+            "name": titled(node),
+            "state": node.state,
+            "title": f"{node.id}: {node.reason}",
+            "is_command": node.is_command,
+            "fill": FILLS[node.state][0],
+            "border": FILLS[node.state][1],
+            "left": _n(box.x - box.width / 2),
+            "top": _n(box.y - box.height / 2),
+            "width": _n(box.width),
+            "height": _n(box.height),
+            "x": _n(box.x),
+            "y": _n(box.y),
+        }
+        for node, box in zip(picture.nodes, layout.boxes, strict=True)
+    ]
+    counts = {state: sum(node.state == state for node in picture.nodes) for state in STATES}
+    legend = [
+        {
+            "state": f"{state} ({count})",
+            "fill": FILLS[state][0],
+            "border": FILLS[state][1],
+            "left": _n(24 + 130 * place),
+        }
+        for place, (state, count) in enumerate((s, c) for s, c in counts.items() if c)
+    ]
+    return templates.render(
+        "graph.svg.j2",
+        width=_n(max(layout.width, 48 + 130 * len(legend))),
+        height=_n(layout.height + _LEGEND_HEIGHT),
+        legend_y=_n(layout.height + 6),
+        nodes=nodes,
+        edges=[(_spline if layout.are_splines else _curve)(route) for route in layout.routes],
+        legend=legend,
+    )
+
+
+def _n(value: float) -> str:
+    """Return a coordinate with one decimal at most."""
+    return f"{value:.1f}".removesuffix(".0")
+
+
+def _spline(points: Sequence[tuple[float, float]]) -> str:
+    """Return a path of Bezier curves: a start, then three points for each."""
+    (x, y), *rest = points
+    return f"M{_n(x)} {_n(y)}C" + " ".join(f"{_n(a)} {_n(b)}" for a, b in rest)
+
+
+def _curve(route: Sequence[tuple[float, float]]) -> str:
+    """Return a path through the points: level at each, curved where it changes height."""
+    (x, y), *rest = route
+    parts = [f"M{_n(x)} {_n(y)}"]
+    for to_x, to_y in rest:
+        if abs(to_y - y) < 0.05:  # noqa: PLR2004 - less than can be drawn
+            parts.append(f"L{_n(to_x)} {_n(to_y)}")
+        else:
+            middle = _n((x + to_x) / 2)
+            parts.append(f"C{middle} {_n(y)} {middle} {_n(to_y)} {_n(to_x)} {_n(to_y)}")
+        x, y = to_x, to_y
+    return "".join(parts)

@@ -1,0 +1,230 @@
+"""The picture as text: a tree, dot, mermaid and json."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, NamedTuple
+
+from marin_build.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from marin_build.emit.graph.picture import Node, Picture, State
+
+
+SYMBOLS: dict[State, str] = {
+    "built": "=",
+    "to build": "+",
+    "stale": "~",
+    "failed": "!",
+    "held": "?",
+    "blocked": "x",
+}
+COLOURS: dict[State, str] = {
+    "built": "green",
+    "to build": "blue",
+    "stale": "yellow",
+    "failed": "red",
+    "held": "cyan",
+    "blocked": "magenta",
+}
+_MOST_LINES = 50
+"""More lines nobody reads: like ones beside each other become one."""
+_FEWEST_FOLDED = 3
+_LEAST_LEAD = 8
+"""What stands before a line is cut to so many letters before the line itself is."""
+_NUMBER = re.compile(r"\d+")
+
+
+class _Line(NamedTuple):
+    """Nodes that have one line: one node, or several that are alike."""
+
+    members: tuple[int, ...]
+    label: str
+
+
+def as_text(picture: Picture, width: int | None = None) -> list[tuple[str, State]]:
+    """Return a tree that begins at what nothing else needs; each line with its state.
+
+    A target that was shown before is named again with `(above)`, without what it needs. If there
+    are many lines, those of targets beside each other that differ in numbers only become one, then
+    those of one folder.
+
+    Args:
+        picture: nodes and edges.
+        width: no line is longer; None: as long as they are.
+
+    """
+    lines = _tree(picture, None)
+    for shape in (_numbered, _folder):
+        if len(lines) > _MOST_LINES:
+            lines = min(lines, _tree(picture, shape), key=len)
+    return [(_fitting(lead, text, width), state) for lead, text, state in lines]
+
+
+def _numbered(node: Node) -> str:
+    return _NUMBER.sub("#", node.name)
+
+
+def _folder(node: Node) -> str:
+    head, slash, _ = node.name.rpartition("/")
+    return f"{head}{slash}*"
+
+
+def _tree(picture: Picture, shape: Callable[[Node], str] | None) -> list[tuple[str, str, State]]:
+    """Return what stands before each line, the line, and its state."""
+    needs: list[list[int]] = [[] for _ in picture.nodes]
+    needed = set()
+    for source, target in picture.edges:
+        needs[target].append(source)
+        needed.add(source)
+    lines: list[tuple[str, str, State]] = []
+    seen: set[int] = set()
+    roots = _folded(picture, [i for i in range(len(picture.nodes)) if i not in needed], shape)
+    # A stack of (line, what stands before it, what stands before its children).
+    pending = [(root, "", "") for root in reversed(roots)]
+    while pending:
+        line, lead, below = pending.pop()
+        state = picture.nodes[line.members[0]].state
+        children = list(dict.fromkeys(dep for i in line.members for dep in needs[i]))
+        again = bool(children) and seen.issuperset(line.members)
+        suffix = " (above)" if again else ""
+        lines.append((lead, f"{SYMBOLS[state]} {line.label}{suffix}", state))
+        if again:
+            continue
+        seen.update(line.members)
+        inner = _folded(picture, children, shape)
+        for position in range(len(inner) - 1, -1, -1):
+            last = position == len(inner) - 1
+            pending.append(
+                (
+                    inner[position],
+                    below + ("`-- " if last else "|-- "),
+                    below + ("    " if last else "|   "),
+                )
+            )
+    return lines
+
+
+def _folded(
+    picture: Picture, nodes: Sequence[int], shape: Callable[[Node], str] | None
+) -> list[_Line]:
+    """Return the lines of nodes beside each other, in the order of their first nodes."""
+    groups: dict[object, list[int]] = {}
+    for i in nodes:
+        node = picture.nodes[i]
+        groups.setdefault(i if shape is None else (node.state, shape(node)), []).append(i)
+    lines: list[_Line] = []
+    for members in groups.values():
+        if shape is None or len(members) < _FEWEST_FOLDED:
+            lines += [_Line((i,), _one(picture.nodes[i])) for i in members]
+        else:
+            count = sum(picture.nodes[i].targets for i in members)
+            label = f"{shape(picture.nodes[members[0]])} ({count})"
+            lines.append(_Line(tuple(members), label))
+    return lines
+
+
+def _one(node: Node) -> str:
+    return node.id if node.targets == 1 else titled(node)
+
+
+def _fitting(lead: str, text: str, width: int | None) -> str:
+    """Return a line that is not longer than a width: deep ones lose some of their beginning."""
+    if width is None or len(lead) + len(text) <= width:
+        return lead + text
+    room = min(max(width - len(text), _LEAST_LEAD), width // 2)
+    if len(text) + _LEAST_LEAD <= width:
+        room = width - len(text)
+    if len(lead) > room:
+        lead = ("..." + lead)[-room:] if room < _LEAST_LEAD else "..." + lead[3 - room :]
+    over = len(lead) + len(text) - width
+    return lead + (text if over <= 0 else text[: max(width - len(lead) - 3, 1)] + "...")
+
+
+FILLS: dict[State, tuple[str, str]] = {
+    # Fill and border. Colour-blind people tell states by their words, in the page by shapes too.
+    "built": ("#e6f4e9", "#1a7f37"),
+    "to build": ("#e4f0fd", "#0a5fc4"),
+    "stale": ("#fff3d1", "#8a5300"),
+    "failed": ("#ffe6e5", "#b8222c"),
+    "held": ("#f2eafd", "#7440c4"),
+    "blocked": ("#e9ecef", "#515a63"),
+}
+_MERMAID_EDGES = 500
+
+
+def titled(node: Node) -> str:
+    """Return a node's name; of several targets, how many they are, too."""
+    return node.name if node.targets == 1 else f"{node.name} ({node.targets})"
+
+
+def as_dot(picture: Picture) -> str:
+    """Return Graphviz' language."""
+    lines = [
+        "digraph pipeline {",
+        "  rankdir=LR;",
+        '  node [shape=box, style="rounded,filled", fontname="Helvetica", fontsize=11];',
+    ]
+    for node in picture.nodes:
+        fill, border = FILLS[node.state]
+        label = _dot(f"{titled(node)}\n{node.state}")
+        lines.append(f'  {_dot(node.id)} [label={label}, fillcolor="{fill}", color="{border}"];')
+    lines += [
+        f"  {_dot(picture.nodes[a].id)} -> {_dot(picture.nodes[b].id)};" for a, b in picture.edges
+    ]
+    return "\n".join([*lines, "}"]) + "\n"
+
+
+def _dot(text: str) -> str:
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n") + '"'
+
+
+def as_mermaid(picture: Picture) -> str:
+    """Return Mermaid's language.
+
+    Raises:
+        UsageError: more edges than Mermaid draws.
+
+    """
+    if len(picture.edges) > _MERMAID_EDGES:
+        raise UsageError(
+            f"mermaid draws at most {_MERMAID_EDGES} edges, and there are {len(picture.edges)}",
+            hint="draw folders as one with --collapse 1, name some targets, or use --format html",
+        )
+    lines = ["flowchart LR"]
+    for index, node in enumerate(picture.nodes):
+        lines.append(f'  n{index}["{_mermaid(titled(node))}"]:::{node.state.replace(" ", "-")}')
+    lines += [f"  n{a} --> n{b}" for a, b in picture.edges]
+    for state in dict.fromkeys(node.state for node in picture.nodes):
+        fill, border = FILLS[state]
+        lines.append(
+            f"  classDef {state.replace(' ', '-')} fill:{fill},stroke:{border},color:#1b1b1b"
+        )
+    return "\n".join(lines) + "\n"
+
+
+def _mermaid(text: str) -> str:
+    return re.sub(r"[^A-Za-z0-9_./@ -]", lambda found: f"#{ord(found[0])};", text)
+
+
+def as_json(picture: Picture) -> str:
+    """Return `{"nodes": [{"id", "name", ...}], "edges": [{"source", "target"}]}`."""
+    nodes = [
+        {
+            "id": n.id,
+            "name": n.name,
+            "state": n.state,
+            "reason": n.reason,
+            "tags": list(n.tags),
+            "resources": n.resources or None,
+            **({"targets": n.targets} if n.targets > 1 else {}),
+        }
+        for n in picture.nodes
+    ]
+    edges = [
+        {"source": picture.nodes[a].id, "target": picture.nodes[b].id} for a, b in picture.edges
+    ]
+    return json.dumps({"schema_version": 1, "nodes": nodes, "edges": edges}, indent=1) + "\n"

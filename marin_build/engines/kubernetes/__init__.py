@@ -1,0 +1,4 @@
+"""Kubernetes: Jobs, and JobSets for steps of several hosts.
+
+Knows plans and templates; no other engine.
+"""

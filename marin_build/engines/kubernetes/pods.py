@@ -1,0 +1,138 @@
+"""What a step's resources are in the words of a pod: requests, limits, and which nodes may take it.
+
+Facts: TPU slices, GPUs and spot nodes on GKE.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from marin_build.pipeline.resources import CpuDevice, GpuDevice, ResourceConfig, TpuDevice
+from marin_build.protocol.provenance import IMAGE_VARIABLE
+from marin_build.redaction import without_secrets
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+_GPU_LABELS = {
+    "l4": "nvidia-l4",
+    "t4": "nvidia-tesla-t4",
+    "a100": "nvidia-tesla-a100",
+    "a100-80gb": "nvidia-a100-80gb",
+    "h100": "nvidia-h100-80gb",
+    "h100-mega": "nvidia-h100-mega-80gb",
+    "h200": "nvidia-h200-141gb",
+    "b200": "nvidia-b200",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Pod:
+    """What the templates need of a step's pods."""
+
+    image: str
+    command: tuple[str, ...]
+    env: dict[str, str]
+    requests: dict[str, str]
+    limits: dict[str, str]
+    node_selector: dict[str, str]
+    tolerations: tuple[dict[str, str], ...]
+    affinity: dict[str, Any] = field(default_factory=dict)
+
+
+def pod_of(
+    resources: ResourceConfig, image: str, command: tuple[str, ...], env_vars: Mapping[str, str]
+) -> Pod:
+    """Return the pod that runs a command with these resources."""
+    return Pod(
+        image=image,
+        command=command,
+        # A secret that the author gives a step reaches it when the pod loads the pipeline.
+        env={**without_secrets(env_vars), IMAGE_VARIABLE: image},
+        requests=_requests(resources),
+        limits=_limits(resources),
+        node_selector=_node_selector(resources),
+        tolerations=_tolerations(resources),
+        affinity=_affinity(resources),
+    )
+
+
+def _requests(resources: ResourceConfig) -> dict[str, str]:
+    whole_host = isinstance(resources.device, TpuDevice)
+    found = {}
+    if resources.cpu is not None or not whole_host:
+        found["cpu"] = f"{resources.cpu or 1:g}"
+    if resources.ram is not None or not whole_host:
+        found["memory"] = resources.ram or "4Gi"
+    if resources.disk is not None:
+        found["ephemeral-storage"] = resources.disk
+    return found
+
+
+def _limits(resources: ResourceConfig) -> dict[str, str]:
+    limits = {key: value for key, value in _requests(resources).items() if key != "cpu"}
+    match resources.device:
+        case TpuDevice(chips_per_host=chips):
+            limits["google.com/tpu"] = str(chips)
+        case GpuDevice(count=count):
+            limits["nvidia.com/gpu"] = str(count)
+        case CpuDevice():
+            pass
+    return limits
+
+
+def _node_selector(resources: ResourceConfig) -> dict[str, str]:
+    found: dict[str, str] = {}
+    match resources.device:
+        case TpuDevice() as tpu:
+            found["cloud.google.com/gke-tpu-accelerator"] = tpu.slice.gke_accelerator
+            found["cloud.google.com/gke-tpu-topology"] = tpu.slice.topology
+        case GpuDevice(type=kind):
+            found["cloud.google.com/gke-accelerator"] = _GPU_LABELS.get(kind, kind)
+        case CpuDevice():
+            pass
+    if resources.preemptible:
+        found["cloud.google.com/gke-spot"] = "true"
+    if resources.zone is not None:
+        found["topology.kubernetes.io/zone"] = resources.zone
+    return found
+
+
+def _tolerations(resources: ResourceConfig) -> tuple[dict[str, str], ...]:
+    found = []
+    match resources.device:
+        case TpuDevice():
+            found.append({"key": "google.com/tpu", "operator": "Exists", "effect": "NoSchedule"})
+        case GpuDevice():
+            found.append({"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"})
+        case CpuDevice():
+            pass
+    if resources.preemptible:
+        found.append(
+            {
+                "key": "cloud.google.com/gke-spot",
+                "operator": "Equal",
+                "value": "true",
+                "effect": "NoSchedule",
+            }
+        )
+    return tuple(found)
+
+
+def _affinity(resources: ResourceConfig) -> dict[str, Any]:
+    if not resources.regions:
+        return {}
+    rule = {
+        "key": "topology.kubernetes.io/region",
+        "operator": "In",
+        "values": list(resources.regions),
+    }
+    return {
+        "nodeAffinity": {
+            "requiredDuringSchedulingIgnoredDuringExecution": {
+                "nodeSelectorTerms": [{"matchExpressions": [rule]}]
+            }
+        }
+    }

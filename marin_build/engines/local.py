@@ -1,0 +1,43 @@
+"""Shell scripts that replay a plan on this machine: one for each target, and one for all."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from marin_build.emit.plan_directory import action_of
+from marin_build.plan.decisions import Kind
+from marin_build.workspace import relative
+
+if TYPE_CHECKING:
+    from marin_build.emit.templates import Templates
+    from marin_build.plan.decisions import Plan
+    from marin_build.plan.document import PlanDocument
+
+
+def emit_local(plan: Plan, document: PlanDocument, templates: Templates) -> dict[str, str]:
+    """Return path -> text of the scripts."""
+    workspace = plan.targets.workspace
+    actions = [action_of(plan, decision) for decision in plan.of_kind(Kind.RUN, Kind.WAIT)]
+    sealed = [plan.targets.all[index].id for index in plan.sealed]
+    prefix = relative(workspace.prefix, workspace)
+    files = {
+        "environment.sh": templates.render(
+            "local/environment.sh.j2",
+            plan_id=document.plan_id,
+            pipeline=document.pipeline,
+            prefix=prefix,
+            prefix_in_project=prefix != workspace.prefix,
+        ),
+        "run.sh": templates.render(
+            "local/run.sh.j2",
+            plan_id=document.plan_id,
+            actions=actions,
+            sealed=sealed,
+            reused=document.summary["reuse"] + document.summary["pruned"],
+        ),
+    }
+    for action in actions:
+        files[f"{action.folder}/run.sh"] = templates.render(
+            "local/step.sh.j2", action=action, up="../" * (2 + action.target.count("/"))
+        )
+    return files

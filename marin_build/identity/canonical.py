@@ -1,0 +1,240 @@
+"""The canonical form of attribute values: plain JSON trees, or a refusal that names the value.
+
+The form is part of identity. A table of cases stands in `tests/data/canonical_cases.json` with
+its digests; changing one of them renames targets everywhere and needs a new schema version.
+"""
+
+from __future__ import annotations
+
+import json
+from json.encoder import encode_basestring_ascii
+from typing import TYPE_CHECKING, Any, Never
+
+from marin_build.errors import UnfingerprintableError
+from marin_build.identity.callables import CountsByName
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+
+# Keys that mark values JSON has no form for. An attribute may not use them itself, so that a set
+# and a dictionary that looks like one cannot share a fingerprint.
+_TAGS = frozenset(
+    {
+        "__dataclass__",
+        "__model__",
+        "__enum__",
+        "__set__",
+        "__timedelta__",
+        "__path__",
+        "__dtype__",
+        "__bytes__",
+    }
+)
+
+Json = None | bool | int | float | str | tuple["Json", ...] | dict[str, "Json"]
+
+
+class FrozenDict(dict[str, Any]):
+    """A dictionary that cannot be changed; the JSON encoder takes it as a plain one."""
+
+    __slots__ = ()
+
+    def _refuse(self, *_args: object, **_kwargs: object) -> Never:
+        raise TypeError("the attributes of a step cannot be changed after its declaration")
+
+    __setitem__ = _refuse
+    __delitem__ = _refuse
+    clear = _refuse
+    pop = _refuse
+    popitem = _refuse
+    setdefault = _refuse
+    update = _refuse
+    __ior__ = _refuse
+
+    def __hash__(self) -> int:  # type: ignore[override]
+        return hash(canonical_text(self))
+
+    def __reduce__(self) -> tuple[type, tuple[dict[str, Any]]]:
+        return FrozenDict, (dict(self),)
+
+
+quoted: Callable[[str], str] = encode_basestring_ascii
+"""Return a string as JSON, in ASCII."""
+_ENCODE = json.JSONEncoder(sort_keys=True, allow_nan=False).encode
+_PLAIN: dict[type, Callable[[Any], str]] = {
+    str: quoted,
+    int: int.__repr__,
+    bool: {False: "false", True: "true"}.__getitem__,
+    type(None): {None: "null"}.__getitem__,
+}
+
+
+def canonical_text(value: object) -> str:
+    """Return canonical JSON of a canonical value: sorted keys, ASCII, `", "` and `": "`."""
+    if type(value) is FrozenDict:
+        try:  # the encoder takes longer to begin than a few plain values take here
+            members = [
+                f"{quoted(key)}: {_PLAIN[type(it)](it)}" for key, it in sorted(value.items())
+            ]
+            return "{" + ", ".join(members) + "}"
+        except (KeyError, TypeError):  # something in it is not plain
+            pass
+    return _ENCODE(value)
+
+
+def freeze(attrs: Mapping[str, object], where: str) -> FrozenDict:
+    """Return `attrs` in canonical form; `where` (`train.attrs`) begins the paths in errors.
+
+    Raises:
+        UnfingerprintableError: a value has no canonical form.
+
+    """
+    try:
+        return FrozenDict(
+            {
+                _key(key, where): value if type(value) in _PLAIN else _freeze(value, where, key)
+                for key, value in attrs.items()
+            }
+        )
+    except RecursionError:
+        raise UnfingerprintableError(
+            f"cannot fingerprint `{where}`: it contains itself or is nested too deeply",
+            consequence="nothing was run",
+        ) from None
+
+
+def _freeze(value: object, parent: str, key: object) -> Any:
+    """Return the canonical form of `value`, which stands at `parent.key`."""
+    kind = type(value)
+    if kind in _PLAIN:
+        return value
+    path = f"{parent}.{key}"
+    if kind is float:
+        return _finite(value, path)  # type: ignore[arg-type]
+    if kind is list or kind is tuple:
+        return tuple(_freeze(item, path, i) for i, item in enumerate(value))  # type: ignore[arg-type, var-annotated]
+    if kind is dict or kind is FrozenDict:
+        return FrozenDict({_key(k, path): _freeze(v, path, k) for k, v in value.items()})  # type: ignore[attr-defined]
+    return _freeze_object(value, path)
+
+
+def _key(key: object, path: str) -> str:
+    if type(key) is not str:
+        raise _refusal(path, f"a key is {type(key).__name__} `{key!r}`, not a string")
+    if key in _TAGS:
+        raise _refusal(path, f"the key `{key}` is reserved")
+    return key
+
+
+def _finite(value: float, path: str) -> float:
+    if value != value or value in (float("inf"), float("-inf")):  # noqa: PLR0124 - NaN differs from itself
+        raise _refusal(path, f"{value} has no canonical form")
+    return value
+
+
+def _freeze_object(value: object, path: str) -> Any:
+    """Return the canonical form of a value JSON does not know."""
+    import dataclasses
+    import datetime as dt
+    import enum
+    import pathlib
+
+    kind = type(value)
+    if isinstance(value, CountsByName):
+        raise _refusal(
+            path, f"a {kind.__name__} is no attribute", "give it as an argument of its own"
+        )
+    match value:
+        case enum.Enum():
+            return _tagged(
+                "__enum__",
+                f"{kind.__qualname__}.{value.name}",
+                value=_freeze(value.value, path, "value"),
+            )
+        case set() | frozenset():
+            items = [_freeze(item, path, "item") for item in value]
+            return FrozenDict({"__set__": tuple(sorted(items, key=canonical_text))})
+        case pathlib.PurePath():
+            return FrozenDict({"__path__": value.as_posix()})
+        case dt.timedelta():
+            microseconds = value // dt.timedelta(microseconds=1)
+            return FrozenDict({"__timedelta__": microseconds})
+        case bytes():
+            return FrozenDict({"__bytes__": value.hex()})
+        case _ if dataclasses.is_dataclass(value) and not isinstance(value, type):
+            fields = {
+                f.name: getattr(value, f.name) for f in dataclasses.fields(value) if f.compare
+            }
+            return _tagged(
+                "__dataclass__",
+                kind.__qualname__,
+                fields={k: _freeze(v, path, k) for k, v in fields.items()},
+            )
+        case _ if _is_pydantic(kind):
+            model = {
+                **{name: getattr(value, name) for name in kind.model_fields},  # type: ignore[attr-defined]
+                **(getattr(value, "model_extra", None) or {}),
+            }
+            return _tagged(
+                "__model__",
+                kind.__qualname__,
+                fields={k: _freeze(v, path, k) for k, v in model.items()},
+            )
+    if (array_value := _array_library_value(value, path)) is not None:
+        return array_value
+    raise _refusal(path, _why_not(value), hint=_instead(value))
+
+
+def _tagged(tag: str, name: str, **parts: object) -> FrozenDict:
+    return FrozenDict(
+        {tag: name, **{k: FrozenDict(v) if type(v) is dict else v for k, v in parts.items()}}
+    )
+
+
+def _is_pydantic(kind: type) -> bool:
+    return any(
+        base.__module__ == "pydantic.main" and base.__name__ == "BaseModel" for base in kind.__mro__
+    )
+
+
+def _array_library_value(value: object, path: str) -> Any:
+    """Return the form of a dtype or scalar of numpy, jax or ml_dtypes; None for anything else."""
+    libraries = {"numpy", "jax", "jaxlib", "ml_dtypes"}
+    kind: type = value if isinstance(value, type) else type(value)
+    if not any(base.__module__.split(".")[0] in libraries for base in kind.__mro__):
+        return None
+    if isinstance(value, type):  # numpy.float32, jax.numpy.bfloat16 given as classes
+        return FrozenDict({"__dtype__": value.__name__})
+    if kind.__name__.endswith("DType") or kind.__name__ == "dtype":
+        return FrozenDict({"__dtype__": _dtype_text(value)})
+    if hasattr(value, "item") and getattr(value, "shape", None) == ():
+        return _freeze(value.item(), path, "item")
+    if callable(value) and hasattr(value, "dtype"):  # jax.numpy.bfloat16 is an instance
+        return FrozenDict({"__dtype__": str(value.dtype)})
+    return None
+
+
+def _dtype_text(dtype: Any) -> str:
+    """Return a dtype's name; with its byte order or fields where these are not the usual ones."""
+    if getattr(dtype, "names", None):
+        return repr(dtype.descr)
+    return str(dtype.name if getattr(dtype, "isnative", True) else dtype.str)
+
+
+def _why_not(value: object) -> str:
+    if callable(value):
+        return "a function has no canonical form"
+    return f"{type(value).__module__}.{type(value).__qualname__} has no canonical form"
+
+
+def _instead(value: object) -> str:
+    if callable(value):
+        return "declare its name and a revision number instead"
+    return "declare plain values, a dataclass or a pydantic model instead"
+
+
+def _refusal(path: str, why: str, hint: str | None = None) -> UnfingerprintableError:
+    return UnfingerprintableError(
+        f"cannot fingerprint `{path}`: {why}", consequence="nothing was run", hint=hint
+    )

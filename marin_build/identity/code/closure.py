@@ -1,0 +1,258 @@
+"""A piece of code and all first-party code it reaches by name."""
+
+from __future__ import annotations
+
+import ast
+import json
+from collections import deque
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Literal
+
+from marin_build.identity.code.constants import is_computed
+from marin_build.identity.code.references import Chain, chain_of, references
+from marin_build.identity.code.resolve import Definition, External, Resolver, Unseen
+from marin_build.identity.code.scopes import Scope
+from marin_build.identity.code.scopes import bound as bind
+from marin_build.identity.code.syntax import (
+    bytecode,
+    deeply,
+    digest_of_text,
+    dump,
+    functions_around,
+    node_of,
+    normalised,
+)
+
+if TYPE_CHECKING:
+    import types
+    from collections.abc import Iterable, Sequence
+
+    from marin_build.identity.code.modules import Module
+    from marin_build.identity.code.resolve import Found
+    from marin_build.identity.code.syntax import Function
+
+
+Kind = Literal["function", "class", "constant"]
+_OURS = "marin_build"
+_STEPS = {"StepSpec", "command", "source"}
+_Def = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Part:
+    """A function, class or constant, normalised. `edges` are what its names stand for, in order."""
+
+    name: str
+    kind: Kind
+    digest: str
+    nodes: tuple[ast.AST, ...]
+    edges: tuple[tuple[Found, ...], ...] = ()
+    free: tuple[Chain, ...] = ()
+    unseen: tuple[str, ...] = ()
+
+    @property
+    def short(self) -> str:
+        """The last part of its name."""
+        return self.name.rpartition(".")[2]
+
+    @property
+    def source(self) -> str:
+        """The normalised source."""
+        return deeply(lambda: "\n".join(_unparsed(node) for node in self.nodes))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Closure:
+    """A part and all it reaches. Equal digests: equal code, wherever its modules lie."""
+
+    digest: str
+    parts: tuple[tuple[Part, tuple[str, ...]], ...]
+    """Each part with the names that lead to it from the first one, both ends included."""
+    unseen: tuple[str, ...]
+    external: tuple[str, ...]
+    """First names of the modules it uses that belong neither to the project nor to Python."""
+
+
+@dataclass(slots=True)
+class Reader:
+    """Reads the code of one project; each file, part and closure once."""
+
+    resolver: Resolver
+    _parts: dict[tuple[Module, str], Part] = field(default_factory=dict)
+    _closures: dict[Part, Closure] = field(default_factory=dict)
+    _roots: dict[int, tuple[types.CodeType, Part]] = field(default_factory=dict)
+    _names: dict[Function, frozenset[str]] = field(default_factory=dict)
+
+    def function(self, function: types.FunctionType) -> Part:
+        """Return the part that is a function's own code."""
+        code = function.__code__
+        known = self._roots.get(id(code))
+        if known is None:  # the code object is kept, so that its id stays its own
+            known = self._roots[id(code)] = (code, self._function(function))
+        return known[1]
+
+    def defined(self, module: Module, name: str) -> Part:
+        """Return the part that a module defines by a name."""
+        key = (module, name)
+        if key not in self._parts:
+            self._parts[key] = self._definition(module, name)
+        return self._parts[key]
+
+    def closure(self, part: Part) -> Closure:
+        """Return a part and all it reaches."""
+        if part not in self._closures:
+            self._closures[part] = self._reached(part)
+        return self._closures[part]
+
+    def _function(self, function: types.FunctionType) -> Part:
+        code = function.__code__  # a decorator may have given the function other names
+        where = str(function.__globals__.get("__name__", function.__module__))
+        name = f"{where}.{code.co_qualname}"
+        node = node_of(code)
+        if node is None:
+            digest = digest_of_text(bytecode(code))
+            return Part(name, "function", digest, (), unseen=(f"{name} has no source",))
+        module = self.resolver.module_of_file(code.co_filename, where)
+        for top in module.definitions.get(code.co_qualname, ()):
+            if any(inner is node for inner in ast.walk(top)):
+                return self.defined(module, code.co_qualname)
+        free = {*code.co_freevars, *self._names_around(code.co_filename, node)}
+        return deeply(lambda: self._part(module, name, [node], free))
+
+    def _names_around(self, file: str, node: Function) -> frozenset[str]:
+        """Return the names that the functions bind which a nested function stands in."""
+        found = frozenset[str]()
+        for outer in functions_around(file).get(id(node), ()):
+            if outer not in self._names:
+                self._names[outer] = _names_in(outer)
+            found |= self._names[outer]
+        return found
+
+    def _definition(self, module: Module, name: str) -> Part:
+        statements: Sequence[ast.stmt] = module.definitions[name]
+        full = f"{module.name}.{name}"
+        if self._declares_step(module, statements):
+            # What it is built from is its own identity; who names it only reads its path.
+            return Part(full, "constant", digest_of_text(f"step {name}"), ())
+        part = deeply(lambda: self._part(module, full, statements, ()))
+        if deeply(lambda: is_computed(self.resolver, module, statements)):
+            why = f"the value of {full}, which is computed on import"
+            return replace(part, unseen=(*part.unseen, why))
+        return part
+
+    def _part(
+        self, module: Module, name: str, nodes: Sequence[ast.AST], free: Iterable[str]
+    ) -> Part:
+        clean = [normalised(node, lambda d: self._is_ours(module, d)) for node in nodes]
+        names = references(clean, free)
+        unseen = [f"{what} (in {name})" for what in names.unseen]
+        edges: list[tuple[Found, ...]] = []
+        for chain in names.chains:
+            found = self.resolver.resolve(module, chain)
+            edges.append(tuple(found))
+            unseen.extend(f"{item.why} (in {name})" for item in found if isinstance(item, Unseen))
+            if chain.is_picked and any(_is_open_table(item) for item in found):
+                unseen.append(f"an item of {chain.names[0]}, which is called (in {name})")
+        digest = digest_of_text("\n".join(dump(node) for node in clean))
+        return Part(
+            name,
+            _kind(nodes[0]),
+            digest,
+            tuple(clean),
+            tuple(edges),
+            names.free,
+            tuple(dict.fromkeys(unseen)),
+        )
+
+    def _reached(self, root: Part) -> Closure:
+        order: dict[Part, int] = {root: 0}
+        via: list[tuple[str, ...]] = [(root.short,)]
+        pending, entries, external = deque([root]), [], dict[str, None]()
+        while pending:
+            part = pending.popleft()
+            targets: list[list[int | str]] = []
+            for edge in part.edges:
+                target: list[int | str] = []
+                for item in edge:
+                    match item:
+                        case Definition(module=module, name=name):
+                            reached = self.defined(module, name)
+                            if reached not in order:
+                                order[reached] = len(order)
+                                via.append((*via[order[part]], reached.short))
+                                pending.append(reached)
+                            target.append(order[reached])
+                        case External(top=top, name=dotted, is_standard=is_standard):
+                            target.append(dotted)
+                            if not is_standard and top != _OURS:
+                                external.setdefault(top)
+                        case Unseen():
+                            target.append("")
+                targets.append(target)
+            entries.append([part.digest, targets])
+        unseen = dict.fromkeys(why for part in order for why in part.unseen)
+        return Closure(
+            digest_of_text(json.dumps(entries)),
+            tuple(zip(order, via, strict=True)),
+            tuple(unseen),
+            tuple(sorted(external)),
+        )
+
+    def _is_ours(self, module: Module, expression: ast.expr) -> bool:
+        """Return whether an expression is, or calls, something of marin-build."""
+        name = chain_of(expression.func if isinstance(expression, ast.Call) else expression)
+        found = self.resolver.resolve(module, Chain(name)) if name else []
+        return any(isinstance(item, External) and item.top == _OURS for item in found)
+
+    def _declares_step(self, module: Module, statements: Sequence[ast.stmt]) -> bool:
+        value = getattr(statements[0], "value", None) if len(statements) == 1 else None
+        name = chain_of(value.func) if isinstance(value, ast.Call) else ()
+        for item in self.resolver.resolve(module, Chain(name)) if name else ():
+            match item:
+                case External(top="marin_build", name=dotted):
+                    return dotted.rpartition(".")[2] in _STEPS
+                case Definition(module=where, name=defined):
+                    return any(
+                        self._is_ours(where, decorator)
+                        for node in where.definitions[defined]
+                        for decorator in getattr(node, "decorator_list", ())
+                    )
+        return False
+
+
+def _unparsed(node: ast.AST) -> str:
+    return ast.unparse(ast.fix_missing_locations(node))
+
+
+def _kind(node: ast.AST) -> Kind:
+    while isinstance(node, ast.If):
+        node = node.body[0]
+    if isinstance(node, ast.ClassDef):
+        return "class"
+    is_function = isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
+    return "function" if is_function else "constant"
+
+
+def _is_open_table(item: Found) -> bool:
+    """Return whether a constant may hold functions that its definition does not name."""
+    if not isinstance(item, Definition):
+        return False
+    statements = item.module.definitions[item.name]
+    if len(statements) > 1 or isinstance(statements[0], _Def):
+        return False
+    value = getattr(statements[0], "value", None)
+    if isinstance(value, ast.Dict):
+        return not value.keys
+    if isinstance(value, ast.List | ast.Tuple):
+        return not value.elts
+    return True
+
+
+def _names_in(function: Function) -> frozenset[str]:
+    """Return the names that a function binds: those that functions inside it may use."""
+    body = [function.body] if isinstance(function, ast.Lambda) else function.body
+    scope = bind(Scope(), body)
+    arguments = function.args
+    every = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs]
+    every += [a for a in (arguments.vararg, arguments.kwarg) if a is not None]
+    return frozenset(scope.bound.union(scope.imports, (a.arg for a in every)))

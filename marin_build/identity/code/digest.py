@@ -1,0 +1,91 @@
+"""From what builds a step to its code digest."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from marin_build.identity.code.captured import Holdings, shown
+from marin_build.identity.code.closure import Reader
+from marin_build.identity.code.resolve import Resolver
+from marin_build.identity.code.syntax import digest_of_text, forget_syntax
+from marin_build.workspace import current_workspace
+
+if TYPE_CHECKING:
+    from marin_build.identity.code.closure import Closure
+
+
+_readers: dict[str, Reader] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """The code of what builds a step.
+
+    Args:
+        digest: equal for equal code and equal captured values: 64 hex digits.
+        closures: each function or class the step's function is or holds, with all it reaches,
+            and the names that lead to it from the step's function.
+        values: where a captured value is held, the value, and its text.
+        unseen: what was held and could not be looked into.
+
+    """
+
+    digest: str
+    closures: tuple[tuple[tuple[str, ...], Closure], ...]
+    values: tuple[tuple[str, object, str], ...]
+    unseen: tuple[str, ...]
+
+    @property
+    def captured(self) -> dict[str, str]:
+        """Captured values by where they are held: numbers, names of steps, else digests."""
+        return {where: shown(value, text) for where, value, text in self.values}
+
+    @property
+    def modules(self) -> tuple[str, ...]:
+        """First names of the modules it uses that are neither the project's nor Python's."""
+        return tuple(dict.fromkeys(m for _, closure in self.closures for m in closure.external))
+
+
+def code_of(fn: object) -> Code:
+    """Return the code of a step's `fn`: a function, a command, whatever builds a step."""
+    holdings = Holdings(_reader())
+    text = holdings.text(fn, "")
+    return Code(
+        digest_of_text(text),
+        tuple(holdings.closures),
+        tuple(holdings.values),
+        tuple(dict.fromkeys(holdings.unseen)),
+    )
+
+
+def code_digest(fn: object) -> str:
+    """Return the digest of the code of a step's `fn`: 64 hex digits.
+
+    Covered are the function, all first-party code it reaches by name, and captured values.
+    """
+    return digest_of_text(Holdings(_reader()).text(fn, ""))
+
+
+def has_drifted(recorded: str | None, fn: object) -> bool:
+    """Return whether the code of `fn` is not the code that built an output.
+
+    Args:
+        recorded: the record's `code_digest`; None if the record has none.
+        fn: what builds the step now; None if nothing does.
+
+    """
+    return recorded is not None and fn is not None and code_digest(fn) != recorded
+
+
+def forget_code() -> None:
+    """Read all source anew; for programs that load a pipeline again after its files changed."""
+    _readers.clear()
+    forget_syntax()
+
+
+def _reader() -> Reader:
+    project = current_workspace().project
+    if project not in _readers:
+        _readers[project] = Reader(Resolver(project))
+    return _readers[project]

@@ -1,0 +1,154 @@
+"""Where code drifted: from what a plan reuses downwards, as far as records say that it did."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from marin_build.identity.code.digest import has_drifted
+from marin_build.observe.read_records import read_built
+from marin_build.plan.decisions import Kind
+from marin_build.plan.deep_digests import deep_digest, deep_digests
+from marin_build.plan.reasons import AssumedBuilt
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from marin_build.pipeline.targets import Targets
+    from marin_build.plan.decisions import Plan
+    from marin_build.protocol.record_reader import Built
+    from marin_build.store.base import Store
+
+
+@dataclass(slots=True)
+class Descent:
+    """What was read on the way down.
+
+    Args:
+        targets: the pipeline's targets.
+        now: deep digests of the code of today.
+        records: what was read, by target; None for a record that says nothing.
+        looked_at: those of them that the plan reuses; the others are below these.
+
+    """
+
+    targets: Targets
+    now: Mapping[int, str]
+    records: dict[int, Built | None]
+    looked_at: tuple[int, ...]
+
+    def is_equal(self, index: int) -> bool:
+        """Return whether a record says that neither its target nor anything below drifted."""
+        built = self.records.get(index)
+        return built is not None and built.deep_code_digest == self.now[index]
+
+    def has_other_code(self, index: int) -> bool:
+        """Return whether the code of a target itself is not what built it."""
+        built = self.records[index]
+        if built is None or self.is_equal(index):
+            return False
+        return has_drifted(built.code_digest, self.targets.all[index].step.fn)
+
+    def upstream_digest(self, index: int) -> str | None:
+        """Return the digest over the code that built what a target needs; None if not known."""
+        found = self._digests_below(index)
+        return None if found is None else deep_digest("", found)
+
+    def built_again_below(self, index: int) -> tuple[str, ...]:
+        """Return what a target needs that other code has built again after it, by id.
+
+        Its record keeps one digest for all of them; which ones they are is told by the times.
+        """
+        built = self.records[index]
+        if built is None or built.deep_code_digest is None or self.is_equal(index):
+            return ()
+        found = self._digests_below(index)
+        own = (built.code_digest or "", "")  # the second, if its drift was not to be told then
+        if found is None or built.deep_code_digest in [deep_digest(o, found) for o in own]:
+            return ()
+        deps = self.targets.deps[index]
+        below = {dep: record for dep in deps if (record := self.records.get(dep)) is not None}
+        later = [dep for dep, record in below.items() if record.end > built.end]
+        return tuple(self.targets.all[dep].id for dep in later or below)
+
+    def _digests_below(self, index: int) -> list[str] | None:
+        found: list[str] = []
+        for dep in self.targets.deps[index]:
+            record = self.records.get(dep)
+            if self.targets.all[dep].step.fn is None:
+                found.append(self.now[dep])
+            elif record is None or record.deep_code_digest is None:
+                return None
+            else:
+                found.append(record.deep_code_digest)
+        return found
+
+
+def descend(store: Store, plan: Plan) -> Descent:
+    """Read the records below what a plan reuses, level by level, where something drifted.
+
+    A batch takes 1, 2, 4 ... levels, so that a deep chain is not a round trip a step. A record
+    without a deep digest, an old one or Marin's, says nothing about what is below it, so that is
+    read; what has no record is passed by only if it is sure that something drifted below.
+
+    Raises:
+        StoreError: the store cannot be read.
+
+    """
+    targets = plan.targets
+    records = {
+        d.index: seen.built
+        for d in plan.of_kind(Kind.REUSE)
+        if (seen := plan.snapshot.of(d.index)).status is not None
+        and seen.lease is None
+        and not isinstance(d.reason, AssumedBuilt)
+    }
+    descent = Descent(targets, deep_digests(targets, records), records, tuple(records))
+    decided = {decision.index for decision in plan.decisions}
+    pending = [index for index in records if not descent.is_equal(index)]
+    ahead: dict[int, Built | None] = {}  # read, perhaps for nothing
+    asked: set[int] = set()
+    width = 1
+    sure: set[int] = set()  # reached from a record that says: something drifted down there
+    missing: set[int] = set()
+    passed: set[int] = set()
+    while pending:
+        below = _below(descent, pending, sure)
+        fresh = [d for d in below if d not in records and d not in missing and d not in decided]
+        if not asked.issuperset(fresh):
+            known = decided.union(records, asked)
+            batch = [i for i in _levels(targets, fresh, width) if i not in known]
+            ahead.update(read_built(store, targets, batch))
+            asked.update(batch)
+            width *= 2
+        found = {dep: ahead[dep] for dep in fresh if dep in ahead}
+        records.update(found)
+        missing.update(dep for dep in fresh if dep not in found)
+        pending = [dep for dep in found if not descent.is_equal(dep)]
+        bridges = [d for d in below if d in missing and d in sure and d not in passed]
+        passed.update(bridges)
+        pending += bridges
+    return descent
+
+
+def _levels(targets: Targets, start: Iterable[int], count: int) -> list[int]:
+    """Return what is so many levels deep below `start`, itself included."""
+    found = dict.fromkeys(start)
+    level: Iterable[int] = found
+    for _ in range(count - 1):
+        level = dict.fromkeys(d for i in level for d in targets.deps[i] if d not in found)
+        if not level:
+            break
+        found |= level
+    return list(found)
+
+
+def _below(descent: Descent, pending: Iterable[int], sure: set[int]) -> list[int]:
+    """Return what targets need; note in `sure` below which of them something drifted."""
+    below: dict[int, None] = {}
+    for index in pending:
+        deps, built = descent.targets.deps[index], descent.records.get(index)
+        below.update(dict.fromkeys(deps))
+        if index in sure or (built is not None and built.deep_code_digest is not None):
+            sure.update(deps)
+    return list(below)

@@ -1,0 +1,207 @@
+"""Causes that only records know: changed code, and what changed in a reused dependency."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from marin_build.plan.decisions import Kind
+from marin_build.plan.nearest_build import changes_between
+from marin_build.plan.reasons import Change, IdentityChanged
+from marin_build.protocol import layout
+from marin_build.protocol.record_reader import record_of_ours
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from marin_build.operations.project import Loaded
+    from marin_build.pipeline.targets import Targets
+    from marin_build.plan.decisions import Decision, Plan
+    from marin_build.plan.drift import Drift
+    from marin_build.plan.snapshot import Earlier
+    from marin_build.store.base import Store
+
+
+_CODE = "code"
+"""Path of the code digest in a payload."""
+
+
+def with_causes(loaded: Loaded, plan: Plan) -> Plan:
+    """Return a plan whose reasons name what changed at the root.
+
+    That are the functions, where code is identity, and what became of dependencies that are built
+    already. The sources and records of then are read in one batch each, and only if there is such
+    a reason.
+
+    Raises:
+        StoreError: the store cannot be read.
+
+    """
+    changed = [d for d in plan.decisions if _code_change(d) is not None]
+    # Target -> what dependents said of it, and say now.
+    causes = {id_: ("", text) for id_, text in reused_causes(loaded, plan).items()}
+    if not changed and not causes:
+        return plan
+    drift = drift_since_earlier(loaded, plan, changed)
+    decisions: list[Decision] = []
+    for decision in plan.decisions:  # dependencies first
+        reason = decision.reason
+        if not isinstance(reason, IdentityChanged):
+            decisions.append(decision)
+            continue
+        changes = tuple(
+            _told(change, drift.get(decision.index), causes) for change in reason.changes
+        )
+        if changes and changes[0] != reason.changes[0]:
+            before, after = reason.changes[0], changes[0]
+            target = plan.targets.all[decision.index].id
+            causes[target] = (before.because or before.text, _as_cause(after))
+        decisions.append(replace(decision, reason=replace(reason, changes=changes)))
+    return replace(plan, decisions=tuple(decisions))
+
+
+def drift_since_earlier(
+    loaded: Loaded, plan: Plan, decisions: Iterable[Decision]
+) -> dict[int, Drift]:
+    """Return how code changed since the earlier builds that decisions compare with, by target.
+
+    Raises:
+        StoreError: the store cannot be read.
+
+    """
+    earlier = {d.index: build for d in decisions if (build := _compared_with(plan, d)) is not None}
+    if not earlier:
+        return {}
+    from marin_build.identity.code.document import parse_sources, source_paths
+    from marin_build.plan.drift import drift_of
+
+    keys = [build.code_document for build in earlier.values()]
+    paths = source_paths(plan.targets.workspace.prefix, keys)
+    blobs = loaded.store.get_many(list(paths.values()))
+    documents = parse_sources(dict(zip(paths, blobs, strict=True)))
+    return {
+        index: drift_of(
+            build, documents.get(build.code_document or ""), plan.targets.all[index].step.fn
+        )
+        for index, build in earlier.items()
+    }
+
+
+def _compared_with(plan: Plan, decision: Decision) -> Earlier | None:
+    reason = decision.reason
+    if not isinstance(reason, IdentityChanged):
+        return None
+    builds = plan.snapshot.earlier.get(decision.index, ())
+    return next((b for b in builds if (b.target, b.run) == (reason.since, reason.run)), None)
+
+
+def _code_change(decision: Decision) -> Change | None:
+    """Return the change of code among the changes of a decision, or None."""
+    if not isinstance(decision.reason, IdentityChanged):
+        return None
+    return next((c for c in decision.reason.changes if c.path == _CODE), None)
+
+
+def _told(change: Change, drift: Drift | None, causes: dict[str, tuple[str, str]]) -> Change:
+    """Return a change with what is known by now of its cause."""
+    if change.path == _CODE and drift is not None and drift.code:
+        return replace(change, because=drift.code)
+    said = causes.get(change.new) if isinstance(change.new, str) else None
+    if said is not None and change.because == said[0]:
+        return replace(change, because=said[1])
+    return change
+
+
+def _as_cause(change: Change) -> str:
+    """Return a change as dependents tell it: `code changed: tokenizer.batch() +3 -1`."""
+    if change.path == _CODE and change.because:
+        return f"{change.text}: {change.because}"
+    return change.because or change.text
+
+
+_DEEPEST = 16
+"""How many levels a change is followed to its root; each is a batch of reads."""
+
+
+def causes_below(store: Store, targets: Targets, were: Mapping[str, str]) -> dict[str, str]:
+    """Return what changed at the root of dependencies that are others than before, in words.
+
+    Args:
+        store: where the outputs live.
+        targets: the pipeline's targets.
+        were: id of a dependency of today -> what it was; both by hash, of one name.
+
+    Returns:
+        By id of today; what is not known is left out.
+
+    Raises:
+        StoreError: the store cannot be read.
+
+    """
+    causes: dict[str, str] = {}
+    pending = {id_: (id_, old) for id_, old in were.items()}  # asked for -> how far down we are
+    for _ in range(_DEEPEST):
+        pending = {id_: at for id_, at in pending.items() if _is_sibling(targets, *at)}
+        if not pending:
+            break
+        paths = [_path_of(targets, *at) for at in pending.values()]
+        deeper: dict[str, tuple[str, str]] = {}
+        for (id_, (now, _)), blob in zip(pending.items(), store.get_many(paths), strict=True):
+            payload = record_of_ours(blob.data).get("payload") if blob is not None else None
+            if not isinstance(payload, str):
+                continue
+            target = targets.all[targets.by_id[now]]
+            changes = changes_between(json.loads(payload), target.step.payload)
+            if changes:
+                causes[id_] = changes[0].text
+                if changes[0].path.startswith("deps."):
+                    deeper[id_] = (str(changes[0].new), str(changes[0].old))
+        pending = deeper
+    return causes
+
+
+def _is_sibling(targets: Targets, now: str, old: str) -> bool:
+    """Return whether what a dependency was lies beside what it is: both are known by a hash."""
+    index = targets.by_id.get(now)
+    if index is None or "@" in now or len(now) != len(old):
+        return False
+    return targets.all[index].output_path.endswith(now)
+
+
+def _path_of(targets: Targets, now: str, old: str) -> str:
+    folder = targets.all[targets.by_id[now]].output_path.removesuffix(now)
+    return f"{folder}{old}/{layout.RECORD}"
+
+
+_MOST = 100
+"""How many dependencies are asked about; a sweep of more says the same a hundred times."""
+
+
+def reused_causes(loaded: Loaded, plan: Plan) -> dict[str, str]:
+    """Return what changed in reused dependencies since what needs them was built, by target id.
+
+    The records of what these dependencies were then are read, and only if something is built again
+    for them.
+
+    Raises:
+        StoreError: the store cannot be read.
+
+    """
+    before = _were(plan)
+    return causes_below(loaded.store, plan.targets, before) if before else {}
+
+
+def _were(plan: Plan) -> Mapping[str, str]:
+    """Return reused dependencies of other identity than before, and what they were: both ids."""
+    reused = {plan.targets.all[d.index].id for d in plan.of_kind(Kind.REUSE)}
+    found: dict[str, str] = {}
+    for decision in plan.of_kind(Kind.RUN):
+        if len(found) >= _MOST or not isinstance(decision.reason, IdentityChanged):
+            continue
+        for change in decision.reason.changes:
+            new, old = change.new, change.old
+            is_one = isinstance(new, str) and isinstance(old, str) and len(new) == len(old)
+            if is_one and change.path.startswith("deps.") and new in reused and "@" not in new:
+                found[new] = old
+    return found

@@ -1,0 +1,231 @@
+"""Drift of reused targets: identity, code or environment of today is not what built them."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from marin_build.identity.code.digest import has_drifted
+from marin_build.observe.drift_walk import descend
+from marin_build.plan.drift import Drift, drift_of, environment_drift
+from marin_build.plan.reasons import Accepted, BuiltBefore
+from marin_build.protocol.provenance import Environment, Here, read_here
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+    from marin_build.identity.code.document import CodeDocument
+    from marin_build.operations.project import Loaded
+    from marin_build.pipeline.step_spec import StepSpec
+    from marin_build.plan.decisions import Plan
+    from marin_build.plan.drift import ValueDrift
+    from marin_build.plan.reasons import Reason
+    from marin_build.protocol.acceptance import Acceptance
+    from marin_build.protocol.record_reader import Built
+    from marin_build.store.base import Blob
+
+
+@dataclass(frozen=True, slots=True)
+class Drifted:
+    """A reused target whose code or environment drifted.
+
+    Args:
+        built: what its record says.
+        drift: how today differs from that.
+        upstream: digest over the code that built what it needs; None if that is not known.
+        environment: what it would be built in today.
+
+    """
+
+    built: Built
+    drift: Drift
+    upstream: str | None
+    environment: Environment
+
+
+@dataclass(frozen=True, slots=True)
+class FoundDrift:
+    """A plan, in which what was accepted is a reason, and the drift that nobody accepted.
+
+    The drift is by target. Targets below a reused one can be among them, which were PRUNED: no
+    decision of the plan is about these. An identity that changed is told, too, but it is not
+    `drifted`: nobody can accept it.
+    """
+
+    plan: Plan
+    drifted: Mapping[int, Drifted]
+
+    @property
+    def drift(self) -> dict[int, Drift]:
+        """The drift by target, in the order of the targets."""
+        found = {index: it.drift for index, it in self.drifted.items()}
+        if self.plan.snapshot.drifted:
+            from marin_build.plan.drift import reused_drift
+
+            for index, identity in reused_drift(self.plan).items():
+                found[index] = replace(found.get(index, Drift()), identity=identity)
+        return {index: found[index] for index in sorted(found)}
+
+
+def find_drift(
+    loaded: Loaded, plan: Plan, engine: str, *, heed_accepted: bool = True
+) -> FoundDrift:
+    """Return how identity, code and environment changed since what is reused was built.
+
+    Records are read below a reused target only where its own says that something drifted there;
+    sources of then and acceptances only for what drifted, all in one batch.
+
+    Args:
+        loaded: the pipeline and its store.
+        plan: a plan for it.
+        engine: where its steps would be built today.
+        heed_accepted: leave out what somebody accepted.
+
+    Raises:
+        StoreError: the store cannot be read.
+
+    """
+    drifted = _all_drifted(loaded, plan, engine)
+    if not drifted:
+        return FoundDrift(plan, {})
+    from marin_build.identity.code.document import parse_sources, source_paths
+    from marin_build.protocol import layout
+
+    targets = plan.targets
+    keys = [it.built.code_document for it in drifted.values() if it.drift.is_of_code]
+    sources = source_paths(targets.workspace.prefix, keys)
+    heeded = drifted if heed_accepted else ()
+    words = {i: f"{targets.all[i].output_path}/{layout.ACCEPTED}" for i in heeded}
+    paths = [*sources.values(), *words.values()]
+    read = dict(zip(paths, loaded.store.get_many(paths), strict=True))
+    documents = parse_sources({key: read[path] for key, path in sources.items()})
+    found: dict[int, Drifted] = {}
+    accepted: dict[int, Acceptance] = {}
+    for index, it in drifted.items():
+        fn = targets.all[index].step.fn
+        rest, word = _without_accepted(it, fn, read[words[index]] if heed_accepted else None)
+        if rest:
+            found[index] = replace(it, drift=_explained(it.built, rest, documents, fn))
+        elif word is not None:
+            accepted[index] = word
+    return FoundDrift(_with_reasons(plan, accepted), found)
+
+
+def _all_drifted(loaded: Loaded, plan: Plan, engine: str) -> dict[int, Drifted]:
+    """Return what drifted, whether it was accepted or not; how the code did is not told yet."""
+    descent, environments = descend(loaded.store, plan), Environments(loaded, engine)
+    looked_at = set(descent.looked_at)
+    found: dict[int, Drifted] = {}
+    for index, built in descent.records.items():
+        step = plan.targets.all[index].step
+        if built is None or plan.targets.workspace.policy(step.code) == "ignore":
+            continue
+        # What has another identity may have been made from others than it needs today.
+        is_its_own = index not in plan.snapshot.drifted
+        drift = Drift(
+            is_unexplained=descent.has_other_code(index),
+            upstream=descent.built_again_below(index) if is_its_own else (),
+            environment=environments.drift(step, built.environment) if index in looked_at else (),
+        )
+        if drift:
+            today = environments.today(step, built.environment)
+            found[index] = Drifted(built, drift, descent.upstream_digest(index), today)
+    return found
+
+
+def _without_accepted(
+    it: Drifted, fn: object, blob: Blob | None
+) -> tuple[Drift, Acceptance | None]:
+    """Return the drift that was not accepted, and the last word that accepted some of it."""
+    from marin_build.protocol.acceptance import read_accepted
+
+    last: Acceptance | None = None
+    drift = it.drift
+    for word in read_accepted(blob, fingerprint=it.built.fingerprint, run=it.built.run):
+        rest = drift
+        if word.code_digest is not None and not has_drifted(word.code_digest, fn):
+            rest = replace(rest, is_unexplained=False)
+        if word.upstream is not None and word.upstream == it.upstream:
+            rest = replace(rest, upstream=())
+        if Environment(**dict(word.environment)) == it.environment:
+            rest = replace(rest, environment=())
+        if rest != drift:
+            drift, last = rest, word
+    return drift, last
+
+
+def _explained(
+    built: Built, drift: Drift, documents: Mapping[str, CodeDocument], fn: object
+) -> Drift:
+    """Return drift with the parts of the code that differ."""
+    if not drift.is_unexplained:
+        return drift
+    told = drift_of(built, documents.get(built.code_document or ""), fn)
+    return replace(told, upstream=drift.upstream, environment=drift.environment)
+
+
+def _with_reasons(plan: Plan, accepted: Mapping[int, Acceptance]) -> Plan:
+    """Return a plan that reuses what was accepted for that reason."""
+    decisions = [
+        replace(decision, reason=_accepted(decision.reason, accepted[decision.index]))
+        if decision.index in accepted
+        else decision
+        for decision in plan.decisions
+    ]
+    return replace(plan, decisions=tuple(decisions)) if accepted else plan
+
+
+def _accepted(reason: Reason, word: Acceptance) -> Reason:
+    if not isinstance(reason, BuiltBefore):
+        return reason
+    return Accepted(reason.run, reason.by, reason.at, word.reason, word.by, word.at)
+
+
+@dataclass(slots=True)
+class Environments:
+    """The environments of one plan; this machine's is read once, and only if it is asked for.
+
+    Args:
+        loaded: the pipeline.
+        engine: where its steps would be built today.
+
+    """
+
+    loaded: Loaded
+    engine: str
+    _here: Here | None = field(default=None, init=False)
+    _last: tuple[object, ...] = field(default=(), init=False)
+    """The newest question, and below it the answer."""
+    _drift: tuple[ValueDrift, ...] = field(default=(), init=False)
+
+    def today(self, step: StepSpec, recorded: Mapping[str, Any] | None) -> Environment:
+        """Return what a step would be built in.
+
+        Of another engine, only the image is known: what is installed here says nothing about it.
+
+        Args:
+            step: the step.
+            recorded: the environment in a record; its distributions are looked up.
+
+        """
+        if self._here is None:
+            self._here = read_here(self.loaded.workspace.project, os.environ)
+        if self.engine == "local":
+            return self._here.with_distributions(
+                Environment.of_record(recorded).distributions or ()
+            )
+        given = step.resources.image if step.resources is not None else None
+        image = given or self.loaded.settings.kubernetes.get("image")
+        return Environment(locks=self._here.locks, image=image if isinstance(image, str) else None)
+
+    def drift(self, step: StepSpec, recorded: Mapping[str, Any] | None) -> tuple[ValueDrift, ...]:
+        """Return how what built a step differs from that; nothing if its record does not say."""
+        if recorded is None:
+            return ()
+        image = step.resources.image if step.resources is not None else None
+        if (recorded, image) != self._last:  # one run records the same for most of its targets
+            then, now = Environment.of_record(recorded), self.today(step, recorded)
+            self._last, self._drift = (recorded, image), environment_drift(then, now)
+        return self._drift

@@ -1,0 +1,132 @@
+"""Earlier builds of names that were never built with this identity: what changed since them.
+
+Whoever built them: the records in the store are the memory. They are found by one listing a name,
+or one a folder where many names lie together, and read in one batch.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+from marin_build.identity.payload import HASH_ID_LENGTH
+from marin_build.plan.snapshot import Earlier
+from marin_build.protocol import layout
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from marin_build.pipeline.targets import Target, Targets
+    from marin_build.store.base import Store
+
+
+_MOST = 400
+"""How many records of one name are read; whoever has more gets the reasons from some of them."""
+_MANY = 50
+"""From so many names in one folder on it is listed once, not once a name."""
+_AT_ONCE = 32
+_HASHED = re.compile(r"_[0-9a-f]{8}$")
+
+
+def read_history(
+    store: Store, targets: Targets, indices: Sequence[int], *, most: int = _MOST
+) -> dict[int, tuple[Earlier, ...]]:
+    """Return the latest earlier builds of some targets' names, by index.
+
+    A record at a target's own path is among them: it was built, and its status is gone.
+
+    Args:
+        store: where the outputs live.
+        targets: the pipeline's targets.
+        indices: which of them.
+        most: how many records of one name are read; they need not be the latest.
+
+    Raises:
+        StoreError: the store cannot be read.
+
+    """
+    starts = {
+        i: _start(targets.all[i])
+        for i in indices
+        if targets.all[i].step.override_output_path is None
+    }
+    found = _folders(store, starts.values())
+    if not found:
+        return {}
+    candidates = {
+        i: sorted(found.get(start, ()), key=lambda path: path != targets.all[i].output_path)[:most]
+        for i, start in starts.items()
+    }
+    paths = list(dict.fromkeys(path for paths in candidates.values() for path in paths))
+    blobs = store.get_many([f"{path}/{layout.RECORD}" for path in paths])
+    records = {
+        path: record
+        for path, blob in zip(paths, blobs, strict=True)
+        if blob is not None and (record := _earlier(blob.data)) is not None
+    }
+    history: dict[int, tuple[Earlier, ...]] = {}
+    for index, folders in candidates.items():
+        name = targets.all[index].name
+        builds = [
+            r for path in folders if (r := records.get(path)) and r.payload.get("name") == name
+        ]
+        if builds:
+            latest = sorted(builds, key=lambda build: build.end, reverse=True)
+            history[index] = tuple(latest)
+    return history
+
+
+def _start(target: Target) -> str:
+    """Return how the output paths of all builds of this name begin."""
+    if target.step.version is not None:
+        return target.output_path.removesuffix(target.step.version)
+    return target.output_path.removesuffix(target.fingerprint[:8])
+
+
+def _folders(store: Store, starts: Iterable[str]) -> dict[str, list[str]]:
+    """Return the output folders that begin with each start, by start."""
+    by_parent: dict[str, list[str]] = {}
+    asked_for = dict.fromkeys(starts)
+    for start in asked_for:
+        by_parent.setdefault(start.rpartition("/")[0], []).append(start)
+    asked: list[str] = []
+    for parent, inside in by_parent.items():
+        asked += [f"{parent}/"] if store.is_local or len(inside) > _MANY else inside
+    if store.is_local or len(asked) == 1:
+        listings = [store.folders(start) for start in asked]
+    else:
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            listings = list(pool.map(store.folders, asked))
+    versions = {start for start in asked_for if start.endswith("/")}
+    found: dict[str, list[str]] = {}
+    for listing in listings:
+        for path in listing:
+            if _HASHED.search(path):
+                found.setdefault(path[:-HASH_ID_LENGTH], []).append(path)
+            folder = path[: path.rindex("/") + 1]
+            if folder in versions:
+                found.setdefault(folder, []).append(path)
+    return found
+
+
+def _earlier(data: bytes) -> Earlier | None:
+    """Return what a record of ours says; None for any other document."""
+    try:
+        document = json.loads(data)
+        who, payload = document["provenance"], json.loads(document["payload"])
+        return Earlier(
+            document["target"],
+            document["fingerprint"],
+            payload,
+            document["run"],
+            f"{who['user']}@{who['host']}",
+            document["end"],
+            float(document["seconds"]),
+            code_digest=document.get("code_digest"),
+            code_document=document.get("code_document"),
+            captured=document.get("captured"),
+        )
+    except (ValueError, KeyError, TypeError):
+        return None  # Marin's, or damaged: it explains nothing

@@ -1,0 +1,121 @@
+"""What the records beside built targets say, and whether it is what the pipeline declares."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from marin_build.errors import CorruptStateError, StoppedError
+from marin_build.plan.reasons import Unreadable
+from marin_build.protocol import layout
+from marin_build.protocol.record_reader import Built, parse_record
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from collections.abc import Set as AbstractSet
+
+    from marin_build.pipeline.targets import Target, Targets
+    from marin_build.plan.snapshot import Observed
+    from marin_build.store.base import Store
+
+
+def read_records(
+    store: Store,
+    targets: Targets,
+    built: Sequence[int],
+    seen: dict[int, Observed],
+    rebuilt: AbstractSet[int],
+) -> list[int]:
+    """Read the records of built targets into what was seen of them.
+
+    One that is not readable is that target's matter: it is noted, and the others are read.
+
+    Args:
+        store: where the outputs live.
+        targets: the pipeline's targets.
+        built: which targets.
+        seen: what was seen of them; their records join it.
+        rebuilt: targets that are built anew, whatever is there.
+
+    Returns:
+        The targets that hold another identity than is declared, or were made from one: drift.
+
+    Raises:
+        StoppedError: another target has the same path by its hash.
+
+    """
+    others: list[int] = []
+    paths = [record_path(targets.all[i]) for i in built]
+    # Ids pin what is above them, but for versions and output paths, which may hold anything.
+    any_loose = built and any(t.step.version or t.step.override_output_path for t in targets.all)
+    deep = targets.deep_fingerprints() if any_loose else ()
+    for index, path, blob in zip(built, paths, store.get_many(paths), strict=True):
+        if blob is None:  # built by Marin, or copied without its record
+            continue
+        target = targets.all[index]
+        try:
+            record = parse_record(blob.data, path, target.fingerprint)
+        except CorruptStateError:
+            seen[index] = replace(seen[index], damage=Unreadable("record", path))
+            continue
+        seen[index] = replace(seen[index], built=record)
+        if record is None or index in rebuilt:
+            continue
+        if record.fingerprint != target.fingerprint:
+            if not target.step.has_free_path:
+                raise _two_of_one_hash(target, record)
+            others.append(index)
+        elif deep and not _is_made_of(record, deep[index]):
+            others.append(index)
+    return others
+
+
+def _is_made_of(record: Built, deep: str) -> bool:
+    """Return whether a target was made from what is declared; adopted data was not made here."""
+    return record.adopted_from is not None or record.deep_fingerprint in (None, deep)
+
+
+def record_path(target: Target) -> str:
+    """Return where the record of a target lies."""
+    return f"{target.output_path}/{layout.RECORD}"
+
+
+def _two_of_one_hash(target: Target, record: Built) -> StoppedError:
+    return StoppedError(
+        f"`{target.output_path}` holds another target",
+        facts=[("recorded", record.fingerprint), ("declared", target.fingerprint)],
+        consequence="nothing was run",
+        hint="two identities share 8 digits of their fingerprint: rename the step",
+    )
+
+
+def read_built(store: Store, targets: Targets, indices: Sequence[int]) -> dict[int, Built | None]:
+    """Return what the records of some targets say, read in one batch; for reports only.
+
+    A target without a record is left out. None for a record that Marin wrote, that is not
+    readable, or that is another target's: it says nothing, and no plan depends on it.
+
+    Raises:
+        StoreError: the store cannot be read.
+
+    """
+    found: dict[int, Built | None] = {}
+    for index, built in read_any_built(store, targets, indices).items():
+        is_its_own = built and built.fingerprint == targets.all[index].fingerprint
+        found[index] = built if is_its_own else None
+    return found
+
+
+def read_any_built(
+    store: Store, targets: Targets, indices: Sequence[int]
+) -> dict[int, Built | None]:
+    """Return the same as `read_built`, but with records of another identity."""
+    paths = [record_path(targets.all[i]) for i in indices]
+    found: dict[int, Built | None] = {}
+    for index, path, blob in zip(indices, paths, store.get_many(paths), strict=True):
+        if blob is not None:
+            try:
+                found[index] = parse_record(blob.data, path, targets.all[index].fingerprint)
+            except CorruptStateError:
+                found[index] = None
+    return found

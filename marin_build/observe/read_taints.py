@@ -1,0 +1,90 @@
+"""Reads the marks on tainted targets."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from marin_build.errors import CorruptStateError
+from marin_build.plan.graph_shape import reached
+from marin_build.plan.reasons import Unreadable
+from marin_build.protocol import layout
+from marin_build.protocol.record_reader import record_of_ours
+from marin_build.protocol.taints import Entry, Taint, _parse
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from marin_build.pipeline.targets import Targets
+    from marin_build.plan.snapshot import Snapshot
+    from marin_build.store.base import Store
+
+
+def read_taints(
+    store: Store,
+    targets: Targets,
+    marked: Iterable[int],
+    *,
+    damaged: Callable[[int, Unreadable], object] | None = None,
+) -> dict[int, Taint]:
+    """Return the taints that hold: those whose build is still the one they condemn.
+
+    Args:
+        store: where the outputs live.
+        targets: the pipeline's targets.
+        marked: which of them may have a mark.
+        damaged: is told of a mark that is not readable; None: that is an error.
+
+    Raises:
+        CorruptStateError: a mark is not readable.
+        StoreError: the store cannot be read.
+
+    """
+    indices = list(marked)
+    marks = [layout.taint_path(targets.workspace.prefix, targets.all[i].id) for i in indices]
+    records = [f"{targets.all[i].output_path}/{layout.RECORD}" for i in indices]
+    blobs = store.get_many([*marks, *records])
+    found: dict[int, Taint] = {}
+    for index, path, mark, record in zip(
+        indices, marks, blobs[: len(marks)], blobs[len(marks) :], strict=True
+    ):
+        if mark is None:  # taken away meanwhile
+            continue
+        id_ = targets.all[index].id
+        run = record_of_ours(record.data).get("run", "") if record is not None else ""
+        try:
+            entries = _parse(mark.data, path).entries
+        except CorruptStateError:
+            if damaged is None:
+                raise
+            damaged(index, Unreadable("taint", path))
+            continue
+        holding = [entry for entry in entries if entry.run == run]
+        holding.sort(key=lambda entry: entry.root != id_)  # what was said of itself comes first
+        if holding:
+            found[index] = _taint(holding[0], id_)
+    return found
+
+
+def with_damaged_marks(
+    targets: Targets,
+    snapshot: Snapshot,
+    requested: Iterable[int],
+    damaged: Mapping[int, Unreadable],
+) -> Snapshot:
+    """Return a snapshot with the marks that are not readable, of what is built or pruned.
+
+    What is to be built anyway no mark condemns.
+    """
+    seen = dict(snapshot.seen)
+    for index in sorted(reached(targets, requested).intersection(damaged)):
+        before = snapshot.of(index)
+        if index not in seen or (before.is_built and before.damage is None):
+            seen[index] = replace(before, damage=damaged[index])
+    return replace(snapshot, seen=seen)
+
+
+def _taint(entry: Entry, target: str) -> Taint:
+    is_root = entry.root == target
+    words = entry.reason if is_root else f"made from {entry.root}: {entry.reason}"
+    return Taint(words, entry.by, entry.at, is_root=is_root)

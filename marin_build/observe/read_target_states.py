@@ -1,0 +1,57 @@
+"""The reading of how targets stand: one batch of statuses, then what is not built more closely."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from marin_build.observe.read_snapshot import doubt_of, observe
+from marin_build.plan.target_state import Standing, standing_of
+from marin_build.protocol.holder import still_written
+from marin_build.protocol.layout import local_log_path
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from marin_build.operations.project import Loaded
+    from marin_build.plan.snapshot import Snapshot
+    from marin_build.protocol.lease import Lease
+
+
+def read_all(loaded: Loaded, indices: Iterable[int], *, records: bool = False) -> Snapshot:
+    """Read these targets, and no others, whatever they stand above or below of.
+
+    Args:
+        loaded: the pipeline and its store.
+        indices: which targets.
+        records: read the records of built ones, too.
+
+    Raises:
+        StoreError: the store cannot be read.
+
+    """
+    wanted = list(indices)
+    return observe(
+        loaded.store,
+        loaded.targets,
+        wanted,
+        frozenset(wanted),  # so that the record of another target is told, not refused
+        loaded.host,
+        records=records,
+        is_doubtful=doubt_of(loaded),
+        below=False,
+    )
+
+
+def read_standings(loaded: Loaded, indices: Iterable[int]) -> dict[int, Standing]:
+    """Return how targets stand, by index, in the order of the pipeline."""
+    snapshot = read_all(loaded, indices)
+
+    def standing(index: int) -> Standing:
+        target = loaded.targets.all[index]
+
+        def is_still_written(lease: Lease) -> bool:
+            return still_written(local_log_path(target.output_path, target.id, lease))
+
+        return standing_of(snapshot.of(index), is_still_written=is_still_written)
+
+    return {index: standing(index) for index in snapshot.seen}

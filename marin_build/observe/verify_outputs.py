@@ -1,0 +1,186 @@
+"""Outputs compared with what built them: what the attempt committed, and nothing else."""
+
+from __future__ import annotations
+
+import enum
+import json
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from marin_build.errors import StoreError
+from marin_build.protocol import layout
+from marin_build.protocol.manifest import FileChanges, compare, manifest_in
+from marin_build.protocol.status import STATUS_SUCCESS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from marin_build.pipeline.targets import Target, Targets
+    from marin_build.plan.snapshot import Observed, Snapshot
+    from marin_build.protocol.record_reader import Built
+    from marin_build.store.base import File, Store
+
+
+_LISTINGS_AT_ONCE = 32
+_NO_CHANGES = FileChanges()
+
+
+class Verdict(enum.Enum):
+    """What became of the comparison."""
+
+    INTACT = "intact"
+    DIFFERS = "differs"
+    NOT_BUILT = "not built"
+    UNKNOWN = "unknown"
+    """There is nothing to compare with, or it cannot be read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """One target's output, compared.
+
+    Args:
+        index: which target.
+        verdict: what came of it.
+        place: where its data lies; the output path, unless it was adopted elsewhere.
+        files, size: how many files lie there, and their bytes.
+        changes: what differs, file by file.
+        note: what else there is to say.
+
+    """
+
+    index: int
+    verdict: Verdict
+    place: str
+    files: int = 0
+    size: int = 0
+    changes: FileChanges = _NO_CHANGES
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Expected:
+    """What an output should hold; `manifest` is None where only number and bytes are known."""
+
+    index: int
+    place: str
+    manifest: tuple[File, ...] | None
+    files: int
+    size: int
+    has_artifact: bool
+
+
+def verify(
+    store: Store,
+    targets: Targets,
+    snapshot: Snapshot,
+    indices: Iterable[int],
+    open_store: Callable[[str], Store],
+) -> list[Verified]:
+    """Compare outputs with what the attempts that built them committed: sizes, not contents.
+
+    Args:
+        store: where the outputs live.
+        targets: the pipeline's targets.
+        snapshot: what was seen of these targets, with their records.
+        indices: which targets.
+        open_store: gives the store of a place where adopted data lies.
+
+    Raises:
+        StoreError: the attempts cannot be read.
+
+    """
+    wanted = list(indices)
+    attempts = [_attempt_of(snapshot.of(index)) for index in wanted]
+    paths = [
+        layout.attempt_path(targets.all[index].output_path, attempt)
+        for index, attempt in zip(wanted, attempts, strict=True)
+        if attempt
+    ]
+    documents = dict(zip(paths, store.get_many(paths), strict=True))
+    found: list[Verified | _Expected] = []
+    for index, attempt in zip(wanted, attempts, strict=True):
+        target = targets.all[index]
+        path = layout.attempt_path(target.output_path, attempt or 0)
+        blob = documents.get(path)
+        data = blob.data if blob is not None else None
+        found.append(_expectation(index, target, snapshot.of(index), data, path))
+
+    def check(each: Verified | _Expected) -> Verified:
+        if isinstance(each, Verified):
+            return each
+        is_here = each.place == targets.all[each.index].output_path
+        return _check(store if is_here else open_store(each.place), each)
+
+    if store.is_local and all(each.place == targets.all[each.index].output_path for each in found):
+        return [check(each) for each in found]
+    with ThreadPoolExecutor(_LISTINGS_AT_ONCE) as pool:
+        return list(pool.map(check, found))
+
+
+def _attempt_of(seen: Observed) -> int:
+    """Return the attempt that built a target, or 0."""
+    if seen.status == STATUS_SUCCESS:
+        return seen.built.attempt if seen.built is not None else 0
+    return seen.lease.attempt if seen.lease is not None and seen.lease.is_sealed else 0
+
+
+def _expectation(
+    index: int, target: Target, seen: Observed, document: bytes | None, path: str
+) -> Verified | _Expected:
+    """Return what an output should hold, or why that is not known."""
+    output, built = target.output_path, seen.built
+    if seen.damage is not None:
+        note = f"its {seen.damage.what} is not readable: {seen.damage.path}"
+        return Verified(index, Verdict.UNKNOWN, output, note=note)
+    if seen.status != STATUS_SUCCESS and (seen.lease is None or not seen.lease.is_sealed):
+        return Verified(index, Verdict.NOT_BUILT, output)
+    if built is not None and built.fingerprint != target.fingerprint:
+        return Verified(index, Verdict.DIFFERS, output, note="it holds another target")
+    if document is not None:
+        try:
+            manifest = manifest_in(document, path)
+        except StoreError as error:
+            return Verified(index, Verdict.UNKNOWN, output, note=error.what)
+        if manifest is not None:
+            published = json.loads(document)["publish"]
+            place = (published.get("record") or {}).get("adopted_from") or output
+            size = sum(file.size for file in manifest)
+            is_published = seen.status == STATUS_SUCCESS and place == output
+            has_artifact = is_published and bool(published.get("has_artifact"))
+            return _Expected(index, str(place), manifest, len(manifest), size, has_artifact)
+    return _counted(index, output, built)
+
+
+def _counted(index: int, output: str, built: Built | None) -> Verified | _Expected:
+    """Return what a record alone says of an output: how many files, and their bytes."""
+    if built is None or not (built.files or built.size):
+        return Verified(
+            index, Verdict.UNKNOWN, output, note="which files belong to it was not recorded"
+        )
+    place = built.adopted_from or output
+    return _Expected(index, place, None, built.files, built.size, has_artifact=False)
+
+
+def _check(store: Store, expected: _Expected) -> Verified:
+    """List a place, and compare."""
+    index, place = expected.index, expected.place
+    try:
+        listed = store.files(place)
+    except StoreError as error:
+        return Verified(index, Verdict.UNKNOWN, place, note=error.what)
+    found = [file for file in listed if not file.path.startswith(".")]
+    size = sum(file.size for file in found)
+    if expected.manifest is None:
+        is_same = (len(found), size) == (expected.files, expected.size)
+        note = "only number and bytes of its files were recorded"
+        if not is_same:
+            note = f"{len(found)} files of {size} B, not {expected.files} of {expected.size} B"
+        verdict = Verdict.INTACT if is_same else Verdict.DIFFERS
+        return Verified(index, verdict, place, len(found), size, note=note)
+    changes = compare(expected.manifest, found)
+    if expected.has_artifact and layout.ARTIFACT not in {file.path for file in listed}:
+        changes = replace(changes, missing=(*changes.missing, layout.ARTIFACT))
+    verdict = Verdict.DIFFERS if changes else Verdict.INTACT
+    return Verified(index, verdict, place, len(found), size, changes)

@@ -1,0 +1,196 @@
+"""From a target and a place to a registered output: what stands at the target, what lies there."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from marin_build.errors import NOTHING_WRITTEN, StoppedError, UsageError
+from marin_build.observe.existing_data import ADOPTING, read_existing, refuse_unfit
+from marin_build.operations.run_session import end_syncing, make_session, syncing_of
+from marin_build.plan.decisions import Plan
+from marin_build.plan.snapshot import Snapshot
+from marin_build.protocol import layout
+from marin_build.protocol.look import look
+from marin_build.protocol.record_reader import record_of_ours
+from marin_build.protocol.status import STATUS_SUCCESS
+from marin_build.run_step.commit_existing import adopt, held
+from marin_build.run_step.supervisor import claimant_of
+from marin_build.run_step.workers import Start
+from marin_build.store.open_store import open_store
+from marin_build.workspace import absolute_prefix, is_url
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from marin_build.operations.project import Loaded
+    from marin_build.pipeline.targets import Target
+    from marin_build.run_step.session import Session
+
+
+_ALIASES = {"gcs": "gs", "s3a": "s3", "abfss": "abfs"}
+
+
+@dataclass(frozen=True, slots=True)
+class Registered:
+    """An output that was adopted: now, or `already`; `record` is what stands beside it."""
+
+    record: Mapping[str, Any]
+    already: bool
+
+
+def location_of(target: Target, place: str | None) -> str:
+    """Return where the data of a target lies; the output path itself if it is only named so.
+
+    Args:
+        target: whose output it is to be.
+        place: as the user wrote it; None: the output path.
+
+    Raises:
+        UsageError: no place, or one inside the output or around it; or the target is rebuilt each
+            time.
+
+    """
+    if target.step.is_dev:
+        raise UsageError(
+            f"`{target.id}` is a dev version: it is rebuilt each time",
+            consequence=NOTHING_WRITTEN,
+            hint="give it a version that stays",
+        )
+    output = target.output_path
+    if place is None:
+        return output
+    if not place or not place.isprintable():
+        raise UsageError(f"`--from {place!r}` names no place", consequence=NOTHING_WRITTEN)
+    place = absolute_prefix(place, os.getcwd())
+    here, there = _comparable(output), _comparable(place)
+    if here == there:
+        return output
+    if f"{here}/".startswith(f"{there}/") or f"{there}/".startswith(f"{here}/"):
+        raise UsageError(
+            f"`{place}` and the output of `{target.id}` lie inside each other",
+            facts=[("output", output)],
+            consequence=NOTHING_WRITTEN,
+            hint="without --from, what lies at the output itself is adopted",
+        )
+    return place
+
+
+def _comparable(place: str) -> str:
+    """Return a place in the form in which two of them can be compared."""
+    scheme, _, rest = place.partition("://")
+    return f"{_ALIASES.get(scheme, scheme)}://{rest}" if is_url(place) else os.path.realpath(place)
+
+
+def register(
+    loaded: Loaded, index: int, location: str, note: str | None, *, force: bool, lease: bool
+) -> Registered:
+    """Adopt what lies at a place as the output of a target, unless that was done already.
+
+    Args:
+        loaded: the pipeline.
+        index: which target.
+        location: where the data lies, as from `location_of`.
+        note: why.
+        force: adopt what looks unfinished, or what was adopted before.
+        lease: whether the store must have conditional writes.
+
+    Raises:
+        UsageError: the target is built, or the data cannot be its output.
+        StoppedError: somebody holds the target, or the data looks unfinished.
+        StoreError: a store cannot be read or written.
+
+    """
+    target = loaded.targets.all[index]
+    nothing = Plan(loaded.targets, (), (), frozenset(), Snapshot())
+    session = make_session(loaded, nothing, {}, lease=lease)
+    session = replace(session, run=ADOPTING + session.run.partition("-")[2])
+    record = _record_if_finished(session, index)
+    if record is not None:
+        if not force and _is_same(record, target, location):
+            return Registered(record, already=True)
+        _refuse_built(target, record, location, force=force)
+        session = replace(session, forced=frozenset([index]))
+    is_here = location == target.output_path
+    existing = read_existing(loaded.store if is_here else open_store(location), location)
+    refuse_unfit(existing, target.step.outputs, force=force)
+    syncing = syncing_of(loaded, session.run)
+    try:
+        adopted = adopt(session, index, existing, note)
+    finally:
+        end_syncing(syncing)
+    if adopted is None:
+        raise StoppedError(
+            f"`{target.id}` was built or adopted by somebody else meanwhile",
+            consequence=NOTHING_WRITTEN,
+            hint="marin-build plan shows what is there now",
+        )
+    return Registered(adopted.model_dump(mode="json"), already=False)
+
+
+def _record_if_finished(session: Session, index: int) -> Mapping[str, Any] | None:
+    """Return the record of a target that is finished (empty without one of ours), else None.
+
+    What was committed before and not published is published.
+
+    Raises:
+        StoppedError: somebody holds the target.
+
+    """
+    target = session.targets.all[index]
+    seen = look(session.store, target.output_path)
+    if seen.lease is not None and seen.lease.is_sealed:
+        claimant_of(session, Start(index, os.urandom(8).hex())).acquire()
+        seen = look(session.store, target.output_path)
+    if seen.status != STATUS_SUCCESS:
+        if seen.lease is not None and not session.is_abandoned(index, seen.lease):
+            raise held(target.id, seen.lease)
+        return None
+    blob = session.store.get(f"{target.output_path}/{layout.RECORD}")
+    return record_of_ours(blob.data) if blob is not None else {}
+
+
+def _is_same(record: Mapping[str, Any], target: Target, location: str) -> bool:
+    """Return whether a record says that this target was adopted from this place."""
+    said = record.get("fingerprint"), record.get("adopted_from")
+    return said == (target.fingerprint, location)
+
+
+def _is_override(target: Target) -> bool:
+    return target.step.override_output_path is not None
+
+
+def _refuse_built(target: Target, record: Mapping[str, Any], location: str, *, force: bool) -> None:
+    """Refuse to adopt what is finished, unless that is another target, or was adopted itself."""
+    output, recorded = target.output_path, record.get("fingerprint", target.fingerprint)
+    before = record.get("adopted_from")
+    if recorded != target.fingerprint:
+        if not force and (location != output or target.step.version or _is_override(target)):
+            raise StoppedError(
+                f"`{output}` holds another target",
+                facts=[("recorded", str(recorded)), ("declared", target.fingerprint)],
+                consequence=NOTHING_WRITTEN,
+                hint="--force adopts it all the same; who declares the other one is told of drift",
+            )
+    elif before is None:
+        raise UsageError(
+            f"`{target.id}` is built already",
+            facts=[("output", output)],
+            consequence=NOTHING_WRITTEN,
+            hint="plan reuses it as it is",
+        )
+    elif not force:
+        raise UsageError(
+            f"`{target.id}` was adopted already, from another place",
+            facts=[("adopted", str(before))],
+            consequence=NOTHING_WRITTEN,
+            hint="--force adopts it anew",
+        )
+    if before == output != location:
+        raise UsageError(
+            f"`{target.id}` was adopted where it lies, and its data is still there",
+            facts=[("output", output)],
+            consequence=NOTHING_WRITTEN,
+            hint=f"move `{output}` away, or delete it yourself",
+        )

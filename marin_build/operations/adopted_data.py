@@ -1,0 +1,236 @@
+"""Adopted data, for the steps of a plan that read it: where it lies, and whether it still does.
+
+Only what is to be built reads anything, so a plan with nothing to do pays nothing here.
+"""
+
+from __future__ import annotations
+
+import json
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from marin_build.errors import CorruptStateError, SpecificationError, StoreError
+from marin_build.protocol import layout
+from marin_build.workspace import use_workspace
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from marin_build.operations.project import Loaded
+    from marin_build.pipeline.targets import Targets
+    from marin_build.plan.decisions import Plan
+    from marin_build.plan.snapshot import Observed
+    from marin_build.run_step.workers import Stopped
+
+
+_LISTINGS_AT_ONCE = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where adopted data lies, and what was found there when it was adopted.
+
+    Args:
+        location: an absolute path or a URL; the output path itself if it lies there.
+        output: the target's output path, where its record lies.
+        attempt: the number of the attempt that adopted it.
+        files, size: how many files, and their bytes.
+
+    """
+
+    location: str
+    output: str
+    attempt: int
+    files: int
+    size: int
+
+
+def with_adopted(
+    loaded: Loaded, plan: Plan, *, readers: Sequence[int] | None = None
+) -> tuple[Loaded, Plan]:
+    """Have the steps of a plan read adopted data where it lies.
+
+    A pipeline that asked for such a path while it was loaded may have kept it: it is loaded again.
+
+    Args:
+        loaded: the pipeline.
+        plan: a plan for its targets.
+        readers: the steps that read; None: those that are to be built.
+
+    Raises:
+        SpecificationError: loaded again, the pipeline declares other targets.
+        StoreError: what somebody committed and did not publish cannot be read.
+
+    """
+    places = _places(loaded, plan, plan.to_build if readers is None else readers)
+    if not places:
+        return loaded, plan
+    by_id = MappingProxyType({id_: place.location for id_, place in places.items()})
+    workspace = replace(loaded.workspace, adopted=by_id)
+    elsewhere = {id_ for id_, place in places.items() if place.location != place.output}
+    if not any(step.target_id in elsewhere for step in loaded.pipeline.asked):
+        use_workspace(workspace)
+        targets = replace(plan.targets, workspace=workspace)
+        loaded = replace(loaded, workspace=workspace, targets=targets, adopted=places)
+        return loaded, replace(plan, targets=targets)
+    from marin_build.pipeline.graph import build_graph
+    from marin_build.pipeline.load import load_again
+    from marin_build.pipeline.targets import make_targets
+
+    pipeline = load_again(loaded.pipeline, workspace)
+    targets = make_targets(build_graph(pipeline.roots), workspace)
+    _check_same(plan.targets, targets)
+    loaded = replace(
+        loaded, workspace=workspace, pipeline=pipeline, targets=targets, adopted=places
+    )
+    return loaded, _moved(plan, targets)
+
+
+def _places(loaded: Loaded, plan: Plan, readers: Iterable[int]) -> dict[str, Place]:
+    """Return the adopted data that steps read, by target id."""
+    built_now = set(plan.to_build)
+    candidates = {
+        index: seen
+        for index, seen in plan.snapshot.seen.items()
+        if index not in built_now
+        and (
+            (seen.built is not None and seen.built.adopted_from is not None)
+            or (seen.lease is not None and seen.lease.is_sealed)
+        )
+    }
+    if not candidates:
+        return {}
+    targets = plan.targets
+    read = sorted({dep for index in readers for dep in targets.deps[index]} & candidates.keys())
+    sealed = [index for index in read if candidates[index].built is None]
+    places = _sealed_places(loaded, targets, {index: candidates[index] for index in sealed})
+    for index in read:
+        built, target = candidates[index].built, targets.all[index]
+        if built is not None and built.adopted_from is not None:
+            places[target.id] = Place(
+                built.adopted_from, target.output_path, built.attempt, built.files, built.size
+            )
+    return places
+
+
+def _sealed_places(
+    loaded: Loaded, targets: Targets, sealed: Mapping[int, Observed]
+) -> dict[str, Place]:
+    """Return the adopted data among what is committed and waits to be published."""
+    paths = {
+        layout.attempt_path(targets.all[index].output_path, seen.lease.attempt): index
+        for index, seen in sealed.items()
+        if seen.lease is not None
+    }
+    found: dict[str, Place] = {}
+    for path, blob in zip(paths, loaded.store.get_many(list(paths)), strict=True):
+        target = targets.all[paths[path]]
+        try:
+            record = json.loads(blob.data if blob is not None else b"")["publish"]["record"]
+            if record.get("adopted_from") is None:
+                continue
+            found[target.id] = Place(
+                str(record["adopted_from"]),
+                target.output_path,
+                int(record["attempt"]),
+                int(record["files"]),
+                int(record["bytes"]),
+            )
+        except (ValueError, KeyError, TypeError):
+            raise CorruptStateError(
+                f"the sealed attempt `{path}` is missing or was changed",
+                consequence="the target was committed but cannot be published",
+            ) from None
+    return found
+
+
+def _check_same(before: Targets, after: Targets) -> None:
+    """Refuse a pipeline whose identities depend on where data lies."""
+    old = {target.id: target.fingerprint for target in before.all}
+    new = {target.id: target.fingerprint for target in after.all}
+    if old == new:
+        return
+    changed = [id_ for id_ in old if new.get(id_) != old[id_]]
+    raise SpecificationError(
+        "the identity of steps depends on where adopted data lies",
+        facts=[("differs", "\n".join(changed[:10]) or "there are more steps than before")],
+        consequence="nothing was run",
+        hint="give the step itself as an argument, or use a placeholder, instead of its path",
+    )
+
+
+def _moved(plan: Plan, targets: Targets) -> Plan:
+    """Return a plan for the same targets in another order."""
+    at = [targets.by_id[target.id] for target in plan.targets.all]
+    decisions = [replace(decision, index=at[decision.index]) for decision in plan.decisions]
+    snapshot = replace(
+        plan.snapshot,
+        seen={at[index]: seen for index, seen in plan.snapshot.seen.items()},
+        earlier={at[index]: builds for index, builds in plan.snapshot.earlier.items()},
+        tainted={at[index]: taint for index, taint in plan.snapshot.tainted.items()},
+        drifted={at[index]: drift for index, drift in plan.snapshot.drifted.items()},
+    )
+    return replace(
+        plan,
+        targets=targets,
+        requested=tuple(at[index] for index in plan.requested),
+        decisions=tuple(sorted(decisions, key=lambda decision: decision.index)),
+        forced=frozenset(at[index] for index in plan.forced),
+        snapshot=snapshot,
+    )
+
+
+def refused_readers(loaded: Loaded, plan: Plan) -> dict[int, Stopped]:
+    """Return the steps of a plan that must not be built, and why.
+
+    They read adopted data that is not what it was, or would be built over data that was adopted
+    where it lies. Each place is listed once.
+    """
+    from marin_build.run_step.output_folder import ADOPTED_HERE, was_adopted_here, way_to_rebuild
+    from marin_build.run_step.workers import Stopped
+
+    refused: dict[int, Stopped] = {}
+    for index in plan.insisted:
+        seen, output = plan.snapshot.of(index), plan.targets.all[index].output_path
+        is_here = seen.built is not None and seen.built.adopted_from == output
+        if is_here or (seen.damage is not None and was_adopted_here(loaded.store, output)):
+            refused[index] = Stopped(ADOPTED_HERE, way_to_rebuild(output))
+    if not loaded.adopted:
+        return refused
+    with ThreadPoolExecutor(_LISTINGS_AT_ONCE) as pool:
+        changes = list(pool.map(lambda place: _change(loaded, place), loaded.adopted.values()))
+    changed = {
+        plan.targets.by_id[id_]: (id_, words)
+        for id_, words in zip(loaded.adopted, changes, strict=True)
+        if words
+    }
+    for index in plan.to_build if changed else ():
+        for dep in plan.targets.deps[index]:
+            if dep in changed:
+                id_, words = changed[dep]
+                place = loaded.adopted[id_].location
+                refused[index] = Stopped(
+                    f"the data adopted for `{id_}` is not what it was: {words}",
+                    f"put back what was at `{place}`, or adopt what is there now with --force",
+                )
+    return refused
+
+
+def _change(loaded: Loaded, place: Place) -> str:
+    """Return how adopted data differs from what was adopted, in words; empty if it does not."""
+    from marin_build.protocol.manifest import differences, manifest_of, read_manifest, shortened
+    from marin_build.store.open_store import open_store
+
+    try:
+        found = manifest_of(open_store(place.location), place.location)
+        expected = read_manifest(loaded.store, place.output, place.attempt)
+    except StoreError as error:
+        return error.what
+    if expected is not None:
+        return ", ".join(shortened(differences(expected, found)))
+    size = sum(file.size for file in found)
+    if (len(found), size) == (place.files, place.size):
+        return ""
+    return f"{len(found)} files of {size} B, not {place.files} of {place.size} B"

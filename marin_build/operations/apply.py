@@ -1,0 +1,179 @@
+"""From a plan to what builds it: session, isolation, applier; and the exit code."""
+
+from __future__ import annotations
+
+import gc
+import signal
+from typing import TYPE_CHECKING
+
+from marin_build.errors import (
+    EXIT_INTERRUPTED,
+    EXIT_OK,
+    EXIT_STOPPED,
+    EXIT_TARGET_FAILED,
+    UsageError,
+)
+from marin_build.operations.adopted_data import refused_readers
+from marin_build.operations.run_session import end_syncing, make_session, syncing_of
+from marin_build.operations.taint import forget_taints
+from marin_build.plan.capacity import GPU, needs_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from marin_build.apply.events import ApplyFinished, Event
+    from marin_build.operations.project import Loaded
+    from marin_build.plan.capacity import Capacity
+    from marin_build.plan.decisions import Plan
+    from marin_build.run_step.session import Session
+    from marin_build.run_step.workers import Isolation
+    from marin_build.store.durability import Syncing
+
+
+ISOLATIONS = ("process", "worker", "thread")
+
+
+def replay(
+    loaded: Loaded,
+    plan: Plan,
+    pinned_code: Mapping[str, str],
+    *,
+    jobs: int,
+    keep_going: bool,
+    isolation: str,
+    tell: Callable[[Event], None],
+    lease: bool = True,
+    keep: bool = False,
+    max_failures: int | None = None,
+    fail_fast: bool = False,
+    expected: Mapping[int, float] | None = None,
+    trace: str | None = None,
+    capacity: Capacity | None = None,
+    once: bool = False,
+) -> ApplyFinished:
+    """Replay a plan on this machine; Ctrl-C, SIGTERM or a closed terminal end it in good order.
+
+    Args:
+        loaded: the pipeline and its store.
+        plan: what to build.
+        pinned_code: target id -> code digest, for a saved plan.
+        jobs: targets built at once.
+        keep_going: after a failure go on with what does not need it.
+        isolation: one of ISOLATIONS.
+        tell: is told every event.
+        lease: whether the store must have conditional writes; without, nobody else may build.
+        keep: whether the plan and the journal of the run are kept under the prefix.
+        max_failures: go on after a failure, too, until there are so many.
+        fail_fast: after the failure that ends the run end what runs, too.
+        expected: seconds that targets may take, of those of which that is known.
+        trace: file to write a trace to when it is over.
+        capacity: what this machine has for them; None: only `jobs` limits.
+        once: a failed target is not tried again, whatever its step declares.
+
+    """
+    from marin_build.apply.build_loop import Applier
+    from marin_build.apply.journal_writer import Journaling
+
+    session = make_session(loaded, plan, pinned_code, lease=lease)
+    gc.freeze()  # the graph lives until the end: collections need not walk it
+    slots = min(jobs, len(plan.to_build) + len(plan.sealed)) or 1
+    runner = make_isolation(session, plan, isolation, slots)
+    journal = Journaling(tell)
+    applier = Applier(
+        plan,
+        session,
+        runner,
+        jobs=jobs,
+        max_failures=max_failures or (None if keep_going else 1),
+        fail_fast=fail_fast,
+        expected=expected,
+        capacity=capacity,
+        once=once,
+        tell=journal,
+    )
+    signals = [signal.SIGINT, signal.SIGTERM]
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # as `nohup` sets it
+        signals.append(signal.SIGHUP)
+    before = {number: signal.signal(number, lambda *_: applier.interrupt()) for number in signals}
+    syncing: Syncing | None = None
+    try:
+        syncing = syncing_of(loaded, session.run)
+        session.refused.update(refused_readers(loaded, plan))
+        if keep:
+            from marin_build.apply.run_folder import keep_run
+
+            keep = keep_run(loaded, plan, session)
+        if keep or trace is not None:
+            journal.open(loaded.workspace.prefix, session, keep=keep)
+        finished = applier.run()
+        forget_taints(loaded, plan)
+        return finished
+    finally:
+        runner.close()
+        if trace is not None:
+            from marin_build.operations.trace import trace_file
+
+            journal.finish()
+            trace_file(journal.path, trace)
+        journal.close()
+        end_syncing(syncing)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def exit_code(finished: ApplyFinished) -> int:
+    """Return the exit code of a run."""
+    if finished.was_interrupted:
+        return EXIT_INTERRUPTED
+    if finished.failed or finished.blocked:
+        return EXIT_TARGET_FAILED if finished.failed or not finished.stopped else EXIT_STOPPED
+    return EXIT_STOPPED if finished.stopped else EXIT_OK
+
+
+def make_isolation(session: Session, plan: Plan, name: str, jobs: int) -> Isolation:
+    """Return the isolation of that name.
+
+    Raises:
+        UsageError: unknown, or threads for steps that need a process of their own, or more at once
+            than this machine can bear.
+
+    """
+    try:
+        return _isolation(session, plan, name, jobs)
+    except (OSError, RuntimeError) as error:  # no more descriptors, memory, processes or threads
+        why = str(error.strerror if isinstance(error, OSError) else error)
+        raise UsageError(
+            f"cannot run {jobs} steps at once",
+            facts=[("reason", why.lower())],
+            consequence="nothing was run",
+            hint="give a smaller -j, or raise the limits that `ulimit -a` shows",
+        ) from error
+
+
+def _isolation(session: Session, plan: Plan, name: str, jobs: int) -> Isolation:
+    from marin_build.run_step.supervisor_pool import SupervisorPool
+
+    if name in {"process", "worker"}:
+        from marin_build.run_step.fork.bodies import ForkBodies
+
+        return SupervisorPool(session, ForkBodies(session, jobs, reuse=name == "worker"), jobs)
+    if name != "thread":
+        raise UsageError(f"unknown isolation `{name}`", facts=[("known", ", ".join(ISOLATIONS))])
+    _check_threads(plan)
+    from marin_build.run_step.thread_bodies import ThreadBodies
+
+    return SupervisorPool(session, ThreadBodies(session), jobs)
+
+
+def _check_threads(plan: Plan) -> None:
+    """Refuse steps that need a process of their own."""
+    for index in plan.to_build:
+        step = plan.targets.all[index].step
+        has_own = step.env_vars or step.timeout is not None
+        if has_own or GPU in dict(needs_of(step)):
+            what = "it has env_vars or a timeout" if has_own else "it gets GPUs of its own"
+            raise UsageError(
+                f"`{step.name}` cannot run in a thread: {what}",
+                consequence="nothing was run",
+                hint="leave out --isolation thread",
+            )

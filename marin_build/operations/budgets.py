@@ -1,0 +1,92 @@
+"""From `--budget` and the configuration to what this machine has, and to a plan that fits it."""
+
+from __future__ import annotations
+
+import os
+from functools import cache
+from typing import TYPE_CHECKING
+
+import click
+
+from marin_build.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Mapping
+
+    from marin_build.pipeline.targets import Targets
+    from marin_build.plan.capacity import Capacity
+    from marin_build.plan.decisions import Plan
+
+
+def parse_budgets(words: tuple[str, ...]) -> dict[str, str]:
+    """Return `--budget` options as a mapping; their amounts are checked, too.
+
+    Raises:
+        UsageError: one is not NAME=AMOUNT.
+
+    """
+    if not words:
+        return {}
+    from marin_build.plan.capacity import parse_amount
+
+    found = {}
+    for word in words:
+        name, equals, amount = word.partition("=")
+        if not equals:
+            raise UsageError(f"`--budget {word}` is not NAME=AMOUNT")
+        parse_amount(name, amount)
+        found[name] = amount
+    return found
+
+
+def warn_of_unused(targets: Targets, given: Mapping[str, str]) -> None:
+    """Say which of the budgets that were given limit no step: a name may be mistyped."""
+    from marin_build.text import did_you_mean
+
+    names = given.keys() - {"cpu", "ram", "gpu", "tpu"}
+    if not names:
+        return
+    known = {name for target in targets.all for name in target.step.budgets}
+    for name in sorted(names - known):
+        click.echo(f"warning: no step takes from the budget `{name}`", err=True)
+        if hint := did_you_mean(name, known):
+            click.echo(f"hint: {hint}", err=True)
+
+
+def capacity_here(
+    configured: Mapping[str, object], given: Mapping[str, str]
+) -> Callable[[], Capacity]:
+    """Return what reads, at most once, what this machine has, and what is said that it has."""
+
+    @cache
+    def read() -> Capacity:
+        from marin_build.observe.read_machine import read_machine
+        from marin_build.plan.capacity import Capacity, parse_amount
+
+        said = {**configured, **given}
+        amounts = {name: parse_amount(name, amount) for name, amount in said.items()}
+        return Capacity(read_machine(os.environ), amounts)
+
+    return read
+
+
+def fitted(plan: Plan, engine: str, capacity: Callable[[], Capacity]) -> Plan:
+    """Return the plan with what this machine can never run blocked, if it is to run here."""
+    if engine != "local" or not plan.to_build:
+        return plan
+    from marin_build.plan.capacity import fit
+
+    return fit(plan, capacity)
+
+
+def capacity_if_limited(
+    plan: Plan, capacity: Callable[[], Capacity], said: Collection[str]
+) -> Capacity | None:
+    """Return what this machine has if a step to build says what it takes; else None.
+
+    `cpu` limits the others, too, where it is said how much of it there is.
+    """
+    steps = (plan.targets.all[index].step for index in plan.to_build)
+    if "cpu" in said or any(step.resources is not None or step.budgets for step in steps):
+        return capacity()
+    return None

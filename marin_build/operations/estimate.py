@@ -1,0 +1,118 @@
+"""How long a plan and its steps may take and what they may cost, from records of earlier builds."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from marin_build.errors import StoreError
+from marin_build.operations.budgets import capacity_here, capacity_if_limited
+from marin_build.plan.decisions import Kind
+from marin_build.plan.estimate import PlanEstimate, estimate_plan, estimate_steps
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from marin_build.operations.project import Declared, Loaded
+    from marin_build.pipeline.targets import Targets
+    from marin_build.plan.capacity import Limits
+    from marin_build.plan.decisions import Plan
+    from marin_build.plan.prices import Prices
+    from marin_build.plan.snapshot import Earlier
+
+
+def estimate_for(
+    loaded: Declared,
+    plan: Plan,
+    engine: str,
+    jobs: int | None = None,
+    budgets: Mapping[str, str] | None = None,
+) -> PlanEstimate:
+    """Return the estimate of a plan that was made with its history.
+
+    Args:
+        loaded: its pipeline.
+        plan: the plan.
+        engine: what runs it.
+        jobs: how many targets run at once; None: as configured, or as many as there are cores.
+        budgets: what there is of what steps take, beside what is configured and found here.
+
+    Raises:
+        UsageError: the project's file of prices is not readable.
+
+    """
+    targets = plan.targets
+    has_price = any(targets.all[index].step.resources is not None for index in plan.to_build)
+    steps = estimate_steps(
+        targets,
+        plan.to_build,
+        seconds_by_name(targets, plan.snapshot.earlier),
+        _prices(loaded) if has_price else None,
+        waiting=[decision.index for decision in plan.of_kind(Kind.WAIT)],
+        elsewhere=engine != "local",
+    )
+    jobs = jobs or loaded.settings.jobs or os.cpu_count() or 1
+    limits = _limits(loaded, plan, jobs, budgets or {}) if engine == "local" else None
+    return estimate_plan(steps, targets.deps, jobs, limits)
+
+
+def _limits(loaded: Declared, plan: Plan, jobs: int, budgets: Mapping[str, str]) -> Limits | None:
+    """Return what the steps of a plan may take of this machine together; None: all they like."""
+    configured = loaded.settings.budgets
+    capacity = capacity_if_limited(
+        plan, capacity_here(configured, budgets), {*configured, *budgets}
+    )
+    if capacity is None:
+        return None
+    from marin_build.plan.capacity import limits_of
+
+    return limits_of(capacity, {i: plan.targets.all[i].step for i in plan.to_build}, jobs)
+
+
+def _prices(loaded: Declared) -> Prices:
+    from marin_build.plan.prices import load_prices
+
+    given = loaded.settings.prices
+    return load_prices(os.path.join(loaded.workspace.project, given) if given else None)
+
+
+_MOST = 256
+"""How many records of earlier builds are read: one batch. Who has more steps to build has quick
+ones, or so many that no order leaves a machine idle for long."""
+
+
+def expected_seconds(
+    loaded: Loaded, plan: Plan, jobs: int, *, is_shown: bool = False
+) -> dict[int, float]:
+    """Return how long targets of a plan may take, those of which that is known.
+
+    That is what `plan` foresees, by the same records if they are not too many. Where there is no
+    order to choose, because all that is ready finds a slot, nothing is read unless it `is_shown`.
+    """
+    count = len(plan.to_build)
+    if not (0 if is_shown else jobs) < count <= _MOST:
+        return {}
+    from marin_build.observe.read_history import read_history
+    from marin_build.plan.estimate import typical
+
+    try:
+        earlier = plan.snapshot.earlier or read_history(
+            loaded.store, plan.targets, plan.to_build, most=_MOST // count
+        )
+    except StoreError:
+        return {}  # in whatever order, it is built
+    found = seconds_by_name(plan.targets, earlier)
+    typicals = {name: known.seconds for name, s in found.items() if (known := typical(s))}
+    names = {index: plan.targets.all[index].name for index in plan.to_build}
+    return {index: typicals[name] for index, name in names.items() if name in typicals}
+
+
+def seconds_by_name(
+    targets: Targets, earlier: Mapping[int, tuple[Earlier, ...]]
+) -> dict[str, list[float]]:
+    """Return how long earlier builds took, by the name of the step."""
+    return {
+        # What was adopted took no time here, unless its own record says how long.
+        targets.all[index].name: [build.seconds for build in builds if build.seconds]
+        for index, builds in earlier.items()
+    }

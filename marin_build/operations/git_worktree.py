@@ -1,0 +1,176 @@
+"""Git: which revision is meant, and a throw-away worktree of it that never outlives its use."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+import threading
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING
+
+from marin_build.errors import UsageError
+from marin_build.text import did_you_mean
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from types import FrameType
+
+
+# Set inside hooks: they would point every git at another repository or index.
+_OF_THE_CALLER = frozenset(
+    {
+        "GIT_DIR",
+        "GIT_WORK_TREE",
+        "GIT_INDEX_FILE",
+        "GIT_PREFIX",
+        "GIT_OBJECT_DIRECTORY",
+        "GIT_COMMON_DIR",
+        "GIT_ALTERNATE_OBJECT_DIRECTORIES",
+    }
+)
+_NOT_LINKED = frozenset({".marin-build", "__pycache__", ".git"})
+
+
+def git_environment() -> dict[str, str]:
+    """Return the environment without what git sets inside hooks."""
+    return {key: value for key, value in os.environ.items() if key not in _OF_THE_CALLER}
+
+
+def top_level(folder: str) -> str:
+    """Return the top of the git checkout that a folder is in.
+
+    Raises:
+        UsageError: it is in none, or there is no git.
+
+    """
+    code, out, err = _git(folder, "rev-parse", "--show-toplevel")
+    if code != 0:
+        raise UsageError(
+            f"`{folder}` is not in a git checkout",
+            facts=[("git", err.strip())] if err.strip() else [],
+            consequence="nothing was compared",
+        )
+    return os.path.realpath(out.rstrip("\n"))
+
+
+def commit_of(top: str, revision: str) -> str | None:
+    """Return the commit that a revision names, or None."""
+    code, out, _ = _git(
+        top, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}"
+    )
+    return out.strip() if code == 0 else None
+
+
+def unknown_revision(top: str, revision: str, what: str) -> UsageError:
+    """Return the error for a revision that git does not know."""
+    _, out, _ = _git(top, "for-each-ref", "--format=%(refname:short)")
+    near = did_you_mean(revision, [*out.split(), "HEAD"])
+    return UsageError(what, consequence="nothing was compared", hint=near)
+
+
+@contextmanager
+def worktree(top: str, commit: str) -> Iterator[str]:
+    """Check a commit out into a temporary folder, and remove it whatever happens.
+
+    What git ignores (data, as a rule) is linked into it: both sides of a comparison read the same.
+    """
+    with _termination_interrupts():
+        folder = os.path.realpath(tempfile.mkdtemp(prefix="marin-build-diff-"))
+        path = os.path.join(folder, "tree")
+        try:
+            code, _, err = _git(top, "worktree", "add", "--detach", "--quiet", path, commit)
+            if code != 0:
+                raise UsageError(
+                    f"cannot check `{commit[:12]}` out",
+                    facts=[("git", err.strip())],
+                    consequence="nothing was compared",
+                )
+            _link_ignored(top, path)
+            yield path
+        finally:
+            _remove(top, folder, path)
+
+
+def _link_ignored(top: str, tree: str) -> None:
+    """Link what git ignores into a worktree, where the revision has nothing.
+
+    What is merely not added yet is no part of a revision, and is not linked.
+    """
+    ignored = ("ls-files", "--others", "--ignored", "--exclude-standard", "--directory", "-z")
+    _, out, _ = _git(top, *ignored)
+    for entry in out.split("\0"):
+        name = entry.rstrip("/")
+        there = os.path.join(tree, name)
+        if not name or _NOT_LINKED.intersection(name.split("/")) or os.path.lexists(there):
+            continue
+        with suppress(OSError):
+            os.makedirs(os.path.dirname(there), exist_ok=True)
+            os.symlink(os.path.join(top, name), there)
+
+
+def _remove(top: str, folder: str, path: str) -> None:
+    """Remove a worktree; interrupts wait until it is gone."""
+    with _signals({signal.SIGINT: signal.SIG_IGN}):
+        _git(top, "worktree", "remove", "--force", "--force", path)
+        shutil.rmtree(folder, ignore_errors=True)
+        _git(top, "worktree", "prune")
+
+
+@contextmanager
+def _termination_interrupts() -> Iterator[None]:
+    """Let the signals that end a program unwind it, as ^C does, so that nothing is left over."""
+
+    def interrupt(_number: int, _frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    with _signals({signal.SIGTERM: interrupt, signal.SIGHUP: interrupt}):
+        yield
+
+
+@contextmanager
+def _signals(handlers: dict[signal.Signals, object]) -> Iterator[None]:
+    """Set handlers for a block; in a thread, where none can be set, do nothing."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.getsignal(number) for number in handlers}
+    for number, handler in handlers.items():
+        signal.signal(number, handler)  # type: ignore[arg-type]
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _git(folder: str, *args: str) -> tuple[int, str, str]:
+    """Run git, and return how it ended, with both outputs.
+
+    It is in a process group of its own: at ^C it ends by our SIGTERM, which it cleans up after.
+    """
+    command: Sequence[str] = ["git", "-C", folder, "-c", "core.hooksPath=/dev/null", *args]
+    try:
+        process = subprocess.Popen(
+            command,
+            env=git_environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            encoding="utf-8",
+            errors="surrogateescape",
+            process_group=0,
+        )
+    except OSError as error:
+        raise UsageError(
+            f"cannot run git: {error.strerror}", consequence="nothing was compared"
+        ) from error
+    try:
+        out, err = process.communicate()
+    except BaseException:
+        process.terminate()
+        process.communicate()
+        raise
+    return process.returncode, out, err

@@ -1,0 +1,79 @@
+"""A pipeline's targets as another process of ours hands them over.
+
+Two versions of one module cannot be imported in one process, so each side of a comparison is
+loaded in a process of its own, by the hidden command `list-targets`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
+
+from marin_build.identity.code.digest import code_digest
+from marin_build.operations.project import declare, pipeline_file
+from marin_build.plan.targets_diff import Entry
+from marin_build.workspace import relative
+
+if TYPE_CHECKING:
+    from marin_build.operations.options import PipelineOptions
+    from marin_build.pipeline.targets import Targets
+
+
+_SCHEMA_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """The targets of a pipeline; `pipeline` is None where there is no such file."""
+
+    pipeline: str | None
+    entries: tuple[Entry, ...]
+
+
+def list_here(options: PipelineOptions) -> Listing:
+    """Load the pipeline that the options name; one that is not there has no targets."""
+    file, _, _ = pipeline_file(options)
+    if not os.path.isfile(file):
+        return Listing(None, ())
+    declared = declare(options)
+    return Listing(declared.file, entries_of(declared.targets))
+
+
+def entries_of(targets: Targets) -> tuple[Entry, ...]:
+    """Return targets as entries, with the code of those that have some."""
+    return tuple(
+        Entry(
+            id=target.id,
+            name=target.name,
+            fingerprint=target.fingerprint,
+            version=target.step.version,
+            deps=tuple(targets.all[dep].id for dep in deps),
+            declared=f"{relative(target.step.declared[0], targets.workspace)}"
+            f":{target.step.declared[1]}",
+            payload=target.step.payload,
+            code=code_digest(target.step.fn) if target.step.fn is not None else None,
+        )
+        for target, deps in zip(targets.all, targets.deps, strict=True)
+    )
+
+
+def write_listing(listing: Listing) -> None:
+    """Write a listing to standard output."""
+    document = {
+        "schema_version": _SCHEMA_VERSION,
+        "pipeline": listing.pipeline,
+        "targets": [asdict(entry) for entry in listing.entries],
+    }
+    json.dump(document, sys.stdout)
+    sys.stdout.write("\n")
+
+
+def read_listing(text: str) -> Listing:
+    """Read what `write_listing` wrote: one line, whatever a pipeline prints when it ends."""
+    document = json.loads(text.partition("\n")[0])
+    assert document["schema_version"] == _SCHEMA_VERSION
+    entries = [Entry(**{**each, "deps": tuple(each["deps"])}) for each in document["targets"]]
+    return Listing(document["pipeline"], tuple(entries))

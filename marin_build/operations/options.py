@@ -1,0 +1,46 @@
+"""The command that does it again, to show to people."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from marin_build.workspace import CodePolicy
+
+
+def command_line(command: str, options: PipelineOptions, rest: Sequence[str] = ()) -> str:
+    """Return `marin-build COMMAND ...` with the options that name the same pipeline."""
+    return shlex.join(["marin-build", command, *option_words(options), *rest])
+
+
+def option_words(options: PipelineOptions) -> list[str]:
+    """Return the options as words of a command line."""
+    words: list[str] = []
+    for flag, value in (
+        ("-f", options.file),
+        ("--prefix", options.prefix),
+        ("--profile", options.profile),
+        ("--engine", options.engine),
+        ("--code-policy", options.code),
+    ):
+        if value is not None:
+            words += [flag, value]
+    for key, value in (options.parameters or {}).items():
+        words += ["--set", f"{key}={value}"]
+    return words
+
+
+@dataclass(frozen=True, slots=True)
+class PipelineOptions:
+    """Which pipeline, with what, where to; `code` is the policy for steps that say none."""
+
+    file: str | None = None
+    prefix: str | None = None
+    profile: str | None = None
+    engine: str | None = None
+    parameters: Mapping[str, str] | None = None
+    code: CodePolicy | None = None

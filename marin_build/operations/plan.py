@@ -1,0 +1,162 @@
+"""From a loaded pipeline and selectors to its plan: read the store, then decide."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import cache
+from typing import TYPE_CHECKING
+
+from marin_build.observe.read_snapshot import doubt_of, list_tainted, observe
+from marin_build.operations.project import without_collections
+from marin_build.plan.assumptions import NOTHING_ASSUMED
+from marin_build.plan.decisions import Plan, cascade_of, make_plan
+from marin_build.plan.selection import select
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from collections.abc import Set as AbstractSet
+
+    from marin_build.operations.project import Loaded
+    from marin_build.plan.assumptions import Assumptions
+    from marin_build.plan.reasons import Unreadable
+    from marin_build.plan.snapshot import Snapshot
+    from marin_build.protocol.status import Status
+    from marin_build.protocol.taints import Taint
+
+
+def plan_for(
+    loaded: Loaded,
+    selectors: Sequence[str],
+    *,
+    forced: Sequence[str] = (),
+    rerun_failed: bool = True,
+    history: bool = False,
+    assumed: Assumptions = NOTHING_ASSUMED,
+) -> Plan:
+    """Observe the store and plan; with `history`, say what changed since earlier builds."""
+    with without_collections():
+        return _plan(
+            loaded, selectors, forced, rerun_failed=rerun_failed, history=history, assumed=assumed
+        )
+
+
+def _plan(
+    loaded: Loaded,
+    selectors: Sequence[str],
+    forced: Sequence[str],
+    *,
+    rerun_failed: bool,
+    history: bool,
+    assumed: Assumptions,
+) -> Plan:
+    targets = loaded.targets
+    requested, forced_targets = targets.requested, frozenset[int]()
+    if selectors or forced:
+        requested = choose(loaded, selectors)
+        forced_targets = frozenset(choose(loaded, forced)) if forced else forced_targets
+    snapshot = observe_tainted(loaded, requested, forced_targets, history=history, assumed=assumed)
+    return make_plan(
+        targets,
+        snapshot,
+        requested,
+        forced=forced_targets,
+        rerun_failed=rerun_failed,
+        assumed=assumed,
+    )
+
+
+def observe_tainted(
+    loaded: Loaded,
+    requested: Sequence[int],
+    forced: frozenset[int] = frozenset(),
+    *,
+    history: bool = False,
+    assumed: Assumptions = NOTHING_ASSUMED,
+) -> Snapshot:
+    """Read what planning needs, the marks of tainted targets included.
+
+    Those marks decide how far down is read. They are rare: a remote store is asked for them while
+    everything else is read as if there were none, and if there are some, it is read again.
+    """
+    store, targets = loaded.store, loaded.targets
+    cascade = cascade_of(targets, requested, forced, assumed)
+
+    def read(cascade: AbstractSet[int]) -> Snapshot:
+        return observe_for(loaded, requested, cascade, history=history, assumed=assumed)
+
+    if store.is_local:
+        marked, snapshot = list_tainted(store, targets), None
+    else:
+        from concurrent.futures import ThreadPoolExecutor
+
+        with ThreadPoolExecutor(1) as pool:
+            listing = pool.submit(list_tainted, store, targets)
+            snapshot = read(cascade)
+            marked = listing.result()
+    tainted: Mapping[int, Taint] = {}
+    damaged: dict[int, Unreadable] = {}
+    if marked:
+        from marin_build.observe.read_taints import read_taints
+
+        tainted = read_taints(store, targets, marked, damaged=damaged.__setitem__)
+    known, cascade = cascade, cascade_of(targets, requested, forced | tainted.keys(), assumed)
+    if snapshot is None or cascade != known:
+        snapshot = read(cascade)
+    if damaged:
+        from marin_build.observe.read_taints import with_damaged_marks
+
+        snapshot = with_damaged_marks(targets, snapshot, requested, damaged)
+    return replace(snapshot, tainted=tainted)
+
+
+def observe_for(
+    loaded: Loaded,
+    requested: Sequence[int],
+    cascade: AbstractSet[int] = frozenset(),
+    *,
+    history: bool = False,
+    assumed: Assumptions = NOTHING_ASSUMED,
+) -> Snapshot:
+    """Read what planning needs, with doubts about what a power cut may have taken."""
+    return observe(
+        loaded.store,
+        loaded.targets,
+        requested,
+        cascade,
+        loaded.host,
+        history=history,
+        is_doubtful=doubt_of(loaded),
+        assumed=assumed,
+    )
+
+
+def choose(loaded: Loaded, selectors: Sequence[str]) -> tuple[int, ...]:
+    """Return the targets that selectors select; the requested ones without selectors."""
+
+    @cache
+    def statuses() -> list[Status | None]:
+        return _read_statuses(loaded)
+
+    def changed_since(revision: str) -> AbstractSet[int]:
+        from marin_build.operations.git_revisions import changed_targets
+
+        return changed_targets(loaded, revision)
+
+    return select(
+        loaded.targets,
+        selectors,
+        status_of=lambda index: statuses()[index],
+        changed_since=changed_since,
+    )
+
+
+def _read_statuses(loaded: Loaded) -> list[Status | None]:
+    """Read the statuses of all targets in one batch; what is not readable is none."""
+    from marin_build.protocol.layout import STATUS
+    from marin_build.protocol.status import readable_status
+
+    paths = [f"{target.output_path}/{STATUS}" for target in loaded.targets.all]
+    return [
+        readable_status(blob.data if blob is not None else None, path)
+        for blob, path in zip(loaded.store.get_many(paths), paths, strict=True)
+    ]

@@ -1,0 +1,136 @@
+"""Writing a plan directory, and reading one back with the suspicion it deserves."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from pydantic import ValidationError
+
+from marin_build.errors import StoppedError, StoreError, UsageError
+from marin_build.plan.document import PAGE_FILE, PLAN_FILE, PlanDocument, _unreadable, parse_plan
+from marin_build.plan.plan_id import text_digest
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+def write_plan_directory(folder: str, files: Mapping[str, str]) -> None:
+    """Write a plan directory; an older plan in it is replaced, anything else is left alone.
+
+    Raises:
+        UsageError: the folder holds files but no plan.
+        StoreError: it cannot be written.
+
+    """
+    try:
+        if os.path.isdir(folder) and os.listdir(folder):
+            if not os.path.exists(os.path.join(folder, PLAN_FILE)):
+                raise UsageError(
+                    f"the folder `{folder}` is not empty and holds no plan",
+                    consequence="nothing was written",
+                    hint="name another folder with -o",
+                )
+            _remove_old_plan(folder)
+        for path, text in files.items():
+            full = os.path.join(folder, path)
+            os.makedirs(os.path.dirname(full), exist_ok=True)
+            with open(full, "w", encoding="utf-8", errors="surrogateescape", newline="") as stream:
+                stream.write(text)
+            if path.endswith(".sh") and path != "environment.sh":
+                os.chmod(full, 0o755)  # noqa: S103 - scripts are there to be run
+    except OSError as error:
+        raise StoreError(f"cannot write the plan to `{folder}`: {error.strerror}") from error
+
+
+def _remove_old_plan(folder: str) -> None:
+    """Remove the files an earlier plan wrote, so that no step of it is left over."""
+    shutil.rmtree(os.path.join(folder, "steps"), ignore_errors=True)
+    for name in ("run.sh", "environment.sh", PAGE_FILE, PLAN_FILE):
+        with suppress(FileNotFoundError):
+            os.unlink(os.path.join(folder, name))
+
+
+def read_plan_directory(folder: str) -> PlanDocument:
+    """Return the plan of a directory whose files are those that were written.
+
+    Its page may be missing: nothing of it is run, and it may be too large to be kept.
+
+    Raises:
+        UsageError: no plan there.
+        StoppedError: an unknown schema, or files that were edited or are missing.
+
+    """
+    path = os.path.join(folder, PLAN_FILE)
+    try:
+        with open(path, "rb") as stream:
+            data = stream.read()
+    except FileNotFoundError:
+        raise UsageError(
+            f"no plan in `{folder}`", hint="make one with `marin-build plan -o DIR`"
+        ) from None
+    except OSError as error:
+        raise _unreadable(f"the plan `{path}`", error) from error
+    try:
+        plan = parse_plan(data, f"the plan `{path}`")
+    except ValidationError as error:
+        raise _edited(folder, [PLAN_FILE]) from error
+    changed = [] if plan.is_intact else [PLAN_FILE]
+    changed += [
+        name
+        for name, digest in plan.files.items()
+        if _file_digest(folder, name) != digest and not _may_be_missing(folder, name)
+    ]
+    if changed:
+        raise _edited(folder, changed)
+    return plan
+
+
+def _may_be_missing(folder: str, name: str) -> bool:
+    return name == PAGE_FILE and not os.path.lexists(os.path.join(folder, name))
+
+
+def _file_digest(folder: str, name: str) -> str | None:
+    try:
+        with open(
+            os.path.join(folder, name), encoding="utf-8", errors="surrogateescape", newline=""
+        ) as stream:
+            return text_digest(stream.read())
+    except OSError:
+        return None
+
+
+def _edited(folder: str, names: list[str]) -> StoppedError:
+    return StoppedError(
+        f"the plan in `{folder}` was edited after it was made",
+        facts=[("differs", "\n".join(names[:10]))],
+        consequence="nothing was run",
+        hint="make the plan again; to change what it emits, override a template",
+    )
+
+
+def find_project_of_plan(
+    folder: str, plan: PlanDocument, environ: Mapping[str, str], cwd: str
+) -> str:
+    """Return the project of a plan: named, above the plan, or the current folder.
+
+    Raises:
+        UsageError: none of them has the pipeline file.
+
+    """
+    candidates = [environ["MARIN_BUILD_PROJECT"]] if environ.get("MARIN_BUILD_PROJECT") else []
+    above = os.path.abspath(folder)
+    while above != os.path.dirname(above):
+        candidates.append(above)
+        above = os.path.dirname(above)
+    for candidate in [*candidates, cwd]:
+        if os.path.isfile(os.path.join(candidate, plan.pipeline)):
+            return os.path.abspath(candidate)
+    raise UsageError(
+        f"cannot find the project of the plan in `{folder}`",
+        facts=[("pipeline", plan.pipeline)],
+        consequence="nothing was run",
+        hint="run it from the project's folder, or set MARIN_BUILD_PROJECT",
+    )

@@ -1,0 +1,149 @@
+"""A saved plan, brought together with the pipeline and the store as they are now."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections import Counter
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from marin_build.errors import StoppedError
+from marin_build.operations.options import PipelineOptions
+from marin_build.operations.plan import observe_tainted
+from marin_build.operations.plan_directory import find_project_of_plan, read_plan_directory
+from marin_build.operations.project import load
+from marin_build.plan.decisions import Decision, Kind, Plan, make_plan
+from marin_build.plan.document import INSISTING
+from marin_build.plan.payload_diff import describe_difference, differences, without_echoes
+from marin_build.plan.reasons import BlockedInPlan
+from marin_build.workspace import absolute_prefix
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from collections.abc import Set as AbstractSet
+
+    from marin_build.operations.project import Loaded
+    from marin_build.pipeline.targets import Targets
+    from marin_build.plan.document import DecisionDocument, PlanDocument
+
+
+_SHOWN = 10
+
+
+def load_saved(folder: str, options: PipelineOptions) -> tuple[Loaded, PlanDocument]:
+    """Load the pipeline of a saved plan, with its parameters and prefix.
+
+    Raises:
+        StoppedError: the plan was edited, or the pipeline no longer has its targets.
+
+    """
+    document = read_plan_directory(folder)
+    project = find_project_of_plan(folder, document, os.environ, os.getcwd())
+    loaded = load(
+        PipelineOptions(
+            file=os.path.join(project, document.pipeline),
+            prefix=absolute_prefix(document.prefix, project),
+            profile=options.profile,
+            engine=document.engine,
+            parameters=document.parameters,
+            code=document.code or "report",
+        )
+    )
+    _check_fingerprints(loaded, document, folder)
+    return loaded, document
+
+
+def _check_fingerprints(loaded: Loaded, document: PlanDocument, folder: str) -> None:
+    by_id = loaded.targets.by_id
+    gone = [
+        d
+        for d in document.decisions
+        if d.target not in by_id or loaded.targets.all[by_id[d.target]].fingerprint != d.fingerprint
+    ]
+    if gone:
+        changed = list(_changes(loaded, gone))
+        raise StoppedError(
+            f"the pipeline no longer declares what the plan in `{folder}` was made for",
+            facts=[
+                ("missing", "\n".join(d.target for d in gone[:_SHOWN])),
+                *([("changed", "\n".join(changed[:_SHOWN]))] if changed else []),
+            ],
+            consequence="nothing was run",
+            hint="make the plan again",
+        )
+
+
+def _changes(loaded: Loaded, gone: Sequence[DecisionDocument]) -> Iterator[str]:
+    """Yield what differs in targets of a plan that have one namesake each, but for their deps."""
+    names = Counter(target.name for target in loaded.targets.all)
+    namesakes = {t.name: t for t in loaded.targets.all if names[t.name] == 1}
+    planned = Counter(decision.name for decision in gone)
+    for decision in gone:
+        target = namesakes.get(decision.name)
+        if target is None or planned[decision.name] > 1:
+            continue
+        found = differences(json.loads(decision.payload), json.loads(target.step.payload))
+        for difference in without_echoes(found):
+            if not difference.path.startswith("deps"):
+                yield f"`{decision.name}`: {describe_difference(difference)}"
+
+
+def replan_saved(loaded: Loaded, document: PlanDocument) -> Plan:
+    """Return the plan's targets with decisions against the store as it is now.
+
+    What has been built meanwhile is reused; what was to be reused must still be there.
+
+    Raises:
+        StoppedError: a target that the plan reuses is gone.
+
+    """
+    targets = loaded.targets
+    planned = {targets.by_id[d.target]: d for d in document.decisions}
+    requested = [targets.by_id[id_] for id_ in document.requested]
+    forced = insisted_in(document, targets)
+    snapshot = observe_tainted(loaded, requested, forced)
+    plan = make_plan(targets, snapshot, requested, forced=forced)
+    blocked = {i for i, decision in planned.items() if decision.decision == "blocked"}
+    plan = _still_blocked(plan, blocked) if blocked else plan
+    surprises = [
+        targets.all[d.index].id
+        for d in plan.of_kind(Kind.RUN)
+        if d.index not in planned or planned[d.index].decision not in {"run", "wait"}
+    ]
+    if surprises:
+        raise StoppedError(
+            "the plan is stale: it reuses targets that are gone, or tainted by now",
+            facts=[("targets", "\n".join(surprises[:_SHOWN]))],
+            consequence="nothing was run",
+            hint="make the plan again",
+        )
+    return replace(plan, forced=forced)
+
+
+def _still_blocked(plan: Plan, blocked: AbstractSet[int]) -> Plan:
+    """Return the plan without what could be built now, but was blocked in the saved one."""
+    decisions = tuple(
+        Decision(d.index, Kind.BLOCKED, BlockedInPlan())
+        if d.kind is Kind.RUN and d.index in blocked
+        else d
+        for d in plan.decisions
+    )
+    return replace(plan, decisions=decisions)
+
+
+def insisted_in(document: PlanDocument, targets: Targets) -> frozenset[int]:
+    """Return what a plan builds although it may be built: what insists, and what follows it."""
+    found: set[str] = set()
+    for decision in document.decisions:  # topological: dependencies first
+        kinds = {reason["kind"] for reason in decision.reasons}
+        if kinds.intersection(INSISTING) or (
+            "cascade" in kinds and found.intersection(decision.deps)
+        ):
+            found.add(decision.target)
+    return frozenset(targets.by_id[target] for target in found)
+
+
+def pinned_code(document: PlanDocument) -> dict[str, str]:
+    """Return target -> code digest for what a plan builds."""
+    return {d.target: d.code_digest for d in document.decisions if d.code_digest is not None}

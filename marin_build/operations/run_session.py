@@ -1,0 +1,144 @@
+"""A local prefix: whether it can be written, and what brings to disk what a run builds there."""
+
+from __future__ import annotations
+
+import os
+import sys
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import click
+
+from marin_build.errors import StoreError
+from marin_build.plan.deep_digests import digests_of_run
+from marin_build.protocol.provenance import provenance, read_here
+from marin_build.redaction import Redactor
+from marin_build.store.mounts import is_shared, probe_locks
+from marin_build.workspace import is_url
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from marin_build.operations.project import Loaded
+    from marin_build.plan.decisions import Plan
+    from marin_build.run_step.session import Session
+    from marin_build.store.base import Store
+    from marin_build.store.durability import Syncing
+
+
+def check_writable(prefix: str) -> None:
+    """Refuse a local prefix that cannot be written.
+
+    Raises:
+        StoreError: it cannot.
+
+    """
+    if is_url(prefix):
+        return  # the first write tells
+    try:
+        os.makedirs(prefix, exist_ok=True)
+    except OSError as error:
+        raise _unwritable(prefix, str(error.strerror)) from error
+    if not os.access(prefix, os.W_OK | os.X_OK):
+        raise _unwritable(prefix, "permission denied")
+
+
+def _unwritable(prefix: str, why: str) -> StoreError:
+    return StoreError(
+        f"cannot write to the prefix `{prefix}`",
+        facts=[("reason", why.lower())],
+        consequence="nothing was run",
+        hint="give another one with --prefix",
+    )
+
+
+def syncing_of(loaded: Loaded, run: str) -> Syncing | None:
+    """Return what brings the outputs to disk while a run builds under a local prefix.
+
+    Raises:
+        StoreError: nothing can be written there.
+
+    """
+    if is_url(loaded.workspace.prefix):
+        return None
+    from marin_build.store.durability import Syncing
+
+    host = os.uname().nodename
+    try:
+        return Syncing(loaded.workspace.prefix, run, boot=loaded.host.boot, host=host)
+    except OSError as error:
+        raise _unwritable(loaded.workspace.prefix, str(error.strerror)) from error
+
+
+def end_syncing(syncing: Syncing | None) -> None:
+    """Bring the rest to disk; say so if the disk refuses."""
+    if syncing is None:
+        return
+    try:
+        syncing.close()
+    except OSError as error:
+        click.echo(
+            f"warning: what was built may not be on disk: {str(error.strerror).lower()}; "
+            "if this machine goes down now, it is built again",
+            err=True,
+        )
+
+
+def make_session(
+    loaded: Loaded, plan: Plan, pinned_code: Mapping[str, str], *, lease: bool
+) -> Session:
+    """Return the session of a run, after checking that the prefix can be written."""
+    from marin_build.run_step.session import Session
+
+    check_writable(loaded.workspace.prefix)
+    seen = plan.snapshot.seen
+    recorded = {i: it.built.deep_code_digest for i, it in seen.items() if it.built is not None}
+    # Read now: of the code as it was loaded, whatever is edited while it runs.
+    deep_code = digests_of_run(plan.targets, plan.to_build, recorded)
+    return Session(
+        store=_leasing(loaded, lease=lease),
+        targets=plan.targets,
+        deep=_deep_fingerprints(plan),
+        run=f"r-{os.urandom(4).hex()}",
+        host=loaded.host,
+        provenance=provenance(loaded.workspace.project, ("marin-build", *sys.argv[1:])),
+        now=lambda: datetime.now(UTC),
+        forced=plan.insisted,
+        pinned_code=pinned_code,
+        time_to_live=float(loaded.settings.lease),
+        deep_code=deep_code,
+        here=read_here(loaded.workspace.project, os.environ),
+        redactor=Redactor.of(os.environ),
+        log_limit=loaded.settings.log_limit << 20,
+    )
+
+
+def _deep_fingerprints(plan: Plan) -> list[str]:
+    if not plan.snapshot.drifted:
+        return plan.targets.deep_fingerprints()
+    from marin_build.plan.deep_digests import deep_of_run
+
+    return deep_of_run(plan)
+
+
+def _leasing(loaded: Loaded, *, lease: bool) -> Store:
+    """Return the store for leases.
+
+    Raises:
+        StoreError: it has no conditional writes, and leases were not waived.
+
+    """
+    if not lease:
+        from marin_build.store.without_conditions import UnfencedStore
+
+        return UnfencedStore(loaded.store)
+    if not loaded.store.conditional:
+        raise StoreError(
+            f"no lease holds at `{loaded.workspace.prefix}`: no conditional writes there",
+            consequence="nothing was run",
+            hint="if nobody else builds there, say `--no-lease`",
+        )
+    prefix = loaded.workspace.prefix
+    if not is_url(prefix) and is_shared(prefix):
+        probe_locks(prefix)
+    return loaded.store

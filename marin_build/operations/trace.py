@@ -1,0 +1,131 @@
+"""Traces: the one that `apply --trace` writes, and those made later of the journals of runs."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import TYPE_CHECKING
+
+import click
+
+from marin_build.apply.journal import FILE, UnreadableJournalError, parse_journal
+from marin_build.apply.trace import empty_trace, trace_of
+from marin_build.errors import UsageError
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    from marin_build.operations.options import PipelineOptions
+
+
+_NOTHING_WRITTEN = "no trace was written"
+
+
+def begin_trace(file: str) -> None:
+    """Write the trace of a run in which nothing has happened yet.
+
+    Raises:
+        UsageError: the file cannot be written; better now than when days of work are over.
+
+    """
+    try:
+        _write(empty_trace(), file)
+    except OSError as error:
+        raise _unwritable(file, error, "nothing was run") from error
+
+
+def trace_file(journal: str, file: str) -> None:
+    """Write the trace of a run to a file; a failure is a warning.
+
+    Args:
+        journal: the local file that holds its journal; empty if there is none.
+        file: where to.
+
+    """
+    try:
+        with open(journal, "rb") as stream:
+            _write(trace_of(parse_journal(stream.read())), file)
+    except (OSError, UnreadableJournalError) as error:
+        click.echo(f"warning: {_NOTHING_WRITTEN}: {error}", err=True)
+
+
+def run_trace(name: str, options: PipelineOptions) -> str:
+    """Return the trace of a run that was kept, as JSON.
+
+    Args:
+        name: its id, or `latest`.
+        options: say under which prefix.
+
+    Raises:
+        UsageError: there is no such run, or it has no journal that can be read.
+        StoreError: the store cannot be read.
+
+    """
+    from marin_build.apply.run_folder import folder_of, may_be_run, no_such_run, run_id
+    from marin_build.operations.project import pipeline_file, prefix_of
+    from marin_build.store.open_store import open_store
+
+    _, project, settings = pipeline_file(options)
+    prefix = prefix_of(options, settings, project)
+    store = open_store(prefix)
+    run = run_id(store, prefix, name) if may_be_run(name) else ""
+    path = f"{folder_of(prefix, run)}/{FILE}"
+    data = _left_here(run) if run else None
+    if data is None:
+        blob = store.get(path) if run else None
+        if blob is None:
+            raise no_such_run(store, prefix, name, _NOTHING_WRITTEN)
+        data = blob.data
+    try:
+        return _text(trace_of(parse_journal(data)))
+    except UnreadableJournalError as error:
+        raise UsageError(
+            f"the journal of the run `{run}` cannot be read",
+            facts=[("reason", str(error)), ("file", path)],
+            consequence=_NOTHING_WRITTEN,
+        ) from error
+
+
+def _left_here(run: str) -> bytes | None:
+    """Return what a run into a bucket left on this machine: it died, and could not send all."""
+    from marin_build.apply.journal_writer import temporary_journal
+
+    try:
+        with open(temporary_journal(run), "rb") as stream:
+            return stream.read()
+    except OSError:
+        return None
+
+
+def write_trace(text: str, file: str) -> None:
+    """Write a trace to a file.
+
+    Raises:
+        UsageError: it cannot be written.
+
+    """
+    try:
+        with open(file, "w", encoding="utf-8") as stream:
+            stream.write(text)
+    except OSError as error:
+        raise _unwritable(file, error, _NOTHING_WRITTEN) from error
+
+
+def _write(trace: dict[str, Any], file: str) -> None:
+    with open(file, "w", encoding="utf-8") as stream:
+        stream.write(_text(trace))
+
+
+def _text(trace: dict[str, Any]) -> str:
+    """Return a trace with an event a line, for people and `grep`."""
+    events = ",\n".join(json.dumps(event) for event in trace["traceEvents"])
+    rest = json.dumps({key: value for key, value in trace.items() if key != "traceEvents"})
+    return f'{{"traceEvents": [\n{events}\n], {rest[1:]}\n'
+
+
+def _unwritable(file: str, error: OSError, consequence: str) -> UsageError:
+    return UsageError(
+        f"cannot write the trace to `{os.fspath(file)}`",
+        facts=[("reason", (error.strerror or str(error)).lower())],
+        consequence=consequence,
+    )

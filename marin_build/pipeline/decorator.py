@@ -1,0 +1,240 @@
+"""`@step`: a function whose call declares a step.
+
+Arguments that are steps become dependencies, sources become inputs, and all others, defaults
+included, become identity attributes, so that nobody can forget one.
+"""
+
+from __future__ import annotations
+
+import copy
+import functools
+import inspect
+import re
+from dataclasses import dataclass, replace
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Concatenate,
+    Generic,
+    Literal,
+    ParamSpec,
+    TypedDict,
+    TypeVar,
+    Unpack,
+    overload,
+)
+
+from marin_build.errors import SpecificationError, refuse
+from marin_build.identity.callables import StandsForFunction
+from marin_build.identity.canonical import FrozenDict
+from marin_build.pipeline.bound_call import BoundCall, Parameter, parameter_of
+from marin_build.pipeline.declared_at import declaring_place, shown_here
+from marin_build.pipeline.resources import Placed
+from marin_build.pipeline.source import Source
+from marin_build.pipeline.step_spec import DeclaredStep, StepSpec
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from marin_build.pipeline.resources import ResourceConfig
+    from marin_build.pipeline.retries import Retries
+
+
+P = ParamSpec("P")
+R = TypeVar("R")
+Out = TypeVar("Out")
+
+_NAME_FIELD = re.compile(r"\{([A-Za-z_]\w*)\}")
+
+
+@dataclass(frozen=True, slots=True)
+class StepFunction(StandsForFunction, Generic[P, R]):
+    """A function that declares a step when it is called; `function` is the undecorated one."""
+
+    function: Callable[..., R]
+    name: str
+    settings: StepOptions
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> DeclaredStep:
+        """Declare a step with these arguments."""
+        place = declaring_place()
+        arguments = self._bind(args, kwargs, shown_here(place))
+        values: dict[str, Any] = {}
+        wired: dict[str, Any] = {}
+        for key, value in arguments.items():
+            if _has_step(value):
+                wired[key] = _copied(value)
+            else:
+                values[key] = _kept(value)
+        call = BoundCall(self.function, FrozenDict(values), FrozenDict(wired))
+        for error in call.problems(self.name, shown_here(place)):
+            refuse(error)
+        leaves = list(call.leaves())
+        return DeclaredStep(
+            name=self._step_name(values, place),
+            fn=call,
+            deps=tuple(leaf for _, leaf in leaves if isinstance(leaf, StepSpec)),
+            inputs={key: leaf for key, leaf in leaves if isinstance(leaf, Source)},
+            hash_attrs=values,
+            declared=place,
+            **self.settings,
+        )
+
+    @property
+    def code_function(self) -> Callable[..., R]:
+        """The undecorated function."""
+        return self.function
+
+    def options(
+        self, *, name: str | None = None, **options: Unpack[StepOptions]
+    ) -> StepFunction[P, R]:
+        """Return the same function with another name or other options for its steps."""
+        return replace(self, name=name or self.name, settings={**self.settings, **options})
+
+    def _bind(self, args: Any, kwargs: Any, place: str) -> Mapping[str, Any]:
+        signature = _signature(self.function)
+        try:
+            bound = signature.bind(*args, **kwargs)
+        except TypeError as error:
+            raise SpecificationError(
+                f"`{self.name}`: {error}", facts=[("declared", place)]
+            ) from None
+        bound.apply_defaults()
+        return bound.arguments
+
+    def _step_name(self, values: Mapping[str, Any], place: tuple[str, int]) -> str:
+        def fill(found: re.Match[str]) -> str:
+            key = found[1]
+            if key not in values:
+                refuse(
+                    SpecificationError(
+                        f"the name `{self.name}` uses `{{{key}}}`, which is no attribute",
+                        facts=[
+                            ("declared", shown_here(place)),
+                            ("attributes", ", ".join(values) or "none"),
+                        ],
+                    )
+                )
+            return str(values.get(key, "x"))
+
+        return _NAME_FIELD.sub(fill, self.name)
+
+
+@functools.cache
+def _signature(function: Callable[..., object]) -> inspect.Signature:
+    """Return the signature of a step function without its injected `output`."""
+    signature = inspect.signature(function)
+    parameters = list(signature.parameters.values())
+    return signature.replace(parameters=parameters[1:])
+
+
+def _has_step(value: object) -> bool:
+    """Return whether a value is, or a container holds, a step or a source."""
+    match value:
+        case StepSpec() | Source():
+            return True
+        case list() | tuple():
+            return any(_has_step(item) for item in value)
+        case dict():
+            return any(_has_step(item) for item in value.values())
+    return False
+
+
+def _copied(value: Any) -> Any:
+    """Return containers of steps as they are now; the author may go on changing his own."""
+    match value:
+        case list() | tuple():
+            return type(value)(_copied(item) for item in value)
+        case dict():
+            return {key: _copied(item) for key, item in value.items()}
+    return value
+
+
+def _kept(value: Any) -> Any:
+    """Return an argument as it is now."""
+    if value is None or isinstance(value, str | int | float | bool):
+        return value
+    try:
+        return copy.deepcopy(value)
+    except Exception:  # noqa: BLE001 - what cannot be copied has no canonical form: refused later
+        return value
+
+
+@overload
+def step(function: Callable[Concatenate[Out, P], R], /) -> StepFunction[P, R]: ...
+@overload
+def step(
+    *, name: str | None = None, **options: Unpack[StepOptions]
+) -> Callable[[Callable[Concatenate[Out, P], R]], StepFunction[P, R]]: ...
+def step(
+    function: Callable[Concatenate[Out, P], R] | None = None,
+    /,
+    *,
+    name: str | None = None,
+    **options: Unpack[StepOptions],
+) -> StepFunction[P, R] | Callable[[Callable[Concatenate[Out, P], R]], StepFunction[P, R]]:
+    """Make a function declare a step when it is called.
+
+    The first parameter must be called `output`; it is injected: an existing folder, as str or
+    Path by its annotation. A parameter that is given a step gets its output path when it is
+    annotated `str` or `Path`, else its artifact, loaded as the annotated type.
+
+    Args:
+        function: the function, for bare `@step`.
+        name: the step's name; `{param}` is replaced by the attribute. Default: the function's.
+        options: the fields of StepSpec that are not arguments.
+
+    Raises:
+        SpecificationError: a signature that cannot be a step's.
+
+    """
+
+    def decorate(function: Callable[Concatenate[Out, P], R]) -> StepFunction[P, R]:
+        _check_signature(function)
+        return StepFunction(function, name or function.__name__.replace("_", "-"), options)
+
+    return decorate if function is None else decorate(function)
+
+
+def _check_signature(function: Callable[..., object]) -> None:
+    if isinstance(function, Placed):
+        raise SpecificationError(
+            "`@step` cannot wrap a `remote` function",
+            hint="leave out `@remote` and give the resources to `@step(resources=...)`",
+        )
+    parameters: list[Parameter] = [
+        parameter_of(p) for p in inspect.signature(function).parameters.values()
+    ]
+    place = shown_here((function.__code__.co_filename, function.__code__.co_firstlineno))
+    if not parameters or parameters[0].name != "output" or parameters[0].variadic:
+        raise SpecificationError(
+            f"the first parameter of the step `{function.__name__}` is not `output`",
+            facts=[("declared", place)],
+            hint=f"def {function.__name__}(output: Path, ...)",
+        )
+    for parameter in parameters:
+        if parameter.variadic:
+            raise SpecificationError(
+                f"the step `{function.__name__}` takes `{parameter.variadic}{parameter.name}`",
+                facts=[("declared", place)],
+                consequence="attributes need names",
+            )
+
+
+class StepOptions(TypedDict, total=False):
+    """Options of `@step`, `.options(...)` and `command(...)`; see StepSpec for each of them."""
+
+    output_path_prefix: str | None
+    override_output_path: str | None
+    version: str | None
+    expected_fingerprint: str | None
+    outputs: Sequence[str] | None
+    resources: ResourceConfig | None
+    env_vars: Mapping[str, str]
+    retries: int | Retries
+    timeout: float | None
+    budgets: Mapping[str, int]
+    resumable: bool
+    tags: Sequence[str]
+    description: str
+    code: Literal["report", "rebuild", "ignore"] | None

@@ -1,0 +1,289 @@
+"""What a step runs on: ResourceConfig and the devices it can ask for.
+
+Never part of identity. TPU slices are checked against the table that ships in the package.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import math
+import re
+from dataclasses import dataclass, replace
+from typing import Any, Self
+
+from marin_build.errors import SpecificationError
+from marin_build.text import did_you_mean
+
+
+@dataclass(frozen=True, slots=True)
+class CpuDevice:
+    """No accelerator."""
+
+
+@dataclass(frozen=True, slots=True)
+class GpuDevice:
+    """`count` GPUs of one type (`h100`) on each replica."""
+
+    type: str
+    count: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class TpuSlice:
+    """One row of the slice table: a TPU slice and the hosts (VMs) it is made of."""
+
+    name: str
+    generation: str
+    topology: str
+    chips: int
+    hosts: int
+    chips_per_host: int
+    gke_accelerator: str
+    machine_type: str
+    host_vcpus: int
+    host_memory_gb: int
+
+
+@dataclass(frozen=True, slots=True)
+class TpuDevice:
+    """`slice_count` slices of one type (`v5p-64`)."""
+
+    type: str
+    hosts: int
+    chips_per_host: int
+    slice_count: int = 1
+
+    @property
+    def chips(self) -> int:
+        """Chips of all slices together."""
+        return self.hosts * self.chips_per_host * self.slice_count
+
+    @property
+    def slice(self) -> TpuSlice:
+        """The row of the slice table."""
+        return find_slice(self.type, self.hosts)
+
+
+Device = CpuDevice | GpuDevice | TpuDevice
+
+
+@dataclass(frozen=True, slots=True)
+class ResourceConfig:
+    """What a step needs. None of it is identity.
+
+    Args:
+        cpu: cores; fractions allowed. None: an accelerator's whole host, else 1.
+        ram: bytes with a binary suffix, `4Gi`. None: an accelerator's whole host, else 4Gi.
+        disk: local scratch space, `50Gi`.
+        device: CpuDevice, GpuDevice or TpuDevice.
+        preemptible: may run on capacity that can be taken away.
+        regions, zone: where it may run.
+        replicas: copies for a CPU or GPU step; a TPU's hosts follow from its slice.
+        image: container image, best with its digest.
+        device_alternatives: other TPU types that serve as well, of the same shape.
+
+    """
+
+    cpu: float | None = None
+    ram: str | None = None
+    disk: str | None = None
+    device: Device = CpuDevice()
+    preemptible: bool = True
+    regions: tuple[str, ...] = ()
+    zone: str | None = None
+    replicas: int = 1
+    image: str | None = None
+    device_alternatives: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        for name in ("regions", "device_alternatives"):
+            object.__setattr__(self, name, _words(name, getattr(self, name)))
+        for name in ("ram", "disk"):
+            amount = getattr(self, name)
+            if amount is not None and not _is_quantity(amount):
+                raise SpecificationError(
+                    f"illegal amount of {name} `{amount}`",
+                    hint=f'give a text, a number with Ki, Mi, Gi or Ti: {name}="16Gi"',
+                )
+        for name in ("zone", "image"):
+            text = getattr(self, name)
+            if text is not None and not isinstance(text, str):
+                raise SpecificationError(f"`{name}` is a {type(text).__name__}, not a text")
+        if self.cpu is not None and not (_is_number(self.cpu) and 0 < self.cpu < math.inf):
+            raise SpecificationError(f"`cpu` must be a number above 0, not `{self.cpu!r}`")
+        if type(self.replicas) is not int or self.replicas < 1:
+            raise SpecificationError(
+                f"`replicas` must be a whole number, at least 1, not `{self.replicas!r}`"
+            )
+        if not isinstance(self.device, Device):
+            raise SpecificationError(
+                f"`device` is a {type(self.device).__name__}, not a device",
+                hint="use ResourceConfig.with_cpu, .with_gpu or .with_tpu",
+            )
+
+    @classmethod
+    def with_cpu(cls, cpu: float = 1, ram: str = "4Gi", **rest: Any) -> Self:
+        """Return resources without an accelerator."""
+        return cls(cpu=cpu, ram=ram, **rest)
+
+    @classmethod
+    def with_gpu(cls, type: str, count: int = 1, **rest: Any) -> Self:  # noqa: A002 - the field's word
+        """Return resources with `count` GPUs of `type` (`h100`) per replica."""
+        if not isinstance(type, str) or not type:
+            raise SpecificationError(f"a GPU type is a name like `h100`, not `{type!r}`")
+        if not isinstance(count, int) or count < 1:
+            raise SpecificationError(f"a step cannot have {count} GPUs")
+        return cls(device=GpuDevice(type.lower(), count), **rest)
+
+    @classmethod
+    def with_tpu(
+        cls,
+        type: str | list[str] | tuple[str, ...],  # noqa: A002 - the field's word
+        slice_count: int = 1,
+        hosts: int | None = None,
+        **rest: Any,
+    ) -> Self:
+        """Return resources with TPU slices.
+
+        Args:
+            type: a slice, `v5p-64`, or several of the same shape, the preferred one first.
+            slice_count: slices that run as one gang (multislice).
+            hosts: VMs of a slice; must be chosen for the 8-chip slices that exist in two shapes.
+            rest: other fields of ResourceConfig.
+
+        Raises:
+            SpecificationError: no such slice, shapes differ, or a shape must be chosen.
+
+        """
+        names = list(type) if isinstance(type, list | tuple) else [type]
+        if not all(isinstance(name, str) for name in names):
+            raise SpecificationError(f"a slice type is a name like `v5p-64`, not `{type!r}`")
+        if not names or not isinstance(slice_count, int) or slice_count < 1:
+            raise SpecificationError("a TPU step needs at least one slice type and one slice")
+        first, *others = [find_slice(name, hosts) for name in names]
+        for other in others:
+            if (other.hosts, other.chips_per_host) != (first.hosts, first.chips_per_host):
+                raise SpecificationError(
+                    f"`{first.name}` and `{other.name}` cannot stand in for each other",
+                    facts=[
+                        (s.name, f"{s.hosts} hosts of {s.chips_per_host} chips")
+                        for s in (first, other)
+                    ],
+                )
+        device = TpuDevice(first.name, first.hosts, first.chips_per_host, slice_count)
+        return cls(device=device, device_alternatives=tuple(s.name for s in others), **rest)
+
+    def with_image(self, image: str) -> Self:
+        """Return the same resources with a container image."""
+        return replace(self, image=image)
+
+    @property
+    def places(self) -> tuple[str, ...]:
+        """The regions it may run in; a zone `us-east5-a` is in the region `us-east5`."""
+        if self.zone is not None:
+            return (self.zone.rpartition("-")[0] or self.zone,)
+        return self.regions
+
+    def summary(self) -> str:
+        """Return one word for a plan's line: `v5p-64`, `2x v5p-64`, `8x h100`, `4 cpu`."""
+        match self.device:
+            case TpuDevice(type=name, slice_count=count):
+                return name if count == 1 else f"{count}x {name}"
+            case GpuDevice(type=name, count=count):
+                return f"{count}x {name}"
+            case CpuDevice():
+                return f"{self.cpu or 1:g} cpu"
+
+
+class Placed:
+    """What builds a step and says itself what it needs where it runs; never identity."""
+
+    __slots__ = ()
+
+    resources: ResourceConfig
+
+
+def _words(name: str, value: object) -> tuple[str, ...]:
+    """Return a field that holds several texts as a tuple."""
+    if value is None:
+        return ()
+    if isinstance(value, list | tuple | set | frozenset) and all(
+        isinstance(word, str) for word in value
+    ):
+        return tuple(sorted(value) if isinstance(value, set | frozenset) else value)
+    shown = f'["{value}"]' if isinstance(value, str) else "a list of texts"
+    raise SpecificationError(f"`{name}` is `{value!r}`, not a list", hint=f"write {name}={shown}")
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _is_quantity(amount: object) -> bool:
+    if not isinstance(amount, str):
+        return False
+    number = amount[:-2] if amount[-2:] in {"Ki", "Mi", "Gi", "Ti"} else ""
+    return re.fullmatch(r"[0-9]+(\.[0-9]+)?", number) is not None and float(number) > 0
+
+
+def find_slice(name: str, hosts: int | None = None) -> TpuSlice:
+    """Return the slice of that name and, where it exists in two shapes, that many hosts.
+
+    Raises:
+        SpecificationError: unknown, or ambiguous without `hosts`.
+
+    """
+    table = slice_table()
+    shapes = table.get(name.lower())
+    if shapes is None:
+        known = sorted({shape.generation for shapes in table.values() for shape in shapes})
+        near = did_you_mean(name, table) or f"there are slices of {', '.join(known)}"
+        raise SpecificationError(f"unknown TPU slice `{name}`", hint=near)
+    if hosts is not None:
+        shapes = tuple(shape for shape in shapes if shape.hosts == hosts)
+        if not shapes:
+            raise SpecificationError(
+                f"no `{name}` has {hosts} hosts",
+                facts=[
+                    (s.name, f"{s.hosts} hosts of {s.chips_per_host} chips")
+                    for s in table[name.lower()]
+                ],
+            )
+    if len(shapes) > 1:
+        raise SpecificationError(
+            f"the slice `{name}` exists in several shapes",
+            facts=[
+                (s.machine_type, f"hosts={s.hosts}, {s.chips_per_host} chips each") for s in shapes
+            ],
+            hint=f'choose one: ResourceConfig.with_tpu("{name}", hosts={shapes[0].hosts})',
+        )
+    return shapes[0]
+
+
+@functools.cache
+def slice_table() -> dict[str, tuple[TpuSlice, ...]]:
+    """Return every slice, by name and alias; most have one shape."""
+    from importlib import resources as package_files
+
+    text = package_files.files("marin_build").joinpath("data/tpu_slices.json").read_text("utf-8")
+    table: dict[str, tuple[TpuSlice, ...]] = {}
+    for row in json.loads(text)["slices"]:
+        shapes = tuple(
+            TpuSlice(
+                name=row["name"],
+                generation=row["generation"],
+                topology=row["topology"],
+                chips=row["chips"],
+                hosts=shape["pods"],
+                chips_per_host=shape["google_com_tpu_per_pod"],
+                gke_accelerator=shape["gke_tpu_accelerator"],
+                machine_type=shape["machine_type"],
+                host_vcpus=shape["host_vcpus"],
+                host_memory_gb=shape["host_memory_gb"],
+            )
+            for shape in row["gke"]
+        )
+        for name in (row["name"], *row["aliases"]):
+            table[name.lower()] = shapes
+    return table

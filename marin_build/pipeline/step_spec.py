@@ -1,0 +1,313 @@
+"""StepSpec: what the author declares."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from marin_build.errors import MarinBuildError, SpecificationError, refuse
+from marin_build.identity.callables import Bound, CountsByName
+from marin_build.identity.canonical import FrozenDict, freeze
+from marin_build.identity.payload import HASH_ID_LENGTH, fingerprint_of, payload_text
+from marin_build.pipeline import runtime_calls
+from marin_build.pipeline.declared_at import declaring_place, shown_here
+from marin_build.pipeline.names import illegal_name, name_problem
+from marin_build.pipeline.resources import Placed
+from marin_build.pipeline.source import Source
+from marin_build.pipeline.source_digests import digest_of
+from marin_build.pipeline.step_checks import as_mapping, as_tuple, problems_of
+from marin_build.workspace import (
+    CodePolicy,
+    absolute_prefix,
+    current_workspace,
+    joins_identity,
+    note_asked,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from marin_build.pipeline.resources import ResourceConfig
+    from marin_build.pipeline.retries import Retries
+
+
+_NO_ATTRS = FrozenDict()
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class StepSpec(CountsByName):
+    """One step: a name, what builds it, what it needs, and its identity attributes.
+
+    Frozen and hashable. Equality is that of the object; steps declared twice with equal
+    fingerprints are merged by the graph, which also checks that their code is equal.
+
+    Identity (a change renames the target and so rebuilds it):
+        name: segments of letters, digits, `.`, `_`, `-`, joined by `/`.
+        deps: the steps whose outputs this one reads; enters by their `name_with_hash`.
+        hash_attrs: JSON values, dataclasses, enums, paths ... (see docs/concepts/identity.md).
+        inputs: external inputs by parameter name; enters by logical name and content digest.
+        fn: only where it is a `command(...)`: its words, placeholders unresolved.
+        code: with `"rebuild"` the digest of the function's code joins identity; `"report"` and
+            `"ignore"` leave it out. None: as the run or the configuration says, else `"report"`.
+
+    Not identity:
+        fn: a function of the output path. What it returns (a pydantic model, a dataclass or a
+            JSON value) is saved as the artifact. None: the target must exist already.
+        output_path_prefix: a prefix for this step alone.
+        override_output_path: the whole output path.
+        version: puts the target at `{prefix}/{name}/{version}`; dependents then know it by
+            `name@version`. `dev` and `*-dev` are rebuilt each time.
+        expected_fingerprint: refuse to plan if the fingerprint is another one, here or in the
+            record of what was built.
+        outputs: files that must be there, not empty, before the step counts as built. None:
+            any file or an artifact. Empty: nothing is expected.
+        resources: what it runs on; None: this machine.
+        env_vars: environment variables for the step.
+        retries: further tries after a failure, or `Retries(...)`.
+        timeout: seconds of one attempt, then it is killed.
+        budgets: how much it takes of named budgets while it runs (see needs.py).
+        resumable: a new attempt finds what the failed one left.
+        tags, description: for people and selection.
+    """
+
+    name: str
+    fn: Callable[[str], object] | None = None
+    deps: Sequence[StepSpec] = ()
+    hash_attrs: Mapping[str, Any] = _NO_ATTRS
+    output_path_prefix: str | None = None
+    override_output_path: str | None = None
+    version: str | None = None
+    expected_fingerprint: str | None = None
+    inputs: Mapping[str, Source] = _NO_ATTRS
+    outputs: Sequence[str] | None = None
+    resources: ResourceConfig | None = None
+    env_vars: Mapping[str, str] = _NO_ATTRS
+    retries: int | Retries = 0
+    timeout: float | None = None
+    budgets: Mapping[str, int] = _NO_ATTRS
+    resumable: bool = False
+    tags: Sequence[str] = ()
+    description: str = ""
+    code: CodePolicy | None = None
+    declared: tuple[str, int] = field(default=("", 0), repr=False)
+    _fingerprint: str | None = field(default=None, init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        """Check and freeze the fields, reporting all that is wrong with them together."""
+        put = object.__setattr__
+        if not self.declared[0]:
+            put(self, "declared", declaring_place())
+        if (problem := name_problem(self.name)) is not None:
+            refuse(illegal_name(self.name, problem, self.place))
+        if type(self.deps) is not tuple:
+            self._put_checked("deps", as_tuple(self.deps, StepSpec))
+        for dep in self.deps:
+            if type(dep) is not StepSpec:
+                refuse(self._error(f"`{self.name}` depends on a {type(dep).__name__}, not a step"))
+                put(self, "deps", tuple(d for d in self.deps if isinstance(d, StepSpec)))
+                break
+        if self.hash_attrs is not _NO_ATTRS:
+            self._freeze_attrs()
+        if self.resources is None and isinstance(self.fn, Placed):
+            put(self, "resources", self.fn.resources)
+        none = _NO_ATTRS
+        if not (self.inputs is none and self.env_vars is none and self.budgets is none):
+            for name in ("inputs", "env_vars", "budgets"):
+                value = getattr(self, name)
+                if type(value) is not FrozenDict:
+                    self._put_checked(name, as_mapping(value))
+        if type(self.tags) is not tuple:
+            self._put_checked("tags", as_tuple(self.tags, str))
+        if self.outputs is not None and type(self.outputs) is not tuple:
+            self._put_checked("outputs", as_tuple(self.outputs, str))
+        problems = problems_of(
+            version=self.version, override_output_path=self.override_output_path, code=self.code,
+            retries=self.retries, timeout=self.timeout, outputs=self.outputs, tags=self.tags,
+            fn=self.fn, resources=self.resources, inputs=self.inputs, env_vars=self.env_vars,
+            budgets=self.budgets,
+        )  # fmt: skip
+        for problem in problems:
+            refuse(self._error(f"`{self.name}`: {problem}"))
+
+    def _put_checked(self, name: str, checked: tuple[object, str | None]) -> None:
+        """Set a field to what it was made of, and say what was wrong with it."""
+        value, problem = checked
+        if problem is not None:
+            refuse(self._error(f"`{name}` of `{self.name}` {problem}"))
+        object.__setattr__(self, name, value)
+
+    def _freeze_attrs(self) -> None:
+        attrs: FrozenDict = _NO_ATTRS
+        given = self.hash_attrs
+        if type(given) is not dict:
+            given, problem = as_mapping(given)
+            if problem is not None:
+                refuse(self._error(f"`hash_attrs` of `{self.name}` {problem}"))
+        try:
+            attrs = freeze(given, f"{self.name}.attrs")
+        except MarinBuildError as error:
+            error.facts = (*error.facts, ("declared", self.place))
+            refuse(error)
+        object.__setattr__(self, "hash_attrs", attrs)
+
+    def _error(self, what: str) -> SpecificationError:
+        return SpecificationError(
+            what, facts=[("declared", self.place)], consequence="nothing was run"
+        )
+
+    @property
+    def place(self) -> str:
+        """Where it was declared, `file:line`."""
+        return shown_here(self.declared)
+
+    @property
+    def has_free_path(self) -> bool:
+        """Whether its path does not follow from its identity: another may have been built there."""
+        return bool(self.version or self.override_output_path)
+
+    @property
+    def code_name(self) -> str:
+        """Name and version: its identity is its own, and that of its dependents."""
+        return f"step {self.name}@{self.version or ''}"
+
+    @property
+    def exact_name(self) -> str:
+        """The target it makes."""
+        return f"step {self.target_id}"
+
+    @property
+    def is_dev(self) -> bool:
+        """Whether its version is one that is rebuilt each time."""
+        return self.version is not None and (self.version == "dev" or self.version.endswith("-dev"))
+
+    @property
+    def payload(self) -> str:
+        """The canonical text that is hashed (see identity.py)."""
+        _fingerprint_upstream(self)
+        payload = _payload(self)
+        if self._fingerprint is None:
+            object.__setattr__(self, "_fingerprint", fingerprint_of(payload))
+        return payload
+
+    @property
+    def fingerprint(self) -> str:
+        """Sha-256 of the identity, upstream identities included: 64 hex digits."""
+        if self._fingerprint is None:
+            _fingerprint_upstream(self)
+            object.__setattr__(self, "_fingerprint", fingerprint_of(_payload(self)))
+        return self._fingerprint  # type: ignore[return-value]
+
+    @property
+    def hash_id(self) -> str:
+        """The first 8 digits of the fingerprint."""
+        return self.fingerprint[:HASH_ID_LENGTH]
+
+    @property
+    def name_with_hash(self) -> str:
+        """`{name}_{hash_id}`."""
+        return f"{self.name}_{self.fingerprint[:HASH_ID_LENGTH]}"
+
+    @property
+    def target_id(self) -> str:
+        """How dependents and the command line know it: `name_with_hash`, or `name@version`."""
+        if self.version is not None:
+            return f"{self.name}@{self.version}"
+        return f"{self.name}_{self.fingerprint[:HASH_ID_LENGTH]}"
+
+    @property
+    def output_path(self) -> str:
+        """Where its data is read, under the workspace in force now: an absolute path or a URL.
+
+        That is where the output lives under the prefix; for adopted data, where that lies.
+        """
+        workspace = current_workspace()
+        note_asked(self)
+        if workspace.adopted and (place := workspace.adopted.get(self.target_id)) is not None:
+            return place
+        return self.output_path_in(workspace.prefix)
+
+    def output_path_in(self, prefix: str) -> str:
+        """Return where the output lives under `prefix`, adopted or not: status, lease, record."""
+        if self.override_output_path is not None:
+            return absolute_prefix(self.override_output_path, current_workspace().project)
+        if self.output_path_prefix is not None:
+            prefix = absolute_prefix(self.output_path_prefix, current_workspace().project)
+        if self.version is not None:
+            return f"{prefix}/{self.name}/{self.version}"
+        return f"{prefix}/{self.name}_{self.fingerprint[:HASH_ID_LENGTH]}"
+
+    @property
+    def dep_paths(self) -> tuple[str, ...]:
+        """Where the data of the dependencies is read, in the order declared."""
+        return tuple(dep.output_path for dep in self.deps)
+
+    @property
+    def executable_fn(self) -> Callable[[str], object]:
+        """What builds it when called with `output_path`, if it is not built there.
+
+        That is `remote(disk_cache(distributed_lock(fn)))`; `remote` only where there are
+        resources.
+
+        Raises:
+            SpecificationError: it asks for what a thread cannot have.
+
+        """
+        return runtime_calls.executable(self)
+
+
+if TYPE_CHECKING:
+
+    class DeclaredStep(StepSpec, Any):  # type: ignore[misc]
+        """A StepSpec that type checkers accept where a step wants its path or artifact."""
+else:
+    DeclaredStep = StepSpec
+
+
+def _payload(step: StepSpec) -> str:
+    """Return the payload of a step whose dependencies have their fingerprints."""
+    fn, code, bind, command = step.fn, None, None, None
+    if isinstance(fn, Bound):
+        bind, command = _names_of(fn.bound()), fn.template
+    if fn is not None and command is None and joins_identity(step.code):
+        from marin_build.identity.code.digest import code_digest
+
+        code = code_digest(fn)
+    return payload_text(
+        step.name,
+        step.hash_attrs,
+        [dep.target_id for dep in step.deps],
+        bind=bind,
+        command=command,
+        inputs={source.name: digest_of(source) for source in step.inputs.values()}
+        if step.inputs
+        else None,
+        code=code,
+    )
+
+
+def _names_of(value: object) -> Any:
+    """Return a tree of steps and sources as a tree of their identities."""
+    match value:
+        case StepSpec():
+            return value.target_id
+        case Source():
+            return f"source:{value.name}"
+        case dict():
+            return {key: _names_of(item) for key, item in value.items()}
+        case list() | tuple():
+            return [_names_of(item) for item in value]
+    return value
+
+
+def _fingerprint_upstream(step: StepSpec) -> None:
+    """Fingerprint everything `step` needs, without recursion: chains may be 100,000 long."""
+    pending = [dep for dep in step.deps if dep._fingerprint is None]  # noqa: SLF001 - its own class
+    while pending:
+        current = pending[-1]
+        missing = [dep for dep in current.deps if dep._fingerprint is None]  # noqa: SLF001
+        if missing:
+            pending.extend(missing)
+        else:
+            pending.pop()
+            if current._fingerprint is None:  # noqa: SLF001
+                object.__setattr__(current, "_fingerprint", fingerprint_of(_payload(current)))

@@ -1,0 +1,247 @@
+"""Graph -> Targets: fingerprints, output paths, merging, and the clashes that are refused."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from marin_build.errors import SpecificationError, combined
+from marin_build.identity.canonical import canonical_text, quoted
+from marin_build.identity.payload import deep_fingerprint
+from marin_build.pipeline.command import Command
+from marin_build.pipeline.declared_at import shown
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from marin_build.errors import MarinBuildError
+    from marin_build.pipeline.graph import Graph
+    from marin_build.pipeline.step_spec import StepSpec
+    from marin_build.workspace import Workspace
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A step with its fingerprint and output path. `id` is `name_with_hash` or `name@version`."""
+
+    step: StepSpec
+    id: str
+    fingerprint: str
+    output_path: str
+
+    @property
+    def name(self) -> str:
+        """The step's name."""
+        return self.step.name
+
+
+@dataclass(frozen=True, slots=True)
+class Targets:
+    """All targets in topological order; `deps` and `requested` are indices into `all`."""
+
+    all: tuple[Target, ...]
+    deps: tuple[tuple[int, ...], ...]
+    requested: tuple[int, ...]
+    workspace: Workspace
+    by_id: dict[str, int] = field(repr=False)
+
+    def __len__(self) -> int:
+        return len(self.all)
+
+    def dependents(self) -> list[list[int]]:
+        """Return, for each target, the targets that need it."""
+        found: list[list[int]] = [[] for _ in self.all]
+        for index, deps in enumerate(self.deps):
+            for dep in deps:
+                found[dep].append(index)
+        return found
+
+    def deep_fingerprints(self) -> list[str]:
+        """Return, for each target, the digest over full upstream digests."""
+        deep: list[str] = []
+        for target, deps in zip(self.all, self.deps, strict=True):
+            deep.append(deep_fingerprint(target.fingerprint, [deep[dep] for dep in deps]))
+        return deep
+
+
+def make_targets(graph: Graph, workspace: Workspace) -> Targets:
+    """Return the targets of a graph; steps of equal identity and equal code become one.
+
+    Raises:
+        SpecificationError: all clashes of identities and output paths, together.
+
+    """
+    targets: list[Target] = []
+    merged_deps: list[tuple[int, ...]] = []
+    place_of: list[int] = []  # index in graph.steps -> index in targets
+    by_id: dict[str, int] = {}
+    errors: list[MarinBuildError] = []
+    places = _places(workspace, ())
+    elsewhere = {s for s in graph.steps if s.output_path_prefix or s.override_output_path}
+    if workspace.adopted:
+        elsewhere.update(graph.steps)
+    for step, deps in zip(graph.steps, graph.deps, strict=True):
+        payload = step.payload
+        target = Target(
+            step, step.target_id, step.fingerprint, step.output_path_in(workspace.prefix)
+        )
+        index = by_id.setdefault(target.id, len(targets))
+        place_of.append(index)
+        known = places if elsewhere.isdisjoint(step.deps) else _places(workspace, step.deps)
+        if (leak := _leak(step, payload, known)) is not None:
+            errors.append(_leak_error(step, leak, workspace))
+        if index == len(targets):
+            targets.append(target)
+            was_merged = len(targets) != len(place_of)
+            merged_deps.append(
+                tuple(dict.fromkeys([place_of[dep] for dep in deps])) if was_merged else deps
+            )
+        elif (clash := _clash(targets[index], target, workspace)) is not None:
+            errors.append(clash)
+    errors.extend(_pin_errors(graph.steps, workspace))
+    errors.extend(_dev_errors(graph.steps, workspace))
+    errors.extend(_path_errors(targets, workspace))
+    if errors:
+        raise combined(errors)
+    requested = tuple(dict.fromkeys(place_of[root] for root in graph.roots))
+    return Targets(tuple(targets), tuple(merged_deps), requested, workspace, by_id)
+
+
+def _leak(step: StepSpec, payload: str, places: Iterable[str]) -> str | None:
+    """Return the place of outputs that an attribute or the command contains, or None."""
+    for place in places:
+        escaped = quoted(place)[1:-1]
+        if escaped in payload:  # perhaps only in the name of a dependency
+            template = step.fn.text if isinstance(step.fn, Command) else None
+            own = canonical_text([step.hash_attrs, template])
+            # Another place may begin like this one.
+            if re.search(re.escape(escaped) + r"(?![\w.-])", own, re.ASCII):
+                return place
+    return None
+
+
+def _places(workspace: Workspace, deps: Iterable[StepSpec]) -> list[str]:
+    """Return the places of outputs that a step with these dependencies may know."""
+    prefixes, paths = [workspace.prefix], []
+    for dep in deps:
+        if dep.output_path_prefix:
+            prefixes.append(dep.output_path_prefix)
+        if dep.override_output_path:
+            paths.append(dep.override_output_path)
+        if workspace.adopted and dep.target_id in workspace.adopted:
+            paths.append(workspace.adopted[dep.target_id])
+    return [prefix for prefix in prefixes if prefix.count("/") > 1] + paths  # `/out` is a word, too
+
+
+def _leak_error(step: StepSpec, place: str, workspace: Workspace) -> SpecificationError:
+    return _error_of(
+        step,
+        f"`{step.name}` names a place of outputs in an attribute or argument: `{place}`",
+        "give the step itself as an argument, or use a placeholder",
+        workspace,
+    )
+
+
+def _pin_errors(steps: Iterable[StepSpec], workspace: Workspace) -> Iterator[MarinBuildError]:
+    """Yield an error for every step whose fingerprint is not the one that was pinned."""
+    for step in steps:
+        pinned = step.expected_fingerprint
+        if pinned is not None and pinned != step.fingerprint:
+            what = f"`{step.name}` has the fingerprint {step.fingerprint}, but {pinned} is pinned"
+            yield _error_of(step, what, None, workspace)
+
+
+def _dev_errors(steps: Sequence[StepSpec], workspace: Workspace) -> Iterator[MarinBuildError]:
+    """Yield an error for everything that is kept and needs what is rebuilt each time."""
+    dev = {step for step in steps if step.version is not None and step.is_dev}
+    if not dev:
+        return
+    for step in steps:
+        if step in dev or dev.isdisjoint(step.deps):
+            continue
+        for dep in dict.fromkeys(dep for dep in step.deps if dep in dev):
+            what = f"`{step.name}` depends on the dev version `{dep.target_id}`"
+            hint = "what is kept must not depend on what is rebuilt each time"
+            yield _error_of(step, what, hint, workspace)
+
+
+def _error_of(
+    step: StepSpec, what: str, hint: str | None, workspace: Workspace
+) -> SpecificationError:
+    return SpecificationError(
+        what,
+        hint=hint,
+        consequence="nothing was run",
+        facts=[("declared", shown(step.declared, workspace.project))],
+    )
+
+
+def _clash(one: Target, other: Target, workspace: Workspace) -> SpecificationError | None:
+    """Return why two steps with the same target cannot be one, or None if they can."""
+    if one.fingerprint != other.fingerprint:
+        what = f"two different steps both want to be `{one.id}`"
+        hint = "give one of them another name or version"
+    elif not _have_same_code(one.step, other.step):
+        what = f"two steps have the identity `{one.id}` but different code"
+        hint = "what differs must be an attribute: add it to `hash_attrs`"
+    elif one.output_path != other.output_path:
+        what = f"`{one.id}` is declared with two output paths"
+        hint = "declare it once"
+    else:
+        return None
+    places = [shown(t.step.declared, workspace.project) for t in (one, other)]
+    return SpecificationError(
+        what, facts=[("declared", ", ".join(places))], consequence="nothing was run", hint=hint
+    )
+
+
+def _have_same_code(one: StepSpec, other: StepSpec) -> bool:
+    """Return whether two steps of one identity may be merged."""
+    if one.fn is other.fn:
+        return True
+    from marin_build.identity.code.same_code import (
+        same_code,  # reads source: only where steps are to be merged
+    )
+
+    return same_code(one.fn, other.fn)
+
+
+def _path_errors(targets: Sequence[Target], workspace: Workspace) -> list[MarinBuildError]:
+    """Return an error for every output path that equals, or lies inside, another's."""
+    by_path: dict[str, Target] = {}
+    errors: list[MarinBuildError] = []
+    for target in targets:
+        other = by_path.setdefault(target.output_path, target)
+        if other is not target:
+            errors.append(_nested(target, other, "and", workspace))
+    somewhere_else = any(
+        target.step.override_output_path or target.step.output_path_prefix for target in targets
+    )
+    for target in targets:
+        # Below one prefix only a name with a slash, or a version, can lie inside another output.
+        if not somewhere_else and "/" not in target.id and target.step.version is None:
+            continue
+        parent = target.output_path
+        while "/" in parent.rstrip("/"):
+            parent = parent.rstrip("/").rpartition("/")[0]
+            if parent in by_path:
+                errors.append(_nested(target, by_path[parent], "lies inside that of", workspace))
+    return errors
+
+
+def _nested(one: Target, other: Target, how: str, workspace: Workspace) -> SpecificationError:
+    what = (
+        f"the output of `{one.id}` {how} `{other.id}`"
+        if how != "and"
+        else f"`{one.id}` and `{other.id}` have the same output path"
+    )
+    places = [shown(t.step.declared, workspace.project) for t in (one, other)]
+    return SpecificationError(
+        what,
+        consequence="nothing was run",
+        facts=[
+            ("paths", f"{one.output_path}\n{other.output_path}"),
+            ("declared", ", ".join(places)),
+        ],
+    )

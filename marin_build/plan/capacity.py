@@ -1,0 +1,236 @@
+"""What a machine has for steps, what each step takes of it, and which steps can never run. Pure.
+
+    name     counted in
+    cpu      thousandths of a core
+    ram      bytes
+    gpu      devices
+    tpu      chips
+    others   whatever the author of a named budget counts: whole numbers
+
+What is named nowhere does not limit. A step that asks for more `cpu` or `ram` than there is runs
+alone; one that asks for more of anything else is blocked, and so is what needs it.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from marin_build.errors import UsageError
+from marin_build.pipeline.names import BUDGET_NAME
+from marin_build.plan import reasons as why
+from marin_build.plan.decisions import Decision, Kind
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from marin_build.pipeline.resources import ResourceConfig
+    from marin_build.pipeline.step_spec import StepSpec
+    from marin_build.plan.decisions import Plan
+    from marin_build.plan.reasons import BlockReason
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """What was found on a machine.
+
+    Args:
+        cores: those that this process may use.
+        ram: bytes; None if that cannot be read.
+        gpus: what each device is called in CUDA_VISIBLE_DEVICES.
+        chips: of a TPU.
+
+    """
+
+    cores: int
+    ram: int | None = None
+    gpus: tuple[str, ...] = ()
+    chips: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Capacity:
+    """What steps may take together.
+
+    Args:
+        machine: what was found.
+        given: what the user says there is, in the amounts of needs.py; it wins over what was found.
+
+    """
+
+    machine: Machine
+    given: Mapping[str, int]
+
+    def amounts(self, jobs: int) -> dict[str, int]:
+        """Return what there is where `jobs` steps run at once: so many cores at least."""
+        machine = self.machine
+        found = {CPU: max(jobs, machine.cores) * CORE, GPU: len(machine.gpus), TPU: machine.chips}
+        if machine.ram is not None:
+            found[RAM] = machine.ram
+        return {**found, **self.given}
+
+    @property
+    def gpus(self) -> tuple[str, ...]:
+        """The devices, as many as there are said to be: those found first."""
+        found = self.machine.gpus
+        wanted = self.given.get(GPU, len(found))
+        others = (name for name in map(str, range(wanted + len(found))) if name not in found)
+        return (*found[:wanted], *(next(others) for _ in range(wanted - len(found))))
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What some targets may take together, beside a slot each.
+
+    Args:
+        amounts: what there is, by name.
+        needs: what each target takes of it: never more than there is.
+
+    """
+
+    amounts: Mapping[str, int]
+    needs: Mapping[int, Needs]
+
+
+def limits_of(capacity: Capacity, steps: Mapping[int, StepSpec], jobs: int) -> Limits | None:
+    """Return what limits some steps, at most `jobs` at once; None if only that does."""
+    declared = {index: needs_of(step) for index, step in steps.items()}
+    if CPU not in capacity.given and all(needs == USUAL for needs in declared.values()):
+        return None
+    amounts = capacity.amounts(jobs)
+    return Limits(amounts, {index: _limited(needs, amounts) for index, needs in declared.items()})
+
+
+def _limited(needs: Needs, amounts: Mapping[str, int]) -> Needs:
+    """Return what is limited of it, at most what there is: a TPU only as a whole."""
+    return tuple(
+        (name, amounts[name] if name == TPU else min(amount, amounts[name]))
+        for name, amount in needs
+        if name in amounts
+    )
+
+
+def unmet(step: StepSpec, capacity: Capacity) -> BlockReason | None:
+    """Return why a step can never run here; None if it can."""
+    if (hosts := hosts_of(step)) > 1:
+        return why.SeveralHosts(hosts)
+    amounts = capacity.amounts(1)
+    for name, needed in needs_of(step):
+        if name in {CPU, RAM} or needed <= amounts.get(name, needed):
+            continue
+        if name in {GPU, TPU}:
+            return why.DeviceMissing(name, needed, amounts[name])
+        return why.OverBudget(name, needed, amounts[name])
+    return None
+
+
+Needs = tuple[tuple[str, int], ...]
+"""Amounts by name, sorted: steps with equal ones can stand in for each other."""
+
+CPU, RAM, GPU, TPU = "cpu", "ram", "gpu", "tpu"
+CORE = 1000
+USUAL: Needs = ((CPU, CORE),)
+"""What a step takes that declares nothing."""
+_BYTES = {"": 1, "Ki": 1 << 10, "Mi": 1 << 20, "Gi": 1 << 30, "Ti": 1 << 40}
+_AMOUNT = re.compile(r"([0-9]+(?:\.[0-9]+)?)(Ki|Mi|Gi|Ti|)", re.ASCII)
+
+
+def needs_of(step: StepSpec) -> Needs:
+    """Return what one host of a step takes.
+
+    Without declared `cpu` that is one core, without declared `ram` none. What stands both in its
+    resources and in its budgets counts once, the larger one.
+    """
+    if step.resources is None and not step.budgets:
+        return USUAL
+    found = dict(USUAL) if step.resources is None else _of_resources(step.resources)
+    for name, amount in step.budgets.items():
+        found[name] = max(amount * CORE if name == CPU else amount, found.get(name, 0))
+    return tuple(sorted(found.items()))
+
+
+def _of_resources(resources: ResourceConfig) -> dict[str, int]:
+    from marin_build.pipeline.resources import GpuDevice, TpuDevice
+
+    found = {CPU: math.ceil((resources.cpu or 1) * CORE)}
+    if resources.ram is not None:
+        found[RAM] = parse_amount(RAM, resources.ram)
+    match resources.device:
+        case GpuDevice(count=count):
+            found[GPU] = count
+        case TpuDevice(chips_per_host=chips):
+            found[TPU] = chips
+    return found
+
+
+def hosts_of(step: StepSpec) -> int:
+    """Return how many machines a step runs on at once."""
+    from marin_build.pipeline.resources import TpuDevice
+
+    resources = step.resources
+    if resources is None:
+        return 1
+    if isinstance(resources.device, TpuDevice):
+        return resources.device.hosts * resources.device.slice_count
+    return resources.replicas
+
+
+def parse_amount(name: str, text: object) -> int:
+    """Return an amount as it is counted: `1.5` of `cpu` is 1500, `16Gi` of `ram` so many bytes.
+
+    Raises:
+        UsageError: it is none.
+
+    """
+    if not BUDGET_NAME.fullmatch(name):
+        raise UsageError(f"`{name}` is no name of a budget: letters, digits, `.`, `_`, `-`")
+    found = None if isinstance(text, bool) else _AMOUNT.fullmatch(str(text))
+    if found is not None:
+        number, unit = float(found[1]), found[2]
+        if name == CPU and not unit and number:
+            return math.ceil(number * CORE)
+        if name == RAM and number:
+            return math.ceil(number * _BYTES[unit])
+        if name not in {CPU, RAM} and not unit and number == int(number):
+            return int(number)
+    kind = {CPU: "a number of cores, `1.5`", RAM: "bytes, `16Gi`"}.get(name, "a whole number")
+    raise UsageError(f"the budget `{name}` is {kind}, not `{text}`")
+
+
+def fit(plan: Plan, capacity: Callable[[], Capacity]) -> Plan:
+    """Return the plan with the steps BLOCKED that cannot run on a machine.
+
+    What somebody else builds now is waited for, whatever it needs.
+
+    Args:
+        plan: for whatever machine.
+        capacity: what the machine has; asked for only if a step to build declares what it needs.
+
+    """
+    targets = plan.targets
+    asking = [
+        decision.index
+        for decision in plan.of_kind(Kind.RUN)
+        if targets.all[decision.index].step.resources is not None
+        or targets.all[decision.index].step.budgets
+    ]
+    if not asking:
+        return plan
+    here = capacity()
+    refused = {i: reason for i in asking if (reason := unmet(targets.all[i].step, here))}
+    if not refused:
+        return plan
+    blocked: dict[int, Decision] = {}
+    for decision in plan.decisions:  # topological: what it needs comes before
+        if decision.kind not in (Kind.RUN, Kind.WAIT):
+            continue
+        index = decision.index
+        above = next((dep for dep in targets.deps[index] if dep in blocked), None)
+        if index in refused:
+            blocked[index] = Decision(index, Kind.BLOCKED, refused[index])
+        elif above is not None:
+            reason = why.UpstreamBlocked(targets.all[above].id)
+            blocked[index] = Decision(index, Kind.BLOCKED, reason)
+    return replace(plan, decisions=tuple(blocked.get(d.index, d) for d in plan.decisions))

@@ -1,0 +1,290 @@
+"""Targets + Snapshot -> Plan: what is built, what is not, and why. Pure."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from marin_build.plan import reasons as why
+from marin_build.plan.assumptions import NOTHING_ASSUMED, assumed_reason
+from marin_build.plan.graph_shape import reached
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Set as AbstractSet
+
+    from marin_build.pipeline.targets import Targets
+    from marin_build.plan.assumptions import Assumptions
+    from marin_build.plan.nearest_build import Neighbours
+    from marin_build.plan.reasons import Reason
+    from marin_build.plan.snapshot import Earlier, Observed, Snapshot
+    from marin_build.protocol.record_reader import Built
+    from marin_build.protocol.taints import Taint
+
+
+_NEVER_BUILT = why.NeverBuilt()
+
+
+class Kind(enum.Enum):
+    """What becomes of a target."""
+
+    RUN = "run"
+    REUSE = "reuse"
+    WAIT = "wait"
+    BLOCKED = "blocked"
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """A target's decision; `index` into the plan's targets."""
+
+    index: int
+    kind: Kind
+    reason: Reason
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """An immutable list of decisions against one snapshot, in topological order.
+
+    Targets without a decision are PRUNED: only reused targets need them, so they were not read.
+    A plan with assumptions answers a question: it can neither be saved nor applied.
+    """
+
+    targets: Targets
+    requested: tuple[int, ...]
+    decisions: tuple[Decision, ...]
+    forced: frozenset[int]
+    snapshot: Snapshot
+    assumed: Assumptions = NOTHING_ASSUMED
+
+    def of_kind(self, *kinds: Kind) -> list[Decision]:
+        """Return the decisions of these kinds."""
+        return [decision for decision in self.decisions if decision.kind in kinds]
+
+    @property
+    def pruned(self) -> int:
+        """How many targets the request reaches that were not looked at."""
+        return len(self._pruned())
+
+    @property
+    def pruned_indices(self) -> list[int]:
+        """The targets that the request reaches and that were not looked at."""
+        return sorted(self._pruned())
+
+    def _pruned(self) -> set[int]:
+        if len(self.decisions) == len(self.targets):
+            return set()
+        decided = {decision.index for decision in self.decisions}
+        return reached(self.targets, self.requested) - decided
+
+    @property
+    def sealed(self) -> list[int]:
+        """The targets that are committed and wait to be published."""
+        return [d.index for d in self.decisions if isinstance(d.reason, why.SealedBefore)]
+
+    @property
+    def insisted(self) -> frozenset[int]:
+        """The targets that are built although they may be built already."""
+        insisting = why.Forced | why.Tainted | why.DevVersion | why.Cascade | why.Doubtful
+        return frozenset(d.index for d in self.decisions if isinstance(d.reason, insisting))
+
+    @property
+    def to_build(self) -> list[int]:
+        """The targets that somebody builds: RUN and WAIT."""
+        return [d.index for d in self.decisions if d.kind in (Kind.RUN, Kind.WAIT)]
+
+    def counts(self) -> dict[str, int]:
+        """Return the number of decisions of each kind."""
+        counts = {kind.value: 0 for kind in Kind}
+        for decision in self.decisions:
+            counts[decision.kind.value] += 1
+        return counts
+
+    def summary(self) -> dict[str, int]:
+        """Return the number of targets of each kind, pruned ones included."""
+        return {**self.counts(), "pruned": self.pruned}
+
+
+def cascade_of(
+    targets: Targets,
+    requested: Iterable[int],
+    forced: Iterable[int],
+    assumed: Assumptions = NOTHING_ASSUMED,
+) -> frozenset[int]:
+    """Return what is built whatever its status: forced or tainted, dev, and what needs those.
+
+    Only within the request: what is requested, and what that needs. What is assumed to be built is
+    not among it, and ends the cascade. What would have another identity is among it.
+    """
+    seeds = set(forced) | {i for i, target in enumerate(targets.all) if target.step.is_dev}
+    seeds |= assumed.affected
+    if not seeds:
+        return frozenset()
+    found: set[int] = set()
+    for index in sorted(reached(targets, requested)):  # topological: dependencies first
+        if index in assumed.built:
+            continue
+        if index in seeds or any(dep in found for dep in targets.deps[index]):
+            found.add(index)
+    return frozenset(found)
+
+
+def make_plan(
+    targets: Targets,
+    snapshot: Snapshot,
+    requested: Iterable[int],
+    *,
+    forced: Iterable[int] = (),
+    rerun_failed: bool = True,
+    assumed: Assumptions = NOTHING_ASSUMED,
+) -> Plan:
+    """Return the plan.
+
+    Args:
+        targets: the pipeline's targets.
+        snapshot: what the store held, for every target the plan looks at.
+        requested: the targets asked for.
+        forced: targets to build although they are built.
+        rerun_failed: build again what failed before; else it is BLOCKED.
+        assumed: what is assumed, instead of observed.
+
+    """
+    requested, forced = tuple(requested), frozenset(forced)
+    cascade = cascade_of(targets, requested, forced | snapshot.tainted.keys(), assumed)
+    decisions: dict[int, Decision] = {}
+    any_blocked, neighbours = False, None
+    for index in sorted(snapshot.seen):  # topological: what it needs was decided before
+        observed = snapshot.of(index)
+        if (reason := assumed_reason(targets, index, assumed)) is not None:
+            kind = Kind.REUSE if isinstance(reason, why.AssumedBuilt) else Kind.RUN
+            decision = Decision(index, kind, reason)
+        else:
+            decision = _decide(targets, index, observed, rerun_failed=rerun_failed)
+            if index in cascade and targets.all[index].step.fn and not _is_held(decision.reason):
+                reason = _insistence(targets, index, forced, snapshot.tainted, cascade)
+                decision = Decision(index, Kind.RUN, reason)
+        if isinstance(decision.reason, why.NeverBuilt) and index in snapshot.earlier:
+            if neighbours is None:
+                from marin_build.plan.nearest_build import (
+                    Neighbours,  # only where something is compared
+                )
+
+                neighbours = Neighbours()
+            builds = snapshot.earlier[index]
+            decision = _changed(targets, decision, builds, decisions, neighbours)
+        if any_blocked and decision.kind in (Kind.RUN, Kind.WAIT):
+            blocked = [
+                dep
+                for dep in targets.deps[index]
+                if dep in decisions and decisions[dep].kind is Kind.BLOCKED
+            ]
+            if blocked:
+                upstream = why.UpstreamBlocked(targets.all[blocked[0]].id)
+                decision = Decision(index, Kind.BLOCKED, upstream)
+        decisions[index] = decision
+        any_blocked = any_blocked or decision.kind is Kind.BLOCKED
+    return Plan(targets, requested, tuple(decisions.values()), forced, snapshot, assumed)
+
+
+def _changed(
+    targets: Targets,
+    decision: Decision,
+    earlier: Sequence[Earlier],
+    decided: Mapping[int, Decision],
+    neighbours: Neighbours,
+) -> Decision:
+    """Return a decision with what changed since the nearest earlier build for its reason."""
+
+    def cause_in(dependency: str) -> str:
+        index = targets.by_id.get(dependency)
+        above = decided.get(index) if index is not None else None
+        if above is None or not isinstance(above.reason, why.IdentityChanged):
+            return ""
+        first = above.reason.changes[0] if above.reason.changes else None
+        return first.because or first.text if first is not None else ""
+
+    from marin_build.plan.nearest_build import nearest_change
+
+    target = targets.all[decision.index]
+    vanished = next((build for build in earlier if build.fingerprint == target.fingerprint), None)
+    if vanished is not None:
+        gone = why.OutputVanished(vanished.run, vanished.worker, vanished.end)
+        return replace(decision, reason=gone)
+    reason = nearest_change(target.step.payload, earlier, cause_in, target.step.version, neighbours)
+    return decision if reason is None else replace(decision, reason=reason)
+
+
+def _decide(targets: Targets, index: int, seen: Observed, *, rerun_failed: bool) -> Decision:
+    """Return the decision for one target by itself, as if it had no neighbours."""
+    lease, step = seen.lease, targets.all[index].step
+    if seen.damage is not None:
+        return Decision(index, Kind.BLOCKED, seen.damage)
+    if lease is not None and not lease.is_sealed and not seen.gone and seen.status != "SUCCESS":
+        held = why.HeldBy(lease.describe(), lease.written_at, lease.time_to_live)
+        return Decision(index, Kind.WAIT, held)
+    if lease is not None and lease.is_sealed:
+        return Decision(index, Kind.REUSE, why.SealedBefore(lease.worker))
+    if seen.status == "SUCCESS" and not seen.doubtful:
+        return Decision(index, Kind.REUSE, _reuse_reason(seen.built))
+    if step.fn is None:
+        return Decision(index, Kind.BLOCKED, why.NothingBuildsIt())
+    if seen.status == "FAILED" and not rerun_failed:
+        return Decision(index, Kind.BLOCKED, why.FailureKept(seen.last.attempt if seen.last else 0))
+    return Decision(index, Kind.RUN, _run_reason(seen))
+
+
+def _is_held(reason: Reason) -> bool:
+    """Return whether somebody holds a target, or may: then nobody can insist on it."""
+    may_be = isinstance(reason, why.Unreadable) and not reason.ends_with_a_build
+    return may_be or isinstance(reason, why.HeldBy)
+
+
+def _reuse_reason(built: Built | None) -> Reason:
+    """Return why a target is reused, by its record; None: it has none of ours."""
+    if built is None:
+        return why.BuiltBefore("", "", "")
+    if built.adopted_from is not None:
+        return why.Adopted(built.adopted_from, built.files, built.size, built.worker, built.end)
+    return why.BuiltBefore(built.run, built.worker, built.end)
+
+
+def _insistence(
+    targets: Targets,
+    index: int,
+    forced: AbstractSet[int],
+    tainted: Mapping[int, Taint],
+    cascade: AbstractSet[int],
+) -> Reason:
+    """Return why a target is built whatever its status."""
+    if index in forced:
+        return why.Forced()
+    if targets.all[index].step.is_dev:
+        return why.DevVersion()
+    taint = tainted.get(index)
+    upstream = next((dep for dep in targets.deps[index] if dep in cascade), None)
+    if taint is not None and (taint.is_root or upstream is None):
+        return why.Tainted(taint.reason, taint.by, taint.at)
+    assert upstream is not None  # a cascade has a beginning
+    return why.Cascade(targets.all[upstream].id)
+
+
+def _run_reason(seen: Observed) -> Reason:
+    """Return why a target that is not built is not."""
+    match seen.status:
+        case None:
+            return _NEVER_BUILT
+        case "FAILED" if seen.last is not None:
+            last = seen.last
+            return why.FailedBefore(
+                last.attempt, last.exit_code, last.message or "", last.worker, last.end or ""
+            )
+        case "FAILED":
+            return why.FailedBefore(0, None, "", "", "")
+        case "DEP_FAILED":
+            return why.DependencyFailed()
+        case "SUCCESS":
+            return why.Doubtful(seen.built.run if seen.built else "")
+        case "RUNNING":
+            return why.Interrupted(seen.lease.worker if seen.lease else "")

@@ -1,0 +1,131 @@
+"""The code of a target and of all it needs, as one digest: what tells drift far upstream.
+
+    deep(target) = sha256(own code digest, deep digests of what it needs, sorted)
+
+A record keeps it over the code that built each of them, so that one record tells whether anything
+below it has drifted. Steps whose author says `code="ignore"` count as constant; the policy of a run
+or a project does not: a record must not depend on who asked for it. Pure.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING
+
+from marin_build.identity.code.digest import code_digest
+from marin_build.identity.payload import deep_fingerprint
+from marin_build.pipeline.bound_call import BoundCall
+from marin_build.plan.drift import reused_drift
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from marin_build.pipeline.step_spec import StepSpec
+    from marin_build.pipeline.targets import Targets
+    from marin_build.plan.decisions import Plan
+
+
+def deep_digest(own: str, upstream: Iterable[str]) -> str:
+    """Return the deep digest of a target.
+
+    Args:
+        own: the digest of its code; empty for a step that counts as constant.
+        upstream: deep digests of what it needs.
+
+    """
+    return hashlib.sha256("\n".join([own, *sorted(upstream)]).encode()).hexdigest()
+
+
+def deep_digests(targets: Targets, wanted: Iterable[int]) -> dict[int, str]:
+    """Return the deep digests of some targets, and of all they need, with the code of now."""
+    found: dict[int, str] = {}
+    own = _OwnDigests()
+    for index in _reached(targets, wanted):
+        upstream = [found[dep] for dep in targets.deps[index]]
+        found[index] = deep_digest(own.of(targets.all[index].step), upstream)
+    return found
+
+
+def digests_of_run(
+    targets: Targets, to_build: Iterable[int], recorded: Mapping[int, str | None]
+) -> dict[int, str]:
+    """Return the deep digests that the records of one run will keep, by target.
+
+    What a reused target was built with is in its record. Where that does not say, nobody knows,
+    and the code of now stands for it: what changes from now on will be seen.
+
+    Args:
+        targets: the pipeline's targets.
+        to_build: what the run builds; all it needs is either in here or reused.
+        recorded: the deep digest in the record of each reused target, if there is one.
+
+    """
+    order = sorted(to_build)  # topological: what a target needs comes before it
+    own = _OwnDigests()
+    found: dict[int, str] = {}
+    building = set(order)
+    unknown = {
+        dep
+        for index in order
+        for dep in targets.deps[index]
+        if dep not in building and recorded.get(dep) is None
+    }
+    now = deep_digests(targets, unknown) if unknown else {}
+    for index in order:
+        upstream = [
+            found[dep] if dep in building else recorded.get(dep) or now[dep]
+            for dep in targets.deps[index]
+        ]
+        found[index] = deep_digest(own.of(targets.all[index].step), upstream)
+    return found
+
+
+class _OwnDigests:
+    """The code digest of each step; those of one function are read once."""
+
+    def __init__(self) -> None:
+        self._of_function: dict[int, str] = {}
+
+    def of(self, step: StepSpec) -> str:
+        """Return the digest of a step's code; empty where it counts as constant."""
+        fn = step.fn
+        if fn is None or step.code == "ignore":
+            return ""
+        if not isinstance(fn, BoundCall):
+            digest = code_digest(fn)
+        else:  # its arguments are attributes; the function lives as long as its step
+            key = id(fn.function)
+            digest = self._of_function.get(key, "")
+            if not digest:
+                digest = self._of_function[key] = code_digest(fn)
+        return digest
+
+
+def _reached(targets: Targets, wanted: Iterable[int]) -> list[int]:
+    """Return what is wanted and all it needs, dependencies first."""
+    pending = list(wanted)
+    found = set(pending)
+    while pending:
+        fresh = [dep for dep in targets.deps[pending.pop()] if dep not in found]
+        found.update(fresh)
+        pending.extend(fresh)
+    return sorted(found)
+
+
+def deep_of_run(plan: Plan) -> list[str]:
+    """Return the deep fingerprints that the records of a run will keep, by target.
+
+    What is reused counts as what it is, not as what is declared, so that plans can tell later
+    what was made from it.
+    """
+    targets = plan.targets
+    deep = targets.deep_fingerprints()
+    drifted = reused_drift(plan) if plan.snapshot.drifted else {}
+    for index in drifted:
+        built = plan.snapshot.of(index).built
+        if built is not None and built.deep_fingerprint is not None:
+            deep[index] = built.deep_fingerprint
+    for index in sorted(plan.to_build) if drifted else ():  # topological
+        upstream = [deep[dep] for dep in targets.deps[index]]
+        deep[index] = deep_fingerprint(targets.all[index].fingerprint, upstream)
+    return deep

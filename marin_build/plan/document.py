@@ -1,0 +1,248 @@
+"""plan.json: the plan as a document, without times, hosts and absolute places."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict
+
+from marin_build.errors import StoppedError
+from marin_build.identity.canonical import canonical_text
+from marin_build.identity.code.digest import code_digest
+from marin_build.identity.payload import HASH_ID_LENGTH, fingerprint_of
+from marin_build.plan.decisions import Kind
+from marin_build.plan.document_text import END, document_pieces, document_text
+from marin_build.plan.plan_id import plan_id, text_digest
+from marin_build.plan.reason_text import reason_kind, stable_facts
+from marin_build.plan.reasons import Adopted
+from marin_build.workspace import relative
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from marin_build.plan.decisions import Decision, Plan
+    from marin_build.plan.drift import Drift
+
+
+PLAN_FILE = "plan.json"
+PAGE_FILE = "graph.html"
+SCHEMA_VERSION = 1
+INSISTING = ("forced", "dev_version")
+"""Reasons to build a target although it is built, which a replay cannot find out for itself.
+
+With these goes what cascades from them. What is `tainted` or `doubtful` it finds out, and whoever
+built such a target again has ended that.
+"""
+
+
+def _as_text(payload: object) -> object:
+    """Return the JSON value of a payload as the text that was hashed."""
+    return canonical_text(payload) if isinstance(payload, dict) else payload
+
+
+Payload = Annotated[str, BeforeValidator(_as_text)]
+"""The canonical text that was hashed. In the file it stands as it is: as a JSON value."""
+
+
+_STRICT = ConfigDict(extra="forbid")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DecisionDocument:
+    """One target's decision; a dataclass, for there may be 100,000. It is checked when read."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
+
+    name: str
+    target: str
+    output_path: str
+    fingerprint: str
+    decision: Literal["run", "reuse", "wait", "blocked", "pruned"]
+    reasons: tuple[dict[str, Any], ...]
+    drift: tuple[dict[str, Any], ...] = ()
+    deps: tuple[str, ...]
+    resources: str | None
+    code_digest: str | None = None
+    declared: str
+    payload: Payload
+
+
+@dataclass(frozen=True, slots=True)
+class PrunedDocument:
+    """A target that was not looked at; what identifies it follows from the payload."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
+
+    target: str
+    declared: str
+    payload: Payload
+
+
+class PlanDocument(BaseModel):
+    """The whole plan."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    schema_version: Literal[1] = 1
+    plan_id: str
+    pipeline: str
+    parameters: dict[str, str]
+    prefix: str
+    engine: str
+    code: Literal["report", "rebuild", "ignore"] | None = None
+    requested: tuple[str, ...]
+    summary: dict[str, int]
+    decisions: tuple[DecisionDocument, ...]
+    pruned: tuple[PrunedDocument, ...] = ()
+    files: dict[str, str] = {}
+    digest: str = ""
+
+    def sealed_text(self, files: Mapping[str, str]) -> str:
+        """Return the text of plan.json: with the digests of the emitted files, and its own."""
+        return "".join(self.sealed_pieces(files))
+
+    def sealed_pieces(self, files: Mapping[str, str]) -> Iterator[str]:
+        """Yield that text in pieces: it may have 50 MB."""
+        digests = {path: text_digest(text) for path, text in sorted(files.items())}
+        sealed, own = self.model_copy(update={"files": digests}), hashlib.sha256()
+        for piece in document_pieces(sealed, leave_out=("digest",)):
+            own.update(piece.encode())
+            yield piece
+        own.update(END.encode())
+        yield f',\n "digest": "{own.hexdigest()}"{END}'
+
+    @property
+    def is_intact(self) -> bool:
+        """Whether it is as it was written, and every payload has the fingerprint it says."""
+        body = document_text(self, leave_out=("digest",))
+        return text_digest(body) == self.digest and not self._misnamed()
+
+    def shown_text(self) -> str:
+        """Return what `plan --json` prints: no files, and no digest over them."""
+        return document_text(self, leave_out=("pruned", "files", "digest"))
+
+    def _misnamed(self) -> list[str]:
+        """Return the targets whose fingerprint, or the 8 digits of it, is not their payload's."""
+        wrong = [d.target for d in self.decisions if fingerprint_of(d.payload) != d.fingerprint]
+        for pruned in self.pruned:
+            hash_id = fingerprint_of(pruned.payload)[:HASH_ID_LENGTH]
+            if "@" not in pruned.target and not pruned.target.endswith(f"_{hash_id}"):
+                wrong.append(pruned.target)
+        return wrong
+
+
+def plan_document(
+    plan: Plan,
+    *,
+    pipeline: str,
+    parameters: Mapping[str, str],
+    engine: str,
+    pin_code: bool,
+    show_pruned: bool = False,
+    drift: Mapping[int, Drift] | None = None,
+) -> PlanDocument:
+    """Return a plan as a document.
+
+    Args:
+        plan: the plan.
+        pipeline: the pipeline file, relative to the project.
+        parameters: its `--set` values.
+        engine: where actions run.
+        pin_code: pin the code of what is to be built.
+        show_pruned: list the targets that were not looked at among the decisions, too.
+        drift: how reused targets drifted, by index; those that were not looked at are listed. Not
+            for a saved plan: it is the same on machines that would say otherwise.
+
+    """
+    targets, workspace = plan.targets, plan.targets.workspace
+    drift = drift or {}
+    documents = [_decision(plan, decision, pin_code=pin_code) for decision in plan.decisions]
+    pruned = plan.pruned_indices
+    listed = pruned if show_pruned else [index for index in pruned if index in drift]
+    documents += [_entry(plan, index, "pruned", []) for index in listed]
+    if drift:
+        facts = {targets.all[index].id: tuple(item.facts) for index, item in drift.items()}
+        documents = [replace(each, drift=facts.get(each.target, ())) for each in documents]
+    return PlanDocument(
+        plan_id=plan_id(plan, pipeline, parameters, engine),
+        pipeline=pipeline,
+        parameters=dict(parameters),
+        prefix=relative(workspace.prefix, workspace),
+        engine=engine,
+        code=workspace.code,
+        requested=tuple(targets.all[i].id for i in plan.requested),
+        summary={**plan.counts(), "pruned": len(pruned)},
+        decisions=tuple(documents),
+        pruned=tuple(_pruned(plan, index) for index in pruned),
+    )
+
+
+def _decision(plan: Plan, decision: Decision, *, pin_code: bool) -> DecisionDocument:
+    reason = decision.reason
+    facts = [{"kind": reason_kind(reason), **stable_facts(reason)}]
+    if isinstance(reason, Adopted):
+        facts[0]["location"] = relative(reason.location, plan.targets.workspace)
+    fn = plan.targets.all[decision.index].step.fn
+    is_pinned = pin_code and decision.kind in (Kind.RUN, Kind.WAIT) and fn is not None
+    digest = code_digest(fn) if is_pinned else None
+    return _entry(plan, decision.index, decision.kind.value, facts, digest)
+
+
+def _entry(
+    plan: Plan, index: int, kind: Any, facts: list[dict[str, Any]], digest: str | None = None
+) -> DecisionDocument:
+    targets, workspace = plan.targets, plan.targets.workspace
+    target = targets.all[index]
+    step = target.step
+    return DecisionDocument(
+        name=target.name,
+        target=target.id,
+        output_path=relative(target.output_path, workspace),
+        fingerprint=target.fingerprint,
+        decision=kind,
+        reasons=tuple(facts),
+        deps=tuple(targets.all[dep].id for dep in targets.deps[index]),
+        resources=step.resources.summary() if step.resources is not None else None,
+        code_digest=digest,
+        declared=f"{relative(step.declared[0], workspace)}:{step.declared[1]}",
+        payload=step.payload,
+    )
+
+
+def _pruned(plan: Plan, index: int) -> PrunedDocument:
+    workspace = plan.targets.workspace
+    target = plan.targets.all[index]
+    file, line = target.step.declared
+    return PrunedDocument(target.id, f"{relative(file, workspace)}:{line}", target.step.payload)
+
+
+def parse_plan(data: bytes, what: str) -> PlanDocument:
+    """Return the plan in the bytes of a plan.json; `what` names it in errors.
+
+    Raises:
+        StoppedError: no JSON, or an unknown schema.
+        ValidationError: a plan never has these fields.
+
+    """
+    try:
+        document = json.loads(data)
+    except ValueError as error:
+        raise _unreadable(what, error) from error
+    version = document.get("schema_version") if isinstance(document, dict) else None
+    if version != SCHEMA_VERSION:
+        raise StoppedError(
+            f"{what} has the schema version {version!r}",
+            facts=[("known here", str(SCHEMA_VERSION))],
+            consequence="nothing was run",
+            hint="make the plan again with this version of marin-build",
+        )
+    return PlanDocument.model_validate(document)
+
+
+def _unreadable(what: str, error: Exception) -> StoppedError:
+    return StoppedError(
+        f"{what} cannot be read", facts=[("reason", str(error))], consequence="nothing was run"
+    )

@@ -1,0 +1,288 @@
+"""What differs between the code that built an output and the code of now. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+from marin_build.plan.decisions import Kind
+from marin_build.text import printable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from marin_build.identity.code.document import CodeDocument, PartDocument
+    from marin_build.plan.decisions import Plan
+    from marin_build.plan.identity_drift import IdentityDrift
+    from marin_build.protocol.provenance import Environment
+
+
+_SHOWN = 3
+"""Differences that one line names; it counts the others."""
+How = Literal["changed", "added", "removed"]
+What = Literal["captured", "python", "distribution", "lock", "image"]
+
+
+@dataclass(frozen=True, slots=True)
+class PartDrift:
+    """A function, class or constant that differs.
+
+    Args:
+        name: qualified: `tokenizer.batch`.
+        kind: `function`, `class` or `constant`.
+        how: `changed`, `added` or `removed`.
+        plus, minus: lines of normalised source.
+        via: names from the step's function to it.
+        diff: the lines of a unified difference, without file names.
+
+    """
+
+    name: str
+    kind: str
+    how: How
+    plus: int
+    minus: int
+    via: tuple[str, ...]
+    diff: tuple[str, ...]
+
+    @property
+    def shown(self) -> str:
+        """`tokenizer.batch()`."""
+        return self.name.replace("<locals>.", "") + ("()" if self.kind == "function" else "")
+
+    @property
+    def text(self) -> str:
+        """`tokenizer.batch() +3 -1 (via run -> batch)`."""
+        how = "" if self.how == "changed" else f" {self.how}"
+        counts = [f"+{self.plus}"] * bool(self.plus) + [f"-{self.minus}"] * bool(self.minus)
+        via = f" (via {' -> '.join(self.via)})" if len(self.via) > 1 else ""
+        return printable(" ".join([self.shown + how, *counts]) + via)
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What `--json` says of it."""
+        counts = {"how": self.how, "plus": self.plus, "minus": self.minus}
+        return {"kind": self.kind, "name": self.name, **counts, "via": list(self.via)}
+
+
+@dataclass(frozen=True, slots=True)
+class ValueDrift:
+    """A named value that differs; None where there is none."""
+
+    what: What
+    name: str
+    old: str | None
+    new: str | None
+
+    @property
+    def text(self) -> str:
+        """`numpy 1.26.4 -> 2.0.0`."""
+        if self.what == "lock":  # nobody reads digests
+            how = "added" if self.old is None else "removed" if self.new is None else "changed"
+            return printable(f"{self.name} {how}")
+        if self.what == "captured" and any(str(v).startswith("sha256:") for v in _both(self)):
+            return printable(f"captured `{self.name}` differs")
+        prefix = "captured " if self.what == "captured" else ""
+        return printable(f"{prefix}{self.name} {self.old or 'none'} -> {self.new or 'none'}")
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What `--json` says of it."""
+        return {"kind": self.what, "name": self.name, "old": self.old, "new": self.new}
+
+
+@dataclass(frozen=True, slots=True)
+class Drift:
+    """How what is declared now differs from what built an output.
+
+    `parts` and `captured` are differences of code, and with `rebuild` of identity; the rest is
+    what it was built from, and the environment it ran in.
+    """
+
+    parts: tuple[PartDrift, ...] = ()
+    captured: tuple[ValueDrift, ...] = ()
+    environment: tuple[ValueDrift, ...] = ()
+    unseen: tuple[str, ...] = ()
+    """What of the code of now cannot be followed, and so might differ as well."""
+    is_unexplained: bool = False
+    """The digests differ, and the old source is not there to say how."""
+    upstream: tuple[str, ...] = ()
+    """Targets it needs that other code has built again, after it was built from them."""
+    identity: IdentityDrift | None = None
+    """Its identity itself changed, under a version or at an output path; then so may all else."""
+
+    def __bool__(self) -> bool:
+        """Whether anything differs."""
+        return self.is_of_code or bool(self.environment or self.upstream or self.identity)
+
+    @property
+    def is_of_code(self) -> bool:
+        """Whether the code of the step itself differs."""
+        return bool(self.parts or self.captured or self.is_unexplained)
+
+    @property
+    def code(self) -> str:
+        """The differences of code on one line, the first few; empty without any."""
+        return _listed([*self._named])
+
+    @property
+    def differences(self) -> tuple[str, ...]:
+        """One text for each: parts, captured values, upstream, environment, identity."""
+        above = (f"{target} was built again with other code" for target in self.upstream)
+        identity = (printable(self.identity.text),) if self.identity is not None else ()
+        told = (item.text for item in self.environment)
+        return (*self._named, *above, *told, *identity)
+
+    @property
+    def text(self) -> str:
+        """One line for a plan, about what weighs most; empty if nothing differs."""
+        if self.identity is not None:
+            return printable(self.identity.text)
+        if self.code:
+            return f"code changed since built: {self.code}"
+        if self.is_unexplained:
+            return "code changed since built, and its source was not kept"
+        if self.upstream:
+            return f"built before other code built {_listed(self.upstream)} again"
+        if self.environment:
+            changes = _listed([item.text for item in self.environment])
+            return f"environment changed since built: {changes}"
+        return ""
+
+    @property
+    def facts(self) -> list[dict[str, Any]]:
+        """What `--json` says: one entry for each difference."""
+        found = [self.identity.facts] if self.identity is not None else []
+        found += [part.facts for part in self.parts] + [item.facts for item in self.captured]
+        if self.is_unexplained:
+            found.append({"kind": "unexplained"})
+        found += [{"kind": "upstream", "name": target} for target in self.upstream]
+        return found + [item.facts for item in self.environment]
+
+    @property
+    def _named(self) -> list[str]:
+        return [part.text for part in self.parts] + [item.text for item in self.captured]
+
+
+class Recorded(Protocol):
+    """What a record says of the code that built an output."""
+
+    @property
+    def code_digest(self) -> str | None:
+        """The digest of that code."""
+
+    @property
+    def captured(self) -> Mapping[str, str] | None:
+        """What its function had captured."""
+
+
+def drift_of(record: Recorded, document: CodeDocument | None, fn: object) -> Drift:
+    """Return how the code of a step differs from that which built an output.
+
+    Args:
+        record: the output's.
+        document: what `record.code_document` names, or None if it could not be read.
+        fn: what builds the step now.
+
+    """
+    from marin_build.identity.code.digest import code_of
+    from marin_build.identity.code.document import code_document
+
+    if fn is None or record.code_digest is None:
+        return Drift()
+    code = code_of(fn)
+    now = code_document(code)
+    if code.digest == record.code_digest:  # parts may still have other names: a module was renamed
+        return Drift(unseen=now.unseen)
+    if document is None:
+        return Drift(is_unexplained=True, unseen=now.unseen)
+    drift = compare(document, now, (record.captured or {}, code.captured))
+    return replace(drift, is_unexplained=not drift.is_of_code)
+
+
+def compare(
+    old: CodeDocument,
+    new: CodeDocument,
+    captured: tuple[Mapping[str, str], Mapping[str, str]] = ({}, {}),
+) -> Drift:
+    """Return how `new` differs from `old`.
+
+    Args:
+        old: the document of the code that built an output.
+        new: that of the code of now.
+        captured: captured values, as records keep them: old, new.
+
+    """
+    return Drift(
+        tuple(_parts(old.parts, new.parts)),
+        tuple(_values("captured", *captured)),
+        unseen=new.unseen,
+    )
+
+
+def environment_drift(old: Environment, new: Environment) -> tuple[ValueDrift, ...]:
+    """Return how two environments differ, in what is known of both."""
+    found: list[ValueDrift] = []
+    if old.python and new.python and old.python != new.python:
+        found.append(ValueDrift("python", "Python", old.python, new.python))
+    if old.distributions is not None and new.distributions is not None:
+        found.extend(_values("distribution", old.distributions, new.distributions))
+    if old.locks is not None and new.locks is not None:
+        found.extend(_values("lock", old.locks, new.locks))
+    if old.image and new.image and old.image != new.image:
+        found.append(ValueDrift("image", "image", old.image, new.image))
+    return tuple(found)
+
+
+def _parts(old: Mapping[str, PartDocument], new: Mapping[str, PartDocument]) -> Iterator[PartDrift]:
+    """Yield what differs: changed parts first, each group nearest to the step's function first."""
+    for name, part in sorted(new.items(), key=lambda item: (len(item[1].via), item[1].via)):
+        if name in old and old[name].digest != part.digest:
+            yield _part(name, part, "changed", old[name].source, part.source)
+    for name, part in new.items():
+        if name not in old:
+            yield _part(name, part, "added", "", part.source)
+    for name, part in old.items():
+        if name not in new:
+            yield _part(name, part, "removed", part.source, "")
+
+
+def _part(name: str, part: PartDocument, how: How, before: str, after: str) -> PartDrift:
+    import difflib
+
+    lines = difflib.unified_diff(before.splitlines(), after.splitlines(), n=3, lineterm="")
+    diff = tuple(lines)[2:]
+    return PartDrift(name, part.kind, how, _count(diff, "+"), _count(diff, "-"), part.via, diff)
+
+
+def _count(lines: Iterable[str], sign: str) -> int:
+    return sum(line.startswith(sign) for line in lines)
+
+
+def _values(
+    what: What,
+    old: Mapping[str, str],
+    new: Mapping[str, str],
+) -> Iterator[ValueDrift]:
+    for name in sorted({*old, *new}):
+        if old.get(name) != new.get(name):
+            yield ValueDrift(what, name, old.get(name), new.get(name))
+
+
+def _both(drift: ValueDrift) -> tuple[str | None, str | None]:
+    return drift.old, drift.new
+
+
+def _listed(texts: Sequence[str]) -> str:
+    more = f" and {len(texts) - _SHOWN} more" if len(texts) > _SHOWN else ""
+    return ", ".join(texts[:_SHOWN]) + more
+
+
+def reused_drift(plan: Plan) -> dict[int, IdentityDrift]:
+    """Return the drift of what a plan does not build: reused targets, and pruned ones."""
+    kinds = {decision.index: decision.kind for decision in plan.decisions}
+    return {
+        index: drift
+        for index, drift in plan.snapshot.drifted.items()
+        if kinds.get(index, Kind.REUSE) is Kind.REUSE
+    }

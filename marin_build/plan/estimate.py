@@ -1,0 +1,296 @@
+"""How long a plan takes and what it costs, judged by earlier builds of the same names. Pure.
+
+Nothing is invented. A step that was never built has no duration: it counts as 0 in sums, and every
+sum that it is part of is then a lower bound, and says so.
+"""
+
+from __future__ import annotations
+
+import heapq
+import math
+from dataclasses import dataclass
+from statistics import median
+from typing import TYPE_CHECKING
+
+from marin_build.plan.graph_shape import longest_chain, ranks
+from marin_build.plan.schedule import Ready
+from marin_build.text import cost_text, duration_text
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Mapping, Sequence
+
+    from marin_build.pipeline.targets import Targets
+    from marin_build.plan.capacity import Limits
+    from marin_build.plan.prices import Prices
+
+
+@dataclass(frozen=True, slots=True)
+class Duration:
+    """The median of earlier builds, in seconds, and how many they are."""
+
+    seconds: float
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """What building one target takes.
+
+    Args:
+        seconds: None if it was never built.
+        count: of how many earlier builds `seconds` is the median.
+        cost: US dollars; None if nobody pays for it by the hour, or how much is not known.
+        is_charged: whether somebody pays for it by the hour.
+        takes_slot: whether it counts for `-j`; what runs elsewhere does not.
+
+    """
+
+    seconds: float | None
+    count: int
+    cost: float | None = None
+    is_charged: bool = False
+    takes_slot: bool = True
+
+
+_UNKNOWN = Estimate(None, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class PlanEstimate:
+    """What building all targets of a plan takes.
+
+    Args:
+        steps: the estimate of each target.
+        jobs: how many run at once on this machine.
+        critical_path: the targets of the slowest chain, the first one first; empty if no
+            duration is known.
+        critical_seconds: its duration, which no number of machines shortens.
+        total_seconds: the duration with `jobs` slots; without all durations a lower bound.
+        is_limited: whether it is longer than slots alone would make it.
+        cost: US dollars; None if nothing of it is known.
+        no_history: how many targets have no duration.
+        no_price: how many targets have a duration, and are paid for, but at an unknown price.
+
+    """
+
+    steps: Mapping[int, Estimate]
+    jobs: int
+    critical_path: tuple[int, ...]
+    critical_seconds: float
+    total_seconds: float
+    cost: float | None
+    no_history: int
+    no_price: int
+    is_limited: bool = False
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether every duration is known: if not, the durations are lower bounds."""
+        return not self.no_history
+
+    @property
+    def cost_is_complete(self) -> bool:
+        """Whether every cost is known: if not, their sum is a lower bound."""
+        return all(step.cost is not None or not step.is_charged for step in self.steps.values())
+
+
+def typical(seconds: Iterable[float]) -> Duration | None:
+    """Return the median of earlier builds, or None if there were none.
+
+    What is no duration is left out: clocks that are set back make negative ones.
+    """
+    known = [value for value in seconds if 0 <= value < math.inf]
+    return Duration(median(known), len(known)) if known else None
+
+
+def estimate_steps(
+    targets: Targets,
+    to_build: Iterable[int],
+    history: Mapping[str, Sequence[float]],
+    prices: Prices | None,
+    *,
+    waiting: Collection[int] = (),
+    elsewhere: bool = False,
+) -> dict[int, Estimate]:
+    """Return the estimate of each target that is to be built.
+
+    Args:
+        targets: the pipeline's targets.
+        to_build: which of them are built.
+        history: by name of a step, the seconds that its earlier builds took.
+        prices: what resources cost; None where no step has any.
+        waiting: those of `to_build` that somebody else builds: they take no slot of ours, and who
+            builds them pays. How much of them is left is not known: all is counted.
+        elsewhere: whether an engine runs the steps that have resources on other machines.
+
+    """
+    typicals = {name: typical(seconds) for name, seconds in history.items()}
+    rates: dict[int, float | None] = {}  # of a second; by object, because many steps share one
+    waiting = frozenset(waiting)
+    found: dict[int, Estimate] = {}
+    for index in to_build:
+        step = targets.all[index].step
+        known = typicals.get(step.name)
+        seconds, count = (known.seconds, known.count) if known else (None, 0)
+        resources = step.resources
+        if known is None and resources is None and index not in waiting:
+            found[index] = _UNKNOWN  # a whole pipeline, before it is built for the first time
+            continue
+        if index in waiting or resources is None:
+            found[index] = Estimate(seconds, count, takes_slot=index not in waiting)
+            continue
+        if id(resources) not in rates:
+            rates[id(resources)] = prices.cost_of(resources, 1.0) if prices else None
+        rate = rates[id(resources)]
+        cost = None if seconds is None or rate is None else rate * seconds
+        found[index] = Estimate(seconds, count, cost, True, not elsewhere)
+    return found
+
+
+def estimate_plan(
+    steps: Mapping[int, Estimate],
+    deps: Sequence[Sequence[int]],
+    jobs: int,
+    limits: Limits | None = None,
+) -> PlanEstimate:
+    """Return what building all these targets takes.
+
+    Args:
+        steps: the estimates of the targets to build.
+        deps: for every target of the pipeline, what it needs; dependencies have lower indices.
+        jobs: how many targets run at once on this machine.
+        limits: what they may take of it together; None: whatever they like.
+
+    """
+    no_history = sum([step.seconds is None for step in steps.values()])
+    if no_history == len(steps):
+        return PlanEstimate(steps, jobs, (), 0.0, 0.0, None, no_history, no_price=0)
+    work = _Work(steps, deps)
+    path, critical = work.slowest_chain()
+    # Shorter steps can make such a schedule longer (Graham, 1969), so with steps of unknown
+    # duration the simulated end is no lower bound; these are.
+    end_of = work.least_end if no_history else work.simulated_end
+    total = unlimited = max(critical, end_of(jobs, None))
+    if limits is not None:
+        total = max(critical, end_of(jobs, limits))
+    costs = [step.cost for step in steps.values() if step.cost is not None]
+    no_price = sum(
+        step.is_charged and step.cost is None and step.seconds is not None
+        for step in steps.values()
+    )
+    return PlanEstimate(
+        steps=steps,
+        jobs=jobs,
+        critical_path=tuple(path),
+        critical_seconds=critical,
+        total_seconds=total,
+        cost=math.fsum(costs) if costs else None,
+        no_history=no_history,
+        no_price=no_price,
+        is_limited=total > unlimited,
+    )
+
+
+class _Work:
+    """The targets to build, numbered from 0 in topological order."""
+
+    def __init__(self, steps: Mapping[int, Estimate], deps: Sequence[Sequence[int]]) -> None:
+        self.order = sorted(steps)
+        self.place = {index: i for i, index in enumerate(self.order)}
+        self.needs = [[self.place[d] for d in deps[i] if d in self.place] for i in self.order]
+        self.dependents: list[list[int]] = [[] for _ in self.order]
+        for i, needs in enumerate(self.needs):
+            for dep in needs:
+                self.dependents[dep].append(i)
+        self.seconds = [steps[index].seconds or 0.0 for index in self.order]
+        self.takes_slot = [steps[index].takes_slot for index in self.order]
+
+    def slowest_chain(self) -> tuple[list[int], float]:
+        """Return the targets of the slowest chain, the first one first, and its seconds."""
+        path, seconds = longest_chain(self.needs, self.seconds)
+        return [self.order[i] for i in path], seconds
+
+    def least_end(self, jobs: int, limits: Limits | None) -> float:
+        """Return how long the work takes in seconds if no slot, and nothing else, is ever idle."""
+        slots = [i for i in range(len(self.order)) if self.takes_slot[i]]
+        least = math.fsum(self.seconds[i] for i in slots) / jobs
+        if limits is None:
+            return least
+        taken: dict[str, float] = {}
+        for i in slots:
+            for name, amount in limits.needs.get(self.order[i], ()):
+                taken[name] = taken.get(name, 0.0) + amount * self.seconds[i]
+        times = [amount / limits.amounts[name] for name, amount in taken.items() if amount]
+        return max([least, *times])
+
+    def simulated_end(self, jobs: int, limits: Limits | None) -> float:
+        """Return when all is built, in seconds, if ready steps start in the order of `apply`.
+
+        What takes no slot starts as soon as it is ready.
+        """
+        ready = Ready(dict(zip(self.order, ranks(self.needs, self.seconds), strict=True)), limits)
+        missing = [len(needs) for needs in self.needs]
+        running: list[tuple[float, int]] = []
+        fresh = [i for i, count in enumerate(missing) if not count]
+        now, free = 0.0, jobs
+        while True:
+            for i in fresh:
+                if self.takes_slot[i]:
+                    ready.push(self.order[i])
+                else:
+                    heapq.heappush(running, (now + self.seconds[i], i))
+            while free and (index := ready.pop()) is not None:
+                ready.take(index)
+                heapq.heappush(running, (now + self.seconds[self.place[index]], self.place[index]))
+                free -= 1
+            if not running:
+                return now
+            now, fresh = running[0][0], []
+            while running and running[0][0] == now:  # all that end at this instant
+                ended = heapq.heappop(running)[1]
+                if self.takes_slot[ended]:
+                    ready.give_back(self.order[ended])
+                    free += 1
+                fresh += self._released_by(ended, missing)
+
+    def _released_by(self, ended: int, missing: list[int]) -> list[int]:
+        """Return what waited only for the step that ended."""
+        released = []
+        for i in self.dependents[ended]:
+            missing[i] -= 1
+            if not missing[i]:
+                released.append(i)
+        return released
+
+
+def summary_text(plan: PlanEstimate) -> str:
+    """Return the estimate of a plan in one line: `about 11 h on the critical path, $2,448`.
+
+    Where `-j` makes it longer: `about 14 h with -j 2, 11 h on the critical path, $2,448`; and where
+    what steps take of the machine does: `about 20 h with -j 2 and the resources here, 11 h on ...`.
+    Empty if there is nothing to build.
+    """
+    parts = []
+    if plan.no_history < len(plan.steps):
+        parts.append(_known_text(plan))
+    if plan.no_history:
+        parts.append(f"no history: {plan.no_history} of {len(plan.steps)}")
+    if plan.no_price:
+        parts.append(f"no price: {plan.no_price} of {len(plan.steps)}")
+    return "; ".join(parts)
+
+
+def _known_text(plan: PlanEstimate) -> str:
+    words = "about" if plan.is_complete else "at least"
+    critical, total = duration_text(plan.critical_seconds), duration_text(plan.total_seconds)
+    also = " and the resources here" if plan.is_limited else ""
+    with_jobs = f"{total} with -j {plan.jobs}{also}, " if total != critical else ""
+    text = f"{words} {with_jobs}{critical} on the critical path"
+    if plan.cost is None:
+        return text
+    of_cost = "about" if plan.cost_is_complete else "at least"
+    return (
+        f"{text}, {cost_text(plan.cost)}"
+        if of_cost == words
+        else (f"{text}, {of_cost} {cost_text(plan.cost)}")
+    )

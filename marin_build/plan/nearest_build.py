@@ -1,0 +1,121 @@
+"""What changed since the nearest earlier build of the same name. Pure."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from marin_build.plan.payload_diff import ABSENT, describe_difference, differences, without_echoes
+from marin_build.plan.reasons import Change, IdentityChanged
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from marin_build.plan.payload_diff import Difference
+    from marin_build.plan.snapshot import Earlier
+
+
+_COMPARED = 5
+"""How many of the builds that look nearest are compared leaf by leaf."""
+
+
+class Neighbours:
+    """Earlier builds, compared by what they were made of; each is taken apart once a plan."""
+
+    def __init__(self) -> None:
+        self._parts: dict[int, frozenset[str]] = {}
+
+    def nearest_first(
+        self, payload: Mapping[str, Any], earlier: Sequence[Earlier]
+    ) -> list[Earlier]:
+        """Return builds ordered by how much of them differs from a payload; then the latest."""
+        mine = parts_of(payload)
+        return sorted(earlier, key=lambda build: len(mine ^ self._parts_of(build)))
+
+    def _parts_of(self, build: Earlier) -> frozenset[str]:
+        key = id(build)
+        if key not in self._parts:
+            self._parts[key] = parts_of(build.payload)
+        return self._parts[key]
+
+
+def parts_of(payload: Mapping[str, Any]) -> frozenset[str]:
+    """Return the leaves of a payload as texts; what is wired where counts with the dependencies."""
+    found: list[str] = []
+    pending: list[tuple[str, Any]] = [(key, payload[key]) for key in payload if key != "bind"]
+    while pending:
+        path, value = pending.pop()
+        if isinstance(value, dict):
+            pending += [(f"{path}.{key}", item) for key, item in value.items()]
+        elif isinstance(value, list | tuple):
+            place = "" if path == "deps" else None
+            pending += [
+                (f"{path}[{number if place is None else place}]", item)
+                for number, item in enumerate(value)
+            ]
+        else:
+            found.append(f"{path}={value!r}")
+    return frozenset(found)
+
+
+def nearest_change(
+    payload: str,
+    earlier: Sequence[Earlier],
+    cause_in: Callable[[str], str],
+    version: str | None = None,
+    neighbours: Neighbours | None = None,
+) -> IdentityChanged | None:
+    """Return how a payload differs from the nearest of the earlier builds; None without any.
+
+    The nearest one has the fewest differing leaves; among equals, the latest.
+
+    Args:
+        payload: what is hashed today.
+        earlier: builds of the same name, the latest first.
+        cause_in: the id of a dependency of today -> what changed there in words, or empty.
+        version: of a step that has one: it is no part of the payload.
+        neighbours: takes builds apart; one for all targets of a plan.
+
+    """
+    now = json.loads(payload)
+    best: tuple[Earlier, list[Difference]] | None = None
+    for build in (neighbours or Neighbours()).nearest_first(now, earlier)[:_COMPARED]:
+        found = without_echoes(differences(build.payload, now))
+        if best is None or len(found) < len(best[1]):
+            best = build, found
+    if best is None:
+        return None
+    build, found = best
+    changes = _own_first(_change(difference, cause_in) for difference in found)
+    before = build.target.rpartition("@")[2]
+    if version not in (None, before):
+        changes.insert(0, Change("version", before, version, f"version {before} -> {version}"))
+    return IdentityChanged(tuple(changes), build.target, build.run, build.worker, build.end)
+
+
+def changes_between(old: Mapping[str, Any] | None, payload: str) -> tuple[Change, ...]:
+    """Return how a payload differs from what was hashed before; empty if that is not known.
+
+    What became of dependencies is not told.
+    """
+    if old is None:
+        return ()
+    found = without_echoes(differences(old, json.loads(payload)))
+    return tuple(_own_first(_change(difference, lambda _: "") for difference in found))
+
+
+def _own_first(changes: Iterable[Change]) -> list[Change]:
+    """Return what the author changed himself, and after it what came from above."""
+    return sorted(changes, key=lambda change: change.path.startswith("deps."))
+
+
+def _change(difference: Difference, cause_in: Callable[[str], str]) -> Change:
+    is_dependency = difference.path.startswith("deps.")
+    known = is_dependency and isinstance(difference.new, str)
+    return Change(
+        difference.path,
+        None if difference.old is ABSENT else difference.old,
+        None if difference.new is ABSENT else difference.new,
+        describe_difference(difference),
+        cause_in(difference.new) if known else "",
+    )

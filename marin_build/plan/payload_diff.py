@@ -1,0 +1,221 @@
+"""The differences of two payloads, leaf by leaf, for `plan`, `explain` and `diff`.
+
+Two payloads have no difference exactly if their canonical texts, and so their fingerprints, are
+equal: an explanation cannot disagree with the hash.
+"""
+
+from __future__ import annotations
+
+import enum
+import json
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from marin_build.identity.canonical import canonical_text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+
+_PLAIN_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*", re.ASCII)
+_ID = re.compile(r"(?P<name>.+?)(?:_[0-9a-f]{8}|@[^@]*)", re.ASCII)
+_TAGS = ("__dataclass__", "__model__")  # canonical.py: their attributes stand below `fields`
+_WIDTH = 48
+_CONTEXT = 12
+
+
+class Absent(enum.Enum):
+    """What stands at a path that one payload does not have."""
+
+    ABSENT = "absent"
+
+
+ABSENT = Absent.ABSENT
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One leaf, or one branch that only one side has: `attrs.seq_len`, 4096, 8192.
+
+    `old` and `new` are JSON values, or ABSENT. Dependencies are `deps.NAME`, inputs `inputs.NAME`.
+    """
+
+    path: str
+    old: Any
+    new: Any
+
+
+def differences(old_payload: Mapping[str, Any], new_payload: Mapping[str, Any]) -> list[Difference]:
+    """Return what differs between two payloads, in the order of their keys.
+
+    Lists are compared from both ends, so that one insertion is one difference; dependencies by
+    name.
+    """
+    return list(_of_mappings("", old_payload, new_payload))
+
+
+def without_echoes(found: Sequence[Difference]) -> list[Difference]:
+    """Leave out what only repeats in `bind` that a dependency is another one."""
+    replaced = {(d.old, d.new) for d in found if _is_dependency(d)}
+    gone = {old for old, new in replaced if new is ABSENT}
+    come = {new for old, new in replaced if old is ABSENT}
+    olds, news = {old for old, _ in replaced} - gone, {new for _, new in replaced} - come
+
+    def is_echo(d: Difference) -> bool:
+        if not d.path.startswith(("bind.", "bind[")) or not _are_names(d.old, d.new):
+            return False
+        if d.old in olds and d.new in news:
+            # Many of one name are paired in any order; another name in its place is a change.
+            return dependency_name(d.old) == dependency_name(d.new)
+        return (d.new is ABSENT and d.old in gone) or (d.old is ABSENT and d.new in come)
+
+    return [difference for difference in found if not is_echo(difference)]
+
+
+def _is_dependency(difference: Difference) -> bool:
+    return difference.path.startswith("deps.") and _are_names(difference.old, difference.new)
+
+
+def _are_names(*values: object) -> bool:
+    return all(value is ABSENT or isinstance(value, str) for value in values)
+
+
+def dependency_name(target_id: str) -> str:
+    """Return the step name in a target's id: `tokenize` of `tokenize_1a2b3c4d`, `tokenize@v1`."""
+    match = _ID.fullmatch(target_id)
+    return match["name"] if match else target_id
+
+
+def describe_difference(difference: Difference) -> str:
+    """Return a difference for people: `attrs.seq_len 4096 -> 8192`, `inputs.corpus changed`."""
+    path, old, new = difference.path, difference.old, difference.new
+    kind, _, rest = path.partition(".")
+    if kind == "deps" and rest:
+        if old is ABSENT:
+            return f"needs {new}, which it did not"
+        return f"no longer needs {old}" if new is ABSENT else f"needs {rest}, which changed"
+    if path == "code" and ABSENT in (old, new):  # another policy, not another code
+        return f"code {'joined' if old is ABSENT else 'left'} the identity"
+    if path.startswith(("inputs", "code")):  # nobody reads digests
+        return path + (" added" if old is ABSENT else " removed" if new is ABSENT else " changed")
+    if old is ABSENT:
+        return f"{path} added: {_short(new)}"
+    if new is ABSENT:
+        return f"{path} removed: {_short(old)}"
+    return f"{path} {' -> '.join(_shown_apart(old, new))}"
+
+
+def describe_value(value: Any) -> str:
+    """Return one side of a difference as canonical text; `nothing` for None, where none is."""
+    return "nothing" if value is None or value is ABSENT else canonical_text(value)
+
+
+def _of_mappings(path: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Difference]:
+    for key in sorted({*old, *new}):
+        yield from _of(_below(path, key, old, new), old.get(key, ABSENT), new.get(key, ABSENT))
+
+
+def _below(path: str, key: str, *sides: Mapping[str, Any]) -> str:
+    """Return the path of a key; the `fields` of a dataclass are left out of it."""
+    if key == "fields" and all(any(tag in side for tag in _TAGS) for side in sides):
+        return path
+    if not _PLAIN_KEY.fullmatch(key) and path != "inputs":  # names of inputs stand for themselves
+        return f"{path}[{json.dumps(key)}]"
+    return f"{path}.{key}" if path else key
+
+
+def _of(path: str, old: Any, new: Any) -> Iterator[Difference]:
+    if path in ("bind", "inputs"):  # a payload leaves them out where there are none
+        if old is ABSENT and new:
+            old = {}
+        elif new is ABSENT and old:
+            new = {}
+    if isinstance(old, dict) and isinstance(new, dict):
+        yield from _of_mappings(path, old, new)
+    elif isinstance(old, list | tuple) and isinstance(new, list | tuple):
+        if _same(old, new):
+            return
+        if path == "deps" and all(isinstance(item, str) for item in (*old, *new)):
+            found = list(_of_dependencies(old, new))
+            if found:
+                yield from found
+                return
+        yield from _of_lists(path, old, new)
+    elif not _same(old, new):
+        yield Difference(path, old, new)
+
+
+def _of_dependencies(old: Sequence[str], new: Sequence[str]) -> Iterator[Difference]:
+    """Compare ids of dependencies by the names in them; nothing if only their order differs."""
+    before, after = _by_name(old, new), _by_name(new, old)
+    for name in sorted({*before, *after}):
+        olds, news = before.get(name, []), after.get(name, [])
+        for i in range(max(len(olds), len(news))):
+            yield Difference(
+                f"deps.{name}",
+                olds[i] if i < len(olds) else ABSENT,
+                news[i] if i < len(news) else ABSENT,
+            )
+
+
+def _by_name(ids: Sequence[str], others: Sequence[str]) -> dict[str, list[str]]:
+    """Return name -> the ids that `others` has not, or not as often."""
+    rest, found = list(others), dict[str, list[str]]()
+    for id_ in sorted(ids):
+        if id_ in rest:
+            rest.remove(id_)
+        else:
+            found.setdefault(dependency_name(id_), []).append(id_)
+    return found
+
+
+def _of_lists(path: str, old: Sequence[Any], new: Sequence[Any]) -> Iterator[Difference]:
+    shorter = min(len(old), len(new))
+    start = 0
+    while start < shorter and _same(old[start], new[start]):
+        start += 1
+    end = 0
+    while end < shorter - start and _same(old[-1 - end], new[-1 - end]):
+        end += 1
+    olds, news = old[start : len(old) - end], new[start : len(new) - end]
+    for i in range(max(len(olds), len(news))):
+        yield from _of(
+            f"{path}[{start + i}]",
+            olds[i] if i < len(olds) else ABSENT,
+            news[i] if i < len(news) else ABSENT,
+        )
+
+
+def _same(old: Any, new: Any) -> bool:
+    """Return whether two values have the same canonical text: 1, 1.0 and True differ."""
+    if old is ABSENT or new is ABSENT:
+        return old is new
+    if type(old) is type(new) and type(old) in (str, int, bool, type(None)):
+        return bool(old == new)
+    if isinstance(old, list | tuple) and isinstance(new, list | tuple):
+        return len(old) == len(new) and all(map(_same, old, new))
+    return canonical_text(old) == canonical_text(new)
+
+
+def _short(value: Any) -> str:
+    text = canonical_text(value)
+    return text if len(text) <= _WIDTH else text[: _WIDTH - 3] + "..."
+
+
+def _shown_apart(old: Any, new: Any) -> tuple[str, str]:
+    """Return two different values on one line; of long ones the part that differs."""
+    one, other = canonical_text(old), canonical_text(new)
+    if len(one) <= _WIDTH and len(other) <= _WIDTH:
+        return one, other
+    start = 0
+    while start < min(len(one), len(other)) and one[start] == other[start]:
+        start += 1
+    start = max(0, start - _CONTEXT)
+    return _window(one, start), _window(other, start)
+
+
+def _window(text: str, start: int) -> str:
+    """Return `_WIDTH` characters of a text, with dots where it goes on."""
+    end = start + _WIDTH
+    return ("..." if start else "") + text[start:end] + ("..." if end < len(text) else "")

@@ -1,0 +1,36 @@
+"""The short name of a plan, and the engines it can be emitted for. Imports nothing heavy."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import TYPE_CHECKING
+
+from marin_build.workspace import relative
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from marin_build.plan.decisions import Plan
+
+
+def text_digest(text: str) -> str:
+    """Return the sha-256 of a text in UTF-8."""
+    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
+
+
+def plan_id(plan: Plan, pipeline: str, parameters: Mapping[str, str], engine: str) -> str:
+    """Return the short name of a plan: equal for equal decisions on equal targets."""
+    workspace = plan.targets.workspace
+    facts = [
+        pipeline,
+        sorted(parameters.items()),
+        engine,
+        relative(workspace.prefix, workspace),
+        [(plan.targets.all[d.index].id, d.kind.value) for d in plan.decisions],
+    ]
+    insisted = sorted(plan.targets.all[index].id for index in plan.insisted)
+    if insisted or plan.assumed:  # who is built although it is built, and what is only assumed
+        changed = sorted(plan.targets.all[index].id for index in plan.assumed.changed)
+        facts.append([insisted, sorted(plan.targets.all[i].id for i in plan.forced), changed])
+    return f"p-{text_digest(json.dumps(facts))[:8]}"

@@ -1,0 +1,190 @@
+"""Reasons in words."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import cache
+from typing import TYPE_CHECKING, assert_never
+
+from marin_build.plan import reasons as why
+from marin_build.text import bytes_text
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from marin_build.plan.reasons import Reason
+
+
+def reason_kind(reason: Reason) -> str:
+    """Return the stable name of a reason, as in `plan --json`: `never_built`."""
+    return _kind_name(type(reason).__name__)
+
+
+@cache  # asked for with every line of a plan
+def _kind_name(name: str) -> str:
+    return "".join("_" + char.lower() if char.isupper() else char for char in name).lstrip("_")
+
+
+def describe(reason: Reason) -> str:
+    """Return a reason for people: lower case, a few words."""
+    return _why_run(reason) if isinstance(reason, why.RunReason) else _why_not(reason)
+
+
+def describe_stably(reason: Reason) -> str:
+    """Return a reason without times, runs and hosts: what emitted files may say."""
+    match reason:
+        case why.HeldBy():
+            return "somebody else builds it"
+        case why.Interrupted():
+            return "interrupted"
+        case why.Doubtful():
+            return "built, but the machine went down before it was surely on disk"
+        case why.OutputVanished():
+            return "built before, but its status is gone"
+        case why.FailedBefore():  # a message may hold anything, a secret too
+            return describe(replace(reason, by="", at="", message=""))
+        case why.Tainted():
+            return describe(replace(reason, by="", at=""))
+        case why.DeviceMissing():
+            return f"{_needs_devices(reason)}, which the machine that planned lacks"
+        case why.Unreadable(what=what):
+            return f"its {what} is not readable"
+    return describe(reason)
+
+
+def _why_run(reason: why.RunReason) -> str:
+    match reason:
+        case why.NeverBuilt():
+            return "never built"
+        case why.IdentityChanged(changes=changes, since=since):
+            return _what_changed(changes, since)
+        case why.FailedBefore():
+            return _how_it_failed(reason)
+        case why.Interrupted(by=by):
+            return f"interrupted ({by} is gone)" if by else "interrupted"
+        case why.Doubtful(run=run):
+            return f"built by run {run}, but the machine went down before it was surely on disk"
+        case why.OutputVanished(run=run, by=by, at=at):
+            return f"built{_when_by(at, by)}, run {run}, but its status is gone"
+        case why.Tainted(reason=words, by=by, at=at):
+            return f"tainted{_when_by(at, by)}: {words}"
+        case why.Forced():
+            return "forced"
+        case why.DevVersion():
+            return "dev version, rebuilt each time"
+        case why.AssumedChanged():
+            return "assumed to have changed"
+        case why.Cascade(upstream=upstream):
+            return f"needs {upstream}, which is rebuilt"
+        case why.DependencyFailed():
+            return "a dependency failed when it was last tried"
+    assert_never(reason)
+
+
+def _how_it_failed(failure: why.FailedBefore) -> str:
+    if not failure.attempt:
+        return "failed before"
+    lines = failure.message.splitlines()
+    detail = lines[0] if lines else f"exit code {failure.exit_code}"
+    who = _when_by(failure.at, failure.by)
+    return f"failed before (attempt {failure.attempt}{',' if who else ''}{who}): {detail}"
+
+
+def _when_by(at: str, by: str) -> str:
+    """Return ` 2026-11-21 10:20 by ada@host`, or nothing where that is not known."""
+    return f" {at[:16].replace('T', ' ')} by {by}" if at and by else ""
+
+
+def _what_changed(changes: Sequence[why.Change], since: str) -> str:
+    """Return the first change, and how many more there are."""
+    if not changes:
+        return f"built as {since}, which differs by its hash only"
+    more = f" and {len(changes) - 1} more" if len(changes) > 1 else ""
+    because = f": {changes[0].because}" if changes[0].because else ""
+    return f"{changes[0].text}{because}{more}"
+
+
+def _why_not(reason: why.ReuseReason | why.HeldBy | why.BlockReason) -> str:
+    match reason:
+        case why.BuiltBefore(run=run, by=by, at=at):
+            return f"built{_when_by(at, by)}, run {run}" if run else "built"
+        case why.Accepted(reason=words, accepted_by=by, accepted_at=at):
+            return f"its code or environment changed, accepted{_when_by(at, by)}: {words}"
+        case why.Adopted(location=location, files=files, size=size):
+            many = f"{files} file{'s' if files != 1 else ''}"
+            return f"existing output, {many} verified, {bytes_text(size)}: {location}"
+        case why.AssumedBuilt():
+            return "assumed to be built"
+        case why.SealedBefore(by=by):
+            return f"committed by {by}, about to be published"
+        case why.HeldBy(by=by, renewed=renewed, time_to_live=lease):
+            when = renewed[:19].replace("T", " ")
+            return f"held by {by}; renewed {when} UTC by its own clock, lease {lease:.0f} s"
+        case why.FailureKept(attempt=attempt):
+            return f"failed previously (attempt {attempt})" if attempt else "failed previously"
+        case why.UpstreamBlocked(upstream=upstream):
+            return f"needs {upstream}, which is blocked"
+        case why.NothingBuildsIt():
+            return "nothing builds it, and its output is not there"
+        case why.Unreadable(what=what, path=path):
+            return f"its {what} is not readable: {path} ({_WAYS_OUT[what]})"
+        case why.DeviceMissing(device=device, found=found):
+            here = f"this machine has {found or 'none'}"
+            return f"{_needs_devices(reason)}, {here} ({_elsewhere(device, reason.needed)})"
+        case why.SeveralHosts(hosts=hosts):
+            return f"runs on {hosts} machines at once (--engine kubernetes)"
+        case why.BlockedInPlan():
+            return "blocked when the plan was made"
+        case why.OverBudget(budget=name, needed=needed, found=found):
+            return f"needs {needed} of the budget `{name}`, and there is {found} (--budget)"
+    assert_never(reason)
+
+
+_WAYS_OUT = {
+    "record": "delete it to use the output without its history, or build it again with --force",
+    "status": "look at the output; write FAILED into the file to build it again",
+    "lease": "make sure that nobody builds it, then delete the file",
+    "taint": "delete it, and taint the target again",
+}
+
+
+def _needs_devices(reason: why.DeviceMissing) -> str:
+    word = {"gpu": "GPU", "tpu": "TPU chip"}[reason.device]
+    return f"needs {reason.needed} {word}{'s' if reason.needed != 1 else ''}"
+
+
+def _elsewhere(device: str, needed: int) -> str:
+    """Return what to do about missing devices."""
+    return f"--engine kubernetes, or --budget {device}={needed} if it has them after all"
+
+
+def stable_facts(reason: Reason) -> dict[str, object]:
+    """Return the facts of a reason that belong into a saved plan: no times, no hosts."""
+    match reason:
+        case why.IdentityChanged(changes=changes, since=since):
+            return {"since": since, "changes": [_change_facts(change) for change in changes]}
+        case why.FailedBefore(attempt=attempt, exit_code=code):
+            return {"attempt": attempt, "exit_code": code}
+        case why.Cascade(upstream=upstream) | why.UpstreamBlocked(upstream=upstream):
+            return {"upstream": upstream}
+        case why.FailureKept(attempt=attempt):
+            return {"attempt": attempt}
+        case why.Unreadable(what=what):
+            return {"what": what}
+        case why.DeviceMissing(device=device, needed=needed):
+            return {"device": device, "needed": needed}
+        case why.SeveralHosts(hosts=hosts):
+            return {"hosts": hosts}
+        case why.OverBudget(budget=name, needed=needed, found=found):
+            return {"budget": name, "needed": needed, "found": found}
+        case why.Tainted(reason=words) | why.Accepted(reason=words):
+            return {"reason": words}
+        case why.Adopted(location=location, files=files, size=size):
+            return {"location": location, "files": files, "bytes": size}
+        case _:
+            return {}
+
+
+def _change_facts(change: why.Change) -> dict[str, object]:
+    facts = {"path": change.path, "old": change.old, "new": change.new}
+    return {**facts, "because": change.because} if change.because else facts

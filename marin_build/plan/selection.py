@@ -1,0 +1,221 @@
+"""Selectors -> targets (the grammar is in selectors.py).
+
+tokenize              the steps of that name, a target's id (`tokenize_1a2b3c4d`), or its hash
+tokenize/*            a glob over names; `**` crosses `/`
++train, clean+        with all it needs, with all that need it
+tag:eval              the steps with that tag
+status:failed         the targets of that status in the store: failed, running, success, missing
+changed-since:main    the targets whose identity or code differs from a git revision's
+a,b   a&b   ^c        union, intersection, all but
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, assert_never
+
+from marin_build.errors import MarinBuildError, UsageError, combined
+from marin_build.identity.payload import HASH_ID_LENGTH
+from marin_build.pipeline.glob_patterns import compile_patterns
+from marin_build.plan.selector_grammar import parse_selector
+from marin_build.text import did_you_mean
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Set as AbstractSet
+
+    from marin_build.pipeline.step_spec import StepSpec
+    from marin_build.pipeline.targets import Targets
+    from marin_build.plan.selector_grammar import Part, StatusWord, Term
+    from marin_build.protocol.status import Status
+
+    StatusOf = Callable[[int], Status | None]
+    ChangedSince = Callable[[str], AbstractSet[int]]
+
+_SHOWN_TAGS = 20
+_HASH = re.compile(r"[0-9a-f]{8}|[0-9a-f]{64}")
+_HASH_AT_END = re.compile(r"_[0-9a-f]{8}$")
+
+
+def select(
+    targets: Targets,
+    selectors: Sequence[str],
+    *,
+    status_of: StatusOf | None = None,
+    changed_since: ChangedSince | None = None,
+) -> tuple[int, ...]:
+    """Return the selected targets, in topological order; the requested ones without selectors.
+
+    Several selectors are one: `a`, `^b` is `a,^b`. Nothing is selected only where the state of the
+    store or of a revision decides.
+
+    Args:
+        targets: the pipeline's targets.
+        selectors: see selectors.py.
+        status_of: index of a target -> its status; asked for only by `status:`.
+        changed_since: revision -> the targets that differ from it.
+
+    Raises:
+        UsageError: selectors that cannot be read or select nothing, all of them together.
+
+    """
+    if not selectors:
+        return targets.requested
+    parts: list[Part] = []
+    errors: list[MarinBuildError] = []
+    for selector in selectors:
+        try:
+            parts.extend(parse_selector(selector))
+        except UsageError as error:
+            errors.append(error)
+    chosen: dict[Term, set[int]] = {}
+    for term in dict.fromkeys(term for part in parts for term in part):
+        chosen[term] = _matches(targets, term, status_of, changed_since)
+        if not chosen[term] and not term.asks_for_state:
+            errors.append(_nothing(targets, term))
+    if not errors:
+        found = _combine(parts, chosen, len(targets), errors)
+    if errors:
+        raise combined(errors)
+    if not found and not any(term.asks_for_state for term in chosen):
+        raise UsageError(
+            f"`{' '.join(selectors)}` selects nothing: all of it is left out again",
+            consequence="nothing was run",
+        )
+    return tuple(sorted(found))
+
+
+def steps_meant(steps: Iterable[StepSpec], selector: str) -> list[StepSpec]:
+    """Return the steps that a selector may mean if it is a name or a target's id.
+
+    Fingerprints are not asked for. Empty for a hash: any step may have it.
+    """
+    if _HASH.fullmatch(selector):
+        return []
+    names = {selector, selector.partition("@")[0], _HASH_AT_END.sub("", selector)}
+    return [step for step in steps if step.name in names]
+
+
+def _combine(
+    parts: Sequence[Part],
+    chosen: dict[Term, set[int]],
+    size: int,
+    errors: list[MarinBuildError],
+) -> set[int]:
+    """Return the union of the parts, without what is left out; append to the errors."""
+    everything = set(range(size))
+    found, left_out = set[int](), set[int]()
+    only_left_out = True
+    for part in parts:
+        if len(part) == 1 and part[0].is_excluded:
+            left_out |= chosen[part[0]]
+            continue
+        only_left_out = False
+        sets = [everything - chosen[t] if t.is_excluded else chosen[t] for t in part]
+        both = set.intersection(*sets)
+        if not both and not any(term.asks_for_state for term in part):
+            errors.append(_disjoint(part, sets))
+        found |= both
+    return (everything if only_left_out else found) - left_out
+
+
+def _matches(
+    targets: Targets,
+    term: Term,
+    status_of: StatusOf | None,
+    changed_since: ChangedSince | None,
+) -> set[int]:
+    """Return what a term selects, but for its `^`."""
+    found = _atom_matches(targets, term, status_of, changed_since)
+    if not found or not (term.with_upstream or term.with_downstream):
+        return found
+    from marin_build.plan.graph_shape import downstream, upstream
+
+    wide = set(found)
+    if term.with_upstream:
+        wide |= upstream(targets, found)
+    if term.with_downstream:
+        wide |= downstream(targets, found)
+    return wide
+
+
+def _atom_matches(
+    targets: Targets,
+    term: Term,
+    status_of: StatusOf | None,
+    changed_since: ChangedSince | None,
+) -> set[int]:
+    value, everything = term.value, enumerate(targets.all)
+    match term.kind:
+        case "tag":
+            return {i for i, target in everything if value in target.step.tags}
+        case "glob":
+            matches = compile_patterns([value])
+            return {i for i, target in everything if matches(target.name)}
+        case "status":
+            if status_of is None:
+                raise _not_here(term, "statuses")
+            return {i for i, _ in everything if _status_word(status_of(i)) == value}
+        case "changed-since":
+            if changed_since is None:
+                raise _not_here(term, "revisions")
+            return set(changed_since(value))
+        case "name":
+            if value in targets.by_id:
+                return {targets.by_id[value]}
+            return {
+                i
+                for i, target in everything
+                if value in (target.name, target.fingerprint[:HASH_ID_LENGTH], target.fingerprint)
+            }
+    assert_never(term.kind)
+
+
+def _status_word(status: Status | None) -> StatusWord:
+    match status:
+        case None:
+            return "missing"
+        case "SUCCESS":
+            return "success"
+        case "RUNNING":
+            return "running"
+        case "FAILED" | "DEP_FAILED":
+            return "failed"
+    assert_never(status)
+
+
+def _not_here(term: Term, what: str) -> UsageError:
+    return UsageError(
+        f"`{term.atom}` cannot be answered here: no {what} are read", consequence="nothing was run"
+    )
+
+
+def _disjoint(part: Part, sets: Sequence[set[int]]) -> UsageError:
+    """Return the error for a part whose terms have no target in common."""
+    return UsageError(
+        f"`{'&'.join(map(str, part))}` selects nothing: no target is in all of its terms",
+        facts=[
+            (str(term), f"{len(found)} target{'s' * (len(found) != 1)}")
+            for term, found in zip(part, sets, strict=True)
+        ],
+        consequence="nothing was run",
+    )
+
+
+def _nothing(targets: Targets, term: Term) -> UsageError:
+    if term.kind == "tag":
+        tags = sorted({tag for target in targets.all for tag in target.step.tags})
+        near = did_you_mean(term.value, tags)
+        shown = ", ".join(tags[:_SHOWN_TAGS]) + (", ..." if len(tags) > _SHOWN_TAGS else "")
+        known = f"the tags are {shown}" if tags else "no step has a tag"
+        return UsageError(
+            f"no step has the tag `{term.value}`",
+            hint=f"{near} {known}" if near else known,
+        )
+    names = dict.fromkeys(target.name for target in targets.all)
+    return UsageError(
+        f"no step is called `{term.value}`",
+        facts=[("steps", f"{len(names)} in this pipeline")],
+        consequence="nothing was run",
+        hint=did_you_mean(term.value, names) or "`marin-build graph` shows them all",
+    )

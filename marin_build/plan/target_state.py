@@ -1,0 +1,94 @@
+"""How targets stand: built, running, failed ... as one look at the store showed it. Pure."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from marin_build.protocol.status import STATUS_DEP_FAILED, STATUS_FAILED, STATUS_RUNNING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from marin_build.plan.reasons import Unreadable
+    from marin_build.plan.snapshot import LastAttempt, Observed
+    from marin_build.protocol.lease import Lease
+
+
+class State(enum.Enum):
+    """How a target stands; in the order in which people want to see it."""
+
+    RUNNING = "running"
+    """Somebody holds it, and may live."""
+    GONE = "gone"
+    """Its holder was a process of this machine and has ended."""
+    FAILED = "failed"
+    UNREADABLE = "unreadable"
+    """A file beside its output is damaged, so that nobody can tell."""
+    CUT_SHORT = "cut short"
+    """An attempt began, did not end well or badly, and nobody holds it."""
+    SEALED = "sealed"
+    """Committed; whoever comes next publishes it."""
+    DOUBTFUL = "doubtful"
+    """Built, but the machine went down before it was surely on disk."""
+    NOT_BUILT = "not built"
+    BUILT = "built"
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How one target stands.
+
+    Args:
+        state: in one word.
+        lease: who holds it, where somebody does, did, or sealed it.
+        last: its newest attempt, where that failed and is known.
+        left_running: its holder is gone, but something it started still runs.
+        damage: which file is not readable.
+
+    """
+
+    state: State
+    lease: Lease | None = None
+    last: LastAttempt | None = None
+    left_running: bool = False
+    damage: Unreadable | None = None
+
+
+def standing_of(seen: Observed, *, is_still_written: Callable[[Lease], bool]) -> Standing:
+    """Return how a target stands.
+
+    Whether a holder on another machine lives is not judged: one look cannot tell.
+
+    Args:
+        seen: what was seen of it.
+        is_still_written: whether something that an attempt started on this machine still runs.
+
+    """
+    lease = seen.lease
+    if seen.damage is not None:
+        return Standing(State.UNREADABLE, damage=seen.damage)
+    if seen.doubtful:
+        return Standing(State.DOUBTFUL)
+    if lease is not None and lease.is_sealed:
+        return Standing(State.SEALED, lease)
+    if seen.is_built:
+        return Standing(State.BUILT)
+    if lease is not None:
+        if not seen.gone:
+            return Standing(State.RUNNING, lease)
+        if is_still_written(lease):
+            return Standing(State.RUNNING, lease, left_running=True)
+        return Standing(State.GONE, lease)
+    if seen.status in (STATUS_FAILED, STATUS_DEP_FAILED):
+        return Standing(State.FAILED, last=seen.last)
+    return Standing(State.CUT_SHORT if seen.status == STATUS_RUNNING else State.NOT_BUILT)
+
+
+def counts(standings: Mapping[int, Standing]) -> dict[State, int]:
+    """Return how many targets stand how, in the order of the states."""
+    found = dict.fromkeys(State, 0)
+    for standing in standings.values():
+        found[standing.state] += 1
+    return found

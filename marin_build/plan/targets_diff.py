@@ -1,0 +1,233 @@
+"""Two sets of targets -> what differs, step name by step name. Pure."""
+
+from __future__ import annotations
+
+import enum
+import json
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from marin_build.plan.payload_diff import (
+    ABSENT,
+    Difference,
+    dependency_name,
+    describe_difference,
+    differences,
+    without_echoes,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+
+_MOST_PAIRS = 10_000
+"""Above so many pairs of one name, targets are paired in their order."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A target of one side, wherever it was read.
+
+    Args:
+        id: `name_with_hash` or `name@version`.
+        name: the step's name.
+        fingerprint: 64 hex digits.
+        payload: the canonical text that it is the digest of.
+        version: of steps that have one.
+        deps: ids of the dependencies.
+        declared: file and line.
+        code: digest of the step's code; None where it was not kept, or it has none.
+        decision: what a plan decided: run, reuse, ...; None without a plan.
+
+    """
+
+    id: str
+    name: str
+    fingerprint: str
+    payload: str
+    version: str | None = None
+    deps: tuple[str, ...] = ()
+    declared: str = ""
+    code: str | None = None
+    decision: str | None = None
+
+
+class Kind(enum.Enum):
+    """How a target differs."""
+
+    APPEARED = "appeared"
+    VANISHED = "vanished"
+    CHANGED = "changed"
+    CASCADE = "cascade"
+    """Only what it needs changed."""
+    CODE = "code"
+    """Its identity is the same, its code is not."""
+    DECISION = "decision"
+    """It is the same, but two plans decide otherwise."""
+
+
+@dataclass(frozen=True, slots=True)
+class TargetDifference:
+    """One difference. `old` is None for what appeared, `new` for what vanished."""
+
+    kind: Kind
+    old: Entry | None
+    new: Entry | None
+    leaves: tuple[Difference, ...] = ()
+    code_changed: bool = False
+
+    @property
+    def entry(self) -> Entry:
+        """The target as it is now, or as it was."""
+        entry = self.new or self.old
+        assert entry is not None
+        return entry
+
+    def reasons(self) -> list[str]:
+        """Return what differs, in words."""
+        found = [describe_difference(leaf) for leaf in self.leaves]
+        if self.code_changed:
+            found.append("its code changed")
+        if self.kind is Kind.DECISION and self.old is not None and self.new is not None:
+            found.append(f"{self.old.decision} -> {self.new.decision}")
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class TargetsDiff:
+    """All differences in the order of the new side, then what vanished."""
+
+    differences: tuple[TargetDifference, ...]
+    same: int
+
+    def summary(self) -> dict[str, int]:
+        """Return the number of targets of each kind, and of those that are the same."""
+        counts = {kind.value: 0 for kind in Kind}
+        for difference in self.differences:
+            counts[difference.kind.value] += 1
+        return {**counts, "same": self.same}
+
+
+def diff_targets(old: Sequence[Entry], new: Sequence[Entry]) -> TargetsDiff:
+    """Return how two sets of targets differ.
+
+    Targets of one identity belong together; the others are matched by name, and several of one
+    name so that few leaves differ.
+    """
+    was = {(entry.id, entry.fingerprint): entry for entry in old}
+    now = {(entry.id, entry.fingerprint): entry for entry in new}
+    partner = {key: was[key] for key in now if key in was}
+    partner |= _matched(
+        [entry for key, entry in was.items() if key not in now],
+        [entry for key, entry in now.items() if key not in was],
+    )
+    found: list[TargetDifference] = []
+    same = 0
+    for key, entry in now.items():
+        difference = _difference(partner.get(key), entry)
+        if difference is None:
+            same += 1
+        else:
+            found.append(difference)
+    taken = {(entry.id, entry.fingerprint) for entry in partner.values()}
+    found.extend(
+        TargetDifference(Kind.VANISHED, entry, None)
+        for key, entry in was.items()
+        if key not in taken
+    )
+    return TargetsDiff(tuple(found), same)
+
+
+def changed_entries(old: Sequence[Entry], new: Iterable[Entry]) -> list[bool]:
+    """Return for each target of `new` whether `old` has none of its identity and code."""
+    known = {(entry.id, entry.fingerprint, entry.code) for entry in old}
+    return [(entry.id, entry.fingerprint, entry.code) not in known for entry in new]
+
+
+def _difference(old: Entry | None, new: Entry) -> TargetDifference | None:
+    if old is None:
+        return TargetDifference(Kind.APPEARED, None, new)
+    code_changed = None not in (old.code, new.code) and old.code != new.code
+    if (old.id, old.fingerprint) == (new.id, new.fingerprint):
+        if code_changed:
+            return TargetDifference(Kind.CODE, old, new, code_changed=True)
+        if None not in (old.decision, new.decision) and old.decision != new.decision:
+            return TargetDifference(Kind.DECISION, old, new)
+        return None
+    leaves = _leaves(old, new)
+    code_changed = code_changed or any(leaf.path == "code" for leaf in leaves)
+    leaves = tuple(leaf for leaf in leaves if leaf.path != "code")  # said as `code_changed`
+    # What a command step does is its identity: its code would say the same once more.
+    code_changed = code_changed and not any(leaf.path.startswith("command") for leaf in leaves)
+    from_above = bool(leaves) and all(leaf.path.startswith("deps.") for leaf in leaves)
+    rewired = any(leaf.old is ABSENT or leaf.new is ABSENT for leaf in leaves)
+    kind = Kind.CASCADE if from_above and not rewired else Kind.CHANGED
+    return TargetDifference(kind, old, new, leaves, code_changed)
+
+
+def _leaves(old: Entry, new: Entry) -> tuple[Difference, ...]:
+    """Return the leaves that differ, the author's own before what came from above."""
+    found = without_echoes(differences(json.loads(old.payload), json.loads(new.payload)))
+    if old.version != new.version:
+        versions = [ABSENT if v is None else v for v in (old.version, new.version)]
+        found.append(Difference("version", *versions))
+    return tuple(sorted(found, key=lambda leaf: leaf.path.startswith("deps.")))
+
+
+def _matched(old: Sequence[Entry], new: Sequence[Entry]) -> dict[tuple[str, str], Entry]:
+    """Return (id, fingerprint) of a new target -> the old one it was, for those that were one."""
+    by_name: dict[str, tuple[list[Entry], list[Entry]]] = defaultdict(lambda: ([], []))
+    for entry in old:
+        by_name[entry.name][0].append(entry)
+    for entry in new:
+        by_name[entry.name][1].append(entry)
+    pairs: list[tuple[Entry, Entry]] = []
+    for olds, news in by_name.values():
+        if len(olds) > 1 or len(news) > 1:
+            pairs.extend(_with_equal_own_parts(olds, news))
+        if len(olds) * len(news) <= _MOST_PAIRS:
+            pairs.extend(_nearest(olds, news))
+        else:
+            pairs.extend(zip(olds, news, strict=False))
+    return {(now.id, now.fingerprint): was for was, now in pairs}
+
+
+def _with_equal_own_parts(olds: list[Entry], news: list[Entry]) -> list[tuple[Entry, Entry]]:
+    """Pair, and take out of the lists, what differs only in the hashes of what it needs."""
+    waiting: dict[str, list[Entry]] = defaultdict(list)
+    for entry in olds:
+        waiting[_own_part(entry)].append(entry)
+    pairs, rest = [], []
+    for entry in news:
+        if same := waiting[_own_part(entry)]:
+            pairs.append((same.pop(0), entry))
+        else:
+            rest.append(entry)
+    news[:] = rest
+    olds[:] = [entry for left in waiting.values() for entry in left]
+    return pairs
+
+
+def _own_part(entry: Entry) -> str:
+    names = sorted(map(dependency_name, entry.deps))
+    payload: dict[str, Any] = json.loads(entry.payload)
+    payload.pop("bind", None)
+    return json.dumps([entry.version, {**payload, "deps": names}], sort_keys=True)
+
+
+def _nearest(olds: Sequence[Entry], news: Sequence[Entry]) -> list[tuple[Entry, Entry]]:
+    """Pair so that few leaves differ: the nearest pair first, among equals in their order."""
+    if len(olds) == len(news) == 1:
+        return [(olds[0], news[0])]
+    ranked = sorted(
+        (len(_leaves(was, now)), i, j) for i, was in enumerate(olds) for j, now in enumerate(news)
+    )
+    pairs: list[tuple[Entry, Entry]] = []
+    olds_left, news_left = set(range(len(olds))), set(range(len(news)))
+    for _, i, j in ranked:
+        if i in olds_left and j in news_left:
+            pairs.append((olds[i], news[j]))
+            olds_left.remove(i)
+            news_left.remove(j)
+    return pairs

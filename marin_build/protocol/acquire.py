@@ -1,0 +1,209 @@
+"""Acquire a target: from a look at it to an attempt of our own, or to why there is none.
+
+When nothing changed since the look, two requests do it: create the lease, write RUNNING. Both are
+conditional on what was seen, so that nothing has to be read again. The lease carries the number of
+the attempt (the epoch); its document is written once, when the attempt ends.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from marin_build.protocol import layout
+from marin_build.protocol.documents import Attempt
+from marin_build.protocol.held_target import Holding, newest_attempt, stamp
+from marin_build.protocol.look import Seen, look
+from marin_build.protocol.publish import finish_publishing
+from marin_build.protocol.state_machine import Event, State, see, transition
+from marin_build.protocol.status import STATUS_RUNNING, STATUS_SUCCESS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from marin_build.protocol.lease import Lease
+    from marin_build.store.base import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """Somebody else holds the target."""
+
+    lease: Lease
+    version: str
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """The target is built; `published` if it was sealed and this call finished the publishing."""
+
+    published: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Claimant:
+    """Who wants a target, and how he judges what he finds there.
+
+    Args:
+        store: where the output lives.
+        output: the output path.
+        target: the target's id, for the attempt's document.
+        lease: who he is: worker, run, nonce, boot, pid, start.
+        is_abandoned: whether the holder of a lease has died on this host, and its work with it.
+        clock: seconds, on a clock that counts sleep.
+        now: the time, for people.
+        force: build even what is built.
+        forced_over: the version of the status for which that holds; None: for whatever is there.
+            What somebody else has built since is not built again.
+        stale_version: a lease version that was watched for longer than it may live.
+
+    """
+
+    store: Store
+    output: str
+    target: str
+    lease: Lease
+    is_abandoned: Callable[[Lease], bool]
+    clock: Callable[[], float]
+    now: datetime
+    force: bool = False
+    forced_over: str | None = None
+    stale_version: str = ""
+
+    def acquire(self, seen: Seen | None = None) -> Holding | Held | Finished:
+        """Take the lease on the target and open an attempt.
+
+        Args:
+            seen: what a look showed; None: look now. Old news costs a look, never a wrong decision.
+
+        Raises:
+            StoreError: the store cannot be reached.
+            CorruptStateError: a document beside the output is not readable.
+
+        """
+        insists, published, fresh = self.force, False, False
+        while True:
+            if seen is None:
+                seen, fresh = look(self.store, self.output), True
+            force = insists and self._is_meant(seen)
+            state = transition(State.UNKNOWN, self._see(seen, force=force))
+            if not fresh and state in (State.FINISHED, State.COMMITTED):
+                seen = None  # no conditional write would tell that this is not so any more
+                continue
+            if state is State.FINISHED:
+                return Finished(published)
+            if state is State.HELD_BY_OTHER:
+                assert seen.lease is not None
+                return Held(seen.lease, seen.lease_version)
+            if state is State.COMMITTED:
+                assert seen.lease is not None
+                finish_publishing(self.store, self.output, seen)
+                if seen.status != STATUS_SUCCESS:
+                    published, insists = True, False
+                seen = None
+                continue
+            holding = self._take(state, seen, force=force)
+            if holding is not None:
+                return holding
+            seen = None
+
+    def _is_meant(self, seen: Seen) -> bool:
+        """Return whether this is the state that is to be built over."""
+        return self.forced_over in (None, seen.status_version)
+
+    def _see(self, seen: Seen, *, force: bool) -> Event:
+        stale = seen.lease is not None and (
+            seen.lease_version == self.stale_version or self.is_abandoned(seen.lease)
+        )
+        return see(seen.status, seen.lease, nonce=self.lease.nonce, stale=stale, force=force)
+
+    def _take(self, state: State, seen: Seen, *, force: bool) -> Holding | None:
+        """Take the lease and open an attempt; None if anything is not as it was seen."""
+        path, sent = f"{self.output}/{layout.LEASE}", self.clock()
+        ours = replace(self.lease, attempt=self._next_attempt(seen))
+        if state is State.HELD and seen.lease is not None:
+            # The reply to our own write was lost. It is written anew: from now on it holds. Its
+            # number may be from old news, which a RUNNING over a fresh look would not notice.
+            # And where versions are digests, one that looks the same would not count as renewed.
+            free = newest_attempt(self.store, self.output) + 1
+            ours = replace(
+                seen.lease,
+                attempt=max(seen.lease.attempt, free),
+                timestamp=seen.lease.timestamp + 0.001,
+            )
+        version = (
+            self.store.put_if_absent(path, ours.encode())
+            if state is State.FREE
+            else self.store.replace_if(path, ours.encode(), seen.lease_version)
+        )
+        if version is None:
+            transition(state, Event.BEATEN)
+            return None
+        if state is State.ABANDONED and seen.lease is not None:
+            self._bury(seen.lease)
+        event, status_version = self._say_running(seen, ours.attempt, force=force)
+        state = transition(transition(state, Event.TOOK_LEASE), event)
+        if event in (Event.SAW_SUCCESS, Event.BEATEN):
+            self.store.delete_if(path, version)
+        if state is not State.RUNNING:
+            return None
+        return Holding(
+            self.store, self.output, self.target, ours, version, status_version, sent, self.now
+        )
+
+    def _say_running(self, seen: Seen, attempt: int, *, force: bool) -> tuple[Event, str]:
+        """Write RUNNING over the status that was seen; return what came of it and the version.
+
+        The write is the second look at the status, now under our lease: it fails if anything
+        was written since the first one.
+        """
+        path = f"{self.output}/{layout.STATUS}"
+        while True:
+            if seen.status == STATUS_SUCCESS and not force:  # built since the lease was asked for
+                return Event.SAW_SUCCESS, ""
+            version = (
+                self.store.replace_if(path, STATUS_RUNNING.encode(), seen.status_version)
+                if seen.status_version
+                else self.store.put_if_absent(path, STATUS_RUNNING.encode())
+            )
+            if version is not None:
+                return Event.OPENED, version
+            seen = look(self.store, self.output)
+            if seen.lease is None or seen.lease.nonce != self.lease.nonce:
+                return Event.OVERTAKEN, ""
+            force = force and self._is_meant(seen)
+            if seen.status == STATUS_SUCCESS and not force:
+                continue
+            if newest_attempt(self.store, self.output) >= attempt:
+                return Event.BEATEN, ""  # others tried since the first look: our number is taken
+            if seen.status == STATUS_RUNNING:  # ours, its reply lost; or the late one of a loser
+                return Event.OPENED, seen.status_version
+
+    def _bury(self, dead: Lease) -> None:
+        """Write the document of an attempt whose holder did not live to do it, for people."""
+        if dead.attempt:
+            last_sign = stamp(datetime.fromtimestamp(dead.timestamp, UTC))
+            attempt = Attempt(
+                target=self.target,
+                attempt=dead.attempt,
+                run=dead.run,
+                worker=dead.worker,
+                result="abandoned",
+                start=last_sign,
+                end=last_sign,
+                message=f"its holder died; taken over by {self.lease.worker}",
+            )
+            path = layout.attempt_path(self.output, dead.attempt)
+            self.store.put_if_absent(path, attempt.to_bytes())
+
+    def _next_attempt(self, seen: Seen) -> int:
+        """Return the number after every one that was given out, as far as can be seen."""
+        if seen.lease is not None and seen.lease.attempt:
+            # The lease may be a late echo of one that was released long ago.
+            return max(seen.lease.attempt, newest_attempt(self.store, self.output)) + 1
+        if seen.attempt is not None:
+            return seen.attempt + 1
+        if seen.status is None and not self.store.is_local:
+            return 1  # no status, no attempt, unless somebody deleted it: that look is saved
+        return newest_attempt(self.store, self.output) + 1

@@ -1,0 +1,222 @@
+"""A target under our lease, in one attempt: commit it, or end it without success."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from marin_build.errors import StoppedError
+from marin_build.protocol import layout
+from marin_build.protocol.documents import Attempt
+from marin_build.protocol.lease import parse_lease
+from marin_build.protocol.publish import Publisher
+from marin_build.protocol.state_machine import Event, State, transition
+from marin_build.protocol.status import STATUS_FAILED, STATUS_RUNNING
+
+if TYPE_CHECKING:
+    from marin_build.protocol.documents import Publication, Result
+    from marin_build.protocol.lease import Lease
+    from marin_build.store.base import Store
+
+
+@dataclass(slots=True)
+class Holding:
+    """A target under our lease, in one attempt.
+
+    Every write is conditional on what we wrote or saw last: whoever slept through his lease wakes
+    up to find that nothing he does counts.
+    """
+
+    store: Store
+    output: str
+    target: str
+    lease: Lease
+    version: str
+    status_version: str
+    held_since: float
+    """When the lease was last written, on the claimant's clock, at the instant of sending."""
+    began: datetime
+    state: State = State.RUNNING
+    sealed: Publication | None = None
+    """What was committed, once it is."""
+
+    def renew(self, clock: float, timestamp: float) -> bool:
+        """Renew the lease; return False if it is another's by now.
+
+        Args:
+            clock: the instant of sending, on the claimant's clock.
+            timestamp: seconds since the epoch, for people.
+
+        """
+        if self.state is not State.RUNNING:
+            return False
+        try:
+            self._replace_lease(self.lease.renewed(timestamp))
+        except StoppedError:
+            return False
+        self.held_since = clock
+        return True
+
+    def commit(self, publication: Publication, now: datetime) -> None:
+        """Commit: write the attempt, seal the lease, publish.
+
+        Whom the store left without an answer may call it again, with the same arguments.
+
+        Raises:
+            StoppedError: the lease was lost; nothing was committed.
+
+        """
+        if self.sealed is None:
+            attempt, data = self._write_attempt("succeeded", 0, None, now, publication)
+            digest = hashlib.sha256(data).hexdigest()
+            self._replace_lease(self.lease.sealed(digest, now.timestamp()))
+            self.state = transition(self.state, Event.SEALED)
+            self.sealed = attempt.publish
+        assert self.sealed is not None
+        Publisher(self.store, self.output, self.version).publish(self.sealed, self.status_version)
+        self.state = transition(self.state, Event.PUBLISHED)
+
+    def fail(
+        self,
+        result: Result,
+        exit_code: int,
+        message: str,
+        now: datetime,
+        *,
+        peak_memory: int | None = None,
+        cpu_seconds: float | None = None,
+    ) -> bool:
+        """End the attempt without success; return False if the lease was lost, or sealed.
+
+        An interrupted target keeps the status RUNNING. Who lost the lease says nothing about the
+        target any more: it is another's. What is sealed is committed, whatever came after.
+        """
+        if self.state is not State.RUNNING:
+            return False
+        try:
+            self._replace_lease(self.lease.renewed(now.timestamp()))
+            self._write_attempt(
+                result, exit_code, message, now, peak_memory=peak_memory, cpu_seconds=cpu_seconds
+            )
+        except StoppedError:
+            return False
+        # RUNNING is written over itself: no old look at it holds, a number is given out once.
+        said = STATUS_FAILED if result == "failed" else STATUS_RUNNING
+        status_path = f"{self.output}/{layout.STATUS}"
+        self.store.replace_if(status_path, said.encode(), self.status_version)
+        self.state = transition(self.state, Event.GAVE_UP)
+        return self._release()
+
+    def _write_attempt(
+        self,
+        result: Result,
+        exit_code: int,
+        message: str | None,
+        now: datetime,
+        publication: Publication | None = None,
+        *,
+        peak_memory: int | None = None,
+        cpu_seconds: float | None = None,
+    ) -> tuple[Attempt, bytes]:
+        """Write the attempt's document, once; return it and its bytes.
+
+        A number that somebody else used (his lease was deleted by hand) is never written over:
+        ours becomes the next free one, in the lease first, so that who lost it takes no number.
+
+        Raises:
+            StoppedError: the lease was lost.
+
+        """
+        while True:
+            attempt = Attempt(
+                target=self.target,
+                attempt=self.lease.attempt,
+                run=self.lease.run,
+                worker=self.lease.worker,
+                result=result,
+                start=stamp(self.began),
+                end=stamp(now),
+                exit_code=exit_code,
+                message=message,
+                peak_memory_bytes=peak_memory,
+                cpu_seconds=cpu_seconds,
+                publish=publication and _numbered(publication, self.lease.attempt),
+            )
+            path, data = layout.attempt_path(self.output, attempt.attempt), attempt.to_bytes()
+            if self.store.put_if_absent(path, data) is not None:
+                return attempt, data
+            blob = self.store.get(path)
+            if blob is not None and blob.data == data:
+                return attempt, data  # ours: the reply was lost
+            number = max(attempt.attempt, newest_attempt(self.store, self.output)) + 1
+            self._replace_lease(replace(self.lease, attempt=number, timestamp=now.timestamp()))
+
+    def _release(self) -> bool:
+        """Delete our lease, whoever of us renewed it last; return False if another has one."""
+        path = f"{self.output}/{layout.LEASE}"
+        while not self.store.delete_if(path, self.version):
+            blob = self.store.get(path)
+            if blob is None:
+                return True  # gone: the reply was lost
+            if parse_lease(blob.data, path).nonce != self.lease.nonce:
+                return False
+            self.version = blob.version
+        return True
+
+    def _replace_lease(self, lease: Lease) -> None:
+        """Replace our lease, whoever of us renewed it last.
+
+        Raises:
+            StoppedError: it is not ours any more, or is sealed already.
+
+        """
+        path = f"{self.output}/{layout.LEASE}"
+        if self.lease.is_sealed:
+            raise StoppedError(f"the attempt on `{self.output}` is committed")
+        while True:
+            version = self.store.replace_if(path, lease.encode(), self.version)
+            if version is not None:
+                self.lease, self.version = lease, version
+                return
+            blob = self.store.get(path)
+            current = parse_lease(blob.data, path) if blob is not None else None
+            # What we wrote last, written again by nobody: the network's echo of a request of ours,
+            # where others have been meanwhile. A keeper writes another time into it.
+            is_echo = (
+                blob is not None and blob.version != self.version and current == self.lease != lease
+            )
+            if blob is None or current is None or current.nonce != lease.nonce or is_echo:
+                self.state = transition(self.state, Event.OVERTAKEN)
+                who = current.describe() if current is not None else "nobody"
+                raise StoppedError(
+                    f"the lease on `{self.output}` was lost",
+                    facts=[("holder now", who)],
+                    consequence="this attempt was not committed",
+                )
+            self.version = blob.version
+            if current == lease:
+                self.lease = lease
+                return  # our own write, whose reply was lost
+            if current.is_sealed:
+                raise StoppedError(f"the attempt on `{self.output}` is committed")
+
+
+def _numbered(publication: Publication, attempt: int) -> Publication:
+    """Return what is committed with the number under which it is."""
+    if publication.record.attempt == attempt:
+        return publication
+    record = publication.record.model_copy(update={"attempt": attempt})
+    return publication.model_copy(update={"record": record})
+
+
+def stamp(moment: datetime) -> str:
+    """Return a moment as documents write it: UTC, ISO 8601."""
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds")
+
+
+def newest_attempt(store: Store, output: str) -> int:
+    """Return the highest number among the attempts that ended, or 0."""
+    names = store.list(f"{output}/{layout.LOGS}")
+    return max((layout.attempt_number(name) or 0 for name in names), default=0)

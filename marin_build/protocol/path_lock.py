@@ -1,0 +1,288 @@
+"""A lease on a path without attempts and records: for whoever runs something there himself.
+
+The moves are those of `machine`. What differs from `acquiring`: no RUNNING is written and no
+attempt opened, so a status is read once more under the lease.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+import threading
+import time
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from marin_build.errors import PreviousTaskFailedError, StoppedError, StoreError
+from marin_build.protocol import layout
+from marin_build.protocol.lease import TIME_TO_LIVE, boot_clock, parse_lease
+from marin_build.protocol.look import Seen, Watch, look
+from marin_build.protocol.publish import finish_publishing
+from marin_build.protocol.renewal import RENEW_EVERY, Keeping, Kept
+from marin_build.protocol.state_machine import Event, State, see, transition
+from marin_build.protocol.status import (
+    STATUS_DEP_FAILED,
+    STATUS_FAILED,
+    STATUS_SUCCESS,
+    parse_status,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from marin_build.protocol.lease import Lease
+    from marin_build.protocol.status import Status
+    from marin_build.store.base import Store
+
+
+_ENOUGH = 20.0
+"""Seconds a lease must still hold when its holder is about to say how the work ended."""
+
+
+@dataclass(frozen=True, slots=True)
+class Clocks:
+    """Where a lock takes time from; all in seconds.
+
+    Args:
+        keep: counts the sleep of this machine: how long a lease of ours still holds.
+        watch: monotonic: for how long the lease of another stood still.
+        date: since the epoch, for people.
+        wait: sleeps.
+
+    """
+
+    keep: Callable[[], float] = boot_clock
+    watch: Callable[[], float] = time.monotonic
+    date: Callable[[], float] = time.time
+    wait: Callable[[float], None] = time.sleep
+
+
+class PathLock:
+    """One claim on the lease of an output path.
+
+    Args:
+        store: where the output lives; needs conditional writes.
+        output: the output path, absolute.
+        lease: who we are, with a nonce of its own.
+        is_abandoned: whether the holder of a lease has died on this host, and its work with it.
+        clocks: where it takes time from.
+
+    Raises:
+        StoreError: the store cannot write conditionally, so nothing can be locked there.
+
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        output: str,
+        lease: Lease,
+        is_abandoned: Callable[[Lease], bool],
+        clocks: Clocks | None = None,
+    ) -> None:
+        if not store.conditional:
+            raise StoreError(
+                f"cannot lock `{output}`: its store has no conditional writes",
+                consequence="nothing was run",
+                hint="use a local path, gs://, s3:// or az://",
+            )
+        self._store = store
+        self._output = output
+        self._path = f"{output}/{layout.LEASE}"
+        self._lease = lease
+        self._is_abandoned = is_abandoned
+        self._clocks = clocks or Clocks()
+        self._version = ""
+        self._deadline = 0.0
+        self._confirmed = -math.inf
+        self._watch: Watch | None = None
+        self._stop = threading.Event()
+        self._keeper: threading.Thread | None = None
+
+    def acquire(
+        self, *, rerun_failed: bool = True, rebuild: bool = False, presume_free: bool = False
+    ) -> bool:
+        """Wait until the lease is ours; return False if there is nothing left to do.
+
+        Args:
+            rerun_failed: whether a target that failed may be tried again.
+            rebuild: whether a target that is built is built again.
+            presume_free: the status was just read, and is not SUCCESS: try first, then look.
+
+        Raises:
+            PreviousTaskFailedError: it failed, and must not be tried again.
+
+        """
+        pauses = _pauses(is_local=self._store.is_local)
+        seen = Seen() if presume_free else look(self._store, self._output)
+        while True:
+            state = transition(State.UNKNOWN, self._see(seen, rebuild=rebuild))
+            match state:
+                case State.FINISHED:
+                    return False
+                case State.COMMITTED:
+                    assert seen.lease is not None
+                    finish_publishing(self._store, self._output, seen)
+                case State.HELD_BY_OTHER:
+                    self._clocks.wait(next(pauses))
+                case _:
+                    self._refuse_failed(seen.status, rerun_failed=rerun_failed)
+                    if self._take(state, seen):
+                        return self._still_wanted(rerun_failed=rerun_failed, rebuild=rebuild)
+            seen = look(self._store, self._output)
+
+    def try_acquire(self) -> bool:
+        """Take the lease, whatever the status; return False if another holds it, or was faster."""
+        seen = look(self._store, self._output)
+        state = transition(State.UNKNOWN, self._see(seen, rebuild=True))
+        return state not in (State.HELD_BY_OTHER, State.COMMITTED) and self._take(state, seen)
+
+    def is_held_by_other(self) -> bool:
+        """Return whether somebody else holds the lease, as far as we know."""
+        seen = look(self._store, self._output)
+        return self._see(seen, rebuild=True) in (Event.SAW_HOLDER, Event.SAW_SEAL)
+
+    def keep(self) -> None:
+        """Renew the lease from a thread until it is released."""
+        keeping = Keeping(
+            self._output,
+            self._lease.nonce,
+            held_since=self._deadline - TIME_TO_LIVE,
+            clock=self._clocks.keep,
+        )
+        keeping.due += RENEW_EVERY
+        self._keeper = threading.Thread(
+            target=self._renew_until_stopped, args=(keeping,), name="lease keeper", daemon=True
+        )
+        self._keeper.start()
+
+    def confirm(self, *, within: float = 0.0) -> None:
+        """Make sure that the lease is ours, and stays so for long enough to say how it ended.
+
+        Args:
+            within: a look that many seconds ago will do.
+
+        Raises:
+            StoppedError: it is another's, or gone.
+
+        """
+        if self._clocks.keep() - self._confirmed < within:
+            return
+        while True:
+            sent = self._clocks.keep()
+            blob = self._store.get(self._path)
+            current = parse_lease(blob.data, self._path) if blob is not None else None
+            if blob is None or current is None or current.nonce != self._lease.nonce:
+                raise StoppedError(
+                    f"the lease on `{self._output}` was lost",
+                    facts=[("holder now", current.describe() if current else "nobody")],
+                    consequence="what was done there does not count",
+                    hint="run it again",
+                )
+            self._version = blob.version
+            if self._clocks.keep() < self._deadline - _ENOUGH or self._renew(current):
+                self._confirmed = sent
+                return
+
+    def renew(self) -> None:
+        """Renew the lease now.
+
+        Raises:
+            StoppedError: it is another's, or gone.
+
+        """
+        self._deadline = 0.0
+        self.confirm()
+
+    def release(self) -> None:
+        """Delete the lease if it is still ours."""
+        if self._keeper is not None:
+            self._stop.set()
+            self._keeper.join()
+        if not self._version or self._store.delete_if(self._path, self._version):
+            return
+        while (blob := self._store.get(self._path)) is not None:
+            if parse_lease(blob.data, self._path).nonce != self._lease.nonce:
+                return
+            if self._store.delete_if(self._path, blob.version):
+                return
+
+    def _see(self, seen: Seen, *, rebuild: bool) -> Event:
+        stale = seen.lease is not None and self._is_stale(seen.lease, seen.lease_version)
+        return see(seen.status, seen.lease, nonce=self._lease.nonce, stale=stale, force=rebuild)
+
+    def _is_stale(self, lease: Lease, version: str) -> bool:
+        now = self._clocks.watch()
+        if self._watch is None:
+            self._watch = Watch(lease, version, now)
+        self._watch.look(lease, version, now)
+        return self._watch.is_stale(now) or self._is_abandoned(lease)
+
+    def _take(self, state: State, seen: Seen) -> bool:
+        """Make the lease ours; return False if anything is not as it was seen."""
+        sent = self._clocks.keep()
+        if state is State.HELD:  # the reply to our own write was lost
+            self._version, self._deadline = seen.lease_version, sent
+            return True
+        # The number of the attempt that was abandoned stays known as long as its lease does.
+        epoch = seen.lease.attempt if seen.lease is not None else 0
+        now = self._clocks.date()
+        data = replace(self._lease, attempt=epoch, timestamp=now, since=round(now, 3)).encode()
+        version = (
+            self._store.put_if_absent(self._path, data)
+            if state is State.FREE
+            else self._store.replace_if(self._path, data, seen.lease_version)
+        )
+        if version is None:
+            transition(state, Event.BEATEN)
+            return False
+        transition(state, Event.TOOK_LEASE)
+        self._version, self._deadline = version, sent + TIME_TO_LIVE
+        return True
+
+    def _still_wanted(self, *, rerun_failed: bool, rebuild: bool) -> bool:
+        """Look at the status once more, now that nobody else may change it."""
+        try:
+            path = f"{self._output}/{layout.STATUS}"
+            blob = self._store.get(path)
+            status = parse_status(blob.data, path) if blob is not None else None
+            self._refuse_failed(status, rerun_failed=rerun_failed)
+        except BaseException:
+            self.release()
+            raise
+        if status == STATUS_SUCCESS and not rebuild:
+            transition(State.HELD, Event.SAW_SUCCESS)
+            self.release()
+            return False
+        transition(State.HELD, Event.OPENED)
+        return True
+
+    def _refuse_failed(self, status: Status | None, *, rerun_failed: bool) -> None:
+        if not rerun_failed and status in (STATUS_FAILED, STATUS_DEP_FAILED):
+            raise PreviousTaskFailedError(
+                f"`{self._output}` failed before: {status}",
+                consequence="it was not run again",
+                hint="allow it with force_run_failed=True",
+            )
+
+    def _renew_until_stopped(self, keeping: Keeping) -> None:
+        while not self._stop.wait(max(keeping.due - self._clocks.keep(), 0.0)):
+            # What is lost is found out for good by `confirm`: a thread cannot stop the work.
+            if keeping.renew(self._store, self._clocks.date()) in (Kept.LOST, Kept.RELEASED):
+                return
+
+    def _renew(self, current: Lease) -> bool:
+        """Renew what is ours; return False if the keeper was faster."""
+        sent = self._clocks.keep()
+        data = current.renewed(self._clocks.date()).encode()
+        version = self._store.replace_if(self._path, data, self._version)
+        if version is None:
+            return False
+        self._version, self._deadline = version, sent + TIME_TO_LIVE
+        return True
+
+
+def _pauses(*, is_local: bool) -> Iterator[float]:
+    """Yield seconds to wait between two looks at a lease that another holds."""
+    first = 0.02 if is_local else 0.5
+    return itertools.chain((first * 2**n for n in range(7)), itertools.repeat(2.0))

@@ -1,0 +1,200 @@
+"""Who runs this, from which state of the code, and in which environment: for the records.
+
+The environment is recorded once a run and compared by `plan`; it is never part of identity, and
+never a reason to rebuild.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import os
+import sys
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from marin_build.protocol.holder import current_user
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from marin_build.protocol.documents import Provenance
+
+
+def provenance(project: str, argv: Sequence[str]) -> Provenance:
+    """Return the provenance of what this program builds.
+
+    Args:
+        project: the project's folder, which may be a git checkout.
+        argv: the program and its arguments; values of `--set` are left out.
+
+    """
+    import platform
+
+    from marin_build._version import __version__
+    from marin_build.protocol.documents import Provenance
+
+    commit = _git(project, "rev-parse", "HEAD")
+    status = _git(project, "status", "--porcelain", "--untracked-files=no")
+    return Provenance(
+        user=current_user(),
+        host=os.uname().nodename,
+        argv=tuple(_without_values(argv)),
+        python=platform.python_version(),
+        marin_build=__version__,
+        commit=commit.strip() if commit else None,
+        dirty=bool(status.strip()) if status is not None else None,
+    )
+
+
+def _without_values(argv: Sequence[str]) -> list[str]:
+    """Return a command line without `--set` values, which may hold what is nobody's business."""
+    hidden, found = False, []
+    for word in argv:
+        if hidden:
+            found.append(f"{word.partition('=')[0]}=...")
+        elif word.startswith("--set="):
+            found.append(f"--set={word.removeprefix('--set=').partition('=')[0]}=...")
+        else:
+            found.append(word)
+        hidden = not hidden and word == "--set"
+    return found
+
+
+def _git(project: str, *args: str) -> str | None:
+    import subprocess
+
+    try:
+        done = subprocess.run(
+            ["git", "-C", project, *args], capture_output=True, text=True, check=False, timeout=10
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout if done.returncode == 0 else None
+
+
+IMAGE_VARIABLE = "MARIN_BUILD_IMAGE"
+"""Names the container image this program runs in; emitted manifests set it."""
+_LOCKS = {"uv.lock", "poetry.lock", "pdm.lock", "Pipfile.lock"}
+_DIGITS = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Environment:
+    """What is known of where a step was built, or would be built now.
+
+    Args:
+        python: its version, `3.12.4`; None if not known.
+        distributions: distribution -> version of what the step's code imports, empty where it is
+            not installed; None if not known.
+        locks: lock file at the project's root -> digest; None if not known.
+        image: the container image, by digest or reference; None if there is none, or not known.
+
+    """
+
+    python: str | None = None
+    distributions: Mapping[str, str] | None = None
+    locks: Mapping[str, str] | None = None
+    image: str | None = None
+
+    @classmethod
+    def of_record(cls, recorded: Mapping[str, Any] | None) -> Environment:
+        """Return what a record says; what it does not say, or not well, is not known."""
+        recorded = recorded if isinstance(recorded, dict) else {}
+        return cls(
+            _text(recorded.get("python")),
+            _texts(recorded.get("distributions")),
+            _texts(recorded.get("locks")),
+            _text(recorded.get("image")),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Here:
+    """This machine, with this project: what a run reads once.
+
+    Args:
+        python, locks, image: as in Environment.
+
+    """
+
+    python: str
+    locks: Mapping[str, str] = field(default_factory=dict)
+    image: str | None = None
+
+    def with_distributions(self, names: Iterable[str]) -> Environment:
+        """Return the environment of a step whose code imports these distributions."""
+        versions = {name: installed_version(name) for name in sorted(names)}
+        return Environment(self.python, versions, self.locks, self.image)
+
+
+def _text(value: Any) -> str | None:
+    return value if isinstance(value, str) else None
+
+
+def _texts(value: Any) -> dict[str, str] | None:
+    if not isinstance(value, dict):
+        return None
+    return {name: text for name, text in value.items() if isinstance(text, str)}
+
+
+def read_here(project: str, environ: Mapping[str, str]) -> Here:
+    """Return this machine's environment.
+
+    Args:
+        project: the project's folder, at whose root lock files lie.
+        environ: environment variables; one may name the container image.
+
+    """
+    return Here(sys.version.split(maxsplit=1)[0], read_locks(project), environ.get(IMAGE_VARIABLE))
+
+
+def read_locks(project: str) -> dict[str, str]:
+    """Return the digest of each lock file at the project's root; what cannot be read has none."""
+    found: dict[str, str] = {}
+    try:
+        names = sorted(os.listdir(project))
+    except OSError:
+        return found
+    for name in names:
+        if name in _LOCKS or (name.startswith("requirements") and name.endswith(".txt")):
+            try:
+                with open(os.path.join(project, name), "rb") as stream:
+                    data = stream.read()
+            except OSError:
+                continue
+            found[name] = f"sha256:{hashlib.sha256(data).hexdigest()[:_DIGITS]}"
+    return found
+
+
+@functools.cache
+def installed_version(distribution: str) -> str:
+    """Return the version of an installed distribution, looked up by its name; else empty."""
+    import importlib.metadata
+
+    try:
+        return importlib.metadata.version(distribution)
+    except (importlib.metadata.PackageNotFoundError, ValueError):
+        return ""
+
+
+def distributions_of(modules: Iterable[str]) -> dict[str, str]:
+    """Return the version of each distribution that provides one of the top-level modules.
+
+    What nothing installed provides stands under its own name, with an empty version.
+    """
+    modules = tuple(modules)
+    if not modules:
+        return {}
+    names = dict.fromkeys(
+        name for module in modules for name in _providers().get(module, (module,))
+    )
+    return {name: installed_version(name) for name in sorted(names)}
+
+
+@functools.cache
+def _providers() -> Mapping[str, list[str]]:
+    """Return top-level module -> distributions. Slow: reads the metadata of all of them."""
+    import importlib.metadata
+
+    return importlib.metadata.packages_distributions()

@@ -1,0 +1,101 @@
+"""From a seal to SUCCESS: the part of a commit that anybody may finish.
+
+Publishers may be many and slow. None may write over what came after the seal he publishes: a
+document that is already there is replaced only if the seal was still in place after it was read.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from marin_build.errors import CorruptStateError
+from marin_build.protocol import layout
+from marin_build.protocol.documents import Attempt
+from marin_build.protocol.status import STATUS_SUCCESS
+
+if TYPE_CHECKING:
+    from marin_build.protocol.documents import Publication
+    from marin_build.protocol.look import Seen
+    from marin_build.store.base import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Publisher:
+    """Publishes what the sealed lease of version `seal_version` commits."""
+
+    store: Store
+    output: str
+    seal_version: str
+
+    def publish(self, publication: Publication, status_version: str = "") -> None:
+        """Write record, artifact and SUCCESS, in this order, then delete the sealed lease.
+
+        Args:
+            publication: what the sealed attempt commits.
+            status_version: the version of the status that must not have changed since, or empty.
+
+        """
+        if not self._write(layout.RECORD, publication.record.to_bytes()):
+            return
+        # A slow publisher of an earlier attempt may have left its artifact: null replaces it.
+        # What was adopted where it lies keeps its own.
+        is_kept = publication.record.adopted_from == self.output
+        if not is_kept and (publication.has_artifact or publication.record.attempt > 1):
+            artifact = json.dumps(publication.artifact).encode()
+            if not self._write(layout.ARTIFACT, artifact):
+                return
+        if self._write(layout.STATUS, STATUS_SUCCESS.encode(), status_version):
+            self.store.delete_if(f"{self.output}/{layout.LEASE}", self.seal_version)
+
+    def _write(self, name: str, data: bytes, expected: str = "") -> bool:
+        """Have `data` at a name; return False if the seal is gone: others have finished it."""
+        path = f"{self.output}/{name}"
+        while True:
+            version = (
+                self.store.replace_if(path, data, expected)
+                if expected
+                else self.store.put_if_absent(path, data)
+            )
+            if version is not None:
+                return True
+            blob = self.store.get(path)
+            if blob is not None and blob.data == data:
+                return True  # another publisher's, or ours whose reply was lost
+            if not self._is_sealed():
+                return False
+            expected = blob.version if blob is not None else ""
+
+    def _is_sealed(self) -> bool:
+        lease = self.store.get(f"{self.output}/{layout.LEASE}")
+        return lease is not None and lease.version == self.seal_version
+
+
+def finish_publishing(store: Store, output: str, seen: Seen) -> None:
+    """Publish what a sealed lease that somebody left commits.
+
+    Args:
+        store: where the output lives.
+        output: the output path.
+        seen: a look that showed the seal.
+
+    Raises:
+        CorruptStateError: the attempt document is gone or is not the one that was sealed.
+
+    """
+    assert seen.lease is not None
+    path = layout.attempt_path(output, seen.lease.attempt)
+    blob, lease = store.get_many([path, f"{output}/{layout.LEASE}"])
+    if lease is None or lease.version != seen.lease_version:
+        return  # it is published; the status that was seen may be that of a later attempt
+    if blob is None or hashlib.sha256(blob.data).hexdigest() != seen.lease.seal:
+        raise CorruptStateError(
+            f"the sealed attempt `{path}` is missing or was changed",
+            consequence="the target was committed but cannot be published",
+        )
+    attempt = Attempt.from_bytes(blob.data)
+    if attempt.publish is None:
+        raise CorruptStateError(f"the sealed attempt `{path}` commits nothing")
+    Publisher(store, output, seen.lease_version).publish(attempt.publish, seen.status_version)

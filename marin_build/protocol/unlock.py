@@ -1,0 +1,99 @@
+"""Taking away a lease by hand: for people who know that its holder is dead."""
+
+from __future__ import annotations
+
+import enum
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from marin_build.errors import StoppedError
+from marin_build.protocol import layout
+from marin_build.protocol.documents import Attempt
+from marin_build.protocol.held_target import stamp
+from marin_build.protocol.look import look
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from marin_build.protocol.lease import Lease
+    from marin_build.store.base import Store
+
+
+class Unlocked(enum.Enum):
+    """What became of a lease."""
+
+    NONE_HELD = "nobody holds it"
+    REMOVED = "the lease is removed"
+
+
+def unlock(
+    store: Store,
+    output: str,
+    *,
+    target: str,
+    who: str,
+    is_abandoned: Callable[[Lease], bool],
+    force: bool,
+) -> Unlocked:
+    """Remove the lease on a target, and write the end of its attempt.
+
+    Args:
+        store: where the output lives.
+        output: the output path.
+        target: the target's id.
+        who: the person, for the attempt's document.
+        is_abandoned: whether the holder of a lease has died on this host.
+        force: remove a lease that may live.
+
+    Raises:
+        StoppedError: it may live and `force` is not given; it is sealed; or it changed just now.
+
+    """
+    seen = look(store, output)
+    lease = seen.lease
+    if lease is None:
+        return Unlocked.NONE_HELD
+    facts = [
+        ("holder", lease.describe()),
+        ("renewed", f"{lease.written_at[:19].replace('T', ' ')} UTC by its own clock"),
+        ("lease", f"{lease.time_to_live:.0f} s"),
+    ]
+    if lease.is_sealed:
+        raise StoppedError(
+            f"`{target}` is committed; its lease only waits for the publishing",
+            facts=facts,
+            consequence="nothing was removed",
+            hint="marin-build apply publishes it",
+        )
+    if not force and not is_abandoned(lease):
+        raise StoppedError(
+            f"`{target}` is held, and its holder may live",
+            facts=facts,
+            consequence="nothing was removed",
+            hint="apply takes it over when it stands still for that long; `--force` removes it now",
+        )
+    if lease.attempt:
+        attempt = Attempt(
+            target=target,
+            attempt=lease.attempt,
+            run=lease.run,
+            worker=lease.worker,
+            result="abandoned",
+            start=_moment(lease.timestamp),
+            end=_moment(lease.timestamp),
+            message=f"unlocked by {who}",
+        )
+        path = layout.attempt_path(output, lease.attempt)
+        store.put_if_absent(path, attempt.to_bytes())
+    if not store.delete_if(f"{output}/{layout.LEASE}", seen.lease_version):
+        raise StoppedError(
+            f"the lease on `{target}` changed just now: its holder lives",
+            facts=facts,
+            consequence="nothing was removed",
+            hint="end the run that holds it",
+        )
+    return Unlocked.REMOVED
+
+
+def _moment(timestamp: float) -> str:
+    return stamp(datetime.fromtimestamp(timestamp, UTC))

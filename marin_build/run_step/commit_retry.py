@@ -1,0 +1,48 @@
+"""How long a body's result is kept for a store that gives no answer when it is to be committed."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+LONGEST = 3600.0
+"""Seconds, for a body that took longer."""
+_FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 30.0
+_HEARING = 0.5
+"""Seconds after which somebody who waits looks whether the run is to end."""
+
+
+class Patience:
+    """Waits between two tries, in all for as long as the body took: to run it again costs as much.
+
+    Args:
+        took: seconds the body took.
+        is_called: whether the run wants an end now.
+        clock: seconds that only grow.
+        sleep: waits for so many seconds.
+
+    """
+
+    def __init__(
+        self,
+        took: float,
+        is_called: Callable[[], object],
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self.seconds = min(took, LONGEST)
+        self._is_called, self._clock, self._sleep = is_called, clock, sleep
+        self._until = clock() + self.seconds
+        self._pause = _FIRST_PAUSE
+
+    def wait(self) -> bool:
+        """Wait; return False if the next try is the last one."""
+        until = min(self._until, self._clock() + self._pause)
+        self._pause = min(2 * self._pause, _LONGEST_PAUSE)
+        while (left := until - self._clock()) > 0 and not self._is_called():
+            self._sleep(min(left, _HEARING))
+        return self._clock() < self._until and not self._is_called()

@@ -1,0 +1,133 @@
+"""One body in the main thread of this process, at the keyboard, so that a debugger works in it.
+
+It is built as any other: under its lease, which the keeper renews however long somebody thinks. A
+lost lease cannot kill the body alone: whoever made these bodies is told, and ends the process.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import signal
+import sys
+import threading
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING
+
+from marin_build.pipeline.command import stdin_inherited
+from marin_build.run_step.body import Done, run_body
+from marin_build.run_step.lease_keeper import Keeper
+from marin_build.run_step.resource_usage import OWN, Meter
+from marin_build.run_step.workers import INTERRUPTED
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from marin_build.run_step.body import Request
+    from marin_build.run_step.session import Session
+
+
+NOTE = "this attempt ran in the foreground: what it printed was not kept\n"
+"""What its log says."""
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_QUIT_DEBUGGER = "BdbQuit:"
+_INTERRUPTED_CODE = 128 + signal.SIGINT
+
+
+class ForegroundBodies:
+    """Runs bodies where it is asked to: in the main thread.
+
+    Args:
+        session: the run.
+        lost: ends this process, in another thread: the lease of the running body was lost.
+
+    """
+
+    def __init__(self, session: Session, lost: Callable[[], None]) -> None:
+        self._session = session
+        self._lost = lost
+        self.is_spent = False
+        self._is_running = False
+        self._was_interrupted = False
+        self._lock = threading.Lock()  # the end of a body is not taken for the loss of its lease
+        self._keeper = Keeper(session.store, session.time_to_live)  # forked before the thread
+        self._before = {number: signal.signal(number, self._interrupt) for number in _SIGNALS}
+        threading.Thread(target=self._watch_keeper, daemon=True).start()
+
+    def run(self, slot: int, request: Request) -> Done:  # noqa: ARG002 - there is one slot
+        """Run a body."""
+        target = self._session.targets.all[request.index]
+        if self._was_interrupted:
+            return Done(_INTERRUPTED_CODE, INTERRUPTED)
+        self._keeper.hold(
+            target.output_path,
+            request,
+            os.getpid(),
+            group=False,
+            told=True,
+            wait=self._session.register_after,
+        )
+        connected = stdin_inherited.set(True)
+        try:
+            with _held_log(request.log):
+                self._is_running = True
+                done = run_body(target, Meter.begin(OWN), is_interruptible=True)
+        except KeyboardInterrupt:
+            self._was_interrupted = True
+            done = Done(_INTERRUPTED_CODE, INTERRUPTED)
+        finally:
+            with self._lock:
+                self._is_running = False
+            stdin_inherited.reset(connected)
+            self._keeper.outlives(target.output_path)
+            for number in _SIGNALS:  # a debugger may have left its own
+                signal.signal(number, self._interrupt)
+        sys.stdout.flush()
+        if done.message.startswith(_QUIT_DEBUGGER):  # who leaves the debugger leaves the step
+            self._was_interrupted = True
+        return done
+
+    def why_ended(self) -> str:
+        """Return INTERRUPTED if somebody interrupted the body, else nothing."""
+        return INTERRUPTED if self._was_interrupted else ""
+
+    def release(self, index: int) -> None:
+        """Have the keeper let go of its lease."""
+        self._keeper.release(self._session.targets.all[index].output_path)
+
+    def signal(self, index: int, number: int) -> None:
+        """Nobody asks: the keyboard is the body's."""
+
+    def tend(self) -> float | None:
+        """Nothing is due: the keeper has the lease from the start."""
+        return None
+
+    def close(self) -> None:
+        """End the keeper, and leave the signals to who had them."""
+        self._keeper.close()
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _interrupt(self, *_: object) -> None:
+        """Interrupt the body; while its result is committed, nothing."""
+        if self._is_running:
+            raise KeyboardInterrupt
+        self._was_interrupted = True
+
+    def _watch_keeper(self) -> None:
+        """Wait for the end of the keeper: before that of the body it means a lost lease."""
+        with suppress(ChildProcessError):  # the step may have waited for any child
+            os.waitpid(self._keeper.pid, 0)
+        with self._lock:
+            if self._is_running:
+                self._lost()
+
+
+@contextmanager
+def _held_log(path: str) -> Iterator[None]:
+    """Write to the log that there is nothing, and hold it: `still_written` asks for that."""
+    with open(path, "a", encoding="utf-8") as log:
+        fcntl.flock(log, fcntl.LOCK_EX)
+        log.write(NOTE)
+        log.flush()
+        yield

@@ -1,0 +1,220 @@
+"""Bodies in forked children of a warm, single-threaded template process.
+
+    supervisor --- request ---> template --- fork ---> body (its own process group)
+        ^------- answers ---------'---------- answers ----'
+
+Each slot has a socket of sequenced packets. A body answers with what it did before it exits; the
+template then says that the process is gone and its log complete. A body that dies without an answer
+is told apart by that. When the applier dies, the control socket closes and the template kills what
+runs.
+
+A child that is used again (a "worker") lives on after its answer, one a slot. It is replaced when a
+body ends it, or leaves a thread or a process behind.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import sys
+import time
+from contextlib import suppress
+from dataclasses import astuple, replace
+from typing import TYPE_CHECKING
+
+from marin_build.pipeline.retries import KILLED
+from marin_build.run_step.body import Done
+from marin_build.run_step.fork.child import PACKET, lift_limit, pack, restore_limit, unpack
+from marin_build.run_step.fork.template_process import RELEASE, serve
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from marin_build.run_step.body import Request
+    from marin_build.run_step.session import Session
+
+
+_TEMPLATE_DIED = 3
+
+
+class ForkBodies:
+    """Runs bodies in forked children.
+
+    Args:
+        session: the run.
+        slots: how many run at once.
+        reuse: whether a child runs all bodies of its slot, one after the other, not only one.
+
+    """
+
+    def __init__(self, session: Session, slots: int, *, reuse: bool = False) -> None:
+        self._reuse = reuse
+        limit = lift_limit()
+        pairs = _socket_pairs(slots + 1)
+        self._kills = OomKills()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        self._template = os.fork()
+        if self._template == 0:
+            code = 1
+            try:
+                for ours, _ in pairs:
+                    ours.close()
+                serve(
+                    session,
+                    pairs[0][1],
+                    [theirs for _, theirs in pairs[1:]],
+                    limit=limit,
+                    reuse=reuse,
+                )
+                code = 0
+            finally:
+                os._exit(code)
+        for _, theirs in pairs:
+            theirs.close()
+        self._limit = limit
+        self.is_spent = False
+        self._control, *self._slots = [ours for ours, _ in pairs]
+
+    def run(self, slot: int, request: Request) -> Done:
+        """Run a body."""
+        before = self._kills.before()
+        return explained(self._run(slot, request), self._kills, before)
+
+    def _run(self, slot: int, request: Request) -> Done:
+        channel, done = self._slots[slot], None
+        try:
+            channel.send(pack(astuple(request)))
+            while packet := channel.recv(PACKET):
+                match unpack(packet):
+                    case [int(status), float(cpu), int(peak)]:
+                        if done is None:
+                            done = _death(status)
+                            if not self._reuse:  # else earlier bodies are counted, too
+                                done = replace(done, peak_memory=peak, cpu_seconds=cpu)
+                        return done
+                    case str(path):
+                        done = _read_spilled(path)
+                    case fields:
+                        done = Done(*fields)
+        except OSError:
+            pass
+        self.is_spent = True
+        return Done(_TEMPLATE_DIED, "the process that starts the steps died", cause="infra")
+
+    def release(self, index: int) -> None:
+        """Have the keeper let go of a target's lease."""
+        self.signal(index, RELEASE)
+
+    def signal(self, index: int, number: int) -> None:
+        """Signal a body's process group."""
+        with suppress(OSError):
+            self._control.send(pack((index, int(number))))
+
+    def tend(self) -> float | None:
+        """Nothing: the template hands leases to the keeper."""
+        return None
+
+    def close(self) -> None:
+        """End the template; it kills what still runs."""
+        self._control.close()
+        with suppress(ChildProcessError):
+            os.waitpid(self._template, 0)
+        for channel in self._slots:
+            channel.close()
+        restore_limit(self._limit)
+
+
+def _socket_pairs(count: int) -> list[tuple[socket.socket, socket.socket]]:
+    """Return connected sockets of sequenced packets; none stays open if there are not enough."""
+    pairs: list[tuple[socket.socket, socket.socket]] = []
+    try:
+        for _ in range(count):
+            pairs.append(socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET))
+            for end in pairs[-1]:
+                end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4 * PACKET)
+    except OSError:
+        for ends in pairs:
+            for end in ends:
+                end.close()
+        raise
+    return pairs
+
+
+def _read_spilled(path: str) -> Done:
+    """Return an answer that was too long for a packet, and remove its file."""
+    with open(path, "rb") as stream:
+        fields = unpack(stream.read())
+    os.unlink(path)
+    return Done(*fields)
+
+
+def _death(status: int) -> Done:
+    """Return how a body ended whose process died without an answer."""
+    code = os.waitstatus_to_exitcode(status)
+    if code >= 0:
+        return Done(code or 1, f"the step ended its process with code {code} and no result")
+    try:
+        name = signal.Signals(-code).name
+    except ValueError:
+        name = f"signal {-code}"
+    why = UNKNOWN if -code == signal.SIGKILL else ""
+    return Done(128 - code, f"killed by {name}{why}")
+
+
+VMSTAT = "/proc/vmstat"
+UNKNOWN = " (out of memory, or killed by somebody)"
+"""What is said of a kill about which nothing more is known."""
+_FRESH = 1.0
+"""Seconds for which a count serves those that begin: workers start thousands a second."""
+_FIELD = b"\noom_kill "
+
+
+class OomKills:
+    """The kernel's count, asked when processes begin, and when they were killed."""
+
+    def __init__(self, path: str = VMSTAT, clock: Callable[[], float] = time.monotonic) -> None:
+        self._path, self._clock = path, clock
+        self._count, self._read_at = self._read(), clock()
+
+    def before(self) -> int | None:
+        """Return the count for a process that begins now; None: it cannot be read."""
+        if self._clock() - self._read_at >= _FRESH:
+            self._read_again()
+        return self._count
+
+    def since(self, before: int | None) -> bool | None:
+        """Return whether the kernel killed anything for memory since; None: that is not known."""
+        now = self._read_again()
+        return None if now is None or before is None else now > before
+
+    def _read_again(self) -> int | None:
+        self._count, self._read_at = self._read(), self._clock()
+        return self._count
+
+    def _read(self) -> int | None:
+        try:
+            with open(self._path, "rb") as stream:
+                text = stream.read()
+        except OSError:
+            return None
+        value = text.partition(_FIELD)[2].partition(b"\n")[0]
+        return int(value) if value.isdigit() else None
+
+
+def explained(done: Done, kills: OomKills, before: int | None) -> Done:
+    """Return how a body ended, and why it or a program it ran was killed, where that is known.
+
+    Args:
+        done: how it ended.
+        kills: the kernel's count.
+        before: what that was when the body began.
+
+    """
+    if done.exit_code != KILLED or (for_memory := kills.since(before)) is None:
+        return done
+    message = done.message.removesuffix(UNKNOWN)
+    if for_memory:
+        return replace(done, message=f"{message}: out of memory", cause="oom")
+    return replace(done, message=f"{message} by somebody") if message != done.message else done

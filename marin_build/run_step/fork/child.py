@@ -1,0 +1,201 @@
+"""A forked child: it waits for a body to run, and as a worker for the next one.
+
+A body takes a socket, a pipe and a log, so supervisors raise the limit on open files. A body gets
+the lower limit back: select(2) knows no descriptors above 1024, and programs rely on that limit.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import marshal
+import os
+import resource
+import signal
+import socket
+import sys
+import threading
+from contextlib import suppress
+from dataclasses import astuple, dataclass
+from typing import TYPE_CHECKING, NoReturn
+
+from marin_build.pipeline.command import stdin_inherited
+from marin_build.run_step.body import Done, Request, described, run_body
+from marin_build.run_step.leftover_processes import MARK, die_with_parent
+from marin_build.run_step.resource_usage import OWN, Meter
+
+if TYPE_CHECKING:
+    from marin_build.run_step.session import Session
+
+
+PACKET = 1 << 17
+"""Bytes of the longest packet; a longer answer goes through a file."""
+_SPILL = PACKET - 1024
+_LONGEST_ORDER = 1 << 13
+FREE = b"free"
+"""What a worker says when it can take the next body."""
+_BEYOND = 1 << 40
+"""An offset behind the end of every log."""
+
+# Orders and answers are plain tuples, numbers and strings, packed by the quickest means: every
+# page that packing touches in a child is a page fault. A request is the fields of Request, a
+# signal (index, number); an answer is the fields of Done, the path of a file that holds them,
+# or of a process that is gone its status, CPU seconds and peak memory, as from wait4.
+pack, unpack = marshal.dumps, marshal.loads
+
+
+@dataclass(frozen=True, slots=True)
+class Child:
+    """What a fresh child knows.
+
+    Args:
+        session: the run.
+        channel: takes its answers.
+        parent: the process id of the template.
+        limit: how many files it may have open.
+
+    """
+
+    session: Session
+    channel: socket.socket
+    parent: int
+    limit: int
+
+    def work(self, orders: socket.socket, *, once: bool) -> NoReturn:
+        """Run the bodies that are ordered, each with the pipe for its output, until one stays.
+
+        Args:
+            orders: where they come from; closed when there are no more.
+            once: end after the first.
+
+        """
+        request: Request | None = None
+        try:
+            self._begin()
+            surroundings = None if once else _Surroundings()
+            while True:
+                packet, pipes, *_ = socket.recv_fds(orders, _LONGEST_ORDER, 1)
+                if not packet:
+                    break
+                request = Request(*unpack(packet))
+                self._build(request, pipes[0], Meter.begin(OWN, is_fresh=once))
+                if surroundings is None or _has_company():
+                    break  # the template kills what is left, and forks another one
+                surroundings.restore()
+                _be_silent()
+                orders.send(FREE)
+        except BaseException as error:  # noqa: BLE001 - a fork must never return into its parent's code
+            if request is not None:
+                self._apologise(request, error)
+        finally:
+            os._exit(0)
+
+    def _begin(self) -> None:
+        signal.set_wakeup_fd(-1)
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
+        signal.signal(signal.SIGTSTP, signal.SIG_DFL)
+        os.setpgid(0, 0)
+        die_with_parent(self.parent)
+        restore_limit(self.limit)
+        stdin_inherited.set(True)
+
+    def _build(self, request: Request, pipe: int, meter: Meter) -> None:
+        os.environ[MARK] = request.nonce
+        if request.gpus:
+            os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(request.gpus)
+        _print_to(pipe, request.log)
+        done = run_body(self.session.targets.all[request.index], meter)
+        for stream in (sys.stdout, sys.stderr):
+            with suppress(Exception):  # the step may have closed it, or put its own there
+                stream.flush()
+        self._answer(request, done)
+
+    def _apologise(self, request: Request, error: BaseException) -> None:
+        with suppress(Exception):
+            self._answer(request, Done(1, described(error)))
+
+    def _answer(self, request: Request, done: Done) -> None:
+        packet = pack(astuple(done))
+        if len(packet) > _SPILL:
+            path = request.log.removesuffix(".log") + ".answer"
+            with open(path, "wb") as stream:
+                stream.write(packet)
+            packet = pack(path)
+        self.channel.send(packet)
+
+
+class _Surroundings:
+    """What a body finds, and what the next one in the same process must find again."""
+
+    def __init__(self) -> None:
+        self._environ, self._folder = dict(os.environ), os.getcwd()
+
+    def restore(self) -> None:
+        """Put it back. What a body did to modules is left: that is the price of a worker."""
+        if os.environ != self._environ:
+            for name in os.environ.keys() - self._environ.keys():
+                del os.environ[name]
+            os.environ.update(self._environ)
+        os.chdir(self._folder)
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+def _has_company() -> bool:
+    """Return whether a body left something that runs: a thread, or a process of this one."""
+    if threading.active_count() > 1:
+        return True
+    with suppress(ChildProcessError):
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
+        return True
+    return False
+
+
+def own_streams() -> None:
+    """Give this process, and so its children, standard streams of known form and empty buffers."""
+    sys.stdout, sys.stderr = (
+        open(  # noqa: SIM115 - for good
+            descriptor, "w", encoding="utf-8", errors="backslashreplace", closefd=False, buffering=1
+        )
+        for descriptor in (1, 2)
+    )
+
+
+def _print_to(pipe: int, path: str) -> None:
+    """Send everything this process and its children print into a pipe, and hold the log.
+
+    Standard input is the log, read from behind its end: there is never anything to read, as from
+    the null device, and whoever lives holds the lock that `still_written` asks for.
+    """
+    log = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
+    fcntl.flock(log, fcntl.LOCK_EX)
+    os.lseek(log, _BEYOND, os.SEEK_SET)
+    for descriptor, standard in ((log, 0), (pipe, 1), (pipe, 2)):
+        os.dup2(descriptor, standard)
+    os.close(log)
+    os.close(pipe)
+
+
+def _be_silent() -> None:
+    """Let go of the log and the pipe."""
+    nothing = os.open(os.devnull, os.O_RDWR)
+    for standard in (0, 1, 2):
+        os.dup2(nothing, standard)
+    if nothing > 2:  # noqa: PLR2004 - else the body had closed that stream, and it is one now
+        os.close(nothing)
+
+
+def lift_limit() -> int:
+    """Let this process open as many files as it may; return the limit that it had."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    return soft
+
+
+def restore_limit(soft: int) -> None:
+    """Give this process, and what it starts, a former limit."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))

@@ -1,0 +1,252 @@
+"""The warm process: forks bodies, takes what they print, reaps them, hands leases to the keeper."""
+
+from __future__ import annotations
+
+import gc
+import os
+import signal
+import time
+from contextlib import suppress
+from dataclasses import astuple, dataclass
+from typing import TYPE_CHECKING
+
+from marin_build.protocol.lease import boot_clock
+from marin_build.run_step.body import Done, Request
+from marin_build.run_step.fork.child import PACKET, own_streams, pack, unpack
+from marin_build.run_step.fork.children import Children, Poller
+from marin_build.run_step.lease_keeper import Keeper
+from marin_build.run_step.leftover_processes import Strays, prepare
+from marin_build.run_step.step_log import StepLog
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Sequence
+
+    from marin_build.run_step.session import Session
+
+
+RELEASE = 0
+"""Stands for a signal: the target's lease need not be kept any more."""
+_BLOCK = 1 << 16
+_LAST_BLOCKS = 64
+"""Blocks that are still read of a body that ended: as much as any pipe holds."""
+
+
+@dataclass(slots=True)
+class _Body:
+    """A body that runs: who asked for it, and what comes of it. `pipe`: -1 when it was closed."""
+
+    request: Request
+    channel: socket.socket
+    output: str
+    pipe: int
+    log: StepLog
+    kept: bool = False
+
+
+def serve(
+    session: Session,
+    control: socket.socket,
+    slots: Sequence[socket.socket],
+    *,
+    limit: int,
+    reuse: bool,
+) -> None:
+    """Be the template until the applier closes its sockets or dies.
+
+    Args:
+        session: the run.
+        control: where signals and releases come from.
+        slots: where requests come from, and answers go to; a body at a time each.
+        limit: how many files a body may have open.
+        reuse: whether a child runs all bodies of a slot, not one.
+
+    """
+    _Template(session, control, limit=limit, reuse=reuse).serve(slots)
+
+
+class _Template:
+    def __init__(
+        self, session: Session, control: socket.socket, *, limit: int, reuse: bool
+    ) -> None:
+        self._session = session
+        self._control = control
+        self._strays = Strays()
+        self._bodies: dict[int, _Body] = {}  # by process
+        self._kept_on: dict[int, str] = {}  # by target, outputs being verified and committed
+        self._keeper: Keeper | None = None
+        self._poller = Poller()
+        self._children = Children(
+            session, limit=limit, reuse=reuse, poller=self._poller, set_free=self._set_free
+        )
+        self._is_over = False
+
+    def serve(self, slots: Sequence[socket.socket]) -> None:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        # Signals to the whole group are the applier's to handle; its sockets tell us when to end.
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        signal.signal(signal.SIGTSTP, signal.SIG_IGN)  # bodies go on, so somebody must renew leases
+        wake_read, wake_write = os.pipe()
+        os.set_blocking(wake_write, False)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        signal.set_wakeup_fd(wake_write, warn_on_full_buffer=False)
+        prepare()
+        own_streams()
+        gc.collect()
+        gc.freeze()  # what exists now is shared with every body; collections must not touch it
+        self._poller.watch(wake_read, lambda: os.read(wake_read, 4096))
+        self._poller.watch(self._control.fileno(), self._obey)
+        for slot in slots:
+            self._poller.watch(slot.fileno(), lambda slot=slot: self._take(slot))  # type: ignore[misc]
+        while not self._is_over:
+            self._poller.wait(self._patience())
+            self._reap()
+            self._flush()
+            self._keep()
+            self._children.fork_ahead()
+        self._end()
+
+    def _patience(self) -> int | None:
+        """Return the milliseconds until a lease must be handed to the keeper, or a log flushed."""
+        left = [body.log.due - time.time() for body in self._bodies.values() if body.log.due]
+        waiting = [b.request.held_since for b in self._bodies.values() if not b.kept]
+        if waiting:
+            left.append(min(waiting) + self._session.register_after - boot_clock())
+        return max(1, int(min(left) * 1000) + 1) if left else None
+
+    def _obey(self) -> None:
+        """Follow an order of the applier that is about a running body."""
+        packet = self._control.recv(PACKET)
+        if not packet:
+            self._is_over = True
+            return
+        index, number = unpack(packet)
+        if number == RELEASE:
+            output = self._kept_on.pop(index, None)
+            if output is not None and self._keeper is not None:
+                self._keeper.release(output)
+            return
+        for pid, body in self._bodies.items():
+            if body.request.index == index:
+                _signal_group(pid, number)
+
+    def _take(self, slot: socket.socket) -> None:
+        """Take the next request of a slot, and have a child run its body."""
+        packet = slot.recv(PACKET)
+        if not packet:
+            self._is_over = True
+            return
+        try:
+            self._run(slot, packet)
+        except OSError as error:  # no more processes, memory or descriptors, just now
+            why = f"cannot start a process: {str(error.strerror).lower()}"
+            with suppress(OSError):
+                slot.send(pack(astuple(Done(1, why, cause="infra"))))
+                slot.send(pack((0, 0.0, 0)))
+
+    def _run(self, slot: socket.socket, packet: bytes) -> None:
+        request = Request(*unpack(packet))
+        target = self._session.targets.all[request.index]
+        read, write = os.pipe()
+        os.set_blocking(read, False)
+        # Whoever has used a GPU in a process cannot choose another one there.
+        try:
+            pid = self._children.hand_over(slot, packet, write, alone=bool(request.gpus))
+        except OSError:
+            os.close(read)
+            raise
+        finally:
+            os.close(write)
+        log = StepLog(request.log, self._session.redactor_of(target.step), self._session.log_limit)
+        body = self._bodies[pid] = _Body(request, slot, target.output_path, read, log)
+        self._poller.watch(read, lambda: self._read(body))
+
+    def _set_free(self, pid: int) -> None:
+        """Let the body of a worker end that goes on."""
+        if (body := self._bodies.pop(pid, None)) is not None:
+            self._finish(body, 0)
+
+    def _read(self, body: _Body, blocks: int = 1) -> None:
+        """Take what a body printed, as much as is there or so many blocks."""
+        for _ in range(blocks):
+            try:
+                data = os.read(body.pipe, _BLOCK)
+            except BlockingIOError:
+                return
+            if not data:
+                self._close_pipe(body)
+                return
+            body.log.write(data)
+
+    def _close_pipe(self, body: _Body) -> None:
+        if body.pipe >= 0:
+            self._poller.forget(body.pipe)
+            os.close(body.pipe)
+            body.pipe = -1
+
+    def _reap(self) -> None:
+        while True:
+            try:
+                pid, status, used = os.wait4(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
+            if pid == 0:
+                return
+            if self._keeper is not None and pid == self._keeper.pid:
+                self._keeper = None
+                self._end()  # nobody keeps the leases: the work must not go on
+                os._exit(1)
+            self._children.forget(pid)
+            if (body := self._bodies.pop(pid, None)) is not None:
+                _signal_group(pid, signal.SIGKILL)  # what outlives its step
+                self._finish(body, status, used.ru_utime + used.ru_stime, used.ru_maxrss * 1024)
+
+    def _finish(
+        self, body: _Body, status: int, cpu_seconds: float = 0.0, peak_memory: int = 0
+    ) -> None:
+        """Say that a body and all it started have ended; what it used, if its process is gone."""
+        known = {*self._bodies, *self._children.pids}
+        if self._keeper is not None:
+            known.add(self._keeper.pid)
+        self._strays.kill(known, body.request.nonce)
+        if body.pipe >= 0:
+            self._read(body, _LAST_BLOCKS)
+            self._close_pipe(body)
+        body.log.close()
+        if body.kept and self._keeper is not None:
+            self._keeper.outlives(body.output)
+            self._kept_on[body.request.index] = body.output
+        with suppress(OSError):
+            body.channel.send(pack((status, cpu_seconds, peak_memory)))
+        self._children.has_ended(body.channel)
+
+    def _flush(self) -> None:
+        for body in self._bodies.values():
+            body.log.flush()
+
+    def _keep(self) -> None:
+        due = boot_clock() - self._session.register_after
+        for pid, body in self._bodies.items():
+            if not body.kept and body.request.held_since <= due:
+                if self._keeper is None:
+                    self._keeper = Keeper(self._session.store, self._session.time_to_live)
+                self._keeper.hold(body.output, body.request, pid, group=True)
+                body.kept = True
+
+    def _end(self) -> None:
+        """Kill what runs; nobody is there who could be told."""
+        for pid in {*self._bodies, *self._children.pids}:
+            _signal_group(pid, signal.SIGKILL)
+        self._strays.kill({self._keeper.pid} if self._keeper is not None else ())
+        for body in self._bodies.values():
+            if body.pipe >= 0:
+                self._read(body, _LAST_BLOCKS)
+            body.log.close()
+        if self._keeper is not None:
+            self._keeper.close()
+
+
+def _signal_group(pid: int, number: int) -> None:
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(pid, number)

@@ -1,0 +1,108 @@
+"""What a step leaves: clearing what a failed attempt left, listing it, checking it."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from typing import TYPE_CHECKING
+
+from marin_build.errors import StoppedError
+from marin_build.protocol import layout
+from marin_build.protocol.record_reader import adopted_from
+from marin_build.store.base import GUARD
+from marin_build.workspace import is_url
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from marin_build.store.base import Store
+
+
+# Record and artifact too: only a commit may change them, and it does so on a condition.
+_KEPT = {
+    layout.STATUS,
+    layout.LEASE,
+    layout.LOGS,
+    GUARD,
+    layout.RECORD,
+    layout.ARTIFACT,
+    layout.ACCEPTED,
+}
+ADOPTED_HERE = "it was adopted where it lies: to build it again would delete that data"
+
+
+def has_foreign(output: str) -> bool:
+    """Return whether a local output holds files that no attempt of ours made."""
+    return any(not name.startswith(".") for name in os.listdir(output))
+
+
+def refuse_to_clear_adopted(store: Store, output: str) -> None:
+    """Refuse to clear data that somebody registered where it lies: it may be the only copy.
+
+    Raises:
+        StoppedError: the record beside it says so; or, if that is damaged, an attempt.
+
+    """
+    if was_adopted_here(store, output):
+        raise StoppedError(ADOPTED_HERE, hint=way_to_rebuild(output))
+
+
+def was_adopted_here(store: Store, output: str) -> bool:
+    """Return whether what lies at an output was registered there, not built."""
+    blob = store.get(f"{output}/{layout.RECORD}")
+    if blob is None:
+        return False
+    try:
+        json.loads(blob.data)
+    except ValueError:  # damaged: the attempt that committed it has a copy
+        folder = f"{output}/{layout.LOGS}"
+        names = [name for name in store.list(folder) if layout.attempt_number(name)]
+        attempts = store.get_many([f"{folder}/{name}" for name in names])
+        return any(_adopted(attempt.data, output) for attempt in attempts if attempt is not None)
+    return adopted_from(blob.data) == output
+
+
+def _adopted(attempt: bytes, output: str) -> bool:
+    """Return whether an attempt adopted what lies at an output, or may have: it is damaged too."""
+    try:
+        published = json.loads(attempt).get("publish") or {}
+        return bool((published.get("record") or {}).get("adopted_from") == output)
+    except (ValueError, AttributeError):
+        return True
+
+
+def way_to_rebuild(output: str) -> str:
+    """Return the hint for who wants to build what was adopted where it lies."""
+    return f"move `{output}` away, or delete it yourself; then apply builds it"
+
+
+def clear_leftovers(store: Store, output: str, *, is_held: Callable[[], bool]) -> bool:
+    """Delete the data that an earlier attempt left in an output; what is ours stays.
+
+    Args:
+        store: where the output lives.
+        output: the output path.
+        is_held: whether it is still ours, asked after the time that a listing takes.
+
+    Returns:
+        False if it was not ours any more, and nothing was deleted.
+
+    """
+    if is_url(output):
+        paths = [f"{output}/{file.path}" for file in store.files(output)]
+        kept = tuple(f"{output}/{name}" for name in _KEPT)
+        leftovers = [path for path in paths if not path.startswith(kept)]
+        if leftovers and not is_held():
+            return False
+        store.delete(leftovers)
+        return True
+    with os.scandir(output) as entries:
+        for entry in entries:
+            if entry.name in _KEPT:
+                continue
+            if entry.is_dir(follow_symlinks=False):
+                shutil.rmtree(entry.path)
+            else:
+                os.unlink(entry.path)
+    return True

@@ -1,0 +1,146 @@
+"""The record of a target that was built, and the source of the code that built it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from marin_build.errors import StoreError
+from marin_build.identity.callables import local_function
+from marin_build.identity.code.digest import code_of
+from marin_build.identity.code.document import code_document, code_document_path
+from marin_build.pipeline.command import Command
+from marin_build.protocol.documents import Environment, Record
+from marin_build.protocol.provenance import distributions_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from marin_build.identity.code.digest import Code
+    from marin_build.protocol.manifest import Existing
+    from marin_build.protocol.provenance import Here
+    from marin_build.run_step.body import Done
+    from marin_build.run_step.session import Session
+    from marin_build.store.base import File
+
+
+def make_record(
+    session: Session,
+    index: int,
+    attempt: int,
+    start: str,
+    end: str,
+    seconds: float,
+    done: Done,
+    files: Sequence[File],
+) -> Record:
+    """Return the record; `start` and `end` are moments as documents write them."""
+    fn = session.targets.all[index].step.fn
+    code = code_of(fn) if fn is not None else None
+    return Record(
+        **_declared(session, index),
+        **_counted(files),
+        code_digest=code.digest if code is not None else None,
+        code_document=keep_source(session, code) if code is not None else None,
+        captured=(code.captured or None) if code is not None else None,
+        deep_code_digest=session.deep_code.get(index),
+        environment=_environment(session.here, code),
+        attempt=attempt,
+        start=start,
+        end=end,
+        seconds=round(seconds, 6),
+        exit_code=0,
+        peak_memory_bytes=done.peak_memory,
+        cpu_seconds=done.cpu_seconds,
+    )
+
+
+def adopted_record(
+    session: Session, index: int, attempt: int, now: str, existing: Existing, note: str | None
+) -> Record:
+    """Return the record of data that was there before.
+
+    No code of ours made it: there is no digest, and so no drift. If its own record says how long
+    it took to build, so does this one.
+    """
+    return Record(
+        **_declared(session, index),
+        **_counted(existing.files),
+        code_digest=None,
+        attempt=attempt,
+        start=now,
+        end=now,
+        seconds=existing.seconds,
+        exit_code=0,
+        peak_memory_bytes=None,
+        adopted_from=existing.place,
+        note=note,
+    )
+
+
+def _declared(session: Session, index: int) -> dict[str, Any]:
+    """Return what a record says of the step, and of who writes it."""
+    target = session.targets.all[index]
+    step, fn = target.step, target.step.fn
+    return {
+        "name": step.name,
+        "target": target.id,
+        "fn": function_name(fn),
+        "command": dict(fn.template) if isinstance(fn, Command) else None,
+        "attributes": dict(step.hash_attrs),
+        "fingerprint": target.fingerprint,
+        "deep_fingerprint": session.deep[index],
+        "payload": step.payload,
+        "deps": tuple(session.targets.all[dep].id for dep in session.targets.deps[index]),
+        "provenance": session.provenance,
+        "run": session.run,
+    }
+
+
+def _counted(files: Sequence[File]) -> dict[str, int]:
+    return {"files": len(files), "bytes": sum(file.size for file in files)}
+
+
+def _environment(here: Here | None, code: Code | None) -> Environment | None:
+    """Return what the step ran in, with the distributions that its code imports."""
+    if here is None:
+        return None
+    return Environment(
+        python=here.python,
+        distributions=distributions_of(code.modules) if code is not None else {},
+        locks=dict(here.locks),
+        image=here.image,
+    )
+
+
+_kept: set[tuple[str, str]] = set()
+"""Run and key of the documents that were written: one write for all steps of equal code."""
+
+
+def keep_source(session: Session, code: Code) -> str | None:
+    """Write a step's normalised source below the prefix, once a run; return its document's key.
+
+    None for code without source of the project, like a command's. A document that cannot be
+    written does not fail the step: the output is good, and the next step tries again.
+    """
+    document = code_document(code)
+    if not document.parts:
+        return None
+    mark = (session.run, document.key)
+    if mark not in _kept:
+        _kept.add(mark)  # first: others of equal code need not wait for the write
+        path = code_document_path(session.targets.workspace.prefix, document.key)
+        try:
+            session.store.put_if_absent(path, document.to_bytes())
+        except StoreError:
+            _kept.discard(mark)
+    return document.key
+
+
+def function_name(fn: object) -> str | None:
+    """Return the dotted name of what builds a step, for people."""
+    if fn is None or isinstance(fn, Command):
+        return None
+    fn = local_function(fn)
+    inner = getattr(fn, "function", fn)
+    name = getattr(inner, "__qualname__", type(inner).__qualname__)
+    return f"{getattr(inner, '__module__', '?')}.{name}"

@@ -1,0 +1,189 @@
+"""Build one target: acquire its lease, have its body run, and commit or end the attempt.
+
+The supervisor stays alive when the body dies, whatever kills it, and ends the attempt for it.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import TYPE_CHECKING
+
+from marin_build.errors import MarinBuildError, StoppedError, StoreAwayError
+from marin_build.identity.code.digest import code_digest
+from marin_build.protocol import layout
+from marin_build.protocol.acquire import Claimant, Finished, Held
+from marin_build.protocol.lease import TIME_TO_LIVE, Lease, boot_clock, process_start
+from marin_build.protocol.record_reader import adopted_from, record_of_ours
+from marin_build.run_step import workers as ended
+from marin_build.run_step.attempt import Attempt
+from marin_build.workspace import current_workspace
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextlib import AbstractContextManager
+
+    from marin_build.pipeline.retries import Cause
+    from marin_build.run_step.body import Bodies, Done
+    from marin_build.run_step.commit_retry import Patience
+    from marin_build.run_step.session import Session
+    from marin_build.run_step.workers import Start
+
+
+def build_target(
+    session: Session,
+    start: Start,
+    *,
+    bodies: Bodies,
+    slot: int,
+    asked_to_end: Callable[[], str],
+    bookkeeping: AbstractContextManager[object],
+) -> ended.Outcome:
+    """Build a target if it is not built.
+
+    Args:
+        session: the run.
+        start: which target, with which nonce.
+        bodies: runs the step to its end.
+        slot: which of the supervisors asks.
+        asked_to_end: INTERRUPTED, or why else this run ended the body; empty if it did not.
+        bookkeeping: held while the store is read and written, but not while the body runs.
+
+    """
+    try:
+        with bookkeeping:
+            if (refusal := _refusal(session, start.index)) is not None:
+                return refusal
+            got = claimant_of(session, start).acquire(start.seen)
+            if isinstance(got, Finished):
+                return _finished(session, start.index, got)
+            if isinstance(got, Held):
+                return ended.Held(got.lease, got.version)
+            attempt = Attempt(session, start.index, got)
+            if start.refusal:
+                attempt.give_up(start.refusal)
+                return ended.Stopped(start.refusal)
+            spoiled = attempt.prepare()
+        done = spoiled or bodies.run(slot, attempt.request(start.gpus))
+        try:
+            return _end(attempt, done, asked_to_end, bookkeeping)
+        finally:
+            if attempt.is_long:
+                bodies.release(start.index)
+    except StoppedError as error:
+        return ended.Stopped(error.what, error.hint or "")
+    except MarinBuildError as error:
+        # Whatever became of our lease: the next try finds it sealed and publishes it, or waits
+        # until it is stale, like anybody else's.
+        cause: Cause = "infra" if isinstance(error, StoreAwayError) else "app"
+        return ended.Failed(0, 1, error.what, hint=error.hint or "", cause=cause)
+
+
+def _end(
+    attempt: Attempt,
+    done: Done,
+    asked_to_end: Callable[[], str],
+    bookkeeping: AbstractContextManager[object],
+) -> ended.Outcome:
+    """End an attempt; a result waits for a store that is away for as long as the body took.
+
+    However long that is, nothing wrong is committed: whoever took the target over meanwhile has
+    another lease.
+    """
+    patience: Patience | None = None
+    is_last = done.has_failed
+    while True:
+        try:
+            with bookkeeping:
+                return attempt.end(done, asked_to_end(), is_last=is_last)
+        except StoreAwayError as error:
+            if is_last:
+                raise
+            patience = patience or attempt.wait_for_store(error, asked_to_end)
+            is_last = not patience.wait()
+
+
+def _refusal(session: Session, index: int) -> ended.Stopped | None:
+    """Return why a target must not be built here, or None."""
+    if (refused := session.refused.get(index)) is not None:
+        return refused
+    target = session.targets.all[index]
+    pinned = session.pinned_code.get(target.id)
+    if pinned is not None and code_digest(target.step.fn) != pinned:
+        message = f"the code of `{target.name}` is not what the plan was made with"
+        return ended.Stopped(message, hint="make the plan again")
+    return None
+
+
+def _finished(session: Session, index: int, got: Finished) -> ended.Outcome:
+    """Reuse what somebody else has built since the plan was made, if it is what was to be built.
+
+    Under a version, or at an output path of its own, another identity is reused too, as plans do,
+    unless its author pinned one.
+    """
+    target = session.targets.all[index]
+    step = target.step
+    blob = session.store.get(f"{target.output_path}/{layout.RECORD}")
+    recorded = record_of_ours(blob.data).get("fingerprint") if blob is not None else None
+    may_be_another = step.has_free_path and step.expected_fingerprint is None
+    if not may_be_another and recorded not in (None, target.fingerprint):
+        message = f"somebody has built another target at `{target.output_path}` meanwhile"
+        return ended.Stopped(message, hint="marin-build plan says which")
+    if blob is not None:
+        _refuse_readers_of_adopted(session, index, blob.data)
+    return ended.Reused(got.published)
+
+
+def _refuse_readers_of_adopted(session: Session, index: int, record: bytes) -> None:
+    """Stop what reads a target that somebody adopted since the plan was made.
+
+    The steps of this run know another place for its data.
+    """
+    target = session.targets.all[index]
+    place = adopted_from(record)
+    known = current_workspace().adopted.get(target.id, target.output_path)
+    if place not in (None, known):
+        stopped = ended.Stopped(
+            f"`{target.id}`, which it needs, was adopted meanwhile: its data lies at `{place}`",
+            hint="apply again",
+        )
+        readers = [reader for reader, deps in enumerate(session.targets.deps) if index in deps]
+        session.refused.update(dict.fromkeys(readers, stopped))
+
+
+def claimant_of(session: Session, start: Start) -> Claimant:
+    """Return who claims a target in the name of a run."""
+    target, pid, now = session.targets.all[start.index], os.getpid(), time.time()
+    return Claimant(
+        session.store,
+        target.output_path,
+        target=target.id,
+        lease=Lease(
+            session.host.worker,
+            now,
+            run=session.run,
+            nonce=start.nonce,
+            boot=session.host.boot,
+            pid=pid,
+            start=_own_start(pid),
+            since=round(now, 3),
+            ttl=session.time_to_live if session.time_to_live != TIME_TO_LIVE else 0.0,
+        ),
+        is_abandoned=lambda lease: session.is_abandoned(start.index, lease),
+        clock=boot_clock,
+        now=session.now(),
+        force=start.force,
+        forced_over=start.forced_over,
+        stale_version=start.stale_version,
+    )
+
+
+_start_of_pid: tuple[int, int] = (0, 0)
+
+
+def _own_start(pid: int) -> int:
+    """Return when this process started, read once a process."""
+    global _start_of_pid  # noqa: PLW0603 - a cache of one number that a fork makes stale
+    if _start_of_pid[0] != pid:
+        _start_of_pid = (pid, process_start(pid))
+    return _start_of_pid[1]

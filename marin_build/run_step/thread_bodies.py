@@ -1,0 +1,166 @@
+"""Bodies in threads of this process. Light, but a body cannot be killed alone."""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+import threading
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, TextIO, cast
+
+from marin_build.errors import StoppedError
+from marin_build.run_step.body import Done, run_body
+from marin_build.run_step.lease_keeper import Keeper
+from marin_build.run_step.resource_usage import THREAD, Meter
+from marin_build.run_step.step_log import StepLog
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from marin_build.run_step.body import Request
+    from marin_build.run_step.session import Session
+
+
+class ThreadBodies:
+    """Runs bodies in the threads that ask for them."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self.is_spent = False
+        self._running: dict[int, tuple[float, Request]] = {}
+        self._kept: set[int] = set()
+        self._lock = threading.Lock()  # on both; bodies end while somebody looks
+        self._tend_at = 0.0
+        self._tend_every = session.register_after / 5
+        # The keeper is forked before the first thread starts.
+        self._keeper = Keeper(session.store, session.time_to_live)
+        self._logs = _ThreadLogs()
+
+    def run(self, slot: int, request: Request) -> Done:  # noqa: ARG002 - the caller's thread runs it
+        """Run a body."""
+        target = self._session.targets.all[request.index]
+        with self._lock:
+            self._running[request.index] = (time.monotonic(), request)
+        try:
+            log = StepLog(request.log, self._session.redactor, self._session.log_limit)
+            with self._logs.to(log):
+                return run_body(target, Meter.begin(THREAD))
+        finally:
+            with self._lock:
+                if request.index not in self._kept:
+                    del self._running[request.index]
+
+    def release(self, index: int) -> None:
+        """Have the keeper let go of its lease, before somebody else takes it."""
+        with self._lock:
+            if index in self._kept:
+                del self._running[index]
+                self._kept.remove(index)
+                self._keeper.release(self._output(index))
+
+    def signal(self, index: int, number: int) -> None:
+        """Threads cannot be signalled: the body goes on until it ends by itself."""
+
+    def tend(self) -> float | None:
+        """Hand the leases of bodies that take long to the keeper.
+
+        Raises:
+            StoppedError: a lease was lost; threads cannot be killed alone, so the run must end.
+
+        """
+        now = time.monotonic()
+        if now < self._tend_at:
+            return self._tend_at - now
+        self._tend_at = now + self._tend_every
+        if self._keeper.has_died():
+            raise StoppedError(
+                "the lease of a running step was lost, or nobody keeps it any more",
+                consequence="what ran in threads of this process was not committed",
+                hint="apply again",
+            )
+        with self._lock:
+            for index, (began, request) in self._running.items():
+                if index not in self._kept and now - began > self._session.register_after:
+                    self._keeper.hold(self._output(index), request, os.getpid(), group=False)
+                    self._kept.add(index)
+        return self._tend_every
+
+    def close(self) -> None:
+        """End the keeper, and give the standard streams back."""
+        self._logs.remove()
+        self._keeper.close()
+
+    def _output(self, index: int) -> str:
+        return self._session.targets.all[index].output_path
+
+
+class _ThreadStream(io.TextIOBase):
+    """Stands for a standard stream; what a thread with a log writes goes there.
+
+    It has no descriptor while that is so: a program that a step starts by itself, and not as a
+    command, prints where this process prints.
+    """
+
+    def __init__(self, original: TextIO, logs: threading.local) -> None:
+        self._original, self._logs = original, logs
+
+    @property
+    def encoding(self) -> str:  # type: ignore[override]
+        """That of the log, and nearly always of the stream."""
+        return "utf-8"
+
+    def writable(self) -> bool:
+        """Return that it can be written to."""
+        return True
+
+    def isatty(self) -> bool:
+        """Return whether what is written now is seen at a terminal."""
+        return self._log() is None and self._original.isatty()
+
+    def fileno(self) -> int:
+        """Return the descriptor of the stream, for threads without a log."""
+        if self._log() is not None:
+            raise io.UnsupportedOperation("the log of a step in a thread has no descriptor")
+        return self._original.fileno()
+
+    def write(self, text: str) -> int:
+        """Write, to the log of the thread or to the stream."""
+        log = self._log()
+        if log is None:
+            return self._original.write(text)
+        log.write(text.encode("utf-8", "backslashreplace"))
+        return len(text)
+
+    def flush(self) -> None:
+        """Flush the stream: a log is never behind by more than a line."""
+        if self._log() is None:
+            self._original.flush()
+
+    def _log(self) -> StepLog | None:
+        return getattr(self._logs, "current", None)
+
+
+class _ThreadLogs:
+    """Standard streams that know which thread has which log."""
+
+    def __init__(self) -> None:
+        self._logs = threading.local()
+        self._saved = (sys.stdout, sys.stderr)
+        sys.stdout = cast("TextIO", _ThreadStream(sys.stdout, self._logs))
+        sys.stderr = cast("TextIO", _ThreadStream(sys.stderr, self._logs))
+
+    @contextmanager
+    def to(self, log: StepLog) -> Iterator[None]:
+        """Send what this thread prints to a log."""
+        self._logs.current = log
+        try:
+            yield
+        finally:
+            self._logs.current = None
+            log.close()
+
+    def remove(self) -> None:
+        """Put the former streams back."""
+        sys.stdout, sys.stderr = self._saved

@@ -1,0 +1,156 @@
+"""Saving and loading what a step returned, wherever its output is."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import json
+import os
+from typing import TYPE_CHECKING, Any, TypeVar, overload
+
+from marin_build.errors import CorruptStateError, SpecificationError, StoreError
+from marin_build.protocol import layout
+from marin_build.protocol.artifact import artifact_value, parse_artifact, read_artifact
+from marin_build.protocol.record_reader import adopted_from
+from marin_build.store.open_store import open_store
+from marin_build.workspace import absolute_prefix, current_workspace
+
+if TYPE_CHECKING:
+    from marin_build.pipeline.step_spec import StepSpec
+
+
+T = TypeVar("T")
+
+
+class Artifact:
+    """A value beside an output: dataclasses, pydantic models and JSON values, kept as JSON."""
+
+    @staticmethod
+    def save(value: object, output_path: str) -> None:
+        """Save a value in `{output_path}/.artifact.json`; None removes what is there.
+
+        Raises:
+            TypeError: it is not a dataclass, a pydantic model or a JSON value.
+            StoreError: the store cannot be written.
+
+        """
+        output = absolute_prefix(output_path, os.getcwd())
+        path, document = f"{output}/{layout.ARTIFACT}", artifact_value(value)
+        if document is None:
+            open_store(output).delete([path])
+        else:
+            open_store(output).put(path, json.dumps(document).encode())
+
+    @overload
+    @staticmethod
+    def load(output: str | StepSpec, artifact_type: type[T]) -> T: ...
+    @overload
+    @staticmethod
+    def load(output: str | StepSpec, artifact_type: Any = None) -> Any: ...
+    @staticmethod
+    def load(output: str | StepSpec, artifact_type: Any = None) -> Any:
+        """Load the value of an output.
+
+        Args:
+            output: a step, whose function's return annotation is the type; or an output path,
+                which has none: without `artifact_type` its JSON values are returned.
+            artifact_type: a dataclass, a pydantic model or any other annotation; `Any` stands for
+                JSON values.
+
+        Raises:
+            SpecificationError: a step's function says no type, and none is given.
+            StoreError: there is no artifact, or it does not fit the type.
+
+        """
+        from marin_build.pipeline.step_spec import StepSpec
+
+        if isinstance(output, StepSpec):
+            if artifact_type is None:
+                artifact_type = return_annotation(output.fn)
+                if artifact_type is None:
+                    raise SpecificationError(
+                        f"`{output.name}` does not say what type its artifact is",
+                        facts=[("declared", output.place)],
+                        hint="annotate what its function returns, or give the type; "
+                        "`Any` gives JSON values",
+                    )
+            output = output.output_path
+        return load_artifact(absolute_prefix(output, os.getcwd()), artifact_type)
+
+
+def load_artifact(output: str, annotation: Any) -> Any:
+    """Return the artifact of an output, as the annotated type; None or Any: as JSON values.
+
+    That of adopted data is read where the data lies.
+
+    Raises:
+        StoreError: there is none, or it does not fit the type.
+
+    """
+    store = open_store(output)
+    found = read_artifact(store, output)
+    is_adopted = output in current_workspace().adopted.values()
+    if found is None and not is_adopted:
+        record = store.get(f"{output}/{layout.RECORD}")
+        place = adopted_from(record.data) if record is not None else None
+        if place is not None:
+            output, is_adopted = place, True
+            found = read_artifact(open_store(place), place)
+    if found is not None:
+        return _typed(*found, annotation)
+    if annotation is type(None):
+        return None
+    if is_adopted:
+        raise StoreError(
+            f"the adopted data at `{output}` has no artifact",
+            facts=[("looked for", layout.ARTIFACT)],
+            hint="put it there as JSON, or take the folder: annotate the parameter as Path",
+        )
+    path = f"{output}/{layout.ARTIFACT}"
+    raise StoreError(f"no artifact at `{path}`", hint="let the step return a value")
+
+
+def load_returned(fn: object, output: str) -> Any:
+    """Return what a step's function returned, as the type it says, else as JSON values.
+
+    None where there is no artifact: a step need not return anything.
+
+    Raises:
+        StoreError: it does not fit the type.
+
+    """
+    found = read_artifact(open_store(output), output)
+    return None if found is None else _typed(*found, return_annotation(fn))
+
+
+def _typed(data: bytes, path: str, annotation: Any) -> Any:
+    if annotation is not None and annotation is not Any:
+        return parse_artifact(data, annotation, path)
+    try:
+        return json.loads(data)
+    except ValueError:
+        raise CorruptStateError(
+            f"the artifact `{path}` is not readable",
+            facts=[("content", repr(data[:60].decode("utf-8", "replace")))],
+            hint="build its step again",
+        ) from None
+
+
+def return_annotation(fn: object) -> Any:
+    """Return what a step's function says it returns; None where it does not say.
+
+    `-> None` is `NoneType`.
+    """
+    from marin_build.pipeline.bound_call import BoundCall, type_hints
+
+    match fn:
+        case BoundCall(function=inner) | functools.partial(func=inner):
+            return return_annotation(inner)
+    if not callable(fn):
+        return None
+    fn = inspect.unwrap(fn)
+    said_by = fn if inspect.isroutine(fn) else type(fn).__call__
+    try:
+        return type_hints(said_by).get("return")
+    except NameError:  # a name that only type checkers know
+        return None

@@ -1,0 +1,171 @@
+"""A step as one function of its output path: `remote(disk_cache(distributed_lock(fn)))`.
+
+The path that programs take which run steps themselves (StepRunner). It opens no attempts, clears
+no leftovers and seals nothing; `run-step` does.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import sys
+import time
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from marin_build.errors import SpecificationError, StepFailedError
+from marin_build.identity.callables import local_function
+from marin_build.identity.payload import deep_fingerprint
+from marin_build.protocol import layout
+from marin_build.protocol.artifact import artifact_value
+from marin_build.runtime.artifact import Artifact, load_returned
+from marin_build.runtime.clients import ENVIRONMENT
+from marin_build.runtime.disk_cache import Cache, cached
+from marin_build.runtime.distributed_lock import distributed_lock
+from marin_build.runtime.remote import RemoteCallable, job_name
+from marin_build.store.open_store import open_store
+from marin_build.workspace import absolute_prefix, current_workspace
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from marin_build.pipeline.step_spec import StepSpec
+
+
+def executable(step: StepSpec) -> Callable[[str], object]:
+    """Return what builds a step when it is called with an output path.
+
+    Raises:
+        SpecificationError: the step asks for what a thread cannot have.
+
+    """
+    if step.timeout is not None:
+        raise SpecificationError(
+            f"`{step.name}` has a timeout, and a thread cannot be killed",
+            facts=[("declared", step.place)],
+            hint="run it with `marin-build apply`, or leave out the timeout",
+        )
+    build = _Build(step)
+    if step.resources is None:
+        return build
+    given = step.fn if isinstance(step.fn, RemoteCallable) else None
+    env_vars = {**(given.env_vars if given is not None else {}), **step.env_vars}
+    name = (given.name if given is not None else None) or job_name(step.target_id)
+    if given is None:
+        return RemoteCallable(build, step.resources, env_vars, name=name)
+    return replace(given, fn=build, resources=step.resources, env_vars=env_vars, name=name)
+
+
+@dataclass(frozen=True, slots=True)
+class _Build:
+    """`disk_cache(distributed_lock(fn))` of one step."""
+
+    step: StepSpec
+
+    def __call__(self, output_path: str) -> object:
+        """Build the step at a path, or load what it returned."""
+        body = _Body(self.step)
+        cache = Cache(
+            distributed_lock(body),
+            output_path=output_path,
+            save_fn=body.save,
+            load_fn=functools.partial(load_returned, local_function(self.step.fn)),
+            rebuild=self.step.is_dev,
+        )
+        return cached(cache)(output_path)
+
+
+@dataclass(slots=True)
+class _Body:
+    """The work of a step, once."""
+
+    step: StepSpec
+    started: datetime = field(default_factory=lambda: datetime.now(UTC))
+    began: float = field(default_factory=time.monotonic)
+
+    def __call__(self, output_path: str) -> object:
+        """Do the work, once the lock is ours."""
+        step = self.step
+        if step.fn is None:
+            raise StepFailedError(f"nothing builds `{step.name}`, and its output is not there")
+        self.started, self.began = datetime.now(UTC), time.monotonic()
+        with ENVIRONMENT.holding(step.env_vars):
+            returned: object = local_function(step.fn)(output_path)
+        if step.outputs:
+            _check_outputs(step, absolute_prefix(output_path, os.getcwd()), returned)
+        return returned
+
+    def save(self, value: object, output: str) -> None:
+        """Save the artifact and the record."""
+        Artifact.save(value, output)
+        seconds = time.monotonic() - self.began
+        open_store(output).put(
+            f"{output}/{layout.RECORD}", _record(self.step, self.started, seconds)
+        )
+
+
+def _check_outputs(step: StepSpec, output: str, returned: object) -> None:
+    from marin_build.protocol.manifest import manifest_of, missing_output
+
+    files = manifest_of(open_store(output), output)
+    if missing := missing_output(step.outputs, files, artifact_value(returned)):
+        raise StepFailedError(f"`{step.name}`: {missing}")
+
+
+def _record(step: StepSpec, started: datetime, seconds: float) -> bytes:
+    """Return the record of a step that was built here just now."""
+    from marin_build.identity.code.digest import code_digest
+    from marin_build.pipeline.command import Command
+    from marin_build.protocol.documents import Record
+    from marin_build.protocol.held_target import stamp
+    from marin_build.run_step.record import function_name
+
+    fn: Any = local_function(step.fn)
+    run, provenance = _this_run(current_workspace().project)
+    return Record(
+        name=step.name,
+        target=step.target_id,
+        fn=function_name(fn),
+        command=dict(fn.template) if isinstance(fn, Command) else None,
+        attributes=dict(step.hash_attrs),
+        fingerprint=step.fingerprint,
+        deep_fingerprint=_deep_fingerprint(step),
+        payload=step.payload,
+        code_digest=code_digest(fn),
+        deps=tuple(dict.fromkeys(dep.target_id for dep in step.deps)),
+        provenance=provenance,
+        run=run,
+        attempt=0,  # none was opened
+        start=stamp(started),
+        end=stamp(datetime.now(UTC)),
+        seconds=round(seconds, 6),
+        exit_code=0,
+        peak_memory_bytes=None,
+    ).to_bytes()
+
+
+@functools.cache
+def _this_run(project: str) -> tuple[str, Any]:
+    """Return the id that all records of this program share, and their provenance."""
+    from marin_build.protocol.provenance import provenance
+
+    return f"r-{os.urandom(4).hex()}", provenance(project, sys.argv)
+
+
+_deep: dict[StepSpec, str] = {}
+
+
+def _deep_fingerprint(step: StepSpec) -> str:
+    """Return the digest over full upstream digests, without recursion; each step once."""
+    pending = [step]
+    while pending:
+        current = pending[-1]
+        missing = [dep for dep in current.deps if dep not in _deep]
+        if missing and current not in _deep:
+            pending.extend(missing)
+            continue
+        pending.pop()
+        upstream = {dep.target_id: _deep[dep] for dep in current.deps}
+        _deep[current] = deep_fingerprint(current.fingerprint, list(upstream.values()))
+    return _deep[step]

@@ -1,0 +1,128 @@
+"""`remote`: a function that the current client runs, where its resources are."""
+
+from __future__ import annotations
+
+import functools
+import os
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Generic, ParamSpec, TypeVar, overload
+
+from marin_build.identity.callables import RunsElsewhere
+from marin_build.identity.canonical import FrozenDict
+from marin_build.pipeline.resources import Placed, ResourceConfig
+from marin_build.runtime.clients import JobRequest, current_client
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteCallable(RunsElsewhere, Placed, Generic[P, R]):
+    """A function, and what it needs where it runs.
+
+    Calling it submits it to the current client, waits for its end and returns None: what it
+    returned stays where it ran. An output is how it hands on results.
+
+    Args:
+        fn: the function.
+        resources: what it needs.
+        env_vars: environment variables where it runs.
+        pip_dependency_groups: groups of dependencies to install there.
+        name: the job's name; None: the function's, with a random suffix.
+
+    """
+
+    fn: Callable[P, R]
+    resources: ResourceConfig
+    env_vars: Mapping[str, str] = FrozenDict()
+    pip_dependency_groups: tuple[str, ...] = ()
+    name: str | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "env_vars", FrozenDict(self.env_vars))
+        object.__setattr__(self, "pip_dependency_groups", tuple(self.pip_dependency_groups))
+
+    @property
+    def code_function(self) -> Callable[P, R]:
+        """The function, for those who read its code."""
+        return self.fn
+
+    @property
+    def __wrapped__(self) -> Callable[P, R]:
+        """The function, for `inspect`."""
+        return self.fn
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> None:
+        """Run the function with the current client, and wait for its end.
+
+        Raises:
+            StepFailedError: it failed.
+
+        """
+        request = JobRequest(
+            name=self.name or job_name(getattr(self.fn, "__name__", "remote")),
+            entrypoint=functools.partial(self.fn, *args, **kwargs),
+            resources=self.resources,
+            env_vars=self.env_vars,
+            pip_dependency_groups=self.pip_dependency_groups,
+        )
+        current_client().submit(request).wait(raise_on_failure=True)
+
+
+@overload
+def remote(
+    fn: Callable[P, R],
+    *,
+    resources: ResourceConfig | None = None,
+    env_vars: Mapping[str, str] | None = None,
+    pip_dependency_groups: Sequence[str] | None = None,
+    name: str | None = None,
+) -> RemoteCallable[P, R]: ...
+@overload
+def remote(
+    *,
+    resources: ResourceConfig | None = None,
+    env_vars: Mapping[str, str] | None = None,
+    pip_dependency_groups: Sequence[str] | None = None,
+    name: str | None = None,
+) -> Callable[[Callable[P, R]], RemoteCallable[P, R]]: ...
+def remote(
+    fn: Callable[P, R] | None = None,
+    *,
+    resources: ResourceConfig | None = None,
+    env_vars: Mapping[str, str] | None = None,
+    pip_dependency_groups: Sequence[str] | None = None,
+    name: str | None = None,
+) -> RemoteCallable[P, R] | Callable[[Callable[P, R]], RemoteCallable[P, R]]:
+    """Have the current client run a function.
+
+    Args:
+        fn: the function; without it, a decorator is returned.
+        resources: what it needs; default: `ResourceConfig.with_cpu()`.
+        env_vars: environment variables where it runs.
+        pip_dependency_groups: groups of dependencies to install there.
+        name: the job's name.
+
+    """
+
+    def decorate(fn: Callable[P, R]) -> RemoteCallable[P, R]:
+        return RemoteCallable(
+            fn,
+            resources if resources is not None else ResourceConfig.with_cpu(),
+            FrozenDict(env_vars or {}),
+            tuple(pip_dependency_groups or ()),
+            name,
+        )
+
+    return decorate if fn is None else decorate(fn)
+
+
+def job_name(name: str) -> str:
+    """Return a name that engines accept, and that no other job has."""
+    plain = re.sub(r"[^a-z0-9-]+", "-", name.lower()).strip("-") or "remote"
+    return f"{plain}-{os.urandom(4).hex()}"

@@ -1,0 +1,161 @@
+"""The status of an output, read and written by programs that build it themselves."""
+
+from __future__ import annotations
+
+import os
+from typing import get_args
+
+from marin_build.errors import PreviousTaskFailedError, SpecificationError
+from marin_build.protocol import layout
+from marin_build.protocol.holder import is_abandoned, own_lease, worker_id
+from marin_build.protocol.path_lock import PathLock
+from marin_build.protocol.status import (
+    STATUS_DEP_FAILED,
+    STATUS_FAILED,
+    STATUS_RUNNING,
+    STATUS_SUCCESS,
+    Status,
+    parse_status,
+)
+from marin_build.store.open_store import open_store
+from marin_build.text import did_you_mean
+from marin_build.workspace import absolute_prefix
+
+__all__ = [
+    "STATUS_DEP_FAILED",
+    "STATUS_FAILED",
+    "STATUS_RUNNING",
+    "STATUS_SUCCESS",
+    "StatusFile",
+    "should_run",
+    "worker_id",
+]
+
+
+class StatusFile:
+    """The status file of an output, and the lock beside it.
+
+    Args:
+        output_path: a folder or a URL; a relative one is taken from the working directory.
+        worker_id: who asks, as locks name it.
+
+    Attributes:
+        output_path: the output, absolute.
+        path, lock_path: its status file and its lock.
+
+    """
+
+    def __init__(self, output_path: str, worker_id: str) -> None:
+        self.output_path = absolute_prefix(output_path, os.getcwd())
+        self.worker_id = worker_id
+        self.path = f"{self.output_path}/{layout.STATUS}"
+        self.lock_path = f"{self.output_path}/{layout.LEASE}"
+        self._store = open_store(self.output_path)
+        self._lock: PathLock | None = None
+
+    @property
+    def status(self) -> Status | None:
+        """The status, read now; None where nothing was ever run.
+
+        Raises:
+            CorruptStateError: the file is not readable.
+            StoreError: the store cannot be reached.
+
+        """
+        blob = self._store.get(self.path)
+        return parse_status(blob.data, self.path) if blob is not None else None
+
+    def write_status(self, status: Status) -> None:
+        """Write the status, whatever it was. The lock stays as it is.
+
+        Raises:
+            SpecificationError: it is none of the STATUS_* values.
+            StoreError: the store cannot be written.
+
+        """
+        known = get_args(Status)
+        if status not in known:
+            hint = did_you_mean(str(status), known) or f"use one of {', '.join(known)}"
+            raise SpecificationError(f"`{status}` is no status", hint=hint)
+        self._store.put(self.path, status.encode())
+
+    def try_acquire_lock(self) -> bool:
+        """Take the lock; return False if another holds it.
+
+        A lock that stands still for its time-to-live, as this object saw it, is taken over.
+        """
+        return self._claim().try_acquire()
+
+    def wait_for_lock(self, *, force_run_failed: bool = True) -> bool:
+        """Wait until the lock is ours; return False if the output is built by then.
+
+        Raises:
+            PreviousTaskFailedError: it failed, and must not be tried again.
+
+        """
+        return self._claim().acquire(rerun_failed=force_run_failed)
+
+    def refresh_lock(self) -> None:
+        """Renew the lock: at least every 60 seconds, else others may take it.
+
+        Raises:
+            StoppedError: it is another's, or was never ours.
+
+        """
+        self._claim().renew()
+
+    def release_lock(self) -> None:
+        """Delete the lock if it is ours."""
+        self._claim().release()
+        self._lock = None
+
+    def has_active_lock(self) -> bool:
+        """Return whether somebody else holds the lock, as far as this object saw."""
+        return self._claim().is_held_by_other()
+
+    def _claim(self) -> PathLock:
+        if self._lock is None:
+            self._lock = new_lock(self.output_path, self.worker_id)
+        return self._lock
+
+
+def new_lock(output: str, worker: str) -> PathLock:
+    """Return a lock on an absolute output path, not taken yet, in the name of `worker`.
+
+    Raises:
+        StoreError: the store cannot write conditionally, so nothing can be locked there.
+
+    """
+    return PathLock(
+        open_store(output),
+        output,
+        own_lease(worker),
+        lambda lease: is_abandoned(output, lease),
+    )
+
+
+def should_run(
+    status_file: StatusFile, step_name: str | None = None, force_run_failed: bool = True
+) -> bool:
+    """Wait for the lock of an output and write RUNNING; return False if it is built already.
+
+    Whoever is told to run calls `refresh_lock` now and then, and writes a status and calls
+    `release_lock` at the end. `distributed_lock` does all of that but the status.
+
+    Args:
+        status_file: the output, and who asks.
+        step_name: for messages; default: the output path.
+        force_run_failed: whether a target that failed may be tried again.
+
+    Raises:
+        PreviousTaskFailedError: it failed, and must not be tried again.
+
+    """
+    try:
+        if not status_file.wait_for_lock(force_run_failed=force_run_failed):
+            return False
+    except PreviousTaskFailedError as error:
+        error.facts = (*error.facts, ("step", step_name)) if step_name else error.facts
+        raise
+    status_file.write_status(STATUS_RUNNING)
+    return True

@@ -1,0 +1,75 @@
+"""The page of a graph: one file, whose policy allows what is in it and nothing else."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import re
+from typing import TYPE_CHECKING
+
+from marin_build.emit.graph.page import About, Details, as_html, page_data
+from marin_build.emit.graph.picture import Node, Picture
+from marin_build.emit.templates import Templates
+
+if TYPE_CHECKING:
+    from marin_build.workspace import Workspace
+
+ODD = "</script><!-- \u2028\u2029\x85\ud800 & \"'"
+PICTURE = Picture(
+    (
+        Node("raw_1", "raw", "built", "built", (), "", is_command=True),
+        Node("a b_2", "a b", "stale", ODD, (ODD,), "v5p-8", is_command=False),
+    ),
+    ((0, 1),),
+)
+
+
+def _page(workspace: Workspace) -> str:
+    about = About(title=ODD, summary=ODD)
+    return as_html(PICTURE, about, [Details(), Details(description=ODD)], Templates(workspace))
+
+
+def test_the_policy_allows_this_script_and_this_style_only(workspace: Workspace) -> None:
+    page = _page(workspace)
+    (policy,) = re.findall(r'Content-Security-Policy" content="([^"]*)"', page)
+    (style,) = re.findall("<style>(.*?)</style>", page, re.DOTALL)
+    (script,) = re.findall("<script>(.*?)</script>", page, re.DOTALL)
+
+    def digest(text: str) -> str:
+        return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+
+    assert policy.replace("&#39;", "'") == (
+        f"default-src 'none'; script-src 'sha256-{digest(script)}'; "
+        f"style-src 'sha256-{digest(style)}'; base-uri 'none'; form-action 'none'"
+    )
+
+
+def test_data_cannot_end_the_block_it_stands_in(workspace: Workspace) -> None:
+    page = _page(workspace)
+    page.encode()  # no half of a surrogate pair is left
+    (data,) = re.findall('<script id="data" type="application/json">(.*?)</script>', page)
+    assert not set("<>&\u2028\u2029") & set(data)
+    document = json.loads(data)
+    assert document["nodes"][1]["about"] == ODD
+    assert document["texts"] == ["built", ODD]
+    assert page.count("</script>") == 2
+
+
+def test_the_page_is_small_and_names_no_other_place(workspace: Workspace) -> None:
+    page = _page(workspace)
+    assert len(page) < 200_000
+    assert "Chris Pettitt" in page, "the licence of dagre goes with it"
+    assert "sourceMappingURL" not in page
+    assert set(re.findall(r"https?://[\w./-]+", page)) == {
+        "https://github.com/dagrejs/dagre", "http://www.w3.org/2000/svg",
+    }  # fmt: skip
+
+
+def test_what_is_empty_is_left_out() -> None:
+    data = page_data(PICTURE, About(title="t"), ())
+    assert data["nodes"][0] == {
+        "id": "raw_1", "name": "raw", "state": 0, "why": 0, "kind": "command"
+    }  # fmt: skip
+    assert data["nodes"][1]["deps"] == [0]
+    assert data["nodes"][1]["word"] == "'a b_2'", "as a shell reads it"

@@ -1,0 +1,64 @@
+"""A job's name must be legal and one target's own: else a cluster refuses it, or runs another."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from hypothesis import assume, example, given
+from hypothesis import strategies as st
+
+from marin_build.engines.kubernetes.manifests import job_name
+
+_LABEL = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?")
+_SEGMENT = st.text("aB0._-", min_size=1, max_size=30).filter(lambda text: set(text) != {"."})
+_NAME = st.lists(_SEGMENT, min_size=1, max_size=4).map("/".join)
+_HASHED = st.tuples(_NAME, st.text("0123456789abcdef", min_size=8, max_size=8)).map("_".join)
+_VERSIONED = st.tuples(_NAME, _SEGMENT).map("@".join)
+_LONGEST = st.integers(40, 63)
+
+
+@given(_HASHED | _VERSIONED, _LONGEST)
+@example("a_12345678", 63)
+@example("x" * 200 + "_12345678", 50)
+@example("___/..._12345678", 63)
+@example("a@" + "v" * 80, 63)
+@example("a@___", 63)
+def test_a_job_name_is_a_label(target: str, longest: int) -> None:
+    name = job_name(target, longest)
+    assert _LABEL.fullmatch(name)
+    assert len(name) <= longest
+    assert "--" not in name
+
+
+@given(_HASHED, _HASHED, _LONGEST)
+def test_two_hashed_targets_have_two_names(one: str, other: str, longest: int) -> None:
+    assume(one[-8:] != other[-8:])
+    assert job_name(one, longest) != job_name(other, longest)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("a@v1.0", "a@v1-0"),
+        ("a@v1", "A@v1"),
+        ("a/b@v1", "a-b@v1"),
+        ("a" * 80 + "x@v1", "a" * 80 + "y@v1"),
+        ("a@" + "v" * 80 + "1", "a@" + "v" * 80 + "2"),
+    ],
+    ids=["dot", "case", "slash", "long name", "long version"],
+)
+def test_two_versioned_targets_have_two_names(one: str, other: str) -> None:
+    """The second Job of one name would be refused, or worse, taken for the first."""
+    assert job_name(one, 63) != job_name(other, 63)
+
+
+@pytest.mark.parametrize(
+    ("target", "name"),
+    [
+        ("tokenize_1a2b3c4d", "mb-tokenize-1a2b3c4d"),
+        ("Data/Clean_Up.v2_1a2b3c4d", "mb-data-clean-up-v2-1a2b3c4d"),
+    ],
+)
+def test_a_person_recognises_the_step(target: str, name: str) -> None:
+    assert job_name(target, 63) == name

@@ -1,0 +1,34 @@
+"""What `run-step` tells the engine that runs it."""
+
+from __future__ import annotations
+
+import pytest
+
+from marin_build.cli.main import run
+from marin_build.errors import StoreAwayError, StoreError
+from marin_build.operations import project
+
+
+@pytest.mark.parametrize(
+    ("error", "words", "code"),
+    [
+        (StoreAwayError("cannot read `gs://b/a`"), ["--once"], 75),
+        (StoreAwayError("cannot read `gs://b/a`"), [], 4),
+        (StoreError("cannot read `gs://b/a`"), ["--once"], 4),
+    ],
+)
+def test_a_store_that_is_away_while_it_plans_is_the_infrastructures_fault(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    error: StoreError,
+    words: list[str],
+    code: int,
+) -> None:
+    """Else a pod that starts during an outage is never started again."""
+
+    def load(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(project, "load", load)
+    assert run(["run-step", "--target", "a_0badcafe", *words]) == code
+    assert capsys.readouterr().err == "error: cannot read `gs://b/a`\n"

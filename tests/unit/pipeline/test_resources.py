@@ -1,0 +1,112 @@
+"""A wrong machine is paid for by the hour: shapes are checked when a step is declared."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from marin_build.errors import SpecificationError
+from marin_build.pipeline.resources import (
+    CpuDevice,
+    GpuDevice,
+    ResourceConfig,
+    TpuDevice,
+    find_slice,
+    slice_table,
+)
+
+
+def test_the_hosts_of_every_slice_hold_all_chips_of_its_topology() -> None:
+    for shapes in slice_table().values():
+        for shape in shapes:
+            assert shape.hosts * shape.chips_per_host == shape.chips, shape
+            assert math.prod(map(int, shape.topology.split("x"))) == shape.chips, shape
+
+
+def test_a_slice_knows_its_hosts_and_chips() -> None:
+    device = ResourceConfig.with_tpu("v5p-64", slice_count=2).device
+    assert isinstance(device, TpuDevice)
+    assert (device.hosts, device.chips_per_host, device.chips) == (8, 4, 64)
+    assert device.slice.gke_accelerator == "tpu-v5p-slice"
+
+
+def test_a_slice_of_two_shapes_must_be_chosen() -> None:
+    double = sorted(name for name, shapes in slice_table().items() if len(shapes) > 1)
+    assert double, "the table has slices that exist in two shapes"
+    with pytest.raises(SpecificationError, match="several shapes"):
+        ResourceConfig.with_tpu(double[0])
+    shape = slice_table()[double[0]][1]
+    assert find_slice(double[0], shape.hosts) == shape
+
+
+def test_slices_that_stand_in_for_each_other_have_one_shape() -> None:
+    ResourceConfig.with_tpu(["v4-8", "V5P-8"])
+    with pytest.raises(SpecificationError, match="cannot stand in"):
+        ResourceConfig.with_tpu(["v4-8", "v4-64"])
+
+
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        (lambda: ResourceConfig.with_tpu("v5p-65"), "unknown TPU slice"),
+        (lambda: ResourceConfig.with_tpu("v4-8", hosts=3), "has 3 hosts"),
+        (lambda: ResourceConfig.with_tpu([]), "at least one"),
+        (lambda: ResourceConfig.with_tpu("v4-8", slice_count=0), "at least one"),
+        (lambda: ResourceConfig.with_gpu("h100", 0), "0 GPUs"),
+        (lambda: ResourceConfig(ram="16GB"), "amount of ram `16GB`"),
+        (lambda: ResourceConfig(ram="0Gi"), "amount of ram"),
+        (lambda: ResourceConfig(ram="Gi"), "amount of ram"),
+        (lambda: ResourceConfig(ram="²Gi"), "amount of ram"),
+        (lambda: ResourceConfig(disk="1.2.3Gi"), "amount of disk"),
+        (lambda: ResourceConfig(cpu=0), "above 0"),
+        (lambda: ResourceConfig(replicas=0), "at least 1"),
+        (lambda: ResourceConfig(replicas=1.5), "at least 1, not `1.5`"),  # type: ignore[arg-type]
+        (lambda: ResourceConfig(ram=16), "amount of ram `16`"),  # type: ignore[arg-type]
+        (lambda: ResourceConfig(regions="us"), "`regions` is `'us'`, not a list"),  # type: ignore[arg-type]
+        (lambda: ResourceConfig(device_alternatives="v4-8"), "`device_alternatives`"),  # type: ignore[arg-type]
+        (lambda: ResourceConfig(cpu="4"), "`cpu` must be a number"),  # type: ignore[arg-type]
+        (lambda: ResourceConfig(device="h100"), "`device` is a str"),  # type: ignore[arg-type]
+        (lambda: ResourceConfig(zone=1), "`zone` is a int"),  # type: ignore[arg-type]
+        (lambda: ResourceConfig.with_gpu(8), "a name like `h100`"),  # type: ignore[arg-type]
+        (lambda: ResourceConfig.with_tpu(8), "a name like `v5p-64`"),  # type: ignore[arg-type]
+    ],
+)
+def test_what_no_machine_has_is_refused(wrong: object, says: str) -> None:
+    assert callable(wrong)
+    with pytest.raises(SpecificationError, match=says):
+        wrong()
+
+
+@pytest.mark.parametrize(
+    ("resources", "shown"),
+    [
+        (ResourceConfig(), "1 cpu"),
+        (ResourceConfig.with_cpu(0.5, "1.5Gi"), "0.5 cpu"),
+        (ResourceConfig.with_gpu("H100", 8), "8x h100"),
+        (ResourceConfig.with_tpu("v5p-64"), "v5p-64"),
+        (ResourceConfig.with_tpu("v5p-64", 2), "2x v5p-64"),
+    ],
+)
+def test_a_plan_names_the_machine_in_a_word(resources: ResourceConfig, shown: str) -> None:
+    assert resources.summary() == shown
+
+
+def test_resources_are_values() -> None:
+    first = ResourceConfig.with_gpu("h100", regions=["a", "b"])
+    assert first == ResourceConfig.with_gpu("h100", regions=("a", "b"))
+    assert hash(first.with_image("x")) == hash(first.with_image("x"))
+    assert (first.device, ResourceConfig().device) == (GpuDevice("h100"), CpuDevice())
+
+
+def test_a_word_nobody_knows_is_told_which_ones_there_are() -> None:
+    for name, hint in (("v5p-65", "`v5p-64`"), ("zzz", "there are slices of")):
+        with pytest.raises(SpecificationError) as caught:
+            ResourceConfig.with_tpu(name)
+        assert hint in str(caught.value.hint)
+
+
+def test_one_text_instead_of_a_list_says_what_to_write() -> None:
+    with pytest.raises(SpecificationError) as caught:
+        ResourceConfig(regions="us-east1")  # type: ignore[arg-type]
+    assert caught.value.hint == 'write regions=["us-east1"]'

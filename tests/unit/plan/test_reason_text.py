@@ -1,0 +1,182 @@
+"""Every line of a plan has a reason a person understands and a name a program can rely on."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import get_args
+
+import pytest
+
+from marin_build.plan import reasons as why
+from marin_build.plan.reason_text import describe, describe_stably, reason_kind, stable_facts
+
+AT = "2026-11-21T10:20:30+00:00"
+EXAMPLES: list[tuple[why.Reason, str, str, dict[str, object]]] = [
+    (why.NeverBuilt(), "never_built", "never built", {}),
+    (
+        why.FailedBefore(2, 137, "killed by SIGKILL\nmore", "ada@host", AT),
+        "failed_before",
+        "failed before (attempt 2, 2026-11-21 10:20 by ada@host): killed by SIGKILL",
+        {"attempt": 2, "exit_code": 137},
+    ),
+    (
+        why.FailedBefore(2, 3, "", "ada@host", ""),
+        "failed_before",
+        "failed before (attempt 2): exit code 3",
+        {"attempt": 2, "exit_code": 3},
+    ),
+    (
+        why.FailedBefore(0, None, "", "", ""),
+        "failed_before",
+        "failed before",
+        {"attempt": 0, "exit_code": None},
+    ),
+    (why.Interrupted("ada@host"), "interrupted", "interrupted (ada@host is gone)", {}),
+    (why.Interrupted(""), "interrupted", "interrupted", {}),
+    (
+        why.IdentityChanged(
+            (why.Change("attrs.n", 1, 2, "attrs.n 1 -> 2"),), "s_1", "r-1", "ada", "2026"
+        ),
+        "identity_changed",
+        "attrs.n 1 -> 2",
+        {"since": "s_1", "changes": [{"path": "attrs.n", "old": 1, "new": 2}]},
+    ),
+    (
+        why.IdentityChanged(
+            (
+                why.Change("deps.a", "a_1", "a_2", "needs a, which changed", "attrs.n 1 -> 2"),
+                why.Change("deps.b", None, "b_2", "needs b_2, which it did not"),
+            ),
+            "s_1", "r-1", "ada", "2026",
+        ),
+        "identity_changed",
+        "needs a, which changed: attrs.n 1 -> 2 and 1 more",
+        {
+            "since": "s_1",
+            "changes": [
+                {"path": "deps.a", "old": "a_1", "new": "a_2", "because": "attrs.n 1 -> 2"},
+                {"path": "deps.b", "old": None, "new": "b_2"},
+            ],
+        },
+    ),
+    (
+        why.IdentityChanged((), "s_1", "r-1", "ada", "2026"),
+        "identity_changed",
+        "built as s_1, which differs by its hash only",
+        {"since": "s_1", "changes": []},
+    ),
+    (
+        why.Doubtful("r-1"),
+        "doubtful",
+        "built by run r-1, but the machine went down before it was surely on disk",
+        {},
+    ),
+    (
+        why.OutputVanished("r-1", "ada@host", "2026-11-21T10:20:30+00:00"),
+        "output_vanished",
+        "built 2026-11-21 10:20 by ada@host, run r-1, but its status is gone",
+        {},
+    ),
+    (
+        why.Tainted("wrong dump", "ada@host", "2026-11-21T10:20:30+00:00"),
+        "tainted",
+        "tainted 2026-11-21 10:20 by ada@host: wrong dump",
+        {"reason": "wrong dump"},
+    ),
+    (why.Forced(), "forced", "forced", {}),
+    (why.AssumedChanged(), "assumed_changed", "assumed to have changed", {}),
+    (why.AssumedBuilt(), "assumed_built", "assumed to be built", {}),
+    (
+        why.Adopted("gs://b/old", 412, 5_000_000, "ada@host", "2026-11-21T10:20:30+00:00"),
+        "adopted",
+        "existing output, 412 files verified, 4.8 MiB: gs://b/old",
+        {"location": "gs://b/old", "files": 412, "bytes": 5_000_000},
+    ),
+    (
+        why.Accepted("r-1", "bob", "2026", "a log line", "ada@host", "2026-11-21T10:20:30+00:00"),
+        "accepted",
+        "its code or environment changed, accepted 2026-11-21 10:20 by ada@host: a log line",
+        {"reason": "a log line"},
+    ),
+    (why.DevVersion(), "dev_version", "dev version, rebuilt each time", {}),
+    (why.Cascade("raw_1"), "cascade", "needs raw_1, which is rebuilt", {"upstream": "raw_1"}),
+    (
+        why.DependencyFailed(),
+        "dependency_failed",
+        "a dependency failed when it was last tried",
+        {},
+    ),
+    (
+        why.BuiltBefore("r-1", "ada@host", "2026-11-21T10:20:30.123+00:00"),
+        "built_before",
+        "built 2026-11-21 10:20 by ada@host, run r-1",
+        {},
+    ),
+    (why.BuiltBefore("", "", ""), "built_before", "built", {}),
+    (why.SealedBefore("ada"), "sealed_before", "committed by ada, about to be published", {}),
+    (
+        why.HeldBy("ada, run r-1", "2026-11-21T10:20:30+00:00", 60.0),
+        "held_by",
+        "held by ada, run r-1; renewed 2026-11-21 10:20:30 UTC by its own clock, lease 60 s",
+        {},
+    ),
+    (why.FailureKept(3), "failure_kept", "failed previously (attempt 3)", {"attempt": 3}),
+    (why.FailureKept(0), "failure_kept", "failed previously", {"attempt": 0}),
+    (why.UpstreamBlocked("a_1"), "upstream_blocked", "needs a_1, which is blocked",
+     {"upstream": "a_1"}),
+    (why.NothingBuildsIt(), "nothing_builds_it", "nothing builds it, and its output is not there",
+     {}),
+    (why.Unreadable("record", "/o/a_1/.executor_info"), "unreadable",
+     ("its record is not readable: /o/a_1/.executor_info (delete it to use the output without "
+     "its history, or build it again with --force)"),
+     {"what": "record"}),
+    (why.Unreadable("status", "/o/a_1/.executor_status"), "unreadable",
+     ("its status is not readable: /o/a_1/.executor_status (look at the output; write FAILED "
+     "into the file to build it again)"),
+     {"what": "status"}),
+    (why.Unreadable("lease", "/o/a_1/.executor_status.lock"), "unreadable",
+     ("its lease is not readable: /o/a_1/.executor_status.lock (make sure that nobody builds it, "
+     "then delete the file)"),
+     {"what": "lease"}),
+    (why.Unreadable("taint", "/o/.marin-build/tainted/a_1.json"), "unreadable",
+     ("its taint is not readable: /o/.marin-build/tainted/a_1.json (delete it, and taint the "
+     "target again)"),
+     {"what": "taint"}),
+    (why.DeviceMissing("gpu", 8, 0), "device_missing",
+     ("needs 8 GPUs, this machine has none "
+     "(--engine kubernetes, or --budget gpu=8 if it has them after all)"),
+     {"device": "gpu", "needed": 8}),
+    (why.DeviceMissing("tpu", 1, 0), "device_missing",
+     ("needs 1 TPU chip, this machine has none "
+     "(--engine kubernetes, or --budget tpu=1 if it has them after all)"),
+     {"device": "tpu", "needed": 1}),
+    (why.SeveralHosts(8), "several_hosts",
+     "runs on 8 machines at once (--engine kubernetes)", {"hosts": 8}),
+    (why.OverBudget("api", 3, 2), "over_budget",
+     "needs 3 of the budget `api`, and there is 2 (--budget)",
+     {"budget": "api", "needed": 3, "found": 2}),
+    (why.BlockedInPlan(), "blocked_in_plan", "blocked when the plan was made", {}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("reason", "kind", "text", "facts"), EXAMPLES)
+def test_a_reason_in_words_and_as_data(
+    reason: why.Reason, kind: str, text: str, facts: dict[str, object]
+) -> None:
+    assert reason_kind(reason) == kind
+    assert describe(reason) == text
+    assert stable_facts(reason) == facts
+    json.dumps(facts)
+
+
+def test_emitted_files_say_neither_who_nor_when() -> None:
+    """Else the same plan has other bytes on another machine."""
+    for reason, *_ in EXAMPLES:
+        if not isinstance(reason, why.ReuseReason):
+            text = describe_stably(reason)
+            assert not re.search(r"\bada\b|2026|r-1|/o/", text)
+
+
+def test_no_reason_is_without_words() -> None:
+    assert {type(example[0]) for example in EXAMPLES} == set(get_args(why.Reason))

@@ -1,0 +1,61 @@
+"""Descriptors that are watched: who is called, and who is not any more."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from marin_build.run_step.fork.children import Poller
+
+
+def test_who_can_be_read_is_called_and_nobody_else() -> None:
+    """Else an order of the applier, or the output of a step, is left where it is."""
+    poller, called = Poller(), []
+    (read, write), (silent, other) = os.pipe(), os.pipe()
+    poller.watch(read, lambda: called.append(os.read(read, 10)))
+    poller.watch(silent, lambda: called.append(b"never"))
+    poller.wait(0)
+    os.write(write, b"x")
+    poller.wait(None)
+    assert called == [b"x"]
+    os.close(write)
+    poller.wait(None)  # the end is heard, too
+    assert called == [b"x", b""]
+    for descriptor in (read, silent, other):
+        os.close(descriptor)
+
+
+def test_who_was_forgotten_meanwhile_is_not_called() -> None:
+    """Else a body is read whose pipe was closed a moment before."""
+    poller, called = Poller(), []
+    pipes = [os.pipe() for _ in range(2)]
+    for _, write in pipes:
+        os.write(write, b"x")
+
+    def call(own: int, other: int) -> None:
+        called.append(own)
+        poller.forget(other)
+
+    (one, _), (two, _) = pipes
+    poller.watch(one, lambda: call(one, two))
+    poller.watch(two, lambda: call(two, one))
+    poller.wait(None)
+    assert len(called) == 1
+    for pipe in pipes:
+        for descriptor in pipe:
+            os.close(descriptor)
+
+
+def test_all_but_one_are_closed() -> None:
+    """Else every step holds the sockets of all the others."""
+    poller = Poller()
+    (one, one_end), (two, two_end) = os.pipe(), os.pipe()
+    for descriptor in (one, two):
+        poller.watch(descriptor, lambda: None)
+    poller.close_all_but(one)
+    os.fstat(one)
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        os.fstat(two)
+    for descriptor in (one, one_end, two_end):
+        os.close(descriptor)

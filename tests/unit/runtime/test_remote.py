@@ -1,0 +1,114 @@
+"""`remote`: what is paid for by the hour runs where its author said, or says that it did not."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from dataclasses import FrozenInstanceError, replace
+
+import pytest
+
+from marin_build import (
+    JobHandle,
+    JobRequest,
+    LocalClient,
+    RemoteCallable,
+    ResourceConfig,
+    StepSpec,
+    remote,
+    set_current_client,
+    step,
+)
+from marin_build.errors import SpecificationError, StepFailedError
+from marin_build.identity.code.digest import code_digest
+from marin_build.identity.code.same_code import same_code
+
+TPU = ResourceConfig.with_tpu("v5p-64")
+
+
+class Recorder:
+    """Remembers what it was asked to run, and runs it here."""
+
+    def __init__(self) -> None:
+        self.requests: list[JobRequest] = []
+
+    def submit(self, request: JobRequest) -> JobHandle:
+        self.requests.append(request)
+        return LocalClient().submit(request)
+
+
+def _add(x: int, *, y: int = 0) -> int:
+    """Add."""
+    return x + y
+
+
+def test_bare_means_a_cpu() -> None:
+    bare, empty, function = remote(_add), remote()(_add), remote(_add, resources=None)
+    assert bare == empty == function
+    assert bare.resources == ResourceConfig.with_cpu()
+    assert isinstance(bare, RemoteCallable)
+
+
+def test_a_call_goes_to_the_current_client_and_returns_nothing() -> None:
+    recorder, got = Recorder(), []
+
+    @remote(
+        resources=TPU, env_vars={"A": "1"}, pip_dependency_groups=["tpu"], name="train the model"
+    )
+    def train(x: int, *, y: int = 0) -> int:
+        got.append((x, y))
+        return x
+
+    with set_current_client(recorder):
+        train(1, y=2)
+    (request,) = recorder.requests
+    assert got == [(1, 2)]
+    assert (request.name, request.resources) == ("train the model", TPU)
+    assert (request.env_vars, request.pip_dependency_groups) == ({"A": "1"}, ("tpu",))
+
+
+def test_a_job_without_a_name_gets_one_that_no_other_job_has() -> None:
+    recorder = Recorder()
+    with set_current_client(recorder):
+        remote(_add)(1)
+        remote(_add)(1)
+    first, second = (request.name for request in recorder.requests)
+    assert re.fullmatch(r"add-[0-9a-f]{8}", first)
+    assert first != second
+
+
+def test_a_failure_is_raised() -> None:
+    with pytest.raises(StepFailedError, match="division by zero"):
+        remote(lambda: 1 / 0)()
+
+
+def test_it_is_a_frozen_value_that_looks_like_its_function() -> None:
+    called = remote(_add, env_vars={"A": "1"})
+    with pytest.raises(FrozenInstanceError):
+        called.name = "x"  # type: ignore[misc]
+    assert replace(called, name="x").fn is _add
+    assert hash(called) == hash(remote(_add, env_vars={"A": "1"}))
+    assert inspect.signature(called) == inspect.signature(_add)
+
+
+def test_where_it_runs_is_no_part_of_what_it_does() -> None:
+    """Else a change of machine would show as changed code."""
+    assert (
+        code_digest(remote(_add)) == code_digest(remote(_add, resources=TPU)) == code_digest(_add)
+    )
+    assert same_code(remote(_add), _add)
+
+
+def test_a_step_takes_its_resources_from_its_function_unless_it_has_its_own() -> None:
+    def build(output_path: str) -> None: ...
+
+    assert StepSpec(name="a", fn=remote(build, resources=TPU)).resources == TPU
+    cpu = ResourceConfig.with_cpu(8)
+    assert StepSpec(name="a", fn=remote(build, resources=TPU), resources=cpu).resources == cpu
+    assert StepSpec(name="a", fn=build).resources is None
+
+
+def test_step_says_where_resources_go_instead() -> None:
+    with pytest.raises(SpecificationError, match="cannot wrap a `remote` function") as caught:
+        step(remote(_add))
+    assert "@step(resources=...)" in str(caught.value.hint)
