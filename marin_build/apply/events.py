@@ -230,6 +230,20 @@ class ApplyFinished:
     critical_path: CriticalPath | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Warned:
+    """Something that stops nothing, and that a person should know.
+
+    Args:
+        message: what, in words.
+        hint: what to do about it; may be empty.
+
+    """
+
+    message: str
+    hint: str = ""
+
+
 Event = (
     ApplyStarted
     | StepDrifted
@@ -243,6 +257,7 @@ Event = (
     | StepInterrupted
     | Interrupting
     | FailingFast
+    | Warned
     | ApplyFinished
 )
 

@@ -14,8 +14,7 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-import click
-
+from marin_build.apply.events import Warned
 from marin_build.apply.journal import FILE, Header, event_line, header_line
 from marin_build.apply.run_folder import folder_of
 from marin_build.errors import StoreError
@@ -111,7 +110,7 @@ class Journaling:
             self._file = -1
 
     def _warn(self, why: str) -> None:
-        click.echo(f"warning: the journal of {self._run} is not kept: {why}", err=True)
+        self._tell(Warned(f"the journal of {self._run} is not kept: {why}"))
 
 
 class _Sending:

@@ -1,8 +1,8 @@
 """What a run leaves under the prefix: its plan, and who ran it, when.
 
 Both are written to `{prefix}/.marin-build/runs/<run>/` before the first step and never changed; the
-journal, which grows beside them, is written by `cli/journaling.py`. It is not the note of
-`store/syncing.py`: that one is gone when the run is over, so that planning, which looks for such
+journal, which grows beside them, is written by `apply/journal_writer.py`. It is not the note of
+`store/durability.py`: that one is gone when the run is over, so that planning, which looks for such
 notes every time, has to list an empty folder only.
 """
 
@@ -15,19 +15,18 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-import click
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from marin_build.apply.events import Warned
 from marin_build.errors import StoppedError, StoreError, UsageError
-from marin_build.plan.document import PLAN_FILE, PlanDocument, parse_plan, plan_document
+from marin_build.plan.document import PLAN_FILE, PlanDocument, parse_plan
+from marin_build.protocol.documents import Provenance  # noqa: TC001 - pydantic reads it
 from marin_build.text import did_you_mean
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
-    from marin_build.operations.project import Loaded
-    from marin_build.plan.decisions import Plan
-    from marin_build.protocol.documents import Provenance
+    from marin_build.apply.events import Event
     from marin_build.run_step.session import Session
     from marin_build.store.base import Store
 
@@ -70,33 +69,34 @@ def folder_of(prefix: str, run: str) -> str:
     return f"{prefix}/{FOLDER}/{run}"
 
 
-def keep_run(loaded: Loaded, plan: Plan, session: Session) -> bool:
-    """Write the plan of a run, and who runs it; a failure is a warning. Return whether it is kept.
+def keep_run(
+    store: Store, plan: PlanDocument, session: Session, on_event: Callable[[Event], None]
+) -> bool:
+    """Write the plan of a run, and who runs it. Return whether they are kept.
 
-    What fails here fails for the journal too, so that is warned of at the same time.
+    A failure is a warning. What fails here fails for the journal too, so one warning is of both.
+
+    Args:
+        store: of the prefix.
+        plan: the plan as a document, code digests included.
+        session: the run.
+        on_event: gets the warning.
+
     """
-    document = plan_document(
-        plan,
-        pipeline=loaded.file,
-        parameters=loaded.pipeline.parameters,
-        engine="local",
-        pin_code=True,
-    )
     who = RunDocument(
         run=session.run,
         start=session.now().isoformat(timespec="milliseconds"),
         provenance=session.provenance,
     )
-    folder = folder_of(loaded.workspace.prefix, session.run)
+    folder = folder_of(session.targets.workspace.prefix, session.run)
     files = {
-        f"{folder}/{PLAN_FILE}": _encoded(document.sealed_pieces({})),
+        f"{folder}/{PLAN_FILE}": _encoded(plan.sealed_pieces({})),
         f"{folder}/{RUN_FILE}": (who.model_dump_json(indent=1) + "\n").encode(),
     }
     try:
-        _write(loaded.store, files)
+        _write(store, files)
     except StoreError as error:
-        what = f"neither plan nor journal of {session.run} is kept: {error.what}"
-        click.echo(f"warning: {what}", err=True)
+        on_event(Warned(f"neither plan nor journal of {session.run} is kept: {error.what}"))
         return False
     return True
 

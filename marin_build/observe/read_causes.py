@@ -15,7 +15,6 @@ from marin_build.protocol.record_reader import record_of_ours
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from marin_build.operations.project import Loaded
     from marin_build.pipeline.targets import Targets
     from marin_build.plan.decisions import Decision, Plan
     from marin_build.plan.drift import Drift
@@ -27,7 +26,7 @@ _CODE = "code"
 """Path of the code digest in a payload."""
 
 
-def with_causes(loaded: Loaded, plan: Plan) -> Plan:
+def with_causes(store: Store, plan: Plan) -> Plan:
     """Return a plan whose reasons name what changed at the root.
 
     That are the functions, where code is identity, and what became of dependencies that are built
@@ -40,10 +39,10 @@ def with_causes(loaded: Loaded, plan: Plan) -> Plan:
     """
     changed = [d for d in plan.decisions if _code_change(d) is not None]
     # Target -> what dependents said of it, and say now.
-    causes = {id_: ("", text) for id_, text in reused_causes(loaded, plan).items()}
+    causes = {id_: ("", text) for id_, text in reused_causes(store, plan).items()}
     if not changed and not causes:
         return plan
-    drift = drift_since_earlier(loaded, plan, changed)
+    drift = drift_since_earlier(store, plan, changed)
     decisions: list[Decision] = []
     for decision in plan.decisions:  # dependencies first
         reason = decision.reason
@@ -62,7 +61,7 @@ def with_causes(loaded: Loaded, plan: Plan) -> Plan:
 
 
 def drift_since_earlier(
-    loaded: Loaded, plan: Plan, decisions: Iterable[Decision]
+    store: Store, plan: Plan, decisions: Iterable[Decision]
 ) -> dict[int, Drift]:
     """Return how code changed since the earlier builds that decisions compare with, by target.
 
@@ -78,8 +77,10 @@ def drift_since_earlier(
 
     keys = [build.code_document for build in earlier.values()]
     paths = source_paths(plan.targets.workspace.prefix, keys)
-    blobs = loaded.store.get_many(list(paths.values()))
-    documents = parse_sources(dict(zip(paths, blobs, strict=True)))
+    blobs = store.get_many(list(paths.values()))
+    documents = parse_sources(
+        {key: blob.data if blob else None for key, blob in zip(paths, blobs, strict=True)}
+    )
     return {
         index: drift_of(
             build, documents.get(build.code_document or ""), plan.targets.all[index].step.fn
@@ -178,7 +179,7 @@ _MOST = 100
 """How many dependencies are asked about; a sweep of more says the same a hundred times."""
 
 
-def reused_causes(loaded: Loaded, plan: Plan) -> dict[str, str]:
+def reused_causes(store: Store, plan: Plan) -> dict[str, str]:
     """Return what changed in reused dependencies since what needs them was built, by target id.
 
     The records of what these dependencies were then are read, and only if something is built again
@@ -189,7 +190,7 @@ def reused_causes(loaded: Loaded, plan: Plan) -> dict[str, str]:
 
     """
     before = _were(plan)
-    return causes_below(loaded.store, plan.targets, before) if before else {}
+    return causes_below(store, plan.targets, before) if before else {}
 
 
 def _were(plan: Plan) -> Mapping[str, str]:

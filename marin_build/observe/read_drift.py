@@ -17,14 +17,13 @@ if TYPE_CHECKING:
     from typing import Any
 
     from marin_build.identity.code.document import CodeDocument
-    from marin_build.operations.project import Loaded
     from marin_build.pipeline.step_spec import StepSpec
     from marin_build.plan.decisions import Plan
     from marin_build.plan.drift import ValueDrift
     from marin_build.plan.reasons import Reason
     from marin_build.protocol.acceptance import Acceptance
     from marin_build.protocol.record_reader import Built
-    from marin_build.store.base import Blob
+    from marin_build.store.base import Blob, Store
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +69,7 @@ class FoundDrift:
 
 
 def find_drift(
-    loaded: Loaded, plan: Plan, engine: str, *, heed_accepted: bool = True
+    store: Store, plan: Plan, environments: Environments, *, heed_accepted: bool = True
 ) -> FoundDrift:
     """Return how identity, code and environment changed since what is reused was built.
 
@@ -78,16 +77,16 @@ def find_drift(
     sources of then and acceptances only for what drifted, all in one batch.
 
     Args:
-        loaded: the pipeline and its store.
-        plan: a plan for it.
-        engine: where its steps would be built today.
+        store: holds what was built.
+        plan: a plan of today.
+        environments: what its steps would be built in today.
         heed_accepted: leave out what somebody accepted.
 
     Raises:
         StoreError: the store cannot be read.
 
     """
-    drifted = _all_drifted(loaded, plan, engine)
+    drifted = _all_drifted(store, plan, environments)
     if not drifted:
         return FoundDrift(plan, {})
     from marin_build.identity.code.document import parse_sources, source_paths
@@ -99,8 +98,10 @@ def find_drift(
     heeded = drifted if heed_accepted else ()
     words = {i: f"{targets.all[i].output_path}/{layout.ACCEPTED}" for i in heeded}
     paths = [*sources.values(), *words.values()]
-    read = dict(zip(paths, loaded.store.get_many(paths), strict=True))
-    documents = parse_sources({key: read[path] for key, path in sources.items()})
+    read = dict(zip(paths, store.get_many(paths), strict=True))
+    documents = parse_sources(
+        {key: blob.data if (blob := read[path]) else None for key, path in sources.items()}
+    )
     found: dict[int, Drifted] = {}
     accepted: dict[int, Acceptance] = {}
     for index, it in drifted.items():
@@ -113,9 +114,9 @@ def find_drift(
     return FoundDrift(_with_reasons(plan, accepted), found)
 
 
-def _all_drifted(loaded: Loaded, plan: Plan, engine: str) -> dict[int, Drifted]:
+def _all_drifted(store: Store, plan: Plan, environments: Environments) -> dict[int, Drifted]:
     """Return what drifted, whether it was accepted or not; how the code did is not told yet."""
-    descent, environments = descend(loaded.store, plan), Environments(loaded, engine)
+    descent = descend(store, plan)
     looked_at = set(descent.looked_at)
     found: dict[int, Drifted] = {}
     for index, built in descent.records.items():
@@ -188,13 +189,15 @@ class Environments:
     """The environments of one plan; this machine's is read once, and only if it is asked for.
 
     Args:
-        loaded: the pipeline.
-        engine: where its steps would be built today.
+        project: the folder whose lock files are compared.
+        are_here: steps are built on this machine; elsewhere only the image is known.
+        image: of steps that name none.
 
     """
 
-    loaded: Loaded
-    engine: str
+    project: str
+    are_here: bool
+    image: str | None = None
     _here: Here | None = field(default=None, init=False)
     _last: tuple[object, ...] = field(default=(), init=False)
     """The newest question, and below it the answer."""
@@ -203,7 +206,7 @@ class Environments:
     def today(self, step: StepSpec, recorded: Mapping[str, Any] | None) -> Environment:
         """Return what a step would be built in.
 
-        Of another engine, only the image is known: what is installed here says nothing about it.
+        Of another machine, only the image is known: what is installed here says nothing about it.
 
         Args:
             step: the step.
@@ -211,14 +214,13 @@ class Environments:
 
         """
         if self._here is None:
-            self._here = read_here(self.loaded.workspace.project, os.environ)
-        if self.engine == "local":
+            self._here = read_here(self.project, os.environ)
+        if self.are_here:
             return self._here.with_distributions(
                 Environment.of_record(recorded).distributions or ()
             )
         given = step.resources.image if step.resources is not None else None
-        image = given or self.loaded.settings.kubernetes.get("image")
-        return Environment(locks=self._here.locks, image=image if isinstance(image, str) else None)
+        return Environment(locks=self._here.locks, image=given or self.image)
 
     def drift(self, step: StepSpec, recorded: Mapping[str, Any] | None) -> tuple[ValueDrift, ...]:
         """Return how what built a step differs from that; nothing if its record does not say."""

@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
     from collections.abc import Set as AbstractSet
 
-    from marin_build.operations.project import Loaded
     from marin_build.pipeline.targets import Targets
     from marin_build.plan.assumptions import Assumptions
     from marin_build.plan.identity_drift import IdentityDrift
@@ -252,10 +251,9 @@ def _list_all(store: Store, folders: Sequence[str]) -> list[list[str]]:
         return list(pool.map(store.list, folders))
 
 
-def doubt_of(loaded: Loaded) -> Callable[[str, str], bool] | None:
+def doubt_of(prefix: str, boot: str) -> Callable[[str, str], bool] | None:
     """Return what tells by run and end whether a power cut may have taken what was built."""
-    prefix = loaded.workspace.prefix
     if is_url(prefix):
         return None
     name = os.uname().nodename
-    return doubter(runs_cut_short(prefix, boot=loaded.host.boot, host=name))
+    return doubter(runs_cut_short(prefix, boot=boot, host=name))

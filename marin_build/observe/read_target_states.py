@@ -12,16 +12,21 @@ from marin_build.protocol.layout import local_log_path
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from marin_build.operations.project import Loaded
+    from marin_build.pipeline.targets import Targets
     from marin_build.plan.snapshot import Snapshot
-    from marin_build.protocol.lease import Lease
+    from marin_build.protocol.lease import Host, Lease
+    from marin_build.store.base import Store
 
 
-def read_all(loaded: Loaded, indices: Iterable[int], *, records: bool = False) -> Snapshot:
+def read_all(
+    store: Store, targets: Targets, host: Host, indices: Iterable[int], *, records: bool = False
+) -> Snapshot:
     """Read these targets, and no others, whatever they stand above or below of.
 
     Args:
-        loaded: the pipeline and its store.
+        store: where the outputs live.
+        targets: the pipeline's targets.
+        host: this machine, as leases name it.
         indices: which targets.
         records: read the records of built ones, too.
 
@@ -31,23 +36,25 @@ def read_all(loaded: Loaded, indices: Iterable[int], *, records: bool = False) -
     """
     wanted = list(indices)
     return observe(
-        loaded.store,
-        loaded.targets,
+        store,
+        targets,
         wanted,
         frozenset(wanted),  # so that the record of another target is told, not refused
-        loaded.host,
+        host,
         records=records,
-        is_doubtful=doubt_of(loaded),
+        is_doubtful=doubt_of(targets.workspace.prefix, host.boot),
         below=False,
     )
 
 
-def read_standings(loaded: Loaded, indices: Iterable[int]) -> dict[int, Standing]:
+def read_standings(
+    store: Store, targets: Targets, host: Host, indices: Iterable[int]
+) -> dict[int, Standing]:
     """Return how targets stand, by index, in the order of the pipeline."""
-    snapshot = read_all(loaded, indices)
+    snapshot = read_all(store, targets, host, indices)
 
     def standing(index: int) -> Standing:
-        target = loaded.targets.all[index]
+        target = targets.all[index]
 
         def is_still_written(lease: Lease) -> bool:
             return still_written(local_log_path(target.output_path, target.id, lease))

@@ -22,9 +22,10 @@ from marin_build.store.open_store import open_store
 from marin_build.workspace import absolute_prefix, is_url
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
-    from marin_build.operations.project import Loaded
+    from marin_build.apply.events import Event
+    from marin_build.operations.loading import Loaded
     from marin_build.pipeline.targets import Target
     from marin_build.run_step.session import Session
 
@@ -84,7 +85,14 @@ def _comparable(place: str) -> str:
 
 
 def register(
-    loaded: Loaded, index: int, location: str, note: str | None, *, force: bool, lease: bool
+    loaded: Loaded,
+    index: int,
+    location: str,
+    note: str | None,
+    *,
+    force: bool,
+    lease: bool,
+    on_event: Callable[[Event], None],
 ) -> Registered:
     """Adopt what lies at a place as the output of a target, unless that was done already.
 
@@ -95,6 +103,7 @@ def register(
         note: why.
         force: adopt what looks unfinished, or what was adopted before.
         lease: whether the store must have conditional writes.
+        on_event: gets warnings.
 
     Raises:
         UsageError: the target is built, or the data cannot be its output.
@@ -119,7 +128,7 @@ def register(
     try:
         adopted = adopt(session, index, existing, note)
     finally:
-        end_syncing(syncing)
+        end_syncing(syncing, on_event)
     if adopted is None:
         raise StoppedError(
             f"`{target.id}` was built or adopted by somebody else meanwhile",

@@ -18,7 +18,7 @@ from marin_build.workspace import use_workspace
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from marin_build.operations.project import Loaded
+    from marin_build.operations.loading import Loaded
     from marin_build.pipeline.targets import Targets
     from marin_build.plan.decisions import Plan
     from marin_build.plan.snapshot import Observed
@@ -29,7 +29,7 @@ _LISTINGS_AT_ONCE = 32
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class AdoptedData:
     """Where adopted data lies, and what was found there when it was adopted.
 
     Args:
@@ -88,7 +88,7 @@ def with_adopted(
     return loaded, _moved(plan, targets)
 
 
-def _places(loaded: Loaded, plan: Plan, readers: Iterable[int]) -> dict[str, Place]:
+def _places(loaded: Loaded, plan: Plan, readers: Iterable[int]) -> dict[str, AdoptedData]:
     """Return the adopted data that steps read, by target id."""
     built_now = set(plan.to_build)
     candidates = {
@@ -109,7 +109,7 @@ def _places(loaded: Loaded, plan: Plan, readers: Iterable[int]) -> dict[str, Pla
     for index in read:
         built, target = candidates[index].built, targets.all[index]
         if built is not None and built.adopted_from is not None:
-            places[target.id] = Place(
+            places[target.id] = AdoptedData(
                 built.adopted_from, target.output_path, built.attempt, built.files, built.size
             )
     return places
@@ -117,21 +117,21 @@ def _places(loaded: Loaded, plan: Plan, readers: Iterable[int]) -> dict[str, Pla
 
 def _sealed_places(
     loaded: Loaded, targets: Targets, sealed: Mapping[int, Observed]
-) -> dict[str, Place]:
+) -> dict[str, AdoptedData]:
     """Return the adopted data among what is committed and waits to be published."""
     paths = {
         layout.attempt_path(targets.all[index].output_path, seen.lease.attempt): index
         for index, seen in sealed.items()
         if seen.lease is not None
     }
-    found: dict[str, Place] = {}
+    found: dict[str, AdoptedData] = {}
     for path, blob in zip(paths, loaded.store.get_many(list(paths)), strict=True):
         target = targets.all[paths[path]]
         try:
             record = json.loads(blob.data if blob is not None else b"")["publish"]["record"]
             if record.get("adopted_from") is None:
                 continue
-            found[target.id] = Place(
+            found[target.id] = AdoptedData(
                 str(record["adopted_from"]),
                 target.output_path,
                 int(record["attempt"]),
@@ -218,7 +218,7 @@ def refused_readers(loaded: Loaded, plan: Plan) -> dict[int, Stopped]:
     return refused
 
 
-def _change(loaded: Loaded, place: Place) -> str:
+def _change(loaded: Loaded, place: AdoptedData) -> str:
     """Return how adopted data differs from what was adopted, in words; empty if it does not."""
     from marin_build.protocol.manifest import differences, manifest_of, read_manifest, shortened
     from marin_build.store.open_store import open_store

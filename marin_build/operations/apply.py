@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from marin_build.apply.events import ApplyFinished, Event
-    from marin_build.operations.project import Loaded
+    from marin_build.operations.loading import Loaded
     from marin_build.plan.capacity import Capacity
     from marin_build.plan.decisions import Plan
     from marin_build.run_step.session import Session
@@ -101,8 +101,16 @@ def replay(
         session.refused.update(refused_readers(loaded, plan))
         if keep:
             from marin_build.apply.run_folder import keep_run
+            from marin_build.plan.document import plan_document
 
-            keep = keep_run(loaded, plan, session)
+            document = plan_document(
+                plan,
+                pipeline=loaded.file,
+                parameters=loaded.pipeline.parameters,
+                engine="local",
+                pin_code=True,
+            )
+            keep = keep_run(loaded.store, document, session, tell)
         if keep or trace is not None:
             journal.open(loaded.workspace.prefix, session, keep=keep)
         finished = applier.run()
@@ -114,9 +122,9 @@ def replay(
             from marin_build.operations.trace import trace_file
 
             journal.finish()
-            trace_file(journal.path, trace)
+            trace_file(journal.path, trace, tell)
         journal.close()
-        end_syncing(syncing)
+        end_syncing(syncing, tell)
         for number, handler in before.items():
             signal.signal(number, handler)
 

@@ -6,8 +6,7 @@ import os
 from functools import cache
 from typing import TYPE_CHECKING
 
-import click
-
+from marin_build.apply.events import Warned
 from marin_build.errors import UsageError
 
 if TYPE_CHECKING:
@@ -39,18 +38,18 @@ def parse_budgets(words: tuple[str, ...]) -> dict[str, str]:
     return found
 
 
-def warn_of_unused(targets: Targets, given: Mapping[str, str]) -> None:
-    """Say which of the budgets that were given limit no step: a name may be mistyped."""
+def unused_budgets(targets: Targets, given: Mapping[str, str]) -> list[Warned]:
+    """Return a warning for each given budget that limits no step: a name may be mistyped."""
     from marin_build.text import did_you_mean
 
     names = given.keys() - {"cpu", "ram", "gpu", "tpu"}
     if not names:
-        return
+        return []
     known = {name for target in targets.all for name in target.step.budgets}
-    for name in sorted(names - known):
-        click.echo(f"warning: no step takes from the budget `{name}`", err=True)
-        if hint := did_you_mean(name, known):
-            click.echo(f"hint: {hint}", err=True)
+    return [
+        Warned(f"no step takes from the budget `{name}`", did_you_mean(name, known) or "")
+        for name in sorted(names - known)
+    ]
 
 
 def capacity_here(

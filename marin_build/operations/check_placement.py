@@ -27,8 +27,8 @@ from marin_build.workspace import PREFIX_VARIABLE
 
 if TYPE_CHECKING:
     from marin_build.operations.list_targets import Listing
+    from marin_build.operations.loading import Loaded
     from marin_build.operations.options import PipelineOptions
-    from marin_build.operations.project import Loaded
     from marin_build.pipeline.resources import Device
     from marin_build.plan.targets_diff import TargetDifference
 

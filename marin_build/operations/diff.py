@@ -12,8 +12,8 @@ from marin_build.errors import UsageError
 from marin_build.identity.payload import fingerprint_of
 from marin_build.operations.git_revisions import list_commits
 from marin_build.operations.git_worktree import commit_of, top_level, unknown_revision
+from marin_build.operations.loading import pipeline_file, prefix_of
 from marin_build.operations.plan_directory import read_plan_directory
-from marin_build.operations.project import pipeline_file, prefix_of
 from marin_build.plan.document import PLAN_FILE
 from marin_build.plan.targets_diff import Entry
 from marin_build.store.open_store import open_store

@@ -13,7 +13,7 @@ from marin_build.plan.estimate import PlanEstimate, estimate_plan, estimate_step
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from marin_build.operations.project import Declared, Loaded
+    from marin_build.operations.loading import Declared, Loaded
     from marin_build.pipeline.targets import Targets
     from marin_build.plan.capacity import Limits
     from marin_build.plan.decisions import Plan

@@ -19,19 +19,19 @@ from marin_build.operations.git_worktree import (
     worktree,
 )
 from marin_build.operations.list_targets import entries_of, read_listing
+from marin_build.operations.loading import pipeline_file
 from marin_build.operations.options import PipelineOptions
-from marin_build.operations.project import pipeline_file
 from marin_build.plan.targets_diff import changed_entries
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from marin_build.operations.list_targets import Listing
-    from marin_build.operations.project import Loaded
+    from marin_build.operations.loading import Loaded
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Checkout:
     """A checkout to load the pipeline in: `top` of the files, `label` in what is said of it."""
 
     top: str
@@ -70,17 +70,17 @@ def list_commits(
 
     """
     with ExitStack() as stack:
-        processes: list[tuple[Place, subprocess.Popen[str]]] = []
+        processes: list[tuple[Checkout, subprocess.Popen[str]]] = []
         for label, commit in commits:
             folder = top if commit is None else stack.enter_context(worktree(top, commit))
-            place = Place(folder, label)
+            place = Checkout(folder, label)
             process = _start(place, top, options)
             stack.callback(_end, process)
             processes.append((place, process))
         return [_finish(place, process) for place, process in processes]
 
 
-def _start(place: Place, top: str, options: PipelineOptions) -> subprocess.Popen[str]:
+def _start(place: Checkout, top: str, options: PipelineOptions) -> subprocess.Popen[str]:
     """Start `list-targets` in a checkout."""
     folder = _folder_in(place, top)
     if folder is None:  # not there yet, and what lies above it is another pipeline's
@@ -122,7 +122,7 @@ def _is_not_theirs(path: str) -> bool:
     return path == os.path.dirname(FOLDER) or _is_below(path, os.path.realpath(sys.prefix))
 
 
-def _moved(file: str | None, top: str, place: Place) -> str | None:
+def _moved(file: str | None, top: str, place: Checkout) -> str | None:
     """Return where a file of the checkout lies in another place."""
     if file is None:
         return None
@@ -135,7 +135,7 @@ def _moved(file: str | None, top: str, place: Place) -> str | None:
     return os.path.join(place.top, os.path.relpath(real, top), os.path.basename(file))
 
 
-def _folder_in(place: Place, top: str) -> str | None:
+def _folder_in(place: Checkout, top: str) -> str | None:
     """Return the folder that is the current one in another place; None if it is not there."""
     here = os.path.realpath(os.getcwd())
     if not _is_below(here, top):
@@ -144,7 +144,7 @@ def _folder_in(place: Place, top: str) -> str | None:
     return folder if os.path.isdir(folder) else None
 
 
-def _finish(place: Place, process: subprocess.Popen[str]) -> Listing:
+def _finish(place: Checkout, process: subprocess.Popen[str]) -> Listing:
     """Return what a process lists.
 
     Raises:

@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
     from marin_build.emit.graph.picture import Picture, State
+    from marin_build.operations.loading import Loaded
     from marin_build.operations.options import PipelineOptions
-    from marin_build.operations.project import Loaded
     from marin_build.plan.decisions import Decision, Plan
     from marin_build.plan.drift import Drift
     from marin_build.plan.estimate import PlanEstimate
@@ -64,7 +64,7 @@ def draw(
     """
     plan = plan_for(loaded, selectors, history=True)
     plan = fitted(plan, engine, capacity_here(loaded.settings.budgets, {}))
-    plan = with_causes(loaded, plan)
+    plan = with_causes(loaded.store, plan)
     shown = upstream(loaded.targets, plan.requested)
     unread = sorted(shown - {decision.index for decision in plan.decisions})
     paths = [f"{loaded.targets.all[i].output_path}/{layout.STATUS}" for i in unread]
@@ -94,9 +94,10 @@ def describe_drawn(
     from marin_build.cli.views.plan_view import show
     from marin_build.observe.read_drift import find_drift
     from marin_build.operations.estimate import estimate_for
+    from marin_build.operations.loading import environments_for
     from marin_build.plan.plan_id import plan_id
 
-    found = find_drift(loaded, drawn.plan, engine)
+    found = find_drift(loaded.store, drawn.plan, environments_for(loaded, engine))
     estimate = estimate_for(loaded, drawn.plan, engine)
     plan, drift = found.plan, found.drift
     name = plan_id(plan, loaded.file, loaded.pipeline.parameters, engine)

@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from marin_build.identity.code.digest import code_digest
-from marin_build.operations.project import declare, pipeline_file
+from marin_build.operations.loading import declare, pipeline_file
 from marin_build.plan.targets_diff import Entry
 from marin_build.workspace import relative
 

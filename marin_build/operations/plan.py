@@ -7,7 +7,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from marin_build.observe.read_snapshot import doubt_of, list_tainted, observe
-from marin_build.operations.project import without_collections
+from marin_build.operations.loading import without_collections
 from marin_build.plan.assumptions import NOTHING_ASSUMED
 from marin_build.plan.decisions import Plan, cascade_of, make_plan
 from marin_build.plan.selection import select
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from collections.abc import Set as AbstractSet
 
-    from marin_build.operations.project import Loaded
+    from marin_build.operations.loading import Loaded
     from marin_build.plan.assumptions import Assumptions
     from marin_build.plan.reasons import Unreadable
     from marin_build.plan.snapshot import Snapshot
@@ -125,7 +125,7 @@ def observe_for(
         cascade,
         loaded.host,
         history=history,
-        is_doubtful=doubt_of(loaded),
+        is_doubtful=doubt_of(loaded.workspace.prefix, loaded.host.boot),
         assumed=assumed,
     )
 

@@ -9,10 +9,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from marin_build.errors import StoppedError
+from marin_build.operations.loading import load
 from marin_build.operations.options import PipelineOptions
 from marin_build.operations.plan import observe_tainted
 from marin_build.operations.plan_directory import find_project_of_plan, read_plan_directory
-from marin_build.operations.project import load
 from marin_build.plan.decisions import Decision, Kind, Plan, make_plan
 from marin_build.plan.document import INSISTING
 from marin_build.plan.payload_diff import describe_difference, differences, without_echoes
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from collections.abc import Set as AbstractSet
 
-    from marin_build.operations.project import Loaded
+    from marin_build.operations.loading import Loaded
     from marin_build.pipeline.targets import Targets
     from marin_build.plan.document import DecisionDocument, PlanDocument
 

@@ -24,18 +24,22 @@ from marin_build.text import printable
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from marin_build.operations.project import Loaded
+    from marin_build.apply.events import Event
+    from marin_build.operations.loading import Loaded
     from marin_build.run_step.workers import Outcome
     from marin_build.store.durability import Syncing
 
 
-def build_in_foreground(loaded: Loaded, plan: Plan, *, lease: bool) -> Outcome:
+def build_in_foreground(
+    loaded: Loaded, plan: Plan, *, lease: bool, on_event: Callable[[Event], None]
+) -> Outcome:
     """Build the only target of a plan in the main thread of this process, at the keyboard.
 
     Args:
         loaded: the pipeline and its store.
         plan: what to build.
         lease: whether the store must have conditional writes; without, nobody else may build.
+        on_event: gets warnings.
 
     """
     (decision,) = plan.decisions
@@ -58,7 +62,7 @@ def build_in_foreground(loaded: Loaded, plan: Plan, *, lease: bool) -> Outcome:
         return outcome
     finally:
         bodies.close()
-        end_syncing(syncing)
+        end_syncing(syncing, on_event)
 
 
 def _end_at_once() -> Callable[[], None]:

@@ -7,8 +7,7 @@ import sys
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-import click
-
+from marin_build.apply.events import Warned
 from marin_build.errors import StoreError
 from marin_build.plan.deep_digests import digests_of_run
 from marin_build.protocol.provenance import provenance, read_here
@@ -17,9 +16,10 @@ from marin_build.store.mounts import is_shared, probe_locks
 from marin_build.workspace import is_url
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
-    from marin_build.operations.project import Loaded
+    from marin_build.apply.events import Event
+    from marin_build.operations.loading import Loaded
     from marin_build.plan.decisions import Plan
     from marin_build.run_step.session import Session
     from marin_build.store.base import Store
@@ -70,18 +70,16 @@ def syncing_of(loaded: Loaded, run: str) -> Syncing | None:
         raise _unwritable(loaded.workspace.prefix, str(error.strerror)) from error
 
 
-def end_syncing(syncing: Syncing | None) -> None:
-    """Bring the rest to disk; say so if the disk refuses."""
+def end_syncing(syncing: Syncing | None, on_event: Callable[[Event], None]) -> None:
+    """Bring the rest to disk, or warn that the disk refuses."""
     if syncing is None:
         return
     try:
         syncing.close()
     except OSError as error:
-        click.echo(
-            f"warning: what was built may not be on disk: {str(error.strerror).lower()}; "
-            "if this machine goes down now, it is built again",
-            err=True,
-        )
+        why = str(error.strerror).lower()
+        what = f"what was built may not be on disk: {why}; "
+        on_event(Warned(f"{what}if this machine goes down now, it is built again"))
 
 
 def make_session(

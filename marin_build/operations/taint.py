@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from marin_build.errors import StoreError
 
 if TYPE_CHECKING:
-    from marin_build.operations.project import Loaded
+    from marin_build.operations.loading import Loaded
     from marin_build.plan.decisions import Plan
 
 

@@ -6,15 +6,16 @@ import json
 import os
 from typing import TYPE_CHECKING
 
-import click
-
+from marin_build.apply.events import Warned
 from marin_build.apply.journal import FILE, UnreadableJournalError, parse_journal
 from marin_build.apply.trace import empty_trace, trace_of
 from marin_build.errors import UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
+    from marin_build.apply.events import Event
     from marin_build.operations.options import PipelineOptions
 
 
@@ -34,19 +35,20 @@ def begin_trace(file: str) -> None:
         raise _unwritable(file, error, "nothing was run") from error
 
 
-def trace_file(journal: str, file: str) -> None:
+def trace_file(journal: str, file: str, on_event: Callable[[Event], None]) -> None:
     """Write the trace of a run to a file; a failure is a warning.
 
     Args:
         journal: the local file that holds its journal; empty if there is none.
         file: where to.
+        on_event: gets the warning.
 
     """
     try:
         with open(journal, "rb") as stream:
             _write(trace_of(parse_journal(stream.read())), file)
     except (OSError, UnreadableJournalError) as error:
-        click.echo(f"warning: {_NOTHING_WRITTEN}: {error}", err=True)
+        on_event(Warned(f"{_NOTHING_WRITTEN}: {error}"))
 
 
 def run_trace(name: str, options: PipelineOptions) -> str:
@@ -62,7 +64,7 @@ def run_trace(name: str, options: PipelineOptions) -> str:
 
     """
     from marin_build.apply.run_folder import folder_of, may_be_run, no_such_run, run_id
-    from marin_build.operations.project import pipeline_file, prefix_of
+    from marin_build.operations.loading import pipeline_file, prefix_of
     from marin_build.store.open_store import open_store
 
     _, project, settings = pipeline_file(options)

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from marin_build.observe.read_drift import Drifted
+    from marin_build.operations.loading import Loaded
     from marin_build.operations.options import PipelineOptions
-    from marin_build.operations.project import Loaded
     from marin_build.plan.decisions import Plan
 
 
@@ -30,15 +30,17 @@ def command(options: PipelineOptions, targets: tuple[str, ...], reason: str) -> 
     more, until the code or the environment changes again, or the target is built again.
     """
     from marin_build.observe.read_drift import find_drift
+    from marin_build.operations.loading import environments_for, load
     from marin_build.operations.plan import plan_for
-    from marin_build.operations.project import load
 
     if not reason.strip():
         raise UsageError("the reason is empty", consequence="nothing was accepted")
     loaded = load(options)
     plan = plan_for(loaded, targets)
     _check_built(plan)
-    found = find_drift(loaded, plan, options.engine or loaded.settings.engine)
+    found = find_drift(
+        loaded.store, plan, environments_for(loaded, options.engine or loaded.settings.engine)
+    )
     chosen = sorted(plan.requested)
     for index in chosen:
         name = plan.targets.all[index].id

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from marin_build.cli.options import pipeline_options
+from marin_build.cli.views.warnings import show_event
 from marin_build.errors import UsageError
 from marin_build.workspace import is_url
 
@@ -41,8 +42,8 @@ def command(
     it lies at the target's output path already. NAME selects one target, as for `plan`.
     """
     from marin_build.operations.adopt import location_of, register
+    from marin_build.operations.loading import load
     from marin_build.operations.plan import choose
-    from marin_build.operations.project import load
 
     loaded = load(options)
     chosen = choose(loaded, [name])
@@ -55,7 +56,9 @@ def command(
     location = location_of(target, place)
     if not is_url(location) and is_url(target.output_path):
         click.echo(f"warning: `{location}` is on this machine: no other can read it", err=True)
-    found = register(loaded, chosen[0], location, reason, force=force, lease=not no_lease)
+    found = register(
+        loaded, chosen[0], location, reason, force=force, lease=not no_lease, on_event=show_event
+    )
     _show(target, found, as_json=as_json)
     return 0
 

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING
 import click
 
 from marin_build.cli.options import budget_option, pipeline_options
+from marin_build.cli.views.warnings import show_warning
 from marin_build.errors import EXIT_OK, EXIT_TARGET_FAILED, UsageError
 from marin_build.operations.budgets import (
     capacity_here,
     capacity_if_limited,
     fitted,
     parse_budgets,
-    warn_of_unused,
+    unused_budgets,
 )
 from marin_build.operations.options import PipelineOptions, command_line
 
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from marin_build.apply.events import Event, StepFailed
-    from marin_build.operations.project import Loaded
+    from marin_build.operations.loading import Loaded
     from marin_build.plan.decisions import Plan
 
 
@@ -79,8 +80,8 @@ def command(
     TARGET is as for `plan`; a folder that holds a plan.json is a plan.
     """
     from marin_build.cli.standard_streams import lasting_streams
+    from marin_build.operations.loading import load
     from marin_build.operations.plan import plan_for
-    from marin_build.operations.project import load
 
     click.get_current_context().with_resource(lasting_streams())
     _check_endings(keep_going=keep_going, fail_fast=fail_fast, max_failures=max_failures)
@@ -104,7 +105,8 @@ def command(
                 else f"marin-build plan --engine {engine} -o DIR, and submit its files"
             ),
         )
-    warn_of_unused(loaded.targets, given)
+    for warning in unused_budgets(loaded.targets, given):
+        show_warning(warning)
     capacity = capacity_here(loaded.settings.budgets, given)
     plan = fitted(plan, engine, capacity)
     words = _words(
@@ -138,7 +140,7 @@ def command(
     jobs = jobs or loaded.settings.jobs or os.cpu_count() or 1
     loaded, plan = with_adopted(loaded, plan)
     for warning in loaded.warnings():
-        click.echo(f"warning: {warning}", err=True)
+        show_warning(warning)
     is_live = not (as_json or quiet) and _moves_cursor()
     expected = expected_seconds(loaded, plan, jobs, is_shown=is_live)
     finished = replay(

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from marin_build.observe.read_drift import FoundDrift
+    from marin_build.operations.loading import Loaded
     from marin_build.operations.options import PipelineOptions
-    from marin_build.operations.project import Loaded
     from marin_build.plan.decisions import Decision, Plan
     from marin_build.plan.drift import Drift
     from marin_build.plan.reasons import Change
@@ -37,8 +37,8 @@ def command(options: PipelineOptions, target: str, *, show_source: bool, as_json
     from marin_build.observe.read_causes import with_causes
     from marin_build.observe.read_drift import find_drift
     from marin_build.operations.budgets import capacity_here, fitted
+    from marin_build.operations.loading import environments_for, load
     from marin_build.operations.plan import plan_for
-    from marin_build.operations.project import load
     from marin_build.plan.selection import select
 
     loaded = load(options, only=target)
@@ -51,7 +51,9 @@ def command(options: PipelineOptions, target: str, *, show_source: bool, as_json
     plan = plan_for(loaded, [loaded.targets.all[chosen[0]].name], history=True)
     engine = options.engine or loaded.settings.engine
     plan = fitted(plan, engine, capacity_here(loaded.settings.budgets, {}))
-    found = find_drift(loaded, with_causes(loaded, plan), engine)
+    found = find_drift(
+        loaded.store, with_causes(loaded.store, plan), environments_for(loaded, engine)
+    )
     plan = found.plan
     (decision,) = [d for d in plan.decisions if d.index == chosen[0]]
     code = _code(loaded, found, decision, engine) if show_source else None
@@ -75,6 +77,7 @@ def _code(
     from marin_build.identity.code.document import code_document
     from marin_build.observe.read_causes import drift_since_earlier
     from marin_build.observe.read_drift import find_drift
+    from marin_build.operations.loading import environments_for
     from marin_build.plan.decisions import Kind
     from marin_build.plan.drift import Drift as NoDrift
     from marin_build.plan.reasons import Accepted
@@ -84,12 +87,14 @@ def _code(
     fn = plan.targets.all[decision.index].step.fn
     unseen = code_document(code_of(fn)).unseen if fn is not None else ()
     if decision.kind is not Kind.REUSE:
-        return drift_since_earlier(loaded, plan, [decision]).get(decision.index), unseen
+        return drift_since_earlier(loaded.store, plan, [decision]).get(decision.index), unseen
     built = plan.snapshot.of(decision.index).built
     if built is None or built.code_digest is None:
         return None, unseen
     if isinstance(decision.reason, Accepted):  # what was accepted is what is to be seen
-        found = find_drift(loaded, plan, engine, heed_accepted=False)
+        found = find_drift(
+            loaded.store, plan, environments_for(loaded, engine), heed_accepted=False
+        )
     return found.drift.get(decision.index, NoDrift()), unseen
 
 

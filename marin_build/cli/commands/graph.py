@@ -157,7 +157,7 @@ def _planned(
     from marin_build.emit.templates import Templates
     from marin_build.engines import check_engine
     from marin_build.operations.graph import describe_drawn, draw, secrets_of
-    from marin_build.operations.project import load
+    from marin_build.operations.loading import load
     from marin_build.redaction import NOTHING_SECRET
 
     loaded = load(options)

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from marin_build.observe.read_attempts import Attempts
+    from marin_build.operations.loading import Loaded
     from marin_build.operations.options import PipelineOptions
-    from marin_build.operations.project import Loaded
     from marin_build.protocol.lease import Lease
 
 
@@ -57,7 +57,7 @@ def command(
     remote output runs, its log lies on the machine where it runs, and nowhere else.
     """
     from marin_build.observe.read_attempts import read_attempts, read_documents
-    from marin_build.operations.project import load
+    from marin_build.operations.loading import load
     from marin_build.plan.selection import select
 
     loaded = load(options, only=target)

@@ -11,8 +11,9 @@ import click
 
 from marin_build.cli.options import budget_option, pipeline_options
 from marin_build.cli.views.plan_rows import VERBS
+from marin_build.cli.views.warnings import show_warning
 from marin_build.errors import EXIT_CHANGES_PENDING, UsageError
-from marin_build.operations.budgets import capacity_here, fitted, parse_budgets, warn_of_unused
+from marin_build.operations.budgets import capacity_here, fitted, parse_budgets, unused_budgets
 from marin_build.operations.options import PipelineOptions, command_line
 from marin_build.plan.assumptions import NOTHING_ASSUMED, assume
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from typing import Literal
 
     from marin_build.cli.views.plan_rows import Verb
-    from marin_build.operations.project import Loaded
+    from marin_build.operations.loading import Loaded
     from marin_build.plan.assumptions import Assumptions
     from marin_build.plan.decisions import Plan
 
@@ -94,8 +95,8 @@ def command(
         )
     from marin_build.engines import check_engine
     from marin_build.observe.read_causes import with_causes
+    from marin_build.operations.loading import load
     from marin_build.operations.plan import plan_for
-    from marin_build.operations.project import load
 
     if only and form == "json":
         raise UsageError(
@@ -108,7 +109,7 @@ def command(
     engine = options.engine or loaded.settings.engine
     check_engine(engine)
     for warning in loaded.warnings():
-        click.echo(f"warning: {warning}", err=True)
+        show_warning(warning)
     if check_placement:
         from marin_build.operations.check_placement import check_placement as check
 
@@ -122,9 +123,10 @@ def command(
         history=True,
         assumed=_assumptions(loaded, assume_changed, assume_built, force),
     )
-    warn_of_unused(loaded.targets, given)
+    for warning in unused_budgets(loaded.targets, given):
+        show_warning(warning)
     plan = fitted(plan, engine, capacity_here(loaded.settings.budgets, given))
-    plan = with_causes(loaded, plan)
+    plan = with_causes(loaded.store, plan)
     flags = [("--force", force), ("--budget", budgets)]
     words = [*targets, *(word for flag, values in flags for one in values for word in (flag, one))]
     again, written = ("to build it", command_line("apply", options, words)), ""
@@ -201,9 +203,12 @@ def _show(
     """Print the plan in one of its forms."""
     from marin_build.observe.read_drift import find_drift
     from marin_build.operations.estimate import estimate_for
+    from marin_build.operations.loading import environments_for
     from marin_build.plan.regions import cross_region_reads
 
-    found = find_drift(loaded, plan, engine)  # no part of a saved plan: machines differ in it
+    found = find_drift(
+        loaded.store, plan, environments_for(loaded, engine)
+    )  # no part of a saved plan: machines differ in it
     plan = found.plan
     estimate = estimate_for(loaded, plan, engine, jobs, budgets)
     reads = cross_region_reads(plan, loaded.settings.regions)

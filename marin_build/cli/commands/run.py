@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, assert_never
 import click
 
 from marin_build.cli.options import pipeline_options
+from marin_build.cli.views.warnings import show_event, show_warning
 from marin_build.errors import EXIT_INTERRUPTED, EXIT_OK, StepFailedError, StoppedError, UsageError
 from marin_build.operations.options import PipelineOptions, command_line
 
@@ -32,7 +33,7 @@ def command(options: PipelineOptions, target: str, *, force: bool, no_lease: boo
     """
     from marin_build.apply.totals import drifted_before
     from marin_build.operations.adopted_data import with_adopted
-    from marin_build.operations.project import load
+    from marin_build.operations.loading import load
     from marin_build.operations.run import build_in_foreground, plan_of_one
     from marin_build.plan.decisions import Kind
     from marin_build.plan.reason_text import describe
@@ -62,11 +63,13 @@ def command(options: PipelineOptions, target: str, *, force: bool, no_lease: boo
         return _is_built(wanted, again)
     loaded, plan = with_adopted(loaded, plan, readers=[index])
     for warning in loaded.warnings():
-        click.echo(f"warning: {warning}", err=True)
+        show_warning(warning)
     for drifted in drifted_before(plan):
         words = printable(drifted.message)
         click.echo(f"warning: {drifted.target} is reused, though {words}", err=True)
-    return _ending(plan, build_in_foreground(loaded, plan, lease=not no_lease), again)
+    return _ending(
+        plan, build_in_foreground(loaded, plan, lease=not no_lease, on_event=show_event), again
+    )
 
 
 def _build_first(options: PipelineOptions, missing: Sequence[str]) -> str:

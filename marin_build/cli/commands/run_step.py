@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from marin_build.apply.events import Event
-    from marin_build.operations.adopted_data import Place
-    from marin_build.operations.project import Loaded
+    from marin_build.operations.adopted_data import AdoptedData
+    from marin_build.operations.loading import Loaded
     from marin_build.pipeline.targets import Target
     from marin_build.plan.document import PlanDocument
 
@@ -55,7 +55,7 @@ def command(
     """
     from marin_build.cli.standard_streams import lasting_streams
     from marin_build.cli.views.apply_text import TextView, show_json
-    from marin_build.operations.project import load
+    from marin_build.operations.loading import load
     from marin_build.operations.replay import load_saved
 
     context = click.get_current_context()
@@ -171,7 +171,9 @@ def _run(
     return CODE_OF_CAUSE.get(failed[-1].cause, code) if is_told else code
 
 
-def _check_command(target: Target, words: tuple[str, ...], adopted: Mapping[str, Place]) -> None:
+def _check_command(
+    target: Target, words: tuple[str, ...], adopted: Mapping[str, AdoptedData]
+) -> None:
     """Refuse a command that is not the one the pipeline declares for the target."""
     from marin_build.emit.quoting import plain_words
     from marin_build.pipeline.command import Command

@@ -30,15 +30,15 @@ def command(
     """
     from marin_build.cli.views.status_text import show_status, status_json
     from marin_build.observe.read_target_states import read_standings
+    from marin_build.operations.loading import load
     from marin_build.operations.plan import choose
-    from marin_build.operations.project import load
     from marin_build.plan.graph_shape import reached
 
     loaded = load(options)
     chosen = choose(loaded, targets)
     if not targets:
         chosen = tuple(sorted(reached(loaded.targets, chosen)))
-    standings = read_standings(loaded, chosen)
+    standings = read_standings(loaded.store, loaded.targets, loaded.host, chosen)
     if as_json:
         sys.stdout.write(json.dumps(status_json(loaded.targets, standings), indent=1) + "\n")
     else:

@@ -15,7 +15,7 @@ from marin_build.protocol.layout import STATUS
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from marin_build.operations.project import Loaded
+    from marin_build.operations.loading import Loaded
     from marin_build.pipeline.targets import Target
     from marin_build.plan.decisions import Plan
     from marin_build.plan.snapshot import Observed
@@ -43,8 +43,8 @@ def command(
     """
     from datetime import UTC, datetime
 
+    from marin_build.operations.loading import load
     from marin_build.operations.plan import choose
-    from marin_build.operations.project import load
     from marin_build.protocol.taints import Taint
 
     loaded = load(options)

@@ -10,8 +10,8 @@ from marin_build.cli.options import pipeline_options
 from marin_build.errors import UsageError
 
 if TYPE_CHECKING:
+    from marin_build.operations.loading import Loaded
     from marin_build.operations.options import PipelineOptions
-    from marin_build.operations.project import Loaded
     from marin_build.protocol.lease import Lease
 
 
@@ -25,8 +25,8 @@ def command(options: PipelineOptions, target: str, *, force: bool) -> int:
     Seldom needed: `apply` takes over by itself what nobody holds any more. A holder that lives
     and loses its lease cannot commit what it does.
     """
+    from marin_build.operations.loading import load
     from marin_build.operations.plan import choose
-    from marin_build.operations.project import load
 
     loaded = load(options)
     chosen = choose(loaded, [target])

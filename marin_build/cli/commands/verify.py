@@ -28,13 +28,13 @@ def command(options: PipelineOptions, targets: tuple[str, ...], *, as_json: bool
     from marin_build.cli.views.verify_text import show_verified, verified_json
     from marin_build.observe.read_target_states import read_all
     from marin_build.observe.verify_outputs import Verdict, verify
+    from marin_build.operations.loading import load
     from marin_build.operations.plan import choose
-    from marin_build.operations.project import load
     from marin_build.store.open_store import open_store
 
     loaded = load(options)
     chosen = choose(loaded, targets)
-    snapshot = read_all(loaded, chosen, records=True)
+    snapshot = read_all(loaded.store, loaded.targets, loaded.host, chosen, records=True)
     found = verify(loaded.store, loaded.targets, snapshot, chosen, open_store)
     if as_json:
         sys.stdout.write(json.dumps(verified_json(loaded.targets, found), indent=1) + "\n")

@@ -102,6 +102,8 @@ class LiveView:
             self._thread.start()
         elif isinstance(event, report.ApplyFinished):
             self._close()
+        elif self._over.is_set():
+            self._take_events()
 
     def _taken_over(self, stream: TextIO) -> TextIO:
         if not stream.isatty():

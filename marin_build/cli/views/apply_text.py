@@ -13,6 +13,7 @@ import click
 from marin_build.apply import events as report
 from marin_build.apply.events import event_fields, event_name
 from marin_build.cli.views.failure_text import failure_block, first_line, some_of
+from marin_build.cli.views.warnings import show_warning
 from marin_build.text import printable
 
 if TYPE_CHECKING:
@@ -77,8 +78,8 @@ class TextView:
                 click.secho(f"  cut short {target}", fg="yellow")
             case report.Interrupting() | report.FailingFast():
                 click.echo(_what_ends(event), err=True)
-            case report.StepStarted():
-                pass
+            case report.Warned():
+                show_warning(event)
             case report.ApplyFinished():
                 self._finish(event)
 
@@ -152,7 +153,7 @@ class QuietView(TextView):
                 self.succeeded += 1
             case report.StepBlocked() | report.StepStopped() | report.ApplyFinished():
                 super().__call__(event)
-            case report.StepDrifted():
+            case report.StepDrifted() | report.Warned():
                 super().__call__(event)
             case _:
                 pass
@@ -233,7 +234,10 @@ def _path(path: CriticalPath, duration: Callable[[float], str]) -> str:
 
 
 def show_json(event: Event) -> None:
-    """Print an event: `{"event": "step_succeeded", ...}`."""
+    """Print an event as `{"event": "step_succeeded", ...}`; a warning on standard error."""
+    if isinstance(event, report.Warned):
+        show_warning(event)
+        return
     line = json.dumps({"event": event_name(type(event)), **event_fields(event)})
     sys.stdout.write(f"{line}\n")
     sys.stdout.flush()

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
     from marin_build.identity.code.closure import Closure, Part
     from marin_build.identity.code.digest import Code
-    from marin_build.store.base import Blob
 
 
 class _Document(BaseModel):
@@ -117,16 +116,16 @@ def source_paths(prefix: str, keys: Iterable[str | None]) -> dict[str, str]:
     return {key: code_document_path(prefix, key) for key in keys if key}
 
 
-def parse_sources(read: Mapping[str, Blob | None]) -> dict[str, CodeDocument]:
+def parse_sources(read: Mapping[str, bytes | None]) -> dict[str, CodeDocument]:
     """Return the documents that are there and readable, by key.
 
     Of what is damaged, a change is still told, only not how.
     """
     found: dict[str, CodeDocument] = {}
-    for key, blob in read.items():
+    for key, data in read.items():
         try:
-            if blob is not None:
-                found[key] = CodeDocument.from_bytes(blob.data)
+            if data is not None:
+                found[key] = CodeDocument.from_bytes(data)
         except ValueError:
             continue
     return found

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from marin_build import ResourceConfig, StepSpec
 from marin_build.observe.read_drift import Environments
-from marin_build.operations.config import Settings
 from marin_build.protocol.provenance import IMAGE_VARIABLE
-from marin_build.workspace import Workspace
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -20,9 +17,8 @@ BUILT = {"python": "3.1.0", "distributions": {"pydantic": "0.1"}, "locks": {}, "
 
 
 def _texts(folder: Path, engine: str, step: StepSpec, recorded: Any = BUILT) -> list[str]:
-    settings = Settings(kubernetes={"image": "a@2"})
-    loaded: Any = SimpleNamespace(workspace=Workspace(str(folder), "gs://b"), settings=settings)
-    return [item.text for item in Environments(loaded, engine).drift(step, recorded)]
+    environments = Environments(str(folder), engine == "local", "a@2")
+    return [item.text for item in environments.drift(step, recorded)]
 
 
 def test_here_python_and_distributions_are_compared(

@@ -6,7 +6,7 @@ import pytest
 
 from marin_build.cli.main import run
 from marin_build.errors import StoreAwayError, StoreError
-from marin_build.operations import project
+from marin_build.operations import loading
 
 
 @pytest.mark.parametrize(
@@ -29,6 +29,6 @@ def test_a_store_that_is_away_while_it_plans_is_the_infrastructures_fault(
     def load(*_: object) -> None:
         raise error
 
-    monkeypatch.setattr(project, "load", load)
+    monkeypatch.setattr(loading, "load", load)
     assert run(["run-step", "--target", "a_0badcafe", *words]) == code
     assert capsys.readouterr().err == "error: cannot read `gs://b/a`\n"

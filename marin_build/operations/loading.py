@@ -29,7 +29,9 @@ from marin_build.workspace import (
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from marin_build.operations.adopted_data import Place
+    from marin_build.apply.events import Warned
+    from marin_build.observe.read_drift import Environments
+    from marin_build.operations.adopted_data import AdoptedData
     from marin_build.operations.options import PipelineOptions
     from marin_build.store.base import Store
 
@@ -48,10 +50,12 @@ class Declared:
         """The pipeline file, relative to the project."""
         return os.path.relpath(self.pipeline.file, self.workspace.project).replace(os.sep, "/")
 
-    def warnings(self) -> list[str]:
+    def warnings(self) -> list[Warned]:
         """Return what the author should know about the pipeline: to be shown, not to be obeyed."""
+        from marin_build.apply.events import Warned
+
         undeclared = undeclared_files((target.step for target in self.targets.all), self.workspace)
-        return undeclared + lost_threads(self.pipeline)
+        return [Warned(text) for text in undeclared + lost_threads(self.pipeline)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +64,8 @@ class Loaded(Declared):
 
     store: Store
     host: Host
-    adopted: Mapping[str, Place] = field(default_factory=dict)
-    """By target id, the adopted data that steps of a plan read: see `cli/adopted.py`."""
+    adopted: Mapping[str, AdoptedData] = field(default_factory=dict)
+    """By target id, the adopted data that steps of a plan read (operations/adopted_data.py)."""
 
 
 def load(options: PipelineOptions, only: str | None = None) -> Loaded:
@@ -80,6 +84,16 @@ def load(options: PipelineOptions, only: str | None = None) -> Loaded:
         return Loaded(
             settings, workspace, declared.pipeline, declared.targets, store, current_host()
         )
+
+
+def environments_for(loaded: Loaded, engine: str) -> Environments:
+    """Return the environments that the pipeline's steps would be built in by an engine."""
+    from marin_build.observe.read_drift import Environments
+
+    image = loaded.settings.kubernetes.get("image")
+    return Environments(
+        loaded.workspace.project, engine == "local", image if isinstance(image, str) else None
+    )
 
 
 def declare(options: PipelineOptions) -> Declared:

@@ -1,0 +1,26 @@
+"""Warnings, on standard error: what stops nothing, and what to do about it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from marin_build.apply.events import Warned
+from marin_build.text import printable
+
+if TYPE_CHECKING:
+    from marin_build.apply.events import Event
+
+
+def show_warning(warned: Warned) -> None:
+    """Print a warning and its hint."""
+    click.echo(f"warning: {printable(warned.message)}", err=True)
+    if warned.hint:
+        click.echo(f"hint: {printable(warned.hint)}", err=True)
+
+
+def show_event(event: Event) -> None:
+    """Print a warning; of what else happens these commands show only the end."""
+    if isinstance(event, Warned):
+        show_warning(event)
