@@ -10,21 +10,21 @@ from typing import TYPE_CHECKING
 import click
 
 from marin_build.cli.options import budget_option, pipeline_options
-from marin_build.cli.views.plan_rows import VERBS
 from marin_build.cli.views.warnings import show_warning
 from marin_build.errors import EXIT_CHANGES_PENDING, UsageError
 from marin_build.operations.budgets import capacity_here, fitted, parse_budgets, unused_budgets
 from marin_build.operations.options import PipelineOptions, command_line
 from marin_build.plan.assumptions import NOTHING_ASSUMED, assume
+from marin_build.plan.plan_summary import RUN_VERBS, VERBS
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
     from typing import Literal
 
-    from marin_build.cli.views.plan_rows import Verb
     from marin_build.operations.loading import Loaded
     from marin_build.plan.assumptions import Assumptions
     from marin_build.plan.decisions import Plan
+    from marin_build.plan.plan_summary import Verb
 
     Form = Literal["text", "json", "markdown"]
 
@@ -155,8 +155,6 @@ def command(
 
 
 def _verbs(only: tuple[str, ...]) -> Collection[Verb]:
-    from marin_build.cli.views.plan_rows import RUN_VERBS
-
     return [verb for verb in VERBS if verb in only or ("run" in only and verb in RUN_VERBS)]
 
 

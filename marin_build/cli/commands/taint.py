@@ -125,11 +125,11 @@ def _ends(loaded: Loaded, condemned: Mapping[int, Sequence[int]]) -> list[int]:
 def _list(
     loaded: Loaded, plan: Plan, condemned: Mapping[int, Sequence[int]], again: tuple[str, str]
 ) -> None:
-    from marin_build.cli.views.plan_rows import RUN_VERBS
     from marin_build.cli.views.plan_text import plan_text
     from marin_build.cli.views.plan_view import show
     from marin_build.operations.estimate import estimate_for
     from marin_build.plan.plan_id import plan_id
+    from marin_build.plan.plan_summary import RUN_VERBS
 
     told = replace(
         plan, decisions=tuple(d for d in plan.decisions if d.index in condemned), requested=()

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
+from typing import TYPE_CHECKING, NamedTuple
 
 from marin_build.cli.views.fold_rows import everything, folder, same_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from marin_build.plan.plan_summary import Verb
 
-Verb = Literal["build", "rebuild", "cascade", "reuse", "adopt", "drift", "wait", "blocked"]
-VERBS: tuple[Verb, ...] = get_args(Verb)
-RUN_VERBS: tuple[Verb, ...] = ("build", "rebuild", "cascade")
+
 SYMBOLS: Mapping[Verb, str] = {
     "build": "+",
     "rebuild": "~",

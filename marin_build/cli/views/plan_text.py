@@ -16,8 +16,9 @@ from marin_build.text import cost_text, duration_text, printable
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from marin_build.cli.views.plan_rows import Row, Shown, Verb
+    from marin_build.cli.views.plan_rows import Row, Shown
     from marin_build.plan.blast_radius import BlastRadius
+    from marin_build.plan.plan_summary import Verb
 
 
 _WIDEST_NAME = 60

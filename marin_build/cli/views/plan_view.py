@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import TYPE_CHECKING, NamedTuple
 
-from marin_build.cli.views.plan_rows import RUN_VERBS, Row, Shown, folded, folded_alike
+from marin_build.cli.views.plan_rows import Row, Shown, folded, folded_alike
 from marin_build.pipeline.declared_at import shown
-from marin_build.plan.decisions import Kind
-from marin_build.plan.estimate import summary_text
+from marin_build.plan.plan_summary import count_verbs, is_long, summary_line, verb_of
 from marin_build.plan.reason_text import describe
 from marin_build.plan.reasons import (
     Adopted,
     Cascade,
     FailedBefore,
     IdentityChanged,
-    NeverBuilt,
     Unreadable,
     UpstreamBlocked,
 )
@@ -24,38 +21,16 @@ from marin_build.text import bytes_text, printable
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
-    from marin_build.cli.views.plan_rows import Verb
     from marin_build.plan.decisions import Decision, Plan
     from marin_build.plan.drift import Drift
     from marin_build.plan.estimate import Estimate, PlanEstimate
+    from marin_build.plan.plan_summary import Verb
     from marin_build.plan.reasons import Reason
     from marin_build.plan.regions import CrossRegionRead
 
 
-LONG = 60.0
-"""Seconds from which on a plan says how long it may take: nobody plans by less."""
 _MOST_WARNINGS = 5
 _STAYING: tuple[Verb, ...] = ("reuse", "adopt")
-
-
-def verb_of(decision: Decision) -> Verb:
-    """Return what becomes of a target, in one word."""
-    match decision.kind, decision.reason:
-        case Kind.RUN, NeverBuilt():
-            return "build"
-        case Kind.RUN, Cascade():
-            return "cascade"
-        case Kind.RUN, IdentityChanged(is_cascade=True):
-            return "cascade"
-        case Kind.RUN, _:
-            return "rebuild"
-        case Kind.REUSE, Adopted():
-            return "adopt"
-        case Kind.REUSE, _:
-            return "reuse"
-        case Kind.WAIT, _:
-            return "wait"
-    return "blocked"
 
 
 def show(
@@ -84,9 +59,8 @@ def show(
 
     """
     rows: list[Row] = []
-    verbs: Counter[Verb] = Counter()
     hidden = plan.pruned
-    estimates = estimate.steps if _is_long(estimate) else {}
+    estimates = estimate.steps if is_long(estimate) else {}
     adopts = any(isinstance(decision.reason, Adopted) for decision in plan.decisions)
     near = _near_what_is_built(plan) if adopts else frozenset()
     said: dict[int, _Words] = {}  # by reason: many decisions share one
@@ -95,7 +69,6 @@ def show(
         if index in drift:
             continue
         words = said.get(key) or said.setdefault(key, _words(decision))
-        verbs[words.verb] += 1
         is_quiet = words.verb == "reuse" or (words.verb == "adopt" and index not in near)
         if words.verb in only if only else verbose or not is_quiet:
             rows.append(_row(plan, index, words, estimates.get(index), verbose=verbose))
@@ -111,7 +84,7 @@ def show(
         tuple(rows if verbose else folded(rows)),
         0 if verbose or only else hidden,
         _read_warnings(reads, verbose=verbose),
-        _summary(plan, plan_id, verbs, estimate),
+        summary_line(plan_id, plan.summary(), count_verbs(plan, drift), estimate),
         *_next(plan, again),
     )
 
@@ -212,26 +185,6 @@ def _read_warnings(reads: Sequence[CrossRegionRead], *, verbose: bool) -> tuple[
         size = bytes_text(sum(read.size or 0 for read in rest))
         texts.append(f"{len(rest)} more reads across regions, {size} (-v shows them)")
     return tuple(printable(text) for text in texts)
-
-
-def _is_long(estimate: PlanEstimate) -> bool:
-    return (estimate.total_seconds or 0.0) >= LONG
-
-
-def _summary(plan: Plan, plan_id: str, verbs: Counter[Verb], estimate: PlanEstimate) -> str:
-    counts = plan.summary()
-    kinds = [f"{verbs[verb]} {verb}" for verb in RUN_VERBS if verbs[verb]]
-    parts = [f"{counts['run']} to build" + (f" ({', '.join(kinds)})" if len(kinds) > 1 else "")]
-    for count, words in (
-        (counts["wait"], "built by somebody else"),
-        (counts["blocked"], "blocked"),
-        (verbs["adopt"], "adopted"),
-    ):
-        if count:
-            parts.append(f"{count} {words}")
-    parts.append(f"{counts['reuse'] - verbs['adopt'] + counts['pruned']} reused")
-    text = f" - {summary_text(estimate)}" if _is_long(estimate) else ""
-    return f"plan {plan_id}: {', '.join(parts)}{text}"
 
 
 def _next(plan: Plan, again: tuple[str, str]) -> tuple[str, str]:

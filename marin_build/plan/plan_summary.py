@@ -1,0 +1,90 @@
+"""A plan in a few words: the verb of each decision, and all of them counted on one line. Pure."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Literal, get_args
+
+from marin_build.plan.decisions import Kind
+from marin_build.plan.estimate import summary_text
+from marin_build.plan.reasons import Adopted, Cascade, IdentityChanged, NeverBuilt
+
+if TYPE_CHECKING:
+    from collections.abc import Container, Mapping
+
+    from marin_build.plan.decisions import Decision, Plan
+    from marin_build.plan.estimate import PlanEstimate
+
+
+Verb = Literal["build", "rebuild", "cascade", "reuse", "adopt", "drift", "wait", "blocked"]
+VERBS: tuple[Verb, ...] = get_args(Verb)
+RUN_VERBS: tuple[Verb, ...] = ("build", "rebuild", "cascade")
+LONG = 60.0
+"""Seconds from which on a plan says how long it may take: nobody plans by less."""
+
+
+def verb_of(decision: Decision) -> Verb:
+    """Return what becomes of a target, in one word."""
+    match decision.kind, decision.reason:
+        case Kind.RUN, NeverBuilt():
+            return "build"
+        case Kind.RUN, Cascade():
+            return "cascade"
+        case Kind.RUN, IdentityChanged(is_cascade=True):
+            return "cascade"
+        case Kind.RUN, _:
+            return "rebuild"
+        case Kind.REUSE, Adopted():
+            return "adopt"
+        case Kind.REUSE, _:
+            return "reuse"
+        case Kind.WAIT, _:
+            return "wait"
+    return "blocked"
+
+
+def count_verbs(plan: Plan, drifted: Container[int] = ()) -> Counter[Verb]:
+    """Return how many decisions have each verb.
+
+    Args:
+        plan: the plan.
+        drifted: indices of targets that drifted; these are left out, for a plan shows them apart.
+
+    """
+    return Counter(verb_of(each) for each in plan.decisions if each.index not in drifted)
+
+
+def is_long(estimate: PlanEstimate) -> bool:
+    """Return whether a plan takes so long that it says so."""
+    return (estimate.total_seconds or 0.0) >= LONG
+
+
+def summary_line(
+    plan_id: str,
+    counts: Mapping[str, int],
+    verbs: Mapping[Verb, int] | None = None,
+    estimate: PlanEstimate | None = None,
+) -> str:
+    """Return `plan p-81c2d3e4: 3 to build (1 build, 2 cascade), 140 reused`.
+
+    Args:
+        plan_id: the plan's short name.
+        counts: targets by kind of decision, `pruned` included.
+        verbs: decisions by verb; without them adopted targets count as reused.
+        estimate: how long it may take, and what it may cost, where that is known.
+
+    """
+    verbs = verbs or {}
+    kinds = [f"{verbs[verb]} {verb}" for verb in RUN_VERBS if verbs.get(verb)]
+    parts = [f"{counts['run']} to build" + (f" ({', '.join(kinds)})" if len(kinds) > 1 else "")]
+    adopted = verbs.get("adopt", 0)
+    for count, words in (
+        (counts["wait"], "built by somebody else"),
+        (counts["blocked"], "blocked"),
+        (adopted, "adopted"),
+    ):
+        if count:
+            parts.append(f"{count} {words}")
+    parts.append(f"{counts['reuse'] - adopted + counts['pruned']} reused")
+    text = f" - {summary_text(estimate)}" if estimate is not None and is_long(estimate) else ""
+    return f"plan {plan_id}: {', '.join(parts)}{text}"
