@@ -91,7 +91,7 @@ def describe_drawn(
         StoreError: the store cannot be read.
 
     """
-    from marin_build.cli.views.plan_view import show
+    from marin_build.emit.plan_view import show
     from marin_build.observe.read_drift import find_drift
     from marin_build.operations.estimate import estimate_for
     from marin_build.operations.loading import environments_for

@@ -106,7 +106,7 @@ def _show_json(
 ) -> None:
     import json
 
-    from marin_build.cli.views.plan_json import reason_json
+    from marin_build.emit.plan_json import reason_json
 
     target = plan.targets.all[decision.index]
     document: dict[str, object] = {

@@ -216,7 +216,7 @@ def _show(
 
         radius = radius_of(plan, estimate)
     if form == "json":
-        from marin_build.cli.views.plan_json import plan_json
+        from marin_build.emit.plan_json import plan_json
         from marin_build.plan.document import plan_document
 
         document = plan_document(
@@ -230,21 +230,21 @@ def _show(
         )
         click.echo(plan_json(document, plan, estimate, radius, reads), nl=False)
         return
-    from marin_build.cli.views.plan_view import show
+    from marin_build.emit.plan_view import show
     from marin_build.plan.plan_id import plan_id
 
     name = plan_id(plan, loaded.file, loaded.pipeline.parameters, engine)
     shown = show(plan, name, again, estimate, found.drift, reads=reads, verbose=verbose, only=only)
     if form == "markdown":
-        from marin_build.cli.views.plan_text import plan_markdown, radius_markdown
+        from marin_build.emit.plan_text import plan_markdown, radius_markdown
 
         click.echo(plan_markdown(shown) + (radius_markdown(radius) if radius else ""), nl=False)
     elif sys.stdout.isatty():
-        from marin_build.cli.views.plan_text import show_on_terminal
+        from marin_build.cli.views.plan_terminal import show_on_terminal
 
         show_on_terminal(shown, radius)
     else:
-        from marin_build.cli.views.plan_text import plan_text, radius_text
+        from marin_build.emit.plan_text import plan_text, radius_text
 
         click.echo(plan_text(shown) + (radius_text(radius) if radius else ""), nl=False)
 

@@ -125,8 +125,8 @@ def _ends(loaded: Loaded, condemned: Mapping[int, Sequence[int]]) -> list[int]:
 def _list(
     loaded: Loaded, plan: Plan, condemned: Mapping[int, Sequence[int]], again: tuple[str, str]
 ) -> None:
-    from marin_build.cli.views.plan_text import plan_text
-    from marin_build.cli.views.plan_view import show
+    from marin_build.emit.plan_text import plan_text
+    from marin_build.emit.plan_view import show
     from marin_build.operations.estimate import estimate_for
     from marin_build.plan.plan_id import plan_id
     from marin_build.plan.plan_summary import RUN_VERBS

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import click
 
 from marin_build.cli.views.apply_text import duration
-from marin_build.cli.views.fold_rows import everything, folder, same_name
+from marin_build.emit.fold_rows import everything, folder, same_name
 from marin_build.pipeline.retries import unsaid_meaning
 from marin_build.plan.reason_text import describe, describe_stably
 from marin_build.plan.target_state import State, counts

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from marin_build import ResourceConfig, StepSpec
-from marin_build.cli.views.plan_json import plan_json
-from marin_build.cli.views.plan_text import plan_markdown, plan_text
-from marin_build.cli.views.plan_view import show
+from marin_build.emit.plan_json import plan_json
+from marin_build.emit.plan_text import plan_markdown, plan_text
+from marin_build.emit.plan_view import show
 from marin_build.observe.read_drift import FoundDrift
 from marin_build.plan import reasons as why
 from marin_build.plan.decisions import Decision, Kind, Plan
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from marin_build.pipeline.targets import Targets
 
-GOLDEN = Path(__file__).parents[3] / "golden" / "reasons"
+GOLDEN = Path(__file__).parents[2] / "golden" / "reasons"
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
-from marin_build.cli.views.fold_rows import everything, folder, same_name
+from marin_build.emit.fold_rows import everything, folder, same_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

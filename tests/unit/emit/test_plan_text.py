@@ -11,15 +11,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from marin_build import ResourceConfig, StepSpec
-from marin_build.cli.views.plan_rows import Row, folded
-from marin_build.cli.views.plan_text import (
+from marin_build.emit.plan_rows import Row, folded
+from marin_build.emit.plan_text import (
     code,
     plan_markdown,
     plan_text,
     radius_markdown,
     radius_text,
 )
-from marin_build.cli.views.plan_view import show
+from marin_build.emit.plan_view import show
 from marin_build.plan import reasons as why
 from marin_build.plan.blast_radius import blast_radius
 from marin_build.plan.decisions import Decision, Kind, Plan
@@ -263,7 +263,7 @@ def test_a_blast_radius_names_causes_and_groups(plan: Plan) -> None:
 def test_a_terminal_gets_the_same_words(plan: Plan) -> None:
     from rich.console import Console
 
-    from marin_build.cli.views.plan_text import show_on_terminal
+    from marin_build.cli.views.plan_terminal import show_on_terminal
 
     screen = Console(file=io.StringIO(), width=200, color_system=None, highlight=False)
     again = ("to build it", "marin-build apply")

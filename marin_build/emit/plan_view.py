@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from marin_build.cli.views.plan_rows import Row, Shown, folded, folded_alike
+from marin_build.emit.plan_rows import Row, Shown, folded, folded_alike
 from marin_build.pipeline.declared_at import shown
 from marin_build.plan.plan_summary import count_verbs, is_long, summary_line, verb_of
 from marin_build.plan.reason_text import describe
