@@ -12,7 +12,7 @@ from marin_build.errors import UsageError
 from marin_build.identity.payload import fingerprint_of
 from marin_build.operations.git_revisions import list_commits
 from marin_build.operations.git_worktree import commit_of, top_level, unknown_revision
-from marin_build.operations.loading import pipeline_file, prefix_of
+from marin_build.operations.loading import pipeline_file, prefix_of, refuse_without_file
 from marin_build.operations.plan_directory import read_plan_directory
 from marin_build.plan.document import PLAN_FILE
 from marin_build.plan.targets_diff import Entry
@@ -80,6 +80,7 @@ def read_sides(old: str, new: str | None, options: PipelineOptions) -> tuple[Sid
     sides |= _sides_of_runs(runs, options)
     rest = [name for name in names if name not in sides]
     if rest:
+        refuse_without_file(options.program, "a revision or the working tree cannot be compared")
         sides |= dict(zip(rest, _sides_of_revisions(rest, options), strict=True))
     before, after = sides[old], sides[new]
     if before.pipeline is None and after.pipeline is None:

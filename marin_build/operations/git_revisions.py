@@ -19,7 +19,7 @@ from marin_build.operations.git_worktree import (
     worktree,
 )
 from marin_build.operations.list_targets import entries_of, read_listing
-from marin_build.operations.loading import pipeline_file
+from marin_build.operations.loading import pipeline_file, refuse_without_file
 from marin_build.operations.options import PipelineOptions
 from marin_build.plan.targets_diff import changed_entries
 
@@ -40,6 +40,9 @@ class Checkout:
 
 def changed_targets(loaded: Loaded, revision: str) -> set[int]:
     """Return the targets whose identity or code is not that of a git revision."""
+    refuse_without_file(
+        loaded.pipeline.program, f"`changed-since:{revision}` loads the pipeline at a revision"
+    )
     options = PipelineOptions(
         file=loaded.pipeline.file,
         parameters=loaded.pipeline.parameters,

@@ -5,13 +5,19 @@ from __future__ import annotations
 import gc
 import os
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from marin_build.errors import MarinBuildError, UsageError, combined
 from marin_build.operations.config import Settings, load_settings
 from marin_build.pipeline.graph import Graph, build_graph, steps_below
-from marin_build.pipeline.load import Pipeline, load_pipeline, lost_threads, undeclared_files
+from marin_build.pipeline.load import (
+    Pipeline,
+    load_pipeline,
+    load_program,
+    lost_threads,
+    undeclared_files,
+)
 from marin_build.pipeline.source_digests import digest_of
 from marin_build.pipeline.targets import Targets, make_targets
 from marin_build.protocol.holder import current_user
@@ -33,12 +39,16 @@ if TYPE_CHECKING:
     from marin_build.observe.read_drift import Environments
     from marin_build.operations.adopted_data import AdoptedData
     from marin_build.operations.options import PipelineOptions
+    from marin_build.pipeline.load import Program
     from marin_build.store.base import Store
 
 
 @dataclass(frozen=True, slots=True)
 class Declared:
-    """A pipeline and its targets; no store was opened."""
+    """A pipeline and its targets; no store was opened.
+
+    The settings are those in force: what the options say about the engine is among them.
+    """
 
     settings: Settings
     workspace: Workspace
@@ -124,6 +134,9 @@ def pipeline_file(options: PipelineOptions) -> tuple[str, str, Settings]:
         UsageError: there is no current folder any more.
 
     """
+    if options.program is not None:
+        project = options.program.project
+        return options.program.file, project, load_settings(project, options.profile)
     try:
         folder = os.getcwd()
     except FileNotFoundError:
@@ -147,9 +160,29 @@ def _declare(options: PipelineOptions, only: str | None = None) -> Declared:
     file, project, settings = pipeline_file(options)
     policy = options.code or settings.code
     workspace = Workspace(project, prefix_of(options, settings, project), policy)
-    pipeline = load_pipeline(file, workspace, options.parameters or {})
+    if options.engine:
+        settings = replace(settings, engine=options.engine)
+    if options.program is not None:
+        pipeline = load_program(options.program, workspace, options.parameters or {})
+    else:
+        pipeline = load_pipeline(file, workspace, options.parameters or {})
     targets = _targets_of(pipeline, workspace, only)
     return Declared(settings, workspace, pipeline, targets)
+
+
+def refuse_without_file(program: Program | None, what: str) -> None:
+    """Refuse what needs the pipeline's file, of steps that only this program declares.
+
+    Raises:
+        UsageError: there is no such file.
+
+    """
+    if program is not None and not program.has_file:
+        raise UsageError(
+            f"{what}: these steps are declared by a running program, in no file",
+            consequence="nothing was done",
+            hint='declare them in a file, and open that: Project.open("pipeline.py")',
+        )
 
 
 def _targets_of(pipeline: Pipeline, workspace: Workspace, only: str | None) -> Targets:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from marin_build.pipeline.load import Program
     from marin_build.workspace import CodePolicy
 
 
@@ -36,7 +37,13 @@ def option_words(options: PipelineOptions) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class PipelineOptions:
-    """Which pipeline, with what, where to; `code` is the policy for steps that say none."""
+    """Which pipeline, with what, where to.
+
+    Args:
+        code: the policy for steps that say none.
+        program: declares the steps, in place of a file.
+
+    """
 
     file: str | None = None
     prefix: str | None = None
@@ -44,3 +51,4 @@ class PipelineOptions:
     engine: str | None = None
     parameters: Mapping[str, str] | None = None
     code: CodePolicy | None = None
+    program: Program | None = None

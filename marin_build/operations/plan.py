@@ -1,4 +1,7 @@
-"""From a loaded pipeline and selectors to its plan: read the store, then decide."""
+"""From options to a plan: load the pipeline, read the store, decide, name the causes.
+
+This is the one way to a plan. What else is told of it is read from the `Planned` it gives.
+"""
 
 from __future__ import annotations
 
@@ -6,22 +9,111 @@ from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING
 
+from marin_build.errors import UsageError
 from marin_build.observe.read_snapshot import doubt_of, list_tainted, observe
-from marin_build.operations.loading import without_collections
-from marin_build.plan.assumptions import NOTHING_ASSUMED
+from marin_build.operations.budgets import capacity_here, fitted, unused_budgets
+from marin_build.operations.loading import load, without_collections
+from marin_build.operations.planned import Planned, PlanRequest
+from marin_build.plan.assumptions import NOTHING_ASSUMED, assume
 from marin_build.plan.decisions import Plan, cascade_of, make_plan
 from marin_build.plan.selection import select
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from collections.abc import Set as AbstractSet
 
+    from marin_build.apply.events import Warned
     from marin_build.operations.loading import Loaded
+    from marin_build.operations.options import PipelineOptions
     from marin_build.plan.assumptions import Assumptions
     from marin_build.plan.reasons import Unreadable
     from marin_build.plan.snapshot import Snapshot
     from marin_build.protocol.status import Status
     from marin_build.protocol.taints import Taint
+
+
+def load_to_plan(options: PipelineOptions, on_event: Callable[[Warned], None]) -> Loaded:
+    """Load a pipeline of which a plan is made, for an engine that there is.
+
+    Args:
+        options: say where it is.
+        on_event: gets what the author should know about the pipeline.
+
+    """
+    from marin_build.engines import check_engine
+
+    loaded = load(options)
+    check_engine(loaded.settings.engine)
+    for warning in loaded.warnings():
+        on_event(warning)
+    return loaded
+
+
+def make_planned(
+    loaded: Loaded,
+    request: PlanRequest,
+    *,
+    history: bool = True,
+    on_event: Callable[[Warned], None] | None = None,
+) -> Planned:
+    """Observe the store, decide, block what this machine can never run, and name the causes.
+
+    Args:
+        loaded: the pipeline and its store.
+        request: what is planned.
+        history: read earlier builds of what is to be built, to tell what changed and to estimate.
+        on_event: gets a warning for each budget of the request that no step takes from.
+
+    Raises:
+        UsageError: a selector selects nothing, or the assumptions contradict each other.
+        StoreError: the store cannot be read.
+
+    """
+    plan = plan_for(
+        loaded,
+        request.targets,
+        forced=request.forced,
+        rerun_failed=request.rerun_failed,
+        history=history,
+        assumed=_assumptions(loaded, request),
+    )
+    return planned_of(loaded, plan, request, causes=history, on_event=on_event)
+
+
+def planned_of(
+    loaded: Loaded,
+    plan: Plan,
+    request: PlanRequest,
+    *,
+    causes: bool,
+    on_event: Callable[[Warned], None] | None = None,
+) -> Planned:
+    """Return decisions that were made by whatever way as a plan for this machine."""
+    for warning in unused_budgets(loaded.targets, request.budgets) if on_event is not None else ():
+        on_event(warning)
+    capacity = capacity_here(loaded.settings.budgets, request.budgets)
+    plan = fitted(plan, loaded.settings.engine, capacity)
+    if causes:
+        from marin_build.observe.read_causes import with_causes
+
+        plan = with_causes(loaded.store, plan)
+    return Planned(loaded, plan, request, capacity)
+
+
+def _assumptions(loaded: Loaded, request: PlanRequest) -> Assumptions:
+    """Return what is to be assumed, by index."""
+    changed, built = request.assume_changed, request.assume_built
+    if not changed and not built:
+        return NOTHING_ASSUMED
+    to_build = set(choose(loaded, changed)) if changed else set[int]()
+    to_reuse = choose(loaded, built) if built else ()
+    forced = choose(loaded, request.forced) if request.forced else ()
+    if both := sorted(to_build.union(forced).intersection(to_reuse)):
+        raise UsageError(
+            f"`{loaded.targets.all[both[0]].name}` is assumed to be built, and to be built again",
+            consequence="nothing was planned",
+        )
+    return assume(loaded.targets, to_build, to_reuse)
 
 
 def plan_for(

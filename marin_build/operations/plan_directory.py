@@ -1,20 +1,78 @@
-"""Writing a plan directory, and reading one back with the suspicion it deserves."""
+"""Saving a plan to a directory, and reading one back with the suspicion it deserves."""
 
 from __future__ import annotations
 
 import os
 import shutil
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
 from marin_build.errors import StoppedError, StoreError, UsageError
+from marin_build.operations.loading import refuse_without_file
+from marin_build.operations.planned import refuse_assumptions
 from marin_build.plan.document import PAGE_FILE, PLAN_FILE, PlanDocument, _unreadable, parse_plan
 from marin_build.plan.plan_id import text_digest
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
+
+    from marin_build.operations.planned import Planned
+
+
+@dataclass(frozen=True, slots=True)
+class SavedPlan:
+    """A plan that was written to a directory.
+
+    Args:
+        planned: the plan as it was written.
+        folder: the directory.
+        has_page: whether its picture is among the files.
+
+    """
+
+    planned: Planned
+    folder: str
+    has_page: bool
+
+    @property
+    def again(self) -> tuple[str, Sequence[str]]:
+        """What is done with it, and the words of the command that does it."""
+        if self.planned.engine == "local":
+            return "to run exactly this", ["marin-build", "apply", self.folder]
+        steps = os.path.join(self.folder, "steps")
+        return "to submit it", ["kubectl", "apply", "-R", "-f", steps]
+
+
+def save_plan(planned: Planned, folder: str) -> SavedPlan:
+    """Write a plan to a directory, with the scripts of its steps and its picture.
+
+    Raises:
+        UsageError: the folder holds something else, the plan has assumptions, or its steps are
+            declared in no file.
+        StoreError: it cannot be written.
+
+    """
+    from marin_build.emit.graph.saved_plan_page import page_of_plan
+    from marin_build.emit.plan_directory import emit_plan
+
+    refuse_assumptions(planned.request.assume_changed, planned.request.assume_built)
+    refuse_without_file(planned.loaded.pipeline.program, "a plan is replayed from its file")
+    planned = planned.with_adopted()
+    loaded = planned.loaded
+    files = emit_plan(
+        planned.decided,
+        pipeline=loaded.file,
+        parameters=loaded.pipeline.parameters,
+        engine=planned.engine,
+        settings=loaded.settings.kubernetes,
+        overrides=loaded.settings.templates,
+        draw=page_of_plan,
+    )
+    write_plan_directory(folder, files)
+    return SavedPlan(planned, folder, PAGE_FILE in files)
 
 
 def write_plan_directory(folder: str, files: Mapping[str, str]) -> None:

@@ -6,7 +6,7 @@ import os
 import shlex
 import sys
 from contextlib import redirect_stdout
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -46,6 +46,7 @@ class Pipeline:
         parameters: `--set` values as text.
         asked: the steps whose `output_path` was asked for while it was loaded.
         threads: the names of threads that it started, and that go on.
+        program: what declared it, if that was no file of its own.
 
     """
 
@@ -54,6 +55,48 @@ class Pipeline:
     parameters: Mapping[str, str]
     asked: tuple[StepSpec, ...] = ()
     threads: tuple[str, ...] = ()
+    program: Program | None = None
+
+
+_NO_FILE = "<program>"
+"""Stands for the file where there is none, in plans and runs of what a program declared."""
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """Steps that a running program or notebook declares, in place of a pipeline file.
+
+    Args:
+        offered: a module, a function that returns steps, or steps in any nesting.
+        project: the absolute folder of the project.
+        module: gives `offered` to the loader as a pipeline file would.
+
+    """
+
+    offered: Any
+    project: str
+    module: ModuleType = field(init=False)
+
+    def __post_init__(self) -> None:
+        made: Any = self.offered
+        if not isinstance(made, ModuleType):
+            made = ModuleType(_NO_FILE)
+            is_function = callable(self.offered) and not isinstance(self.offered, StepSpec)
+            setattr(made, _FUNCTION if is_function else _LIST, self.offered)
+        object.__setattr__(self, "module", made)
+
+    @property
+    def has_file(self) -> bool:
+        """Whether another process can load the same steps from a file."""
+        is_program = self.module.__name__ in (_NO_FILE, "__main__")
+        return not is_program and getattr(self.module, "__file__", None) is not None
+
+    @property
+    def file(self) -> str:
+        """The absolute path of the file; a name that no file has if there is none."""
+        if self.has_file:
+            return os.path.abspath(str(self.module.__file__))
+        return os.path.join(self.project, _NO_FILE)
 
 
 def load_pipeline(file: str, workspace: Workspace, parameters: Mapping[str, str]) -> Pipeline:
@@ -82,6 +125,18 @@ def load_pipeline(file: str, workspace: Workspace, parameters: Mapping[str, str]
     return _load(file, workspace, parameters)
 
 
+def load_program(program: Program, workspace: Workspace, parameters: Mapping[str, str]) -> Pipeline:
+    """Return the steps that a program declares; a function is called anew.
+
+    Raises:
+        SpecificationError: all that is wrong with the declarations, together.
+        UsageError: parameters that it does not take.
+
+    """
+    forget_digests()
+    return _load(program.file, workspace, parameters, program)
+
+
 def load_again(pipeline: Pipeline, workspace: Workspace) -> Pipeline:
     """Load a pipeline once more, in another workspace; what its sources hold is not read again.
 
@@ -91,7 +146,14 @@ def load_again(pipeline: Pipeline, workspace: Workspace) -> Pipeline:
         SpecificationError: all that is wrong with the declarations, together.
 
     """
-    folders = (workspace.project + os.sep, os.path.dirname(pipeline.file) + os.sep)
+    if pipeline.program is None:
+        forget_modules(workspace.project, pipeline.file)
+    return _load(pipeline.file, workspace, pipeline.parameters, pipeline.program)
+
+
+def forget_modules(project: str, file: str) -> None:
+    """Have the modules of a project, and those beside its pipeline file, imported anew."""
+    folders = (project + os.sep, os.path.dirname(file) + os.sep)
     installed = (sys.prefix + os.sep, sys.base_prefix + os.sep)  # perhaps inside the project
     for name, module in list(sys.modules.items()):
         file = getattr(module, "__file__", None) or ""
@@ -100,17 +162,22 @@ def load_again(pipeline: Pipeline, workspace: Workspace) -> Pipeline:
         )
         if is_theirs and name.partition(".")[0] not in ("__main__", "marin_build"):
             del sys.modules[name]
-    return _load(pipeline.file, workspace, pipeline.parameters)
 
 
-def _load(file: str, workspace: Workspace, parameters: Mapping[str, str]) -> Pipeline:
+def _load(
+    file: str,
+    workspace: Workspace,
+    parameters: Mapping[str, str],
+    program: Program | None = None,
+) -> Pipeline:
     use_workspace(workspace)
     _forget_code()
     before = _threads()
     # Standard output is for data: scripts and other programs read it.
     with collected_errors() as errors, noting_asked() as asked, redirect_stdout(sys.stderr):
         try:
-            roots = _offered(_execute(file, workspace), file, parameters)
+            module = _execute(file, workspace) if program is None else program.module
+            roots = _offered(module, file, parameters)
         except MarinBuildError as error:
             errors.append(error)
             roots = ()
@@ -127,7 +194,7 @@ def _load(file: str, workspace: Workspace, parameters: Mapping[str, str]) -> Pip
         )
     steps = tuple(step for step in dict.fromkeys(asked) if isinstance(step, StepSpec))
     started = tuple(name for ident, name in _threads().items() if ident not in before)
-    return Pipeline(file, roots, dict(parameters), steps, started)
+    return Pipeline(file, roots, dict(parameters), steps, started, program)
 
 
 def _threads() -> dict[int | None, str]:

@@ -12,18 +12,17 @@ import click
 from marin_build.cli.options import budget_option, pipeline_options
 from marin_build.cli.views.warnings import show_warning
 from marin_build.errors import EXIT_CHANGES_PENDING, UsageError
-from marin_build.operations.budgets import capacity_here, fitted, parse_budgets, unused_budgets
+from marin_build.operations.budgets import parse_budgets
 from marin_build.operations.options import PipelineOptions, command_line
-from marin_build.plan.assumptions import NOTHING_ASSUMED, assume
+from marin_build.operations.planned import PlanRequest, refuse_assumptions
 from marin_build.plan.plan_summary import RUN_VERBS, VERBS
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection
     from typing import Literal
 
-    from marin_build.operations.loading import Loaded
-    from marin_build.plan.assumptions import Assumptions
-    from marin_build.plan.decisions import Plan
+    from marin_build.operations.plan_directory import SavedPlan
+    from marin_build.operations.planned import Planned
     from marin_build.plan.plan_summary import Verb
 
     Form = Literal["text", "json", "markdown"]
@@ -87,16 +86,9 @@ def command(
     With --assume-changed and --assume-built the plan answers a question: it cannot be written or
     applied. Both may be given several times.
     """
-    if output is not None and (assume_changed or assume_built):
-        raise UsageError(
-            "a plan with assumptions cannot be written: what it says is not so",
-            consequence="nothing was written",
-            hint="leave out -o, or --assume-changed and --assume-built",
-        )
-    from marin_build.engines import check_engine
-    from marin_build.observe.read_causes import with_causes
-    from marin_build.operations.loading import load
-    from marin_build.operations.plan import plan_for
+    if output is not None:
+        refuse_assumptions(assume_changed, assume_built)
+    from marin_build.operations.plan import load_to_plan, make_planned
 
     if only and form == "json":
         raise UsageError(
@@ -104,137 +96,77 @@ def command(
             consequence="nothing was planned",
             hint="choose by `decision`, or choose targets",
         )
-    given = parse_budgets(budgets)
-    loaded = load(options)
-    engine = options.engine or loaded.settings.engine
-    check_engine(engine)
-    for warning in loaded.warnings():
-        show_warning(warning)
+    request = PlanRequest(
+        targets,
+        force,
+        assume_changed,
+        assume_built,
+        rerun_failed=not no_rerun_failed,
+        jobs=jobs,
+        budgets=parse_budgets(budgets),
+    )
+    loaded = load_to_plan(options, show_warning)
     if check_placement:
         from marin_build.operations.check_placement import check_placement as check
 
         check(loaded, options)
         click.echo(f"placement: {len(loaded.targets)} identities are the same elsewhere", err=True)
-    plan = plan_for(
-        loaded,
-        targets,
-        forced=force,
-        rerun_failed=not no_rerun_failed,
-        history=True,
-        assumed=_assumptions(loaded, assume_changed, assume_built, force),
-    )
-    for warning in unused_budgets(loaded.targets, given):
-        show_warning(warning)
-    plan = fitted(plan, engine, capacity_here(loaded.settings.budgets, given))
-    plan = with_causes(loaded.store, plan)
+    planned = make_planned(loaded, request, on_event=show_warning)
     flags = [("--force", force), ("--budget", budgets)]
     words = [*targets, *(word for flag, values in flags for one in values for word in (flag, one))]
     again, written = ("to build it", command_line("apply", options, words)), ""
     if output is not None:
-        from marin_build.operations.adopted_data import with_adopted
+        from marin_build.operations.plan_directory import save_plan
 
-        loaded, plan = with_adopted(loaded, plan)
-        again, written = _write(loaded, plan, output, engine)
+        saved = save_plan(planned, output)
+        planned, written = saved.planned, _written(saved)
+        label, command_words = saved.again
+        again = label, shlex.join(command_words)
     _show(
-        loaded,
-        plan,
+        planned,
         again,
-        engine,
         form or "text",
-        _verbs(only),
-        jobs,
-        given,
+        [verb for verb in VERBS if verb in only or ("run" in only and verb in RUN_VERBS)],
         show_all=show_all,
         verbose=verbose,
         blast_radius=blast_radius,
     )
     if output is not None and form is None:
         click.echo(written)
-    pending = bool(plan.to_build) or plan.summary()["blocked"] > 0
+    pending = bool(planned.plan.to_build) or planned.plan.summary()["blocked"] > 0
     return EXIT_CHANGES_PENDING if detailed_exitcode and pending else 0
 
 
-def _verbs(only: tuple[str, ...]) -> Collection[Verb]:
-    return [verb for verb in VERBS if verb in only or ("run" in only and verb in RUN_VERBS)]
-
-
-def _write(loaded: Loaded, plan: Plan, folder: str, engine: str) -> tuple[tuple[str, str], str]:
-    """Write the plan directory; return how it is run, and what was written."""
-    from marin_build.emit.graph.saved_plan_page import MOST_TARGETS, page_of_plan
-    from marin_build.emit.plan_directory import emit_plan
-    from marin_build.operations.plan_directory import write_plan_directory
+def _written(saved: SavedPlan) -> str:
+    from marin_build.emit.graph.saved_plan_page import MOST_TARGETS
     from marin_build.plan.document import PAGE_FILE
 
-    files = emit_plan(
-        plan,
-        pipeline=loaded.file,
-        parameters=loaded.pipeline.parameters,
-        engine=engine,
-        settings=loaded.settings.kubernetes,
-        overrides=loaded.settings.templates,
-        draw=page_of_plan,
-    )
-    write_plan_directory(folder, files)
-    written = f"written: {os.path.join(folder, '')}"
-    if PAGE_FILE not in files:
+    written = f"written: {os.path.join(saved.folder, '')}"
+    if not saved.has_page:
         written += f", without {PAGE_FILE}: there are more than {MOST_TARGETS:,} targets"
-    if engine == "local":
-        return ("to run exactly this", shlex.join(["marin-build", "apply", folder])), written
-    words = ["kubectl", "apply", "-R", "-f", os.path.join(folder, "steps")]
-    return ("to submit it", shlex.join(words)), written
+    return written
 
 
 def _show(
-    loaded: Loaded,
-    plan: Plan,
+    planned: Planned,
     again: tuple[str, str],
-    engine: str,
     form: Form,
     only: Collection[Verb],
-    jobs: int | None,
-    budgets: Mapping[str, str],
     *,
     show_all: bool,
     verbose: bool,
     blast_radius: bool,
 ) -> None:
     """Print the plan in one of its forms."""
-    from marin_build.observe.read_drift import find_drift
-    from marin_build.operations.estimate import estimate_for
-    from marin_build.operations.loading import environments_for
-    from marin_build.plan.regions import cross_region_reads
-
-    found = find_drift(
-        loaded.store, plan, environments_for(loaded, engine)
-    )  # no part of a saved plan: machines differ in it
-    plan = found.plan
-    estimate = estimate_for(loaded, plan, engine, jobs, budgets)
-    reads = cross_region_reads(plan, loaded.settings.regions)
-    radius = None
-    if blast_radius:
-        from marin_build.plan.blast_radius import blast_radius as radius_of
-
-        radius = radius_of(plan, estimate)
+    radius = planned.radius if blast_radius else None
     if form == "json":
         from marin_build.emit.plan_json import plan_json
-        from marin_build.plan.document import plan_document
 
-        document = plan_document(
-            plan,
-            pipeline=loaded.file,
-            parameters=loaded.pipeline.parameters,
-            engine=engine,
-            pin_code=False,
-            show_pruned=show_all,
-            drift=found.drift,
-        )
-        click.echo(plan_json(document, plan, estimate, radius, reads), nl=False)
+        document = planned.document(show_pruned=show_all)
+        text = plan_json(document, planned.plan, planned.estimate, radius, planned.reads)
+        click.echo(text, nl=False)
         return
-    from marin_build.emit.plan_view import show
-    from marin_build.plan.plan_id import plan_id
-
-    name = plan_id(plan, loaded.file, loaded.pipeline.parameters, engine)
-    shown = show(plan, name, again, estimate, found.drift, reads=reads, verbose=verbose, only=only)
+    shown = planned.shown(again, verbose=verbose, only=only)
     if form == "markdown":
         from marin_build.emit.plan_text import plan_markdown, radius_markdown
 
@@ -247,22 +179,3 @@ def _show(
         from marin_build.emit.plan_text import plan_text, radius_text
 
         click.echo(plan_text(shown) + (radius_text(radius) if radius else ""), nl=False)
-
-
-def _assumptions(
-    loaded: Loaded, changed: tuple[str, ...], built: tuple[str, ...], forced: tuple[str, ...]
-) -> Assumptions:
-    """Return what is to be assumed, by index."""
-    if not changed and not built:
-        return NOTHING_ASSUMED
-    from marin_build.operations.plan import choose
-
-    to_build = set(choose(loaded, changed)) if changed else set[int]()
-    to_reuse = choose(loaded, built) if built else ()
-    rebuilt = to_build.union(choose(loaded, forced) if forced else ())
-    if both := sorted(rebuilt.intersection(to_reuse)):
-        raise UsageError(
-            f"`{loaded.targets.all[both[0]].name}` is assumed to be built, and to be built again",
-            consequence="nothing was planned",
-        )
-    return assume(loaded.targets, to_build, to_reuse)

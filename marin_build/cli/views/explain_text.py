@@ -1,8 +1,8 @@
-"""Differences of code, for people and for programs."""
+"""Differences of code, for people."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -37,17 +37,6 @@ def show_code(drift: Drift | None, unseen: Sequence[str]) -> None:
             click.echo(f"differs   {text}")
     for text in unseen:
         click.echo(f"unseen    {_plain(text)}")
-
-
-def code_facts(drift: Drift | None, unseen: Sequence[str]) -> dict[str, Any] | None:
-    """Return what `--json` says of it."""
-    if drift is None:
-        return {"drift": None, "unseen": list(unseen)}
-    diffs = {part.name: list(part.diff) for part in drift.parts}
-    facts = [
-        {**item, "diff": diffs[item["name"]]} if "how" in item else item for item in drift.facts
-    ]
-    return {"drift": facts, "unseen": list(unseen)}
 
 
 def _show_part(part: PartDrift) -> None:

@@ -1,0 +1,198 @@
+"""All that is known about why one target is built, or is not."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from marin_build.errors import UsageError
+from marin_build.operations.loading import environments_for, load
+from marin_build.operations.plan import make_planned
+from marin_build.operations.planned import PlanRequest
+from marin_build.pipeline.declared_at import shown
+from marin_build.plan.decisions import Kind
+from marin_build.plan.reason_text import describe
+from marin_build.plan.reasons import Accepted, Adopted, IdentityChanged
+from marin_build.plan.selection import select
+from marin_build.text import printable
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from marin_build.operations.loading import Loaded
+    from marin_build.operations.options import PipelineOptions
+    from marin_build.operations.planned import Planned
+    from marin_build.plan.decisions import Decision
+    from marin_build.plan.drift import Drift
+    from marin_build.plan.reasons import Change
+
+
+@dataclass(frozen=True, slots=True)
+class CodeComparison:
+    """The code of today beside that of an earlier build.
+
+    Args:
+        drift: the difference; None if nothing is known to compare with.
+        unseen: what of the code of today cannot be followed, in words.
+
+    """
+
+    drift: Drift | None
+    unseen: tuple[str, ...]
+
+    def json_values(self) -> dict[str, Any]:
+        """Return it as JSON values."""
+        if self.drift is None:
+            return {"drift": None, "unseen": list(self.unseen)}
+        diffs = {part.name: list(part.diff) for part in self.drift.parts}
+        facts = [
+            {**item, "diff": diffs[item["name"]]} if "how" in item else item
+            for item in self.drift.facts
+        ]
+        return {"drift": facts, "unseen": list(self.unseen)}
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """Why a target is built, or is not.
+
+    Args:
+        planned: the plan for this target alone.
+        decision: what becomes of it, and the reason.
+        facts: all there is to say: label and text, line by line.
+        code: the comparison of its code; None if nobody asked for it.
+
+    """
+
+    planned: Planned
+    decision: Decision
+    facts: tuple[tuple[str, str], ...]
+    code: CodeComparison | None
+
+    def __str__(self) -> str:
+        return "\n".join(f"{label:<10}{text}" for label, text in self.facts)
+
+    @property
+    def drift(self) -> Mapping[str, Drift]:
+        """How what is reused differs from what is declared now, by target id."""
+        targets = self.planned.plan.targets
+        return {targets.all[index].id: it for index, it in self.planned.drift.items()}
+
+    def json_values(self) -> dict[str, Any]:
+        """Return it as JSON values."""
+        from marin_build.emit.plan_json import reason_json
+
+        target = self.planned.plan.targets.all[self.decision.index]
+        document: dict[str, Any] = {
+            "name": target.name,
+            "target": target.id,
+            "decision": self.decision.kind.value,
+            "reason": reason_json(self.decision.reason),
+            "drift": [
+                {"target": id_, **facts} for id_, item in self.drift.items() for facts in item.facts
+            ],
+        }
+        if self.code is not None:
+            document["code"] = self.code.json_values()
+        return document
+
+
+def explain(options: PipelineOptions, target: str, *, compare_code: bool = False) -> Explanation:
+    """Plan one target, and gather all that is known about the decision.
+
+    Args:
+        options: say where the pipeline is.
+        target: a name or id; a selector that stands for one target.
+        compare_code: compare the code of today with that of the build the plan compares with, or
+            with that of the output which is reused.
+
+    Raises:
+        UsageError: it stands for no target, or for several.
+        StoreError: the store cannot be read.
+
+    """
+    loaded = load(options, only=target)
+    chosen = select(loaded.targets, [target])
+    if len(chosen) != 1:
+        raise UsageError(
+            f"`{target}` stands for {len(chosen)} targets; one is explained at a time",
+            hint="marin-build plan -v shows them all",
+        )
+    (index,) = chosen
+    planned = make_planned(loaded, PlanRequest((loaded.targets.all[index].name,)))
+    (decision,) = [each for each in planned.plan.decisions if each.index == index]
+    code = _compare_code(planned, decision) if compare_code else None
+    return Explanation(planned, decision, tuple(_facts(planned, decision)), code)
+
+
+def _compare_code(planned: Planned, decision: Decision) -> CodeComparison:
+    from marin_build.identity.code.digest import code_of
+    from marin_build.identity.code.document import code_document
+    from marin_build.observe.read_causes import drift_since_earlier
+    from marin_build.observe.read_drift import find_drift
+    from marin_build.plan.drift import Drift as NoDrift
+
+    loaded, plan, found = planned.loaded, planned.plan, planned.found
+    index, fn = decision.index, plan.targets.all[decision.index].step.fn
+    unseen = tuple(code_document(code_of(fn)).unseen) if fn is not None else ()
+    if decision.kind is not Kind.REUSE:
+        drift = drift_since_earlier(loaded.store, plan, [decision]).get(index)
+        return CodeComparison(drift, unseen)
+    built = plan.snapshot.of(index).built
+    if built is None or built.code_digest is None:
+        return CodeComparison(None, unseen)
+    if isinstance(decision.reason, Accepted):  # what was accepted is what is to be seen
+        environments = environments_for(loaded, planned.engine)
+        found = find_drift(loaded.store, plan, environments, heed_accepted=False)
+    return CodeComparison(found.drift.get(index, NoDrift()), unseen)
+
+
+def _facts(planned: Planned, decision: Decision) -> list[tuple[str, str]]:
+    """Return what there is to say, label by label."""
+    plan, loaded = planned.plan, planned.loaded
+    target, reason = plan.targets.all[decision.index], decision.reason
+    facts = [
+        ("target", target.id),
+        ("decision", f"{decision.kind.value}: {describe(reason)}"),
+        ("declared", shown(target.step.declared, loaded.workspace.project)),
+        ("output", target.output_path),
+    ]
+    if isinstance(reason, Adopted):
+        facts.append(("adopted", f"{reason.at[:16].replace('T', ' ')} by {reason.by}"))
+        if note := _note(loaded, target.output_path):
+            facts.append(("because", note))
+    if isinstance(reason, IdentityChanged):
+        when = reason.at[:16].replace("T", " ")
+        facts.append(
+            ("compared", f"with {reason.since}, built {when} by {reason.by}, run {reason.run}")
+        )
+        facts += [("changed", _change(change)) for change in reason.changes]
+    for index, item in planned.drift.items():
+        where = "" if index == decision.index else f"{plan.targets.all[index].id}: "
+        facts.append(("drift", f"{where}{item.text}"))
+        leaves = item.identity.changes if item.identity is not None else ()
+        for change in leaves if index == decision.index else ():
+            facts.append(("changed", _change(change)))
+    deps = [plan.targets.all[dep].id for dep in plan.targets.deps[decision.index]]
+    facts += [("needs", dep) for dep in deps]
+    return facts
+
+
+def _change(change: Change) -> str:
+    """Return one leaf that differs, with both its values."""
+    from marin_build.plan.payload_diff import describe_value
+
+    because = f"  ({change.because})" if change.because else ""
+    if change.path == "code":  # nobody reads digests
+        return printable(change.text + because)
+    old, new = describe_value(change.old), describe_value(change.new)
+    return printable(f"{change.path}  {old} -> {new}{because}")
+
+
+def _note(loaded: Loaded, output: str) -> str:
+    """Return why an output was adopted, in the words of the person who did it, on one line."""
+    from marin_build.protocol.layout import RECORD
+    from marin_build.protocol.record_reader import record_of_ours
+
+    blob = loaded.store.get(f"{output}/{RECORD}")
+    return printable((record_of_ours(blob.data) if blob is not None else {}).get("note") or "")

@@ -1,0 +1,192 @@
+"""A plan with all that can be asked of it; each part is read or worked out when it is wanted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from marin_build.errors import NOTHING_WRITTEN, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Mapping, Sequence
+
+    from marin_build.emit.plan_rows import Shown
+    from marin_build.observe.read_drift import FoundDrift
+    from marin_build.operations.loading import Loaded
+    from marin_build.plan.blast_radius import BlastRadius
+    from marin_build.plan.capacity import Capacity
+    from marin_build.plan.decisions import Plan
+    from marin_build.plan.document import PlanDocument
+    from marin_build.plan.drift import Drift
+    from marin_build.plan.estimate import PlanEstimate
+    from marin_build.plan.plan_summary import Verb
+    from marin_build.plan.regions import CrossRegionRead
+
+
+_NOTHING: Mapping[str, str] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class PlanRequest:
+    """What a plan is asked for.
+
+    Args:
+        targets: selectors; none: what the pipeline requests.
+        forced: selectors of what is built although it is built.
+        assume_changed, assume_built: selectors of what is taken for another identity, or for built.
+        rerun_failed: build again what failed before; else it is blocked.
+        jobs: how many targets are built at once; None: as configured, or as many as there are
+            cores.
+        budgets: how much there is of what steps take, beside what is configured and found here.
+
+    """
+
+    targets: tuple[str, ...] = ()
+    forced: tuple[str, ...] = ()
+    assume_changed: tuple[str, ...] = ()
+    assume_built: tuple[str, ...] = ()
+    rerun_failed: bool = True
+    jobs: int | None = None
+    budgets: Mapping[str, str] = field(default_factory=lambda: _NOTHING)
+
+
+def refuse_assumptions(changed: Sequence[str], built: Sequence[str]) -> None:
+    """Refuse to save a plan that answers a question.
+
+    Raises:
+        UsageError: something is assumed.
+
+    """
+    if changed or built:
+        raise UsageError(
+            "a plan with assumptions cannot be written: what it says is not so",
+            consequence=NOTHING_WRITTEN,
+            hint="leave out -o, or --assume-changed and --assume-built",
+        )
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A plan for a pipeline and its store; it stays as it was when the store was read.
+
+    Args:
+        loaded: the pipeline and its store.
+        decided: the plan as it is saved and built: fitted to this machine, with causes if it was
+            made with its history.
+        request: what was asked for.
+        capacity: reads, once, what this machine has.
+        pinned_code: target id -> code digest, of a plan that was saved.
+
+    """
+
+    loaded: Loaded
+    decided: Plan
+    request: PlanRequest
+    capacity: Callable[[], Capacity]
+    pinned_code: Mapping[str, str] = field(default_factory=lambda: _NOTHING)
+
+    @property
+    def engine(self) -> str:
+        """Where steps with resources are built."""
+        return self.loaded.settings.engine
+
+    @property
+    def is_done(self) -> bool:
+        """Whether there is nothing to build and nothing to publish."""
+        return not self.decided.to_build and not self.decided.sealed
+
+    @cached_property
+    def found(self) -> FoundDrift:
+        """The drift of what is reused; no part of a saved plan, for machines differ in it."""
+        from marin_build.observe.read_drift import find_drift
+        from marin_build.operations.loading import environments_for
+
+        environments = environments_for(self.loaded, self.engine)
+        return find_drift(self.loaded.store, self.decided, environments)
+
+    @property
+    def plan(self) -> Plan:
+        """The plan as it is shown: what was accepted is a reason in it."""
+        return self.found.plan
+
+    @cached_property
+    def drift(self) -> Mapping[int, Drift]:
+        """How reused targets differ from what is declared now, by index."""
+        return self.found.drift
+
+    @cached_property
+    def estimate(self) -> PlanEstimate:
+        """How long it may take and what it may cost; of a plan that was made with its history."""
+        from marin_build.operations.estimate import estimate_for
+
+        return estimate_for(
+            self.loaded, self.plan, self.engine, self.request.jobs, self.request.budgets
+        )
+
+    @cached_property
+    def reads(self) -> list[CrossRegionRead]:
+        """What steps to build read from other regions."""
+        from marin_build.plan.regions import cross_region_reads
+
+        return cross_region_reads(self.plan, self.loaded.settings.regions)
+
+    @cached_property
+    def radius(self) -> BlastRadius:
+        """What is built again because of what."""
+        from marin_build.plan.blast_radius import blast_radius
+
+        return blast_radius(self.plan, self.estimate)
+
+    @cached_property
+    def id(self) -> str:
+        """The short name of the plan: `p-81c2d3e4`."""
+        from marin_build.plan.plan_id import plan_id
+
+        parameters = self.loaded.pipeline.parameters
+        return plan_id(self.plan, self.loaded.file, parameters, self.engine)
+
+    def document(self, *, show_pruned: bool = False) -> PlanDocument:
+        """Return the plan as plan.json has it, with its drift; of the code it pins nothing."""
+        from marin_build.plan.document import plan_document
+
+        return plan_document(
+            self.plan,
+            pipeline=self.loaded.file,
+            parameters=self.loaded.pipeline.parameters,
+            engine=self.engine,
+            pin_code=False,
+            show_pruned=show_pruned,
+            drift=self.drift,
+        )
+
+    def shown(
+        self, again: tuple[str, str], *, verbose: bool = False, only: Collection[Verb] = ()
+    ) -> Shown:
+        """Return the lines for people; see `plan_view.show`."""
+        from marin_build.emit.plan_view import show
+
+        return show(
+            self.plan,
+            self.id,
+            again,
+            self.estimate,
+            self.drift,
+            reads=self.reads,
+            verbose=verbose,
+            only=only,
+        )
+
+    def with_adopted(self) -> Planned:
+        """Return the plan whose steps read adopted data where it lies.
+
+        Raises:
+            SpecificationError: loaded again, the pipeline declares other targets.
+            StoreError: adopted data cannot be looked up.
+
+        """
+        from marin_build.operations.adopted_data import with_adopted
+
+        loaded, plan = with_adopted(self.loaded, self.decided)
+        return replace(self, loaded=loaded, decided=plan)
