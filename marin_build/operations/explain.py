@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from marin_build.errors import UsageError
-from marin_build.operations.loading import environments_for, load
+from marin_build.operations.loading import environments_for
 from marin_build.operations.plan import make_planned
 from marin_build.operations.planned import PlanRequest
 from marin_build.pipeline.declared_at import shown
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from marin_build.operations.loading import Loaded
-    from marin_build.operations.options import PipelineOptions
     from marin_build.operations.planned import Planned
     from marin_build.plan.decisions import Decision
     from marin_build.plan.drift import Drift
@@ -97,11 +96,11 @@ class Explanation:
         return document
 
 
-def explain(options: PipelineOptions, target: str, *, compare_code: bool = False) -> Explanation:
+def explain(loaded: Loaded, target: str, *, compare_code: bool = False) -> Explanation:
     """Plan one target, and gather all that is known about the decision.
 
     Args:
-        options: say where the pipeline is.
+        loaded: the pipeline and its store, or the part of it that the target needs.
         target: a name or id; a selector that stands for one target.
         compare_code: compare the code of today with that of the build the plan compares with, or
             with that of the output which is reused.
@@ -111,7 +110,6 @@ def explain(options: PipelineOptions, target: str, *, compare_code: bool = False
         StoreError: the store cannot be read.
 
     """
-    loaded = load(options, only=target)
     chosen = select(loaded.targets, [target])
     if len(chosen) != 1:
         raise UsageError(

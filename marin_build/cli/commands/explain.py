@@ -28,8 +28,9 @@ def command(options: PipelineOptions, target: str, *, show_source: bool, as_json
     seen.
     """
     from marin_build.operations.explain import explain
+    from marin_build.operations.loading import load
 
-    explained = explain(options, target, compare_code=show_source)
+    explained = explain(load(options, only=target), target, compare_code=show_source)
     if as_json:
         sys.stdout.write(json.dumps(explained.json_values(), indent=1) + "\n")
         return 0
