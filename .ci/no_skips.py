@@ -1,4 +1,4 @@
-"""Tell what a JUnit report counts; fail if a test was skipped."""
+"""Print how many tests of a JUnit report passed, failed or were skipped; fail if any was skipped."""
 
 import sys
 import xml.etree.ElementTree as ET
