@@ -1,4 +1,4 @@
-"""Print how many tests of a JUnit report passed, failed or were skipped; fail if any was skipped."""
+"""Count what passed, failed or was skipped in a JUnit report; fail if a test was skipped."""
 
 import sys
 import xml.etree.ElementTree as ET
