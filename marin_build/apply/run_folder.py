@@ -20,6 +20,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from marin_build.errors import StoppedError, StoreError, UsageError
 from marin_build.plan.document import PLAN_FILE, PlanDocument, parse_plan, plan_document
+from marin_build.protocol.documents import Provenance  # noqa: TC001 - pydantic reads it
 from marin_build.text import did_you_mean
 
 if TYPE_CHECKING:
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
 
     from marin_build.operations.project import Loaded
     from marin_build.plan.decisions import Plan
-    from marin_build.protocol.documents import Provenance
     from marin_build.run_step.session import Session
     from marin_build.store.base import Store
 
