@@ -39,8 +39,8 @@ _SHARE = 20
 class Journaling:
     """Is told every event: writes it down, once there is a journal, and passes it on."""
 
-    def __init__(self, tell: Callable[[Event], None]) -> None:
-        self._tell = tell
+    def __init__(self, on_event: Callable[[Event], None]) -> None:
+        self._on_event = on_event
         self._file = -1
         self._sending: _Sending | None = None
         self.path = ""
@@ -56,7 +56,7 @@ class Journaling:
             except OSError as error:
                 self._warn(str(error.strerror).lower())
                 self._close_file()
-        self._tell(event)
+        self._on_event(event)
 
     def open(self, prefix: str, session: Session, *, keep: bool) -> None:
         """Begin the journal of a run.

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from marin_build.operations.project import Loaded
-    from marin_build.run_step.workers import Outcome
+    from marin_build.plan.outcomes import Outcome
     from marin_build.store.durability import Syncing
 
 
