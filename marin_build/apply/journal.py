@@ -92,7 +92,7 @@ def header_line(header: Header, now: datetime) -> bytes:
 def event_line(event: Event, now: datetime, at: float) -> bytes:
     """Return the line of an event that happened `at` seconds after the beginning."""
     document = {
-        "event": event_name(type(event)),
+        "event": event_name(event),
         "time": now.isoformat(timespec="milliseconds"),
         "at": round(at, 6),
         **event_fields(event),

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from marin_build.operations.loading import Loaded
     from marin_build.pipeline.targets import Targets
     from marin_build.plan.decisions import Plan
+    from marin_build.plan.outcomes import Stopped
     from marin_build.plan.snapshot import Observed
-    from marin_build.run_step.workers import Stopped
 
 
 _LISTINGS_AT_ONCE = 32
@@ -188,11 +188,11 @@ def refused_readers(loaded: Loaded, plan: Plan) -> dict[int, Stopped]:
     They read adopted data that is not what it was, or would be built over data that was adopted
     where it lies. Each place is listed once.
     """
+    from marin_build.plan.outcomes import Stopped
     from marin_build.run_step.output_folder import ADOPTED_HERE, was_adopted_here, way_to_rebuild
-    from marin_build.run_step.workers import Stopped
 
     refused: dict[int, Stopped] = {}
-    for index in plan.insisted:
+    for index in plan.rebuilt_anyway:
         seen, output = plan.snapshot.of(index), plan.targets.all[index].output_path
         is_here = seen.built is not None and seen.built.adopted_from == output
         if is_here or (seen.damage is not None and was_adopted_here(loaded.store, output)):

@@ -85,7 +85,7 @@ class Plan:
         return [d.index for d in self.decisions if isinstance(d.reason, why.SealedBefore)]
 
     @property
-    def insisted(self) -> frozenset[int]:
+    def rebuilt_anyway(self) -> frozenset[int]:
         """The targets that are built although they may be built already."""
         insisting = why.Forced | why.Tainted | why.DevVersion | why.Cascade | why.Doubtful
         return frozenset(d.index for d in self.decisions if isinstance(d.reason, insisting))

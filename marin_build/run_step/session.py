@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
     from marin_build.pipeline.step_spec import StepSpec
     from marin_build.pipeline.targets import Targets
+    from marin_build.plan.outcomes import Stopped
     from marin_build.protocol.documents import Provenance
     from marin_build.protocol.lease import Host, Lease
     from marin_build.protocol.provenance import Here
-    from marin_build.run_step.workers import Stopped
     from marin_build.store.base import Store
 
 

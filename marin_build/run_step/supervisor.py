@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 
 from marin_build.errors import MarinBuildError, StoppedError, StoreAwayError
 from marin_build.identity.code.digest import code_digest
+from marin_build.plan import outcomes as ended
 from marin_build.protocol import layout
 from marin_build.protocol.acquire import Claimant, Finished, Held
 from marin_build.protocol.lease import TIME_TO_LIVE, Lease, boot_clock, process_start
 from marin_build.protocol.record_reader import adopted_from, record_of_ours
-from marin_build.run_step import workers as ended
 from marin_build.run_step.attempt import Attempt
 from marin_build.workspace import current_workspace
 

@@ -14,11 +14,11 @@ import pytest
 from marin_build import StepSpec
 from marin_build.errors import MarinBuildError, StoppedError, UsageError
 from marin_build.observe.existing_data import read_existing, refuse_unfit
+from marin_build.plan import outcomes as ended
 from marin_build.protocol.documents import Attempt, Provenance, Record
 from marin_build.protocol.lease import Host, Lease
 from marin_build.protocol.look import look
 from marin_build.protocol.manifest import differences, manifest_in, shortened
-from marin_build.run_step import workers as ended
 from marin_build.run_step.commit_existing import adopt
 from marin_build.run_step.session import Session
 from marin_build.run_step.supervisor import build_target
