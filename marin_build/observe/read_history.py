@@ -6,7 +6,6 @@ or one a folder where many names lie together, and read in one batch.
 
 from __future__ import annotations
 
-import json
 import re
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
@@ -14,12 +13,13 @@ from typing import TYPE_CHECKING
 from marin_build.identity.payload import HASH_ID_LENGTH
 from marin_build.plan.snapshot import Earlier
 from marin_build.protocol import layout
+from marin_build.protocol.record_reader import readable_record
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from marin_build.pipeline.targets import Target, Targets
-    from marin_build.store.base import Store
+    from marin_build.store.base import Blob, Store
 
 
 _MOST = 400
@@ -64,7 +64,7 @@ def read_history(
     records = {
         path: record
         for path, blob in zip(paths, blobs, strict=True)
-        if blob is not None and (record := _earlier(blob.data)) is not None
+        if (record := _earlier(blob)) is not None
     }
     history: dict[int, tuple[Earlier, ...]] = {}
     for index, folders in candidates.items():
@@ -111,22 +111,21 @@ def _folders(store: Store, starts: Iterable[str]) -> dict[str, list[str]]:
     return found
 
 
-def _earlier(data: bytes) -> Earlier | None:
-    """Return what a record of ours says; None for any other document."""
-    try:
-        document = json.loads(data)
-        who, payload = document["provenance"], json.loads(document["payload"])
-        return Earlier(
-            document["target"],
-            document["fingerprint"],
-            payload,
-            document["run"],
-            f"{who['user']}@{who['host']}",
-            document["end"],
-            float(document["seconds"]),
-            code_digest=document.get("code_digest"),
-            code_document=document.get("code_document"),
-            captured=document.get("captured"),
-        )
-    except (ValueError, KeyError, TypeError):
-        return None  # Marin's, or damaged: it explains nothing
+def _earlier(blob: Blob | None) -> Earlier | None:
+    """Return what a record of ours says; None for any other document, which explains nothing."""
+    built = readable_record(blob)
+    hashed = built.hashed if built is not None else None
+    if built is None or hashed is None:
+        return None
+    return Earlier(
+        built.target,
+        built.fingerprint,
+        hashed,
+        built.run,
+        built.worker,
+        built.end,
+        built.seconds,
+        code_digest=built.code_digest,
+        code_document=built.code_document,
+        captured=built.captured,
+    )

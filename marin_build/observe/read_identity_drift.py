@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from marin_build.errors import StoppedError
 from marin_build.observe.read_causes import causes_below
@@ -159,14 +158,5 @@ def _changed(store: Store, targets: Targets, own: Mapping[int, Built]) -> dict[i
 def changed_identity(step: StepSpec, built: Built) -> IdentityDrift:
     """Return how the identity of a step differs from what was built in its place."""
     where = "at its output path" if step.override_output_path else f"under version {step.version}"
-    changes = changes_between(_payload(built), step.payload)
+    changes = changes_between(built.hashed, step.payload)
     return IdentityDrift(where, built.fingerprint, step.fingerprint, changes)
-
-
-def _payload(built: Built) -> Mapping[str, Any] | None:
-    """Return what was hashed then; None if the record does not say."""
-    try:
-        payload = json.loads(built.payload or "")
-    except (ValueError, TypeError):
-        return None
-    return payload if isinstance(payload, dict) else None

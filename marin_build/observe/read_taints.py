@@ -9,7 +9,7 @@ from marin_build.errors import CorruptStateError
 from marin_build.plan.graph_shape import reached
 from marin_build.plan.reasons import Unreadable
 from marin_build.protocol import layout
-from marin_build.protocol.record_reader import record_of_ours
+from marin_build.protocol.record_reader import readable_record
 from marin_build.protocol.taints import Entry, Taint, _parse
 
 if TYPE_CHECKING:
@@ -51,7 +51,8 @@ def read_taints(
         if mark is None:  # taken away meanwhile
             continue
         id_ = targets.all[index].id
-        run = record_of_ours(record.data).get("run", "") if record is not None else ""
+        built = readable_record(record)
+        run = built.run if built is not None else ""
         try:
             entries = _parse(mark.data, path).entries
         except CorruptStateError:

@@ -173,8 +173,8 @@ def _change(change: Change) -> str:
 def _note(loaded: Loaded, output: str) -> str:
     """Return why an output was adopted, in the words of who did it, on one line."""
     from marin_build.protocol.layout import RECORD
-    from marin_build.protocol.record_reader import record_of_ours
+    from marin_build.protocol.record_reader import readable_record
     from marin_build.text import printable
 
-    blob = loaded.store.get(f"{output}/{RECORD}")
-    return printable((record_of_ours(blob.data) if blob is not None else {}).get("note") or "")
+    built = readable_record(loaded.store.get(f"{output}/{RECORD}"))
+    return printable((built.note if built is not None else None) or "")

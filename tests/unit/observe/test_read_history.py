@@ -39,7 +39,8 @@ class Counting(MemoryStore):
 def _record(target: str, end: str) -> bytes:
     payload = json.dumps({"name": target.rpartition("_")[0], "attrs": {"end": end}, "deps": []})
     return json.dumps(
-        {"target": target, "fingerprint": "f" * 64, "payload": payload, "run": "r-1", "end": end,
+        {"executor_version": "marin_build/1", "target": target,
+         "fingerprint": "f" * 64, "payload": payload, "run": "r-1", "end": end,
          "seconds": 2, "provenance": {"user": "ada", "host": "host"}}
     ).encode()  # fmt: skip
 
