@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from marin_build.pipeline.targets import Targets
     from marin_build.plan.decisions import Decision, Plan
     from marin_build.plan.drift import Drift
-    from marin_build.plan.snapshot import Earlier
+    from marin_build.protocol.record_reader import Built
     from marin_build.store.base import Store
 
 
@@ -87,12 +87,13 @@ def drift_since_earlier(
     }
 
 
-def _compared_with(plan: Plan, decision: Decision) -> Earlier | None:
+def _compared_with(plan: Plan, decision: Decision) -> Built | None:
     reason = decision.reason
     if not isinstance(reason, IdentityChanged):
         return None
     builds = plan.snapshot.earlier.get(decision.index, ())
-    return next((b for b in builds if (b.target, b.run) == (reason.since, reason.run)), None)
+    since = reason.since, reason.run
+    return next((e.built for e in builds if (e.built.target, e.built.run) == since), None)
 
 
 def _code_change(decision: Decision) -> Change | None:

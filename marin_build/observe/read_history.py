@@ -73,7 +73,7 @@ def read_history(
             r for path in folders if (r := records.get(path)) and r.payload.get("name") == name
         ]
         if builds:
-            latest = sorted(builds, key=lambda build: build.end, reverse=True)
+            latest = sorted(builds, key=lambda build: build.built.end, reverse=True)
             history[index] = tuple(latest)
     return history
 
@@ -117,15 +117,4 @@ def _earlier(blob: Blob | None) -> Earlier | None:
     hashed = built.hashed if built is not None else None
     if built is None or hashed is None:
         return None
-    return Earlier(
-        built.target,
-        built.fingerprint,
-        hashed,
-        built.run,
-        built.worker,
-        built.end,
-        built.seconds,
-        code_digest=built.code_digest,
-        code_document=built.code_document,
-        captured=built.captured,
-    )
+    return Earlier(built, hashed)

@@ -208,7 +208,8 @@ def _changed(
     from marin_build.plan.nearest_build import nearest_change
 
     target = targets.all[decision.index]
-    vanished = next((build for build in earlier if build.fingerprint == target.fingerprint), None)
+    builds = (build.built for build in earlier)
+    vanished = next((built for built in builds if built.fingerprint == target.fingerprint), None)
     if vanished is not None:
         gone = why.OutputVanished(vanished.run, vanished.worker, vanished.end)
         return replace(decision, reason=gone)
