@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from marin_build.errors import StoppedError
 from marin_build.observe.read_causes import causes_below
 from marin_build.observe.read_records import read_any_built
-from marin_build.plan.graph_shape import reached
+from marin_build.plan.graph_shape import upstream
 from marin_build.plan.identity_drift import IdentityDrift, OtherUpstream
 from marin_build.plan.nearest_build import changes_between
 
@@ -89,7 +89,7 @@ def _told_of(
 def _loose_below(targets: Targets, wanted: Sequence[int]) -> dict[int, list[int]]:
     """Return what targets need, however far down, whose path does not pin it."""
     below: dict[int, frozenset[int]] = {}
-    for index in sorted(reached(targets, wanted)):  # topological
+    for index in sorted(upstream(targets, wanted)):  # topological
         deps = targets.deps[index]
         own = frozenset(dep for dep in deps if targets.all[dep].step.has_free_path)
         below[index] = own.union(*{id(s): s for s in map(below.__getitem__, deps)}.values())

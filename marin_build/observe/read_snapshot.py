@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from marin_build.errors import CorruptStateError
 from marin_build.observe.read_records import read_records
 from marin_build.plan.assumptions import NOTHING_ASSUMED
+from marin_build.plan.graph_shape import levels_below
 from marin_build.plan.reasons import Unreadable
 from marin_build.plan.snapshot import NOTHING_SEEN, LastAttempt, Observed, Snapshot
 from marin_build.protocol import layout
@@ -78,7 +79,7 @@ def observe(
     seen: dict[int, Observed] = dict.fromkeys(assumed.built, Observed(STATUS_SUCCESS))
     frontier, width = list(dict.fromkeys(requested)), 1
     while frontier:
-        batch = _descend(targets, frontier, width, seen)
+        batch = levels_below(targets, frontier, width, seen)
         _read(store, targets, batch, seen, host)
         if is_doubtful is not None:
             built = [i for i in batch if seen[i].status == STATUS_SUCCESS]
@@ -122,25 +123,6 @@ def list_tainted(store: Store, targets: Targets) -> list[int]:
     if not names:
         return []
     return [i for i, target in enumerate(targets.all) if layout.taint_name(target.id) in names]
-
-
-def _descend(
-    targets: Targets,
-    start: Sequence[int],
-    levels: int,
-    seen: AbstractSet[int] | dict[int, Observed],
-) -> list[int]:
-    """Return what is `levels` deep below `start`, itself included, and was not read yet."""
-    found = dict.fromkeys(i for i in start if i not in seen)
-    level: Iterable[int] = start
-    for _ in range(levels - 1):
-        level = dict.fromkeys(
-            dep for i in level for dep in targets.deps[i] if dep not in found and dep not in seen
-        )
-        if not level:
-            break
-        found.update(dict.fromkeys(level))
-    return list(found)
 
 
 def _next_frontier(

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from marin_build.errors import CorruptStateError
-from marin_build.plan.graph_shape import reached
+from marin_build.plan.graph_shape import upstream
 from marin_build.plan.reasons import Unreadable
 from marin_build.protocol import layout
 from marin_build.protocol.record_reader import readable_record
@@ -78,7 +78,7 @@ def with_damaged_marks(
     What is to be built anyway no mark condemns.
     """
     seen = dict(snapshot.seen)
-    for index in sorted(reached(targets, requested).intersection(damaged)):
+    for index in sorted(upstream(targets, requested).intersection(damaged)):
         before = snapshot.of(index)
         if index not in seen or (before.is_built and before.damage is None):
             seen[index] = replace(before, damage=damaged[index])

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from marin_build.plan import reasons as why
 from marin_build.plan.assumptions import NOTHING_ASSUMED, assumed_reason
-from marin_build.plan.graph_shape import reached
+from marin_build.plan.graph_shape import upstream
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -77,7 +77,7 @@ class Plan:
         if len(self.decisions) == len(self.targets):
             return set()
         decided = {decision.index for decision in self.decisions}
-        return reached(self.targets, self.requested) - decided
+        return upstream(self.targets, self.requested) - decided
 
     @property
     def sealed(self) -> list[int]:
@@ -123,7 +123,7 @@ def cascade_of(
     if not seeds:
         return frozenset()
     found: set[int] = set()
-    for index in sorted(reached(targets, requested)):  # topological: dependencies first
+    for index in sorted(upstream(targets, requested)):  # topological: dependencies first
         if index in assumed.built:
             continue
         if index in seeds or any(dep in found for dep in targets.deps[index]):
