@@ -30,7 +30,8 @@ from marin_build.errors import (
     StoreError,
 )
 from marin_build.store.local import LocalStore
-from marin_build.workspace import Workspace, in_workspace
+from marin_build.workspace import Workspace
+from tests.workspaces import in_workspace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
