@@ -126,6 +126,7 @@ def _facts(
     loaded: Loaded, plan: Plan, decision: Decision, drift: Mapping[int, Drift]
 ) -> list[tuple[str, str]]:
     """Return what there is to say, label by label."""
+    from marin_build.moments import moment_text
     from marin_build.pipeline.declared_at import shown
     from marin_build.plan.reason_text import describe
     from marin_build.plan.reasons import Adopted, IdentityChanged
@@ -138,11 +139,11 @@ def _facts(
         ("output", target.output_path),
     ]
     if isinstance(reason, Adopted):
-        facts.append(("adopted", f"{reason.at[:16].replace('T', ' ')} by {reason.by}"))
+        facts.append(("adopted", f"{moment_text(reason.at, 'minutes')} by {reason.by}"))
         if note := _note(loaded, target.output_path):
             facts.append(("because", note))
     if isinstance(reason, IdentityChanged):
-        when = reason.at[:16].replace("T", " ")
+        when = moment_text(reason.at, "minutes")
         facts.append(
             ("compared", f"with {reason.since}, built {when} by {reason.by}, run {reason.run}")
         )

@@ -10,6 +10,7 @@ import click
 
 from marin_build.cli.options import pipeline_options_without_f
 from marin_build.errors import UsageError
+from marin_build.moments import moment_text
 from marin_build.protocol.log_format import without_stamps
 from marin_build.text import printable
 
@@ -115,7 +116,7 @@ def _how(loaded: Loaded, attempts: Attempts, number: int, ended: EndedAttempt | 
         code = ended.exit_code
         words = [
             ended.result + (f", exit code {code}" if code else ""),
-            f"{str(ended.end)[:19].replace('T', ' ')} UTC",
+            f"{moment_text(str(ended.end))} UTC",
             f"{ended.worker}, run {ended.run}",
         ]
     elif lease is None:
