@@ -39,7 +39,7 @@ def read_existing(store: Store, place: str) -> Existing:
     """
     paths = [f"{place}/{name}" for name in (layout.STATUS, layout.LEASE, layout.RECORD)]
     status, lease, record = store.get_many(paths)
-    built = readable_record(record)
+    built = readable_record(record.data if record is not None else None)
     return Existing(
         place,
         tuple(manifest_of(store, place)),

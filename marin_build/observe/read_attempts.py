@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from marin_build.protocol import layout
 from marin_build.protocol.attempt_reader import parse_attempt
-from marin_build.protocol.holder import still_written
+from marin_build.protocol.holder import is_abandoned
 from marin_build.protocol.layout import local_log_path
 from marin_build.protocol.lease import Lease
 from marin_build.protocol.look import look
@@ -114,7 +114,7 @@ def has_ended(store: Store, output: str, lease: Lease, host: Host, local_log: st
     current = parse_lease(held.data, paths[0])
     if current.nonce != lease.nonce or current.is_sealed:
         return True
-    return host.is_gone(current) and not still_written(local_log)
+    return is_abandoned(host, current, local_log)
 
 
 def local_log(attempts: Attempts, number: int, run: str, host: Host) -> str | None:

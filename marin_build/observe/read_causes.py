@@ -148,7 +148,7 @@ def causes_below(store: Store, targets: Targets, were: Mapping[str, str]) -> dic
         paths = [_path_of(targets, *at) for at in pending.values()]
         deeper: dict[str, tuple[str, str]] = {}
         for (id_, (now, _)), blob in zip(pending.items(), store.get_many(paths), strict=True):
-            built = readable_record(blob)
+            built = readable_record(blob.data if blob is not None else None)
             target = targets.all[targets.by_id[now]]
             before = built.hashed if built is not None else None
             changes = changes_between(before, target.step.payload)

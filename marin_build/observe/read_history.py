@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from marin_build.pipeline.targets import Target, Targets
-    from marin_build.store.base import Blob, Store
+    from marin_build.store.base import Store
 
 
 _MOST = 400
@@ -64,7 +64,7 @@ def read_history(
     records = {
         path: record
         for path, blob in zip(paths, blobs, strict=True)
-        if (record := _earlier(blob)) is not None
+        if blob is not None and (record := _earlier(blob.data)) is not None
     }
     history: dict[int, tuple[Earlier, ...]] = {}
     for index, folders in candidates.items():
@@ -111,9 +111,9 @@ def _folders(store: Store, starts: Iterable[str]) -> dict[str, list[str]]:
     return found
 
 
-def _earlier(blob: Blob | None) -> Earlier | None:
+def _earlier(data: bytes) -> Earlier | None:
     """Return what a record of ours says; None for any other document, which explains nothing."""
-    built = readable_record(blob)
+    built = readable_record(data)
     hashed = built.hashed if built is not None else None
     if built is None or hashed is None:
         return None

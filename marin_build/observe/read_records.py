@@ -114,5 +114,5 @@ def read_any_built(
     found: dict[int, Built | None] = {}
     for index, blob in zip(indices, store.get_many(paths), strict=True):
         if blob is not None:
-            found[index] = readable_record(blob, targets.all[index].fingerprint)
+            found[index] = readable_record(blob.data, targets.all[index].fingerprint)
     return found

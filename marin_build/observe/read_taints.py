@@ -51,7 +51,7 @@ def read_taints(
         if mark is None:  # taken away meanwhile
             continue
         id_ = targets.all[index].id
-        built = readable_record(record)
+        built = readable_record(record.data if record is not None else None)
         run = built.run if built is not None else ""
         try:
             entries = _parse(mark.data, path).entries

@@ -106,7 +106,8 @@ def register(
     session = make_session(loaded, nothing, {}, lease=lease)
     session = replace(session, run=ADOPTING + session.run.partition("-")[2])
     if _is_finished(session, index):
-        record = readable_record(loaded.store.get(f"{target.output_path}/{layout.RECORD}"))
+        blob = loaded.store.get(f"{target.output_path}/{layout.RECORD}")
+        record = readable_record(blob.data if blob is not None else None)
         if not force and record is not None and _is_same(record, target, location):
             return Registered(record, already=True)
         _refuse_built(target, record, location, force=force)

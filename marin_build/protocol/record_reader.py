@@ -15,8 +15,6 @@ from marin_build.errors import CorruptStateError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from marin_build.store.base import Blob
-
 
 @dataclass(frozen=True, slots=True)
 class Built:
@@ -91,12 +89,12 @@ def parse_record(data: bytes, path: str, declared: str = "") -> Built | None:
         ) from None
 
 
-def readable_record(blob: Blob | None, declared: str = "") -> Built | None:
+def readable_record(data: bytes | None, declared: str = "") -> Built | None:
     """Return the same as `parse_record`; None also where no record is, or a damaged one."""
-    if blob is None:
+    if data is None:
         return None
     try:
-        return parse_record(blob.data, "", declared)
+        return parse_record(data, "", declared)
     except CorruptStateError:
         return None
 

@@ -125,7 +125,7 @@ def _finished(session: Session, index: int, got: Finished) -> ended.Outcome:
     target = session.targets.all[index]
     step = target.step
     blob = session.store.get(f"{target.output_path}/{layout.RECORD}")
-    built = readable_record(blob)
+    built = readable_record(blob.data if blob is not None else None)
     may_be_another = step.has_free_path and step.expected_fingerprint is None
     if not may_be_another and built is not None and built.fingerprint != target.fingerprint:
         message = f"somebody has built another target at `{target.output_path}` meanwhile"

@@ -177,5 +177,6 @@ def _note(loaded: Loaded, output: str) -> str:
     from marin_build.protocol.record_reader import readable_record
     from marin_build.text import printable
 
-    built = readable_record(loaded.store.get(f"{output}/{RECORD}"))
+    blob = loaded.store.get(f"{output}/{RECORD}")
+    built = readable_record(blob.data if blob is not None else None)
     return printable((built.note if built is not None else None) or "")

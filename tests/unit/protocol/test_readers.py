@@ -18,7 +18,7 @@ from marin_build.protocol.record_reader import (
     parse_record,
     readable_record,
 )
-from marin_build.store.base import Blob, File
+from marin_build.store.base import File
 from tests.unit.protocol.test_documents import ATTEMPT, RECORD
 
 BUILT = Built(
@@ -72,7 +72,7 @@ def test_a_record_that_marin_wrote_is_none_of_ours() -> None:
 def test_a_damaged_record_is_an_error_to_who_plans_and_nothing_to_who_reports(data: bytes) -> None:
     with pytest.raises(CorruptStateError, match="`/x` is not readable"):
         parse_record(data, "/x")
-    assert readable_record(Blob(data, "1")) is None
+    assert readable_record(data) is None
     assert readable_record(None) is None
 
 
