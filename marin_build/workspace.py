@@ -95,21 +95,16 @@ def joins_identity(said: CodePolicy | None) -> bool:
     return (said or (_current.code if _current is not None else None)) == "rebuild"
 
 
-def use_workspace(workspace: Workspace | None) -> None:
-    """Put `workspace` in force for this program; None returns to the default."""
-    global _current  # noqa: PLW0603 - what is in force is a fact about the program
-    _current = workspace
+def use_workspace(workspace: Workspace | None) -> Workspace | None:
+    """Put `workspace` in force for this program; None returns to the default.
 
+    Returns:
+        What was in force before; None: the default.
 
-@contextmanager
-def in_workspace(workspace: Workspace) -> Iterator[None]:
-    """Put `workspace` in force for a block."""
-    before = _current
-    use_workspace(workspace)
-    try:
-        yield
-    finally:
-        use_workspace(before)
+    """
+    global _current
+    before, _current = _current, workspace
+    return before
 
 
 _asked: list[object] | None = None

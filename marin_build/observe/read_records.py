@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from marin_build.errors import CorruptStateError, StoppedError
 from marin_build.plan.reasons import Unreadable
 from marin_build.protocol import layout
-from marin_build.protocol.record_reader import Built, adopted_from, parse_record
+from marin_build.protocol.record_reader import Built, adopted_from, parse_record, readable_record
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -144,10 +144,7 @@ def read_any_built(
     """Return the same as `read_built`, but with records of another identity."""
     paths = [record_path(targets.all[i]) for i in indices]
     found: dict[int, Built | None] = {}
-    for index, path, blob in zip(indices, paths, store.get_many(paths), strict=True):
+    for index, blob in zip(indices, store.get_many(paths), strict=True):
         if blob is not None:
-            try:
-                found[index] = parse_record(blob.data, path, targets.all[index].fingerprint)
-            except CorruptStateError:
-                found[index] = None
+            found[index] = readable_record(blob.data, targets.all[index].fingerprint)
     return found

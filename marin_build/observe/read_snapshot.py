@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -14,6 +13,7 @@ from marin_build.plan.assumptions import NOTHING_ASSUMED
 from marin_build.plan.reasons import Unreadable
 from marin_build.plan.snapshot import NOTHING_SEEN, LastAttempt, Observed, Snapshot
 from marin_build.protocol import layout
+from marin_build.protocol.attempt_reader import parse_attempt
 from marin_build.protocol.lease import parse_lease
 from marin_build.protocol.status import STATUS_FAILED, STATUS_SUCCESS, parse_status
 from marin_build.store.durability import doubter, runs_cut_short
@@ -188,15 +188,9 @@ def _last_attempt(data: bytes, number: int, path: str) -> LastAttempt:
     If it is not readable, the status still says that it failed: it is built again, like others.
     """
     try:
-        document = json.loads(data)
-        return LastAttempt(
-            document["attempt"],
-            document["exit_code"],
-            document["message"],
-            document["worker"],
-            document["end"],
-        )
-    except (ValueError, KeyError, TypeError):
+        said = parse_attempt(data, path)
+        return LastAttempt(number, said.exit_code, said.message, said.worker, said.end)
+    except CorruptStateError:
         return LastAttempt(number, None, f"why is not readable: {path}", "", None)
 
 

@@ -117,8 +117,8 @@ def _check_outputs(step: StepSpec, output: str, returned: object) -> None:
 
 def _record(step: StepSpec, started: datetime, seconds: float) -> bytes:
     """Return the record of a step that was built here just now."""
+    from marin_build.moments import stamp, stamp_now
     from marin_build.protocol.documents import Record
-    from marin_build.protocol.held_target import stamp
     from marin_build.run_step.record import built_by, declared
 
     workspace = current_workspace()
@@ -133,7 +133,7 @@ def _record(step: StepSpec, started: datetime, seconds: float) -> bytes:
         run=run,
         attempt=0,  # none was opened
         start=stamp(started),
-        end=stamp(datetime.now(UTC)),
+        end=stamp_now(),
         seconds=round(seconds, 6),
         exit_code=0,
         peak_memory_bytes=None,

@@ -217,8 +217,8 @@ def _fill(store: MemoryStore, targets: Targets, world: World) -> None:
         if sight.last is not None:
             for number in (1, 2):
                 store.contents[f"{target.output_path}/.logs/attempt-000{number}.json"] = (
-                    f'{{"attempt": {number}, "exit_code": 3, "message": "boom",'
-                    ' "worker": "ada@host", "end": "2026"}'
+                    f'{{"attempt": {number}, "result": "failed", "run": "r-1", "exit_code": 3,'
+                    ' "message": "boom", "worker": "ada@host", "end": "2026"}'
                 ).encode()
 
 
