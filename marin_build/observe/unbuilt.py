@@ -51,7 +51,9 @@ class Found:
         return self.status in (STATUS_FAILED, STATUS_DEP_FAILED)
 
 
-def find_unbuilt(wanted: Sequence[StepSpec], found: dict[str, Found], prefix: str) -> list[Found]:
+def find_unbuilt(
+    wanted: Sequence[StepSpec], found: dict[str, Found], prefix: str | None
+) -> list[Found]:
     """Add steps and what they need to `found`; return what is new, the wanted ones first.
 
     Below a built step nothing is looked at. After a level that is not built the next batch takes
@@ -60,7 +62,7 @@ def find_unbuilt(wanted: Sequence[StepSpec], found: dict[str, Found], prefix: st
     Args:
         wanted: where to begin.
         found: what is known already, by output path.
-        prefix: where the outputs live.
+        prefix: where the outputs live; None: each below the default prefix of its own project.
 
     Raises:
         SpecificationError: two different steps have one output path.
@@ -84,7 +86,7 @@ def _walk(
     wanted: Sequence[StepSpec],
     found: Mapping[str, Found],
     statuses: Mapping[str, Status | CorruptStateError | None],
-    prefix: str,
+    prefix: str | None,
 ) -> tuple[list[Found], list[StepSpec]]:
     """Return what is needed and new, as far as statuses are known, and what must be read next."""
     fresh: dict[str, Found] = {}
@@ -112,7 +114,7 @@ def _walk(
     return list(fresh.values()), list(unread.values())
 
 
-def _levels(start: Sequence[StepSpec], width: int, prefix: str) -> list[str]:
+def _levels(start: Sequence[StepSpec], width: int, prefix: str | None) -> list[str]:
     """Return the output paths of `width` levels, from `start` downwards."""
     paths = {step.output_path_in(prefix): None for step in start}
     level: Iterable[StepSpec] = start

@@ -122,7 +122,7 @@ def _record(step: StepSpec, started: datetime, seconds: float) -> bytes:
     from marin_build.run_step.record import function_name
 
     fn: Any = local_function(step.fn)
-    run, provenance = _this_run(current_workspace().project)
+    run, provenance = _this_run(), _provenance(current_workspace(step.declared[0]).project)
     return Record(
         name=step.name,
         target=step.target_id,
@@ -132,7 +132,7 @@ def _record(step: StepSpec, started: datetime, seconds: float) -> bytes:
         fingerprint=step.fingerprint,
         deep_fingerprint=_deep_fingerprint(step),
         payload=step.payload,
-        code_digest=code_digest(fn),
+        code_digest=code_digest(fn, step.declared[0]),
         deps=tuple(dict.fromkeys(dep.target_id for dep in step.deps)),
         provenance=provenance,
         run=run,
@@ -146,11 +146,16 @@ def _record(step: StepSpec, started: datetime, seconds: float) -> bytes:
 
 
 @functools.cache
-def _this_run(project: str) -> tuple[str, Any]:
-    """Return the id that all records of this program share, and their provenance."""
+def _this_run() -> str:
+    """Return the id that all records of this program share."""
+    return f"r-{os.urandom(4).hex()}"
+
+
+@functools.cache
+def _provenance(project: str) -> Any:
     from marin_build.protocol.provenance import provenance
 
-    return f"r-{os.urandom(4).hex()}", provenance(project, sys.argv)
+    return provenance(project, sys.argv)
 
 
 _deep: dict[StepSpec, str] = {}

@@ -20,7 +20,7 @@ from marin_build.observe.unbuilt import Found, find_unbuilt, judge, read_adopted
 from marin_build.pipeline.retries import Tries, cause_of
 from marin_build.pipeline.step_spec import StepSpec
 from marin_build.runtime.disk_cache import seen_unbuilt
-from marin_build.workspace import current_workspace
+from marin_build.workspace import common_prefix
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -123,7 +123,7 @@ class _Run:
         self._pool = pool
         self._dry_run = dry_run
         self._force_run_failed = force_run_failed
-        self._prefix = current_workspace().prefix
+        self._prefix = common_prefix()
         self._found: dict[str, Found] = {}
         self._nodes: dict[str, _Node] = {}
         self._failures: list[_Node] = []
