@@ -61,12 +61,17 @@ def is_url(path: str) -> bool:
     return "://" in path
 
 
+def is_project(folder: str) -> bool:
+    """Return whether a folder is marked as a project's."""
+    return any(os.path.lexists(os.path.join(folder, marker)) for marker in _MARKERS)
+
+
 def find_project(start: str) -> str:
     """Return the nearest folder at or above `start` that is a project's, else `start`."""
     start = os.path.abspath(start)
     folder = start
     while True:
-        if any(os.path.lexists(os.path.join(folder, marker)) for marker in _MARKERS):
+        if is_project(folder):
             return folder
         parent = os.path.dirname(folder)
         if parent == folder:
