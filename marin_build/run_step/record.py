@@ -106,7 +106,15 @@ def declared(step: StepSpec, deps: Iterable[str], deep: str) -> dict[str, Any]:
     }
 
 
-def built_by(fn: object, here: Here | None, store: Store, prefix: str, run: str) -> dict[str, Any]:
+def built_by(
+    fn: object,
+    here: Here | None,
+    store: Store,
+    prefix: str,
+    run: str,
+    *,
+    declared_in: str | None = None,
+) -> dict[str, Any]:
     """Return what a record says of the code that built a target; its source is kept.
 
     Args:
@@ -115,9 +123,10 @@ def built_by(fn: object, here: Here | None, store: Store, prefix: str, run: str)
         store: where the source is kept, below `prefix`.
         prefix: of the outputs.
         run: the run's id.
+        declared_in: the file that declares the step; see `code_of`.
 
     """
-    code = code_of(fn) if fn is not None else None
+    code = code_of(fn, declared_in) if fn is not None else None
     return {
         "code_digest": code.digest if code is not None else None,
         "code_document": keep_source(store, prefix, run, code) if code is not None else None,

@@ -56,13 +56,15 @@ class Admission:
     """The steps of one program.
 
     Args:
-        workspace: where their outputs live.
+        workspace: in which places are shown.
+        prefix: where their outputs live; None: each below the one of its own project.
         force_run_failed: whether targets that failed before are tried again.
 
     """
 
-    def __init__(self, workspace: Workspace, *, force_run_failed: bool) -> None:
+    def __init__(self, workspace: Workspace, prefix: str | None, *, force_run_failed: bool) -> None:
         self._workspace = workspace
+        self._prefix = prefix
         self._force_run_failed = force_run_failed
         self.targets: list[Target] = []
         """All steps that were walked, one an output path, after what they need."""
@@ -134,7 +136,7 @@ class Admission:
         return self._by_step[step]
 
     def _new_place(self, step: StepSpec) -> int:
-        output = step.output_path_in(self._workspace.prefix)
+        output = step.output_path_in(self._prefix)
         target = Target(step, step.target_id, step.fingerprint, output)
         index = self._by_path.setdefault(output, len(self.targets))
         if index < len(self.targets):

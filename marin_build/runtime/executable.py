@@ -121,13 +121,19 @@ def _record(step: StepSpec, started: datetime, seconds: float) -> bytes:
     from marin_build.protocol.documents import Record
     from marin_build.run_step.record import built_by, declared
 
-    workspace = current_workspace()
-    run, provenance, here = _this_run(workspace.project)
+    workspace = current_workspace(step.declared[0])
+    provenance, here = _surroundings(workspace.project)
+    run = _this_run()
     deps = dict.fromkeys(dep.target_id for dep in step.deps)
     return Record(
         **declared(step, deps, _deep_fingerprint(step)),
         **built_by(
-            local_function(step.fn), here, open_store(workspace.prefix), workspace.prefix, run
+            local_function(step.fn),
+            here,
+            open_store(workspace.prefix),
+            workspace.prefix,
+            run,
+            declared_in=step.declared[0],
         ),
         provenance=provenance,
         run=run,
@@ -141,12 +147,17 @@ def _record(step: StepSpec, started: datetime, seconds: float) -> bytes:
 
 
 @functools.cache
-def _this_run(project: str) -> tuple[str, Provenance, Here]:
-    """Return what all records of this program share: run, provenance, and what it runs in."""
+def _this_run() -> str:
+    """Return the id that all records of this program share."""
+    return f"r-{os.urandom(4).hex()}"
+
+
+@functools.cache
+def _surroundings(project: str) -> tuple[Provenance, Here]:
+    """Return what the records of one project share: provenance, and what its steps run in."""
     from marin_build.protocol.provenance import provenance, read_here
 
-    here = read_here(project, os.environ)
-    return f"r-{os.urandom(4).hex()}", provenance(project, sys.argv), here
+    return provenance(project, sys.argv), read_here(project, os.environ)
 
 
 _deep: dict[StepSpec, str] = {}

@@ -18,7 +18,7 @@ from marin_build.run_step.workers import Start
 from marin_build.runtime.admission import Admission
 from marin_build.runtime.disk_cache import seen_unbuilt
 from marin_build.runtime.in_process_workers import InProcessWorkers, shown
-from marin_build.workspace import current_workspace
+from marin_build.workspace import common_prefix, current_workspace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -72,7 +72,9 @@ class StepRunner:
             )
         if isinstance(steps, StepSpec):
             raise SpecificationError("`steps` is one step, not several", hint="run([step])")
-        admission = Admission(current_workspace(), force_run_failed=force_run_failed)
+        admission = Admission(
+            current_workspace(), common_prefix(), force_run_failed=force_run_failed
+        )
         run = _Run(admission, 1 if dry_run else at_once, dry_run=dry_run)
         with closing(run.workers), ThreadPoolExecutor(1, "build-loop") as driver:
             ended = driver.submit(run.loop.run)
