@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from marin_build.errors import UsageError
+from marin_build.moments import moment_text
 from marin_build.operations.loading import environments_for
 from marin_build.operations.plan import make_planned
 from marin_build.operations.planned import PlanRequest
@@ -156,11 +157,11 @@ def _facts(planned: Planned, decision: Decision) -> list[tuple[str, str]]:
         ("output", target.output_path),
     ]
     if isinstance(reason, Adopted):
-        facts.append(("adopted", f"{reason.at[:16].replace('T', ' ')} by {reason.by}"))
+        facts.append(("adopted", f"{moment_text(reason.at, 'minutes')} by {reason.by}"))
         if note := _note(loaded, target.output_path):
             facts.append(("because", note))
     if isinstance(reason, IdentityChanged):
-        when = reason.at[:16].replace("T", " ")
+        when = moment_text(reason.at, "minutes")
         facts.append(
             ("compared", f"with {reason.since}, built {when} by {reason.by}, run {reason.run}")
         )
@@ -190,7 +191,8 @@ def _change(change: Change) -> str:
 def _note(loaded: Loaded, output: str) -> str:
     """Return why an output was adopted, in the words of the person who did it, on one line."""
     from marin_build.protocol.layout import RECORD
-    from marin_build.protocol.record_reader import record_of_ours
+    from marin_build.protocol.record_reader import readable_record
 
     blob = loaded.store.get(f"{output}/{RECORD}")
-    return printable((record_of_ours(blob.data) if blob is not None else {}).get("note") or "")
+    built = readable_record(blob.data if blob is not None else None)
+    return printable((built.note if built is not None else None) or "")

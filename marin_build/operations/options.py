@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from marin_build.pipeline.load import Program
+    from marin_build.pipeline.program import Program
     from marin_build.workspace import CodePolicy
 
 
@@ -40,7 +40,9 @@ class PipelineOptions:
     """Which pipeline, with what, where to.
 
     Args:
+        file: a file or a module, and perhaps a function of it, as `-f` names them.
         code: the policy for steps that say none.
+        folder: where `file` is looked for; None: in the current folder.
         program: declares the steps, in place of a file.
 
     """
@@ -51,4 +53,5 @@ class PipelineOptions:
     engine: str | None = None
     parameters: Mapping[str, str] | None = None
     code: CodePolicy | None = None
+    folder: str | None = None
     program: Program | None = None

@@ -89,8 +89,9 @@ def planned_of(
     on_event: Callable[[Warned], None] | None = None,
 ) -> Planned:
     """Return decisions that were made by whatever way as a plan for this machine."""
-    for warning in unused_budgets(loaded.targets, request.budgets) if on_event is not None else ():
-        on_event(warning)
+    if on_event is not None:
+        for warning in unused_budgets(loaded.targets, request.budgets):
+            on_event(warning)
     capacity = capacity_here(loaded.settings.budgets, request.budgets)
     plan = fitted(plan, loaded.settings.engine, capacity)
     if causes:
