@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import gc
 import signal
-from typing import TYPE_CHECKING
+import threading
+from typing import TYPE_CHECKING, Any
 
 from marin_build.errors import (
     EXIT_INTERRUPTED,
@@ -19,10 +20,11 @@ from marin_build.operations.taint import forget_taints
 from marin_build.plan.capacity import GPU, needs_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from marin_build.apply.events import ApplyFinished, Event
     from marin_build.operations.loading import Loaded
+    from marin_build.operations.prepare_apply import ReadyToBuild, Terms
     from marin_build.plan.capacity import Capacity
     from marin_build.plan.decisions import Plan
     from marin_build.run_step.session import Session
@@ -31,6 +33,45 @@ if TYPE_CHECKING:
 
 
 ISOLATIONS = ("process", "worker", "thread")
+
+
+def build(
+    ready: ReadyToBuild,
+    terms: Terms,
+    on_event: Callable[[Event], None],
+    *,
+    argv: Sequence[str] | None = None,
+    on_start: Callable[[Callable[[], None]], None] | None = None,
+) -> ApplyFinished:
+    """Build a plan on this machine; see `replay`.
+
+    Args:
+        ready: the plan, and what is known of it.
+        terms: on which terms.
+        on_event: called with every event, in the thread of the caller.
+        argv: the command that records name; None: that of the command line.
+        on_start: gets what ends the run in good order; it may be called by another thread.
+
+    """
+    planned = ready.planned
+    return replay(
+        planned.loaded,
+        planned.decided,
+        planned.pinned_code,
+        jobs=ready.jobs,
+        keep_going=terms.keep_going,
+        max_failures=terms.max_failures,
+        fail_fast=terms.fail_fast,
+        expected=ready.expected,
+        capacity=ready.capacity,
+        trace=terms.trace,
+        isolation=terms.isolation or planned.loaded.settings.isolation,
+        on_event=on_event,
+        lease=terms.lease,
+        keep=bool(planned.decided.to_build),
+        argv=argv,
+        on_start=on_start,
+    )
 
 
 def replay(
@@ -50,8 +91,12 @@ def replay(
     trace: str | None = None,
     capacity: Capacity | None = None,
     once: bool = False,
+    argv: Sequence[str] | None = None,
+    on_start: Callable[[Callable[[], None]], None] | None = None,
 ) -> ApplyFinished:
     """Replay a plan on this machine; Ctrl-C, SIGTERM or a closed terminal end it in good order.
+
+    Only the main thread of a program hears signals; elsewhere `on_start` gets what ends it.
 
     Args:
         loaded: the pipeline and its store.
@@ -69,12 +114,14 @@ def replay(
         trace: file to write a trace to when it is over.
         capacity: what this machine has for them; None: only `jobs` limits.
         once: a failed target is not tried again, whatever its step declares.
+        argv: the command that records name; None: that of the command line.
+        on_start: gets what ends the run in good order.
 
     """
     from marin_build.apply.applier import Applier
     from marin_build.apply.journal_writer import Journaling
 
-    session = make_session(loaded, plan, pinned_code, lease=lease)
+    session = make_session(loaded, plan, pinned_code, lease=lease, argv=argv)
     gc.freeze()  # the graph lives until the end: collections need not walk it
     slots = min(jobs, len(plan.to_build) + len(plan.sealed)) or 1
     runner = make_isolation(session, plan, isolation, slots)
@@ -91,10 +138,9 @@ def replay(
         once=once,
         on_event=journal,
     )
-    signals = [signal.SIGINT, signal.SIGTERM]
-    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # as `nohup` sets it
-        signals.append(signal.SIGHUP)
-    before = {number: signal.signal(number, lambda *_: applier.interrupt()) for number in signals}
+    before = _hear_signals(applier.interrupt)
+    if on_start is not None:
+        on_start(applier.interrupt)
     syncing: Syncing | None = None
     try:
         syncing = syncing_of(loaded, session.run)
@@ -127,6 +173,18 @@ def replay(
         end_syncing(syncing, on_event)
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _hear_signals(interrupt: Callable[[], None]) -> dict[signal.Signals, Any]:
+    """Have signals call a function; return what they did before. Only the main thread may do so."""
+    if threading.current_thread() is not threading.main_thread():
+        return {}
+    signals = [signal.SIGINT, signal.SIGTERM]
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # as `nohup` sets it
+        signals.append(signal.SIGHUP)
+    before = {number: signal.signal(number, lambda *_: interrupt()) for number in signals}
+    # None is a handler that is not Python's: it cannot be put back.
+    return {number: handler for number, handler in before.items() if handler is not None}
 
 
 def exit_code(finished: ApplyFinished) -> int:

@@ -8,11 +8,12 @@ from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from marin_build.errors import StoppedError
+from marin_build.errors import StoppedError, UsageError
 from marin_build.operations.loading import load
 from marin_build.operations.options import PipelineOptions
-from marin_build.operations.plan import observe_tainted
+from marin_build.operations.plan import observe_tainted, planned_of
 from marin_build.operations.plan_directory import find_project_of_plan, read_plan_directory
+from marin_build.operations.prepare_apply import refuse_other_engine
 from marin_build.pipeline.locate import locate
 from marin_build.plan.decisions import Decision, Kind, Plan, make_plan
 from marin_build.plan.document import INSISTING
@@ -21,15 +22,69 @@ from marin_build.plan.reasons import BlockedInPlan
 from marin_build.workspace import absolute_prefix
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from collections.abc import Set as AbstractSet
 
+    from marin_build.apply.events import Warned
     from marin_build.operations.loading import Loaded
+    from marin_build.operations.planned import Planned, PlanRequest
     from marin_build.pipeline.targets import Targets
     from marin_build.plan.document import DecisionDocument, PlanDocument
 
 
 _SHOWN = 10
+
+
+def refuse_what_is_fixed(
+    options: PipelineOptions, targets: Sequence[str], request: PlanRequest
+) -> None:
+    """Refuse what a saved plan fixes: it is replayed exactly, or made again.
+
+    Raises:
+        UsageError: something of it is given.
+
+    """
+    given = {
+        "targets": targets,
+        "-f": options.file,
+        "--prefix": options.prefix,
+        "--engine": options.engine,
+        "--set": options.parameters,
+        "--code-policy": options.code,
+        "--force": request.forced,
+        "--no-rerun-failed": not request.rerun_failed,
+    }
+    names = [name for name, value in given.items() if value]
+    if names:
+        raise UsageError(
+            f"a saved plan fixes {', '.join(f'`{name}`' for name in names)}",
+            consequence="nothing was run",
+            hint="make another plan: marin-build plan -o DIR",
+        )
+
+
+def plan_saved(
+    folder: str, options: PipelineOptions, request: PlanRequest, on_event: Callable[[Warned], None]
+) -> Planned:
+    """Return the plan in a directory, against the store as it is now.
+
+    Args:
+        folder: the plan's directory.
+        options: the profile; all else of the pipeline is fixed by the plan.
+        request: the jobs and budgets; all else is fixed, too.
+        on_event: gets a warning for each budget that no step takes from.
+
+    Raises:
+        StoppedError: the plan was edited, the pipeline no longer has its targets, or it is stale.
+        UsageError: the plan is for an engine that builds elsewhere.
+        StoreError: the store cannot be read.
+
+    """
+    loaded, document = load_saved(folder, options)
+    plan = replan_saved(loaded, document)
+    refuse_other_engine(document.engine, is_saved=True)
+    planned = planned_of(loaded, plan, request, causes=False, on_event=on_event)
+    return replace(planned, pinned_code=pinned_code(document))
 
 
 def load_saved(folder: str, options: PipelineOptions) -> tuple[Loaded, PlanDocument]:

@@ -16,7 +16,7 @@ from marin_build.store.mounts import is_shared, probe_locks
 from marin_build.workspace import is_url
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from marin_build.apply.events import Event
     from marin_build.operations.loading import Loaded
@@ -83,9 +83,23 @@ def end_syncing(syncing: Syncing | None, on_event: Callable[[Event], None]) -> N
 
 
 def make_session(
-    loaded: Loaded, plan: Plan, pinned_code: Mapping[str, str], *, lease: bool
+    loaded: Loaded,
+    plan: Plan,
+    pinned_code: Mapping[str, str],
+    *,
+    lease: bool,
+    argv: Sequence[str] | None = None,
 ) -> Session:
-    """Return the session of a run, after checking that the prefix can be written."""
+    """Return the session of a run, after checking that the prefix can be written.
+
+    Args:
+        loaded: the pipeline and its store.
+        plan: what is built.
+        pinned_code: target id -> code digest, for a saved plan.
+        lease: whether the store must have conditional writes.
+        argv: the command that records name; None: that of the command line.
+
+    """
     from marin_build.run_step.session import Session
 
     check_writable(loaded.workspace.prefix)
@@ -99,7 +113,7 @@ def make_session(
         deep=_deep_fingerprints(plan),
         run=f"r-{os.urandom(4).hex()}",
         host=loaded.host,
-        provenance=provenance(loaded.workspace.project, ("marin-build", *sys.argv[1:])),
+        provenance=provenance(loaded.workspace.project, argv or ("marin-build", *sys.argv[1:])),
         now=lambda: datetime.now(UTC),
         forced=plan.rebuilt_anyway,
         pinned_code=pinned_code,

@@ -11,22 +11,17 @@ import click
 
 from marin_build.cli.options import budget_option, pipeline_options
 from marin_build.cli.views.warnings import show_warning
-from marin_build.errors import EXIT_OK, EXIT_TARGET_FAILED, UsageError
-from marin_build.operations.budgets import (
-    capacity_here,
-    capacity_if_limited,
-    fitted,
-    parse_budgets,
-    unused_budgets,
-)
+from marin_build.errors import EXIT_OK, EXIT_TARGET_FAILED
+from marin_build.operations.budgets import parse_budgets
 from marin_build.operations.options import PipelineOptions, command_line
+from marin_build.operations.planned import PlanRequest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from marin_build.apply.events import Event, StepEnded
-    from marin_build.operations.loading import Loaded
-    from marin_build.plan.decisions import Plan
+    from marin_build.operations.planned import Planned
+    from marin_build.operations.prepare_apply import ReadyToBuild
 
 
 @click.command("apply")
@@ -81,34 +76,31 @@ def command(
     """
     from marin_build.cli.standard_streams import lasting_streams
     from marin_build.operations.loading import load
-    from marin_build.operations.plan import plan_for
+    from marin_build.operations.prepare_apply import (
+        Terms,
+        is_saved_plan,
+        plan_to_build,
+        prepare_build,
+    )
 
     click.get_current_context().with_resource(lasting_streams())
-    _check_endings(keep_going=keep_going, fail_fast=fail_fast, max_failures=max_failures)
-    given = parse_budgets(budgets)
-    pinned: Mapping[str, str] = {}
-    saved = targets[0] if targets and _is_plan(targets[0]) else None
+    terms = Terms(keep_going, max_failures, fail_fast, isolation, not no_lease, trace)
+    terms.check()
+    saved = targets[0] if targets and is_saved_plan(targets[0]) else None
+    request = PlanRequest(
+        () if saved is not None else targets,
+        force,
+        rerun_failed=not no_rerun_failed,
+        jobs=jobs,
+        budgets=parse_budgets(budgets),
+    )
     if saved is not None:
-        _check_fixed(options, targets[1:], force, no_rerun_failed=no_rerun_failed)
-        loaded, plan, pinned, engine = _saved_plan(saved, options)
+        from marin_build.operations.replay import plan_saved, refuse_what_is_fixed
+
+        refuse_what_is_fixed(options, targets[1:], request)
+        planned = plan_saved(saved, options, request, show_warning)
     else:
-        loaded = load(options)
-        engine = options.engine or loaded.settings.engine
-        plan = plan_for(loaded, targets, forced=force, rerun_failed=not no_rerun_failed)
-    if engine != "local":
-        raise UsageError(
-            f"cannot submit to `{engine}` yet",
-            consequence="nothing was run",
-            hint=(
-                "submit its files yourself: kubectl apply -R -f DIR/steps"
-                if saved is not None
-                else f"marin-build plan --engine {engine} -o DIR, and submit its files"
-            ),
-        )
-    for warning in unused_budgets(loaded.targets, given):
-        show_warning(warning)
-    capacity = capacity_here(loaded.settings.budgets, given)
-    plan = fitted(plan, engine, capacity)
+        planned = plan_to_build(load(options), request, show_warning)
     words = _words(
         ("-j", jobs),
         ("-k", keep_going),
@@ -119,51 +111,37 @@ def command(
         ("--no-lease", no_lease),
     )
     again = command_line("apply", options, [*targets, *words])
-
-    def alone(failure: StepEnded) -> str:
-        if saved is not None:
-            return shlex.join(["bash", os.path.join(saved, "steps", failure.target, "run.sh")])
-        names = [target.name for target in loaded.targets.all]
-        is_one = names.count(failure.name) == 1
-        return command_line("run", options, [failure.name if is_one else failure.target])
-
+    alone = _alone(planned, options, saved)
     if trace is not None:
         from marin_build.operations.trace import begin_trace
 
         begin_trace(trace)
-    if not plan.to_build and not plan.sealed:
-        return _nothing_to_build(plan, again, as_json=as_json)
-    from marin_build.operations.adopted_data import with_adopted
-    from marin_build.operations.apply import exit_code, replay
-    from marin_build.operations.estimate import expected_seconds
+    if planned.is_done:
+        return _nothing_to_build(planned, again, as_json=as_json)
+    from marin_build.operations.apply import build, exit_code
 
-    jobs = jobs or loaded.settings.jobs or os.cpu_count() or 1
-    loaded, plan = with_adopted(loaded, plan)
-    for warning in loaded.warnings():
-        show_warning(warning)
     is_live = not (as_json or quiet) and _moves_cursor()
-    expected = expected_seconds(loaded, plan, jobs, is_shown=is_live)
-    finished = replay(
-        loaded,
-        plan,
-        pinned,
-        jobs=jobs,
-        keep_going=keep_going,
-        max_failures=max_failures,
-        fail_fast=fail_fast,
-        expected=expected,
-        capacity=capacity_if_limited(plan, capacity, {*loaded.settings.budgets, *given}),
-        trace=trace,
-        isolation=isolation or loaded.settings.isolation,
-        on_event=(
-            _live_view(plan, expected, again, alone, max_failures or (None if keep_going else 1))
-            if is_live
-            else _view(again, alone, as_json=as_json, quiet=quiet)
-        ),
-        lease=not no_lease,
-        keep=bool(plan.to_build),
-    )
-    return exit_code(finished)
+    ready = prepare_build(planned, is_shown=is_live, on_event=show_warning)
+    if is_live:
+        view = _live_view(ready, again, alone, terms.stops_after)
+    else:
+        view = _view(again, alone, as_json=as_json, quiet=quiet)
+    return exit_code(build(ready, terms, view))
+
+
+def _alone(
+    planned: Planned, options: PipelineOptions, saved: str | None
+) -> Callable[[StepEnded], str]:
+    """Return what says how a failed step is run alone."""
+
+    def alone(failure: StepEnded) -> str:
+        if saved is not None:
+            return shlex.join(["bash", os.path.join(saved, "steps", failure.target, "run.sh")])
+        names = [target.name for target in planned.loaded.targets.all]
+        is_one = names.count(failure.name) == 1
+        return command_line("run", options, [failure.name if is_one else failure.target])
+
+    return alone
 
 
 def _words(*options: tuple[str, str | int | bool | None]) -> list[str]:
@@ -172,76 +150,32 @@ def _words(*options: tuple[str, str | int | bool | None]) -> list[str]:
     return [w for name, value in given for w in ([name] if value is True else [name, str(value)])]
 
 
-def _check_endings(*, keep_going: bool, fail_fast: bool, max_failures: int | None) -> None:
-    if keep_going and fail_fast and max_failures is None:
-        raise UsageError(
-            "`--keep-going` and `--fail-fast` contradict each other",
-            consequence="nothing was run",
-            hint="--fail-fast --max-failures N goes on until there are N failures",
-        )
-
-
-def _nothing_to_build(plan: Plan, again: str, *, as_json: bool) -> int:
-    """Say so; blocked targets (nothing builds them, or they may not be rerun) are a failure."""
+def _nothing_to_build(planned: Planned, again: str, *, as_json: bool) -> int:
+    """Say so; blocked targets are a failure."""
+    from marin_build.operations.prepare_apply import nothing_to_build
     from marin_build.plan.decisions import Kind
     from marin_build.plan.reasons import FailureKept
 
-    blocked = plan.of_kind(Kind.BLOCKED)
-    reused = plan.summary()["reuse"] + plan.pruned
-    if plan.snapshot.drifted:
-        from marin_build.apply.totals import drifted_before
-
-        view = _view(again, lambda _failure: again, as_json=as_json, quiet=False)
-        for drifted in drifted_before(plan):
-            view(drifted)
+    drifted, totals = nothing_to_build(planned)
+    blocked, reused = planned.decided.of_kind(Kind.BLOCKED), totals.reused
+    for event in drifted:
+        _view(again, lambda _failure: again, as_json=as_json, quiet=False)(event)
     if as_json:
-        from marin_build.apply.events import ApplyFinished
         from marin_build.cli.views.apply_text import show_json
 
-        show_json(ApplyFinished("", 0, 0, reused, len(blocked), 0, 0, 0, 0.0))
+        show_json(totals)
     elif not blocked:
         click.echo(f"nothing to do: {reused} target{'s are' if reused != 1 else ' is'} built")
     for decision in blocked:
         from marin_build.plan.reason_text import describe
         from marin_build.text import printable
 
-        target = plan.targets.all[decision.index]
+        target = planned.decided.targets.all[decision.index]
         reason = printable(describe(decision.reason))
         click.echo(f"error: `{target.name}` is blocked: {reason}", err=True)
     if any(isinstance(decision.reason, FailureKept) for decision in blocked):
         click.echo(f"hint: {again} reruns what failed", err=True)
     return EXIT_TARGET_FAILED if blocked else EXIT_OK
-
-
-def _is_plan(folder: str) -> bool:
-    return os.path.exists(os.path.join(folder, "plan.json"))
-
-
-def _check_fixed(
-    options: PipelineOptions,
-    targets: tuple[str, ...],
-    force: tuple[str, ...],
-    *,
-    no_rerun_failed: bool,
-) -> None:
-    """Refuse what a saved plan fixes: it is replayed exactly, or made again."""
-    given = {
-        "targets": targets,
-        "-f": options.file,
-        "--prefix": options.prefix,
-        "--engine": options.engine,
-        "--set": options.parameters,
-        "--code-policy": options.code,
-        "--force": force,
-        "--no-rerun-failed": no_rerun_failed,
-    }
-    names = [name for name, value in given.items() if value]
-    if names:
-        raise UsageError(
-            f"a saved plan fixes {', '.join(f'`{name}`' for name in names)}",
-            consequence="nothing was run",
-            hint="make another plan: marin-build plan -o DIR",
-        )
 
 
 def _view(
@@ -261,8 +195,7 @@ def _view(
 
 
 def _live_view(
-    plan: Plan,
-    expected: Mapping[int, float],
+    ready: ReadyToBuild,
     again: str,
     alone: Callable[[StepEnded], str],
     stops_after: int | None,
@@ -270,20 +203,10 @@ def _live_view(
     """Return the live view; it gives the terminal back when the command ends, however it does."""
     from marin_build.cli.views.apply_live import live_view
 
-    view = live_view(plan, expected, again, alone, stops_after=stops_after)
+    view = live_view(ready.plan, ready.expected, again, alone, stops_after=stops_after)
     return click.get_current_context().with_resource(view)
 
 
 def _moves_cursor() -> bool:
     """Return whether standard output is a terminal that can draw over what it shows."""
     return sys.stdout.isatty() and os.environ.get("TERM", "dumb") not in ("dumb", "unknown")
-
-
-def _saved_plan(
-    folder: str, options: PipelineOptions
-) -> tuple[Loaded, Plan, Mapping[str, str], str]:
-    """Return the plan in a directory, against the store as it is now, and its engine."""
-    from marin_build.operations.replay import load_saved, pinned_code, replan_saved
-
-    loaded, document = load_saved(folder, options)
-    return loaded, replan_saved(loaded, document), pinned_code(document), document.engine

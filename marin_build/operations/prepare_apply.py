@@ -1,0 +1,171 @@
+"""What `apply` is to build, and on which terms; no process is started, and nothing is written."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from marin_build.errors import UsageError
+from marin_build.operations.plan import make_planned
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from marin_build.apply.events import ApplyFinished, StepDrifted, Warned
+    from marin_build.operations.loading import Loaded
+    from marin_build.operations.planned import Planned, PlanRequest
+    from marin_build.plan.capacity import Capacity
+    from marin_build.plan.decisions import Plan
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """On which terms a plan is built.
+
+    Args:
+        keep_going: after a failure go on with what does not need it.
+        max_failures: go on after a failure, too, until there are so many.
+        fail_fast: after the failure that ends the run end what runs, too.
+        isolation: `process`, `worker` or `thread`; None: as configured.
+        lease: whether the store must have conditional writes; without, nobody else may build.
+        trace: file to write a trace to when it is over.
+
+    """
+
+    keep_going: bool = False
+    max_failures: int | None = None
+    fail_fast: bool = False
+    isolation: str | None = None
+    lease: bool = True
+    trace: str | None = None
+
+    @property
+    def stops_after(self) -> int | None:
+        """After how many failures nothing more is started; None: it goes on to the end."""
+        return self.max_failures or (None if self.keep_going else 1)
+
+    def check(self) -> None:
+        """Refuse terms that contradict each other.
+
+        Raises:
+            UsageError: they do.
+
+        """
+        if self.keep_going and self.fail_fast and self.max_failures is None:
+            raise UsageError(
+                "`--keep-going` and `--fail-fast` contradict each other",
+                consequence="nothing was run",
+                hint="--fail-fast --max-failures N goes on until there are N failures",
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class ReadyToBuild:
+    """A plan with all that the build loop is told.
+
+    Args:
+        planned: the plan, whose steps read adopted data where it lies.
+        jobs: targets built at once.
+        expected: seconds that targets may take, of those of which that is known.
+        capacity: what this machine has for them; None: only `jobs` limits.
+
+    """
+
+    planned: Planned
+    jobs: int
+    expected: Mapping[int, float]
+    capacity: Capacity | None
+
+    @property
+    def plan(self) -> Plan:
+        """What is built."""
+        return self.planned.decided
+
+
+def is_saved_plan(folder: str) -> bool:
+    """Return whether a folder holds a plan."""
+    return os.path.exists(os.path.join(folder, "plan.json"))
+
+
+def plan_to_build(
+    loaded: Loaded, request: PlanRequest, on_event: Callable[[Warned], None]
+) -> Planned:
+    """Plan what is to be built on this machine; earlier builds are not read.
+
+    Raises:
+        UsageError: the engine is another one, or a selector selects nothing.
+        StoreError: the store cannot be read.
+
+    """
+    refuse_other_engine(loaded.settings.engine)
+    return make_planned(loaded, request, history=False, on_event=on_event)
+
+
+def refuse_other_engine(engine: str, *, is_saved: bool = False) -> None:
+    """Refuse an engine that builds elsewhere: nothing is submitted yet.
+
+    Raises:
+        UsageError: it does.
+
+    """
+    if engine != "local":
+        raise UsageError(
+            f"cannot submit to `{engine}` yet",
+            consequence="nothing was run",
+            hint=(
+                "submit its files yourself: kubectl apply -R -f DIR/steps"
+                if is_saved
+                else f"marin-build plan --engine {engine} -o DIR, and submit its files"
+            ),
+        )
+
+
+def nothing_to_build(planned: Planned) -> tuple[Sequence[StepDrifted], ApplyFinished]:
+    """Return what is said of a plan with nothing to do: drift, and totals without a run.
+
+    Targets that are blocked count as such: no step builds them, or they may not be built again.
+    """
+    from marin_build.apply.events import ApplyFinished
+    from marin_build.plan.decisions import Kind
+
+    plan = planned.decided
+    drifted: Sequence[StepDrifted] = ()
+    if plan.snapshot.drifted:
+        from marin_build.apply.totals import drifted_before
+
+        drifted = list(drifted_before(plan))
+    reused, blocked = plan.summary()["reuse"] + plan.pruned, len(plan.of_kind(Kind.BLOCKED))
+    return drifted, ApplyFinished("", 0, 0, reused, blocked, 0, 0, 0, 0.0)
+
+
+def prepare_build(
+    planned: Planned, *, is_shown: bool = False, on_event: Callable[[Warned], None]
+) -> ReadyToBuild:
+    """Find out where adopted data lies, and how long steps may take.
+
+    Args:
+        planned: what is to be built.
+        is_shown: whether a view shows how long it may still take.
+        on_event: gets what the author should know about the pipeline.
+
+    Raises:
+        SpecificationError: loaded again for its adopted data, the pipeline declares other targets.
+        StoreError: the store cannot be read.
+
+    """
+    from marin_build.operations.budgets import capacity_if_limited
+    from marin_build.operations.estimate import expected_seconds
+
+    settings = planned.loaded.settings
+    jobs = planned.request.jobs or settings.jobs or os.cpu_count() or 1
+    planned = planned.with_adopted()
+    for warning in planned.loaded.warnings():
+        on_event(warning)
+    said = {*settings.budgets, *planned.request.budgets}
+    return ReadyToBuild(
+        planned,
+        jobs,
+        expected_seconds(planned.loaded, planned.decided, jobs, is_shown=is_shown),
+        capacity_if_limited(planned.decided, planned.capacity, said),
+    )
