@@ -91,21 +91,6 @@ def downstream(targets: Targets, of: Iterable[int]) -> set[int]:
     return found
 
 
-def critical_path(targets: Targets, among: Iterable[int]) -> list[int]:
-    """Return the longest chain, counted in steps, among these targets."""
-    import networkx as nx
-
-    path: list[int] = nx.dag_longest_path(digraph(targets).subgraph(among))
-    return path
-
-
-def layers(targets: Targets) -> list[list[int]]:
-    """Return the targets in layers: each stands one right of the last it needs."""
-    import networkx as nx
-
-    return [sorted(layer) for layer in nx.topological_generations(digraph(targets))]
-
-
 def reached(targets: Targets, requested: Iterable[int]) -> set[int]:
     """Return what is requested, and all that it needs."""
     found, pending = set(requested), list(requested)
