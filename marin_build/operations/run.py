@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from marin_build.apply.events import Event
     from marin_build.operations.loading import Loaded
-    from marin_build.run_step.workers import Outcome
+    from marin_build.plan.outcomes import Outcome
     from marin_build.store.durability import Syncing
 
 

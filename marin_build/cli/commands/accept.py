@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import click
 
 from marin_build.cli.options import pipeline_options
 from marin_build.errors import UsageError
+from marin_build.moments import stamp_now
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -85,9 +85,8 @@ def _write(loaded: Loaded, drifted: dict[int, Drifted], reason: str) -> None:
         AcceptedEnvironment,
         write_accepted,
     )
-    from marin_build.protocol.held_target import stamp
 
-    at = stamp(datetime.now(UTC))
+    at = stamp_now()
     for index, it in drifted.items():
         target, now = loaded.targets.all[index], it.environment
         write_accepted(

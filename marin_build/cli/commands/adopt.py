@@ -67,7 +67,7 @@ def _show(target: Target, found: Registered, *, as_json: bool) -> None:
     from marin_build.text import bytes_text
 
     record = found.record
-    files, size, location = record["files"], record["bytes"], record["adopted_from"]
+    files, size, location = record.files, record.size, record.adopted_from
     if not as_json:
         many = f"{files} file{'s' if files != 1 else ''}"
         done = f"is adopted: {many} verified"
@@ -84,9 +84,9 @@ def _show(target: Target, found: Registered, *, as_json: bool) -> None:
         "location": location,
         "files": files,
         "bytes": size,
-        "note": record["note"],
-        "run": record["run"],
-        "attempt": record["attempt"],
+        "note": record.note,
+        "run": record.run,
+        "attempt": record.attempt,
         "already": found.already,
     }
     sys.stdout.write(json.dumps(document, indent=1) + "\n")

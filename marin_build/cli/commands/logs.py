@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import sys
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from marin_build.cli.options import pipeline_options_without_f
 from marin_build.errors import UsageError
+from marin_build.moments import moment_text
 from marin_build.protocol.log_format import without_stamps
 from marin_build.text import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from marin_build.observe.read_attempts import Attempts
     from marin_build.operations.loading import Loaded
     from marin_build.operations.options import PipelineOptions
+    from marin_build.protocol.attempt_reader import EndedAttempt
     from marin_build.protocol.lease import Lease
 
 
@@ -70,24 +72,24 @@ def command(
     if not numbers:
         raise _no_attempt(attempts)
     if only_list:
-        documents = read_documents(loaded.store, attempts, numbers)
+        ends = read_documents(loaded.store, attempts, numbers)
         for each in numbers:
             size = attempts.logs.get(each)
             log = "no log" if size is None else f"{size} B"
-            click.echo(f"{each:>4}  {_how(loaded, attempts, each, documents.get(each))}, {log}")
+            click.echo(f"{each:>4}  {_how(loaded, attempts, each, ends.get(each))}, {log}")
         return 0
     if number is not None and number not in numbers:
         known = ", ".join(map(str, numbers))
         raise UsageError(f"`{wanted.id}` has no attempt {number}", facts=[("attempts", known)])
     shown = number if number is not None else numbers[-1]
-    document = read_documents(loaded.store, attempts, [shown]).get(shown)
-    _say(loaded, attempts, shown, document)
+    ended = read_documents(loaded.store, attempts, [shown]).get(shown)
+    _say(loaded, attempts, shown, ended)
     out = _Output(timestamps=timestamps)
-    _show(loaded, attempts, shown, document, out, follow=follow)
+    _show(loaded, attempts, shown, ended, out, follow=follow)
     out.end()
     if not out.written:
         is_running = attempts.lease_of(shown) is not None and not follow
-        click.echo(_why_empty(document, is_running=is_running), err=True)
+        click.echo(_why_empty(ended, is_running=is_running), err=True)
     return 0
 
 
@@ -107,17 +109,15 @@ def _no_attempt(attempts: Attempts) -> UsageError:
     )
 
 
-def _how(
-    loaded: Loaded, attempts: Attempts, number: int, document: Mapping[str, Any] | None
-) -> str:
+def _how(loaded: Loaded, attempts: Attempts, number: int, ended: EndedAttempt | None) -> str:
     """Return how an attempt ended, or that it runs, on one line."""
     lease = attempts.lease_of(number)
-    if document is not None:
-        code = document.get("exit_code")
+    if ended is not None:
+        code = ended.exit_code
         words = [
-            document["result"] + (f", exit code {code}" if code else ""),
-            f"{str(document.get('end'))[:19].replace('T', ' ')} UTC",
-            f"{document['worker']}, run {document['run']}",
+            ended.result + (f", exit code {code}" if code else ""),
+            f"{moment_text(str(ended.end))} UTC",
+            f"{ended.worker}, run {ended.run}",
         ]
     elif lease is None:
         words = ["how it ended is not known"]
@@ -127,12 +127,10 @@ def _how(
     return printable(", ".join(words))
 
 
-def _say(
-    loaded: Loaded, attempts: Attempts, number: int, document: Mapping[str, Any] | None
-) -> None:
+def _say(loaded: Loaded, attempts: Attempts, number: int, ended: EndedAttempt | None) -> None:
     others = len(attempts.numbers) - 1
     more = f" (--list: {others} more)" if others else ""
-    how = _how(loaded, attempts, number, document)
+    how = _how(loaded, attempts, number, ended)
     click.echo(f"==> attempt {number}: {how}{more}", err=True)
 
 
@@ -140,7 +138,7 @@ def _show(
     loaded: Loaded,
     attempts: Attempts,
     number: int,
-    document: Mapping[str, Any] | None,
+    ended: EndedAttempt | None,
     out: _Output,
     *,
     follow: bool,
@@ -149,15 +147,15 @@ def _show(
     from marin_build.observe.read_logs import copy_log
     from marin_build.protocol import layout
 
-    run = str(document["run"]) if document is not None else ""
+    run = ended.run if ended is not None else ""
     path = local_log(attempts, number, run, loaded.host)
     lease = attempts.lease_of(number)
     if path is not None and lease is not None and follow:
         is_over = _end_of(loaded, attempts, lease, path)
         copy_log(path, is_over, out.write, lambda: time.sleep(_LOOK_EVERY))
         attempts = read_attempts(loaded.store, attempts.output, attempts.target)
-        document = read_documents(loaded.store, attempts, [number]).get(number)
-        _say(loaded, attempts, number, document)
+        ended = read_documents(loaded.store, attempts, [number]).get(number)
+        _say(loaded, attempts, number, ended)
     elif path is not None:
         copy_log(path, lambda: True, out.write, lambda: None)
     elif number in attempts.logs:
@@ -216,8 +214,9 @@ def _runs_elsewhere(attempts: Attempts, lease: Lease) -> UsageError:
     )
 
 
-def _why_empty(document: Mapping[str, Any] | None, *, is_running: bool) -> str:
-    record = ((document or {}).get("publish") or {}).get("record") or {}
-    if record.get("adopted_from"):
-        return f"nothing was run: its data was adopted from {printable(record['adopted_from'])}"
+def _why_empty(ended: EndedAttempt | None, *, is_running: bool) -> str:
+    committed = ended.committed if ended is not None else None
+    if committed is not None and committed.record.adopted_from:
+        place = printable(committed.record.adopted_from)
+        return f"nothing was run: its data was adopted from {place}"
     return "nothing was printed so far; -f waits for it" if is_running else "nothing was printed"

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from marin_build.pipeline.targets import Target
     from marin_build.plan.decisions import Plan
-    from marin_build.run_step.workers import Failed, Outcome
+    from marin_build.plan.outcomes import Failed, Outcome
 
 
 @click.command("run")
@@ -94,7 +94,7 @@ def _ending(plan: Plan, outcome: Outcome, again: str) -> int:
 
     """
     from marin_build.cli.views.apply_text import duration
-    from marin_build.run_step import workers as ended
+    from marin_build.plan import outcomes as ended
     from marin_build.text import printable
 
     target = plan.targets.all[plan.decisions[0].index]

@@ -123,12 +123,13 @@ def _run(
     no_lease: bool,
     once: bool,
 ) -> int:
-    from marin_build.apply.events import StepFailed
+    from marin_build.apply.events import StepEnded
     from marin_build.operations.adopted_data import with_adopted
     from marin_build.operations.apply import exit_code, replay
     from marin_build.operations.replay import insisted_in, pinned_code
     from marin_build.operations.run import plan_of_one
     from marin_build.pipeline.retries import CODE_OF_CAUSE
+    from marin_build.plan.outcomes import Failed
 
     index = loaded.targets.by_id.get(target_id)
     if index is None:
@@ -148,11 +149,11 @@ def _run(
     loaded, plan = with_adopted(loaded, plan, readers=[index])
     if words:
         _check_command(plan.targets.all[plan.decisions[0].index], words, loaded.adopted)
-    failed: list[StepFailed] = []
+    failed: list[Failed] = []
 
-    def tell(event: Event) -> None:
-        if isinstance(event, StepFailed):
-            failed.append(event)
+    def on_event(event: Event) -> None:
+        if isinstance(event, StepEnded) and isinstance(event.outcome, Failed):
+            failed.append(event.outcome)
         view(event)
 
     finished = replay(
@@ -162,7 +163,7 @@ def _run(
         jobs=1,
         keep_going=False,
         isolation="process",
-        tell=tell,
+        on_event=on_event,
         lease=not no_lease,
         once=once,
     )

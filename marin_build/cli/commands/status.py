@@ -32,12 +32,12 @@ def command(
     from marin_build.observe.read_target_states import read_standings
     from marin_build.operations.loading import load
     from marin_build.operations.plan import choose
-    from marin_build.plan.graph_shape import reached
+    from marin_build.plan.graph_shape import upstream
 
     loaded = load(options)
     chosen = choose(loaded, targets)
     if not targets:
-        chosen = tuple(sorted(reached(loaded.targets, chosen)))
+        chosen = tuple(sorted(upstream(loaded.targets, chosen)))
     standings = read_standings(loaded.store, loaded.targets, loaded.host, chosen)
     if as_json:
         sys.stdout.write(json.dumps(status_json(loaded.targets, standings), indent=1) + "\n")

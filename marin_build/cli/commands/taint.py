@@ -41,8 +41,7 @@ def command(
     What will be built again is listed first. Nothing is deleted and nothing is run: the next apply
     that is asked for a marked target builds it. A mark ends when its target is built again.
     """
-    from datetime import UTC, datetime
-
+    from marin_build.moments import stamp_now
     from marin_build.operations.loading import load
     from marin_build.operations.plan import choose
     from marin_build.protocol.taints import Taint
@@ -59,7 +58,7 @@ def command(
             consequence="nothing was marked",
             hint='--reason "trained on the wrong dump"',
         )
-    taint = Taint(reason.strip(), loaded.host.worker, datetime.now(UTC).isoformat("T", "seconds"))
+    taint = Taint(reason.strip(), loaded.host.worker, stamp_now("seconds"))
     plan, condemned = _condemned(loaded, chosen, taint)
     ends = dict.fromkeys(loaded.targets.all[index].name for index in _ends(loaded, condemned))
     again = ("to build it again", command_line("apply", options, list(ends)))

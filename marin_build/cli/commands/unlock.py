@@ -12,7 +12,6 @@ from marin_build.errors import UsageError
 if TYPE_CHECKING:
     from marin_build.operations.loading import Loaded
     from marin_build.operations.options import PipelineOptions
-    from marin_build.protocol.lease import Lease
 
 
 @click.command("unlock")
@@ -39,7 +38,7 @@ def command(options: PipelineOptions, target: str, *, force: bool) -> int:
 
 
 def _unlock(loaded: Loaded, index: int, *, force: bool) -> int:
-    from marin_build.protocol.holder import still_written
+    from marin_build.protocol.holder import is_abandoned
     from marin_build.protocol.layout import local_log_path
     from marin_build.protocol.look import look
     from marin_build.protocol.unlock import Unlocked, unlock
@@ -47,17 +46,14 @@ def _unlock(loaded: Loaded, index: int, *, force: bool) -> int:
     target = loaded.targets.all[index]
     lease = look(loaded.store, target.output_path).lease
 
-    def is_abandoned(lease: Lease) -> bool:
-        return loaded.host.is_gone(lease) and not still_written(
-            local_log_path(target.output_path, target.id, lease)
-        )
-
     done = unlock(
         loaded.store,
         target.output_path,
         target=target.id,
         who=loaded.host.worker,
-        is_abandoned=is_abandoned,
+        is_abandoned=lambda lease: is_abandoned(
+            loaded.host, lease, local_log_path(target.output_path, target.id, lease)
+        ),
         force=force,
     )
     if done is Unlocked.NONE_HELD or lease is None:
