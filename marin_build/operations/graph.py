@@ -1,140 +1,205 @@
-"""What a picture shows, gathered: the plan, statuses, estimates and logs, or a saved plan alone."""
+"""The graph of a pipeline, or of a saved plan, drawn: what `marin-build graph` writes."""
 
 from __future__ import annotations
 
-import json
 import os
-import shlex
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import TYPE_CHECKING
-from urllib.parse import quote
 
-from marin_build.emit.graph.page import About, Details, browser_address, shown_attributes
-from marin_build.emit.graph.picture import picture_of
-from marin_build.emit.graph.saved_plan_page import about_plan, details_of_plan, picture_of_plan
+from marin_build.emit.graph.drawing import View, draw
+from marin_build.emit.graph.live import Live, LiveTarget
+from marin_build.emit.graph.saved_plan_page import commands_of, replay_command, scripts_of
 from marin_build.emit.templates import Templates
-from marin_build.observe.read_causes import with_causes
-from marin_build.observe.read_logs import ends_of_logs
-from marin_build.operations.budgets import capacity_here, fitted
+from marin_build.engines import check_engine
 from marin_build.operations.options import command_line
-from marin_build.operations.plan import plan_for
+from marin_build.operations.plan import make_planned
 from marin_build.operations.plan_directory import read_plan_directory
-from marin_build.plan.graph_shape import critical_path, upstream
-from marin_build.plan.reasons import IdentityChanged
-from marin_build.protocol import layout
+from marin_build.operations.planned import PlanRequest
+from marin_build.plan.document import plan_document
+from marin_build.plan.reason_text import describe
+from marin_build.protocol.layout import STATUS
 from marin_build.protocol.status import readable_status
 from marin_build.redaction import Redactor
-from marin_build.text import printable
-from marin_build.workspace import Workspace, is_url
+from marin_build.text import duration_text, printable
+from marin_build.workspace import Workspace
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Sequence
 
-    from marin_build.emit.graph.picture import Picture, State
+    from marin_build.emit.graph.details import Commands
+    from marin_build.emit.graph.drawing import Drawing
     from marin_build.operations.loading import Loaded
     from marin_build.operations.options import PipelineOptions
-    from marin_build.plan.decisions import Decision, Plan
-    from marin_build.plan.drift import Drift
+    from marin_build.operations.planned import Planned
+    from marin_build.plan.decisions import Plan
+    from marin_build.plan.document import PlanDocument
     from marin_build.plan.estimate import PlanEstimate
+    from marin_build.protocol.status import Status
 
 
-@dataclass(frozen=True, slots=True)
-class Drawn:
-    """A picture, the plan it shows, and which targets its nodes are."""
-
-    picture: Picture
-    plan: Plan
-    indices: tuple[int, ...]
+_NOT_NEEDED = "not needed by what is requested"
+_WHOLE = View()
 
 
-def draw(
-    loaded: Loaded, selectors: Sequence[str], engine: str, states: Collection[State] = ()
-) -> Drawn:
-    """Plan as `plan` does, and read the statuses of what planning did not need to read.
+def draw_pipeline(
+    loaded: Loaded,
+    selectors: Sequence[str] = (),
+    view: View = _WHOLE,
+    *,
+    options: PipelineOptions | None = None,
+) -> Drawing:
+    """Plan as `plan` does, and draw the plan with what is known of each target now.
 
     Args:
         loaded: the pipeline and its store.
-        selectors: which targets, with what they need.
-        engine: where steps with resources are built.
-        states: draw these only; empty: all.
+        selectors: which targets, with what they need; empty: what the pipeline requests.
+        view: what of it is drawn, and how.
+        options: name the pipeline in the command lines of a page; None: it has none.
 
     Raises:
+        UsageError: no such engine or target, or the format cannot draw so much.
+        SpecificationError: a template is missing or malformed.
         StoreError: the store cannot be read.
 
     """
-    plan = plan_for(loaded, selectors, history=True)
-    plan = fitted(plan, engine, capacity_here(loaded.settings.budgets, {}))
-    plan = with_causes(loaded.store, plan)
-    shown = upstream(loaded.targets, plan.requested)
-    unread = sorted(shown - {decision.index for decision in plan.decisions})
-    paths = [f"{loaded.targets.all[i].output_path}/{layout.STATUS}" for i in unread]
-    read = loaded.store.get_many(paths)
-    statuses = {
-        i: readable_status(blob.data if blob is not None else None, path)
-        for i, path, blob in zip(unread, paths, read, strict=True)
-    }
-    picture, indices = picture_of(plan, shown, statuses), tuple(sorted(shown))
-    if states:
-        from marin_build.emit.graph.simplify import only_states
-
-        picture, kept = only_states(picture, states)
-        indices = tuple(indices[i] for i in kept)
-    return Drawn(picture, plan, indices)
+    check_engine(loaded.settings.engine)
+    return draw_planned(make_planned(loaded, PlanRequest(tuple(selectors))), view, options=options)
 
 
-def describe_drawn(
-    loaded: Loaded, drawn: Drawn, engine: str, options: PipelineOptions
-) -> tuple[About, list[Details]]:
-    """Return what a page says of a picture: of the whole, and of each node.
+def draw_planned(
+    planned: Planned, view: View = _WHOLE, *, options: PipelineOptions | None = None
+) -> Drawing:
+    """Draw a plan that was made with its history, with what is known of each target now.
+
+    Args:
+        planned: the plan.
+        view: what of it is drawn, and how.
+        options: name the pipeline in the command lines of a page; None: it has none.
 
     Raises:
+        UsageError: the format cannot draw so much.
+        SpecificationError: a template is missing or malformed.
         StoreError: the store cannot be read.
 
     """
-    from marin_build.emit.plan_view import show
-    from marin_build.observe.read_drift import find_drift
-    from marin_build.operations.estimate import estimate_for
-    from marin_build.operations.loading import environments_for
-    from marin_build.plan.plan_id import plan_id
-
-    found = find_drift(loaded.store, drawn.plan, environments_for(loaded, engine))
-    estimate = estimate_for(loaded, drawn.plan, engine)
-    plan, drift = found.plan, found.drift
-    name = plan_id(plan, loaded.file, loaded.pipeline.parameters, engine)
-    place = {index: i for i, index in enumerate(drawn.indices)}
-    path, path_text = _path(plan, estimate)
-    about = About(
-        title=loaded.file,
-        summary=show(plan, name, ("", ""), estimate, drift).summary,
-        engine=engine,
-        prefix=loaded.workspace.prefix,
-        prefix_link=_link(loaded.workspace.prefix),
-        commands=_commands(options),
-        path=tuple(place[index] for index in path if index in place),
-        path_text=path_text,
+    loaded = planned.loaded
+    templates = Templates(loaded.workspace, loaded.settings.templates)
+    if view.form != "html":
+        targets = _targets(loaded, planned.decided)
+        live = Live(project=loaded.workspace.project, targets=targets)
+        return draw(_document(planned, planned.decided), view, templates, live=live)
+    document, live = _looked_at(planned)
+    commands = _commands(options) if options is not None else ()
+    return draw(
+        document, view, templates, live=live, commands=commands, redactor=_secrets_of(loaded)
     )
-    decisions = {decision.index: decision for decision in plan.decisions}
+
+
+def draw_saved_plan(folder: str, view: View = _WHOLE, *, start: str | None = None) -> Drawing:
+    """Draw a saved plan; neither its pipeline nor its store is asked.
+
+    Args:
+        folder: the plan's directory.
+        view: what of it is drawn, and how.
+        start: the folder from which a page leads to the plan's scripts; None: the current one.
+
+    Raises:
+        UsageError: no plan is there, or the format cannot draw so much.
+        StoppedError: the plan was edited.
+
+    """
+    document = read_plan_directory(folder)
+    way = os.path.relpath(folder, start).replace(os.sep, "/")
+    # Our own templates: the project of the plan may be elsewhere.
+    return draw(
+        document,
+        view,
+        Templates(Workspace(os.path.abspath(folder), document.prefix)),
+        commands=(replay_command("replay the plan", folder), *commands_of(document)),
+        scripts=scripts_of(document, document.files, f"./{way}/"),
+        redactor=Redactor.of(os.environ),
+    )
+
+
+def _document(planned: Planned, plan: Plan) -> PlanDocument:
+    """Return the document of a plan; what the plan did not look at is among the decisions."""
+    return plan_document(
+        plan,
+        pipeline=planned.loaded.file,
+        parameters=planned.loaded.pipeline.parameters,
+        engine=planned.engine,
+        pin_code=False,
+        show_pruned=True,
+    )
+
+
+def _looked_at(planned: Planned) -> tuple[PlanDocument, Live]:
+    """Return the document of a plan, and all that a page says beside it.
+
+    What was accepted is a reason in the document: a page says what `plan` says.
+    """
+    from marin_build.observe.read_logs import ends_of_logs
+    from marin_build.plan.plan_summary import count_verbs, summary_line
+
+    loaded, plan, drift, estimate = planned.loaded, planned.plan, planned.drift, planned.estimate
+    document, targets = _document(planned, plan), _targets(loaded, plan)
     logs = ends_of_logs(loaded.store, plan)
-    return about, [
-        _details(loaded, plan, index, decisions.get(index), drift, estimate, logs)
-        for index in drawn.indices
+    for index in {**drift, **estimate.steps, **plan.snapshot.seen, **logs}:
+        target, one = plan.targets.all[index].id, estimate.steps.get(index)
+        built = plan.snapshot.of(index).built
+        log_of, log = logs.get(index, ("", ()))
+        targets[target] = replace(
+            targets[target],
+            drift=printable(drift[index].text) if index in drift else "",
+            seconds=one.seconds if one is not None else None,
+            builds=one.count if one is not None else 0,
+            cost=one.cost if one is not None else None,
+            took=built.seconds or None if built is not None else None,
+            log=log,
+            log_of=log_of,
+        )
+    live = Live(
+        project=loaded.workspace.project,
+        targets=targets,
+        summary=summary_line(document.plan_id, plan.summary(), count_verbs(plan, drift), estimate),
+        path=tuple(plan.targets.all[index].id for index in estimate.critical_path),
+        path_text=_how_long(estimate),
+    )
+    return document, live
+
+
+def _targets(loaded: Loaded, plan: Plan) -> dict[str, LiveTarget]:
+    """Return each target of a plan with its reason, or its status if the plan did not read it."""
+    pruned = plan.pruned_indices
+    paths = [f"{plan.targets.all[index].output_path}/{STATUS}" for index in pruned]
+    statuses = [
+        readable_status(blob.data if blob is not None else None, path)
+        for blob, path in zip(loaded.store.get_many(paths), paths, strict=True)
     ]
+    known: list[tuple[int, str, Status | None]] = [
+        (each.index, describe(each.reason), None) for each in plan.decisions
+    ]
+    known += [(i, _NOT_NEEDED, status) for i, status in zip(pruned, statuses, strict=True)]
+    return {
+        (target := plan.targets.all[index]).id: LiveTarget(
+            reason=reason,
+            status=status,
+            tags=tuple(target.step.tags),
+            description=target.step.description,
+        )
+        for index, reason, status in known
+    }
 
 
-def _path(plan: Plan, estimate: PlanEstimate) -> tuple[Sequence[int], str]:
-    """Return the slowest chain of what is to be built; without durations the longest one."""
-    from marin_build.text import duration_text
-
-    if estimate.critical_path:
-        words = "about" if estimate.is_complete else "at least"
-        return estimate.critical_path, f"{words} {duration_text(estimate.critical_seconds)}"
-    if not plan.to_build:
-        return (), ""
-    path = critical_path(plan.targets, plan.to_build)
-    return path, f"{len(path)} steps; how long they take is not known"
+def _how_long(estimate: PlanEstimate) -> str:
+    """Return how long the slowest chain takes, in words."""
+    words = "about" if estimate.is_complete else "at least"
+    return f"{words} {duration_text(estimate.critical_seconds)}"
 
 
-def _commands(options: PipelineOptions) -> tuple[tuple[str, tuple[str, ...]], ...]:
+def _commands(options: PipelineOptions) -> Commands:
+    """Return the command lines of a page: a label, and the parts between which an id belongs."""
+
     def line(command: str, *flags: str) -> str:
         return command_line(command, options, flags) + " "
 
@@ -147,88 +212,9 @@ def _commands(options: PipelineOptions) -> tuple[tuple[str, tuple[str, ...]], ..
     )
 
 
-def _details(
-    loaded: Loaded,
-    plan: Plan,
-    index: int,
-    decision: Decision | None,
-    drift: Mapping[int, Drift],
-    estimate: PlanEstimate,
-    logs: Mapping[int, tuple[str, tuple[str, ...]]],
-) -> Details:
-    from marin_build.pipeline.declared_at import shown
-    from marin_build.pipeline.source_digests import digest_of
-
-    target = plan.targets.all[index]
-    step, one = target.step, estimate.steps.get(index)
-    reason = decision.reason if decision is not None else None
-    changed = reason if isinstance(reason, IdentityChanged) else None
-    built = plan.snapshot.of(index).built
-    is_usual = target.output_path == f"{loaded.workspace.prefix}/{target.id}"
-    log_of, log = logs.get(index, ("", ()))
-    return Details(
-        fingerprint=target.fingerprint,
-        description=step.description,
-        declared=shown(step.declared, loaded.workspace.project),
-        attributes=shown_attributes(json.loads(step.payload)),
-        inputs={source.name: digest_of(source) for source in step.inputs.values()},
-        output="" if is_usual else target.output_path,
-        link="" if is_usual else _link(target.output_path),
-        changes=changed.changes if changed is not None else (),
-        since=changed.since if changed is not None else "",
-        drift=printable(drift[index].text) if index in drift else "",
-        seconds=one.seconds if one is not None else None,
-        builds=one.count if one is not None else 0,
-        cost=one.cost if one is not None else None,
-        took=built.seconds or None if built is not None else None,
-        log=log,
-        log_of=log_of,
-    )
-
-
-def _link(place: str) -> str:
-    """Return where a browser finds a place; empty where it cannot."""
-    if is_url(place):
-        return browser_address(place)
-    return "file://" + quote(os.path.abspath(place))
-
-
-def secrets_of(loaded: Loaded) -> Redactor:
+def _secrets_of(loaded: Loaded) -> Redactor:
     """Return what blots out the secrets of this environment, and of those that steps are given."""
     found = Redactor.of(os.environ)
     for variables in {id(t.step.env_vars): t.step.env_vars for t in loaded.targets.all}.values():
         found = found.joined(Redactor.of(variables))
     return found
-
-
-def draw_saved(
-    folder: str, states: Collection[State], start: str, *, with_details: bool
-) -> tuple[Picture, About, Sequence[Details], Templates]:
-    """Return the picture of a saved plan, and what a page says of it.
-
-    Args:
-        folder: the plan's directory.
-        states: draw these only; empty: all.
-        start: the folder from which links lead to the plan's scripts.
-        with_details: whether a page is asked for.
-
-    Raises:
-        UsageError: no plan is there.
-        StoppedError: it was edited.
-
-    """
-    document = read_plan_directory(folder)
-    picture = picture_of_plan(document)
-    details: Sequence[Details] = ()
-    if with_details:
-        way = os.path.relpath(folder, start).replace(os.sep, "/")
-        details = details_of_plan(document, picture, f"./{way}/", document.files)
-    if states:
-        from marin_build.emit.graph.simplify import only_states
-
-        picture, kept = only_states(picture, states)
-        details = [details[i] for i in kept] if details else ()
-    replay = "replay the plan", (shlex.join(["marin-build", "apply", folder]),)
-    # Our own templates: the project of the plan may be elsewhere.
-    templates = Templates(Workspace(os.path.abspath(folder), document.prefix))
-    return picture, about_plan(document, picture, replay), details, templates

@@ -54,15 +54,6 @@ def longest_chain(
     return path[::-1], ends[path[0]]
 
 
-def critical_path(targets: Targets, among: Iterable[int]) -> list[int]:
-    """Return the longest chain, counted in steps, among these targets."""
-    order = sorted(among)
-    place = {index: i for i, index in enumerate(order)}
-    needs = [[place[dep] for dep in targets.deps[index] if dep in place] for index in order]
-    path, _ = longest_chain(needs, [1.0] * len(order))
-    return [order[i] for i in path]
-
-
 def dependents(needs: Sequence[Sequence[int]]) -> list[list[int]]:
     """Return what needs each step, in order; `needs` says what each step needs, as positions."""
     found: list[list[int]] = [[] for _ in needs]

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from playwright.sync_api import Browser, Locator, Page
 
-    from marin_build.emit.graph.page import About, Details
+    from marin_build.emit.graph.details import About, Details
     from marin_build.emit.graph.picture import Picture
     from tests.e2e.support import Project
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING
 
-from marin_build.emit.graph.page import About, Details
+from marin_build.emit.graph.details import About, Details
+from marin_build.emit.graph.live import LiveTarget
 from marin_build.emit.graph.picture import Node, Picture
 from marin_build.plan.reasons import Change
 
@@ -88,19 +89,21 @@ def details_of(picture: Picture) -> list[Details]:
     return [
         Details(
             fingerprint=node.id[-8:] + hashlib.sha256(node.id.encode()).hexdigest()[8:],
-            description=f"What {node.name} is for.",
             declared=f"pipeline.py:{place % 900 + 1}",
             attributes={"seq_len": 8192, "seed": place, "tokenizer": "llama3"},
             changes=(Change("attrs.seq_len", 4096, 8192, "attrs.seq_len 4096 -> 8192"),)
             if node.state == "stale"
             else (),
             since=f"{node.name}_ffffffff" if node.state == "stale" else "",
-            seconds=60.0 + place % 600 if node.state != "built" else None,
-            builds=3 if node.state != "built" else 0,
-            cost=2.5 if node.resources else None,
-            took=30.0 if node.state == "built" else None,
-            log=("step 1", "step 2", "MemoryError") if node.state == "failed" else (),
-            log_of="end of the log of attempt 2" if node.state == "failed" else "",
+            now=LiveTarget(
+                description=f"What {node.name} is for.",
+                seconds=60.0 + place % 600 if node.state != "built" else None,
+                builds=3 if node.state != "built" else 0,
+                cost=2.5 if node.resources else None,
+                took=30.0 if node.state == "built" else None,
+                log=("step 1", "step 2", "MemoryError") if node.state == "failed" else (),
+                log_of="end of the log of attempt 2" if node.state == "failed" else "",
+            ),
         )
         for place, node in enumerate(picture.nodes)
     ]
@@ -124,6 +127,6 @@ def about(picture: Picture) -> About:
             ("build it again", ("marin-build apply --force ", " ", "")),
             ("why, in full", ("marin-build explain ", "")),
         ),
-        path=tuple(path),
+        path=tuple(picture.nodes[place].id for place in path),
         path_text="about 2.1 h",
     )

@@ -6,7 +6,8 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from marin_build.emit.graph.page import Details
+from marin_build.emit.graph.details import Details
+from marin_build.emit.graph.live import LiveTarget
 from marin_build.emit.graph.picture import Node, Picture
 from marin_build.plan.reasons import Change
 from tests.browser.pictures import about
@@ -35,11 +36,14 @@ _UNSEEN = re.compile("[\0-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-
 
 def _known(text: str) -> Details:
     return Details(
-        fingerprint=text, description=text, declared=text, inputs={text: text},
+        fingerprint=text, declared=text, inputs={text: text},
         attributes={text: text, "nested": [text]}, output=text,
         link=f"javascript:window.owned=1//{text}",
         script=f"data:text/html,{text}", changes=(Change(text, text, {"a": text}, text, text),),
-        since=text, drift=text, seconds=1.0, builds=1, log=(text, text), log_of=text,
+        since=text,
+        now=LiveTarget(
+            description=text, drift=text, seconds=1.0, builds=1, log=(text, text), log_of=text
+        ),
     )  # fmt: skip
 
 
@@ -54,7 +58,7 @@ def test_hostile_text_is_shown_as_it_is(window: Window) -> None:
     long = "".join(texts)
     said = replace(
         about(picture), title=long, summary=long, prefix=long, path_text=long, engine=long,
-        path=(0, 1), commands=((long, (long, long)),),
+        path=(nodes[0].id, nodes[1].id), commands=((long, (long, long)),),
     )  # fmt: skip
     page = window.draw(picture, said, [_known(text) for text in texts])
     page.click("#open-all")

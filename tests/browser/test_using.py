@@ -201,7 +201,8 @@ def test_the_critical_path_is_shown(window: Window) -> None:
     first = sketch.add("first", [], "to build")
     second = sketch.add("second", [first], "to build")
     sketch.add("third", [first, second], "to build")
-    window.draw(sketch.picture(), replace(about(sketch.picture()), path=(0, 1, 2)))
+    path = tuple(node.id for node in sketch.nodes)
+    window.draw(sketch.picture(), replace(about(sketch.picture()), path=path))
     page.click("#path")
     assert page.locator(".edge.critical").count() == 2, "not the way around the second"
     window.screenshot("critical-path")

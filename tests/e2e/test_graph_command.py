@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 import os
 import pty
-import shutil
 import subprocess
 import xml.etree.ElementTree as ET
 from typing import TYPE_CHECKING
 
 import pytest
 
-from .support import BIN, OUTPUTS, PATIENCE, PROGRAM, check_golden
+from .support import OUTPUTS, PATIENCE, PROGRAM, check_golden
 
 if TYPE_CHECKING:
     from .support import Project
@@ -60,9 +59,7 @@ def states(project: Project) -> Project:
 
 def draw(project: Project, kind: str, *args: str) -> str:
     """Return the picture in a format."""
-    # Whether Graphviz is installed must not matter here.
-    layout = ("--layout", "builtin") if kind == "svg" else ()
-    done = project.run("graph", "--format", kind, *layout, *args)
+    done = project.run("graph", "--format", kind, *args)
     assert (done.code, done.err) == (0, "")
     return done.out
 
@@ -352,43 +349,10 @@ def test_an_edited_plan_is_not_drawn(project: Project) -> None:
     assert project.run("graph", "--from-plan", "plan").code == 5
 
 
-@pytest.fixture
-def _graphviz() -> None:
-    if shutil.which("dot", path="/usr/bin:/bin") is None:
-        pytest.skip("no Graphviz: `apt-get install graphviz`")
-
-
-@pytest.mark.usefixtures("_graphviz")
-def test_graphviz_lays_out_where_it_is_installed(states: Project) -> None:
-    """Else a picture has more crossings than it must have."""
-    done = states.run("graph", "--format", "svg")
-    assert (done.code, done.err) == (0, "")
-    assert states.run("graph", "--format", "svg", "--layout", "graphviz").out == done.out
-    assert done.out != draw(states, "svg")
-    root = ET.fromstring(done.out)
-    names = {group.findtext("{*}text") for group in root.findall("{*}g")}
-    assert names == set(NODES)
-    paths = [path.get("d") or "" for path in root.findall("{*}path")]
-    assert len(paths) == 8
-    assert all(path.startswith("M") and "C" in path for path in paths)
-
-
-def test_without_graphviz_the_layout_is_our_own(states: Project) -> None:
-    """Else there is no picture where nobody may install programs."""
-    states.environment["PATH"] = str(BIN)
-    done = states.run("graph", "--format", "svg")
-    assert (done.code, done.err) == (0, "")
-    assert done.out == draw(states, "svg")
-    done = states.run("graph", "--format", "svg", "--layout", "graphviz")
-    assert (done.code, done.out) == (4, "")
-    assert "`dot` is not installed" in done.err
-
-
 @pytest.mark.parametrize(
     ("args", "error"),
     [
         (["-o", "graph.png"], "no format has the suffix of `graph.png`"),
-        (["--layout", "builtin"], "`--layout` is of svg"),
         (["--from-plan", "plan", "--set", "rows=2"], "a saved plan fixes `--set`"),
     ],
 )

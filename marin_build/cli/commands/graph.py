@@ -5,43 +5,27 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import click
 
 from marin_build.cli.options import pipeline_options
+from marin_build.emit.graph.drawing import FORMATS, View
+from marin_build.emit.graph.picture import STATES
 from marin_build.errors import StoreError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
-    from typing import Literal
+    from collections.abc import Mapping
 
-    from marin_build.emit.graph.page import About, Details
+    from marin_build.emit.graph.drawing import Format
     from marin_build.emit.graph.picture import Picture, State
-    from marin_build.emit.templates import Templates
     from marin_build.operations.options import PipelineOptions
-    from marin_build.redaction import Redactor
 
-    Format = Literal["text", "html", "svg", "dot", "mermaid", "json"]
-
-FORMATS = ("text", "html", "svg", "dot", "mermaid", "json")
 _SUFFIXES: Mapping[str, Format] = {
     "": "text", ".txt": "text", ".html": "html", ".htm": "html", ".svg": "svg", ".dot": "dot",
     ".gv": "dot", ".mmd": "mermaid", ".json": "json",
 }  # fmt: skip
-STATES = ("built", "to-build", "stale", "failed", "held", "blocked")
-
-
-@dataclass(frozen=True, slots=True)
-class _Scene:
-    """All that is drawn, and what with; the details only for a page."""
-
-    picture: Picture
-    about: About
-    details: Sequence[Details]
-    templates: Templates
-    redactor: Redactor
+_STATES: Mapping[str, State] = {state.replace(" ", "-"): state for state in STATES}
 
 
 @click.command("graph")
@@ -57,8 +41,8 @@ class _Scene:
     "--status",
     metavar="WORD",
     multiple=True,
-    type=click.Choice(STATES),
-    help=f"Draw only: {', '.join(STATES)}.",
+    type=click.Choice(list(_STATES)),
+    help=f"Draw only: {', '.join(_STATES)}.",
 )
 @click.option(
     "--collapse",
@@ -67,11 +51,6 @@ class _Scene:
     help="Draw names that begin with so many equal parts as one.",
 )
 @click.option("--reduce", is_flag=True, help="Leave out edges that other edges imply.")
-@click.option(
-    "--layout",
-    type=click.Choice(("graphviz", "builtin")),
-    help="Of svg [default: graphviz, where it is installed and quick].",
-)
 @click.option("--from-plan", "folder", metavar="DIR", help="Draw what a saved plan decided.")
 @pipeline_options
 def command(
@@ -81,7 +60,6 @@ def command(
     output: str | None,
     status: tuple[str, ...],
     collapse: int | None,
-    layout: Literal["graphviz", "builtin"] | None,
     folder: str | None,
     *,
     reduce: bool,
@@ -91,38 +69,28 @@ def command(
     TARGET is as for `plan`; what the chosen targets need is drawn too. `html` is a page to look
     around in: one file, which a browser opens from a disk. `--status` may be given several times.
     """
+    from marin_build.operations.graph import draw_pipeline, draw_saved_plan
+
     kind = kind or _by_name(output)
-    if layout is not None and kind != "svg":
-        raise UsageError("`--layout` is of svg", facts=[("format", kind)])
-    states = [word.replace("-", " ") for word in status]
+    states = tuple(state for word, state in _STATES.items() if word in status)
+    view = View(kind, states, collapse or 0, reduce)
     if folder is not None:
         _check_nothing_else(options, targets)
-        scene = _saved(folder, states, output, kind)
+        start = os.path.dirname(os.path.abspath(output)) if output is not None else None
+        drawing = draw_saved_plan(folder, view, start=start)
     else:
-        scene = _planned(options, targets, states, kind)
-    if kind == "html":
-        scene = replace(scene, about=replace(scene.about, depth=collapse or 0, few=reduce))
-    else:
-        scene = replace(scene, picture=_simpler(scene.picture, collapse, reduce=reduce))
-    if states and not scene.picture.nodes:
-        click.echo(f"no target is {' or '.join(states)}", err=True)
+        from marin_build.operations.loading import load
+
+        loaded = load(options)
+        drawing = draw_pipeline(loaded, targets, view, options=options)
+    if states and not drawing.picture.nodes:
+        words = " or ".join(word.replace("-", " ") for word in status)
+        click.echo(f"no target is {words}", err=True)
     if kind == "text" and output is None:
-        _print_tree(scene.picture)
-        return 0
-    _write(_render(scene, kind, layout), output)
+        _print_tree(drawing.picture)
+    else:
+        _write(drawing.text, output)
     return 0
-
-
-def _simpler(picture: Picture, collapse: int | None, *, reduce: bool) -> Picture:
-    if collapse is not None:
-        from marin_build.emit.graph.simplify import collapsed
-
-        picture = collapsed(picture, collapse)
-    if reduce:
-        from marin_build.emit.graph.simplify import reduced
-
-        picture = reduced(picture)
-    return picture
 
 
 def _by_name(output: str | None) -> Format:
@@ -149,91 +117,12 @@ def _check_nothing_else(options: PipelineOptions, targets: tuple[str, ...]) -> N
         raise UsageError(f"a saved plan fixes {names}", consequence="nothing was drawn")
 
 
-def _planned(
-    options: PipelineOptions, targets: tuple[str, ...], states: Collection[str], kind: Format
-) -> _Scene:
-    """Plan, and read what there is to draw."""
-    from marin_build.emit.graph.page import About
-    from marin_build.emit.templates import Templates
-    from marin_build.engines import check_engine
-    from marin_build.operations.graph import describe_drawn, draw, secrets_of
-    from marin_build.operations.loading import load
-    from marin_build.redaction import NOTHING_SECRET
-
-    loaded = load(options)
-    engine = options.engine or loaded.settings.engine
-    check_engine(engine)
-    drawn = draw(loaded, targets, engine, _as_states(states))
-    templates = Templates(loaded.workspace, loaded.settings.templates)
-    if kind != "html":
-        return _Scene(drawn.picture, About(title=loaded.file), (), templates, NOTHING_SECRET)
-    about, details = describe_drawn(loaded, drawn, engine, options)
-    return _Scene(drawn.picture, about, details, templates, secrets_of(loaded))
-
-
-def _saved(folder: str, states: Collection[str], output: str | None, kind: Format) -> _Scene:
-    """Read a saved plan; neither the pipeline nor the store is asked."""
-    from marin_build.operations.graph import draw_saved
-    from marin_build.redaction import Redactor
-
-    start = os.path.dirname(os.path.abspath(output)) if output is not None else os.getcwd()
-    found = draw_saved(folder, _as_states(states), start, with_details=kind == "html")
-    return _Scene(*found, Redactor.of(os.environ))
-
-
-def _as_states(words: Collection[str]) -> list[State]:
-    from marin_build.emit.graph.picture import STATES as ALL
-
-    return [state for state in ALL if state in words]
-
-
 def _print_tree(picture: Picture) -> None:
     from marin_build.emit.graph.text_formats import COLOURS, as_text
 
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
     for line, state in as_text(picture, width):
         click.secho(line, fg=COLOURS[state])
-
-
-def _render(scene: _Scene, kind: Format, layout: Literal["graphviz", "builtin"] | None) -> str:
-    from marin_build.emit.graph import text_formats
-
-    picture = scene.picture
-    match kind:
-        case "html":
-            from marin_build.emit.graph.page import as_html
-
-            return as_html(picture, scene.about, scene.details, scene.templates, scene.redactor)
-        case "dot":
-            return text_formats.as_dot(picture)
-        case "mermaid":
-            return text_formats.as_mermaid(picture)
-        case "json":
-            return text_formats.as_json(picture)
-        case "svg":
-            return _svg(picture, scene.templates, layout)
-        case "text":
-            from marin_build.emit.graph.text_formats import as_text
-
-            return "".join(line + "\n" for line, _ in as_text(picture))
-
-
-def _svg(
-    picture: Picture, templates: Templates, layout: Literal["graphviz", "builtin"] | None
-) -> str:
-    from marin_build.emit.graph.svg import as_svg
-
-    found = None
-    if layout != "builtin":
-        from marin_build.operations.graphviz import graphviz_layout, is_quick
-
-        found = graphviz_layout(picture) if layout or is_quick(picture) else None
-    if layout == "graphviz" and found is None and picture.nodes:
-        raise UsageError(
-            "Graphviz made no layout: `dot` is not installed, or too slow for so many boxes",
-            hint="--layout builtin, or --collapse 1",
-        )
-    return as_svg(picture, templates, found)
 
 
 def _write(text: str, output: str | None) -> None:

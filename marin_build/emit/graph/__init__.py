@@ -1,14 +1,13 @@
-"""Pictures of a graph. Pure: a picture is a value, each format a function of it.
+"""Pictures of a plan. Pure: a picture is made from a plan's document, each format from a picture.
 
-picture      nodes with their state, edges
-planned      the picture of a saved plan
-simpler      fewer nodes and edges: folders as one, some states only, no edge that others imply
-details      what is known of a node beyond that
-tree         text
-formats      dot, mermaid, json
-layout       layers, order within them, coordinates
-graphviz     the layout that Graphviz makes, instead
-svg          the static picture
-page         the page that a browser shows
-plan_page    the page that lies beside a saved plan
+drawing          from a document to a drawing in any format: the way in
+live             what a look at the pipeline and its store adds to a document
+picture          nodes with their state, edges
+simplify         fewer nodes and edges: folders as one, some states only, no edge that others imply
+text_formats     a tree, dot, mermaid, json
+layout           layers, order within them, coordinates
+svg              the static picture, in that layout
+details          what a page says of a plan and of each node
+page             the page that a browser shows, and lays out with dagre
+saved_plan_page  the page that lies beside a saved plan
 """

@@ -23,7 +23,7 @@ _GAP_X, _GAP_Y = 56.0, 18.0
 _MARGIN = 24.0
 _CHARACTER = 7.6  # of a wide font, bold: which one draws it is not known here
 _PADDING = 26.0
-HEIGHT = 40.0
+_HEIGHT = 40.0
 _DUMMY_HEIGHT = 14.0
 
 
@@ -39,20 +39,15 @@ class Box:
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """Boxes of the nodes, points of each edge, and the size of the whole.
-
-    The points are corners to be rounded; if `are_splines`, a start and three points for each Bezier
-    curve.
-    """
+    """Boxes of the nodes, the corners of each edge, and the size of the whole, in pixels."""
 
     boxes: tuple[Box, ...]
     routes: tuple[tuple[tuple[float, float], ...], ...]
     width: float
     height: float
-    are_splines: bool = False
 
 
-def width_of(node: Node) -> float:
+def _width_of(node: Node) -> float:
     """Return how wide a node's box is, in pixels."""
     return max(len(titled(node)), len(node.state) + 2) * _CHARACTER + _PADDING
 
@@ -68,14 +63,14 @@ def lay_out(picture: Picture) -> Layout:
             down.setdefault(a, []).append(b)
             up.setdefault(b, []).append(a)
     _order(layers, up, down)
-    widths = [width_of(node) for node in picture.nodes]
+    widths = [_width_of(node) for node in picture.nodes]
     xs, x = [], _MARGIN
     for layer in layers:
         width = max([widths[i] for i in layer if i < count], default=0.0)
         xs.append((x, width))
         x += width + _GAP_X
     ys = _heights(layers, up, down, count)
-    shift = _MARGIN - min((y - HEIGHT / 2 for y in ys.values()), default=0.0)
+    shift = _MARGIN - min((y - _HEIGHT / 2 for y in ys.values()), default=0.0)
     boxes: list[Box | None] = [None] * count
     points: dict[int, tuple[float, float, float]] = {}  # left, right, y
     for layer, (left, width) in zip(layers, xs, strict=True):
@@ -83,9 +78,9 @@ def lay_out(picture: Picture) -> Layout:
             y = ys[i] + shift
             points[i] = (left, left + width, y)
             if i < count:  # as wide as the layer: no edge passes behind a wider neighbour
-                boxes[i] = Box(left + width / 2, y, width, HEIGHT)
+                boxes[i] = Box(left + width / 2, y, width, _HEIGHT)
     routes = tuple(_route(chain, points) for chain in chains)
-    height = max((y for *_, y in points.values()), default=0.0) + HEIGHT / 2 + _MARGIN
+    height = max((y for *_, y in points.values()), default=0.0) + _HEIGHT / 2 + _MARGIN
     found = tuple(box for box in boxes if box is not None)
     return Layout(found, routes, max(x - _GAP_X, 0.0) + _MARGIN, height)
 
@@ -149,7 +144,7 @@ def _heights(
 
 
 def _room(i: int, count: int) -> float:
-    return (HEIGHT if i < count else _DUMMY_HEIGHT) + _GAP_Y
+    return (_HEIGHT if i < count else _DUMMY_HEIGHT) + _GAP_Y
 
 
 def _spread(layer: Sequence[int], wanted: Sequence[float], count: int) -> list[float]:

@@ -11,18 +11,17 @@ import base64
 import hashlib
 import re
 import shlex
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
 
+from marin_build.emit.graph.details import Details
 from marin_build.emit.graph.picture import STATES
-from marin_build.identity.canonical import FrozenDict
 from marin_build.redaction import NOTHING_SECRET
 from marin_build.text import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
+    from marin_build.emit.graph.details import About
     from marin_build.emit.graph.picture import Node, Picture
     from marin_build.emit.templates import Templates
     from marin_build.plan.reasons import Change
@@ -37,77 +36,6 @@ _SCRIPTS = (
     "page",
 )  # fmt: skip
 _SOURCE_MAP = re.compile(r"^//# sourceMappingURL=.*$", re.MULTILINE)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Details:
-    """What is known of one node; everything may be missing.
-
-    Args:
-        fingerprint: 64 hex digits.
-        description, declared: the author's, and `file:line`.
-        attributes: JSON values.
-        inputs: logical name of a source -> digest.
-        output: its path or URL; empty where it is `PREFIX/ID`.
-        link: where a browser finds the output: `https://` or `file://`.
-        script: the address of the script that builds it, relative to the page.
-        changes, since: what differs from the nearest earlier build, and that build.
-        drift: how code or environment differ from those that built it, in words.
-        seconds, builds: how long building it may take, and of how many builds that is the median.
-        cost: US dollars.
-        took: how long it took, in seconds.
-        log, log_of: the last lines of a log, and which one it is.
-
-    """
-
-    fingerprint: str = ""
-    description: str = ""
-    declared: str = ""
-    attributes: Mapping[str, Any] = FrozenDict()
-    inputs: Mapping[str, str] = FrozenDict()
-    output: str = ""
-    link: str = ""
-    script: str = ""
-    changes: tuple[Change, ...] = ()
-    since: str = ""
-    drift: str = ""
-    seconds: float | None = None
-    builds: int = 0
-    cost: float | None = None
-    took: float | None = None
-    log: tuple[str, ...] = ()
-    log_of: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class About:
-    """What a page says of the whole pipeline.
-
-    Args:
-        title: what was drawn.
-        summary: the plan in one line.
-        engine: where steps with resources are built.
-        prefix, prefix_link: where outputs lie, and where a browser finds that; may be empty.
-        commands: what can be done with a target: a label, and a command line in parts, between
-            which its id belongs.
-        path: the nodes of the chain that takes longest, the first one first.
-        path_text: how long that takes, in words.
-        depth: groups of so many parts of a name are closed at first, those above them open; 0:
-            what is to be done decides.
-        few: whether edges that others imply are left out at first.
-
-    """
-
-    title: str
-    summary: str = ""
-    engine: str = "local"
-    prefix: str = ""
-    prefix_link: str = ""
-    commands: tuple[tuple[str, tuple[str, ...]], ...] = ()
-    path: tuple[int, ...] = ()
-    path_text: str = ""
-    depth: int = 0
-    few: bool = False
 
 
 _NOTHING_KNOWN = Details()
@@ -188,6 +116,7 @@ def page_data(picture: Picture, about: About, details: Sequence[Details]) -> dic
     for source, target in picture.edges:
         needs[target].append(source)
     reasons: dict[str, int] = {}
+    place = {node.id: index for index, node in enumerate(picture.nodes)}
     known = details or [_NOTHING_KNOWN] * len(picture.nodes)
     nodes = [
         _node(node, deps, reasons.setdefault(node.reason, len(reasons)), more)
@@ -200,7 +129,7 @@ def page_data(picture: Picture, about: About, details: Sequence[Details]) -> dic
         "prefix": about.prefix,
         "link": about.prefix_link,
         "commands": [[label, list(parts)] for label, parts in about.commands],
-        "path": list(about.path),
+        "path": [place[target] for target in about.path if target in place],
         "path_text": about.path_text,
         "depth": about.depth,
         "few": about.few,
@@ -210,7 +139,7 @@ def page_data(picture: Picture, about: About, details: Sequence[Details]) -> dic
 
 
 def _node(node: Node, deps: list[int], why: int, more: Details) -> dict[str, Any]:
-    quoted = shlex.quote(node.id)
+    quoted, now = shlex.quote(node.id), more.now
     found: dict[str, Any] = {
         "id": node.id,
         "name": node.name,
@@ -223,7 +152,7 @@ def _node(node: Node, deps: list[int], why: int, more: Details) -> dict[str, Any
         "word": quoted if quoted != node.id else "",
         "tags": list(node.tags),
         "on": node.resources,
-        "about": more.description,
+        "about": now.description,
         "declared": more.declared,
         "fingerprint": more.fingerprint,
         "attrs": dict(more.attributes),
@@ -233,13 +162,13 @@ def _node(node: Node, deps: list[int], why: int, more: Details) -> dict[str, Any
         "script": more.script,
         "changes": [_change(change) for change in more.changes],
         "since": more.since,
-        "drift": more.drift,
-        "builds": more.builds,
-        "log": list(more.log),
-        "log_of": more.log_of,
+        "drift": now.drift,
+        "builds": now.builds,
+        "log": list(now.log),
+        "log_of": now.log_of,
     }
     found |= {key: value for key, value in extra.items() if value}
-    amounts = {"seconds": more.seconds, "cost": more.cost, "took": more.took}
+    amounts = {"seconds": now.seconds, "cost": now.cost, "took": now.took}
     return found | {key: round(value, 3) for key, value in amounts.items() if value is not None}
 
 
@@ -248,23 +177,3 @@ def _change(change: Change) -> dict[str, Any]:
     return {"path": change.path} | {
         key: value for key, value in values.items() if value is not None
     }
-
-
-def shown_attributes(payload: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what the author gave: attributes, and the command or what was bound to parameters."""
-    bound = {f"bind.{key}": value for key, value in (payload.get("bind") or {}).items()}
-    match payload.get("command"):
-        case {"shell": text}:
-            command = {"command": text}
-        case {"argv": words}:
-            command = {"command": shlex.join(words)}
-        case _:
-            command = {}
-    return {**payload["attrs"], **bound, **command}
-
-
-def browser_address(url: str) -> str:
-    """Return where a browser finds an object of a bucket; empty where it cannot."""
-    if url.startswith("gs://"):
-        return "https://console.cloud.google.com/storage/browser/" + quote(url[5:])
-    return ""

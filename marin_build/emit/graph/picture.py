@@ -1,23 +1,26 @@
-"""What every format draws: nodes with their state, and edges."""
+"""What every format draws: nodes with their state, and edges; made from the document of a plan."""
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, assert_never, get_args
 
-from marin_build.plan.decisions import Kind
-from marin_build.plan.reasons import DependencyFailed, FailedBefore, Interrupted, NeverBuilt
+from marin_build.plan.reason_facts import describe_facts
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
-    from marin_build.plan.decisions import Plan
-    from marin_build.protocol.status import Status
+    from marin_build.emit.graph.live import Live, LiveTarget
+    from marin_build.plan.document import DecisionDocument, PlanDocument, PrunedDocument
 
 
 State = Literal["built", "to build", "stale", "failed", "held", "blocked"]
 """How a target stands; `stale` was built, but must be built again, `to build` never was."""
-STATES: tuple[State, ...] = ("built", "to build", "stale", "failed", "held", "blocked")
+STATES: tuple[State, ...] = get_args(State)
+_NEW = ("never_built", "interrupted", "dependency_failed")
+"""Kinds of reasons to build what was never built."""
+_NOT_LOOKED_AT = "not looked at: what needs it is built"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,58 +66,86 @@ class Picture:
         return found
 
 
-def picture_of(plan: Plan, shown: set[int], statuses: Mapping[int, Status | None]) -> Picture:
-    """Return the picture of some of a plan's targets.
+def picture_of(document: PlanDocument, live: Live | None = None) -> Picture:
+    """Return the picture of a plan: its decisions, and below them what it did not look at.
+
+    Nodes stand in the order of a depth-first walk from what is requested: that of a pipeline which
+    requests it.
 
     Args:
-        plan: decides the state of what it looked at.
-        shown: the targets to draw.
-        statuses: of the targets the plan did not look at.
+        document: the plan.
+        live: what a look at the pipeline and its store adds; None: the plan alone is drawn.
 
     """
-    from marin_build.pipeline.command import Command
-    from marin_build.plan.reason_text import describe
-
-    decisions = {decision.index: decision for decision in plan.decisions}
-    order = sorted(shown)
-    place = {index: position for position, index in enumerate(order)}
-    nodes = []
-    for index in order:
-        target, decision = plan.targets.all[index], decisions.get(index)
-        step = target.step
-        nodes.append(
-            Node(
-                id=target.id,
-                name=target.name,
-                state=_state(decision.kind, decision.reason)
-                if decision
-                else _by_status(statuses[index]),
-                reason=describe(decision.reason) if decision else "not needed by what is requested",
-                tags=tuple(step.tags),
-                resources=step.resources.summary() if step.resources is not None else "",
-                is_command=isinstance(step.fn, Command),
-            )
-        )
+    known = live.targets if live is not None else {}
+    nodes: dict[str, Node] = {}
+    needs: dict[str, Sequence[str]] = {}
+    for decision in document.decisions:
+        nodes[decision.target] = _decided(decision, known.get(decision.target))
+        needs[decision.target] = decision.deps
+    for pruned in document.pruned:
+        if pruned.target not in nodes:  # a document may list it among the decisions, too
+            nodes[pruned.target], needs[pruned.target] = _pruned(pruned)
+    order = _in_order(document.requested, needs)
+    place = {target: index for index, target in enumerate(order)}
     edges = tuple(
-        (place[dep], place[index])
-        for index in order
-        for dep in plan.targets.deps[index]
-        if dep in place
+        (place[dep], place[target]) for target in order for dep in needs[target] if dep in place
     )
-    return Picture(tuple(nodes), edges)
+    return Picture(tuple(nodes[target] for target in order), edges)
 
 
-def _state(kind: Kind, reason: object) -> State:
-    if kind is Kind.RUN:
-        if isinstance(reason, FailedBefore):
-            return "failed"
-        is_new = isinstance(reason, NeverBuilt | Interrupted | DependencyFailed)
-        return "to build" if is_new else "stale"
-    states: dict[Kind, State] = {Kind.REUSE: "built", Kind.WAIT: "held", Kind.BLOCKED: "blocked"}
-    return states[kind]
+def _decided(decision: DecisionDocument, live: LiveTarget | None) -> Node:
+    facts = decision.reasons[0] if decision.reasons else {}
+    words = live.reason if live is not None else describe_facts(facts) or _NOT_LOOKED_AT
+    return Node(
+        id=decision.target,
+        name=decision.name,
+        state=_state(decision, str(facts.get("kind", "")), live),
+        reason=words,
+        tags=live.tags if live is not None else (),
+        resources=decision.resources or "",
+        is_command="command" in json.loads(decision.payload),
+    )
 
 
-def _by_status(status: Status | None) -> State:
-    if status == "SUCCESS":
-        return "built"
-    return "failed" if status == "FAILED" else "to build"
+def _pruned(pruned: PrunedDocument) -> tuple[Node, Sequence[str]]:
+    """Return the node of a target that was not looked at, and what it needs."""
+    payload = json.loads(pruned.payload)
+    is_command = "command" in payload
+    node = Node(pruned.target, payload["name"], "built", _NOT_LOOKED_AT, (), "", is_command)
+    return node, payload["deps"]
+
+
+def _state(decision: DecisionDocument, kind: str, live: LiveTarget | None) -> State:
+    match decision.decision:
+        case "reuse":
+            return "built"
+        case "wait":
+            return "held"
+        case "blocked":
+            return "blocked"
+        case "pruned":
+            if live is None or live.status == "SUCCESS":
+                return "built"
+            return "failed" if live.status == "FAILED" else "to build"
+        case "run":
+            if kind == "failed_before":
+                return "failed"
+            return "to build" if kind in _NEW else "stale"
+    assert_never(decision.decision)
+
+
+def _in_order(requested: Sequence[str], needs: Mapping[str, Sequence[str]]) -> list[str]:
+    """Return all targets, dependencies first: those of the first requested one, and so on."""
+    order: dict[str, None] = {}
+    for start in (*requested, *needs):
+        pending = [start]
+        while pending:
+            target = pending[-1]
+            if target in order or target not in needs:
+                pending.pop()
+            elif missing := [dep for dep in needs[target] if dep in needs and dep not in order]:
+                pending.extend(reversed(missing))
+            else:
+                order[target] = None
+    return list(order)

@@ -45,8 +45,8 @@ def reduced(picture: Picture) -> Picture:
     return Picture(picture.nodes, tuple(sorted(edges, key=lambda edge: (edge[1], edge[0]))))
 
 
-def only_states(picture: Picture, states: Collection[State]) -> tuple[Picture, list[int]]:
-    """Return the nodes of some states, and which they are; what led through others leads on."""
+def only_states(picture: Picture, states: Collection[State]) -> Picture:
+    """Return the nodes of some states; what led through others leads on."""
     kept = [i for i, node in enumerate(picture.nodes) if node.state in states]
     place = {index: position for position, index in enumerate(kept)}
     nearest: list[int] = []  # of each node: bits of the kept ones that it needs, or is
@@ -59,7 +59,7 @@ def only_states(picture: Picture, states: Collection[State]) -> tuple[Picture, l
             edges += [(bit, place[index]) for bit in _bits(found)]
             found = 1 << place[index]
         nearest.append(found)
-    return Picture(tuple(picture.nodes[i] for i in kept), tuple(edges)), kept
+    return Picture(tuple(picture.nodes[i] for i in kept), tuple(edges))
 
 
 def collapsed(picture: Picture, depth: int) -> Picture:

@@ -11,7 +11,6 @@ from marin_build.emit.graph.text_formats import FILLS, titled
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from marin_build.emit.graph.layout import Layout
     from marin_build.emit.graph.picture import Picture
     from marin_build.emit.templates import Templates
 
@@ -19,9 +18,9 @@ if TYPE_CHECKING:
 _LEGEND_HEIGHT = 44
 
 
-def as_svg(picture: Picture, templates: Templates, layout: Layout | None = None) -> str:
-    """Return an SVG document; without a layout that of layout.py."""
-    layout = layout or lay_out(picture)
+def as_svg(picture: Picture, templates: Templates) -> str:
+    """Return an SVG document."""
+    layout = lay_out(picture)
     nodes = [
         {
             "name": titled(node),
@@ -55,7 +54,7 @@ def as_svg(picture: Picture, templates: Templates, layout: Layout | None = None)
         height=_n(layout.height + _LEGEND_HEIGHT),
         legend_y=_n(layout.height + 6),
         nodes=nodes,
-        edges=[(_spline if layout.are_splines else _curve)(route) for route in layout.routes],
+        edges=[_curve(route) for route in layout.routes],
         legend=legend,
     )
 
@@ -63,12 +62,6 @@ def as_svg(picture: Picture, templates: Templates, layout: Layout | None = None)
 def _n(value: float) -> str:
     """Return a coordinate with one decimal at most."""
     return f"{value:.1f}".removesuffix(".0")
-
-
-def _spline(points: Sequence[tuple[float, float]]) -> str:
-    """Return a path of Bezier curves: a start, then three points for each."""
-    (x, y), *rest = points
-    return f"M{_n(x)} {_n(y)}C" + " ".join(f"{_n(a)} {_n(b)}" for a, b in rest)
 
 
 def _curve(route: Sequence[tuple[float, float]]) -> str:

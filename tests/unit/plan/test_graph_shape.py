@@ -1,14 +1,13 @@
-"""`+x` and `x+`, the critical path and levels, against plain walks over the graph."""
+"""`+x` and `x+`, and levels, against plain walks over the graph."""
 
 from __future__ import annotations
 
-import itertools
 from typing import TYPE_CHECKING
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from marin_build.plan.graph_shape import critical_path, downstream, levels_below, upstream
+from marin_build.plan.graph_shape import downstream, levels_below, upstream
 
 if TYPE_CHECKING:
     from hypothesis.strategies import SearchStrategy
@@ -35,25 +34,6 @@ def test_everything_a_target_needs_and_everything_that_needs_it(
     assert downstream(targets, chosen) == {
         i for i in range(len(dag)) if _above(dag, {i}) & chosen
     }  # fmt: skip
-
-
-def _longest(dag: Dag, among: set[int]) -> int:
-    length: dict[int, int] = {}
-    for index in sorted(among):
-        length[index] = 1 + max((length[dep] for dep in dag[index] if dep in among), default=0)
-    return max(length.values(), default=0)
-
-
-@given(data=st.data())
-def test_the_critical_path_is_a_longest_chain(
-    data: st.DataObject, dags: SearchStrategy[Dag], targets_of: TargetsOf
-) -> None:
-    dag = data.draw(dags)
-    among = data.draw(st.sets(st.sampled_from(range(len(dag)))))
-    path = critical_path(targets_of(dag), among)
-    assert set(path) <= among
-    assert len(path) == _longest(dag, among)
-    assert all(one in dag[other] for one, other in itertools.pairwise(path))
 
 
 @given(data=st.data())

@@ -8,7 +8,9 @@ import json
 import re
 from typing import TYPE_CHECKING
 
-from marin_build.emit.graph.page import About, Details, as_html, page_data
+from marin_build.emit.graph.details import About, Details
+from marin_build.emit.graph.live import LiveTarget
+from marin_build.emit.graph.page import as_html, page_data
 from marin_build.emit.graph.picture import Node, Picture
 from marin_build.emit.templates import Templates
 
@@ -27,7 +29,8 @@ PICTURE = Picture(
 
 def _page(workspace: Workspace) -> str:
     about = About(title=ODD, summary=ODD)
-    return as_html(PICTURE, about, [Details(), Details(description=ODD)], Templates(workspace))
+    details = [Details(), Details(now=LiveTarget(description=ODD))]
+    return as_html(PICTURE, about, details, Templates(workspace))
 
 
 def test_the_policy_allows_this_script_and_this_style_only(workspace: Workspace) -> None:

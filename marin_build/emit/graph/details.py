@@ -1,0 +1,208 @@
+"""What a page says of a plan: of the whole, and of each node."""
+
+from __future__ import annotations
+
+import json
+import posixpath
+import shlex
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from marin_build.emit.graph.live import LiveTarget
+from marin_build.identity.canonical import FrozenDict
+from marin_build.plan.graph_shape import longest_chain
+from marin_build.plan.plan_summary import summary_line
+from marin_build.plan.reason_facts import changes_in
+from marin_build.workspace import is_url
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from marin_build.emit.graph.live import Live
+    from marin_build.emit.graph.picture import Picture
+    from marin_build.plan.document import PlanDocument
+    from marin_build.plan.reasons import Change
+
+    Commands = tuple[tuple[str, tuple[str, ...]], ...]
+
+
+_NOTHING_LIVE = LiveTarget()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Details:
+    """What is known of one node; everything may be missing.
+
+    Args:
+        fingerprint: 64 hex digits.
+        declared: `file:line`.
+        attributes: JSON values.
+        inputs: logical name of a source -> digest.
+        output: its path or URL; empty where it is `PREFIX/ID`.
+        link: where a browser finds the output: `https://` or `file://`.
+        script: the address of the script that builds it, relative to the page.
+        changes, since: what differs from the nearest earlier build, and that build.
+        now: what only a look at the pipeline and its store tells.
+
+    """
+
+    fingerprint: str = ""
+    declared: str = ""
+    attributes: Mapping[str, Any] = FrozenDict()
+    inputs: Mapping[str, str] = FrozenDict()
+    output: str = ""
+    link: str = ""
+    script: str = ""
+    changes: tuple[Change, ...] = ()
+    since: str = ""
+    now: LiveTarget = _NOTHING_LIVE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class About:
+    """What a page says of the whole pipeline.
+
+    Args:
+        title: what was drawn.
+        summary: the plan in one line.
+        engine: where steps with resources are built.
+        prefix, prefix_link: where outputs lie, and where a browser finds that; may be empty.
+        commands: what can be done with a target: a label, and a command line in parts, between
+            which its id belongs.
+        path: ids of the chain that takes longest, the first one first.
+        path_text: how long that takes, in words.
+        depth: groups of so many parts of a name are closed at first, those above them open; 0:
+            what is to be done decides.
+        few: whether edges that others imply are left out at first.
+
+    """
+
+    title: str
+    summary: str = ""
+    engine: str = "local"
+    prefix: str = ""
+    prefix_link: str = ""
+    commands: Commands = ()
+    path: tuple[str, ...] = ()
+    path_text: str = ""
+    depth: int = 0
+    few: bool = False
+
+
+def about_plan(document: PlanDocument, live: Live | None, commands: Commands) -> About:
+    """Return what a page says of a plan.
+
+    Args:
+        document: the plan.
+        live: what a look at the pipeline and its store adds, if there was one.
+        commands: what can be done with a target.
+
+    """
+    prefix = _placed(document.prefix, live)
+    path, path_text = _path(document, live)
+    return About(
+        title=document.pipeline,
+        summary=live.summary if live is not None else _summary(document),
+        engine=document.engine,
+        prefix=prefix,
+        prefix_link=_link(prefix, live),
+        commands=commands,
+        path=path,
+        path_text=path_text,
+    )
+
+
+def _summary(document: PlanDocument) -> str:
+    return summary_line(document.plan_id, document.summary)
+
+
+def _path(document: PlanDocument, live: Live | None) -> tuple[tuple[str, ...], str]:
+    """Return the chain that takes longest, and how long that is; else that of the most steps."""
+    if live is not None and live.path:
+        return live.path, live.path_text
+    to_build = [each for each in document.decisions if each.decision in ("run", "wait")]
+    place = {decision.target: index for index, decision in enumerate(to_build)}
+    needs = [[place[dep] for dep in each.deps if dep in place] for each in to_build]
+    chain, _ = longest_chain(needs, [1.0] * len(to_build))
+    if not chain:
+        return (), ""
+    why = "a plan does not say how long they take"
+    if live is not None:
+        why = "how long they take is not known"
+    return tuple(to_build[index].target for index in chain), f"{len(chain)} steps; {why}"
+
+
+def details_of(
+    document: PlanDocument, picture: Picture, live: Live | None, scripts: Mapping[str, str]
+) -> list[Details]:
+    """Return what a page says of each node.
+
+    Args:
+        document: the plan.
+        picture: of it, or of a part of it; every node is one target.
+        live: what a look at the pipeline and its store adds, if there was one.
+        scripts: the addresses of the scripts that build targets, by id.
+
+    """
+    decisions = {decision.target: decision for decision in document.decisions}
+    payloads = {pruned.target: pruned.payload for pruned in document.pruned}
+    known = live.targets if live is not None else {}
+    prefix = _placed(document.prefix, live)
+    found = []
+    for node in picture.nodes:
+        decision = decisions.get(node.id)
+        payload = json.loads(decision.payload if decision is not None else payloads[node.id])
+        attributes, inputs = _shown_attributes(payload), payload.get("inputs", {})
+        if decision is None:
+            found.append(Details(attributes=attributes, inputs=inputs))
+            continue
+        facts = decision.reasons[0] if decision.reasons else {}
+        output = _placed(decision.output_path, live)
+        is_usual = output == f"{prefix}/{node.id}"
+        found.append(
+            Details(
+                fingerprint=decision.fingerprint,
+                declared=decision.declared,
+                attributes=attributes,
+                inputs=inputs,
+                output="" if is_usual else output,
+                link="" if is_usual else _link(output, live),
+                script=scripts.get(node.id, ""),
+                changes=changes_in(facts),
+                since=str(facts.get("since", "")),
+                now=known.get(node.id, _NOTHING_LIVE),
+            )
+        )
+    return found
+
+
+def _placed(path: str, live: Live | None) -> str:
+    """Return a place as it is on this machine; without a look at it, as the document has it."""
+    if live is None or is_url(path):
+        return path
+    return posixpath.normpath(posixpath.join(live.project, path))
+
+
+def _link(place: str, live: Live | None) -> str:
+    """Return where a browser finds a place; empty where it cannot.
+
+    Who opens the page of a saved plan may sit at another machine: local places are no links there.
+    """
+    if place.startswith("gs://"):
+        return "https://console.cloud.google.com/storage/browser/" + quote(place[5:])
+    is_here = live is not None and not is_url(place)
+    return "file://" + quote(place) if is_here else ""
+
+
+def _shown_attributes(payload: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the author gave: attributes, and the command or what was bound to parameters."""
+    bound = {f"bind.{key}": value for key, value in (payload.get("bind") or {}).items()}
+    match payload.get("command"):
+        case {"shell": text}:
+            command = {"command": text}
+        case {"argv": words}:
+            command = {"command": shlex.join(words)}
+        case _:
+            command = {}
+    return {**payload["attrs"], **bound, **command}
