@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from marin_build.errors import MarinBuildError as MarinBuildError
     from marin_build.errors import PreviousTaskFailedError as PreviousTaskFailedError
     from marin_build.errors import StepAlreadyDone as StepAlreadyDone
+    from marin_build.operations.apply_errors import ApplyFailedError as ApplyFailedError
+    from marin_build.operations.apply_errors import ApplyStoppedError as ApplyStoppedError
+    from marin_build.operations.project import Project as Project
+    from marin_build.operations.project_plan import ProjectPlan as ProjectPlan
     from marin_build.pipeline.command import command as command
     from marin_build.pipeline.decorator import StepFunction as StepFunction
     from marin_build.pipeline.decorator import step as step
@@ -45,6 +49,8 @@ if TYPE_CHECKING:
     from marin_build.runtime.step_runner import StepRunner as StepRunner
 
 _HOMES = {
+    "ApplyFailedError": "operations.apply_errors",
+    "ApplyStoppedError": "operations.apply_errors",
     "Artifact": "runtime.artifact",
     "Client": "runtime.clients",
     "DeclaredStep": "pipeline.step_spec",
@@ -54,6 +60,8 @@ _HOMES = {
     "LocalClient": "runtime.clients",
     "MarinBuildError": "errors",
     "PreviousTaskFailedError": "errors",
+    "Project": "operations.project",
+    "ProjectPlan": "operations.project_plan",
     "RemoteCallable": "runtime.remote",
     "ResourceConfig": "pipeline.resources",
     "Retries": "pipeline.retries",
@@ -85,6 +93,8 @@ __all__ = [
     "STATUS_FAILED",
     "STATUS_RUNNING",
     "STATUS_SUCCESS",
+    "ApplyFailedError",
+    "ApplyStoppedError",
     "Artifact",
     "Client",
     "DeclaredStep",
@@ -94,6 +104,8 @@ __all__ = [
     "LocalClient",
     "MarinBuildError",
     "PreviousTaskFailedError",
+    "Project",
+    "ProjectPlan",
     "RemoteCallable",
     "ResourceConfig",
     "Retries",
@@ -128,3 +140,8 @@ def __getattr__(name: str) -> object:
     value: object = getattr(importlib.import_module(f"{__name__}.{home}"), name)
     globals()[name] = value
     return value
+
+
+def __dir__() -> list[str]:
+    """Return the public names: what else lies here is no interface."""
+    return list(__all__)

@@ -80,7 +80,7 @@ def read_sides(old: str, new: str | None, options: PipelineOptions) -> tuple[Sid
     sides |= _sides_of_runs(runs, options)
     rest = [name for name in names if name not in sides]
     if rest:
-        refuse_without_file(options.program, "a revision or the working tree cannot be compared")
+        refuse_without_file(options.program, "the files, or a revision of them, cannot be compared")
         sides |= dict(zip(rest, _sides_of_revisions(rest, options), strict=True))
     before, after = sides[old], sides[new]
     if before.pipeline is None and after.pipeline is None:

@@ -42,9 +42,7 @@ class Checkout:
 
 def changed_targets(loaded: Loaded, revision: str) -> set[int]:
     """Return the targets whose identity or code is not that of a git revision."""
-    refuse_without_file(
-        loaded.pipeline.program, f"`changed-since:{revision}` loads the pipeline at a revision"
-    )
+    refuse_without_file(loaded.pipeline.program, f"`changed-since:{revision}` cannot be asked")
     options = PipelineOptions(
         file=loaded.pipeline.module.named_by_path,
         parameters=loaded.pipeline.parameters,

@@ -120,12 +120,14 @@ def without_collections() -> Iterator[None]:
     What is built here lives until the end; the collector would only walk it again and again, here
     and later: so it is taken from the collector's sight for good.
     """
+    is_on = gc.isenabled()
     gc.disable()
     try:
         yield
     finally:
         gc.freeze()
-        gc.enable()
+        if is_on:
+            gc.enable()
 
 
 def pipeline_file(options: PipelineOptions) -> tuple[PipelineModule, str, Settings]:
@@ -181,7 +183,7 @@ def refuse_without_file(program: Program | None, what: str) -> None:
     """
     if program is not None and not program.has_file:
         raise UsageError(
-            f"{what}: these steps are declared by a running program, in no file",
+            f"{what}: its steps are declared by a running program, in no file",
             consequence="nothing was done",
             hint='declare them in a file, and open that: Project.open("pipeline.py")',
         )

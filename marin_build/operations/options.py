@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from marin_build.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -55,3 +58,26 @@ class PipelineOptions:
     code: CodePolicy | None = None
     folder: str | None = None
     program: Program | None = None
+
+
+def parameter_text(name: str, value: object) -> str:
+    """Return a value of a program for a parameter, as `--set` would give it.
+
+    Raises:
+        UsageError: no text can stand for it.
+
+    """
+    if isinstance(value, str):
+        return value
+    if isinstance(value, os.PathLike):
+        return str(value)
+    import json
+
+    try:
+        return json.dumps(value, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise UsageError(
+            f"the parameter `{name}` cannot be written as text",
+            facts=[("reason", str(error))],
+            hint="give text, numbers, or lists and dicts of these",
+        ) from error

@@ -61,7 +61,7 @@ def save_plan(planned: Planned, folder: str) -> SavedPlan:
     from marin_build.emit.plan_directory import emit_plan
 
     refuse_assumptions(planned.request.assume_changed, planned.request.assume_built)
-    refuse_without_file(planned.loaded.pipeline.program, "a plan is replayed from its file")
+    refuse_without_file(planned.loaded.pipeline.program, "the plan cannot be saved")
     planned = planned.with_adopted()
     loaded = planned.loaded
     files = emit_plan(

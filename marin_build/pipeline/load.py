@@ -21,7 +21,7 @@ from marin_build.pipeline.command import Command
 from marin_build.pipeline.declared_at import shown
 from marin_build.pipeline.locate import PipelineModule, module_of_file, no_such_module
 from marin_build.pipeline.parameters import call_with, parse_settings
-from marin_build.pipeline.run_module import forget_package, raised, run_module
+from marin_build.pipeline.run_module import raised, run_module
 from marin_build.pipeline.source_digests import forget_digests
 from marin_build.pipeline.step_spec import StepSpec
 from marin_build.text import did_you_mean, printable
@@ -87,16 +87,26 @@ def load_pipeline(
     """
     if isinstance(module, str):
         module = module_of_file(module)
+    check_is_there(module, workspace.project)
+    forget_digests()
+    return _load(module, workspace, parameters)
+
+
+def check_is_there(module: PipelineModule, project: str) -> None:
+    """Refuse a pipeline that is not there.
+
+    Raises:
+        UsageError: no such file or module.
+
+    """
     if module.is_named and not module.is_there:
-        raise no_such_module(module, workspace.project)
+        raise no_such_module(module, project)
     if not module.is_there:
         raise UsageError(
             f"no pipeline file `{module.file}`",
             consequence="nothing was run",
             hint="name one with -f, or make one with `marin-build init`",
         )
-    forget_digests()
-    return _load(module, workspace, parameters)
 
 
 def load_program(program: Program, workspace: Workspace, parameters: Mapping[str, str]) -> Pipeline:
@@ -121,23 +131,10 @@ def load_again(pipeline: Pipeline, workspace: Workspace) -> Pipeline:
 
     """
     if pipeline.program is None:
+        from marin_build.pipeline.project_modules import forget_modules
+
         forget_modules(workspace.project, pipeline.module)
     return _load(pipeline.module, workspace, pipeline.parameters, pipeline.program)
-
-
-def forget_modules(project: str, pipeline: PipelineModule) -> None:
-    """Have the modules of a project, and those beside its pipeline, imported anew."""
-    folders = (project + os.sep, os.path.dirname(pipeline.file) + os.sep)
-    installed = (sys.prefix + os.sep, sys.base_prefix + os.sep)  # perhaps inside the project
-    for name, module in list(sys.modules.items()):
-        file = getattr(module, "__file__", None) or ""
-        is_theirs = file.startswith(folders) and not (
-            file.startswith(installed) or f"{os.sep}site-packages{os.sep}" in file
-        )
-        if is_theirs and name.partition(".")[0] not in ("__main__", "marin_build"):
-            del sys.modules[name]
-    if pipeline.package:
-        forget_package(pipeline)
 
 
 def _load(

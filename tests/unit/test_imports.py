@@ -62,3 +62,12 @@ def test_every_public_name_is_there() -> None:
 
     assert all(getattr(marin_build, name) is not None for name in marin_build.__all__)
     assert not hasattr(marin_build, "nothing")
+
+
+def test_dir_lists_exactly_the_public_names() -> None:
+    """Else completion in a notebook offers modules and helpers that may change any day."""
+    code = "import marin_build; print(*dir(marin_build))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    import marin_build
+
+    assert done.stdout.split() == sorted(marin_build.__all__) == dir(marin_build)

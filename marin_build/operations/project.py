@@ -1,0 +1,440 @@
+"""`Project`: what the command line can do, for notebooks and programs."""
+
+from __future__ import annotations
+
+import gc
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, TypedDict
+
+from marin_build.operations.loading import load, pipeline_file, prefix_of
+from marin_build.operations.options import PipelineOptions, parameter_text
+from marin_build.operations.planned import PlanRequest
+from marin_build.pipeline.load import check_is_there
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from types import ModuleType
+    from typing import Unpack
+
+    from marin_build.apply.events import ApplyFinished, Event, Warned
+    from marin_build.emit.graph.drawing import Format
+    from marin_build.operations.explain import Explanation
+    from marin_build.operations.planned import Planned
+    from marin_build.operations.prepare_apply import Terms
+    from marin_build.operations.project_plan import ProjectPlan
+    from marin_build.pipeline.project_modules import Stamps
+    from marin_build.pipeline.step_spec import StepSpec
+    from marin_build.plan.targets_diff import TargetsDiff
+    from marin_build.workspace import CodePolicy
+
+    Selectors = str | Sequence[str]
+
+
+class ApplyOptions(TypedDict, total=False):
+    """The options of `Project.apply`."""
+
+    force: Selectors
+    rerun_failed: bool
+    jobs: int | None
+    budgets: Mapping[str, object]
+    keep_going: bool
+    max_failures: int | None
+    fail_fast: bool
+    isolation: str | None
+    lease: bool
+    trace: str | None
+
+
+class Project:
+    """A pipeline with its configuration and its store.
+
+    `Project.open` and `Project.of` make one. Each method does what the command of its name does:
+    it loads the pipeline anew, reads the store as it is then, prints nothing, and raises the errors
+    of `marin_build.errors`. What it loads stays in force: `step.output_path` lies under the prefix
+    of the project that was used last.
+
+    Args:
+        options: name the pipeline and its place; file and prefix do not depend on the current
+            folder.
+
+    """
+
+    def __init__(self, options: PipelineOptions) -> None:
+        module, folder, settings = pipeline_file(options)
+        if options.program is None:
+            check_is_there(module, folder)
+        is_unfiled = options.program is not None and not options.program.has_file
+        self._module = module
+        self._folder = folder
+        self._options = replace(
+            options,
+            file=None if is_unfiled else module.named_from(folder),
+            folder=folder,
+            prefix=prefix_of(options, settings, folder),
+        )
+        self._imported: Stamps = ()
+
+    @classmethod
+    def open(
+        cls,
+        file: str | os.PathLike[str] | None = None,
+        *,
+        prefix: str | os.PathLike[str] | None = None,
+        profile: str | None = None,
+        params: Mapping[str, object] | None = None,
+        engine: str | None = None,
+        code: CodePolicy | None = None,
+    ) -> Project:
+        """Return the project of a pipeline file; nothing of it is run yet.
+
+        Args:
+            file: a file or a module, and perhaps a function of it, as `-f` names them; None: as
+                configured, else `pipeline.py`.
+            prefix: where outputs live; None: MARIN_PREFIX, as configured, or the default.
+            profile: a profile of the configuration.
+            params: the parameters of `pipeline()`.
+            engine: where steps with resources are built; None: as configured.
+            code: the policy for steps that say none; None: as configured.
+
+        Raises:
+            UsageError: no such file, profile or setting.
+
+        """
+        file = os.fspath(file) if file is not None else None
+        return cls(_options(file, prefix, profile, params, engine, code))
+
+    @classmethod
+    def of(
+        cls,
+        steps: ModuleType | Callable[..., Any] | StepSpec | Iterable[Any],
+        *,
+        prefix: str | os.PathLike[str] | None = None,
+        profile: str | None = None,
+        params: Mapping[str, object] | None = None,
+        engine: str | None = None,
+        code: CodePolicy | None = None,
+    ) -> Project:
+        """Return the project of steps that this program declares.
+
+        Its folder is that of the file that declares them; of a notebook the current one. What needs
+        a file to load in another process is refused, unless a module with a file is given: saving a
+        plan, and comparing with a revision.
+
+        Args:
+            steps: a module, a function that returns steps and is called anew each time, or steps.
+            prefix, profile, params, engine, code: as for `open`.
+
+        """
+        from marin_build.pipeline.program import Program, declaring_file, module_holding
+        from marin_build.workspace import project_of
+
+        if isinstance(steps, Iterator):  # it ends, and each load asks again
+            steps = list(steps)
+        folder = project_of(declaring_file(steps), os.environ, os.getcwd())
+        program = Program(module_holding(steps), folder)
+        options = _options(None, prefix, profile, params, engine, code)
+        return cls(replace(options, program=program))
+
+    @property
+    def folder(self) -> str:
+        """The absolute folder of the project: relative places are taken from it."""
+        return self._folder
+
+    @property
+    def prefix(self) -> str:
+        """Where outputs live: an absolute folder, or a URL."""
+        return str(self._options.prefix)
+
+    def __repr__(self) -> str:
+        return f"<Project {self._module.named_from(self._folder)} in {self._folder}>"
+
+    def plan(
+        self,
+        *targets: str,
+        force: Selectors = (),
+        assume_changed: Selectors = (),
+        assume_built: Selectors = (),
+        rerun_failed: bool = True,
+        jobs: int | None = None,
+        budgets: Mapping[str, object] | None = None,
+    ) -> ProjectPlan:
+        """Return what would be built and why; nothing is written.
+
+        Args:
+            targets: selectors, as `marin-build plan` takes them; none: what the pipeline requests.
+            force: selectors of what is built although it is built.
+            assume_changed, assume_built: what is taken for another identity, or for built; such a
+                plan cannot be saved.
+            rerun_failed: build again what failed before; else it is blocked.
+            jobs: estimate for so many at once.
+            budgets: how much there is of `cpu`, `ram`, `gpu`, `tpu`, or of what steps name.
+
+        Raises:
+            SpecificationError: the pipeline declares what is impossible.
+            UsageError: a selector selects nothing.
+            StoreError: the store cannot be read.
+
+        """
+        from marin_build.operations.plan import load_to_plan, make_planned
+        from marin_build.operations.project_plan import ProjectPlan
+
+        request = _request(
+            targets, force, rerun_failed, jobs, budgets,
+            changed=assume_changed, built=assume_built,
+        )  # fmt: skip
+        warnings: list[Warned] = []
+        with self._loading():
+            loaded = load_to_plan(self._options, warnings.append)
+            planned = make_planned(loaded, request, on_event=warnings.append)
+            return ProjectPlan(planned, tuple(warnings))
+
+    def apply(
+        self,
+        *targets: str,
+        on_event: Callable[[Event], None] | None = None,
+        force: Selectors = (),
+        rerun_failed: bool = True,
+        jobs: int | None = None,
+        budgets: Mapping[str, object] | None = None,
+        keep_going: bool = False,
+        max_failures: int | None = None,
+        fail_fast: bool = False,
+        isolation: str | None = None,
+        lease: bool = True,
+        trace: str | None = None,
+    ) -> ApplyFinished:
+        """Build what is not built; return the totals.
+
+        In the main thread Ctrl-C, and the kernel's interrupt, end it in good order.
+
+        Args:
+            targets: selectors, as for `plan`; or the folder of a saved plan alone.
+            on_event: called with every event, in this thread.
+            force, rerun_failed, budgets: as for `plan`.
+            jobs: targets built at once; None: as configured, or as many as there are cores.
+            keep_going: after a failure go on with what does not need it.
+            max_failures: go on after a failure, too, until there are so many.
+            fail_fast: after the failure that ends the run end what runs, too.
+            isolation: `process`, `worker` or `thread`; None: as configured.
+            lease: whether the store must have conditional writes; without, nobody else may build.
+            trace: file to write a trace to when it is over.
+
+        Raises:
+            ApplyFailedError: targets failed, or are blocked; it has the totals and the failures.
+            ApplyStoppedError: targets must not be built from here.
+            KeyboardInterrupt: it was ended before it was done.
+            SpecificationError: the pipeline declares what is impossible.
+            UsageError: a selector selects nothing, or options contradict each other.
+            StoreError: the store cannot be read or written.
+
+        """
+        from marin_build.operations.prepare_apply import Terms
+
+        request = _request(targets, force, rerun_failed, jobs, budgets)
+        terms = Terms(keep_going, max_failures, fail_fast, isolation, lease, trace)
+        return self._apply(request, terms, on_event or (lambda _event: None))
+
+    def events(self, *targets: str, **options: Unpack[ApplyOptions]) -> Iterator[Event]:
+        """Build as `apply` does, in a thread of its own, and yield every event.
+
+        A caller that takes no more ends the run in good order. The errors of `apply` are raised
+        after the last event.
+
+        Args:
+            targets: as for `apply`.
+            options: those of `apply`.
+
+        """
+        from marin_build.operations.event_stream import stream_events
+        from marin_build.operations.prepare_apply import Terms
+
+        def run(on_event: Callable[[Event], None], on_start: _OnStart) -> None:
+            request = _request(
+                targets,
+                options.get("force", ()),
+                options.get("rerun_failed", True),
+                options.get("jobs"),
+                options.get("budgets"),
+            )
+            terms = Terms(
+                options.get("keep_going", False),
+                options.get("max_failures"),
+                options.get("fail_fast", False),
+                options.get("isolation"),
+                options.get("lease", True),
+                options.get("trace"),
+            )
+            self._apply(request, terms, on_event, on_start)
+
+        return stream_events(run)
+
+    def _apply(
+        self,
+        request: PlanRequest,
+        terms: Terms,
+        on_event: Callable[[Event], None],
+        on_start: _OnStart | None = None,
+    ) -> ApplyFinished:
+        from marin_build.operations.apply_errors import EndedBadly
+        from marin_build.operations.prepare_apply import nothing_to_build, prepare_build
+
+        terms.check()
+        badly = EndedBadly()
+
+        def note(event: Event) -> None:
+            badly.note(event)
+            on_event(event)
+
+        with self._loading():
+            planned = self._plan_to_apply(request, note)
+            if terms.trace is not None:
+                from marin_build.operations.trace import begin_trace
+
+                begin_trace(terms.trace)
+            if planned.is_done:
+                drifted, totals = nothing_to_build(planned)
+                for event in drifted:
+                    note(event)
+                note(totals)
+            else:
+                from marin_build.operations.apply import build
+
+                ready = prepare_build(planned, on_event=note)
+                argv = ("Project.apply", *request.targets)
+                totals = build(ready, terms, note, argv=argv, on_start=on_start)
+        badly.raise_unless_built(totals)
+        return totals
+
+    def _plan_to_apply(self, request: PlanRequest, on_event: Callable[[Event], None]) -> Planned:
+        from marin_build.operations.prepare_apply import is_saved_plan, plan_to_build
+
+        if request.targets and is_saved_plan(request.targets[0]):
+            from marin_build.operations.replay import plan_saved, refuse_what_is_fixed
+
+            folder, *others = request.targets
+            request = replace(request, targets=())
+            profile = PipelineOptions(profile=self._options.profile)
+            refuse_what_is_fixed(profile, others, request)
+            return plan_saved(folder, profile, request, on_event)
+        return plan_to_build(load(self._options), request, on_event)
+
+    def explain(self, target: str, *, code: bool = False) -> Explanation:
+        """Return all that is known about why a target is built, or is not; `str()` says it.
+
+        Args:
+            target: a name or id; a selector that stands for one target.
+            code: compare its code of today with that of the earlier build.
+
+        """
+        from marin_build.operations.explain import explain
+
+        with self._loading():
+            return explain(load(self._options, only=target), target, compare_code=code)
+
+    def diff(self, old: str, new: str | None = None) -> TargetsDiff:
+        """Return how the targets of two plan directories, runs or git revisions differ.
+
+        Args:
+            old, new: the two sides; without `new`, the files as they are.
+
+        """
+        from marin_build.operations.diff import read_sides
+        from marin_build.plan.targets_diff import diff_targets
+
+        before, after = read_sides(old, new, self._options)
+        return diff_targets(before.entries, after.entries)
+
+    def graph(
+        self,
+        form: Format = "text",
+        *targets: str,
+        depth: int = 0,
+        few_edges: bool = False,
+    ) -> str:
+        """Return the graph of the pipeline, coloured by status.
+
+        Args:
+            form: `text`, `html`, `svg`, `dot`, `mermaid` or `json`.
+            targets: selectors; what these need is drawn too. None: what the pipeline requests.
+            depth: draw names that begin with so many equal parts as one; 0: each by itself.
+            few_edges: leave out edges that other edges imply.
+
+        """
+        from marin_build.emit.graph.drawing import View
+        from marin_build.operations.graph import draw_pipeline
+
+        options = self._options if self._options.program is None else None
+        view = View(form, depth=depth, few=few_edges)
+        with self._loading():
+            return draw_pipeline(load(self._options), targets, view, options=options).text
+
+    @contextmanager
+    def _loading(self) -> Iterator[None]:
+        """Have a pipeline loaded as a new program would, and leave the collector as it was.
+
+        Modules of the project are imported anew if the file of one has changed since they were.
+        """
+        from marin_build.pipeline.project_modules import (
+            changed_since,
+            forget_modules,
+            module_stamps,
+        )
+
+        is_file, frozen = self._options.program is None, gc.get_freeze_count()
+        if is_file and changed_since(self._imported):
+            forget_modules(self._folder, self._module)
+        try:
+            yield
+        finally:
+            if is_file:
+                self._imported = module_stamps(self._folder, self._module)
+            if not frozen:  # a command keeps its graph until it ends; a program makes many
+                gc.unfreeze()
+
+
+if TYPE_CHECKING:
+    _OnStart = Callable[[Callable[[], None]], None]
+
+
+def _options(
+    file: str | None,
+    prefix: str | os.PathLike[str] | None,
+    profile: str | None,
+    params: Mapping[str, object] | None,
+    engine: str | None,
+    code: CodePolicy | None,
+) -> PipelineOptions:
+    prefix = os.fspath(prefix) if prefix is not None else None
+    texts = {name: parameter_text(name, value) for name, value in (params or {}).items()}
+    return PipelineOptions(file, prefix, profile, engine, texts, code)
+
+
+def _request(
+    targets: Sequence[str],
+    force: Selectors,
+    rerun_failed: bool,
+    jobs: int | None,
+    budgets: Mapping[str, object] | None,
+    *,
+    changed: Selectors = (),
+    built: Selectors = (),
+) -> PlanRequest:
+    from marin_build.operations.budgets import parse_budgets
+
+    words = tuple(f"{name}={amount}" for name, amount in (budgets or {}).items())
+    return PlanRequest(
+        tuple(targets),
+        _several(force),
+        _several(changed),
+        _several(built),
+        rerun_failed,
+        jobs,
+        parse_budgets(words),
+    )
+
+
+def _several(selectors: Selectors) -> tuple[str, ...]:
+    return (selectors,) if isinstance(selectors, str) else tuple(selectors)
