@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def _command(text: Any, **rest: Any) -> Command:
-    given = {key: FrozenDict(value) for key, value in rest.items()}
+    given: dict[str, Any] = {key: FrozenDict(value) for key, value in rest.items()}
     return Command(text, **given)
 
 

@@ -58,7 +58,7 @@ def test_relative_imports_work_in_a_project_that_is_not_installed(load: Load, na
     (words,) = found.roots
     assert words.name == "words"
     module = sys.modules["wordy.daily"]
-    assert sys.modules["wordy"].daily is module  # type: ignore[attr-defined]
+    assert sys.modules["wordy"].daily is module
     assert (module.__package__, module.__name__) == ("wordy", "wordy.daily")
     function: Any = words.fn
     assert pickle.loads(pickle.dumps(function)) is function
@@ -104,7 +104,7 @@ def test_a_pipeline_that_its_package_imports_is_run_once(load: Load) -> None:
         "src/wordy/daily.py": PACKAGE["src/wordy/daily.py"] + "wordy.RUNS.append(1)\n",
     }
     load("wordy.daily", files)
-    assert sys.modules["wordy"].RUNS == [1]  # type: ignore[attr-defined]
+    assert sys.modules["wordy"].RUNS == [1]
 
 
 def test_a_package_may_be_the_pipeline(load: Load) -> None:
