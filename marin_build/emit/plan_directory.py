@@ -93,7 +93,7 @@ def emit_plan(
 
     Args:
         plan: the plan.
-        pipeline: the pipeline file, relative to the project.
+        pipeline: the pipeline, as `-f` names it in the project.
         parameters: its `--set` values.
         engine: `local` or `kubernetes`.
         settings: the engine's settings from the configuration.

@@ -25,7 +25,8 @@ class Settings:
     """What a configuration file can say; the command line wins over all of it.
 
     Args:
-        pipeline: the pipeline file, relative to the project.
+        pipeline: the pipeline, as `-f` names it: a file relative to the project, or a module, and
+            perhaps a function of it.
         prefix: where outputs live; a relative folder is taken from the project.
         engine: where actions run, `local` or `kubernetes`.
         jobs: targets built at once on this machine.
