@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shlex
 import sys
 from typing import TYPE_CHECKING
 
@@ -19,7 +18,7 @@ from marin_build.operations.budgets import (
     parse_budgets,
     unused_budgets,
 )
-from marin_build.operations.options import PipelineOptions, command_line
+from marin_build.operations.options import PipelineOptions, command_line, script_line, words_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -109,7 +108,7 @@ def command(
         show_warning(warning)
     capacity = capacity_here(loaded.settings.budgets, given)
     plan = fitted(plan, engine, capacity)
-    words = _words(
+    words = words_of(
         ("-j", jobs),
         ("-k", keep_going),
         ("--max-failures", max_failures),
@@ -122,7 +121,7 @@ def command(
 
     def alone(failure: StepFailed) -> str:
         if saved is not None:
-            return shlex.join(["bash", os.path.join(saved, "steps", failure.target, "run.sh")])
+            return script_line(saved, failure.target)
         names = [target.name for target in loaded.targets.all]
         is_one = names.count(failure.name) == 1
         return command_line("run", options, [failure.name if is_one else failure.target])
@@ -164,12 +163,6 @@ def command(
         keep=bool(plan.to_build),
     )
     return exit_code(finished)
-
-
-def _words(*options: tuple[str, str | int | bool | None]) -> list[str]:
-    """Return the options that were given as words of a command line."""
-    given = [(name, value) for name, value in options if value not in (None, False)]
-    return [w for name, value in given for w in ([name] if value is True else [name, str(value)])]
 
 
 def _check_endings(*, keep_going: bool, fail_fast: bool, max_failures: int | None) -> None:

@@ -14,7 +14,7 @@ from marin_build.cli.views.plan_rows import VERBS
 from marin_build.cli.views.warnings import show_warning
 from marin_build.errors import EXIT_CHANGES_PENDING, UsageError
 from marin_build.operations.budgets import capacity_here, fitted, parse_budgets, unused_budgets
-from marin_build.operations.options import PipelineOptions, command_line
+from marin_build.operations.options import PipelineOptions, command_line, words_of
 from marin_build.plan.assumptions import NOTHING_ASSUMED, assume
 
 if TYPE_CHECKING:
@@ -128,7 +128,7 @@ def command(
     plan = fitted(plan, engine, capacity_here(loaded.settings.budgets, given))
     plan = with_causes(loaded.store, plan)
     flags = [("--force", force), ("--budget", budgets)]
-    words = [*targets, *(word for flag, values in flags for one in values for word in (flag, one))]
+    words = [*targets, *words_of(*((flag, one) for flag, values in flags for one in values))]
     again, written = ("to build it", command_line("apply", options, words)), ""
     if output is not None:
         from marin_build.operations.adopted_data import with_adopted
