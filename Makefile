@@ -38,7 +38,7 @@ test: $(VENV)/.dev  ## all tests
 unit: $(VENV)/.dev  ## the pure tests only: seconds
 	$(BIN)/python -m pytest -q tests/unit
 
-fuzz: $(VENV)/.dev  ## property tests on new examples, many more of them
+fuzz: $(VENV)/.dev  ## property tests, with many new examples
 	HYPOTHESIS_PROFILE=fuzz $(BIN)/python -m pytest -n $(PYTEST_JOBS) tests/unit $(PYTEST_ARGS)
 
 N ?= 100000
@@ -52,7 +52,7 @@ lint: $(VENV)/.dev  ## ruff: lint and format
 types: $(VENV)/.dev  ## mypy --strict
 	$(BIN)/mypy
 
-imports: $(VENV)/.dev  ## imports point down the flow only
+imports: $(VENV)/.dev  ## import-linter: each floor imports only what lies below it
 	$(BIN)/lint-imports
 
 check: lint types imports test  ## all that CI runs
@@ -60,7 +60,7 @@ check: lint types imports test  ## all that CI runs
 bench: $(VENV)/.dev  ## the tables in benchmarks/RESULTS.md (takes long)
 	$(BIN)/python -m benchmarks.run --output benchmarks/RESULTS.md
 
-screenshots: $(VENV)/.dev  ## the pictures of the page in docs/images (needs Chromium)
+screenshots: $(VENV)/.dev  ## the pictures of the graph page in docs/images (needs Chromium)
 	SCREENSHOTS=docs/images $(BIN)/python -m pytest -q tests/browser/test_documentation.py
 
 clean:  ## remove what make and the demo made

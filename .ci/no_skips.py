@@ -1,4 +1,4 @@
-"""Tell what a JUnit report counts; fail if a test was skipped."""
+"""Count what passed, failed or was skipped in a JUnit report; fail if a test was skipped."""
 
 import sys
 import xml.etree.ElementTree as ET

@@ -86,7 +86,7 @@ def explained(size: int) -> int:
 
 
 def sinks(graph: Edges) -> list[int]:
-    """Return the steps nobody depends on, in order."""
+    """Return the steps on which no other step depends, in order."""
     needed = {source for inputs in graph for source in inputs}
     return [index for index in range(len(graph)) if index not in needed]
 

@@ -33,7 +33,7 @@ from marin_build import StepSpec
 
 
 def nothing(output):
-    """Leave the work to nobody."""
+    """Do nothing."""
 
 
 def pipeline(steps: int):

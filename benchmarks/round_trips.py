@@ -4,7 +4,7 @@
 
 The store is the Cloud Storage stand-in of the tests, the client the real gcsfs, the program the
 real command line. A measure is run without delay and with it: what the delay adds, divided by it,
-is the number of round trips somebody waited for. The stand-in counts the requests.
+is the number of round trips that the command waited for. The stand-in counts the requests.
 """
 
 from __future__ import annotations
@@ -49,9 +49,10 @@ HEAD = """\
 # Round trips
 
 Written by `python -m benchmarks.round_trips --output benchmarks/ROUND_TRIPS.md`: the command line,
-gcsfs, and the stand-in for Cloud Storage of the tests, without and with an injected delay. What the
-delay adds, divided by it, is what somebody waited for. Up to 100 requests are made at once. A build
-with `-j 1` does its steps one after another; with `-j N` N at a time.
+gcsfs, and the stand-in for Cloud Storage of the tests, without and with an injected delay. The time
+that the delay adds, divided by the delay, is the number of round trips that the command waited for.
+Up to 100 requests are made at once. A build with `-j 1` does its steps one after another; with
+`-j N` N at a time.
 """
 
 

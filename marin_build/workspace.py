@@ -1,12 +1,14 @@
 """Where a pipeline stands: its project folder, the prefix its outputs go to, its code policy.
 
 `load` fixes them before the pipeline file is imported, so that nothing can be computed from an
-earlier prefix; a program that declares steps by itself gets MARIN_PREFIX or the default.
+earlier prefix; what a program declares by itself belongs to the project of the file that declares
+it, wherever the program is started, with MARIN_PREFIX or the default as prefix.
 Project and prefix are never part of identity.
 """
 
 from __future__ import annotations
 
+import functools
 import os
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -21,8 +23,13 @@ CodePolicy = Literal["report", "rebuild", "ignore"]
 """What a change of a step's code does: it is told, it joins identity, or it is not told."""
 DEFAULT_PREFIX = ".marin-build/outputs"
 PREFIX_VARIABLE = "MARIN_PREFIX"
+PROJECT_VARIABLE = "MARIN_BUILD_PROJECT"
 CONFIG_FILE = "marin-build.toml"
 _MARKERS = (CONFIG_FILE, "pyproject.toml", ".git")
+_INSTALLED = ("site-packages", "dist-packages")
+_OF_A_DISTRIBUTION = ".dist-info"
+_CELLS = "ipykernel_"
+"""How the folder begins that Jupyter names as the place of cells; a debugger even makes it."""
 _NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
@@ -54,12 +61,17 @@ def is_url(path: str) -> bool:
     return "://" in path
 
 
+def is_project(folder: str) -> bool:
+    """Return whether a folder is marked as a project's."""
+    return any(os.path.lexists(os.path.join(folder, marker)) for marker in _MARKERS)
+
+
 def find_project(start: str) -> str:
     """Return the nearest folder at or above `start` that is a project's, else `start`."""
     start = os.path.abspath(start)
     folder = start
     while True:
-        if any(os.path.lexists(os.path.join(folder, marker)) for marker in _MARKERS):
+        if is_project(folder):
             return folder
         parent = os.path.dirname(folder)
         if parent == folder:
@@ -74,20 +86,116 @@ def absolute_prefix(prefix: str, base: str) -> str:
     return os.path.normpath(os.path.join(base, os.path.expanduser(prefix)))
 
 
-def default_workspace(environ: Mapping[str, str], cwd: str) -> Workspace:
-    """Return the workspace of a program that loads no pipeline file."""
-    project = find_project(cwd)
+def is_cell(file: str) -> bool:
+    """Return whether code objects of what is typed in name `file`: a notebook's cell, `-c`."""
+    return file.startswith("<") or os.path.basename(os.path.dirname(file)).startswith(_CELLS)
+
+
+def installed_in(file: str) -> str | None:
+    """Return the folder of installed packages that holds a file; None for a project's file.
+
+    That is a `site-packages`, or what `pip install --target` filled; but a file with a project
+    marker on the way up to it is that project's.
+    """
+    return _project_or_packages(os.path.dirname(file))[1]
+
+
+def project_of(file: str | None, environ: Mapping[str, str], cwd: str) -> str:
+    """Return the project of what a file declares while no workspace is in force.
+
+    Args:
+        file: as a code object names it. What is typed in lies in no file; it, what an installed
+            package declares, and None belong to the project of the current folder.
+        environ: MARIN_BUILD_PROJECT names a project that goes before any other.
+        cwd: the current folder.
+
+    """
+    if named := environ.get(PROJECT_VARIABLE):
+        return os.path.abspath(os.path.join(cwd, named))
+    if file is not None and os.path.isabs(file):
+        found = _project_of(file)
+    else:
+        found = None if file is None else _project_of(os.path.join(cwd, file))
+    return found if found is not None else find_project(cwd)
+
+
+@functools.cache
+def _project_of(file: str) -> str | None:
+    """Return the project of a file; None if it is an installed one, or there is no such file."""
+    if is_cell(file) or not os.path.isfile(file):
+        return None
+    return _project_or_packages(os.path.dirname(os.path.abspath(file)))[0]
+
+
+@functools.cache
+def _project_or_packages(start: str) -> tuple[str | None, str | None]:
+    """Return the project that a folder of code lies in, else the packages it is installed among."""
+    folder = start
+    while True:
+        if os.path.basename(folder) in _INSTALLED:
+            return None, folder
+        names = _names_in(folder)
+        if any(marker in names for marker in _MARKERS):
+            return folder, None
+        if any(name.endswith(_OF_A_DISTRIBUTION) for name in names):
+            return None, folder
+        parent = os.path.dirname(folder)
+        if parent == folder:
+            return start, None
+        folder = parent
+
+
+def _names_in(folder: str) -> list[str]:
+    try:
+        return os.listdir(folder)
+    except OSError:
+        return [marker for marker in _MARKERS if os.path.lexists(os.path.join(folder, marker))]
+
+
+def default_workspace(
+    environ: Mapping[str, str], cwd: str, declared_in: str | None = None
+) -> Workspace:
+    """Return the workspace of what a program declares that loads no pipeline file.
+
+    Args:
+        environ: may name a prefix and a project.
+        cwd: the current folder; a relative MARIN_PREFIX is taken from it.
+        declared_in: the file that declares; see `project_of`.
+
+    """
+    return _workspace_at(project_of(declared_in, environ, cwd), _given_prefix(environ, cwd))
+
+
+def _given_prefix(environ: Mapping[str, str], cwd: str) -> str | None:
     given = environ.get(PREFIX_VARIABLE)
-    prefix = absolute_prefix(given, cwd) if given else absolute_prefix(DEFAULT_PREFIX, project)
-    return Workspace(project, prefix)
+    return absolute_prefix(given, cwd) if given else None
+
+
+@functools.cache
+def _workspace_at(project: str, prefix: str | None) -> Workspace:
+    return Workspace(project, prefix or absolute_prefix(DEFAULT_PREFIX, project))
 
 
 _current: Workspace | None = None  # not a context variable: threads that run steps see it too
 
 
-def current_workspace() -> Workspace:
-    """Return the workspace in force."""
-    return _current or default_workspace(os.environ, os.getcwd())
+def current_workspace(declared_in: str | None = None) -> Workspace:
+    """Return the workspace in force; where none is, that of the file that declares.
+
+    Args:
+        declared_in: the file that declares what is asked about; see `project_of`.
+
+    """
+    return _current or default_workspace(os.environ, os.getcwd(), declared_in)
+
+
+def common_prefix() -> str | None:
+    """Return the prefix of all steps; None if each has the default one of its own project."""
+    if _current is not None:
+        return _current.prefix
+    if os.environ.get(PROJECT_VARIABLE):
+        return current_workspace().prefix
+    return _given_prefix(os.environ, os.getcwd())
 
 
 def joins_identity(said: CodePolicy | None) -> bool:
@@ -95,21 +203,16 @@ def joins_identity(said: CodePolicy | None) -> bool:
     return (said or (_current.code if _current is not None else None)) == "rebuild"
 
 
-def use_workspace(workspace: Workspace | None) -> None:
-    """Put `workspace` in force for this program; None returns to the default."""
-    global _current  # noqa: PLW0603 - what is in force is a fact about the program
-    _current = workspace
+def use_workspace(workspace: Workspace | None) -> Workspace | None:
+    """Put `workspace` in force for this program; None returns to the default.
 
+    Returns:
+        What was in force before; None: the default.
 
-@contextmanager
-def in_workspace(workspace: Workspace) -> Iterator[None]:
-    """Put `workspace` in force for a block."""
-    before = _current
-    use_workspace(workspace)
-    try:
-        yield
-    finally:
-        use_workspace(before)
+    """
+    global _current
+    before, _current = _current, workspace
+    return before
 
 
 _asked: list[object] | None = None

@@ -23,7 +23,7 @@ def declare(index: int, seed: int, deps: list[StepSpec]) -> StepSpec:
 
 
 def pipeline(shape: str = "layers", n: int = 1000, generation: int = 0) -> list[StepSpec]:
-    """All steps of one graph; returns those nobody depends on."""
+    """Declare all steps of one graph; return those on which no other step depends."""
     graph = graph_shapes.edges(shape, n)
     seeds = graph_shapes.seeds(shape, n, len(graph), generation)
     steps: list[StepSpec] = []

@@ -5,8 +5,17 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Any, get_args
 
+from marin_build.plan.outcomes import (
+    Blocked,
+    Failed,
+    Interrupted,
+    Reused,
+    Stopped,
+    Succeeded,
+)
+
 if TYPE_CHECKING:
-    from marin_build.pipeline.retries import Cause
+    from marin_build.plan.outcomes import End
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,98 +67,23 @@ class StepStarted:
 
 
 @dataclass(frozen=True, slots=True)
-class StepSucceeded:
-    """A target was built and committed."""
+class StepEnded:
+    """A target, or a try at it, ended; in JSON `step_succeeded`, `step_failed` and so on."""
 
     name: str
     target: str
-    attempt: int
-    seconds: float
-
-
-@dataclass(frozen=True, slots=True)
-class StepReused:
-    """A target turned out to be built: by somebody else, or sealed and now published."""
-
-    name: str
-    target: str
-
-
-@dataclass(frozen=True, slots=True)
-class StepFailed:
-    """An attempt failed.
-
-    Args:
-        name, target: which one.
-        attempt: which attempt; 0 if none was opened.
-        exit_code, message, log, seconds: how it ended.
-        retries_left: how often it may still be tried after such a failure; 0: this was the last.
-        hint: what to do next.
-        cause: why it failed: `app`, `oom`, `timeout` or `infra`.
-        retry_in: seconds until the next try begins, at the earliest; None: there is none.
-        peak_memory_bytes: of its largest process; None if that is not known.
-
-    """
-
-    name: str
-    target: str
-    attempt: int
-    exit_code: int
-    message: str
-    log: str
-    seconds: float
-    retries_left: int
-    hint: str = ""
-    cause: Cause = "app"
-    retry_in: float | None = None
-    peak_memory_bytes: int | None = None
+    outcome: End
 
 
 @dataclass(frozen=True, slots=True)
 class StepWaiting:
-    """Somebody else builds it."""
+    """Another run builds it; told when that is found, and from time to time."""
 
     name: str
     target: str
     held_by: str
     unchanged_for: float
     time_to_live: float
-
-
-@dataclass(frozen=True, slots=True)
-class StepBlocked:
-    """It cannot be built.
-
-    Args:
-        name, target: which one.
-        upstream: the step that was not built in this run, and that it needs; empty if the plan
-            knew before that it cannot be built.
-        reason: why the plan blocked it; empty if it only needs what is blocked.
-
-    """
-
-    name: str
-    target: str
-    upstream: str
-    reason: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class StepStopped:
-    """A lost lease or a changed step forbids going on with it."""
-
-    name: str
-    target: str
-    message: str
-    hint: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class StepInterrupted:
-    """It was cut short; the next apply builds it."""
-
-    name: str
-    target: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,13 +182,8 @@ Event = (
     ApplyStarted
     | StepDrifted
     | StepStarted
-    | StepSucceeded
-    | StepReused
-    | StepFailed
+    | StepEnded
     | StepWaiting
-    | StepBlocked
-    | StepStopped
-    | StepInterrupted
     | Interrupting
     | FailingFast
     | Warned
@@ -271,16 +200,40 @@ def _snake(name: str) -> str:
 _KINDS: dict[type, tuple[str, tuple[str, ...]]] = {
     kind: (_snake(kind.__name__), tuple(field.name for field in fields(kind)))
     for kind in get_args(Event)
+    if kind is not StepEnded
 }
+_ENDS: dict[type, tuple[str, tuple[str, ...]]] = {
+    Succeeded: ("step_succeeded", ("attempt", "seconds")),
+    Reused: ("step_reused", ()),
+    Failed: (
+        "step_failed",
+        ("attempt", "exit_code", "message", "log", "seconds", "retries_left", "hint", "cause",
+         "retry_in", "peak_memory_bytes"),
+    ),
+    Stopped: ("step_stopped", ("message", "hint")),
+    Interrupted: ("step_interrupted", ()),
+    Blocked: ("step_blocked", ("upstream", "reason")),
+}  # fmt: skip
+"""What `step_...` events say of an outcome."""
+
+DOCUMENTED: dict[str, tuple[str, ...]] = {
+    **dict(_KINDS.values()),
+    **{name: ("name", "target", *said) for name, said in _ENDS.values()},
+}
+"""The events as they are outside, each with its fields: docs/reference/events.md."""
 
 
-def event_name(kind: type) -> str:
-    """Return what a kind of event is called outside: `step_succeeded`."""
-    return _KINDS[kind][0]
+def event_name(event: Event) -> str:
+    """Return what an event is called outside: `step_succeeded`."""
+    return (_ENDS[type(event.outcome)] if isinstance(event, StepEnded) else _KINDS[type(event)])[0]
 
 
 def event_fields(event: Event) -> dict[str, Any]:
     """Return the fields of an event as JSON values."""
+    if isinstance(event, StepEnded):
+        outcome = event.outcome
+        said = {name: getattr(outcome, name) for name in _ENDS[type(outcome)][1]}
+        return {"name": event.name, "target": event.target, **said}
     kind = type(event)
     if kind in _NESTED:
         return asdict(event)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from marin_build.apply.events import event_fields, event_name
+from marin_build.moments import stamp
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -79,7 +80,7 @@ def header_line(header: Header, now: datetime) -> bytes:
         "event": "journal",
         "schema": SCHEMA,
         "schema_version": SCHEMA_VERSION,
-        "time": now.isoformat(timespec="milliseconds"),
+        "time": stamp(now),
         "at": 0.0,
         "run": header.run,
         "worker": header.worker,
@@ -92,8 +93,8 @@ def header_line(header: Header, now: datetime) -> bytes:
 def event_line(event: Event, now: datetime, at: float) -> bytes:
     """Return the line of an event that happened `at` seconds after the beginning."""
     document = {
-        "event": event_name(type(event)),
-        "time": now.isoformat(timespec="milliseconds"),
+        "event": event_name(event),
+        "time": stamp(now),
         "at": round(at, 6),
         **event_fields(event),
     }

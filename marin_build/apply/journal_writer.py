@@ -38,8 +38,8 @@ _SHARE = 20
 class Journaling:
     """Is told every event: writes it down, once there is a journal, and passes it on."""
 
-    def __init__(self, tell: Callable[[Event], None]) -> None:
-        self._tell = tell
+    def __init__(self, on_event: Callable[[Event], None]) -> None:
+        self._on_event = on_event
         self._file = -1
         self._sending: _Sending | None = None
         self.path = ""
@@ -55,7 +55,7 @@ class Journaling:
             except OSError as error:
                 self._warn(str(error.strerror).lower())
                 self._close_file()
-        self._tell(event)
+        self._on_event(event)
 
     def open(self, prefix: str, session: Session, *, keep: bool) -> None:
         """Begin the journal of a run.
@@ -110,7 +110,7 @@ class Journaling:
             self._file = -1
 
     def _warn(self, why: str) -> None:
-        self._tell(Warned(f"the journal of {self._run} is not kept: {why}"))
+        self._on_event(Warned(f"the journal of {self._run} is not kept: {why}"))
 
 
 class _Sending:

@@ -19,6 +19,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from marin_build.apply.events import Warned
 from marin_build.errors import StoppedError, StoreError, UsageError
+from marin_build.moments import moment_text, stamp
 from marin_build.plan.document import PLAN_FILE, PlanDocument, parse_plan
 from marin_build.protocol.documents import Provenance  # noqa: TC001 - pydantic reads it
 from marin_build.text import did_you_mean
@@ -52,7 +53,7 @@ class RunDocument(BaseModel):
     def shown(self) -> str:
         """When and by whom, for people."""
         who = self.provenance
-        return f"{self.start[:16].replace('T', ' ')} by {who.user}@{who.host}"
+        return f"{moment_text(self.start, 'minutes')} by {who.user}@{who.host}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +86,7 @@ def keep_run(
     """
     who = RunDocument(
         run=session.run,
-        start=session.now().isoformat(timespec="milliseconds"),
+        start=stamp(session.now()),
         provenance=session.provenance,
     )
     folder = folder_of(session.targets.workspace.prefix, session.run)

@@ -55,6 +55,13 @@ class Course:
         self._after = array("q", [_NOBODY]) * size
         self._slowest: list[tuple[float, int]] = []
 
+    def grow(self, size: int) -> None:
+        """Make room for the targets of a pipeline that has grown."""
+        if (more := size - len(self._ended)) > 0:
+            self._began.extend([_NEVER] * more)
+            self._ended.extend([_NEVER] * more)
+            self._after.extend([_NOBODY] * more)
+
     def start(self, index: int, needs: Iterable[int], now: float, *, short: bool = False) -> Placed:
         """Take note that a target starts; it gets the lowest free slot.
 

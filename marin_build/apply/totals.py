@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from marin_build.apply.events import ApplyFinished, CriticalPath, StepDrifted, Timed
 from marin_build.plan.decisions import Kind
-from marin_build.plan.schedule import State
+from marin_build.plan.outcomes import Blocked, Failed, Held, Interrupted, Reused, Stopped, Succeeded
+from marin_build.plan.schedule import Open
 
 if TYPE_CHECKING:
     from marin_build.apply.timeline import Course, Link
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from marin_build.plan.schedule import Schedule
 
 
-_NOT_STARTED = (State.PENDING, State.READY, State.DELAYED, State.HELD)
+_NOT_STARTED = (Open.PENDING, Open.READY, Open.DELAYED, Held)
 MOST = 100
 """How many steps of a critical path are told, the slowest ones."""
 
@@ -52,12 +53,12 @@ def totals_of(
     count = schedule.count
     return ApplyFinished(
         run=run,
-        succeeded=count(State.SUCCEEDED),
-        failed=count(State.FAILED),
-        reused=count(State.REUSED) + reused_before(plan),
-        blocked=count(State.BLOCKED) + len(plan.of_kind(Kind.BLOCKED)),
-        stopped=count(State.STOPPED),
-        interrupted=count(State.INTERRUPTED) + count(State.RUNNING),
+        succeeded=count(Succeeded),
+        failed=count(Failed),
+        reused=count(Reused) + reused_before(plan),
+        blocked=count(Blocked) + len(plan.of_kind(Kind.BLOCKED)),
+        stopped=count(Stopped),
+        interrupted=count(Interrupted) + count(Open.RUNNING),
         not_started=sum(count(state) for state in _NOT_STARTED),
         seconds=seconds,
         was_interrupted=was_interrupted,

@@ -12,11 +12,11 @@ from marin_build.protocol.state_machine import Event as Sight
 from marin_build.protocol.state_machine import see
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     from marin_build.apply.events import Event
     from marin_build.pipeline.retries import Cause, Verdict
-    from marin_build.pipeline.targets import Targets
+    from marin_build.pipeline.targets import Target
     from marin_build.plan.decisions import Plan
     from marin_build.protocol.lease import Lease
     from marin_build.run_step.session import Session
@@ -44,14 +44,14 @@ class Holders:
     Args:
         plan: what is built.
         session: the run.
-        tell: is told that a target is waited for.
+        on_event: called when a target is waited for.
 
     """
 
-    def __init__(self, plan: Plan, session: Session, tell: Callable[[Event], None]) -> None:
+    def __init__(self, plan: Plan, session: Session, on_event: Callable[[Event], None]) -> None:
         self._plan = plan
         self._session = session
-        self._tell = tell
+        self._on_event = on_event
         self._watched: dict[int, Watch] = {}
         self._tell_at: dict[int, float] = {}
         self.next_look = 0.0
@@ -99,13 +99,13 @@ class Holders:
             target = self._plan.targets.all[index]
             waited = watch.unchanged_for(now)
             said = (lease.describe(), waited, lease.time_to_live)
-            self._tell(StepWaiting(target.name, target.id, *said))
+            self._on_event(StepWaiting(target.name, target.id, *said))
 
 
 class Delays:
     """The tries that targets have left, and which of them wait for the next one."""
 
-    def __init__(self, targets: Targets) -> None:
+    def __init__(self, targets: Sequence[Target]) -> None:
         self._targets = targets
         self._tries: dict[int, Tries] = {}
         self._due: list[tuple[float, int]] = []
@@ -114,7 +114,7 @@ class Delays:
         """Return what follows from a failure."""
         tries = self._tries.get(index)
         if tries is None:
-            tries = self._tries[index] = Tries(self._targets.all[index].step.retries)
+            tries = self._tries[index] = Tries(self._targets[index].step.retries)
         return tries.failed(cause)
 
     def put(self, index: int, due: float) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from marin_build.emit.plan_directory import action_of
+from marin_build.pipeline.locate import files_that_may_hold
 from marin_build.plan.decisions import Kind
 from marin_build.workspace import relative
 
@@ -24,7 +25,7 @@ def emit_local(plan: Plan, document: PlanDocument, templates: Templates) -> dict
         "environment.sh": templates.render(
             "local/environment.sh.j2",
             plan_id=document.plan_id,
-            pipeline=document.pipeline,
+            places=files_that_may_hold(document.pipeline),
             prefix=prefix,
             prefix_in_project=prefix != workspace.prefix,
         ),

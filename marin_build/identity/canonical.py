@@ -32,8 +32,6 @@ _TAGS = frozenset(
     }
 )
 
-Json = None | bool | int | float | str | tuple["Json", ...] | dict[str, "Json"]
-
 
 class FrozenDict(dict[str, Any]):
     """A dictionary that cannot be changed; the JSON encoder takes it as a plain one."""

@@ -9,6 +9,7 @@ from marin_build.identity.code.digest import has_drifted
 from marin_build.observe.read_records import read_built
 from marin_build.plan.decisions import Kind
 from marin_build.plan.deep_digests import deep_digest, deep_digests
+from marin_build.plan.graph_shape import levels_below
 from marin_build.plan.reasons import AssumedBuilt
 
 if TYPE_CHECKING:
@@ -117,7 +118,7 @@ def descend(store: Store, plan: Plan) -> Descent:
         fresh = [d for d in below if d not in records and d not in missing and d not in decided]
         if not asked.issuperset(fresh):
             known = decided.union(records, asked)
-            batch = [i for i in _levels(targets, fresh, width) if i not in known]
+            batch = [i for i in levels_below(targets, fresh, width) if i not in known]
             ahead.update(read_built(store, targets, batch))
             asked.update(batch)
             width *= 2
@@ -129,18 +130,6 @@ def descend(store: Store, plan: Plan) -> Descent:
         passed.update(bridges)
         pending += bridges
     return descent
-
-
-def _levels(targets: Targets, start: Iterable[int], count: int) -> list[int]:
-    """Return what is so many levels deep below `start`, itself included."""
-    found = dict.fromkeys(start)
-    level: Iterable[int] = found
-    for _ in range(count - 1):
-        level = dict.fromkeys(d for i in level for d in targets.deps[i] if d not in found)
-        if not level:
-            break
-        found |= level
-    return list(found)
 
 
 def _below(descent: Descent, pending: Iterable[int], sure: set[int]) -> list[int]:

@@ -17,7 +17,7 @@ from marin_build.protocol.manifest import (
     read_manifest,
     shortened,
 )
-from marin_build.protocol.record_reader import record_of_ours
+from marin_build.protocol.record_reader import readable_record
 from marin_build.protocol.status import STATUS_SUCCESS, parse_status
 
 if TYPE_CHECKING:
@@ -39,15 +39,15 @@ def read_existing(store: Store, place: str) -> Existing:
     """
     paths = [f"{place}/{name}" for name in (layout.STATUS, layout.LEASE, layout.RECORD)]
     status, lease, record = store.get_many(paths)
-    ours = record_of_ours(record.data) if record is not None else {}
+    built = readable_record(record.data if record is not None else None)
     return Existing(
         place,
         tuple(manifest_of(store, place)),
         read_artifact(store, place) is not None,
         parse_status(status.data, paths[0]) if status is not None else None,
         parse_lease(lease.data, paths[1]) if lease is not None else None,
-        ours,
-        read_manifest(store, place, ours.get("attempt")),
+        built,
+        read_manifest(store, place, built.attempt if built is not None else 0),
     )
 
 
@@ -64,8 +64,9 @@ def refuse_unfit(existing: Existing, outputs: Sequence[str] | None, *, force: bo
         StoppedError: it looks unfinished or damaged.
 
     """
-    place, elsewhere = existing.place, existing.record.get("adopted_from")
-    if not existing.files and isinstance(elsewhere, str) and elsewhere != place:
+    place = existing.place
+    elsewhere = existing.record.adopted_from if existing.record is not None else None
+    if not existing.files and elsewhere is not None and elsewhere != place:
         raise UsageError(
             f"what lies at `{place}` was adopted itself",
             facts=[("its data", elsewhere)],

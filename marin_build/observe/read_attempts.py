@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import os
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from marin_build.errors import CorruptStateError
 from marin_build.protocol import layout
-from marin_build.protocol.holder import still_written
+from marin_build.protocol.attempt_reader import parse_attempt
+from marin_build.protocol.holder import is_abandoned
 from marin_build.protocol.layout import local_log_path
 from marin_build.protocol.lease import Lease
 from marin_build.protocol.look import look
@@ -18,6 +17,7 @@ from marin_build.workspace import is_url
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from marin_build.protocol.attempt_reader import EndedAttempt
     from marin_build.protocol.lease import Host
     from marin_build.protocol.status import Status
     from marin_build.store.base import Store
@@ -78,8 +78,8 @@ def read_attempts(store: Store, output: str, target: str) -> Attempts:
 
 def read_documents(
     store: Store, attempts: Attempts, numbers: Sequence[int]
-) -> dict[int, Mapping[str, Any]]:
-    """Return the documents of those of some attempts that ended, as JSON values, in one batch.
+) -> dict[int, EndedAttempt]:
+    """Return how those of some attempts ended that did, read in one batch.
 
     Raises:
         CorruptStateError: one is not readable.
@@ -87,16 +87,10 @@ def read_documents(
     """
     ended = [number for number in numbers if number in attempts.ended]
     paths = [layout.attempt_path(attempts.output, number) for number in ended]
-    found: dict[int, Mapping[str, Any]] = {}
+    found: dict[int, EndedAttempt] = {}
     for number, path, blob in zip(ended, paths, store.get_many(paths), strict=True):
-        if blob is None:
-            continue
-        try:
-            document = json.loads(blob.data)
-            document["result"], document["worker"], document["run"]
-        except (ValueError, KeyError, TypeError):
-            raise CorruptStateError(f"the attempt `{path}` is not readable") from None
-        found[number] = document
+        if blob is not None:
+            found[number] = parse_attempt(blob.data, path)
     return found
 
 
@@ -120,7 +114,7 @@ def has_ended(store: Store, output: str, lease: Lease, host: Host, local_log: st
     current = parse_lease(held.data, paths[0])
     if current.nonce != lease.nonce or current.is_sealed:
         return True
-    return host.is_gone(current) and not still_written(local_log)
+    return is_abandoned(host, current, local_log)
 
 
 def local_log(attempts: Attempts, number: int, run: str, host: Host) -> str | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -10,7 +9,7 @@ from marin_build.plan.decisions import Kind
 from marin_build.plan.nearest_build import changes_between
 from marin_build.plan.reasons import Change, IdentityChanged
 from marin_build.protocol import layout
-from marin_build.protocol.record_reader import record_of_ours
+from marin_build.protocol.record_reader import readable_record
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
     from marin_build.pipeline.targets import Targets
     from marin_build.plan.decisions import Decision, Plan
     from marin_build.plan.drift import Drift
-    from marin_build.plan.snapshot import Earlier
+    from marin_build.protocol.record_reader import Built
     from marin_build.store.base import Store
 
 
@@ -89,12 +88,13 @@ def drift_since_earlier(
     }
 
 
-def _compared_with(plan: Plan, decision: Decision) -> Earlier | None:
+def _compared_with(plan: Plan, decision: Decision) -> Built | None:
     reason = decision.reason
     if not isinstance(reason, IdentityChanged):
         return None
     builds = plan.snapshot.earlier.get(decision.index, ())
-    return next((b for b in builds if (b.target, b.run) == (reason.since, reason.run)), None)
+    since = reason.since, reason.run
+    return next((e.built for e in builds if (e.built.target, e.built.run) == since), None)
 
 
 def _code_change(decision: Decision) -> Change | None:
@@ -149,11 +149,10 @@ def causes_below(store: Store, targets: Targets, were: Mapping[str, str]) -> dic
         paths = [_path_of(targets, *at) for at in pending.values()]
         deeper: dict[str, tuple[str, str]] = {}
         for (id_, (now, _)), blob in zip(pending.items(), store.get_many(paths), strict=True):
-            payload = record_of_ours(blob.data).get("payload") if blob is not None else None
-            if not isinstance(payload, str):
-                continue
+            built = readable_record(blob.data if blob is not None else None)
             target = targets.all[targets.by_id[now]]
-            changes = changes_between(json.loads(payload), target.step.payload)
+            before = built.hashed if built is not None else None
+            changes = changes_between(before, target.step.payload)
             if changes:
                 causes[id_] = changes[0].text
                 if changes[0].path.startswith("deps."):

@@ -6,7 +6,6 @@ or one a folder where many names lie together, and read in one batch.
 
 from __future__ import annotations
 
-import json
 import re
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING
 from marin_build.identity.payload import HASH_ID_LENGTH
 from marin_build.plan.snapshot import Earlier
 from marin_build.protocol import layout
+from marin_build.protocol.record_reader import readable_record
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -73,7 +73,7 @@ def read_history(
             r for path in folders if (r := records.get(path)) and r.payload.get("name") == name
         ]
         if builds:
-            latest = sorted(builds, key=lambda build: build.end, reverse=True)
+            latest = sorted(builds, key=lambda build: build.built.end, reverse=True)
             history[index] = tuple(latest)
     return history
 
@@ -112,21 +112,9 @@ def _folders(store: Store, starts: Iterable[str]) -> dict[str, list[str]]:
 
 
 def _earlier(data: bytes) -> Earlier | None:
-    """Return what a record of ours says; None for any other document."""
-    try:
-        document = json.loads(data)
-        who, payload = document["provenance"], json.loads(document["payload"])
-        return Earlier(
-            document["target"],
-            document["fingerprint"],
-            payload,
-            document["run"],
-            f"{who['user']}@{who['host']}",
-            document["end"],
-            float(document["seconds"]),
-            code_digest=document.get("code_digest"),
-            code_document=document.get("code_document"),
-            captured=document.get("captured"),
-        )
-    except (ValueError, KeyError, TypeError):
-        return None  # Marin's, or damaged: it explains nothing
+    """Return what a record of ours says; None for any other document, which explains nothing."""
+    built = readable_record(data)
+    hashed = built.hashed if built is not None else None
+    if built is None or hashed is None:
+        return None
+    return Earlier(built, hashed)

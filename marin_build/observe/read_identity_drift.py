@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from marin_build.errors import StoppedError
 from marin_build.observe.read_causes import causes_below
 from marin_build.observe.read_records import read_any_built
-from marin_build.plan.graph_shape import reached
+from marin_build.plan.graph_shape import upstream
 from marin_build.plan.identity_drift import IdentityDrift, OtherUpstream
 from marin_build.plan.nearest_build import changes_between
 
@@ -90,7 +89,7 @@ def _told_of(
 def _loose_below(targets: Targets, wanted: Sequence[int]) -> dict[int, list[int]]:
     """Return what targets need, however far down, whose path does not pin it."""
     below: dict[int, frozenset[int]] = {}
-    for index in sorted(reached(targets, wanted)):  # topological
+    for index in sorted(upstream(targets, wanted)):  # topological
         deps = targets.deps[index]
         own = frozenset(dep for dep in deps if targets.all[dep].step.has_free_path)
         below[index] = own.union(*{id(s): s for s in map(below.__getitem__, deps)}.values())
@@ -159,14 +158,5 @@ def _changed(store: Store, targets: Targets, own: Mapping[int, Built]) -> dict[i
 def changed_identity(step: StepSpec, built: Built) -> IdentityDrift:
     """Return how the identity of a step differs from what was built in its place."""
     where = "at its output path" if step.override_output_path else f"under version {step.version}"
-    changes = changes_between(_payload(built), step.payload)
+    changes = changes_between(built.hashed, step.payload)
     return IdentityDrift(where, built.fingerprint, step.fingerprint, changes)
-
-
-def _payload(built: Built) -> Mapping[str, Any] | None:
-    """Return what was hashed then; None if the record does not say."""
-    try:
-        payload = json.loads(built.payload or "")
-    except (ValueError, TypeError):
-        return None
-    return payload if isinstance(payload, dict) else None

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from marin_build.errors import CorruptStateError, StoppedError
 from marin_build.plan.reasons import Unreadable
 from marin_build.protocol import layout
-from marin_build.protocol.record_reader import Built, parse_record
+from marin_build.protocol.record_reader import Built, adopted_from, parse_record, readable_record
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -45,20 +45,12 @@ def read_records(
 
     """
     others: list[int] = []
-    paths = [record_path(targets.all[i]) for i in built]
     # Ids pin what is above them, but for versions and output paths, which may hold anything.
     any_loose = built and any(t.step.version or t.step.override_output_path for t in targets.all)
     deep = targets.deep_fingerprints() if any_loose else ()
-    for index, path, blob in zip(built, paths, store.get_many(paths), strict=True):
-        if blob is None:  # built by Marin, or copied without its record
-            continue
-        target = targets.all[index]
-        try:
-            record = parse_record(blob.data, path, target.fingerprint)
-        except CorruptStateError:
-            seen[index] = replace(seen[index], damage=Unreadable("record", path))
-            continue
-        seen[index] = replace(seen[index], built=record)
+    read_built_into(store, targets.all, built, seen)
+    for index in built:
+        target, record = targets.all[index], seen[index].built
         if record is None or index in rebuilt:
             continue
         if record.fingerprint != target.fingerprint:
@@ -68,6 +60,46 @@ def read_records(
         elif deep and not _is_made_of(record, deep[index]):
             others.append(index)
     return others
+
+
+def read_built_into(
+    store: Store, targets: Sequence[Target], built: Sequence[int], seen: dict[int, Observed]
+) -> None:
+    """Read the records of built targets into what was seen of them, and judge nothing.
+
+    Raises:
+        StoreError: they cannot be read.
+
+    """
+    paths = [record_path(targets[i]) for i in built]
+    for index, path, blob in zip(built, paths, store.get_many(paths), strict=True):
+        if blob is None:  # built by Marin, or copied without its record
+            continue
+        try:
+            record = parse_record(blob.data, path, targets[index].fingerprint)
+        except CorruptStateError:
+            seen[index] = replace(seen[index], damage=Unreadable("record", path))
+            continue
+        seen[index] = replace(seen[index], built=record)
+
+
+def read_places(
+    store: Store, targets: Sequence[Target], built: Sequence[int]
+) -> dict[int, str | None]:
+    """Return where the data of built targets lies that were adopted from another place.
+
+    None for a target whose data lies in its own output folder.
+
+    Raises:
+        StoreError: a record cannot be read.
+
+    """
+    places: dict[int, str | None] = {}
+    blobs = store.get_many([record_path(targets[i]) for i in built])
+    for index, blob in zip(built, blobs, strict=True):
+        place = adopted_from(blob.data) if blob is not None else None
+        places[index] = place if place != targets[index].output_path else None
+    return places
 
 
 def _is_made_of(record: Built, deep: str) -> bool:
@@ -112,10 +144,7 @@ def read_any_built(
     """Return the same as `read_built`, but with records of another identity."""
     paths = [record_path(targets.all[i]) for i in indices]
     found: dict[int, Built | None] = {}
-    for index, path, blob in zip(indices, paths, store.get_many(paths), strict=True):
+    for index, blob in zip(indices, store.get_many(paths), strict=True):
         if blob is not None:
-            try:
-                found[index] = parse_record(blob.data, path, targets.all[index].fingerprint)
-            except CorruptStateError:
-                found[index] = None
+            found[index] = readable_record(blob.data, targets.all[index].fingerprint)
     return found

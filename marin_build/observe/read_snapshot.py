@@ -1,22 +1,19 @@
-"""The reading of a snapshot: from the requested targets downwards, in few batches.
-
-Below a built target nothing is read. After a level that is not built, the next batch takes 2, 4,
-8 ... levels at once, so that a deep chain does not cost a round trip a step.
-"""
+"""The reading of a snapshot: statuses and leases, and what records and attempts say of them."""
 
 from __future__ import annotations
 
-import json
 import os
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from marin_build.errors import CorruptStateError
+from marin_build.observe.descent import descend, needed
 from marin_build.observe.read_records import read_records
 from marin_build.plan.assumptions import NOTHING_ASSUMED
 from marin_build.plan.reasons import Unreadable
 from marin_build.plan.snapshot import NOTHING_SEEN, LastAttempt, Observed, Snapshot
 from marin_build.protocol import layout
+from marin_build.protocol.attempt_reader import parse_attempt
 from marin_build.protocol.lease import parse_lease
 from marin_build.protocol.status import STATUS_FAILED, STATUS_SUCCESS, parse_status
 from marin_build.store.durability import doubter, runs_cut_short
@@ -26,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
     from collections.abc import Set as AbstractSet
 
-    from marin_build.pipeline.targets import Targets
+    from marin_build.pipeline.targets import Target, Targets
     from marin_build.plan.assumptions import Assumptions
     from marin_build.plan.identity_drift import IdentityDrift
     from marin_build.plan.snapshot import Earlier
@@ -75,23 +72,27 @@ def observe(
     """
     others: list[int] = []
     seen: dict[int, Observed] = dict.fromkeys(assumed.built, Observed(STATUS_SUCCESS))
-    frontier, width = list(dict.fromkeys(requested)), 1
-    while frontier:
-        batch = _descend(targets, frontier, width, seen)
-        _read(store, targets, batch, seen, host)
+    requested = list(requested)
+
+    def read(batch: Sequence[int]) -> None:
+        read_statuses(store, targets.all, batch, seen, host)
         if is_doubtful is not None:
             built = [i for i in batch if seen[i].status == STATUS_SUCCESS]
-            others += read_records(store, targets, built, seen, cascade)
+            others.extend(read_records(store, targets, built, seen, cascade))
             for index in built:
                 it = seen[index].built
                 # The data of what was adopted is older than the run that registered it.
                 built_then = it is not None and it.adopted_from is None
                 if it is not None and built_then and is_doubtful(it.run, it.end):
                     seen[index] = replace(seen[index], doubtful=True)
-        unbuilt = [i for i in frontier if i in cascade or seen[i].is_open]
-        frontier = _next_frontier(targets, unbuilt, cascade, seen) if below else []
-        width = min(2 * width, 1024) if unbuilt else 1
-    wanted = _needed(targets, requested, cascade, seen) if below else set(seen)
+
+    def is_open(index: int) -> bool:
+        return index in cascade or seen[index].is_open
+
+    descend(targets.deps, requested, read, is_open, seen=seen, below=below)
+    # At the first plan nothing is built, so nothing was only read ahead.
+    is_first = all(one is NOTHING_SEEN for one in seen.values())
+    wanted = needed(targets.deps, requested, is_open) if below and not is_first else set(seen)
     if records and is_doubtful is None:
         built = [i for i in wanted - assumed.built if seen[i].status == STATUS_SUCCESS]
         others += read_records(store, targets, built, seen, cascade)
@@ -123,65 +124,21 @@ def list_tainted(store: Store, targets: Targets) -> list[int]:
     return [i for i, target in enumerate(targets.all) if layout.taint_name(target.id) in names]
 
 
-def _descend(
-    targets: Targets,
-    start: Sequence[int],
-    levels: int,
-    seen: AbstractSet[int] | dict[int, Observed],
-) -> list[int]:
-    """Return what is `levels` deep below `start`, itself included, and was not read yet."""
-    found = dict.fromkeys(i for i in start if i not in seen)
-    level: Iterable[int] = start
-    for _ in range(levels - 1):
-        level = dict.fromkeys(
-            dep for i in level for dep in targets.deps[i] if dep not in found and dep not in seen
-        )
-        if not level:
-            break
-        found.update(dict.fromkeys(level))
-    return list(found)
-
-
-def _next_frontier(
-    targets: Targets, unbuilt: Iterable[int], cascade: AbstractSet[int], seen: dict[int, Observed]
-) -> list[int]:
-    """Return the dependencies that must be asked for next, walking over what was read ahead."""
-    frontier: dict[int, None] = {}
-    pending, walked = list(unbuilt), set[int]()
-    while pending:
-        for dep in targets.deps[pending.pop()]:
-            if dep in walked:
-                continue
-            walked.add(dep)
-            if dep not in seen:
-                frontier[dep] = None
-            elif dep in cascade or seen[dep].is_open:
-                pending.append(dep)
-    return list(frontier)
-
-
-def _needed(
-    targets: Targets, requested: Iterable[int], cascade: AbstractSet[int], seen: dict[int, Observed]
-) -> set[int]:
-    """Return what a plan looks at: not what was only read ahead, below a built target."""
-    if all(one is NOTHING_SEEN for one in seen.values()):
-        return set(seen)  # the first plan: nothing is built, so nothing was only read ahead
-    pending = list(requested)
-    needed = set(pending)
-    while pending:
-        index = pending.pop()
-        if index in cascade or seen[index].is_open:
-            fresh = [dep for dep in targets.deps[index] if dep not in needed]
-            needed.update(fresh)
-            pending.extend(fresh)
-    return needed
-
-
-def _read(
-    store: Store, targets: Targets, batch: Sequence[int], seen: dict[int, Observed], host: Host
+def read_statuses(
+    store: Store,
+    targets: Sequence[Target],
+    batch: Iterable[int],
+    seen: dict[int, Observed],
+    host: Host,
 ) -> None:
-    """Read statuses, and the leases of what is not built."""
-    paths = [f"{targets.all[i].output_path}/{layout.STATUS}" for i in batch]
+    """Read statuses, and the leases of what is not built, into what was seen.
+
+    Raises:
+        StoreError: they cannot be read.
+
+    """
+    batch = list(batch)
+    paths = [f"{targets[i].output_path}/{layout.STATUS}" for i in batch]
     for index, path, blob in zip(batch, paths, store.get_many(paths), strict=True):
         seen[index] = NOTHING_SEEN
         if blob is not None:
@@ -190,10 +147,12 @@ def _read(
                 seen[index] = Observed(status, status_version=blob.version)
             except CorruptStateError:
                 seen[index] = Observed(damage=Unreadable("status", path))
-    # Whoever takes a lease says RUNNING next: where no status is, there is nobody to wait for,
-    # but for an instant, and the conditional create of the lease finds him then.
+    # A holder writes RUNNING right after the lease, so no status means no holder, but for an
+    # instant, and then the conditional create of the lease finds it.
     open_ones = [i for i in batch if seen[i].status not in (None, STATUS_SUCCESS)]
-    paths = [f"{targets.all[i].output_path}/{layout.LEASE}" for i in open_ones]
+    if not open_ones:
+        return
+    paths = [f"{targets[i].output_path}/{layout.LEASE}" for i in open_ones]
     for index, path, blob in zip(open_ones, paths, store.get_many(paths), strict=True):
         if blob is not None:
             try:
@@ -229,15 +188,9 @@ def _last_attempt(data: bytes, number: int, path: str) -> LastAttempt:
     If it is not readable, the status still says that it failed: it is built again, like others.
     """
     try:
-        document = json.loads(data)
-        return LastAttempt(
-            document["attempt"],
-            document["exit_code"],
-            document["message"],
-            document["worker"],
-            document["end"],
-        )
-    except (ValueError, KeyError, TypeError):
+        said = parse_attempt(data, path)
+        return LastAttempt(number, said.exit_code, said.message, said.worker, said.end)
+    except CorruptStateError:
         return LastAttempt(number, None, f"why is not readable: {path}", "", None)
 
 

@@ -6,10 +6,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from marin_build.errors import CorruptStateError
-from marin_build.plan.graph_shape import reached
+from marin_build.plan.graph_shape import upstream
 from marin_build.plan.reasons import Unreadable
 from marin_build.protocol import layout
-from marin_build.protocol.record_reader import record_of_ours
+from marin_build.protocol.record_reader import readable_record
 from marin_build.protocol.taints import Entry, Taint, _parse
 
 if TYPE_CHECKING:
@@ -51,7 +51,8 @@ def read_taints(
         if mark is None:  # taken away meanwhile
             continue
         id_ = targets.all[index].id
-        run = record_of_ours(record.data).get("run", "") if record is not None else ""
+        built = readable_record(record.data if record is not None else None)
+        run = built.run if built is not None else ""
         try:
             entries = _parse(mark.data, path).entries
         except CorruptStateError:
@@ -77,7 +78,7 @@ def with_damaged_marks(
     What is to be built anyway no mark condemns.
     """
     seen = dict(snapshot.seen)
-    for index in sorted(reached(targets, requested).intersection(damaged)):
+    for index in sorted(upstream(targets, requested).intersection(damaged)):
         before = snapshot.of(index)
         if index not in seen or (before.is_built and before.damage is None):
             seen[index] = replace(before, damage=damaged[index])

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import enum
-import json
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from marin_build.errors import StoreError
+from marin_build.errors import CorruptStateError, StoreError
 from marin_build.protocol import layout
-from marin_build.protocol.manifest import FileChanges, compare, manifest_in
+from marin_build.protocol.attempt_reader import parse_attempt
+from marin_build.protocol.manifest import FileChanges, compare
 from marin_build.protocol.status import STATUS_SUCCESS
 
 if TYPE_CHECKING:
@@ -140,16 +140,15 @@ def _expectation(
         return Verified(index, Verdict.DIFFERS, output, note="it holds another target")
     if document is not None:
         try:
-            manifest = manifest_in(document, path)
-        except StoreError as error:
+            committed = parse_attempt(document, path).committed
+        except CorruptStateError as error:
             return Verified(index, Verdict.UNKNOWN, output, note=error.what)
-        if manifest is not None:
-            published = json.loads(document)["publish"]
-            place = (published.get("record") or {}).get("adopted_from") or output
+        if committed is not None:
+            place, manifest = committed.record.adopted_from or output, committed.manifest
             size = sum(file.size for file in manifest)
             is_published = seen.status == STATUS_SUCCESS and place == output
-            has_artifact = is_published and bool(published.get("has_artifact"))
-            return _Expected(index, str(place), manifest, len(manifest), size, has_artifact)
+            has_artifact = is_published and committed.has_artifact
+            return _Expected(index, place, manifest, len(manifest), size, has_artifact)
     return _counted(index, output, built)
 
 

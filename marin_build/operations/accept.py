@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from marin_build.errors import UsageError
 from marin_build.identity.code.digest import code_digest
+from marin_build.moments import stamp_now
 from marin_build.observe.read_drift import find_drift
 from marin_build.operations.loading import environments_for
 from marin_build.operations.plan import plan_for
@@ -19,7 +19,6 @@ from marin_build.protocol.acceptance import (
     AcceptedEnvironment,
     write_accepted,
 )
-from marin_build.protocol.held_target import stamp
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -128,7 +127,7 @@ def _check_built(plan: Plan) -> None:
 
 
 def _write(loaded: Loaded, drifted: Mapping[int, Drifted], reason: str) -> None:
-    at = stamp(datetime.now(UTC))
+    at = stamp_now()
     for index, it in drifted.items():
         target, now = loaded.targets.all[index], it.environment
         write_accepted(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from marin_build.apply.events import Warned
 from marin_build.errors import NOTHING_WRITTEN, StoppedError, UsageError
@@ -16,7 +16,7 @@ from marin_build.plan.selection import only_one
 from marin_build.plan.snapshot import Snapshot
 from marin_build.protocol import layout
 from marin_build.protocol.look import look
-from marin_build.protocol.record_reader import record_of_ours
+from marin_build.protocol.record_reader import built_of, readable_record
 from marin_build.protocol.status import STATUS_SUCCESS
 from marin_build.run_step.commit_existing import adopt, held
 from marin_build.run_step.supervisor import claimant_of
@@ -25,11 +25,12 @@ from marin_build.store.open_store import open_store
 from marin_build.workspace import absolute_prefix, is_url
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from marin_build.apply.events import Event
     from marin_build.operations.loading import Loaded
     from marin_build.pipeline.targets import Target
+    from marin_build.protocol.record_reader import Built
     from marin_build.run_step.session import Session
 
 
@@ -41,7 +42,7 @@ class Registered:
     """An output that was adopted: now, or `already`; `record` is what stands beside it."""
 
     target: Target
-    record: Mapping[str, Any]
+    record: Built
     already: bool
 
 
@@ -136,9 +137,10 @@ def _register(
     nothing = Plan(loaded.targets, (), (), frozenset(), Snapshot())
     session = make_session(loaded, nothing, {}, lease=lease)
     session = replace(session, run=ADOPTING + session.run.partition("-")[2])
-    record = _record_if_finished(session, index)
-    if record is not None:
-        if not force and _is_same(record, target, location):
+    if _is_finished(session, index):
+        blob = loaded.store.get(f"{target.output_path}/{layout.RECORD}")
+        record = readable_record(blob.data if blob is not None else None)
+        if not force and record is not None and _is_same(record, target, location):
             return Registered(target, record, already=True)
         _refuse_built(target, record, location, force=force)
         session = replace(session, forced=frozenset([index]))
@@ -156,11 +158,11 @@ def _register(
             consequence=NOTHING_WRITTEN,
             hint="marin-build plan shows what is there now",
         )
-    return Registered(target, adopted.model_dump(mode="json"), already=False)
+    return Registered(target, built_of(adopted.model_dump(mode="json")), already=False)
 
 
-def _record_if_finished(session: Session, index: int) -> Mapping[str, Any] | None:
-    """Return the record of a target that is finished (empty without one of ours), else None.
+def _is_finished(session: Session, index: int) -> bool:
+    """Return whether a target is finished.
 
     What was committed before and not published is published.
 
@@ -176,30 +178,29 @@ def _record_if_finished(session: Session, index: int) -> Mapping[str, Any] | Non
     if seen.status != STATUS_SUCCESS:
         if seen.lease is not None and not session.is_abandoned(index, seen.lease):
             raise held(target.id, seen.lease)
-        return None
-    blob = session.store.get(f"{target.output_path}/{layout.RECORD}")
-    return record_of_ours(blob.data) if blob is not None else {}
+        return False
+    return True
 
 
-def _is_same(record: Mapping[str, Any], target: Target, location: str) -> bool:
+def _is_same(record: Built, target: Target, location: str) -> bool:
     """Return whether a record says that this target was adopted from this place."""
-    said = record.get("fingerprint"), record.get("adopted_from")
-    return said == (target.fingerprint, location)
+    return (record.fingerprint, record.adopted_from) == (target.fingerprint, location)
 
 
 def _is_override(target: Target) -> bool:
     return target.step.override_output_path is not None
 
 
-def _refuse_built(target: Target, record: Mapping[str, Any], location: str, *, force: bool) -> None:
+def _refuse_built(target: Target, record: Built | None, location: str, *, force: bool) -> None:
     """Refuse to adopt what is finished, unless that is another target, or was adopted itself."""
-    output, recorded = target.output_path, record.get("fingerprint", target.fingerprint)
-    before = record.get("adopted_from")
+    output = target.output_path
+    recorded = record.fingerprint if record is not None else target.fingerprint
+    before = record.adopted_from if record is not None else None
     if recorded != target.fingerprint:
         if not force and (location != output or target.step.version or _is_override(target)):
             raise StoppedError(
                 f"`{output}` holds another target",
-                facts=[("recorded", str(recorded)), ("declared", target.fingerprint)],
+                facts=[("recorded", recorded), ("declared", target.fingerprint)],
                 consequence=NOTHING_WRITTEN,
                 hint="--force adopts it all the same; who declares the other one is told of drift",
             )
@@ -213,7 +214,7 @@ def _refuse_built(target: Target, record: Mapping[str, Any], location: str, *, f
     elif not force:
         raise UsageError(
             f"`{target.id}` was adopted already, from another place",
-            facts=[("adopted", str(before))],
+            facts=[("adopted", before)],
             consequence=NOTHING_WRITTEN,
             hint="--force adopts it anew",
         )

@@ -5,7 +5,6 @@ Only what is to be built reads anything, so a plan with nothing to do pays nothi
 
 from __future__ import annotations
 
-import json
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from types import MappingProxyType
@@ -13,16 +12,18 @@ from typing import TYPE_CHECKING
 
 from marin_build.errors import CorruptStateError, SpecificationError, StoreError
 from marin_build.protocol import layout
+from marin_build.protocol.attempt_reader import parse_attempt
 from marin_build.workspace import use_workspace
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from marin_build.operations.loading import Loaded
-    from marin_build.pipeline.targets import Targets
+    from marin_build.pipeline.targets import Target, Targets
     from marin_build.plan.decisions import Plan
+    from marin_build.plan.outcomes import Stopped
     from marin_build.plan.snapshot import Observed
-    from marin_build.run_step.workers import Stopped
+    from marin_build.protocol.record_reader import Built
 
 
 _LISTINGS_AT_ONCE = 32
@@ -107,11 +108,9 @@ def _places(loaded: Loaded, plan: Plan, readers: Iterable[int]) -> dict[str, Ado
     sealed = [index for index in read if candidates[index].built is None]
     places = _sealed_places(loaded, targets, {index: candidates[index] for index in sealed})
     for index in read:
-        built, target = candidates[index].built, targets.all[index]
-        if built is not None and built.adopted_from is not None:
-            places[target.id] = AdoptedData(
-                built.adopted_from, target.output_path, built.attempt, built.files, built.size
-            )
+        target = targets.all[index]
+        if (place := _place_of(candidates[index].built, target)) is not None:
+            places[target.id] = place
     return places
 
 
@@ -128,22 +127,27 @@ def _sealed_places(
     for path, blob in zip(paths, loaded.store.get_many(list(paths)), strict=True):
         target = targets.all[paths[path]]
         try:
-            record = json.loads(blob.data if blob is not None else b"")["publish"]["record"]
-            if record.get("adopted_from") is None:
-                continue
-            found[target.id] = AdoptedData(
-                str(record["adopted_from"]),
-                target.output_path,
-                int(record["attempt"]),
-                int(record["files"]),
-                int(record["bytes"]),
-            )
-        except (ValueError, KeyError, TypeError):
+            committed = parse_attempt(blob.data if blob is not None else b"", path).committed
+        except CorruptStateError:
+            committed = None
+        if committed is None:
             raise CorruptStateError(
                 f"the sealed attempt `{path}` is missing or was changed",
                 consequence="the target was committed but cannot be published",
-            ) from None
+            )
+        place = _place_of(committed.record, target)
+        if place is not None:
+            found[target.id] = place
     return found
+
+
+def _place_of(built: Built | None, target: Target) -> AdoptedData | None:
+    """Return where the data of a target lies; None if it was not adopted."""
+    if built is None or built.adopted_from is None:
+        return None
+    return AdoptedData(
+        built.adopted_from, target.output_path, built.attempt, built.files, built.size
+    )
 
 
 def _check_same(before: Targets, after: Targets) -> None:
@@ -188,11 +192,11 @@ def refused_readers(loaded: Loaded, plan: Plan) -> dict[int, Stopped]:
     They read adopted data that is not what it was, or would be built over data that was adopted
     where it lies. Each place is listed once.
     """
+    from marin_build.plan.outcomes import Stopped
     from marin_build.run_step.output_folder import ADOPTED_HERE, was_adopted_here, way_to_rebuild
-    from marin_build.run_step.workers import Stopped
 
     refused: dict[int, Stopped] = {}
-    for index in plan.insisted:
+    for index in plan.rebuilt_anyway:
         seen, output = plan.snapshot.of(index), plan.targets.all[index].output_path
         is_here = seen.built is not None and seen.built.adopted_from == output
         if is_here or (seen.damage is not None and was_adopted_here(loaded.store, output)):

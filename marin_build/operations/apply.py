@@ -41,7 +41,7 @@ def replay(
     jobs: int,
     keep_going: bool,
     isolation: str,
-    tell: Callable[[Event], None],
+    on_event: Callable[[Event], None],
     lease: bool = True,
     keep: bool = False,
     max_failures: int | None = None,
@@ -60,7 +60,7 @@ def replay(
         jobs: targets built at once.
         keep_going: after a failure go on with what does not need it.
         isolation: one of ISOLATIONS.
-        tell: is told every event.
+        on_event: called with every event.
         lease: whether the store must have conditional writes; without, nobody else may build.
         keep: whether the plan and the journal of the run are kept under the prefix.
         max_failures: go on after a failure, too, until there are so many.
@@ -71,14 +71,14 @@ def replay(
         once: a failed target is not tried again, whatever its step declares.
 
     """
-    from marin_build.apply.build_loop import Applier
+    from marin_build.apply.applier import Applier
     from marin_build.apply.journal_writer import Journaling
 
     session = make_session(loaded, plan, pinned_code, lease=lease)
     gc.freeze()  # the graph lives until the end: collections need not walk it
     slots = min(jobs, len(plan.to_build) + len(plan.sealed)) or 1
     runner = make_isolation(session, plan, isolation, slots)
-    journal = Journaling(tell)
+    journal = Journaling(on_event)
     applier = Applier(
         plan,
         session,
@@ -89,7 +89,7 @@ def replay(
         expected=expected,
         capacity=capacity,
         once=once,
-        tell=journal,
+        on_event=journal,
     )
     signals = [signal.SIGINT, signal.SIGTERM]
     if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # as `nohup` sets it
@@ -110,7 +110,7 @@ def replay(
                 engine="local",
                 pin_code=True,
             )
-            keep = keep_run(loaded.store, document, session, tell)
+            keep = keep_run(loaded.store, document, session, on_event)
         if keep or trace is not None:
             journal.open(loaded.workspace.prefix, session, keep=keep)
         finished = applier.run()
@@ -122,9 +122,9 @@ def replay(
             from marin_build.operations.trace import trace_file
 
             journal.finish()
-            trace_file(journal.path, trace, tell)
+            trace_file(journal.path, trace, on_event)
         journal.close()
-        end_syncing(syncing, tell)
+        end_syncing(syncing, on_event)
         for number, handler in before.items():
             signal.signal(number, handler)
 

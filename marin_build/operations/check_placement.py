@@ -110,7 +110,7 @@ def _name(each: TargetDifference) -> str:
 
 
 def _list_elsewhere(loaded: Loaded, options: PipelineOptions) -> Listing:
-    words = option_words(replace(options, file=loaded.pipeline.file, prefix=PREFIX))
+    words = option_words(replace(options, file=loaded.pipeline.module.named_by_path, prefix=PREFIX))
     done = subprocess.run(
         [sys.executable, "-P", "-m", "marin_build", "list-targets", *words, "--elsewhere"],
         env={**os.environ, PREFIX_VARIABLE: PREFIX, "PYTHONDONTWRITEBYTECODE": "1"},

@@ -100,7 +100,7 @@ def compare(old: str, new: str | None, options: PipelineOptions) -> Comparison:
     if before.pipeline is None and after.pipeline is None:
         raise UsageError(
             f"there is no pipeline, neither in {before.shown} nor in {after.shown}",
-            facts=[("looked for", os.path.relpath(pipeline_file(options)[0]))],
+            facts=[("looked for", pipeline_file(options)[0].named_from(os.getcwd()))],
             consequence="nothing was compared",
             hint="name one with -f",
         )
@@ -170,9 +170,8 @@ def _is_revision(name: str, options: PipelineOptions) -> bool:
 
 
 def _top(options: PipelineOptions) -> str:
-    return top_level(
-        os.path.dirname(os.path.abspath(options.file)) if options.file else os.getcwd()
-    )
+    file = pipeline_file(options)[0].file if options.file else ""
+    return top_level(os.path.dirname(file) or os.getcwd())
 
 
 def _sides_of_revisions(names: Sequence[str | None], options: PipelineOptions) -> list[Side]:

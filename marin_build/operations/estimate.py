@@ -113,6 +113,6 @@ def seconds_by_name(
     """Return how long earlier builds took, by the name of the step."""
     return {
         # What was adopted took no time here, unless its own record says how long.
-        targets.all[index].name: [build.seconds for build in builds if build.seconds]
+        targets.all[index].name: [each.built.seconds for each in builds if each.built.seconds]
         for index, builds in earlier.items()
     }

@@ -22,12 +22,14 @@ from marin_build.operations.list_targets import entries_of, read_listing
 from marin_build.operations.loading import pipeline_file
 from marin_build.operations.options import PipelineOptions
 from marin_build.plan.targets_diff import changed_entries
+from marin_build.workspace import installed_in
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from marin_build.operations.list_targets import Listing
     from marin_build.operations.loading import Loaded
+    from marin_build.pipeline.locate import PipelineModule
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +43,7 @@ class Checkout:
 def changed_targets(loaded: Loaded, revision: str) -> set[int]:
     """Return the targets whose identity or code is not that of a git revision."""
     options = PipelineOptions(
-        file=loaded.pipeline.file,
+        file=loaded.pipeline.module.named_by_path,
         parameters=loaded.pipeline.parameters,
         code=loaded.workspace.code,
     )
@@ -82,11 +84,10 @@ def list_commits(
 
 def _start(place: Checkout, top: str, options: PipelineOptions) -> subprocess.Popen[str]:
     """Start `list-targets` in a checkout."""
-    folder = _folder_in(place, top)
-    if folder is None:  # not there yet, and what lies above it is another pipeline's
-        folder, options = place.top, replace(options, file=pipeline_file(options)[0])
-    options = replace(options, file=_moved(options.file, top, place))
-    words = ["-f", options.file] if options.file is not None else []
+    folder, words = _folder_in(place, top), []
+    # Where the folder is not there yet, what lies above it is another pipeline's.
+    if options.file is not None or folder is None:
+        words = ["-f", _moved(pipeline_file(options)[0], top, place)]
     if options.profile is not None:
         words += ["--profile", options.profile]
     if options.code is not None:
@@ -99,7 +100,7 @@ def _start(place: Checkout, top: str, options: PipelineOptions) -> subprocess.Po
     given = os.environ.get("PYTHONPATH", "")
     return subprocess.Popen(
         [sys.executable, "-P", "-m", "marin_build", "list-targets", *words],
-        cwd=folder,
+        cwd=folder or place.top,
         env={
             **git_environment(),
             "PYTHONPATH": os.pathsep.join([*moved, *filter(None, [given])]),
@@ -122,17 +123,19 @@ def _is_not_theirs(path: str) -> bool:
     return path == os.path.dirname(FOLDER) or _is_below(path, os.path.realpath(sys.prefix))
 
 
-def _moved(file: str | None, top: str, place: Checkout) -> str | None:
-    """Return where a file of the checkout lies in another place."""
-    if file is None:
-        return None
-    real = os.path.join(os.path.realpath(os.path.dirname(os.path.abspath(file))), "")
-    if not _is_below(real.rstrip(os.sep), top):
+def _moved(module: PipelineModule, top: str, place: Checkout) -> str:
+    """Return how `-f` names a pipeline of the checkout in another place: by its path.
+
+    By its name another checkout's module may be found, for that may be installed.
+    """
+    real = os.path.realpath(os.path.dirname(module.file))
+    if not module.file or installed_in(module.file) is not None or not _is_below(real, top):
         raise UsageError(
-            f"the pipeline `{file}` is not in the git checkout `{top}`",
+            f"the pipeline `{module.named_from(os.getcwd())}` is not in the git checkout `{top}`",
             consequence="nothing was compared",
         )
-    return os.path.join(place.top, os.path.relpath(real, top), os.path.basename(file))
+    file = os.path.join(place.top, os.path.relpath(real, top), os.path.basename(module.file))
+    return replace(module, file=os.path.normpath(file)).named_by_path
 
 
 def _folder_in(place: Checkout, top: str) -> str | None:

@@ -34,11 +34,16 @@ class Listing:
 
 def list_here(options: PipelineOptions) -> Listing:
     """Load the pipeline that the options name; one that is not there has no targets."""
-    file, _, _ = pipeline_file(options)
-    if not os.path.isfile(file):
+    module, project, _ = pipeline_file(options)
+    if not module.is_there or (options.file is None and _is_elsewhere(module.file, project)):
         return Listing(None, ())
     declared = declare(options)
     return Listing(declared.file, entries_of(declared.targets))
+
+
+def _is_elsewhere(file: str, project: str) -> bool:
+    """Return whether the configured module is not the project's: installed from what is now."""
+    return os.path.relpath(file, project).startswith(os.pardir)
 
 
 def entries_of(targets: Targets) -> tuple[Entry, ...]:

@@ -12,6 +12,7 @@ from marin_build.errors import MarinBuildError, UsageError, combined
 from marin_build.operations.config import Settings, load_settings
 from marin_build.pipeline.graph import Graph, build_graph, steps_below
 from marin_build.pipeline.load import Pipeline, load_pipeline, lost_threads, undeclared_files
+from marin_build.pipeline.locate import PipelineModule, locate, project_of_module
 from marin_build.pipeline.source_digests import digest_of
 from marin_build.pipeline.targets import Targets, make_targets
 from marin_build.protocol.holder import current_user
@@ -47,8 +48,8 @@ class Declared:
 
     @property
     def file(self) -> str:
-        """The pipeline file, relative to the project."""
-        return os.path.relpath(self.pipeline.file, self.workspace.project).replace(os.sep, "/")
+        """The pipeline as `-f` names it in the project's folder."""
+        return self.pipeline.module.named_from(self.workspace.project)
 
     def warnings(self) -> list[Warned]:
         """Return what the author should know about the pipeline: to be shown, not to be obeyed."""
@@ -117,11 +118,14 @@ def without_collections() -> Iterator[None]:
         gc.enable()
 
 
-def pipeline_file(options: PipelineOptions) -> tuple[str, str, Settings]:
-    """Return the pipeline file that the options name, its project, and the configuration.
+def pipeline_file(options: PipelineOptions) -> tuple[PipelineModule, str, Settings]:
+    """Return the pipeline that the options name, its project, and the configuration.
+
+    The project is that of the pipeline's file; of an installed one it is that of the current
+    folder, for nobody works among installed packages.
 
     Raises:
-        UsageError: there is no current folder any more.
+        UsageError: there is no current folder any more, or the name is ambiguous.
 
     """
     try:
@@ -132,22 +136,20 @@ def pipeline_file(options: PipelineOptions) -> tuple[str, str, Settings]:
             consequence="nothing was run",
             hint="go to the project's folder once more: cd ...",
         ) from None
+    here = find_project(options.folder or folder)
     if options.file is not None:
-        file = os.path.abspath(options.file)
-        project = find_project(os.path.dirname(file))
-        return file, project, load_settings(project, options.profile)
-    project = find_project(folder)
-    settings = load_settings(project, options.profile)
-    here = os.path.join(folder, settings.pipeline)
-    file = here if os.path.exists(here) else os.path.join(project, settings.pipeline)
-    return file, project, settings
+        module = locate(options.file, [options.folder or folder], here)
+        project = project_of_module(module, here)
+        return module, project, load_settings(project, options.profile)
+    settings = load_settings(here, options.profile)
+    return locate(settings.pipeline, [folder, here], here), here, settings
 
 
 def _declare(options: PipelineOptions, only: str | None = None) -> Declared:
-    file, project, settings = pipeline_file(options)
+    module, project, settings = pipeline_file(options)
     policy = options.code or settings.code
     workspace = Workspace(project, prefix_of(options, settings, project), policy)
-    pipeline = load_pipeline(file, workspace, options.parameters or {})
+    pipeline = load_pipeline(module, workspace, options.parameters or {})
     targets = _targets_of(pipeline, workspace, only)
     return Declared(settings, workspace, pipeline, targets)
 

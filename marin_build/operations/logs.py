@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from marin_build.errors import UsageError
 from marin_build.observe.read_attempts import (
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from marin_build.observe.read_attempts import Attempts
     from marin_build.operations.loading import Loaded
+    from marin_build.protocol.attempt_reader import EndedAttempt
     from marin_build.protocol.lease import Lease
 
 
@@ -39,7 +40,7 @@ class AttemptSeen:
     Args:
         number: counts from 1.
         others: how many other attempts at the target are known.
-        ended: the document that says how it ended; None if it has not, or if that is not known.
+        ended: how it ended; None if it has not, or if that is not known.
         lease: of an attempt that has not ended; None if it has, or if that is not known.
         is_gone: whether the holder of that lease has died on this machine.
         log_size: bytes of its log in the store; None if there is none.
@@ -48,7 +49,7 @@ class AttemptSeen:
 
     number: int
     others: int
-    ended: Mapping[str, Any] | None
+    ended: EndedAttempt | None
     lease: Lease | None
     is_gone: bool
     log_size: int | None
@@ -68,8 +69,8 @@ def list_attempts(loaded: Loaded, selector: str) -> tuple[AttemptSeen, ...]:
 
     """
     attempts = _attempts_at(loaded, selector)
-    documents = read_documents(loaded.store, attempts, attempts.numbers)
-    return tuple(_seen(loaded, attempts, each, documents) for each in attempts.numbers)
+    ends = read_documents(loaded.store, attempts, attempts.numbers)
+    return tuple(_seen(loaded, attempts, each, ends) for each in attempts.numbers)
 
 
 def copy_attempt_log(
@@ -109,7 +110,7 @@ def copy_attempt_log(
     number = number if number is not None else numbers[-1]
     seen = _look_again(loaded, attempts, number)
     on_attempt(seen)
-    run = str(seen.ended["run"]) if seen.ended is not None else ""
+    run = seen.ended.run if seen.ended is not None else ""
     path = local_log(attempts, number, run, loaded.host)
     if path is not None and seen.lease is not None and follow:
         is_over = _end_of(loaded, attempts, seen.lease, path)
@@ -140,13 +141,13 @@ def _look_again(loaded: Loaded, attempts: Attempts, number: int) -> AttemptSeen:
 
 
 def _seen(
-    loaded: Loaded, attempts: Attempts, number: int, documents: Mapping[int, Mapping[str, Any]]
+    loaded: Loaded, attempts: Attempts, number: int, ends: Mapping[int, EndedAttempt]
 ) -> AttemptSeen:
     lease = attempts.lease_of(number)
     return AttemptSeen(
         number,
         len(attempts.numbers) - 1,
-        documents.get(number),
+        ends.get(number),
         lease,
         lease is not None and loaded.host.is_gone(lease),
         attempts.logs.get(number),

@@ -46,7 +46,14 @@ def option_words(options: PipelineOptions) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class PipelineOptions:
-    """Which pipeline, with what, where to; `code` is the policy for steps that say none."""
+    """Which pipeline, with what, where to.
+
+    Args:
+        file: a file or a module, and perhaps a function of it, as `-f` names them.
+        code: the policy for steps that say none.
+        folder: where `file` is looked for; None: in the current folder.
+
+    """
 
     file: str | None = None
     prefix: str | None = None
@@ -54,3 +61,4 @@ class PipelineOptions:
     engine: str | None = None
     parameters: Mapping[str, str] | None = None
     code: CodePolicy | None = None
+    folder: str | None = None

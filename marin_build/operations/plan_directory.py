@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING
 from pydantic import ValidationError
 
 from marin_build.errors import StoppedError, StoreError, UsageError
+from marin_build.pipeline.locate import files_that_may_hold, locate, project_of_module
 from marin_build.plan.document import PAGE_FILE, PLAN_FILE, PlanDocument, _unreadable, parse_plan
 from marin_build.plan.plan_id import text_digest
+from marin_build.workspace import PROJECT_VARIABLE, find_project
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -117,17 +119,21 @@ def find_project_of_plan(
     """Return the project of a plan: named, above the plan, or the current folder.
 
     Raises:
-        UsageError: none of them has the pipeline file.
+        UsageError: none of them has the pipeline, nor is it an installed module.
 
     """
-    candidates = [environ["MARIN_BUILD_PROJECT"]] if environ.get("MARIN_BUILD_PROJECT") else []
+    candidates = [environ[PROJECT_VARIABLE]] if environ.get(PROJECT_VARIABLE) else []
     above = os.path.abspath(folder)
     while above != os.path.dirname(above):
         candidates.append(above)
         above = os.path.dirname(above)
+    paths = files_that_may_hold(plan.pipeline)
     for candidate in [*candidates, cwd]:
-        if os.path.isfile(os.path.join(candidate, plan.pipeline)):
+        if any(os.path.isfile(os.path.join(candidate, path)) for path in paths):
             return os.path.abspath(candidate)
+    here = find_project(environ.get(PROJECT_VARIABLE) or cwd)
+    if (module := locate(plan.pipeline, [here], here)).is_there:
+        return project_of_module(module, here)
     raise UsageError(
         f"cannot find the project of the plan in `{folder}`",
         facts=[("pipeline", plan.pipeline)],

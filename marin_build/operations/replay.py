@@ -13,6 +13,7 @@ from marin_build.operations.loading import load
 from marin_build.operations.options import PipelineOptions
 from marin_build.operations.plan import observe_tainted
 from marin_build.operations.plan_directory import find_project_of_plan, read_plan_directory
+from marin_build.pipeline.locate import locate
 from marin_build.plan.decisions import Decision, Kind, Plan, make_plan
 from marin_build.plan.document import INSISTING
 from marin_build.plan.payload_diff import describe_difference, differences, without_echoes
@@ -42,7 +43,8 @@ def load_saved(folder: str, options: PipelineOptions) -> tuple[Loaded, PlanDocum
     project = find_project_of_plan(folder, document, os.environ, os.getcwd())
     loaded = load(
         PipelineOptions(
-            file=os.path.join(project, document.pipeline),
+            file=_in_project(document.pipeline, project),
+            folder=project,
             prefix=absolute_prefix(document.prefix, project),
             profile=options.profile,
             engine=document.engine,
@@ -52,6 +54,12 @@ def load_saved(folder: str, options: PipelineOptions) -> tuple[Loaded, PlanDocum
     )
     _check_fingerprints(loaded, document, folder)
     return loaded, document
+
+
+def _in_project(pipeline: str, project: str) -> str:
+    """Return how `-f` names a plan's pipeline in any folder; a module has one name everywhere."""
+    is_module = locate(pipeline, [project], project).is_named
+    return pipeline if is_module else os.path.join(project, pipeline)
 
 
 def _check_fingerprints(loaded: Loaded, document: PlanDocument, folder: str) -> None:

@@ -25,20 +25,13 @@ from marin_build.operations.run_session import end_syncing, make_session, syncin
 from marin_build.operations.taint import forget_taints
 from marin_build.pipeline.retries import unsaid_meaning
 from marin_build.plan.decisions import Kind, Plan, make_plan
+from marin_build.plan.outcomes import Failed, Held, Interrupted, Reused, Stopped, Succeeded
 from marin_build.plan.reason_text import describe
 from marin_build.plan.reasons import Unreadable
 from marin_build.plan.selection import only_one, select
 from marin_build.run_step.foreground_bodies import ForegroundBodies
 from marin_build.run_step.supervisor import build_target
-from marin_build.run_step.workers import (
-    Failed,
-    Held,
-    Interrupted,
-    Reused,
-    Start,
-    Stopped,
-    Succeeded,
-)
+from marin_build.run_step.workers import Start
 from marin_build.text import first_line, printable
 
 if TYPE_CHECKING:
@@ -48,7 +41,7 @@ if TYPE_CHECKING:
     from marin_build.operations.loading import Loaded
     from marin_build.operations.options import PipelineOptions
     from marin_build.pipeline.targets import Target
-    from marin_build.run_step.workers import Outcome
+    from marin_build.plan.outcomes import Outcome
     from marin_build.store.durability import Syncing
 
 

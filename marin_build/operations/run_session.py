@@ -101,7 +101,7 @@ def make_session(
         host=loaded.host,
         provenance=provenance(loaded.workspace.project, ("marin-build", *sys.argv[1:])),
         now=lambda: datetime.now(UTC),
-        forced=plan.insisted,
+        forced=plan.rebuilt_anyway,
         pinned_code=pinned_code,
         time_to_live=float(loaded.settings.lease),
         deep_code=deep_code,

@@ -10,6 +10,7 @@ from marin_build.operations.adopted_data import with_adopted
 from marin_build.operations.replay import insisted_in, pinned_code, replan_saved
 from marin_build.pipeline.retries import CODE_OF_CAUSE
 from marin_build.plan.decisions import Kind
+from marin_build.plan.outcomes import Failed
 from marin_build.plan.reasons import Unreadable
 
 if TYPE_CHECKING:
@@ -100,7 +101,7 @@ def run_step(
         StoreError: the store cannot be read or written.
 
     """
-    from marin_build.apply.events import StepFailed
+    from marin_build.apply.events import StepEnded
     from marin_build.operations.apply import exit_code, replay
     from marin_build.operations.run import plan_of_one
 
@@ -122,11 +123,11 @@ def run_step(
     loaded, plan = with_adopted(loaded, plan, readers=[index])
     if words:
         _check_command(plan.targets.all[plan.decisions[0].index], words, loaded.adopted)
-    failed: list[StepFailed] = []
+    failed: list[Failed] = []
 
-    def tell(event: Event) -> None:
-        if isinstance(event, StepFailed):
-            failed.append(event)
+    def watch(event: Event) -> None:
+        if isinstance(event, StepEnded) and isinstance(event.outcome, Failed):
+            failed.append(event.outcome)
         on_event(event)
 
     finished = replay(
@@ -136,7 +137,7 @@ def run_step(
         jobs=1,
         keep_going=False,
         isolation="process",
-        tell=tell,
+        on_event=watch,
         lease=lease,
         once=once,
     )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from marin_build.observe.read_target_states import read_target_states
 from marin_build.operations.plan import choose
-from marin_build.plan.graph_shape import reached
+from marin_build.plan.graph_shape import upstream
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -51,6 +51,6 @@ def read_status(loaded: Loaded, selectors: Sequence[str] = ()) -> ReadStatus:
     """
     chosen = choose(loaded, selectors)
     if not selectors:
-        chosen = tuple(sorted(reached(loaded.targets, chosen)))
+        chosen = tuple(sorted(upstream(loaded.targets, chosen)))
     states = read_target_states(loaded.store, loaded.targets, loaded.host, chosen)
     return ReadStatus(loaded.targets, states, loaded.host, time.time())

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from marin_build.errors import StoreError, UsageError
+from marin_build.moments import stamp_now
 from marin_build.operations.plan import choose, observe_tainted
 from marin_build.plan.decisions import make_plan
 from marin_build.plan.graph_shape import downstream
@@ -87,8 +87,7 @@ def taint_targets(
             consequence=_NOTHING_MARKED,
             hint='--reason "trained on the wrong dump"',
         )
-    now = datetime.now(UTC).isoformat("T", "seconds")
-    taint = Taint(reason.strip(), loaded.host.worker, now)
+    taint = Taint(reason.strip(), loaded.host.worker, stamp_now("seconds"))
     plan, roots = _condemned(loaded, chosen, taint)
     needed = {dep for index in roots for dep in loaded.targets.deps[index]}
     ends = dict.fromkeys(loaded.targets.all[i].name for i in roots if i not in needed)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from marin_build.operations.plan import choose
 from marin_build.plan.selection import only_one
-from marin_build.protocol.holder import still_written
+from marin_build.protocol.holder import is_abandoned
 from marin_build.protocol.layout import local_log_path
 from marin_build.protocol.look import look
 from marin_build.protocol.unlock import Unlocked, unlock
@@ -44,17 +44,14 @@ def unlock_target(loaded: Loaded, selector: str, *, force: bool = False) -> Unlo
     target = loaded.targets.all[index]
     lease = look(loaded.store, target.output_path).lease
 
-    def is_abandoned(lease: Lease) -> bool:
-        return loaded.host.is_gone(lease) and not still_written(
-            local_log_path(target.output_path, target.id, lease)
-        )
-
     done = unlock(
         loaded.store,
         target.output_path,
         target=target.id,
         who=loaded.host.worker,
-        is_abandoned=is_abandoned,
+        is_abandoned=lambda lease: is_abandoned(
+            loaded.host, lease, local_log_path(target.output_path, target.id, lease)
+        ),
         force=force,
     )
     return UnlockedTarget(target.id, None if done is Unlocked.NONE_HELD else lease)

@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 
 
 _PATH_TYPES = (pathlib.Path, pathlib.PurePath, pathlib.PosixPath, os.PathLike)
-_SEQUENCES = {list, tuple}
-_MAPPINGS = {dict}
 _JSON_TYPES = {dict, list, tuple, int, float, bool}
 
 

@@ -59,6 +59,7 @@ class Command(Bound, CountsByName):
     deps: Mapping[str, StepSpec] = field(default_factory=FrozenDict)
     inputs: Mapping[str, Source] = field(default_factory=FrozenDict)
     params: Mapping[str, Any] = field(default_factory=FrozenDict)
+    declared_in: str | None = field(default=None, compare=False, repr=False)
 
     @property
     def code_name(self) -> str:
@@ -90,7 +91,7 @@ class Command(Bound, CountsByName):
 
     def __call__(self, output_path: str) -> None:
         """Run the command in the project's folder; its exit code is the step's."""
-        run_argv(self.argv(output_path), current_workspace().project)
+        run_argv(self.argv(output_path), current_workspace(self.declared_in).project)
 
     def _word(self, template: str, output_path: str) -> Word:
         parts: list[str | PathPart] = []
@@ -271,7 +272,7 @@ def command(
     deps, inputs, params = dict(deps or {}), dict(inputs or {}), dict(params or {})
     place = declaring_place()
     text = command if isinstance(command, str) else tuple(command)
-    value = Command(text, FrozenDict(deps), FrozenDict(inputs), FrozenDict(params))
+    value = Command(text, FrozenDict(deps), FrozenDict(inputs), FrozenDict(params), place[0])
     for error in check_command(value, name, shown_here(place)):
         refuse(error)
     return DeclaredStep(

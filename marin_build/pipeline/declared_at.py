@@ -28,5 +28,5 @@ def shown(place: tuple[str, int], project: str) -> str:
 
 
 def shown_here(place: tuple[str, int]) -> str:
-    """Return `file:line` relative to the project in force."""
-    return shown(place, current_workspace().project)
+    """Return `file:line` relative to the project in force, else to that of the file."""
+    return shown(place, current_workspace(place[0]).project)

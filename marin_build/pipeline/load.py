@@ -1,4 +1,4 @@
-"""Pipeline file -> steps."""
+"""Pipeline file or module -> steps."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import shlex
 import sys
 from contextlib import redirect_stdout
 from dataclasses import dataclass
-from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from marin_build.errors import (
@@ -17,16 +16,20 @@ from marin_build.errors import (
     collected_errors,
     combined,
 )
+from marin_build.identity.callables import StandsForFunction
 from marin_build.pipeline.command import Command
 from marin_build.pipeline.declared_at import shown
+from marin_build.pipeline.locate import PipelineModule, module_of_file, no_such_module
 from marin_build.pipeline.parameters import call_with, parse_settings
+from marin_build.pipeline.run_module import forget_package, raised, run_module
 from marin_build.pipeline.source_digests import forget_digests
 from marin_build.pipeline.step_spec import StepSpec
-from marin_build.text import printable
-from marin_build.workspace import noting_asked, use_workspace
+from marin_build.text import did_you_mean, printable
+from marin_build.workspace import current_workspace, noting_asked, use_workspace
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+    from types import ModuleType
 
     from marin_build.workspace import Workspace
 
@@ -38,10 +41,10 @@ _FUNCTION, _LIST = "pipeline", "targets"
 
 @dataclass(frozen=True, slots=True)
 class Pipeline:
-    """A loaded pipeline file.
+    """A loaded pipeline.
 
     Args:
-        file: its absolute path.
+        module: where it was declared.
         roots: the steps it offers, in its order.
         parameters: `--set` values as text.
         asked: the steps whose `output_path` was asked for while it was loaded.
@@ -49,37 +52,48 @@ class Pipeline:
 
     """
 
-    file: str
+    module: PipelineModule
     roots: tuple[StepSpec, ...]
     parameters: Mapping[str, str]
     asked: tuple[StepSpec, ...] = ()
     threads: tuple[str, ...] = ()
 
+    @property
+    def file(self) -> str:
+        """The absolute path of its file."""
+        return self.module.file
 
-def load_pipeline(file: str, workspace: Workspace, parameters: Mapping[str, str]) -> Pipeline:
-    """Import a pipeline file and return the steps it declares.
 
-    It offers `pipeline(**parameters)`, a list `targets`, or module-level steps, the first of
-    these that is there.
+def load_pipeline(
+    module: PipelineModule | str, workspace: Workspace, parameters: Mapping[str, str]
+) -> Pipeline:
+    """Run the module of a pipeline and return the steps it declares.
+
+    It offers what was named, else `pipeline(**parameters)`, a list `targets`, or module-level
+    steps, the first of these that is there.
 
     Args:
-        file: an absolute path.
+        module: where it is declared; of a file, the absolute path.
         workspace: put in force before the import, so that nothing is computed from another one.
         parameters: `--set` values as text.
 
     Raises:
         SpecificationError: all that is wrong with the declarations, together.
-        UsageError: no such file, or parameters it does not take.
+        UsageError: no such file, module or function, or parameters it does not take.
 
     """
-    if not os.path.isfile(file):
+    if isinstance(module, str):
+        module = module_of_file(module)
+    if module.is_named and not module.is_there:
+        raise no_such_module(module, workspace.project)
+    if not module.is_there:
         raise UsageError(
-            f"no pipeline file `{file}`",
+            f"no pipeline file `{module.file}`",
             consequence="nothing was run",
             hint="name one with -f, or make one with `marin-build init`",
         )
     forget_digests()
-    return _load(file, workspace, parameters)
+    return _load(module, workspace, parameters)
 
 
 def load_again(pipeline: Pipeline, workspace: Workspace) -> Pipeline:
@@ -100,17 +114,19 @@ def load_again(pipeline: Pipeline, workspace: Workspace) -> Pipeline:
         )
         if is_theirs and name.partition(".")[0] not in ("__main__", "marin_build"):
             del sys.modules[name]
-    return _load(pipeline.file, workspace, pipeline.parameters)
+    if pipeline.module.package:
+        forget_package(pipeline.module)
+    return _load(pipeline.module, workspace, pipeline.parameters)
 
 
-def _load(file: str, workspace: Workspace, parameters: Mapping[str, str]) -> Pipeline:
+def _load(module: PipelineModule, workspace: Workspace, parameters: Mapping[str, str]) -> Pipeline:
     use_workspace(workspace)
     _forget_code()
     before = _threads()
     # Standard output is for data: scripts and other programs read it.
     with collected_errors() as errors, noting_asked() as asked, redirect_stdout(sys.stderr):
         try:
-            roots = _offered(_execute(file, workspace), file, parameters)
+            roots = _offered(run_module(module, workspace), module, parameters)
         except MarinBuildError as error:
             errors.append(error)
             roots = ()
@@ -120,14 +136,17 @@ def _load(file: str, workspace: Workspace, parameters: Mapping[str, str]) -> Pip
     if errors:
         raise combined(errors)
     if not roots:
+        wanted = module.wanted
         raise SpecificationError(
-            f"the pipeline `{shown((file, 0), workspace.project)[:-2]}` has no steps",
+            f"the pipeline `{module.named_from(workspace.project)}` has no steps",
             consequence="nothing was run",
-            hint="return steps from `pipeline()`, or list them in `targets`",
+            hint="return steps from `pipeline()`, or list them in `targets`"
+            if wanted is None
+            else f"return steps from `{wanted}()`",
         )
     steps = tuple(step for step in dict.fromkeys(asked) if isinstance(step, StepSpec))
     started = tuple(name for ident, name in _threads().items() if ident not in before)
-    return Pipeline(file, roots, dict(parameters), steps, started)
+    return Pipeline(module, roots, dict(parameters), steps, started)
 
 
 def _threads() -> dict[int | None, str]:
@@ -157,72 +176,49 @@ def _forget_code() -> None:
         digesting.forget_code()
 
 
-def _execute(file: str, workspace: Workspace) -> ModuleType:
-    """Run the file as a module, with its folder and the project's on the module path."""
-    for folder in (workspace.project, os.path.dirname(file)):
-        if folder not in sys.path:
-            sys.path.insert(0, folder)
-    name = os.path.splitext(os.path.basename(file))[0]
-    module = ModuleType(name)
-    module.__file__ = file
-    sys.modules[name] = module
-    try:
-        # Not through the import system: it trusts a compiled copy of the same second and size.
-        with open(file, "rb") as stream:
-            code = compile(stream.read(), file, "exec")
-        exec(code, module.__dict__)  # noqa: S102 - the pipeline is the user's program
-    except MarinBuildError:
-        raise
-    except (Exception, SystemExit) as error:
-        raise _raised(file, error, workspace) from error
-    return module
-
-
-def _raised(file: str, error: BaseException, workspace: Workspace) -> SpecificationError:
-    """Return the error for a pipeline that raised, with the place in the author's files."""
-    import traceback
-
-    frames = [
-        frame
-        for frame in traceback.extract_tb(error.__traceback__)
-        if os.sep + "marin_build" + os.sep not in frame.filename
-        and not frame.filename.startswith("<frozen")
-    ]
-    if isinstance(error, SyntaxError):
-        place = f"{shown((error.filename or file, error.lineno or 0), workspace.project)}"
-    else:
-        place = ", ".join(
-            shown((f.filename, f.lineno or 0), workspace.project) for f in frames[-3:]
-        )
-    return SpecificationError(
-        f"the pipeline raised {type(error).__name__}: {error}",
-        facts=[("at", place or file)],
-        consequence="nothing was run",
-    )
-
-
-def _offered(module: ModuleType, file: str, parameters: Mapping[str, str]) -> tuple[StepSpec, ...]:
-    function = getattr(module, _FUNCTION, None)
+def _offered(
+    made: ModuleType, module: PipelineModule, parameters: Mapping[str, str]
+) -> tuple[StepSpec, ...]:
+    wanted = module.wanted
+    if wanted is not None and not hasattr(made, wanted):
+        raise _nothing_called(wanted, made, module)
+    function = getattr(made, wanted or _FUNCTION, None)
     if callable(function) and not isinstance(function, StepSpec):
-        values = parse_settings(function, parameters, file)
+        values = parse_settings(function, parameters, module.file)
         try:
-            return _steps(call_with(function, values), f"{_FUNCTION}()")
+            return _steps(call_with(function, values), f"{wanted or _FUNCTION}()")
         except MarinBuildError:
             raise
         except (Exception, SystemExit) as error:
-            from marin_build.workspace import current_workspace
-
-            raise _raised(file, error, current_workspace()) from error
+            raise raised(module.file, error, current_workspace()) from error
     if parameters:
         raise UsageError(
-            f"`{os.path.basename(file)}` takes no parameters",
+            f"`{wanted or os.path.basename(module.file)}` takes no parameters",
             facts=[("given", ", ".join(sorted(parameters)))],
-            hint="declare them: def pipeline(vocab: int = 8000)",
+            hint=f"declare them: def {wanted or _FUNCTION}(vocab: int = 8000)",
         )
-    if hasattr(module, _LIST):
-        return _steps(getattr(module, _LIST), f"`{_LIST}`")
-    found = [value for value in vars(module).values() if isinstance(value, StepSpec)]
+    if wanted is not None or hasattr(made, _LIST):
+        return _steps(getattr(made, wanted or _LIST), f"`{wanted or _LIST}`")
+    found = [value for value in vars(made).values() if isinstance(value, StepSpec)]
     return tuple(dict.fromkeys(found))
+
+
+def _nothing_called(wanted: str, made: ModuleType, module: PipelineModule) -> UsageError:
+    own = [
+        name
+        for name, value in vars(made).items()
+        if not name.startswith("_")
+        and (
+            isinstance(value, StepSpec | StandsForFunction | list | tuple | dict)
+            or getattr(value, "__module__", None) == made.__name__
+        )
+    ]
+    return UsageError(
+        f"the pipeline has no `{wanted}`",
+        facts=[("file", module.file), ("it has", ", ".join(own) or "nothing")],
+        consequence="nothing was run",
+        hint=did_you_mean(wanted, own),
+    )
 
 
 def _steps(value: Any, where: str) -> tuple[StepSpec, ...]:

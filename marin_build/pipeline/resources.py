@@ -36,13 +36,10 @@ class TpuSlice:
     name: str
     generation: str
     topology: str
-    chips: int
     hosts: int
     chips_per_host: int
     gke_accelerator: str
     machine_type: str
-    host_vcpus: int
-    host_memory_gb: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -274,13 +271,10 @@ def slice_table() -> dict[str, tuple[TpuSlice, ...]]:
                 name=row["name"],
                 generation=row["generation"],
                 topology=row["topology"],
-                chips=row["chips"],
                 hosts=shape["pods"],
                 chips_per_host=shape["google_com_tpu_per_pod"],
                 gke_accelerator=shape["gke_tpu_accelerator"],
                 machine_type=shape["machine_type"],
-                host_vcpus=shape["host_vcpus"],
-                host_memory_gb=shape["host_memory_gb"],
             )
             for shape in row["gke"]
         )

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
 
 from marin_build.errors import SpecificationError
+from marin_build.pauses import doubled, spread
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -134,15 +135,8 @@ class Tries:
 
 def back_off(policy: Retries, number: int) -> float:
     """Return the seconds to wait before a further try, the `number`th one, from 1."""
-    if not policy.wait or not policy.longest_wait:
-        return 0.0
-    from tenacity import RetryCallState, Retrying, wait_exponential, wait_random_exponential
-
-    half, longest = policy.wait / 2, policy.longest_wait / 2
-    strategy = wait_exponential(half, longest) + wait_random_exponential(half, longest)
-    state = RetryCallState(Retrying(), fn=None, args=(), kwargs={})
-    state.attempt_number = number
-    return float(strategy(state))
+    whole = doubled(number, policy.wait, policy.longest_wait)
+    return spread(whole) if whole else 0.0
 
 
 _MEANINGS = {

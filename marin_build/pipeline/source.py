@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from marin_build.errors import SpecificationError, refuse
 from marin_build.identity.callables import CountsByName
 from marin_build.pipeline.declared_at import declaring_place, shown_here
-from marin_build.workspace import current_workspace, is_url
+from marin_build.workspace import current_workspace, installed_in, is_cell, is_url
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +28,7 @@ class Source(CountsByName):
     include: tuple[str, ...] = ("**",)
     exclude: tuple[str, ...] = ()
     declared: str = field(default="", compare=False, repr=False)
+    declared_in: str | None = field(default=None, compare=False, repr=False)
 
     @property
     def code_name(self) -> str:
@@ -58,8 +59,10 @@ def source(
 
     Args:
         path: a file, a folder or a URL; a relative path is taken from the declaring file's folder.
-        name: the logical name, part of identity; default: the path inside the project. A path
-            outside the project and a URL need one, so that no machine's layout enters identity.
+        name: the logical name, part of identity; default: the path inside the project, which is
+            that of the pipeline file, or of the declaring file in a program that loads none; of a
+            file inside an installed package, the path among the packages. Any other path and a
+            URL need a name, so that no machine's layout enters identity.
         include: for a folder: patterns of the files that count (`*` within a segment, `**` across).
         exclude: patterns of files that do not count.
 
@@ -72,21 +75,30 @@ def source(
     declared = shown_here((file, line))
     if is_url(text):
         return DeclaredSource(
-            name or text, text.rstrip("/"), _patterns(include), _patterns(exclude), declared
+            name or text, text.rstrip("/"), _patterns(include), _patterns(exclude), declared, file
         )
-    location = os.path.normpath(os.path.join(os.path.dirname(os.path.abspath(file)), text))
+    folder = os.getcwd() if is_cell(file) else os.path.dirname(os.path.abspath(file))
+    location = os.path.normpath(os.path.join(folder, text))
     if name is None:
-        name = os.path.relpath(location, current_workspace().project).replace(os.sep, "/")
-        if name == ".." or name.startswith("../"):
+        project = current_workspace(file).project
+        name = _name_of(location, installed_in(file) or project) or _name_of(location, project)
+        if name is None:
+            name = location
             refuse(
                 SpecificationError(
                     f"the source `{location}` is outside the project and has no name",
-                    facts=[("declared", declared), ("project", current_workspace().project)],
+                    facts=[("declared", declared), ("project", project)],
                     consequence="nothing was run",
                     hint='give it a logical name: source(..., name="corpus")',
                 )
             )
-    return DeclaredSource(name, location, _patterns(include), _patterns(exclude), declared)
+    return DeclaredSource(name, location, _patterns(include), _patterns(exclude), declared, file)
+
+
+def _name_of(location: str, folder: str) -> str | None:
+    """Return the path of a location inside a folder; None if it lies elsewhere."""
+    name = os.path.relpath(location, folder).replace(os.sep, "/")
+    return None if name == ".." or name.startswith("../") else name
 
 
 def _patterns(given: str | Sequence[str]) -> tuple[str, ...]:

@@ -70,7 +70,7 @@ def read_digest(source: Source) -> str:
     location = source.location
     if is_url(location):
         raise _unreadable(source, "its digest was not read from the store before it was used")
-    cache = _Cache.of(location)
+    cache = _Cache.of(source)
     try:
         if os.path.isfile(location):
             digest = cache.file_digest(location, "")
@@ -133,9 +133,11 @@ class _Cache:
     changed: bool = False
 
     @classmethod
-    def of(cls, location: str) -> _Cache:
-        folder = os.path.join(current_workspace().project, ".marin-build", "digests")
-        cache = cls(os.path.join(folder, hashlib.sha256(location.encode()).hexdigest()[:32]))
+    def of(cls, source: Source) -> _Cache:
+        project = current_workspace(source.declared_in).project
+        folder = os.path.join(project, ".marin-build", "digests")
+        name = hashlib.sha256(source.location.encode()).hexdigest()[:32]
+        cache = cls(os.path.join(folder, name))
         try:
             with open(cache.file, encoding="utf-8") as stream:
                 document = json.load(stream)

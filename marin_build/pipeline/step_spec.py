@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from marin_build.pipeline.resources import ResourceConfig
     from marin_build.pipeline.retries import Retries
+    from marin_build.workspace import Workspace
 
 
 _NO_ATTRS = FrozenDict()
@@ -220,21 +221,29 @@ class StepSpec(CountsByName):
 
         That is where the output lives under the prefix; for adopted data, where that lies.
         """
-        workspace = current_workspace()
+        workspace = self._workspace()
         note_asked(self)
         if workspace.adopted and (place := workspace.adopted.get(self.target_id)) is not None:
             return place
         return self.output_path_in(workspace.prefix)
 
-    def output_path_in(self, prefix: str) -> str:
-        """Return where the output lives under `prefix`, adopted or not: status, lease, record."""
+    def output_path_in(self, prefix: str | None) -> str:
+        """Return where the output lives under `prefix`, adopted or not: status, lease, record.
+
+        None stands for the prefix of the step's own project: see `common_prefix`.
+        """
         if self.override_output_path is not None:
-            return absolute_prefix(self.override_output_path, current_workspace().project)
+            return absolute_prefix(self.override_output_path, self._workspace().project)
         if self.output_path_prefix is not None:
-            prefix = absolute_prefix(self.output_path_prefix, current_workspace().project)
+            prefix = absolute_prefix(self.output_path_prefix, self._workspace().project)
+        elif prefix is None:
+            prefix = self._workspace().prefix
         if self.version is not None:
             return f"{prefix}/{self.name}/{self.version}"
         return f"{prefix}/{self.name}_{self.fingerprint[:HASH_ID_LENGTH]}"
+
+    def _workspace(self) -> Workspace:
+        return current_workspace(self.declared[0])
 
     @property
     def dep_paths(self) -> tuple[str, ...]:
@@ -271,7 +280,7 @@ def _payload(step: StepSpec) -> str:
     if fn is not None and command is None and joins_identity(step.code):
         from marin_build.identity.code.digest import code_digest
 
-        code = code_digest(fn)
+        code = code_digest(fn, step.declared[0])
     return payload_text(
         step.name,
         step.hash_attrs,

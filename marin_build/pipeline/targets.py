@@ -97,9 +97,9 @@ def make_targets(graph: Graph, workspace: Workspace) -> Targets:
             merged_deps.append(
                 tuple(dict.fromkeys([place_of[dep] for dep in deps])) if was_merged else deps
             )
-        elif (clash := _clash(targets[index], target, workspace)) is not None:
+        elif (clash := clash_of(targets[index], target, workspace)) is not None:
             errors.append(clash)
-    errors.extend(_pin_errors(graph.steps, workspace))
+    errors.extend(pin_errors(graph.steps, workspace))
     errors.extend(_dev_errors(graph.steps, workspace))
     errors.extend(_path_errors(targets, workspace))
     if errors:
@@ -143,7 +143,7 @@ def _leak_error(step: StepSpec, place: str, workspace: Workspace) -> Specificati
     )
 
 
-def _pin_errors(steps: Iterable[StepSpec], workspace: Workspace) -> Iterator[MarinBuildError]:
+def pin_errors(steps: Iterable[StepSpec], workspace: Workspace) -> Iterator[MarinBuildError]:
     """Yield an error for every step whose fingerprint is not the one that was pinned."""
     for step in steps:
         pinned = step.expected_fingerprint
@@ -177,8 +177,10 @@ def _error_of(
     )
 
 
-def _clash(one: Target, other: Target, workspace: Workspace) -> SpecificationError | None:
-    """Return why two steps with the same target cannot be one, or None if they can."""
+def clash_of(one: Target, other: Target, workspace: Workspace) -> SpecificationError | None:
+    """Return why two steps of one id or output path cannot be one, or None if they can."""
+    if one.id != other.id:
+        return _nested(one, other, "and", workspace)
     if one.fingerprint != other.fingerprint:
         what = f"two different steps both want to be `{one.id}`"
         hint = "give one of them another name or version"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from marin_build.plan.decisions import Kind
-from marin_build.plan.graph_shape import reached
+from marin_build.plan.graph_shape import upstream
 from marin_build.plan.reason_text import describe
 from marin_build.plan.reasons import Cascade, IdentityChanged, NeverBuilt
 
@@ -131,7 +131,7 @@ def _sums(indices: Sequence[int], estimate: PlanEstimate) -> tuple[float | None,
 
 def _groups(plan: Plan, rerun: Sequence[int], estimate: PlanEstimate) -> tuple[Group, ...]:
     names = [target.name.partition("/")[0] for target in plan.targets.all]
-    total = Counter(names[index] for index in reached(plan.targets, plan.requested))
+    total = Counter(names[index] for index in upstream(plan.targets, plan.requested))
     members: dict[str, list[int]] = {}
     for index in rerun:
         members.setdefault(names[index], []).append(index)

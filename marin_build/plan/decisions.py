@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from marin_build.plan import reasons as why
 from marin_build.plan.assumptions import NOTHING_ASSUMED, assumed_reason
-from marin_build.plan.graph_shape import reached
+from marin_build.plan.graph_shape import upstream
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -77,7 +77,7 @@ class Plan:
         if len(self.decisions) == len(self.targets):
             return set()
         decided = {decision.index for decision in self.decisions}
-        return reached(self.targets, self.requested) - decided
+        return upstream(self.targets, self.requested) - decided
 
     @property
     def sealed(self) -> list[int]:
@@ -85,7 +85,7 @@ class Plan:
         return [d.index for d in self.decisions if isinstance(d.reason, why.SealedBefore)]
 
     @property
-    def insisted(self) -> frozenset[int]:
+    def rebuilt_anyway(self) -> frozenset[int]:
         """The targets that are built although they may be built already."""
         insisting = why.Forced | why.Tainted | why.DevVersion | why.Cascade | why.Doubtful
         return frozenset(d.index for d in self.decisions if isinstance(d.reason, insisting))
@@ -123,7 +123,7 @@ def cascade_of(
     if not seeds:
         return frozenset()
     found: set[int] = set()
-    for index in sorted(reached(targets, requested)):  # topological: dependencies first
+    for index in sorted(upstream(targets, requested)):  # topological: dependencies first
         if index in assumed.built:
             continue
         if index in seeds or any(dep in found for dep in targets.deps[index]):
@@ -208,7 +208,8 @@ def _changed(
     from marin_build.plan.nearest_build import nearest_change
 
     target = targets.all[decision.index]
-    vanished = next((build for build in earlier if build.fingerprint == target.fingerprint), None)
+    builds = (build.built for build in earlier)
+    vanished = next((built for built in builds if built.fingerprint == target.fingerprint), None)
     if vanished is not None:
         gone = why.OutputVanished(vanished.run, vanished.worker, vanished.end)
         return replace(decision, reason=gone)

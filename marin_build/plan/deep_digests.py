@@ -16,6 +16,7 @@ from marin_build.identity.code.digest import code_digest
 from marin_build.identity.payload import deep_fingerprint
 from marin_build.pipeline.bound_call import BoundCall
 from marin_build.plan.drift import reused_drift
+from marin_build.plan.graph_shape import upstream
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -40,9 +41,9 @@ def deep_digests(targets: Targets, wanted: Iterable[int]) -> dict[int, str]:
     """Return the deep digests of some targets, and of all they need, with the code of now."""
     found: dict[int, str] = {}
     own = _OwnDigests()
-    for index in _reached(targets, wanted):
-        upstream = [found[dep] for dep in targets.deps[index]]
-        found[index] = deep_digest(own.of(targets.all[index].step), upstream)
+    for index in sorted(upstream(targets, wanted)):  # topological
+        above = [found[dep] for dep in targets.deps[index]]
+        found[index] = deep_digest(own.of(targets.all[index].step), above)
     return found
 
 
@@ -99,17 +100,6 @@ class _OwnDigests:
             if not digest:
                 digest = self._of_function[key] = code_digest(fn)
         return digest
-
-
-def _reached(targets: Targets, wanted: Iterable[int]) -> list[int]:
-    """Return what is wanted and all it needs, dependencies first."""
-    pending = list(wanted)
-    found = set(pending)
-    while pending:
-        fresh = [dep for dep in targets.deps[pending.pop()] if dep not in found]
-        found.update(fresh)
-        pending.extend(fresh)
-    return sorted(found)
 
 
 def deep_of_run(plan: Plan) -> list[str]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from statistics import median
 from typing import TYPE_CHECKING
 
-from marin_build.plan.graph_shape import longest_chain, ranks
+from marin_build.plan.graph_shape import dependents, longest_chain, ranks
 from marin_build.plan.schedule import Ready
 from marin_build.text import cost_text, duration_text
 
@@ -198,10 +198,7 @@ class _Work:
         self.order = sorted(steps)
         self.place = {index: i for i, index in enumerate(self.order)}
         self.needs = [[self.place[d] for d in deps[i] if d in self.place] for i in self.order]
-        self.dependents: list[list[int]] = [[] for _ in self.order]
-        for i, needs in enumerate(self.needs):
-            for dep in needs:
-                self.dependents[dep].append(i)
+        self.dependents = dependents(self.needs)
         self.seconds = [steps[index].seconds or 0.0 for index in self.order]
         self.takes_slot = [steps[index].takes_slot for index in self.order]
 

@@ -1,16 +1,11 @@
-"""The shape of a graph: its longest chain, what is reached, what networkx answers. Pure.
-
-networkx is imported late: most plans have nothing to do, and do not ask.
-"""
+"""The shape of a graph: its longest chain, what is up or down the stream, its levels. Pure."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-
-    import networkx as nx
+    from collections.abc import Container, Iterable, Sequence
 
     from marin_build.pipeline.targets import Targets
 
@@ -59,58 +54,63 @@ def longest_chain(
     return path[::-1], ends[path[0]]
 
 
-def digraph(targets: Targets) -> nx.DiGraph[int]:
-    """Return the graph of target indices; edges go the way data flows."""
-    import networkx as nx
+def critical_path(targets: Targets, among: Iterable[int]) -> list[int]:
+    """Return the longest chain, counted in steps, among these targets."""
+    order = sorted(among)
+    place = {index: i for i, index in enumerate(order)}
+    needs = [[place[dep] for dep in targets.deps[index] if dep in place] for index in order]
+    path, _ = longest_chain(needs, [1.0] * len(order))
+    return [order[i] for i in path]
 
-    graph: nx.DiGraph[int] = nx.DiGraph()
-    graph.add_nodes_from(range(len(targets)))
-    graph.add_edges_from((dep, i) for i, deps in enumerate(targets.deps) for dep in deps)
-    return graph
+
+def dependents(needs: Sequence[Sequence[int]]) -> list[list[int]]:
+    """Return what needs each step, in order; `needs` says what each step needs, as positions."""
+    found: list[list[int]] = [[] for _ in needs]
+    for index, above in enumerate(needs):
+        for dep in above:
+            found[dep].append(index)
+    return found
 
 
 def upstream(targets: Targets, of: Iterable[int]) -> set[int]:
     """Return `of` and everything they need."""
-    import networkx as nx
-
-    graph, found = digraph(targets), set[int]()
-    for index in of:
-        if index not in found:
-            found |= nx.ancestors(graph, index) | {index}
-    return found
+    return _reached(targets.deps, of)
 
 
 def downstream(targets: Targets, of: Iterable[int]) -> set[int]:
     """Return `of` and everything that needs them."""
-    import networkx as nx
-
-    graph, found = digraph(targets), set[int]()
-    for index in of:
-        if index not in found:
-            found |= nx.descendants(graph, index) | {index}
-    return found
+    return _reached(dependents(targets.deps), of)
 
 
-def critical_path(targets: Targets, among: Iterable[int]) -> list[int]:
-    """Return the longest chain, counted in steps, among these targets."""
-    import networkx as nx
-
-    path: list[int] = nx.dag_longest_path(digraph(targets).subgraph(among))
-    return path
-
-
-def layers(targets: Targets) -> list[list[int]]:
-    """Return the targets in layers: each stands one right of the last it needs."""
-    import networkx as nx
-
-    return [sorted(layer) for layer in nx.topological_generations(digraph(targets))]
-
-
-def reached(targets: Targets, requested: Iterable[int]) -> set[int]:
-    """Return what is requested, and all that it needs."""
-    found, pending = set(requested), list(requested)
+def _reached(links: Sequence[Sequence[int]], start: Iterable[int]) -> set[int]:
+    pending = list(start)
+    found = set(pending)
     while pending:
-        fresh = [dep for dep in targets.deps[pending.pop()] if dep not in found]
+        fresh = [index for index in links[pending.pop()] if index not in found]
         found.update(fresh)
         pending.extend(fresh)
     return found
+
+
+def levels_below(
+    targets: Targets, start: Iterable[int], count: int, known: Container[int] = ()
+) -> list[int]:
+    """Return what is so many levels deep below `start`, itself included, level by level.
+
+    Args:
+        targets: the pipeline's targets.
+        start: the first level.
+        count: how many levels, the first one included.
+        known: what is left out, with all that is only below it.
+
+    """
+    level: Iterable[int] = list(start)
+    found = dict.fromkeys(index for index in level if index not in known)
+    for _ in range(count - 1):
+        level = dict.fromkeys(
+            dep for i in level for dep in targets.deps[i] if dep not in found and dep not in known
+        )
+        if not level:
+            break
+        found |= level
+    return list(found)

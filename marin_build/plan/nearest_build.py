@@ -85,12 +85,12 @@ def nearest_change(
             best = build, found
     if best is None:
         return None
-    build, found = best
+    built, found = best[0].built, best[1]
     changes = _own_first(_change(difference, cause_in) for difference in found)
-    before = build.target.rpartition("@")[2]
+    before = built.target.rpartition("@")[2]
     if version not in (None, before):
         changes.insert(0, Change("version", before, version, f"version {before} -> {version}"))
-    return IdentityChanged(tuple(changes), build.target, build.run, build.worker, build.end)
+    return IdentityChanged(tuple(changes), built.target, built.run, built.worker, built.end)
 
 
 def changes_between(old: Mapping[str, Any] | None, payload: str) -> tuple[Change, ...]:

@@ -29,8 +29,8 @@ def plan_id(plan: Plan, pipeline: str, parameters: Mapping[str, str], engine: st
         relative(workspace.prefix, workspace),
         [(plan.targets.all[d.index].id, d.kind.value) for d in plan.decisions],
     ]
-    insisted = sorted(plan.targets.all[index].id for index in plan.insisted)
-    if insisted or plan.assumed:  # who is built although it is built, and what is only assumed
+    rebuilt = sorted(plan.targets.all[index].id for index in plan.rebuilt_anyway)
+    if rebuilt or plan.assumed:  # who is built although it is built, and what is only assumed
         changed = sorted(plan.targets.all[index].id for index in plan.assumed.changed)
-        facts.append([insisted, sorted(plan.targets.all[i].id for i in plan.forced), changed])
+        facts.append([rebuilt, sorted(plan.targets.all[i].id for i in plan.forced), changed])
     return f"p-{text_digest(json.dumps(facts))[:8]}"

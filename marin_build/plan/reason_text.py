@@ -6,6 +6,7 @@ from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING, assert_never
 
+from marin_build.moments import moment_text
 from marin_build.plan import reasons as why
 from marin_build.text import bytes_text
 
@@ -92,7 +93,7 @@ def _how_it_failed(failure: why.FailedBefore) -> str:
 
 def _when_by(at: str, by: str) -> str:
     """Return ` 2026-11-21 10:20 by ada@host`, or nothing where that is not known."""
-    return f" {at[:16].replace('T', ' ')} by {by}" if at and by else ""
+    return f" {moment_text(at, 'minutes')} by {by}" if at and by else ""
 
 
 def _what_changed(changes: Sequence[why.Change], since: str) -> str:
@@ -118,7 +119,7 @@ def _why_not(reason: why.ReuseReason | why.HeldBy | why.BlockReason) -> str:
         case why.SealedBefore(by=by):
             return f"committed by {by}, about to be published"
         case why.HeldBy(by=by, renewed=renewed, time_to_live=lease):
-            when = renewed[:19].replace("T", " ")
+            when = moment_text(renewed)
             return f"held by {by}; renewed {when} UTC by its own clock, lease {lease:.0f} s"
         case why.FailureKept(attempt=attempt):
             return f"failed previously (attempt {attempt})" if attempt else "failed previously"

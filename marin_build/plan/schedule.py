@@ -1,12 +1,12 @@
 """Which target may start when: a state machine with one transition function, pure.
 
-PENDING --what it needs is there--> READY --taken--> RUNNING --+--> SUCCEEDED | REUSED
-   |                                  ^                 |      +--> FAILED | STOPPED | INTERRUPTED
-   +--what it needs is not--> BLOCKED +---- retried ----+
+PENDING --what it needs is there--> READY --taken--> RUNNING --+--> Succeeded | Reused
+   |                                  ^                 |      +--> Failed | Stopped | Interrupted
+   +--what it needs is not--> Blocked +---- retried ----+
                                       +---- is due ---- DELAYED (tried again later)
-                                      +--- released --- HELD (somebody else builds it)
+                                      +--- released --- Held (another run builds it)
 
-What runs has a slot and what it needs of the machine; nobody else has any of both.
+What runs has a slot and what it needs of the machine; no other target has any of both.
 """
 
 from __future__ import annotations
@@ -17,51 +17,61 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from marin_build.plan.graph_shape import ranks
+from marin_build.plan.outcomes import (
+    Blocked,
+    Failed,
+    Held,
+    Interrupted,
+    Reused,
+    Stopped,
+    Succeeded,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from marin_build.plan.capacity import Limits, Needs
+    from marin_build.plan.outcomes import Outcome
 
 
-class State(enum.Enum):
-    """Where a target stands in this run."""
+class Open(enum.Enum):
+    """Where a target stands that has not ended in this run."""
 
     PENDING = enum.auto()
     READY = enum.auto()
     RUNNING = enum.auto()
     DELAYED = enum.auto()
-    HELD = enum.auto()
-    SUCCEEDED = enum.auto()
-    REUSED = enum.auto()
-    FAILED = enum.auto()
-    STOPPED = enum.auto()
-    INTERRUPTED = enum.auto()
-    BLOCKED = enum.auto()
 
 
-_THERE = frozenset({State.SUCCEEDED, State.REUSED})
-_NOT_THERE = frozenset({State.FAILED, State.STOPPED, State.INTERRUPTED, State.BLOCKED})
-_LEGAL = {
-    State.PENDING: {State.READY, State.BLOCKED},
-    State.READY: {State.RUNNING},
-    State.RUNNING: {State.READY, State.DELAYED, State.HELD, *_THERE, *_NOT_THERE} - {State.BLOCKED},
-    State.DELAYED: {State.READY},
-    State.HELD: {State.READY, State.REUSED},
+State = Open | type[Succeeded | Reused | Failed | Held | Stopped | Interrupted | Blocked]
+"""Where a target stands: open, or the kind of outcome that it came to."""
+
+STATES: tuple[State, ...] = (
+    *Open, Held, Succeeded, Reused, Failed, Stopped, Interrupted, Blocked
+)  # fmt: skip
+_THERE: frozenset[State] = frozenset({Succeeded, Reused})
+_NOT_THERE: frozenset[State] = frozenset({Failed, Stopped, Interrupted})
+_LEGAL: dict[State, frozenset[State]] = {
+    Open.PENDING: frozenset({Open.READY, Blocked}),
+    Open.READY: frozenset({Open.RUNNING}),
+    Open.RUNNING: frozenset({Open.READY, Open.DELAYED, Held, *_THERE, *_NOT_THERE}),
+    Open.DELAYED: frozenset({Open.READY}),
+    Held: frozenset({Open.READY, Reused}),
 }
 
 
 class Schedule:
     """The targets to build, and what became of them.
 
-    Ready targets start in the order of the longest chain that waits for them (ranking.py), as far
-    as there is what they need (ready.py).
+    Ready targets start in the order of the longest chain that waits for them, as far as there is
+    what they take of the machine. Targets that are added later start after those, the first one
+    first.
     """
 
     def __init__(
         self,
-        to_build: Sequence[int],
-        deps: Sequence[Sequence[int]],
+        to_build: Sequence[int] = (),
+        deps: Sequence[Sequence[int]] = (),
         seconds: Mapping[int, float] | None = None,
         limits: Limits | None = None,
     ) -> None:
@@ -75,25 +85,45 @@ class Schedule:
 
         """
         wanted = set(to_build)
-        self._needs = {i: [dep for dep in deps[i] if dep in wanted] for i in to_build}
-        self._missing = {i: len(above) for i, above in self._needs.items()}
-        self._dependents: dict[int, list[int]] = {i: [] for i in to_build}
-        for i, above in self._needs.items():
-            for dep in above:
-                self._dependents[dep].append(i)
-        self._ready = Ready(self._ranks(to_build, seconds or {}), limits)
-        self.states = dict.fromkeys(to_build, State.PENDING)
-        self._counts = dict.fromkeys(State, 0)
-        self._counts[State.PENDING] = len(to_build)
-        for i in to_build:
-            if not self._missing[i]:
-                self.move(i, State.READY)
+        needs = {i: tuple([dep for dep in deps[i] if dep in wanted]) for i in to_build}
+        self._needs: dict[int, tuple[int, ...]] = {}
+        self._missing: dict[int, int] = {}
+        self._dependents: dict[int, list[int]] = {}
+        self._ready = Ready(_ranks(needs, seconds or {}), limits)
+        self.states: dict[int, State] = {}
+        self._counts: dict[State, int] = dict.fromkeys(STATES, 0)
+        for index, above in needs.items():
+            self.add(index, above)
 
-    def _ranks(self, to_build: Sequence[int], seconds: Mapping[int, float]) -> dict[int, float]:
-        place = {index: i for i, index in enumerate(to_build)}
-        needs = [[place[dep] for dep in self._needs[index]] for index in to_build]
-        found = ranks(needs, [seconds.get(index) for index in to_build])
-        return dict(zip(to_build, found, strict=True))
+    def add(self, index: int, needs: Iterable[int]) -> list[tuple[int, int]]:
+        """Take in a target that needs targets which were taken in before.
+
+        Returns:
+            The target with what blocks it, if something it needs was not built; else nothing.
+
+        """
+        self._needs[index] = above = tuple(needs)
+        self._dependents[index] = []
+        self.states[index] = Open.PENDING
+        self._counts[Open.PENDING] += 1
+        unbuilt = [dep for dep in above if self.states[dep] not in _THERE]
+        for dep in unbuilt:
+            if self.states[dep] in _NOT_THERE or self.states[dep] is Blocked:
+                self.move(index, Blocked)
+                return [(index, dep)]
+        for dep in unbuilt:
+            self._dependents[dep].append(index)
+        self._missing[index] = len(unbuilt)
+        if not unbuilt:
+            self.move(index, Open.READY)
+        return []
+
+    def end(self, index: int, outcome: Outcome) -> list[tuple[int, int]]:
+        """Bring a target into the state in which its try left it; return as `move` does."""
+        state: State = type(outcome)
+        if isinstance(outcome, Failed) and outcome.retry_in is not None:
+            state = Open.DELAYED if outcome.retry_in else Open.READY
+        return self.move(index, state)
 
     def move(self, index: int, state: State) -> list[tuple[int, int]]:
         """Bring a target into a state, with all that follows from it.
@@ -107,18 +137,18 @@ class Schedule:
         self._counts[before] -= 1
         self._counts[state] += 1
         self.states[index] = state
-        if before is State.RUNNING:
+        if before is Open.RUNNING:
             self._ready.give_back(index)
-        if state is State.READY:
+        if state is Open.READY:
             self._ready.push(index)
-        elif state is State.RUNNING:
+        elif state is Open.RUNNING:
             self._ready.take(index)
         elif state in _THERE:
             for dependent in self._dependents[index]:
                 self._missing[dependent] -= 1
-                if not self._missing[dependent] and self.states[dependent] is State.PENDING:
-                    self.move(dependent, State.READY)
-        elif state in _NOT_THERE and state is not State.BLOCKED:
+                if not self._missing[dependent] and self.states[dependent] is Open.PENDING:
+                    self.move(dependent, Open.READY)
+        elif state in _NOT_THERE:
             return self._block_below(index)
         return []
 
@@ -128,22 +158,26 @@ class Schedule:
         while pending:
             upstream = pending.pop()
             for dependent in self._dependents[upstream]:
-                if self.states[dependent] is State.PENDING:
-                    self.move(dependent, State.BLOCKED)
+                if self.states[dependent] is Open.PENDING:
+                    self.move(dependent, Blocked)
                     blocked.append((dependent, index))
                     pending.append(dependent)
         return blocked
 
     def take(self) -> int | None:
         """Return the ready target to start next, now RUNNING; None if none can start."""
-        index = self._ready.pop() if self._counts[State.READY] else None
+        index = self._ready.pop() if self._counts[Open.READY] else None
         if index is not None:
-            self.move(index, State.RUNNING)
+            self.move(index, Open.RUNNING)
         return index
 
     def was_short(self, index: int) -> bool:
         """Return whether a target was ready, and lacked something that others had."""
         return self._ready.was_short(index)
+
+    def needs_of(self, index: int) -> tuple[int, ...]:
+        """Return what a target needs, as far as it is built in this run."""
+        return self._needs[index]
 
     def count(self, state: State) -> int:
         """Return how many targets are in a state."""
@@ -152,6 +186,13 @@ class Schedule:
     def in_state(self, state: State) -> list[int]:
         """Return the targets in a state."""
         return [index for index, current in self.states.items() if current is state]
+
+
+def _ranks(needs: Mapping[int, Sequence[int]], seconds: Mapping[int, float]) -> dict[int, float]:
+    place = {index: i for i, index in enumerate(needs)}
+    above = [[place[dep] for dep in deps] for deps in needs.values()]
+    found = ranks(above, [seconds.get(index) for index in needs])
+    return dict(zip(needs, found, strict=True))
 
 
 @dataclass(slots=True)
@@ -168,7 +209,8 @@ class Ready:
     """The ready targets, and what is free.
 
     Args:
-        ranks: by target: the higher, the sooner; of equal ones the lower index.
+        ranks: by target: the higher, the sooner; of equal ones the lower index. What has none
+            comes last.
         limits: what targets may take together; one that needs nothing of it starts at once.
 
     """
@@ -186,7 +228,7 @@ class Ready:
         group = self._groups.get(needs)
         if group is None:
             group = self._groups[needs] = _Group(needs)
-        heapq.heappush(group.heap, (-self._ranks[index], index))
+        heapq.heappush(group.heap, (-self._ranks.get(index, 0.0), index))
 
     def pop(self) -> int | None:
         """Return the target to start next; None if none is ready for which there is enough."""

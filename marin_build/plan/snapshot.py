@@ -32,25 +32,13 @@ class Earlier:
     """An earlier build of a target's name, nearly always with another identity.
 
     Args:
-        target: its id, `name_with_hash` or `name@version`.
-        fingerprint: 64 hex digits.
+        built: what its record says.
         payload: what was hashed, as JSON values.
-        run, worker, end: which run, who, and when.
-        seconds: how long it took.
-        code_digest, code_document, captured: which code built it; None if its record is silent.
 
     """
 
-    target: str
-    fingerprint: str
+    built: Built
     payload: Mapping[str, Any]
-    run: str
-    worker: str
-    end: str
-    seconds: float
-    code_digest: str | None = None
-    code_document: str | None = None
-    captured: Mapping[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True)

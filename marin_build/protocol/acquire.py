@@ -8,12 +8,12 @@ the attempt (the epoch); its document is written once, when the attempt ends.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from marin_build.moments import stamp
 from marin_build.protocol import layout
 from marin_build.protocol.documents import Attempt
-from marin_build.protocol.held_target import Holding, newest_attempt, stamp
+from marin_build.protocol.held_target import Holding, newest_attempt
 from marin_build.protocol.look import Seen, look
 from marin_build.protocol.publish import finish_publishing
 from marin_build.protocol.state_machine import Event, State, see, transition
@@ -21,6 +21,7 @@ from marin_build.protocol.status import STATUS_RUNNING, STATUS_SUCCESS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from datetime import datetime
 
     from marin_build.protocol.lease import Lease
     from marin_build.store.base import Store
@@ -183,7 +184,7 @@ class Claimant:
     def _bury(self, dead: Lease) -> None:
         """Write the document of an attempt whose holder did not live to do it, for people."""
         if dead.attempt:
-            last_sign = stamp(datetime.fromtimestamp(dead.timestamp, UTC))
+            last_sign = stamp(dead.timestamp)
             attempt = Attempt(
                 target=self.target,
                 attempt=dead.attempt,

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from marin_build.errors import StoppedError
+from marin_build.moments import stamp
 from marin_build.protocol import layout
 from marin_build.protocol.documents import Attempt
 from marin_build.protocol.lease import parse_lease
@@ -16,6 +16,8 @@ from marin_build.protocol.state_machine import Event, State, transition
 from marin_build.protocol.status import STATUS_FAILED, STATUS_RUNNING
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from marin_build.protocol.documents import Publication, Result
     from marin_build.protocol.lease import Lease
     from marin_build.store.base import Store
@@ -209,11 +211,6 @@ def _numbered(publication: Publication, attempt: int) -> Publication:
         return publication
     record = publication.record.model_copy(update={"attempt": attempt})
     return publication.model_copy(update={"record": record})
-
-
-def stamp(moment: datetime) -> str:
-    """Return a moment as documents write it: UTC, ISO 8601."""
-    return moment.astimezone(UTC).isoformat(timespec="milliseconds")
 
 
 def newest_attempt(store: Store, output: str) -> int:

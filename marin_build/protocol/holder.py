@@ -8,7 +8,6 @@ import os
 import threading
 import time
 
-from marin_build.protocol import layout
 from marin_build.protocol.lease import Host, Lease, process_start, this_host
 
 
@@ -36,9 +35,16 @@ def own_lease(worker: str) -> Lease:
     )
 
 
-def is_abandoned(output: str, lease: Lease) -> bool:
-    """Return whether a holder died on this machine, and all that its attempt had started."""
-    return here().is_gone(lease) and not still_written(layout.log_path(output, lease.attempt))
+def is_abandoned(host: Host, lease: Lease, log: str) -> bool:
+    """Return whether a holder died on this machine, and all that its attempt had started.
+
+    Args:
+        host: this machine.
+        lease: the holder's.
+        log: the local file that takes what its attempt prints.
+
+    """
+    return host.is_gone(lease) and not still_written(log)
 
 
 def current_user() -> str:

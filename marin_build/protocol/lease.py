@@ -13,6 +13,7 @@ import time
 from dataclasses import dataclass, replace
 
 from marin_build.errors import CorruptStateError
+from marin_build.moments import stamp
 
 TIME_TO_LIVE = 60.0
 """Seconds after which an unchanged lease of ours is stale, as watched by the observer."""
@@ -68,12 +69,12 @@ class Lease:
     @property
     def written_at(self) -> str:
         """When it was last written, by the holder's clock: ISO 8601 in UTC, for people."""
-        return _iso(self.timestamp)
+        return stamp(self.timestamp, "seconds")
 
     @property
     def taken_at(self) -> str:
         """When it was taken, by the holder's clock: ISO 8601 in UTC; empty if it does not say."""
-        return _iso(self.since) if self.since else ""
+        return stamp(self.since, "seconds") if self.since else ""
 
     def encode(self) -> bytes:
         """Return the bytes of the lock file."""
@@ -97,12 +98,6 @@ class Lease:
         if self.attempt:
             parts.append(f"attempt {self.attempt}")
         return ", ".join(parts)
-
-
-def _iso(timestamp: float) -> str:
-    from datetime import UTC, datetime
-
-    return datetime.fromtimestamp(timestamp, UTC).isoformat(timespec="seconds")
 
 
 def parse_lease(data: bytes, path: str) -> Lease:

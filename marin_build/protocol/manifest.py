@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from marin_build.errors import CorruptStateError
 from marin_build.protocol import layout
+from marin_build.protocol.attempt_reader import parse_attempt
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from marin_build.protocol.lease import Lease
+    from marin_build.protocol.record_reader import Built
     from marin_build.protocol.status import Status
     from marin_build.store.base import File, Store
 
@@ -68,7 +68,7 @@ class Existing:
         files: its data, without dot files.
         has_artifact: whether a value lies beside it that a step returned.
         status, lease: what somebody's executor left there.
-        record: that of marin-build, as JSON values; empty if there is none.
+        record: what that of marin-build says; None if there is none that is readable.
         manifest: the files that the record's attempt committed; None if that is not known.
 
     """
@@ -78,7 +78,7 @@ class Existing:
     has_artifact: bool
     status: Status | None
     lease: Lease | None
-    record: Mapping[str, Any]
+    record: Built | None
     manifest: tuple[File, ...] | None
 
     @property
@@ -89,44 +89,22 @@ class Existing:
     @property
     def seconds(self) -> float:
         """How long it took to build, if its record says so; else 0."""
-        seconds = self.record.get("seconds")
-        return float(seconds) if isinstance(seconds, int | float) else 0.0
+        return self.record.seconds if self.record is not None else 0.0
 
 
-def read_manifest(store: Store, output: str, attempt: object) -> tuple[File, ...] | None:
+def read_manifest(store: Store, output: str, attempt: int) -> tuple[File, ...] | None:
     """Return the files that an attempt committed, sorted; None if there is no such attempt.
 
     Raises:
         CorruptStateError: its document is not readable.
 
     """
-    if not isinstance(attempt, int) or attempt < 1:
+    if attempt < 1:
         return None
     path = layout.attempt_path(output, attempt)
     blob = store.get(path)
-    return manifest_in(blob.data, path) if blob is not None else None
-
-
-def manifest_in(data: bytes, path: str) -> tuple[File, ...] | None:
-    """Return the files in an attempt's document, sorted; None if it committed nothing.
-
-    Raises:
-        CorruptStateError: it is not readable.
-
-    """
-    from marin_build.store.base import File
-
-    try:
-        published = json.loads(data)["publish"]
-        if published is None:
-            return None
-        return tuple(sorted(File(str(e["path"]), int(e["size"])) for e in published["manifest"]))
-    except (ValueError, KeyError, TypeError):
-        raise CorruptStateError(
-            f"the attempt `{path}` is not readable",
-            consequence="which files belong to the output is not known",
-            hint="copy it again from where it came from, or delete it",
-        ) from None
+    committed = parse_attempt(blob.data, path).committed if blob is not None else None
+    return committed.manifest if committed is not None else None
 
 
 def differences(expected: Sequence[File], found: Sequence[File]) -> list[str]:

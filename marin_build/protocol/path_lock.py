@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from marin_build.errors import PreviousTaskFailedError, StoppedError, StoreError
+from marin_build.pauses import doubled
 from marin_build.protocol import layout
 from marin_build.protocol.lease import TIME_TO_LIVE, boot_clock, parse_lease
 from marin_build.protocol.look import Seen, Watch, look
@@ -285,4 +286,7 @@ class PathLock:
 def _pauses(*, is_local: bool) -> Iterator[float]:
     """Yield seconds to wait between two looks at a lease that another holds."""
     first = 0.02 if is_local else 0.5
-    return itertools.chain((first * 2**n for n in range(7)), itertools.repeat(2.0))
+    return (doubled(number, first, _LONGEST_PAUSE) for number in itertools.count(1))
+
+
+_LONGEST_PAUSE = 2.0

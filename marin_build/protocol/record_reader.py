@@ -1,4 +1,8 @@
-"""What a record says, read without models: whoever only asks need not import pydantic."""
+"""The reader of records, without models: a plan with nothing to do need not import pydantic.
+
+`documents.Record` declares what a record holds. This reads what plans and reports ask of it, under
+the same names, and forgives what older versions did not write.
+"""
 
 from __future__ import annotations
 
@@ -10,76 +14,6 @@ from marin_build.errors import CorruptStateError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-
-def record_of_ours(data: bytes) -> Mapping[str, Any]:
-    """Return a record of marin-build as JSON values; empty for anything else."""
-    try:
-        document = json.loads(data)
-        ours = str(document.get("executor_version", "")).startswith("marin_build/")
-    except (ValueError, AttributeError):
-        return {}
-    return document if ours else {}
-
-
-def adopted_from(data: bytes) -> str | None:
-    """Return where data lies that was registered as an output; None if the output was built.
-
-    Args:
-        data: the bytes of a record, ours or Marin's.
-
-    """
-    place = record_of_ours(data).get("adopted_from")
-    return place if isinstance(place, str) else None
-
-
-def parse_record(data: bytes, path: str, declared: str) -> Built | None:
-    """Return what a record says; None for a record that Marin wrote.
-
-    Args:
-        data: its bytes.
-        path: where it lies.
-        declared: the fingerprint of the target; of another one the payload is kept, too.
-
-    Raises:
-        CorruptStateError: it is damaged, or of a newer marin-build.
-
-    """
-    try:
-        document = json.loads(data)
-        if not str(document.get("executor_version", "")).startswith("marin_build/"):
-            return None
-        who, fingerprint = document["provenance"], _text(document["fingerprint"])
-        return Built(
-            fingerprint,
-            document["run"],
-            f"{who['user']}@{who['host']}",
-            document["end"],
-            document.get("code_digest"),
-            document.get("code_document"),
-            document.get("captured"),
-            int(document.get("attempt") or 0),
-            float(document.get("seconds") or 0),
-            document.get("adopted_from"),
-            int(document.get("files") or 0),
-            int(document.get("bytes") or 0),
-            deep_fingerprint=document.get("deep_fingerprint"),
-            deep_code_digest=document.get("deep_code_digest") or None,
-            environment=document.get("environment"),
-            payload=document.get("payload") if fingerprint != declared else None,
-        )
-    except (ValueError, KeyError, TypeError, AttributeError):
-        raise CorruptStateError(
-            f"the record `{path}` is not readable",
-            facts=[("perhaps", "it is damaged, or of a newer marin-build")],
-            hint="delete it to use the output without its history, or the folder to build it again",
-        ) from None
-
-
-def _text(value: object) -> str:
-    if not isinstance(value, str):
-        raise TypeError(value)
-    return value
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +32,8 @@ class Built:
             say.
         environment: what it was built in, as the record has it; None if it does not say.
         payload: what was hashed, as text, where that is another identity than is declared.
+        target: the id under which it was built.
+        note: why data was adopted; None if it does not say.
 
     """
 
@@ -117,3 +53,108 @@ class Built:
     deep_code_digest: str | None = None
     environment: Mapping[str, Any] | None = None
     payload: str | None = None
+    target: str = ""
+    note: str | None = None
+
+    @property
+    def hashed(self) -> Mapping[str, Any] | None:
+        """What was hashed, as JSON values; None if it was not kept, or the record does not say."""
+        try:
+            values = json.loads(self.payload or "")
+        except (ValueError, TypeError):
+            return None
+        return values if isinstance(values, dict) else None
+
+
+def parse_record(data: bytes, path: str, declared: str = "") -> Built | None:
+    """Return what a record says; None for a record that Marin wrote.
+
+    Args:
+        data: its bytes.
+        path: where it lies.
+        declared: the fingerprint of the target; the payload is kept where another one was built.
+
+    Raises:
+        CorruptStateError: it is damaged, or of a newer marin-build.
+
+    """
+    try:
+        document = json.loads(data)
+        return built_of(document, declared) if _is_ours(document) else None
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise CorruptStateError(
+            f"the record `{path}` is not readable",
+            facts=[("perhaps", "it is damaged, or of a newer marin-build")],
+            hint="delete it to use the output without its history, or the folder to build it again",
+        ) from None
+
+
+def readable_record(data: bytes | None, declared: str = "") -> Built | None:
+    """Return the same as `parse_record`; None also where no record is, or a damaged one."""
+    if data is None:
+        return None
+    try:
+        return parse_record(data, "", declared)
+    except CorruptStateError:
+        return None
+
+
+def adopted_from(data: bytes) -> str | None:
+    """Return where data lies that was registered as an output; None if the output was built.
+
+    A record that is damaged elsewhere still says this: that data may be the only copy.
+
+    Args:
+        data: the bytes of a record, ours or Marin's.
+
+    """
+    try:
+        document = json.loads(data)
+        place = document.get("adopted_from") if _is_ours(document) else None
+    except (ValueError, AttributeError):
+        return None
+    return place if isinstance(place, str) else None
+
+
+def built_of(record: Mapping[str, Any], declared: str = "") -> Built:
+    """Return what a record of ours says, given as JSON values.
+
+    Raises:
+        ValueError, KeyError, TypeError, AttributeError: it is damaged.
+
+    """
+    who, fingerprint = record["provenance"], _text(record["fingerprint"])
+    return Built(
+        fingerprint,
+        record["run"],
+        f"{who['user']}@{who['host']}",
+        record["end"],
+        record.get("code_digest"),
+        record.get("code_document"),
+        record.get("captured"),
+        int(record.get("attempt") or 0),
+        float(record.get("seconds") or 0),
+        _text_or_none(record.get("adopted_from")),
+        int(record.get("files") or 0),
+        int(record.get("bytes") or 0),
+        deep_fingerprint=record.get("deep_fingerprint"),
+        deep_code_digest=record.get("deep_code_digest") or None,
+        environment=record.get("environment"),
+        payload=record.get("payload") if fingerprint != declared else None,
+        target=record.get("target") or "",
+        note=_text_or_none(record.get("note")),
+    )
+
+
+def _is_ours(document: Any) -> bool:
+    return str(document.get("executor_version", "")).startswith("marin_build/")
+
+
+def _text_or_none(value: object) -> str | None:
+    return None if value is None else _text(value)
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError(value)
+    return value

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import enum
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from marin_build.errors import StoppedError
+from marin_build.moments import moment_text, stamp
 from marin_build.protocol import layout
 from marin_build.protocol.documents import Attempt
-from marin_build.protocol.held_target import stamp
 from marin_build.protocol.look import look
 
 if TYPE_CHECKING:
@@ -55,7 +54,7 @@ def unlock(
         return Unlocked.NONE_HELD
     facts = [
         ("holder", lease.describe()),
-        ("renewed", f"{lease.written_at[:19].replace('T', ' ')} UTC by its own clock"),
+        ("renewed", f"{moment_text(lease.written_at)} UTC by its own clock"),
         ("lease", f"{lease.time_to_live:.0f} s"),
     ]
     if lease.is_sealed:
@@ -79,8 +78,8 @@ def unlock(
             run=lease.run,
             worker=lease.worker,
             result="abandoned",
-            start=_moment(lease.timestamp),
-            end=_moment(lease.timestamp),
+            start=stamp(lease.timestamp),
+            end=stamp(lease.timestamp),
             message=f"unlocked by {who}",
         )
         path = layout.attempt_path(output, lease.attempt)
@@ -93,7 +92,3 @@ def unlock(
             hint="end the run that holds it",
         )
     return Unlocked.REMOVED
-
-
-def _moment(timestamp: float) -> str:
-    return stamp(datetime.fromtimestamp(timestamp, UTC))

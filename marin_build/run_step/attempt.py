@@ -9,13 +9,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from marin_build.errors import MarinBuildError, StoppedError, StoreAwayError
+from marin_build.moments import stamp
 from marin_build.pipeline.retries import TIMED_OUT, cause_of
+from marin_build.plan import outcomes as ended
 from marin_build.protocol import layout
 from marin_build.protocol.documents import FileEntry, Publication
-from marin_build.protocol.held_target import stamp
 from marin_build.protocol.lease import boot_clock
 from marin_build.protocol.manifest import manifest_of, missing_output
-from marin_build.run_step import workers as ended
 from marin_build.run_step.body import Done, Request
 from marin_build.run_step.commit_retry import Patience
 from marin_build.run_step.output_folder import clear_leftovers, has_foreign, refuse_to_clear_adopted
@@ -225,7 +225,13 @@ class Attempt:
         if interrupted:
             return ended.Interrupted(attempt)
         return ended.Failed(
-            attempt, code, message, self.log, seconds, cause=cause, peak_memory=done.peak_memory
+            attempt,
+            code,
+            message,
+            self.log,
+            seconds,
+            cause=cause,
+            peak_memory_bytes=done.peak_memory,
         )
 
     def _folder_was_deleted(self) -> StoppedError | None:

@@ -10,9 +10,9 @@ import os
 from typing import TYPE_CHECKING
 
 from marin_build.errors import NOTHING_WRITTEN, StoppedError
+from marin_build.moments import moment_text, stamp
 from marin_build.protocol.acquire import Finished, Held
 from marin_build.protocol.documents import FileEntry, Publication
-from marin_build.protocol.held_target import stamp
 from marin_build.protocol.manifest import differences, manifest_of, shortened
 from marin_build.run_step.record import adopted_record
 from marin_build.run_step.supervisor import claimant_of
@@ -65,7 +65,7 @@ def held(target: str, lease: Lease) -> StoppedError:
         f"`{target}` is held: somebody builds or adopts it",
         facts=[
             ("holder", lease.describe()),
-            ("renewed", f"{lease.written_at[:19].replace('T', ' ')} UTC by its own clock"),
+            ("renewed", f"{moment_text(lease.written_at)} UTC by its own clock"),
         ],
         consequence=NOTHING_WRITTEN,
         hint="wait for it; if its holder is dead, marin-build unlock",

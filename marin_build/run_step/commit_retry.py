@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+from marin_build.pauses import doubled
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -37,12 +39,13 @@ class Patience:
         self.seconds = min(took, LONGEST)
         self._is_called, self._clock, self._sleep = is_called, clock, sleep
         self._until = clock() + self.seconds
-        self._pause = _FIRST_PAUSE
+        self._tries = 0
 
     def wait(self) -> bool:
         """Wait; return False if the next try is the last one."""
-        until = min(self._until, self._clock() + self._pause)
-        self._pause = min(2 * self._pause, _LONGEST_PAUSE)
+        self._tries += 1
+        pause = doubled(self._tries, _FIRST_PAUSE, _LONGEST_PAUSE)
+        until = min(self._until, self._clock() + pause)
         while (left := until - self._clock()) > 0 and not self._is_called():
             self._sleep(min(left, _HEARING))
         return self._clock() < self._until and not self._is_called()

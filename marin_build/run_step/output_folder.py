@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 from typing import TYPE_CHECKING
 
-from marin_build.errors import StoppedError
+from marin_build.errors import CorruptStateError, StoppedError
 from marin_build.protocol import layout
-from marin_build.protocol.record_reader import adopted_from
+from marin_build.protocol.attempt_reader import parse_attempt
+from marin_build.protocol.record_reader import adopted_from, parse_record
 from marin_build.store.base import GUARD
 from marin_build.workspace import is_url
 
@@ -50,26 +50,29 @@ def refuse_to_clear_adopted(store: Store, output: str) -> None:
 
 def was_adopted_here(store: Store, output: str) -> bool:
     """Return whether what lies at an output was registered there, not built."""
-    blob = store.get(f"{output}/{layout.RECORD}")
+    path = f"{output}/{layout.RECORD}"
+    blob = store.get(path)
     if blob is None:
         return False
+    if (place := adopted_from(blob.data)) is not None:
+        return place == output
     try:
-        json.loads(blob.data)
-    except ValueError:  # damaged: the attempt that committed it has a copy
+        parse_record(blob.data, path)
+    except CorruptStateError:  # the attempt that committed it has a copy
         folder = f"{output}/{layout.LOGS}"
         names = [name for name in store.list(folder) if layout.attempt_number(name)]
         attempts = store.get_many([f"{folder}/{name}" for name in names])
         return any(_adopted(attempt.data, output) for attempt in attempts if attempt is not None)
-    return adopted_from(blob.data) == output
+    return False
 
 
 def _adopted(attempt: bytes, output: str) -> bool:
     """Return whether an attempt adopted what lies at an output, or may have: it is damaged too."""
     try:
-        published = json.loads(attempt).get("publish") or {}
-        return bool((published.get("record") or {}).get("adopted_from") == output)
-    except (ValueError, AttributeError):
+        committed = parse_attempt(attempt, output).committed
+    except CorruptStateError:
         return True
+    return committed is not None and committed.record.adopted_from == output
 
 
 def way_to_rebuild(output: str) -> str:

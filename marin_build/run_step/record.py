@@ -13,14 +13,15 @@ from marin_build.protocol.documents import Environment, Record
 from marin_build.protocol.provenance import distributions_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from marin_build.identity.code.digest import Code
+    from marin_build.pipeline.step_spec import StepSpec
     from marin_build.protocol.manifest import Existing
     from marin_build.protocol.provenance import Here
     from marin_build.run_step.body import Done
     from marin_build.run_step.session import Session
-    from marin_build.store.base import File
+    from marin_build.store.base import File, Store
 
 
 def make_record(
@@ -35,15 +36,12 @@ def make_record(
 ) -> Record:
     """Return the record; `start` and `end` are moments as documents write them."""
     fn = session.targets.all[index].step.fn
-    code = code_of(fn) if fn is not None else None
+    prefix = session.targets.workspace.prefix
     return Record(
-        **_declared(session, index),
+        **_of_target(session, index),
         **_counted(files),
-        code_digest=code.digest if code is not None else None,
-        code_document=keep_source(session, code) if code is not None else None,
-        captured=(code.captured or None) if code is not None else None,
+        **built_by(fn, session.here, session.store, prefix, session.run),
         deep_code_digest=session.deep_code.get(index),
-        environment=_environment(session.here, code),
         attempt=attempt,
         start=start,
         end=end,
@@ -63,7 +61,7 @@ def adopted_record(
     it took to build, so does this one.
     """
     return Record(
-        **_declared(session, index),
+        **_of_target(session, index),
         **_counted(existing.files),
         code_digest=None,
         attempt=attempt,
@@ -77,22 +75,63 @@ def adopted_record(
     )
 
 
-def _declared(session: Session, index: int) -> dict[str, Any]:
+def _of_target(session: Session, index: int) -> dict[str, Any]:
     """Return what a record says of the step, and of who writes it."""
-    target = session.targets.all[index]
-    step, fn = target.step, target.step.fn
+    targets = session.targets
+    deps = [targets.all[dep].id for dep in targets.deps[index]]
+    said = declared(targets.all[index].step, deps, session.deep[index])
+    return {**said, "provenance": session.provenance, "run": session.run}
+
+
+def declared(step: StepSpec, deps: Iterable[str], deep: str) -> dict[str, Any]:
+    """Return what a record says of a step as it is declared.
+
+    Args:
+        step: the step.
+        deps: the ids of the targets it needs, each once.
+        deep: its deep fingerprint.
+
+    """
+    fn = local_function(step.fn)
     return {
         "name": step.name,
-        "target": target.id,
+        "target": step.target_id,
         "fn": function_name(fn),
         "command": dict(fn.template) if isinstance(fn, Command) else None,
         "attributes": dict(step.hash_attrs),
-        "fingerprint": target.fingerprint,
-        "deep_fingerprint": session.deep[index],
+        "fingerprint": step.fingerprint,
+        "deep_fingerprint": deep,
         "payload": step.payload,
-        "deps": tuple(session.targets.all[dep].id for dep in session.targets.deps[index]),
-        "provenance": session.provenance,
-        "run": session.run,
+        "deps": tuple(deps),
+    }
+
+
+def built_by(
+    fn: object,
+    here: Here | None,
+    store: Store,
+    prefix: str,
+    run: str,
+    *,
+    declared_in: str | None = None,
+) -> dict[str, Any]:
+    """Return what a record says of the code that built a target; its source is kept.
+
+    Args:
+        fn: what was called; None if nothing builds the step.
+        here: what it ran in; None: the record does not say.
+        store: where the source is kept, below `prefix`.
+        prefix: of the outputs.
+        run: the run's id.
+        declared_in: the file that declares the step; see `code_of`.
+
+    """
+    code = code_of(fn, declared_in) if fn is not None else None
+    return {
+        "code_digest": code.digest if code is not None else None,
+        "code_document": keep_source(store, prefix, run, code) if code is not None else None,
+        "captured": (code.captured or None) if code is not None else None,
+        "environment": _environment(here, code),
     }
 
 
@@ -116,7 +155,7 @@ _kept: set[tuple[str, str]] = set()
 """Run and key of the documents that were written: one write for all steps of equal code."""
 
 
-def keep_source(session: Session, code: Code) -> str | None:
+def keep_source(store: Store, prefix: str, run: str, code: Code) -> str | None:
     """Write a step's normalised source below the prefix, once a run; return its document's key.
 
     None for code without source of the project, like a command's. A document that cannot be
@@ -125,12 +164,12 @@ def keep_source(session: Session, code: Code) -> str | None:
     document = code_document(code)
     if not document.parts:
         return None
-    mark = (session.run, document.key)
+    mark = (run, document.key)
     if mark not in _kept:
         _kept.add(mark)  # first: others of equal code need not wait for the write
-        path = code_document_path(session.targets.workspace.prefix, document.key)
+        path = code_document_path(prefix, document.key)
         try:
-            session.store.put_if_absent(path, document.to_bytes())
+            store.put_if_absent(path, document.to_bytes())
         except StoreError:
             _kept.discard(mark)
     return document.key

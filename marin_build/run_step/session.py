@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from marin_build.protocol.holder import still_written
+from marin_build.protocol.holder import is_abandoned
 from marin_build.protocol.layout import local_log_path
 from marin_build.protocol.lease import TIME_TO_LIVE
 from marin_build.redaction import NOTHING_SECRET, Redactor
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
     from marin_build.pipeline.step_spec import StepSpec
     from marin_build.pipeline.targets import Targets
+    from marin_build.plan.outcomes import Stopped
     from marin_build.protocol.documents import Provenance
     from marin_build.protocol.lease import Host, Lease
     from marin_build.protocol.provenance import Here
-    from marin_build.run_step.workers import Stopped
     from marin_build.store.base import Store
 
 
@@ -77,7 +77,7 @@ class Session:
 
     def is_abandoned(self, index: int, lease: Lease) -> bool:
         """Return whether the holder died on this host, and all its attempt had started with it."""
-        return self.host.is_gone(lease) and not still_written(self.log_path(index, lease))
+        return is_abandoned(self.host, lease, self.log_path(index, lease))
 
     def log_path(self, index: int, lease: Lease) -> str:
         """Return the local file that takes what an attempt prints."""

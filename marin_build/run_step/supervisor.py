@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 
 from marin_build.errors import MarinBuildError, StoppedError, StoreAwayError
 from marin_build.identity.code.digest import code_digest
+from marin_build.plan import outcomes as ended
 from marin_build.protocol import layout
 from marin_build.protocol.acquire import Claimant, Finished, Held
 from marin_build.protocol.lease import TIME_TO_LIVE, Lease, boot_clock, process_start
-from marin_build.protocol.record_reader import adopted_from, record_of_ours
-from marin_build.run_step import workers as ended
+from marin_build.protocol.record_reader import readable_record
 from marin_build.run_step.attempt import Attempt
 from marin_build.workspace import current_workspace
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from marin_build.pipeline.retries import Cause
+    from marin_build.protocol.record_reader import Built
     from marin_build.run_step.body import Bodies, Done
     from marin_build.run_step.commit_retry import Patience
     from marin_build.run_step.session import Session
@@ -124,23 +125,23 @@ def _finished(session: Session, index: int, got: Finished) -> ended.Outcome:
     target = session.targets.all[index]
     step = target.step
     blob = session.store.get(f"{target.output_path}/{layout.RECORD}")
-    recorded = record_of_ours(blob.data).get("fingerprint") if blob is not None else None
+    built = readable_record(blob.data if blob is not None else None)
     may_be_another = step.has_free_path and step.expected_fingerprint is None
-    if not may_be_another and recorded not in (None, target.fingerprint):
+    if not may_be_another and built is not None and built.fingerprint != target.fingerprint:
         message = f"somebody has built another target at `{target.output_path}` meanwhile"
         return ended.Stopped(message, hint="marin-build plan says which")
-    if blob is not None:
-        _refuse_readers_of_adopted(session, index, blob.data)
+    if built is not None:
+        _refuse_readers_of_adopted(session, index, built)
     return ended.Reused(got.published)
 
 
-def _refuse_readers_of_adopted(session: Session, index: int, record: bytes) -> None:
+def _refuse_readers_of_adopted(session: Session, index: int, built: Built) -> None:
     """Stop what reads a target that somebody adopted since the plan was made.
 
     The steps of this run know another place for its data.
     """
     target = session.targets.all[index]
-    place = adopted_from(record)
+    place = built.adopted_from
     known = current_workspace().adopted.get(target.id, target.output_path)
     if place not in (None, known):
         stopped = ended.Stopped(

@@ -8,8 +8,9 @@ import threading
 from contextlib import AbstractContextManager, nullcontext, suppress
 from typing import TYPE_CHECKING
 
+from marin_build.plan.outcomes import Failed
 from marin_build.run_step.supervisor import build_target
-from marin_build.run_step.workers import Ended, Failed, Start
+from marin_build.run_step.workers import Ended, Start
 
 if TYPE_CHECKING:
     from marin_build.run_step.body import Bodies

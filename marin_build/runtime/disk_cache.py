@@ -229,7 +229,9 @@ def derived_path(fn: Callable[..., object], args: Any, kwargs: Any, variant: str
         identity["variant"] = variant
     digest = hashlib.sha256(canonical_text(identity).encode()).hexdigest()[:16]
     shown = re.sub(r"[^A-Za-z0-9._-]+", "-", name)[-_LONGEST_NAME:].strip("-.")
-    return f"{current_workspace().prefix}/.marin-build/cache/{shown}_{digest}"
+    code = getattr(inner, "__code__", None)
+    prefix = current_workspace(code.co_filename if code is not None else None).prefix
+    return f"{prefix}/.marin-build/cache/{shown}_{digest}"
 
 
 def _module_of(fn: object) -> str:

@@ -12,7 +12,7 @@ import sys
 import time
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from marin_build.errors import SpecificationError, StepFailedError
 from marin_build.identity.callables import local_function
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from marin_build.pipeline.step_spec import StepSpec
+    from marin_build.protocol.documents import Provenance
+    from marin_build.protocol.provenance import Here
 
 
 def executable(step: StepSpec) -> Callable[[str], object]:
@@ -115,30 +117,29 @@ def _check_outputs(step: StepSpec, output: str, returned: object) -> None:
 
 def _record(step: StepSpec, started: datetime, seconds: float) -> bytes:
     """Return the record of a step that was built here just now."""
-    from marin_build.identity.code.digest import code_digest
-    from marin_build.pipeline.command import Command
+    from marin_build.moments import stamp, stamp_now
     from marin_build.protocol.documents import Record
-    from marin_build.protocol.held_target import stamp
-    from marin_build.run_step.record import function_name
+    from marin_build.run_step.record import built_by, declared
 
-    fn: Any = local_function(step.fn)
-    run, provenance = _this_run(current_workspace().project)
+    workspace = current_workspace(step.declared[0])
+    provenance, here = _surroundings(workspace.project)
+    run = _this_run()
+    deps = dict.fromkeys(dep.target_id for dep in step.deps)
     return Record(
-        name=step.name,
-        target=step.target_id,
-        fn=function_name(fn),
-        command=dict(fn.template) if isinstance(fn, Command) else None,
-        attributes=dict(step.hash_attrs),
-        fingerprint=step.fingerprint,
-        deep_fingerprint=_deep_fingerprint(step),
-        payload=step.payload,
-        code_digest=code_digest(fn),
-        deps=tuple(dict.fromkeys(dep.target_id for dep in step.deps)),
+        **declared(step, deps, _deep_fingerprint(step)),
+        **built_by(
+            local_function(step.fn),
+            here,
+            open_store(workspace.prefix),
+            workspace.prefix,
+            run,
+            declared_in=step.declared[0],
+        ),
         provenance=provenance,
         run=run,
         attempt=0,  # none was opened
         start=stamp(started),
-        end=stamp(datetime.now(UTC)),
+        end=stamp_now(),
         seconds=round(seconds, 6),
         exit_code=0,
         peak_memory_bytes=None,
@@ -146,11 +147,17 @@ def _record(step: StepSpec, started: datetime, seconds: float) -> bytes:
 
 
 @functools.cache
-def _this_run(project: str) -> tuple[str, Any]:
-    """Return the id that all records of this program share, and their provenance."""
-    from marin_build.protocol.provenance import provenance
+def _this_run() -> str:
+    """Return the id that all records of this program share."""
+    return f"r-{os.urandom(4).hex()}"
 
-    return f"r-{os.urandom(4).hex()}", provenance(project, sys.argv)
+
+@functools.cache
+def _surroundings(project: str) -> tuple[Provenance, Here]:
+    """Return what the records of one project share: provenance, and what its steps run in."""
+    from marin_build.protocol.provenance import provenance, read_here
+
+    return provenance(project, sys.argv), read_here(project, os.environ)
 
 
 _deep: dict[StepSpec, str] = {}

@@ -7,7 +7,7 @@ from typing import get_args
 
 from marin_build.errors import PreviousTaskFailedError, SpecificationError
 from marin_build.protocol import layout
-from marin_build.protocol.holder import is_abandoned, own_lease, worker_id
+from marin_build.protocol.holder import here, is_abandoned, own_lease, worker_id
 from marin_build.protocol.path_lock import PathLock
 from marin_build.protocol.status import (
     STATUS_DEP_FAILED,
@@ -130,7 +130,7 @@ def new_lock(output: str, worker: str) -> PathLock:
         open_store(output),
         output,
         own_lease(worker),
-        lambda lease: is_abandoned(output, lease),
+        lambda lease: is_abandoned(here(), lease, layout.log_path(output, lease.attempt)),
     )
 
 

@@ -3,29 +3,29 @@
 from __future__ import annotations
 
 import logging
-import threading
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from contextlib import closing
 from typing import TYPE_CHECKING
 
-from marin_build.errors import (
-    PreviousTaskFailedError,
-    SpecificationError,
-    StepFailedError,
-    StoppedError,
-    StoreAwayError,
-)
-from marin_build.observe.unbuilt import Found, find_unbuilt, judge, read_adopted
-from marin_build.pipeline.retries import Tries, cause_of
+from marin_build.apply.build_loop import BuildLoop
+from marin_build.apply.events import StepEnded
+from marin_build.errors import PreviousTaskFailedError, SpecificationError, StepFailedError
 from marin_build.pipeline.step_spec import StepSpec
+from marin_build.plan.outcomes import Blocked, Failed, Stopped
+from marin_build.plan.schedule import Schedule
+from marin_build.run_step.workers import Start
+from marin_build.runtime.admission import Admission
 from marin_build.runtime.disk_cache import seen_unbuilt
-from marin_build.workspace import current_workspace
+from marin_build.runtime.in_process_workers import InProcessWorkers, shown
+from marin_build.workspace import common_prefix, current_workspace
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
-    from marin_build.pipeline.retries import Cause
+    from marin_build.apply.events import Event
+    from marin_build.errors import MarinBuildError
+    from marin_build.plan.outcomes import Held
 
 
 _AT_ONCE = 8
@@ -72,14 +72,19 @@ class StepRunner:
             )
         if isinstance(steps, StepSpec):
             raise SpecificationError("`steps` is one step, not several", hint="run([step])")
-        with ThreadPoolExecutor(at_once, thread_name_prefix="step") as pool:
-            run = _Run(pool, dry_run=dry_run, force_run_failed=force_run_failed)
+        admission = Admission(
+            current_workspace(), common_prefix(), force_run_failed=force_run_failed
+        )
+        run = _Run(admission, 1 if dry_run else at_once, dry_run=dry_run)
+        with closing(run.workers), ThreadPoolExecutor(1, "build-loop") as driver:
+            ended = driver.submit(run.loop.run)
             try:
                 for batch in _batches(steps):
                     run.admit(batch)
-                run.wait()
+                run.loop.close()
+                ended.result()
             except BaseException:
-                run.cancel()
+                run.loop.stop()
                 raise
         run.raise_failures()
 
@@ -93,214 +98,103 @@ def _batches(steps: Iterable[StepSpec]) -> Iterator[Sequence[StepSpec]]:
         yield [step]
 
 
-@dataclass(slots=True, eq=False)
-class _Node:
-    """A step of a run, and how it stands."""
-
-    found: Found
-    is_built: bool
-    missing: int = 0
-    """Dependencies that are not built yet."""
-    dependents: list[_Node] = field(default_factory=list)
-    blocked_by: str = ""
-    error: BaseException | None = None
-
-    @property
-    def name(self) -> str:
-        """The target's id, for people."""
-        return self.found.step.target_id
-
-    @property
-    def has_ended(self) -> bool:
-        """Whether nothing more will happen to it."""
-        return self.is_built or self.error is not None or self.blocked_by != ""
-
-
 class _Run:
-    """The steps of one call, under one lock; the thread that ends a step starts what it freed."""
+    """The steps of one call: admitted by its thread, built by the loop of another one."""
 
-    def __init__(self, pool: ThreadPoolExecutor, *, dry_run: bool, force_run_failed: bool) -> None:
-        self._pool = pool
+    def __init__(self, admission: Admission, at_once: int, *, dry_run: bool) -> None:
+        self._admission = admission
         self._dry_run = dry_run
-        self._force_run_failed = force_run_failed
-        self._prefix = current_workspace().prefix
-        self._found: dict[str, Found] = {}
-        self._nodes: dict[str, _Node] = {}
-        self._failures: list[_Node] = []
-        self._blocked: list[_Node] = []
-        self._running = 0
-        self._told_to_end = threading.Event()
-        self._changed = threading.Condition(threading.RLock())
+        self._problems: dict[int, MarinBuildError] = {}
+        self._begun: set[int] = set()
+        self._schedule = Schedule()
+        self.workers = InProcessWorkers(at_once, self._build)
+        self.loop = BuildLoop(
+            admission.targets,
+            self._schedule,
+            self.workers,
+            _PlainRequests(),
+            jobs=at_once,
+            is_open=True,
+            on_event=_log_event,
+        )
 
     def admit(self, steps: Sequence[StepSpec]) -> None:
-        """Take in steps and what they need, and start what can start."""
-        fresh = [self._node(found) for found in find_unbuilt(steps, self._found, self._prefix)]
-        self._judge(fresh)
-        self._refuse_readers_of_adopted(fresh)
-        with self._changed:
-            for node in fresh:
-                self._connect(node)
-            self._start([node for node in fresh if not node.missing and not node.has_ended])
-
-    def wait(self) -> None:
-        """Wait until no step runs and none can start."""
-        with self._changed:
-            self._changed.wait_for(lambda: self._running == 0)
-
-    def cancel(self) -> None:
-        """Start nothing more; nobody waits for another try."""
-        self._told_to_end.set()
+        """Have steps built, and what they need."""
+        admitted = self._admission.admit(steps)
+        for index, words in self._admission.drifted.items():
+            _log.warning("%s is reused, though %s", self._admission.targets[index].id, words)
+        self._admission.drifted.clear()
+        for one in admitted:
+            if one.problem is not None:
+                self._problems[one.index] = one.problem
+            self.loop.add(one.index, one.needs)
 
     def raise_failures(self) -> None:
-        """Say what failed, if anything did."""
-        if not self._failures:
+        """Raise what failed, if anything did."""
+        errors, targets = self.workers.errors, self._admission.targets
+        if not errors:
             return
-        causes = [node.error for node in self._failures]
+        causes = list(errors.values())
         before = all(isinstance(cause, PreviousTaskFailedError) for cause in causes)
         kind = PreviousTaskFailedError if before else StepFailedError
         facts = [
-            *((node.name, _shown(node.error)) for node in self._failures),
-            *((node.name, f"blocked by {node.blocked_by}") for node in self._blocked),
+            *((targets[index].id, shown(error)) for index, error in errors.items()),
+            *(
+                (targets[index].id, f"blocked by {targets[self._blocker_of(index)].id}")
+                for index in self._schedule.in_state(Blocked)
+            ),
         ]
-        raise kind(f"{len(self._failures)} step(s) failed", facts=facts) from causes[0]
+        raise kind(f"{len(errors)} step(s) failed", facts=facts) from causes[0]
 
-    def _node(self, found: Found) -> _Node:
-        node = _Node(found, is_built=found.is_built)
-        self._nodes[found.output] = node
-        return node
+    def _blocker_of(self, index: int) -> int:
+        states = self._schedule.states
+        needs = self._schedule.needs_of(index)
+        return next(dep for dep in needs if states[dep] in (Failed, Stopped, Blocked))
 
-    def _judge(self, fresh: list[_Node]) -> None:
-        """Give up what cannot be judged; tell where another identity than is declared is reused."""
-        judged = judge(node.found for node in fresh)
-        for output, error in judged.problems.items():
-            node = self._nodes[output]
-            node.is_built, node.error = False, error
-            self._failures.append(node)
-        for output, words in judged.drifted.items():
-            _log.warning("%s is reused, though %s", self._nodes[output].name, words)
-
-    def _refuse_readers_of_adopted(self, fresh: list[_Node]) -> None:
-        """Refuse steps that would look for adopted data where it is not: paths are fixed here."""
-        needs = {
-            node.found.output: [dep.output_path_in(self._prefix) for dep in node.found.step.deps]
-            for node in fresh
-            if not node.is_built
-        }
-        built = {path for paths in needs.values() for path in paths if self._nodes[path].is_built}
-        places = read_adopted(sorted(built))
-        for output, paths in needs.items():
-            for path in paths:
-                if path in places:
-                    node = self._nodes[output]
-                    what = f"`{node.name}` needs data that was adopted from `{places[path]}`"
-                    node.error = StoppedError(what, hint="build it with `marin-build apply`")
-                    self._failures.append(node)
-                    break
-
-    def _connect(self, node: _Node) -> None:
-        """Tie a new step to what it needs, all of which is known by now."""
-        if node.has_ended:
+    def _build(self, index: int) -> None:
+        """Build a target, in a thread of the workers."""
+        if (problem := self._problems.get(index)) is not None:
+            raise problem
+        target = self._admission.targets[index]
+        if self._dry_run:
+            _log.info("would build %s at %s", target.id, target.output_path)
             return
-        deps = node.found.step.deps
-        for path in dict.fromkeys(dep.output_path_in(self._prefix) for dep in deps):
-            dep = self._nodes[path]
-            if dep.error is not None or dep.blocked_by:
-                self._block(node, dep)
-            elif not dep.is_built:
-                node.missing += 1
-                dep.dependents.append(node)
-
-    def _start(self, ready: list[_Node]) -> None:
-        """Start steps; those that end at once free others."""
-        while ready and not self._told_to_end.is_set():
-            node = ready.pop(0)
-            if not self._force_run_failed and node.found.has_failed:
-                what = f"`{node.found.step.name}` failed before: {node.found.status}"
-                hint = "allow it with force_run_failed=True"
-                ready += self._ended(node, PreviousTaskFailedError(what, hint=hint))
-            elif self._dry_run:
-                _log.info("would build %s at %s", node.name, node.found.output)
-                ready += self._ended(node, None)
-            else:
-                self._running += 1
-                self._pool.submit(self._build, node)
-
-    def _build(self, node: _Node) -> None:
-        """Build a step, in a thread of the pool."""
-        error: BaseException | None = None
-        try:
-            if not self._told_to_end.is_set():
-                _log.info("building %s at %s", node.name, node.found.output)
-                _call(node.found, self._told_to_end.wait)
-        except BaseException as caught:  # noqa: BLE001 - it is told to the caller of `run`
-            error = caught
-        with self._changed:
-            self._running -= 1
-            self._start(self._ended(node, error))
-            self._changed.notify_all()
-
-    def _ended(self, node: _Node, error: BaseException | None) -> list[_Node]:
-        """Take note of how a step ended; return what can start now."""
-        node.error, node.is_built = error, error is None
-        if error is not None:
-            _log.error("%s failed: %s", node.name, _shown(error))
-            self._failures.append(node)
-        for dependent in node.dependents:
-            dependent.missing -= 1
-            if error is not None:
-                self._block(dependent, node)
-        return [d for d in node.dependents if not d.missing and not d.has_ended]
-
-    def _block(self, node: _Node, by: _Node) -> None:
-        """Give up a step, and all that needs it."""
-        pending = [(node, by)]
-        while pending:
-            node, by = pending.pop()
-            if node.blocked_by:
-                continue
-            node.blocked_by = by.name
-            self._blocked.append(node)
-            pending += [(dependent, node) for dependent in node.dependents]
+        if index not in self._begun:
+            self._begun.add(index)
+            _log.info("building %s at %s", target.id, target.output_path)
+        with seen_unbuilt(target.output_path):
+            target.step.executable_fn(target.output_path)
 
 
-def _call(found: Found, pause: Callable[[float], bool]) -> None:
-    """Call what builds a step, as often as its author allows.
+class _PlainRequests:
+    """Requests of which the worker needs no more than the index: `executable_fn` does the rest."""
 
-    Args:
-        found: the step.
-        pause: waits for so many seconds; returns whether the run was told to end meanwhile.
+    next_look = 0.0
 
-    """
-    tries = Tries(found.step.retries)
-    while True:
-        try:
-            with seen_unbuilt(found.output):
-                found.step.executable_fn(found.output)
-            return
-        except (StoppedError, PreviousTaskFailedError, SpecificationError):
-            raise
-        except (Exception, SystemExit) as error:
-            verdict = tries.failed(_cause_of(error))
-            if verdict.wait is None:
-                raise
-            said = f"trying again in {verdict.wait:.1f} s" if verdict.wait else "trying again"
-            _log.warning("%s failed: %s; %s", found.step.target_id, _shown(error), said)
-            if pause(verdict.wait):
-                raise
+    def start(self, index: int, now: float) -> Start:  # noqa: ARG002 - no lease is watched
+        """Return the request to build a target."""
+        return Start(index, "")
+
+    def ended(self, index: int) -> None:
+        """Nothing was taken for it."""
+
+    def held(self, index: int, by: Held, now: float) -> None:
+        """Refuse: a call waits itself for the lease of another run, so no worker says so."""
+        raise AssertionError(index, by, now)
+
+    def freed(self, held: Iterable[int], now: float) -> list[int]:  # noqa: ARG002 - there are none
+        """Return nothing: no target is held."""
+        return []
 
 
-def _cause_of(error: BaseException) -> Cause:
-    """Return why a call failed."""
-    if isinstance(error, MemoryError):
-        return "oom"
-    if isinstance(error, StoreAwayError):
-        return "infra"
-    if isinstance(error, SystemExit) and isinstance(error.code, int):
-        return cause_of(error.code)
-    return "app"
-
-
-def _shown(error: BaseException | None) -> str:
-    if isinstance(error, SystemExit):
-        return f"exit code {error.code}"
-    return str(error) if isinstance(error, StepFailedError) else f"{type(error).__name__}: {error}"
+def _log_event(event: Event) -> None:
+    if not isinstance(event, StepEnded):
+        return
+    match event.outcome:
+        case Failed(message=message, retry_in=None) | Stopped(message=message):
+            _log.error("%s failed: %s", event.target, message)
+        case Failed(message=message, retry_in=wait):
+            said = f"trying again in {wait:.1f} s" if wait else "trying again"
+            _log.warning("%s failed: %s; %s", event.target, message, said)
+        case _:
+            pass

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from marin_build.errors import CorruptStateError
+from marin_build.moments import stamp_now
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -82,10 +83,8 @@ class Syncing:
             os.close(self._folder)
 
     def _sync_regularly(self) -> None:
-        from datetime import UTC, datetime
-
         while not self._over.wait(SYNC_EVERY):
-            now = datetime.now(UTC).isoformat(timespec="milliseconds")
+            now = stamp_now()
             with suppress(OSError):  # the disk is full: an older note only doubts more
                 self._sync()
                 self._write(now)

@@ -22,6 +22,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from marin_build.errors import StoreError
+from marin_build.pauses import doubled
 from marin_build.store.base import GUARD, Blob, File
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 
 LOCK_PATIENCE = 20.0
 """Seconds to wait for a lock that is held for a tenth of a millisecond."""
-_LONGEST_PAUSE = 0.05
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.001, 0.05
 _MANY = 512
 """From so many paths on folders are listed before files are opened."""
 _BLOCK = 1 << 16
@@ -237,8 +238,8 @@ class LocalStore:
 
 def _take_lock(descriptor: int, path: str) -> None:
     """Take the lock; who holds it for long is frozen, and could still write if it was ignored."""
-    deadline, pause = time.monotonic() + LOCK_PATIENCE, 0.001
-    while True:
+    deadline = time.monotonic() + LOCK_PATIENCE
+    for number in itertools.count(1):
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -248,8 +249,7 @@ def _take_lock(descriptor: int, path: str) -> None:
                     facts=[("waited", f"{LOCK_PATIENCE:g} s")],
                     hint=f"find it with `fuser -v {shlex.quote(path)}`; let it go on, or kill it",
                 ) from None
-            time.sleep(pause)
-            pause = min(2 * pause, _LONGEST_PAUSE)
+            time.sleep(doubled(number, _FIRST_PAUSE, _LONGEST_PAUSE))
         else:
             return
 

@@ -10,12 +10,12 @@ from __future__ import annotations
 import asyncio
 import io
 import os
-import random
 import weakref
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from marin_build.errors import StoreAwayError
+from marin_build.pauses import doubled, spread
 from marin_build.store.remote_errors import remote_error, status_of
 
 if TYPE_CHECKING:
@@ -31,8 +31,10 @@ CONCURRENCY = 100
 """Requests under way at once: as many connections as aiohttp opens by default."""
 PATIENCE = 60.0
 """Seconds a request may take, the libraries' retries included."""
-PAUSES = (0.5, 1.0, 2.0, 4.0, 8.0)
-"""Seconds before asking again, at most, where the library does not."""
+FURTHER_TRIES = 5
+"""How often we ask again, where the library does not."""
+FIRST_PAUSE, LONGEST_PAUSE = 0.5, 8.0
+"""Seconds before asking again, at most."""
 SLOWEST = 1 << 20
 """Bytes a second below which a write is given up."""
 CONNECT_SECONDS, READ_SECONDS = 10, 20
@@ -178,17 +180,16 @@ class RemoteStore(ABC):
         self, verb: str, path: str, request: Callable[[], Awaitable[T]], seconds: float
     ) -> T:
         """Wait for a request, for so long; whatever goes wrong with it names the path."""
-        pauses = iter(PAUSES)
         try:
             async with asyncio.timeout(seconds):
-                while True:
+                for number in range(1, FURTHER_TRIES + 1):
                     try:
                         return await request()
                     except Exception as error:
-                        pause = next(pauses, None)
-                        if pause is None or status_of(error) not in self.undecided:
+                        if status_of(error) not in self.undecided:
                             raise
-                    await asyncio.sleep(pause * random.uniform(0.5, 1))  # noqa: S311 - no secret
+                    await asyncio.sleep(spread(doubled(number, FIRST_PAUSE, LONGEST_PAUSE)))
+                return await request()
         except TimeoutError as error:
             raise StoreAwayError(
                 f"cannot {verb} `{path}`", facts=[("reason", "the store does not answer")]

@@ -1,4 +1,4 @@
-// The fragment of the page's address follows what is selected and filtered, and leads back to it.
+// Keeps the selection and the filters in the fragment of the page's address, and restores them.
 
 function makeAddress(page) {
   const { model, state } = page;
@@ -15,7 +15,7 @@ function makeAddress(page) {
     try {
       history.replaceState(null, "", text || location.pathname + location.search);
     } catch {
-      // A page without an address of its own keeps its state to itself.
+      // Some previews show a page without an address: then its state is not kept.
     }
   }
 

@@ -1,4 +1,5 @@
-// What is to be seen: a box for each target or closed group, a frame for each open one. Pure.
+// The boxes and frames to draw: a box for each target or closed group, a frame for each open
+// group. Pure.
 
 const MOST_BOXES = 600;
 const FEWEST_TWINS = 6;
@@ -51,7 +52,7 @@ function edgesBetween(model, boxOf) {
   return [...edges.values()];
 }
 
-// The edges that no other edges imply; all of them if groups need each other.
+// The edges that other edges do not imply; all edges if groups need each other.
 function withoutImplied(boxes, edges) {
   const before = new Map(boxes.map((box) => [box.key, []]));
   const after = new Map(boxes.map((box) => [box.key, []]));

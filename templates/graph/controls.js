@@ -5,7 +5,7 @@ const MEANINGS = {
   "to build": "was never built",
   "stale": "was built, but something changed: it is built again",
   "failed": "failed when it was last tried",
-  "held": "is being built by somebody",
+  "held": "is being built by another run",
   "blocked": "needs what cannot be built",
 };
 
@@ -66,7 +66,7 @@ function makeButtons(page) {
     try {
       localStorage.setItem("marin-build-theme", root.dataset.theme);
     } catch {
-      // Not kept where nothing may be kept.
+      // The browser allows no storage: the choice is not kept.
     }
   });
   press("keys", () => byId("help").showModal());

@@ -3,7 +3,8 @@
 const SVG = "http://www.w3.org/2000/svg";
 const UNSEEN = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/g;
 
-// A text as people see it: what would turn the reading direction, or show nothing, is spelled out.
+// A text that cannot mislead: characters that turn the reading direction, or show nothing, are
+// spelled out.
 function legible(text) {
   return text.replace(UNSEEN, (letter) => "\\u" + letter.charCodeAt(0).toString(16).padStart(4, "0"));
 }

@@ -2,7 +2,7 @@
 
 const MOST_FOUND = 40;
 
-// The text of each target in which is searched, in lower case.
+// The text of each target that the search looks into, in lower case.
 function searchTexts(model) {
   return model.nodes.map((node) =>
     [node.id, ...(node.tags || []), node.about || ""].join("\n").toLowerCase(),

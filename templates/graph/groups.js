@@ -39,7 +39,7 @@ function newGroup(id, label, parent) {
   return { id, label, parent, groups: [], leaves: [], members: [] };
 }
 
-// A group of one is none: its target moves up; one that only holds a group becomes one with it.
+// A group of one target is dissolved; a group that only holds another group is merged with it.
 function simplify(group) {
   for (const inner of group.groups) simplify(inner);
   const kept = [];

@@ -25,7 +25,7 @@ function listen(page) {
     else toggleGroup(group);
   });
 
-  // The nearest box in a direction: what is straight ahead counts more than what is aside.
+  // The nearest box in a direction: a box straight ahead is preferred to one at the side.
   function neighbour(key, dx, dy) {
     const middle = (place) => ({ x: place.x + place.width / 2, y: place.y + place.height / 2 });
     const here = middle(page.shown().placed.at.get(key));
@@ -43,7 +43,7 @@ function listen(page) {
     return best;
   }
 
-  // Left and right follow edges; where there is none, they go to what is nearest.
+  // Left and right follow edges; without an edge they go to the nearest box.
   function along(key, dx) {
     const [here, there] = dx > 0 ? ["from", "to"] : ["to", "from"];
     const { edges } = page.shown().view;

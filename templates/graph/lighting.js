@@ -1,7 +1,7 @@
 // What is lit, and what is dimmed.
 
-// The targets that are lit: those that pass the filters, and belong to what is selected or found.
-// Null: all of them.
+// The lit targets: they pass the filters, and belong to the selection or to what was found.
+// Null: all targets.
 function litTargets(model, state, texts) {
   let lit = passing(model, state);
   const narrow = (found) => {

@@ -1,4 +1,4 @@
-// From the data to what the page asks of it: neighbours, and groups of names. Pure.
+// Computes from the data what the page needs: neighbours, and groups of names. Pure.
 
 const DONE = 0; // the first state is "built": nothing is to be done about it
 
@@ -27,7 +27,7 @@ function reachedFrom(starts, next) {
   return found;
 }
 
-// Where work begins: what is not built, while all that it needs is.
+// Where work begins: targets that are not built, and whose dependencies all are.
 function frontierOf(model) {
   const found = [];
   model.nodes.forEach((node, index) => {

@@ -3,9 +3,9 @@
 const FIRST_BOXES = 60;
 const MOST_TRIES = 8;
 
-// The groups that are open at first: all around what is to be done, as far as a screen allows;
-// groups in which all is built stay closed. A small graph that is built is opened.
-// With `--collapse` the groups above that depth.
+// The groups that are open at first: those that hold something to do, as far as a screen allows.
+// Groups in which all is built stay closed, but a small graph that is built is opened.
+// With `--collapse`: the groups above that depth.
 function firstOpen(model) {
   const open = new Set();
   const { depth } = model.data;
@@ -41,10 +41,11 @@ function firstOpen(model) {
   return open;
 }
 
-// The same, but of those groups only so many that the picture can be read in the window. Groups in
-// which all is in one state go first: closed, they still say so. `--collapse` is obeyed as it is.
+// The same, but only so many groups that the picture can be read in the window. Groups whose targets
+// are all in one state close first: a closed group still shows that state. `--collapse` opens its
+// groups in any case.
 //
-// `scaleOf(open)` is the scale at which all of the picture is to be seen.
+// `scaleOf(open)` is the scale at which the window shows the whole picture.
 function firstOpenThatFits(model, scaleOf) {
   let open = firstOpen(model);
   if (model.data.depth) return open;

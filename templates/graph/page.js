@@ -1,4 +1,4 @@
-// The page: its state, and the drawing of it. What changes it is in the other files.
+// The page: its state, and the drawing of it. The other files change the state.
 
 const byId = (id) => document.getElementById(id);
 
@@ -49,7 +49,7 @@ function startPage() {
     return { view, placed: placeAll(view, labelOf, measure) };
   }
 
-  // At what scale all of the picture is to be seen.
+  // The scale at which the window shows the whole picture.
   function scaleOf(open) {
     const found = arranged(open);
     return found ? viewport.scaleOf(found.placed) : 0;
@@ -186,7 +186,7 @@ function setTheme() {
     const kept = localStorage.getItem("marin-build-theme");
     if (kept === "dark" || kept === "light") document.documentElement.dataset.theme = kept;
   } catch {
-    // As the system says.
+    // No storage: the theme of the system.
   }
 }
 

@@ -1,4 +1,4 @@
-// What is known of one target, or of one group.
+// The panel with all facts about one target or one group.
 
 function html(tag, attributes, ...children) {
   const element = document.createElement(tag);
@@ -33,7 +33,7 @@ function valueText(value) {
   return text.length <= ONE_LINE ? text : JSON.stringify(value, null, 1);
 }
 
-// Only what a browser opens without running anything.
+// Only addresses that a browser opens without running anything.
 function safeLink(address, text) {
   if (!/^(https:\/\/|file:\/\/|\.{0,2}\/|[A-Za-z0-9_.-]+\/)/.test(address || "")) return code(text);
   return html("a", { href: address, target: "_blank", rel: "noopener noreferrer" }, text);
@@ -96,7 +96,7 @@ function targetPanel(model, index, select, related) {
   const word = node.word || node.id;
   parts.push(section("commands", ...data.commands.map(([label, text]) => commandLine(label, text.join(word)))));
   parts.push(...[["needs", model.needs[index]], ["needed by", model.needed[index]]].map(([title, list]) => targetList(model, title, list, select)));
-  parts.push(html("p", { class: "small" }, `In all it needs ${related.before}, and ${related.after} need it.`));
+  parts.push(html("p", { class: "small" }, `In all it needs ${related.before} targets, and ${related.after} need it.`));
   return parts;
 }
 

@@ -1,4 +1,4 @@
-// Where everything goes: layers from left to right, by dagre. Pure, but for the measure it is given.
+// Where everything goes: layers from left to right, by dagre. Pure, except that it calls `measure`.
 
 const HEIGHT = 46;
 const NARROWEST = 112;
@@ -38,7 +38,7 @@ function placeAll(view, labelOf, measure) {
   return best || placeOnce(view, sizes, "tight-tree", true);
 }
 
-// With groups in it, dagre ends in an error now and then: null.
+// dagre sometimes fails on a graph with groups: then the result is null.
 function tryToPlace(view, sizes, ranker) {
   try {
     return placeOnce(view, sizes, ranker, view.frames.length === 0);
@@ -223,7 +223,7 @@ function forward(points, from, to, columns) {
   return path;
 }
 
-// Against the stream, where groups need each other: out at the bottom and in at the bottom.
+// Edges from right to left, between groups that need each other: out at the bottom, in at the bottom.
 function backward(from, to) {
   const start = { x: from.x + from.width / 2, y: from.y + from.height };
   const end = { x: to.x + to.width / 2, y: to.y + to.height + 7 };

@@ -3,7 +3,7 @@
 const CLOSEST = 2.5;
 const FARTHEST = 0.03;
 const READABLE = 0.6; // below that names are hard to read
-const SMALLEST = 0.45; // below that nobody can: rather the beginning is shown
+const SMALLEST = 0.45; // below that names cannot be read: the beginning is shown instead
 const AROUND = 36;
 const BELOW = 62; // the buttons
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, get_args
 import pytest
 
 from marin_build import errors
-from marin_build.apply.events import CriticalPath, Event, Timed, event_name
+from marin_build.apply.events import DOCUMENTED, CriticalPath, Timed
 from marin_build.apply.journal import Header
 from marin_build.emit.plan_directory import Action
 from marin_build.engines.kubernetes.retries import JobRetries
@@ -38,10 +38,11 @@ CONTENTS: list[tuple[str, Iterable[str]]] = [
     ("reference/plan-directory.md", [field.name for field in fields(PrunedDocument)]),
     ("reference/files-beside-an-output.md", Record.model_fields),
     ("reference/files-beside-an-output.md", Attempt.model_fields),
-    ("reference/events.md", [event_name(kind) for kind in get_args(Event)]),
+    ("reference/events.md", DOCUMENTED),
+    *(("reference/events.md", names) for names in DOCUMENTED.values()),
     *(
         ("reference/events.md", [field.name for field in fields(kind)])
-        for kind in (*get_args(Event), CriticalPath, Timed)
+        for kind in (CriticalPath, Timed)
     ),
     ("reference/templates.md", [field.name for field in fields(Action)]),
     ("reference/python-api.md", StepOptions.__annotations__),

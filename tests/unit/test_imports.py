@@ -7,7 +7,6 @@ import sys
 
 HEAVY = {
     "networkx", "pydantic", "jinja2", "rich", "gcsfs", "fsspec", "aiohttp", "numpy", "asyncio",
-    "tenacity",
 }  # fmt: skip
 
 NO_OP = """

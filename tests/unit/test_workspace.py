@@ -13,10 +13,10 @@ from marin_build.workspace import (
     current_workspace,
     default_workspace,
     find_project,
-    in_workspace,
     is_url,
     joins_identity,
 )
+from tests.workspaces import in_workspace
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -23,7 +23,7 @@ from marin_build.operations.options import PipelineOptions, command_line, script
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from marin_build.apply.events import Event, StepFailed
+    from marin_build.apply.events import Event, StepEnded
     from marin_build.operations.loading import Loaded
     from marin_build.plan.decisions import Plan
 
@@ -119,7 +119,7 @@ def command(
     )
     again = command_line("apply", options, [*targets, *words])
 
-    def alone(failure: StepFailed) -> str:
+    def alone(failure: StepEnded) -> str:
         if saved is not None:
             return script_line(saved, failure.target)
         names = [target.name for target in loaded.targets.all]
@@ -154,7 +154,7 @@ def command(
         capacity=capacity_if_limited(plan, capacity, {*loaded.settings.budgets, *given}),
         trace=trace,
         isolation=isolation or loaded.settings.isolation,
-        tell=(
+        on_event=(
             _live_view(plan, expected, again, alone, max_failures or (None if keep_going else 1))
             if is_live
             else _view(again, alone, as_json=as_json, quiet=quiet)
@@ -238,7 +238,7 @@ def _check_fixed(
 
 
 def _view(
-    again: str, alone: Callable[[StepFailed], str], *, as_json: bool, quiet: bool
+    again: str, alone: Callable[[StepEnded], str], *, as_json: bool, quiet: bool
 ) -> Callable[[Event], None]:
     if as_json:
         from marin_build.cli.views.apply_text import show_json
@@ -257,7 +257,7 @@ def _live_view(
     plan: Plan,
     expected: Mapping[int, float],
     again: str,
-    alone: Callable[[StepFailed], str],
+    alone: Callable[[StepEnded], str],
     stops_after: int | None,
 ) -> Callable[[Event], None]:
     """Return the live view; it gives the terminal back when the command ends, however it does."""

@@ -131,6 +131,7 @@ def _facts(
     loaded: Loaded, plan: Plan, decision: Decision, drift: Mapping[int, Drift]
 ) -> list[tuple[str, str]]:
     """Return what there is to say, label by label."""
+    from marin_build.moments import moment_text
     from marin_build.pipeline.declared_at import shown
     from marin_build.plan.reason_text import describe
     from marin_build.plan.reasons import Adopted, IdentityChanged
@@ -143,11 +144,11 @@ def _facts(
         ("output", target.output_path),
     ]
     if isinstance(reason, Adopted):
-        facts.append(("adopted", f"{reason.at[:16].replace('T', ' ')} by {reason.by}"))
+        facts.append(("adopted", f"{moment_text(reason.at, 'minutes')} by {reason.by}"))
         if note := _note(loaded, target.output_path):
             facts.append(("because", note))
     if isinstance(reason, IdentityChanged):
-        when = reason.at[:16].replace("T", " ")
+        when = moment_text(reason.at, "minutes")
         facts.append(
             ("compared", f"with {reason.since}, built {when} by {reason.by}, run {reason.run}")
         )
@@ -178,8 +179,9 @@ def _change(change: Change) -> str:
 def _note(loaded: Loaded, output: str) -> str:
     """Return why an output was adopted, in the words of who did it, on one line."""
     from marin_build.protocol.layout import RECORD
-    from marin_build.protocol.record_reader import record_of_ours
+    from marin_build.protocol.record_reader import readable_record
     from marin_build.text import printable
 
     blob = loaded.store.get(f"{output}/{RECORD}")
-    return printable((record_of_ours(blob.data) if blob is not None else {}).get("note") or "")
+    built = readable_record(blob.data if blob is not None else None)
+    return printable((built.note if built is not None else None) or "")

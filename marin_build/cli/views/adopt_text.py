@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 def adopted_text(found: Registered) -> str:
     """Return which data is the output of the target now, or was before."""
     record = found.record
-    files, size, location = record["files"], record["bytes"], record["adopted_from"]
+    files, size, location = record.files, record.size, record.adopted_from
     many = f"{files} file{'s' if files != 1 else ''}"
     done = f"is adopted: {many} verified"
     if found.already:
@@ -28,11 +28,11 @@ def adopted_json(found: Registered) -> dict[str, Any]:
         "name": target.name,
         "target": target.id,
         "output_path": target.output_path,
-        "location": record["adopted_from"],
-        "files": record["files"],
-        "bytes": record["bytes"],
-        "note": record["note"],
-        "run": record["run"],
-        "attempt": record["attempt"],
+        "location": record.adopted_from,
+        "files": record.files,
+        "bytes": record.size,
+        "note": record.note,
+        "run": record.run,
+        "attempt": record.attempt,
         "already": found.already,
     }

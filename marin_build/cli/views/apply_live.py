@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from types import TracebackType
 
-    from marin_build.apply.events import Event, StepFailed
+    from marin_build.apply.events import Event, StepEnded
     from marin_build.cli.views.live_region import LiveScreen
     from marin_build.plan.decisions import Plan
 
@@ -57,7 +57,7 @@ class LiveView:
     def __init__(
         self,
         again: str,
-        alone: Callable[[report.StepFailed], str],
+        alone: Callable[[report.StepEnded], str],
         foreseen: Foreseen,
         last_line: Callable[[str, str, float], str],
     ) -> None:
@@ -209,7 +209,7 @@ def live_view(
     plan: Plan,
     expected: Mapping[int, float],
     again: str,
-    alone: Callable[[StepFailed], str],
+    alone: Callable[[StepEnded], str],
     *,
     stops_after: int | None,
 ) -> LiveView:

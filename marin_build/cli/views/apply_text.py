@@ -6,7 +6,7 @@ import json
 import sys
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, assert_never
 
 import click
 
@@ -14,6 +14,7 @@ from marin_build.apply import events as report
 from marin_build.apply.events import event_fields, event_name
 from marin_build.cli.views.failure_text import failure_block, some_of
 from marin_build.cli.views.warnings import show_warning
+from marin_build.plan.outcomes import Blocked, Failed, Interrupted, Reused, Stopped, Succeeded
 from marin_build.text import first_line, printable
 
 if TYPE_CHECKING:
@@ -35,12 +36,12 @@ class TextView:
     """
 
     again: str
-    alone: Callable[[report.StepFailed], str]
+    alone: Callable[[report.StepEnded], str]
     total: int = 0
     done: int = 0
     succeeded: int = 0
     drifted: int = 0
-    failures: list[tuple[report.StepFailed, int]] = field(default_factory=list)
+    failures: list[tuple[report.StepEnded, Failed, int]] = field(default_factory=list)
     """Each with the number of targets that had been built by then."""
     tries: Counter[str] = field(default_factory=Counter)
     blocked: dict[str, list[str]] = field(default_factory=dict)
@@ -55,33 +56,44 @@ class TextView:
                     click.echo(f"run {run}: {count} to build, {reused} reused, {jobs} at once")
             case report.StepDrifted():
                 self._drifted(event)
-            case report.StepSucceeded(target=target, seconds=seconds):
-                self.succeeded += 1
-                self._count("built", target, duration(seconds), "green")
-            case report.StepReused(target=target):
-                self._count("reused", target, "", "bright_black")
-            case report.StepFailed():
-                self._failed(event)
+            case report.StepEnded():
+                self._ended(event)
             case report.StepWaiting(target=target, held_by=who):
                 click.secho(
                     f"  waiting   {target}  is held by {who}; last seen change "
                     f"{event.unchanged_for:.0f} s ago, lease {event.time_to_live:.0f} s",
                     fg="cyan",
                 )
-            case report.StepBlocked():
-                self._blocked(event)
-            case report.StepStopped(target=target, message=message, hint=hint):
-                click.secho(f"  stopped   {target}  {message}", fg="red")
-                if hint:
-                    click.echo(f"hint: {hint}", err=True)
-            case report.StepInterrupted(target=target):
-                click.secho(f"  cut short {target}", fg="yellow")
             case report.Interrupting() | report.FailingFast():
                 click.echo(_what_ends(event), err=True)
             case report.Warned():
                 show_warning(event)
             case report.ApplyFinished():
                 self._finish(event)
+
+    def _ended(self, event: report.StepEnded) -> None:
+        target, outcome = event.target, event.outcome
+        match outcome:
+            case Succeeded(seconds=seconds):
+                self.succeeded += 1
+                self._count("built", target, duration(seconds), "green")
+            case Reused():
+                self._count("reused", target, "", "bright_black")
+            case Failed():
+                self._failed(event, outcome)
+            case Blocked(upstream=upstream, reason=reason):
+                if upstream:
+                    self.blocked.setdefault(upstream, []).append(target)
+                elif reason:
+                    click.secho(f"  blocked   {target}  {printable(reason)}", fg="red")
+            case Stopped(message=message, hint=hint):
+                click.secho(f"  stopped   {target}  {message}", fg="red")
+                if hint:
+                    click.echo(f"hint: {hint}", err=True)
+            case Interrupted():
+                click.secho(f"  cut short {target}", fg="yellow")
+            case _:
+                assert_never(outcome)
 
     def _count(self, verb: str, target: str, detail: str, colour: str) -> None:
         self.done += 1
@@ -98,36 +110,32 @@ class TextView:
         elif self.drifted == _MOST_DRIFTED + 1:
             click.secho("  drift     and more: marin-build plan shows them all", fg="magenta")
 
-    def _failed(self, failure: report.StepFailed) -> None:
-        self.tries[failure.target] += 1
+    def _failed(self, event: report.StepEnded, failure: Failed) -> None:
+        self._note_failure(event, failure)
+        said = f"  failed    {event.target}  {first_line(failure.message)}"
         if failure.retries_left:
-            click.secho(
-                f"  failed    {failure.target}  {first_line(failure.message)}; "
-                f"{_next_try(failure)}",
-                fg="yellow",
-            )
-            return
-        click.secho(f"  failed    {failure.target}  {first_line(failure.message)}", fg="red")
-        self.failures.append((failure, self.succeeded))
+            click.secho(f"{said}; {_next_try(failure)}", fg="yellow")
+        else:
+            click.secho(said, fg="red")
 
-    def _blocked(self, event: report.StepBlocked) -> None:
-        if event.upstream:
-            self.blocked.setdefault(event.upstream, []).append(event.target)
-        elif event.reason:
-            click.secho(f"  blocked   {event.target}  {printable(event.reason)}", fg="red")
+    def _note_failure(self, event: report.StepEnded, failure: Failed) -> None:
+        self.tries[event.target] += 1
+        if not failure.retries_left:
+            self.failures.append((event, failure, self.succeeded))
 
     def _finish(self, totals: report.ApplyFinished) -> None:
-        for failure, built in self.failures[:_MOST_FAILED]:
+        for event, failure, built in self.failures[:_MOST_FAILED]:
             block = failure_block(
+                event.name,
                 failure,
-                blocked=self.blocked.get(failure.name, []),
+                blocked=self.blocked.get(event.name, []),
                 went_on=self.succeeded - built,
                 not_started=totals.not_started,
-                tries=self.tries[failure.target],
-                hint=failure.hint or f"run it alone with: {self.alone(failure)}",
+                tries=self.tries[event.target],
+                hint=failure.hint or f"run it alone with: {self.alone(event)}",
             )
             click.echo(block, err=True)
-        if rest := [failure.name for failure, _ in self.failures[_MOST_FAILED:]]:
+        if rest := [event.name for event, _, _ in self.failures[_MOST_FAILED:]]:
             click.secho(f"\nerror: {some_of(rest)} failed, too", fg="red", err=True)
             click.echo("hint: marin-build status lists all; marin-build logs TARGET", err=True)
         click.echo(totals_line(totals, duration))
@@ -145,15 +153,13 @@ class QuietView(TextView):
     def __call__(self, event: Event) -> None:
         """Show an event, or keep it for the end."""
         match event:
-            case report.StepFailed():
-                self.tries[event.target] += 1
-                if not event.retries_left:
-                    self.failures.append((event, self.succeeded))
-            case report.StepSucceeded():
+            case report.StepEnded(outcome=Failed() as failure):
+                self._note_failure(event, failure)
+            case report.StepEnded(outcome=Succeeded()):
                 self.succeeded += 1
-            case report.StepBlocked() | report.StepStopped() | report.ApplyFinished():
+            case report.StepEnded(outcome=Blocked() | Stopped()):
                 super().__call__(event)
-            case report.StepDrifted() | report.Warned():
+            case report.StepDrifted() | report.Warned() | report.ApplyFinished():
                 super().__call__(event)
             case _:
                 pass
@@ -166,7 +172,7 @@ def _what_ends(event: report.Interrupting | report.FailingFast) -> str:
     return f"failing fast: {ending}"
 
 
-def _next_try(failure: report.StepFailed) -> str:
+def _next_try(failure: Failed) -> str:
     """Return what follows a failure: `tries left: 2, the next in 0.8 s`."""
     after = "infrastructure, " if failure.cause == "infra" else ""
     when = f", the next in {duration(failure.retry_in)}" if failure.retry_in else ""
@@ -238,6 +244,6 @@ def show_json(event: Event) -> None:
     if isinstance(event, report.Warned):
         show_warning(event)
         return
-    line = json.dumps({"event": event_name(type(event)), **event_fields(event)})
+    line = json.dumps({"event": event_name(event), **event_fields(event)})
     sys.stdout.write(f"{line}\n")
     sys.stdout.flush()

@@ -13,7 +13,7 @@ from marin_build.text import bytes_text, first_line
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from marin_build.apply.events import StepFailed
+    from marin_build.plan.outcomes import Failed
 
 _CAUSES = {"oom": "out of memory", "infra": "infrastructure, not the step itself"}
 """Those that deserve a line; the others are told by the code and the message."""
@@ -21,7 +21,8 @@ _SHOWN_NAMES = 5
 
 
 def failure_block(
-    failure: StepFailed,
+    name: str,
+    failure: Failed,
     *,
     blocked: Sequence[str],
     went_on: int,
@@ -32,6 +33,7 @@ def failure_block(
     """Return all there is to say about a failed attempt, without a trailing newline.
 
     Args:
+        name: the step.
         failure: how it failed.
         blocked: the targets that need it.
         went_on: how many targets were built after it failed.
@@ -42,9 +44,7 @@ def failure_block(
     """
     attempt = f" (attempt {failure.attempt})" if failure.attempt else ""
     message = first_line(failure.message)
-    head = (
-        f"\nerror: `{failure.name}` failed with exit code {failure.exit_code}{attempt}: {message}"
-    )
+    head = f"\nerror: `{name}` failed with exit code {failure.exit_code}{attempt}: {message}"
     lines = [click.style(head, fg="red")]
     lines += [f"  | {line}" for line in log_tail(failure.log)]
     if meaning := unsaid_meaning(failure.exit_code, failure.message):

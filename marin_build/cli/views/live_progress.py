@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, assert_never
 
 from marin_build.apply import events as report
 from marin_build.apply.eta import Eta
+from marin_build.plan.outcomes import Blocked, Failed, Interrupted, Reused, Stopped, Succeeded
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from marin_build.apply.events import Event
+    from marin_build.plan.outcomes import End
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,25 +73,11 @@ class LiveProgress:
                 self.waiting.discard(target)
                 if (place := self._places.get(target)) is not None:
                     self._eta.start(place, at)
-            case report.StepSucceeded(target=target) | report.StepReused(target=target):
-                self.done += 1
-                self._ended(target)
-            case report.StepFailed(target=target, retries_left=0):
-                self.failed += 1
-                self._ended(target)
-            case report.StepFailed(target=target):
-                self._put_back(target)
+            case report.StepEnded(target=target, outcome=outcome):
+                self._ended(target, outcome)
             case report.StepWaiting(target=target):
                 self.waiting.add(target)
                 self._put_back(target)
-            case report.StepBlocked(target=target):
-                self.blocked += 1
-                self._ended(target)
-            case report.StepStopped(target=target):
-                self.stopped += 1
-                self._ended(target)
-            case report.StepInterrupted(target=target):
-                self._ended(target)
             case report.Interrupting() | report.FailingFast():
                 self.is_ending = True
             case report.ApplyFinished():
@@ -107,7 +95,23 @@ class LiveProgress:
         """Return the seconds the run may still take; None if nothing is known of it."""
         return self._eta.remaining(now, self.jobs, only_running=self.is_ending)
 
-    def _ended(self, target: str) -> None:
+    def _ended(self, target: str, outcome: End) -> None:
+        match outcome:
+            case Failed(retries_left=left) if left:
+                self._put_back(target)
+                return
+            case Succeeded() | Reused():
+                self.done += 1
+            case Failed():
+                self.failed += 1
+            case Blocked():
+                self.blocked += 1
+            case Stopped():
+                self.stopped += 1
+            case Interrupted():
+                pass
+            case _:
+                assert_never(outcome)
         self.running.pop(target, None)
         self.waiting.discard(target)
         if (place := self._places.get(target)) is not None:

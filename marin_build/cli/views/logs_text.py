@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from marin_build.moments import moment_text
 from marin_build.protocol.log_format import without_stamps
 from marin_build.text import printable
 
@@ -32,11 +33,11 @@ def show_attempt(seen: AttemptSeen) -> None:
 def _how(seen: AttemptSeen) -> str:
     """Return how an attempt ended, or that it runs, on one line."""
     if seen.ended is not None:
-        code = seen.ended.get("exit_code")
+        code = seen.ended.exit_code
         words = [
-            seen.ended["result"] + (f", exit code {code}" if code else ""),
-            f"{str(seen.ended.get('end'))[:19].replace('T', ' ')} UTC",
-            f"{seen.ended['worker']}, run {seen.ended['run']}",
+            seen.ended.result + (f", exit code {code}" if code else ""),
+            f"{moment_text(str(seen.ended.end))} UTC",
+            f"{seen.ended.worker}, run {seen.ended.run}",
         ]
     elif seen.lease is None:
         words = ["how it ended is not known"]
@@ -72,8 +73,9 @@ class LogOutput:
 
 
 def _why_empty(seen: AttemptSeen, *, follow: bool) -> str:
-    record = ((seen.ended or {}).get("publish") or {}).get("record") or {}
-    if record.get("adopted_from"):
-        return f"nothing was run: its data was adopted from {printable(record['adopted_from'])}"
+    committed = seen.ended.committed if seen.ended is not None else None
+    if committed is not None and committed.record.adopted_from:
+        place = printable(committed.record.adopted_from)
+        return f"nothing was run: its data was adopted from {place}"
     is_running = seen.lease is not None and not follow
     return "nothing was printed so far; -f waits for it" if is_running else "nothing was printed"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, assert_never
 import click
 
 from marin_build.cli.views.apply_text import duration
-from marin_build.run_step.workers import Interrupted, Reused, Succeeded
+from marin_build.plan.outcomes import Interrupted, Reused, Succeeded
 
 if TYPE_CHECKING:
     from marin_build.operations.run import RanTarget

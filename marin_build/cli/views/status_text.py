@@ -8,6 +8,7 @@ import click
 
 from marin_build.cli.views.apply_text import duration
 from marin_build.cli.views.fold_rows import everything, folder, same_name
+from marin_build.moments import moment_text
 from marin_build.pipeline.retries import unsaid_meaning
 from marin_build.plan.reason_text import describe, describe_stably
 from marin_build.plan.target_state import State, counts
@@ -183,9 +184,9 @@ def _facts(target: TargetState, host: Host, now: float) -> tuple[str, str]:
 
 def _held(lease: Lease, host: Host, now: float) -> str:
     """Return who holds it and since when; clocks of two machines are not compared."""
-    renewed = f"renewed {_moment(lease.written_at)} UTC"
+    renewed = f"renewed {moment_text(lease.written_at)} UTC"
     if lease.taken_at:
-        since = f"since {_moment(lease.taken_at)} UTC"
+        since = f"since {moment_text(lease.taken_at)} UTC"
         if host.boot and lease.boot == host.boot:
             since = f"for {duration(max(now - lease.since, 0.0))}, {since}"
         renewed = f"{since}, {renewed}"
@@ -201,15 +202,11 @@ def _failed(last: LastAttempt) -> str:
     code = "" if last.exit_code is None else f", exit code {last.exit_code}"
     meaning = unsaid_meaning(last.exit_code or 0, last.message or "")
     code += f" ({meaning})" if meaning else ""
-    when = f", {_moment(last.end)} UTC" if last.end else ""
+    when = f", {moment_text(last.end)} UTC" if last.end else ""
     lines = (last.message or "").splitlines()
     return f"attempt {last.attempt}{code}{when}, {last.worker}{': ' if lines else ''}" + (
         lines[0] if lines else ""
     )
-
-
-def _moment(iso: str) -> str:
-    return iso[:19].replace("T", " ")
 
 
 def folded(rows: Sequence[Row]) -> list[Row]:

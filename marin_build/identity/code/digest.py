@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
+import types
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from marin_build.identity.callables import StandsForFunction
 from marin_build.identity.code.captured import Holdings, shown
 from marin_build.identity.code.closure import Reader
 from marin_build.identity.code.resolve import Resolver
@@ -47,9 +51,16 @@ class Code:
         return tuple(dict.fromkeys(m for _, closure in self.closures for m in closure.external))
 
 
-def code_of(fn: object) -> Code:
-    """Return the code of a step's `fn`: a function, a command, whatever builds a step."""
-    holdings = Holdings(_reader())
+def code_of(fn: object, declared_in: str | None = None) -> Code:
+    """Return the code of a step's `fn`: a function, a command, whatever builds a step.
+
+    Args:
+        fn: what builds the step.
+        declared_in: the file that declares the step; its project's modules are first-party while
+            no workspace is in force. None: the file of the function.
+
+    """
+    holdings = Holdings(_reader(fn, declared_in))
     text = holdings.text(fn, "")
     return Code(
         digest_of_text(text),
@@ -59,12 +70,13 @@ def code_of(fn: object) -> Code:
     )
 
 
-def code_digest(fn: object) -> str:
+def code_digest(fn: object, declared_in: str | None = None) -> str:
     """Return the digest of the code of a step's `fn`: 64 hex digits.
 
-    Covered are the function, all first-party code it reaches by name, and captured values.
+    Covered are the function, all first-party code it reaches by name, and captured values; the
+    arguments are those of `code_of`.
     """
-    return digest_of_text(Holdings(_reader()).text(fn, ""))
+    return digest_of_text(Holdings(_reader(fn, declared_in)).text(fn, ""))
 
 
 def has_drifted(recorded: str | None, fn: object) -> bool:
@@ -84,8 +96,16 @@ def forget_code() -> None:
     forget_syntax()
 
 
-def _reader() -> Reader:
-    project = current_workspace().project
+def _reader(fn: object, declared_in: str | None) -> Reader:
+    project = current_workspace(declared_in or _file_of(fn)).project
     if project not in _readers:
         _readers[project] = Reader(Resolver(project))
     return _readers[project]
+
+
+def _file_of(fn: object) -> str | None:
+    """Return the file of a function, or of the one that a value stands for or is made around."""
+    while isinstance(fn, StandsForFunction | functools.partial):
+        fn = fn.func if isinstance(fn, functools.partial) else fn.code_function
+    code = getattr(inspect.unwrap(fn) if callable(fn) else None, "__code__", None)
+    return code.co_filename if isinstance(code, types.CodeType) else None

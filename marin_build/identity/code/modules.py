@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from marin_build.identity.code.references import chain_of, root_of
 from marin_build.identity.code.scopes import Import, imports_of
 from marin_build.identity.code.syntax import parsed
+from marin_build.identity.module_files import find_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -65,20 +66,6 @@ def submodule(module: Module, name: str) -> Module | None:
     """Return the module `name` inside a package, or None."""
     found = find_in(module.folders, name)
     return None if found is None else read_module(f"{module.name}.{name}", *found)
-
-
-def find_in(folders: Iterable[str], name: str) -> tuple[str, tuple[str, ...]] | None:
-    """Return file and submodule folders of the module `name` in one of `folders`, or None."""
-    bare: list[str] = []
-    for folder in folders:
-        path = os.path.join(folder, name)
-        if os.path.isfile(init := os.path.join(path, "__init__.py")):
-            return init, (path,)
-        if os.path.isfile(path + ".py"):
-            return path + ".py", ()
-        if os.path.isdir(path):
-            bare.append(path)
-    return (bare[0], tuple(bare)) if bare else None
 
 
 def _collect(module: Module, body: Iterable[ast.stmt], tests: tuple[ast.expr, ...]) -> None:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import builtins
-import importlib.util
 import os
 import sys
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 from marin_build._package import is_ours
-from marin_build.identity.code.modules import Module, find_in, read_module, submodule
+from marin_build.identity.code.modules import Module, read_module, submodule
 from marin_build.identity.code.scopes import Import
+from marin_build.identity.module_files import find_in, found_by_hooks
 
 if TYPE_CHECKING:
     from marin_build.identity.code.references import Chain
@@ -186,7 +186,7 @@ class Resolver:
             is_package = os.path.basename(loaded) == "__init__.py"
             found = (loaded, (os.path.dirname(loaded),) if is_package else ())
         if found is None:
-            found = _found_by_hooks(name)
+            found = found_by_hooks(name)
         if found is None or not self.is_first_party(found[0]):
             return None
         return self._keep(read_module(name, *found))
@@ -217,17 +217,3 @@ def is_foreign(file: str) -> bool:
     if not _INSTALLED.isdisjoint(file.split(os.sep)):
         return True
     return is_ours(file) or file.startswith((_STANDARD + os.sep, "<frozen"))
-
-
-def _found_by_hooks(name: str) -> tuple[str, tuple[str, ...]] | None:
-    """Return what the import system knows of a module, for editable installations."""
-    try:
-        spec = importlib.util.find_spec(name)
-    except (ImportError, ValueError, AttributeError):
-        return None
-    if spec is None:
-        return None
-    folders = tuple(spec.submodule_search_locations or ())
-    if spec.origin is not None and os.path.isabs(spec.origin):
-        return spec.origin, folders
-    return (folders[0], folders) if folders else None

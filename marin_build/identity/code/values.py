@@ -166,10 +166,6 @@ def _itself(kind: Any, value: Any, _inner: Inner) -> str:
     return str(kind.__repr__(value))
 
 
-def _members(_kind: Any, value: Any, inner: Inner) -> str:
-    return str([inner(item) for item in value])
-
-
 def _held(*names: str) -> Reads:
     def read(kind: Any, value: Any, inner: Inner) -> str:
         return str([inner(part) for part in _parts(kind, value, names)])

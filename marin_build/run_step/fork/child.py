@@ -85,7 +85,7 @@ class Child:
                 orders.send(FREE)
         except BaseException as error:  # noqa: BLE001 - a fork must never return into its parent's code
             if request is not None:
-                self._apologise(request, error)
+                self._report_crash(request, error)
         finally:
             os._exit(0)
 
@@ -112,7 +112,7 @@ class Child:
                 stream.flush()
         self._answer(request, done)
 
-    def _apologise(self, request: Request, error: BaseException) -> None:
+    def _report_crash(self, request: Request, error: BaseException) -> None:
         with suppress(Exception):
             self._answer(request, Done(1, described(error)))
 

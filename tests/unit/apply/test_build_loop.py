@@ -17,8 +17,10 @@ from hypothesis import strategies as st
 
 from marin_build import Retries, StepSpec
 from marin_build.apply import build_loop, events
-from marin_build.apply.build_loop import GRACE, Applier
+from marin_build.apply.applier import Applier
+from marin_build.apply.build_loop import GRACE
 from marin_build.pipeline.targets import Targets
+from marin_build.plan import outcomes as ended
 from marin_build.plan.capacity import Capacity, Machine
 from marin_build.plan.decisions import make_plan
 from marin_build.plan.snapshot import LastAttempt, Observed, Snapshot
@@ -26,7 +28,6 @@ from marin_build.protocol.documents import Provenance
 from marin_build.protocol.lease import TIME_TO_LIVE, Host, Lease
 from marin_build.protocol.look import Seen
 from marin_build.protocol.record_reader import Built
-from marin_build.run_step import workers as ended
 from marin_build.run_step.session import Session
 from marin_build.run_step.workers import INTERRUPTED, Ended, Start
 
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     from hypothesis.strategies import SearchStrategy
 
     from marin_build.plan.decisions import Plan
-    from marin_build.run_step.workers import Outcome
+    from marin_build.plan.outcomes import Outcome
     from tests.unit.conftest import Dag, MemoryStore, TargetsOf
 
 OK = ended.Succeeded(1, 0.5)
@@ -109,13 +110,18 @@ class Stage:
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(build_loop, "time", SimpleNamespace(monotonic=lambda: self.play.now))
             options.setdefault("max_failures", None if keep_going else 1)
-            played = Applier(self.plan, self.session, self.play, jobs=jobs, tell=self.told.append,
-                             **options)  # fmt: skip
+            played = Applier(self.plan, self.session, self.play, jobs=jobs,
+                             on_event=self.told.append, **options)  # fmt: skip
             self.play.interrupt = played.interrupt
             return played.run()
 
     def names(self, kind: type[Any]) -> list[str]:
         return [event.name for event in self.told if isinstance(event, kind)]
+
+    def ended(self, *kinds: type[Any]) -> list[tuple[str, Any]]:
+        """Return the steps that ended so, each with how."""
+        ends = [event for event in self.told if isinstance(event, events.StepEnded)]
+        return [(e.name, e.outcome) for e in ends if isinstance(e.outcome, kinds)]
 
 
 @pytest.fixture(scope="session")
@@ -188,15 +194,15 @@ def test_after_a_failure_nothing_new_is_started_and_what_runs_may_end(
     played = stage([(), (), (), (0,)], {0: [BAD]})
     finished = played.run(jobs=2)
     assert _totals(finished) == {"failed": 1, "succeeded": 1, "blocked": 1, "not_started": 1}
-    assert played.names(events.StepBlocked) == ["s3"]
+    assert [name for name, _ in played.ended(ended.Blocked)] == ["s3"]
 
 
 def test_keep_going_builds_all_that_does_not_need_the_failure(stage: Callable[..., Stage]) -> None:
     played = stage([(), (), (1,), (0,), (3, 2)], {0: [BAD]})
     finished = played.run(keep_going=True)
     assert _totals(finished) == {"failed": 1, "succeeded": 2, "blocked": 2}
-    blocked = [event for event in played.told if isinstance(event, events.StepBlocked)]
-    assert [(event.name, event.upstream) for event in blocked] == [("s3", "s0"), ("s4", "s0")]
+    blocked = played.ended(ended.Blocked)
+    assert [(name, how.upstream) for name, how in blocked] == [("s3", "s0"), ("s4", "s0")]
 
 
 @pytest.mark.parametrize(
@@ -311,14 +317,14 @@ def test_a_step_is_tried_as_often_as_it_may_be(
 ) -> None:
     played = stage(_alone(make, retries=2), {0: [BAD, BAD, BAD]})
     assert _totals(played.run()) == {"failed": 1}
-    failed = [event for event in played.told if isinstance(event, events.StepFailed)]
+    failed = _failures(played)
     assert [event.retries_left for event in failed] == [2, 1, 0]
     again = stage(_alone(make, retries=2), {0: [BAD, OK]})
     assert _totals(again.run()) == {"succeeded": 1}
 
 
-def _failures(played: Stage) -> list[events.StepFailed]:
-    return [event for event in played.told if isinstance(event, events.StepFailed)]
+def _failures(played: Stage) -> list[ended.Failed]:
+    return [how for _, how in played.ended(ended.Failed)]
 
 
 def test_another_try_waits_and_holds_no_slot_meanwhile(
@@ -446,8 +452,8 @@ def test_a_plan_that_was_blocked_says_why(
     nothing = StepSpec(name="s0")
     played = stage(make(StepSpec(name="s1", fn=print, deps=[nothing])))
     assert _totals(played.run()) == {"blocked": 2}
-    blocked = [event for event in played.told if isinstance(event, events.StepBlocked)]
-    assert [(e.name, e.upstream, e.reason) for e in blocked] == [
+    blocked = played.ended(ended.Blocked)
+    assert [(name, how.upstream, how.reason) for name, how in blocked] == [
         ("s0", "", "nothing builds it, and its output is not there"), ("s1", "", ""),
     ]  # fmt: skip
 
@@ -458,7 +464,7 @@ def test_a_step_that_takes_too_long_is_killed_and_has_failed(
     played = stage(_alone(make, timeout=60.0, retries=1), takes=100.0)
     assert _totals(played.run()) == {"failed": 1}
     assert played.play.ended_by == [(0, True), (0, True)]
-    failed = [event for event in played.told if isinstance(event, events.StepFailed)]
+    failed = _failures(played)
     assert [(e.exit_code, e.message) for e in failed] == [(124, "timed out after 60 s")] * 2
 
 
@@ -642,4 +648,4 @@ def test_targets_the_plan_blocked_are_told_and_counted(
     played = stage(targets_of([(), (0,), ()], unbuildable={0}))
     finished = played.run()
     assert _totals(finished) == {"blocked": 2, "succeeded": 1}
-    assert played.names(events.StepBlocked) == ["s0", "s1"]
+    assert [name for name, _ in played.ended(ended.Blocked)] == ["s0", "s1"]

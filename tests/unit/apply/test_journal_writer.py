@@ -14,6 +14,7 @@ from marin_build.apply import events, journal_writer
 from marin_build.apply.journal import parse_journal
 from marin_build.apply.journal_writer import Journaling
 from marin_build.errors import StoreError
+from marin_build.plan.outcomes import Blocked
 from marin_build.protocol.documents import Provenance
 from marin_build.store.memory import MemoryStore
 
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 PREFIX = "gs://bucket/run"
 KEPT = f"{PREFIX}/.marin-build/runs/r-0123abcd/events.jsonl"
 STARTED = events.ApplyStarted("r-0123abcd", 2, 0, 1)
-BLOCKED = events.StepBlocked("a", "a_0badcafe", "b")
+BLOCKED = events.StepEnded("a", "a_0badcafe", Blocked("b"))
 
 
 class Bucket(MemoryStore):

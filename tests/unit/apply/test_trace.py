@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from marin_build.apply import events as e
 from marin_build.apply.journal import Header, event_line, header_line, parse_journal
 from marin_build.apply.trace import empty_trace, trace_of
+from marin_build.plan.outcomes import Failed, Interrupted, Reused, Succeeded
 from tests.trace_rules import check_trace
 
 BEGAN = datetime(2026, 11, 21, tzinfo=UTC)
@@ -31,8 +32,8 @@ def start(name: str, slot: int = 1, after: str = "") -> e.StepStarted:
     return e.StepStarted(name, name, slot, after)
 
 
-def done(name: str) -> e.StepSucceeded:
-    return e.StepSucceeded(name, name, 1, 1.0)
+def done(name: str) -> e.StepEnded:
+    return e.StepEnded(name, name, Succeeded(1, 1.0))
 
 
 def of(events: list[dict[str, Any]], name: str) -> list[tuple[int, int, int]]:
@@ -67,7 +68,7 @@ def test_steps_stand_in_the_rows_of_their_slots() -> None:
 
 
 def test_every_try_is_shown() -> None:
-    failed = e.StepFailed("a", "a", 1, 137, "killed", "a.log", 1.0, 1)
+    failed = e.StepEnded("a", "a", Failed(1, 137, "killed", "a.log", 1.0, retries_left=1))
     found = trace((0.0, start("a")), (1.0, failed), (1.0, start("a", 1, "a")), (3.0, done("a")))
     assert of(found, "a (failed)") == [(1, 0, 1)]
     assert of(found, "a") == [(1, 1, 2)]
@@ -80,7 +81,7 @@ def test_who_waits_for_another_run_has_a_row_of_his_own() -> None:
     wait = [e.StepWaiting(name, name, "bob@far", 0.0, 60.0) for name in "ab"]
     found = trace(
         (0.0, start("a")), (0.0, start("b", 2)), (0.1, wait[0]), (0.2, wait[1]), (2.0, wait[0]),
-        (3.0, start("a", 1, "a")), (3.5, e.StepReused("a", "a")), (7.0, TOTALS),
+        (3.0, start("a", 1, "a")), (3.5, e.StepEnded("a", "a", Reused())), (7.0, TOTALS),
     )  # fmt: skip
     waits = [event for event in found if event.get("cat") == "waiting"]
     assert [(w["name"], w["ts"], w["dur"]) for w in waits] == [
@@ -101,7 +102,9 @@ def test_what_a_dead_run_had_not_ended_ends_with_its_journal() -> None:
 
 
 def test_an_interrupt_is_an_instant() -> None:
-    found = trace((0.0, start("a")), (1.0, e.Interrupting(1)), (2.0, e.StepInterrupted("a", "a")))
+    found = trace(
+        (0.0, start("a")), (1.0, e.Interrupting(1)), (2.0, e.StepEnded("a", "a", Interrupted(1)))
+    )
     assert [event["name"] for event in found if event["ph"] == "i"] == ["interrupted"]
 
 
@@ -115,7 +118,7 @@ EVENTS = st.one_of(
     st.builds(start, NAMES, st.integers(1, 2), NAMES | st.just("")),
     st.builds(done, NAMES),
     st.builds(lambda n: e.StepWaiting(n, n, "bob", 0.0, 60.0), NAMES),
-    st.builds(lambda n: e.StepFailed(n, n, 1, 1, "no", "", 1.0, 0), NAMES),
+    st.builds(lambda n: e.StepEnded(n, n, Failed(1, 1, "no", "", 1.0)), NAMES),
     st.just(e.FailingFast(1)),
     st.just(TOTALS),
 )

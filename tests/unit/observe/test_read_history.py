@@ -39,7 +39,8 @@ class Counting(MemoryStore):
 def _record(target: str, end: str) -> bytes:
     payload = json.dumps({"name": target.rpartition("_")[0], "attrs": {"end": end}, "deps": []})
     return json.dumps(
-        {"target": target, "fingerprint": "f" * 64, "payload": payload, "run": "r-1", "end": end,
+        {"executor_version": "marin_build/1", "target": target,
+         "fingerprint": "f" * 64, "payload": payload, "run": "r-1", "end": end,
          "seconds": 2, "provenance": {"user": "ada", "host": "host"}}
     ).encode()  # fmt: skip
 
@@ -68,8 +69,8 @@ def test_builds_of_the_same_name_are_found_the_latest_first(one: Targets) -> Non
     store.put(f"{prefix}/tok/a_ffffffff/.executor_info", b"Marin's, or damaged")
     (builds,) = read_history(store, one, [0]).values()
     ends = [f"2026-{n:02}" for n in range(24, -1, -1)]
-    assert [b.end for b in builds] == ["2028", *ends]
-    assert (builds[0].worker, builds[0].seconds) == ("ada@host", 2.0)
+    assert [b.built.end for b in builds] == ["2028", *ends]
+    assert (builds[0].built.worker, builds[0].built.seconds) == ("ada@host", 2.0)
     assert store.batches == [27]
 
 
@@ -109,7 +110,7 @@ def test_other_versions_are_earlier_builds_too(make: Callable[..., Targets]) -> 
     store.put(f"{prefix}/tok/v1/.executor_info", record)
     _put(store, prefix, "tok/sub_00000000", "2027")  # another step, whose name begins alike
     (builds,) = read_history(store, targets, [0]).values()
-    assert [build.target for build in builds] == ["tok@v1"]
+    assert [build.built.target for build in builds] == ["tok@v1"]
 
 
 def test_nothing_is_asked_for_an_output_path_of_its_own(make: Callable[..., Targets]) -> None:

@@ -132,8 +132,9 @@ def test_the_newest_attempt_of_a_failed_target_is_told(
     store.contents[f"{path}/.executor_status"] = b"FAILED"
     for number in (9, 10, 2):
         store.contents[f"{path}/.logs/attempt-{number:04}.json"] = json.dumps(
-            {"attempt": number, "exit_code": number, "message": None, "worker": "w", "end": None}
-        ).encode()
+            {"attempt": number, "result": "failed", "run": "r", "exit_code": number,
+             "message": None, "worker": "w", "end": None}
+        ).encode()  # fmt: skip
     store.contents[f"{path}/.logs/attempt-0011.log"] = b"a log without its document"
     last = _seen(store, targets).last
     assert last is not None

@@ -14,14 +14,15 @@ from marin_build.identity.canonical import FrozenDict
 from marin_build.pipeline.command import Command, PathPart, check_command, join_word, run_argv
 from marin_build.pipeline.source import Source
 from marin_build.pipeline.step_spec import StepSpec
-from marin_build.workspace import Workspace, in_workspace
+from marin_build.workspace import Workspace
+from tests.workspaces import in_workspace
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 
 def _command(text: Any, **rest: Any) -> Command:
-    given = {key: FrozenDict(value) for key, value in rest.items()}
+    given: dict[str, Any] = {key: FrozenDict(value) for key, value in rest.items()}
     return Command(text, **given)
 
 

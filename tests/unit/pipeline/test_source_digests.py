@@ -20,7 +20,8 @@ from marin_build.pipeline.source_digests import (
     read_digest,
     remember_digest,
 )
-from marin_build.workspace import Workspace, in_workspace
+from marin_build.workspace import Workspace
+from tests.workspaces import in_workspace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -11,7 +11,8 @@ import pytest
 from marin_build import StepSpec
 from marin_build.errors import MarinBuildError, UnfingerprintableError, collected_errors
 from marin_build.pipeline.source import Source
-from marin_build.workspace import Workspace, in_workspace
+from marin_build.workspace import Workspace
+from tests.workspaces import in_workspace
 
 
 def _build(output_path: str) -> None: ...

@@ -18,7 +18,8 @@ from marin_build import StepSpec
 from marin_build.observe.read_snapshot import observe
 from marin_build.plan import reasons as why
 from marin_build.plan.decisions import Kind, cascade_of, make_plan
-from marin_build.plan.schedule import Schedule, State
+from marin_build.plan.outcomes import Blocked, Failed
+from marin_build.plan.schedule import Schedule
 from marin_build.plan.snapshot import LastAttempt, Observed, Snapshot
 from marin_build.protocol.lease import Host, Lease
 from marin_build.protocol.record_reader import Built
@@ -216,8 +217,8 @@ def _fill(store: MemoryStore, targets: Targets, world: World) -> None:
         if sight.last is not None:
             for number in (1, 2):
                 store.contents[f"{target.output_path}/.logs/attempt-000{number}.json"] = (
-                    f'{{"attempt": {number}, "exit_code": 3, "message": "boom",'
-                    ' "worker": "ada@host", "end": "2026"}'
+                    f'{{"attempt": {number}, "result": "failed", "run": "r-1", "exit_code": 3,'
+                    ' "message": "boom", "worker": "ada@host", "end": "2026"}'
                 ).encode()
 
 
@@ -357,8 +358,8 @@ def test_a_chain_of_100_000_steps_is_planned_without_recursion(
 def test_a_long_chain_is_blocked_at_once_by_its_first_step(chain: Targets) -> None:
     schedule = Schedule(range(LENGTH), chain.deps)
     assert schedule.take() == 0
-    assert len(schedule.move(0, State.FAILED)) == LENGTH - 1
-    assert schedule.count(State.BLOCKED) == LENGTH - 1
+    assert len(schedule.move(0, Failed)) == LENGTH - 1
+    assert schedule.count(Blocked) == LENGTH - 1
 
 
 def test_a_built_end_of_a_long_chain_is_one_read(

@@ -27,8 +27,9 @@ from marin_build.plan.estimate import (
     summary_text,
     typical,
 )
+from marin_build.plan.outcomes import Succeeded
 from marin_build.plan.prices import load_prices
-from marin_build.plan.schedule import Schedule, State
+from marin_build.plan.schedule import Open, Schedule
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -119,14 +120,14 @@ def _applied(deps: Deps, steps: Mapping[int, Estimate], jobs: int, limits: Limit
     schedule = Schedule(sorted(steps), deps, known, limits)
     now, ends = 0.0, dict[int, float]()
     while True:
-        while schedule.count(State.RUNNING) < jobs and (taken := schedule.take()) is not None:
+        while schedule.count(Open.RUNNING) < jobs and (taken := schedule.take()) is not None:
             ends[taken] = now + (steps[taken].seconds or 0.0)
         if not ends:
             return now
         now = min(ends.values())
         for index in [i for i, end in ends.items() if end == now]:
             del ends[index]
-            schedule.move(index, State.SUCCEEDED)
+            schedule.move(index, Succeeded)
 
 
 @given(plan=_plans(elsewhere=False), jobs=st.integers(1, 4), data=st.data())

@@ -1,4 +1,4 @@
-"""`+x` and `x+` and the critical path, against plain walks over the graph."""
+"""`+x` and `x+`, the critical path and levels, against plain walks over the graph."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from hypothesis import given
 from hypothesis import strategies as st
 
-from marin_build.plan.graph_shape import critical_path, digraph, downstream, layers, upstream
+from marin_build.plan.graph_shape import critical_path, downstream, levels_below, upstream
 
 if TYPE_CHECKING:
     from hypothesis.strategies import SearchStrategy
@@ -35,7 +35,6 @@ def test_everything_a_target_needs_and_everything_that_needs_it(
     assert downstream(targets, chosen) == {
         i for i in range(len(dag)) if _above(dag, {i}) & chosen
     }  # fmt: skip
-    assert set(digraph(targets).edges) == {(dep, i) for i, deps in enumerate(dag) for dep in deps}
 
 
 def _longest(dag: Dag, among: set[int]) -> int:
@@ -58,11 +57,20 @@ def test_the_critical_path_is_a_longest_chain(
 
 
 @given(data=st.data())
-def test_each_target_stands_one_layer_right_of_the_last_it_needs(
+def test_what_lies_so_many_levels_down_is_read_in_one_batch(
     data: st.DataObject, dags: SearchStrategy[Dag], targets_of: TargetsOf
 ) -> None:
+    """Else a deep chain is a round trip a step, or what was read is read again."""
     dag = data.draw(dags)
-    place = {i: depth for depth, layer in enumerate(layers(targets_of(dag))) for i in layer}
-    assert sorted(place) == list(range(len(dag)))
-    for index, deps in enumerate(dag):
-        assert place[index] == max((place[dep] + 1 for dep in deps), default=0)
+    start = data.draw(st.lists(st.sampled_from(range(len(dag))), unique=True))
+    count = data.draw(st.integers(1, 4))
+    known = data.draw(st.sets(st.sampled_from(range(len(dag)))))
+    expected = set(start) - known
+    level = set(start)
+    for _ in range(count - 1):
+        level = {dep for index in level for dep in dag[index]} - known
+        expected |= level
+    found = levels_below(targets_of(dag), start, count, known)
+    assert set(found) == expected
+    assert len(found) == len(expected)
+    assert found[: len(set(start) - known)] == [index for index in start if index not in known]

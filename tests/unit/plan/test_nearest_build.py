@@ -10,6 +10,7 @@ from marin_build.plan.decisions import make_plan
 from marin_build.plan.nearest_build import nearest_change
 from marin_build.plan.reasons import IdentityChanged, NeverBuilt
 from marin_build.plan.snapshot import Earlier, Observed, Snapshot
+from marin_build.protocol.record_reader import Built
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 def _build(end: str, **payload: Any) -> Earlier:
     whole = {"name": "s", "attrs": {}, "deps": [], **payload}
-    return Earlier(f"s_{end}", "f" * 64, whole, f"r-{end}", "ada@host", end, 1.0)
+    return Earlier(Built("f" * 64, f"r-{end}", "ada@host", end, target=f"s_{end}"), whole)
 
 
 def _change(now: dict[str, Any], *earlier: Earlier) -> IdentityChanged | None:
@@ -76,7 +77,11 @@ def _chain(make: Callable[..., Targets], n: int) -> Targets:
 def test_a_change_is_followed_to_its_root(make: Callable[..., Targets]) -> None:
     before, after = _chain(make, 1), _chain(make, 2)
     earlier = {
-        i: (Earlier(t.id, t.fingerprint, json.loads(t.step.payload), "r-1", "ada", "2026", 1.0),)
+        i: (
+            Earlier(
+                Built(t.fingerprint, "r-1", "ada", "2026", target=t.id), json.loads(t.step.payload)
+            ),
+        )
         for i, t in enumerate(before.all)
     }
     seen = dict.fromkeys(range(3), Observed())

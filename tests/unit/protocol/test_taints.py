@@ -32,9 +32,16 @@ def two(make: Callable[..., Targets]) -> Targets:
     return make(StepSpec(name="tok", fn=print, deps=[raw]))
 
 
-def _built_by(store: MemoryStore, targets: Targets, index: int, run: str, by: str = "1") -> None:
-    record = json.dumps({"executor_version": f"marin_build/{by}", "run": run}).encode()
-    store.put(f"{targets.all[index].output_path}/{layout.RECORD}", record)
+def _built_by(store: MemoryStore, targets: Targets, index: int, run: str) -> None:
+    who, fingerprint = {"user": "ada", "host": "h"}, targets.all[index].fingerprint
+    record = {
+        "executor_version": "marin_build/1",
+        "run": run,
+        "fingerprint": fingerprint,
+        "end": "",
+    }
+    data = json.dumps({**record, "provenance": who}).encode()
+    store.put(f"{targets.all[index].output_path}/{layout.RECORD}", data)
 
 
 def _mark(store: MemoryStore, targets: Targets) -> None:

@@ -12,20 +12,21 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from marin_build import StepSpec
-from marin_build.errors import MarinBuildError, StoppedError, UsageError
+from marin_build.errors import StoppedError, UsageError
 from marin_build.observe.existing_data import read_existing, refuse_unfit
+from marin_build.plan import outcomes as ended
 from marin_build.protocol.documents import Attempt, Provenance, Record
 from marin_build.protocol.lease import Host, Lease
 from marin_build.protocol.look import look
-from marin_build.protocol.manifest import differences, manifest_in, shortened
-from marin_build.run_step import workers as ended
+from marin_build.protocol.manifest import differences, shortened
 from marin_build.run_step.commit_existing import adopt
 from marin_build.run_step.session import Session
 from marin_build.run_step.supervisor import build_target
 from marin_build.run_step.workers import Start
 from marin_build.store.base import File
 from marin_build.store.local import LocalStore
-from marin_build.workspace import Workspace, current_workspace, in_workspace
+from marin_build.workspace import Workspace, current_workspace
+from tests.workspaces import in_workspace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -246,18 +247,6 @@ def test_differences_are_named_file_by_file(found: dict[str, int], words: list[s
 def test_of_many_differences_some_are_shown() -> None:
     assert shortened([str(n) for n in range(9)]) == ["0", "1", "2", "3", "4", "and 4 more"]
     assert shortened(["0"]) == ["0"]
-
-
-@pytest.mark.parametrize(
-    "data", [b"", b"[]", b"{}", b'{"publish": {}}', b'{"publish": {"manifest": [1]}}']
-)
-def test_a_damaged_manifest_is_an_error(data: bytes) -> None:
-    with pytest.raises(MarinBuildError, match="is not readable"):
-        manifest_in(data, "/x/.logs/attempt-0001.json")
-
-
-def test_an_attempt_that_committed_nothing_has_no_manifest() -> None:
-    assert manifest_in(b'{"publish": null}', "/x") is None
 
 
 @pytest.mark.parametrize(

@@ -16,16 +16,17 @@ import pytest
 
 from marin_build import StepSpec
 from marin_build.pipeline.command import stdin_inherited
+from marin_build.plan import outcomes as ended
 from marin_build.protocol.documents import Attempt, Provenance
 from marin_build.protocol.holder import still_written
 from marin_build.protocol.lease import Host, Lease
-from marin_build.run_step import workers as ended
 from marin_build.run_step.foreground_bodies import NOTE, ForegroundBodies
 from marin_build.run_step.session import Session
 from marin_build.run_step.supervisor import build_target
 from marin_build.run_step.workers import Start
 from marin_build.store.local import LocalStore
-from marin_build.workspace import Workspace, in_workspace
+from marin_build.workspace import Workspace
+from tests.workspaces import in_workspace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
@@ -37,8 +38,15 @@ def _write(folder: Path, *names: str) -> None:
         (folder / name).write_text("new")
 
 
-ADOPTING = b'{"publish": {"record": {"adopted_from": "/o"}}}'
-BUILDING = b'{"publish": {"record": {"adopted_from": null}}}'
+def _attempt(adopted: str | None) -> bytes:
+    who = {"user": "ada", "host": "h"}
+    record = {"fingerprint": "f", "run": "r", "end": "", "provenance": who, "adopted_from": adopted}
+    publish = {"record": record, "manifest": [], "has_artifact": False}
+    document = {"result": "succeeded", "run": "r", "worker": "ada@h", "publish": publish}
+    return json.dumps(document).encode()
+
+
+ADOPTING, BUILDING = _attempt("/o"), _attempt(None)
 
 
 @pytest.mark.parametrize(

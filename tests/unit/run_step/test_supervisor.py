@@ -17,13 +17,13 @@ import pytest
 
 from marin_build import StepSpec
 from marin_build.errors import StoreAwayError, StoreError
+from marin_build.plan import outcomes as ended
 from marin_build.protocol.acquire import Claimant
 from marin_build.protocol.documents import Attempt, FileEntry, Provenance, Publication, Record
 from marin_build.protocol.held_target import Holding
 from marin_build.protocol.lease import Host, Lease
 from marin_build.protocol.look import look
 from marin_build.run_step import attempt, supervisor
-from marin_build.run_step import workers as ended
 from marin_build.run_step.body import Done, run_body
 from marin_build.run_step.commit_retry import Patience
 from marin_build.run_step.resource_usage import OWN, Meter
@@ -31,7 +31,8 @@ from marin_build.run_step.session import Session
 from marin_build.run_step.supervisor import build_target
 from marin_build.run_step.workers import INTERRUPTED, Start
 from marin_build.store.local import LocalStore
-from marin_build.workspace import Workspace, in_workspace
+from marin_build.workspace import Workspace
+from tests.workspaces import in_workspace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 from marin_build import Artifact, StepSpec, command, remote, step
 from marin_build.errors import CorruptStateError, SpecificationError, StoreError
 from marin_build.runtime.artifact import load_returned, return_annotation
-from marin_build.workspace import Workspace, current_workspace, in_workspace
+from marin_build.workspace import Workspace, current_workspace
+from tests.workspaces import in_workspace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import threading
 import time
 from pathlib import Path
@@ -29,8 +30,12 @@ from marin_build.errors import (
     StoreAwayError,
     StoreError,
 )
+from marin_build.identity.code.digest import code_of
+from marin_build.identity.code.document import CodeDocument, code_document, code_document_path
+from marin_build.protocol.documents import Record
 from marin_build.store.local import LocalStore
-from marin_build.workspace import Workspace, in_workspace
+from marin_build.workspace import Workspace
+from tests.workspaces import in_workspace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -290,7 +295,7 @@ def test_equal_steps_are_one_and_others_at_the_same_path_are_refused(pipeline: P
     assert pipeline.ran == ["x"]
     with pytest.raises(SpecificationError, match="different code"):
         StepRunner().run([StepSpec(name="b", fn=build), StepSpec(name="b", fn=lambda _: None)])
-    with pytest.raises(SpecificationError, match="two different steps have the output path"):
+    with pytest.raises(SpecificationError, match="two different steps both want to be `a@1`"):
         StepRunner().run(
             [
                 StepSpec(name="a", fn=build, version="1"),
@@ -396,8 +401,9 @@ def test_building_a_step_costs_few_requests(
         monkeypatch.setattr(LocalStore, name, counted)
     StepRunner().run([StepSpec(name="a", fn=lambda _: 1)])
     ours = [name for name in asked if name != "put"]  # conditional writes put on a local disk
-    assert ours == ["get_many", "put_if_absent", "get", "get", "delete_if"]
-    assert asked.count("put") == 4  # one of them is the lease's
+    source = "put_if_absent"  # once for all steps of equal code
+    assert ours == ["get_many", "put_if_absent", "get", "get", source, "delete_if"]
+    assert asked.count("put") == 5  # of the lease, the record, the artifact, SUCCESS and the source
 
 
 def test_statuses_of_a_chain_are_read_in_few_batches(
@@ -455,3 +461,85 @@ def test_who_reads_adopted_data_is_refused_and_the_others_go_on(
     assert isinstance(caught.value.__cause__, StoppedError)
     assert f"was adopted from `{tmp_path}/old`" in str(caught.value.__cause__)
     assert [fact for fact in caught.value.facts if "blocked by" in fact[1]]
+
+
+def test_what_it_builds_is_reused_by_a_plan_that_can_say_what_changed_in_its_code() -> None:
+    """Else `plan` only says that the code of what a program built has changed, and not where."""
+
+    def build(output_path: str) -> None:
+        Path(output_path, "data.json").write_text(json.dumps({"words": 3}))
+
+    built = StepSpec(name="words", fn=build)
+    StepRunner().run([built])
+    record = Record.from_bytes(Path(built.output_path, ".executor_info").read_bytes())
+    code = code_of(build)
+    assert (record.code_digest, record.code_document) == (code.digest, code_document(code).key)
+    prefix = str(Path(built.output_path).parent)
+    kept = Path(code_document_path(prefix, str(record.code_document))).read_bytes()
+    assert CodeDocument.from_bytes(kept) == code_document(code)
+    assert record.environment is not None
+    assert record.environment.python == ".".join(map(str, sys.version_info[:3]))
+
+
+def test_a_step_that_waits_for_its_next_try_lets_others_go_on(pipeline: Pipeline) -> None:
+    """Else a program that runs one step at once stands still while one of them backs off."""
+    tries: list[int] = []
+
+    def fails_once(_: str) -> None:
+        tries.append(len(pipeline.ran))
+        if len(tries) == 1:
+            raise ValueError("not yet")
+
+    again = StepSpec(name="again", fn=fails_once, retries=Retries(limit=1, wait=0.2))
+    others = [pipeline.step(f"s{i}") for i in range(3)]
+    StepRunner().run([again, *others], max_concurrent=1)
+    assert tries == [0, 3]
+
+
+def test_a_generator_is_read_step_by_step_and_no_step_twice(
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else a program of 10,000 steps spends its time with looking at the first ones again."""
+    read: list[str] = []
+    get_many = LocalStore.get_many
+
+    def counting(self: LocalStore, paths: Sequence[str]) -> object:
+        read.extend(paths)
+        return get_many(self, paths)
+
+    monkeypatch.setattr(LocalStore, "get_many", counting)
+
+    def steps() -> Iterator[StepSpec]:
+        end = pipeline.step("s0")
+        for i in range(1, 50):
+            yield end
+            end = pipeline.step(f"s{i}", end)
+
+    StepRunner().run(steps(), dry_run=True)
+    assert len(read) == len(set(read)) == 49
+
+
+def test_what_was_only_below_a_built_step_is_looked_at_once_it_is_wanted(
+    pipeline: Pipeline,
+) -> None:
+    """Else a step that is asked for by name is passed over, because another one did not need it."""
+    deep = pipeline.step("deep")
+    top = pipeline.step("top", deep)
+    StatusFile(top.output_path, "w").write_status(STATUS_SUCCESS)
+
+    def steps() -> Iterator[StepSpec]:
+        yield top
+        yield deep
+
+    StepRunner().run(steps())
+    assert pipeline.ran == ["deep"]
+
+
+def test_a_step_that_contradicts_an_earlier_one_ends_the_run(pipeline: Pipeline) -> None:
+    def steps() -> Iterator[StepSpec]:
+        yield _q(1, [])
+        yield _q(2, [])
+
+    with pytest.raises(SpecificationError, match="both want to be `raw@v1`") as caught:
+        StepRunner().run(steps())
+    assert caught.value.consequence is None, "the first one may have run"

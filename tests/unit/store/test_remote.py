@@ -240,7 +240,8 @@ class _BusyStore(AzureStore):
 def test_a_busy_store_is_asked_again(
     busy: int, asked: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("marin_build.store.remote.PAUSES", (0, 0, 0))
+    monkeypatch.setattr("marin_build.store.remote.FURTHER_TRIES", 3)
+    monkeypatch.setattr("marin_build.store.remote.FIRST_PAUSE", 0.0)
     store = _BusyStore(busy)
     if busy > asked:
         with pytest.raises(StoreError, match="cannot read `az://c/a`"):

@@ -14,6 +14,7 @@ import pytest
 from marin_build.apply import events as report
 from marin_build.cli.views.apply_live import LiveView
 from marin_build.cli.views.live_progress import Foreseen
+from marin_build.plan.outcomes import Succeeded
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -69,7 +70,7 @@ def test_what_others_write_stands_above_what_is_drawn(terminal: _Terminal) -> No
         view(STARTED)
         terminal.wait_for("0/2")
         sys.stderr.write("half a ")
-        view(report.StepSucceeded("a", "a_1", 1, 1.0))
+        view(report.StepEnded("a", "a_1", Succeeded(1, 1.0)))
         terminal.wait_for("1/2")
         sys.stderr.write("line\n")
         terminal.wait_for("half a line\r\n")
@@ -86,7 +87,7 @@ def _crash(terminal: _Terminal) -> None:
     with _view(terminal) as view:
         view(STARTED)
         terminal.wait_for("0/2")
-        view(report.StepSucceeded("a", "a_1", 1, 1.0))
+        view(report.StepEnded("a", "a_1", Succeeded(1, 1.0)))
         sys.stderr.write("a last word")
         raise RuntimeError("a bug")
 
@@ -118,6 +119,6 @@ def test_a_terminal_that_is_gone_does_not_end_the_run(terminal: _Terminal) -> No
         terminal.wait_for("0/2")
         os.close(terminal.ours)
         for i in range(2):
-            view(report.StepSucceeded("a", f"a_{i}", 1, 1.0))
+            view(report.StepEnded("a", f"a_{i}", Succeeded(1, 1.0)))
         with pytest.raises(OSError, match="5"):  # nobody can be told of the end
             view(FINISHED)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from marin_build.apply.events import ApplyFinished, StepDrifted, StepFailed
+from marin_build.apply.events import ApplyFinished, StepDrifted, StepEnded
 from marin_build.cli.views.apply_text import QuietView, TextView
+from marin_build.plan.outcomes import Failed
 
 
-def _alone(failure: StepFailed) -> str:
+def _alone(failure: StepEnded) -> str:
     return failure.target
 
 
@@ -32,7 +33,7 @@ def test_of_many_failures_the_first_are_told_in_full(
     """Else the one that explains the others has scrolled away."""
     view = kind("marin-build apply", _alone)
     for i in range(212):
-        view(StepFailed(f"s{i}", f"s{i}_1", 1, 1, "no", "", 1.0, 0))
+        view(StepEnded(f"s{i}", f"s{i}_1", Failed(1, 1, "no", "", 1.0)))
     view(ApplyFinished("r-1", 0, 212, 0, 0, 0, 0, 0, 1.0))
     lines = capsys.readouterr().err.splitlines()
     told = [line for line in lines if line.startswith("error: ")]

@@ -10,20 +10,20 @@ from typing import TYPE_CHECKING
 import pytest
 
 import marin_build
-from marin_build.apply.events import StepFailed
 from marin_build.cli.views.failure_text import failure_block
 from marin_build.observe.read_logs import cut_tracebacks, log_tail
+from marin_build.plan.outcomes import Failed
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 STDLIB = sysconfig.get_paths()["stdlib"]
-FAILED = StepFailed("train", "train_1", 2, 1, "ValueError: no\nnot at all", "", 1.0, 0)
+FAILED = Failed(2, 1, "ValueError: no\nnot at all", "", 1.0)
 
 
-def _block(failure: StepFailed, **changed: object) -> list[str]:
+def _block(failure: Failed, **changed: object) -> list[str]:
     given = {"blocked": [], "went_on": 0, "not_started": 0, "hint": "do this"} | changed
-    return failure_block(failure, **given).splitlines()  # type: ignore[arg-type]
+    return failure_block("train", failure, **given).splitlines()  # type: ignore[arg-type]
 
 
 def test_a_block_with_everything(tmp_path: Path) -> None:

@@ -13,11 +13,13 @@ from rich.console import Console
 from marin_build.apply import events as report
 from marin_build.cli.views.live_progress import Foreseen, LiveProgress
 from marin_build.cli.views.live_region import Region
+from marin_build.plan.outcomes import Blocked, Failed, Interrupted, Reused, Stopped, Succeeded
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from marin_build.apply.events import Event
+    from marin_build.plan.outcomes import End
 
 STARTED = report.ApplyStarted("r-1", 20, 5, 9)
 
@@ -26,8 +28,12 @@ def _started(target: str) -> report.StepStarted:
     return report.StepStarted(target, target, 1)
 
 
-def _failed(target: str, left: int) -> report.StepFailed:
-    return report.StepFailed(target, target, 1, 1, "no", "", 1.0, left)
+def _ended(target: str, outcome: End) -> report.StepEnded:
+    return report.StepEnded(target, target, outcome)
+
+
+def _failed(target: str, left: int) -> report.StepEnded:
+    return _ended(target, Failed(1, 1, "no", "", 1.0, retries_left=left))
 
 
 def _drawn(
@@ -55,13 +61,13 @@ def _after(*events: Event, foreseen: Foreseen | None = None) -> LiveProgress:
 def test_every_end_of_a_step_is_counted() -> None:
     """Else the numbers beside the bar do not say what became of the targets."""
     progress = _after(
-        _started("a"), report.StepSucceeded("a", "a", 1, 1.0),
-        _started("b"), report.StepReused("b", "b"),
+        _started("a"), _ended("a", Succeeded(1, 1.0)),
+        _started("b"), _ended("b", Reused()),
         _started("c"), _failed("c", 1), _started("c"), _failed("c", 0),
-        report.StepBlocked("d", "d", "c"),
+        _ended("d", Blocked("c")),
         _started("e"), report.StepWaiting("e", "e", "ada", 1.0, 60.0),
-        _started("f"), report.StepStopped("f", "f", "changed"),
-        _started("g"), report.StepInterrupted("g", "g"),
+        _started("f"), _ended("f", Stopped("changed")),
+        _started("g"), _ended("g", Interrupted(1)),
         _started("h"),
     )  # fmt: skip
     (head, row) = _drawn(progress, 70.0)

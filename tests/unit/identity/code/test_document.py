@@ -16,9 +16,9 @@ from marin_build.plan.drift import Drift, drift_of, environment_drift
 from marin_build.protocol.provenance import Environment
 from marin_build.run_step import record
 from marin_build.store.memory import MemoryStore
-from marin_build.workspace import Workspace
 
 if TYPE_CHECKING:
+    from marin_build.identity.code.digest import Code
     from tests.unit.identity.code.conftest import NewProject
 
 FLOW = (
@@ -156,9 +156,8 @@ class Counting(MemoryStore):
         return super().put_if_absent(path, data)
 
 
-def _session(store: MemoryStore, run: str) -> Any:
-    targets = SimpleNamespace(workspace=Workspace("/p", "gs://b/out"))
-    return SimpleNamespace(store=store, run=run, targets=targets)
+def _keep(store: MemoryStore, run: str, code: Code) -> str | None:
+    return record.keep_source(store, "gs://b/out", run, code)
 
 
 def test_the_source_of_1000_steps_is_written_once(project: NewProject) -> None:
@@ -166,7 +165,7 @@ def test_the_source_of_1000_steps_is_written_once(project: NewProject) -> None:
     make = project(flow=flow).load().make
     store = Counting()
     codes = [code_of(make(n)) for n in range(1000)]
-    keys = {record.keep_source(_session(store, "r-once"), code) for code in codes}
+    keys = {_keep(store, "r-once", code) for code in codes}
     assert len({code.digest for code in codes}) == 1000
     (key,) = keys
     assert store.paths == [f"gs://b/out/.marin-build/code/{key}.json"]
@@ -179,14 +178,13 @@ def test_source_that_cannot_be_written_is_tried_again_and_fails_nothing(
     project: NewProject,
 ) -> None:
     code, store = project(flow=FLOW).code(), Counting(refusals=1)
-    session = _session(store, "r-again")
-    first = record.keep_source(session, code)
-    assert record.keep_source(session, code) == record.keep_source(session, code) == first
+    kept = [_keep(store, "r-again", code) for _ in range(3)]
+    assert kept == [code_document(code).key] * 3
     assert len(store.paths) == 2
 
 
 def test_a_command_has_no_source(project: NewProject) -> None:
     project()
     code = code_of(command("sort a", name="a").fn)
-    assert record.keep_source(_session(Counting(), "r-none"), code) is None
+    assert _keep(Counting(), "r-none", code) is None
     assert replace(code, digest="") != code

@@ -1,0 +1,107 @@
+"""One replay of one plan: the build loop over its targets, what it begins with and comes to."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from marin_build.apply.build_loop import BuildLoop
+from marin_build.apply.devices import Supply
+from marin_build.apply.events import ApplyFinished, ApplyStarted, StepEnded
+from marin_build.apply.plan_requests import PlanRequests
+from marin_build.apply.totals import drifted_before, reused_before, totals_of
+from marin_build.plan.decisions import Kind
+from marin_build.plan.outcomes import Blocked
+from marin_build.plan.reason_text import describe
+from marin_build.plan.reasons import UpstreamBlocked
+from marin_build.plan.schedule import Schedule
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from marin_build.apply.events import Event
+    from marin_build.plan.capacity import Capacity
+    from marin_build.plan.decisions import Plan
+    from marin_build.run_step.session import Session
+    from marin_build.run_step.workers import Isolation
+
+
+class Applier:
+    """One replay of one plan. Disposable: kill it, and start another anywhere.
+
+    Args:
+        plan: what to build.
+        session: what its targets share.
+        isolation: builds them.
+        jobs: how many at once.
+        max_failures: after so many failures nothing more is started; None: go on to the end.
+        fail_fast: end what runs then, too.
+        expected: seconds that targets may take, of those of which that is known.
+        capacity: what this machine has for them; None: only `jobs` limits.
+        once: a failed target is not tried again, whatever its step declares.
+        on_event: called with every event.
+
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        session: Session,
+        isolation: Isolation,
+        *,
+        jobs: int,
+        max_failures: int | None = 1,
+        fail_fast: bool = False,
+        expected: Mapping[int, float] | None = None,
+        capacity: Capacity | None = None,
+        once: bool = False,
+        on_event: Callable[[Event], None],
+    ) -> None:
+        self._plan = plan
+        self._run = session.run
+        self._jobs = jobs
+        self._on_event = on_event
+        to_build = sorted(plan.to_build + plan.sealed)
+        supply = Supply(capacity, plan.targets, to_build, jobs)
+        self._schedule = Schedule(to_build, plan.targets.deps, expected, supply.limits)
+        self._loop = BuildLoop(
+            plan.targets.all,
+            self._schedule,
+            isolation,
+            PlanRequests(plan, session, supply, on_event),
+            jobs=jobs,
+            max_failures=max_failures,
+            fail_fast=fail_fast,
+            once=once,
+            on_event=on_event,
+        )
+
+    def run(self) -> ApplyFinished:
+        """Build everything that can be built; return the totals."""
+        self._say_what_is_known()
+        self._loop.run()
+        finished = totals_of(
+            self._plan,
+            self._schedule,
+            self._loop.course,
+            run=self._run,
+            seconds=self._loop.seconds,
+            was_interrupted=self._loop.was_interrupted,
+        )
+        self._on_event(finished)
+        return finished
+
+    def interrupt(self) -> None:
+        """Ask the run to end, from a signal handler, too; the second time kills what runs."""
+        self._loop.interrupt()
+
+    def _say_what_is_known(self) -> None:
+        """Say what is to be built, and what the plan found drifted or blocked."""
+        count, reused = len(self._schedule.states), reused_before(self._plan)
+        self._on_event(ApplyStarted(self._run, count, reused, self._jobs))
+        for drifted in drifted_before(self._plan):
+            self._on_event(drifted)
+        for decision in self._plan.of_kind(Kind.BLOCKED):
+            target = self._plan.targets.all[decision.index]
+            is_own = not isinstance(decision.reason, UpstreamBlocked)
+            blocked = Blocked("", describe(decision.reason) if is_own else "")
+            self._on_event(StepEnded(target.name, target.id, blocked))

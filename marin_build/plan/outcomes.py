@@ -1,0 +1,101 @@
+"""How a try to build a target ended: the words that workers, the schedule and events share.
+
+A worker answers with an `Outcome`. The schedule moves the target by it, and an event carries it to
+views and to the journal.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from marin_build.pipeline.retries import Cause
+    from marin_build.protocol.lease import Lease
+
+
+@dataclass(frozen=True, slots=True)
+class Succeeded:
+    """This run built and committed the target, in so many seconds."""
+
+    attempt: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Reused:
+    """Another run had built it; `published` if this run finished the publishing of a seal."""
+
+    published: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """The attempt failed.
+
+    Args:
+        attempt: which attempt; 0 if none was opened.
+        exit_code, message, log, seconds: how it ended.
+        hint: what to do next.
+        cause: why it failed: `app`, `oom`, `timeout` or `infra`.
+        peak_memory_bytes: of its largest process; None if that is not known.
+        retries_left: how often the target may still be tried after such a failure; 0: this was the
+            last try. The build loop says so, workers do not know it.
+        retry_in: seconds until the next try begins, at the earliest; None: there is none.
+
+    """
+
+    attempt: int
+    exit_code: int
+    message: str
+    log: str = ""
+    seconds: float = 0.0
+    hint: str = ""
+    cause: Cause = "app"
+    peak_memory_bytes: int | None = None
+    retries_left: int = 0
+    retry_in: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """Another run builds it, under this lease; `version` of the lease, as the store has it."""
+
+    lease: Lease
+    version: str
+
+
+@dataclass(frozen=True, slots=True)
+class Stopped:
+    """A lost lease or a changed step forbids going on with this target."""
+
+    message: str
+    hint: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Interrupted:
+    """The person or the machine cut the attempt short; the next run builds the target."""
+
+    attempt: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Blocked:
+    """The target cannot be built; no worker had it.
+
+    Args:
+        upstream: the step that was not built in this run, and that it needs; empty if the plan
+            knew before that it cannot be built.
+        reason: why the plan blocked it; empty if it only needs what is blocked.
+
+    """
+
+    upstream: str
+    reason: str = ""
+
+
+Outcome = Succeeded | Reused | Failed | Held | Stopped | Interrupted
+"""What a worker answers."""
+End = Succeeded | Reused | Failed | Stopped | Interrupted | Blocked
+"""What an event says of a target or of a try at it; while another run holds it, nothing ended."""

@@ -1,0 +1,225 @@
+"""The steps that a program declares as it goes: which of them are to be built, after which others.
+
+Each batch is read like a pipeline of its own, as far down as nothing is built; what an earlier
+batch looked at is neither walked nor read again.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from marin_build.errors import (
+    CorruptStateError,
+    PreviousTaskFailedError,
+    SpecificationError,
+    StoppedError,
+)
+from marin_build.observe.descent import descend, needed
+from marin_build.observe.read_records import read_built_into, read_places
+from marin_build.observe.read_snapshot import read_statuses
+from marin_build.pipeline.step_spec import StepSpec
+from marin_build.pipeline.targets import Target, clash_of, pin_errors
+from marin_build.plan.reason_text import describe
+from marin_build.protocol.holder import here
+from marin_build.protocol.status import STATUS_DEP_FAILED, STATUS_FAILED, STATUS_SUCCESS
+from marin_build.store.open_store import open_store
+from marin_build.workspace import is_url
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from marin_build.errors import MarinBuildError
+    from marin_build.plan.snapshot import Observed
+    from marin_build.store.base import Store
+    from marin_build.workspace import Workspace
+
+
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    """A target to build.
+
+    Args:
+        index: which one of `Admission.targets`.
+        needs: those that must be built before it; all were admitted before.
+        problem: why it must not be built; None if it may be.
+
+    """
+
+    index: int
+    needs: tuple[int, ...]
+    problem: MarinBuildError | None = None
+
+
+class Admission:
+    """The steps of one program.
+
+    Args:
+        workspace: in which places are shown.
+        prefix: where their outputs live; None: each below the one of its own project.
+        force_run_failed: whether targets that failed before are tried again.
+
+    """
+
+    def __init__(self, workspace: Workspace, prefix: str | None, *, force_run_failed: bool) -> None:
+        self._workspace = workspace
+        self._prefix = prefix
+        self._force_run_failed = force_run_failed
+        self.targets: list[Target] = []
+        """All steps that were walked, one an output path, after what they need."""
+        self.drifted: dict[int, str] = {}
+        """How the identity differs of those that are reused as another one was built there."""
+        self._deps: list[tuple[int, ...]] = []
+        self._by_step: dict[StepSpec, int] = {}
+        self._by_path: dict[str, int] = {}
+        self._doubles: dict[int, list[Target]] = defaultdict(list)
+        """Other steps of the same output path, until that is looked at and they are compared."""
+        self._new_doubles: list[int] = []
+        self._looked_at: set[int] = set()
+        self._built: set[int] = set()
+        self._places: dict[int, str | None] = {}
+        """Of built targets that others read: where their data was adopted, if it was."""
+
+    def admit(self, steps: Sequence[StepSpec]) -> list[Admitted]:
+        """Return what is to be built for some steps and was not admitted before.
+
+        Raises:
+            SpecificationError: steps contradict each other, or a pinned fingerprint.
+            StoreError: a status or a record cannot be read.
+
+        """
+        wanted = [self._place(step) for step in steps]
+        seen: dict[int, Observed] = {}
+
+        def read(batch: Sequence[int]) -> None:
+            for store, together in self._by_store(batch):
+                read_statuses(store, self.targets, together, seen, here())
+
+        def is_open(index: int) -> bool:
+            return self.targets[index].step.is_dev or seen[index].is_open
+
+        known = self._looked_at
+        descend(self._deps, wanted, read, is_open, seen=seen, known=known)
+        fresh = sorted(needed(self._deps, wanted, is_open, known=known))
+        self._refuse_contradictions(fresh)
+        self._looked_at.update(fresh)
+        problems = self._judge(fresh, seen)
+        open_ones = {i for i in fresh if i not in problems and is_open(i)}
+        self._read_places({dep for i in open_ones for dep in self._deps[i]} & self._built)
+        admitted: list[Admitted] = []
+        for index in fresh:
+            if index in self._built:
+                continue
+            problem = problems.get(index)
+            if problem is None and index in open_ones:
+                problem = self._place_problem(index)
+            is_waiting = problem is None and index in open_ones
+            needs = [dep for dep in self._deps[index] if is_waiting and dep not in self._built]
+            admitted.append(Admitted(index, tuple(needs), problem))
+        return admitted
+
+    def _place(self, step: StepSpec) -> int:
+        """Return the place of a step, after it and all that it needs were given one."""
+        pending = [step]
+        while pending:
+            current = pending[-1]
+            if not isinstance(current, StepSpec):
+                raise SpecificationError(f"cannot run a {type(current).__name__}: it is not a step")
+            if current not in self._by_step:
+                missing = [dep for dep in current.deps if dep not in self._by_step]
+                if missing:
+                    pending.extend(reversed(missing))
+                    continue
+                self._by_step[current] = self._new_place(current)
+            pending.pop()
+        return self._by_step[step]
+
+    def _new_place(self, step: StepSpec) -> int:
+        output = step.output_path_in(self._prefix)
+        target = Target(step, step.target_id, step.fingerprint, output)
+        index = self._by_path.setdefault(output, len(self.targets))
+        if index < len(self.targets):
+            self._doubles[index].append(target)
+            self._new_doubles.append(index)
+        else:
+            self.targets.append(target)
+            self._deps.append(tuple(dict.fromkeys(self._by_step[dep] for dep in step.deps)))
+        return index
+
+    def _refuse_contradictions(self, fresh: Iterable[int]) -> None:
+        """Refuse what a pipeline refuses, too, of all that was looked at."""
+        steps = [self.targets[index].step for index in fresh]
+        error = next(pin_errors(steps, self._workspace), None)
+        doubled = [i for i in self._new_doubles if i in self._looked_at]
+        for index in (*fresh, *doubled):
+            for other in self._doubles.pop(index, ()):
+                error = error or clash_of(self.targets[index], other, self._workspace)
+        self._new_doubles.clear()
+        if error is not None:
+            if self._looked_at:
+                error.consequence = None  # what was admitted before may have run
+            raise error
+
+    def _judge(self, fresh: Sequence[int], seen: dict[int, Observed]) -> dict[int, MarinBuildError]:
+        """Find what is built, and what must not be; only loose paths can hold another identity."""
+        problems: dict[int, MarinBuildError] = {}
+        built = [
+            i for i in fresh if seen[i].status == STATUS_SUCCESS and not self.targets[i].step.is_dev
+        ]
+        loose = [i for i in built if self.targets[i].step.has_free_path]
+        for store, together in self._by_store(loose):
+            read_built_into(store, self.targets, together, seen)
+        for index in loose:
+            if (refused := self._other_identity(index, seen[index])) is not None:
+                problems[index] = refused
+        for index in fresh:
+            step, it = self.targets[index].step, seen[index]
+            if it.damage is not None:
+                problems[index] = CorruptStateError(describe(it.damage))
+            elif not self._force_run_failed and it.status in (STATUS_FAILED, STATUS_DEP_FAILED):
+                problems[index] = PreviousTaskFailedError(
+                    f"`{step.name}` failed before: {it.status}",
+                    hint="allow it with force_run_failed=True",
+                )
+        self._built.update(i for i in built if i not in problems)
+        return problems
+
+    def _other_identity(self, index: int, it: Observed) -> StoppedError | None:
+        """Take note of another identity than is declared; return the error if one is pinned."""
+        target = self.targets[index]
+        if it.built is None or it.built.fingerprint == target.fingerprint:
+            return None
+        from marin_build.observe.read_identity_drift import changed_identity, pinned_error
+
+        if target.step.expected_fingerprint is not None:
+            return pinned_error(target.step, target.output_path, it.built)
+        self.drifted[index] = changed_identity(target.step, it.built).text
+        return None
+
+    def _read_places(self, built: Iterable[int]) -> None:
+        unread = sorted(index for index in built if index not in self._places)
+        for store, together in self._by_store(unread):
+            self._places.update(read_places(store, self.targets, together))
+
+    def _place_problem(self, index: int) -> StoppedError | None:
+        """Return why a step must not run that would look for data where it is not.
+
+        Its function was given paths when it was declared.
+        """
+        for dep in self._deps[index]:
+            if dep in self._built and (place := self._places[dep]) is not None:
+                return StoppedError(
+                    f"`{self.targets[index].id}` needs data that was adopted from `{place}`",
+                    hint="build it with `marin-build apply`",
+                )
+        return None
+
+    def _by_store(self, indices: Iterable[int]) -> Iterable[tuple[Store, list[int]]]:
+        """Yield each store with those targets whose outputs it holds."""
+        by_root: dict[str, list[int]] = defaultdict(list)
+        for index in indices:
+            output = self.targets[index].output_path
+            by_root["/".join(output.split("/", 3)[:3]) if is_url(output) else ""].append(index)
+        for together in by_root.values():
+            yield open_store(self.targets[together[0]].output_path), together
