@@ -6,13 +6,14 @@ import json
 import os
 import shlex
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from marin_build.emit.graph.page import About, Details, browser_address, shown_attributes
 from marin_build.emit.graph.picture import picture_of
 from marin_build.emit.graph.saved_plan_page import about_plan, details_of_plan, picture_of_plan
 from marin_build.emit.templates import Templates
+from marin_build.engines.registry import engine_words
 from marin_build.observe.read_causes import with_causes
 from marin_build.observe.read_logs import ends_of_logs
 from marin_build.operations.budgets import capacity_here, fitted
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
     from marin_build.emit.graph.picture import Picture, State
+    from marin_build.engines.base import Engine
     from marin_build.operations.loading import Loaded
     from marin_build.operations.options import PipelineOptions
     from marin_build.plan.decisions import Decision, Plan
@@ -48,7 +50,7 @@ class Drawn:
 
 
 def draw(
-    loaded: Loaded, selectors: Sequence[str], engine: str, states: Collection[State] = ()
+    loaded: Loaded, selectors: Sequence[str], engine: Engine[Any], states: Collection[State] = ()
 ) -> Drawn:
     """Plan as `plan` does, and read the statuses of what planning did not need to read.
 
@@ -83,7 +85,7 @@ def draw(
 
 
 def describe_drawn(
-    loaded: Loaded, drawn: Drawn, engine: str, options: PipelineOptions
+    loaded: Loaded, drawn: Drawn, engine: Engine[Any], options: PipelineOptions
 ) -> tuple[About, list[Details]]:
     """Return what a page says of a picture: of the whole, and of each node.
 
@@ -100,13 +102,13 @@ def describe_drawn(
     found = find_drift(loaded.store, drawn.plan, environments_for(loaded, engine))
     estimate = estimate_for(loaded, drawn.plan, engine)
     plan, drift = found.plan, found.drift
-    name = plan_id(plan, loaded.file, loaded.pipeline.parameters, engine)
+    name = plan_id(plan, loaded.file, loaded.pipeline.parameters, engine.name)
     place = {index: i for i, index in enumerate(drawn.indices)}
     path, path_text = _path(plan, estimate)
     about = About(
         title=loaded.file,
         summary=show(plan, name, ("", ""), estimate, drift).summary,
-        engine=engine,
+        engine=engine.name,
         prefix=loaded.workspace.prefix,
         prefix_link=_link(loaded.workspace.prefix),
         commands=_commands(options),
@@ -231,4 +233,5 @@ def draw_saved(
     replay = "replay the plan", (shlex.join(["marin-build", "apply", folder]),)
     # Our own templates: the project of the plan may be elsewhere.
     templates = Templates(Workspace(os.path.abspath(folder), document.prefix))
-    return picture, about_plan(document, picture, replay), details, templates
+    about = about_plan(document, picture, replay, engine_words(document.engine))
+    return picture, about, details, templates

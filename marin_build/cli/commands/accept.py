@@ -30,17 +30,16 @@ def command(options: PipelineOptions, targets: tuple[str, ...], reason: str) -> 
     more, until the code or the environment changes again, or the target is built again.
     """
     from marin_build.observe.read_drift import find_drift
-    from marin_build.operations.loading import environments_for, load
+    from marin_build.operations.loading import chosen_engine, environments_for, load
     from marin_build.operations.plan import plan_for
 
     if not reason.strip():
         raise UsageError("the reason is empty", consequence="nothing was accepted")
     loaded = load(options)
+    engine = chosen_engine(loaded, options)
     plan = plan_for(loaded, targets)
     _check_built(plan)
-    found = find_drift(
-        loaded.store, plan, environments_for(loaded, options.engine or loaded.settings.engine)
-    )
+    found = find_drift(loaded.store, plan, environments_for(loaded, engine))
     chosen = sorted(plan.requested)
     for index in chosen:
         name = plan.targets.all[index].id

@@ -23,8 +23,10 @@ from marin_build.operations.options import PipelineOptions, command_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from typing import Any
 
     from marin_build.apply.events import Event, StepFailed
+    from marin_build.engines.base import Engine
     from marin_build.operations.loading import Loaded
     from marin_build.plan.decisions import Plan
 
@@ -80,7 +82,7 @@ def command(
     TARGET is as for `plan`; a folder that holds a plan.json is a plan.
     """
     from marin_build.cli.standard_streams import lasting_streams
-    from marin_build.operations.loading import load
+    from marin_build.operations.loading import chosen_engine, load
     from marin_build.operations.plan import plan_for
 
     click.get_current_context().with_resource(lasting_streams())
@@ -93,16 +95,16 @@ def command(
         loaded, plan, pinned, engine = _saved_plan(saved, options)
     else:
         loaded = load(options)
-        engine = options.engine or loaded.settings.engine
+        engine = chosen_engine(loaded, options)
         plan = plan_for(loaded, targets, forced=force, rerun_failed=not no_rerun_failed)
-    if engine != "local":
+    if not engine.capabilities.applies:
         raise UsageError(
-            f"cannot submit to `{engine}` yet",
+            f"cannot submit to `{engine.name}` yet",
             consequence="nothing was run",
             hint=(
-                "submit its files yourself: kubectl apply -R -f DIR/steps"
+                f"submit its files yourself: {shlex.join(engine.words_to_run('DIR'))}"
                 if saved is not None
-                else f"marin-build plan --engine {engine} -o DIR, and submit its files"
+                else f"marin-build plan --engine {engine.name} -o DIR, and submit its files"
             ),
         )
     for warning in unused_budgets(loaded.targets, given):
@@ -281,9 +283,11 @@ def _moves_cursor() -> bool:
 
 def _saved_plan(
     folder: str, options: PipelineOptions
-) -> tuple[Loaded, Plan, Mapping[str, str], str]:
+) -> tuple[Loaded, Plan, Mapping[str, str], Engine[Any]]:
     """Return the plan in a directory, against the store as it is now, and its engine."""
+    from marin_build.engines.registry import open_engine
     from marin_build.operations.replay import load_saved, pinned_code, replan_saved
 
     loaded, document = load_saved(folder, options)
-    return loaded, replan_saved(loaded, document), pinned_code(document), document.engine
+    engine = open_engine(document.engine, loaded.settings.engines)
+    return loaded, replan_saved(loaded, document), pinned_code(document), engine

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -13,6 +13,7 @@ from marin_build.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from marin_build.engines.base import Engine
     from marin_build.observe.read_drift import FoundDrift
     from marin_build.operations.loading import Loaded
     from marin_build.operations.options import PipelineOptions
@@ -37,7 +38,7 @@ def command(options: PipelineOptions, target: str, *, show_source: bool, as_json
     from marin_build.observe.read_causes import with_causes
     from marin_build.observe.read_drift import find_drift
     from marin_build.operations.budgets import capacity_here, fitted
-    from marin_build.operations.loading import environments_for, load
+    from marin_build.operations.loading import chosen_engine, environments_for, load
     from marin_build.operations.plan import plan_for
     from marin_build.plan.selection import select
 
@@ -49,7 +50,7 @@ def command(options: PipelineOptions, target: str, *, show_source: bool, as_json
             hint="marin-build plan -v shows them all",
         )
     plan = plan_for(loaded, [loaded.targets.all[chosen[0]].name], history=True)
-    engine = options.engine or loaded.settings.engine
+    engine = chosen_engine(loaded, options)
     plan = fitted(plan, engine, capacity_here(loaded.settings.budgets, {}))
     found = find_drift(
         loaded.store, with_causes(loaded.store, plan), environments_for(loaded, engine)
@@ -70,7 +71,7 @@ def command(options: PipelineOptions, target: str, *, show_source: bool, as_json
 
 
 def _code(
-    loaded: Loaded, found: FoundDrift, decision: Decision, engine: str
+    loaded: Loaded, found: FoundDrift, decision: Decision, engine: Engine[Any]
 ) -> tuple[Drift | None, Sequence[str]]:
     """Return how the code of a target differs from what built it, and what of it is unseen."""
     from marin_build.identity.code.digest import code_of

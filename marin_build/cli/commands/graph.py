@@ -155,14 +155,12 @@ def _planned(
     """Plan, and read what there is to draw."""
     from marin_build.emit.graph.page import About
     from marin_build.emit.templates import Templates
-    from marin_build.engines import check_engine
     from marin_build.operations.graph import describe_drawn, draw, secrets_of
-    from marin_build.operations.loading import load
+    from marin_build.operations.loading import chosen_engine, load
     from marin_build.redaction import NOTHING_SECRET
 
     loaded = load(options)
-    engine = options.engine or loaded.settings.engine
-    check_engine(engine)
+    engine = chosen_engine(loaded, options)
     drawn = draw(loaded, targets, engine, _as_states(states))
     templates = Templates(loaded.workspace, loaded.settings.templates)
     if kind != "html":

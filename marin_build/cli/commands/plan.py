@@ -19,9 +19,10 @@ from marin_build.plan.assumptions import NOTHING_ASSUMED, assume
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
-    from typing import Literal
+    from typing import Any, Literal
 
     from marin_build.cli.views.plan_rows import Verb
+    from marin_build.engines.base import Engine
     from marin_build.operations.loading import Loaded
     from marin_build.plan.assumptions import Assumptions
     from marin_build.plan.decisions import Plan
@@ -93,9 +94,8 @@ def command(
             consequence="nothing was written",
             hint="leave out -o, or --assume-changed and --assume-built",
         )
-    from marin_build.engines import check_engine
     from marin_build.observe.read_causes import with_causes
-    from marin_build.operations.loading import load
+    from marin_build.operations.loading import chosen_engine, load
     from marin_build.operations.plan import plan_for
 
     if only and form == "json":
@@ -106,8 +106,7 @@ def command(
         )
     given = parse_budgets(budgets)
     loaded = load(options)
-    engine = options.engine or loaded.settings.engine
-    check_engine(engine)
+    engine = chosen_engine(loaded, options)
     for warning in loaded.warnings():
         show_warning(warning)
     if check_placement:
@@ -160,37 +159,36 @@ def _verbs(only: tuple[str, ...]) -> Collection[Verb]:
     return [verb for verb in VERBS if verb in only or ("run" in only and verb in RUN_VERBS)]
 
 
-def _write(loaded: Loaded, plan: Plan, folder: str, engine: str) -> tuple[tuple[str, str], str]:
+def _write(
+    loaded: Loaded, plan: Plan, folder: str, engine: Engine[Any]
+) -> tuple[tuple[str, str], str]:
     """Write the plan directory; return how it is run, and what was written."""
-    from marin_build.emit.graph.saved_plan_page import MOST_TARGETS, page_of_plan
-    from marin_build.emit.plan_directory import emit_plan
+    from marin_build.emit.graph.saved_plan_page import MOST_TARGETS
+    from marin_build.engines.emission import emit_for
     from marin_build.operations.plan_directory import write_plan_directory
     from marin_build.plan.document import PAGE_FILE
 
-    files = emit_plan(
+    files = emit_for(
+        engine,
         plan,
         pipeline=loaded.file,
         parameters=loaded.pipeline.parameters,
-        engine=engine,
-        settings=loaded.settings.kubernetes,
         overrides=loaded.settings.templates,
-        draw=page_of_plan,
+        with_page=True,
     )
     write_plan_directory(folder, files)
     written = f"written: {os.path.join(folder, '')}"
     if PAGE_FILE not in files:
         written += f", without {PAGE_FILE}: there are more than {MOST_TARGETS:,} targets"
-    if engine == "local":
-        return ("to run exactly this", shlex.join(["marin-build", "apply", folder])), written
-    words = ["kubectl", "apply", "-R", "-f", os.path.join(folder, "steps")]
-    return ("to submit it", shlex.join(words)), written
+    label = "to run exactly this" if engine.capabilities.applies else "to submit it"
+    return (label, shlex.join(engine.words_to_run(folder))), written
 
 
 def _show(
     loaded: Loaded,
     plan: Plan,
     again: tuple[str, str],
-    engine: str,
+    engine: Engine[Any],
     form: Form,
     only: Collection[Verb],
     jobs: int | None,
@@ -225,7 +223,7 @@ def _show(
             plan,
             pipeline=loaded.file,
             parameters=loaded.pipeline.parameters,
-            engine=engine,
+            engine=engine.name,
             pin_code=False,
             show_pruned=show_all,
             drift=found.drift,
@@ -235,7 +233,7 @@ def _show(
     from marin_build.cli.views.plan_view import show
     from marin_build.plan.plan_id import plan_id
 
-    name = plan_id(plan, loaded.file, loaded.pipeline.parameters, engine)
+    name = plan_id(plan, loaded.file, loaded.pipeline.parameters, engine.name)
     shown = show(plan, name, again, estimate, found.drift, reads=reads, verbose=verbose, only=only)
     if form == "markdown":
         from marin_build.cli.views.plan_text import plan_markdown, radius_markdown

@@ -128,14 +128,16 @@ def _list(
     from marin_build.cli.views.plan_rows import RUN_VERBS
     from marin_build.cli.views.plan_text import plan_text
     from marin_build.cli.views.plan_view import show
+    from marin_build.engines.registry import DEFAULT_ENGINE, open_engine
     from marin_build.operations.estimate import estimate_for
     from marin_build.plan.plan_id import plan_id
 
     told = replace(
         plan, decisions=tuple(d for d in plan.decisions if d.index in condemned), requested=()
     )
-    estimate = estimate_for(loaded, told, "local")
-    name = plan_id(told, loaded.file, loaded.pipeline.parameters, "local")
+    engine = open_engine(DEFAULT_ENGINE, {})
+    estimate = estimate_for(loaded, told, engine)
+    name = plan_id(told, loaded.file, loaded.pipeline.parameters, engine.name)
     shown = show(told, name, again, estimate, {}, only=RUN_VERBS)
     click.echo(plan_text(shown), nl=False)
 

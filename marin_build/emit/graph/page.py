@@ -100,7 +100,7 @@ class About:
 
     title: str
     summary: str = ""
-    engine: str = "local"
+    engine: str = ""
     prefix: str = ""
     prefix_link: str = ""
     commands: tuple[tuple[str, tuple[str, ...]], ...] = ()

@@ -15,7 +15,7 @@ from marin_build.plan.reasons import Cascade, Change, IdentityChanged, UpstreamB
 from marin_build.workspace import DEFAULT_PREFIX
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Mapping, Sequence
 
     from marin_build.emit.graph.picture import State
     from marin_build.emit.templates import Templates
@@ -161,7 +161,12 @@ MOST_TARGETS = 20_000
 
 
 def page_of_plan(
-    document: PlanDocument, files: Collection[str], templates: Templates
+    document: PlanDocument,
+    files: Collection[str],
+    templates: Templates,
+    *,
+    engine_words: Sequence[str] = (),
+    is_replayable: bool = True,
 ) -> str | None:
     """Return the page that lies beside a plan: the same text for the same plan and templates.
 
@@ -169,6 +174,8 @@ def page_of_plan(
         document: the plan.
         files: the paths of its other files.
         templates: where the page's parts come from.
+        engine_words: what chooses the plan's engine on a command line.
+        is_replayable: whether `marin-build apply` replays it.
 
     Returns:
         The page; None of more than MOST_TARGETS targets.
@@ -181,12 +188,15 @@ def page_of_plan(
         return None
     picture = picture_of_plan(document)
     replay = "replay the plan, from its folder", (shlex.join(["marin-build", "apply", "."]),)
-    about = about_plan(document, picture, replay if document.engine == "local" else None)
+    about = about_plan(document, picture, replay if is_replayable else None, engine_words)
     return as_html(picture, about, details_of_plan(document, picture, "", files), templates)
 
 
 def about_plan(
-    document: PlanDocument, picture: Picture, replay: tuple[str, tuple[str]] | None
+    document: PlanDocument,
+    picture: Picture,
+    replay: tuple[str, tuple[str]] | None,
+    engine_words: Sequence[str],
 ) -> About:
     """Return what a page says of a saved plan.
 
@@ -194,6 +204,7 @@ def about_plan(
         document: the plan.
         picture: of it.
         replay: how it is replayed: a label, and a command line.
+        engine_words: what chooses its engine on a command line.
 
     """
     count = document.summary
@@ -212,21 +223,20 @@ def about_plan(
         prefix_link=browser_address(document.prefix),
         commands=(
             *([replay] if replay is not None else ()),
-            ("build it", (_line(document, "apply"), "")),
-            ("why, in full", (_line(document, "explain"), "")),
+            ("build it", (_line(document, "apply", engine_words), "")),
+            ("why, in full", (_line(document, "explain", engine_words), "")),
         ),
         path=path,
         path_text=f"{len(path)} steps; a plan does not say how long they take" if path else "",
     )
 
 
-def _line(document: PlanDocument, command: str) -> str:
+def _line(document: PlanDocument, command: str, engine_words: Sequence[str]) -> str:
     """Return a command line that plans the same pipeline again; a target belongs after it."""
     words = ["marin-build", command, "-f", document.pipeline]
     if document.prefix != DEFAULT_PREFIX:
         words += ["--prefix", document.prefix]
-    if document.engine != "local":
-        words += ["--engine", document.engine]
+    words += engine_words
     if document.code is not None:
         words += ["--code-policy", document.code]
     for key, value in document.parameters.items():
