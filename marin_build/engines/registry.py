@@ -103,7 +103,15 @@ def with_settings(kind: type[Engine[Any]], tables: Mapping[str, Table]) -> Engin
         return kind(kind.settings_type())
     from marin_build.engines.settings import read_table
 
-    return kind(read_table(kind.settings_type, table))
+    try:
+        settings = read_table(kind.settings_type, table)
+    except (NameError, TypeError) as error:  # its annotations are not those of a table
+        raise UsageError(
+            f"the settings of the engine `{kind.name}` cannot be read",
+            facts=[("reason", f"{type(error).__name__}: {error}")],
+            hint="upgrade its package, or leave out its table",
+        ) from error
+    return kind(settings)
 
 
 def _the_one(name: str, known: Sequence[Registered]) -> Registered:
