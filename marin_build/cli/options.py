@@ -21,7 +21,11 @@ _FILE_HELP = (
 _OPTIONS = (
     click.option("--prefix", metavar="URL", help="Where outputs live, a folder or a URL."),
     click.option("--profile", metavar="NAME", help="A profile of the configuration."),
-    click.option("--engine", metavar="NAME", help="Where actions run: local, kubernetes."),
+    click.option(
+        "--engine",
+        metavar="NAME",
+        help="Where actions run; `marin-build doctor` lists the engines.",
+    ),
     click.option(
         "--set",
         "settings",

@@ -9,7 +9,7 @@ from marin_build.errors import UsageError
 from marin_build.identity.code.digest import code_digest
 from marin_build.moments import stamp_now
 from marin_build.observe.read_drift import find_drift
-from marin_build.operations.loading import environments_for
+from marin_build.operations.loading import chosen_engine, environments_for
 from marin_build.operations.plan import plan_for
 from marin_build.plan.decisions import Kind
 from marin_build.plan.reasons import SealedBefore
@@ -67,7 +67,6 @@ def accept_drift(
     selectors: Sequence[str],
     reason: str,
     *,
-    engine: str | None = None,
     on_found: Callable[[AcceptedDrift], None] | None = None,
 ) -> AcceptedDrift:
     """Record that the code and environment of today are as good as those that built targets.
@@ -76,7 +75,6 @@ def accept_drift(
         loaded: the pipeline and its store.
         selectors: which targets.
         reason: why the difference does not matter.
-        engine: builds the targets today; None: the configured one.
         on_found: gets what is going to be returned before anything is written.
 
     Raises:
@@ -88,7 +86,7 @@ def accept_drift(
         raise UsageError("the reason is empty", consequence=_NOTHING_ACCEPTED)
     plan = plan_for(loaded, selectors)
     _check_built(plan)
-    environments = environments_for(loaded, engine or loaded.settings.engine)
+    environments = environments_for(loaded, chosen_engine(loaded))
     drift = find_drift(loaded.store, plan, environments)
     chosen = sorted(plan.requested)
     drifted = {index: drift.drifted[index] for index in chosen if index in drift.drifted}

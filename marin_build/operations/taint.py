@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from marin_build.errors import StoreError, UsageError
 from marin_build.moments import stamp_now
+from marin_build.operations.loading import chosen_engine
 from marin_build.operations.plan import choose, observe_tainted
 from marin_build.plan.decisions import make_plan
 from marin_build.plan.graph_shape import downstream
@@ -94,10 +95,11 @@ def taint_targets(
     again = replace(
         plan, decisions=tuple(d for d in plan.decisions if d.index in roots), requested=()
     )
+    engine = chosen_engine(loaded)
     found = Condemned(
         again,
-        plan_id(again, loaded.file, loaded.pipeline.parameters, "local"),
-        estimate_for(loaded, again, "local"),
+        plan_id(again, loaded.file, loaded.pipeline.parameters, engine.name),
+        estimate_for(loaded, again, engine),
         roots,
         tuple(ends),
         taint,

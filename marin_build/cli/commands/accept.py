@@ -27,6 +27,6 @@ def command(options: PipelineOptions, targets: tuple[str, ...], reason: str) -> 
     from marin_build.operations.loading import load
 
     loaded = load(options)
-    done = accept_drift(loaded, targets, reason, engine=options.engine, on_found=show_found)
+    done = accept_drift(loaded, targets, reason, on_found=show_found)
     show_accepted(done)
     return 0

@@ -10,6 +10,7 @@ import pytest
 from jinja2 import nodes
 
 from marin_build.emit.templates import Templates, templates_folder
+from marin_build.engines.registry import OURS, Registered, load_engine
 from marin_build.errors import MarinBuildError, SpecificationError, UsageError
 from marin_build.workspace import Workspace
 
@@ -18,9 +19,10 @@ if TYPE_CHECKING:
 
 FOLDER = Path(templates_folder())
 TEMPLATES = sorted(str(path.relative_to(FOLDER)) for path in FOLDER.rglob("*.j2"))
+ENGINES = [load_engine(Registered(name, place, "")) for name, place in OURS.items()]
 QUOTING = {
-    "sh", "comment", "yaml", "kubernetes_text", "xml", "words",
-    "inline_json", "inline_script", "inline_style",
+    "sh", "comment", "yaml", "xml", "words", "inline_json", "inline_script", "inline_style",
+    *(name for kind in ENGINES for name in kind.filters),
 }  # fmt: skip
 SHAPING = {"indent", "trim"}
 
@@ -96,7 +98,8 @@ def _templates(tmp_path: Path, **files: str) -> Templates:
     own.mkdir()
     for name, text in files.items():
         (own / f"{name}.j2").write_text(text)
-    return Templates(Workspace(str(tmp_path), "/out"), "own")
+    filters = {name: one for kind in ENGINES for name, one in kind.filters.items()}
+    return Templates(Workspace(str(tmp_path), "/out"), "own", filters=filters)
 
 
 @pytest.mark.parametrize("name", sorted(QUOTING))
