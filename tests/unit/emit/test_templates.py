@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 FOLDER = Path(templates_folder())
 TEMPLATES = sorted(str(path.relative_to(FOLDER)) for path in FOLDER.rglob("*.j2"))
 ENGINES = [load_engine(Registered(name, place, "")) for name, place in OURS.items()]
+PLUGIN = Path(__file__).parents[2] / "data" / "engine_plugin"
 QUOTING = {
     "sh", "comment", "yaml", "xml", "words", "inline_json", "inline_script", "inline_style",
     *(name for kind in ENGINES for name in kind.filters),
@@ -56,6 +57,13 @@ def unquoted(text: str) -> Iterator[str]:
 @pytest.mark.parametrize("name", TEMPLATES)
 def test_every_value_in_our_templates_is_quoted(name: str) -> None:
     assert list(unquoted((FOLDER / name).read_text())) == []
+
+
+def test_every_value_in_the_templates_of_the_example_plugin_is_quoted() -> None:
+    """Else people copy from the documentation how a value runs as code."""
+    found = list(PLUGIN.rglob("*.j2"))
+    assert found
+    assert [line for path in found for line in unquoted(path.read_text())] == []
 
 
 def test_there_are_templates_to_check() -> None:
