@@ -50,6 +50,11 @@ def _plain(amount: float) -> str:
     return f"{amount:,.0f}" if amount == round(amount) else f"{amount:.1f}"
 
 
+def first_line(text: str) -> str:
+    """Return the first line of what a step said, without what a terminal would obey."""
+    return printable(text.splitlines()[0]) if text else ""
+
+
 def printable(text: str) -> str:
     """Return a text without what a terminal would obey, or what turns the reading direction."""
     if text.isprintable():

@@ -23,6 +23,7 @@ _COMMANDS = (
     "taint",
     "adopt",
     "unlock",
+    "doctor",
     "run-step",
 )
 _INTERNAL = ("list-targets",)

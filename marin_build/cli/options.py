@@ -14,11 +14,18 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-_FILE_HELP = "The pipeline file [default: pipeline.py]."
+_FILE_HELP = (
+    "The pipeline: a file or a module, and perhaps a function of it: path/to/file.py, "
+    "package.module, package.module:function [default: pipeline.py]."
+)
 _OPTIONS = (
     click.option("--prefix", metavar="URL", help="Where outputs live, a folder or a URL."),
     click.option("--profile", metavar="NAME", help="A profile of the configuration."),
-    click.option("--engine", metavar="NAME", help="Where actions run: local, kubernetes."),
+    click.option(
+        "--engine",
+        metavar="NAME",
+        help="Where actions run; `marin-build doctor` lists the engines.",
+    ),
     click.option(
         "--set",
         "settings",

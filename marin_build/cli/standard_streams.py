@@ -45,6 +45,19 @@ def lasting_streams() -> Iterator[None]:
         sys.stdout, sys.stderr = saved
 
 
+@contextmanager
+def output_to_error() -> Iterator[None]:
+    """Lead what is printed meanwhile, by this process or one it starts, to standard error."""
+    out = os.dup(1)
+    os.dup2(2, 1)
+    try:
+        yield
+        sys.stdout.flush()
+    finally:
+        os.dup2(out, 1)
+        os.close(out)
+
+
 def why_output_is_broken(probe: str = "") -> str | None:
     """Return why standard output takes nothing any more; None if it does.
 

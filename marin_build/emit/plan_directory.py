@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from marin_build.emit.templates import Templates
-from marin_build.engines import check_engine
+from marin_build.emit.quoting import plain_words
 from marin_build.pipeline.command import Command, Word
+from marin_build.plan.decisions import Kind
 from marin_build.plan.document import PAGE_FILE, PLAN_FILE, plan_document
 from marin_build.plan.reason_text import describe_stably
 from marin_build.workspace import relative
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Mapping
+
+    from marin_build.emit.templates import Templates
     from marin_build.pipeline.step_spec import StepSpec
     from marin_build.plan.decisions import Decision, Plan
+    from marin_build.plan.document import PlanDocument
+
+    DrawPage = Callable[[PlanDocument, Collection[str], Templates], str | None]
+    Emit = Callable[[Plan, PlanDocument, Templates], dict[str, str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,13 +77,50 @@ def action_of(plan: Plan, decision: Decision) -> Action:
     )
 
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping
+def actions_of(plan: Plan) -> list[Action]:
+    """Return an action for each target to build, also for what is being built elsewhere."""
+    return [action_of(plan, decision) for decision in plan.of_kind(Kind.RUN, Kind.WAIT)]
 
-    from marin_build.plan.decisions import Plan
-    from marin_build.plan.document import PlanDocument
 
-    DrawPage = Callable[[PlanDocument, Collection[str], Templates], str | None]
+def steps_to_build(plan: Plan) -> list[StepSpec]:
+    """Return the step of each of these actions."""
+    decisions = plan.of_kind(Kind.RUN, Kind.WAIT)
+    return [plan.targets.all[decision.index].step for decision in decisions]
+
+
+def run_step_words(
+    action: Action, plan: Plan, document: PlanDocument, *, once: bool = False
+) -> tuple[str, ...]:
+    """Return the command line that builds an action's target wherever the project lies.
+
+    Args:
+        action: one of the plan's.
+        plan: the plan.
+        document: its plan.json.
+        once: whether it tries once, because the engine tries again.
+
+    """
+    settings = [
+        part
+        for key, value in sorted(document.parameters.items())
+        for part in ("--set", f"{key}={value}")
+    ]
+    policy = ("--code-policy", document.code) if document.code is not None else ()
+    words = plain_words(action.command, plan.targets.workspace)
+    return (
+        "marin-build",
+        "run-step",
+        "--file",
+        document.pipeline,
+        *settings,
+        *policy,
+        "--prefix",
+        plan.targets.workspace.prefix,
+        "--target",
+        action.target,
+        *(["--once"] if once else []),
+        *(["--", *words] if words else []),
+    )
 
 
 def emit_plan(
@@ -85,35 +129,26 @@ def emit_plan(
     pipeline: str,
     parameters: Mapping[str, str],
     engine: str,
-    settings: Mapping[str, Any],
-    overrides: str | None,
+    emit: Emit,
+    templates: Templates,
     draw: DrawPage | None = None,
 ) -> dict[str, str]:
     """Return path -> text for every file of the plan directory, plan.json last.
 
     Args:
         plan: the plan.
-        pipeline: the pipeline file, relative to the project.
+        pipeline: the pipeline, as `-f` names it in the project.
         parameters: its `--set` values.
-        engine: `local` or `kubernetes`.
-        settings: the engine's settings from the configuration.
-        overrides: a folder whose templates win, relative to the project.
+        engine: the name of what runs it.
+        emit: makes the files that are the engine's own.
+        templates: what all of them are rendered from.
         draw: makes the page of the plan from its document and the paths of its files, or no page.
 
     """
-    check_engine(engine)
-    templates = Templates(plan.targets.workspace, overrides)
     document = plan_document(
         plan, pipeline=pipeline, parameters=parameters, engine=engine, pin_code=True
     )
-    if engine == "kubernetes":
-        from marin_build.engines.kubernetes.manifests import emit_kubernetes
-
-        files = emit_kubernetes(plan, document, templates, settings)
-    else:
-        from marin_build.engines.local import emit_local
-
-        files = emit_local(plan, document, templates)
+    files = emit(plan, document, templates)
     page = draw(document, files.keys(), templates) if draw is not None else None
     if page is not None:
         files[PAGE_FILE] = page

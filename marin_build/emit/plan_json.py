@@ -60,9 +60,13 @@ def plan_json(
     return json.dumps(found, indent=1) + "\n"
 
 
+_UNSAID = {"size", "engines"}
+"""Facts of reasons that JSON has in other words, or that depend on what is installed."""
+
+
 def reason_json(reason: Reason) -> dict[str, Any]:
     """Return all that is known of a reason; unlike in plan.json, times and hosts too."""
-    facts = {key: value for key, value in asdict(reason).items() if key != "size"}
+    facts = {key: value for key, value in asdict(reason).items() if key not in _UNSAID}
     facts |= stable_facts(reason)
     return {"kind": reason_kind(reason), **facts, "text": describe(reason)}
 

@@ -56,14 +56,6 @@ def yaml(value: object) -> str:
     raise TypeError(f"cannot write {value} as YAML")
 
 
-def kubernetes_text(value: str) -> str:
-    """Return a string as a YAML scalar in which Kubernetes expands nothing.
-
-    Kubernetes replaces `$(NAME)` and reads `$$` as one `$`, so every `$` is doubled.
-    """
-    return yaml(value.replace("$", "$$"))
-
-
 def xml(value: object) -> str:
     """Return a value as text or attribute of XML, control characters replaced."""
     return escape(_CONTROL.sub("\ufffd", str(value)), {'"': "&quot;", "'": "&#39;"})

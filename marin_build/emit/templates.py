@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import jinja2
 
@@ -12,6 +12,8 @@ from marin_build.emit import quoting
 from marin_build.errors import SpecificationError, UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     from marin_build.workspace import Workspace
 
 
@@ -26,17 +28,32 @@ def templates_folder() -> str:
 
 
 class Templates:
-    """Renders templates with values that must exist and must be quoted."""
+    """Renders templates with values that must exist and must be quoted.
 
-    def __init__(self, workspace: Workspace, overrides: str | None = None) -> None:
-        folders = [templates_folder()]
+    Args:
+        workspace: the project.
+        overrides: a folder in it whose templates win over all others.
+        folder: an engine's own templates, behind ours; None if they stand among ours.
+        filters: an engine's own filters, by name.
+
+    """
+
+    def __init__(
+        self,
+        workspace: Workspace,
+        overrides: str | None = None,
+        *,
+        folder: str | None = None,
+        filters: Mapping[str, Callable[[Any], str]] | None = None,
+    ) -> None:
+        folders = [templates_folder(), *([folder] if folder is not None else [])]
         if overrides is not None:
-            folder = os.path.join(workspace.project, overrides)
-            if not os.path.isdir(folder):
+            own = os.path.join(workspace.project, overrides)
+            if not os.path.isdir(own):
                 raise UsageError(
                     f"no templates folder `{overrides}`", facts=[("project", workspace.project)]
                 )
-            folders.insert(0, folder)
+            folders.insert(0, own)
         self._environment = jinja2.Environment(
             loader=jinja2.FileSystemLoader(folders),
             undefined=jinja2.StrictUndefined,
@@ -46,10 +63,10 @@ class Templates:
             autoescape=False,  # noqa: S701 - every value goes through a filter of quoting.py
         )
         self._environment.filters.update(
+            filters or {},
             sh=quoting.sh,
             comment=quoting.comment,
             yaml=quoting.yaml,
-            kubernetes_text=quoting.kubernetes_text,
             xml=quoting.xml,
             inline_json=quoting.inline_json,
             inline_script=quoting.inline_script,

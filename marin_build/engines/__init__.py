@@ -1,21 +1,9 @@
-"""Where actions run: one package an engine, each found by its entry point.
+"""Where actions run: one package an engine, found by its name.
 
 Nothing outside an engine's own package knows its name, its settings or its words.
+
+base        what an engine says of itself: the class that every engine derives from
+registry    which engines there are: ours by a table, others by their entry points
+settings    one checker for every table of the configuration
+emission    check, then all files of a plan directory
 """
-
-from __future__ import annotations
-
-from marin_build.errors import UsageError
-from marin_build.text import did_you_mean
-
-ENGINES = ("local", "kubernetes")
-
-
-def check_engine(engine: str) -> None:
-    """Refuse an engine nobody knows."""
-    if engine not in ENGINES:
-        raise UsageError(
-            f"unknown engine `{engine}`",
-            facts=[("engines", ", ".join(ENGINES))],
-            hint=did_you_mean(engine, ENGINES),
-        )

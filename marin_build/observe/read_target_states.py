@@ -1,11 +1,11 @@
-"""The reading of how targets stand: one batch of statuses, then what is not built more closely."""
+"""Reads the states of targets: one batch of statuses, then what is not built more closely."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from marin_build.observe.read_snapshot import doubt_of, observe
-from marin_build.plan.target_state import Standing, standing_of
+from marin_build.plan.target_state import TargetState, target_state
 from marin_build.protocol.holder import still_written
 from marin_build.protocol.layout import local_log_path
 
@@ -47,18 +47,18 @@ def read_all(
     )
 
 
-def read_standings(
+def read_target_states(
     store: Store, targets: Targets, host: Host, indices: Iterable[int]
-) -> dict[int, Standing]:
-    """Return how targets stand, by index, in the order of the pipeline."""
+) -> dict[int, TargetState]:
+    """Return the states of targets, by index, in the order of the pipeline."""
     snapshot = read_all(store, targets, host, indices)
 
-    def standing(index: int) -> Standing:
+    def state(index: int) -> TargetState:
         target = targets.all[index]
 
         def is_still_written(lease: Lease) -> bool:
             return still_written(local_log_path(target.output_path, target.id, lease))
 
-        return standing_of(snapshot.of(index), is_still_written=is_still_written)
+        return target_state(snapshot.of(index), is_still_written=is_still_written)
 
-    return {index: standing(index) for index in snapshot.seen}
+    return {index: state(index) for index in snapshot.seen}

@@ -6,10 +6,13 @@ import os
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from marin_build.apply.events import Warned
 from marin_build.errors import NOTHING_WRITTEN, StoppedError, UsageError
 from marin_build.observe.existing_data import ADOPTING, read_existing, refuse_unfit
+from marin_build.operations.plan import choose
 from marin_build.operations.run_session import end_syncing, make_session, syncing_of
 from marin_build.plan.decisions import Plan
+from marin_build.plan.selection import only_one
 from marin_build.plan.snapshot import Snapshot
 from marin_build.protocol import layout
 from marin_build.protocol.look import look
@@ -38,16 +41,50 @@ _ALIASES = {"gcs": "gs", "s3a": "s3", "abfss": "abfs"}
 class Registered:
     """An output that was adopted: now, or `already`; `record` is what stands beside it."""
 
+    target: Target
     record: Built
     already: bool
 
 
-def location_of(target: Target, place: str | None) -> str:
-    """Return where the data of a target lies; the output path itself if it is only named so.
+def adopt_target(
+    loaded: Loaded,
+    selector: str,
+    place: str | None = None,
+    note: str | None = None,
+    *,
+    force: bool = False,
+    lease: bool = True,
+    on_event: Callable[[Event], None],
+) -> Registered:
+    """Register existing data as the output of a target that is not built.
 
     Args:
-        target: whose output it is to be.
-        place: as the user wrote it; None: the output path.
+        loaded: the pipeline and its store.
+        selector: which target.
+        place: where the data lies, a folder or a URL; nothing is ever written or deleted there.
+            None: at the target's output path.
+        note: why; kept in the record.
+        force: adopt what looks unfinished or damaged, or what was adopted before.
+        lease: whether the store must have conditional writes; without, nobody else may build.
+        on_event: gets warnings.
+
+    Raises:
+        UsageError: the selector selects several targets, or none; the target is built; or the
+            data cannot be its output.
+        StoppedError: somebody holds the target, or the data looks unfinished.
+        StoreError: a store cannot be read or written.
+
+    """
+    index = only_one(selector, choose(loaded, [selector]), "is adopted at a time", NOTHING_WRITTEN)
+    target = loaded.targets.all[index]
+    location = _location_of(target, place)
+    if not is_url(location) and is_url(target.output_path):
+        on_event(Warned(f"`{location}` is on this machine: no other can read it"))
+    return _register(loaded, index, location, note, force=force, lease=lease, on_event=on_event)
+
+
+def _location_of(target: Target, place: str | None) -> str:
+    """Return where the data of a target lies; the output path itself if it is only named so.
 
     Raises:
         UsageError: no place, or one inside the output or around it; or the target is rebuilt each
@@ -85,7 +122,7 @@ def _comparable(place: str) -> str:
     return f"{_ALIASES.get(scheme, scheme)}://{rest}" if is_url(place) else os.path.realpath(place)
 
 
-def register(
+def _register(
     loaded: Loaded,
     index: int,
     location: str,
@@ -95,23 +132,7 @@ def register(
     lease: bool,
     on_event: Callable[[Event], None],
 ) -> Registered:
-    """Adopt what lies at a place as the output of a target, unless that was done already.
-
-    Args:
-        loaded: the pipeline.
-        index: which target.
-        location: where the data lies, as from `location_of`.
-        note: why.
-        force: adopt what looks unfinished, or what was adopted before.
-        lease: whether the store must have conditional writes.
-        on_event: gets warnings.
-
-    Raises:
-        UsageError: the target is built, or the data cannot be its output.
-        StoppedError: somebody holds the target, or the data looks unfinished.
-        StoreError: a store cannot be read or written.
-
-    """
+    """Adopt what lies at a place as the output of a target, unless that was done already."""
     target = loaded.targets.all[index]
     nothing = Plan(loaded.targets, (), (), frozenset(), Snapshot())
     session = make_session(loaded, nothing, {}, lease=lease)
@@ -120,7 +141,7 @@ def register(
         blob = loaded.store.get(f"{target.output_path}/{layout.RECORD}")
         record = readable_record(blob.data if blob is not None else None)
         if not force and record is not None and _is_same(record, target, location):
-            return Registered(record, already=True)
+            return Registered(target, record, already=True)
         _refuse_built(target, record, location, force=force)
         session = replace(session, forced=frozenset([index]))
     is_here = location == target.output_path
@@ -137,7 +158,7 @@ def register(
             consequence=NOTHING_WRITTEN,
             hint="marin-build plan shows what is there now",
         )
-    return Registered(built_of(adopted.model_dump(mode="json")), already=False)
+    return Registered(target, built_of(adopted.model_dump(mode="json")), already=False)
 
 
 def _is_finished(session: Session, index: int) -> bool:

@@ -147,13 +147,14 @@ def replay(
         session.refused.update(refused_readers(loaded, plan))
         if keep:
             from marin_build.apply.run_folder import keep_run
+            from marin_build.engines.registry import DEFAULT_ENGINE
             from marin_build.plan.document import plan_document
 
             document = plan_document(
                 plan,
                 pipeline=loaded.file,
                 parameters=loaded.pipeline.parameters,
-                engine="local",
+                engine=DEFAULT_ENGINE,
                 pin_code=True,
             )
             keep = keep_run(loaded.store, document, session, on_event)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from marin_build.apply.events import Warned
 from marin_build.errors import UsageError
@@ -12,6 +12,7 @@ from marin_build.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
 
+    from marin_build.engines.base import Engine
     from marin_build.pipeline.targets import Targets
     from marin_build.plan.capacity import Capacity
     from marin_build.plan.decisions import Plan
@@ -59,19 +60,20 @@ def capacity_here(
 
     @cache
     def read() -> Capacity:
+        from marin_build.engines.registry import engines_elsewhere
         from marin_build.observe.read_machine import read_machine
         from marin_build.plan.capacity import Capacity, parse_amount
 
         said = {**configured, **given}
         amounts = {name: parse_amount(name, amount) for name, amount in said.items()}
-        return Capacity(read_machine(os.environ), amounts)
+        return Capacity(read_machine(os.environ), amounts, cache(engines_elsewhere))
 
     return read
 
 
-def fitted(plan: Plan, engine: str, capacity: Callable[[], Capacity]) -> Plan:
+def fitted(plan: Plan, engine: Engine[Any], capacity: Callable[[], Capacity]) -> Plan:
     """Return the plan with what this machine can never run blocked, if it is to run here."""
-    if engine != "local" or not plan.to_build:
+    if not engine.capabilities.uses_this_machine or not plan.to_build:
         return plan
     from marin_build.plan.capacity import fit
 

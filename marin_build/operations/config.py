@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field, fields, replace
-from typing import TYPE_CHECKING, Any, get_args
+from collections.abc import Mapping  # noqa: TC003 - the checker reads the annotations
+from dataclasses import dataclass, field, replace
+from typing import Any
 
+from marin_build.engines.registry import DEFAULT_ENGINE, OURS, is_engine
+from marin_build.engines.settings import NOT_A_SETTING, Table, read_table, setting_names
 from marin_build.errors import UsageError
 from marin_build.protocol.lease import TIME_TO_LIVE
 from marin_build.text import did_you_mean
 from marin_build.workspace import CONFIG_FILE, CodePolicy
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
 
 SHORTEST_LEASE = 2.0
 """Seconds. On object stores 20 and more: they refuse many writes of one object."""
@@ -25,9 +24,10 @@ class Settings:
     """What a configuration file can say; the command line wins over all of it.
 
     Args:
-        pipeline: the pipeline file, relative to the project.
+        pipeline: the pipeline, as `-f` names it: a file relative to the project, or a module, and
+            perhaps a function of it.
         prefix: where outputs live; a relative folder is taken from the project.
-        engine: where actions run, `local` or `kubernetes`.
+        engine: where actions run, by name.
         jobs: targets built at once on this machine.
         isolation: `process`, `worker` or `thread`.
         log_limit: MiB of the longest log of an attempt; of a longer one the middle is cut out.
@@ -37,14 +37,14 @@ class Settings:
         templates: a folder whose templates win over ours.
         prices: a JSON file, relative to the project, with what costs other than our list prices.
         regions: prefix -> the region its bucket lies in, to tell of reads across regions.
-        kubernetes: image, namespace and the like, for that engine's job specs.
         budgets: how much there is of `cpu`, `ram`, `gpu`, `tpu`, or of what steps name.
+        engines: the tables of engines, by name; an engine reads its own when it is chosen.
 
     """
 
     pipeline: str = "pipeline.py"
     prefix: str | None = None
-    engine: str = "local"
+    engine: str = DEFAULT_ENGINE
     jobs: int | None = None
     isolation: str = "process"
     log_limit: int = 64
@@ -53,27 +53,26 @@ class Settings:
     templates: str | None = None
     prices: str | None = None
     regions: Mapping[str, str] = field(default_factory=dict)
-    kubernetes: Mapping[str, Any] = field(default_factory=dict)
     budgets: Mapping[str, int | float | str] = field(default_factory=dict)
+    engines: Mapping[str, Table] = field(default_factory=dict, metadata=NOT_A_SETTING)
 
+    def __post_init__(self) -> None:
+        """Refuse what the types above cannot."""
+        for key in ("jobs", "log_limit"):
+            if (value := getattr(self, key)) is not None and value < 1:
+                raise UsageError(f"the setting `{key}` must be at least 1")
+        if not all(isinstance(region, str) for region in self.regions.values()):
+            raise UsageError(
+                "the setting `regions` says for each prefix the name of a region",
+                hint='[tool.marin-build.regions] "gs://bucket" = "us-central2"',
+            )
+        if self.budgets:
+            from marin_build.plan.capacity import parse_amount
 
-_STRING, _INTEGER, _TABLE = ((str,), "a string"), ((int,), "an integer"), ((dict,), "a table")
-_TYPES: dict[str, tuple[tuple[type, ...], str]] = {
-    "pipeline": _STRING,
-    "prefix": _STRING,
-    "engine": _STRING,
-    "jobs": _INTEGER,
-    "isolation": _STRING,
-    "log_limit": _INTEGER,
-    "lease": ((int, float), "a number"),
-    "code": _STRING,
-    "templates": _STRING,
-    "prices": _STRING,
-    "regions": _TABLE,
-    "kubernetes": _TABLE,
-    "budgets": _TABLE,
-}
-"""What a setting is in Python, and in the words of TOML."""
+            for name, amount in self.budgets.items():
+                parse_amount(name, amount)
+        if self.lease < SHORTEST_LEASE:
+            raise UsageError(f"the setting `lease` must be at least {SHORTEST_LEASE:g} seconds")
 
 
 def load_settings(project: str, profile: str | None = None) -> Settings:
@@ -87,7 +86,7 @@ def load_settings(project: str, profile: str | None = None) -> Settings:
     profiles = table.pop("profiles", {})
     if not isinstance(profiles, dict):
         raise UsageError("the profiles are not a table", facts=[("configuration", file)])
-    settings = _checked(Settings(), table, file)
+    settings = _on_top(Settings(), table, file)
     if profile is None:
         return settings
     if profile not in profiles:
@@ -98,7 +97,7 @@ def load_settings(project: str, profile: str | None = None) -> Settings:
         )
     if not isinstance(profiles[profile], dict):
         raise UsageError(f"the profile `{profile}` is not a table", facts=[("configuration", file)])
-    return _checked(settings, profiles[profile], f"{file}, profile {profile}")
+    return _on_top(settings, profiles[profile], f"{file}, profile {profile}")
 
 
 def _read_table(project: str) -> tuple[str, dict[str, Any]]:
@@ -129,52 +128,27 @@ def _parse(file: str) -> dict[str, Any]:
         ) from error
 
 
-def _checked(base: Settings, table: Mapping[str, Any], file: str) -> Settings:
-    known = {field.name for field in fields(Settings)}
-    for key, value in table.items():
-        if key not in known:
+def _on_top(base: Settings, values: Mapping[str, Any], place: str) -> Settings:
+    """Return settings with those of a table on top; the table of an engine replaces an older one.
+
+    Raises:
+        UsageError: the table cannot be followed.
+
+    """
+    if not values:
+        return base
+    ours = setting_names(Settings)
+    engines = {
+        name: Table(name, value, place)
+        for name, value in values.items()
+        if name not in ours and is_engine(name)
+    }
+    own = {key: value for key, value in values.items() if key not in engines}
+    for name in engines:
+        if not isinstance(values[name], dict):
             raise UsageError(
-                f"unknown setting `{key}`",
-                facts=[("configuration", file)],
-                hint=did_you_mean(key, known),
+                f"the setting `{name}` is not a table",
+                facts=[("configuration", place), ("value", repr(values[name]))],
             )
-        kinds, wanted = _TYPES[key]
-        if not isinstance(value, kinds) or isinstance(value, bool):
-            raise UsageError(
-                f"the setting `{key}` is not {wanted}",
-                facts=[("configuration", file), ("value", repr(value))],
-            )
-    for key in ("jobs", "log_limit"):
-        if table.get(key, 1) < 1:
-            what = f"the setting `{key}` must be at least 1"
-            raise UsageError(what, facts=[("configuration", file)])
-    if not all(isinstance(region, str) for region in table.get("regions", {}).values()):
-        raise UsageError(
-            "the setting `regions` says for each prefix the name of a region",
-            facts=[("configuration", file)],
-            hint='[tool.marin-build.regions] "gs://bucket" = "us-central2"',
-        )
-    if budgets := table.get("budgets"):
-        _check_budgets(budgets, file)
-    if table.get("lease", TIME_TO_LIVE) < SHORTEST_LEASE:
-        raise UsageError(
-            f"the setting `lease` must be at least {SHORTEST_LEASE:g} seconds",
-            facts=[("configuration", file)],
-        )
-    if "code" in table and table["code"] not in get_args(CodePolicy):
-        raise UsageError(
-            f"the setting `code` is one of {', '.join(get_args(CodePolicy))}",
-            facts=[("configuration", file), ("value", repr(table["code"]))],
-        )
-    return replace(base, **table)
-
-
-def _check_budgets(budgets: Mapping[str, Any], file: str) -> None:
-    from marin_build.plan.capacity import parse_amount
-
-    for name, amount in budgets.items():
-        try:
-            parse_amount(name, amount)
-        except UsageError as error:
-            error.facts = (("configuration", file),)
-            raise
+    settings = read_table(Settings, Table("", own, place), base, others=OURS)
+    return replace(settings, engines={**base.engines, **engines})

@@ -1,4 +1,4 @@
-"""The two sides of `diff`: what the user named, and the targets there."""
+"""Two sides that the user named, the targets of each, and how these differ."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from marin_build.operations.git_worktree import commit_of, top_level, unknown_re
 from marin_build.operations.loading import pipeline_file, prefix_of, refuse_without_file
 from marin_build.operations.plan_directory import read_plan_directory
 from marin_build.plan.document import PLAN_FILE
-from marin_build.plan.targets_diff import Entry
+from marin_build.plan.targets_diff import Entry, diff_targets
 from marin_build.store.open_store import open_store
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from marin_build.operations.list_targets import Listing
     from marin_build.operations.options import PipelineOptions
     from marin_build.plan.document import PlanDocument
+    from marin_build.plan.targets_diff import TargetsDiff
 
 
 WORKING_TREE = "the working tree"
@@ -61,8 +62,22 @@ class Side:
         return f"{self.label} ({self.commit[:8]})"
 
 
-def read_sides(old: str, new: str | None, options: PipelineOptions) -> tuple[Side, Side]:
-    """Read both sides; without `new`, the files as they are.
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """The two sides, and how the targets of the new one differ from those of the old one."""
+
+    old: Side
+    new: Side
+    diff: TargetsDiff
+
+
+def compare(old: str, new: str | None, options: PipelineOptions) -> Comparison:
+    """Compare the targets of two plans, runs or revisions.
+
+    Args:
+        old: a plan directory, a run (`r-1a2b3c4d`, or `latest`) or a git revision.
+        new: another one; None: the files as they are.
+        options: name the pipeline in revisions and files, and the prefix of runs.
 
     Raises:
         UsageError: a side is neither plan, run nor revision, or no side has the pipeline.
@@ -90,7 +105,7 @@ def read_sides(old: str, new: str | None, options: PipelineOptions) -> tuple[Sid
             consequence="nothing was compared",
             hint="name one with -f",
         )
-    return before, after
+    return Comparison(before, after, diff_targets(before.entries, after.entries))
 
 
 def _side_of_plan(kind: Literal["plan", "run"], label: str, document: PlanDocument) -> Side:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from marin_build.errors import StoreError
 from marin_build.operations.budgets import capacity_here, capacity_if_limited
@@ -13,6 +13,7 @@ from marin_build.plan.estimate import PlanEstimate, estimate_plan, estimate_step
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from marin_build.engines.base import Engine
     from marin_build.operations.loading import Declared, Loaded
     from marin_build.pipeline.targets import Targets
     from marin_build.plan.capacity import Limits
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 def estimate_for(
     loaded: Declared,
     plan: Plan,
-    engine: str,
+    engine: Engine[Any],
     jobs: int | None = None,
     budgets: Mapping[str, str] | None = None,
 ) -> PlanEstimate:
@@ -42,6 +43,7 @@ def estimate_for(
 
     """
     targets = plan.targets
+    is_here = engine.capabilities.uses_this_machine
     has_price = any(targets.all[index].step.resources is not None for index in plan.to_build)
     steps = estimate_steps(
         targets,
@@ -49,10 +51,10 @@ def estimate_for(
         seconds_by_name(targets, plan.snapshot.earlier),
         _prices(loaded) if has_price else None,
         waiting=[decision.index for decision in plan.of_kind(Kind.WAIT)],
-        elsewhere=engine != "local",
+        elsewhere=not is_here,
     )
     jobs = jobs or loaded.settings.jobs or os.cpu_count() or 1
-    limits = _limits(loaded, plan, jobs, budgets or {}) if engine == "local" else None
+    limits = _limits(loaded, plan, jobs, budgets or {}) if is_here else None
     return estimate_plan(steps, targets.deps, jobs, limits)
 
 

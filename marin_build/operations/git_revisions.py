@@ -88,7 +88,7 @@ def _start(place: Checkout, top: str, options: PipelineOptions) -> subprocess.Po
     folder, words = _folder_in(place, top), []
     # Where the folder is not there yet, what lies above it is another pipeline's.
     if options.file is not None or folder is None:
-        words = ["-f", _moved(pipeline_file(options)[0], top, place)]
+        words = ["-f", _named_in(place, top, pipeline_file(options)[0])]
     if options.profile is not None:
         words += ["--profile", options.profile]
     if options.code is not None:
@@ -124,13 +124,16 @@ def _is_not_theirs(path: str) -> bool:
     return path == os.path.dirname(FOLDER) or _is_below(path, os.path.realpath(sys.prefix))
 
 
-def _moved(module: PipelineModule, top: str, place: Checkout) -> str:
-    """Return how `-f` names a pipeline of the checkout in another place: by its path.
+def _named_in(place: Checkout, top: str, module: PipelineModule) -> str:
+    """Return how `-f` names a pipeline of the checkout in another place.
 
-    By its name another checkout's module may be found, for that may be installed.
+    That is its path there: its name could find this checkout's module, if that is installed. Of a
+    module that is not here only the name is known.
     """
+    if not module.file:
+        return module.named_from(top)
     real = os.path.realpath(os.path.dirname(module.file))
-    if not module.file or installed_in(module.file) is not None or not _is_below(real, top):
+    if installed_in(module.file) is not None or not _is_below(real, top):
         raise UsageError(
             f"the pipeline `{module.named_from(os.getcwd())}` is not in the git checkout `{top}`",
             consequence="nothing was compared",

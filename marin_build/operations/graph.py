@@ -10,7 +10,7 @@ from marin_build.emit.graph.drawing import View, draw
 from marin_build.emit.graph.live import Live, LiveTarget
 from marin_build.emit.graph.saved_plan_page import commands_of, replay_command, scripts_of
 from marin_build.emit.templates import Templates
-from marin_build.engines import check_engine
+from marin_build.engines.registry import engine_words
 from marin_build.operations.options import command_line
 from marin_build.operations.plan import make_planned
 from marin_build.operations.plan_directory import read_plan_directory
@@ -62,7 +62,6 @@ def draw_pipeline(
         StoreError: the store cannot be read.
 
     """
-    check_engine(loaded.settings.engine)
     return draw_planned(make_planned(loaded, PlanRequest(tuple(selectors))), view, options=options)
 
 
@@ -115,7 +114,10 @@ def draw_saved_plan(folder: str, view: View = _WHOLE, *, start: str | None = Non
         document,
         view,
         Templates(Workspace(os.path.abspath(folder), document.prefix)),
-        commands=(replay_command("replay the plan", folder), *commands_of(document)),
+        commands=(
+            replay_command("replay the plan", folder),
+            *commands_of(document, engine_words(document.engine)),
+        ),
         scripts=scripts_of(document, document.files, f"./{way}/"),
         redactor=Redactor.of(os.environ),
     )
@@ -127,7 +129,7 @@ def _document(planned: Planned, plan: Plan) -> PlanDocument:
         plan,
         pipeline=planned.loaded.file,
         parameters=planned.loaded.pipeline.parameters,
-        engine=planned.engine,
+        engine=planned.engine.name,
         pin_code=False,
         show_pruned=True,
     )

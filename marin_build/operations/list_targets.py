@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
@@ -65,19 +64,18 @@ def entries_of(targets: Targets) -> tuple[Entry, ...]:
     )
 
 
-def write_listing(listing: Listing) -> None:
-    """Write a listing to standard output."""
+def listing_line(listing: Listing) -> str:
+    """Return a listing as one line of JSON."""
     document = {
         "schema_version": _SCHEMA_VERSION,
         "pipeline": listing.pipeline,
         "targets": [asdict(entry) for entry in listing.entries],
     }
-    json.dump(document, sys.stdout)
-    sys.stdout.write("\n")
+    return json.dumps(document) + "\n"
 
 
 def read_listing(text: str) -> Listing:
-    """Read what `write_listing` wrote: one line, whatever a pipeline prints when it ends."""
+    """Read what `listing_line` made: one line, whatever a pipeline prints when it ends."""
     document = json.loads(text.partition("\n")[0])
     assert document["schema_version"] == _SCHEMA_VERSION
     entries = [Entry(**{**each, "deps": tuple(each["deps"])}) for each in document["targets"]]

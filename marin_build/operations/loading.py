@@ -6,8 +6,9 @@ import gc
 import os
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from marin_build.engines.registry import open_engine
 from marin_build.errors import MarinBuildError, UsageError, combined
 from marin_build.operations.config import Settings, load_settings
 from marin_build.pipeline.graph import Graph, build_graph, steps_below
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from marin_build.apply.events import Warned
+    from marin_build.engines.base import Engine
     from marin_build.observe.read_drift import Environments
     from marin_build.operations.adopted_data import AdoptedData
     from marin_build.operations.options import PipelineOptions
@@ -97,14 +99,22 @@ def load(options: PipelineOptions, only: str | None = None) -> Loaded:
         )
 
 
-def environments_for(loaded: Loaded, engine: str) -> Environments:
+def chosen_engine(loaded: Declared) -> Engine[Any]:
+    """Return the engine that the options or the configuration choose, with its settings.
+
+    Raises:
+        UsageError: it is not known, cannot be loaded, or its settings cannot be followed.
+
+    """
+    return open_engine(loaded.settings.engine, loaded.settings.engines)
+
+
+def environments_for(loaded: Loaded, engine: Engine[Any]) -> Environments:
     """Return the environments that the pipeline's steps would be built in by an engine."""
     from marin_build.observe.read_drift import Environments
 
-    image = loaded.settings.kubernetes.get("image")
-    return Environments(
-        loaded.workspace.project, engine == "local", image if isinstance(image, str) else None
-    )
+    is_here = engine.capabilities.uses_this_machine
+    return Environments(loaded.workspace.project, is_here, engine.image)
 
 
 def declare(options: PipelineOptions) -> Declared:

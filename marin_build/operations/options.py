@@ -16,6 +16,20 @@ if TYPE_CHECKING:
     from marin_build.workspace import CodePolicy
 
 
+def words_of(*options: tuple[str, str | int | bool | None]) -> list[str]:
+    """Return the options that are given, each with its value, as words of a command line.
+
+    A flag that is set is its name alone; what is None or False is not given.
+    """
+    given = [(name, value) for name, value in options if value is not None and value is not False]
+    return [w for name, value in given for w in ([name] if value is True else [name, str(value)])]
+
+
+def script_line(folder: str, target: str) -> str:
+    """Return the command that runs the script of a target in a plan directory."""
+    return shlex.join(["bash", os.path.join(folder, "steps", target, "run.sh")])
+
+
 def command_line(command: str, options: PipelineOptions, rest: Sequence[str] = ()) -> str:
     """Return `marin-build COMMAND ...` with the options that name the same pipeline."""
     return shlex.join(["marin-build", command, *option_words(options), *rest])
@@ -23,19 +37,14 @@ def command_line(command: str, options: PipelineOptions, rest: Sequence[str] = (
 
 def option_words(options: PipelineOptions) -> list[str]:
     """Return the options as words of a command line."""
-    words: list[str] = []
-    for flag, value in (
+    return words_of(
         ("-f", options.file),
         ("--prefix", options.prefix),
         ("--profile", options.profile),
         ("--engine", options.engine),
         ("--code-policy", options.code),
-    ):
-        if value is not None:
-            words += [flag, value]
-    for key, value in (options.parameters or {}).items():
-        words += ["--set", f"{key}={value}"]
-    return words
+        *(("--set", f"{key}={value}") for key, value in (options.parameters or {}).items()),
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from marin_build.errors import UsageError
 from marin_build.observe.read_snapshot import doubt_of, list_tainted, observe
 from marin_build.operations.budgets import capacity_here, fitted, unused_budgets
-from marin_build.operations.loading import load, without_collections
+from marin_build.operations.loading import chosen_engine, load, without_collections
 from marin_build.operations.planned import Planned, PlanRequest
 from marin_build.plan.assumptions import NOTHING_ASSUMED, assume
 from marin_build.plan.decisions import Plan, cascade_of, make_plan
@@ -40,10 +40,8 @@ def load_to_plan(options: PipelineOptions, on_event: Callable[[Warned], None]) -
         on_event: gets what the author should know about the pipeline.
 
     """
-    from marin_build.engines import check_engine
-
     loaded = load(options)
-    check_engine(loaded.settings.engine)
+    chosen_engine(loaded)  # one that there is not is refused before a store is read
     for warning in loaded.warnings():
         on_event(warning)
     return loaded
@@ -93,7 +91,7 @@ def planned_of(
         for warning in unused_budgets(loaded.targets, request.budgets):
             on_event(warning)
     capacity = capacity_here(loaded.settings.budgets, request.budgets)
-    plan = fitted(plan, loaded.settings.engine, capacity)
+    plan = fitted(plan, chosen_engine(loaded), capacity)
     if causes:
         from marin_build.observe.read_causes import with_causes
 

@@ -42,10 +42,9 @@ class SavedPlan:
     @property
     def again(self) -> tuple[str, Sequence[str]]:
         """What is done with it, and the words of the command that does it."""
-        if self.planned.engine == "local":
-            return "to run exactly this", ["marin-build", "apply", self.folder]
-        steps = os.path.join(self.folder, "steps")
-        return "to submit it", ["kubectl", "apply", "-R", "-f", steps]
+        engine = self.planned.engine
+        label = "to run exactly this" if engine.capabilities.applies else "to submit it"
+        return label, engine.words_to_run(self.folder)
 
 
 def save_plan(planned: Planned, folder: str) -> SavedPlan:
@@ -57,21 +56,19 @@ def save_plan(planned: Planned, folder: str) -> SavedPlan:
         StoreError: it cannot be written.
 
     """
-    from marin_build.emit.graph.saved_plan_page import page_of_plan
-    from marin_build.emit.plan_directory import emit_plan
+    from marin_build.engines.emission import emit_for
 
     refuse_assumptions(planned.request.assume_changed, planned.request.assume_built)
     refuse_without_file(planned.loaded.pipeline.program, "the plan cannot be saved")
     planned = planned.with_adopted()
     loaded = planned.loaded
-    files = emit_plan(
+    files = emit_for(
+        planned.engine,
         planned.decided,
         pipeline=loaded.file,
         parameters=loaded.pipeline.parameters,
-        engine=planned.engine,
-        settings=loaded.settings.kubernetes,
         overrides=loaded.settings.templates,
-        draw=page_of_plan,
+        with_page=True,
     )
     write_plan_directory(folder, files)
     return SavedPlan(planned, folder, PAGE_FILE in files)

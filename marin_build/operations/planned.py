@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from marin_build.errors import NOTHING_WRITTEN, UsageError
 
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
 
     from marin_build.emit.plan_rows import Shown
+    from marin_build.engines.base import Engine
     from marin_build.observe.read_drift import FoundDrift
     from marin_build.operations.loading import Loaded
     from marin_build.plan.blast_radius import BlastRadius
@@ -87,10 +88,12 @@ class Planned:
     capacity: Callable[[], Capacity]
     pinned_code: Mapping[str, str] = field(default_factory=lambda: _NOTHING)
 
-    @property
-    def engine(self) -> str:
-        """Where steps with resources are built."""
-        return self.loaded.settings.engine
+    @cached_property
+    def engine(self) -> Engine[Any]:
+        """What builds the steps."""
+        from marin_build.operations.loading import chosen_engine
+
+        return chosen_engine(self.loaded)
 
     @property
     def is_done(self) -> bool:
@@ -145,7 +148,7 @@ class Planned:
         from marin_build.plan.plan_id import plan_id
 
         parameters = self.loaded.pipeline.parameters
-        return plan_id(self.plan, self.loaded.file, parameters, self.engine)
+        return plan_id(self.plan, self.loaded.file, parameters, self.engine.name)
 
     def document(self, *, show_pruned: bool = False) -> PlanDocument:
         """Return the plan as plan.json has it, with its drift; of the code it pins nothing."""
@@ -155,7 +158,7 @@ class Planned:
             self.plan,
             pipeline=self.loaded.file,
             parameters=self.loaded.pipeline.parameters,
-            engine=self.engine,
+            engine=self.engine.name,
             pin_code=False,
             show_pruned=show_pruned,
             drift=self.drift,

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import os
+import shlex
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from marin_build.errors import UsageError
+from marin_build.operations.loading import chosen_engine
 from marin_build.operations.plan import make_planned
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from marin_build.apply.events import ApplyFinished, StepDrifted, Warned
+    from marin_build.engines.base import Engine
     from marin_build.operations.loading import Loaded
     from marin_build.operations.planned import Planned, PlanRequest
     from marin_build.plan.capacity import Capacity
@@ -98,25 +101,25 @@ def plan_to_build(
         StoreError: the store cannot be read.
 
     """
-    refuse_other_engine(loaded.settings.engine)
+    refuse_other_engine(chosen_engine(loaded))
     return make_planned(loaded, request, history=False, on_event=on_event)
 
 
-def refuse_other_engine(engine: str, *, is_saved: bool = False) -> None:
+def refuse_other_engine(engine: Engine[Any], *, is_saved: bool = False) -> None:
     """Refuse an engine that builds elsewhere: nothing is submitted yet.
 
     Raises:
         UsageError: it does.
 
     """
-    if engine != "local":
+    if not engine.capabilities.applies:
         raise UsageError(
-            f"cannot submit to `{engine}` yet",
+            f"cannot submit to `{engine.name}` yet",
             consequence="nothing was run",
             hint=(
-                "submit its files yourself: kubectl apply -R -f DIR/steps"
+                f"submit its files yourself: {shlex.join(engine.words_to_run('DIR'))}"
                 if is_saved
-                else f"marin-build plan --engine {engine} -o DIR, and submit its files"
+                else f"marin-build plan --engine {engine.name} -o DIR, and submit its files"
             ),
         )
 

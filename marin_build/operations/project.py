@@ -341,11 +341,9 @@ class Project:
             old, new: the two sides; without `new`, the files as they are.
 
         """
-        from marin_build.operations.diff import read_sides
-        from marin_build.plan.targets_diff import diff_targets
+        from marin_build.operations.diff import compare
 
-        before, after = read_sides(old, new, self._options)
-        return diff_targets(before.entries, after.entries)
+        return compare(old, new, self._options).diff
 
     def graph(
         self,

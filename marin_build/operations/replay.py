@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from marin_build.errors import StoppedError, UsageError
-from marin_build.operations.loading import load
+from marin_build.operations.loading import chosen_engine, load
 from marin_build.operations.options import PipelineOptions
 from marin_build.operations.plan import observe_tainted, planned_of
 from marin_build.operations.plan_directory import find_project_of_plan, read_plan_directory
@@ -82,7 +82,7 @@ def plan_saved(
     """
     loaded, document = load_saved(folder, options)
     plan = replan_saved(loaded, document)
-    refuse_other_engine(document.engine, is_saved=True)
+    refuse_other_engine(chosen_engine(loaded), is_saved=True)
     planned = planned_of(loaded, plan, request, causes=False, on_event=on_event)
     return replace(planned, pinned_code=pinned_code(document))
 

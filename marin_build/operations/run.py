@@ -6,42 +6,155 @@ import os
 import signal
 import sys
 from contextlib import nullcontext, suppress
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, assert_never
 
-from marin_build.errors import EXIT_STOPPED, StoppedError
-from marin_build.operations.adopted_data import refused_readers
+from marin_build.apply.totals import drifted_before
+from marin_build.errors import (
+    EXIT_INTERRUPTED,
+    EXIT_OK,
+    EXIT_STOPPED,
+    StepFailedError,
+    StoppedError,
+    UsageError,
+)
+from marin_build.operations.adopted_data import refused_readers, with_adopted
+from marin_build.operations.options import command_line
 from marin_build.operations.plan import observe_tainted
 from marin_build.operations.run_session import end_syncing, make_session, syncing_of
 from marin_build.operations.taint import forget_taints
+from marin_build.pipeline.retries import unsaid_meaning
 from marin_build.plan.decisions import Kind, Plan, make_plan
+from marin_build.plan.outcomes import Failed, Held, Interrupted, Reused, Stopped, Succeeded
 from marin_build.plan.reason_text import describe
 from marin_build.plan.reasons import Unreadable
+from marin_build.plan.selection import only_one, select
 from marin_build.run_step.foreground_bodies import ForegroundBodies
 from marin_build.run_step.supervisor import build_target
 from marin_build.run_step.workers import Start
-from marin_build.text import printable
+from marin_build.text import first_line, printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from marin_build.apply.events import Event
     from marin_build.operations.loading import Loaded
+    from marin_build.operations.options import PipelineOptions
+    from marin_build.pipeline.targets import Target
     from marin_build.plan.outcomes import Outcome
     from marin_build.store.durability import Syncing
 
 
-def build_in_foreground(
-    loaded: Loaded, plan: Plan, *, lease: bool, on_event: Callable[[Event], None]
-) -> Outcome:
-    """Build the only target of a plan in the main thread of this process, at the keyboard.
+_SHOWN = 10
+"""So many of the targets that are missing are named."""
+_NOTHING_RUN = "nothing was run"
+
+
+@dataclass(frozen=True, slots=True)
+class RanTarget:
+    """A target that was to be built alone.
+
+    Args:
+        target: its id.
+        outcome: how that ended, if not with an error; None if it was built, and nothing was run.
+        again: the command that does it again.
+
+    """
+
+    target: str
+    outcome: Succeeded | Reused | Interrupted | None
+    again: str
+
+    @property
+    def exit_code(self) -> int:
+        """Return the exit code of a command that did it."""
+        return EXIT_INTERRUPTED if isinstance(self.outcome, Interrupted) else EXIT_OK
+
+
+def run_target(
+    loaded: Loaded,
+    selector: str,
+    options: PipelineOptions,
+    *,
+    force: bool = False,
+    lease: bool = True,
+    on_event: Callable[[Event], None],
+) -> RanTarget:
+    """Build one target in the main thread of this process: its step has keyboard and screen.
+
+    It is tried once, without a time-out; what it needs must be built.
 
     Args:
         loaded: the pipeline and its store.
-        plan: what to build.
+        selector: which target.
+        options: name the pipeline in the commands that errors hint at.
+        force: build it although it is built.
         lease: whether the store must have conditional writes; without, nobody else may build.
-        on_event: gets warnings.
+        on_event: gets warnings, and that a reused target has another identity.
+
+    Raises:
+        UsageError: the selector selects several targets, or none; or the target is blocked.
+        StepFailedError: the step failed.
+        StoppedError: something that it needs is not built, another process builds it, or it must
+            not be built.
+        StoreError: the store cannot be read or written.
 
     """
+    chosen = select(loaded.targets, [selector])
+    index = only_one(selector, chosen, "is run at a time", _NOTHING_RUN)
+
+    def build_first(missing: Sequence[str]) -> str:
+        words = missing if len(missing) <= _SHOWN else ()
+        return f"build them first: {command_line('apply', options, words)}"
+
+    plan = plan_of_one(loaded, index, frozenset(chosen if force else ()), build_first)
+    again = command_line("run", options, [selector])
+    target = plan.targets.all[index]
+    for blocked in plan.of_kind(Kind.BLOCKED):
+        why = printable(describe(blocked.reason))
+        raise UsageError(f"`{target.name}` is blocked: {why}", consequence=_NOTHING_RUN)
+    if plan.of_kind(Kind.REUSE) and not plan.sealed:
+        return RanTarget(target.id, None, again)
+    loaded, plan = with_adopted(loaded, plan, readers=[index])
+    for warning in loaded.warnings():
+        on_event(warning)
+    for drifted in drifted_before(plan):
+        on_event(drifted)
+    outcome = _build_in_foreground(loaded, plan, lease=lease, on_event=on_event)
+    target = plan.targets.all[index]
+    match outcome:
+        case Succeeded() | Reused() | Interrupted():
+            return RanTarget(target.id, outcome, again)
+        case Failed():
+            raise _failure(target, outcome, again)
+        case Held(lease=held):
+            raise StoppedError(
+                f"`{target.id}` is held: somebody builds it",
+                facts=[("holder", printable(held.describe()))],
+                consequence=_NOTHING_RUN,
+                hint="marin-build status says since when; `marin-build apply` waits for it",
+            )
+        case Stopped(message=message, hint=hint):
+            raise StoppedError(message, hint=hint or None)
+    assert_never(outcome)
+
+
+def _failure(target: Target, failure: Failed, again: str) -> StepFailedError:
+    meaning = unsaid_meaning(failure.exit_code, failure.message)
+    code = f"exit code {failure.exit_code}{f', {meaning}' if meaning else ''}"
+    attempt = f" (attempt {failure.attempt})" if failure.attempt else ""
+    why = f": {first_line(failure.message)}" if failure.message else ""
+    return StepFailedError(
+        f"`{target.name}` failed with {code}{attempt}{why}",
+        facts=[("output", f"{target.output_path}, as the step left it until the next attempt")],
+        hint=failure.hint or f"run it again: {again}",
+    )
+
+
+def _build_in_foreground(
+    loaded: Loaded, plan: Plan, *, lease: bool, on_event: Callable[[Event], None]
+) -> Outcome:
+    """Build the only target of a plan in the main thread of this process, at the keyboard."""
     (decision,) = plan.decisions
     session = make_session(loaded, plan, {}, lease=lease)
     bodies = ForegroundBodies(session, _end_at_once())
@@ -101,10 +214,6 @@ def _terminal_as_it_is() -> Callable[[], None]:
     return restore
 
 
-SHOWN_MISSING = 10
-"""So many of the targets that are missing are named."""
-
-
 def plan_of_one(
     loaded: Loaded,
     index: int,
@@ -139,12 +248,12 @@ def plan_of_one(
     ]
     decision = by_index[index]
     if missing and decision.kind is not Kind.REUSE:
-        more = [f"and {len(missing) - SHOWN_MISSING} more"] if len(missing) > SHOWN_MISSING else []
+        more = [f"and {len(missing) - _SHOWN} more"] if len(missing) > _SHOWN else []
         raise StoppedError(
             f"`{targets.all[index].name}` needs targets that are not built",
             facts=[
-                ("missing", "\n".join([*missing[:SHOWN_MISSING], *more])),
-                *((("blocked", "\n".join(damaged[:SHOWN_MISSING])),) if damaged else ()),
+                ("missing", "\n".join([*missing[:_SHOWN], *more])),
+                *((("blocked", "\n".join(damaged[:_SHOWN])),) if damaged else ()),
             ],
             consequence="nothing was run",
             hint=hint(missing),

@@ -1,15 +1,220 @@
-"""Marks that condemn a build: `taint` sets them, a rebuild forgets them."""
+"""Marks that condemn a build: a person sets them and takes them away, a rebuild forgets them."""
 
 from __future__ import annotations
 
 from contextlib import suppress
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from marin_build.errors import StoreError
+from marin_build.errors import StoreError, UsageError
+from marin_build.moments import stamp_now
+from marin_build.operations.loading import chosen_engine
+from marin_build.operations.plan import choose, observe_tainted
+from marin_build.plan.decisions import make_plan
+from marin_build.plan.graph_shape import downstream
+from marin_build.protocol.layout import STATUS
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
     from marin_build.operations.loading import Loaded
+    from marin_build.pipeline.targets import Target
     from marin_build.plan.decisions import Plan
+    from marin_build.plan.estimate import PlanEstimate
+    from marin_build.plan.snapshot import Observed
+    from marin_build.protocol.taints import Taint
+
+
+_NOTHING_MARKED = "nothing was marked"
+
+
+@dataclass(frozen=True, slots=True)
+class Condemned:
+    """Built targets that are bad, and what building them again takes.
+
+    Args:
+        plan: builds them again, and decides about nothing else.
+        plan_id: its short name.
+        estimate: how long that may take.
+        roots: the index of each of them -> those of the chosen targets that it was made from; of a
+            chosen one, itself among them.
+        ends: the names of those that no other of them needs: asking for these builds all.
+        taint: why, who says so, and when.
+
+    """
+
+    plan: Plan
+    plan_id: str
+    estimate: PlanEstimate
+    roots: Mapping[int, tuple[int, ...]]
+    ends: tuple[str, ...]
+    taint: Taint
+
+
+def taint_targets(
+    loaded: Loaded,
+    selectors: Sequence[str],
+    reason: str,
+    *,
+    dry_run: bool = False,
+    on_found: Callable[[Condemned], None] | None = None,
+) -> Condemned:
+    """Mark built targets, and all built ones that were made from them, as bad.
+
+    The next apply that is asked for a marked target builds it again; then the mark ends.
+
+    Args:
+        loaded: the pipeline and its store.
+        selectors: which targets.
+        reason: why they are bad; every plan will say so.
+        dry_run: mark nothing.
+        on_found: gets what is going to be returned before anything is marked.
+
+    Raises:
+        UsageError: selectors that cannot be read, or select nothing; an empty reason; or a target
+            that cannot be tainted.
+        CorruptStateError: a mark that is there is not readable.
+        StoreError: the store cannot be read or written.
+
+    """
+    from marin_build.operations.estimate import estimate_for
+    from marin_build.plan.plan_id import plan_id
+    from marin_build.protocol.taints import Taint
+
+    chosen = choose(loaded, selectors)
+    if not reason.strip():
+        raise UsageError(
+            "a taint needs a reason: others will ask",
+            consequence=_NOTHING_MARKED,
+            hint='--reason "trained on the wrong dump"',
+        )
+    taint = Taint(reason.strip(), loaded.host.worker, stamp_now("seconds"))
+    plan, roots = _condemned(loaded, chosen, taint)
+    needed = {dep for index in roots for dep in loaded.targets.deps[index]}
+    ends = dict.fromkeys(loaded.targets.all[i].name for i in roots if i not in needed)
+    again = replace(
+        plan, decisions=tuple(d for d in plan.decisions if d.index in roots), requested=()
+    )
+    engine = chosen_engine(loaded)
+    found = Condemned(
+        again,
+        plan_id(again, loaded.file, loaded.pipeline.parameters, engine.name),
+        estimate_for(loaded, again, engine),
+        roots,
+        tuple(ends),
+        taint,
+    )
+    if on_found is not None:
+        on_found(found)
+    if not dry_run:
+        _mark(loaded, found)
+    return found
+
+
+def _condemned(
+    loaded: Loaded, chosen: Sequence[int], taint: Taint
+) -> tuple[Plan, Mapping[int, tuple[int, ...]]]:
+    """Return a plan that builds what is tainted again, and each tainted target with its roots.
+
+    Raises:
+        UsageError: one of the chosen targets cannot be tainted.
+
+    """
+    targets = loaded.targets
+    below = sorted(downstream(targets, set(chosen)))
+    plain = observe_tainted(loaded, below)
+    for index in chosen:
+        _refuse_untaintable(targets.all[index], plain.of(index))
+    roots_of = {index: (index,) for index in chosen}
+    for index in below:
+        if plain.of(index).is_built and targets.all[index].step.fn is not None:
+            above = [root for dep in targets.deps[index] for root in roots_of.get(dep, ())]
+            if above:
+                roots_of[index] = tuple(dict.fromkeys([*roots_of.get(index, ()), *above]))
+    tainted = replace(plain, tainted=dict.fromkeys(chosen, taint))
+    return make_plan(targets, tainted, sorted(roots_of)), roots_of
+
+
+def _refuse_untaintable(target: Target, seen: Observed) -> None:
+    """Refuse what would never be built again, or not seen to be tainted."""
+    step, built = target.step, seen.built
+    hint = None
+    if not seen.is_built:
+        what = "is not built: there is nothing to build again"
+    elif step.fn is None:
+        what = "is built by nothing: there is nothing to build again"
+    elif built is not None and built.adopted_from == target.output_path:
+        what = "was adopted where it lies: to build it again would delete that data"
+        hint = f"move `{target.output_path}` away; then apply builds it"
+    elif step.output_path_prefix is not None or step.override_output_path is not None:
+        what = "has an output path of its own: others who use it would not see the mark"
+        hint = f"delete `{target.output_path}/{STATUS}`; then whoever needs it builds it"
+    else:
+        return
+    raise UsageError(f"`{target.id}` {what}", consequence=_NOTHING_MARKED, hint=hint)
+
+
+def _mark(loaded: Loaded, found: Condemned) -> None:
+    from marin_build.protocol.taints import put_taints
+
+    targets = loaded.targets
+    entries = {}
+    for index, roots in found.roots.items():
+        run = _run_of(found.plan.snapshot.of(index))
+        entries[index] = [(targets.all[root].id, run) for root in roots]
+    put_taints(loaded.store, targets, entries, found.taint)
+
+
+def _run_of(seen: Observed) -> str:
+    """Return the run that built a target; a sealed one has no record yet."""
+    if seen.built is not None:
+        return seen.built.run
+    return seen.lease.run if seen.lease is not None else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Untainted:
+    """Marks that were, or would be, taken away.
+
+    Args:
+        marks: without `dry_run` empty; else all that is marked: id of a target -> what is said
+            against it.
+        free: the ids of the targets against which nothing is said any more.
+
+    """
+
+    marks: Mapping[str, Taint]
+    free: tuple[str, ...]
+
+
+def untaint_targets(
+    loaded: Loaded, selectors: Sequence[str], *, dry_run: bool = False
+) -> Untainted:
+    """Take away the marks that follow from some targets.
+
+    Args:
+        loaded: the pipeline and its store.
+        selectors: the targets that were tainted.
+        dry_run: only read what is marked.
+
+    Raises:
+        UsageError: selectors that cannot be read, or select nothing.
+        CorruptStateError: a mark is not readable.
+        StoreError: the store cannot be read or written.
+
+    """
+    from marin_build.observe.read_snapshot import list_tainted
+    from marin_build.observe.read_taints import read_taints
+    from marin_build.protocol.taints import remove_taints
+
+    targets = loaded.targets
+    roots = {targets.all[index].id for index in choose(loaded, selectors)}
+    marked = list_tainted(loaded.store, targets)
+    if dry_run:
+        read = read_taints(loaded.store, targets, marked)
+        return Untainted({targets.all[index].id: taint for index, taint in read.items()}, ())
+    free = remove_taints(loaded.store, targets, marked, roots)
+    return Untainted({}, tuple(targets.all[index].id for index in free))
 
 
 def forget_taints(loaded: Loaded, plan: Plan) -> None:

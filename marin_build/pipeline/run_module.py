@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 import sys
 from types import ModuleType
@@ -119,7 +118,9 @@ def _run_in_package(module: PipelineModule) -> ModuleType:
     _forget_others(module)
     sys.modules.pop(module.name, None)
     parent, _, inner = module.name.rpartition(".")
-    outer = importlib.import_module(parent) if parent else None
+    if parent:
+        __import__(parent)  # not by importlib, whose frame would stand among the author's
+    outer = sys.modules.get(parent)
     if module.name in sys.modules:  # its package imports it: once is enough
         return sys.modules[module.name]
     spec = spec_from_file_location(

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from marin_build.errors import UsageError
@@ -57,11 +57,14 @@ class Capacity:
     Args:
         machine: what was found.
         given: what the user says there is, in the amounts of needs.py; it wins over what was found.
+        elsewhere: names the engines that run steps on other machines; asked only if a step cannot
+            run here.
 
     """
 
     machine: Machine
     given: Mapping[str, int]
+    elsewhere: Callable[[], tuple[str, ...]] = field(default=tuple, compare=False)
 
     def amounts(self, jobs: int) -> dict[str, int]:
         """Return what there is where `jobs` steps run at once: so many cores at least."""
@@ -115,13 +118,13 @@ def _limited(needs: Needs, amounts: Mapping[str, int]) -> Needs:
 def unmet(step: StepSpec, capacity: Capacity) -> BlockReason | None:
     """Return why a step can never run here; None if it can."""
     if (hosts := hosts_of(step)) > 1:
-        return why.SeveralHosts(hosts)
+        return why.SeveralHosts(hosts, capacity.elsewhere())
     amounts = capacity.amounts(1)
     for name, needed in needs_of(step):
         if name in {CPU, RAM} or needed <= amounts.get(name, needed):
             continue
         if name in {GPU, TPU}:
-            return why.DeviceMissing(name, needed, amounts[name])
+            return why.DeviceMissing(name, needed, amounts[name], capacity.elsewhere())
         return why.OverBudget(name, needed, amounts[name])
     return None
 

@@ -148,7 +148,7 @@ def plan_document(
 
     Args:
         plan: the plan.
-        pipeline: the pipeline file, relative to the project.
+        pipeline: the pipeline, as `-f` names it in the project.
         parameters: its `--set` values.
         engine: where actions run.
         pin_code: pin the code of what is to be built.

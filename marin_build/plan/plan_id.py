@@ -1,4 +1,4 @@
-"""The short name of a plan, and the engines it can be emitted for. Imports nothing heavy."""
+"""The short name of a plan. Imports nothing heavy."""
 
 from __future__ import annotations
 

@@ -48,6 +48,8 @@ def describe_stably(reason: Reason) -> str:
             return describe(replace(reason, by="", at=""))
         case why.DeviceMissing():
             return f"{_needs_devices(reason)}, which the machine that planned lacks"
+        case why.SeveralHosts():  # which engines there are is not the plan's matter
+            return describe(replace(reason, engines=()))
         case why.Unreadable(what=what):
             return f"its {what} is not readable"
     return describe(reason)
@@ -131,9 +133,11 @@ def _why_not(reason: why.ReuseReason | why.HeldBy | why.BlockReason) -> str:
             return f"its {what} is not readable: {path} ({_WAYS_OUT[what]})"
         case why.DeviceMissing(device=device, found=found):
             here = f"this machine has {found or 'none'}"
-            return f"{_needs_devices(reason)}, {here} ({_elsewhere(device, reason.needed)})"
-        case why.SeveralHosts(hosts=hosts):
-            return f"runs on {hosts} machines at once (--engine kubernetes)"
+            given = f"--budget {device}={reason.needed} if it has them after all"
+            return f"{_needs_devices(reason)}, {here} ({_ways_out(reason.engines, given)})"
+        case why.SeveralHosts(hosts=hosts, engines=engines):
+            ways = _ways_out(engines)
+            return f"runs on {hosts} machines at once" + (f" ({ways})" if ways else "")
         case why.BlockedInPlan():
             return "blocked when the plan was made"
         case why.OverBudget(budget=name, needed=needed, found=found):
@@ -154,9 +158,9 @@ def _needs_devices(reason: why.DeviceMissing) -> str:
     return f"needs {reason.needed} {word}{'s' if reason.needed != 1 else ''}"
 
 
-def _elsewhere(device: str, needed: int) -> str:
-    """Return what to do about missing devices."""
-    return f"--engine kubernetes, or --budget {device}={needed} if it has them after all"
+def _ways_out(engines: Sequence[str], *others: str) -> str:
+    """Return what to do about a machine that has too little."""
+    return ", or ".join([*(f"--engine {name}" for name in engines), *others])
 
 
 def stable_facts(reason: Reason) -> dict[str, object]:

@@ -231,19 +231,22 @@ class DeviceMissing:
     Args:
         device: `gpu` or `tpu`.
         needed, found: devices, or chips.
+        engines: those that run steps on other machines, by name.
 
     """
 
     device: str
     needed: int
     found: int
+    engines: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class SeveralHosts:
-    """It runs on several machines at once, and this is one."""
+    """It runs on several machines at once, and this is one; `engines` run steps on others."""
 
     hosts: int
+    engines: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

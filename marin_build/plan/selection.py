@@ -37,6 +37,27 @@ _HASH = re.compile(r"[0-9a-f]{8}|[0-9a-f]{64}")
 _HASH_AT_END = re.compile(r"_[0-9a-f]{8}$")
 
 
+def only_one(selector: str, chosen: Sequence[int], done: str, consequence: str = "") -> int:
+    """Return the target that a selector selects.
+
+    Args:
+        selector: as the user wrote it.
+        chosen: what it selects.
+        done: what is done with one target, for the error: `is adopted at a time`.
+        consequence: what the error means for the work.
+
+    Raises:
+        UsageError: it selects several, or none.
+
+    """
+    if len(chosen) != 1:
+        raise UsageError(
+            f"`{selector}` stands for {len(chosen)} targets; one {done}",
+            consequence=consequence or None,
+        )
+    return chosen[0]
+
+
 def select(
     targets: Targets,
     selectors: Sequence[str],

@@ -1,4 +1,4 @@
-"""How targets stand: built, running, failed ... as one look at the store showed it. Pure."""
+"""The states of targets: built, running, failed ... as one look at the store showed it. Pure."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class State(enum.Enum):
-    """How a target stands; in the order in which people want to see it."""
+    """What a target is, in one word; in the order in which people want to see it."""
 
     RUNNING = "running"
     """Somebody holds it, and may live."""
@@ -37,8 +37,8 @@ class State(enum.Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
-    """How one target stands.
+class TargetState:
+    """The state of one target.
 
     Args:
         state: in one word.
@@ -56,8 +56,8 @@ class Standing:
     damage: Unreadable | None = None
 
 
-def standing_of(seen: Observed, *, is_still_written: Callable[[Lease], bool]) -> Standing:
-    """Return how a target stands.
+def target_state(seen: Observed, *, is_still_written: Callable[[Lease], bool]) -> TargetState:
+    """Return the state of a target.
 
     Whether a holder on another machine lives is not judged: one look cannot tell.
 
@@ -68,27 +68,27 @@ def standing_of(seen: Observed, *, is_still_written: Callable[[Lease], bool]) ->
     """
     lease = seen.lease
     if seen.damage is not None:
-        return Standing(State.UNREADABLE, damage=seen.damage)
+        return TargetState(State.UNREADABLE, damage=seen.damage)
     if seen.doubtful:
-        return Standing(State.DOUBTFUL)
+        return TargetState(State.DOUBTFUL)
     if lease is not None and lease.is_sealed:
-        return Standing(State.SEALED, lease)
+        return TargetState(State.SEALED, lease)
     if seen.is_built:
-        return Standing(State.BUILT)
+        return TargetState(State.BUILT)
     if lease is not None:
         if not seen.gone:
-            return Standing(State.RUNNING, lease)
+            return TargetState(State.RUNNING, lease)
         if is_still_written(lease):
-            return Standing(State.RUNNING, lease, left_running=True)
-        return Standing(State.GONE, lease)
+            return TargetState(State.RUNNING, lease, left_running=True)
+        return TargetState(State.GONE, lease)
     if seen.status in (STATUS_FAILED, STATUS_DEP_FAILED):
-        return Standing(State.FAILED, last=seen.last)
-    return Standing(State.CUT_SHORT if seen.status == STATUS_RUNNING else State.NOT_BUILT)
+        return TargetState(State.FAILED, last=seen.last)
+    return TargetState(State.CUT_SHORT if seen.status == STATUS_RUNNING else State.NOT_BUILT)
 
 
-def counts(standings: Mapping[int, Standing]) -> dict[State, int]:
-    """Return how many targets stand how, in the order of the states."""
+def counts(states: Mapping[int, TargetState]) -> dict[State, int]:
+    """Return how many targets are in each state, in the order of the states."""
     found = dict.fromkeys(State, 0)
-    for standing in standings.values():
-        found[standing.state] += 1
+    for each in states.values():
+        found[each.state] += 1
     return found

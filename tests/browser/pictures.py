@@ -127,6 +127,6 @@ def about(picture: Picture) -> About:
             ("build it again", ("marin-build apply --force ", " ", "")),
             ("why, in full", ("marin-build explain ", "")),
         ),
-        path=tuple(picture.nodes[place].id for place in path),
+        path=tuple(picture.nodes[place].id for place in path if picture.nodes),
         path_text="about 2.1 h",
     )

@@ -15,6 +15,7 @@ from marin_build.apply.journal import Header
 from marin_build.emit.plan_directory import Action
 from marin_build.engines.kubernetes.retries import JobRetries
 from marin_build.engines.kubernetes.settings import KubernetesSettings
+from marin_build.engines.settings import setting_names
 from marin_build.operations.config import Settings
 from marin_build.pipeline.decorator import StepOptions
 from marin_build.pipeline.resources import ResourceConfig
@@ -25,13 +26,13 @@ from marin_build.plan.reasons import Reason
 from marin_build.protocol import layout
 from marin_build.protocol.documents import Attempt, Record
 
-from .pages import CHECKOUT
+from .pages import CHECKOUT, File, parts_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
 CONTENTS: list[tuple[str, Iterable[str]]] = [
-    ("reference/configuration.md", [field.name for field in fields(Settings)]),
+    ("reference/configuration.md", setting_names(Settings)),
     ("reference/configuration.md", [field.name for field in fields(KubernetesSettings)]),
     ("reference/plan-directory.md", PlanDocument.model_fields),
     ("reference/plan-directory.md", [field.name for field in fields(DecisionDocument)]),
@@ -81,6 +82,21 @@ def test_every_template_has_a_heading_and_every_heading_a_template() -> None:
     assert (
         set(re.findall(r"^## (\S+\.j2)$", _page("reference/templates.md"), re.MULTILINE)) == there
     )
+
+
+def test_the_engine_that_is_shown_is_the_one_that_is_tested() -> None:
+    """Else people copy a package that does not work."""
+    plugin = CHECKOUT / "tests/data/engine_plugin"
+    shown = {
+        part.path: part.text
+        for part in parts_of(CHECKOUT / "docs/how-to/add-an-engine.md")
+        if isinstance(part, File)
+    }
+    assert shown == {
+        path.relative_to(plugin).as_posix(): path.read_text("utf-8")
+        for path in plugin.rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts
+    }
 
 
 def test_every_exit_code_has_a_row() -> None:

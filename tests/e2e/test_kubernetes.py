@@ -488,7 +488,9 @@ def test_built_targets_get_no_job(project: Project) -> None:
 
 EMIT_HEAD = """
 import json, os
-from marin_build.emit.plan_directory import emit_plan
+from marin_build.engines.emission import emit_for
+from marin_build.engines.registry import open_engine
+from marin_build.engines.settings import Table
 from marin_build.pipeline.targets import make_targets
 from marin_build.pipeline.graph import build_graph
 from marin_build.pipeline.load import load_pipeline
@@ -501,9 +503,9 @@ targets = make_targets(build_graph(loaded.roots), workspace)
 """
 EMIT_TAIL = """
 plan = make_plan(targets, snapshot, targets.requested)
-settings = {"image": "image"}
-files = emit_plan(plan, pipeline="pipeline.py", parameters={}, engine="kubernetes",
-                  settings=settings, overrides=None)
+table = Table("kubernetes", {"image": "image"}, "here")
+engine = open_engine("kubernetes", {"kubernetes": table})
+files = emit_for(engine, plan, pipeline="pipeline.py", parameters={}, overrides=None)
 print(json.dumps(files))
 """
 

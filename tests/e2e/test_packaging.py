@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 import sys
@@ -12,13 +13,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from .support import CHECKOUT, OUTPUTS, Project, tree
+from .support import CHECKOUT, OUTPUTS, Done, Project, tree
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 pytestmark = pytest.mark.packaging
 
+PLUGIN = CHECKOUT / "tests/data/engine_plugin"
 _NOT_SOURCE = (
     ".git", ".venv", "__pycache__", ".*_cache", ".marin-build", ".demo", ".hypothesis", "dist",
     "*.egg-info",
@@ -92,12 +94,18 @@ def test_a_wheel_can_be_built_from_the_source_archive(
         assert sorted(again.namelist()) == sorted(first.namelist())
 
 
-def test_the_installed_wheel_works_alone(archives: tuple[Path, Path], tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def environment(archives: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A clean environment in which the wheel is installed."""
+    folder = tmp_path_factory.mktemp("environment") / "venv"
+    venv.create(folder, with_pip=True)
+    run([folder / "bin/python", "-m", "pip", "install", "--quiet", archives[0]], folder)
+    return folder
+
+
+def test_the_installed_wheel_works_alone(environment: Path, tmp_path: Path) -> None:
     """Else it works in the checkout of its authors and nowhere else."""
-    environment = tmp_path / "venv"
-    venv.create(environment, with_pip=True)
     python, program = environment / "bin/python", environment / "bin/marin-build"
-    run([python, "-m", "pip", "install", "--quiet", archives[0]], tmp_path)
     where = run([python, "-c", "import marin_build; print(marin_build.__file__)"], tmp_path)
     assert where.startswith(str(environment))
 
@@ -125,3 +133,70 @@ def test_the_installed_wheel_works_alone(archives: tuple[Path, Path], tmp_path: 
     )
     assert (spec.code, spec.err) == (0, "")
     assert not (project.root / OUTPUTS / "x").exists()
+
+
+def test_a_package_adds_an_engine(environment: Path, tmp_path: Path) -> None:
+    """Else every new engine is a change of ours; docs/how-to/add-an-engine.md shows the package."""
+    source, python = tmp_path / "source", environment / "bin/python"
+    shutil.copytree(PLUGIN, source, ignore=shutil.ignore_patterns("__pycache__"))
+    run([sys.executable, "-m", "build", "--no-isolation", "--wheel", source], tmp_path)
+    (wheel,) = (source / "dist").glob("*.whl")
+    offline = ["--quiet", "--no-index", "--no-deps"]
+    run([python, "-m", "pip", "install", *offline, wheel], tmp_path)
+
+    project = Project(tmp_path / "work", tmp_path / "home")
+    project.environment["PATH"] = f"{environment}/bin:/usr/bin:/bin"
+    project.home.mkdir()
+    project.root.mkdir()
+
+    def marin_build(*words: str) -> Done:
+        return project.execute([environment / "bin/marin-build", *words])
+
+    project.write(
+        "marin-build.toml", '[spool]\nqueue = "night"\nslots = 2\ntags = ["lm", "a\\nb"]\n'
+    )
+    project.pipeline(
+        "from marin_build import command\n"
+        "targets = [command(\"echo 'it is' > {output}/x\", name='say', outputs=())]\n"
+    )
+    planned = marin_build("plan", "--engine", "spool", "-o", "saved")
+    assert (planned.code, planned.err) == (0, "")
+    assert "to submit it: spool add saved/steps" in planned.out
+    assert json.loads(project.file("saved/plan.json"))["engine"] == "spool"
+    (job,) = (project.root / "saved/steps").rglob("job.sh")
+    head = job.read_text().splitlines()[:5]
+    assert head[1:] == [
+        "#SPOOL queue=night priority=low slots=2",
+        "#SPOOL tag=lm",
+        "#SPOOL tag=a\\nb",
+        "# say: never built",
+    ]
+    done = project.bash(str(job.relative_to(project.root)))
+    assert (done.code, (project.output_of("say") / "x").read_text()) == (0, "it is\n")
+
+    refused = marin_build("apply", "--engine", "spool")
+    assert (refused.code, refused.err.splitlines()[0]) == (4, "error: cannot submit to `spool` yet")
+    assert marin_build("doctor").out.endswith(
+        "engine spool (spool-engine 1.0)\n  queue: night\n  spool: not found\n"
+    )
+
+    project.write("marin-build.toml", "[spool]\nqueue = 3\n")
+    wrong = marin_build("plan", "--engine", "spool", "-o", "other")
+    assert (wrong.code, wrong.out) == (4, "")
+    assert wrong.err == (
+        "error: the setting `spool.queue` is not a string\n"
+        "  configuration: marin-build.toml\n"
+        "  value:         3\n"
+    )
+    assert marin_build("doctor").code == 4
+    project.write("marin-build.toml", '[spool]\nqueu = "x"\n')
+    assert "hint: did you mean `queue`?\n" in marin_build("plan", "--engine", "spool").err
+
+    run([python, "-m", "pip", "uninstall", "--quiet", "--yes", "spool-engine"], tmp_path)
+    gone = marin_build("plan")
+    assert (gone.code, gone.err.splitlines()[0]) == (4, "error: unknown setting `spool`")
+    project.write("marin-build.toml", "")
+    gone = marin_build("apply", "saved")
+    assert (gone.code, gone.err) == (
+        4, "error: unknown engine `spool`\n  engines: local, kubernetes\n"
+    )  # fmt: skip

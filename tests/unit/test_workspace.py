@@ -10,11 +10,15 @@ import pytest
 from marin_build.workspace import (
     Workspace,
     absolute_prefix,
+    common_prefix,
     current_workspace,
     default_workspace,
     find_project,
+    installed_in,
     is_url,
     joins_identity,
+    project_of,
+    use_workspace,
 )
 from tests.workspaces import in_workspace
 
@@ -94,3 +98,77 @@ def test_the_authors_word_on_code_goes_before_that_of_the_run() -> None:
         with in_workspace(place):
             assert place.policy(said) == policy  # type: ignore[arg-type]
             assert joins_identity(said) == (policy == "rebuild")  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def folders(tmp_path: Path) -> Path:
+    """A project with a helper project inside, packages, and a folder of no project."""
+    for path in (
+        "one/pyproject.toml", "one/sub/pl.py", "one/inner/marin-build.toml", "one/inner/pl.py",
+        "one/.venv/lib/site-packages/acme/pl.py", "target/acme-1.dist-info/METADATA",
+        "target/acme/deep/pl.py", "bare/sub/pl.py", "here/.git",
+    ):  # fmt: skip
+        file = tmp_path / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.touch()
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("file", "project"),
+    [
+        ("one/sub/pl.py", "one"),
+        ("one/inner/pl.py", "one/inner"),
+        ("bare/sub/pl.py", "bare/sub"),
+        ("one/.venv/lib/site-packages/acme/pl.py", "here"),
+        ("target/acme/deep/pl.py", "here"),
+        ("one/sub/gone.py", "here"),
+        ("<ipython-input-3-0a1b>", "here"),
+        ("<string>", "here"),
+        ("<stdin>", "here"),
+        (None, "here"),
+    ],
+)
+def test_what_a_program_declares_belongs_to_the_project_of_the_declaring_file(
+    folders: Path, file: str | None, project: str
+) -> None:
+    """Else one step is two, because a program was started in another folder."""
+    named = file if file is None or file.startswith("<") else str(folders / file)
+    assert project_of(named, {}, str(folders / "here")) == str(folders / project)
+    given = {"MARIN_BUILD_PROJECT": "../one"}
+    assert project_of(named, given, str(folders / "here")) == str(folders / "one")
+
+
+def test_a_cell_that_a_debugger_keeps_in_a_file_belongs_to_the_current_folder(
+    folders: Path,
+) -> None:
+    """Else a notebook's steps lie in the folder of temporary files while it is debugged."""
+    cell = folders / "ipykernel_42" / "1234.py"
+    cell.parent.mkdir()
+    cell.touch()
+    assert project_of(str(cell), {}, str(folders / "here")) == str(folders / "here")
+
+
+def test_a_file_that_is_named_from_the_current_folder_is_found(folders: Path) -> None:
+    for cwd, file in (("one", "sub/pl.py"), ("one/inner", "pl.py"), ("bare/sub", "pl.py")):
+        assert project_of(file, {}, str(folders / cwd)) == str(folders / cwd)
+
+
+def test_installed_packages_are_known_by_the_folder_they_lie_in(folders: Path) -> None:
+    packages = folders / "one/.venv/lib/site-packages"
+    assert installed_in(str(packages / "acme/pl.py")) == str(packages)
+    assert installed_in(str(folders / "target/acme/deep/pl.py")) == str(folders / "target")
+    assert installed_in(str(folders / "one/sub/pl.py")) is None
+
+
+def test_a_workspace_in_force_goes_before_the_declaring_file(
+    folders: Path, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = str(folders / "one/sub/pl.py")
+    assert current_workspace(file) == workspace
+    use_workspace(None)  # the fixture puts back what was in force
+    outputs = f"{folders}/one/.marin-build/outputs"
+    assert current_workspace(file) == Workspace(f"{folders}/one", outputs)
+    assert common_prefix() is None
+    monkeypatch.setenv("MARIN_PREFIX", "gs://bucket/a/")
+    assert current_workspace(file).prefix == common_prefix() == "gs://bucket/a"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shlex
 import sys
 from typing import TYPE_CHECKING
 
@@ -13,7 +12,7 @@ from marin_build.cli.options import budget_option, pipeline_options
 from marin_build.cli.views.warnings import show_warning
 from marin_build.errors import EXIT_OK, EXIT_TARGET_FAILED
 from marin_build.operations.budgets import parse_budgets
-from marin_build.operations.options import PipelineOptions, command_line
+from marin_build.operations.options import PipelineOptions, command_line, script_line, words_of
 from marin_build.operations.planned import PlanRequest
 
 if TYPE_CHECKING:
@@ -101,7 +100,7 @@ def command(
         planned = plan_saved(saved, options, request, show_warning)
     else:
         planned = plan_to_build(load(options), request, show_warning)
-    words = _words(
+    words = words_of(
         ("-j", jobs),
         ("-k", keep_going),
         ("--max-failures", max_failures),
@@ -136,18 +135,12 @@ def _alone(
 
     def alone(failure: StepEnded) -> str:
         if saved is not None:
-            return shlex.join(["bash", os.path.join(saved, "steps", failure.target, "run.sh")])
+            return script_line(saved, failure.target)
         names = [target.name for target in planned.loaded.targets.all]
         is_one = names.count(failure.name) == 1
         return command_line("run", options, [failure.name if is_one else failure.target])
 
     return alone
-
-
-def _words(*options: tuple[str, str | int | bool | None]) -> list[str]:
-    """Return the options that were given as words of a command line."""
-    given = [(name, value) for name, value in options if value not in (None, False)]
-    return [w for name, value in given for w in ([name] if value is True else [name, str(value)])]
 
 
 def _nothing_to_build(planned: Planned, again: str, *, as_json: bool) -> int:

@@ -38,14 +38,12 @@ def command(
     store is read for runs only.
     """
     from marin_build.cli.views.diff_text import diff_document, show_diff
-    from marin_build.operations.diff import read_sides
-    from marin_build.plan.targets_diff import diff_targets
+    from marin_build.operations.diff import compare
 
-    before, after = read_sides(old, new, options)
-    diff = diff_targets(before.entries, after.entries)
+    comparison = compare(old, new, options)
     if as_json:
-        json.dump(diff_document(diff, before, after), sys.stdout, indent=1)
+        json.dump(diff_document(comparison), sys.stdout, indent=1)
         sys.stdout.write("\n")
     else:
-        show_diff(diff, before, after, verbose=verbose)
-    return EXIT_CHANGES_PENDING if detailed_exitcode and diff.differences else 0
+        show_diff(comparison, verbose=verbose)
+    return EXIT_CHANGES_PENDING if detailed_exitcode and comparison.diff.differences else 0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from typing import TYPE_CHECKING
 
@@ -19,21 +18,14 @@ if TYPE_CHECKING:
 @pipeline_options
 def command(options: PipelineOptions, *, elsewhere: bool) -> int:
     """Write all targets with payloads and code digests as JSON; no store is opened."""
-    from marin_build.operations.list_targets import list_here, write_listing
+    from marin_build.cli.standard_streams import output_to_error
+    from marin_build.operations.list_targets import list_here, listing_line
 
     if elsewhere:
         from marin_build.operations.check_placement import move_resources
 
         move_resources()
-
-    # What a pipeline or a program it calls prints is not for whoever reads the listing.
-    out = os.dup(1)
-    os.dup2(2, 1)
-    try:
+    with output_to_error():  # what a pipeline prints is no part of the listing
         listing = list_here(options)
-        sys.stdout.flush()
-    finally:
-        os.dup2(out, 1)
-        os.close(out)
-    write_listing(listing)
+    sys.stdout.write(listing_line(listing))
     return 0

@@ -13,7 +13,7 @@ from marin_build.cli.options import budget_option, pipeline_options
 from marin_build.cli.views.warnings import show_warning
 from marin_build.errors import EXIT_CHANGES_PENDING, UsageError
 from marin_build.operations.budgets import parse_budgets
-from marin_build.operations.options import PipelineOptions, command_line
+from marin_build.operations.options import PipelineOptions, command_line, words_of
 from marin_build.operations.planned import PlanRequest, refuse_assumptions
 from marin_build.plan.plan_summary import RUN_VERBS, VERBS
 
@@ -113,7 +113,7 @@ def command(
         click.echo(f"placement: {len(loaded.targets)} identities are the same elsewhere", err=True)
     planned = make_planned(loaded, request, on_event=show_warning)
     flags = [("--force", force), ("--budget", budgets)]
-    words = [*targets, *(word for flag, values in flags for one in values for word in (flag, one))]
+    words = [*targets, *words_of(*((flag, one) for flag, values in flags for one in values))]
     again, written = ("to build it", command_line("apply", options, words)), ""
     if output is not None:
         from marin_build.operations.plan_directory import save_plan

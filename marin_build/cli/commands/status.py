@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-import time
 from typing import TYPE_CHECKING
 
 import click
@@ -29,18 +28,12 @@ def command(
     judged and nothing is written: whether a holder on another machine lives, its clock cannot tell.
     """
     from marin_build.cli.views.status_text import show_status, status_json
-    from marin_build.observe.read_target_states import read_standings
     from marin_build.operations.loading import load
-    from marin_build.operations.plan import choose
-    from marin_build.plan.graph_shape import upstream
+    from marin_build.operations.status import read_status
 
-    loaded = load(options)
-    chosen = choose(loaded, targets)
-    if not targets:
-        chosen = tuple(sorted(upstream(loaded.targets, chosen)))
-    standings = read_standings(loaded.store, loaded.targets, loaded.host, chosen)
+    read = read_status(load(options), targets)
     if as_json:
-        sys.stdout.write(json.dumps(status_json(loaded.targets, standings), indent=1) + "\n")
+        sys.stdout.write(json.dumps(status_json(read), indent=1) + "\n")
     else:
-        show_status(loaded.targets, standings, loaded.host, time.time(), verbose=verbose)
+        show_status(read, verbose=verbose)
     return 0

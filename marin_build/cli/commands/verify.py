@@ -26,19 +26,12 @@ def command(options: PipelineOptions, targets: tuple[str, ...], *, as_json: bool
     where it lies. The exit code is 0 if each output was compared and is what was built, else 1.
     """
     from marin_build.cli.views.verify_text import show_verified, verified_json
-    from marin_build.observe.read_target_states import read_all
-    from marin_build.observe.verify_outputs import Verdict, verify
     from marin_build.operations.loading import load
-    from marin_build.operations.plan import choose
-    from marin_build.store.open_store import open_store
+    from marin_build.operations.verify import verify_targets
 
-    loaded = load(options)
-    chosen = choose(loaded, targets)
-    snapshot = read_all(loaded.store, loaded.targets, loaded.host, chosen, records=True)
-    found = verify(loaded.store, loaded.targets, snapshot, chosen, open_store)
+    found = verify_targets(load(options), targets)
     if as_json:
-        sys.stdout.write(json.dumps(verified_json(loaded.targets, found), indent=1) + "\n")
+        sys.stdout.write(json.dumps(verified_json(found), indent=1) + "\n")
     else:
-        show_verified(loaded.targets, found)
-    intact = all(each.verdict is Verdict.INTACT for each in found)
-    return EXIT_OK if intact else EXIT_TARGET_FAILED
+        show_verified(found)
+    return EXIT_OK if found.is_intact else EXIT_TARGET_FAILED

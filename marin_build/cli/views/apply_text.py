@@ -12,10 +12,10 @@ import click
 
 from marin_build.apply import events as report
 from marin_build.apply.events import event_fields, event_name
-from marin_build.cli.views.failure_text import failure_block, first_line, some_of
+from marin_build.cli.views.failure_text import failure_block, some_of
 from marin_build.cli.views.warnings import show_warning
 from marin_build.plan.outcomes import Blocked, Failed, Interrupted, Reused, Stopped, Succeeded
-from marin_build.text import printable
+from marin_build.text import first_line, printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable

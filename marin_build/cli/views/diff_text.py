@@ -12,8 +12,8 @@ from marin_build.plan.targets_diff import Kind
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from marin_build.operations.diff import Side
-    from marin_build.plan.targets_diff import TargetDifference, TargetsDiff
+    from marin_build.operations.diff import Comparison, Side
+    from marin_build.plan.targets_diff import TargetDifference
 
 
 _SYMBOLS = {
@@ -33,8 +33,9 @@ _MOST_REASONS = 12
 _SCHEMA_VERSION = 1
 
 
-def show_diff(diff: TargetsDiff, old: Side, new: Side, *, verbose: bool) -> None:
+def show_diff(comparison: Comparison, *, verbose: bool) -> None:
     """Print differences, one target a line or more; many that follow from others are folded."""
+    old, new, diff = comparison.old, comparison.new, comparison.diff
     shown, folded = _folded(diff.differences, verbose=verbose)
     width = min(max((len(each.entry.id) for each in shown), default=0), 60)
     for each in shown:
@@ -81,12 +82,13 @@ def _show(each: TargetDifference, width: int, *, verbose: bool) -> None:
         click.echo(" " * (width + 15) + reason)
 
 
-def diff_document(diff: TargetsDiff, old: Side, new: Side) -> dict[str, Any]:
+def diff_document(comparison: Comparison) -> dict[str, Any]:
     """Return the differences as one JSON document."""
+    diff = comparison.diff
     return {
         "schema_version": _SCHEMA_VERSION,
-        "old": _side(old),
-        "new": _side(new),
+        "old": _side(comparison.old),
+        "new": _side(comparison.new),
         "summary": diff.summary(),
         "differences": [
             {

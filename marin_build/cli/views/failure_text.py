@@ -8,7 +8,7 @@ import click
 
 from marin_build.observe.read_logs import log_tail
 from marin_build.pipeline.retries import KILLED, unsaid_meaning
-from marin_build.text import bytes_text, printable
+from marin_build.text import bytes_text, first_line
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -70,8 +70,3 @@ def some_of(names: Sequence[str]) -> str:
     """Return the first names, and how many more there are: `a, b, c, d, e and 12 more`."""
     more = len(names) - _SHOWN_NAMES
     return ", ".join(names[:_SHOWN_NAMES]) + (f" and {more} more" if more > 0 else "")
-
-
-def first_line(text: str) -> str:
-    """Return the first line of what a step said, without what a terminal would obey."""
-    return printable(text.splitlines()[0]) if text else ""

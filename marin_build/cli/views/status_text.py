@@ -17,9 +17,10 @@ from marin_build.text import printable
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from marin_build.operations.status import ReadStatus
     from marin_build.pipeline.targets import Targets
     from marin_build.plan.snapshot import LastAttempt
-    from marin_build.plan.target_state import Standing
+    from marin_build.plan.target_state import TargetState
     from marin_build.protocol.lease import Host, Lease
 
 
@@ -35,28 +36,24 @@ _COLOURS = {
 _SCHEMA_VERSION = 1
 
 
-def show_status(
-    targets: Targets, standings: Mapping[int, Standing], host: Host, now: float, *, verbose: bool
-) -> None:
+def show_status(read: ReadStatus, *, verbose: bool) -> None:
     """Print a line for each target, or for several that say the same, and how many there are.
 
     Args:
-        targets: the pipeline's targets.
-        standings: how they stand, by index.
-        host: this machine.
-        now: seconds since the epoch.
+        read: the states of the targets, and when and where they were read.
         verbose: fold nothing.
 
     """
-    rows = rows_of(targets, standings, host, now)
+    states = read.states
+    rows = rows_of(read.targets, states, read.host, read.at)
     shown = rows if verbose else folded(rows)
     width = max((len(row.state.value) for row in shown), default=0)
     longest = max((len(_name(row)) for row in shown), default=0)
     for row in shown:
         state = click.style(row.state.value.ljust(width), fg=_COLOURS.get(row.state))
         click.echo(f"{state}  {_name(row):<{longest}}  {row.text}".rstrip())
-    parts = [f"{count} {state.value}" for state, count in counts(standings).items() if count]
-    many = f"{len(standings)} target{'s' if len(standings) != 1 else ''}"
+    parts = [f"{count} {state.value}" for state, count in counts(states).items() if count]
+    many = f"{len(states)} target{'s' if len(states) != 1 else ''}"
     click.echo(f"{many}: {', '.join(parts)}")
 
 
@@ -64,24 +61,25 @@ def _name(row: Row) -> str:
     return row.target if row.targets == 1 else f"{row.target} ({row.targets} targets)"
 
 
-def status_json(targets: Targets, standings: Mapping[int, Standing]) -> dict[str, Any]:
+def status_json(read: ReadStatus) -> dict[str, Any]:
     """Return what `--json` says."""
+    targets, states = read.targets, read.states
     return {
         "schema_version": _SCHEMA_VERSION,
         "prefix": targets.workspace.prefix,
-        "summary": {_word(state): count for state, count in counts(standings).items()},
+        "summary": {_word(state): count for state, count in counts(states).items()},
         "targets": [
             {
                 "name": targets.all[index].name,
                 "target": targets.all[index].id,
                 "output_path": targets.all[index].output_path,
-                "state": _word(standing.state),
-                "held_by": _lease_json(standing.lease),
-                "left_running": standing.left_running,
-                "failure": _failure_json(standing.last),
-                "unreadable": standing.damage.path if standing.damage is not None else None,
+                "state": _word(each.state),
+                "held_by": _lease_json(each.lease),
+                "left_running": each.left_running,
+                "failure": _failure_json(each.last),
+                "unreadable": each.damage.path if each.damage is not None else None,
             }
-            for index, standing in standings.items()
+            for index, each in states.items()
         ],
     }
 
@@ -124,7 +122,7 @@ class Row(NamedTuple):
     """One line: a target, or several that have the same to say.
 
     Args:
-        state: how it stands.
+        state: the state of each of them.
         name: the step's name.
         target: its id; for several, what their ids have in common, `tokenize/*`.
         targets: how many it stands for.
@@ -142,44 +140,42 @@ class Row(NamedTuple):
 
 
 def rows_of(
-    targets: Targets, standings: Mapping[int, Standing], host: Host, now: float
+    targets: Targets, states: Mapping[int, TargetState], host: Host, now: float
 ) -> list[Row]:
     """Return a line for each target, what needs somebody's eye first.
 
     Args:
         targets: the pipeline's targets.
-        standings: how they stand, by index.
+        states: their states, by index.
         host: this machine.
         now: seconds since the epoch; only compared with what this machine wrote.
 
     """
     rows = []
-    for index, standing in standings.items():
+    for index, each in states.items():
         target = targets.all[index]
-        text, topic = _facts(standing, host, now)
-        rows.append(
-            Row(standing.state, target.name, target.id, 1, printable(text), printable(topic))
-        )
+        text, topic = _facts(each, host, now)
+        rows.append(Row(each.state, target.name, target.id, 1, printable(text), printable(topic)))
     order = list(State)
     return sorted(rows, key=lambda row: order.index(row.state))
 
 
-def _facts(standing: Standing, host: Host, now: float) -> tuple[str, str]:
+def _facts(target: TargetState, host: Host, now: float) -> tuple[str, str]:
     """Return what there is to say, and the same without what tells one target from another."""
-    lease = standing.lease
-    match standing.state:
+    lease = target.lease
+    match target.state:
         case State.RUNNING if lease is not None:
             left = "; its holder is gone, but something it started still runs"
-            text = _held(lease, host, now) + left * standing.left_running
-            return text, _by(lease) + left * standing.left_running
+            text = _held(lease, host, now) + left * target.left_running
+            return text, _by(lease) + left * target.left_running
         case State.GONE if lease is not None:
             return f"its holder is gone: {lease.describe()}", f"its holder is gone: {_by(lease)}"
         case State.SEALED if lease is not None:
             return f"by {lease.describe()}; the next apply publishes it", f"by {_by(lease)}"
-        case State.FAILED if standing.last is not None:
-            return _failed(standing.last), f"exit code {standing.last.exit_code}"
-        case State.UNREADABLE if standing.damage is not None:
-            return describe(standing.damage), describe_stably(standing.damage)
+        case State.FAILED if target.last is not None:
+            return _failed(target.last), f"exit code {target.last.exit_code}"
+        case State.UNREADABLE if target.damage is not None:
+            return describe(target.damage), describe_stably(target.damage)
         case State.DOUBTFUL:
             text = "built, but the machine went down before it was surely on disk"
             return text, text

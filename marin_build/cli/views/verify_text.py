@@ -11,10 +11,8 @@ from marin_build.observe.verify_outputs import Verdict
 from marin_build.text import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from marin_build.observe.verify_outputs import Verified
-    from marin_build.pipeline.targets import Targets
+    from marin_build.operations.verify import VerifiedOutputs
 
 
 _COLOURS = {Verdict.INTACT: "green", Verdict.DIFFERS: "red"}
@@ -23,11 +21,12 @@ _SHOWN = 20
 _SCHEMA_VERSION = 1
 
 
-def show_verified(targets: Targets, found: Sequence[Verified]) -> None:
+def show_verified(verified: VerifiedOutputs) -> None:
     """Print a line for each target, and one for each file that differs."""
+    found = verified.outputs
     width = max((len(each.verdict.value) for each in found), default=0)
     for each in found:
-        target = targets.all[each.index]
+        target = verified.targets.all[each.index]
         verdict = click.style(each.verdict.value.ljust(width), fg=_COLOURS.get(each.verdict))
         click.echo(
             f"{verdict}  {target.id}  {printable(_facts(target.output_path, each))}".rstrip()
@@ -53,8 +52,9 @@ def _facts(output: str, each: Verified) -> str:
     return "; ".join(words)
 
 
-def verified_json(targets: Targets, found: Sequence[Verified]) -> dict[str, Any]:
+def verified_json(verified: VerifiedOutputs) -> dict[str, Any]:
     """Return what `--json` says."""
+    targets, found = verified.targets, verified.outputs
     return {
         "schema_version": _SCHEMA_VERSION,
         "summary": {

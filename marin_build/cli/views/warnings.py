@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from marin_build.apply.events import Warned
+from marin_build.apply.events import StepDrifted, Warned
 from marin_build.text import printable
 
 if TYPE_CHECKING:
@@ -21,6 +21,9 @@ def show_warning(warned: Warned) -> None:
 
 
 def show_event(event: Event) -> None:
-    """Print a warning; of what else happens these commands show only the end."""
-    if isinstance(event, Warned):
-        show_warning(event)
+    """Print what stops nothing; of what else happens these commands show only the end."""
+    match event:
+        case Warned():
+            show_warning(event)
+        case StepDrifted(target=target, message=message):
+            click.echo(f"warning: {target} is reused, though {printable(message)}", err=True)

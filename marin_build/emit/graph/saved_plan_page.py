@@ -9,7 +9,7 @@ from marin_build.emit.graph.drawing import View, draw
 from marin_build.workspace import DEFAULT_PREFIX
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Sequence
 
     from marin_build.emit.graph.details import Commands
     from marin_build.emit.templates import Templates
@@ -22,7 +22,12 @@ MOST_TARGETS = 20_000
 
 
 def page_of_plan(
-    document: PlanDocument, files: Collection[str], templates: Templates
+    document: PlanDocument,
+    files: Collection[str],
+    templates: Templates,
+    *,
+    engine_words: Sequence[str] = (),
+    is_replayable: bool = True,
 ) -> str | None:
     """Return the page that lies beside a plan: the same text for the same plan and templates.
 
@@ -30,6 +35,8 @@ def page_of_plan(
         document: the plan.
         files: the paths of its other files.
         templates: where the page's parts come from.
+        engine_words: what chooses the plan's engine on a command line.
+        is_replayable: whether `apply` builds with that engine.
 
     Returns:
         The page; None of more than MOST_TARGETS targets.
@@ -40,8 +47,8 @@ def page_of_plan(
     """
     if len(document.decisions) + len(document.pruned) > MOST_TARGETS:
         return None
-    commands = commands_of(document)
-    if document.engine == "local":
+    commands = commands_of(document, engine_words)
+    if is_replayable:
         commands = (replay_command("replay the plan, from its folder", "."), *commands)
     scripts = scripts_of(document, files)
     return draw(document, View("html"), templates, commands=commands, scripts=scripts).text
@@ -71,20 +78,19 @@ def replay_command(label: str, folder: str) -> tuple[str, tuple[str, ...]]:
     return label, (shlex.join(["marin-build", "apply", folder]),)
 
 
-def commands_of(document: PlanDocument) -> Commands:
+def commands_of(document: PlanDocument, engine_words: Sequence[str]) -> Commands:
     """Return the command lines that plan the same pipeline again, for one target of it."""
     return (
-        ("build it", (_line(document, "apply"), "")),
-        ("why, in full", (_line(document, "explain"), "")),
+        ("build it", (_line(document, "apply", engine_words), "")),
+        ("why, in full", (_line(document, "explain", engine_words), "")),
     )
 
 
-def _line(document: PlanDocument, command: str) -> str:
+def _line(document: PlanDocument, command: str, engine_words: Sequence[str]) -> str:
     words = ["marin-build", command, "-f", document.pipeline]
     if document.prefix != DEFAULT_PREFIX:
         words += ["--prefix", document.prefix]
-    if document.engine != "local":
-        words += ["--engine", document.engine]
+    words += engine_words
     if document.code is not None:
         words += ["--code-policy", document.code]
     for key, value in document.parameters.items():

@@ -8,25 +8,19 @@ from __future__ import annotations
 
 import functools
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from marin_build.emit.plan_directory import Action, action_of
-from marin_build.emit.quoting import plain_words
+from marin_build.emit.plan_directory import actions_of, run_step_words
 from marin_build.engines.kubernetes.pods import pod_of
 from marin_build.engines.kubernetes.retries import deadline_of, job_retries
-from marin_build.engines.kubernetes.settings import KubernetesSettings, parse_kubernetes_settings
-from marin_build.errors import UsageError, combined
 from marin_build.identity.payload import HASH_ID_LENGTH
 from marin_build.pipeline.resources import ResourceConfig, TpuDevice
-from marin_build.plan.decisions import Kind
 from marin_build.plan.plan_id import text_digest
-from marin_build.workspace import is_url
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
+    from marin_build.emit.plan_directory import Action
     from marin_build.emit.templates import Templates
-    from marin_build.errors import MarinBuildError
+    from marin_build.engines.kubernetes.settings import KubernetesSettings
     from marin_build.plan.decisions import Plan
     from marin_build.plan.document import PlanDocument
 
@@ -36,41 +30,17 @@ _WORKER = "w"
 
 
 def emit_kubernetes(
-    plan: Plan, document: PlanDocument, templates: Templates, settings: Mapping[str, Any]
+    plan: Plan, document: PlanDocument, templates: Templates, settings: KubernetesSettings
 ) -> dict[str, str]:
-    """Return path -> text: one manifest for each target to build.
-
-    Raises:
-        UsageError: unknown settings, or steps that cannot run there, all together.
-
-    """
-    cluster = parse_kubernetes_settings(settings)
+    """Return path -> text: one manifest for each target to build; each has an image."""
     files: dict[str, str] = {}
-    errors: list[MarinBuildError] = []
-    if not is_url(plan.targets.workspace.prefix):
-        errors.append(
-            UsageError(
-                f"pods cannot see the prefix `{document.prefix}`",
-                hint="give a bucket: --prefix gs://bucket/path",
-            )
-        )
-    for decision in plan.of_kind(Kind.RUN, Kind.WAIT):
-        action = action_of(plan, decision)
+    for action in actions_of(plan):
         resources = action.step.resources or ResourceConfig.with_cpu()
-        image = resources.image or cluster.image
-        if image is None:
-            errors.append(
-                UsageError(
-                    f"`{action.name}` has no image to run in",
-                    hint="set `image` in [tool.marin-build.kubernetes], or on the step's resources",
-                )
-            )
-            continue
+        image = resources.image or settings.image
+        assert image is not None  # what `check` refuses is not emitted
         files[f"{action.folder}/job.yaml"] = _manifest(
-            action, resources, image, cluster, plan, document, templates
+            action, resources, image, settings, plan, document, templates
         )
-    if errors:
-        raise combined(errors)
     return files
 
 
@@ -83,7 +53,7 @@ def _manifest(
     document: PlanDocument,
     templates: Templates,
 ) -> str:
-    command = _command(action, plan, document)
+    command = run_step_words(action, plan, document, once=True)
     pod = pod_of(resources, image, command, action.step.env_vars)
     retries = job_retries(action.step)
     deadline = functools.partial(deadline_of, action.step, cluster.deadline)
@@ -130,27 +100,3 @@ def job_name(target: str, longest: int) -> str:
         slug, tail = target, text_digest(target)[:HASH_ID_LENGTH]
     clean = re.sub(r"[^a-z0-9]+", "-", slug.lower()).strip("-") or "step"
     return f"mb-{clean[: longest - len(tail) - 4].strip('-')}-{tail}"
-
-
-def _command(action: Action, plan: Plan, document: PlanDocument) -> tuple[str, ...]:
-    settings = [
-        part
-        for key, value in sorted(document.parameters.items())
-        for part in ("--set", f"{key}={value}")
-    ]
-    policy = ("--code-policy", document.code) if document.code is not None else ()
-    words = plain_words(action.command, plan.targets.workspace)
-    return (
-        "marin-build",
-        "run-step",
-        "--file",
-        document.pipeline,
-        *settings,
-        *policy,
-        "--prefix",
-        plan.targets.workspace.prefix,
-        "--target",
-        action.target,
-        "--once",
-        *(["--", *words] if words else []),
-    )

@@ -163,35 +163,6 @@ def _check_yaml(value: object) -> None:
         assert (found, type(found)) == (value, type(value))
 
 
-def _expand(text: str) -> str:
-    """Expand `$(VAR)` as Kubernetes does in commands and environment variables.
-
-    After tryReadVariableName of k8s.io/kubernetes/third_party/forked/golang/expansion/expand.go;
-    here every variable exists.
-    """
-    out, i = "", 0
-    while i < len(text):
-        if text[i] != "$" or i + 1 == len(text):
-            out, i = out + text[i], i + 1
-        elif text[i + 1] == "$":
-            out, i = out + "$", i + 2
-        elif text[i + 1] == "(" and ")" in text[i:]:
-            out, i = out + "EXPANDED", text.index(")", i) + 1
-        else:
-            out, i = out + text[i : i + 2], i + 2
-    return out
-
-
-@given(TEXT | st.text("$()A{} ", max_size=8))
-@example("$(HOME)")
-@example("$$(HOME)")
-@example("$$$(HOME)")
-@example("echo $$")
-@example("$HOME ${HOME} $")
-def test_kubernetes_expands_nothing_of_a_value(value: str) -> None:
-    assert _expand(pyyaml.safe_load(quoting.kubernetes_text(value))) == value
-
-
 _NO_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff\ud800-\udfff]")
 
 

@@ -10,6 +10,7 @@ import pytest
 from jinja2 import nodes
 
 from marin_build.emit.templates import Templates, templates_folder
+from marin_build.engines.registry import OURS, Registered, load_engine
 from marin_build.errors import MarinBuildError, SpecificationError, UsageError
 from marin_build.workspace import Workspace
 
@@ -18,9 +19,11 @@ if TYPE_CHECKING:
 
 FOLDER = Path(templates_folder())
 TEMPLATES = sorted(str(path.relative_to(FOLDER)) for path in FOLDER.rglob("*.j2"))
+ENGINES = [load_engine(Registered(name, place, "")) for name, place in OURS.items()]
+PLUGIN = Path(__file__).parents[2] / "data" / "engine_plugin"
 QUOTING = {
-    "sh", "comment", "yaml", "kubernetes_text", "xml", "words",
-    "inline_json", "inline_script", "inline_style",
+    "sh", "comment", "yaml", "xml", "words", "inline_json", "inline_script", "inline_style",
+    *(name for kind in ENGINES for name in kind.filters),
 }  # fmt: skip
 SHAPING = {"indent", "trim"}
 
@@ -54,6 +57,13 @@ def unquoted(text: str) -> Iterator[str]:
 @pytest.mark.parametrize("name", TEMPLATES)
 def test_every_value_in_our_templates_is_quoted(name: str) -> None:
     assert list(unquoted((FOLDER / name).read_text())) == []
+
+
+def test_every_value_in_the_templates_of_the_example_plugin_is_quoted() -> None:
+    """Else people copy from the documentation how a value runs as code."""
+    found = list(PLUGIN.rglob("*.j2"))
+    assert found
+    assert [line for path in found for line in unquoted(path.read_text())] == []
 
 
 def test_there_are_templates_to_check() -> None:
@@ -96,7 +106,8 @@ def _templates(tmp_path: Path, **files: str) -> Templates:
     own.mkdir()
     for name, text in files.items():
         (own / f"{name}.j2").write_text(text)
-    return Templates(Workspace(str(tmp_path), "/out"), "own")
+    filters = {name: one for kind in ENGINES for name, one in kind.filters.items()}
+    return Templates(Workspace(str(tmp_path), "/out"), "own", filters=filters)
 
 
 @pytest.mark.parametrize("name", sorted(QUOTING))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -61,4 +62,4 @@ def test_what_is_drawn_can_be_less(loaded: Loaded) -> None:
 def test_an_unknown_engine_is_refused(loaded: Loaded) -> None:
     """Else the picture is of a plan that cannot be carried out."""
     with pytest.raises(UsageError, match="cloud"):
-        draw_pipeline(loaded, engine="cloud")
+        draw_pipeline(replace(loaded, settings=replace(loaded.settings, engine="cloud")))

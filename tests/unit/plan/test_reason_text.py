@@ -143,15 +143,15 @@ EXAMPLES: list[tuple[why.Reason, str, str, dict[str, object]]] = [
      ("its taint is not readable: /o/.marin-build/tainted/a_1.json (delete it, and taint the "
      "target again)"),
      {"what": "taint"}),
-    (why.DeviceMissing("gpu", 8, 0), "device_missing",
+    (why.DeviceMissing("gpu", 8, 0, ("kubernetes",)), "device_missing",
      ("needs 8 GPUs, this machine has none "
      "(--engine kubernetes, or --budget gpu=8 if it has them after all)"),
      {"device": "gpu", "needed": 8}),
-    (why.DeviceMissing("tpu", 1, 0), "device_missing",
+    (why.DeviceMissing("tpu", 1, 0, ("kubernetes",)), "device_missing",
      ("needs 1 TPU chip, this machine has none "
      "(--engine kubernetes, or --budget tpu=1 if it has them after all)"),
      {"device": "tpu", "needed": 1}),
-    (why.SeveralHosts(8), "several_hosts",
+    (why.SeveralHosts(8, ("kubernetes",)), "several_hosts",
      "runs on 8 machines at once (--engine kubernetes)", {"hosts": 8}),
     (why.OverBudget("api", 3, 2), "over_budget",
      "needs 3 of the budget `api`, and there is 2 (--budget)",

@@ -8,9 +8,10 @@ import pytest
 
 from marin_build import StepSpec
 from marin_build.cli.views.status_text import Row, folded, rows_of, show_status, status_json
+from marin_build.operations.status import ReadStatus
 from marin_build.plan.reasons import Unreadable
 from marin_build.plan.snapshot import LastAttempt
-from marin_build.plan.target_state import Standing, State
+from marin_build.plan.target_state import State, TargetState
 from marin_build.protocol.lease import Host, Lease
 
 if TYPE_CHECKING:
@@ -30,13 +31,17 @@ WHY_KILLED = (
 )
 
 
-def _text(standing: Standing, make: Callable[..., Targets], now: float = 100.0) -> str:
-    (row,) = rows_of(make(StepSpec(name="a")), {0: standing}, HERE, now)
+def _text(state: TargetState, make: Callable[..., Targets], now: float = 100.0) -> str:
+    (row,) = rows_of(make(StepSpec(name="a")), {0: state}, HERE, now)
     return row.text
 
 
+def _read(targets: Targets, state: TargetState) -> ReadStatus:
+    return ReadStatus(targets, {0: state}, HERE, 0.0)
+
+
 def test_a_holder_of_this_machine_is_timed(make: Callable[..., Targets]) -> None:
-    assert _text(Standing(State.RUNNING, OURS), make) == (
+    assert _text(TargetState(State.RUNNING, OURS), make) == (
         "me@here, run r-1, attempt 2; for 40 s, since 1970-01-01 00:01:00 UTC, "
         "renewed 1970-01-01 00:01:30 UTC, lease 60 s"
     )
@@ -46,58 +51,56 @@ def test_the_clock_of_another_machine_is_shown_and_not_compared(
     make: Callable[..., Targets],
 ) -> None:
     """Else a holder whose clock is wrong is called dead, or a thousand years old."""
-    assert _text(Standing(State.RUNNING, THEIRS), make) == (
+    assert _text(TargetState(State.RUNNING, THEIRS), make) == (
         "ada@far, run r-2, attempt 1; since 1970-01-01 00:01:00 UTC, "
         "renewed 1970-01-01 00:01:30 UTC by its own clock, lease 60 s"
     )
 
 
 def test_what_a_lock_of_marin_says_is_enough(make: Callable[..., Targets]) -> None:
-    assert _text(Standing(State.RUNNING, MARINS), make) == (
+    assert _text(TargetState(State.RUNNING, MARINS), make) == (
         "host-3-17; renewed 1970-01-01 00:01:30 UTC by its own clock, lease 90 s"
     )
 
 
 @pytest.mark.parametrize(
-    ("standing", "text"),
+    ("state", "text"),
     [
-        (Standing(State.GONE, OURS), "its holder is gone: me@here, run r-1, attempt 2"),
+        (TargetState(State.GONE, OURS), "its holder is gone: me@here, run r-1, attempt 2"),
         (
-            Standing(State.SEALED, THEIRS),
+            TargetState(State.SEALED, THEIRS),
             "by ada@far, run r-2, attempt 1; the next apply publishes it",
         ),
-        (Standing(State.FAILED, last=KILLED), WHY_KILLED),
-        (Standing(State.FAILED, last=LastAttempt(1, None, None, "w", None)), "attempt 1, w"),
-        (Standing(State.FAILED), ""),
+        (TargetState(State.FAILED, last=KILLED), WHY_KILLED),
+        (TargetState(State.FAILED, last=LastAttempt(1, None, None, "w", None)), "attempt 1, w"),
+        (TargetState(State.FAILED), ""),
         (
-            Standing(State.UNREADABLE, damage=Unreadable("lease", "/o/.lock")),
+            TargetState(State.UNREADABLE, damage=Unreadable("lease", "/o/.lock")),
             ("its lease is not readable: /o/.lock "
             "(make sure that nobody builds it, then delete the file)"),
         ),
-        (Standing(State.BUILT), ""),
+        (TargetState(State.BUILT), ""),
     ],
 )  # fmt: skip
 def test_the_facts_of_each_state(
-    make: Callable[..., Targets], standing: Standing, text: str
+    make: Callable[..., Targets], state: TargetState, text: str
 ) -> None:
-    assert _text(standing, make) == text
+    assert _text(state, make) == text
 
 
 def test_what_its_holder_left_running_is_said(make: Callable[..., Targets]) -> None:
-    standing = Standing(State.RUNNING, OURS, left_running=True)
-    assert _text(standing, make).endswith(
-        "; its holder is gone, but something it started still runs"
-    )
+    state = TargetState(State.RUNNING, OURS, left_running=True)
+    assert _text(state, make).endswith("; its holder is gone, but something it started still runs")
 
 
 def test_what_needs_an_eye_comes_first(make: Callable[..., Targets]) -> None:
     targets = make(*(StepSpec(name=f"s{i}") for i in range(3)))
-    standings = {
-        0: Standing(State.BUILT),
-        1: Standing(State.FAILED),
-        2: Standing(State.RUNNING, OURS),
+    states = {
+        0: TargetState(State.BUILT),
+        1: TargetState(State.FAILED),
+        2: TargetState(State.RUNNING, OURS),
     }
-    assert [row.state.value for row in rows_of(targets, standings, HERE, 0.0)] == [
+    assert [row.state.value for row in rows_of(targets, states, HERE, 0.0)] == [
         "running", "failed", "built",
     ]  # fmt: skip
 
@@ -138,8 +141,8 @@ def test_the_whole_of_a_status(
     make: Callable[..., Targets], capsys: pytest.CaptureFixture[str]
 ) -> None:
     targets = make(*(StepSpec(name=name) for name in ("a", "bb")))
-    standings = {0: Standing(State.NOT_BUILT), 1: Standing(State.BUILT)}
-    show_status(targets, standings, HERE, 0.0, verbose=False)
+    states = {0: TargetState(State.NOT_BUILT), 1: TargetState(State.BUILT)}
+    show_status(ReadStatus(targets, states, HERE, 0.0), verbose=False)
     a, b = (target.id for target in targets.all)
     assert capsys.readouterr().out == (
         f"not built  {a}\nbuilt      {b}\n2 targets: 1 not built, 1 built\n"
@@ -148,14 +151,14 @@ def test_the_whole_of_a_status(
 
 def test_programs_are_told_everything(make: Callable[..., Targets]) -> None:
     targets = make(StepSpec(name="a"))
-    document = status_json(targets, {0: Standing(State.RUNNING, THEIRS)})
+    document = status_json(_read(targets, TargetState(State.RUNNING, THEIRS)))
     assert document["summary"]["running"] == 1
     (told,) = document["targets"]
     assert told["held_by"] == {
         "worker": "ada@far", "run": "r-2", "attempt": 1, "since": "1970-01-01T00:01:00+00:00",
         "renewed": "1970-01-01T00:01:30+00:00", "time_to_live": 60.0,
     }  # fmt: skip
-    failed = Standing(State.FAILED, last=LastAttempt(1, 3, "no", "w", None))
-    (told,) = status_json(targets, {0: failed})["targets"]
+    failed = TargetState(State.FAILED, last=LastAttempt(1, 3, "no", "w", None))
+    (told,) = status_json(_read(targets, failed))["targets"]
     assert (told["state"], told["held_by"]) == ("failed", None)
     assert told["failure"]["exit_code"] == 3

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from marin_build.emit.graph import saved_plan_page
 from marin_build.emit.graph.saved_plan_page import page_of_plan
-from marin_build.emit.plan_directory import emit_plan
 from marin_build.emit.templates import Templates
+from marin_build.engines.emission import emit_for
+from marin_build.engines.registry import open_engine
 from marin_build.plan.decisions import make_plan
 from marin_build.plan.document import plan_document
 from marin_build.plan.snapshot import Observed, Snapshot
@@ -85,9 +86,7 @@ def test_a_very_large_plan_has_no_page(
     """Else saving a plan of 100,000 targets takes twice as long, for a page no browser opens."""
     monkeypatch.setattr(saved_plan_page, "MOST_TARGETS", len(DAG) - 1)
     plan = make_plan(targets_of(DAG), Snapshot({i: Observed() for i in range(5)}), [4])
-    files = emit_plan(
-        plan, pipeline="p.py", parameters={}, engine="local", settings={}, overrides=None,
-        draw=page_of_plan,
-    )  # fmt: skip
+    engine = open_engine("local", {})
+    files = emit_for(engine, plan, pipeline="p.py", parameters={}, overrides=None, with_page=True)
     assert "graph.html" not in files
     assert "graph.html" not in json.loads(files["plan.json"])["files"]

@@ -10,9 +10,10 @@ import pytest
 import yaml as pyyaml
 
 from marin_build import ResourceConfig, Retries, StepSpec, command
-from marin_build.emit.plan_directory import emit_plan
-from marin_build.engines import check_engine
-from marin_build.engines.kubernetes.settings import KubernetesSettings, parse_kubernetes_settings
+from marin_build.engines.emission import emit_for
+from marin_build.engines.kubernetes.settings import KubernetesSettings
+from marin_build.engines.registry import open_engine
+from marin_build.engines.settings import Table, read_table
 from marin_build.errors import MarinBuildError, UsageError
 from marin_build.pipeline.graph import build_graph
 from marin_build.pipeline.targets import make_targets
@@ -37,8 +38,8 @@ def _emit(*steps: StepSpec, workspace: Workspace = BUCKET, **settings: Any) -> d
     targets = make_targets(build_graph(steps), workspace)
     seen = dict.fromkeys(range(len(targets)), Observed())
     plan = make_plan(targets, Snapshot(seen), targets.requested)
-    return emit_plan(plan, pipeline="p.py", parameters={"n": "a b"}, engine="kubernetes",
-                     settings=settings, overrides=None)  # fmt: skip
+    engine = open_engine("kubernetes", {"kubernetes": Table("kubernetes", settings, "here")})
+    return emit_for(engine, plan, pipeline="p.py", parameters={"n": "a b"}, overrides=None)
 
 
 def _manifest(step: StepSpec, **settings: Any) -> Any:
@@ -195,7 +196,7 @@ def test_what_cannot_run_there_is_refused_all_at_once() -> None:
 )
 def test_settings_that_cannot_be_followed_are_refused(table: dict[str, Any], says: str) -> None:
     with pytest.raises(UsageError, match=says):
-        parse_kubernetes_settings(table)
+        read_table(KubernetesSettings, Table("kubernetes", table, "here"))
 
 
 def test_a_policy_that_a_run_gave_reaches_its_pods() -> None:
@@ -212,13 +213,14 @@ def test_a_policy_that_a_run_gave_reaches_its_pods() -> None:
 
 
 def test_settings_are_read() -> None:
-    found = parse_kubernetes_settings({"image": "i", "secrets": ["a"], "deadline": 5})
+    table = Table("kubernetes", {"image": "i", "secrets": ["a"], "deadline": 5}, "here")
+    found = read_table(KubernetesSettings, table)
     assert found == KubernetesSettings(image="i", secrets=("a",), deadline=5)
 
 
 def test_an_engine_nobody_knows_is_refused_with_the_nearest() -> None:
     with pytest.raises(UsageError, match="unknown engine `kubernets`") as caught:
-        check_engine("kubernets")
+        open_engine("kubernets", {})
     assert caught.value.hint == "did you mean `kubernetes`?"
 
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from marin_build.emit.plan_directory import action_of
+from marin_build.emit.plan_directory import actions_of
 from marin_build.pipeline.locate import files_that_may_hold
-from marin_build.plan.decisions import Kind
 from marin_build.workspace import relative
 
 if TYPE_CHECKING:
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
 def emit_local(plan: Plan, document: PlanDocument, templates: Templates) -> dict[str, str]:
     """Return path -> text of the scripts."""
     workspace = plan.targets.workspace
-    actions = [action_of(plan, decision) for decision in plan.of_kind(Kind.RUN, Kind.WAIT)]
+    actions = actions_of(plan)
     sealed = [plan.targets.all[index].id for index in plan.sealed]
     prefix = relative(workspace.prefix, workspace)
     files = {

@@ -1,0 +1,27 @@
+"""Drift that is accepted, for people."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from marin_build.operations.accept import AcceptedDrift
+
+
+def show_found(found: AcceptedDrift) -> None:
+    """Print the drift of each target, before it is accepted."""
+    for each in found.targets:
+        if each.drift is None:
+            click.echo(f"{each.target}  no drift: nothing to accept")
+        elif each.is_accepted:
+            click.echo(f"{each.target}  {each.drift.text}")
+        else:
+            click.echo(f"{each.target}  {each.drift.text}: another identity is not accepted")
+
+
+def show_accepted(done: AcceptedDrift) -> None:
+    """Print how many targets it was accepted for, if for any."""
+    if count := len(done.accepted):
+        click.echo(f"accepted {count} target{'s' if count != 1 else ''}: {done.reason}")

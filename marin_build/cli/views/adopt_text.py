@@ -1,0 +1,38 @@
+"""What was adopted, for people and for programs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from marin_build.text import bytes_text
+
+if TYPE_CHECKING:
+    from marin_build.operations.adopt import Registered
+
+
+def adopted_text(found: Registered) -> str:
+    """Return which data is the output of the target now, or was before."""
+    record = found.record
+    files, size, location = record.files, record.size, record.adopted_from
+    many = f"{files} file{'s' if files != 1 else ''}"
+    done = f"is adopted: {many} verified"
+    if found.already:
+        done = f"was adopted already: {many}"
+    return f"`{found.target.id}` {done}, {bytes_text(size)}: {location}"
+
+
+def adopted_json(found: Registered) -> dict[str, Any]:
+    """Return what `--json` says."""
+    target, record = found.target, found.record
+    return {
+        "name": target.name,
+        "target": target.id,
+        "output_path": target.output_path,
+        "location": record.adopted_from,
+        "files": record.files,
+        "bytes": record.size,
+        "note": record.note,
+        "run": record.run,
+        "attempt": record.attempt,
+        "already": found.already,
+    }

@@ -1,0 +1,81 @@
+"""Attempts at a target, and the log of one, for people."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from marin_build.moments import moment_text
+from marin_build.protocol.log_format import without_stamps
+from marin_build.text import printable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from marin_build.operations.logs import AttemptSeen
+
+
+def show_attempts(attempts: Iterable[AttemptSeen]) -> None:
+    """Print a line for each attempt: how it ended, and how long its log is."""
+    for seen in attempts:
+        log = "no log" if seen.log_size is None else f"{seen.log_size} B"
+        click.echo(f"{seen.number:>4}  {_how(seen)}, {log}")
+
+
+def show_attempt(seen: AttemptSeen) -> None:
+    """Print whose log it is, on standard error."""
+    more = f" (--list: {seen.others} more)" if seen.others else ""
+    click.echo(f"==> attempt {seen.number}: {_how(seen)}{more}", err=True)
+
+
+def _how(seen: AttemptSeen) -> str:
+    """Return how an attempt ended, or that it runs, on one line."""
+    if seen.ended is not None:
+        code = seen.ended.exit_code
+        words = [
+            seen.ended.result + (f", exit code {code}" if code else ""),
+            f"{moment_text(str(seen.ended.end))} UTC",
+            f"{seen.ended.worker}, run {seen.ended.run}",
+        ]
+    elif seen.lease is None:
+        words = ["how it ended is not known"]
+    else:
+        state = "its holder is gone" if seen.is_gone else "running"
+        words = [state, f"{seen.lease.worker}, run {seen.lease.run}"]
+    return printable(", ".join(words))
+
+
+class LogOutput:
+    """A log on standard output, a line at a time."""
+
+    def __init__(self, *, timestamps: bool) -> None:
+        self._stream, self._timestamps = sys.stdout.buffer, timestamps
+        self._begun = b""
+        self._is_empty = True
+
+    def write(self, data: bytes) -> None:
+        """Write the lines that are complete, and hand them on at once."""
+        whole, newline, self._begun = (self._begun + data).rpartition(b"\n")
+        self._put(whole + newline)
+
+    def end(self, seen: AttemptSeen, *, follow: bool) -> None:
+        """Write what is left of a log that was cut short; say why there was nothing to write."""
+        self._put(self._begun)
+        if self._is_empty:
+            click.echo(_why_empty(seen, follow=follow), err=True)
+
+    def _put(self, lines: bytes) -> None:
+        self._stream.write(lines if self._timestamps else without_stamps(lines))
+        self._stream.flush()
+        self._is_empty = self._is_empty and not lines
+
+
+def _why_empty(seen: AttemptSeen, *, follow: bool) -> str:
+    committed = seen.ended.committed if seen.ended is not None else None
+    if committed is not None and committed.record.adopted_from:
+        place = printable(committed.record.adopted_from)
+        return f"nothing was run: its data was adopted from {place}"
+    is_running = seen.lease is not None and not follow
+    return "nothing was printed so far; -f waits for it" if is_running else "nothing was printed"

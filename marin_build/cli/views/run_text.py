@@ -1,0 +1,35 @@
+"""How a target that was run alone ended, for people; standard output is the step's."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, assert_never
+
+import click
+
+from marin_build.cli.views.apply_text import duration
+from marin_build.plan.outcomes import Interrupted, Reused, Succeeded
+
+if TYPE_CHECKING:
+    from marin_build.operations.run import RanTarget
+
+
+def show_ran(ran: RanTarget) -> None:
+    """Print how it ended on standard error."""
+    for line in _lines(ran):
+        click.echo(line, err=True)
+
+
+def _lines(ran: RanTarget) -> list[str]:
+    match ran.outcome:
+        case Succeeded(attempt=attempt, seconds=seconds):
+            return [f"built {ran.target} in {duration(seconds)} (attempt {attempt})"]
+        case Reused(published=True):
+            return [f"`{ran.target}` was committed before, and is published now"]
+        case Reused() | None:
+            return [
+                f"`{ran.target}` is built: nothing was run",
+                f"hint: to build it all the same: {ran.again} --force",
+            ]
+        case Interrupted(attempt=attempt):
+            return [f"cut short: {ran.target} (attempt {attempt})", f"to run it again: {ran.again}"]
+    assert_never(ran.outcome)

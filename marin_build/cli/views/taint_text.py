@@ -1,0 +1,45 @@
+"""What is tainted, and what is not any more, for people."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from marin_build.emit.plan_text import plan_text
+from marin_build.emit.plan_view import show
+from marin_build.plan.plan_summary import RUN_VERBS
+from marin_build.plan.reason_text import describe
+from marin_build.plan.reasons import Tainted
+from marin_build.text import printable
+
+if TYPE_CHECKING:
+    from marin_build.operations.taint import Condemned, Untainted
+
+
+def show_condemned(found: Condemned, command: str) -> None:
+    """Print what will be built again, and the command that does it."""
+    again = ("to build it again", command)
+    shown = show(found.plan, found.plan_id, again, found.estimate, {}, only=RUN_VERBS)
+    click.echo(plan_text(shown), nl=False)
+
+
+def show_tainted(found: Condemned) -> None:
+    """Print how many targets are marked, and why."""
+    count = f"{len(found.roots)} target{'s' if len(found.roots) != 1 else ''}"
+    click.echo(f"tainted {count}: {printable(found.taint.reason)}")
+
+
+def show_marks(read: Untainted) -> None:
+    """Print what is said against each target that is marked."""
+    for target, taint in read.marks.items():
+        why = printable(describe(Tainted(taint.reason, taint.by, taint.at)))
+        click.echo(f"`{target}`: {why}")
+
+
+def show_untainted(done: Untainted) -> None:
+    """Print which targets are not marked any more."""
+    for target in done.free:
+        click.echo(f"`{target}` is not tainted any more")
+    if not done.free:
+        click.echo("nothing was tainted for that alone")

@@ -1,0 +1,105 @@
+"""What an engine says of itself: the class that every engine derives from, ours or a plugin's.
+
+An engine is made with its checked settings, once for a command. What it says of a plan is pure: the
+same plan, templates and settings give the same answer.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from marin_build.emit.templates import Templates
+    from marin_build.errors import MarinBuildError
+    from marin_build.plan.decisions import Plan
+    from marin_build.plan.document import PlanDocument
+
+
+@dataclass(frozen=True, slots=True)
+class NoSettings:
+    """The settings of an engine that has none."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Capabilities:
+    """What planning must know of an engine.
+
+    Args:
+        uses_this_machine: it runs steps on this machine: its cores and devices limit a plan, and
+            steps find what is installed here.
+        sees_local_prefix: its steps see a prefix that is a folder of this machine.
+        applies: `marin-build apply` builds with it. Without that, it only writes files, and a
+            person submits them.
+        workers: the engine's word, in the plural, for what runs its steps; errors use it.
+
+    """
+
+    uses_this_machine: bool
+    sees_local_prefix: bool
+    applies: bool
+    workers: str = "steps"
+
+
+S = TypeVar("S")
+
+
+class Engine(ABC, Generic[S]):
+    """Where actions run.
+
+    Attributes:
+        name: what `--engine` and the engine's table in the configuration call it.
+        settings_type: a frozen dataclass, whose fields are the keys of that table
+            (engines/settings.py says which types they may have).
+        capabilities: see there.
+        templates: the absolute path of a folder with templates, `<name>/step.sh.j2` and so on; None
+            if they stand among ours. The user's templates win over it, and ours too.
+        filters: filters of its templates, by name, beside those of emit/quoting.py.
+
+    """
+
+    name: ClassVar[str]
+    settings_type: ClassVar[type[Any]] = NoSettings
+    capabilities: ClassVar[Capabilities]
+    templates: ClassVar[str | None] = None
+    filters: ClassVar[Mapping[str, Callable[[Any], str]]] = {}
+
+    def __init__(self, settings: S) -> None:
+        self.settings = settings
+
+    @property
+    def image(self) -> str | None:
+        """The container image of steps that name none; None where there is none."""
+        return None
+
+    def check(self, plan: Plan) -> Sequence[MarinBuildError]:  # noqa: ARG002 - some refuse nothing
+        """Return everything in a plan that this engine cannot build; nothing was written yet."""
+        return ()
+
+    @abstractmethod
+    def emit(self, plan: Plan, document: PlanDocument, templates: Templates) -> dict[str, str]:
+        """Return path -> text of the engine's files in a plan directory.
+
+        Args:
+            plan: one that `check` found nothing in.
+            document: its plan.json, still without the digests of these files.
+            templates: the user's, ours and this engine's.
+
+        Raises:
+            SpecificationError: a template is missing or malformed.
+
+        """
+
+    @abstractmethod
+    def words_to_run(self, folder: str) -> list[str]:
+        """Return the command line that runs, or submits, the plan written to a folder."""
+
+    def doctor(self) -> list[str]:
+        """Return what `marin-build doctor` says of this engine on this machine, a line each.
+
+        It must not change anything, and must end soon even if nothing answers.
+        """
+        return []

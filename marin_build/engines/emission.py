@@ -1,0 +1,80 @@
+"""All files of a plan directory for an engine, after the engine has seen the plan."""
+
+from __future__ import annotations
+
+import functools
+from typing import TYPE_CHECKING, Any
+
+from marin_build.emit.plan_directory import emit_plan
+from marin_build.emit.templates import Templates
+from marin_build.engines.registry import engine_words
+from marin_build.errors import MarinBuildError, UsageError, combined
+from marin_build.workspace import is_url, relative
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from marin_build.engines.base import Engine
+    from marin_build.plan.decisions import Plan
+
+
+def emit_for(
+    engine: Engine[Any],
+    plan: Plan,
+    *,
+    pipeline: str,
+    parameters: Mapping[str, str],
+    overrides: str | None,
+    with_page: bool = False,
+) -> dict[str, str]:
+    """Return path -> text for every file of the plan directory, plan.json last.
+
+    Args:
+        engine: what runs the plan.
+        plan: the plan.
+        pipeline: the pipeline file, relative to the project.
+        parameters: its `--set` values.
+        overrides: a folder whose templates win, relative to the project.
+        with_page: whether the page of the plan is among them.
+
+    Raises:
+        MarinBuildError: all that the engine cannot build, together; or a template is malformed.
+
+    """
+    if problems := problems_of(engine, plan):
+        raise combined(problems)
+    draw = None
+    if with_page:
+        from marin_build.emit.graph.saved_plan_page import page_of_plan
+
+        draw = functools.partial(
+            page_of_plan,
+            engine_words=engine_words(engine.name),
+            is_replayable=engine.capabilities.applies,
+        )
+    return emit_plan(
+        plan,
+        pipeline=pipeline,
+        parameters=parameters,
+        engine=engine.name,
+        emit=engine.emit,
+        templates=Templates(
+            plan.targets.workspace, overrides, folder=engine.templates, filters=engine.filters
+        ),
+        draw=draw,
+    )
+
+
+def problems_of(engine: Engine[Any], plan: Plan) -> list[MarinBuildError]:
+    """Return everything in a plan that an engine cannot build."""
+    problems: list[MarinBuildError] = []
+    workspace = plan.targets.workspace
+    if not engine.capabilities.sees_local_prefix and not is_url(workspace.prefix):
+        prefix = relative(workspace.prefix, workspace)
+        problems.append(
+            UsageError(
+                f"{engine.capabilities.workers} cannot see the prefix `{prefix}`",
+                hint="give a bucket: --prefix gs://bucket/path",
+            )
+        )
+    return [*problems, *engine.check(plan)]

@@ -1,0 +1,4 @@
+"""This machine: shell scripts, and the scheduler of `apply`.
+
+Knows plans and templates; no other engine.
+"""

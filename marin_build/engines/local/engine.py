@@ -1,0 +1,42 @@
+"""What this machine says of itself as an engine. Imports nothing heavy: a no-op reads it."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, ClassVar
+
+from marin_build.engines.base import Capabilities, Engine, NoSettings
+
+if TYPE_CHECKING:
+    from marin_build.emit.templates import Templates
+    from marin_build.plan.decisions import Plan
+    from marin_build.plan.document import PlanDocument
+
+
+class LocalEngine(Engine[NoSettings]):
+    """This machine."""
+
+    name: ClassVar[str] = "local"
+    capabilities: ClassVar[Capabilities] = Capabilities(
+        uses_this_machine=True, sees_local_prefix=True, applies=True
+    )
+
+    def emit(self, plan: Plan, document: PlanDocument, templates: Templates) -> dict[str, str]:
+        """Return the scripts that replay the plan."""
+        from marin_build.engines.local.scripts import emit_local
+
+        return emit_local(plan, document, templates)
+
+    def words_to_run(self, folder: str) -> list[str]:
+        """Return how the plan is replayed by our scheduler."""
+        return ["marin-build", "apply", folder]
+
+    def doctor(self) -> list[str]:
+        """Return what this machine has for steps."""
+        from marin_build.observe.read_machine import read_machine
+        from marin_build.text import bytes_text
+
+        machine = read_machine(os.environ)
+        ram = bytes_text(machine.ram) if machine.ram is not None else "unknown"
+        devices = f"GPUs: {len(machine.gpus)}, TPU chips: {machine.chips}"
+        return [f"cores: {machine.cores}, memory: {ram}, {devices}"]

@@ -1,0 +1,185 @@
+"""Which engines there are, and the one of a name.
+
+Our own stand in a table: they are found from a checkout without metadata, and the default engine
+without reading any. Those of other packages have an entry point in the group `marin_build.engines`.
+Ours have one, too, for programs that list them; a test compares both.
+"""
+
+from __future__ import annotations
+
+import importlib
+from dataclasses import dataclass, is_dataclass
+from typing import TYPE_CHECKING, Any
+
+from marin_build.engines.base import Engine
+from marin_build.errors import MarinBuildError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from importlib.metadata import EntryPoint
+
+    from marin_build.engines.settings import Table
+
+GROUP = "marin_build.engines"
+DEFAULT_ENGINE = "local"
+OURS = {
+    DEFAULT_ENGINE: "marin_build.engines.local.engine:LocalEngine",
+    "kubernetes": "marin_build.engines.kubernetes.engine:KubernetesEngine",
+}
+_US = "marin-build"
+
+
+@dataclass(frozen=True, slots=True)
+class Registered:
+    """An engine that some package offers; its code was not imported.
+
+    Args:
+        name: of the engine.
+        place: its class, as `module:class`.
+        package: the distribution it comes from, with its version, where that is known.
+
+    """
+
+    name: str
+    place: str
+    package: str
+
+
+def registered_engines() -> list[Registered]:
+    """Return all engines, ours first, then by name; two packages may offer one name."""
+    from importlib.metadata import entry_points
+
+    others = [
+        Registered(entry.name, entry.value, _package(entry))
+        for entry in entry_points(group=GROUP)
+        if entry.dist is None or entry.dist.name != _US
+    ]
+    ours = [Registered(name, place, _US) for name, place in OURS.items()]
+    return [*ours, *sorted(others, key=lambda one: (one.name, one.package))]
+
+
+def _package(entry: EntryPoint) -> str:
+    return f"{entry.dist.name} {entry.dist.version}" if entry.dist is not None else "unknown"
+
+
+def is_engine(name: str) -> bool:
+    """Return whether an engine has that name; entry points are read only if it is none of ours."""
+    return name in OURS or any(one.name == name for one in registered_engines())
+
+
+def engine_words(name: str) -> tuple[str, ...]:
+    """Return the words of a command line that choose an engine: none for the default one."""
+    return () if name == DEFAULT_ENGINE else ("--engine", name)
+
+
+def open_engine(name: str, tables: Mapping[str, Table]) -> Engine[Any]:
+    """Return the engine of a name, with its settings.
+
+    Args:
+        name: what `--engine` gives.
+        tables: the engines' tables of the configuration, by name.
+
+    Raises:
+        UsageError: no package or two packages offer it, it cannot be loaded, or its settings cannot
+            be followed.
+
+    """
+    if name == DEFAULT_ENGINE:
+        kind = load_engine(Registered(name, OURS[name], _US))
+    else:
+        kind = load_engine(_the_one(name, registered_engines()))
+    return with_settings(kind, tables)
+
+
+def with_settings(kind: type[Engine[Any]], tables: Mapping[str, Table]) -> Engine[Any]:
+    """Return an engine of a class, with its settings.
+
+    Raises:
+        UsageError: the settings cannot be followed.
+
+    """
+    table = tables.get(kind.name)
+    if table is None:
+        return kind(kind.settings_type())
+    from marin_build.engines.settings import read_table
+
+    try:
+        settings = read_table(kind.settings_type, table)
+    except (NameError, TypeError) as error:  # its annotations are not those of a table
+        raise UsageError(
+            f"the settings of the engine `{kind.name}` cannot be read",
+            facts=[("reason", f"{type(error).__name__}: {error}")],
+            hint="upgrade its package, or leave out its table",
+        ) from error
+    return kind(settings)
+
+
+def _the_one(name: str, known: Sequence[Registered]) -> Registered:
+    found = [one for one in known if one.name == name]
+    if not found:
+        from marin_build.text import did_you_mean
+
+        names = list(dict.fromkeys(one.name for one in known))
+        raise UsageError(
+            f"unknown engine `{name}`",
+            facts=[("engines", ", ".join(names))],
+            hint=did_you_mean(name, names),
+        )
+    if len(found) > 1:
+        raise two_packages(found)
+    return found[0]
+
+
+def two_packages(found: Sequence[Registered]) -> MarinBuildError:
+    """Return the error of several packages that offer one name."""
+    return UsageError(
+        f"{len(found)} packages offer an engine named `{found[0].name}`",
+        facts=[("packages", "\n".join(f"{one.package}: {one.place}" for one in found))],
+        hint="uninstall all of them but one",
+    )
+
+
+def load_engine(one: Registered) -> type[Engine[Any]]:
+    """Return the class of an engine.
+
+    Raises:
+        UsageError: it cannot be imported, or it is no engine of that name.
+
+    """
+    module, _, attribute = one.place.partition(":")
+    try:
+        kind = getattr(importlib.import_module(module), attribute)
+    except Exception as error:
+        raise _broken(one, f"{type(error).__name__}: {error}") from error
+    if not (isinstance(kind, type) and issubclass(kind, Engine)):
+        raise _broken(one, f"`{one.place}` is no subclass of {Engine.__module__}.Engine")
+    if missing := sorted(kind.__abstractmethods__):
+        raise _broken(one, f"it does not say: {', '.join(missing)}")
+    if getattr(kind, "name", None) != one.name:
+        raise _broken(one, f"it calls itself `{getattr(kind, 'name', None)}`")
+    if not hasattr(kind, "capabilities"):
+        raise _broken(one, "it does not say: capabilities")
+    if not is_dataclass(kind.settings_type):
+        raise _broken(one, f"its settings `{kind.settings_type.__name__}` are no dataclass")
+    return kind
+
+
+def _broken(one: Registered, reason: str) -> UsageError:
+    return UsageError(
+        f"the engine `{one.name}` cannot be loaded",
+        facts=[("package", one.package), ("entry point", one.place), ("reason", reason)],
+        hint="upgrade that package, or uninstall it",
+    )
+
+
+def engines_elsewhere() -> tuple[str, ...]:
+    """Return the names of engines that run steps on other machines; broken ones are left out."""
+    found = []
+    for one in registered_engines():
+        try:
+            kind = load_engine(one)
+        except UsageError:
+            continue  # `doctor`, and whoever chooses it, gets the reason
+        if not kind.capabilities.uses_this_machine:
+            found.append(one.name)
+    return tuple(dict.fromkeys(found))

@@ -1,0 +1,157 @@
+"""A person's word that the code and environment of today would have built the same."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from marin_build.errors import UsageError
+from marin_build.identity.code.digest import code_digest
+from marin_build.moments import stamp_now
+from marin_build.observe.read_drift import find_drift
+from marin_build.operations.loading import chosen_engine, environments_for
+from marin_build.operations.plan import plan_for
+from marin_build.plan.decisions import Kind
+from marin_build.plan.reasons import SealedBefore
+from marin_build.protocol.acceptance import (
+    Acceptance,
+    AcceptedDocument,
+    AcceptedEnvironment,
+    write_accepted,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from marin_build.observe.read_drift import Drifted
+    from marin_build.operations.loading import Loaded
+    from marin_build.plan.decisions import Plan
+    from marin_build.plan.drift import Drift
+
+
+_SHOWN = 10
+_NOTHING_ACCEPTED = "nothing was accepted"
+
+
+@dataclass(frozen=True, slots=True)
+class TargetDrift:
+    """The drift of one target that was chosen.
+
+    Args:
+        target: its id.
+        drift: how today differs from what built it; None if it does not.
+        is_accepted: whether it is accepted; another identity never is.
+
+    """
+
+    target: str
+    drift: Drift | None
+    is_accepted: bool
+
+
+@dataclass(frozen=True, slots=True)
+class AcceptedDrift:
+    """The drift of all targets that were chosen, in the order of the pipeline, and the reason."""
+
+    targets: tuple[TargetDrift, ...]
+    reason: str
+
+    @property
+    def accepted(self) -> tuple[str, ...]:
+        """The ids of the targets whose drift is accepted."""
+        return tuple(each.target for each in self.targets if each.is_accepted)
+
+
+def accept_drift(
+    loaded: Loaded,
+    selectors: Sequence[str],
+    reason: str,
+    *,
+    on_found: Callable[[AcceptedDrift], None] | None = None,
+) -> AcceptedDrift:
+    """Record that the code and environment of today are as good as those that built targets.
+
+    Args:
+        loaded: the pipeline and its store.
+        selectors: which targets.
+        reason: why the difference does not matter.
+        on_found: gets what is going to be returned before anything is written.
+
+    Raises:
+        UsageError: an empty reason, or a target that is not built.
+        StoreError: the store cannot be read or written.
+
+    """
+    if not reason.strip():
+        raise UsageError("the reason is empty", consequence=_NOTHING_ACCEPTED)
+    plan = plan_for(loaded, selectors)
+    _check_built(plan)
+    environments = environments_for(loaded, chosen_engine(loaded))
+    drift = find_drift(loaded.store, plan, environments)
+    chosen = sorted(plan.requested)
+    drifted = {index: drift.drifted[index] for index in chosen if index in drift.drifted}
+    found = AcceptedDrift(
+        tuple(
+            TargetDrift(
+                plan.targets.all[index].id,
+                drifted[index].drift if index in drifted else drift.drift.get(index),
+                index in drifted,
+            )
+            for index in chosen
+        ),
+        reason,
+    )
+    if on_found is not None:
+        on_found(found)
+    _write(loaded, drifted, reason)
+    return found
+
+
+def _check_built(plan: Plan) -> None:
+    """Refuse targets that are not built: there is no output whose code could be accepted."""
+    asked = set(plan.requested)
+    missing = [
+        plan.targets.all[d.index].id
+        for d in plan.decisions
+        if d.index in asked and (d.kind is not Kind.REUSE or isinstance(d.reason, SealedBefore))
+    ]
+    if missing:
+        raise UsageError(
+            "what is not built cannot be accepted",
+            facts=[("not built", "\n".join(missing[:_SHOWN]))],
+            consequence=_NOTHING_ACCEPTED,
+            hint="marin-build plan shows why",
+        )
+
+
+def _write(loaded: Loaded, drifted: Mapping[int, Drifted], reason: str) -> None:
+    at = stamp_now()
+    for index, it in drifted.items():
+        target, now = loaded.targets.all[index], it.environment
+        write_accepted(
+            loaded.store,
+            target.output_path,
+            AcceptedDocument(
+                target=target.id,
+                fingerprint=it.built.fingerprint,
+                run=it.built.run,
+                code_digest=it.built.code_digest,
+            ),
+            Acceptance(
+                code_digest=code_digest(target.step.fn) if target.step.fn is not None else None,
+                upstream=it.upstream,
+                environment=AcceptedEnvironment(
+                    python=now.python,
+                    distributions=_dict(now.distributions),
+                    locks=_dict(now.locks),
+                    image=now.image,
+                ),
+                reason=reason,
+                by=loaded.host.worker,
+                at=at,
+            ),
+        )
+
+
+def _dict(table: Mapping[str, str] | None) -> dict[str, str] | None:
+    return None if table is None else dict(table)

@@ -1,0 +1,73 @@
+"""What works here and what does not: the configuration, and each engine by its own words."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from marin_build.engines.registry import (
+    load_engine,
+    registered_engines,
+    two_packages,
+    with_settings,
+)
+from marin_build.errors import MarinBuildError, UsageError
+from marin_build.operations.config import Settings, load_settings
+from marin_build.workspace import find_project
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from marin_build.engines.registry import Registered
+
+
+@dataclass(frozen=True, slots=True)
+class Checkup:
+    """One thing that was looked at.
+
+    Args:
+        subject: what it is: `engine local`.
+        source: where it comes from.
+        lines: what it says of itself.
+        problem: why it does not work; None if it does.
+
+    """
+
+    subject: str
+    source: str
+    lines: tuple[str, ...] = ()
+    problem: MarinBuildError | None = None
+
+
+def examine(folder: str, profile: str | None = None) -> list[Checkup]:
+    """Look at the configuration that holds in a folder, and at every engine that is installed.
+
+    A broken one does not hide the others. Nothing is changed, and no pipeline is loaded.
+    """
+    settings, problem = Settings(), None
+    project = find_project(folder)
+    try:
+        settings = load_settings(project, profile)
+    except MarinBuildError as error:
+        problem = error
+    engines = registered_engines()
+    return [
+        Checkup("configuration", project, problem=problem),
+        *(_examine_engine(one, engines, settings) for one in engines),
+    ]
+
+
+def _examine_engine(one: Registered, engines: Sequence[Registered], settings: Settings) -> Checkup:
+    subject = f"engine {one.name}"
+    same = [other for other in engines if other.name == one.name]
+    if len(same) > 1:
+        return Checkup(subject, one.package, problem=two_packages(same))
+    try:
+        engine = with_settings(load_engine(one), settings.engines)
+        return Checkup(subject, one.package, tuple(engine.doctor()))
+    except MarinBuildError as error:
+        return Checkup(subject, one.package, problem=error)
+    except Exception as error:  # noqa: BLE001 - code of somebody else, which may raise anything
+        what = f"the engine `{one.name}` cannot say how it is"
+        reason = f"{type(error).__name__}: {error}"
+        return Checkup(subject, one.package, problem=UsageError(what, facts=[("reason", reason)]))

@@ -1,0 +1,62 @@
+"""A pipeline to start from, written into a folder."""
+
+from __future__ import annotations
+
+import os
+
+from marin_build.errors import NOTHING_WRITTEN, UsageError
+
+_PIPELINE = '''"""Two steps to start from: `marin-build plan`, then `marin-build apply`."""
+
+from pathlib import Path
+
+from marin_build import StepSpec, command, step
+
+
+@step
+def words(output: Path, text: str = "to build or not to build") -> int:
+    """Write one word a line; return how many there are."""
+    found = text.split()
+    (output / "words.txt").write_text("\\n".join(found) + "\\n")
+    return len(found)
+
+
+def pipeline(text: str = "to build or not to build") -> list[StepSpec]:
+    """Return what is requested; parameters are given with --set text=..."""
+    all_words = words(text=text)
+    counts = command(
+        "sort {words}/words.txt | uniq -c | sort -rn > {output}/counts.txt",
+        name="counts",
+        deps={"words": all_words},
+        outputs=("counts.txt",),
+    )
+    return [counts]
+'''
+
+
+def write_first_pipeline(folder: str = ".") -> str:
+    """Write a pipeline to start from, and have git ignore its outputs; return its file.
+
+    Args:
+        folder: where to; it is made if it is not there.
+
+    Raises:
+        UsageError: there is a pipeline.
+        OSError: the folder cannot be written.
+
+    """
+    file = os.path.join(folder, "pipeline.py")
+    if os.path.exists(file):
+        raise UsageError(f"`{file}` exists", consequence=NOTHING_WRITTEN)
+    os.makedirs(folder, exist_ok=True)
+    with open(file, "w", encoding="utf-8") as stream:
+        stream.write(_PIPELINE)
+    ignore = os.path.join(folder, ".gitignore")
+    lines = ""
+    if os.path.exists(ignore):
+        with open(ignore, encoding="utf-8") as stream:
+            lines = stream.read()
+    if ".marin-build/" not in lines.splitlines():
+        with open(ignore, "a", encoding="utf-8") as stream:
+            stream.write(("" if not lines or lines.endswith("\n") else "\n") + ".marin-build/\n")
+    return file

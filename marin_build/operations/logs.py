@@ -1,0 +1,194 @@
+"""What attempts at a target printed: which attempts there are, and the log of one as it grows."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from marin_build.errors import UsageError
+from marin_build.observe.read_attempts import (
+    has_ended,
+    local_log,
+    read_attempts,
+    read_documents,
+)
+from marin_build.observe.read_logs import copy_log
+from marin_build.plan.selection import only_one, select
+from marin_build.protocol import layout
+from marin_build.text import printable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from marin_build.observe.read_attempts import Attempts
+    from marin_build.operations.loading import Loaded
+    from marin_build.protocol.attempt_reader import EndedAttempt
+    from marin_build.protocol.lease import Lease
+
+
+_LOOK_EVERY = 0.2
+"""Seconds between two looks at a log that is followed."""
+_REMOTE_LOOKS = 10
+"""At a lease in a bucket only one in so many."""
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptSeen:
+    """One attempt at a target, as one look showed it.
+
+    Args:
+        number: counts from 1.
+        others: how many other attempts at the target are known.
+        ended: how it ended; None if it has not, or if that is not known.
+        lease: of an attempt that has not ended; None if it has, or if that is not known.
+        is_gone: whether the holder of that lease has died on this machine.
+        log_size: bytes of its log in the store; None if there is none.
+
+    """
+
+    number: int
+    others: int
+    ended: EndedAttempt | None
+    lease: Lease | None
+    is_gone: bool
+    log_size: int | None
+
+
+def list_attempts(loaded: Loaded, selector: str) -> tuple[AttemptSeen, ...]:
+    """Return all attempts at a target that are known, the oldest first.
+
+    Args:
+        loaded: the pipeline and its store.
+        selector: which target.
+
+    Raises:
+        UsageError: the selector selects several targets, or none; or no attempt is known.
+        CorruptStateError: the end of an attempt is not readable.
+        StoreError: the store cannot be read.
+
+    """
+    attempts = _attempts_at(loaded, selector)
+    ends = read_documents(loaded.store, attempts, attempts.numbers)
+    return tuple(_seen(loaded, attempts, each, ends) for each in attempts.numbers)
+
+
+def copy_attempt_log(
+    loaded: Loaded,
+    selector: str,
+    number: int | None = None,
+    *,
+    follow: bool = False,
+    write: Callable[[bytes], object],
+    on_attempt: Callable[[AttemptSeen], object],
+) -> AttemptSeen:
+    """Copy the log of an attempt, each line with its time; return the attempt as it began.
+
+    Args:
+        loaded: the pipeline and its store.
+        selector: which target.
+        number: which attempt; None: the newest.
+        follow: go on until the attempt ends, if its log lies on this machine.
+        write: takes the bytes of the log; not called if there is no log.
+        on_attempt: gets the attempt before its log is written, and, if that was followed, once
+            more when the attempt has ended.
+
+    Raises:
+        UsageError: the selector selects several targets, or none; there is no such attempt; or its
+            log is on another machine.
+        CorruptStateError: the end of the attempt is not readable.
+        StoreError: the store cannot be read.
+
+    """
+    attempts = _attempts_at(loaded, selector)
+    numbers = attempts.numbers
+    if number is not None and number not in numbers:
+        known = ", ".join(map(str, numbers))
+        raise UsageError(
+            f"`{attempts.target}` has no attempt {number}", facts=[("attempts", known)]
+        )
+    number = number if number is not None else numbers[-1]
+    seen = _look_again(loaded, attempts, number)
+    on_attempt(seen)
+    run = seen.ended.run if seen.ended is not None else ""
+    path = local_log(attempts, number, run, loaded.host)
+    if path is not None and seen.lease is not None and follow:
+        is_over = _end_of(loaded, attempts, seen.lease, path)
+        copy_log(path, is_over, write, lambda: time.sleep(_LOOK_EVERY))
+        now = read_attempts(loaded.store, attempts.output, attempts.target)
+        on_attempt(_look_again(loaded, now, number))
+    elif path is not None:
+        copy_log(path, lambda: True, write, lambda: None)
+    elif number in attempts.logs:
+        blob = loaded.store.get(layout.log_path(attempts.output, number))
+        write(blob.data if blob is not None else b"")
+    elif seen.lease is not None and not seen.is_gone:
+        raise _runs_elsewhere(attempts, seen.lease)
+    return seen
+
+
+def _attempts_at(loaded: Loaded, selector: str) -> Attempts:
+    chosen = select(loaded.targets, [selector])
+    wanted = loaded.targets.all[only_one(selector, chosen, "has its logs shown")]
+    attempts = read_attempts(loaded.store, wanted.output_path, wanted.id)
+    if not attempts.numbers:
+        raise _no_attempt(attempts)
+    return attempts
+
+
+def _look_again(loaded: Loaded, attempts: Attempts, number: int) -> AttemptSeen:
+    return _seen(loaded, attempts, number, read_documents(loaded.store, attempts, [number]))
+
+
+def _seen(
+    loaded: Loaded, attempts: Attempts, number: int, ends: Mapping[int, EndedAttempt]
+) -> AttemptSeen:
+    lease = attempts.lease_of(number)
+    return AttemptSeen(
+        number,
+        len(attempts.numbers) - 1,
+        ends.get(number),
+        lease,
+        lease is not None and loaded.host.is_gone(lease),
+        attempts.logs.get(number),
+    )
+
+
+def _no_attempt(attempts: Attempts) -> UsageError:
+    if attempts.lease is not None:
+        facts = [("holder", printable(attempts.lease.describe()))]
+        return UsageError(f"`{attempts.target}` is held by who keeps no log", facts=facts)
+    if attempts.status is None:
+        return UsageError(
+            f"`{attempts.target}` was never built: there is no log",
+            hint="marin-build status says how targets stand",
+        )
+    return UsageError(
+        f"`{attempts.target}` has no log",
+        facts=[("status", attempts.status)],
+        consequence="whoever built it kept none: Marin, or a program that ran the step itself",
+    )
+
+
+def _end_of(loaded: Loaded, attempts: Attempts, lease: Lease, path: str) -> Callable[[], bool]:
+    """Return what tells whether the attempt has ended; a bucket is asked now and then."""
+    looks = 0
+
+    def is_over() -> bool:
+        nonlocal looks
+        looks += 1
+        if not loaded.store.is_local and looks % _REMOTE_LOOKS != 1:
+            return False
+        return has_ended(loaded.store, attempts.output, lease, loaded.host, path)
+
+    return is_over
+
+
+def _runs_elsewhere(attempts: Attempts, lease: Lease) -> UsageError:
+    earlier = [number for number in attempts.numbers if number != lease.attempt]
+    return UsageError(
+        f"the log of attempt {lease.attempt} at `{attempts.target}` is on another machine",
+        facts=[("runs on", printable(lease.describe()))],
+        consequence="it comes into the store when the attempt ends",
+        hint=f"an earlier one: --attempt {earlier[-1]}" if earlier else "look again then",
+    )

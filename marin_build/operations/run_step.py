@@ -1,0 +1,172 @@
+"""One target as an emitted script or job builds it: pinned by a plan, or by its id alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from marin_build.errors import EXIT_TARGET_FAILED, StoppedError
+from marin_build.operations.adopted_data import with_adopted
+from marin_build.operations.replay import insisted_in, pinned_code, replan_saved
+from marin_build.pipeline.retries import CODE_OF_CAUSE
+from marin_build.plan.decisions import Kind
+from marin_build.plan.outcomes import Failed
+from marin_build.plan.reasons import Unreadable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from marin_build.apply.events import ApplyFinished, Event
+    from marin_build.operations.adopted_data import AdoptedData
+    from marin_build.operations.loading import Loaded
+    from marin_build.pipeline.targets import Target
+    from marin_build.plan.document import PlanDocument
+
+
+@dataclass(frozen=True, slots=True)
+class RanStep:
+    """How it ended: the totals, and what the process says of it by its exit code."""
+
+    finished: ApplyFinished
+    exit_code: int
+
+
+@dataclass(frozen=True, slots=True)
+class PendingTarget:
+    """A target of a plan that is not built, or of which that cannot be said.
+
+    Args:
+        target: its id.
+        is_to_run: whether its script is to be run.
+        damage: what of it cannot be read; None if all can.
+
+    """
+
+    target: str
+    is_to_run: bool
+    damage: Unreadable | None
+
+
+def list_pending(loaded: Loaded, document: PlanDocument) -> tuple[PendingTarget, ...]:
+    """Return the targets of a saved plan that are not built, dependencies first.
+
+    Args:
+        loaded: the pipeline of the plan, and its store.
+        document: the plan.
+
+    Raises:
+        StoppedError: a target that the plan reuses is gone.
+        StoreError: the store cannot be read.
+
+    """
+    plan = replan_saved(loaded, document)
+    planned = {d.target for d in document.decisions if d.decision in {"run", "wait"}}
+    found = []
+    for decision in plan.decisions:
+        id_ = plan.targets.all[decision.index].id
+        damage = decision.reason if isinstance(decision.reason, Unreadable) else None
+        # What is blocked by now fails when its script is run: the replay must not pass over it.
+        is_blocked_since = decision.kind is Kind.BLOCKED and id_ in planned
+        is_to_run = is_blocked_since or decision.kind in (Kind.RUN, Kind.WAIT)
+        if is_to_run or damage is not None:
+            found.append(PendingTarget(id_, is_to_run, damage))
+    return tuple(found)
+
+
+def run_step(
+    loaded: Loaded,
+    target_id: str,
+    document: PlanDocument | None = None,
+    words: Sequence[str] = (),
+    *,
+    lease: bool = True,
+    once: bool = False,
+    on_event: Callable[[Event], None],
+) -> RanStep:
+    """Build one target under its lease, unless it is built.
+
+    Args:
+        loaded: the pipeline and its store.
+        target_id: the target's id, `name_with_hash`.
+        document: the plan that pins it; None: it is built as it is declared now.
+        words: the command that the caller expects the target to run; empty: whatever is declared.
+        lease: whether the store must have conditional writes; without, nobody else may build.
+        once: try once; the exit code then says why it failed: 75 for the infrastructure, 124 for
+            its time-out, 137 for out of memory.
+        on_event: gets every event.
+
+    Raises:
+        StoppedError: the pipeline does not declare the target, something that it needs is not
+            built, or `words` are not its command.
+        StoreError: the store cannot be read or written.
+
+    """
+    from marin_build.apply.events import StepEnded
+    from marin_build.operations.apply import exit_code, replay
+    from marin_build.operations.run import plan_of_one
+
+    index = loaded.targets.by_id.get(target_id)
+    if index is None:
+        raise StoppedError(
+            f"the pipeline declares no target `{target_id}`",
+            facts=[("pipeline", loaded.file)],
+            consequence="nothing was run",
+            hint="the pipeline changed: make the plan again",
+        )
+    insisted = insisted_in(document, loaded.targets) & {index} if document else frozenset()
+    plan = plan_of_one(
+        loaded,
+        index,
+        insisted,
+        lambda _missing: "build them first, or all with `marin-build apply`",
+    )
+    loaded, plan = with_adopted(loaded, plan, readers=[index])
+    if words:
+        _check_command(plan.targets.all[plan.decisions[0].index], words, loaded.adopted)
+    failed: list[Failed] = []
+
+    def watch(event: Event) -> None:
+        if isinstance(event, StepEnded) and isinstance(event.outcome, Failed):
+            failed.append(event.outcome)
+        on_event(event)
+
+    finished = replay(
+        loaded,
+        plan,
+        pinned_code(document) if document is not None else {},
+        jobs=1,
+        keep_going=False,
+        isolation="process",
+        on_event=watch,
+        lease=lease,
+        once=once,
+    )
+    code = exit_code(finished)
+    if once and failed and code == EXIT_TARGET_FAILED:
+        code = CODE_OF_CAUSE.get(failed[-1].cause, code)
+    return RanStep(finished, code)
+
+
+def _check_command(
+    target: Target, words: Sequence[str], adopted: Mapping[str, AdoptedData]
+) -> None:
+    """Refuse a command that is not the one the pipeline declares for the target."""
+    from marin_build.emit.quoting import plain_words
+    from marin_build.pipeline.command import Command
+    from marin_build.workspace import current_workspace
+
+    fn = target.step.fn
+    declared = fn.words(target.output_path) if isinstance(fn, Command) else ()
+    absolute = fn.argv(target.output_path) if isinstance(fn, Command) else []
+    if list(words) not in (absolute, plain_words(declared, current_workspace())):
+        raise StoppedError(
+            f"the command given for `{target.name}` is not the one the pipeline declares",
+            facts=[
+                ("declared", " ".join(absolute) or "none, it is a function"),
+                *(("adopted", f"{id_}: {place.location}") for id_, place in adopted.items()),
+            ],
+            consequence="nothing was run",
+            hint="make the plan again: data was adopted since, or elsewhere"
+            if adopted
+            else "change the pipeline, not the script",
+        )

@@ -1,0 +1,56 @@
+"""The states of targets under a prefix, as one look at the store shows them."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from marin_build.observe.read_target_states import read_target_states
+from marin_build.operations.plan import choose
+from marin_build.plan.graph_shape import upstream
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from marin_build.operations.loading import Loaded
+    from marin_build.pipeline.targets import Targets
+    from marin_build.plan.target_state import TargetState
+    from marin_build.protocol.lease import Host
+
+
+@dataclass(frozen=True, slots=True)
+class ReadStatus:
+    """The states of some targets.
+
+    Args:
+        targets: the pipeline's targets.
+        states: by index, in the order of the pipeline.
+        host: the machine that read them.
+        at: when, in seconds since the epoch.
+
+    """
+
+    targets: Targets
+    states: Mapping[int, TargetState]
+    host: Host
+    at: float
+
+
+def read_status(loaded: Loaded, selectors: Sequence[str] = ()) -> ReadStatus:
+    """Read the states of targets; nothing is judged and nothing is written.
+
+    Args:
+        loaded: the pipeline and its store.
+        selectors: which targets; none: what the pipeline requests, and all that this needs.
+
+    Raises:
+        UsageError: selectors that cannot be read, or select nothing.
+        StoreError: the store cannot be read.
+
+    """
+    chosen = choose(loaded, selectors)
+    if not selectors:
+        chosen = tuple(sorted(upstream(loaded.targets, chosen)))
+    states = read_target_states(loaded.store, loaded.targets, loaded.host, chosen)
+    return ReadStatus(loaded.targets, states, loaded.host, time.time())
