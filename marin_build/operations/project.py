@@ -420,9 +420,10 @@ def _request(
     changed: Selectors = (),
     built: Selectors = (),
 ) -> PlanRequest:
-    from marin_build.operations.budgets import parse_budgets
+    from marin_build.operations.budgets import check_budgets
 
-    words = tuple(f"{name}={amount}" for name, amount in (budgets or {}).items())
+    given = {name: str(amount) for name, amount in (budgets or {}).items()}
+    check_budgets(given)
     return PlanRequest(
         tuple(targets),
         _several(force),
@@ -430,7 +431,7 @@ def _request(
         _several(built),
         rerun_failed,
         jobs,
-        parse_budgets(words),
+        given,
     )
 
 
