@@ -11,7 +11,6 @@ from marin_build.operations.loading import load
 from marin_build.operations.looked_after import LookedAfter
 from marin_build.operations.opened import make_options, request_of
 from marin_build.operations.options import PipelineOptions
-from marin_build.operations.planned import PlanRequest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
 
     from marin_build.apply.events import ApplyFinished, Event, Warned
     from marin_build.operations.opened import ApplyOptions, Selectors
-    from marin_build.operations.planned import Planned
+    from marin_build.operations.planned import Planned, PlanRequest
     from marin_build.operations.prepare_apply import Terms
     from marin_build.operations.project_plan import ProjectPlan
     from marin_build.pipeline.step_spec import StepSpec
