@@ -80,7 +80,7 @@ class About:
 
     title: str
     summary: str = ""
-    engine: str = "local"
+    engine: str = ""
     prefix: str = ""
     prefix_link: str = ""
     commands: Commands = ()
