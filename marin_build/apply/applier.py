@@ -6,13 +6,9 @@ from typing import TYPE_CHECKING
 
 from marin_build.apply.build_loop import BuildLoop
 from marin_build.apply.devices import Supply
-from marin_build.apply.events import ApplyFinished, ApplyStarted, StepEnded
+from marin_build.apply.events import ApplyFinished, ApplyStarted
 from marin_build.apply.plan_requests import PlanRequests
-from marin_build.apply.totals import drifted_before, reused_before, totals_of
-from marin_build.plan.decisions import Kind
-from marin_build.plan.outcomes import Blocked
-from marin_build.plan.reason_text import describe
-from marin_build.plan.reasons import UpstreamBlocked
+from marin_build.apply.totals import blocked_before, drifted_before, reused_before, totals_of
 from marin_build.plan.schedule import Schedule
 
 if TYPE_CHECKING:
@@ -100,8 +96,5 @@ class Applier:
         self._on_event(ApplyStarted(self._run, count, reused, self._jobs))
         for drifted in drifted_before(self._plan):
             self._on_event(drifted)
-        for decision in self._plan.of_kind(Kind.BLOCKED):
-            target = self._plan.targets.all[decision.index]
-            is_own = not isinstance(decision.reason, UpstreamBlocked)
-            blocked = Blocked("", describe(decision.reason) if is_own else "")
-            self._on_event(StepEnded(target.name, target.id, blocked))
+        for blocked in blocked_before(self._plan):
+            self._on_event(blocked)

@@ -5,9 +5,11 @@ from __future__ import annotations
 import heapq
 from typing import TYPE_CHECKING
 
-from marin_build.apply.events import ApplyFinished, CriticalPath, StepDrifted, Timed
+from marin_build.apply.events import ApplyFinished, CriticalPath, StepDrifted, StepEnded, Timed
 from marin_build.plan.decisions import Kind
 from marin_build.plan.outcomes import Blocked, Failed, Held, Interrupted, Reused, Stopped, Succeeded
+from marin_build.plan.reason_text import describe
+from marin_build.plan.reasons import UpstreamBlocked
 from marin_build.plan.schedule import Open
 
 if TYPE_CHECKING:
@@ -37,6 +39,17 @@ def drifted_before(plan: Plan) -> list[StepDrifted]:
     for index, drift in reused_drift(plan).items():
         target = plan.targets.all[index]
         found.append(StepDrifted(target.name, target.id, drift.text, (drift.facts,)))
+    return found
+
+
+def blocked_before(plan: Plan) -> list[StepEnded]:
+    """Return what the plan found that cannot be built, with why where it does not follow."""
+    found: list[StepEnded] = []
+    for decision in plan.of_kind(Kind.BLOCKED):
+        target = plan.targets.all[decision.index]
+        is_own = not isinstance(decision.reason, UpstreamBlocked)
+        blocked = Blocked("", describe(decision.reason) if is_own else "")
+        found.append(StepEnded(target.name, target.id, blocked))
     return found
 
 

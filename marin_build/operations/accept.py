@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING
 from marin_build.errors import UsageError
 from marin_build.identity.code.digest import code_digest
 from marin_build.moments import stamp_now
-from marin_build.observe.read_drift import find_drift
-from marin_build.operations.loading import chosen_engine, environments_for
-from marin_build.operations.plan import plan_for
+from marin_build.operations.plan import make_planned
+from marin_build.operations.planned import PlanRequest
 from marin_build.plan.decisions import Kind
 from marin_build.plan.reasons import SealedBefore
 from marin_build.protocol.acceptance import (
@@ -84,10 +83,9 @@ def accept_drift(
     """
     if not reason.strip():
         raise UsageError("the reason is empty", consequence=_NOTHING_ACCEPTED)
-    plan = plan_for(loaded, selectors)
-    _check_built(plan)
-    environments = environments_for(loaded, chosen_engine(loaded))
-    drift = find_drift(loaded.store, plan, environments)
+    planned = make_planned(loaded, PlanRequest(tuple(selectors)), history=False)
+    _check_built(planned.decided)
+    plan, drift = planned.plan, planned.found
     chosen = sorted(plan.requested)
     drifted = {index: drift.drifted[index] for index in chosen if index in drift.drifted}
     found = AcceptedDrift(

@@ -2,53 +2,31 @@
 
 from __future__ import annotations
 
-import gc
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import TYPE_CHECKING, Any
 
-from marin_build.operations.loading import load, pipeline_file, prefix_of
-from marin_build.operations.options import PipelineOptions, parameter_text
-from marin_build.operations.planned import PlanRequest
-from marin_build.pipeline.load import check_is_there
+from marin_build.operations.loading import load
+from marin_build.operations.looked_after import LookedAfter
+from marin_build.operations.opened import make_options, request_of
+from marin_build.operations.options import PipelineOptions
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping
     from types import ModuleType
     from typing import Unpack
 
     from marin_build.apply.events import ApplyFinished, Event, Warned
-    from marin_build.emit.graph.drawing import Format
-    from marin_build.operations.explain import Explanation
-    from marin_build.operations.planned import Planned
+    from marin_build.operations.opened import ApplyOptions, Selectors
+    from marin_build.operations.planned import Planned, PlanRequest
     from marin_build.operations.prepare_apply import Terms
     from marin_build.operations.project_plan import ProjectPlan
-    from marin_build.pipeline.project_modules import Stamps
     from marin_build.pipeline.step_spec import StepSpec
-    from marin_build.plan.targets_diff import TargetsDiff
     from marin_build.workspace import CodePolicy
 
-    Selectors = str | Sequence[str]
 
-
-class ApplyOptions(TypedDict, total=False):
-    """The options of `Project.apply`."""
-
-    force: Selectors
-    rerun_failed: bool
-    jobs: int | None
-    budgets: Mapping[str, object]
-    keep_going: bool
-    max_failures: int | None
-    fail_fast: bool
-    isolation: str | None
-    lease: bool
-    trace: str | None
-
-
-class Project:
+class Project(LookedAfter):
     """A pipeline with its configuration and its store.
 
     `Project.open` and `Project.of` make one. Each method does what the command of its name does:
@@ -56,26 +34,7 @@ class Project:
     of `marin_build.errors`. What it loads stays in force: `step.output_path` lies under the prefix
     of the project that was used last.
 
-    Args:
-        options: name the pipeline and its place; file and prefix do not depend on the current
-            folder.
-
     """
-
-    def __init__(self, options: PipelineOptions) -> None:
-        module, folder, settings = pipeline_file(options)
-        if options.program is None:
-            check_is_there(module, folder)
-        is_unfiled = options.program is not None and not options.program.has_file
-        self._module = module
-        self._folder = folder
-        self._options = replace(
-            options,
-            file=None if is_unfiled else module.named_from(folder),
-            folder=folder,
-            prefix=prefix_of(options, settings, folder),
-        )
-        self._imported: Stamps = ()
 
     @classmethod
     def open(
@@ -103,8 +62,7 @@ class Project:
             UsageError: no such file, profile or setting.
 
         """
-        file = os.fspath(file) if file is not None else None
-        return cls(_options(file, prefix, profile, params, engine, code))
+        return cls(make_options(file, prefix, profile, params, engine, code))
 
     @classmethod
     def of(
@@ -135,21 +93,8 @@ class Project:
             steps = list(steps)
         folder = project_of(declaring_file(steps), os.environ, os.getcwd())
         program = Program(module_holding(steps), folder)
-        options = _options(None, prefix, profile, params, engine, code)
+        options = make_options(None, prefix, profile, params, engine, code)
         return cls(replace(options, program=program))
-
-    @property
-    def folder(self) -> str:
-        """The absolute folder of the project: relative places are taken from it."""
-        return self._folder
-
-    @property
-    def prefix(self) -> str:
-        """Where outputs live: an absolute folder, or a URL."""
-        return str(self._options.prefix)
-
-    def __repr__(self) -> str:
-        return f"<Project {self._module.named_from(self._folder)} in {self._folder}>"
 
     def plan(
         self,
@@ -181,7 +126,7 @@ class Project:
         from marin_build.operations.plan import load_to_plan, make_planned
         from marin_build.operations.project_plan import ProjectPlan
 
-        request = _request(
+        request = request_of(
             targets, force, rerun_failed, jobs, budgets,
             changed=assume_changed, built=assume_built,
         )  # fmt: skip
@@ -233,7 +178,7 @@ class Project:
         """
         from marin_build.operations.prepare_apply import Terms
 
-        request = _request(targets, force, rerun_failed, jobs, budgets)
+        request = request_of(targets, force, rerun_failed, jobs, budgets)
         terms = Terms(keep_going, max_failures, fail_fast, isolation, lease, trace)
         return self._apply(request, terms, on_event or (lambda _event: None))
 
@@ -252,7 +197,7 @@ class Project:
         from marin_build.operations.prepare_apply import Terms
 
         def run(on_event: Callable[[Event], None], on_start: _OnStart) -> None:
-            request = _request(
+            request = request_of(
                 targets,
                 options.get("force", ()),
                 options.get("rerun_failed", True),
@@ -295,10 +240,12 @@ class Project:
 
                 begin_trace(terms.trace)
             if planned.is_done:
+                from marin_build.apply.totals import blocked_before
+
                 drifted, totals = nothing_to_build(planned)
-                for event in drifted:
+                known: list[Event] = [*drifted, *blocked_before(planned.decided), totals]
+                for event in known:
                     note(event)
-                note(totals)
             else:
                 from marin_build.operations.apply import build
 
@@ -321,119 +268,6 @@ class Project:
             return plan_saved(folder, profile, request, on_event)
         return plan_to_build(load(self._options), request, on_event)
 
-    def explain(self, target: str, *, code: bool = False) -> Explanation:
-        """Return all that is known about why a target is built, or is not; `str()` says it.
-
-        Args:
-            target: a name or id; a selector that stands for one target.
-            code: compare its code of today with that of the earlier build.
-
-        """
-        from marin_build.operations.explain import explain
-
-        with self._loading():
-            return explain(load(self._options, only=target), target, compare_code=code)
-
-    def diff(self, old: str, new: str | None = None) -> TargetsDiff:
-        """Return how the targets of two plan directories, runs or git revisions differ.
-
-        Args:
-            old, new: the two sides; without `new`, the files as they are.
-
-        """
-        from marin_build.operations.diff import compare
-
-        return compare(old, new, self._options).diff
-
-    def graph(
-        self,
-        form: Format = "text",
-        *targets: str,
-        depth: int = 0,
-        few_edges: bool = False,
-    ) -> str:
-        """Return the graph of the pipeline, coloured by status.
-
-        Args:
-            form: `text`, `html`, `svg`, `dot`, `mermaid` or `json`.
-            targets: selectors; what these need is drawn too. None: what the pipeline requests.
-            depth: draw names that begin with so many equal parts as one; 0: each by itself.
-            few_edges: leave out edges that other edges imply.
-
-        """
-        from marin_build.emit.graph.drawing import View
-        from marin_build.operations.graph import draw_pipeline
-
-        options = self._options if self._options.program is None else None
-        view = View(form, depth=depth, few=few_edges)
-        with self._loading():
-            return draw_pipeline(load(self._options), targets, view, options=options).text
-
-    @contextmanager
-    def _loading(self) -> Iterator[None]:
-        """Have a pipeline loaded as a new program would, and leave the collector as it was.
-
-        Modules of the project are imported anew if the file of one has changed since they were.
-        """
-        from marin_build.pipeline.project_modules import (
-            changed_since,
-            forget_modules,
-            module_stamps,
-        )
-
-        is_file, frozen = self._options.program is None, gc.get_freeze_count()
-        if is_file and changed_since(self._imported):
-            forget_modules(self._folder, self._module)
-        try:
-            yield
-        finally:
-            if is_file:
-                self._imported = module_stamps(self._folder, self._module)
-            if not frozen:  # a command keeps its graph until it ends; a program makes many
-                gc.unfreeze()
-
 
 if TYPE_CHECKING:
     _OnStart = Callable[[Callable[[], None]], None]
-
-
-def _options(
-    file: str | None,
-    prefix: str | os.PathLike[str] | None,
-    profile: str | None,
-    params: Mapping[str, object] | None,
-    engine: str | None,
-    code: CodePolicy | None,
-) -> PipelineOptions:
-    prefix = os.fspath(prefix) if prefix is not None else None
-    texts = {name: parameter_text(name, value) for name, value in (params or {}).items()}
-    return PipelineOptions(file, prefix, profile, engine, texts, code)
-
-
-def _request(
-    targets: Sequence[str],
-    force: Selectors,
-    rerun_failed: bool,
-    jobs: int | None,
-    budgets: Mapping[str, object] | None,
-    *,
-    changed: Selectors = (),
-    built: Selectors = (),
-) -> PlanRequest:
-    from marin_build.operations.budgets import check_budgets
-
-    given = {name: str(amount) for name, amount in (budgets or {}).items()}
-    check_budgets(given)
-    return PlanRequest(
-        tuple(targets),
-        _several(force),
-        _several(changed),
-        _several(built),
-        rerun_failed,
-        jobs,
-        given,
-    )
-
-
-def _several(selectors: Selectors) -> tuple[str, ...]:
-    return (selectors,) if isinstance(selectors, str) else tuple(selectors)

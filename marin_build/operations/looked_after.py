@@ -1,0 +1,220 @@
+"""What a program asks and says about the targets of a pipeline, beside planning and building."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from marin_build.operations.opened import Opened
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Callable
+
+    from marin_build.apply.events import Event
+    from marin_build.emit.graph.drawing import Format
+    from marin_build.operations.accept import AcceptedDrift
+    from marin_build.operations.adopt import Registered
+    from marin_build.operations.diff import Comparison
+    from marin_build.operations.explain import Explanation
+    from marin_build.operations.logs import AttemptSeen
+    from marin_build.operations.status import ReadStatus
+    from marin_build.operations.taint import Condemned, Untainted
+    from marin_build.operations.unlock import UnlockedTarget
+    from marin_build.operations.verify import VerifiedOutputs
+
+
+class LookedAfter(Opened):
+    """A pipeline whose targets are looked at, and marked; each method is the command of its name.
+
+    `targets` are selectors, as `marin-build plan` takes them; without any, what the pipeline
+    requests. Where only a `target` is taken, it stands for one. All methods raise:
+
+    - SpecificationError: the pipeline declares what is impossible;
+    - UsageError: a selector cannot be read, or does not stand for as many targets as it must;
+    - CorruptStateError: what lies beside an output is not readable;
+    - StoreError: the store cannot be read, or not be written.
+    """
+
+    def explain(self, target: str, *, code: bool = False) -> Explanation:
+        """Return all that is known about why a target is built, or is not; `str()` says it.
+
+        Args:
+            target: which one.
+            code: compare its code of today with that of the earlier build.
+
+        """
+        from marin_build.operations.explain import explain
+
+        with self._loaded(only=target) as loaded:
+            return explain(loaded, target, compare_code=code)
+
+    def diff(self, old: str, new: str | None = None) -> Comparison:
+        """Return how the targets of two plan directories, runs or git revisions differ.
+
+        Args:
+            old, new: the two sides; without `new`, the files as they are.
+
+        Raises:
+            StoppedError: a plan was edited.
+
+        """
+        from marin_build.operations.diff import compare
+
+        return compare(old, new, self._options)
+
+    def graph(
+        self, form: Format = "text", *targets: str, depth: int = 0, few_edges: bool = False
+    ) -> str:
+        """Return the graph of the pipeline, coloured by status.
+
+        Args:
+            form: `text`, `html`, `svg`, `dot`, `mermaid` or `json`.
+            targets: what these need is drawn, too.
+            depth: draw names that begin with so many equal parts as one; 0: each by itself.
+            few_edges: leave out edges that other edges imply.
+
+        """
+        from marin_build.emit.graph.drawing import View
+        from marin_build.operations.graph import draw_pipeline
+
+        options = self._options if self._options.program is None else None
+        view = View(form, depth=depth, few=few_edges)
+        with self._loaded() as loaded:
+            return draw_pipeline(loaded, targets, view, options=options).text
+
+    def status(self, *targets: str) -> ReadStatus:
+        """Return the states of targets, and of all they need; nothing is judged or written."""
+        from marin_build.operations.status import read_status
+
+        with self._loaded() as loaded:
+            return read_status(loaded, targets)
+
+    def attempts(self, target: str) -> tuple[AttemptSeen, ...]:
+        """Return all attempts at a target that are known, the oldest first."""
+        from marin_build.operations.logs import list_attempts
+
+        with self._loaded(only=target) as loaded:
+            return list_attempts(loaded, target)
+
+    def logs(self, target: str, attempt: int | None = None, *, timestamps: bool = False) -> str:
+        """Return what an attempt at a target printed, as far as it is written.
+
+        Args:
+            target: which one.
+            attempt: its number; None: the newest.
+            timestamps: begin each line with the moment when it was printed.
+
+        """
+        from marin_build.operations.logs import copy_attempt_log
+        from marin_build.protocol.log_format import without_stamps
+
+        parts: list[bytes] = []
+        with self._loaded(only=target) as loaded:
+            copy_attempt_log(
+                loaded, target, attempt, write=parts.append, on_attempt=lambda _seen: None
+            )
+        data = b"".join(parts)
+        return (data if timestamps else without_stamps(data)).decode("utf-8", "backslashreplace")
+
+    def verify(self, *targets: str) -> VerifiedOutputs:
+        """Compare the names and sizes of outputs' files with what was committed; no contents."""
+        from marin_build.operations.verify import verify_targets
+
+        with self._loaded() as loaded:
+            return verify_targets(loaded, targets)
+
+    def accept(self, target: str, *others: str, reason: str) -> AcceptedDrift:
+        """Record that the code and environment of today are as good as those that built targets.
+
+        Args:
+            target, others: which ones.
+            reason: why the difference does not matter.
+
+        """
+        from marin_build.operations.accept import accept_drift
+
+        with self._loaded() as loaded:
+            return accept_drift(loaded, (target, *others), reason)
+
+    def taint(self, target: str, *others: str, reason: str, dry_run: bool = False) -> Condemned:
+        """Mark built targets, and all built ones that were made from them, as bad.
+
+        Args:
+            target, others: which ones.
+            reason: why they are bad; every plan will say so.
+            dry_run: mark nothing.
+
+        """
+        from marin_build.operations.taint import taint_targets
+
+        with self._loaded() as loaded:
+            return taint_targets(loaded, (target, *others), reason, dry_run=dry_run)
+
+    def untaint(self, target: str, *others: str, dry_run: bool = False) -> Untainted:
+        """Take away the marks that follow from some targets.
+
+        Args:
+            target, others: those that were tainted.
+            dry_run: only read what is marked.
+
+        """
+        from marin_build.operations.taint import untaint_targets
+
+        with self._loaded() as loaded:
+            return untaint_targets(loaded, (target, *others), dry_run=dry_run)
+
+    def adopt(
+        self,
+        target: str,
+        place: str | os.PathLike[str] | None = None,
+        *,
+        reason: str | None = None,
+        force: bool = False,
+        lease: bool = True,
+        on_event: Callable[[Event], None] | None = None,
+    ) -> Registered:
+        """Register existing data as the output of a target that is not built.
+
+        Args:
+            target: which one.
+            place: where the data lies, a folder or a URL; nothing is ever written or deleted there.
+                None: at the target's output path.
+            reason: why; kept in the record.
+            force: adopt what looks unfinished or damaged, or what was adopted before.
+            lease: whether the store must have conditional writes; without, nobody else may build.
+            on_event: called with warnings.
+
+        Raises:
+            StoppedError: another run holds the target, or the place must not be adopted.
+
+        """
+        from os import fspath
+
+        from marin_build.operations.adopt import adopt_target
+
+        with self._loaded() as loaded:
+            return adopt_target(
+                loaded,
+                target,
+                fspath(place) if place is not None else None,
+                reason,
+                force=force,
+                lease=lease,
+                on_event=on_event or (lambda _event: None),
+            )
+
+    def unlock(self, target: str, *, force: bool = False) -> UnlockedTarget:
+        """Remove the lease on a target whose holder died.
+
+        Args:
+            target: which one.
+            force: remove a lease whose holder may live.
+
+        Raises:
+            StoppedError: the holder may live; or the target is committed.
+
+        """
+        from marin_build.operations.unlock import unlock_target
+
+        with self._loaded() as loaded:
+            return unlock_target(loaded, target, force=force)
