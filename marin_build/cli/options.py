@@ -83,6 +83,25 @@ def parse_pairs(settings: tuple[str, ...]) -> dict[str, str]:
     return pairs
 
 
+def parse_budgets(words: tuple[str, ...]) -> dict[str, str]:
+    """Return `--budget` options as a mapping.
+
+    Raises:
+        UsageError: one is not NAME=AMOUNT, or an amount means nothing.
+
+    """
+    from marin_build.operations.budgets import check_budgets
+
+    given = {}
+    for word in words:
+        name, equals, amount = word.partition("=")
+        if not equals:
+            raise UsageError(f"`--budget {word}` is not NAME=AMOUNT")
+        given[name] = amount
+    check_budgets(given)
+    return given
+
+
 budget_option = click.option(
     "--budget",
     "budgets",

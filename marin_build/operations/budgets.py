@@ -1,4 +1,4 @@
-"""From `--budget` and the configuration to what this machine has, and to a plan that fits it."""
+"""From given amounts and the configuration to what this machine has, and to a plan that fits it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from marin_build.apply.events import Warned
-from marin_build.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
@@ -18,25 +17,23 @@ if TYPE_CHECKING:
     from marin_build.plan.decisions import Plan
 
 
-def parse_budgets(words: tuple[str, ...]) -> dict[str, str]:
-    """Return `--budget` options as a mapping; their amounts are checked, too.
+def check_budgets(given: Mapping[str, str]) -> None:
+    """Refuse amounts that mean nothing.
+
+    Args:
+        given: by name: `cpu` in cores, `ram` in bytes, `16Gi`, any other a whole number.
+
 
     Raises:
-        UsageError: one is not NAME=AMOUNT.
+        UsageError: there is one.
 
     """
-    if not words:
-        return {}
+    if not given:
+        return
     from marin_build.plan.capacity import parse_amount
 
-    found = {}
-    for word in words:
-        name, equals, amount = word.partition("=")
-        if not equals:
-            raise UsageError(f"`--budget {word}` is not NAME=AMOUNT")
+    for name, amount in given.items():
         parse_amount(name, amount)
-        found[name] = amount
-    return found
 
 
 def unused_budgets(targets: Targets, given: Mapping[str, str]) -> list[Warned]:

@@ -10,18 +10,12 @@ import os
 import subprocess
 import sys
 from dataclasses import replace
-from typing import TYPE_CHECKING, assert_never
+from typing import TYPE_CHECKING
 
 from marin_build.errors import SpecificationError
 from marin_build.operations.list_targets import entries_of, read_listing
+from marin_build.operations.move_resources import REGION
 from marin_build.operations.options import option_words
-from marin_build.pipeline.resources import (
-    CpuDevice,
-    GpuDevice,
-    ResourceConfig,
-    TpuDevice,
-    find_slice,
-)
 from marin_build.plan.targets_diff import Kind, diff_targets
 from marin_build.workspace import PREFIX_VARIABLE
 
@@ -29,52 +23,12 @@ if TYPE_CHECKING:
     from marin_build.operations.list_targets import Listing
     from marin_build.operations.loading import Loaded
     from marin_build.operations.options import PipelineOptions
-    from marin_build.pipeline.resources import Device
     from marin_build.plan.targets_diff import TargetDifference
 
 
 PREFIX = "gs://elsewhere-europe-west9/some/prefix"
-REGION = "europe-west9"
-_SLICES = ("v6e-256", "v5p-64")
-_AMOUNT = "77Gi"
 _IDENTITY = (Kind.APPEARED, Kind.VANISHED, Kind.CHANGED, Kind.CASCADE)
 _SHOWN = 10
-
-
-def move_resources() -> None:
-    """Have every ResourceConfig of this process name other machines in another region."""
-    check = ResourceConfig.__post_init__
-
-    def move(self: ResourceConfig) -> None:
-        check(self)
-        changed = {
-            "device": _other(self.device),
-            "device_alternatives": (),
-            "regions": (REGION,),
-            "zone": None,
-            "cpu": None if self.cpu is None else self.cpu + 73,
-            "ram": None if self.ram is None else _AMOUNT,
-            "disk": None if self.disk is None else _AMOUNT,
-            "preemptible": not self.preemptible,
-            "replicas": self.replicas + 1,
-            "image": None if self.image is None else f"{self.image}-elsewhere",
-        }
-        for name, value in changed.items():
-            object.__setattr__(self, name, value)
-
-    ResourceConfig.__post_init__ = move  # type: ignore[method-assign]
-
-
-def _other(device: Device) -> Device:
-    match device:
-        case GpuDevice(type=kind, count=count):
-            return GpuDevice("b200" if kind != "b200" else "h100", count + 1)
-        case CpuDevice():
-            return device
-        case TpuDevice(type=kind, slice_count=count):
-            shape = find_slice(_SLICES[0] if kind != _SLICES[0] else _SLICES[1])
-            return TpuDevice(shape.name, shape.hosts, shape.chips_per_host, count + 1)
-    assert_never(device)
 
 
 def check_placement(loaded: Loaded, options: PipelineOptions) -> None:

@@ -32,8 +32,19 @@ class Listing:
     entries: tuple[Entry, ...]
 
 
-def list_here(options: PipelineOptions) -> Listing:
-    """Load the pipeline that the options name; one that is not there has no targets."""
+def list_here(options: PipelineOptions, *, elsewhere: bool = False) -> Listing:
+    """Load the pipeline that the options name; one that is not there has no targets.
+
+    Args:
+        options: name it.
+        elsewhere: for the rest of this process, let every step ask for other machines, in another
+            region.
+
+    """
+    if elsewhere:
+        from marin_build.operations.move_resources import move_resources
+
+        move_resources()
     module, project, _ = pipeline_file(options)
     if not module.is_there or (options.file is None and _is_elsewhere(module.file, project)):
         return Listing(None, ())

@@ -37,14 +37,20 @@ def command_line(command: str, options: PipelineOptions, rest: Sequence[str] = (
 
 def option_words(options: PipelineOptions) -> list[str]:
     """Return the options as words of a command line."""
-    return words_of(
+    return words_of(*given_options(options))
+
+
+def given_options(options: PipelineOptions) -> list[tuple[str, str]]:
+    """Return the options that are given, each as its name and its value."""
+    named = [
         ("-f", options.file),
         ("--prefix", options.prefix),
         ("--profile", options.profile),
         ("--engine", options.engine),
         ("--code-policy", options.code),
         *(("--set", f"{key}={value}") for key, value in (options.parameters or {}).items()),
-    )
+    ]
+    return [(name, value) for name, value in named if value is not None]
 
 
 @dataclass(frozen=True, slots=True)

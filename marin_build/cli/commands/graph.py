@@ -109,11 +109,11 @@ def _check_nothing_else(options: PipelineOptions, targets: tuple[str, ...]) -> N
     """Refuse what a saved plan fixes."""
     if targets:
         raise UsageError("a saved plan is drawn whole: `--from-plan` takes no TARGET")
-    from marin_build.operations.options import option_words
+    from marin_build.operations.options import given_options
 
-    given = [word for word in option_words(options) if word.startswith("-")]
+    given = dict(given_options(options))
     if given:
-        names = ", ".join(f"`{word}`" for word in dict.fromkeys(given))
+        names = ", ".join(f"`{name}`" for name in given)
         raise UsageError(f"a saved plan fixes {names}", consequence="nothing was drawn")
 
 

@@ -21,11 +21,7 @@ def command(options: PipelineOptions, *, elsewhere: bool) -> int:
     from marin_build.cli.standard_streams import output_to_error
     from marin_build.operations.list_targets import list_here, listing_line
 
-    if elsewhere:
-        from marin_build.operations.check_placement import move_resources
-
-        move_resources()
     with output_to_error():  # what a pipeline prints is no part of the listing
-        listing = list_here(options)
+        listing = list_here(options, elsewhere=elsewhere)
     sys.stdout.write(listing_line(listing))
     return 0

@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from marin_build.cli.options import budget_option, pipeline_options
+from marin_build.cli.options import budget_option, parse_budgets, pipeline_options
 from marin_build.cli.views.warnings import show_warning
 from marin_build.errors import EXIT_CHANGES_PENDING, UsageError
-from marin_build.operations.budgets import parse_budgets
 from marin_build.operations.options import PipelineOptions, command_line, words_of
 from marin_build.operations.planned import PlanRequest, refuse_assumptions
 from marin_build.plan.plan_summary import RUN_VERBS, VERBS
