@@ -2,7 +2,7 @@
 
 `load` fixes them before the pipeline file is imported, so that nothing can be computed from an
 earlier prefix; what a program declares by itself belongs to the project of the file that declares
-it, wherever the program is started, with MARIN_PREFIX or the default as prefix.
+it, wherever the program is started, with MARIN_PREFIX, the configured prefix or the default one.
 Project and prefix are never part of identity.
 """
 
@@ -13,7 +13,10 @@ import os
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, cast, get_args
+
+from marin_build.configuration import CONFIG_FILE, SHARED_FILE, read_setting
+from marin_build.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -24,8 +27,7 @@ CodePolicy = Literal["report", "rebuild", "ignore"]
 DEFAULT_PREFIX = ".marin-build/outputs"
 PREFIX_VARIABLE = "MARIN_PREFIX"
 PROJECT_VARIABLE = "MARIN_BUILD_PROJECT"
-CONFIG_FILE = "marin-build.toml"
-_MARKERS = (CONFIG_FILE, "pyproject.toml", ".git")
+_MARKERS = (CONFIG_FILE, SHARED_FILE, ".git")
 _INSTALLED = ("site-packages", "dist-packages")
 _OF_A_DISTRIBUTION = ".dist-info"
 _CELLS = "ipykernel_"
@@ -173,7 +175,15 @@ def _given_prefix(environ: Mapping[str, str], cwd: str) -> str | None:
 
 @functools.cache
 def _workspace_at(project: str, prefix: str | None) -> Workspace:
-    return Workspace(project, prefix or absolute_prefix(DEFAULT_PREFIX, project))
+    if prefix is None:
+        prefix = absolute_prefix(read_setting(project, "prefix") or DEFAULT_PREFIX, project)
+    code = read_setting(project, "code")
+    if code is not None and code not in get_args(CodePolicy):
+        raise UsageError(
+            f"the setting `code` is one of {', '.join(get_args(CodePolicy))}",
+            facts=[("project", project), ("value", repr(code))],
+        )
+    return Workspace(project, prefix, cast("CodePolicy | None", code))
 
 
 _current: Workspace | None = None  # not a context variable: threads that run steps see it too
@@ -198,9 +208,15 @@ def common_prefix() -> str | None:
     return _given_prefix(os.environ, os.getcwd())
 
 
-def joins_identity(said: CodePolicy | None) -> bool:
-    """Return whether the code of a step that says `said` is part of its identity now."""
-    return (said or (_current.code if _current is not None else None)) == "rebuild"
+def joins_identity(said: CodePolicy | None, declared_in: str | None = None) -> bool:
+    """Return whether the code of a step is part of its identity now.
+
+    Args:
+        said: what the step says.
+        declared_in: the file that declares it; see `project_of`.
+
+    """
+    return (said or current_workspace(declared_in).code) == "rebuild"
 
 
 def use_workspace(workspace: Workspace | None) -> Workspace | None:

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping  # noqa: TC003 - the checker reads the annotations
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from marin_build.configuration import read_configuration
 from marin_build.engines.registry import DEFAULT_ENGINE, OURS, is_engine
 from marin_build.engines.settings import NOT_A_SETTING, Table, read_table, setting_names
 from marin_build.errors import UsageError
 from marin_build.protocol.lease import TIME_TO_LIVE
 from marin_build.text import did_you_mean
-from marin_build.workspace import CONFIG_FILE, CodePolicy
+from marin_build.workspace import CodePolicy  # noqa: TC001 - the checker reads it, too
 
 SHORTEST_LEASE = 2.0
 """Seconds. On object stores 20 and more: they refuse many writes of one object."""
-_SECTION = b"[tool.marin-build"
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +81,7 @@ def load_settings(project: str, profile: str | None = None) -> Settings:
         UsageError: unreadable file, unknown key, wrong type or unknown profile.
 
     """
-    file, table = _read_table(project)
+    file, table = read_configuration(project)
     profiles = table.pop("profiles", {})
     if not isinstance(profiles, dict):
         raise UsageError("the profiles are not a table", facts=[("configuration", file)])
@@ -98,34 +97,6 @@ def load_settings(project: str, profile: str | None = None) -> Settings:
     if not isinstance(profiles[profile], dict):
         raise UsageError(f"the profile `{profile}` is not a table", facts=[("configuration", file)])
     return _on_top(settings, profiles[profile], f"{file}, profile {profile}")
-
-
-def _read_table(project: str) -> tuple[str, dict[str, Any]]:
-    """Return the configuration file's name and its table; both empty without one."""
-    own = os.path.join(project, CONFIG_FILE)
-    if os.path.exists(own):
-        return CONFIG_FILE, _parse(own)
-    shared = os.path.join(project, "pyproject.toml")
-    try:
-        with open(shared, "rb") as stream:
-            if _SECTION not in stream.read():  # saves the import of a parser
-                return "", {}
-    except OSError:
-        return "", {}
-    table = _parse(shared).get("tool", {}).get("marin-build", {})
-    return "pyproject.toml", table
-
-
-def _parse(file: str) -> dict[str, Any]:
-    import tomllib
-
-    try:
-        with open(file, "rb") as stream:
-            return tomllib.load(stream)
-    except (OSError, tomllib.TOMLDecodeError) as error:
-        raise UsageError(
-            f"cannot read the configuration `{file}`", facts=[("reason", str(error))]
-        ) from error
 
 
 def _on_top(base: Settings, values: Mapping[str, Any], place: str) -> Settings:

@@ -277,7 +277,7 @@ def _payload(step: StepSpec) -> str:
     fn, code, bind, command = step.fn, None, None, None
     if isinstance(fn, Bound):
         bind, command = _names_of(fn.bound()), fn.template
-    if fn is not None and command is None and joins_identity(step.code):
+    if fn is not None and command is None and joins_identity(step.code, step.declared[0]):
         from marin_build.identity.code.digest import code_digest
 
         code = code_digest(fn, step.declared[0])

@@ -7,6 +7,7 @@ import importlib
 import os
 import shlex
 import signal
+import subprocess
 import sys
 import threading
 from typing import TYPE_CHECKING, Any
@@ -22,7 +23,7 @@ from marin_build.plan.outcomes import Blocked, Succeeded
 from marin_build.plan.target_state import State
 from marin_build.workspace import use_workspace
 
-from .support import DIAMOND
+from .support import CHECKOUT, DIAMOND
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -361,3 +362,37 @@ def test_events_are_those_of_the_command_line(diamond: CommandLine) -> None:
 def test_a_step_spec_alone_is_a_pipeline() -> None:
     alone: StepSpec = here()
     assert len(Project.of(alone).plan().decisions) == 1
+
+
+PROGRAM = """
+import sys
+from marin_build import StepRunner, step
+
+@step
+def made(output, times: int) -> int:
+    return times
+
+def pipeline():
+    return [made(times=3)]
+
+if __name__ == "__main__":
+    StepRunner().run(pipeline())
+    print(pipeline()[0].output_path)
+"""
+
+
+@pytest.mark.parametrize("policy", ["report", "rebuild"])
+def test_step_runner_honours_the_configuration(project: CommandLine, policy: str) -> None:
+    """Else a program builds everything a second time, at the default place."""
+    project.write("pipeline.py", PROGRAM)
+    (project.root / "marin-build.toml").write_text(f'prefix = "configured"\ncode = "{policy}"\n')
+    done = subprocess.run(
+        [sys.executable, project.root / "pipeline.py"],
+        cwd="/",
+        env=project.environ({"PYTHONPATH": str(CHECKOUT)}),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.startswith(f"{project.root}/configured/made_")
+    assert project.run("apply").out == "nothing to do: 1 target is built\n"

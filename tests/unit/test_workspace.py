@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from marin_build.errors import UsageError
 from marin_build.workspace import (
     Workspace,
     absolute_prefix,
@@ -71,6 +72,23 @@ def test_the_default_prefix_is_in_the_project_and_the_environment_wins(tmp_path:
     )
     given = default_workspace({"MARIN_PREFIX": "here"}, str(below))
     assert given == Workspace(str(tmp_path), f"{below}/here")
+
+
+def test_the_configuration_says_where_and_how_a_program_builds(tmp_path: Path) -> None:
+    """Else StepRunner builds elsewhere than the command line, or another target."""
+    (tmp_path / "marin-build.toml").write_text('prefix = "shared"\ncode = "rebuild"\n')
+    assert default_workspace({}, str(tmp_path)) == Workspace(
+        str(tmp_path), f"{tmp_path}/shared", "rebuild"
+    )
+    given = default_workspace({"MARIN_PREFIX": "here"}, str(tmp_path))
+    assert given == Workspace(str(tmp_path), f"{tmp_path}/here", "rebuild")
+
+
+@pytest.mark.parametrize("line", ["prefix = 1", 'code = "always"', "prefix ="])
+def test_a_configuration_that_cannot_be_followed_is_refused(tmp_path: Path, line: str) -> None:
+    (tmp_path / "marin-build.toml").write_text(line)
+    with pytest.raises(UsageError):
+        default_workspace({}, str(tmp_path))
 
 
 def test_a_workspace_holds_for_a_block_and_the_former_one_comes_back(workspace: Workspace) -> None:
