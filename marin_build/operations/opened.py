@@ -135,9 +135,10 @@ def request_of(
     built: Selectors = (),
 ) -> PlanRequest:
     """Return the request of a command line that says the same as a program."""
-    from marin_build.operations.budgets import parse_budgets
+    from marin_build.operations.budgets import check_budgets
 
-    words = tuple(f"{name}={amount}" for name, amount in (budgets or {}).items())
+    given = {name: str(amount) for name, amount in (budgets or {}).items()}
+    check_budgets(given)
     return PlanRequest(
         tuple(targets),
         _several(force),
@@ -145,7 +146,7 @@ def request_of(
         _several(built),
         rerun_failed,
         jobs,
-        parse_budgets(words),
+        given,
     )
 
 
