@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, get_args
 
 import pytest
 
+import marin_build
 from marin_build import errors
 from marin_build.apply.events import DOCUMENTED, CriticalPath, Timed
 from marin_build.apply.journal import Header
@@ -50,6 +51,7 @@ CONTENTS: list[tuple[str, Iterable[str]]] = [
     ("reference/python-api.md", [field.name for field in fields(ResourceConfig)]),
     ("reference/python-api.md", [field.name for field in fields(Retries)]),
     ("reference/python-api.md", CAUSES),
+    ("reference/python-api.md", marin_build.__all__),
     ("reference/templates.md", [field.name for field in fields(JobRetries)]),
     ("concepts/plan.md", [reason_kind(kind.__new__(kind)) for kind in get_args(Reason)]),
 ]
@@ -63,6 +65,13 @@ def _page(name: str) -> str:
 def test_every_name_has_its_place(page: str, names: Iterable[str]) -> None:
     text = _page(page)
     assert [name for name in names if f"`{name}`" not in text] == []
+
+
+@pytest.mark.parametrize("kind", [marin_build.Project, marin_build.ProjectPlan])
+def test_every_member_has_its_row(kind: type) -> None:
+    text = _page("reference/python-api.md")
+    names = [name for name in dir(kind) if not name.startswith("_")]
+    assert [name for name in names if not re.search(rf"`(?:Project\.)?{name}[`(]", text)] == []
 
 
 def test_every_file_beside_an_output_has_its_place() -> None:

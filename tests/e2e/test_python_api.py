@@ -396,3 +396,11 @@ def test_step_runner_honours_the_configuration(project: CommandLine, policy: str
     )
     assert done.stdout.startswith(f"{project.root}/configured/made_")
     assert project.run("apply").out == "nothing to do: 1 target is built\n"
+
+
+def test_budgets_are_checked_and_an_unused_one_is_a_warning(diamond: CommandLine) -> None:
+    """Else a mistyped budget limits nothing, and nobody is told."""
+    plan = Project.open().plan(budgets={"cpu": 2, "licences": 1})
+    assert [each.message for each in plan.warnings] == ["no step takes from the budget `licences`"]
+    with pytest.raises(UsageError, match="ram"):
+        Project.open().plan(budgets={"ram": "much"})
