@@ -65,13 +65,13 @@ def adopt_target(
             None: at the target's output path.
         note: why; kept in the record.
         force: adopt what looks unfinished or damaged, or what was adopted before.
-        lease: whether the store must have conditional writes; without, nobody else may build.
+        lease: whether the store must have conditional writes; without, no other run may build.
         on_event: gets warnings.
 
     Raises:
         UsageError: the selector selects several targets, or none; the target is built; or the
             data cannot be its output.
-        StoppedError: somebody holds the target, or the data looks unfinished.
+        StoppedError: another run holds the target, or the data looks unfinished.
         StoreError: a store cannot be read or written.
 
     """
@@ -167,7 +167,7 @@ def _is_finished(session: Session, index: int) -> bool:
     What was committed before and not published is published.
 
     Raises:
-        StoppedError: somebody holds the target.
+        StoppedError: another run holds the target.
 
     """
     target = session.targets.all[index]
