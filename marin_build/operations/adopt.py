@@ -154,7 +154,7 @@ def _register(
         end_syncing(syncing, on_event)
     if adopted is None:
         raise StoppedError(
-            f"`{target.id}` was built or adopted by somebody else meanwhile",
+            f"`{target.id}` was built or adopted by another run meanwhile",
             consequence=NOTHING_WRITTEN,
             hint="marin-build plan shows what is there now",
         )
@@ -202,7 +202,7 @@ def _refuse_built(target: Target, record: Built | None, location: str, *, force:
                 f"`{output}` holds another target",
                 facts=[("recorded", recorded), ("declared", target.fingerprint)],
                 consequence=NOTHING_WRITTEN,
-                hint="--force adopts it all the same; who declares the other one is told of drift",
+                hint="--force adopts it all the same; then plans of the other target report drift",
             )
     elif before is None:
         raise UsageError(

@@ -129,7 +129,7 @@ def run_target(
             raise _failure(target, outcome, again)
         case Held(lease=held):
             raise StoppedError(
-                f"`{target.id}` is held: somebody builds it",
+                f"`{target.id}` is held: another run builds it",
                 facts=[("holder", printable(held.describe()))],
                 consequence=_NOTHING_RUN,
                 hint="marin-build status says since when; `marin-build apply` waits for it",
@@ -181,7 +181,7 @@ def _build_in_foreground(
 def _end_at_once() -> Callable[[], None]:
     """Return what ends this process and what the step started, from any thread."""
     error = StoppedError(
-        "the lease was lost, or nobody keeps it any more",
+        "the lease was lost, or is not kept any more",
         consequence="the step was ended, and nothing was committed",
         hint="see who has it now: marin-build status",
     )

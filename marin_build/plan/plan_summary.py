@@ -79,7 +79,7 @@ def summary_line(
     parts = [f"{counts['run']} to build" + (f" ({', '.join(kinds)})" if len(kinds) > 1 else "")]
     adopted = verbs.get("adopt", 0)
     for count, words in (
-        (counts["wait"], "built by somebody else"),
+        (counts["wait"], "built by another run"),
         (counts["blocked"], "blocked"),
         (adopted, "adopted"),
     ):
