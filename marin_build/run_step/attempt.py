@@ -221,7 +221,7 @@ class Attempt:
             result, code, message, now, peak_memory=done.peak_memory, cpu_seconds=done.cpu_seconds
         ):
             raise self._lost(message)
-        attempt = self.holding.lease.attempt  # another one if somebody had used the number
+        attempt = self.holding.lease.attempt  # a new number if another run had used ours
         if interrupted:
             return ended.Interrupted(attempt)
         return ended.Failed(
@@ -235,7 +235,7 @@ class Attempt:
         )
 
     def _folder_was_deleted(self) -> StoppedError | None:
-        """Return what to say where a step, or somebody, deleted the folder with our lease in it."""
+        """Return the error if a step, or a person, deleted the folder with our lease in it."""
         output = self.holding.output
         ours = (f"{output}/{layout.STATUS}", f"{output}/{layout.LEASE}")
         if is_url(output) or any(map(os.path.exists, ours)):
