@@ -588,7 +588,7 @@ def test_several_unknown_targets_are_reported_together(project: Project) -> None
         (
             "error: no lease holds at `memory://bucket/x`: no conditional writes there\n"
             "  nothing was run\n"
-            "hint: if nobody else builds there, say `--no-lease`\n"
+            "hint: if no other run builds there, say `--no-lease`\n"
         ),
     ),
     no_target=(["run-step"], "error: no target is given\nhint: --target NAME_WITH_HASH\n"),
