@@ -181,7 +181,7 @@ def _build_in_foreground(
 def _end_at_once() -> Callable[[], None]:
     """Return what ends this process and what the step started, from any thread."""
     error = StoppedError(
-        "the lease was lost, or is not kept any more",
+        "the lease was lost, or no process renews it any more",
         consequence="the step was ended, and nothing was committed",
         hint="see who has it now: marin-build status",
     )

@@ -171,7 +171,7 @@ def test_a_lost_lease_ends_the_debugger(
     lock = output / ".executor_status.lock"
     LocalStore().put(str(lock), Lease("bob@far", 1.0, run="r-2", attempt=2, nonce="his").encode())
     shown = terminal.wait_for("hint: see who has it now: marin-build status")
-    assert "error: the lease was lost, or is not kept any more" in shown
+    assert "error: the lease was lost, or no process renews it any more" in shown
     assert terminal.process.wait(PATIENCE) == 5
     assert terminal.echoes()
     assert not (output / "answer").exists()
