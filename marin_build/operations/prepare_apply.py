@@ -124,8 +124,18 @@ def refuse_other_engine(engine: Engine[Any], *, is_saved: bool = False) -> None:
         )
 
 
-def nothing_to_build(planned: Planned) -> tuple[Sequence[StepDrifted], ApplyFinished]:
-    """Return what is said of a plan with nothing to do: drift, and totals without a run.
+def drifted_at_rest(planned: Planned) -> Sequence[StepDrifted]:
+    """Return the identities that changed in a plan with nothing to do."""
+    plan = planned.decided
+    if not plan.snapshot.drifted:
+        return ()
+    from marin_build.apply.totals import drifted_before
+
+    return list(drifted_before(plan))
+
+
+def totals_at_rest(planned: Planned) -> ApplyFinished:
+    """Return the totals of a plan with nothing to do: of no run.
 
     Targets that are blocked count as such: no step builds them, or they may not be built again.
     """
@@ -133,13 +143,8 @@ def nothing_to_build(planned: Planned) -> tuple[Sequence[StepDrifted], ApplyFini
     from marin_build.plan.decisions import Kind
 
     plan = planned.decided
-    drifted: Sequence[StepDrifted] = ()
-    if plan.snapshot.drifted:
-        from marin_build.apply.totals import drifted_before
-
-        drifted = list(drifted_before(plan))
-    reused, blocked = plan.summary()["reuse"] + plan.pruned, len(plan.of_kind(Kind.BLOCKED))
-    return drifted, ApplyFinished("", 0, 0, reused, blocked, 0, 0, 0, 0.0)
+    blocked = len(plan.of_kind(Kind.BLOCKED))
+    return ApplyFinished("", 0, 0, planned.reused, blocked, 0, 0, 0, 0.0)
 
 
 def prepare_build(

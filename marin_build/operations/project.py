@@ -224,7 +224,11 @@ class Project(LookedAfter):
         on_start: _OnStart | None = None,
     ) -> ApplyFinished:
         from marin_build.operations.apply_errors import EndedBadly
-        from marin_build.operations.prepare_apply import nothing_to_build, prepare_build
+        from marin_build.operations.prepare_apply import (
+            drifted_at_rest,
+            prepare_build,
+            totals_at_rest,
+        )
 
         terms.check()
         badly = EndedBadly()
@@ -242,7 +246,7 @@ class Project(LookedAfter):
             if planned.is_done:
                 from marin_build.apply.totals import blocked_before
 
-                drifted, totals = nothing_to_build(planned)
+                drifted, totals = drifted_at_rest(planned), totals_at_rest(planned)
                 known: list[Event] = [*drifted, *blocked_before(planned.decided), totals]
                 for event in known:
                     note(event)

@@ -29,7 +29,7 @@ from marin_build.identity.callables import StandsForFunction
 from marin_build.identity.canonical import FrozenDict
 from marin_build.pipeline.bound_call import BoundCall, Parameter, parameter_of
 from marin_build.pipeline.declared_at import declaring_place, shown_here
-from marin_build.pipeline.resources import Placed
+from marin_build.pipeline.placed import Placed
 from marin_build.pipeline.source import Source
 from marin_build.pipeline.step_spec import DeclaredStep, StepSpec
 

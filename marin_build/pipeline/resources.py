@@ -193,14 +193,6 @@ class ResourceConfig:
                 return f"{self.cpu or 1:g} cpu"
 
 
-class Placed:
-    """What builds a step and says itself what it needs where it runs; never identity."""
-
-    __slots__ = ()
-
-    resources: ResourceConfig
-
-
 def _words(name: str, value: object) -> tuple[str, ...]:
     """Return a field that holds several texts as a tuple."""
     if value is None:

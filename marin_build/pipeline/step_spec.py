@@ -12,7 +12,7 @@ from marin_build.identity.payload import HASH_ID_LENGTH, fingerprint_of, payload
 from marin_build.pipeline import runtime_calls
 from marin_build.pipeline.declared_at import declaring_place, shown_here
 from marin_build.pipeline.names import illegal_name, name_problem
-from marin_build.pipeline.resources import Placed
+from marin_build.pipeline.placed import Placed
 from marin_build.pipeline.source import Source
 from marin_build.pipeline.source_digests import digest_of
 from marin_build.pipeline.step_checks import as_mapping, as_tuple, problems_of

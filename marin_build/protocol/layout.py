@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from typing import TYPE_CHECKING
 
 from marin_build.workspace import is_url
@@ -66,5 +65,7 @@ def local_log_path(output: str, target: str, lease: Lease) -> str:
     """
     if not is_url(output):
         return log_path(output, lease.attempt)
+    import tempfile  # brings half a dozen modules that planning does not use
+
     folder = os.path.join(tempfile.gettempdir(), f"marin-build-{os.getuid()}", lease.run)
     return log_path(os.path.join(folder, target), lease.attempt)

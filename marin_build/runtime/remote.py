@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Generic, ParamSpec, TypeVar, overload
 
 from marin_build.identity.callables import RunsElsewhere
 from marin_build.identity.canonical import FrozenDict
-from marin_build.pipeline.resources import Placed, ResourceConfig
+from marin_build.pipeline.placed import Placed
+from marin_build.pipeline.resources import ResourceConfig
 from marin_build.runtime.clients import JobRequest, current_client
 
 if TYPE_CHECKING:
