@@ -6,11 +6,10 @@ import os
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from marin_build.apply.events import Warned
-
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
 
+    from marin_build.apply.events import Warned
     from marin_build.engines.base import Engine
     from marin_build.pipeline.targets import Targets
     from marin_build.plan.capacity import Capacity
@@ -38,11 +37,12 @@ def check_budgets(given: Mapping[str, str]) -> None:
 
 def unused_budgets(targets: Targets, given: Mapping[str, str]) -> list[Warned]:
     """Return a warning for each given budget that limits no step: a name may be mistyped."""
-    from marin_build.text import did_you_mean
-
     names = given.keys() - {"cpu", "ram", "gpu", "tpu"}
     if not names:
         return []
+    from marin_build.apply.events import Warned
+    from marin_build.text import did_you_mean
+
     known = {name for target in targets.all for name in target.step.budgets}
     return [
         Warned(f"no step takes from the budget `{name}`", did_you_mean(name, known) or "")

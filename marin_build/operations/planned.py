@@ -100,6 +100,11 @@ class Planned:
         """Whether there is nothing to build and nothing to publish."""
         return not self.decided.to_build and not self.decided.sealed
 
+    @property
+    def reused(self) -> int:
+        """How many targets are built; those that were not looked at are among them."""
+        return self.decided.summary()["reuse"] + self.decided.pruned
+
     @cached_property
     def found(self) -> FoundDrift:
         """The drift of what is reused; no part of a saved plan, for machines differ in it."""

@@ -138,8 +138,8 @@ def nothing_to_build(planned: Planned) -> tuple[Sequence[StepDrifted], ApplyFini
         from marin_build.apply.totals import drifted_before
 
         drifted = list(drifted_before(plan))
-    reused, blocked = plan.summary()["reuse"] + plan.pruned, len(plan.of_kind(Kind.BLOCKED))
-    return drifted, ApplyFinished("", 0, 0, reused, blocked, 0, 0, 0, 0.0)
+    blocked = len(plan.of_kind(Kind.BLOCKED))
+    return drifted, ApplyFinished("", 0, 0, planned.reused, blocked, 0, 0, 0, 0.0)
 
 
 def prepare_build(

@@ -144,25 +144,27 @@ def _alone(
 
 def _nothing_to_build(planned: Planned, again: str, *, as_json: bool) -> int:
     """Say so; blocked targets are a failure."""
-    from marin_build.operations.prepare_apply import nothing_to_build
     from marin_build.plan.decisions import Kind
     from marin_build.plan.reasons import FailureKept
 
-    drifted, totals = nothing_to_build(planned)
-    blocked, reused = planned.decided.of_kind(Kind.BLOCKED), totals.reused
-    for event in drifted:
-        _view(again, lambda _failure: again, as_json=as_json, quiet=False)(event)
-    if as_json:
-        from marin_build.cli.views.apply_text import show_json
+    plan, reused = planned.decided, planned.reused
+    blocked = plan.of_kind(Kind.BLOCKED)
+    if as_json or plan.snapshot.drifted:
+        from marin_build.operations.prepare_apply import nothing_to_build
 
-        show_json(totals)
-    elif not blocked:
+        drifted, totals = nothing_to_build(planned)
+        view = _view(again, lambda _failure: again, as_json=as_json, quiet=False)
+        for event in drifted:
+            view(event)
+        if as_json:
+            view(totals)
+    if not as_json and not blocked:
         click.echo(f"nothing to do: {reused} target{'s are' if reused != 1 else ' is'} built")
     for decision in blocked:
         from marin_build.plan.reason_text import describe
         from marin_build.text import printable
 
-        target = planned.decided.targets.all[decision.index]
+        target = plan.targets.all[decision.index]
         reason = printable(describe(decision.reason))
         click.echo(f"error: `{target.name}` is blocked: {reason}", err=True)
     if any(isinstance(decision.reason, FailureKept) for decision in blocked):

@@ -6,11 +6,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from marin_build.apply.events import StepDrifted, Warned
 from marin_build.text import printable
 
 if TYPE_CHECKING:
-    from marin_build.apply.events import Event
+    from marin_build.apply.events import Event, Warned
 
 
 def show_warning(warned: Warned) -> None:
@@ -22,6 +21,8 @@ def show_warning(warned: Warned) -> None:
 
 def show_event(event: Event) -> None:
     """Print what stops nothing; of what else happens these commands show only the end."""
+    from marin_build.apply.events import StepDrifted, Warned  # a no-op has no event to show
+
     match event:
         case Warned():
             show_warning(event)
