@@ -1,4 +1,4 @@
-"""Where this package lies. Code of its own is told from the user's code by this folder alone."""
+"""Where this package lies. This folder alone tells its own code from the user's code."""
 
 from __future__ import annotations
 

@@ -109,7 +109,7 @@ class StoreAwayError(StoreError):
 
 
 class CorruptStateError(StoreError):
-    """A status, lease or record that cannot be read: never taken for a finished target."""
+    """A status, lease or record that cannot be read: it never counts as a finished target."""
 
 
 class StepFailedError(MarinBuildError):
@@ -129,7 +129,7 @@ class StoppedError(MarinBuildError):
 
 
 class StepAlreadyDone(MarinBuildError):  # noqa: N818 - Marin's name for it; it is no failure
-    """Nothing was done under a lock: somebody else had finished `output_path`."""
+    """Nothing was done under a lock: another run had finished `output_path`."""
 
     exit_code = EXIT_OK
 

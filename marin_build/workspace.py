@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 CodePolicy = Literal["report", "rebuild", "ignore"]
-"""What a change of a step's code does: it is told, it joins identity, or it is not told."""
+"""A change of a step's code is reported, joins the identity, or is ignored."""
 DEFAULT_PREFIX = ".marin-build/outputs"
 PREFIX_VARIABLE = "MARIN_PREFIX"
 PROJECT_VARIABLE = "MARIN_BUILD_PROJECT"
@@ -235,7 +235,7 @@ _asked: list[object] | None = None
 
 
 def note_asked(step: object) -> None:
-    """Take note that the place of a step's data was asked for, where somebody listens."""
+    """Take note that the place of a step's data was asked for, if a caller collects these."""
     if _asked is not None:
         _asked.append(step)
 

@@ -36,7 +36,7 @@ class Supply:
             steps = {i: targets.all[i].step for i in to_build}
             self.limits = limits_of(capacity, steps, jobs)
             for index, step in steps.items():
-                # The plan blocks such steps, but not those that somebody else builds just now.
+                # The plan blocks such steps, but not those that another run builds just now.
                 if needs_of(step) != USUAL and (reason := unmet(step, capacity)):
                     self.refusals[index] = describe(reason)
 

@@ -15,11 +15,11 @@ class Eta:
     """The work that is left of a run.
 
     What is left takes at least as long as its longest chain, and at least as long as all of it
-    takes in the slots there are: the larger of the two is told, less what has passed of the steps
+    takes in the slots there are: the larger of the two counts, less what has passed of the steps
     that run. A step of unknown duration counts like the median of the others, as it does for the
     order in which steps start (ranking.py).
 
-    All instants are seconds of one clock. Steps are told by their position in the sequences given.
+    All instants are seconds of one clock. A step is its position in the given sequences.
 
     Args:
         needs: what each step needs, as positions; all lower than its own.

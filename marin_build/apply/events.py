@@ -141,7 +141,7 @@ class ApplyFinished:
         interrupted: targets whose attempt was cut short.
         not_started: targets left alone after a failure or an interrupt.
         seconds: how long it took.
-        was_interrupted: somebody asked the run to end before it was done.
+        was_interrupted: the run was asked to end before it was done.
         saved_seconds: what the reused targets took when they were built, as far as their records
             were read; None if that is known of none.
         slowest: the attempts that took longest, the slowest one first.

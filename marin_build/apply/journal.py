@@ -1,7 +1,7 @@
 """The journal of a run: what apply reports, one JSON document a line, with the time. Pure.
 
-The first line names the schema. Whoever writes appends whole lines; whoever reads copes with a
-last line that was cut, because the writer may have been killed.
+The first line names the schema. The writer appends whole lines. A reader copes with a last
+line that was cut, because the writer may have been killed.
 """
 
 from __future__ import annotations

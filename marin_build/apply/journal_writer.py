@@ -36,7 +36,7 @@ _SHARE = 20
 
 
 class Journaling:
-    """Is told every event: writes it down, once there is a journal, and passes it on."""
+    """Receives every event, writes it to the journal once there is one, and passes it on."""
 
     def __init__(self, on_event: Callable[[Event], None]) -> None:
         self._on_event = on_event

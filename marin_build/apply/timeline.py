@@ -78,10 +78,10 @@ class Course:
             if ended[dep] > ready or (ended[dep] == ready and after == _NOBODY):
                 after, ready = dep, ended[dep]
         slot, queued = heapq.heappop(self._free), 0.0
-        if self._full_until > ready:  # there was no slot: whoever left this one let it start
+        if self._full_until > ready:  # it waited for the step that left this slot
             after, queued = self._last_in[slot], now - ready
         elif short and self._last != _NOBODY and ended[self._last] > ready:
-            after, queued = self._last, now - ready  # whoever gave back last let it start
+            after, queued = self._last, now - ready  # it waited for the last one to give back
         self._slots[index], self._last_in[slot] = slot, index
         if self._began[index] < 0:  # later tries belong to the first one
             self._began[index], self._after[index] = now, after
@@ -96,7 +96,7 @@ class Course:
         self._last = index
 
     def release(self, index: int, now: float) -> None:
-        """Take note that somebody else's lease on it is not waited for any more."""
+        """Take note that the run no longer waits for another run's lease on it."""
         self._ended[index] = now
 
     def took(self, index: int, seconds: float) -> None:

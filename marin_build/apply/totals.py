@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 _NOT_STARTED = (Open.PENDING, Open.READY, Open.DELAYED, Held)
 MOST = 100
-"""How many steps of a critical path are told, the slowest ones."""
+"""How many steps of a critical path are reported, the slowest ones."""
 
 
 def reused_before(plan: Plan) -> int:

@@ -2,7 +2,7 @@
 
 The format is the "Trace Event Format" (Google, 2016), its JSON object form: complete events (`X`)
 with `ts` and `dur` in microseconds, instants (`i`) and metadata (`M`). The process is the machine,
-a thread is a slot; who waits for somebody's lease has rows of its own below.
+a thread is a slot; targets that wait for another run's lease have rows below.
 """
 
 from __future__ import annotations

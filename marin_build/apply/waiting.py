@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 
 
 LOOK_AGAIN_AFTER = 0.5
-"""Seconds between two looks at a target that somebody else builds."""
+"""Seconds between two looks at a target that another run builds."""
 TELL_WAITING_EVERY = 20.0
-"""Seconds between two messages about the same target that somebody else builds."""
+"""Seconds between two messages about the same target that another run builds."""
 
 
 def seen_by(plan: Plan) -> dict[int, Seen]:
@@ -62,7 +62,7 @@ class Holders:
         return watch.version if watch is not None and watch.is_stale(now) else ""
 
     def met(self, index: int, lease: Lease, version: str, now: float) -> None:
-        """Take note that a worker found a target held; that it left its slot is told."""
+        """Take note that a worker found a target held; the worker has reported its slot free."""
         self._tell_at.pop(index, None)
         self._watch(index, lease, version, now)
 
@@ -87,7 +87,7 @@ class Holders:
         return sight is Sight.SAW_HOLDER
 
     def _watch(self, index: int, lease: Lease, version: str, now: float) -> None:
-        """Watch somebody's lease; say so at first, and from time to time."""
+        """Watch another run's lease; say so at first, and from time to time."""
         self.next_look = now + LOOK_AGAIN_AFTER
         watch = self._watched.get(index)
         if watch is None:

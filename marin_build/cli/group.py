@@ -66,7 +66,7 @@ class LazyGroup(click.Group):
 
 
 def _without_colours() -> bool:
-    """Return whether nobody wants colours on a terminal: NO_COLOR, or one that has none."""
+    """Return whether colours are off: NO_COLOR is set, or the terminal has none."""
     return bool(os.environ.get("NO_COLOR")) or os.environ.get("TERM") == "dumb"
 
 

@@ -48,7 +48,7 @@ def run(argv: list[str]) -> int:
         sys.stderr.write("interrupted\n")
         return EXIT_INTERRUPTED
     except BrokenPipeError:
-        # Whoever read our output has seen enough; let Python not complain about it at exit.
+        # The reader of our output has closed it; Python shall not complain about that at exit.
         sys.stdout = None
         return 0
     except Exception as error:  # noqa: BLE001 - a bug of ours, said so

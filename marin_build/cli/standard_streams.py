@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def make_ready() -> None:
-    """Open the standard streams that whoever started us has closed, and have them refuse nothing.
+    """Open the standard streams that our parent has closed, and let them print any character.
 
     Else the next file that is opened gets their number, and what is printed goes into that; and a
     character that the terminal does not have ends a run.
@@ -86,7 +86,7 @@ class _Lasting:
 
     Args:
         original: the stream.
-        broke: is told the error, once.
+        broke: called with the error, once.
 
     """
 
@@ -120,7 +120,7 @@ class _Lasting:
 
 
 def _to_nothing(stream: TextIO) -> None:
-    """Lead a broken stream to the null device, so that nobody who flushes it later complains."""
+    """Lead a broken stream to the null device, so that a later flush does not fail."""
     with suppress(OSError, ValueError):
         nothing = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nothing, stream.fileno())

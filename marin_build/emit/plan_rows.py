@@ -24,7 +24,7 @@ SYMBOLS: Mapping[Verb, str] = {
     "blocked": "x",
 }
 _MOST_ROWS = 50
-"""More lines nobody reads: those that say the same are folded."""
+"""More lines are too many to read: those that say the same are folded."""
 _FEWEST_FOLDED = 3
 
 

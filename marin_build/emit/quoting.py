@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff\ud800-\udfff]")
 # What YAML does not allow in a quoted scalar as it is; JSON escapes only some of it.
 _NOT_PLAIN = re.compile("[\x7f-\x9f\u2028\u2029\ud800-\udfff\ufeff\ufffe\uffff]")
-# What could end a block of a page, or be taken for markup in it; and what is no text.
+# What could end a block of a page, or be read as markup in it; and what is no text.
 _NOT_INLINE = re.compile("[<>&\x7f-\x9f\u2028\u2029\ud800-\udfff\ufffe\uffff]")
 _SAFE_TAIL = re.compile(r"[A-Za-z0-9_@%+=:,./-]+", re.ASCII)
 

@@ -179,7 +179,7 @@ def engines_elsewhere() -> tuple[str, ...]:
         try:
             kind = load_engine(one)
         except UsageError:
-            continue  # `doctor`, and whoever chooses it, gets the reason
+            continue  # `doctor` reports the reason, and so does a command that uses the engine
         if not kind.capabilities.uses_this_machine:
             found.append(one.name)
     return tuple(dict.fromkeys(found))

@@ -58,7 +58,7 @@ class Descent:
     def built_again_below(self, index: int) -> tuple[str, ...]:
         """Return what a target needs that other code has built again after it, by id.
 
-        Its record keeps one digest for all of them; which ones they are is told by the times.
+        Its record keeps one digest for all of them; build times say which ones they are.
         """
         built = self.records[index]
         if built is None or built.deep_code_digest is None or self.is_equal(index):

@@ -52,7 +52,7 @@ def read_existing(store: Store, place: str) -> Existing:
 
 
 def refuse_unfit(existing: Existing, outputs: Sequence[str] | None, *, force: bool) -> None:
-    """Refuse what cannot be taken for an output.
+    """Refuse data that cannot be an output.
 
     Args:
         existing: what lies there.
@@ -96,7 +96,7 @@ def refuse_unfit(existing: Existing, outputs: Sequence[str] | None, *, force: bo
 def _refuse_unfinished(existing: Existing) -> None:
     lease = existing.lease if existing.lease is not None and not existing.lease.is_sealed else None
     if lease is not None and lease.run.startswith(ADOPTING):
-        return  # somebody began to adopt it where it lies, and was killed
+        return  # an `adopt` of it where it lies was killed
     if existing.status in (None, STATUS_SUCCESS) and lease is None:
         return
     facts = [("status", existing.status)] if existing.status is not None else []

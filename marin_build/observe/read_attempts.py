@@ -121,7 +121,7 @@ def local_log(attempts: Attempts, number: int, run: str, host: Host) -> str | No
     """Return where the log of an attempt lies on a disk of this machine; None if nowhere.
 
     Beside a local output. For a remote one it is here while the attempt runs here, and afterwards
-    if nobody could send it.
+    if the run could not upload it.
 
     Args:
         attempts: of the target.

@@ -46,11 +46,11 @@ class Drifted:
 
 @dataclass(frozen=True, slots=True)
 class FoundDrift:
-    """A plan, in which what was accepted is a reason, and the drift that nobody accepted.
+    """A plan, in which what was accepted is a reason, and the drift that was not accepted.
 
     The drift is by target. Targets below a reused one can be among them, which were PRUNED: no
-    decision of the plan is about these. An identity that changed is told, too, but it is not
-    `drifted`: nobody can accept it.
+    decision of the plan is about these. A changed identity is reported, too, but it is not
+    `drifted`: `accept` does not apply to it.
     """
 
     plan: Plan
@@ -80,7 +80,7 @@ def find_drift(
         store: holds what was built.
         plan: a plan of today.
         environments: what its steps would be built in today.
-        heed_accepted: leave out what somebody accepted.
+        heed_accepted: leave out what a user accepted.
 
     Raises:
         StoreError: the store cannot be read.

@@ -1,6 +1,6 @@
 """Earlier builds of names that were never built with this identity: what changed since them.
 
-Whoever built them: the records in the store are the memory. They are found by one listing a name,
+The records in the store remember the builds of all runs. They are found by one listing a name,
 or one a folder where many names lie together, and read in one batch.
 """
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 _MOST = 400
-"""How many records of one name are read; whoever has more gets the reasons from some of them."""
+"""How many records of one name are read; of more, only some give reasons."""
 _MANY = 50
 """From so many names in one folder on it is listed once, not once a name."""
 _AT_ONCE = 32

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 _MOST_LOCAL = 50
 _MOST_REMOTE = 10
-"""Of so many targets the end of the log is shown; nobody reads more."""
+"""Of so many targets the end of the log is shown; more is too much to read."""
 _LARGEST_REMOTE = 1 << 20
 """Bytes. A log in a bucket can only be read whole."""
 
@@ -159,7 +159,7 @@ def copy_log(
     """Copy a file, and what is added to it, until nothing more will be.
 
     Args:
-        path: a file that somebody appends to; it may not be there yet.
+        path: a file that a process appends to; it may not be there yet.
         is_over: whether it grows no more; asked before the file is read, so that nothing is lost.
         write: takes the bytes.
         wait: waits a little.

@@ -61,7 +61,7 @@ def observe(
         history: read earlier builds of what is to be built, to tell what changed since, and how
             long it took.
         is_doubtful: tells by run and end whether what was built may not have reached the disk.
-        assumed: what is assumed: what is taken for built is not read, nor what only it needs.
+        assumed: what is assumed: what counts as built is not read, nor what only it needs.
         below: read what unbuilt ones need, too.
 
     Raises:

@@ -33,7 +33,7 @@ def read_taints(
         store: where the outputs live.
         targets: the pipeline's targets.
         marked: which of them may have a mark.
-        damaged: is told of a mark that is not readable; None: that is an error.
+        damaged: called with a mark that is not readable; None: such a mark is an error.
 
     Raises:
         CorruptStateError: a mark is not readable.

@@ -39,7 +39,7 @@ def read_all(
         store,
         targets,
         wanted,
-        frozenset(wanted),  # so that the record of another target is told, not refused
+        frozenset(wanted),  # the record of another target is reported, not refused
         host,
         records=records,
         is_doubtful=doubt_of(targets.workspace.prefix, host.boot),

@@ -65,13 +65,13 @@ def adopt_target(
             None: at the target's output path.
         note: why; kept in the record.
         force: adopt what looks unfinished or damaged, or what was adopted before.
-        lease: whether the store must have conditional writes; without, nobody else may build.
+        lease: whether the store must have conditional writes; without, no other run may build.
         on_event: gets warnings.
 
     Raises:
         UsageError: the selector selects several targets, or none; the target is built; or the
             data cannot be its output.
-        StoppedError: somebody holds the target, or the data looks unfinished.
+        StoppedError: another run holds the target, or the data looks unfinished.
         StoreError: a store cannot be read or written.
 
     """
@@ -154,7 +154,7 @@ def _register(
         end_syncing(syncing, on_event)
     if adopted is None:
         raise StoppedError(
-            f"`{target.id}` was built or adopted by somebody else meanwhile",
+            f"`{target.id}` was built or adopted by another run meanwhile",
             consequence=NOTHING_WRITTEN,
             hint="marin-build plan shows what is there now",
         )
@@ -167,7 +167,7 @@ def _is_finished(session: Session, index: int) -> bool:
     What was committed before and not published is published.
 
     Raises:
-        StoppedError: somebody holds the target.
+        StoppedError: another run holds the target.
 
     """
     target = session.targets.all[index]
@@ -202,7 +202,7 @@ def _refuse_built(target: Target, record: Built | None, location: str, *, force:
                 f"`{output}` holds another target",
                 facts=[("recorded", recorded), ("declared", target.fingerprint)],
                 consequence=NOTHING_WRITTEN,
-                hint="--force adopts it all the same; who declares the other one is told of drift",
+                hint="--force adopts it all the same; then plans of the other target report drift",
             )
     elif before is None:
         raise UsageError(

@@ -62,7 +62,7 @@ def with_adopted(
 
     Raises:
         SpecificationError: loaded again, the pipeline declares other targets.
-        StoreError: what somebody committed and did not publish cannot be read.
+        StoreError: what a run committed and did not publish cannot be read.
 
     """
     places = _places(loaded, plan, plan.to_build if readers is None else readers)

@@ -106,7 +106,7 @@ def replay(
         keep_going: after a failure go on with what does not need it.
         isolation: one of ISOLATIONS.
         on_event: called with every event.
-        lease: whether the store must have conditional writes; without, nobody else may build.
+        lease: whether the store must have conditional writes; without, no other run may build.
         keep: whether the plan and the journal of the run are kept under the prefix.
         max_failures: go on after a failure, too, until there are so many.
         fail_fast: after the failure that ends the run end what runs, too.

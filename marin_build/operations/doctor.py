@@ -67,7 +67,7 @@ def _examine_engine(one: Registered, engines: Sequence[Registered], settings: Se
         return Checkup(subject, one.package, tuple(engine.doctor()))
     except MarinBuildError as error:
         return Checkup(subject, one.package, problem=error)
-    except Exception as error:  # noqa: BLE001 - code of somebody else, which may raise anything
+    except Exception as error:  # noqa: BLE001 - an engine's own code may raise anything
         what = f"the engine `{one.name}` cannot say how it is"
         reason = f"{type(error).__name__}: {error}"
         return Checkup(subject, one.package, problem=UsageError(what, facts=[("reason", reason)]))

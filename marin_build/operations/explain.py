@@ -60,7 +60,7 @@ class Explanation:
         planned: the plan for this target alone.
         decision: what becomes of it, and the reason.
         facts: all there is to say: label and text, line by line.
-        code: the comparison of its code; None if nobody asked for it.
+        code: the comparison of its code; None if the caller did not ask for it.
 
     """
 
@@ -182,7 +182,7 @@ def _change(change: Change) -> str:
     from marin_build.plan.payload_diff import describe_value
 
     because = f"  ({change.because})" if change.because else ""
-    if change.path == "code":  # nobody reads digests
+    if change.path == "code":  # digests say nothing to a reader
         return printable(change.text + because)
     old, new = describe_value(change.old), describe_value(change.new)
     return printable(f"{change.path}  {old} -> {new}{because}")

@@ -144,7 +144,7 @@ def pipeline_file(options: PipelineOptions) -> tuple[PipelineModule, str, Settin
     """Return the pipeline that the options name, its project, and the configuration.
 
     The project is that of the pipeline's file; of an installed one it is that of the current
-    folder, for nobody works among installed packages.
+    folder, because users do not work among installed packages.
 
     Raises:
         UsageError: there is no current folder any more, or the name is ambiguous.

@@ -166,7 +166,7 @@ def _no_attempt(attempts: Attempts) -> UsageError:
     return UsageError(
         f"`{attempts.target}` has no log",
         facts=[("status", attempts.status)],
-        consequence="whoever built it kept none: Marin, or a program that ran the step itself",
+        consequence="its builder kept none: Marin, or a program that ran the step itself",
     )
 
 

@@ -1,6 +1,6 @@
 """From options to a plan: load the pipeline, read the store, decide, name the causes.
 
-This is the one way to a plan. What else is told of it is read from the `Planned` it gives.
+This is the one way to a plan. All other facts about it come from the `Planned` it returns.
 """
 
 from __future__ import annotations

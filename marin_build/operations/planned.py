@@ -36,7 +36,7 @@ class PlanRequest:
     Args:
         targets: selectors; none: what the pipeline requests.
         forced: selectors of what is built although it is built.
-        assume_changed, assume_built: selectors of what is taken for another identity, or for built.
+        assume_changed, assume_built: selectors of what counts as changed, or as built.
         rerun_failed: build again what failed before; else it is blocked.
         jobs: how many targets are built at once; None: as configured, or as many as there are
             cores.

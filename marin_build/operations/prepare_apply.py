@@ -31,7 +31,7 @@ class Terms:
         max_failures: go on after a failure, too, until there are so many.
         fail_fast: after the failure that ends the run end what runs, too.
         isolation: `process`, `worker` or `thread`; None: as configured.
-        lease: whether the store must have conditional writes; without, nobody else may build.
+        lease: whether the store must have conditional writes; without, no other run may build.
         trace: file to write a trace to when it is over.
 
     """
@@ -65,7 +65,7 @@ class Terms:
 
 @dataclass(frozen=True, slots=True)
 class ReadyToBuild:
-    """A plan with all that the build loop is told.
+    """A plan with all that the build loop needs to know.
 
     Args:
         planned: the plan, whose steps read adopted data where it lies.

@@ -111,8 +111,8 @@ class Project(LookedAfter):
         Args:
             targets: selectors, as `marin-build plan` takes them; none: what the pipeline requests.
             force: selectors of what is built although it is built.
-            assume_changed, assume_built: what is taken for another identity, or for built; such a
-                plan cannot be saved.
+            assume_changed, assume_built: what counts as changed, or as built; such a plan
+                cannot be saved.
             rerun_failed: build again what failed before; else it is blocked.
             jobs: estimate for so many at once.
             budgets: how much there is of `cpu`, `ram`, `gpu`, `tpu`, or of what steps name.
@@ -164,7 +164,7 @@ class Project(LookedAfter):
             max_failures: go on after a failure, too, until there are so many.
             fail_fast: after the failure that ends the run end what runs, too.
             isolation: `process`, `worker` or `thread`; None: as configured.
-            lease: whether the store must have conditional writes; without, nobody else may build.
+            lease: whether the store must have conditional writes; without, no other run may build.
             trace: file to write a trace to when it is over.
 
         Raises:

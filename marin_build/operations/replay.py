@@ -164,7 +164,7 @@ def replan_saved(loaded: Loaded, document: PlanDocument) -> Plan:
     targets = loaded.targets
     planned = {targets.by_id[d.target]: d for d in document.decisions}
     requested = [targets.by_id[id_] for id_ in document.requested]
-    forced = insisted_in(document, targets)
+    forced = rebuilt_anyway(document, targets)
     snapshot = observe_tainted(loaded, requested, forced)
     plan = make_plan(targets, snapshot, requested, forced=forced)
     blocked = {i for i, decision in planned.items() if decision.decision == "blocked"}
@@ -195,7 +195,7 @@ def _still_blocked(plan: Plan, blocked: AbstractSet[int]) -> Plan:
     return replace(plan, decisions=decisions)
 
 
-def insisted_in(document: PlanDocument, targets: Targets) -> frozenset[int]:
+def rebuilt_anyway(document: PlanDocument, targets: Targets) -> frozenset[int]:
     """Return what a plan builds although it may be built: what insists, and what follows it."""
     found: set[str] = set()
     for decision in document.decisions:  # topological: dependencies first

@@ -89,7 +89,7 @@ def run_target(
         selector: which target.
         options: name the pipeline in the commands that errors hint at.
         force: build it although it is built.
-        lease: whether the store must have conditional writes; without, nobody else may build.
+        lease: whether the store must have conditional writes; without, no other run may build.
         on_event: gets warnings, and that a reused target has another identity.
 
     Raises:
@@ -129,7 +129,7 @@ def run_target(
             raise _failure(target, outcome, again)
         case Held(lease=held):
             raise StoppedError(
-                f"`{target.id}` is held: somebody builds it",
+                f"`{target.id}` is held: another run builds it",
                 facts=[("holder", printable(held.describe()))],
                 consequence=_NOTHING_RUN,
                 hint="marin-build status says since when; `marin-build apply` waits for it",
@@ -179,9 +179,9 @@ def _build_in_foreground(
 
 
 def _end_at_once() -> Callable[[], None]:
-    """Return what ends this process and what the step started, from whatever thread."""
+    """Return what ends this process and what the step started, from any thread."""
     error = StoppedError(
-        "the lease was lost, or nobody keeps it any more",
+        "the lease was lost, or no process renews it any more",
         consequence="the step was ended, and nothing was committed",
         hint="see who has it now: marin-build status",
     )
@@ -190,7 +190,7 @@ def _end_at_once() -> Callable[[], None]:
     def end() -> None:
         restore()
         os.write(2, f"\n{error.render()}\n".encode())
-        if os.getpgrp() == os.getpid():  # nobody else's: what the step started is among it
+        if os.getpgrp() == os.getpid():  # our own group, with all that the step started
             with suppress(OSError):
                 os.killpg(0, signal.SIGTERM)
         os._exit(EXIT_STOPPED)
@@ -217,7 +217,7 @@ def _terminal_as_it_is() -> Callable[[], None]:
 def plan_of_one(
     loaded: Loaded,
     index: int,
-    insisted: frozenset[int],
+    rebuilt_anyway: frozenset[int],
     hint: Callable[[Sequence[str]], str],
 ) -> Plan:
     """Return a plan that builds one target.
@@ -225,7 +225,7 @@ def plan_of_one(
     Args:
         loaded: the pipeline.
         index: which target.
-        insisted: itself, if it is built although it is built; or nothing.
+        rebuilt_anyway: itself, if it is built although it is built; or nothing.
         hint: what to do about what is missing, given the ids of that.
 
     Raises:
@@ -233,8 +233,8 @@ def plan_of_one(
 
     """
     targets = loaded.targets
-    snapshot = observe_tainted(loaded, [index, *targets.deps[index]], insisted)
-    whole = make_plan(targets, snapshot, [index], forced=insisted)
+    snapshot = observe_tainted(loaded, [index, *targets.deps[index]], rebuilt_anyway)
+    whole = make_plan(targets, snapshot, [index], forced=rebuilt_anyway)
     by_index = {decision.index: decision for decision in whole.decisions}
     missing = [
         targets.all[dep].id
@@ -258,4 +258,4 @@ def plan_of_one(
             consequence="nothing was run",
             hint=hint(missing),
         )
-    return Plan(targets, (), (decision,), insisted, snapshot)  # nothing else is asked for
+    return Plan(targets, (), (decision,), rebuilt_anyway, snapshot)  # nothing else is asked for

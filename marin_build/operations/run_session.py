@@ -148,7 +148,7 @@ def _leasing(loaded: Loaded, *, lease: bool) -> Store:
         raise StoreError(
             f"no lease holds at `{loaded.workspace.prefix}`: no conditional writes there",
             consequence="nothing was run",
-            hint="if nobody else builds there, say `--no-lease`",
+            hint="if no other run builds there, say `--no-lease`",
         )
     prefix = loaded.workspace.prefix
     if not is_url(prefix) and is_shared(prefix):

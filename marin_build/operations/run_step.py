@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from marin_build.errors import EXIT_TARGET_FAILED, StoppedError
 from marin_build.operations.adopted_data import with_adopted
-from marin_build.operations.replay import insisted_in, pinned_code, replan_saved
+from marin_build.operations.replay import pinned_code, rebuilt_anyway, replan_saved
 from marin_build.pipeline.retries import CODE_OF_CAUSE
 from marin_build.plan.decisions import Kind
 from marin_build.plan.outcomes import Failed
@@ -90,7 +90,7 @@ def run_step(
         target_id: the target's id, `name_with_hash`.
         document: the plan that pins it; None: it is built as it is declared now.
         words: the command that the caller expects the target to run; empty: whatever is declared.
-        lease: whether the store must have conditional writes; without, nobody else may build.
+        lease: whether the store must have conditional writes; without, no other run may build.
         once: try once; the exit code then says why it failed: 75 for the infrastructure, 124 for
             its time-out, 137 for out of memory.
         on_event: gets every event.
@@ -113,11 +113,11 @@ def run_step(
             consequence="nothing was run",
             hint="the pipeline changed: make the plan again",
         )
-    insisted = insisted_in(document, loaded.targets) & {index} if document else frozenset()
+    forced = rebuilt_anyway(document, loaded.targets) & {index} if document else frozenset()
     plan = plan_of_one(
         loaded,
         index,
-        insisted,
+        forced,
         lambda _missing: "build them first, or all with `marin-build apply`",
     )
     loaded, plan = with_adopted(loaded, plan, readers=[index])

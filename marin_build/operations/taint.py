@@ -148,7 +148,7 @@ def _refuse_untaintable(target: Target, seen: Observed) -> None:
         hint = f"move `{target.output_path}` away; then apply builds it"
     elif step.output_path_prefix is not None or step.override_output_path is not None:
         what = "has an output path of its own: others who use it would not see the mark"
-        hint = f"delete `{target.output_path}/{STATUS}`; then whoever needs it builds it"
+        hint = f"delete `{target.output_path}/{STATUS}`; then the next run that needs it builds it"
     else:
         return
     raise UsageError(f"`{target.id}` {what}", consequence=_NOTHING_MARKED, hint=hint)

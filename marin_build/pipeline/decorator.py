@@ -1,7 +1,7 @@
 """`@step`: a function whose call declares a step.
 
 Arguments that are steps become dependencies, sources become inputs, and all others, defaults
-included, become identity attributes, so that nobody can forget one.
+included, become identity attributes, so that the author cannot forget one.
 """
 
 from __future__ import annotations

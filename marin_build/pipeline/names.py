@@ -1,4 +1,4 @@
-"""Legal names of steps, and near misses for names nobody knows."""
+"""Legal names of steps, and near misses for unknown names."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ def digest_of(source: Source) -> str:
     """Return the digest of `source`, read at most once in this process.
 
     Raises:
-        SpecificationError: nothing there, or a remote source nobody has read yet.
+        SpecificationError: nothing there, or a remote source that was not read yet.
 
     """
     key = (source.location, source.include, source.exclude)

@@ -1,4 +1,4 @@
-"""What if: targets that are taken for built, or for another identity than they have. Pure."""
+"""What if: targets that count as built, or as having another identity. Pure."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ class Assumptions:
     """What is assumed, by index; `assume` makes it.
 
     Args:
-        changed: targets taken for another identity than they have.
-        built: targets taken for built.
+        changed: targets that count as having another identity.
+        built: targets that count as built.
         affected: what would then have another identity: `changed`, and what needs it. It passes
             through what is built: what needs a target of another identity has another one itself.
 

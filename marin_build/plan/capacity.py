@@ -205,10 +205,10 @@ def parse_amount(name: str, text: object) -> int:
 def fit(plan: Plan, capacity: Callable[[], Capacity]) -> Plan:
     """Return the plan with the steps BLOCKED that cannot run on a machine.
 
-    What somebody else builds now is waited for, whatever it needs.
+    The run waits for what another run builds now, whatever that needs.
 
     Args:
-        plan: for whatever machine.
+        plan: for any machine.
         capacity: what the machine has; asked for only if a step to build declares what it needs.
 
     """

@@ -92,7 +92,7 @@ class Plan:
 
     @property
     def to_build(self) -> list[int]:
-        """The targets that somebody builds: RUN and WAIT."""
+        """The targets that this run or another one builds: RUN and WAIT."""
         return [d.index for d in self.decisions if d.kind in (Kind.RUN, Kind.WAIT)]
 
     def counts(self) -> dict[str, int]:
@@ -237,7 +237,7 @@ def _decide(targets: Targets, index: int, seen: Observed, *, rerun_failed: bool)
 
 
 def _is_held(reason: Reason) -> bool:
-    """Return whether somebody holds a target, or may: then nobody can insist on it."""
+    """Return whether a run holds a target, or may: then it cannot be forced."""
     may_be = isinstance(reason, why.Unreadable) and not reason.ends_with_a_build
     return may_be or isinstance(reason, why.HeldBy)
 

@@ -52,8 +52,8 @@ def digests_of_run(
 ) -> dict[int, str]:
     """Return the deep digests that the records of one run will keep, by target.
 
-    What a reused target was built with is in its record. Where that does not say, nobody knows,
-    and the code of now stands for it: what changes from now on will be seen.
+    What a reused target was built with is in its record. Where the record
+    does not say, the present code stands for it: later changes will be seen.
 
     Args:
         targets: the pipeline's targets.

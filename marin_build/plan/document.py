@@ -33,8 +33,8 @@ SCHEMA_VERSION = 1
 INSISTING = ("forced", "dev_version")
 """Reasons to build a target although it is built, which a replay cannot find out for itself.
 
-With these goes what cascades from them. What is `tainted` or `doubtful` it finds out, and whoever
-built such a target again has ended that.
+Cascades from these belong to them. `tainted` and `doubtful` do not: a replay reads them from the
+store, and a run that has built such a target again has removed that reason.
 """
 
 

@@ -77,7 +77,7 @@ class ValueDrift:
     @property
     def text(self) -> str:
         """`numpy 1.26.4 -> 2.0.0`."""
-        if self.what == "lock":  # nobody reads digests
+        if self.what == "lock":  # digests say nothing to a reader
             how = "added" if self.old is None else "removed" if self.new is None else "changed"
             return printable(f"{self.name} {how}")
         if self.what == "captured" and any(str(v).startswith("sha256:") for v in _both(self)):

@@ -39,8 +39,8 @@ class Estimate:
     Args:
         seconds: None if it was never built.
         count: of how many earlier builds `seconds` is the median.
-        cost: US dollars; None if nobody pays for it by the hour, or how much is not known.
-        is_charged: whether somebody pays for it by the hour.
+        cost: US dollars; None if it is not paid for by the hour, or at an unknown price.
+        is_charged: whether it is paid for by the hour.
         takes_slot: whether it counts for `-j`; what runs elsewhere does not.
 
     """
@@ -119,8 +119,8 @@ def estimate_steps(
         to_build: which of them are built.
         history: by name of a step, the seconds that its earlier builds took.
         prices: what resources cost; None where no step has any.
-        waiting: those of `to_build` that somebody else builds: they take no slot of ours, and who
-            builds them pays. How much of them is left is not known: all is counted.
+        waiting: those of `to_build` that another run builds: they take no slot of ours, and
+            that run pays for them. How much of them is left is not known: all is counted.
         elsewhere: whether an engine runs the steps that have resources on other machines.
 
     """

@@ -97,7 +97,7 @@ def describe_difference(difference: Difference) -> str:
         return f"no longer needs {old}" if new is ABSENT else f"needs {rest}, which changed"
     if path == "code" and ABSENT in (old, new):  # another policy, not another code
         return f"code {'joined' if old is ABSENT else 'left'} the identity"
-    if path.startswith(("inputs", "code")):  # nobody reads digests
+    if path.startswith(("inputs", "code")):  # digests say nothing to a reader
         return path + (" added" if old is ABSENT else " removed" if new is ABSENT else " changed")
     if old is ABSENT:
         return f"{path} added: {_short(new)}"

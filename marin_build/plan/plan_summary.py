@@ -20,7 +20,7 @@ Verb = Literal["build", "rebuild", "cascade", "reuse", "adopt", "drift", "wait",
 VERBS: tuple[Verb, ...] = get_args(Verb)
 RUN_VERBS: tuple[Verb, ...] = ("build", "rebuild", "cascade")
 LONG = 60.0
-"""Seconds from which on a plan says how long it may take: nobody plans by less."""
+"""Seconds from which on a plan says how long it may take: less does not matter."""
 
 
 def verb_of(decision: Decision) -> Verb:
@@ -79,7 +79,7 @@ def summary_line(
     parts = [f"{counts['run']} to build" + (f" ({', '.join(kinds)})" if len(kinds) > 1 else "")]
     adopted = verbs.get("adopt", 0)
     for count, words in (
-        (counts["wait"], "built by somebody else"),
+        (counts["wait"], "built by another run"),
         (counts["blocked"], "blocked"),
         (adopted, "adopted"),
     ):

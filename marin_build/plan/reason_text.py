@@ -35,7 +35,7 @@ def describe_stably(reason: Reason) -> str:
     """Return a reason without times, runs and hosts: what emitted files may say."""
     match reason:
         case why.HeldBy():
-            return "somebody else builds it"
+            return "another run builds it"
         case why.Interrupted():
             return "interrupted"
         case why.Doubtful():
@@ -148,7 +148,7 @@ def _why_not(reason: why.ReuseReason | why.HeldBy | why.BlockReason) -> str:
 _WAYS_OUT = {
     "record": "delete it to use the output without its history, or build it again with --force",
     "status": "look at the output; write FAILED into the file to build it again",
-    "lease": "make sure that nobody builds it, then delete the file",
+    "lease": "make sure that no run builds it, then delete the file",
     "taint": "delete it, and taint the target again",
 }
 

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 @dataclass(frozen=True, slots=True)
 class NeverBuilt:
-    """No status: nobody has tried this identity."""
+    """No status: no run has tried this identity."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ class FailedBefore:
 
 @dataclass(frozen=True, slots=True)
 class Interrupted:
-    """An attempt was cut short: RUNNING, but nobody holds it."""
+    """An attempt was cut short: RUNNING, but no run holds it."""
 
     by: str
 
@@ -85,7 +85,7 @@ class OutputVanished:
 
 @dataclass(frozen=True, slots=True)
 class Tainted:
-    """Somebody marked what is built as bad."""
+    """A user marked what is built as bad."""
 
     reason: str
     by: str
@@ -148,7 +148,7 @@ class Adopted:
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """SUCCESS; its code is another one now, and somebody said that this makes no difference."""
+    """SUCCESS; its code has changed, and a user said that this makes no difference."""
 
     run: str
     by: str
@@ -165,14 +165,14 @@ class AssumedBuilt:
 
 @dataclass(frozen=True, slots=True)
 class SealedBefore:
-    """Committed, and about to be published by whoever meets it first."""
+    """Committed; the next run that meets it publishes it."""
 
     by: str
 
 
 @dataclass(frozen=True, slots=True)
 class HeldBy:
-    """Somebody builds it now.
+    """Another run builds it now.
 
     Args:
         by: who, in which run and attempt.

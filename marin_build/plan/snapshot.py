@@ -45,8 +45,8 @@ class Earlier:
 class Observed:
     """What was seen of one target. `gone`: the lease's holder died on this host.
 
-    The versions are those of the status and the lease, empty where there is none: whoever builds
-    the target makes his writes conditional on them, instead of reading again.
+    The versions are those of the status and the lease, empty where there is none. The run that
+    builds the target makes its writes conditional on them, instead of reading again.
     """
 
     status: Status | None = None

@@ -20,16 +20,16 @@ class State(enum.Enum):
     """What a target is, in one word; in the order in which people want to see it."""
 
     RUNNING = "running"
-    """Somebody holds it, and may live."""
+    """A run holds it, and may live."""
     GONE = "gone"
     """Its holder was a process of this machine and has ended."""
     FAILED = "failed"
     UNREADABLE = "unreadable"
-    """A file beside its output is damaged, so that nobody can tell."""
+    """A file beside its output is damaged, so its state is unknown."""
     CUT_SHORT = "cut short"
-    """An attempt began, did not end well or badly, and nobody holds it."""
+    """An attempt began, has neither succeeded nor failed, and no run holds it."""
     SEALED = "sealed"
-    """Committed; whoever comes next publishes it."""
+    """Committed; the next run publishes it."""
     DOUBTFUL = "doubtful"
     """Built, but the machine went down before it was surely on disk."""
     NOT_BUILT = "not built"
@@ -42,7 +42,7 @@ class TargetState:
 
     Args:
         state: in one word.
-        lease: who holds it, where somebody does, did, or sealed it.
+        lease: of the run that holds it, held it or sealed it; None if there is no lease.
         last: its newest attempt, where that failed and is known.
         left_running: its holder is gone, but something it started still runs.
         damage: which file is not readable.

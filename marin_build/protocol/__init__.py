@@ -1,17 +1,27 @@
 """What lies beside an output, and the order in which it is written.
 
-layout       names of the files
-status       the one token
-lease        who holds a target; the seal
-documents    attempts and records, schema-versioned
-recorded     what a record says, read without models
-artifact     what a step returned
-machine      the states of a target and the moves between them: one transition function
-looking      status and lease of a target, with their versions
-acquiring    from a look to an attempt of our own
-keeping      renewing a lease, and knowing when it is too late
-watching     judging the lease of somebody else
-locking      a lease alone, for programs that build outputs themselves
-holding      commit, or fail, and release
-publishing   from a seal to SUCCESS
+Knows stores and documents; no plan, no body of a step and no command line.
+
+layout           names of the files
+status           the status file: one token
+lease            the lock file: who holds a target; its sealed form commits
+holder           the name a holder writes into its lease, and whether a holder here has died
+documents        attempts and records, schema-versioned
+record_reader    what a record says, read without models
+attempt_reader   what the document of an attempt says
+log_format       the time at the head of each line of a log
+manifest         the files of an output, and how two lists of them differ
+artifact         what a step returned
+provenance       who built a target, from which commit, and in which environment
+taints           marks on targets that a person has declared bad
+acceptance       a person's word that new code would have built the same output
+state_machine    the states of a target and the moves between them: one transition function
+look             status and lease of a target, with their versions; a watch on another's lease
+acquire          from a look at a target to an attempt of our own
+held_target      a target under our lease: commit or fail, and release
+renewal          renews a lease, and knows when it is too late
+publish          from a sealed lease to SUCCESS
+path_lock        a lease alone, for programs that build outputs themselves
+gang             several hosts that run one step under one lease
+unlock           takes a lease away by hand
 """

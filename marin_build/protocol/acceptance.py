@@ -1,4 +1,4 @@
-"""`.accepted.json`: somebody says that the code of now would have built the same output.
+"""`.accepted.json`: a person says that the code of now would have built the same output.
 
 It speaks of one build, named by the run in its record: another build makes it void.
 """
@@ -71,8 +71,7 @@ class AcceptedDocument(_Document):
 def read_accepted(blob: Blob | None, *, fingerprint: str, run: str) -> tuple[Acceptance, ...]:
     """Return what was accepted for a build, the latest last.
 
-    Nothing, if the document is not there or not readable, or speaks of another build: what nobody
-    can read accepts nothing.
+    Nothing, if the document is not there, is not readable, or speaks of another build.
     """
     if blob is None:
         return ()
@@ -113,7 +112,7 @@ def write_accepted(
         if written is not None:
             return
     raise StoreError(
-        f"`{path}` is written by somebody else all the time",
+        f"another program writes `{path}` all the time",
         consequence="nothing more was accepted",
         hint="try again",
     )

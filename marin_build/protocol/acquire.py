@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """Somebody else holds the target."""
+    """Another holder has the target."""
 
     lease: Lease
     version: str
@@ -44,19 +44,19 @@ class Finished:
 
 @dataclass(frozen=True, slots=True)
 class Claimant:
-    """Who wants a target, and how he judges what he finds there.
+    """A run that wants a target, and how it judges what it finds there.
 
     Args:
         store: where the output lives.
         output: the output path.
         target: the target's id, for the attempt's document.
-        lease: who he is: worker, run, nonce, boot, pid, start.
+        lease: names the claimant: worker, run, nonce, boot, pid, start.
         is_abandoned: whether the holder of a lease has died on this host, and its work with it.
         clock: seconds, on a clock that counts sleep.
         now: the time, for people.
         force: build even what is built.
         forced_over: the version of the status for which that holds; None: for whatever is there.
-            What somebody else has built since is not built again.
+            What another run has built since is not built again.
         stale_version: a lease version that was watched for longer than it may live.
 
     """
@@ -142,7 +142,7 @@ class Claimant:
             transition(state, Event.BEATEN)
             return None
         if state is State.ABANDONED and seen.lease is not None:
-            self._bury(seen.lease)
+            self._record_abandoned(seen.lease)
         event, status_version = self._say_running(seen, ours.attempt, force=force)
         state = transition(transition(state, Event.TOOK_LEASE), event)
         if event in (Event.SAW_SUCCESS, Event.BEATEN):
@@ -181,8 +181,8 @@ class Claimant:
             if seen.status == STATUS_RUNNING:  # ours, its reply lost; or the late one of a loser
                 return Event.OPENED, seen.status_version
 
-    def _bury(self, dead: Lease) -> None:
-        """Write the document of an attempt whose holder did not live to do it, for people."""
+    def _record_abandoned(self, dead: Lease) -> None:
+        """Write the document of an attempt whose holder died before it could, for people."""
         if dead.attempt:
             last_sign = stamp(dead.timestamp)
             attempt = Attempt(
@@ -206,5 +206,5 @@ class Claimant:
         if seen.attempt is not None:
             return seen.attempt + 1
         if seen.status is None and not self.store.is_local:
-            return 1  # no status, no attempt, unless somebody deleted it: that look is saved
+            return 1  # no status means no attempt, unless a person deleted it
         return newest_attempt(self.store, self.output) + 1

@@ -63,7 +63,7 @@ def _without_descriptor(data: bytes) -> bytes | None:
     try:
         document = json.loads(data)
     except ValueError:
-        return data  # whoever wants a type from it says what is wrong
+        return data  # `parse_artifact` reports what is wrong
     if not isinstance(document, dict) or not document.keys() >= _DESCRIPTOR:
         return data
     value = document["result"]

@@ -52,10 +52,10 @@ class Standing(enum.Enum):
 class RankWatch:
     """What one rank knows of the leader's lease.
 
-    A lease counts from the last look that did not show it, not from the first one that did: whoever
-    may take it over saw it no earlier than that. So a rank that finds a lease at its very first
-    look waits until it is renewed. STOP is final: the engine starts the gang again, as another
-    launch.
+    A lease counts from the last look that did not show it, not from the first one that did: an
+    observer that may take it over saw it no earlier than that. So a rank that finds a
+    lease at its very first look waits until it is renewed. STOP is final: the engine starts the
+    gang again, as another launch.
 
     Args:
         launch: the nonce that the leader of this launch acquires with.

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 class Holding:
     """A target under our lease, in one attempt.
 
-    Every write is conditional on what we wrote or saw last: whoever slept through his lease wakes
-    up to find that nothing he does counts.
+    Every write is conditional on what we wrote or saw last: a holder that slept until its lease was
+    taken over changes nothing any more.
     """
 
     store: Store
@@ -64,7 +64,7 @@ class Holding:
     def commit(self, publication: Publication, now: datetime) -> None:
         """Commit: write the attempt, seal the lease, publish.
 
-        Whom the store left without an answer may call it again, with the same arguments.
+        If the store did not answer, the caller may call it again, with the same arguments.
 
         Raises:
             StoppedError: the lease was lost; nothing was committed.
@@ -92,8 +92,8 @@ class Holding:
     ) -> bool:
         """End the attempt without success; return False if the lease was lost, or sealed.
 
-        An interrupted target keeps the status RUNNING. Who lost the lease says nothing about the
-        target any more: it is another's. What is sealed is committed, whatever came after.
+        An interrupted target keeps the status RUNNING. A holder that lost its lease writes nothing
+        about the target any more: it is another's. What is sealed stays committed.
         """
         if self.state is not State.RUNNING:
             return False
@@ -124,8 +124,8 @@ class Holding:
     ) -> tuple[Attempt, bytes]:
         """Write the attempt's document, once; return it and its bytes.
 
-        A number that somebody else used (his lease was deleted by hand) is never written over:
-        ours becomes the next free one, in the lease first, so that who lost it takes no number.
+        A number that another holder used (a person deleted its lease) is never written over: ours
+        becomes the next free one. The lease gets it first, so a holder without lease takes none.
 
         Raises:
             StoppedError: the lease was lost.
@@ -156,7 +156,7 @@ class Holding:
             self._replace_lease(replace(self.lease, attempt=number, timestamp=now.timestamp()))
 
     def _release(self) -> bool:
-        """Delete our lease, whoever of us renewed it last; return False if another has one."""
+        """Delete our lease, also if our keeper renewed it last; return False if another has one."""
         path = f"{self.output}/{layout.LEASE}"
         while not self.store.delete_if(path, self.version):
             blob = self.store.get(path)
@@ -168,7 +168,7 @@ class Holding:
         return True
 
     def _replace_lease(self, lease: Lease) -> None:
-        """Replace our lease, whoever of us renewed it last.
+        """Replace our lease, also if our keeper renewed it last.
 
         Raises:
             StoppedError: it is not ours any more, or is sealed already.
@@ -184,14 +184,15 @@ class Holding:
                 return
             blob = self.store.get(path)
             current = parse_lease(blob.data, path) if blob is not None else None
-            # What we wrote last, written again by nobody: the network's echo of a request of ours,
-            # where others have been meanwhile. A keeper writes another time into it.
+            # The file holds what we wrote last, under a new version: the network repeated an old
+            # request of ours, and others may have written meanwhile. Our keeper would have
+            # written another time.
             is_echo = (
                 blob is not None and blob.version != self.version and current == self.lease != lease
             )
             if blob is None or current is None or current.nonce != lease.nonce or is_echo:
                 self.state = transition(self.state, Event.OVERTAKEN)
-                who = current.describe() if current is not None else "nobody"
+                who = current.describe() if current is not None else "none"
                 raise StoppedError(
                     f"the lease on `{self.output}` was lost",
                     facts=[("holder now", who)],

@@ -61,7 +61,7 @@ def still_written(log: str) -> bool:
     """Return whether some process of an attempt on this machine still has its log open.
 
     A body's log is its standard output, inherited by all it starts, and locked: as long as one
-    of them lives, the lock cannot be had, whoever supervised it.
+    of them lives, no other process gets the lock, even if the supervisor is dead.
     """
     try:
         descriptor = os.open(log, os.O_RDONLY | os.O_CLOEXEC)

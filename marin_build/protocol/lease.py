@@ -113,8 +113,8 @@ def parse_lease(data: bytes, path: str) -> Lease:
         raise CorruptStateError(
             f"the lock file `{path}` is not readable",
             facts=[("content", repr(data[:60].decode("utf-8", "replace")))],
-            consequence="somebody may hold this target",
-            hint="make sure nobody builds it, then delete the file",
+            consequence="another run may hold this target",
+            hint="make sure that no run builds it, then delete the file",
         ) from None
 
 

@@ -36,7 +36,8 @@ class Seen:
 def look(store: Store, output: str) -> Seen:
     """Return the status and the lease of a target.
 
-    The status is read after the lease: whoever finds no lease then sees its holder's status.
+    The status is read after the lease: a reader that finds the lease gone then sees the status
+    which its holder wrote before.
 
     Raises:
         CorruptStateError: one of them is not readable.

@@ -67,7 +67,7 @@ class Existing:
         place: an absolute path or a URL.
         files: its data, without dot files.
         has_artifact: whether a value lies beside it that a step returned.
-        status, lease: what somebody's executor left there.
+        status, lease: what another executor, or a run of ours, left there.
         record: what that of marin-build says; None if there is none that is readable.
         manifest: the files that the record's attempt committed; None if that is not known.
 

@@ -1,6 +1,6 @@
-"""A lease on a path without attempts and records: for whoever runs something there himself.
+"""A lease on a path without attempts and records: for programs that build there themselves.
 
-The moves are those of `machine`. What differs from `acquiring`: no RUNNING is written and no
+The moves are those of `state_machine`. What differs from `acquire`: no RUNNING is written and no
 attempt opened, so a status is read once more under the lease.
 """
 
@@ -139,7 +139,7 @@ class PathLock:
         return state not in (State.HELD_BY_OTHER, State.COMMITTED) and self._take(state, seen)
 
     def is_held_by_other(self) -> bool:
-        """Return whether somebody else holds the lease, as far as we know."""
+        """Return whether another holder has the lease, as far as we know."""
         seen = look(self._store, self._output)
         return self._see(seen, rebuild=True) in (Event.SAW_HOLDER, Event.SAW_SEAL)
 
@@ -176,7 +176,7 @@ class PathLock:
             if blob is None or current is None or current.nonce != self._lease.nonce:
                 raise StoppedError(
                     f"the lease on `{self._output}` was lost",
-                    facts=[("holder now", current.describe() if current else "nobody")],
+                    facts=[("holder now", current.describe() if current else "none")],
                     consequence="what was done there does not count",
                     hint="run it again",
                 )
@@ -242,7 +242,7 @@ class PathLock:
         return True
 
     def _still_wanted(self, *, rerun_failed: bool, rebuild: bool) -> bool:
-        """Look at the status once more, now that nobody else may change it."""
+        """Look at the status once more, now that no other holder may change it."""
         try:
             path = f"{self._output}/{layout.STATUS}"
             blob = self._store.get(path)

@@ -48,7 +48,7 @@ def provenance(project: str, argv: Sequence[str]) -> Provenance:
 
 
 def _without_values(argv: Sequence[str]) -> list[str]:
-    """Return a command line without `--set` values, which may hold what is nobody's business."""
+    """Return a command line without `--set` values, which may hold secrets."""
     hidden, found = False, []
     for word in argv:
         if hidden:

@@ -74,7 +74,7 @@ class Publisher:
 
 
 def finish_publishing(store: Store, output: str, seen: Seen) -> None:
-    """Publish what a sealed lease that somebody left commits.
+    """Publish the attempt that a sealed lease commits, after its holder left it there.
 
     Args:
         store: where the output lives.

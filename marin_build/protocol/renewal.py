@@ -1,7 +1,7 @@
 """Keeping a lease: renew it in time, and know the instant after which it may be another's.
 
-Whoever keeps a lease counts on a clock that counts sleep, from the instant the last acknowledged
-renewal was SENT: an observer that saw that renewal saw it later, so he waits longer than we hope.
+A holder measures the age of its lease on a clock that counts sleep, from the instant it SENT the
+last acknowledged renewal. An observer saw that renewal later, so it waits longer than the holder.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ class Keeping:
 
         """
         # Past the deadline it is tried once more: a renewal that is acknowledged proves that
-        # nobody else took it, so that a laptop that slept does not lose its work.
+        # no other holder took it, so that a laptop that slept does not lose its work.
         sent = self._clock()
         try:
             outcome = self._try(store, timestamp)

@@ -36,13 +36,13 @@ class Event(enum.Enum):
 
     SAW_NOBODY = "no lease, not built"
     SAW_HOLDER = "a lease that lives"
-    SAW_STALE = "a lease nobody renews"
+    SAW_STALE = "a lease that its holder does not renew"
     SAW_OURS = "our own lease, the reply to our write was lost"
     SAW_SEAL = "a sealed lease"
-    SAW_SUCCESS = "built, or cached, and nobody changes it"
+    SAW_SUCCESS = "built, or cached, and no rebuild is forced"
     TOOK_LEASE = "the lease is ours"
     OPENED = "the attempt is ours"
-    BEATEN = "somebody was faster"
+    BEATEN = "another run was faster"
     SEALED = "our seal is in place"
     PUBLISHED = "SUCCESS is there, the lease is gone"
     GAVE_UP = "the attempt failed or was cut short, the lease is gone"
@@ -95,7 +95,7 @@ def transition(state: State, event: Event) -> State:
 def see(
     status: Status | None, lease: Lease | None, *, nonce: str, stale: bool, force: bool
 ) -> Event:
-    """Return what a look at a target says to somebody who wants it built.
+    """Return what a look at a target means for a run that wants it built.
 
     Args:
         status: the status file's token.

@@ -52,6 +52,6 @@ def _parse_slowly(data: bytes, path: str) -> Status | None:
         raise CorruptStateError(
             f"the status file `{path}` is not readable",
             facts=[("content", repr(shown))],
-            consequence="it is not taken for a finished target",
+            consequence="it does not count as a finished target",
             hint="look at the output; write FAILED into the file to build it again",
         ) from None

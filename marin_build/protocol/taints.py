@@ -1,7 +1,7 @@
-"""Marks on built targets that somebody holds for bad: kept in the store until they are rebuilt.
+"""Marks on built targets that a person has declared bad: kept in the store until they are rebuilt.
 
 An entry of a mark condemns one build, the one of the run it names: once another run has built the
-target, it means nothing, whether or not somebody took it away. One listing finds all marks of a
+target, it means nothing, whether or not a person removed it. One listing finds all marks of a
 prefix. A target has one mark, with an entry for each taint that it follows from.
 """
 
@@ -34,7 +34,7 @@ class Entry(_Document):
     """One taint.
 
     Args:
-        root: the target that somebody named; that of the mark itself, or one it was made from.
+        root: the target that a person named; that of the mark itself, or one it was made from.
         run: the run that built the target; empty if no record of ours says.
         reason, by, at: why, who said so, and when.
 
@@ -147,7 +147,12 @@ def _change(
     index: int,
     change: Callable[[tuple[Entry, ...]], Iterable[Entry]],
 ) -> tuple[bool, bool]:
-    """Change a mark, whoever else changes it too; return whether it did, and if any is left."""
+    """Change a mark, trying again if another run changed it at the same time.
+
+    Returns:
+        Whether it changed, and whether any entry is left.
+
+    """
     id_ = targets.all[index].id
     path = layout.taint_path(targets.workspace.prefix, id_)
     while True:
@@ -169,7 +174,7 @@ def _change(
 
 @dataclass(frozen=True, slots=True)
 class Taint:
-    """Somebody holds what is built for bad.
+    """A person has declared a built target bad.
 
     Args:
         reason, by, at: why, who said so, and when.

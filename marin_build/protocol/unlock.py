@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 class Unlocked(enum.Enum):
     """What became of a lease."""
 
-    NONE_HELD = "nobody holds it"
+    NONE_HELD = "no run holds it"
     REMOVED = "the lease is removed"
 
 

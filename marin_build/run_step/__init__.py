@@ -1,17 +1,22 @@
 """Building one target, under its lease, anywhere: the only way a target is built.
 
-outcome      how it ended
-session      what all targets of one run share
-body         the step itself: clear, call, verify
-supervise    acquire, have the body run, commit
-bodies       the seam where a body runs: in a thread, or in a forked child
-in_thread, in_fork, template    its two sides; the warm process that forks, and keeps the logs
-in_child     what a forked child does: one body, or one after the other
-polling, descriptors    who is called when a descriptor can be read; how many there may be
-strays       what left the process group of its step
-log_lines, step_log    what is printed, as lines with times and without secrets; their file
-usage        CPU time and memory of a body
-in_foreground   the same for one body at a keyboard: in the main thread of this process
-pool         supervisors, one a slot
-keeper       the process that renews the leases of steps that take long
+Knows no command line, and not in which order the targets of a run are built.
+
+session             what all targets of one run share
+workers             the seam to the build loop: a request to build a target, and its answer
+supervisor          builds one target: acquires its lease, has its body run, commits the result
+supervisor_pool     the threads that supervise, one a slot
+attempt             one attempt under a lease: clears the output, checks it, and ends the attempt
+body                the step itself, and the seam where it runs: in a thread, a child, or here
+thread_bodies       bodies in threads of this process
+fork/               bodies in forked children of a warm template process
+foreground_bodies   one body in the main thread of this process, at a keyboard
+lease_keeper        the process that renews the leases of steps that take long
+commit_existing     registers existing data as the output of a target
+commit_retry        how long a result waits for a store that does not answer
+output_folder       clears what a failed attempt left, and checks what a step left
+record              the record of a target that was built
+step_log            the file that takes what a step prints, with times and without secrets
+leftover_processes  finds and kills the processes that outlive their step
+resource_usage      CPU time and memory of a body
 """

@@ -17,7 +17,7 @@ from marin_build.protocol.documents import FileEntry, Publication
 from marin_build.protocol.lease import boot_clock
 from marin_build.protocol.manifest import manifest_of, missing_output
 from marin_build.run_step.body import Done, Request
-from marin_build.run_step.commit_retry import Patience
+from marin_build.run_step.commit_retry import CommitRetry
 from marin_build.run_step.output_folder import clear_leftovers, has_foreign, refuse_to_clear_adopted
 from marin_build.run_step.record import make_record
 from marin_build.run_step.step_log import add_line
@@ -135,9 +135,9 @@ class Attempt:
         self._result = (publication, now, seconds)
         return self._commit(*self._result)
 
-    def wait_for_store(self, error: StoreAwayError, is_called: Callable[[], object]) -> Patience:
+    def wait_for_store(self, error: StoreAwayError, is_called: Callable[[], object]) -> CommitRetry:
         """Return the patience of an attempt whose result cannot be committed just now."""
-        patience = Patience(time.monotonic() - self._began, is_called)
+        patience = CommitRetry(time.monotonic() - self._began, is_called)
         if patience.seconds >= 1:
             with suppress(OSError):
                 said = f"{error.what}; the result waits for that, {patience.seconds:.0f} s at most"
@@ -221,7 +221,7 @@ class Attempt:
             result, code, message, now, peak_memory=done.peak_memory, cpu_seconds=done.cpu_seconds
         ):
             raise self._lost(message)
-        attempt = self.holding.lease.attempt  # another one if somebody had used the number
+        attempt = self.holding.lease.attempt  # a new number if another run had used ours
         if interrupted:
             return ended.Interrupted(attempt)
         return ended.Failed(
@@ -235,7 +235,7 @@ class Attempt:
         )
 
     def _folder_was_deleted(self) -> StoppedError | None:
-        """Return what to say where a step, or somebody, deleted the folder with our lease in it."""
+        """Return the error if a step, or a person, deleted the folder with our lease in it."""
         output = self.holding.output
         ours = (f"{output}/{layout.STATUS}", f"{output}/{layout.LEASE}")
         if is_url(output) or any(map(os.path.exists, ours)):

@@ -1,4 +1,4 @@
-"""Registering existing data as the output of a target: a commit of what somebody else made.
+"""Registering existing data as the output of a target: a commit of data that no step of ours made.
 
 It goes the way of every build: lease, attempt, seal, SUCCESS. At the place where the data lies
 nothing is written, unless that is the target's own output path.
@@ -36,10 +36,10 @@ def adopt(session: Session, index: int, existing: Existing, note: str | None) ->
         note: why, in the words of the person.
 
     Returns:
-        The record; None if somebody had built or adopted the target.
+        The record; None if the target was already built or adopted.
 
     Raises:
-        StoppedError: somebody holds the target, the lease was lost, or the data is being changed.
+        StoppedError: another run holds the target, the lease was lost, or the data is changing.
         StoreError: the store cannot be written.
 
     """
@@ -60,9 +60,9 @@ def adopt(session: Session, index: int, existing: Existing, note: str | None) ->
 
 
 def held(target: str, lease: Lease) -> StoppedError:
-    """Return the error for a target that somebody builds now."""
+    """Return the error for a target that another run holds now."""
     return StoppedError(
-        f"`{target}` is held: somebody builds or adopts it",
+        f"`{target}` is held: another run builds or adopts it",
         facts=[
             ("holder", lease.describe()),
             ("renewed", f"{moment_text(lease.written_at)} UTC by its own clock"),
@@ -73,7 +73,7 @@ def held(target: str, lease: Lease) -> StoppedError:
 
 
 def _check_still_there(session: Session, holding: Holding, existing: Existing) -> None:
-    """Look again under the lease: until then somebody may have built here, and cleared it.
+    """Look again under the lease: before it was ours, another run may have cleared the data.
 
     Raises:
         StoppedError: the files are others by now.
@@ -87,5 +87,5 @@ def _check_still_there(session: Session, holding: Holding, existing: Existing) -
         f"what lies at `{existing.place}` changed while it was adopted",
         facts=[("differs", "\n".join(shortened(differences(existing.files, found))))],
         consequence="it was not adopted",
-        hint="wait until nobody writes there, and adopt it again with --force",
+        hint="wait until no program writes there, and adopt it again with --force",
     )

@@ -15,10 +15,10 @@ LONGEST = 3600.0
 """Seconds, for a body that took longer."""
 _FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 30.0
 _HEARING = 0.5
-"""Seconds after which somebody who waits looks whether the run is to end."""
+"""Seconds after which a supervisor that waits checks whether the run is to end."""
 
 
-class Patience:
+class CommitRetry:
     """Waits between two tries, in all for as long as the body took: to run it again costs as much.
 
     Args:

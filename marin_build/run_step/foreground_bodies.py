@@ -1,7 +1,7 @@
 """One body in the main thread of this process, at the keyboard, so that a debugger works in it.
 
-It is built as any other: under its lease, which the keeper renews however long somebody thinks. A
-lost lease cannot kill the body alone: whoever made these bodies is told, and ends the process.
+It is built as any other: under its lease, which the keeper renews however long a person sits in the
+debugger. A lost lease cannot kill the body alone: the caller's `lost` then ends the process.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class ForegroundBodies:
         self.is_spent = False
         self._is_running = False
         self._was_interrupted = False
-        self._lock = threading.Lock()  # the end of a body is not taken for the loss of its lease
+        self._lock = threading.Lock()  # so that the end of a body does not count as a lost lease
         self._keeper = Keeper(session.store, session.time_to_live)  # forked before the thread
         self._before = {number: signal.signal(number, self._interrupt) for number in _SIGNALS}
         threading.Thread(target=self._watch_keeper, daemon=True).start()
@@ -83,12 +83,12 @@ class ForegroundBodies:
             for number in _SIGNALS:  # a debugger may have left its own
                 signal.signal(number, self._interrupt)
         sys.stdout.flush()
-        if done.message.startswith(_QUIT_DEBUGGER):  # who leaves the debugger leaves the step
+        if done.message.startswith(_QUIT_DEBUGGER):  # leaving the debugger ends the step
             self._was_interrupted = True
         return done
 
     def why_ended(self) -> str:
-        """Return INTERRUPTED if somebody interrupted the body, else nothing."""
+        """Return INTERRUPTED if a signal, or leaving the debugger, ended the body; else nothing."""
         return INTERRUPTED if self._was_interrupted else ""
 
     def release(self, index: int) -> None:
@@ -96,14 +96,14 @@ class ForegroundBodies:
         self._keeper.release(self._session.targets.all[index].output_path)
 
     def signal(self, index: int, number: int) -> None:
-        """Nobody asks: the keyboard is the body's."""
+        """Do nothing: the keyboard sends its signals to the body itself."""
 
     def tend(self) -> float | None:
         """Nothing is due: the keeper has the lease from the start."""
         return None
 
     def close(self) -> None:
-        """End the keeper, and leave the signals to who had them."""
+        """End the keeper, and put the former signal handlers back."""
         self._keeper.close()
         for number, handler in self._before.items():
             signal.signal(number, handler)

@@ -34,8 +34,8 @@ LOST = 5
 class _Work:
     """A lease being kept, and whose work dies with it: a process, or a process group, or 0.
 
-    `told`: its holder says when the process has ended, so that a lease which is gone before was
-    deleted by somebody else, who may build.
+    `told`: the holder reports when the process has ended. A lease that is gone before that was
+    deleted by another hand, and another run may build.
     """
 
     keeping: Keeping
@@ -190,7 +190,7 @@ def _renew(store: Store, work: _Work) -> bool:
         case Kept.LOST:
             _kill(work)
         case Kept.RELEASED if work.told:
-            # Its holder ends it after the process only: somebody deleted it, and may build.
+            # The holder deletes it only after the process ended: it was deleted by another hand.
             _kill(work)
     return False
 

@@ -35,7 +35,7 @@ class Strays:
 
         Args:
             known: children of this process that are none.
-            nonce: of the attempt that started them; None: whoever did.
+            nonce: of the attempt that started them; None: kill the orphans of all attempts.
 
         """
         if not self._is_possible:
@@ -87,7 +87,7 @@ def die_with_parent(parent: int) -> None:
     """Have the kernel kill this process when its parent dies, where the kernel can (Linux).
 
     Args:
-        parent: the process id of who forked this one. He may have died before we asked.
+        parent: the process that forked this one. It may have died before we asked the kernel.
 
     """
     if _libc is not None and hasattr(_libc, "prctl"):

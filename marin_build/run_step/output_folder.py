@@ -38,7 +38,7 @@ def has_foreign(output: str) -> bool:
 
 
 def refuse_to_clear_adopted(store: Store, output: str) -> None:
-    """Refuse to clear data that somebody registered where it lies: it may be the only copy.
+    """Refuse to clear data that a person adopted where it lies: it may be the only copy.
 
     Raises:
         StoppedError: the record beside it says so; or, if that is damaged, an attempt.
@@ -76,7 +76,7 @@ def _adopted(attempt: bytes, output: str) -> bool:
 
 
 def way_to_rebuild(output: str) -> str:
-    """Return the hint for who wants to build what was adopted where it lies."""
+    """Return the hint on how to build a target whose data was adopted where it lies."""
     return f"move `{output}` away, or delete it yourself; then apply builds it"
 
 

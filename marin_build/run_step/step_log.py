@@ -68,7 +68,7 @@ class StepLog:
 
 
 def add_line(path: str, text: str, now: float) -> None:
-    """Add a line to a log that nobody writes to any more.
+    """Add a line to a log that no process writes to any more.
 
     Raises:
         OSError: it cannot be written.

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from marin_build.pipeline.retries import Cause
     from marin_build.protocol.record_reader import Built
     from marin_build.run_step.body import Bodies, Done
-    from marin_build.run_step.commit_retry import Patience
+    from marin_build.run_step.commit_retry import CommitRetry
     from marin_build.run_step.session import Session
     from marin_build.run_step.workers import Start
 
@@ -74,8 +74,8 @@ def build_target(
     except StoppedError as error:
         return ended.Stopped(error.what, error.hint or "")
     except MarinBuildError as error:
-        # Whatever became of our lease: the next try finds it sealed and publishes it, or waits
-        # until it is stale, like anybody else's.
+        # Our lease may be left behind. The next try finds it sealed and publishes the target, or
+        # waits until the lease is stale, as with the lease of another run.
         cause: Cause = "infra" if isinstance(error, StoreAwayError) else "app"
         return ended.Failed(0, 1, error.what, hint=error.hint or "", cause=cause)
 
@@ -88,10 +88,10 @@ def _end(
 ) -> ended.Outcome:
     """End an attempt; a result waits for a store that is away for as long as the body took.
 
-    However long that is, nothing wrong is committed: whoever took the target over meanwhile has
-    another lease.
+    However long that is, nothing wrong is committed: if another run took the target over meanwhile,
+    the lease is no longer ours, and the commit fails.
     """
-    patience: Patience | None = None
+    patience: CommitRetry | None = None
     is_last = done.has_failed
     while True:
         try:
@@ -117,7 +117,7 @@ def _refusal(session: Session, index: int) -> ended.Stopped | None:
 
 
 def _finished(session: Session, index: int, got: Finished) -> ended.Outcome:
-    """Reuse what somebody else has built since the plan was made, if it is what was to be built.
+    """Reuse what another run has built since the plan was made, if it is what was to be built.
 
     Under a version, or at an output path of its own, another identity is reused too, as plans do,
     unless its author pinned one.
@@ -128,7 +128,7 @@ def _finished(session: Session, index: int, got: Finished) -> ended.Outcome:
     built = readable_record(blob.data if blob is not None else None)
     may_be_another = step.has_free_path and step.expected_fingerprint is None
     if not may_be_another and built is not None and built.fingerprint != target.fingerprint:
-        message = f"somebody has built another target at `{target.output_path}` meanwhile"
+        message = f"another run has built a different target at `{target.output_path}` meanwhile"
         return ended.Stopped(message, hint="marin-build plan says which")
     if built is not None:
         _refuse_readers_of_adopted(session, index, built)
@@ -136,7 +136,7 @@ def _finished(session: Session, index: int, got: Finished) -> ended.Outcome:
 
 
 def _refuse_readers_of_adopted(session: Session, index: int, built: Built) -> None:
-    """Stop what reads a target that somebody adopted since the plan was made.
+    """Stop the steps that read a target which was adopted after the plan was made.
 
     The steps of this run know another place for its data.
     """
@@ -153,7 +153,7 @@ def _refuse_readers_of_adopted(session: Session, index: int, built: Built) -> No
 
 
 def claimant_of(session: Session, start: Start) -> Claimant:
-    """Return who claims a target in the name of a run."""
+    """Return the claimant of a target, which acquires it for a run."""
     target, pid, now = session.targets.all[start.index], os.getpid(), time.time()
     return Claimant(
         session.store,

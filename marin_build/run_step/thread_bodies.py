@@ -31,7 +31,7 @@ class ThreadBodies:
         self.is_spent = False
         self._running: dict[int, tuple[float, Request]] = {}
         self._kept: set[int] = set()
-        self._lock = threading.Lock()  # on both; bodies end while somebody looks
+        self._lock = threading.Lock()  # guards both: bodies end while `tend` reads
         self._tend_at = 0.0
         self._tend_every = session.register_after / 5
         # The keeper is forked before the first thread starts.
@@ -53,7 +53,7 @@ class ThreadBodies:
                     del self._running[request.index]
 
     def release(self, index: int) -> None:
-        """Have the keeper let go of its lease, before somebody else takes it."""
+        """Have the keeper stop renewing the lease of a target, before another run takes it."""
         with self._lock:
             if index in self._kept:
                 del self._running[index]
@@ -76,7 +76,7 @@ class ThreadBodies:
         self._tend_at = now + self._tend_every
         if self._keeper.has_died():
             raise StoppedError(
-                "the lease of a running step was lost, or nobody keeps it any more",
+                "the lease of a running step was lost, or no process renews it any more",
                 consequence="what ran in threads of this process was not committed",
                 hint="apply again",
             )

@@ -22,8 +22,8 @@ class Start:
         force: build it although it is built.
         forced_over: the version of the status that may be built over; None: whatever is there.
         gpus: the devices it gets, as CUDA_VISIBLE_DEVICES names them; none: nothing is said.
-        refusal: why it must not be built on this machine, whoever built it or builds it elsewhere;
-            empty if it may.
+        refusal: why it must not be built on this machine; empty if it may. A target that is built
+            already, or that another run builds, does not need this machine: it is not refused.
 
     """
 

@@ -150,7 +150,7 @@ class LocalJob:
             else:
                 _run_command(entrypoint, env_vars)
             self._status = JobStatus.SUCCEEDED
-        except BaseException as error:  # noqa: BLE001 - it is told to whoever waits
+        except BaseException as error:  # noqa: BLE001 - `wait` raises it again
             self._error = error
             self._status = JobStatus.FAILED
         finally:
@@ -186,7 +186,7 @@ class Environment:
 
     @contextmanager
     def holding(self, env_vars: Mapping[str, str]) -> Iterator[None]:
-        """Set variables for a block, and put back what was there when nobody wants them any more.
+        """Set variables for a block; the last function that wants them puts the old values back.
 
         Raises:
             StepFailedError: another function that runs now wants one of them otherwise.

@@ -41,7 +41,7 @@ R = TypeVar("R")
 _PICKLE = "data.pkl"
 _LONGEST_NAME = 150
 _JUST_NOW = 5.0
-"""Seconds for which nobody can have taken over a lease that was looked at."""
+"""Seconds after a look at a lease in which no other process can have taken it over."""
 
 _seen_unbuilt: ContextVar[str] = ContextVar("seen_unbuilt", default="")
 

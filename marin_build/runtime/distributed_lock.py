@@ -86,7 +86,7 @@ def distributed_lock(
         force_run_failed: whether a target that failed before may be tried again.
 
     Raises:
-        StepAlreadyDone: (by the call) somebody else finished it.
+        StepAlreadyDone: (by the call) another process finished it.
         PreviousTaskFailedError: (by the call) it failed before, and must not be tried again.
         StoppedError: (by the call) the lease was lost while the function ran.
         StoreError: (by the call) nothing can be locked there.

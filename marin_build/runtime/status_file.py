@@ -110,7 +110,7 @@ class StatusFile:
         self._lock = None
 
     def has_active_lock(self) -> bool:
-        """Return whether somebody else holds the lock, as far as this object saw."""
+        """Return whether another holder has the lock, as far as this object saw."""
         return self._claim().is_held_by_other()
 
     def _claim(self) -> PathLock:
@@ -139,8 +139,9 @@ def should_run(
 ) -> bool:
     """Wait for the lock of an output and write RUNNING; return False if it is built already.
 
-    Whoever is told to run calls `refresh_lock` now and then, and writes a status and calls
-    `release_lock` at the end. `distributed_lock` does all of that but the status.
+    If it returns True, the caller runs the step: it calls `refresh_lock` now and then, and at the
+    end it writes a status and calls `release_lock`. `distributed_lock` does all of that but the
+    status.
 
     Args:
         status_file: the output, and who asks.

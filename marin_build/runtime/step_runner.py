@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 _AT_ONCE = 8
 _log = logging.getLogger("marin_build.step_runner")
-_log.addHandler(logging.NullHandler())  # a library speaks only where somebody listens
+_log.addHandler(logging.NullHandler())  # silent unless the program sets up logging
 
 
 class StepRunner:
@@ -176,7 +176,7 @@ class _PlainRequests:
         return Start(index, "")
 
     def ended(self, index: int) -> None:
-        """Nothing was taken for it."""
+        """Do nothing: `start` reserved nothing for the target."""
 
     def held(self, index: int, by: Held, now: float) -> None:
         """Refuse: a call waits itself for the lease of another run, so no worker says so."""

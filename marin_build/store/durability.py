@@ -3,8 +3,8 @@
 An fsync a step would cost more than many steps. Instead a run says, before it builds, that what
 it builds is not on disk yet; every few seconds it has the kernel write everything (`syncfs`) and
 notes until when all is safe; at its end it takes the note away. If the machine goes down in
-between, the note stays, naming a boot that is over: then whoever plans does not believe what that
-run finished later than its last sync.
+between, the note stays, naming a boot that is over: then a plan does not trust what that run
+finished later than its last sync.
 """
 
 from __future__ import annotations

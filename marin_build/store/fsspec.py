@@ -156,6 +156,6 @@ def _unconditional(path: str, *_: object) -> StoreError:
         f"cannot take a lease at `{path}`: leases need conditional writes, "
         f"and `{scheme}://` has none",
         consequence="nothing was run",
-        hint="use a local prefix, `gs://`, `s3://` or `az://`; or, if nobody else builds there, "
+        hint="use a local prefix, `gs://`, `s3://` or `az://`; or, if no other run builds there, "
         "go without leases: `--no-lease`",
     )

@@ -73,5 +73,5 @@ def _no_locks(folder: str, why: str) -> StoreError:
         f"no lease holds at `{folder}`: its file system has no locks",
         facts=[("reason", why)],
         consequence="nothing was run",
-        hint="mount it with locks, or say `--no-lease` if nobody else builds there",
+        hint="mount it with locks, or say `--no-lease` if no other run builds there",
     )

@@ -25,7 +25,7 @@ class S3Store(RemoteStore):
 
     A version is the object's etag. For objects written in one piece that is a digest of the bytes:
     writing the same bytes again gives the same version (except under SSE-KMS), and a condition then
-    holds that "nobody wrote anything else". That is enough because every document which is replaced
+    means "no other bytes are there now". That is enough because every document which is replaced
     conditionally carries a nonce or a time, so that no two writers write the same bytes.
 
     Each method makes one request an object, or a page. Conditional deletes need a service that

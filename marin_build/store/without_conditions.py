@@ -1,6 +1,7 @@
 """Conditional writes for stores that have none, by looking first: for `--no-lease`.
 
-Between the look and the write anybody may write. Whoever uses it says that nobody does.
+Between the look and the write another program may write. A user of `--no-lease` promises that no
+other program does.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class UnfencedStore:
-    """A store whose conditions hold only while nobody else writes."""
+    """A store whose conditions hold only while no other program writes."""
 
     conditional = True
 

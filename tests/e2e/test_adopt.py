@@ -399,7 +399,7 @@ def test_what_somebody_builds_is_not_adopted(project: Project, old: Path, gate: 
     gate.wait_started()
     done = project.run("adopt", "corpus", "--from", old, "--force")
     assert (done.code, done.out) == (5, ""), done
-    assert "is held: somebody builds or adopts it\n  holder:  " in done.err
+    assert "is held: another run builds or adopts it\n  holder:  " in done.err
     building.send(signal.SIGKILL)
     building.wait()
     assert building.wait_until_all_gone() == {}

@@ -588,7 +588,7 @@ def test_several_unknown_targets_are_reported_together(project: Project) -> None
         (
             "error: no lease holds at `memory://bucket/x`: no conditional writes there\n"
             "  nothing was run\n"
-            "hint: if nobody else builds there, say `--no-lease`\n"
+            "hint: if no other run builds there, say `--no-lease`\n"
         ),
     ),
     no_target=(["run-step"], "error: no target is given\nhint: --target NAME_WITH_HASH\n"),
@@ -987,7 +987,7 @@ def test_a_lock_that_cannot_be_read(built: Project, content: str) -> None:
     _blocked(
         built,
         f"its lease is not readable: PROJECT/{OUTPUTS}/two_HASH/.executor_status.lock "
-        "(make sure that nobody builds it, then delete the file)",
+        "(make sure that no run builds it, then delete the file)",
     )
     (output / ".executor_status.lock").unlink()  # the hint works
     assert built.run("apply").code == 0

@@ -64,7 +64,7 @@ def test_the_second_waits_for_what_the_first_builds(project: Project, gate: Gate
     lines = project.mask(planned.out).splitlines()
     assert lines[0].startswith("  ? wait     corpus_HASH  held by ")
     assert "attempt 1" in lines[0]
-    assert lines[-2] == "plan p-PLAN: 3 to build, 1 built by somebody else, 0 reused"
+    assert lines[-2] == "plan p-PLAN: 3 to build, 1 built by another run, 0 reused"
     second = project.start("apply", "--json")
     # It tells that it waits; only then the first one may go on.
     assert second.wait_event("step_waiting")["name"] == "corpus"
@@ -170,7 +170,7 @@ def test_a_lock_of_somebody_elsewhere_is_respected(project: Project) -> None:
     assert project.mask(project.run("plan", "corpus").out) == (
         "  ? wait     corpus_HASH  held by ray-worker-17; "
         "renewed DATE:01 UTC by its own clock, lease TIME\n"
-        "plan p-PLAN: 0 to build, 1 built by somebody else, 0 reused\n"
+        "plan p-PLAN: 0 to build, 1 built by another run, 0 reused\n"
     )
     running = project.start("apply", "corpus", "--json")
     assert running.wait_event("step_waiting")["held_by"] == "ray-worker-17"

@@ -171,7 +171,7 @@ def test_a_lost_lease_ends_the_debugger(
     lock = output / ".executor_status.lock"
     LocalStore().put(str(lock), Lease("bob@far", 1.0, run="r-2", attempt=2, nonce="his").encode())
     shown = terminal.wait_for("hint: see who has it now: marin-build status")
-    assert "error: the lease was lost, or nobody keeps it any more" in shown
+    assert "error: the lease was lost, or no process renews it any more" in shown
     assert terminal.process.wait(PATIENCE) == 5
     assert terminal.echoes()
     assert not (output / "answer").exists()
@@ -319,7 +319,7 @@ def test_what_somebody_else_builds_is_left_to_him(project: Project, gate: Gate) 
     gate.wait_started()
     done = project.run("run", "one")
     assert (done.code, done.out) == (5, "")
-    assert "` is held: somebody builds it\n  holder: " in done.err
+    assert "` is held: another run builds it\n  holder: " in done.err
     gate.let_go()
     assert running.wait().code == 0
 

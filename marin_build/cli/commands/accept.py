@@ -1,4 +1,4 @@
-"""`marin-build accept`: the code of today would have built the same; somebody says so."""
+"""`marin-build accept`: the user says that today's code would have built the same."""
 
 from __future__ import annotations
 

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 @budget_option
 @click.option("--no-rerun-failed", is_flag=True, help="Refuse what failed before.")
 @click.option("--isolation", help="process, worker or thread.")
-@click.option("--no-lease", is_flag=True, help="Build without leases: nobody else builds there.")
+@click.option("--no-lease", is_flag=True, help="Build without leases: no other run builds there.")
 @click.option(
     "--trace",
     metavar="FILE",

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 @click.command("run")
 @click.argument("target")
 @click.option("--force", is_flag=True, help="Build it although it is built.")
-@click.option("--no-lease", is_flag=True, help="Build without a lease: nobody else builds there.")
+@click.option("--no-lease", is_flag=True, help="Build without a lease: no other run builds there.")
 @pipeline_options
 def command(options: PipelineOptions, target: str, *, force: bool, no_lease: bool) -> int:
     """Build one target in the foreground: its step has the keyboard and the screen.

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 @click.option("--target", metavar="TARGET", help="The target's id, `name_with_hash`.")
 @click.option("--plan", "folder", metavar="DIR", help="A plan directory that pins it.")
 @click.option("--pending", is_flag=True, help="With --plan: list what is still to be built.")
-@click.option("--no-lease", is_flag=True, help="Build without leases: nobody else builds there.")
+@click.option("--no-lease", is_flag=True, help="Build without leases: no other run builds there.")
 @click.option(
     "--once",
     is_flag=True,

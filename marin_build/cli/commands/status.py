@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 def command(
     options: PipelineOptions, targets: tuple[str, ...], *, verbose: bool, as_json: bool
 ) -> int:
-    """Say how targets stand under this prefix, whoever builds them, on whatever machine.
+    """Say how targets stand under this prefix, built by any run on any machine.
 
     TARGET is as for `plan`; without one: what the pipeline requests, and all it needs. Nothing is
     judged and nothing is written: whether a holder on another machine lives, its clock cannot tell.

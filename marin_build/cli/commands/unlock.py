@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def command(options: PipelineOptions, target: str, *, force: bool) -> int:
     """Remove the lease on a target whose holder died.
 
-    Seldom needed: `apply` takes over by itself what nobody holds any more. A holder that lives
+    Seldom needed: `apply` itself takes over a target whose holder is gone. A holder that lives
     and loses its lease cannot commit what it does.
     """
     from marin_build.cli.views.unlock_text import unlocked_text

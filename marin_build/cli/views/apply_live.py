@@ -191,7 +191,7 @@ class _Above:
             self._original.flush()
 
     def hold(self) -> None:
-        """Keep whole lines from now on for whoever draws."""
+        """Keep whole lines from now on for the thread that draws."""
         self._original.flush()
         self._is_held = True
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 _MOST_DRIFTED = 10
 _MOST_FAILED = 10
-"""Failures that are told in full: behind hundreds of blocks nobody finds the first one."""
+"""Failures shown in full: behind hundreds of blocks a reader cannot find the first one."""
 
 
 @dataclass(slots=True)
@@ -192,7 +192,7 @@ def duration(seconds: float) -> str:
 
 
 _WORTH_TELLING = 10.0
-"""Seconds; of less nobody asks where they went, or is glad that they were saved."""
+"""Seconds; less time spent or saved is not worth a line."""
 _SHOWN = 5
 """How many steps of a critical path are named, the slowest ones."""
 

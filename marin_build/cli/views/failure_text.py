@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from marin_build.plan.outcomes import Failed
 
 _CAUSES = {"oom": "out of memory", "infra": "infrastructure, not the step itself"}
-"""Those that deserve a line; the others are told by the code and the message."""
+"""Those that deserve a line; the exit code and the message explain the others."""
 _SHOWN_NAMES = 5
 
 

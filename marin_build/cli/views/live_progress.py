@@ -51,7 +51,7 @@ class LiveProgress:
     blocked: int = 0
     stopped: int = 0
     waiting: set[str] = field(default_factory=set)
-    """Targets that somebody else builds."""
+    """Targets that another run builds."""
     is_ending: bool = False
     """Whether nothing more is started."""
     _places: Mapping[str, int] = field(init=False)

@@ -37,7 +37,7 @@ Row = list[tuple[str, str]]
 class Region:
     """The rows of one instant, drawn as wide and high as the terminal is then.
 
-    Empty until it is told of an instant, and again when it is cleared.
+    Empty until it gets an instant, and again when it is cleared.
     """
 
     def __init__(self) -> None:
@@ -128,7 +128,7 @@ def _times(elapsed: float, expected: float | None) -> str:
 
 
 def _whole(seconds: float) -> str:
-    """Return a duration that grows, without the tenths that nobody can read while it does."""
+    """Return a duration that grows, without tenths, which change too fast to read."""
     whole = max(0, int(seconds))
     return f"{whole} s" if whole < 60 else duration(whole)  # noqa: PLR2004
 

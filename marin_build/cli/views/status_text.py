@@ -142,7 +142,7 @@ class Row(NamedTuple):
 def rows_of(
     targets: Targets, states: Mapping[int, TargetState], host: Host, now: float
 ) -> list[Row]:
-    """Return a line for each target, what needs somebody's eye first.
+    """Return a line for each target, what needs attention first.
 
     Args:
         targets: the pipeline's targets.
@@ -213,7 +213,7 @@ def folded(rows: Sequence[Row]) -> list[Row]:
     """Return rows that people read: where there are too many, those that say the same are one.
 
     At first those of one step name, then those of one folder; then what differs is left out of the
-    facts, and in the end the names are. What nobody has to look at is folded first.
+    facts, and in the end the names are. What needs no attention is folded first.
     """
     shorter = list(rows)
     for pattern_of in (same_name, folder, everything):

@@ -1,5 +1,7 @@
 """Pictures of a plan. Pure: a picture is made from a plan's document, each format from a picture.
 
+Knows documents of plans; no pipeline, no store and no command line.
+
 drawing          from a document to a drawing in any format: the way in
 live             what a look at the pipeline and its store adds to a document
 picture          nodes with their state, edges

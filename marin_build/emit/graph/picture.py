@@ -30,7 +30,7 @@ class Node:
     Args:
         id: `name_with_hash` or `name@version`; of several what their names have in common.
         name: the step's.
-        state: how it stands; of several, that which needs somebody's eye first.
+        state: how it stands; of several, the one that most needs attention.
         reason: why, in words.
         tags, resources: the author's.
         is_command: whether the step is a command, not a function.

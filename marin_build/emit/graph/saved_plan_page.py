@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 _ACTIONS = ("run.sh", "job.yaml")
 MOST_TARGETS = 20_000
-"""A page of more is tens of megabytes; nobody asked for it who wanted a plan."""
+"""A page of more targets has tens of megabytes: too much to add to a plan unasked."""
 
 
 def page_of_plan(

@@ -31,7 +31,7 @@ COLOURS: dict[State, str] = {
     "blocked": "magenta",
 }
 _MOST_LINES = 50
-"""More lines nobody reads: like ones beside each other become one."""
+"""More lines are too many to read: like neighbours become one line."""
 _FEWEST_FOLDED = 3
 _LEAST_LEAD = 8
 """What stands before a line is cut to so many letters before the line itself is."""

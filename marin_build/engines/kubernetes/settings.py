@@ -23,7 +23,7 @@ class KubernetesSettings:
         secrets: names of Secrets whose keys become environment variables.
         deadline: seconds after which a step without a time-out is given up; without one, a node
             that crashes its pods again and again would be given new ones for ever.
-        keep_finished: seconds that a finished Job stays; its name is taken for that long.
+        keep_finished: seconds that a finished Job stays; no other Job can have its name until then.
 
     """
 

@@ -320,7 +320,7 @@ def _is_ours(kind: type) -> bool:
 
 
 def _has_methods(kind: type) -> bool:
-    """Return whether somebody wrote methods for a class; a named tuple's are generated."""
+    """Return whether a class has methods that a person wrote; a named tuple's are generated."""
     inner = (getattr(getattr(m, "fget", m), "__func__", m) for m in vars(kind).values())
     files = (m.__code__.co_filename for m in inner if isinstance(m, types.FunctionType))
     return any(not file.startswith("<") and not is_foreign(file) for file in files)

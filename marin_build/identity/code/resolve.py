@@ -199,8 +199,9 @@ class Resolver:
 def _is_rebound(package: Module, inner: Module, names: tuple[str, ...]) -> bool:
     """Return whether a name its package binds is a module by the time it is read.
 
-    Whoever imports a submodule first makes it an attribute. If the package does so itself, what
-    it binds is bound later; else `import pkg.tok` takes the place of the package's own `tok`.
+    The first import of a submodule makes it an attribute of its package. If the package imports
+    it itself, what the package binds is bound later; else `import pkg.tok` takes the place of the
+    package's own `tok`.
     """
     if names[1:2] == () or not (names[1] in inner.definitions or names[1] in inner.imports):
         return False

@@ -88,7 +88,7 @@ def slots(value: object) -> Iterator[tuple[str, object]]:
 
 
 def hidden_base(kind: type) -> type | None:
-    """Return a compiled class that a class derives from, and whose state nobody can read."""
+    """Return a compiled base of a class whose state we cannot read; None if there is none."""
     for base in kind.__mro__:
         if base is not object and not base.__flags__ & _HEAP_TYPE and _name(base) not in _READERS:
             return None if issubclass(base, BaseException | type) else base

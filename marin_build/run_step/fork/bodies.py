@@ -4,9 +4,9 @@
         ^------- answers ---------'---------- answers ----'
 
 Each slot has a socket of sequenced packets. A body answers with what it did before it exits; the
-template then says that the process is gone and its log complete. A body that dies without an answer
-is told apart by that. When the applier dies, the control socket closes and the template kills what
-runs.
+template then says that the process is gone and its log complete. If
+the template says so before the body has answered, the body died. When the applier dies, the control
+socket closes and the template kills what runs.
 
 A child that is used again (a "worker") lives on after its answer, one a slot. It is replaced when a
 body ends it, or leaves a thread or a process behind.

@@ -168,7 +168,7 @@ def _print_to(pipe: int, path: str) -> None:
     """Send everything this process and its children print into a pipe, and hold the log.
 
     Standard input is the log, read from behind its end: there is never anything to read, as from
-    the null device, and whoever lives holds the lock that `still_written` asks for.
+    the null device. Every process that inherits it holds the lock which `still_written` tries.
     """
     log = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
     fcntl.flock(log, fcntl.LOCK_EX)

@@ -97,7 +97,7 @@ class Children:
     def fork_ahead(self) -> None:
         """Have a child ready in each slot whose body ended."""
         while self._bare:
-            with suppress(OSError):  # too many processes: whoever needs one will be told
+            with suppress(OSError):  # too many processes: the next request reports it
                 self._fork(self._bare.pop(), once=True)
 
     def forget(self, pid: int) -> None:
@@ -148,7 +148,7 @@ class Children:
 
 
 def lead(pid: int) -> None:
-    """Have a child lead a process group; it does so, too, whoever comes first."""
+    """Have a child lead a process group. The child asks for the same: either may come first."""
     with suppress(PermissionError, ProcessLookupError):
         os.setpgid(pid, pid)
 

@@ -86,7 +86,7 @@ class _Template:
         # Signals to the whole group are the applier's to handle; its sockets tell us when to end.
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
-        signal.signal(signal.SIGTSTP, signal.SIG_IGN)  # bodies go on, so somebody must renew leases
+        signal.signal(signal.SIGTSTP, signal.SIG_IGN)  # bodies go on: so must their leases
         wake_read, wake_write = os.pipe()
         os.set_blocking(wake_write, False)
         signal.signal(signal.SIGCHLD, lambda *_: None)
@@ -150,7 +150,7 @@ class _Template:
         target = self._session.targets.all[request.index]
         read, write = os.pipe()
         os.set_blocking(read, False)
-        # Whoever has used a GPU in a process cannot choose another one there.
+        # A process that has used a GPU cannot change to another: the body gets its own process.
         try:
             pid = self._children.hand_over(slot, packet, write, alone=bool(request.gpus))
         except OSError:
@@ -195,7 +195,7 @@ class _Template:
                 return
             if self._keeper is not None and pid == self._keeper.pid:
                 self._keeper = None
-                self._end()  # nobody keeps the leases: the work must not go on
+                self._end()  # no process renews the leases: the work must end
                 os._exit(1)
             self._children.forget(pid)
             if (body := self._bodies.pop(pid, None)) is not None:
@@ -235,7 +235,7 @@ class _Template:
                 body.kept = True
 
     def _end(self) -> None:
-        """Kill what runs; nobody is there who could be told."""
+        """Kill what runs. The applier gets no answers: it has closed its sockets, or died."""
         for pid in {*self._bodies, *self._children.pids}:
             _signal_group(pid, signal.SIGKILL)
         self._strays.kill({self._keeper.pid} if self._keeper is not None else ())

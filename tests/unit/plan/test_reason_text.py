@@ -136,7 +136,7 @@ EXAMPLES: list[tuple[why.Reason, str, str, dict[str, object]]] = [
      "into the file to build it again)"),
      {"what": "status"}),
     (why.Unreadable("lease", "/o/a_1/.executor_status.lock"), "unreadable",
-     ("its lease is not readable: /o/a_1/.executor_status.lock (make sure that nobody builds it, "
+     ("its lease is not readable: /o/a_1/.executor_status.lock (make sure that no run builds it, "
      "then delete the file)"),
      {"what": "lease"}),
     (why.Unreadable("taint", "/o/.marin-build/tainted/a_1.json"), "unreadable",

@@ -95,7 +95,7 @@ def test_two_who_accept_at_once_both_count() -> None:
 
 def test_a_store_that_never_lets_us_write_is_an_error() -> None:
     """Else a command says accepted, and nothing was."""
-    with pytest.raises(StoreError, match="written by somebody else"):
+    with pytest.raises(StoreError, match="another program writes"):
         _write(Racing(100), "mine")
 
 

@@ -235,7 +235,7 @@ def test_a_holder_whose_lease_was_deleted_by_hand_cannot_commit(tmp_path: Path) 
     late = _unlocked(tmp_path)
     with pytest.raises(StoppedError) as caught:
         commit(late)
-    assert dict(caught.value.facts) == {"holder now": "nobody"}
+    assert dict(caught.value.facts) == {"holder now": "none"}
     assert _document(tmp_path, 1).message == "bob's"
     assert not late.fail("failed", 1, "", NOW)
 

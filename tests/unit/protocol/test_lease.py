@@ -91,7 +91,7 @@ def test_a_lease_says_since_when_it_is_held_however_often_it_was_renewed() -> No
 def test_a_lock_that_cannot_be_read_is_an_error_that_names_the_file(data: bytes) -> None:
     with pytest.raises(CorruptStateError, match=r"`a/\.lock` is not readable") as caught:
         parse_lease(data, "a/.lock")
-    assert caught.value.consequence == "somebody may hold this target"
+    assert caught.value.consequence == "another run may hold this target"
 
 
 HOST = this_host("ada", "host")

@@ -40,7 +40,7 @@ def test_the_last_of_marins_lines_counts() -> None:
 def test_anything_else_is_an_error_that_names_the_file_and_shows_it(data: bytes) -> None:
     with pytest.raises(CorruptStateError, match=r"`a/\.executor_status` is not readable") as caught:
         parse_status(data, "a/.executor_status")
-    assert caught.value.consequence == "it is not taken for a finished target"
+    assert caught.value.consequence == "it does not count as a finished target"
 
 
 @given(st.binary(max_size=40) | st.sampled_from(TOKENS).map(str.encode))

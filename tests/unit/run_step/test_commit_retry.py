@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from marin_build.run_step.commit_retry import LONGEST, Patience
+from marin_build.run_step.commit_retry import LONGEST, CommitRetry
 
 
 class Clock:
@@ -26,7 +26,7 @@ class Clock:
 def test_it_waits_as_long_as_the_body_took(took: float, waited: float) -> None:
     """Else a day of training is thrown away for an outage of minutes, or a second waits an hour."""
     clock = Clock()
-    patience = Patience(took, lambda: "", clock, clock.sleep)
+    patience = CommitRetry(took, lambda: "", clock, clock.sleep)
     tries = 1
     while patience.wait():
         tries += 1
@@ -37,7 +37,7 @@ def test_it_waits_as_long_as_the_body_took(took: float, waited: float) -> None:
 def test_it_does_not_wait_when_the_run_is_to_end() -> None:
     """Else Ctrl-C takes an hour."""
     clock = Clock()
-    patience = Patience(100.0, lambda: clock.now > 5, clock, clock.sleep)
+    patience = CommitRetry(100.0, lambda: clock.now > 5, clock, clock.sleep)
     while patience.wait():
         assert clock.now <= 5
     assert clock.now < 6

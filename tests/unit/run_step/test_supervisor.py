@@ -25,7 +25,7 @@ from marin_build.protocol.lease import Host, Lease
 from marin_build.protocol.look import look
 from marin_build.run_step import attempt, supervisor
 from marin_build.run_step.body import Done, run_body
-from marin_build.run_step.commit_retry import Patience
+from marin_build.run_step.commit_retry import CommitRetry
 from marin_build.run_step.resource_usage import OWN, Meter
 from marin_build.run_step.session import Session
 from marin_build.run_step.supervisor import build_target
@@ -432,7 +432,7 @@ def patient(monkeypatch: pytest.MonkeyPatch) -> Clock:
         clock.now += seconds
 
     monkeypatch.setattr(
-        attempt, "Patience", lambda _took, called: Patience(100.0, called, clock, sleep)
+        attempt, "CommitRetry", lambda _took, called: CommitRetry(100.0, called, clock, sleep)
     )
     return clock
 

@@ -140,5 +140,5 @@ def test_the_keeper_lets_go_before_a_retry_can_take_the_lease(stage: Stage, gate
 
 def test_the_end_of_the_keeper_ends_the_run(stage: Stage) -> None:
     stage.keeper.died = True
-    with pytest.raises(StoppedError, match="was lost, or nobody keeps it"):
+    with pytest.raises(StoppedError, match="was lost, or no process renews it"):
         stage.bodies.tend()

@@ -77,7 +77,7 @@ def test_what_a_lock_of_marin_says_is_enough(make: Callable[..., Targets]) -> No
         (
             TargetState(State.UNREADABLE, damage=Unreadable("lease", "/o/.lock")),
             ("its lease is not readable: /o/.lock "
-            "(make sure that nobody builds it, then delete the file)"),
+            "(make sure that no run builds it, then delete the file)"),
         ),
         (TargetState(State.BUILT), ""),
     ],
