@@ -6,11 +6,12 @@ Only what is to be built reads anything, so a plan with nothing to do pays nothi
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from marin_build.errors import CorruptStateError, SpecificationError, StoreError
+from marin_build.operations.loading import AdoptedData
 from marin_build.protocol import layout
 from marin_build.protocol.attempt_reader import parse_attempt
 from marin_build.workspace import use_workspace
@@ -27,25 +28,6 @@ if TYPE_CHECKING:
 
 
 _LISTINGS_AT_ONCE = 32
-
-
-@dataclass(frozen=True, slots=True)
-class AdoptedData:
-    """Where adopted data lies, and what was found there when it was adopted.
-
-    Args:
-        location: an absolute path or a URL; the output path itself if it lies there.
-        output: the target's output path, where its record lies.
-        attempt: the number of the attempt that adopted it.
-        files, size: how many files, and their bytes.
-
-    """
-
-    location: str
-    output: str
-    attempt: int
-    files: int
-    size: int
 
 
 def with_adopted(

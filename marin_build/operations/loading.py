@@ -40,7 +40,6 @@ if TYPE_CHECKING:
     from marin_build.apply.events import Warned
     from marin_build.engines.base import Engine
     from marin_build.observe.read_drift import Environments
-    from marin_build.operations.adopted_data import AdoptedData
     from marin_build.operations.options import PipelineOptions
     from marin_build.pipeline.program import Program
     from marin_build.store.base import Store
@@ -69,6 +68,25 @@ class Declared:
 
         undeclared = undeclared_files((target.step for target in self.targets.all), self.workspace)
         return [Warned(text) for text in undeclared + lost_threads(self.pipeline)]
+
+
+@dataclass(frozen=True, slots=True)
+class AdoptedData:
+    """Where adopted data lies, and what was found there when it was adopted.
+
+    Args:
+        location: an absolute path or a URL; the output path itself if it lies there.
+        output: the target's output path, where its record lies.
+        attempt: the number of the attempt that adopted it.
+        files, size: how many files, and their bytes.
+
+    """
+
+    location: str
+    output: str
+    attempt: int
+    files: int
+    size: int
 
 
 @dataclass(frozen=True, slots=True)

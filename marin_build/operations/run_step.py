@@ -17,8 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from marin_build.apply.events import ApplyFinished, Event
-    from marin_build.operations.adopted_data import AdoptedData
-    from marin_build.operations.loading import Loaded
+    from marin_build.operations.loading import AdoptedData, Loaded
     from marin_build.pipeline.targets import Target
     from marin_build.plan.document import PlanDocument
 

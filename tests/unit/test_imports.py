@@ -1,9 +1,13 @@
-"""A no-op costs one import: what is slow to import must not be on its way."""
+"""What imports cost a no-op, and that they lead one way; the floors stand in pyproject.toml."""
 
 from __future__ import annotations
 
+import ast
 import subprocess
 import sys
+from pathlib import Path
+
+import networkx as nx
 
 HEAVY = {
     "networkx", "pydantic", "jinja2", "rich", "gcsfs", "fsspec", "aiohttp", "numpy", "asyncio",
@@ -71,3 +75,24 @@ def test_dir_lists_exactly_the_public_names() -> None:
     import marin_build
 
     assert done.stdout.split() == sorted(marin_build.__all__) == dir(marin_build)
+
+
+def test_no_imports_go_in_a_circle() -> None:
+    """Types and late imports count: in a circle no file can be understood before the others."""
+    root = Path(__file__).parents[2] / "marin_build"
+    files = {file: file.relative_to(root.parent).with_suffix("") for file in root.rglob("*.py")}
+    modules = {".".join(path.parts).removesuffix(".__init__"): file for file, path in files.items()}
+    graph: nx.DiGraph[str] = nx.DiGraph()
+    for name, file in modules.items():
+        for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+            match node:
+                case ast.Import(names=names):
+                    imported = [alias.name for alias in names]
+                case ast.ImportFrom(module=str(module), names=names):
+                    imported = [module, *(f"{module}.{alias.name}" for alias in names)]
+                case _:
+                    continue
+            graph.add_edges_from((name, other) for other in imported if other in modules)
+    graph.remove_node("marin_build")  # names the public ones of all rooms
+    circles = [sorted(found) for found in nx.strongly_connected_components(graph) if len(found) > 1]
+    assert circles == []
