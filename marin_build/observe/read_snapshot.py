@@ -13,7 +13,6 @@ from marin_build.plan.assumptions import NOTHING_ASSUMED
 from marin_build.plan.reasons import Unreadable
 from marin_build.plan.snapshot import NOTHING_SEEN, LastAttempt, Observed, Snapshot
 from marin_build.protocol import layout
-from marin_build.protocol.attempt_reader import parse_attempt
 from marin_build.protocol.lease import parse_lease
 from marin_build.protocol.status import STATUS_FAILED, STATUS_SUCCESS, parse_status
 from marin_build.store.durability import doubter, runs_cut_short
@@ -187,6 +186,8 @@ def _last_attempt(data: bytes, number: int, path: str) -> LastAttempt:
 
     If it is not readable, the status still says that it failed: it is built again, like others.
     """
+    from marin_build.protocol.attempt_reader import parse_attempt  # only failures are read
+
     try:
         said = parse_attempt(data, path)
         return LastAttempt(number, said.exit_code, said.message, said.worker, said.end)

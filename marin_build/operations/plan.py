@@ -16,7 +16,6 @@ from marin_build.operations.loading import chosen_engine, load, without_collecti
 from marin_build.operations.planned import Planned, PlanRequest
 from marin_build.plan.assumptions import NOTHING_ASSUMED, assume
 from marin_build.plan.decisions import Plan, cascade_of, make_plan
-from marin_build.plan.selection import select
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -223,6 +222,7 @@ def observe_for(
 
 def choose(loaded: Loaded, selectors: Sequence[str]) -> tuple[int, ...]:
     """Return the targets that selectors select; the requested ones without selectors."""
+    from marin_build.plan.selection import select  # a run without selectors has no use for it
 
     @cache
     def statuses() -> list[Status | None]:
