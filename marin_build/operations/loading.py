@@ -64,10 +64,13 @@ class Declared:
 
     def warnings(self) -> list[Warned]:
         """Return what the author should know about the pipeline: to be shown, not to be obeyed."""
+        undeclared = undeclared_files((target.step for target in self.targets.all), self.workspace)
+        texts = undeclared + lost_threads(self.pipeline)
+        if not texts:
+            return []
         from marin_build.apply.events import Warned
 
-        undeclared = undeclared_files((target.step for target in self.targets.all), self.workspace)
-        return [Warned(text) for text in undeclared + lost_threads(self.pipeline)]
+        return [Warned(text) for text in texts]
 
 
 @dataclass(frozen=True, slots=True)
