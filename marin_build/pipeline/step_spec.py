@@ -66,7 +66,7 @@ class StepSpec(CountsByName):
         env_vars: environment variables for the step.
         retries: further tries after a failure, or `Retries(...)`.
         timeout: seconds of one attempt, then it is killed.
-        budgets: how much it takes of named budgets while it runs (see needs.py).
+        budgets: how much it takes of named budgets while it runs (see plan/capacity.py).
         resumable: a new attempt finds what the failed one left.
         tags, description: for people and selection.
     """
@@ -183,7 +183,7 @@ class StepSpec(CountsByName):
 
     @property
     def payload(self) -> str:
-        """The canonical text that is hashed (see identity.py)."""
+        """The canonical text that is hashed (see identity/payload.py)."""
         _fingerprint_upstream(self)
         payload = _payload(self)
         if self._fingerprint is None:

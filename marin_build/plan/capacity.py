@@ -56,7 +56,7 @@ class Capacity:
 
     Args:
         machine: what was found.
-        given: what the user says there is, in the amounts of needs.py; it wins over what was found.
+        given: what the user says there is, in the amounts above; it wins over what was found.
         elsewhere: names the engines that run steps on other machines; asked only if a step cannot
             run here.
 

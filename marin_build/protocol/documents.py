@@ -75,7 +75,7 @@ class Record(_Document):
     captured: dict[str, str] | None = None
     """What its function captured: numbers as they are, other values by digest."""
     deep_code_digest: str | None = None
-    """Over the code that built it and the code that built all it needs; see code/deep.py."""
+    """Over the code that built it and all that it needs; see plan/deep_digests.py."""
     environment: Environment | None = None
     deps: tuple[str, ...]
     provenance: Provenance

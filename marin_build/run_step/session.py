@@ -41,7 +41,7 @@ class Session:
         now: the clock, for people.
         time_to_live: seconds its leases hold without being renewed.
         refused: targets that must not be built here, and why; more may join while the run goes on.
-        deep_code: deep code digest of what is built, for the records (see code/deep.py).
+        deep_code: deep code digest of what is built, for the records (see plan/deep_digests.py).
         here: what it runs in, for the records; None: they do not say.
         redactor: blots out the secrets of this process's environment.
         log_limit: bytes of the longest log.
