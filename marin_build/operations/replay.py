@@ -16,7 +16,7 @@ from marin_build.operations.plan_directory import find_project_of_plan, read_pla
 from marin_build.operations.prepare_apply import refuse_other_engine
 from marin_build.pipeline.locate import locate
 from marin_build.plan.decisions import Decision, Kind, Plan, make_plan
-from marin_build.plan.document import INSISTING
+from marin_build.plan.document import REBUILT_ANYWAY
 from marin_build.plan.payload_diff import describe_difference, differences, without_echoes
 from marin_build.plan.reasons import BlockedInPlan
 from marin_build.workspace import absolute_prefix
@@ -200,7 +200,7 @@ def rebuilt_anyway(document: PlanDocument, targets: Targets) -> frozenset[int]:
     found: set[str] = set()
     for decision in document.decisions:  # topological: dependencies first
         kinds = {reason["kind"] for reason in decision.reasons}
-        if kinds.intersection(INSISTING) or (
+        if kinds.intersection(REBUILT_ANYWAY) or (
             "cascade" in kinds and found.intersection(decision.deps)
         ):
             found.add(decision.target)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from marin_build.apply.events import Warned
 from marin_build.errors import StoreError
-from marin_build.plan.deep_digests import digests_of_run
+from marin_build.plan.deep_digests import deep_digests_of_run
 from marin_build.protocol.provenance import provenance, read_here
 from marin_build.redaction import Redactor
 from marin_build.store.mounts import is_shared, probe_locks
@@ -106,7 +106,7 @@ def make_session(
     seen = plan.snapshot.seen
     recorded = {i: it.built.deep_code_digest for i, it in seen.items() if it.built is not None}
     # Read now: of the code as it was loaded, whatever is edited while it runs.
-    deep_code = digests_of_run(plan.targets, plan.to_build, recorded)
+    deep_code = deep_digests_of_run(plan.targets, plan.to_build, recorded)
     return Session(
         store=_leasing(loaded, lease=lease),
         targets=plan.targets,
@@ -128,9 +128,9 @@ def make_session(
 def _deep_fingerprints(plan: Plan) -> list[str]:
     if not plan.snapshot.drifted:
         return plan.targets.deep_fingerprints()
-    from marin_build.plan.deep_digests import deep_of_run
+    from marin_build.plan.deep_digests import deep_fingerprints_of_run
 
-    return deep_of_run(plan)
+    return deep_fingerprints_of_run(plan)
 
 
 def _leasing(loaded: Loaded, *, lease: bool) -> Store:
