@@ -100,7 +100,7 @@ def select(
         raise combined(errors)
     if not found and not any(term.asks_for_state for term in chosen):
         raise UsageError(
-            f"`{' '.join(selectors)}` selects nothing: `^` leaves out all of it again",
+            f"`{' '.join(selectors)}` selects nothing: `^` leaves all of it out",
             consequence="nothing was run",
         )
     return tuple(sorted(found))
