@@ -29,8 +29,8 @@ class Capabilities:
     """The facts about an engine that planning needs.
 
     Args:
-        uses_this_machine: whether it runs steps on this machine: its cores and devices limit a plan, and
-            steps find what is installed here.
+        uses_this_machine: whether it runs steps on this machine: then its cores and devices limit a
+            plan, and steps find the programs and packages that are installed here.
         sees_local_prefix: whether its steps can read and write a prefix on this machine's disk.
         applies: whether `marin-build apply` builds with it. If not, the engine only writes files,
             and a person submits them.
