@@ -166,7 +166,7 @@ def test_explain_shows_the_difference_and_what_is_unseen(lm: Project) -> None:
     assert as_json["unseen"]
     above = lm.run("explain", "model", "--code").out
     assert "drift     tokens_" in above, "what is below it drifted"
-    assert above.endswith("code      the same as what built it, and so is what it ran in\n")
+    assert above.endswith("code      unchanged since it was built, and so is its environment\n")
 
 
 def test_accepted_drift_is_a_reason_until_the_code_changes_again(lm: Project) -> None:

@@ -1,4 +1,4 @@
-"""What was adopted, for people and for programs."""
+"""The result of `adopt`, for people and for programs."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def adopted_text(found: Registered) -> str:
-    """Return which data is the output of the target now, or was before."""
+    """Return a line that says which data was adopted now, or had been before."""
     record = found.record
     files, size, location = record.files, record.size, record.adopted_from
     many = f"{files} file{'s' if files != 1 else ''}"
@@ -22,7 +22,7 @@ def adopted_text(found: Registered) -> str:
 
 
 def adopted_json(found: Registered) -> dict[str, Any]:
-    """Return what `--json` says."""
+    """Return the document of `--json`."""
     target, record = found.target, found.record
     return {
         "name": target.name,

@@ -1,4 +1,4 @@
-"""What is tainted, and what is not any more, for people."""
+"""The targets that `taint` marks or unmarks, for people."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def show_condemned(found: Condemned, command: str) -> None:
-    """Print what will be built again, and the command that does it."""
+    """Print the targets that will be built again, and the command for that."""
     again = ("to build it again", command)
     shown = show(found.plan, found.plan_id, again, found.estimate, {}, only=RUN_VERBS)
     click.echo(plan_text(shown), nl=False)
@@ -31,7 +31,7 @@ def show_tainted(found: Condemned) -> None:
 
 
 def show_marks(read: Untainted) -> None:
-    """Print what is said against each target that is marked."""
+    """Print each target that is marked, and why."""
     for target, taint in read.marks.items():
         why = printable(describe(Tainted(taint.reason, taint.by, taint.at)))
         click.echo(f"`{target}`: {why}")
@@ -42,4 +42,4 @@ def show_untainted(done: Untainted) -> None:
     for target in done.free:
         click.echo(f"`{target}` is not tainted any more")
     if not done.free:
-        click.echo("nothing was tainted for that alone")
+        click.echo("no mark was removed: no target is tainted because of these alone")
