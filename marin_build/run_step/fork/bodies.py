@@ -164,8 +164,8 @@ def _death(status: int) -> Done:
 
 
 VMSTAT = "/proc/vmstat"
-UNKNOWN = " (out of memory, or killed by somebody)"
-"""What is said of a kill about which nothing more is known."""
+UNKNOWN = " (out of memory, or killed by another process)"
+"""The end of the message about a kill where the kernel's count cannot be read."""
 _FRESH = 1.0
 """Seconds for which a count serves those that begin: workers start thousands a second."""
 _FIELD = b"\noom_kill "
@@ -217,4 +217,4 @@ def explained(done: Done, kills: OomKills, before: int | None) -> Done:
     message = done.message.removesuffix(UNKNOWN)
     if for_memory:
         return replace(done, message=f"{message}: out of memory", cause="oom")
-    return replace(done, message=f"{message} by somebody") if message != done.message else done
+    return replace(done, message=f"{message} by another process") if message != done.message else done
