@@ -11,6 +11,7 @@ from marin_build.identity.canonical import FrozenDict, freeze
 from marin_build.identity.payload import HASH_ID_LENGTH, fingerprint_of, payload_text
 from marin_build.pipeline import runtime_calls
 from marin_build.pipeline.declared_at import declaring_place, shown_here
+from marin_build.pipeline.graph import dependencies_first
 from marin_build.pipeline.names import illegal_name, name_problem
 from marin_build.pipeline.placed import Placed
 from marin_build.pipeline.source import Source
@@ -25,7 +26,7 @@ from marin_build.workspace import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from marin_build.pipeline.resources import ResourceConfig
     from marin_build.pipeline.retries import Retries
@@ -184,7 +185,7 @@ class StepSpec(CountsByName):
     @property
     def payload(self) -> str:
         """The canonical text that is hashed (see identity/payload.py)."""
-        _fingerprint_upstream(self)
+        _compute_fingerprints(self.deps)
         payload = _payload(self)
         if self._fingerprint is None:
             object.__setattr__(self, "_fingerprint", fingerprint_of(payload))
@@ -194,8 +195,7 @@ class StepSpec(CountsByName):
     def fingerprint(self) -> str:
         """Sha-256 of the identity, upstream identities included: 64 hex digits."""
         if self._fingerprint is None:
-            _fingerprint_upstream(self)
-            object.__setattr__(self, "_fingerprint", fingerprint_of(_payload(self)))
+            _compute_fingerprints([self])
         return self._fingerprint  # type: ignore[return-value]
 
     @property
@@ -308,15 +308,11 @@ def _names_of(value: object) -> Any:
     return value
 
 
-def _fingerprint_upstream(step: StepSpec) -> None:
-    """Fingerprint everything `step` needs, without recursion: chains may be 100,000 long."""
-    pending = [dep for dep in step.deps if dep._fingerprint is None]  # noqa: SLF001 - its own class
-    while pending:
-        current = pending[-1]
-        missing = [dep for dep in current.deps if dep._fingerprint is None]  # noqa: SLF001
-        if missing:
-            pending.extend(missing)
-        else:
-            pending.pop()
-            if current._fingerprint is None:  # noqa: SLF001
-                object.__setattr__(current, "_fingerprint", fingerprint_of(_payload(current)))
+def _compute_fingerprints(steps: Iterable[StepSpec]) -> None:
+    """Give `steps` and everything they need their fingerprints."""
+    for step in dependencies_first(steps, _has_fingerprint):
+        object.__setattr__(step, "_fingerprint", fingerprint_of(_payload(step)))
+
+
+def _has_fingerprint(step: StepSpec) -> bool:
+    return step._fingerprint is not None  # noqa: SLF001 - its own class

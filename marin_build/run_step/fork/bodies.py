@@ -217,4 +217,6 @@ def explained(done: Done, kills: OomKills, before: int | None) -> Done:
     message = done.message.removesuffix(UNKNOWN)
     if for_memory:
         return replace(done, message=f"{message}: out of memory", cause="oom")
-    return replace(done, message=f"{message} by another process") if message != done.message else done
+    if message == done.message:
+        return done
+    return replace(done, message=f"{message} by another process")
