@@ -1,4 +1,4 @@
-"""Steps -> Graph: everything the requested steps need, dependencies first; and walks over steps."""
+"""Steps -> Graph: everything the requested steps need, dependencies first."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from marin_build.errors import CycleError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Sequence
 
     from marin_build.pipeline.step_spec import StepSpec
 
@@ -65,31 +65,6 @@ def steps_below(roots: Iterable[StepSpec]) -> list[StepSpec]:
                 found[dep] = None
                 steps.append(dep)
     return steps
-
-
-def dependencies_first(
-    roots: Iterable[StepSpec], is_done: Callable[[StepSpec], bool]
-) -> Iterator[StepSpec]:
-    """Yield `roots` and all they need, each step after its dependencies.
-
-    The walk does not recurse, because chains may be 100,000 steps long.
-
-    Args:
-        roots: steps of a graph without cycles.
-        is_done: whether the walk leaves out a step, and with it what only that step needs. It must
-            be true of each step that was yielded, when the caller asks for the next one.
-
-    """
-    pending = list(roots)
-    while pending:
-        step = pending[-1]
-        if is_done(step):
-            pending.pop()
-        elif missing := [dep for dep in step.deps if not is_done(dep)]:
-            pending.extend(missing)
-        else:
-            pending.pop()
-            yield step
 
 
 def _cycle(path: Sequence[StepSpec], back_to: StepSpec) -> CycleError:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from marin_build.errors import SpecificationError, StepFailedError
 from marin_build.identity.callables import local_function
 from marin_build.identity.payload import deep_fingerprint
-from marin_build.pipeline.graph import dependencies_first
+from marin_build.pipeline.dependencies_first import dependencies_first
 from marin_build.protocol import layout
 from marin_build.protocol.artifact import artifact_value
 from marin_build.runtime.artifact import Artifact, load_returned

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from marin_build import StepSpec
 from marin_build.errors import CycleError
-from marin_build.pipeline.graph import build_graph, dependencies_first, steps_below
+from marin_build.pipeline.graph import build_graph, steps_below
 
 if TYPE_CHECKING:
     from hypothesis.strategies import SearchStrategy
@@ -51,23 +51,6 @@ def test_the_order_is_topological_and_complete(
     assert [graph.steps[root] for root in graph.roots] == [steps[i] for i in dict.fromkeys(roots)]
     below = steps_below([steps[root] for root in roots])
     assert (set(below), len(below)) == (set(graph.steps), len(graph.steps))
-
-
-@given(data=st.data())
-def test_a_walk_yields_what_is_not_done_after_its_dependencies(
-    data: st.DataObject, dags: SearchStrategy[Dag]
-) -> None:
-    """Else a fingerprint is computed from one that is missing, or is computed twice."""
-    dag = data.draw(dags)
-    steps = _steps(dag)
-    ids = st.lists(st.sampled_from(range(len(dag))), max_size=4)
-    roots, before = data.draw(ids), _needed(dag, data.draw(ids))
-    done = {steps[i] for i in before}
-    for step in dependencies_first([steps[root] for root in roots], done.__contains__):
-        assert step not in done
-        assert done.issuperset(step.deps)
-        done.add(step)
-    assert done == {steps[i] for i in _needed(dag, roots) | before}
 
 
 def test_a_dependency_named_twice_is_one_edge() -> None:
