@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 INFRASTRUCTURE = 75
 """EX_TEMPFAIL of sysexits.h: not the step's fault, try again."""
 TIMED_OUT = 124
-"""As coreutils' timeout has it."""
+"""The exit code of a step that ran too long, as of coreutils' `timeout`."""
 KILLED = 128 + signal.SIGKILL
 
 Cause = Literal["app", "oom", "timeout", "infra"]
@@ -100,7 +100,7 @@ def cause_of(exit_code: int, known: Cause | None = None) -> Cause:
 
     Args:
         exit_code: the step's own, or 128 + signal.
-        known: where more is known than the code says.
+        known: the cause, where more than the exit code is known.
 
     """
     if known is not None:

@@ -100,12 +100,12 @@ class StepSpec(CountsByName):
 
     @property
     def has_free_path(self) -> bool:
-        """Whether its path does not follow from its identity: another may have been built there."""
+        """Whether its path does not follow from its identity: another identity may lie there."""
         return bool(self.version or self.override_output_path)
 
     @property
     def code_name(self) -> str:
-        """Name and version: its identity is its own, and that of its dependents."""
+        """Its name and version, which stand for it in the digest of code that holds it."""
         return f"step {self.name}@{self.version or ''}"
 
     @property
@@ -188,13 +188,13 @@ class StepSpec(CountsByName):
 
     @property
     def executable_fn(self) -> Callable[[str], object]:
-        """What builds it when called with `output_path`, if it is not built there.
+        """The function of `output_path` that builds it there, unless it is built.
 
         That is `remote(disk_cache(distributed_lock(fn)))`; `remote` only where there are
         resources.
 
         Raises:
-            SpecificationError: it asks for what a thread cannot have.
+            SpecificationError: it has a timeout, and a thread cannot be killed.
 
         """
         return runtime_calls.executable(self)

@@ -40,7 +40,7 @@ def executable(step: StepSpec) -> Callable[[str], object]:
     """Return what builds a step when it is called with an output path.
 
     Raises:
-        SpecificationError: the step asks for what a thread cannot have.
+        SpecificationError: the step has a timeout, and a thread cannot be killed.
 
     """
     if step.timeout is not None:

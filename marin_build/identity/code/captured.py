@@ -48,7 +48,7 @@ _ABSENT = object()
 
 @dataclass(slots=True)
 class Holdings:
-    """Describes values; collects the code they bring along.
+    """Describes values as text, and collects the code that they refer to.
 
     Args:
         reader: reads the code of the project.
@@ -63,7 +63,7 @@ class Holdings:
     _open: set[int] = field(default_factory=set)
     _seen: dict[int, int] = field(default_factory=dict)
     _kept: list[object] = field(default_factory=list)
-    """What `_seen` knows by its id lives as long."""
+    """The values of `_seen`, kept alive so that no other value gets the id of one of them."""
 
     def text(self, value: object, where: str, via: tuple[str, ...] = ()) -> str:
         """Return a text that is equal for equal code and equal values.
@@ -140,7 +140,7 @@ class Holdings:
     def _captured(
         self, item: object, name: str, part: Part, where: str, via: tuple[str, ...]
     ) -> str:
-        """Return the text of a captured value; of a module, what is read of it."""
+        """Return the text of a captured value; of a module, also what the function reads of it."""
         if not isinstance(item, types.ModuleType):
             return self.text(item, where, via)
         texts = [f"module {item.__name__}"]
@@ -159,7 +159,7 @@ class Holdings:
                 yield f"{name}={self.text(item, _at(where, name), via)}"
 
     def _foreign(self, value: types.FunctionType, where: str, via: tuple[str, ...]) -> str:
-        """Return the text of an installed function, with what of the project it was made around."""
+        """Return the text of an installed function, with the functions that it wraps."""
         self._uses(value.__module__)
         inner = [
             self.text(item, where, via)
@@ -219,7 +219,7 @@ class Holdings:
         held = {**state(value), **dict(slots(value))}
         if callable(factory := getattr(value, "default_factory", None)):
             held["default_factory"] = factory
-            if isinstance(factory, type):  # a record says by its name what has changed
+            if isinstance(factory, type):  # a record names it, so that people see what changed
                 self._value(factory, _at(where, "default_factory"), type_text(factory))
         return f" of {own}{self._attributes(held, where, via)}" if own or held else ""
 
@@ -252,7 +252,7 @@ class Holdings:
         return f"{text} with {self._attributes(left, where, via)}" if left else text
 
     def _without_form(self, value: Any, own: str, where: str, via: tuple[str, ...]) -> str:
-        """Return the text of an object that could be no attribute of a step."""
+        """Return the text of an object that has no canonical form."""
         kind = type(value)
         if isinstance(value, enum.Enum):
             inner = self.text(value.value, _at(where, "value"), via)

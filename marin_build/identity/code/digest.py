@@ -1,4 +1,4 @@
-"""From what builds a step to its code digest."""
+"""The code digest of a step, from the function or command that builds it."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Code:
         closures: each function or class the step's function is or holds, with all it reaches,
             and the names that lead to it from the step's function.
         values: where a captured value is held, the value, and its text.
-        unseen: what was held and could not be looked into.
+        unseen: captured values that the digest does not cover, or not in full.
 
     """
 
