@@ -118,7 +118,7 @@ def descend(store: Store, plan: Plan) -> Descent:
         fresh = [d for d in below if d not in records and d not in missing and d not in decided]
         if not asked.issuperset(fresh):
             known = decided.union(records, asked)
-            batch = [i for i in levels_below(targets, fresh, width) if i not in known]
+            batch = [i for i in levels_below(targets.deps, fresh, width) if i not in known]
             ahead.update(read_built(store, targets, batch))
             asked.update(batch)
             width *= 2

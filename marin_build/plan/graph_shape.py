@@ -84,22 +84,25 @@ def _reached(links: Sequence[Sequence[int]], start: Iterable[int]) -> set[int]:
 
 
 def levels_below(
-    targets: Targets, start: Iterable[int], count: int, known: Container[int] = ()
+    deps: Sequence[Sequence[int]], start: Iterable[int], count: int, *left_out: Container[int]
 ) -> list[int]:
     """Return the targets of the first `count` levels from `start` downwards, level by level.
 
     Args:
-        targets: the pipeline's targets.
+        deps: for every target, what it needs.
         start: the first level.
         count: how many levels, the first one included.
-        known: targets to leave out, with those that only they lead to.
+        left_out: targets that are not returned; below them the walk goes on only from `start`.
 
     """
     level: Iterable[int] = list(start)
-    found = dict.fromkeys(index for index in level if index not in known)
+    found = dict.fromkeys(i for i in level if not any(i in known for known in left_out))
     for _ in range(count - 1):
         level = dict.fromkeys(
-            dep for i in level for dep in targets.deps[i] if dep not in found and dep not in known
+            dep
+            for i in level
+            for dep in deps[i]
+            if dep not in found and not any(dep in known for known in left_out)
         )
         if not level:
             break
