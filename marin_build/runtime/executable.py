@@ -1,7 +1,7 @@
 """A step as one function of its output path: `remote(disk_cache(distributed_lock(fn)))`.
 
-The path that programs take which run steps themselves (StepRunner). It opens no attempts, clears
-no leftovers and seals nothing; `run-step` does.
+Programs that run steps themselves (StepRunner) call it. It opens no attempts, clears no leftovers
+and seals nothing; `run-step` does.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def executable(step: StepSpec) -> Callable[[str], object]:
     """Return what builds a step when it is called with an output path.
 
     Raises:
-        SpecificationError: the step asks for what a thread cannot have.
+        SpecificationError: the step has a timeout, and a thread cannot be killed.
 
     """
     if step.timeout is not None:
@@ -164,7 +164,7 @@ _deep: dict[StepSpec, str] = {}
 
 
 def _deep_fingerprint(step: StepSpec) -> str:
-    """Return the digest over full upstream digests, without recursion; each step once."""
+    """Return a step's deep fingerprint; computed without recursion, once for each step."""
     pending = [step]
     while pending:
         current = pending[-1]
