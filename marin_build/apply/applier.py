@@ -91,7 +91,7 @@ class Applier:
         self._loop.interrupt()
 
     def _say_what_is_known(self) -> None:
-        """Say what is to be built, and what the plan found drifted or blocked."""
+        """Report how many targets are to be built, and the drifted and blocked ones of the plan."""
         count, reused = len(self._schedule.states), reused_before(self._plan)
         self._on_event(ApplyStarted(self._run, count, reused, self._jobs))
         for drifted in drifted_before(self._plan):

@@ -30,7 +30,7 @@ class ApplyStarted:
 
 @dataclass(frozen=True, slots=True)
 class StepDrifted:
-    """A target is reused, though what is declared now is not what was built.
+    """A target is reused, though it is declared differently now than when it was built.
 
     Args:
         name, target: which one.

@@ -71,7 +71,7 @@ class FoundDrift:
 def find_drift(
     store: Store, plan: Plan, environments: Environments, *, heed_accepted: bool = True
 ) -> FoundDrift:
-    """Return how identity, code and environment changed since what is reused was built.
+    """Return how identity, code and environment changed since reused targets were built.
 
     Records are read below a reused target only where its own says that something drifted there;
     sources of earlier builds, and acceptances, only of targets that drifted, all in one batch.

@@ -147,12 +147,12 @@ def _changed(store: Store, targets: Targets, own: Mapping[int, Built]) -> dict[i
     if not causes:
         return found
 
-    def told(change: Change) -> Change:
+    def with_cause(change: Change) -> Change:
         is_known = change.path.startswith("deps.") and change.new in causes
         return replace(change, because=causes[change.new]) if is_known else change
 
     return {
-        i: replace(drift, changes=tuple(told(change) for change in drift.changes))
+        i: replace(drift, changes=tuple(with_cause(change) for change in drift.changes))
         for i, drift in found.items()
     }
 

@@ -103,7 +103,7 @@ def read_places(
 
 
 def _is_made_of(record: Built, deep: str) -> bool:
-    """Return whether a target was made from what is declared; adopted data was not made here."""
+    """Return whether a target was made from the declared dependencies, or was adopted."""
     return record.adopted_from is not None or record.deep_fingerprint in (None, deep)
 
 

@@ -1,6 +1,6 @@
 """Adopted data, for the steps of a plan that read it: where it lies, and whether it still does.
 
-Only what is to be built reads anything, so a plan with nothing to do pays nothing here.
+Only steps that are to be built read such data, so a plan with nothing to do pays nothing here.
 """
 
 from __future__ import annotations
@@ -100,7 +100,7 @@ def _places(loaded: Loaded, plan: Plan, readers: Iterable[int]) -> dict[str, Ado
 def _sealed_places(
     loaded: Loaded, targets: Targets, sealed: Mapping[int, Observed]
 ) -> dict[str, AdoptedData]:
-    """Return the adopted data among what is committed and waits to be published."""
+    """Return the adopted data of targets that are committed and wait to be published."""
     paths = {
         layout.attempt_path(targets.all[index].output_path, seen.lease.attempt): index
         for index, seen in sealed.items()

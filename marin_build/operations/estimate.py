@@ -115,7 +115,7 @@ def seconds_by_name(
 ) -> dict[str, list[float]]:
     """Return name of a step -> the seconds its earlier builds took."""
     return {
-        # What was adopted took no time here, unless its own record says how long.
+        # Adopting data took no time, unless the data's own record says how long it took.
         targets.all[index].name: [each.built.seconds for each in builds if each.built.seconds]
         for index, builds in earlier.items()
     }

@@ -74,7 +74,7 @@ class Explanation:
 
     @property
     def drift(self) -> Mapping[str, Drift]:
-        """How what is reused differs from what is declared now, by target id."""
+        """How reused targets differ from what is declared now, by target id."""
         targets = self.planned.plan.targets
         return {targets.all[index].id: it for index, it in self.planned.drift.items()}
 

@@ -108,7 +108,7 @@ def planned_of(
 
 
 def _assumptions(loaded: Loaded, request: PlanRequest) -> Assumptions:
-    """Return what is to be assumed, by index."""
+    """Return the assumptions of a request, by index of target."""
     changed, built = request.assume_changed, request.assume_built
     if not changed and not built:
         return NOTHING_ASSUMED

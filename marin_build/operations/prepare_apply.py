@@ -94,7 +94,7 @@ def is_saved_plan(folder: str) -> bool:
 def plan_to_build(
     loaded: Loaded, request: PlanRequest, on_event: Callable[[Warned], None]
 ) -> Planned:
-    """Plan what is to be built on this machine; earlier builds are not read.
+    """Make the plan to build on this machine, without reading earlier builds.
 
     Raises:
         UsageError: the engine is another one, or a selector selects nothing.
@@ -153,7 +153,7 @@ def prepare_build(
     """Find out where adopted data lies, and how long steps may take.
 
     Args:
-        planned: what is to be built.
+        planned: the plan to build.
         is_shown: whether a view shows how long it may still take.
         on_event: gets warnings for the pipeline's author.
 

@@ -31,7 +31,7 @@ class Project(ProjectTargets):
 
     `Project.open` and `Project.of` make one. Each method does what the command of its name does:
     it loads the pipeline anew, reads the store as it is then, prints nothing, and raises the errors
-    of `marin_build.errors`. What it loads stays in force: `step.output_path` lies under the prefix
+    of `marin_build.errors`. The last load stays in force: `step.output_path` lies under the prefix
     of the project that was used last.
 
     """
@@ -118,7 +118,7 @@ class Project(ProjectTargets):
             budgets: how much there is of `cpu`, `ram`, `gpu`, `tpu`, or of what steps name.
 
         Raises:
-            SpecificationError: the pipeline declares what is impossible.
+            SpecificationError: the pipeline's declarations are wrong.
             UsageError: a selector selects nothing.
             StoreError: the store cannot be read.
 
@@ -151,7 +151,7 @@ class Project(ProjectTargets):
         lease: bool = True,
         trace: str | None = None,
     ) -> ApplyFinished:
-        """Build what is not built; return the totals.
+        """Build the targets that are not built; return the totals.
 
         In the main thread, Ctrl-C or an interrupt of the kernel ends the run in good order.
 
@@ -171,7 +171,7 @@ class Project(ProjectTargets):
             ApplyFailedError: targets failed, or are blocked; it has the totals and the failures.
             ApplyStoppedError: targets must not be built from here.
             KeyboardInterrupt: an interrupt ended the run early.
-            SpecificationError: the pipeline declares what is impossible.
+            SpecificationError: the pipeline's declarations are wrong.
             UsageError: a selector selects nothing, or options contradict each other.
             StoreError: the store cannot be read or written.
 

@@ -29,7 +29,7 @@ class ProjectTargets(ProjectBase):
     `targets` are selectors, as `marin-build plan` takes them; without any, what the pipeline
     requests. A single `target` is a selector that selects one target. All methods raise:
 
-    - SpecificationError: the pipeline declares what is impossible;
+    - SpecificationError: the pipeline's declarations are wrong;
     - UsageError: a selector cannot be read, or does not select as many targets as it must;
     - CorruptStateError: what lies beside an output is not readable;
     - StoreError: the store cannot be read, or not be written.
@@ -157,7 +157,7 @@ class ProjectTargets(ProjectBase):
 
         Args:
             target, others: those that were tainted.
-            dry_run: only read what is marked.
+            dry_run: only read the marks.
 
         """
         from marin_build.operations.taint import untaint_targets

@@ -114,7 +114,7 @@ def taint_targets(
 def _condemned(
     loaded: Loaded, chosen: Sequence[int], taint: Taint
 ) -> tuple[Plan, Mapping[int, tuple[int, ...]]]:
-    """Return a plan that builds what is tainted again, and each tainted target with its roots.
+    """Return a plan that builds tainted targets again, and each tainted target with its roots.
 
     Raises:
         UsageError: one of the chosen targets cannot be tainted.
@@ -194,7 +194,7 @@ def untaint_targets(
     Args:
         loaded: the pipeline and its store.
         selectors: the targets that were tainted.
-        dry_run: only read what is marked.
+        dry_run: only read the marks.
 
     Raises:
         UsageError: selectors that cannot be read, or select nothing.

@@ -1,6 +1,6 @@
 """A step as one function of its output path: `remote(disk_cache(distributed_lock(fn)))`.
 
-Programs that run steps themselves (StepRunner) call it. It opens no attempts, clears no leftovers
+StepRunner, which runs steps inside a program, calls it. It opens no attempts, clears no leftovers
 and seals nothing; `run-step` does.
 """
 

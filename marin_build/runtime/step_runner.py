@@ -44,7 +44,7 @@ class StepRunner:
         force_run_failed: bool = True,
         max_concurrent: int | None = None,
     ) -> None:
-        """Build what is not built; return when nothing is left to do.
+        """Build the steps that are not built; return when nothing is left to do.
 
         A step is started as soon as it is taken from `steps` and what it needs is built: `steps`
         may be a generator that makes the next step from the output of the last one. Their order
