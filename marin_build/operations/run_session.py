@@ -1,4 +1,4 @@
-"""A local prefix: whether it can be written, and what brings to disk what a run builds there."""
+"""Makes the session of a run: checks its prefix, and sees that a local disk gets what it builds."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def check_writable(prefix: str) -> None:
 
     """
     if is_url(prefix):
-        return  # the first write tells
+        return  # the first write finds out
     try:
         os.makedirs(prefix, exist_ok=True)
     except OSError as error:
@@ -53,7 +53,7 @@ def _unwritable(prefix: str, why: str) -> StoreError:
 
 
 def syncing_of(loaded: Loaded, run: str) -> Syncing | None:
-    """Return what brings the outputs to disk while a run builds under a local prefix.
+    """Return a `Syncing` that flushes a run's outputs to disk; None for a remote prefix.
 
     Raises:
         StoreError: nothing can be written there.
@@ -97,7 +97,7 @@ def make_session(
         plan: what is built.
         pinned_code: target id -> code digest, for a saved plan.
         lease: whether the store must have conditional writes.
-        argv: the command that records name; None: that of the command line.
+        argv: the command line to name in records; None: that of this process.
 
     """
     from marin_build.run_step.session import Session

@@ -1,7 +1,7 @@
 """A step as one function of its output path: `remote(disk_cache(distributed_lock(fn)))`.
 
-The path that programs take which run steps themselves (StepRunner). It opens no attempts, clears
-no leftovers and seals nothing; `run-step` does.
+StepRunner, which runs steps inside a program, calls it. It opens no attempts, clears no leftovers
+and seals nothing; `run-step` does.
 """
 
 from __future__ import annotations
@@ -165,7 +165,7 @@ _deep: dict[StepSpec, str] = {}
 
 
 def _deep_fingerprint(step: StepSpec) -> str:
-    """Return the digest over full upstream digests; each step is digested once per process."""
+    """Return a step's deep fingerprint; each step's is computed once per process."""
     for current in dependencies_first([step], _deep.__contains__):
         upstream = {dep.target_id: _deep[dep] for dep in current.deps}
         _deep[current] = deep_fingerprint(current.fingerprint, list(upstream.values()))

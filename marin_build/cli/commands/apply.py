@@ -144,17 +144,17 @@ def _alone(
 
 def _nothing_to_build(planned: Planned, again: str, *, as_json: bool) -> int:
     """Print that no target is to be built; return the exit code: blocked targets are a failure."""
-    from marin_build.operations.prepare_apply import drifted_at_rest, totals_at_rest
+    from marin_build.operations.prepare_apply import drifted_without_run, totals_without_run
     from marin_build.plan.decisions import Kind
     from marin_build.plan.reasons import FailureKept
 
     blocked, reused = planned.decided.of_kind(Kind.BLOCKED), planned.reused
-    for event in drifted_at_rest(planned):
+    for event in drifted_without_run(planned):
         _view(again, lambda _failure: again, as_json=as_json, quiet=False)(event)
     if as_json:
         from marin_build.cli.views.apply_text import show_json
 
-        show_json(totals_at_rest(planned))
+        show_json(totals_without_run(planned))
     elif not blocked:
         click.echo(f"nothing to do: {reused} target{'s are' if reused != 1 else ' is'} built")
     for decision in blocked:

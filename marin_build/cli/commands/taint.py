@@ -10,7 +10,7 @@ from marin_build.cli.options import pipeline_options
 from marin_build.operations.options import PipelineOptions, command_line
 
 if TYPE_CHECKING:
-    from marin_build.operations.taint import Condemned
+    from marin_build.operations.taint import TaintedTargets
 
 
 @click.command("taint")
@@ -42,8 +42,8 @@ def command(
         (view.show_marks if dry_run else view.show_untainted)(untainted)
         return 0
 
-    def show_found(found: Condemned) -> None:
-        view.show_condemned(found, command_line("apply", options, found.ends))
+    def show_found(found: TaintedTargets) -> None:
+        view.show_targets_to_taint(found, command_line("apply", options, found.ends))
 
     if dry_run:
         reason = reason or "..."

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 from marin_build.text import bytes_text
 
 if TYPE_CHECKING:
-    from marin_build.operations.adopt import Registered
+    from marin_build.operations.adopt import AdoptedOutput
 
 
-def adopted_text(found: Registered) -> str:
+def adopted_text(found: AdoptedOutput) -> str:
     """Return a line that says which data was adopted now, or had been before."""
     record = found.record
     files, size, location = record.files, record.size, record.adopted_from
@@ -21,7 +21,7 @@ def adopted_text(found: Registered) -> str:
     return f"`{found.target.id}` {done}, {bytes_text(size)}: {location}"
 
 
-def adopted_json(found: Registered) -> dict[str, Any]:
+def adopted_json(found: AdoptedOutput) -> dict[str, Any]:
     """Return the document of `--json`."""
     target, record = found.target, found.record
     return {

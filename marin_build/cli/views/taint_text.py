@@ -14,17 +14,17 @@ from marin_build.plan.reasons import Tainted
 from marin_build.text import printable
 
 if TYPE_CHECKING:
-    from marin_build.operations.taint import Condemned, Untainted
+    from marin_build.operations.taint import TaintedTargets, Untainted
 
 
-def show_condemned(found: Condemned, command: str) -> None:
+def show_targets_to_taint(found: TaintedTargets, command: str) -> None:
     """Print the targets that will be built again, and the command for that."""
     again = ("to build it again", command)
     shown = show(found.plan, found.plan_id, again, found.estimate, {}, only=RUN_VERBS)
     click.echo(plan_text(shown), nl=False)
 
 
-def show_tainted(found: Condemned) -> None:
+def show_tainted(found: TaintedTargets) -> None:
     """Print how many targets are marked, and why."""
     count = f"{len(found.roots)} target{'s' if len(found.roots) != 1 else ''}"
     click.echo(f"tainted {count}: {printable(found.taint.reason)}")
