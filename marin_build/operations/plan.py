@@ -102,8 +102,9 @@ def planned_of(
     plan = fitted(plan, chosen_engine(loaded), capacity)
     if causes:
         from marin_build.observe.read_causes import with_causes
+        from marin_build.observe.read_renames import read_renamed
 
-        plan = with_causes(loaded.store, plan)
+        plan = with_causes(loaded.store, read_renamed(loaded.store, plan))
     return Planned(loaded, plan, request, capacity)
 
 

@@ -55,6 +55,8 @@ class Environment(_Document):
     locks: dict[str, str] = {}
     """Lock file at the project's root -> digest."""
     image: str | None = None
+    variables: dict[str, str] | None = None
+    """The step's `env_vars` without secrets; null: a record of an older version."""
 
 
 class Record(_Document):

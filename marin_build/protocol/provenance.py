@@ -77,6 +77,8 @@ IMAGE_VARIABLE = "MARIN_BUILD_IMAGE"
 """Names the container image this program runs in; emitted manifests set it."""
 _LOCKS = {"uv.lock", "poetry.lock", "pdm.lock", "Pipfile.lock"}
 _DIGITS = 16
+_LONGEST = 200
+"""Characters of the longest value of a variable that a record keeps."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +91,7 @@ class Environment:
             not installed; None if not known.
         locks: lock file at the project's root -> digest; None if not known.
         image: the container image, by digest or reference; None if there is none, or not known.
+        variables: the step's `env_vars` without secrets; None if not known.
 
     """
 
@@ -96,6 +99,7 @@ class Environment:
     distributions: Mapping[str, str] | None = None
     locks: Mapping[str, str] | None = None
     image: str | None = None
+    variables: Mapping[str, str] | None = None
 
     @classmethod
     def of_record(cls, recorded: Mapping[str, Any] | None) -> Environment:
@@ -106,6 +110,7 @@ class Environment:
             _texts(recorded.get("distributions")),
             _texts(recorded.get("locks")),
             _text(recorded.get("image")),
+            _texts(recorded.get("variables")),
         )
 
 
@@ -126,6 +131,23 @@ class Here:
         """Return the environment of a step whose code imports these distributions."""
         versions = {name: installed_version(name) for name in sorted(names)}
         return Environment(self.python, versions, self.locks, self.image)
+
+
+def variables_of(env_vars: Mapping[str, str]) -> dict[str, str]:
+    """Return a step's `env_vars` as records keep them: no secrets, and digests of long values."""
+    if not env_vars:
+        return {}
+    from marin_build.redaction import without_secrets
+
+    return {
+        name: value if len(value) <= _LONGEST else f"sha256:{_digest(value)}"
+        for name, value in sorted(without_secrets(env_vars).items())
+    }
+
+
+def _digest(value: str) -> str:
+    data = value.encode("utf-8", "surrogateescape")
+    return hashlib.sha256(data).hexdigest()[:_DIGITS]
 
 
 def _text(value: Any) -> str | None:

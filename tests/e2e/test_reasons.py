@@ -71,10 +71,12 @@ def test_explain_tells_all_of_one_target(project: Project) -> None:
     project.run("apply")
     explained = project.run("explain", "left", "--set", "lines=4", "--set", "left=5")
     lines = project.mask(explained.out).splitlines()
-    assert lines[1] == "decision  run: attrs.times 1 -> 5 and 1 more"
+    assert lines[1] == "decision  rebuild: attrs.times 1 -> 5 and 1 more"
     assert lines[4].startswith("compared  with left_HASH, built DATE by ")
-    assert lines[5] == "changed   attrs.times  1 -> 5"
-    assert lines[6].endswith('-> "corpus_HASH"  (attrs.lines 3 -> 4)')
+    assert lines[5] == "changed   attrs.times 1 -> 5"
+    assert lines[6] == (
+        "changed   needs corpus, which changed: attrs.lines 3 -> 4 (corpus_HASH -> corpus_HASH)"
+    )
     as_json = json.loads(project.run("explain", "left", "--json", "--set", "left=5").out)
     assert as_json["reason"]["changes"] == [{"path": "attrs.times", "old": 1, "new": 5}]
     built = project.run("explain", "left")
@@ -103,7 +105,7 @@ def test_explain_reads_nothing_that_the_target_does_not_need(project: Project) -
         "    lost = source('lost.txt')\n"
         "    return command('true', name='a'), command('wc {x}', name='b', inputs={'x': lost})\n"
     )
-    assert "decision  run: never built" in project.run("explain", "a").out
+    assert "decision  build: never built" in project.run("explain", "a").out
     for selector in ("b", "**"):
         refused = project.run("explain", selector)
         assert (refused.code, "cannot read the source `lost.txt`" in refused.err) == (4, True)
