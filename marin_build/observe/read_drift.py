@@ -128,7 +128,9 @@ def _all_drifted(store: Store, plan: Plan, environments: Environments) -> dict[i
         drift = Drift(
             is_unexplained=descent.has_other_code(index),
             upstream=descent.built_again_below(index) if is_its_own else (),
-            environment=environments.drift(step, built.environment) if index in looked_at else (),
+            environment=environments.drift(step, built.environment)
+            if index in looked_at
+            else variable_drift(step, built.environment),
         )
         if drift:
             today = environments.today(step, built.environment)
@@ -185,6 +187,15 @@ def _accepted(reason: Reason, word: Acceptance) -> Reason:
     if not isinstance(reason, BuiltBefore):
         return reason
     return Accepted(reason.run, reason.by, reason.at, word.reason, word.by, word.at)
+
+
+def variable_drift(step: StepSpec, recorded: Mapping[str, Any] | None) -> tuple[ValueDrift, ...]:
+    """Return how a step's `env_vars` differ from those in a record; nothing if it has none."""
+    then = Environment.of_record(recorded).variables
+    if not then and not step.env_vars:
+        return ()
+    now = Environment(variables=variables_of(step.env_vars))
+    return environment_drift(Environment(variables=then), now)
 
 
 @dataclass(slots=True)

@@ -77,12 +77,12 @@ class ValueDrift:
     @property
     def text(self) -> str:
         """The difference for people: `numpy 1.26.4 -> 2.0.0`."""
-        if self.what == "lock":  # digests say nothing to a reader
+        if self.what in ("lock", "variable"):  # digests say nothing to a reader
             how = "added" if self.old is None else "removed" if self.new is None else "changed"
-            return printable(f"{self.name} {how}")
-        prefix = {"captured": "captured ", "variable": "env_vars."}.get(self.what, "")
-        if prefix and any(str(v).startswith("sha256:") for v in _both(self)):
-            return printable(f"{prefix}`{self.name}` differs")
+            return printable(f"{'env_vars.' if self.what == 'variable' else ''}{self.name} {how}")
+        if self.what == "captured" and any(str(v).startswith("sha256:") for v in _both(self)):
+            return printable(f"captured `{self.name}` differs")
+        prefix = "captured " if self.what == "captured" else ""
         return printable(f"{prefix}{self.name} {self.old or 'none'} -> {self.new or 'none'}")
 
     @property

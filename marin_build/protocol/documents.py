@@ -56,7 +56,7 @@ class Environment(_Document):
     """Lock file at the project's root -> digest."""
     image: str | None = None
     variables: dict[str, str] | None = None
-    """The step's `env_vars` without secrets; null: a record of an older version."""
+    """Name -> digest of the step's `env_vars`, without secrets; null: an older version wrote it."""
 
 
 class Record(_Document):

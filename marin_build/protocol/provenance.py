@@ -77,8 +77,6 @@ IMAGE_VARIABLE = "MARIN_BUILD_IMAGE"
 """Names the container image this program runs in; emitted manifests set it."""
 _LOCKS = {"uv.lock", "poetry.lock", "pdm.lock", "Pipfile.lock"}
 _DIGITS = 16
-_LONGEST = 200
-"""Characters of the longest value of a variable that a record keeps."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +89,7 @@ class Environment:
             not installed; None if not known.
         locks: lock file at the project's root -> digest; None if not known.
         image: the container image, by digest or reference; None if there is none, or not known.
-        variables: the step's `env_vars` without secrets; None if not known.
+        variables: name -> digest of the step's `env_vars`, without secrets; None if not known.
 
     """
 
@@ -134,13 +132,17 @@ class Here:
 
 
 def variables_of(env_vars: Mapping[str, str]) -> dict[str, str]:
-    """Return a step's `env_vars` as records keep them: no secrets, and digests of long values."""
+    """Return digests of a step's `env_vars`, as records keep them; secrets are left out.
+
+    A record and a page are shown to more people than an author's file, so they name what changed
+    and hold no value. A secret may change with each run, and says nothing about the output.
+    """
     if not env_vars:
         return {}
     from marin_build.redaction import without_secrets
 
     return {
-        name: value if len(value) <= _LONGEST else f"sha256:{_digest(value)}"
+        name: f"sha256:{_digest(value)}"
         for name, value in sorted(without_secrets(env_vars).items())
     }
 

@@ -107,7 +107,8 @@ def test_two_runs_are_compared(three_runs: Project) -> None:
         "  * decision corpus_HASH  run -> reuse  (pipeline.py:37)\n"
         "  ~ changed  left_HASH    attrs.times 1 -> 7  (pipeline.py:38)\n"
         "  * decision right_HASH   run -> reuse  (pipeline.py:39)\n"
-        "  ! cascade  report_HASH  needs left, which changed  (pipeline.py:40)\n"
+        "  ! cascade  report_HASH  needs left, which changed: attrs.times 1 -> 7"
+        "  (pipeline.py:40)\n"
         "r-RUN (DATE by WHO) .. r-RUN (DATE by WHO): 1 changed, 1 cascade, 2 decision; 0 the same\n"
     )
     # What the third run pruned has not vanished.
