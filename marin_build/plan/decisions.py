@@ -183,6 +183,10 @@ def make_plan(
     cascade = cascade_of(targets, requested, forced | snapshot.tainted.keys(), assumed)
     decisions: dict[int, Decision] = {}
     any_blocked, neighbours = False, None
+
+    def root_of(index: int) -> why.IdentityChanged | None:
+        return decisions[index].root if index in decisions else None
+
     for index in sorted(snapshot.seen):  # topological: its dependencies were decided before
         observed = snapshot.of(index)
         if (reason := assumed_reason(targets, index, assumed)) is not None:
@@ -196,12 +200,12 @@ def make_plan(
         if index in snapshot.earlier and isinstance(decision.reason, BEGUN | why.NeverBuilt):
             if neighbours is None:
                 # Only if a target has earlier builds to compare with.
-                from marin_build.plan.changed_since import with_change
+                from marin_build.plan.changed_since import change_since
                 from marin_build.plan.nearest_build import Neighbours
 
                 neighbours = Neighbours()
-            builds = snapshot.earlier[index]
-            decision = with_change(targets, decision, builds, decisions, neighbours)
+            found = change_since(targets, index, snapshot.earlier[index], root_of, neighbours)
+            decision = _with_change(decision, found)
         if any_blocked and decision.kind in (Kind.RUN, Kind.WAIT):
             blocked = [
                 dep
@@ -216,6 +220,15 @@ def make_plan(
         decisions[index] = decision
         any_blocked = any_blocked or decision.kind is Kind.BLOCKED
     return Plan(targets, requested, tuple(decisions.values()), forced, snapshot, assumed)
+
+
+def _with_change(
+    decision: Decision, found: why.IdentityChanged | why.OutputVanished | None
+) -> Decision:
+    """Return a decision that knows what changed; that is the reason of what was never tried."""
+    if found is not None and isinstance(decision.reason, why.NeverBuilt):
+        return replace(decision, reason=found)
+    return replace(decision, changed=found) if isinstance(found, why.IdentityChanged) else decision
 
 
 def _decide(targets: Targets, index: int, seen: Observed, *, rerun_failed: bool) -> Decision:
