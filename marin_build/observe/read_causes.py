@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from marin_build.plan.decisions import Kind
 from marin_build.plan.nearest_build import changes_between
+from marin_build.plan.payload_diff import dependency_name
 from marin_build.protocol import layout
 from marin_build.protocol.record_reader import readable_record
 
@@ -202,6 +203,7 @@ def _replaced(plan: Plan) -> Mapping[str, str]:
         for change in decision.root.changes:
             new, old = change.new, change.old
             is_one = isinstance(new, str) and isinstance(old, str) and len(new) == len(old)
+            is_one = is_one and dependency_name(new) == dependency_name(old)
             if is_one and change.path.startswith("deps.") and new in reused and "@" not in new:
                 found[new] = old
     return found

@@ -9,12 +9,12 @@ from marin_build.identity.payload import HASH_ID_LENGTH, fingerprint_of
 from marin_build.plan import reasons as why
 from marin_build.plan.decisions import BEGUN
 from marin_build.plan.payload_diff import Difference, describe_difference, without_nulls
-from marin_build.plan.renames import RenameSearch, with_renames
+from marin_build.plan.renames import RenameSearch, renames_among, with_renames
 from marin_build.protocol import layout
 from marin_build.protocol.record_reader import readable_record
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     from marin_build.pipeline.targets import Target
     from marin_build.plan.decisions import Decision, Plan
@@ -27,24 +27,45 @@ _MOST_RECORDS = 100
 _OUR_FOLDER = "/.marin-build"
 
 
-def read_renamed(store: Store, plan: Plan) -> Plan:
+def read_renamed(store: Store, plan: Plan, names_now: Callable[[], Collection[str]]) -> Plan:
     """Return a plan that names the older names of steps that are the same but for their names.
 
     Only for targets without an earlier build of their name, the folders on the way to their outputs
     are listed, and the folders right in these.
+
+    Args:
+        store: where the outputs live.
+        plan: the plan.
+        names_now: returns the names of all steps that the pipeline declares: none of them is an
+            older name.
 
     Raises:
         StoreError: the store cannot be read.
 
     """
     new = [d.index for d in plan.decisions if _has_no_past(plan, d)]
-    if not new:
-        return plan
+    ids = renames_among(plan.targets, plan.decisions)
+    was, bases = _older_names(store, plan, new, names_now, ids) if new else ({}, {})
+    return _told(store, plan, was, ids, bases) if ids else plan
+
+
+def _older_names(
+    store: Store,
+    plan: Plan,
+    new: Sequence[int],
+    names_now: Callable[[], Collection[str]],
+    ids: dict[str, str],
+) -> tuple[dict[int, str], dict[int, str]]:
+    """Return the older names of renamed targets, and the path in front of each name of `new`.
+
+    The older ids join `ids`.
+    """
     every = plan.targets.all
     bases = {i: base for i in new if (base := _base(every[i])) is not None}
     found = _folders(store, {i: every[i].name for i in bases}, bases)
-    # An output of today's pipeline is no trace of an older name.
-    now = {target.name for target in every}
+    if not found:
+        return {}, bases
+    now = set(names_now())
     places = [
         path.removeprefix(base)
         for base in {*bases.values()}
@@ -55,9 +76,9 @@ def read_renamed(store: Store, plan: Plan) -> Plan:
     folders = {place for place in places if not _is_output(place)} - now
     versions = _versions(store, [every[i] for i in bases], bases.values(), folders)
     if not names and not versions:
-        return plan
+        return {}, bases
     names |= {name for name in folders if versions}
-    search, was = RenameSearch(names), dict[int, str]()
+    search, was = RenameSearch(names, ids), dict[int, str]()
     for index in sorted(bases):  # dependencies first
         target, base = every[index], bases[index]
 
@@ -68,7 +89,7 @@ def read_renamed(store: Store, plan: Plan) -> Plan:
 
         if (older := search.find(target.id, target.step.payload, is_known)) is not None:
             was[index] = older
-    return _told(store, plan, was, search.ids, bases) if was else plan
+    return was, bases
 
 
 def _has_no_past(plan: Plan, decision: Decision) -> bool:

@@ -16,6 +16,9 @@ from marin_build.plan.payload_diff import ABSENT, Difference
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
+    from marin_build.pipeline.targets import Targets
+    from marin_build.plan.decisions import Decision
+
 
 _MOST = 50_000
 """How many payloads are hashed in a search; a longer one would delay a plan by seconds."""
@@ -26,16 +29,14 @@ class RenameSearch:
 
     Args:
         names: the names that may be older ones: no step of today has them.
-
-    Attributes:
-        ids: today's id of each step that was renamed -> its older id.
+        ids: today's id of each step that was renamed -> its older id; what is found joins it.
 
     """
 
-    def __init__(self, names: Collection[str]) -> None:
+    def __init__(self, names: Collection[str], ids: dict[str, str]) -> None:
         self._names = sorted(names)
         self._left = _MOST
-        self.ids: dict[str, str] = {}
+        self.ids = ids
 
     def find(self, target: str, payload: str, is_known: Callable[[str, str], bool]) -> str | None:
         """Return the older name of a step, or None.
@@ -58,6 +59,36 @@ class RenameSearch:
                 self.ids[target] = name + end
                 return name
         return None
+
+
+def renames_among(targets: Targets, decisions: Iterable[Decision]) -> dict[str, str]:
+    """Return the renames that changed dependencies prove by their hashes: today's id -> older id.
+
+    So a dependency that was built or adopted under its new name is recognised, too.
+    """
+    pairs: dict[int, list[str]] = {}
+    for decision in decisions:
+        changes = decision.root.changes if decision.root is not None else ()
+        deps = [change for change in changes if change.path.startswith("deps.")]
+        gone = [change.old for change in deps if change.new is None]
+        for change in deps if gone else ():
+            index = targets.by_id.get(change.new) if change.old is None else None
+            if index is not None:
+                pairs.setdefault(index, []).extend(gone)
+    ids: dict[str, str] = {}
+    left = _MOST
+    for index in sorted(pairs):  # dependencies first
+        target = targets.all[index]
+        body = body_before(target.step.payload, ids)
+        for old in dict.fromkeys(pairs[index]):
+            left -= 1
+            name, _, end = old.rpartition("_")
+            if left < 0 or len(end) != HASH_ID_LENGTH:
+                continue
+            if fingerprint_of(payload_named(body, name)).startswith(end):
+                ids[target.id] = old
+                break
+    return ids
 
 
 def body_before(payload: str, ids: Mapping[str, str]) -> str:

@@ -39,7 +39,8 @@ def _plan(store: MemoryStore, targets: Targets) -> Plan:
     wanted = list(range(len(targets)))
     snapshot = observe(store, targets, wanted, frozenset(), HOST, history=True)
     assert read_history(store, targets, []) == {}
-    return read_renamed(store, make_plan(targets, snapshot, wanted))
+    names = {target.name for target in targets.all}
+    return read_renamed(store, make_plan(targets, snapshot, wanted), lambda: names)
 
 
 def _reasons(plan: Plan) -> dict[str, str]:
@@ -96,6 +97,18 @@ def test_a_renamed_group_is_followed_through_its_dependents(
     }
 
 
+def test_a_dependency_that_was_built_under_its_new_name_is_recognised(
+    make: Callable[..., Targets], new_store: Callable[[], MemoryStore]
+) -> None:
+    """Else who adopts the renamed output reads that something else is needed now."""
+    store, now = new_store(), _group(make, "v2")
+    for target in (*_group(make, "v1").all, *now.all[:2]):
+        _built(store, target)
+    reasons = _reasons(_plan(store, now))
+    assert reasons["train"] == "needs v2/raw, renamed from v1/raw and 1 more"
+    assert reasons["eval"] == "needs train, which changed: needs v2/raw, renamed from v1/raw"
+
+
 def test_what_changed_besides_its_name_is_new(
     make: Callable[..., Targets], new_store: Callable[[], MemoryStore]
 ) -> None:
@@ -127,5 +140,5 @@ def test_a_search_costs_nothing_where_nothing_is_new(
     plan = _plan(store, _group(make, "v1", n=2))
     listed: list[Any] = []
     store.folders = lambda start: listed.append(start) or []  # type: ignore[method-assign, func-returns-value]
-    assert read_renamed(store, plan) is plan
+    assert read_renamed(store, plan, list) is plan
     assert listed == []
