@@ -182,13 +182,14 @@ class BuildLoop:
 
     def _start(self, index: int) -> None:
         target, now = self._targets[index], time.monotonic()
-        if target.step.timeout is not None:
-            self._deadlines[index] = now + target.step.timeout
         short = self._schedule.was_short(index)
         at = self.course.start(index, self._schedule.needs_of(index), self.seconds, short=short)
         after = "" if at.after is None else self._targets[at.after].id
         self._on_event(report.StepStarted(target.name, target.id, at.slot, after, at.queued))
-        self._isolation.start(self._requests.start(index, now))
+        request = self._requests.start(index, now)
+        if request.timeout is not None:
+            self._deadlines[index] = now + request.timeout
+        self._isolation.start(request)
 
     def _in_flight(self) -> bool:
         count = self._schedule.count

@@ -87,6 +87,27 @@ class StepWaiting:
 
 
 @dataclass(frozen=True, slots=True)
+class JobMoved:
+    """The job of a target was submitted or found, or its queue says something new of it.
+
+    Args:
+        name, target: which one.
+        job: engine and id, `slurm:1234`.
+        phase: `queued` or `running`.
+        message: the queue's own words; may be empty.
+        place: the machines it runs on; empty if it does not run.
+
+    """
+
+    name: str
+    target: str
+    job: str
+    phase: str
+    message: str = ""
+    place: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Interrupting:
     """The person asked to stop; `running` steps are being ended."""
 
@@ -184,6 +205,7 @@ Event = (
     | StepStarted
     | StepEnded
     | StepWaiting
+    | JobMoved
     | Interrupting
     | FailingFast
     | Warned

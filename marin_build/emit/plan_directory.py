@@ -115,7 +115,7 @@ def run_step_words(
         *settings,
         *policy,
         "--prefix",
-        plan.targets.workspace.prefix,
+        relative(plan.targets.workspace.prefix, plan.targets.workspace),
         "--target",
         action.target,
         *(["--once"] if once else []),

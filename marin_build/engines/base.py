@@ -14,9 +14,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from marin_build.emit.templates import Templates
+    from marin_build.engines.jobs import JobQueue
     from marin_build.errors import MarinBuildError
     from marin_build.plan.decisions import Plan
     from marin_build.plan.document import PlanDocument
+    from marin_build.workspace import Workspace
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +36,8 @@ class Capabilities:
         sees_local_prefix: its steps see a prefix that is a folder of this machine.
         applies: `marin-build apply` builds with it. Without that, it only writes files, and a
             person submits them.
+        has_queue: it takes jobs, which are followed: `job_of` and `open_queue` say how. Steps that
+            ask for nothing stay on this machine.
         workers: the engine's word, in the plural, for what runs its steps; errors use it.
 
     """
@@ -42,6 +46,7 @@ class Capabilities:
     sees_local_prefix: bool
     applies: bool
     workers: str = "steps"
+    has_queue: bool = False
 
 
 S = TypeVar("S")
@@ -96,6 +101,19 @@ class Engine(ABC, Generic[S]):
     @abstractmethod
     def words_to_run(self, folder: str) -> list[str]:
         """Return the command line that runs, or submits, the plan written to a folder."""
+
+    @property
+    def max_jobs(self) -> int:
+        """How many jobs may wait or run at once, of an engine with a queue."""
+        return 1
+
+    def job_of(self, workspace: Workspace, target: str) -> tuple[str, str]:
+        """Return the name of a target's job, and the path of its file in a plan directory."""
+        raise NotImplementedError  # of an engine with a queue
+
+    def open_queue(self, workspace: Workspace) -> JobQueue:
+        """Return what submits and follows jobs; nothing is asked of the engine yet."""
+        raise NotImplementedError  # of an engine with a queue
 
     def doctor(self) -> list[str]:
         """Return what `marin-build doctor` says of this engine on this machine, a line each.

@@ -79,6 +79,7 @@ class Planned:
         request: what was asked for.
         capacity: reads, once, what this machine has.
         pinned_code: target id -> code digest, of a plan that was saved.
+        folder: where it was saved; empty if it was not.
 
     """
 
@@ -87,6 +88,7 @@ class Planned:
     request: PlanRequest
     capacity: Callable[[], Capacity]
     pinned_code: Mapping[str, str] = field(default_factory=lambda: _NOTHING)
+    folder: str = ""
 
     @cached_property
     def engine(self) -> Engine[Any]:

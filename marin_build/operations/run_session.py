@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from marin_build.apply.events import Warned
+from marin_build.engines.jobs import JOB_VARIABLE
 from marin_build.errors import StoreError
 from marin_build.plan.deep_digests import digests_of_run
 from marin_build.protocol.provenance import provenance, read_here
@@ -122,6 +123,7 @@ def make_session(
         here=read_here(loaded.workspace.project, os.environ),
         redactor=Redactor.of(os.environ),
         log_limit=loaded.settings.log_limit << 20,
+        job=os.environ.get(JOB_VARIABLE, "").replace(" ", "_"),
     )
 
 

@@ -190,6 +190,8 @@ class Claimant:
                 attempt=dead.attempt,
                 run=dead.run,
                 worker=dead.worker,
+                engine=dead.engine,
+                job=dead.job or None,
                 result="abandoned",
                 start=last_sign,
                 end=last_sign,

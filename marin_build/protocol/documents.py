@@ -121,6 +121,8 @@ class Attempt(_Document):
     run: str
     worker: str
     engine: str = "local"
+    job: str | None = None
+    """The engine's id of the job it ran in."""
     result: Result
     start: str
     end: str | None = None

@@ -137,6 +137,8 @@ class Holding:
                 attempt=self.lease.attempt,
                 run=self.lease.run,
                 worker=self.lease.worker,
+                engine=self.lease.engine,
+                job=self.lease.job or None,
                 result=result,
                 start=stamp(self.began),
                 end=stamp(now),

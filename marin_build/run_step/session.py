@@ -45,6 +45,7 @@ class Session:
         here: what it runs in, for the records; None: they do not say.
         redactor: blots out the secrets of this process's environment.
         log_limit: bytes of the longest log.
+        job: engine and id of the job that the run is in, `slurm:1234`; empty outside any.
 
     """
 
@@ -63,6 +64,7 @@ class Session:
     here: Here | None = None
     redactor: Redactor = NOTHING_SECRET
     log_limit: int = LIMIT
+    job: str = ""
 
     @property
     def register_after(self) -> float:

@@ -169,6 +169,7 @@ def claimant_of(session: Session, start: Start) -> Claimant:
             start=_own_start(pid),
             since=round(now, 3),
             ttl=session.time_to_live if session.time_to_live != TIME_TO_LIVE else 0.0,
+            job=session.job,
         ),
         is_abandoned=lambda lease: session.is_abandoned(start.index, lease),
         clock=boot_clock,
