@@ -57,11 +57,14 @@ class JobRequest:
     Args:
         name: the same for every submit of the same attempt at the same target.
         spec: the text of the job's file, exactly as a plan directory holds it.
+        after: the ids of jobs that must have ended before, well or badly: it looks itself whether
+            what it needs is built.
 
     """
 
     name: str
     spec: str
+    after: tuple[str, ...] = ()
 
 
 class QueueAwayError(MarinBuildError):

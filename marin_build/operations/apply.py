@@ -172,7 +172,13 @@ def replay(
             keep = keep_run(loaded.store, document, session, on_event)
         if keep or trace is not None:
             journal.open(loaded.workspace.prefix, session, keep=keep)
+        if queued is not None:
+            from marin_build.operations.queued_jobs import forget_marks, mark_forced
+
+            mark_forced(loaded, plan, to_queue)
         finished = applier.run()
+        if queued is not None:
+            forget_marks(loaded, plan, to_queue)
         forget_taints(loaded, plan)
         return finished
     finally:

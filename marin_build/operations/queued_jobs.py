@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from marin_build.engines.jobs import JobRequest
-from marin_build.errors import StoppedError
+from marin_build.errors import StoppedError, StoreError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Collection, Mapping
 
     from marin_build.apply.events import Event
     from marin_build.apply.queue_workers import QueueWorkers
     from marin_build.engines.base import Engine
     from marin_build.engines.jobs import JobQueue
+    from marin_build.operations.loading import Loaded
     from marin_build.operations.planned import Planned
     from marin_build.plan.decisions import Plan
     from marin_build.run_step.session import Session
@@ -57,8 +59,12 @@ def queued_targets(plan: Plan, engine: Engine[Any]) -> list[int]:
     return [i for i in plan.to_build if plan.targets.all[i].step.resources is not None]
 
 
-def queued_jobs(planned: Planned) -> QueuedJobs | None:
+def queued_jobs(planned: Planned, *, all_targets: bool = False) -> QueuedJobs | None:
     """Return the jobs of a plan, rendered, or read from its folder if it was saved.
+
+    Args:
+        planned: the plan.
+        all_targets: of what asks for nothing, too.
 
     Raises:
         MarinBuildError: the engine cannot build a step, cannot be reached, or a template is
@@ -66,7 +72,7 @@ def queued_jobs(planned: Planned) -> QueuedJobs | None:
 
     """
     plan, engine = planned.decided, planned.engine
-    queued = queued_targets(plan, engine)
+    queued = plan.to_build if all_targets else queued_targets(plan, engine)
     if not queued:
         return None
     workspace = plan.targets.workspace
@@ -78,6 +84,44 @@ def queued_jobs(planned: Planned) -> QueuedJobs | None:
         name, path = engine.job_of(workspace, plan.targets.all[index].id)
         jobs[index] = JobRequest(name, read(path))
     return QueuedJobs(engine, jobs, queue)
+
+
+def mark_forced(loaded: Loaded, plan: Plan, queued: Collection[int]) -> None:
+    """Mark what is built, and to be built again by a job: a job only knows what the store says.
+
+    The marks end when it is rebuilt.
+
+    Raises:
+        StoreError: the store cannot be written.
+
+    """
+    forced = plan.rebuilt_anyway & set(queued)
+    if not forced:
+        return
+    from marin_build.moments import stamp_now
+    from marin_build.protocol.taints import Taint, put_taints
+
+    targets = plan.targets
+    entries = {}
+    for index in sorted(forced):
+        built = plan.snapshot.of(index).built
+        if built is not None:
+            entries[index] = [(targets.all[index].id, built.run)]
+    taint = Taint("it is rebuilt as its plan says", loaded.host.worker, stamp_now("seconds"))
+    put_taints(loaded.store, targets, entries, taint)
+
+
+def forget_marks(loaded: Loaded, plan: Plan, queued: Collection[int]) -> None:
+    """Take away the marks of what was rebuilt."""
+    forced = plan.rebuilt_anyway & set(queued)
+    if not forced:
+        return
+    from marin_build.observe.read_taints import read_taints
+    from marin_build.protocol.taints import forget_taints
+
+    with suppress(StoreError):
+        still = read_taints(loaded.store, plan.targets, forced)
+        forget_taints(loaded.store, plan.targets, forced - still.keys())
 
 
 def _rendered(planned: Planned) -> Mapping[str, str]:

@@ -10,11 +10,11 @@ import subprocess
 import time
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
 
 _PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch")
 _UP_WITHIN = 60.0
@@ -122,13 +122,11 @@ class Cluster:
     def start(self) -> None:
         """Start all of it, and wait until every node takes jobs."""
         munge = self.folder / "munge"
-        self._run(
-            "munged",
-            ["munged", "--foreground", "--force", f"--key-file={munge}/key"]
-            + [f"--socket={munge}/socket", f"--pid-file={munge}/pid"]
-            + [f"--seed-file={munge}/seed", f"--log-file={self.folder}/logs/munged.log"],
-        )
-        self._wait(lambda: (munge / "socket").exists())
+        options = {"key-file": "key", "socket": "socket", "pid-file": "pid", "seed-file": "seed"}
+        words = [f"--{option}={munge}/{name}" for option, name in options.items()]
+        words += ["--foreground", "--force", f"--log-file={self.folder}/logs/munged.log"]
+        self._run("munged", ["munged", *words])
+        self._wait((munge / "socket").exists)
         self.start_controller()
         for i in range(self.nodes):
             self.start_node(f"n{i + 1}")
@@ -183,8 +181,7 @@ class Cluster:
                 argv, env=environment, stdout=out, stderr=out, start_new_session=True
             )
 
-    def _wait(self, happens: object) -> None:
-        assert callable(happens)
+    def _wait(self, happens: Callable[[], bool]) -> None:
         deadline = time.monotonic() + _UP_WITHIN
         while not happens():
             if time.monotonic() > deadline:

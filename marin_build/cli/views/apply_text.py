@@ -64,6 +64,12 @@ class TextView:
                     f"{event.unchanged_for:.0f} s ago, lease {event.time_to_live:.0f} s",
                     fg="cyan",
                 )
+            case report.JobMoved(target=target, job=job, phase=phase):
+                told = f"  {event.message}" if event.message else ""
+                place = f"  on {event.place}" if event.place else ""
+                click.secho(
+                    printable(f"  {phase:<9} {target}  {job}{place}{told}"), fg="bright_black"
+                )
             case report.Interrupting() | report.FailingFast():
                 click.echo(_what_ends(event), err=True)
             case report.Warned():

@@ -9,7 +9,7 @@ import math
 import shlex
 from typing import TYPE_CHECKING
 
-from marin_build.emit.plan_directory import actions_of, run_step_words
+from marin_build.emit.plan_directory import actions_of, environment_script, run_step_words
 from marin_build.errors import SpecificationError
 from marin_build.pipeline.resources import GpuDevice, TpuDevice
 from marin_build.plan.capacity import RAM, hosts_of, parse_amount
@@ -42,9 +42,10 @@ def emit_slurm(
             "slurm/submit.sh.j2",
             plan_id=document.plan_id,
             jobs=actions,
-            pipeline=document.pipeline,
+            forced=[plan.targets.all[i].id for i in sorted(plan.rebuilt_anyway)],
             logs=LOGS,
-        )
+        ),
+        "environment.sh": environment_script(plan, document, templates),
     }
     prefix = plan.targets.workspace.prefix
     for action in actions:

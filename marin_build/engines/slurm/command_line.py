@@ -23,8 +23,10 @@ if TYPE_CHECKING:
 
 _PATIENCE = 60.0
 """Seconds that one call may take; Slurm's own MessageTimeout is 10."""
+_PATIENCE_AT_FIRST = 15.0
+"""The same for the first call, before anything was submitted."""
 _FIELDS = "%i|%j|%T|%N|%r"
-_TRIED_AGAIN = (
+_TRIED_AGAIN = (  # what sbatch says when another try may do better
     "Unable to contact slurm controller",
     "Socket timed out",
     "Connection refused",
@@ -62,7 +64,7 @@ class SlurmQueue(JobQueue):
                 consequence="nothing was submitted",
                 hint="run this where jobs are submitted, such as the cluster's login node",
             )
-        self._call(["sinfo", "--noheader", "--format=%R"])
+        self._call(["sinfo", "--noheader", "--format=%R"], patience=_PATIENCE_AT_FIRST)
 
     def find(self, names: Collection[str]) -> dict[str, str]:
         """Return the ids of the jobs of those names that wait or run."""
@@ -73,6 +75,9 @@ class SlurmQueue(JobQueue):
         """Submit a batch script; return the job's id."""
         os.makedirs(self._logs, exist_ok=True)
         words = ["sbatch", "--parsable", f"--job-name={job.name}", f"--chdir={self._project}"]
+        # Of two jobs of one name the second waits, and then finds what the first one built.
+        after = "".join(f",afterany:{id_}" for id_ in job.after)
+        words.append(f"--dependency=singleton{after}")
         words.append(f"--output={self._logs}/{_as_pattern(job.name)}-%j.log")
         done = self._call(words, text=job.spec)
         return done.strip().partition(";")[0]
@@ -123,7 +128,7 @@ class SlurmQueue(JobQueue):
         words += ["--format=JobID,JobName,State,NodeList", f"--jobs={','.join(jobs)}"]
         try:
             text = self._call(words)
-        except (JobRefusedError, QueueAwayError):
+        except QueueAwayError:
             return {}  # there is no accounting here
         found: dict[str, JobState] = {}
         for line in text.splitlines():  # of a job that was requeued the last line counts
@@ -132,7 +137,7 @@ class SlurmQueue(JobQueue):
                 found[id_] = job_state(state, nodes=nodes)
         return found
 
-    def _call(self, words: Sequence[str], text: str = "") -> str:
+    def _call(self, words: Sequence[str], text: str = "", patience: float = _PATIENCE) -> str:
         """Run one of Slurm's programs; return what it prints."""
         try:
             done = subprocess.run(
@@ -140,12 +145,12 @@ class SlurmQueue(JobQueue):
                 input=text,
                 capture_output=True,
                 text=True,
-                timeout=_PATIENCE,
+                timeout=patience,
                 check=False,
                 env=clean_environment(os.environ),
             )
         except subprocess.TimeoutExpired:
-            raise QueueAwayError(f"`{words[0]}` gave no answer in {_PATIENCE:g} s") from None
+            raise QueueAwayError(f"`{words[0]}` gave no answer in {patience:g} s") from None
         except OSError as error:
             raise UsageError(
                 f"cannot run `{words[0]}`", facts=[("reason", str(error.strerror).lower())]
@@ -153,7 +158,7 @@ class SlurmQueue(JobQueue):
         if done.returncode == 0:
             return done.stdout
         said = _last_words(done.stderr)
-        if any(sign in done.stderr for sign in _TRIED_AGAIN):
+        if words[0] != "sbatch" or any(sign in done.stderr for sign in _TRIED_AGAIN):
             raise QueueAwayError(f"Slurm gives no answer: {said}")
         raise JobRefusedError(f"Slurm refuses it: {said}")
 
