@@ -1,4 +1,4 @@
-"""Secret values: told by the names of their variables, and blotted out. Pure."""
+"""Secret values: recognised by the names of their variables, and replaced in text. Pure."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 SHORTEST = 8
-"""Characters of the shortest value that is blotted out: shorter ones are words of their own."""
+"""Characters of the shortest value that is replaced: shorter ones occur in ordinary text."""
 _WORDS = frozenset({
     "TOKEN", "TOKENS", "SECRET", "SECRETS", "PASSWORD", "PASSWORDS", "PASSWD", "PASSPHRASE",
     "PWD", "CREDENTIAL", "CREDENTIALS", "KEY", "APIKEY", "SAS", "DSN", "COOKIE", "AUTHORIZATION",
@@ -23,7 +23,7 @@ _IN_URL = re.compile(r"[a-z][a-z0-9+.-]*://[^/\s:@]*:([^/\s@]+)@", re.IGNORECASE
 
 @dataclass(frozen=True, slots=True)
 class Redactor:
-    """Blots secret values out of text.
+    """Replaces secret values in text by the names of their variables.
 
     Args:
         secrets: value -> the name that stands for it; longer values first.
@@ -34,7 +34,7 @@ class Redactor:
 
     @classmethod
     def of(cls, environ: Mapping[str, str]) -> Redactor:
-        """Return what blots out the secrets among environment variables."""
+        """Return the redactor of the secrets among environment variables."""
         found: dict[bytes, bytes] = {}
         for name, value in environ.items():
             for secret in _secrets_in(name, value):
@@ -42,7 +42,7 @@ class Redactor:
         return cls(tuple(sorted(found.items(), key=lambda item: -len(item[0]))))
 
     def joined(self, other: Redactor) -> Redactor:
-        """Return what blots out the secrets of both."""
+        """Return the redactor of the secrets of both."""
         if not other.secrets:
             return self
         both = dict((*self.secrets, *other.secrets))

@@ -51,12 +51,12 @@ def _plain(amount: float) -> str:
 
 
 def first_line(text: str) -> str:
-    """Return the first line of what a step said, without what a terminal would obey."""
+    """Return the first line of a step's message, with control characters escaped."""
     return printable(text.splitlines()[0]) if text else ""
 
 
 def printable(text: str) -> str:
-    """Return a text without what a terminal would obey, or what turns the reading direction."""
+    """Return a text with control characters and changes of the reading direction escaped."""
     if text.isprintable():
         return text
     return "".join(

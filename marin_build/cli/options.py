@@ -36,18 +36,18 @@ _OPTIONS = (
     click.option(
         "--code-policy",
         type=click.Choice(get_args(CodePolicy)),
-        help="What changed code does to steps that do not say [default: report].",
+        help="Policy for changed code, for steps that declare none [default: report].",
     ),
 )
 
 
 def pipeline_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command the options above; it gets them as one `options`."""
+    """Add the options above to a command, whose function gets them as one value, `options`."""
     return click.option("-f", "--file", metavar="FILE", help=_FILE_HELP)(_other_options(function))
 
 
 def pipeline_options_without_f(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command the same options, where `-f` means something else to everybody."""
+    """Add the options with `--file` but no `-f`, for `logs`, where `-f` means `--follow`."""
     return click.option("--file", metavar="FILE", help=_FILE_HELP)(_other_options(function))
 
 
@@ -87,7 +87,7 @@ def parse_budgets(words: tuple[str, ...]) -> dict[str, str]:
     """Return `--budget` options as a mapping.
 
     Raises:
-        UsageError: one is not NAME=AMOUNT, or an amount means nothing.
+        UsageError: one is not NAME=AMOUNT, or an amount is not legal.
 
     """
     from marin_build.operations.budgets import check_budgets
@@ -107,5 +107,5 @@ budget_option = click.option(
     "budgets",
     metavar="NAME=AMOUNT",
     multiple=True,
-    help="How much there is of cpu, ram (16Gi), gpu, tpu, or of what steps name.",
+    help="The amount of cpu, ram (16Gi), gpu, tpu or a named budget that steps may take.",
 )

@@ -54,7 +54,7 @@ def needed(
     *,
     known: Collection[int] = (),
 ) -> set[int]:
-    """Return what a descent looked at: not what it only read ahead, below a built target."""
+    """Return the targets that a descent needed, without those it only read ahead."""
     pending = [i for i in dict.fromkeys(requested) if i not in known]
     found = set(pending)
     while pending:

@@ -20,7 +20,12 @@ _BLOCK = 1 << 20
 def read_remote_digest(source: Source) -> None:
     """Read and remember the digest of a source behind a URL.
 
-    Generations, etags and times never enter: copying the same bytes again changes nothing.
+    Generations, etags and times are no part of it: copying the same bytes again changes nothing.
+
+    Raises:
+        StoreError: the source cannot be read.
+        SpecificationError: its patterns select no file.
+
     """
     if is_known(source):
         return

@@ -1,4 +1,4 @@
-"""The reading of a snapshot: statuses and leases, and what records and attempts say of them."""
+"""Reads a snapshot: statuses and leases, then records and the attempts that failed."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def observe(
 ) -> Snapshot:
     """Read what planning needs.
 
-    What is damaged beside one target is noted there, and everything else is read.
+    A damaged file is noted at its target, and everything else is read.
 
     Args:
         store: where the outputs live.
@@ -59,14 +59,14 @@ def observe(
         records: read the records of reused targets too, and compare their fingerprints.
         history: read earlier builds of what is to be built, to tell what changed since, and how
             long it took.
-        is_doubtful: tells by run and end whether what was built may not have reached the disk.
-        assumed: what is assumed: what counts as built is not read, nor what only it needs.
+        is_doubtful: tells by run and end of a build whether it may not have reached the disk.
+        assumed: targets that count as built are not read, nor what only they need.
         below: read what unbuilt ones need, too.
 
     Raises:
         StoreError: something cannot be read.
-        StoppedError: what is built is another target, which only its hash does not tell; or one
-            whose fingerprint is pinned.
+        StoppedError: what is built is another target with the same hash in its path, or differs
+            from a pinned fingerprint.
 
     """
     others: list[int] = []
@@ -80,7 +80,7 @@ def observe(
             others.extend(read_records(store, targets, built, seen, cascade))
             for index in built:
                 it = seen[index].built
-                # The data of what was adopted is older than the run that registered it.
+                # Adopted data is older than the run that registered it.
                 built_then = it is not None and it.adopted_from is None
                 if it is not None and built_then and is_doubtful(it.run, it.end):
                     seen[index] = replace(seen[index], doubtful=True)
@@ -130,7 +130,7 @@ def read_statuses(
     seen: dict[int, Observed],
     host: Host,
 ) -> None:
-    """Read statuses, and the leases of what is not built, into what was seen.
+    """Read statuses, and the leases of targets that are not built, into `seen`.
 
     Raises:
         StoreError: they cannot be read.
@@ -184,7 +184,7 @@ def _read_failures(
 def _last_attempt(data: bytes, number: int, path: str) -> LastAttempt:
     """Return what a failed attempt's document says.
 
-    If it is not readable, the status still says that it failed: it is built again, like others.
+    If it is not readable, the status still says that the target failed, so it is built again.
     """
     from marin_build.protocol.attempt_reader import parse_attempt  # only failures are read
 
@@ -192,7 +192,7 @@ def _last_attempt(data: bytes, number: int, path: str) -> LastAttempt:
         said = parse_attempt(data, path)
         return LastAttempt(number, said.exit_code, said.message, said.worker, said.end)
     except CorruptStateError:
-        return LastAttempt(number, None, f"why is not readable: {path}", "", None)
+        return LastAttempt(number, None, f"its document is not readable: {path}", "", None)
 
 
 def _list_all(store: Store, folders: Sequence[str]) -> list[list[str]]:
@@ -206,7 +206,10 @@ def _list_all(store: Store, folders: Sequence[str]) -> list[list[str]]:
 
 
 def doubt_of(prefix: str, boot: str) -> Callable[[str, str], bool] | None:
-    """Return what tells by run and end whether a power cut may have taken what was built."""
+    """Return a function that tells by run and end of a build whether a power cut may have lost it.
+
+    None for a remote prefix.
+    """
     if is_url(prefix):
         return None
     name = os.uname().nodename

@@ -1,4 +1,4 @@
-"""Outputs compared with what built them: what the attempt committed, and nothing else."""
+"""Compares outputs with what the attempts that built them committed."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _NO_CHANGES = FileChanges()
 
 
 class Verdict(enum.Enum):
-    """What became of the comparison."""
+    """The result of comparing an output."""
 
     INTACT = "intact"
     DIFFERS = "differs"
@@ -42,7 +42,7 @@ class Verified:
 
     Args:
         index: which target.
-        verdict: what came of it.
+        verdict: the result.
         place: where its data lies; the output path, unless it was adopted elsewhere.
         files, size: how many files lie there, and their bytes.
         changes: what differs, file by file.

@@ -15,7 +15,7 @@ from marin_build.text import did_you_mean
 from marin_build.workspace import CodePolicy  # noqa: TC001 - the checker reads it, too
 
 SHORTEST_LEASE = 2.0
-"""Seconds. On object stores 20 and more: they refuse many writes of one object."""
+"""Seconds. Object stores need 20 or more: they refuse frequent writes of one object."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,13 +30,13 @@ class Settings:
         jobs: targets built at once on this machine.
         isolation: `process`, `worker` or `thread`.
         log_limit: MiB of the longest log of an attempt; of a longer one the middle is cut out.
-        lease: seconds a lease holds without being renewed. Shorter means that others go on sooner
-            after a machine died, and more requests: a long step renews it four times as often.
-        code: what a change of code does to steps that do not say: `report`, `rebuild`, `ignore`.
+        lease: seconds a lease holds without being renewed; a holder renews it four times as often.
+            If shorter, other runs go on sooner after a machine died, at the cost of more requests.
+        code: what a change of code does to steps without a policy: `report`, `rebuild`, `ignore`.
         templates: a folder whose templates win over ours.
-        prices: a JSON file, relative to the project, with what costs other than our list prices.
-        regions: prefix -> the region its bucket lies in, to tell of reads across regions.
-        budgets: how much there is of `cpu`, `ram`, `gpu`, `tpu`, or of what steps name.
+        prices: a JSON file, relative to the project, with prices that replace our list prices.
+        regions: prefix -> the region its bucket lies in; plans then report reads across regions.
+        budgets: how much there is of `cpu`, `ram`, `gpu`, `tpu`, or of other things steps name.
         engines: the tables of engines, by name; an engine reads its own when it is chosen.
 
     """
@@ -56,13 +56,13 @@ class Settings:
     engines: Mapping[str, Table] = field(default_factory=dict, metadata=NOT_A_SETTING)
 
     def __post_init__(self) -> None:
-        """Refuse what the types above cannot."""
+        """Refuse values that have the right type but make no sense."""
         for key in ("jobs", "log_limit"):
             if (value := getattr(self, key)) is not None and value < 1:
                 raise UsageError(f"the setting `{key}` must be at least 1")
         if not all(isinstance(region, str) for region in self.regions.values()):
             raise UsageError(
-                "the setting `regions` says for each prefix the name of a region",
+                "the setting `regions` must map each prefix to the name of a region",
                 hint='[tool.marin-build.regions] "gs://bucket" = "us-central2"',
             )
         if self.budgets:
@@ -103,7 +103,7 @@ def _on_top(base: Settings, values: Mapping[str, Any], place: str) -> Settings:
     """Return settings with those of a table on top; the table of an engine replaces an older one.
 
     Raises:
-        UsageError: the table cannot be followed.
+        UsageError: a key is unknown, or a value has the wrong type or makes no sense.
 
     """
     if not values:

@@ -49,7 +49,7 @@ if TYPE_CHECKING:
 class Declared:
     """A pipeline and its targets; no store was opened.
 
-    The settings are those in force: what the options say about the engine is among them.
+    The settings are those in force: the options' engine, if they name one, is among them.
     """
 
     settings: Settings
@@ -63,7 +63,7 @@ class Declared:
         return self.pipeline.module.named_from(self.workspace.project)
 
     def warnings(self) -> list[Warned]:
-        """Return what the author should know about the pipeline: to be shown, not to be obeyed."""
+        """Return warnings for the pipeline's author: undeclared files and lost threads."""
         undeclared = undeclared_files((target.step for target in self.targets.all), self.workspace)
         texts = undeclared + lost_threads(self.pipeline)
         if not texts:
@@ -111,7 +111,7 @@ def load(options: PipelineOptions, only: str | None = None) -> Loaded:
             leaves out nothing.
 
     """
-    with without_collections():
+    with without_garbage_collector():
         declared = _declare(options, only)
         settings, workspace = declared.settings, declared.workspace
         store = _store_of(declared.targets, workspace.prefix)
@@ -124,7 +124,7 @@ def chosen_engine(loaded: Declared) -> Engine[Any]:
     """Return the engine that the options or the configuration choose, with its settings.
 
     Raises:
-        UsageError: it is not known, cannot be loaded, or its settings cannot be followed.
+        UsageError: the engine is unknown, cannot be loaded, or has a wrong setting.
 
     """
     return open_engine(loaded.settings.engine, loaded.settings.engines)
@@ -140,16 +140,16 @@ def environments_for(loaded: Loaded, engine: Engine[Any]) -> Environments:
 
 def declare(options: PipelineOptions) -> Declared:
     """Load the pipeline that the options name, and open no store."""
-    with without_collections():
+    with without_garbage_collector():
         return _declare(options)
 
 
 @contextmanager
-def without_collections() -> Iterator[None]:
-    """Do without the cycle collector while a graph is built: a fifth of the time at 100,000 steps.
+def without_garbage_collector() -> Iterator[None]:
+    """Pause the garbage collector while a graph is built.
 
-    What is built here lives until the end; the collector would only walk it again and again, here
-    and later: so it is taken from the collector's sight for good.
+    It takes a fifth of the time at 100,000 steps. The graph lives until the program ends, and the
+    collector would walk it again and again. `gc.freeze` keeps it from that for good.
     """
     is_on = gc.isenabled()
     gc.disable()
@@ -206,7 +206,11 @@ def _declare(options: PipelineOptions, only: str | None = None) -> Declared:
 
 
 def refuse_without_file(program: Program | None, what: str) -> None:
-    """Refuse what needs the pipeline's file, of steps that only this program declares.
+    """Refuse an operation that needs the pipeline's file, if only this program declares the steps.
+
+    Args:
+        program: declares the steps; None: a file does.
+        what: the operation, and that it cannot be done.
 
     Raises:
         UsageError: there is no such file.
@@ -221,7 +225,7 @@ def refuse_without_file(program: Program | None, what: str) -> None:
 
 
 def _targets_of(pipeline: Pipeline, workspace: Workspace, only: str | None) -> Targets:
-    """Return all targets, or those that one name or id needs, if that is there."""
+    """Return all targets, or those that one name or id needs, if it exists."""
     if only is not None:
         from marin_build.plan.selection import steps_meant
 
@@ -236,7 +240,7 @@ def _targets_of(pipeline: Pipeline, workspace: Workspace, only: str | None) -> T
 
 
 def _store_of(targets: Targets, prefix: str) -> Store:
-    """Return the store of the prefix; of several schemes, if steps have paths of their own."""
+    """Return the prefix's store; one for several schemes if output paths of steps have others."""
     elsewhere = [
         target.output_path
         for target in targets.all
@@ -258,7 +262,7 @@ def current_host() -> Host:
 
 
 def prefix_of(options: PipelineOptions, settings: Settings, project: str) -> str:
-    """Return where outputs live: what is given, the environment's, the configured, the default."""
+    """Return where outputs live: the first of option, environment variable, setting and default."""
     cwd = os.getcwd()
     for given, base in (
         (options.prefix, cwd),

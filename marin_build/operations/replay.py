@@ -1,4 +1,4 @@
-"""A saved plan, brought together with the pipeline and the store as they are now."""
+"""Compares a saved plan with the pipeline and the store as they are now, to replay it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from marin_build.operations.plan_directory import find_project_of_plan, read_pla
 from marin_build.operations.prepare_apply import refuse_other_engine
 from marin_build.pipeline.locate import locate
 from marin_build.plan.decisions import Decision, Kind, Plan, make_plan
-from marin_build.plan.document import INSISTING
+from marin_build.plan.document import REBUILT_ANYWAY
 from marin_build.plan.payload_diff import describe_difference, differences, without_echoes
 from marin_build.plan.reasons import BlockedInPlan
 from marin_build.workspace import absolute_prefix
@@ -38,10 +38,10 @@ _SHOWN = 10
 def refuse_what_is_fixed(
     options: PipelineOptions, targets: Sequence[str], request: PlanRequest
 ) -> None:
-    """Refuse what a saved plan fixes: it is replayed exactly, or made again.
+    """Refuse options that a saved plan fixes: it is replayed exactly, or made again.
 
     Raises:
-        UsageError: something of it is given.
+        UsageError: one of these options is given.
 
     """
     given = {
@@ -138,7 +138,7 @@ def _check_fingerprints(loaded: Loaded, document: PlanDocument, folder: str) -> 
 
 
 def _changes(loaded: Loaded, gone: Sequence[DecisionDocument]) -> Iterator[str]:
-    """Yield what differs in targets of a plan that have one namesake each, but for their deps."""
+    """Yield how a plan's targets differ from the only target of their name now, but for deps."""
     names = Counter(target.name for target in loaded.targets.all)
     namesakes = {t.name: t for t in loaded.targets.all if names[t.name] == 1}
     planned = Counter(decision.name for decision in gone)
@@ -196,11 +196,14 @@ def _still_blocked(plan: Plan, blocked: AbstractSet[int]) -> Plan:
 
 
 def rebuilt_anyway(document: PlanDocument, targets: Targets) -> frozenset[int]:
-    """Return what a plan builds although it may be built: what insists, and what follows it."""
+    """Return the targets that a plan builds even if they are built.
+
+    They have a reason of the kinds in REBUILT_ANYWAY, or follow such a target in a cascade.
+    """
     found: set[str] = set()
     for decision in document.decisions:  # topological: dependencies first
         kinds = {reason["kind"] for reason in decision.reasons}
-        if kinds.intersection(INSISTING) or (
+        if kinds.intersection(REBUILT_ANYWAY) or (
             "cascade" in kinds and found.intersection(decision.deps)
         ):
             found.add(decision.target)
@@ -208,5 +211,5 @@ def rebuilt_anyway(document: PlanDocument, targets: Targets) -> frozenset[int]:
 
 
 def pinned_code(document: PlanDocument) -> dict[str, str]:
-    """Return target -> code digest for what a plan builds."""
+    """Return target id -> code digest, for the targets that a plan builds."""
     return {d.target: d.code_digest for d in document.decisions if d.code_digest is not None}

@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 
 
 _SHOWN = 10
-"""So many of the targets that are missing are named."""
+"""How many missing targets an error names."""
 _NOTHING_RUN = "nothing was run"
 
 
@@ -56,7 +56,7 @@ class RanTarget:
 
     Args:
         target: its id.
-        outcome: how that ended, if not with an error; None if it was built, and nothing was run.
+        outcome: how it ended, if not with an error; None if it was built already: nothing was run.
         again: the command that does it again.
 
     """
@@ -179,7 +179,7 @@ def _build_in_foreground(
 
 
 def _end_at_once() -> Callable[[], None]:
-    """Return what ends this process and what the step started, from any thread."""
+    """Return a function that ends this process and all the step started; any thread may call it."""
     error = StoppedError(
         "the lease was lost, or no process renews it any more",
         consequence="the step was ended, and nothing was committed",
@@ -199,7 +199,7 @@ def _end_at_once() -> Callable[[], None]:
 
 
 def _terminal_as_it_is() -> Callable[[], None]:
-    """Return what gives the terminal its form of now back: a debugger's prompt has changed it."""
+    """Return a function that restores the terminal's settings: a debugger's prompt changes them."""
     import termios
 
     try:
@@ -225,8 +225,8 @@ def plan_of_one(
     Args:
         loaded: the pipeline.
         index: which target.
-        rebuilt_anyway: itself, if it is built although it is built; or nothing.
-        hint: what to do about what is missing, given the ids of that.
+        rebuilt_anyway: holds `index` if the target is to be built even if it is built; or nothing.
+        hint: makes the hint of the error from the ids of the missing dependencies.
 
     Raises:
         StoppedError: something that it needs is not built.

@@ -38,7 +38,7 @@ class VerifiedOutputs:
 
 
 def verify_targets(loaded: Loaded, selectors: Sequence[str]) -> VerifiedOutputs:
-    """Compare the names and sizes of outputs' files with what was committed; no contents.
+    """Compare the names and sizes of outputs' files, not contents, with what was committed.
 
     Args:
         loaded: the pipeline and its store.

@@ -32,7 +32,7 @@ def describe(reason: Reason) -> str:
 
 
 def describe_stably(reason: Reason) -> str:
-    """Return a reason without times, runs and hosts: what emitted files may say."""
+    """Return a reason for emitted files: without times, runs and hosts."""
     match reason:
         case why.HeldBy():
             return "another run builds it"
@@ -48,7 +48,7 @@ def describe_stably(reason: Reason) -> str:
             return describe(replace(reason, by="", at=""))
         case why.DeviceMissing():
             return f"{_needs_devices(reason)}, which the machine that planned lacks"
-        case why.SeveralHosts():  # which engines there are is not the plan's matter
+        case why.SeveralHosts():  # installed engines differ between machines
             return describe(replace(reason, engines=()))
         case why.Unreadable(what=what):
             return f"its {what} is not readable"
@@ -94,7 +94,7 @@ def _how_it_failed(failure: why.FailedBefore) -> str:
 
 
 def _when_by(at: str, by: str) -> str:
-    """Return ` 2026-11-21 10:20 by ada@host`, or nothing where that is not known."""
+    """Return ` 2026-11-21 10:20 by ada@host`; empty if time or name is unknown."""
     return f" {moment_text(at, 'minutes')} by {by}" if at and by else ""
 
 
@@ -159,7 +159,7 @@ def _needs_devices(reason: why.DeviceMissing) -> str:
 
 
 def _ways_out(engines: Sequence[str], *others: str) -> str:
-    """Return what to do about a machine that has too little."""
+    """Return the options that help if this machine has too little."""
     return ", or ".join([*(f"--engine {name}" for name in engines), *others])
 
 

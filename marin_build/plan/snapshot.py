@@ -1,4 +1,4 @@
-"""The value "what the store held when the plan was made"."""
+"""The snapshot: what the store held when the plan was made, as a value."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ class Earlier:
     """An earlier build of a target's name, nearly always with another identity.
 
     Args:
-        built: what its record says.
-        payload: what was hashed, as JSON values.
+        built: the facts in its record.
+        payload: the payload that was hashed, as JSON values.
 
     """
 
@@ -43,10 +43,11 @@ class Earlier:
 
 @dataclass(frozen=True, slots=True)
 class Observed:
-    """What was seen of one target. `gone`: the lease's holder died on this host.
+    """What was read of one target. `gone`: the holder of its lease died on this host.
 
-    The versions are those of the status and the lease, empty where there is none. The run that
-    builds the target makes its writes conditional on them, instead of reading again.
+    `status_version` and `lease_version` are the store's versions of these two files, empty for a
+    missing file. A run that builds the target makes its writes conditional on them, so that it need
+    not read the files again.
     """
 
     status: Status | None = None
@@ -59,7 +60,7 @@ class Observed:
     doubtful: bool = False
     """It was committed, but the machine went down before it was surely on disk."""
     damage: Unreadable | None = None
-    """A file of it that is damaged, so that it is not known how it stands."""
+    """A damaged file of it; its state is unknown then."""
 
     @property
     def is_built(self) -> bool:
@@ -70,7 +71,7 @@ class Observed:
 
     @property
     def is_open(self) -> bool:
-        """Whether it is to be built, so that what it needs is asked for, too."""
+        """Whether it is to be built, so that its dependencies must be read, too."""
         return not self.is_built and self.damage is None
 
 
@@ -79,11 +80,11 @@ NOTHING_SEEN = Observed()
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """What was seen, by target index. A target that is not in it was not looked at.
+    """What was read of the store, by target index. A target that is not in `seen` was not read.
 
-    `earlier`: builds of the same name, the latest first, where they were asked for. `tainted`: the
-    marks that hold, on whatever target of the pipeline. `drifted`: what has another identity than
-    is declared, or was made from that; targets that were not looked at can be among them.
+    `earlier`: builds of the same name, the latest first, for some targets only. `tainted`: the
+    marks of tainted targets. `drifted`: targets whose output has another identity than the declared
+    one, or was made from such an output. `tainted` and `drifted` can contain targets not in `seen`.
     """
 
     seen: Mapping[int, Observed] = field(default_factory=dict)
@@ -92,5 +93,5 @@ class Snapshot:
     drifted: Mapping[int, IdentityDrift] = field(default_factory=dict)
 
     def of(self, index: int) -> Observed:
-        """Return what was seen of a target."""
+        """Return what was read of a target."""
         return self.seen.get(index, NOTHING_SEEN)

@@ -71,7 +71,7 @@ class Attempt:
         try:
             os.makedirs(os.path.dirname(self.log), exist_ok=True)
             is_clean = not self._has_leftovers()
-            # Looked at before and after: who slept must not clear what another builds by now.
+            # Asked before and after: a process that slept must not clear what another run builds.
             ready = self._is_held() and (is_clean or self._clear()) and self._is_held()
         except (MarinBuildError, OSError) as error:
             return _spoiled(error)
@@ -94,8 +94,8 @@ class Attempt:
         Args:
             done: how the body ended.
             why_ended: INTERRUPTED, or why else this run ended it; empty if it did not.
-            is_last: whether a store without an answer is the failure of the attempt; else this is
-                called again.
+            is_last: whether the attempt fails if the store gives no answer; else the caller calls
+                this again.
 
         Raises:
             StoppedError: the lease was lost; nothing was committed.
@@ -135,14 +135,16 @@ class Attempt:
         self._result = (publication, now, seconds)
         return self._commit(*self._result)
 
-    def wait_for_store(self, error: StoreAwayError, is_called: Callable[[], object]) -> CommitRetry:
-        """Return the patience of an attempt whose result cannot be committed just now."""
-        patience = CommitRetry(time.monotonic() - self._began, is_called)
-        if patience.seconds >= 1:
+    def wait_for_store(
+        self, error: StoreAwayError, asked_to_end: Callable[[], object]
+    ) -> CommitRetry:
+        """Return the waits of a result that cannot be committed just now; note it in the log."""
+        commit_retry = CommitRetry(time.monotonic() - self._began, asked_to_end)
+        if (seconds := commit_retry.seconds) >= 1:
             with suppress(OSError):
-                said = f"{error.what}; the result waits for that, {patience.seconds:.0f} s at most"
+                said = f"{error.what}; the result waits for the store, {seconds:.0f} s at most"
                 add_line(self.log, said, time.time())
-        return patience
+        return commit_retry
 
     def _commit(self, publication: Publication, now: datetime, seconds: float) -> ended.Succeeded:
         try:
@@ -164,21 +166,21 @@ class Attempt:
         """Return whether to clear what an earlier attempt or a foreign writer left on our path.
 
         Raises:
-            StoppedError: it was adopted there.
+            StoppedError: a person adopted the data there.
 
         """
         output, step = self.holding.output, self._step
         keeps = step.override_output_path is not None or step.resumable
         again = self.holding.lease.attempt > 1 or self.index in self.session.forced
-        # What is remote and was never built is not looked at: that would be a request for nothing.
-        # Where an attempt finds what was there, it would be written over; so that is asked.
+        # A remote output that was never built is not looked at: that would be a wasted request.
+        # But a step that keeps what is there would write over adopted data, so we ask for that.
         if not again and (not keeps if is_url(output) else not has_foreign(output)):
             return False
         refuse_to_clear_adopted(self.session.store, output)
         return not keeps
 
     def _clear(self) -> bool:
-        """Clear it; return False if the lease was lost before anything was deleted."""
+        """Clear the output; return False if the lease was lost before anything was deleted."""
         output = self.holding.output
         return clear_leftovers(self.session.store, output, is_held=self._is_held)
 
@@ -190,7 +192,7 @@ class Attempt:
         return self.holding.renew(now, time.time())
 
     def _verified(self, done: Done) -> tuple[Done, list[File]]:
-        """Return how a body ended whose output was looked at, and the files it left."""
+        """Look at the output; return how the body ended in view of it, and the files it left."""
         files = manifest_of(self.session.store, self.holding.output)
         missing = missing_output(self._step.outputs, files, done.artifact)
         if missing is None:

@@ -160,7 +160,7 @@ class Request:
         nonce: recognises the lease it runs under.
         held_since: when that was last written, on the clock that counts sleep.
         log: local path of the file that takes what the body prints.
-        gpus: the devices it gets, as CUDA_VISIBLE_DEVICES names them; none: nothing is said.
+        gpus: the devices it gets, as CUDA_VISIBLE_DEVICES names them; empty: left as it is.
 
     """
 

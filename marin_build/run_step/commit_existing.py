@@ -76,7 +76,7 @@ def _check_still_there(session: Session, holding: Holding, existing: Existing) -
     """Look again under the lease: before it was ours, another run may have cleared the data.
 
     Raises:
-        StoppedError: the files are others by now.
+        StoppedError: the files have changed.
 
     """
     found = manifest_of(session.store, holding.output)

@@ -81,15 +81,15 @@ def way_to_rebuild(output: str) -> str:
 
 
 def clear_leftovers(store: Store, output: str, *, is_held: Callable[[], bool]) -> bool:
-    """Delete the data that an earlier attempt left in an output; what is ours stays.
+    """Delete the data that an earlier attempt left in an output; our own files stay.
 
     Args:
         store: where the output lives.
         output: the output path.
-        is_held: whether it is still ours, asked after the time that a listing takes.
+        is_held: whether we still hold the lease; asked after the listing, which takes time.
 
     Returns:
-        False if it was not ours any more, and nothing was deleted.
+        False if we did not hold the lease any more, and nothing was deleted.
 
     """
     if is_url(output):

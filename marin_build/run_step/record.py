@@ -55,7 +55,7 @@ def make_record(
 def adopted_record(
     session: Session, index: int, attempt: int, now: str, existing: Existing, note: str | None
 ) -> Record:
-    """Return the record of data that was there before.
+    """Return the record of data that a person adopted.
 
     No code of ours made it: there is no digest, and so no drift. If its own record says how long
     it took to build, so does this one.

@@ -43,7 +43,7 @@ class Session:
         refused: targets that must not be built here, and why; more may join while the run goes on.
         deep_code: deep code digest of what is built, for the records (see plan/deep_digests.py).
         here: what it runs in, for the records; None: they do not say.
-        redactor: blots out the secrets of this process's environment.
+        redactor: replaces the secrets of this process's environment.
         log_limit: bytes of the longest log.
         job: engine and id of the job that the run is in, `slurm:1234`; empty outside any.
 
@@ -72,7 +72,7 @@ class Session:
         return self.time_to_live * REGISTER_AFTER
 
     def redactor_of(self, step: StepSpec) -> Redactor:
-        """Return what blots out the secrets that a step may print."""
+        """Return the redactor of the secrets that a step may print."""
         if not step.env_vars:
             return self.redactor
         return self.redactor.joined(Redactor.of(step.env_vars))

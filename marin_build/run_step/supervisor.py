@@ -91,7 +91,7 @@ def _end(
     However long that is, nothing wrong is committed: if another run took the target over meanwhile,
     the lease is no longer ours, and the commit fails.
     """
-    patience: CommitRetry | None = None
+    commit_retry: CommitRetry | None = None
     is_last = done.has_failed
     while True:
         try:
@@ -100,8 +100,8 @@ def _end(
         except StoreAwayError as error:
             if is_last:
                 raise
-            patience = patience or attempt.wait_for_store(error, asked_to_end)
-            is_last = not patience.wait()
+            commit_retry = commit_retry or attempt.wait_for_store(error, asked_to_end)
+            is_last = not commit_retry.wait()
 
 
 def _refusal(session: Session, index: int) -> ended.Stopped | None:

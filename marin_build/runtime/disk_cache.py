@@ -48,7 +48,10 @@ _seen_unbuilt: ContextVar[str] = ContextVar("seen_unbuilt", default="")
 
 @contextmanager
 def seen_unbuilt(output: str) -> Iterator[None]:
-    """Say that a status was read, and is not SUCCESS: the lock inside reads it once more."""
+    """Have caches in the block skip their look at a status that the caller saw is not SUCCESS.
+
+    The lock inside reads the status once more.
+    """
     token = _seen_unbuilt.set(output)
     try:
         yield
@@ -157,7 +160,7 @@ class Cache(Generic[P, R]):
 
 
 def cached(cache: Cache[P, R]) -> Callable[P, R]:
-    """Return the function that looks before it calls."""
+    """Return a function that loads the result of a call, or calls and saves if there is none."""
 
     @functools.wraps(cache.fn)
     def call(*args: P.args, **kwargs: P.kwargs) -> R:
@@ -184,13 +187,13 @@ def cached(cache: Cache[P, R]) -> Callable[P, R]:
 
 
 def _write_failed(status: StatusFile, scope: LockScope, error: BaseException) -> None:
-    """Write FAILED, unless the output is not ours to judge."""
+    """Write FAILED, unless another process decides about the output."""
     if isinstance(error, StoppedError | PreviousTaskFailedError):
         return
     try:
         scope.confirm()
         status.write_status(STATUS_FAILED)
-    except MarinBuildError as also:  # what the function raised is the news
+    except MarinBuildError as also:  # the error of the function is the one to raise
         error.add_note(f"FAILED was not written: {also.what}")
 
 
@@ -261,7 +264,7 @@ def _with_cells(fn: types.FunctionType, cells: Sequence[types.CellType]) -> type
 
 
 def _plain(cell: types.CellType) -> types.CellType:
-    """Return a cell that holds what cannot change, else an empty one."""
+    """Return the cell if its value cannot change, else an empty one."""
     try:
         value = cell.cell_contents
     except ValueError:  # not assigned yet

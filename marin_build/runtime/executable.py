@@ -1,7 +1,7 @@
 """A step as one function of its output path: `remote(disk_cache(distributed_lock(fn)))`.
 
-The path that programs take which run steps themselves (StepRunner). It opens no attempts, clears
-no leftovers and seals nothing; `run-step` does.
+StepRunner, which runs steps inside a program, calls it. It opens no attempts, clears no leftovers
+and seals nothing; `run-step` does.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from marin_build.errors import SpecificationError, StepFailedError
 from marin_build.identity.callables import local_function
 from marin_build.identity.payload import deep_fingerprint
+from marin_build.pipeline.dependencies_first import dependencies_first
 from marin_build.protocol import layout
 from marin_build.protocol.artifact import artifact_value
 from marin_build.runtime.artifact import Artifact, load_returned
@@ -39,7 +40,7 @@ def executable(step: StepSpec) -> Callable[[str], object]:
     """Return what builds a step when it is called with an output path.
 
     Raises:
-        SpecificationError: the step asks for what a thread cannot have.
+        SpecificationError: the step has a timeout, and a thread cannot be killed.
 
     """
     if step.timeout is not None:
@@ -164,15 +165,8 @@ _deep: dict[StepSpec, str] = {}
 
 
 def _deep_fingerprint(step: StepSpec) -> str:
-    """Return the digest over full upstream digests, without recursion; each step once."""
-    pending = [step]
-    while pending:
-        current = pending[-1]
-        missing = [dep for dep in current.deps if dep not in _deep]
-        if missing and current not in _deep:
-            pending.extend(missing)
-            continue
-        pending.pop()
+    """Return a step's deep fingerprint; each step's is computed once per process."""
+    for current in dependencies_first([step], _deep.__contains__):
         upstream = {dep.target_id: _deep[dep] for dep in current.deps}
         _deep[current] = deep_fingerprint(current.fingerprint, list(upstream.values()))
     return _deep[step]

@@ -34,7 +34,7 @@ class GcsStore(RemoteStore):
 
     gcsfs tries a request up to six times, with growing pauses, after 408, 429, 5xx and lost
     connections. A conditional write that is sent again after its reply was lost meets its own work:
-    it returns None, as the seam allows.
+    it returns None, as `Store` allows.
     """
 
     login = "log in with `gcloud auth application-default login`"

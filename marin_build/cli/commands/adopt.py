@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 @click.command("adopt")
 @click.argument("name")
 @click.option("--from", "place", metavar="URL", help="Where the data lies [default: the output].")
-@click.option("--reason", metavar="TEXT", help="Why; kept in the record.")
-@click.option("--force", is_flag=True, help="Adopt what looks unfinished or damaged, or anew.")
-@click.option("--no-lease", is_flag=True, help="Without a lease: no other run builds there.")
+@click.option("--reason", metavar="TEXT", help="The reason; the record keeps it.")
+@click.option("--force", is_flag=True, help="Adopt damaged or unfinished data, or again.")
+@click.option("--no-lease", is_flag=True, help="Take no lease: no other run may build there.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document.")
 @pipeline_options
 def command(

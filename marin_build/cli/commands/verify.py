@@ -1,4 +1,4 @@
-"""`marin-build verify`: whether an output is still what was built."""
+"""`marin-build verify`: whether an output still has the files that were committed."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 @click.option("--json", "as_json", is_flag=True, help="One JSON document.")
 @pipeline_options
 def command(options: PipelineOptions, targets: tuple[str, ...], *, as_json: bool) -> int:
-    """Compare outputs with what was committed: missing files, other sizes, files that were added.
+    """Compare outputs with what was committed: missing files, other sizes, added files.
 
-    TARGET is as for `plan`. Names and sizes are compared, not contents. Adopted data is looked at
-    where it lies. The exit code is 0 if each output was compared and is what was built, else 1.
+    TARGET is as for `plan`. The command compares names and sizes, not contents, and finds adopted
+    data where it lies. The exit code is 0 if each output was compared and has not changed, else 1.
     """
     from marin_build.cli.views.verify_text import show_verified, verified_json
     from marin_build.operations.loading import load

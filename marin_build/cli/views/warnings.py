@@ -1,4 +1,4 @@
-"""Warnings, on standard error: what stops nothing, and what to do about it."""
+"""Warnings on standard error: problems that stop nothing, each with a hint."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def show_warning(warned: Warned) -> None:
 
 
 def show_event(event: Event) -> None:
-    """Print what stops nothing; of what else happens these commands show only the end."""
+    """Print an event that is a warning; commands with this view show only the end of others."""
     from marin_build.apply.events import StepDrifted, Warned
 
     match event:

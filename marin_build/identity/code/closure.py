@@ -120,7 +120,7 @@ class Reader:
         return deeply(lambda: self._part(module, name, [node], free))
 
     def _names_around(self, file: str, node: Function) -> frozenset[str]:
-        """Return the names that the functions bind which a nested function stands in."""
+        """Return the names that the functions around a nested function bind."""
         found = frozenset[str]()
         for outer in functions_around(file).get(id(node), ()):
             if outer not in self._names:
@@ -132,7 +132,7 @@ class Reader:
         statements: Sequence[ast.stmt] = module.definitions[name]
         full = f"{module.name}.{name}"
         if self._declares_step(module, statements):
-            # What it is built from is its own identity; who names it only reads its path.
+            # A step has an identity of its own; code that names the step only reads its path.
             return Part(full, "constant", digest_of_text(f"step {name}"), ())
         part = deeply(lambda: self._part(module, full, statements, ()))
         if deeply(lambda: is_computed(self.resolver, module, statements)):

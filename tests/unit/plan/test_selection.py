@@ -181,7 +181,7 @@ def test_a_pipeline_without_tags_says_so(make: Callable[..., Any]) -> None:
         ),
         (
             "raw,^+eval",
-            "error: `raw,^+eval` selects nothing: all of it is left out again\n  nothing was run",
+            "error: `raw,^+eval` selects nothing: `^` leaves all of it out\n  nothing was run",
         ),
     ],
 )

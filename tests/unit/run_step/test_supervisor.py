@@ -481,7 +481,8 @@ def test_a_store_that_stays_away_is_given_up(stage: Callable[..., Stage], patien
     assert (failed.cause, failed.message) == ("infra", "away")
     assert patient.now == pytest.approx(1100.0)
     assert (
-        "the result waits for that, 100 s at most" in Path(made.bodies.requests[0].log).read_text()
+        "the result waits for the store, 100 s at most"
+        in Path(made.bodies.requests[0].log).read_text()
     )
 
 
