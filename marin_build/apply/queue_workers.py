@@ -38,7 +38,8 @@ LOOK_EVERY = 0.3
 """Seconds between two looks at the statuses of running targets on a local disk."""
 _LOST_AFTER = 60.0
 """Seconds a queue may know nothing of a job before it counts as lost."""
-_LONGEST_PAUSE = 60.0
+_LONGEST_PAUSE = 20.0
+"""Seconds between two tries to reach a queue that gives no answer."""
 _QUEUED = JobState(Phase.QUEUED)
 
 
@@ -98,7 +99,7 @@ class QueueWorkers:
         self._followed: dict[int, _Followed] = {}
         self._something = threading.Event()
         self._is_closed = False
-        self._poll_at = self._look_at = 0.0
+        self._poll_at = self._look_at = self._ask_at = 0.0
         self._away_since: float | None = None
         self._pauses = 0
         self._thread = threading.Thread(target=self._follow, daemon=True, name=f"{engine} jobs")
@@ -139,8 +140,8 @@ class QueueWorkers:
     def _follow(self) -> None:
         while not self._is_closed:
             try:
-                self._once()
-                self._back()
+                self._look()
+                self._ask()
             except (QueueAwayError, StoreError) as error:
                 self._away(error)
             except BaseException as error:  # noqa: BLE001 - a lost answer would hang the run
@@ -148,47 +149,49 @@ class QueueWorkers:
             self._something.wait(self._pause())
             self._something.clear()
 
-    def _once(self) -> None:
+    def _look(self) -> None:
+        """Look at the store: it tells of an end sooner than the queue, and when that is away."""
+        if self._followed and time.monotonic() >= self._look_at:
+            self._look_at_statuses()
+            is_local = self._session.store.is_local
+            pause = LOOK_EVERY if is_local else self._jobs.poll_every
+            self._look_at = time.monotonic() + pause
+
+    def _ask(self) -> None:
+        """Ask the queue what is to be asked, unless it gave no answer a moment ago."""
+        if time.monotonic() < self._ask_at:
+            return
         self._begin()
         self._cancel()
-        now = time.monotonic()
-        if self._followed and now >= self._look_at:
-            self._look_at_statuses()
-            self._look_at = time.monotonic() + self._look_every
-        if self._followed and now >= self._poll_at:
+        if self._followed and time.monotonic() >= self._poll_at:
             self._poll()
             self._poll_at = time.monotonic() + self._jobs.poll_every
-
-    @property
-    def _look_every(self) -> float:
-        return LOOK_EVERY if self._session.store.is_local else self._jobs.poll_every
-
-    def _pause(self) -> float | None:
-        if self._away_since is not None:
-            return doubled(self._pauses, 1.0, _LONGEST_PAUSE)
-        if not self._followed:
-            return None
-        return max(0.0, min(self._look_at, self._poll_at) - time.monotonic())
-
-    def _away(self, error: MarinBuildError) -> None:
-        """Wait for a queue or a store that gives no answer; say so once."""
-        self._pauses += 1
-        if self._away_since is None:
-            self._away_since = time.monotonic()
-            self._say(Warned(f"{error.what}; asking again until it answers, jobs go on meanwhile"))
-
-    def _back(self) -> None:
         if self._away_since is not None:
             seconds = time.monotonic() - self._away_since
             self._away_since, self._pauses = None, 0
             self._say(Warned(f"it answers again, after {seconds:.0f} s"))
+
+    def _away(self, error: MarinBuildError) -> None:
+        """Wait for a queue or a store that gives no answer; say so once."""
+        self._pauses += 1
+        self._ask_at = time.monotonic() + doubled(self._pauses, 1.0, _LONGEST_PAUSE)
+        if self._away_since is None:
+            self._away_since = time.monotonic()
+            self._say(Warned(f"{error.what}; asking again until it answers, jobs go on meanwhile"))
+
+    def _pause(self) -> float | None:
+        due = [self._ask_at] if self._away_since is not None else []
+        if self._followed:
+            due += [self._look_at, max(self._poll_at, self._ask_at)]
+        return max(0.0, min(due) - time.monotonic()) if due else None
 
     def _say(self, answer: Ended | Event) -> None:
         self._answers.put(answer)
         self._on_answer()
 
     def _answer(self, index: int, outcome: Outcome) -> None:
-        self._followed.pop(index, None)
+        if (followed := self._followed.pop(index, None)) is not None:
+            self._jobs.forget(followed.id)
         self._to_end.pop(index, None)
         self._cancelled -= {(index, False), (index, True)}
         self._say(Ended(index, outcome))

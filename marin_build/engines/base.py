@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from marin_build.emit.templates import Templates
     from marin_build.engines.jobs import JobQueue
     from marin_build.errors import MarinBuildError
+    from marin_build.pipeline.step_spec import StepSpec
     from marin_build.plan.decisions import Plan
     from marin_build.plan.document import PlanDocument
     from marin_build.workspace import Workspace
@@ -106,6 +107,13 @@ class Engine(ABC, Generic[S]):
     def max_jobs(self) -> int:
         """How many jobs may wait or run at once, of an engine with a queue."""
         return 1
+
+    def takes(self, step: StepSpec) -> bool:
+        """Return whether a step goes to the engine's queue; else it is built on this machine.
+
+        What asks for nothing stays here, unless the engine says otherwise.
+        """
+        return step.resources is not None
 
     def job_of(self, workspace: Workspace, target: str) -> tuple[str, str]:
         """Return the name of a target's job, and the path of its file in a plan directory."""

@@ -118,6 +118,9 @@ class JobQueue(ABC):
     def cancel(self, ids: Collection[str], *, kill: bool) -> None:
         """Ask jobs to end, as the engine does it (SIGTERM first), or kill them at once."""
 
+    def forget(self, job_id: str) -> None:  # noqa: B027 - most engines forget by themselves
+        """Free what the engine keeps of a job whose end is known."""
+
     def output_of(self, job_id: str) -> str:  # noqa: ARG002 - some engines keep none
         """Return the local file with what a job printed outside its step; empty: there is none."""
         return ""

@@ -42,7 +42,7 @@ def read_all(
         frozenset(wanted),  # the record of another target is reported, not refused
         host,
         records=records,
-        is_doubtful=doubt_of(targets.workspace.prefix, host.boot),
+        is_doubtful=doubt_of(targets.workspace.prefix, host.machine_boot),
         below=False,
     )
 

@@ -224,7 +224,7 @@ def observe_for(
         cascade,
         loaded.host,
         history=history,
-        is_doubtful=doubt_of(loaded.workspace.prefix, loaded.host.boot),
+        is_doubtful=doubt_of(loaded.workspace.prefix, loaded.host.machine_boot),
         assumed=assumed,
     )
 

@@ -50,13 +50,10 @@ class QueuedJobs:
 
 
 def queued_targets(plan: Plan, engine: Engine[Any]) -> list[int]:
-    """Return the targets to build whose steps ask for resources: an engine with a queue has them.
-
-    What asks for nothing is built on this machine, beside them.
-    """
+    """Return the targets to build that an engine's queue takes; the others are built here."""
     if not engine.capabilities.has_queue:
         return []
-    return [i for i in plan.to_build if plan.targets.all[i].step.resources is not None]
+    return [i for i in plan.to_build if engine.takes(plan.targets.all[i].step)]
 
 
 def queued_jobs(planned: Planned, *, all_targets: bool = False) -> QueuedJobs | None:

@@ -66,7 +66,7 @@ def syncing_of(loaded: Loaded, run: str) -> Syncing | None:
 
     host = os.uname().nodename
     try:
-        return Syncing(loaded.workspace.prefix, run, boot=loaded.host.boot, host=host)
+        return Syncing(loaded.workspace.prefix, run, boot=loaded.host.machine_boot, host=host)
     except OSError as error:
         raise _unwritable(loaded.workspace.prefix, str(error.strerror)) from error
 

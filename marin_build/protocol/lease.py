@@ -166,6 +166,11 @@ class Host:
     worker: str
     boot: str
 
+    @property
+    def machine_boot(self) -> str:
+        """The boot of the machine, whatever container this is in."""
+        return self.boot.partition("/")[0]
+
     def is_gone(self, lease: Lease) -> bool:
         """Return whether the holder was a process of this host and boot that has ended."""
         if not self.boot or lease.boot != self.boot or not lease.pid:
@@ -196,5 +201,20 @@ def this_host(user: str, host: str) -> Host:
             boot = stream.read().strip()
     except OSError:
         boot = ""
+    if boot and (space := _pid_namespace()):
+        boot = f"{boot}/{space}"  # in a container a process id means another process
     worker = f"{user}@{host}".replace(" ", "_")
     return Host(worker, boot if os.path.exists("/proc/self/stat") else "")
+
+
+def _pid_namespace() -> str:
+    """Return the number of our namespace of process ids; empty if it is the machine's own.
+
+    Source: PROC_PID_INIT_INO of the Linux kernel, include/linux/proc_ns.h.
+    """
+    try:
+        name = os.readlink("/proc/self/ns/pid")
+    except OSError:
+        return ""
+    number = name.removeprefix("pid:[").removesuffix("]")
+    return "" if number == "4026531836" else number

@@ -64,6 +64,12 @@ class SlurmQueue(JobQueue):
                 consequence="nothing was submitted",
                 hint="run this where jobs are submitted, such as the cluster's login node",
             )
+        config = os.environ.get("SLURM_CONF")
+        if config and not os.path.exists(config):  # else every call would look for it for a minute
+            raise UsageError(
+                f"SLURM_CONF names `{config}`, and no such file is there",
+                consequence="nothing was submitted",
+            )
         self._call(["sinfo", "--noheader", "--format=%R"], patience=_PATIENCE_AT_FIRST)
 
     def find(self, names: Collection[str]) -> dict[str, str]:
