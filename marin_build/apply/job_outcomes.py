@@ -52,7 +52,7 @@ def outcome_in_store(store: Store, target: Target, after: int, *, force: bool) -
         return None
     code = ended.exit_code or 1
     log = layout.log_path(target.output_path, last) if last in attempts.logs else ""
-    return Failed(last, code, ended.message or "", log, cause=cause_of(code))
+    return Failed(last, code, ended.message or "", log, cause=cause_of(code, ended.cause))
 
 
 def outcome_of_queue(state: JobState, job: str, output: str) -> Outcome:

@@ -30,6 +30,9 @@ class Settings:
         jobs: targets built at once on this machine.
         isolation: `process`, `worker` or `thread`.
         log_limit: MiB of the longest log of an attempt; of a longer one the middle is cut out.
+        protect: whether what is committed to a local disk is made read-only.
+        digests: whether the contents of what is committed to a local disk are digested, for
+            `verify --content`: each file is read once more.
         lease: seconds a lease holds without being renewed; a holder renews it four times as often.
             If shorter, other runs go on sooner after a machine died, at the cost of more requests.
         code: what a change of code does to steps without a policy: `report`, `rebuild`, `ignore`.
@@ -47,6 +50,8 @@ class Settings:
     jobs: int | None = None
     isolation: str = "process"
     log_limit: int = 64
+    protect: bool = False
+    digests: bool = False
     lease: float = TIME_TO_LIVE
     code: CodePolicy | None = None
     templates: str | None = None

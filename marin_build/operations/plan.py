@@ -171,17 +171,21 @@ def observe_tainted(
     *,
     history: bool = False,
     assumed: Assumptions = NOTHING_ASSUMED,
+    compared: Sequence[int] = (),
 ) -> Snapshot:
     """Read what planning needs, the marks of tainted targets included.
 
     Marks decide how far down the graph is read, but they are rare. So a remote store lists them
     while the snapshot is read as if there were none; if there are some, it is read again.
+    `compared`: built targets whose data is compared, even if nothing is built from them.
     """
     store, targets = loaded.store, loaded.targets
     cascade = cascade_of(targets, requested, forced, assumed)
 
     def read(cascade: AbstractSet[int]) -> Snapshot:
-        return observe_for(loaded, requested, cascade, history=history, assumed=assumed)
+        return observe_for(
+            loaded, requested, cascade, history=history, assumed=assumed, compared=compared
+        )
 
     if store.is_local:
         marked, snapshot = list_tainted(store, targets), None
@@ -215,6 +219,7 @@ def observe_for(
     *,
     history: bool = False,
     assumed: Assumptions = NOTHING_ASSUMED,
+    compared: Sequence[int] = (),
 ) -> Snapshot:
     """Read what planning needs; note outputs that a power cut may have kept from the disk."""
     return observe(
@@ -226,6 +231,8 @@ def observe_for(
         history=history,
         is_doubtful=doubt_of(loaded.workspace.prefix, loaded.host.machine_boot),
         assumed=assumed,
+        losses=True,
+        compared=compared,
     )
 
 

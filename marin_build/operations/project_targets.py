@@ -116,12 +116,18 @@ class ProjectTargets(ProjectBase):
         data = b"".join(parts)
         return (data if timestamps else without_stamps(data)).decode("utf-8", "backslashreplace")
 
-    def verify(self, *targets: str) -> VerifiedOutputs:
-        """Compare the names and sizes of outputs' files, not contents, with what was committed."""
+    def verify(self, *targets: str, content: bool = False) -> VerifiedOutputs:
+        """Compare the names and sizes of outputs' files with what was committed.
+
+        Args:
+            targets: which ones.
+            content: compare the contents, too, of those files whose digests were recorded.
+
+        """
         from marin_build.operations.verify import verify_targets
 
         with self._loaded() as loaded:
-            return verify_targets(loaded, targets)
+            return verify_targets(loaded, targets, content=content)
 
     def accept(self, target: str, *others: str, reason: str) -> AcceptedDrift:
         """Record that the code and environment of today are as good as those that built targets.

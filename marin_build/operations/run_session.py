@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from marin_build.apply.events import Warned
 from marin_build.engines.jobs import JOB_VARIABLE
 from marin_build.errors import StoreError
+from marin_build.plan.decisions import Kind
 from marin_build.plan.deep_digests import deep_digests_of_run
 from marin_build.protocol.provenance import provenance, read_here
 from marin_build.redaction import Redactor
@@ -101,6 +102,8 @@ def make_session(
         argv: the command line to name in records; None: that of this process.
 
     """
+    from marin_build.run_step.code_watch import CodeWatch
+    from marin_build.run_step.input_files import Inputs
     from marin_build.run_step.session import Session
 
     check_writable(loaded.workspace.prefix)
@@ -108,8 +111,9 @@ def make_session(
     recorded = {i: it.built.deep_code_digest for i, it in seen.items() if it.built is not None}
     # Read now: of the code as it was loaded, whatever is edited while it runs.
     deep_code = deep_digests_of_run(plan.targets, plan.to_build, recorded)
+    store = _leasing(loaded, lease=lease)
     return Session(
-        store=_leasing(loaded, lease=lease),
+        store=store,
         targets=plan.targets,
         deep=_deep_fingerprints(plan),
         run=f"r-{os.urandom(4).hex()}",
@@ -124,6 +128,10 @@ def make_session(
         redactor=Redactor.of(os.environ),
         log_limit=loaded.settings.log_limit << 20,
         job=os.environ.get(JOB_VARIABLE, "").replace(" ", "_"),
+        protect=loaded.settings.protect,
+        digests=loaded.settings.digests,
+        code=CodeWatch(plan.targets, [d.index for d in plan.of_kind(Kind.RUN)]),
+        inputs=Inputs(store, plan.targets, plan.snapshot.manifests),
     )
 
 

@@ -88,7 +88,12 @@ class Plan:
     def rebuilt_anyway(self) -> frozenset[int]:
         """The targets that are built although they may be built already."""
         insisting = why.Forced | why.Tainted | why.DevVersion | why.Cascade | why.Doubtful
-        return frozenset(d.index for d in self.decisions if isinstance(d.reason, insisting))
+        return frozenset(
+            d.index
+            for d in self.decisions
+            if isinstance(d.reason, insisting)
+            or (isinstance(d.reason, why.OutputVanished) and d.reason.lost)
+        )
 
     @property
     def to_build(self) -> list[int]:
@@ -228,7 +233,9 @@ def _decide(targets: Targets, index: int, seen: Observed, *, rerun_failed: bool)
         return Decision(index, Kind.WAIT, held)
     if lease is not None and lease.is_sealed:
         return Decision(index, Kind.REUSE, why.SealedBefore(lease.worker))
-    if seen.status == "SUCCESS" and not seen.doubtful:
+    if seen.status == "SUCCESS" and not seen.doubtful and not seen.lost:
+        if seen.altered:
+            return Decision(index, Kind.BLOCKED, why.OutputAltered(seen.altered))
         return Decision(index, Kind.REUSE, _reuse_reason(seen.built))
     if step.fn is None:
         return Decision(index, Kind.BLOCKED, why.NothingBuildsIt())
@@ -286,6 +293,10 @@ def _run_reason(seen: Observed) -> Reason:
             return why.FailedBefore(0, None, "", "", "")
         case "DEP_FAILED":
             return why.DependencyFailed()
+        case "SUCCESS" if seen.lost:
+            it = seen.built
+            run, by, at = (it.run, it.worker, it.end) if it is not None else ("", "", "")
+            return why.OutputVanished(run, by, at, seen.lost)
         case "SUCCESS":
             return why.Doubtful(seen.built.run if seen.built else "")
         case "RUNNING":

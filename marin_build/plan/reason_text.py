@@ -28,7 +28,9 @@ def _kind_name(name: str) -> str:
 
 def describe(reason: Reason) -> str:
     """Return a reason for people: lower case, a few words."""
-    return _why_run(reason) if isinstance(reason, why.RunReason) else _why_not(reason)
+    if isinstance(reason, why.RunReason):
+        return _why_run(reason)
+    return _why_blocked(reason) if isinstance(reason, why.BlockReason) else _why_not(reason)
 
 
 def describe_stably(reason: Reason) -> str:
@@ -40,8 +42,8 @@ def describe_stably(reason: Reason) -> str:
             return "interrupted"
         case why.Doubtful():
             return "built, but the machine went down before it was surely on disk"
-        case why.OutputVanished():
-            return "built before, but its status is gone"
+        case why.OutputVanished(lost=lost):
+            return f"built before, but {_first_of(lost) or 'its status is gone'}"
         case why.FailedBefore():  # a message may hold anything, a secret too
             return describe(replace(reason, by="", at="", message=""))
         case why.Tainted():
@@ -67,8 +69,9 @@ def _why_run(reason: why.RunReason) -> str:
             return f"interrupted ({by} is gone)" if by else "interrupted"
         case why.Doubtful(run=run):
             return f"built by run {run}, but the machine went down before it was surely on disk"
-        case why.OutputVanished(run=run, by=by, at=at):
-            return f"built{_when_by(at, by)}, run {run}, but its status is gone"
+        case why.OutputVanished(run=run, by=by, at=at, lost=lost):
+            built = f"built{_when_by(at, by)}{f', run {run}' if run else ''}"
+            return f"{built}, but {_first_of(lost) or 'its status is gone'}"
         case why.Tainted(reason=words, by=by, at=at):
             return f"tainted{_when_by(at, by)}: {words}"
         case why.Forced():
@@ -82,6 +85,12 @@ def _why_run(reason: why.RunReason) -> str:
         case why.DependencyFailed():
             return "a dependency failed when it was last tried"
     assert_never(reason)
+
+
+def _first_of(words: Sequence[str]) -> str:
+    """Return the first of some words, and how many more there are; empty if there are none."""
+    more = f" and {len(words) - 1} more" if len(words) > 1 else ""
+    return f"{words[0]}{more}" if words else ""
 
 
 def _how_it_failed(failure: why.FailedBefore) -> str:
@@ -107,7 +116,7 @@ def _what_changed(changes: Sequence[why.Change], since: str) -> str:
     return f"{changes[0].text}{because}{more}"
 
 
-def _why_not(reason: why.ReuseReason | why.HeldBy | why.BlockReason) -> str:
+def _why_not(reason: why.ReuseReason | why.HeldBy) -> str:
     match reason:
         case why.BuiltBefore(run=run, by=by, at=at):
             return f"built{_when_by(at, by)}, run {run}" if run else "built"
@@ -123,6 +132,11 @@ def _why_not(reason: why.ReuseReason | why.HeldBy | why.BlockReason) -> str:
         case why.HeldBy(by=by, renewed=renewed, time_to_live=lease):
             when = moment_text(renewed)
             return f"held by {by}; renewed {when} UTC by its own clock, lease {lease:.0f} s"
+    assert_never(reason)
+
+
+def _why_blocked(reason: why.BlockReason) -> str:
+    match reason:
         case why.FailureKept(attempt=attempt):
             return f"failed previously (attempt {attempt})" if attempt else "failed previously"
         case why.UpstreamBlocked(upstream=upstream):
@@ -131,6 +145,9 @@ def _why_not(reason: why.ReuseReason | why.HeldBy | why.BlockReason) -> str:
             return "nothing builds it, and its output is not there"
         case why.Unreadable(what=what, path=path):
             return f"its {what} is not readable: {path} ({_WAYS_OUT[what]})"
+        case why.OutputAltered(changes=changes):
+            ways = "put that right, or build it again with --force or `marin-build taint`"
+            return f"its output was changed since it was built: {_first_of(changes)} ({ways})"
         case why.DeviceMissing(device=device, found=found):
             here = f"this machine has {found or 'none'}"
             given = f"--budget {device}={reason.needed} if it has them after all"
@@ -176,6 +193,10 @@ def stable_facts(reason: Reason) -> dict[str, object]:
             return {"attempt": attempt}
         case why.Unreadable(what=what):
             return {"what": what}
+        case why.OutputVanished(lost=lost):
+            return {"lost": list(lost)} if lost else {}
+        case why.OutputAltered(changes=changes):
+            return {"changed": list(changes)}
         case why.DeviceMissing(device=device, needed=needed):
             return {"device": device, "needed": needed}
         case why.SeveralHosts(hosts=hosts):

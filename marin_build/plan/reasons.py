@@ -83,11 +83,18 @@ class Doubtful:
 
 @dataclass(frozen=True, slots=True)
 class OutputVanished:
-    """It was built, as its record says, but its status is gone."""
+    """It was built, as its record says, but its status is gone, or data that it left.
+
+    Args:
+        run, by, at: who built it, and when; empty where that is not known.
+        lost: which data is gone, in words, a file each; none: the status.
+
+    """
 
     run: str
     by: str
     at: str
+    lost: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,6 +239,18 @@ class Unreadable:
 
 
 @dataclass(frozen=True, slots=True)
+class OutputAltered:
+    """Something is to be built from it, and it holds what its build did not leave there.
+
+    Args:
+        changes: what differs, in words, a file each.
+
+    """
+
+    changes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class DeviceMissing:
     """It needs more accelerators than this machine has.
 
@@ -290,6 +309,7 @@ BlockReason = (
     | UpstreamBlocked
     | NothingBuildsIt
     | Unreadable
+    | OutputAltered
     | DeviceMissing
     | SeveralHosts
     | OverBudget

@@ -104,12 +104,16 @@ class FileEntry(_Document):
 
 
 class Publication(_Document):
-    """What a sealed attempt commits: record, artifact and manifest."""
+    """What a sealed attempt commits: record, artifact and manifest.
+
+    `digests`: path in the manifest -> sha-256 in hex, of the files that were read for it.
+    """
 
     record: Record
     has_artifact: bool
     artifact: Any = None
     manifest: tuple[FileEntry, ...]
+    digests: dict[str, str] = {}
 
 
 class Attempt(_Document):
@@ -128,6 +132,8 @@ class Attempt(_Document):
     end: str | None = None
     exit_code: int | None = None
     message: str | None = None
+    cause: Literal["app", "oom", "timeout", "infra"] | None = None
+    """Why it failed."""
     peak_memory_bytes: int | None = None
     cpu_seconds: float | None = None
     publish: Publication | None = None

@@ -18,6 +18,7 @@ from marin_build.protocol.status import STATUS_FAILED, STATUS_RUNNING
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from marin_build.pipeline.retries import Cause
     from marin_build.protocol.documents import Publication, Result
     from marin_build.protocol.lease import Lease
     from marin_build.store.base import Store
@@ -87,6 +88,7 @@ class Holding:
         message: str,
         now: datetime,
         *,
+        cause: Cause | None = None,
         peak_memory: int | None = None,
         cpu_seconds: float | None = None,
     ) -> bool:
@@ -100,7 +102,13 @@ class Holding:
         try:
             self._replace_lease(self.lease.renewed(now.timestamp()))
             self._write_attempt(
-                result, exit_code, message, now, peak_memory=peak_memory, cpu_seconds=cpu_seconds
+                result,
+                exit_code,
+                message,
+                now,
+                cause=cause,
+                peak_memory=peak_memory,
+                cpu_seconds=cpu_seconds,
             )
         except StoppedError:
             return False
@@ -119,6 +127,7 @@ class Holding:
         now: datetime,
         publication: Publication | None = None,
         *,
+        cause: Cause | None = None,
         peak_memory: int | None = None,
         cpu_seconds: float | None = None,
     ) -> tuple[Attempt, bytes]:
@@ -144,6 +153,7 @@ class Holding:
                 end=stamp(now),
                 exit_code=exit_code,
                 message=message,
+                cause=cause,
                 peak_memory_bytes=peak_memory,
                 cpu_seconds=cpu_seconds,
                 publish=publication and _numbered(publication, self.lease.attempt),

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from marin_build.protocol.lease import Lease
 
 
+CHANGED = ".changed"
+"""Says that a step has written into the output of another one, where sizes do not tell."""
 STATUS = ".executor_status"
 LEASE = ".executor_status.lock"
 RECORD = ".executor_info"

@@ -17,11 +17,19 @@ from marin_build.protocol.documents import FileEntry, Publication
 from marin_build.protocol.lease import boot_clock
 from marin_build.protocol.manifest import manifest_of, missing_output
 from marin_build.run_step.body import Done, Request
+from marin_build.run_step.checks import Checks
 from marin_build.run_step.commit_retry import CommitRetry
-from marin_build.run_step.output_folder import clear_leftovers, has_foreign, refuse_to_clear_adopted
+from marin_build.run_step.output_folder import (
+    clear_leftovers,
+    digests_of,
+    has_foreign,
+    refuse_to_clear_adopted,
+    set_read_only,
+)
 from marin_build.run_step.record import make_record
 from marin_build.run_step.step_log import add_line
 from marin_build.run_step.workers import INTERRUPTED
+from marin_build.store.base import File
 from marin_build.workspace import is_url
 
 if TYPE_CHECKING:
@@ -32,7 +40,6 @@ if TYPE_CHECKING:
     from marin_build.protocol.documents import Result
     from marin_build.protocol.held_target import Holding
     from marin_build.run_step.session import Session
-    from marin_build.store.base import File
 
 
 @dataclass(slots=True)
@@ -51,6 +58,8 @@ class Attempt:
     holding: Holding
     log: str = field(init=False)
     """Local path of the file that takes what the body prints."""
+    checks: Checks = field(init=False)
+    """Of what it is built from."""
     _began: float = field(init=False)
     _started: datetime = field(init=False)
     _result: tuple[Publication, datetime, float] | None = None
@@ -59,6 +68,7 @@ class Attempt:
     def __post_init__(self) -> None:
         """Take note of the time."""
         self.log = self.session.log_path(self.index, self.holding.lease)
+        self.checks = Checks(self.session, self.index)
         self._began, self._started = time.monotonic(), self.session.now()
 
     def prepare(self) -> Done | None:
@@ -105,9 +115,12 @@ class Attempt:
         if self._result is not None:
             return self._commit(*self._result)
         files: list[File] = []
+        digests: dict[str, str] = {}
         try:
             if not done.has_failed:
                 done, files = self._verified(done)
+            if self.session.digests and not is_url(self.holding.output) and not done.has_failed:
+                digests = digests_of(self.holding.output, files)
             self._send_log()
         except (MarinBuildError, OSError) as error:
             if isinstance(error, StoreAwayError) and not is_last:
@@ -116,6 +129,8 @@ class Attempt:
         seconds, now = time.monotonic() - self._began, self.session.now()
         if done.has_failed:
             return self._fail(done, why_ended, seconds, now)
+        if (stopped := self.checks.code()) is not None:
+            return self._fail(Done(1, stopped.message), "", seconds, now, stopped)
         record = make_record(
             self.session,
             self.index,
@@ -131,6 +146,7 @@ class Attempt:
             has_artifact=done.artifact is not None,
             artifact=done.artifact,
             manifest=tuple(FileEntry(path=path, size=size) for path, size in files),
+            digests=digests,
         )
         self._result = (publication, now, seconds)
         return self._commit(*self._result)
@@ -151,6 +167,12 @@ class Attempt:
             self.holding.commit(publication, now)
         except StoppedError as error:
             raise self._folder_was_deleted() or error from None
+        files = [File(entry.path, entry.size) for entry in publication.manifest]
+        if self.session.inputs is not None:
+            self.session.inputs.built(self.index, files)
+        if self.session.protect and not is_url(self.holding.output):
+            with suppress(OSError):  # it is committed, whatever a file system cannot do
+                set_read_only(self.holding.output, is_read_only=True)
         return ended.Succeeded(self.holding.lease.attempt, seconds)
 
     @property
@@ -177,6 +199,10 @@ class Attempt:
         if not again and (not keeps if is_url(output) else not has_foreign(output)):
             return False
         refuse_to_clear_adopted(self.session.store, output)
+        if keeps and not is_url(output):
+            # The step finds what it left, to go on with that.
+            set_read_only(output, is_read_only=False)
+            self.session.store.delete([f"{output}/{layout.CHANGED}"])
         return not keeps
 
     def _clear(self) -> bool:
@@ -194,11 +220,13 @@ class Attempt:
     def _verified(self, done: Done) -> tuple[Done, list[File]]:
         """Look at the output; return how the body ended in view of it, and the files it left."""
         files = manifest_of(self.session.store, self.holding.output)
-        missing = missing_output(self._step.outputs, files, done.artifact)
-        if missing is None:
+        wrong = missing_output(self._step.outputs, files, done.artifact)
+        if wrong is None and (changed := self.checks.inputs()):
+            wrong = f"an input changed while the step ran: {changed}"
+        if wrong is None:
             return done, files
-        add_line(self.log, missing, time.time())
-        return Done(1, missing), []
+        add_line(self.log, wrong, time.time())
+        return Done(1, wrong), []
 
     def _send_log(self) -> None:
         """Bring the log beside a remote output, if the step printed anything."""
@@ -210,8 +238,13 @@ class Attempt:
             self.session.store.put(path, stream.read())
 
     def _fail(
-        self, done: Done, why_ended: str, seconds: float, now: datetime
-    ) -> ended.Interrupted | ended.Failed:
+        self,
+        done: Done,
+        why_ended: str,
+        seconds: float,
+        now: datetime,
+        stopped: ended.Stopped | None = None,
+    ) -> ended.Interrupted | ended.Failed | ended.Stopped:
         interrupted = why_ended == INTERRUPTED
         code = done.exit_code or 1
         message = self.session.redactor_of(self._step).clean_text(done.message)
@@ -220,9 +253,17 @@ class Attempt:
             code, message, cause = TIMED_OUT, why_ended, "timeout"
         result: Result = "interrupted" if interrupted else "failed"
         if not self.holding.fail(
-            result, code, message, now, peak_memory=done.peak_memory, cpu_seconds=done.cpu_seconds
+            result,
+            code,
+            message,
+            now,
+            cause=None if interrupted else cause,
+            peak_memory=done.peak_memory,
+            cpu_seconds=done.cpu_seconds,
         ):
             raise self._lost(message)
+        if stopped is not None:
+            return stopped
         attempt = self.holding.lease.attempt  # a new number if another run had used ours
         if interrupted:
             return ended.Interrupted(attempt)
@@ -232,6 +273,7 @@ class Attempt:
             message,
             self.log,
             seconds,
+            hint=self.checks.hint(),
             cause=cause,
             peak_memory_bytes=done.peak_memory,
         )

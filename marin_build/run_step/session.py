@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from marin_build.protocol.documents import Provenance
     from marin_build.protocol.lease import Host, Lease
     from marin_build.protocol.provenance import Here
+    from marin_build.run_step.code_watch import CodeWatch
+    from marin_build.run_step.input_files import Inputs
     from marin_build.store.base import Store
 
 
@@ -46,6 +48,10 @@ class Session:
         redactor: replaces the secrets of this process's environment.
         log_limit: bytes of the longest log.
         job: engine and id of the job that the run is in, `slurm:1234`; empty outside any.
+        inputs: compares what steps read with what was built; None: nothing is compared.
+        code: compares the code that steps reach with what was loaded; None: it is not looked at.
+        protect: whether what is committed to a local disk is made read-only.
+        digests: whether its contents are digested.
 
     """
 
@@ -65,6 +71,10 @@ class Session:
     redactor: Redactor = NOTHING_SECRET
     log_limit: int = LIMIT
     job: str = ""
+    inputs: Inputs | None = None
+    code: CodeWatch | None = None
+    protect: bool = False
+    digests: bool = False
 
     @property
     def register_after(self) -> float:

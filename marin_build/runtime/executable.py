@@ -14,12 +14,14 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from marin_build.errors import SpecificationError, StepFailedError
+from marin_build.errors import SpecificationError, StepFailedError, StoppedError
 from marin_build.identity.callables import local_function
 from marin_build.identity.payload import deep_fingerprint
 from marin_build.pipeline.dependencies_first import dependencies_first
 from marin_build.protocol import layout
 from marin_build.protocol.artifact import artifact_value
+from marin_build.protocol.record_reader import readable_record
+from marin_build.run_step.code_watch import look_at_code
 from marin_build.runtime.artifact import Artifact, load_returned
 from marin_build.runtime.clients import ENVIRONMENT
 from marin_build.runtime.disk_cache import Cache, cached
@@ -75,6 +77,7 @@ class _Build:
             save_fn=body.save,
             load_fn=functools.partial(load_returned, local_function(self.step.fn)),
             rebuild=self.step.is_dev,
+            judge=body.judge,
         )
         return cached(cache)(output_path)
 
@@ -93,11 +96,33 @@ class _Body:
         if step.fn is None:
             raise StepFailedError(f"nothing builds `{step.name}`, and its output is not there")
         self.started, self.began = datetime.now(UTC), time.monotonic()
+        code = look_at_code(step)
         with ENVIRONMENT.holding(step.env_vars):
             returned: object = local_function(step.fn)(output_path)
+        if changed := code.changed():
+            raise StoppedError(
+                f"`{step.name}`: code changed while the step ran: {changed}",
+                consequence="what it left was not committed",
+                hint="run it again: with the code as it is now",
+            )
         if step.outputs:
             _check_outputs(step, absolute_prefix(output_path, os.getcwd()), returned)
         return returned
+
+    def judge(self, output: str) -> None:
+        """Refuse what another program built meanwhile, where that is another identity.
+
+        Raises:
+            StoppedError: it is.
+
+        """
+        blob = open_store(output).get(f"{output}/{layout.RECORD}")
+        built = readable_record(blob.data if blob is not None else None)
+        if built is not None and built.fingerprint != self.step.fingerprint:
+            raise StoppedError(
+                f"another program has built a different target at `{output}` meanwhile",
+                hint="another version gives this one a path of its own",
+            )
 
     def save(self, value: object, output: str) -> None:
         """Save the artifact and the record."""
