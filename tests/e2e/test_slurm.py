@@ -281,7 +281,14 @@ def test_a_job_that_slurm_starts_again_is_no_failure_of_the_step(
     _, first = gate.wait_started()
     cluster.call("scontrol", "requeue", job)
     _until(lambda: not os.path.exists(f"/proc/{first}"))
-    cluster.call("scontrol", "update", f"JobId={job}", "StartTime=now")
+
+    def runs_again() -> bool:
+        state = cluster.call("squeue", "--noheader", "--format=%t", f"--jobs={job}").strip()
+        if state == "PD":  # else it starts in 121 s
+            cluster.call("scontrol", "update", f"JobId={job}", "StartTime=now")
+        return state == "R"
+
+    _until(runs_again)
     gate.wait_started()
     gate.let_go()
     done = run.wait()
