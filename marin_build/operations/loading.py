@@ -35,11 +35,12 @@ from marin_build.workspace import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from marin_build.apply.events import Warned
     from marin_build.engines.base import Engine
     from marin_build.observe.read_drift import Environments
+    from marin_build.observe.read_remote_sources import ReadingInputs
     from marin_build.operations.options import PipelineOptions
     from marin_build.pipeline.program import Program
     from marin_build.store.base import Store
@@ -201,7 +202,7 @@ def _declare(options: PipelineOptions, only: str | None = None) -> Declared:
         pipeline = load_program(options.program, workspace, options.parameters or {})
     else:
         pipeline = load_pipeline(module, workspace, options.parameters or {})
-    targets = _targets_of(pipeline, workspace, only)
+    targets = _targets_of(pipeline, workspace, only, options.on_progress)
     return Declared(settings, workspace, pipeline, targets)
 
 
@@ -220,18 +221,23 @@ def refuse_without_file(program: Program | None, what: str) -> None:
         )
 
 
-def _targets_of(pipeline: Pipeline, workspace: Workspace, only: str | None) -> Targets:
+def _targets_of(
+    pipeline: Pipeline,
+    workspace: Workspace,
+    only: str | None,
+    on_progress: Callable[[ReadingInputs], None] | None,
+) -> Targets:
     """Return all targets, or those that one name or id needs, if that is there."""
     if only is not None:
         from marin_build.plan.selection import steps_meant
 
         part = build_graph(steps_meant(steps_below(pipeline.roots), only))
-        _read_sources(part)
+        _read_sources(part, on_progress)
         targets = make_targets(part, workspace)
         if any(only in (target.id, target.name) for target in targets.all):
             return targets
     graph = build_graph(pipeline.roots)
-    _read_sources(graph)
+    _read_sources(graph, on_progress)
     return make_targets(graph, workspace)
 
 
@@ -270,7 +276,7 @@ def prefix_of(options: PipelineOptions, settings: Settings, project: str) -> str
     return absolute_prefix(DEFAULT_PREFIX, project)
 
 
-def _read_sources(graph: Graph) -> None:
+def _read_sources(graph: Graph, on_progress: Callable[[ReadingInputs], None] | None = None) -> None:
     """Read the digests of all sources, before anything is fingerprinted.
 
     Raises:
@@ -278,16 +284,19 @@ def _read_sources(graph: Graph) -> None:
 
     """
     errors: list[MarinBuildError] = []
+    remote = []
     for step in graph.steps:
         for source in step.inputs.values():
+            if is_url(source.location):
+                remote.append(source)
+                continue
             try:
-                if is_url(source.location):
-                    from marin_build.observe.read_remote_sources import read_remote_digest
-
-                    read_remote_digest(source)
-                else:
-                    digest_of(source)
+                digest_of(source)
             except MarinBuildError as error:
                 errors.append(error)
+    if remote:
+        from marin_build.observe.read_remote_sources import read_remote_digests
+
+        errors += read_remote_digests(remote, on_progress)
     if errors:
         raise combined(sorted(errors, key=str))

@@ -102,6 +102,7 @@ def load_saved(folder: str, options: PipelineOptions) -> tuple[Loaded, PlanDocum
             folder=project,
             prefix=absolute_prefix(document.prefix, project),
             profile=options.profile,
+            on_progress=options.on_progress,
             engine=document.engine,
             parameters=document.parameters,
             code=document.code or "report",

@@ -1,21 +1,21 @@
-"""Content digests of local sources, and the cache that saves reading unchanged files again.
+"""Content digests of sources: local ones are read here, and remembered for this process.
 
-The cache trusts a file's size, modification and change times and inode, but distrusts files that
-were modified within 2 s of hashing: such a file could change again without its times changing.
+The cache of digests is trusted where a file has the size, modification and change times and inode
+it had. Files that were modified within 2 s of hashing are read again: such a file could change once
+more without its times changing.
 """
 
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from marin_build.errors import SpecificationError
+from marin_build.pipeline.digest_cache import DigestCache, Stamp
 from marin_build.pipeline.source_files import (
-    OWN_FOLDER,
     DanglingLinkError,
     selected_files,
     tree_line,
@@ -31,8 +31,6 @@ if TYPE_CHECKING:
 _DISTRUST_NS = 2_000_000_000
 _BLOCK = 1 << 20
 
-Stamp = list[int]  # size, mtime_ns, ctime_ns, inode
-
 _NAMED = 10_000
 """Files of a source that are known one by one; of more, only the digest of all is."""
 
@@ -44,12 +42,14 @@ class Content:
     Args:
         digest: of all of it; identity.
         files: path inside the source (empty for a source that is one file) -> its digest; None for
-            more than 10,000 files.
+                more than 10,000 files.
+        digest_1: its digest under the first formula, where that is another one (docs/adr/0016).
 
     """
 
     digest: str
     files: Mapping[str, str] | None = None
+    digest_1: str | None = None
 
 
 # What this process has read once: a pipeline's identity is fixed when it is loaded. `run-step`
@@ -75,9 +75,14 @@ def content_of(source: Source) -> Content:
     return _known[key]
 
 
-def remember_digest(source: Source, digest: str, files: Mapping[str, str] | None = None) -> None:
-    """Fix the digest of a source for this process (remote ones are read by the store layer)."""
-    _known[source.location, source.include, source.exclude] = Content(digest, files)
+def remember_digest(source: Source, digest: str) -> None:
+    """Fix the digest of a source for this process."""
+    remember_content(source, Content(digest))
+
+
+def remember_content(source: Source, content: Content) -> None:
+    """Fix the content of a source for this process (remote ones are read by the store layer)."""
+    _known[source.location, source.include, source.exclude] = content
 
 
 def forget_digests() -> None:
@@ -109,10 +114,10 @@ def read_content(source: Source) -> Content:
     if is_url(location):
         raise unreadable(source, "its digest was not read from the store before it was used")
     workspace = current_workspace(source.declared_in)
-    cache = _Cache.of(source, workspace.project)
+    cache = DigestCache.of(source.location, workspace.project)
     try:
         if os.path.isfile(location):
-            digest = cache.file_digest(location, "")
+            digest = _file_digest(cache, location, "")
             content = Content(digest, {"": digest})
         elif os.path.isdir(location):
             content = _tree(source, cache, workspace.prefix)
@@ -144,7 +149,7 @@ def content_of_files(digests: Mapping[str, str]) -> Content:
     return Content(tree.hexdigest(), digests if len(digests) <= _NAMED else None)
 
 
-def _tree(source: Source, cache: _Cache, prefix: str) -> Content:
+def _tree(source: Source, cache: DigestCache, prefix: str) -> Content:
     try:
         paths = selected_files(source, prefix)
     except DanglingLinkError as error:
@@ -156,7 +161,7 @@ def _tree(source: Source, cache: _Cache, prefix: str) -> Content:
     if not paths:
         raise unreadable(source, "its patterns select no file")
     return content_of_files(
-        {path: cache.file_digest(os.path.join(source.location, path), path) for path in paths}
+        {path: _file_digest(cache, os.path.join(source.location, path), path) for path in paths}
     )
 
 
@@ -185,51 +190,17 @@ def unreadable(source: Source, why: str, hint: str | None = None) -> Specificati
     )
 
 
-@dataclass(slots=True)
-class _Cache:
-    """Digests of one source's files, in one small file below the project's `.marin-build/`."""
-
-    file: str
-    known: dict[str, tuple[str, Stamp]] = field(default_factory=dict)
-    changed: bool = False
-
-    @classmethod
-    def of(cls, source: Source, project: str) -> _Cache:
-        folder = os.path.join(project, OWN_FOLDER, "digests")
-        name = hashlib.sha256(source.location.encode()).hexdigest()[:32]
-        cache = cls(os.path.join(folder, name))
-        try:
-            with open(cache.file, encoding="utf-8") as stream:
-                document = json.load(stream)
-            cache.known = {path: (digest, stamp) for path, (digest, stamp) in document.items()}
-        except (OSError, ValueError, AttributeError, TypeError):
-            cache.known = {}  # a cache that cannot be read is an empty one
-        return cache
-
-    def file_digest(self, path: str, key: str) -> str:
-        status = os.stat(path)
-        stamp = [status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino]
-        cached = self.known.get(key)
-        if cached is not None and cached[1] == stamp:
-            return cached[0]
-        started = time.time_ns()
-        digest = _hash_file(path)
-        if started - max(status.st_mtime_ns, status.st_ctime_ns) > _DISTRUST_NS:
-            self.known[key] = (digest, stamp)
-            self.changed = True
-        return digest
-
-    def save(self) -> None:
-        if not self.changed:
-            return
-        try:
-            os.makedirs(os.path.dirname(self.file), exist_ok=True)
-            temporary = f"{self.file}.{os.getpid()}"
-            with open(temporary, "w", encoding="utf-8") as stream:
-                json.dump(self.known, stream)
-            os.replace(temporary, self.file)
-        except OSError:
-            pass  # a project that cannot be written to is read anew each time
+def _file_digest(cache: DigestCache, path: str, key: str) -> str:
+    """Return the sha-256 of a file, from the cache if the file is what was read."""
+    status = os.stat(path)
+    stamp: Stamp = [status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino]
+    if (known := cache.get(key, stamp)) is not None:
+        return known
+    started = time.time_ns()
+    digest = _hash_file(path)
+    if started - max(status.st_mtime_ns, status.st_ctime_ns) > _DISTRUST_NS:
+        cache.put(key, digest, stamp)
+    return digest
 
 
 def _hash_file(path: str) -> str:
