@@ -31,15 +31,18 @@ if TYPE_CHECKING:
     from marin_build.protocol.taints import Taint
 
 
-def load_to_plan(options: PipelineOptions, on_event: Callable[[Warned], None]) -> Loaded:
+def load_to_plan(
+    options: PipelineOptions, on_event: Callable[[Warned], None], needed: Sequence[str] = ()
+) -> Loaded:
     """Load a pipeline of which a plan is made, for an engine that there is.
 
     Args:
         options: say where it is.
         on_event: gets what the author should know about the pipeline.
+        needed: as for `load`.
 
     """
-    loaded = load(options)
+    loaded = load(options, needed=needed)
     chosen_engine(loaded)  # one that there is not is refused before a store is read
     for warning in loaded.warnings():
         on_event(warning)

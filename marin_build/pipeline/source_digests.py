@@ -11,7 +11,7 @@ import hashlib
 import os
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from marin_build.errors import SpecificationError
 from marin_build.pipeline.digest_cache import DigestCache, Stamp
@@ -31,6 +31,10 @@ if TYPE_CHECKING:
 _DISTRUST_NS = 2_000_000_000
 _BLOCK = 1 << 20
 
+Formula = Literal[1, 2]
+"""Which formula names a source and its content: docs/adr/0016."""
+FIRST: Formula = 1
+NOW: Formula = 2
 _NAMED = 10_000
 """Files of a source that are known one by one; of more, only the digest of all is."""
 
@@ -65,6 +69,19 @@ def digest_of(source: Source) -> str:
 
     """
     return content_of(source).digest
+
+
+def source_identity(source: Source, formula: Formula) -> tuple[str, str]:
+    """Return what a source is to a step that reads it: its name, and the digest of its content.
+
+    Raises:
+        SpecificationError: as `digest_of`.
+
+    """
+    content = content_of(source)
+    if formula == NOW:
+        return source.name, content.digest
+    return source.name_1, content.digest_1 or content.digest
 
 
 def content_of(source: Source) -> Content:

@@ -9,6 +9,7 @@ import sys
 import threading
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -232,12 +233,10 @@ def test_a_package_that_is_not_installed_is_named(
     for name in [name for name in sys.modules if name.partition(".")[0] == package]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, package, None)
-    monkeypatch.delitem(
-        sys.modules, f"fsspec.implementations.{url.partition(':')[0]}", raising=False
-    )
+    scheme = url.partition(":")[0]
+    monkeypatch.delitem(sys.modules, f"fsspec.implementations.{scheme}", raising=False)
     registry = importlib.import_module("fsspec.registry")
-    monkeypatch.delitem(registry._registry, url.partition(":")[0], raising=False)
-    find_spec = open_store.find_spec
+    monkeypatch.delitem(registry._registry, scheme, raising=False)
     monkeypatch.setattr(
         open_store, "find_spec", lambda name: None if name == package else find_spec(name)
     )

@@ -29,7 +29,7 @@ def command(options: PipelineOptions, targets: tuple[str, ...], *, as_json: bool
     from marin_build.operations.loading import load
     from marin_build.operations.verify import verify_targets
 
-    found = verify_targets(load(options), targets)
+    found = verify_targets(load(options, needed=targets), targets)
     if as_json:
         sys.stdout.write(json.dumps(verified_json(found), indent=1) + "\n")
     else:
