@@ -9,8 +9,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from marin_build.pipeline.source_digests import FIRST, NOW, source_identity
-from marin_build.protocol.layout import RECORD
+from marin_build.protocol.layout import RECORD, STATUS
 from marin_build.protocol.record_reader import readable_record
+from marin_build.protocol.status import readable_status
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -42,21 +43,33 @@ def keep_first_identities(
         store = store or store_of(steps)
         first = [_identity(step, FIRST, prefix) for step in steps]
         now = [_identity(step, NOW, prefix) for step in steps]
-        were, are = _are_built(store, first), _are_built(store, now)
+        were, are = _are_built(store, steps, first), _are_built(store, steps, now)
         for step, identity, was, is_now in zip(steps, first, were, are, strict=True):
             pinned = step.expected_fingerprint
             if (was and not is_now) if pinned is None else pinned == identity[0]:
                 step.use_source_formula(FIRST)
 
 
-def _are_built(store: Store, identities: Sequence[_Identity]) -> list[bool]:
-    """Return, for each identity, whether the record at its output path is its own."""
-    blobs = store.get_many([f"{path}/{RECORD}" for _, path in identities])
-    records = [readable_record(blob.data if blob is not None else None) for blob in blobs]
-    return [
-        record is not None and record.fingerprint == fingerprint
-        for record, (fingerprint, _) in zip(records, identities, strict=True)
-    ]
+def _are_built(
+    store: Store, steps: Sequence[StepSpec], identities: Sequence[_Identity]
+) -> list[bool]:
+    """Return whether each step is built under an identity.
+
+    A path by hash says which one it is, so its status is enough. Other paths have a record.
+    """
+    names = [RECORD if step.has_free_path else STATUS for step in steps]
+    paths = [f"{path}/{name}" for name, (_, path) in zip(names, identities, strict=True)]
+    found = []
+    for name, path, (fingerprint, _), blob in zip(
+        names, paths, identities, store.get_many(paths), strict=True
+    ):
+        data = blob.data if blob is not None else None
+        if name == STATUS:
+            found.append(readable_status(data, path) == "SUCCESS")
+        else:
+            record = readable_record(data)
+            found.append(record is not None and record.fingerprint == fingerprint)
+    return found
 
 
 def _by_level(graph: Graph) -> list[list[StepSpec]]:
