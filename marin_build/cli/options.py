@@ -13,6 +13,8 @@ from marin_build.workspace import CodePolicy
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from marin_build.observe.read_remote_sources import ReadingInputs
+
 
 _FILE_HELP = (
     "The pipeline: a file or a module, and perhaps a function of it: path/to/file.py, "
@@ -62,7 +64,9 @@ def _other_options(function: Callable[..., Any]) -> Callable[..., Any]:
         **rest: Any,
     ) -> Any:
         parameters = parse_pairs(settings)
-        options = PipelineOptions(file, prefix, profile, engine, parameters, code_policy)
+        options = PipelineOptions(
+            file, prefix, profile, engine, parameters, code_policy, on_progress=_show_progress
+        )
         return function(options=options, **rest)
 
     wrapper.__name__, wrapper.__doc__ = function.__name__, function.__doc__
@@ -70,6 +74,12 @@ def _other_options(function: Callable[..., Any]) -> Callable[..., Any]:
     for option in reversed(_OPTIONS):
         wrapper = option(wrapper)
     return wrapper
+
+
+def _show_progress(progress: ReadingInputs) -> None:
+    from marin_build.cli.views.warnings import show_reading
+
+    show_reading(progress)
 
 
 def parse_pairs(settings: tuple[str, ...]) -> dict[str, str]:

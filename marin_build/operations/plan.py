@@ -31,15 +31,18 @@ if TYPE_CHECKING:
     from marin_build.protocol.taints import Taint
 
 
-def load_to_plan(options: PipelineOptions, on_event: Callable[[Warned], None]) -> Loaded:
+def load_to_plan(
+    options: PipelineOptions, on_event: Callable[[Warned], None], needed: Sequence[str] = ()
+) -> Loaded:
     """Load a pipeline to plan it; refuse an unknown engine before a store is read.
 
     Args:
         options: name the pipeline.
         on_event: gets warnings for the pipeline's author.
+        needed: as for `load`.
 
     """
-    loaded = load(options)
+    loaded = load(options, needed=needed)
     chosen_engine(loaded)  # refuses an unknown one
     for warning in loaded.warnings():
         on_event(warning)

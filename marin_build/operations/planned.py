@@ -52,6 +52,12 @@ class PlanRequest:
     jobs: int | None = None
     budgets: Mapping[str, str] = field(default_factory=lambda: _NOTHING)
 
+    @property
+    def named(self) -> tuple[str, ...]:
+        """The selectors of all that it is about; empty: the whole pipeline."""
+        others = (*self.forced, *self.assume_changed, *self.assume_built)
+        return (*self.targets, *others) if self.targets else ()
+
 
 def refuse_assumptions(changed: Sequence[str], built: Sequence[str]) -> None:
     """Refuse to save a plan that rests on assumptions.

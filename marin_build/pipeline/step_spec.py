@@ -11,7 +11,7 @@ from marin_build.pipeline import runtime_calls
 from marin_build.pipeline.declared_at import declaring_place, shown_here
 from marin_build.pipeline.dependencies_first import dependencies_first
 from marin_build.pipeline.source import Source
-from marin_build.pipeline.source_digests import digest_of
+from marin_build.pipeline.source_digests import NOW, Formula, source_identity
 from marin_build.pipeline.step_checks import EMPTY, check_and_freeze
 from marin_build.workspace import (
     CodePolicy,
@@ -86,6 +86,7 @@ class StepSpec(CountsByName):
     code: CodePolicy | None = None
     declared: tuple[str, int] = field(default=("", 0), repr=False)
     _fingerprint: str | None = field(default=None, init=False, repr=False)
+    _source_formula: Formula = field(default=NOW, init=False, repr=False)
 
     def __post_init__(self) -> None:
         """Check and freeze the fields, reporting all that is wrong with them together."""
@@ -133,6 +134,11 @@ class StepSpec(CountsByName):
         if self._fingerprint is None:
             _compute_fingerprints([self])
         return self._fingerprint  # type: ignore[return-value]
+
+    def use_source_formula(self, formula: Formula) -> None:
+        """Name its inputs as a formula does (docs/adr/0016); nothing may know its identity yet."""
+        object.__setattr__(self, "_source_formula", formula)
+        object.__setattr__(self, "_fingerprint", None)
 
     @property
     def hash_id(self) -> str:
@@ -212,7 +218,7 @@ def _payload(step: StepSpec) -> str:
     """Return the payload of a step whose dependencies have their fingerprints."""
     fn, code, bind, command = step.fn, None, None, None
     if isinstance(fn, Bound):
-        bind, command = _names_of(fn.bound()), fn.template
+        bind, command = _names_of(fn.bound(), step._source_formula), fn.template  # noqa: SLF001
     if fn is not None and command is None and joins_identity(step.code, step.declared[0]):
         from marin_build.identity.code.digest import code_digest
 
@@ -223,24 +229,27 @@ def _payload(step: StepSpec) -> str:
         [dep.target_id for dep in step.deps],
         bind=bind,
         command=command,
-        inputs={source.name: digest_of(source) for source in step.inputs.values()}
+        inputs=dict(
+            source_identity(source, step._source_formula)  # noqa: SLF001 - its own class
+            for source in step.inputs.values()
+        )
         if step.inputs
         else None,
         code=code,
     )
 
 
-def _names_of(value: object) -> Any:
+def _names_of(value: object, formula: Formula) -> Any:
     """Return a tree of steps and sources as a tree of their identities."""
     match value:
         case StepSpec():
             return value.target_id
         case Source():
-            return f"source:{value.name}"
+            return f"source:{value.name if formula == NOW else value.name_1}"
         case dict():
-            return {key: _names_of(item) for key, item in value.items()}
+            return {key: _names_of(item, formula) for key, item in value.items()}
         case list() | tuple():
-            return [_names_of(item) for item in value]
+            return [_names_of(item, formula) for item in value]
     return value
 
 

@@ -102,7 +102,7 @@ def command(
         refuse_what_is_fixed(options, targets[1:], request)
         planned = plan_saved(saved, options, request, show_warning)
     else:
-        planned = plan_to_build(load(options), request, show_warning)
+        planned = plan_to_build(load(options, needed=request.named), request, show_warning)
     words = words_of(
         ("-j", jobs),
         ("-k", keep_going),

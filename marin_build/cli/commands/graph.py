@@ -81,7 +81,7 @@ def command(
     else:
         from marin_build.operations.loading import load
 
-        loaded = load(options)
+        loaded = load(options, needed=targets)
         drawing = draw_pipeline(loaded, targets, view, options=options)
     if states and not drawing.picture.nodes:
         words = " or ".join(word.replace("-", " ") for word in status)

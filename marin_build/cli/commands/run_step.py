@@ -56,9 +56,9 @@ def command(
     if once:
         context.with_resource(_unreachable_store_is_infrastructure())
     if folder is not None:
-        loaded, document = load_saved(folder, options)
+        loaded, document = load_saved(folder, options, None if pending else target)
     else:
-        loaded, document = load(options), None
+        loaded, document = load(options, needed=[target] if target else []), None
     if pending:
         if document is None:
             raise UsageError("`--pending` needs `--plan DIR`")

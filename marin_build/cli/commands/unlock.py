@@ -26,5 +26,5 @@ def command(options: PipelineOptions, target: str, *, force: bool) -> int:
     from marin_build.operations.loading import load
     from marin_build.operations.unlock import unlock_target
 
-    click.echo(unlocked_text(unlock_target(load(options), target, force=force)))
+    click.echo(unlocked_text(unlock_target(load(options, needed=[target]), target, force=force)))
     return 0

@@ -34,7 +34,7 @@ def command(
     from marin_build.operations.loading import load
     from marin_build.operations.verify import verify_targets
 
-    found = verify_targets(load(options), targets, content=content)
+    found = verify_targets(load(options, needed=targets), targets, content=content)
     if as_json:
         sys.stdout.write(json.dumps(verified_json(found), indent=1) + "\n")
     else:
