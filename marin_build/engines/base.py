@@ -10,6 +10,8 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
+from marin_build.errors import UsageError
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
@@ -129,3 +131,11 @@ class Engine(ABC, Generic[S]):
         It must not change anything, and must end soon even if no server answers.
         """
         return []
+
+
+def several_hosts(name: str, hosts: int, engine: str) -> UsageError:
+    """Return the error about a step that asks an engine for a gang which it cannot start."""
+    return UsageError(
+        f"`{name}` needs {hosts} hosts at once, and the engine `{engine}` starts no gangs yet",
+        hint="give it one host, or another engine: --engine kubernetes",
+    )

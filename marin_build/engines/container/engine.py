@@ -6,7 +6,8 @@ import os
 import shutil
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from marin_build.engines.base import Capabilities, Engine
+from marin_build.emit.plan_directory import steps_to_build
+from marin_build.engines.base import Capabilities, Engine, several_hosts
 from marin_build.engines.container.scripts import (
     container_name,
     emit_containers,
@@ -15,12 +16,14 @@ from marin_build.engines.container.scripts import (
     sh_words,
 )
 from marin_build.engines.container.settings import ContainerSettings
+from marin_build.plan.capacity import hosts_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from marin_build.emit.templates import Templates
     from marin_build.engines.jobs import JobQueue
+    from marin_build.errors import MarinBuildError
     from marin_build.pipeline.step_spec import StepSpec
     from marin_build.plan.decisions import Plan
     from marin_build.plan.document import PlanDocument
@@ -63,6 +66,14 @@ class ContainerEngine(Engine[ContainerSettings]):
     def takes(self, step: StepSpec) -> bool:
         """Return whether a step runs in a container: it, or the configuration, names an image."""
         return image_of(step, self.settings) is not None
+
+    def check(self, plan: Plan) -> Sequence[MarinBuildError]:
+        """Return an error for each step in a container that needs several hosts."""
+        return [
+            several_hosts(step.name, hosts, self.name)
+            for step in steps_to_build(plan)
+            if self.takes(step) and (hosts := hosts_of(step)) > 1
+        ]
 
     def emit(self, plan: Plan, document: PlanDocument, templates: Templates) -> dict[str, str]:
         """Return the scripts that start containers."""

@@ -42,6 +42,7 @@ def emit_slurm(
             "slurm/submit.sh.j2",
             plan_id=document.plan_id,
             jobs=actions,
+            reason=f"rebuilt by plan {document.plan_id}",
             forced=[plan.targets.all[i].id for i in sorted(plan.rebuilt_anyway)],
             logs=LOGS,
         ),
@@ -110,6 +111,18 @@ def sbatch_text(value: str) -> str:
     if not value.isprintable() or not value.isascii() or set(value) & set(" \"'\\#`$"):
         raise SpecificationError(f"`{value}` cannot stand in a line of a batch script")
     return value
+
+
+def shell_line(line: str) -> str:
+    """Return a line of shell from the configuration: it is code, and stays one line.
+
+    Raises:
+        SpecificationError: it is several lines.
+
+    """
+    if "\n" in line or "\0" in line:
+        raise SpecificationError("a line of `slurm.setup` is more than one line")
+    return line
 
 
 def sh_words(words: Iterable[str]) -> str:

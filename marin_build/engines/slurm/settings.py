@@ -12,13 +12,18 @@ class SlurmSettings:
     """`[tool.marin-build.slurm]`.
 
     Args:
-        partition, account, qos, constraint, reservation: as `sbatch` takes them.
+        partition: where jobs run; None: the cluster's default partition.
+        account: that jobs are charged to.
+        qos: the quality of service.
+        constraint: features that nodes must have, as `sbatch --constraint` takes them.
+        reservation: that jobs may use.
         time_limit: minutes of a job whose step declares no time-out; None: the partition's own.
         program: the program that jobs run, found in their PATH or in the project.
         setup: lines of shell that a job runs before it, such as `module load cuda` or
             `. .venv/bin/activate`. The environment of the terminal is not passed on.
         options: further options of `sbatch`, such as `--exclusive` or `--mail-type=FAIL`.
-        gpu_gres, tpu_gres: what the cluster calls these devices among its generic resources.
+        gpu_gres: what the cluster calls GPUs among its generic resources.
+        tpu_gres: the same for the chips of a TPU.
         gpu_types: whether jobs ask for the declared type of GPU, or for any.
         requeue: whether Slurm starts a job again itself after a lost node or a preemption.
         max_jobs: how many jobs may wait or run at once.
