@@ -41,8 +41,9 @@ PUBLICATION: dict[str, Any] = {
 }  # fmt: skip
 ATTEMPT: dict[str, Any] = {
     "schema_version": 1, "target": "train_1", "attempt": 1, "run": "r-1", "worker": "ada@h",
-    "engine": "slurm", "job": "slurm:7", "result": "succeeded", "start": "s", "end": "e", "exit_code": 0,
-    "message": None, "cause": None, "peak_memory_bytes": 5, "cpu_seconds": 0.5, "publish": PUBLICATION,
+    "engine": "slurm", "job": "slurm:7", "result": "succeeded", "start": "s", "end": "e",
+    "exit_code": 0, "message": None, "cause": None, "peak_memory_bytes": 5, "cpu_seconds": 0.5,
+    "publish": PUBLICATION,
 }  # fmt: skip
 MODELS: list[tuple[type[pydantic.BaseModel], dict[str, Any]]] = [
     (Provenance, PROVENANCE), (Record, RECORD), (Publication, PUBLICATION), (Attempt, ATTEMPT),
