@@ -52,7 +52,7 @@ class LiveProgress:
     stopped: int = 0
     waiting: set[str] = field(default_factory=set)
     """Targets that another run builds."""
-    jobs: dict[str, report.JobMoved] = field(default_factory=dict)
+    in_queue: dict[str, report.JobMoved] = field(default_factory=dict)
     """Target -> what its queue said last, of targets that are built by jobs."""
     is_ending: bool = False
     """Whether the run starts no more targets."""
@@ -101,15 +101,15 @@ class LiveProgress:
 
     def place_of(self, target: str) -> str:
         """Return where a target is built that a job builds, in words; empty for the others."""
-        if (job := self.jobs.get(target)) is None:
+        if (job := self.in_queue.get(target)) is None:
             return ""
         place = f" on {job.place}" if job.place else ""
         return f"{job.job}{place}" if job.phase == "running" else f"{job.phase} as {job.job}"
 
     def _moved(self, event: report.JobMoved, at: float) -> None:
         """Count the time of a job anew where it begins to wait, or to run."""
-        before = self.jobs.get(event.target)
-        self.jobs[event.target] = event
+        before = self.in_queue.get(event.target)
+        self.in_queue[event.target] = event
         if event.target not in self.running or (before and before.phase == event.phase):
             return
         del self.running[event.target]  # the order is that of the instants
@@ -143,7 +143,7 @@ class LiveProgress:
             self._eta.end(place)
 
     def _put_back(self, target: str) -> None:
-        self.jobs.pop(target, None)
+        self.in_queue.pop(target, None)
         self.running.pop(target, None)
         if (place := self._places.get(target)) is not None:
             self._eta.put_back(place)
