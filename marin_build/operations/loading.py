@@ -22,6 +22,7 @@ from marin_build.pipeline.load import (
 from marin_build.pipeline.locate import PipelineModule, locate, project_of_module
 from marin_build.pipeline.source_digests import digest_of
 from marin_build.pipeline.targets import Targets, make_targets
+from marin_build.pipeline.user_output import to_standard_error
 from marin_build.protocol.holder import current_user
 from marin_build.protocol.lease import Host, this_host
 from marin_build.store.open_store import open_store
@@ -197,11 +198,12 @@ def _declare(options: PipelineOptions, only: str | None = None) -> Declared:
     workspace = Workspace(project, prefix_of(options, settings, project), policy)
     if options.engine:
         settings = replace(settings, engine=options.engine)
-    if options.program is not None:
-        pipeline = load_program(options.program, workspace, options.parameters or {})
-    else:
-        pipeline = load_pipeline(module, workspace, options.parameters or {})
-    targets = _targets_of(pipeline, workspace, only)
+    with to_standard_error():  # an identity asks values of the author's classes, too
+        if options.program is not None:
+            pipeline = load_program(options.program, workspace, options.parameters or {})
+        else:
+            pipeline = load_pipeline(module, workspace, options.parameters or {})
+        targets = _targets_of(pipeline, workspace, only)
     return Declared(settings, workspace, pipeline, targets)
 
 
