@@ -12,6 +12,7 @@ from marin_build.engines.registry import open_engine
 from marin_build.errors import MarinBuildError, UsageError, combined
 from marin_build.operations.config import Settings, load_settings
 from marin_build.pipeline.graph import Graph, build_graph, steps_below
+from marin_build.pipeline.late_bindings import late_bindings
 from marin_build.pipeline.load import (
     Pipeline,
     load_pipeline,
@@ -228,12 +229,12 @@ def _targets_of(pipeline: Pipeline, workspace: Workspace, only: str | None) -> T
         from marin_build.plan.selection import steps_meant
 
         part = build_graph(steps_meant(steps_below(pipeline.roots), only))
-        _read_sources(part)
+        _check(part)
         targets = make_targets(part, workspace)
         if any(only in (target.id, target.name) for target in targets.all):
             return targets
     graph = build_graph(pipeline.roots)
-    _read_sources(graph)
+    _check(graph)
     return make_targets(graph, workspace)
 
 
@@ -272,11 +273,12 @@ def prefix_of(options: PipelineOptions, settings: Settings, project: str) -> str
     return absolute_prefix(DEFAULT_PREFIX, project)
 
 
-def _read_sources(graph: Graph) -> None:
-    """Read the digests of all sources, before anything is fingerprinted.
+def _check(graph: Graph) -> None:
+    """Read the digests of all sources, before anything is fingerprinted, and compare what is read.
 
     Raises:
-        MarinBuildError: all that cannot be read, together.
+        MarinBuildError: all that cannot be read, together; or all that changed since a step was
+            declared that reads it.
 
     """
     errors: list[MarinBuildError] = []
@@ -291,5 +293,7 @@ def _read_sources(graph: Graph) -> None:
                     digest_of(source)
             except MarinBuildError as error:
                 errors.append(error)
+    if not errors:
+        errors += late_bindings(graph.steps)
     if errors:
         raise combined(sorted(errors, key=str))

@@ -53,23 +53,27 @@ def save_plan(planned: Planned, folder: str) -> SavedPlan:
     Raises:
         UsageError: the folder holds something else, the plan has assumptions, or its steps are
             declared in no file.
+        SpecificationError: a second load of the pipeline declares something else.
         StoreError: it cannot be written.
 
     """
     from marin_build.engines.emission import emit_for
+    from marin_build.operations.second_load import loaded_twice
 
     refuse_assumptions(planned.request.assume_changed, planned.request.assume_built)
     refuse_without_file(planned.loaded.pipeline.program, "the plan cannot be saved")
-    planned = planned.with_adopted()
-    loaded = planned.loaded
-    files = emit_for(
-        planned.engine,
-        planned.decided,
-        pipeline=loaded.file,
-        parameters=loaded.pipeline.parameters,
-        overrides=loaded.settings.templates,
-        with_page=True,
-    )
+    with loaded_twice(planned.loaded) as compare:
+        planned = planned.with_adopted()
+        loaded = planned.loaded
+        files = emit_for(
+            planned.engine,
+            planned.decided,
+            pipeline=loaded.file,
+            parameters=loaded.pipeline.parameters,
+            overrides=loaded.settings.templates,
+            with_page=True,
+        )
+        compare()
     write_plan_directory(folder, files)
     return SavedPlan(planned, folder, PAGE_FILE in files)
 

@@ -10,6 +10,7 @@ from marin_build.identity.callables import Bound, CountsByName
 from marin_build.identity.canonical import FrozenDict, freeze
 from marin_build.identity.payload import HASH_ID_LENGTH, fingerprint_of, payload_text
 from marin_build.pipeline import runtime_calls
+from marin_build.pipeline.captured_values import captured_by, contradictions, shown_value
 from marin_build.pipeline.declared_at import declaring_place, shown_here
 from marin_build.pipeline.names import illegal_name, name_problem
 from marin_build.pipeline.placed import Placed
@@ -27,6 +28,7 @@ from marin_build.workspace import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from marin_build.pipeline.captured_values import Captured
     from marin_build.pipeline.resources import ResourceConfig
     from marin_build.pipeline.retries import Retries
     from marin_build.workspace import Workspace
@@ -52,6 +54,7 @@ class StepSpec(CountsByName):
             `"ignore"` leave it out. None: as the run or the configuration says, else `"report"`.
 
     Not identity:
+        captured: what its function reads from around it (pipeline/captured_values.py).
         fn: a function of the output path. What it returns (a pydantic model, a dataclass or a
             JSON value) is saved as the artifact. None: the target must exist already.
         output_path_prefix: a prefix for this step alone.
@@ -91,6 +94,7 @@ class StepSpec(CountsByName):
     description: str = ""
     code: CodePolicy | None = None
     declared: tuple[str, int] = field(default=("", 0), repr=False)
+    captured: tuple[Captured, ...] = field(default=(), init=False, repr=False)
     _fingerprint: str | None = field(default=None, init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -129,6 +133,8 @@ class StepSpec(CountsByName):
         )  # fmt: skip
         for problem in problems:
             refuse(self._error(f"`{self.name}`: {problem}"))
+        if self.fn is not None:
+            self._look_around()
 
     def _put_checked(self, name: str, checked: tuple[object, str | None]) -> None:
         """Set a field to what it was made of, and say what was wrong with it."""
@@ -150,6 +156,22 @@ class StepSpec(CountsByName):
             error.facts = (*error.facts, ("declared", self.place))
             refuse(error)
         object.__setattr__(self, "hash_attrs", attrs)
+
+    def _look_around(self) -> None:
+        """Remember what the function reads from around it, and refuse what contradicts."""
+        captured = captured_by(self.fn, self.hash_attrs)
+        object.__setattr__(self, "captured", captured)
+        if self.hash_attrs:
+            for name, value in contradictions(self.fn, self.hash_attrs, captured):
+                what = f"`{name}` of `{self.name}` is one value as an attribute, and another in its"
+                error = self._error(f"{what} function")
+                error.facts = (
+                    *error.facts,
+                    ("attribute", shown_value(self.hash_attrs[name])),
+                    ("function", shown_value(value)),
+                )
+                error.hint = "give both the same value, or the attribute another name"
+                refuse(error)
 
     def _error(self, what: str) -> SpecificationError:
         return SpecificationError(
