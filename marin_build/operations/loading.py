@@ -24,6 +24,7 @@ from marin_build.pipeline.locate import PipelineModule, locate, project_of_modul
 from marin_build.pipeline.source_digests import digest_of
 from marin_build.pipeline.targets import Targets, make_targets
 from marin_build.pipeline.user_output import to_standard_error
+from marin_build.places import is_url
 from marin_build.protocol.holder import current_user
 from marin_build.protocol.lease import Host, this_host
 from marin_build.store.open_store import open_store
@@ -33,7 +34,6 @@ from marin_build.workspace import (
     Workspace,
     absolute_prefix,
     find_project,
-    is_url,
 )
 
 if TYPE_CHECKING:

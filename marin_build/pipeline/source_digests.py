@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 
 from marin_build.errors import SpecificationError
 from marin_build.pipeline.glob_patterns import compile_patterns
-from marin_build.workspace import current_workspace, is_url
+from marin_build.places import is_url
+from marin_build.workspace import current_workspace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from marin_build.errors import MarinBuildError, StoppedError, StoreAwayError
 from marin_build.moments import stamp
 from marin_build.pipeline.retries import TIMED_OUT, cause_of
+from marin_build.places import is_url
 from marin_build.plan import outcomes as ended
 from marin_build.protocol import layout
 from marin_build.protocol.documents import FileEntry, Publication
@@ -22,7 +23,6 @@ from marin_build.run_step.output_folder import clear_leftovers, has_foreign, ref
 from marin_build.run_step.record import make_record
 from marin_build.run_step.step_log import add_line
 from marin_build.run_step.workers import INTERRUPTED
-from marin_build.workspace import is_url
 
 if TYPE_CHECKING:
     from collections.abc import Callable
