@@ -19,6 +19,7 @@ from marin_build.protocol.lease import boot_clock
 from marin_build.protocol.manifest import manifest_of, missing_output
 from marin_build.run_step.body import Done, Request
 from marin_build.run_step.commit_retry import CommitRetry
+from marin_build.run_step.leftover_rights import give_rights_back
 from marin_build.run_step.output_folder import clear_leftovers, has_foreign, refuse_to_clear_adopted
 from marin_build.run_step.record import make_record
 from marin_build.run_step.step_log import add_line
@@ -105,6 +106,8 @@ class Attempt:
         if self._result is not None:
             return self._commit(*self._result)
         files: list[File] = []
+        if not is_url(self.holding.output):
+            give_rights_back(self.holding.output)
         try:
             if not done.has_failed:
                 done, files = self._verified(done)
