@@ -57,8 +57,8 @@ def write_plan_directory(folder: str, files: Mapping[str, str]) -> None:
             with suppress(OSError):
                 os.rmdir(folder)
         raise StoreError(
-            f"cannot write the plan to `{folder}`: {(error.strerror or str(error)).lower()}",
-            consequence="a plan that was there is as it was",
+            f"cannot write the plan to `{folder}`: {error.strerror or error}",
+            consequence=None if is_new else "the plan that was there is as it was",
         ) from error
 
 

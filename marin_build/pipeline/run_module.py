@@ -34,6 +34,9 @@ def run_module(module: PipelineModule, workspace: Workspace) -> ModuleType:
     project = workspace.project
     folders = _put_on_path(module, project)
     shadowed = keep_apart(folders)
+    if shadowed and module.package:  # inside a package nobody takes a name for that of another
+        inside = os.path.dirname(module.file) + os.sep
+        shadowed = {name: own for name, own in shadowed.items() if not own.startswith(inside)}
     if shadowed:
         refuse_imports(shadowed, [module.file], project)
     try:

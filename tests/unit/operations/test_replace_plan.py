@@ -121,7 +121,7 @@ def test_a_full_disk_keeps_the_old_plan(
 
     with monkeypatch.context() as patch:
         _break_at(number, patch, full, "mkdir")
-        with pytest.raises(StoreError, match="no space left on device"):
+        with pytest.raises(StoreError, match="No space left on device"):
             write_plan_directory(str(plan), _files(3, tuple("bdefghijk")))
     assert read_plan_directory(str(plan)).plan_id == "p-1"
     assert _tree(plan) == before
