@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING
 
 from marin_build.errors import MarinBuildError, combined
 from marin_build.pipeline.graph import build_graph, steps_below
+from marin_build.pipeline.late_bindings import late_bindings
 from marin_build.pipeline.source_digests import digest_of
 from marin_build.pipeline.targets import make_targets
+from marin_build.places import is_url
 from marin_build.store.open_store import open_store
-from marin_build.workspace import is_url
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -94,7 +95,8 @@ def _identify(graph: Graph, workspace: Workspace, on_progress: OnProgress) -> No
     """Read the digests of all sources, before anything is fingerprinted.
 
     Raises:
-        MarinBuildError: all that cannot be read, together.
+        MarinBuildError: all sources that cannot be read, together; or all functions that would run
+            with other values than their steps were declared with.
 
     """
     errors: list[MarinBuildError] = []
@@ -112,6 +114,8 @@ def _identify(graph: Graph, workspace: Workspace, on_progress: OnProgress) -> No
         from marin_build.observe.read_remote_sources import read_remote_digests
 
         errors += read_remote_digests(remote, on_progress)
+    if not errors:
+        errors += late_bindings(graph.steps)
     if errors:
         raise combined(sorted(errors, key=str))
     if remote:

@@ -20,6 +20,7 @@ from marin_build.pipeline.load import (
     undeclared_files,
 )
 from marin_build.pipeline.locate import PipelineModule, locate, project_of_module
+from marin_build.pipeline.user_output import to_standard_error
 from marin_build.protocol.holder import current_user
 from marin_build.protocol.lease import Host, this_host
 from marin_build.workspace import (
@@ -199,13 +200,14 @@ def _declare(
     workspace = Workspace(project, prefix_of(options, settings, project), policy)
     if options.engine:
         settings = replace(settings, engine=options.engine)
-    if options.program is not None:
-        pipeline = load_program(options.program, workspace, options.parameters or {})
-    else:
-        pipeline = load_pipeline(module, workspace, options.parameters or {})
-    targets = load_targets(
-        pipeline, workspace, only=only, needed=needed, on_progress=options.on_progress
-    )
+    with to_standard_error():  # an identity asks values of the author's classes, too
+        if options.program is not None:
+            pipeline = load_program(options.program, workspace, options.parameters or {})
+        else:
+            pipeline = load_pipeline(module, workspace, options.parameters or {})
+        targets = load_targets(
+            pipeline, workspace, only=only, needed=needed, on_progress=options.on_progress
+        )
     return Declared(settings, workspace, pipeline, targets)
 
 

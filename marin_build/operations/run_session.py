@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 from marin_build.apply.events import Warned
 from marin_build.engines.jobs import JOB_VARIABLE
 from marin_build.errors import StoreError
+from marin_build.places import is_url
 from marin_build.plan.decisions import Kind
 from marin_build.plan.deep_digests import deep_digests_of_run
 from marin_build.protocol.provenance import provenance, read_here
 from marin_build.redaction import Redactor
 from marin_build.store.mounts import is_shared, probe_locks
-from marin_build.workspace import is_url
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

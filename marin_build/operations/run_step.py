@@ -59,7 +59,7 @@ def list_pending(loaded: Loaded, document: PlanDocument) -> tuple[PendingTarget,
 
     """
     plan = replan_saved(loaded, document)
-    planned = {d.target for d in document.decisions if d.decision in {"run", "wait"}}
+    planned = set(document.to_build)
     found = []
     for decision in plan.decisions:
         id_ = plan.targets.all[decision.index].id

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 from marin_build.errors import SpecificationError, refuse
 from marin_build.identity.callables import CountsByName
 from marin_build.pipeline.declared_at import declaring_place, shown_here
-from marin_build.workspace import current_workspace, installed_in, is_cell, is_url
+from marin_build.places import checked_place, is_url
+from marin_build.workspace import current_workspace, installed_in, is_cell
 
 _WEB = ("http", "https")
 _SAME_SCHEMES = {"gcs": "gs", "s3a": "s3"}
@@ -78,10 +79,11 @@ def source(
 
     Raises:
         SpecificationError: the path has no name that is the same on every machine.
+        UsageError: it is nearly a URL.
 
     """
     file, line = declaring_place()
-    text = os.fspath(path)
+    text = checked_place(os.fspath(path))
     declared = shown_here((file, line))
     if is_url(text):
         url = one_spelling(text)

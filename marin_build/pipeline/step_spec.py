@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from marin_build.errors import SpecificationError, refuse
 from marin_build.identity.callables import Bound, CountsByName
 from marin_build.identity.payload import HASH_ID_LENGTH, fingerprint_of, payload_text
 from marin_build.pipeline import runtime_calls
+from marin_build.pipeline.captured_values import captured_by, contradictions, shown_value
 from marin_build.pipeline.declared_at import declaring_place, shown_here
 from marin_build.pipeline.dependencies_first import dependencies_first
 from marin_build.pipeline.source import Source
@@ -24,6 +26,7 @@ from marin_build.workspace import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
+    from marin_build.pipeline.captured_values import Captured
     from marin_build.pipeline.resources import ResourceConfig
     from marin_build.pipeline.retries import Retries
     from marin_build.workspace import Workspace
@@ -46,6 +49,7 @@ class StepSpec(CountsByName):
             `"ignore"` leave it out. None: as the run or the configuration says, else `"report"`.
 
     Not identity:
+        captured: what its function reads from around it (pipeline/captured_values.py).
         fn: a function of the output path. What it returns (a pydantic model, a dataclass or a
             JSON value) is saved as the artifact. None: the target must exist already.
         output_path_prefix: a prefix for this step alone.
@@ -85,6 +89,7 @@ class StepSpec(CountsByName):
     description: str = ""
     code: CodePolicy | None = None
     declared: tuple[str, int] = field(default=("", 0), repr=False)
+    captured: tuple[Captured, ...] = field(default=(), init=False, repr=False)
     _fingerprint: str | None = field(default=None, init=False, repr=False)
     _source_formula: Formula = field(default=NOW, init=False, repr=False)
 
@@ -93,6 +98,28 @@ class StepSpec(CountsByName):
         if not self.declared[0]:
             object.__setattr__(self, "declared", declaring_place())
         check_and_freeze(self, StepSpec)
+        if self.fn is not None:
+            self._look_around()
+
+    def _look_around(self) -> None:
+        """Remember what the function reads from around it, and refuse what contradicts."""
+        captured = captured_by(self.fn, self.hash_attrs)
+        object.__setattr__(self, "captured", captured)
+        if self.hash_attrs:
+            for name, value in contradictions(self.fn, self.hash_attrs, captured):
+                what = f"`{name}` of `{self.name}` is one value as an attribute, and another in its"
+                refuse(
+                    SpecificationError(
+                        f"{what} function",
+                        facts=[
+                            ("declared", self.place),
+                            ("attribute", shown_value(self.hash_attrs[name])),
+                            ("function", shown_value(value)),
+                        ],
+                        consequence="nothing was run",
+                        hint="give both the same value, or the attribute another name",
+                    )
+                )
 
     @property
     def place(self) -> str:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from marin_build.errors import MarinBuildError, StoppedError, StoreAwayError
 from marin_build.moments import stamp
 from marin_build.pipeline.retries import TIMED_OUT, cause_of
+from marin_build.places import is_url
 from marin_build.plan import outcomes as ended
 from marin_build.protocol import layout
 from marin_build.protocol.documents import FileEntry, Publication
@@ -19,6 +20,7 @@ from marin_build.protocol.manifest import manifest_of, missing_output
 from marin_build.run_step.body import Done, Request
 from marin_build.run_step.checks import Checks
 from marin_build.run_step.commit_retry import CommitRetry
+from marin_build.run_step.leftover_rights import give_rights_back
 from marin_build.run_step.output_folder import (
     clear_leftovers,
     digests_of,
@@ -30,7 +32,6 @@ from marin_build.run_step.record import make_record
 from marin_build.run_step.step_log import add_line
 from marin_build.run_step.workers import INTERRUPTED
 from marin_build.store.base import File
-from marin_build.workspace import is_url
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -116,6 +117,8 @@ class Attempt:
             return self._commit(*self._result)
         files: list[File] = []
         digests: dict[str, str] = {}
+        if not is_url(self.holding.output):
+            give_rights_back(self.holding.output)
         try:
             if not done.has_failed:
                 done, files = self._verified(done)

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import os
-import shutil
 import stat
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from marin_build.errors import CorruptStateError, StoppedError
+from marin_build.places import is_url
 from marin_build.protocol import layout
 from marin_build.protocol.attempt_reader import parse_attempt
 from marin_build.protocol.record_reader import adopted_from, parse_record
+from marin_build.run_step.leftover_rights import give_rights_back, remove
 from marin_build.store.base import GUARD
-from marin_build.workspace import is_url
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -104,15 +104,12 @@ def clear_leftovers(store: Store, output: str, *, is_held: Callable[[], bool]) -
             return False
         store.delete(leftovers)
         return True
-    set_read_only(output, is_read_only=False)  # else what is protected could not be deleted
+    give_rights_back(output)
     with os.scandir(output) as entries:
         for entry in entries:
             if entry.name in _KEPT:
                 continue
-            if entry.is_dir(follow_symlinks=False):
-                shutil.rmtree(entry.path)
-            else:
-                os.unlink(entry.path)
+            remove(entry)
     return True
 
 

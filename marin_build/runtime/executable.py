@@ -18,6 +18,7 @@ from marin_build.errors import SpecificationError, StepFailedError, StoppedError
 from marin_build.identity.callables import local_function
 from marin_build.identity.payload import deep_fingerprint
 from marin_build.pipeline.dependencies_first import dependencies_first
+from marin_build.pipeline.late_bindings import late_bindings_of
 from marin_build.protocol import layout
 from marin_build.protocol.artifact import artifact_value
 from marin_build.protocol.record_reader import readable_record
@@ -42,9 +43,12 @@ def executable(step: StepSpec) -> Callable[[str], object]:
     """Return what builds a step when it is called with an output path.
 
     Raises:
-        SpecificationError: the step has a timeout, and a thread cannot be killed.
+        SpecificationError: the step asks for what a thread cannot have, or its function would not
+            read what it was declared with.
 
     """
+    for late in late_bindings_of(step):
+        raise late
     if step.timeout is not None:
         raise SpecificationError(
             f"`{step.name}` has a timeout, and a thread cannot be killed",

@@ -49,7 +49,7 @@ class AzureStore(RemoteStore):
             stream = await _blob(fs, path).download_blob()
             return Blob(await stream.readall(), _etag(stream.properties.etag))
         except Exception as error:
-            if status_of(error) == _MISSING:
+            if status_of(error) == _MISSING and not _no_container(error):
                 return None
             raise
 
@@ -84,16 +84,11 @@ class AzureStore(RemoteStore):
             pages = client.list_blobs(prefix, results_per_page=_PAGE)
         else:
             pages = client.walk_blobs(prefix, delimiter="/", results_per_page=_PAGE)
-        try:
-            return [
-                File(item.name[len(prefix) :], item.size)
-                async for item in pages
-                if not item.name.endswith("/")  # a folder, or the mark of one
-            ]
-        except Exception as error:
-            if status_of(error) == _MISSING:
-                return []
-            raise
+        return [
+            File(item.name[len(prefix) :], item.size)
+            async for item in pages
+            if not item.name.endswith("/")  # a folder, or the mark of one
+        ]
 
     async def _look(self, fs: Any, path: str) -> StoredObject | None:
         try:
@@ -128,16 +123,11 @@ class AzureStore(RemoteStore):
     async def _folders(self, fs: Any, start: str) -> list[str]:
         container, name = _split(start)
         client = fs.service_client.get_container_client(container)
-        try:
-            return [
-                start + item.name[len(name) : -1]
-                async for item in client.walk_blobs(name, delimiter="/", results_per_page=_PAGE)
-                if item.name.endswith("/")
-            ]
-        except Exception as error:
-            if status_of(error) == _MISSING:
-                return []
-            raise
+        return [
+            start + item.name[len(name) : -1]
+            async for item in client.walk_blobs(name, delimiter="/", results_per_page=_PAGE)
+            if item.name.endswith("/")
+        ]
 
 
 @cache
@@ -180,6 +170,12 @@ def _is_folder(found: Any) -> bool:
     """Return whether properties are those of a folder of a hierarchical account, or of a mark."""
     is_folder = (found.metadata or {}).get("hdi_isfolder") == "true"
     return is_folder or found.name.endswith("/")
+
+
+def _no_container(error: Exception) -> bool:
+    return str(getattr(error, "error_code", "")).endswith(
+        ("ContainerNotFound", "CONTAINER_NOT_FOUND")
+    )
 
 
 def _condition(version: str | None) -> dict[str, Any]:

@@ -272,5 +272,28 @@ def _size(entry: os.DirEntry[str]) -> int:
     return 0 if stat.S_ISFIFO(status.st_mode) or stat.S_ISSOCK(status.st_mode) else status.st_size
 
 
+def owner_of(path: str) -> str:
+    """Return whose a file or folder is and its rights, in words: `owned by root, rights 0755`."""
+    try:
+        found = os.lstat(path)
+    except OSError:
+        return "owner unknown"
+    import pwd
+
+    try:
+        name = pwd.getpwuid(found.st_uid).pw_name
+    except KeyError:
+        name = f"user {found.st_uid}"
+    return f"owned by {name}, rights {stat.S_IMODE(found.st_mode):04o}"
+
+
 def _store_error(verb: str, path: str, error: OSError) -> StoreError:
-    return StoreError(f"cannot {verb} `{path}`: {(error.strerror or str(error)).lower()}")
+    what = f"cannot {verb} `{path}`: {(error.strerror or str(error)).lower()}"
+    if error.errno not in (errno.EACCES, errno.EPERM) or verb in ("read", "list"):
+        return StoreError(what)
+    folder = os.path.dirname(path)
+    return StoreError(
+        what,
+        facts=[("folder", f"{folder}, {owner_of(folder)}")],
+        hint=f"a step or a person left it so: chmod u+rwx {shlex.quote(folder)}",
+    )

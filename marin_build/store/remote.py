@@ -68,7 +68,7 @@ class RemoteStore(ABC):
     """A store of objects; paths are URLs.
 
     A subclass makes single requests; here they are made at once, waited for and given up on.
-    An object is missing where the bucket is: the first write tells the two apart.
+    A bucket that is not there is an error, of reads too: all would be "never built" in it.
     """
 
     is_local = False

@@ -60,7 +60,7 @@ class S3Store(RemoteStore):
             try:
                 answer = await client.get_object(Bucket=bucket, Key=name)
             except Exception as error:
-                if status_of(error) == _MISSING:
+                if status_of(error) == _MISSING and not _no_bucket(error):
                     return None
                 raise
             try:
@@ -105,14 +105,7 @@ class S3Store(RemoteStore):
         rest = {} if deep else {"Delimiter": "/"}
         found: list[File] = []
         while True:
-            try:
-                page = await client.list_objects_v2(
-                    Bucket=bucket, Prefix=prefix, MaxKeys=_PAGE, **rest
-                )
-            except Exception as error:
-                if status_of(error) == _MISSING:
-                    return []
-                raise
+            page = await client.list_objects_v2(Bucket=bucket, Prefix=prefix, MaxKeys=_PAGE, **rest)
             found += [
                 File(item["Key"][len(prefix) :], item["Size"])
                 for item in page.get("Contents", [])
@@ -171,14 +164,9 @@ class S3Store(RemoteStore):
         rest: dict[str, str] = {}
         found: list[str] = []
         while True:
-            try:
-                page = await client.list_objects_v2(
-                    Bucket=bucket, Prefix=name, Delimiter="/", MaxKeys=_PAGE, **rest
-                )
-            except Exception as error:
-                if status_of(error) == _MISSING:
-                    return []
-                raise
+            page = await client.list_objects_v2(
+                Bucket=bucket, Prefix=name, Delimiter="/", MaxKeys=_PAGE, **rest
+            )
             prefixes = page.get("CommonPrefixes", [])
             found += [start + prefix["Prefix"][len(name) : -1] for prefix in prefixes]
             if not page.get("IsTruncated"):
