@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import os
 import pathlib
@@ -148,6 +149,24 @@ def _as_path(place: str) -> pathlib.Path:
             hint="annotate it as str, and open it with fsspec",
         )
     return pathlib.Path(place)
+
+
+def return_annotation(fn: object) -> Any:
+    """Return what a step's function says it returns; None where it does not say.
+
+    `-> None` is `NoneType`.
+    """
+    match fn:
+        case BoundCall(function=inner) | functools.partial(func=inner):
+            return return_annotation(inner)
+    if not callable(fn):
+        return None
+    fn = inspect.unwrap(fn)
+    said_by = fn if inspect.isroutine(fn) else type(fn).__call__
+    try:
+        return type_hints(said_by).get("return")
+    except NameError:  # a name that only type checkers know
+        return None
 
 
 def _deliver(value: Any, annotation: Any) -> Any:

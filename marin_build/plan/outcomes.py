@@ -42,6 +42,7 @@ class Failed:
         retries_left: how often the target may still be tried after such a failure; 0: this was the
             last try. The build loop says so, workers do not know it.
         retry_in: seconds until the next try begins, at the earliest; None: there is none.
+        is_finished: the body did all its work, and its output is kept: there is no further try.
 
     """
 
@@ -55,6 +56,7 @@ class Failed:
     peak_memory_bytes: int | None = None
     retries_left: int = 0
     retry_in: float | None = None
+    is_finished: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -123,8 +123,10 @@ def _why_not(reason: why.ReuseReason | why.HeldBy | why.BlockReason) -> str:
         case why.HeldBy(by=by, renewed=renewed, time_to_live=lease):
             when = moment_text(renewed)
             return f"held by {by}; renewed {when} UTC by its own clock, lease {lease:.0f} s"
-        case why.FailureKept(attempt=attempt):
-            return f"failed previously (attempt {attempt})" if attempt else "failed previously"
+        case why.FailureKept(attempt=attempt) | why.ResultNotSaved(attempt=attempt):
+            number = f" (attempt {attempt})" if attempt else ""
+            is_kept = isinstance(reason, why.ResultNotSaved)
+            return f"finished{number}, {_NOT_SAVED}" if is_kept else f"failed previously{number}"
         case why.UpstreamBlocked(upstream=upstream):
             return f"needs {upstream}, which is blocked"
         case why.NothingBuildsIt():
@@ -145,6 +147,10 @@ def _why_not(reason: why.ReuseReason | why.HeldBy | why.BlockReason) -> str:
     assert_never(reason)
 
 
+_NOT_SAVED = (
+    "but what it returned could not be saved: its output is kept "
+    "(marin-build commit, or --force builds it again)"
+)
 _WAYS_OUT = {
     "record": "delete it to use the output without its history, or build it again with --force",
     "status": "look at the output; write FAILED into the file to build it again",
@@ -172,7 +178,7 @@ def stable_facts(reason: Reason) -> dict[str, object]:
             return {"attempt": attempt, "exit_code": code}
         case why.Cascade(upstream=upstream) | why.UpstreamBlocked(upstream=upstream):
             return {"upstream": upstream}
-        case why.FailureKept(attempt=attempt):
+        case why.FailureKept(attempt=attempt) | why.ResultNotSaved(attempt=attempt):
             return {"attempt": attempt}
         case why.Unreadable(what=what):
             return {"what": what}

@@ -225,6 +225,13 @@ class Unreadable:
 
 
 @dataclass(frozen=True, slots=True)
+class ResultNotSaved:
+    """It did all its work, but what it returned could not be saved: its output is kept."""
+
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
 class DeviceMissing:
     """It needs more accelerators than this machine has.
 
@@ -280,6 +287,7 @@ RunReason = (
 ReuseReason = BuiltBefore | SealedBefore | Adopted | Accepted | AssumedBuilt
 BlockReason = (
     FailureKept
+    | ResultNotSaved
     | UpstreamBlocked
     | NothingBuildsIt
     | Unreadable

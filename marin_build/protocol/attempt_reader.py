@@ -41,6 +41,7 @@ class EndedAttempt:
         end: when, as documents write moments; None if that is not known.
         exit_code, message: of its failure; None if there is none.
         committed: what it committed; None if it did not succeed.
+        is_finished: whether its body did all its work, and what it returned could not be saved.
 
     """
 
@@ -52,6 +53,7 @@ class EndedAttempt:
     exit_code: int | None = None
     message: str | None = None
     committed: Committed | None = None
+    is_finished: bool = False
 
 
 def parse_attempt(data: bytes, path: str) -> EndedAttempt:
@@ -72,6 +74,7 @@ def parse_attempt(data: bytes, path: str) -> EndedAttempt:
             document.get("exit_code"),
             document.get("message"),
             _committed(document.get("publish")),
+            document.get("finished") is not None,
         )
     except (ValueError, KeyError, TypeError, AttributeError):
         raise CorruptStateError(

@@ -89,6 +89,7 @@ class Holding:
         *,
         peak_memory: int | None = None,
         cpu_seconds: float | None = None,
+        finished: Publication | None = None,
     ) -> bool:
         """End the attempt without success; return False if the lease was lost, or sealed.
 
@@ -100,7 +101,13 @@ class Holding:
         try:
             self._replace_lease(self.lease.renewed(now.timestamp()))
             self._write_attempt(
-                result, exit_code, message, now, peak_memory=peak_memory, cpu_seconds=cpu_seconds
+                result,
+                exit_code,
+                message,
+                now,
+                peak_memory=peak_memory,
+                cpu_seconds=cpu_seconds,
+                finished=finished,
             )
         except StoppedError:
             return False
@@ -121,6 +128,7 @@ class Holding:
         *,
         peak_memory: int | None = None,
         cpu_seconds: float | None = None,
+        finished: Publication | None = None,
     ) -> tuple[Attempt, bytes]:
         """Write the attempt's document, once; return it and its bytes.
 
@@ -145,6 +153,7 @@ class Holding:
                 peak_memory_bytes=peak_memory,
                 cpu_seconds=cpu_seconds,
                 publish=publication and _numbered(publication, self.lease.attempt),
+                finished=finished and _numbered(finished, self.lease.attempt),
             )
             path, data = layout.attempt_path(self.output, attempt.attempt), attempt.to_bytes()
             if self.store.put_if_absent(path, data) is not None:

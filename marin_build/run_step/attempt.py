@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from marin_build.errors import MarinBuildError, StoppedError, StoreAwayError
@@ -18,6 +18,7 @@ from marin_build.protocol.lease import boot_clock
 from marin_build.protocol.manifest import manifest_of, missing_output
 from marin_build.run_step.body import Done, Request
 from marin_build.run_step.commit_retry import CommitRetry
+from marin_build.run_step.kept_output import NOT_SAVED, kept_before, way_on
 from marin_build.run_step.output_folder import clear_leftovers, has_foreign, refuse_to_clear_adopted
 from marin_build.run_step.record import make_record
 from marin_build.run_step.step_log import add_line
@@ -53,6 +54,8 @@ class Attempt:
     """Local path of the file that takes what the body prints."""
     _began: float = field(init=False)
     _started: datetime = field(init=False)
+    _kept: Publication | None = None
+    """What an earlier attempt finished, where this one must not build over it."""
     _result: tuple[Publication, datetime, float] | None = None
     """What is to be committed, since when, and the seconds it took."""
 
@@ -70,6 +73,9 @@ class Attempt:
         """
         try:
             os.makedirs(os.path.dirname(self.log), exist_ok=True)
+            if (kept := self._read_kept()) is not None:
+                self._kept = kept
+                return Done(1, NOT_SAVED, is_finished=True)
             is_clean = not self._has_leftovers()
             # Looked at before and after: who slept must not clear what another builds by now.
             ready = self._is_held() and (is_clean or self._clear()) and self._is_held()
@@ -108,13 +114,15 @@ class Attempt:
         try:
             if not done.has_failed:
                 done, files = self._verified(done)
+            elif done.is_finished and self._kept is None:
+                files = manifest_of(self.session.store, self.holding.output)
             self._send_log()
         except (MarinBuildError, OSError) as error:
             if isinstance(error, StoreAwayError) and not is_last:
                 raise
-            done = _spoiled(error)
+            done = replace(_spoiled(error), is_finished=done.is_finished)
         seconds, now = time.monotonic() - self._began, self.session.now()
-        if done.has_failed:
+        if done.has_failed and not done.is_finished:
             return self._fail(done, why_ended, seconds, now)
         record = make_record(
             self.session,
@@ -128,10 +136,12 @@ class Attempt:
         )
         publication = Publication(
             record=record,
-            has_artifact=done.artifact is not None,
+            has_artifact=done.artifact is not None or done.is_finished,
             artifact=done.artifact,
             manifest=tuple(FileEntry(path=path, size=size) for path, size in files),
         )
+        if done.is_finished:
+            return self._fail(done, why_ended, seconds, now, self._kept or publication)
         self._result = (publication, now, seconds)
         return self._commit(*self._result)
 
@@ -159,6 +169,12 @@ class Attempt:
     @property
     def _step(self) -> StepSpec:
         return self.session.targets.all[self.index].step
+
+    def _read_kept(self) -> Publication | None:
+        """Return what an earlier attempt finished and could not commit, if it is to be kept."""
+        if self.index in self.session.forced or self._step.resumable:
+            return None
+        return kept_before(self.session.store, self.holding.output, self.holding.lease.attempt)
 
     def _has_leftovers(self) -> bool:
         """Return whether to clear what an earlier attempt or a foreign writer left on our path.
@@ -208,7 +224,12 @@ class Attempt:
             self.session.store.put(path, stream.read())
 
     def _fail(
-        self, done: Done, why_ended: str, seconds: float, now: datetime
+        self,
+        done: Done,
+        why_ended: str,
+        seconds: float,
+        now: datetime,
+        finished: Publication | None = None,
     ) -> ended.Interrupted | ended.Failed:
         interrupted = why_ended == INTERRUPTED
         code = done.exit_code or 1
@@ -218,7 +239,13 @@ class Attempt:
             code, message, cause = TIMED_OUT, why_ended, "timeout"
         result: Result = "interrupted" if interrupted else "failed"
         if not self.holding.fail(
-            result, code, message, now, peak_memory=done.peak_memory, cpu_seconds=done.cpu_seconds
+            result,
+            code,
+            message,
+            now,
+            peak_memory=done.peak_memory,
+            cpu_seconds=done.cpu_seconds,
+            finished=finished,
         ):
             raise self._lost(message)
         attempt = self.holding.lease.attempt  # a new number if another run had used ours
@@ -230,8 +257,10 @@ class Attempt:
             message,
             self.log,
             seconds,
+            hint=way_on(self._step.name) if finished is not None else "",
             cause=cause,
             peak_memory_bytes=done.peak_memory,
+            is_finished=finished is not None,
         )
 
     def _folder_was_deleted(self) -> StoppedError | None:

@@ -17,9 +17,10 @@ from typing import TYPE_CHECKING
 from marin_build.errors import SpecificationError, StepFailedError
 from marin_build.identity.callables import local_function
 from marin_build.identity.payload import deep_fingerprint
+from marin_build.pipeline.bound_call import return_annotation
 from marin_build.protocol import layout
 from marin_build.protocol.artifact import artifact_value
-from marin_build.runtime.artifact import Artifact, load_returned
+from marin_build.runtime.artifact import load_returned, save_returned
 from marin_build.runtime.clients import ENVIRONMENT
 from marin_build.runtime.disk_cache import Cache, cached
 from marin_build.runtime.distributed_lock import distributed_lock
@@ -100,7 +101,7 @@ class _Body:
 
     def save(self, value: object, output: str) -> None:
         """Save the artifact and the record."""
-        Artifact.save(value, output)
+        save_returned(local_function(self.step.fn), value, output)
         seconds = time.monotonic() - self.began
         open_store(output).put(
             f"{output}/{layout.RECORD}", _record(self.step, self.started, seconds)
@@ -111,7 +112,11 @@ def _check_outputs(step: StepSpec, output: str, returned: object) -> None:
     from marin_build.protocol.manifest import manifest_of, missing_output
 
     files = manifest_of(open_store(output), output)
-    if missing := missing_output(step.outputs, files, artifact_value(returned)):
+    if missing := missing_output(
+        step.outputs,
+        files,
+        artifact_value(returned, lambda: return_annotation(local_function(step.fn))),
+    ):
         raise StepFailedError(f"`{step.name}`: {missing}")
 
 

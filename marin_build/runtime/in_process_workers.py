@@ -18,6 +18,7 @@ from marin_build.errors import (
 )
 from marin_build.pipeline.retries import cause_of
 from marin_build.plan.outcomes import Failed, Stopped, Succeeded
+from marin_build.protocol.returned_value import UnsavableError
 from marin_build.run_step.workers import Ended
 
 if TYPE_CHECKING:
@@ -96,7 +97,14 @@ def _outcome_of(error: BaseException, seconds: float) -> Outcome:
         hint = error.hint if isinstance(error, MarinBuildError) else None
         return Stopped(shown(error), hint or "")
     code = error.code if isinstance(error, SystemExit) and isinstance(error.code, int) else 1
-    return Failed(0, code, shown(error), seconds=seconds, cause=_cause_of(error, code))
+    return Failed(
+        0,
+        code,
+        shown(error),
+        seconds=seconds,
+        cause=_cause_of(error, code),
+        is_finished=isinstance(error, UnsavableError),
+    )
 
 
 def _cause_of(error: BaseException, code: int) -> Cause:

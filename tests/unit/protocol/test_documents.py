@@ -43,6 +43,7 @@ ATTEMPT: dict[str, Any] = {
     "schema_version": 1, "target": "train_1", "attempt": 1, "run": "r-1", "worker": "ada@h",
     "engine": "local", "result": "succeeded", "start": "s", "end": "e", "exit_code": 0,
     "message": None, "peak_memory_bytes": 5, "cpu_seconds": 0.5, "publish": PUBLICATION,
+    "finished": None,
 }  # fmt: skip
 MODELS: list[tuple[type[pydantic.BaseModel], dict[str, Any]]] = [
     (Provenance, PROVENANCE), (Record, RECORD), (Publication, PUBLICATION), (Attempt, ATTEMPT),
