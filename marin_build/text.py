@@ -64,6 +64,14 @@ def printable(text: str) -> str:
     )
 
 
+def shortened(text: str, length: int = 200) -> str:
+    """Return a text of at most so many characters; a longer one says how much is left out."""
+    if len(text) <= length:
+        return text
+    left = len(text) - length
+    return f"{text[: length * 3 // 4]}... ({left} characters left out) ...{text[-length // 4 :]}"
+
+
 def near_misses(name: str, known: Iterable[str], count: int = 3) -> list[str]:
     """Return the `count` known names nearest to `name`, best first."""
     import difflib

@@ -8,6 +8,7 @@ import click
 
 from marin_build.errors import UsageError
 from marin_build.operations.options import PipelineOptions
+from marin_build.text import shortened
 from marin_build.workspace import CodePolicy
 
 if TYPE_CHECKING:
@@ -74,12 +75,17 @@ def _other_options(function: Callable[..., Any]) -> Callable[..., Any]:
 
 def parse_pairs(settings: tuple[str, ...]) -> dict[str, str]:
     """Return `--set` options as a mapping."""
-    pairs = {}
+    pairs: dict[str, str] = {}
     for setting in settings:
         key, equals, value = setting.partition("=")
         if not equals or not key.isidentifier():
-            raise UsageError(f"`--set {setting}` is not KEY=VALUE")
-        pairs[key] = value
+            raise UsageError(f"`--set {shortened(setting)}` is not KEY=VALUE")
+        if pairs.setdefault(key, value) != value:
+            raise UsageError(
+                f"`--set` gives the parameter `{key}` two values",
+                facts=[("given", f"{shortened(pairs[key])}, and {shortened(value)}")],
+                consequence="nothing was run",
+            )
     return pairs
 
 

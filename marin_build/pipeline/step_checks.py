@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, get_args
 
 from marin_build.identity.canonical import FrozenDict
 from marin_build.pipeline.names import BUDGET_NAME, version_problem
 from marin_build.pipeline.source import Source
+from marin_build.text import shortened
 from marin_build.workspace import CodePolicy
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+
+
+LONGEST_VARIABLE = 1 << 17
+"""Bytes of the longest environment variable, name and end included: MAX_ARG_STRLEN of Linux."""
 
 
 def as_tuple(value: Any, one: type) -> tuple[tuple[Any, ...], str | None]:
@@ -121,15 +127,35 @@ def _input_problems(inputs: Mapping[Any, Any]) -> Iterator[str]:
 
 def _variable_problems(env_vars: Mapping[Any, Any]) -> Iterator[str]:
     for key, value in env_vars.items():
-        legal = (
-            type(key) is str
-            and type(value) is str
-            and key != ""
-            and "=" not in key
-            and "\0" not in key + value
+        if problem := _variable_problem(key, value):
+            yield problem
+
+
+def _variable_problem(key: object, value: object) -> str | None:
+    """Return what is wrong with an environment variable; its value may be a secret: not shown."""
+    if type(key) is not str:
+        kind = type(key).__name__
+        return f"the name of the environment variable `{key!r}` is of the type {kind}, not a string"
+    if not key:
+        return "an environment variable has an empty name"
+    for sign, word in (("=", "`=`"), ("\0", "a null character")):
+        if sign in key:
+            return f"the name of the environment variable {key!r} contains {word}"
+    named = f"the environment variable `{shortened(key)}`"
+    if type(value) is not str:
+        return f"{named} is of the type {type(value).__name__}, not a string"
+    if "\0" in value:
+        return f"{named} has a value with a null character, which no program can be given"
+    try:
+        size = len(os.fsencode(f"{key}={value}")) + 1
+    except UnicodeEncodeError:
+        return f"{named} has a name or a value that is no Unicode text"
+    if size > LONGEST_VARIABLE:
+        return (
+            f"{named} has {size} bytes, and Linux gives programs at most {LONGEST_VARIABLE}: "
+            "give it as a file"
         )
-        if not legal:
-            yield f"the environment variable `{key}` is not a string to a string"
+    return None
 
 
 def _budget_problems(budgets: Mapping[Any, Any]) -> Iterator[str]:

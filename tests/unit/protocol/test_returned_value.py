@@ -48,7 +48,7 @@ class Strict(pydantic.BaseModel):
     model_config = pydantic.ConfigDict(extra="forbid")
     tokens: int = 1
 
-    @pydantic.computed_field
+    @pydantic.computed_field  # type: ignore[prop-decorator]
     @property
     def twice(self) -> int:
         return 2 * self.tokens
@@ -164,8 +164,8 @@ REFUSED: list[tuple[Callable[[], Any], str]] = [
     (lambda: Metrics(notes=1j), "`notes: complex`"),
     (lambda: Metrics(notes=NAN), "`notes`: NaN"),
     (lambda: Loose(NAN), "`loss`: NaN"),
-    (lambda: Hidden(token="s3cret"), "`token: pydantic.types.SecretStr`"),  # type: ignore[arg-type]
-    (lambda: [Hidden(token="s3cret")], "`[0].token: pydantic.types.SecretStr`"),  # type: ignore[arg-type]
+    (lambda: Hidden(token="s3cret"), "`token: pydantic.types.SecretStr`"),
+    (lambda: [Hidden(token="s3cret")], "`[0].token: pydantic.types.SecretStr`"),
     (lambda: {1: "a", "1": "b"}, "two of its keys are written `1`"),
     (lambda: {(1, 2): 1}, "the key (1, 2) has no text"),
     (lambda: {Level.LOW: 1}, "the key <Level.LOW: 1>, which is no text"),
