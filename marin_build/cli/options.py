@@ -83,7 +83,6 @@ def parse_pairs(settings: tuple[str, ...]) -> dict[str, str]:
         if pairs.setdefault(key, value) != value:
             raise UsageError(
                 f"`--set` gives the parameter `{key}` two values",
-                facts=[("given", f"{shortened(pairs[key])}, and {shortened(value)}")],
                 consequence="nothing was run",
             )
     return pairs

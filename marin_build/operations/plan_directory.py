@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from marin_build.errors import StoppedError, StoreError, UsageError
 from marin_build.operations.loading import refuse_without_file
 from marin_build.operations.planned import refuse_assumptions
+from marin_build.operations.refuse_secrets import refuse_secrets
 from marin_build.pipeline.locate import files_that_may_hold, locate, project_of_module
 from marin_build.plan.document import PAGE_FILE, PLAN_FILE, PlanDocument, _unreadable, parse_plan
 from marin_build.plan.plan_id import text_digest
@@ -62,6 +63,7 @@ def save_plan(planned: Planned, folder: str) -> SavedPlan:
     refuse_without_file(planned.loaded.pipeline.program, "the plan cannot be saved")
     planned = planned.with_adopted()
     loaded = planned.loaded
+    refuse_secrets(loaded, range(len(loaded.targets)))
     files = emit_for(
         planned.engine,
         planned.decided,

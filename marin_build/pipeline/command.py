@@ -21,6 +21,7 @@ from marin_build.identity.canonical import FrozenDict
 from marin_build.pipeline.declared_at import declaring_place, shown_here
 from marin_build.pipeline.placeholders import PLACEHOLDER, names_in, shell_code
 from marin_build.pipeline.step_spec import DeclaredStep
+from marin_build.secret import Secret
 from marin_build.workspace import current_workspace
 
 if TYPE_CHECKING:
@@ -130,6 +131,11 @@ def plain_text(value: object) -> str:
             text = str(value)
             if "\0" not in text:
                 return text
+        case Secret():
+            raise ValueError(
+                "a secret would stand in the command line, where all can see it: let the command "
+                "read the variable itself, as `$HF_TOKEN`"
+            )
     kind = type(value).__name__
     raise ValueError(f"{kind} has no canonical form as a word: give text, a number or a path")
 

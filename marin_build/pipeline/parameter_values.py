@@ -10,9 +10,12 @@ import decimal
 import json
 import math
 import re
+import typing
 from typing import Any, NoReturn
 
+from marin_build.errors import SpecificationError
 from marin_build.pipeline.type_words import expected
+from marin_build.secret import Secret, is_secret_type
 
 _NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]*)?([eE][+-]?[0-9]+)?")
 _LONGEST_NUMBER = 400
@@ -25,12 +28,15 @@ _SAID_BY_PYDANTIC = frozenset({
 """Kinds of errors whose words say more than what type is expected."""
 
 
+_REFERENCE = "a reference to a secret: env:NAME, or file:PATH"
+
+
 class UnfitError(ValueError):
     """A text is no value of a type; `reason` says why where that is not plain."""
 
-    def __init__(self, wanted: str, reason: str = "") -> None:
-        """Say what was expected."""
-        self.wanted, self.reason = wanted, reason
+    def __init__(self, wanted: str, reason: str = "", *, is_secret: bool = False) -> None:
+        """Say what was expected; what was given may be `is_secret`."""
+        self.wanted, self.reason, self.is_secret = wanted, reason, is_secret
         super().__init__(f"expected {wanted}" + (f": {reason}" if reason else ""))
 
 
@@ -49,6 +55,14 @@ def parse_value(text: str, annotation: Any) -> Any:
         return text
     if annotation is None or annotation is Any:
         return _untyped(text)
+    if is_secret_type(annotation):
+        if text == "null" and type(None) in typing.get_args(annotation):
+            return None
+        try:
+            return Secret(text)
+        except SpecificationError:
+            why = "what was given may be the secret itself"
+            raise UnfitError(_REFERENCE, why, is_secret=True) from None
     if annotation is int:
         try:
             return int(text)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from marin_build.errors import UsageError, combined
 from marin_build.pipeline.bound_call import type_hints
 from marin_build.pipeline.parameter_values import UnfitError, parse_value, type_of_default
+from marin_build.secret_shapes import without_secret
 from marin_build.text import did_you_mean, shortened
 
 if TYPE_CHECKING:
@@ -84,14 +85,15 @@ def _unfit(
     name: str, text: str, error: UnfitError, parameter: inspect.Parameter | None, *, typed: bool
 ) -> UsageError:
     """Return the error of a value that does not fit: parameter, given, expected."""
-    facts = [("given", shortened(text)), ("expected", error.wanted)]
+    shown = "..." if error.is_secret else shortened(without_secret(name, text))
+    facts = [("given", shown), ("expected", error.wanted)]
     if error.reason:
         facts.append(("reason", error.reason))
     default = parameter.default if parameter is not None else inspect.Parameter.empty
     if not typed and default is not inspect.Parameter.empty:
         facts.append(("its default", shortened(repr(default))))
     return UsageError(
-        f"`--set {name}={shortened(text)}` does not fit the parameter `{name}`",
+        f"`--set {name}={shown}` does not fit the parameter `{name}`",
         facts=facts,
         consequence="nothing was run",
     )

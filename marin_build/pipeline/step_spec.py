@@ -66,6 +66,8 @@ class StepSpec(CountsByName):
         env_vars: environment variables for the step.
         retries: further tries after a failure, or `Retries(...)`.
         timeout: seconds of one attempt, then it is killed.
+        secrets: patterns of the names of environment variables that hold secrets, besides those
+            that are known: their values are blotted out of its log. `!NAME`: it is none.
         budgets: how much it takes of named budgets while it runs (see plan/capacity.py).
         resumable: a new attempt finds what the failed one left.
         tags, description: for people and selection.
@@ -85,6 +87,7 @@ class StepSpec(CountsByName):
     env_vars: Mapping[str, str] = _NO_ATTRS
     retries: int | Retries = 0
     timeout: float | None = None
+    secrets: Sequence[str] = ()
     budgets: Mapping[str, int] = _NO_ATTRS
     resumable: bool = False
     tags: Sequence[str] = ()
@@ -117,15 +120,16 @@ class StepSpec(CountsByName):
                 value = getattr(self, name)
                 if type(value) is not FrozenDict:
                     self._put_checked(name, as_mapping(value))
-        if type(self.tags) is not tuple:
-            self._put_checked("tags", as_tuple(self.tags, str))
+        for name in ("tags", "secrets"):
+            if type(getattr(self, name)) is not tuple:
+                self._put_checked(name, as_tuple(getattr(self, name), str))
         if self.outputs is not None and type(self.outputs) is not tuple:
             self._put_checked("outputs", as_tuple(self.outputs, str))
         problems = problems_of(
             version=self.version, override_output_path=self.override_output_path, code=self.code,
             retries=self.retries, timeout=self.timeout, outputs=self.outputs, tags=self.tags,
             fn=self.fn, resources=self.resources, inputs=self.inputs, env_vars=self.env_vars,
-            budgets=self.budgets,
+            budgets=self.budgets, secrets=self.secrets,
         )  # fmt: skip
         for problem in problems:
             refuse(self._error(f"`{self.name}`: {problem}"))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, assert_never
 
 from marin_build.moments import moment_text
 from marin_build.plan import reasons as why
+from marin_build.secret_shapes import masked_text
 from marin_build.text import bytes_text
 
 if TYPE_CHECKING:
@@ -88,7 +89,7 @@ def _how_it_failed(failure: why.FailedBefore) -> str:
     if not failure.attempt:
         return "failed before"
     lines = failure.message.splitlines()
-    detail = lines[0] if lines else f"exit code {failure.exit_code}"
+    detail = masked_text(lines[0]) if lines else f"exit code {failure.exit_code}"
     who = _when_by(failure.at, failure.by)
     return f"failed before (attempt {failure.attempt}{',' if who else ''}{who}): {detail}"
 

@@ -14,10 +14,11 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from marin_build.errors import SpecificationError, StepFailedError
+from marin_build.errors import SpecificationError, StepFailedError, combined
 from marin_build.identity.callables import local_function
 from marin_build.identity.payload import deep_fingerprint
 from marin_build.pipeline.bound_call import return_annotation
+from marin_build.pipeline.secrets_in_steps import secrets_of_step
 from marin_build.protocol import layout
 from marin_build.protocol.artifact import artifact_value
 from marin_build.runtime.artifact import load_returned, save_returned
@@ -92,6 +93,8 @@ class _Body:
         step = self.step
         if step.fn is None:
             raise StepFailedError(f"nothing builds `{step.name}`, and its output is not there")
+        if secrets := secrets_of_step(step):  # the record would hold them
+            raise combined([*secrets])
         self.started, self.began = datetime.now(UTC), time.monotonic()
         with ENVIRONMENT.holding(step.env_vars):
             returned: object = local_function(step.fn)(output_path)
