@@ -50,9 +50,15 @@ def _plain(amount: float) -> str:
     return f"{amount:,.0f}" if amount == round(amount) else f"{amount:.1f}"
 
 
+LONGEST_MESSAGE = 10_000
+"""Characters of the longest message that a document or an event holds."""
+_LONGEST_LINE = 500
+
+
 def first_line(text: str) -> str:
-    """Return the first line of what a step said, without what a terminal would obey."""
-    return printable(text.splitlines()[0]) if text else ""
+    """Return the first line of what a step said, without what a terminal would obey; not long."""
+    lines = text[: 2 * LONGEST_MESSAGE].splitlines()
+    return shortened(printable(lines[0]), _LONGEST_LINE) if lines else ""
 
 
 def printable(text: str) -> str:

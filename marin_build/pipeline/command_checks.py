@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections import Counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
 
 from marin_build.errors import SpecificationError
 from marin_build.pipeline.command_limits import size_problem
@@ -13,9 +13,7 @@ from marin_build.pipeline.placeholders import names_in, plain_text, shell_code
 from marin_build.workspace import current_workspace
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
-    from marin_build.pipeline.command import Command
+    from collections.abc import Iterator, Mapping, Sequence
 
 
 _NAME = re.compile(r"[a-z_][a-z0-9_]*", re.ASCII)
@@ -24,7 +22,31 @@ _LONGEST_NAME = 512
 """Bytes, at most, of what follows the prefix in an output path."""
 
 
-def check_command(command: Command, name: str, place: str) -> list[SpecificationError]:
+class Declared(Protocol):
+    """What is checked of a command: its text, and what each placeholder stands for."""
+
+    @property
+    def text(self) -> str | tuple[str, ...]:
+        """Code for bash, or words."""
+
+    @property
+    def deps(self) -> Mapping[str, Any]:
+        """Steps, or lists of them."""
+
+    @property
+    def inputs(self) -> Mapping[str, Any]:
+        """Sources, or lists of them."""
+
+    @property
+    def params(self) -> Mapping[str, Any]:
+        """Values, or lists of them."""
+
+    @property
+    def declared_in(self) -> str | None:
+        """The file that declares it."""
+
+
+def check_command(command: Declared, name: str, place: str) -> list[SpecificationError]:
     """Return what is wrong with a command and its placeholders."""
     facts = [("declared", place)]
     texts = (command.text,) if isinstance(command.text, str) else command.text
@@ -53,7 +75,7 @@ def check_command(command: Command, name: str, place: str) -> list[Specification
     return errors
 
 
-def _sizes(command: Command) -> dict[str, int]:
+def _sizes(command: Declared) -> dict[str, int]:
     """Return how many bytes each placeholder stands for, about: no path is asked for."""
     prefix = len(os.fsencode(current_workspace(command.declared_in).prefix))
     found = {"output": prefix + _LONGEST_NAME}
@@ -81,7 +103,7 @@ def _command_error(
 
 
 def _placeholder_errors(
-    command: Command, texts: Sequence[str], name: str, place: str
+    command: Declared, texts: Sequence[str], name: str, place: str
 ) -> Iterator[SpecificationError]:
     """Yield what is wrong with the names of placeholders."""
     given = [*command.deps, *command.inputs, *command.params]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, assert_never
 from marin_build.moments import moment_text
 from marin_build.plan import reasons as why
 from marin_build.secret_shapes import masked_text
-from marin_build.text import bytes_text
+from marin_build.text import bytes_text, first_line
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -88,8 +88,8 @@ def _why_run(reason: why.RunReason) -> str:
 def _how_it_failed(failure: why.FailedBefore) -> str:
     if not failure.attempt:
         return "failed before"
-    lines = failure.message.splitlines()
-    detail = masked_text(lines[0]) if lines else f"exit code {failure.exit_code}"
+    line = first_line(failure.message)
+    detail = masked_text(line) if line else f"exit code {failure.exit_code}"
     who = _when_by(failure.at, failure.by)
     return f"failed before (attempt {failure.attempt}{',' if who else ''}{who}): {detail}"
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from marin_build.errors import CorruptStateError
 from marin_build.protocol.record_reader import built_of
 from marin_build.store.base import File
+from marin_build.text import LONGEST_MESSAGE, shortened
 
 if TYPE_CHECKING:
     from marin_build.protocol.record_reader import Built
@@ -72,7 +73,7 @@ def parse_attempt(data: bytes, path: str) -> EndedAttempt:
             document.get("attempt") or 0,
             document.get("end"),
             document.get("exit_code"),
-            document.get("message"),
+            _bounded(document.get("message")),
             _committed(document.get("publish")),
             document.get("finished") is not None,
         )
@@ -82,6 +83,10 @@ def parse_attempt(data: bytes, path: str) -> EndedAttempt:
             consequence="how it ended, and which files belong to the output, is not known",
             hint="copy it again from where it came from, or delete it",
         ) from None
+
+
+def _bounded(message: Any) -> Any:
+    return shortened(message, LONGEST_MESSAGE) if isinstance(message, str) else message
 
 
 def _committed(publish: Any) -> Committed | None:

@@ -23,6 +23,7 @@ from marin_build.run_step.output_folder import clear_leftovers, has_foreign, ref
 from marin_build.run_step.record import make_record
 from marin_build.run_step.step_log import add_line
 from marin_build.run_step.workers import INTERRUPTED
+from marin_build.text import LONGEST_MESSAGE, shortened
 from marin_build.workspace import is_url
 
 if TYPE_CHECKING:
@@ -234,6 +235,7 @@ class Attempt:
         interrupted = why_ended == INTERRUPTED
         code = done.exit_code or 1
         message = self.session.redactor_of(self._step).clean_text(done.message)
+        message = shortened(message, LONGEST_MESSAGE)
         cause = cause_of(code, done.cause)
         if why_ended and not interrupted:
             code, message, cause = TIMED_OUT, why_ended, "timeout"

@@ -80,6 +80,27 @@ def way_to_rebuild(output: str) -> str:
     return f"move `{output}` away, or delete it yourself; then apply builds it"
 
 
+def _delete_folder(path: str) -> None:
+    """Delete a folder and what is in it, however deep that is."""
+    try:
+        shutil.rmtree(path)
+    except RecursionError:  # Python 3.11 goes down by recursion
+        _delete_deep_folder(path)
+
+
+def _delete_deep_folder(path: str) -> None:
+    folders = [path]
+    for folder in folders:  # and what is appended meanwhile
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                if entry.is_dir(follow_symlinks=False):
+                    folders.append(entry.path)
+                else:
+                    os.unlink(entry.path)
+    for folder in reversed(folders):
+        os.rmdir(folder)
+
+
 def clear_leftovers(store: Store, output: str, *, is_held: Callable[[], bool]) -> bool:
     """Delete the data that an earlier attempt left in an output; what is ours stays.
 
@@ -105,7 +126,7 @@ def clear_leftovers(store: Store, output: str, *, is_held: Callable[[], bool]) -
             if entry.name in _KEPT:
                 continue
             if entry.is_dir(follow_symlinks=False):
-                shutil.rmtree(entry.path)
+                _delete_folder(entry.path)
             else:
                 os.unlink(entry.path)
     return True

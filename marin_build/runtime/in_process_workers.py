@@ -20,6 +20,7 @@ from marin_build.pipeline.retries import cause_of
 from marin_build.plan.outcomes import Failed, Stopped, Succeeded
 from marin_build.protocol.returned_value import UnsavableError
 from marin_build.run_step.workers import Ended
+from marin_build.text import LONGEST_MESSAGE, shortened
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -100,7 +101,7 @@ def _outcome_of(error: BaseException, seconds: float) -> Outcome:
     return Failed(
         0,
         code,
-        shown(error),
+        shortened(shown(error), LONGEST_MESSAGE),
         seconds=seconds,
         cause=_cause_of(error, code),
         is_finished=isinstance(error, UnsavableError),

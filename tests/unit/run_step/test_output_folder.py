@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
@@ -182,3 +183,21 @@ def test_what_was_listed_is_not_deleted_if_the_listing_took_too_long(
     before = dict(store.contents)
     assert not clear_leftovers(store, URL, is_held=lambda: False)
     assert store.contents == before
+
+
+def test_a_folder_is_listed_and_cleared_however_deep_it_is(tmp_path: Path) -> None:
+    """Else a step that leaves one ends in an error of ours, and every later attempt, too."""
+    output, inner = tmp_path / "o", "d/" * 1600
+    output.mkdir()
+    os.makedirs(output / "deep")
+    here = os.open(output / "deep", os.O_RDONLY)
+    for _ in range(1600):
+        os.mkdir("d", dir_fd=here)
+        below = os.open("d", os.O_RDONLY, dir_fd=here)
+        os.close(here)
+        here = below
+    os.close(os.open("x", os.O_CREAT | os.O_WRONLY, dir_fd=here))
+    os.close(here)
+    assert manifest_of(LocalStore(), str(output)) == [File(f"deep/{inner}x", 0)]
+    assert clear_leftovers(LocalStore(), str(output), is_held=lambda: True)
+    assert not (output / "deep").exists()

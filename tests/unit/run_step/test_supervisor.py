@@ -351,6 +351,19 @@ def test_what_a_body_finished_is_kept_until_it_is_forced(
     assert made.document(5 if between == "killed" else 4).finished is not None
 
 
+def test_a_message_is_kept_in_part(stage: Callable[..., Stage]) -> None:
+    """Else a megabyte of it is in every document, event and plan."""
+
+    def fail(_output: Path) -> None:
+        raise ValueError("x" * 1_000_000)
+
+    made = stage(fail)
+    outcome = made.build()
+    assert isinstance(outcome, ended.Failed)
+    assert len(outcome.message) < 10_100
+    assert made.document().message == outcome.message
+
+
 def test_a_step_that_resumes_saves_its_result_at_the_next_try(stage: Callable[..., Stage]) -> None:
     values = iter([object(), 1])
     made = stage(lambda output: (_write("weights")(output), next(values))[1], resumable=True)
