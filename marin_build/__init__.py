@@ -146,5 +146,5 @@ def __getattr__(name: str) -> object:
 
 
 def __dir__() -> list[str]:
-    """Return the public names: what else lies here is no interface."""
+    """Return the public names: other attributes of this module may change any day."""
     return list(__all__)

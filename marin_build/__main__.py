@@ -1,4 +1,4 @@
-"""`python -m marin_build`: the command line, with the Python that was asked for."""
+"""`python -m marin_build`: the command line, run by the Python that the user named."""
 
 from __future__ import annotations
 

@@ -113,7 +113,7 @@ class StoreError(MarinBuildError):
 
 
 class StoreAwayError(StoreError):
-    """A store that gave no answer, or said that it cannot just now: it may later."""
+    """A store that gave no answer, or refused for now: a later try may succeed."""
 
 
 class CorruptStateError(StoreError):
@@ -127,7 +127,7 @@ class StepFailedError(MarinBuildError):
 
 
 class PreviousTaskFailedError(StepFailedError):
-    """A target that failed before, where reruns of failed ones are refused."""
+    """A target that failed before, in a run that does not try failed targets again."""
 
 
 class StoppedError(MarinBuildError):
@@ -137,7 +137,7 @@ class StoppedError(MarinBuildError):
 
 
 class StepAlreadyDone(MarinBuildError):  # noqa: N818 - Marin's name for it; it is no failure
-    """Nothing was done under a lock: another run had finished `output_path`."""
+    """Another run had finished `output_path`, so the holder of its lock did nothing."""
 
     exit_code = EXIT_OK
 
@@ -164,7 +164,7 @@ def refuse(error: MarinBuildError) -> None:
 
 @contextmanager
 def collected_errors() -> Iterator[list[MarinBuildError]]:
-    """Collect what is refused while a pipeline file is read, so that all of it is reported."""
+    """Collect the errors given to `refuse` while a pipeline file is read, to report them all."""
     errors: list[MarinBuildError] = []
     token = _collector.set(errors)
     try:

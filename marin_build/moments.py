@@ -18,7 +18,7 @@ def stamp(moment: datetime | float, precision: Precision = "milliseconds") -> st
 
     Args:
         moment: a date with a time zone, or seconds since the epoch.
-        precision: of what is written.
+        precision: the smallest unit in the text.
 
     """
     from datetime import UTC, datetime

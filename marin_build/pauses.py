@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 _LARGEST_EXPONENT = 1023
-"""Of a power of 2 that a float holds."""
+"""The largest power of 2 that a float holds is 2 to this number."""
 
 
 def doubled(number: int, first: float, longest: float) -> float:
@@ -21,7 +21,7 @@ def doubled(number: int, first: float, longest: float) -> float:
 def spread(seconds: float) -> float:
     """Return a random part of a wait, at least half of it.
 
-    Those that failed together then do not come back together.
+    Programs that failed at the same time then try again at different times.
     """
     import random
 

@@ -1,4 +1,4 @@
-"""Secret values: found among environment variables, or by their form, and blotted out. Pure."""
+"""Secret values: found among environment variables, or by their form, and replaced. Pure."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _WORD = b"A-Za-z0-9_"
 
 @dataclass(frozen=True, slots=True)
 class Redactor:
-    """Blots secret values out of text, and what has the form of a secret.
+    """Replaces secret values in text, and what has the form of a secret.
 
     Args:
         secrets: value -> the name that stands for it; longer values first.
@@ -41,7 +41,7 @@ class Redactor:
 
     @classmethod
     def of(cls, environ: Mapping[str, str], declared: Sequence[str] = ()) -> Redactor:
-        """Return what blots out the secrets among environment variables.
+        """Return the redactor of the secrets among environment variables.
 
         Args:
             environ: the variables.
@@ -63,7 +63,7 @@ class Redactor:
         return cls(long, tuple(ordered[len(long) :]))
 
     def joined(self, other: Redactor) -> Redactor:
-        """Return what blots out the secrets of both."""
+        """Return the redactor of the secrets of both."""
         if not other.secrets and not other.words:
             return self
         return Redactor.for_values(dict((*self.secrets, *self.words, *other.secrets, *other.words)))

@@ -56,13 +56,13 @@ _LONGEST_LINE = 500
 
 
 def first_line(text: str) -> str:
-    """Return the first line of what a step said, without what a terminal would obey; not long."""
+    """Return the first line of a step's message, cut if long, with control characters escaped."""
     lines = text[: 2 * LONGEST_MESSAGE].splitlines()
     return shortened(printable(lines[0]), _LONGEST_LINE) if lines else ""
 
 
 def printable(text: str) -> str:
-    """Return a text without what a terminal would obey, or what turns the reading direction."""
+    """Return a text with control characters and changes of the reading direction escaped."""
     if text.isprintable():
         return text
     return "".join(

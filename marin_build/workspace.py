@@ -31,19 +31,19 @@ _MARKERS = (CONFIG_FILE, SHARED_FILE, ".git")
 _INSTALLED = ("site-packages", "dist-packages")
 _OF_A_DISTRIBUTION = ".dist-info"
 _CELLS = "ipykernel_"
-"""How the folder begins that Jupyter names as the place of cells; a debugger even makes it."""
+"""How the name of the folder begins in which Jupyter says cells lie; a debugger creates it."""
 _NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
 class Workspace:
-    """What is in force while a pipeline is declared.
+    """Project, prefix and code policy in force while a pipeline is declared.
 
     Args:
         project: an absolute local folder.
         prefix: an absolute local folder, or a URL.
-        code: the policy for steps that say none, as the run or the configuration has it; None if
-            they do not say either.
+        code: the policy of the run or the configuration, for steps that declare none; None if
+            neither sets one.
         adopted: target id -> where its data lies, of adopted targets that steps of this run read.
 
     """
@@ -54,7 +54,7 @@ class Workspace:
     adopted: Mapping[str, str] = field(default_factory=lambda: _NOTHING, hash=False)
 
     def policy(self, said: CodePolicy | None) -> CodePolicy:
-        """Return the policy of a step that says `said`: its author's word goes first."""
+        """Return the policy of a step whose author declared `said`; that goes before this one."""
         return said or self.code or "report"
 
 
@@ -89,7 +89,7 @@ def absolute_prefix(prefix: str, base: str) -> str:
 
 
 def is_cell(file: str) -> bool:
-    """Return whether code objects of what is typed in name `file`: a notebook's cell, `-c`."""
+    """Return whether `file` is what typed-in code has as its file: a notebook's cell, `-c`."""
     return file.startswith("<") or os.path.basename(os.path.dirname(file)).startswith(_CELLS)
 
 
@@ -106,8 +106,8 @@ def project_of(file: str | None, environ: Mapping[str, str], cwd: str) -> str:
     """Return the project of what a file declares while no workspace is in force.
 
     Args:
-        file: as a code object names it. What is typed in lies in no file; it, what an installed
-            package declares, and None belong to the project of the current folder.
+        file: as a code object names it. Typed-in code (which lies in no file), code of an
+            installed package, and None belong to the project of the current folder.
         environ: MARIN_BUILD_PROJECT names a project that goes before any other.
         cwd: the current folder.
 
@@ -157,7 +157,7 @@ def _names_in(folder: str) -> list[str]:
 def default_workspace(
     environ: Mapping[str, str], cwd: str, declared_in: str | None = None
 ) -> Workspace:
-    """Return the workspace of what a program declares that loads no pipeline file.
+    """Return the workspace for the steps of a program that loads no pipeline file.
 
     Args:
         environ: may name a prefix and a project.
@@ -190,10 +190,10 @@ _current: Workspace | None = None  # not a context variable: threads that run st
 
 
 def current_workspace(declared_in: str | None = None) -> Workspace:
-    """Return the workspace in force; where none is, that of the file that declares.
+    """Return the workspace in force; without one, the default of the declaring file.
 
     Args:
-        declared_in: the file that declares what is asked about; see `project_of`.
+        declared_in: the file that declares the step or source; see `project_of`.
 
     """
     return _current or default_workspace(os.environ, os.getcwd(), declared_in)
@@ -212,7 +212,7 @@ def joins_identity(said: CodePolicy | None, declared_in: str | None = None) -> b
     """Return whether the code of a step is part of its identity now.
 
     Args:
-        said: what the step says.
+        said: the policy that the step declares, if any.
         declared_in: the file that declares it; see `project_of`.
 
     """
@@ -235,15 +235,18 @@ _asked: list[object] | None = None
 
 
 def note_asked(step: object) -> None:
-    """Take note that the place of a step's data was asked for, if a caller collects these."""
+    """Note that code asked for the place of a step's data, if a caller collects such steps."""
     if _asked is not None:
         _asked.append(step)
 
 
 @contextmanager
 def noting_asked() -> Iterator[list[object]]:
-    """Collect the steps whose place is asked for: who keeps a place must be told of another one."""
-    global _asked  # noqa: PLW0603 - what is asked in a program is a fact about the program
+    """Collect the steps whose place code asks for.
+
+    That code may keep the place: if the data turns out to lie elsewhere, it must run again.
+    """
+    global _asked  # noqa: PLW0603 - one list for all code of the program
     before, _asked = _asked, []
     try:
         yield _asked

@@ -2,10 +2,10 @@
 
 Knows plans, schedules and the seam to workers; no command line, and not how a target is built.
 
-applier         one replay of one plan: what it begins with, and what it comes to
+applier         one replay of one plan: its first events, its loop and its totals
 build_loop      the loop between the schedule and the workers
 plan_requests   what the replay of a plan asks of workers, target by target
-devices         which devices of this machine each target gets
+devices         what targets take of this machine, and which devices each gets
 waiting         failed targets that are tried again, and targets that other runs build
 events          what apply reports, as values
 totals          the totals of a run

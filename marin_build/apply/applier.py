@@ -1,11 +1,11 @@
-"""One replay of one plan: the build loop over its targets, what it begins with and comes to."""
+"""One replay of one plan: its first events, the build loop over its targets, its totals."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from marin_build.apply.build_loop import BuildLoop
-from marin_build.apply.devices import Supply
+from marin_build.apply.devices import Devices
 from marin_build.apply.events import ApplyFinished, ApplyStarted
 from marin_build.apply.plan_requests import PlanRequests
 from marin_build.apply.totals import blocked_before, drifted_before, reused_before, totals_of
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class Applier:
-    """One replay of one plan. Disposable: kill it, and start another anywhere.
+    """One replay of one plan. If it is killed, another one on any machine can go on.
 
     Args:
         plan: what to build.
@@ -30,9 +30,9 @@ class Applier:
         isolation: builds them.
         jobs: how many at once.
         max_failures: after so many failures nothing more is started; None: go on to the end.
-        fail_fast: end what runs then, too.
-        expected: seconds that targets may take, of those of which that is known.
-        capacity: what this machine has for them; None: only `jobs` limits.
+        fail_fast: then end the running steps, too.
+        expected: target -> the seconds it may take; targets of unknown duration are missing.
+        capacity: what this machine has for steps; None: only `jobs` limits the run.
         once: a failed target is not tried again, whatever its step declares.
         on_event: called with every event.
 
@@ -57,13 +57,13 @@ class Applier:
         self._jobs = jobs
         self._on_event = on_event
         to_build = sorted(plan.to_build + plan.sealed)
-        supply = Supply(capacity, plan.targets, to_build, jobs)
-        self._schedule = Schedule(to_build, plan.targets.deps, expected, supply.limits)
+        devices = Devices(capacity, plan.targets, to_build, jobs)
+        self._schedule = Schedule(to_build, plan.targets.deps, expected, devices.limits)
         self._loop = BuildLoop(
             plan.targets.all,
             self._schedule,
             isolation,
-            PlanRequests(plan, session, supply, on_event),
+            PlanRequests(plan, session, devices, on_event),
             jobs=jobs,
             max_failures=max_failures,
             fail_fast=fail_fast,
@@ -78,7 +78,7 @@ class Applier:
         finished = totals_of(
             self._plan,
             self._schedule,
-            self._loop.course,
+            self._loop.timeline,
             run=self._run,
             seconds=self._loop.seconds,
             was_interrupted=self._loop.was_interrupted,
@@ -91,7 +91,7 @@ class Applier:
         self._loop.interrupt()
 
     def _say_what_is_known(self) -> None:
-        """Say what is to be built, and what the plan found drifted or blocked."""
+        """Report how many targets are to be built, and the drifted and blocked ones of the plan."""
         count, reused = len(self._schedule.states), reused_before(self._plan)
         self._on_event(ApplyStarted(self._run, count, reused, self._jobs))
         for drifted in drifted_before(self._plan):

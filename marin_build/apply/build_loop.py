@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
 from marin_build.apply import events as report
-from marin_build.apply.timeline import Course
+from marin_build.apply.timeline import Timeline
 from marin_build.apply.waiting import Delays
 from marin_build.pipeline.retries import Verdict
 from marin_build.plan.outcomes import Blocked, Failed, Held, Stopped, Succeeded
@@ -31,11 +31,11 @@ GRACE_AFTER_KILL = 2.0
 
 
 class Requests(Protocol):
-    """What the loop asks workers for, and the leases of other runs on its targets."""
+    """Makes the loop's requests to workers, and watches leases of other runs on its targets."""
 
     @property
     def next_look(self) -> float:
-        """When what other runs hold is looked at again, by the monotonic clock."""
+        """When to look again at targets that other runs hold: seconds of the monotonic clock."""
 
     def start(self, index: int, now: float) -> Start:
         """Return the request to build a target."""
@@ -59,10 +59,10 @@ class BuildLoop:
         targets: by index of the schedule; may grow.
         schedule: which of them are to be built.
         isolation: builds them.
-        requests: says what to ask of it.
+        requests: makes the requests to it.
         jobs: how many at once.
         max_failures: after so many failures nothing more is started; None: go on to the end.
-        fail_fast: end what runs then, too.
+        fail_fast: then end the running steps, too.
         once: a failed target is not tried again, whatever its step declares.
         is_open: whether it waits for more targets until it is closed.
         on_event: called with every event.
@@ -92,7 +92,7 @@ class BuildLoop:
         self._fail_fast = fail_fast
         self._on_event = on_event
         self._once = once
-        self.course = Course(len(targets), jobs)
+        self.timeline = Timeline(len(targets), jobs)
         self._delays = Delays(targets)
         self._deadlines: dict[int, float] = {}
         self._added: deque[tuple[int, Iterable[int]]] = deque()
@@ -106,7 +106,7 @@ class BuildLoop:
         """Build everything that can be built."""
         self._began = time.monotonic()
         while not self._must_end() and self._goes_on():
-            for answer in self._isolation.wait(self._patience()):
+            for answer in self._isolation.wait(self._seconds_to_wait()):
                 self._settle(answer)
             self._kill_overdue()
             self._look_at_held()
@@ -130,16 +130,16 @@ class BuildLoop:
         self.close()
 
     def interrupt(self) -> None:
-        """Ask the run to end: what runs is asked to end too, and killed at the second time.
+        """Ask the run and its running steps to end; a second call kills these.
 
-        Meant for signal handlers: it only counts and wakes, so that no instant is a bad one.
+        A signal handler may call it at any time: it only counts the call and wakes the loop.
         """
         self._interrupts += 1
         self._isolation.wake()
 
     @property
     def was_interrupted(self) -> bool:
-        """Whether a person asked it to end."""
+        """Whether `interrupt` was called."""
         return self._interrupts > 0
 
     @property
@@ -149,15 +149,15 @@ class BuildLoop:
 
     def _goes_on(self) -> bool:
         """Start what can start; return whether anything runs, or may start later."""
-        is_open = self._is_open  # asked first: what was added before it was closed is taken in
+        is_open = self._is_open  # read first: what was added before `close` is not missed
         while self._added:
             index, needs = self._added.popleft()
-            self.course.grow(index + 1)
+            self.timeline.grow(index + 1)
             self._say_blocked(self._schedule.add(index, needs))
         return self._start_ready() or self._in_flight() or is_open
 
     def _has_failed_enough(self) -> bool:
-        """Return whether so much failed that nothing more is started, or can be."""
+        """Return whether nothing more is started: after failures, `stop` or the workers' end."""
         if self._isolation.is_spent or self._is_stopped:
             return True
         failed = self._schedule.count(Failed) + self._schedule.count(Stopped)
@@ -185,7 +185,8 @@ class BuildLoop:
         if target.step.timeout is not None:
             self._deadlines[index] = now + target.step.timeout
         short = self._schedule.was_short(index)
-        at = self.course.start(index, self._schedule.needs_of(index), self.seconds, short=short)
+        needs = self._schedule.needs_of(index)
+        at = self.timeline.start(index, needs, self.seconds, short=short)
         after = "" if at.after is None else self._targets[at.after].id
         self._on_event(report.StepStarted(target.name, target.id, at.slot, after, at.queued))
         self._isolation.start(self._requests.start(index, now))
@@ -195,8 +196,8 @@ class BuildLoop:
         waiting = 0 if self._has_failed_enough() else count(Held) + count(Open.DELAYED)
         return count(Open.RUNNING) + waiting > 0
 
-    def _patience(self) -> float | None:
-        """Return the seconds to wait for an answer before something else is due."""
+    def _seconds_to_wait(self) -> float | None:
+        """Return the seconds until something else than an answer is due; None: nothing is."""
         due = list(self._deadlines.values())
         if self._schedule.count(Held):
             due.append(self._requests.next_look)
@@ -205,10 +206,10 @@ class BuildLoop:
         return max(0.0, min(due) - time.monotonic()) if due else None
 
     def _settle(self, answer: Ended) -> None:
-        """Bring the answer of a worker into the schedule, and say what follows."""
+        """Enter the answer of a worker into the schedule, and report what follows from it."""
         index, outcome = answer.index, answer.outcome
         self._deadlines.pop(index, None)
-        self.course.end(index, self.seconds)
+        self.timeline.end(index, self.seconds)
         self._requests.ended(index)
         if isinstance(outcome, Held):
             self._requests.held(index, outcome, time.monotonic())
@@ -216,7 +217,7 @@ class BuildLoop:
             if isinstance(outcome, Failed):
                 outcome = self._judged(index, outcome)
             if isinstance(outcome, Failed | Succeeded):
-                self.course.took(index, outcome.seconds)
+                self.timeline.took(index, outcome.seconds)
             target = self._targets[index]
             self._on_event(report.StepEnded(target.name, target.id, outcome))
         self._say_blocked(self._schedule.end(index, outcome))
@@ -245,18 +246,18 @@ class BuildLoop:
                 self._isolation.terminate(index, kill=True, why=f"timed out after {seconds:g} s")
 
     def _look_at_held(self) -> None:
-        """Let workers find out what became of what other runs finished or abandoned."""
+        """Make targets ready that other runs finished or abandoned: workers find out which."""
         if not self._schedule.count(Held):
             return
         held = self._schedule.in_state(Held)
         for index in self._requests.freed(held, time.monotonic()):
-            self.course.release(index, self.seconds)
+            self.timeline.release(index, self.seconds)
             self._schedule.move(index, Open.READY)
 
     def _end_delays(self) -> None:
-        """Let those start again that have waited long enough since they failed."""
+        """Make failed targets ready that have waited long enough for their next try."""
         for index in self._delays.pop(time.monotonic()):
-            self.course.release(index, self.seconds)
+            self.timeline.release(index, self.seconds)
             self._schedule.move(index, Open.READY)
 
     def _end_what_runs(self) -> None:
@@ -275,9 +276,9 @@ class BuildLoop:
             self._isolation.terminate(index, kill=True, why=INTERRUPTED)
         self._drain(GRACE_AFTER_KILL, lambda: False)
 
-    def _drain(self, patience: float, give_up: Callable[[], bool]) -> bool:
+    def _drain(self, seconds: float, give_up: Callable[[], bool]) -> bool:
         """Wait until nothing runs; return False if time ran out, or `give_up` says so."""
-        deadline = time.monotonic() + patience
+        deadline = time.monotonic() + seconds
         while self._schedule.count(Open.RUNNING):
             left = deadline - time.monotonic()
             if left <= 0 or give_up():

@@ -14,14 +14,18 @@ if TYPE_CHECKING:
     from marin_build.plan.capacity import Capacity, Limits
 
 
-class Supply:
-    """What this machine gives to the targets of a run; `refusals`: to which it cannot, and why.
+class Devices:
+    """What this machine has for the targets of a run, and which GPUs each of them has.
 
     Args:
         capacity: what it has; None: nothing is counted, and no device is given out.
         targets: those of the pipeline.
         to_build: those of the run.
         jobs: how many run at once.
+
+    Attributes:
+        limits: what the targets may take together; None: nothing is counted.
+        refusals: target -> why this machine cannot give it what it needs.
 
     """
 
@@ -41,7 +45,7 @@ class Supply:
                     self.refusals[index] = describe(reason)
 
     def take_gpus(self, index: int) -> tuple[str, ...]:
-        """Return the devices that a target gets, the first free ones."""
+        """Reserve the first free GPUs for a target that starts; return their names."""
         needs = self.limits.needs.get(index, ()) if self.limits is not None else ()
         wanted = dict(needs).get(GPU, 0)
         taken, self._free_gpus = tuple(self._free_gpus[:wanted]), self._free_gpus[wanted:]
@@ -50,6 +54,6 @@ class Supply:
         return taken
 
     def give_back(self, index: int) -> None:
-        """Take back the devices of a target that does not run any more."""
+        """Free the GPUs of a target that does not run any more."""
         if (taken := self._taken.pop(index, None)) is not None:
             self._free_gpus = sorted([*self._free_gpus, *taken], key=lambda name: (len(name), name))

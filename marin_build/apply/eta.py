@@ -17,7 +17,7 @@ class Eta:
     What is left takes at least as long as its longest chain, and at least as long as all of it
     takes in the slots there are: the larger of the two counts, less what has passed of the steps
     that run. A step of unknown duration counts like the median of the others, as it does for the
-    order in which steps start (ranking.py).
+    order in which steps start.
 
     All instants are seconds of one clock. A step is its position in the given sequences.
 

@@ -30,7 +30,7 @@ class ApplyStarted:
 
 @dataclass(frozen=True, slots=True)
 class StepDrifted:
-    """A target is reused, though what is declared now is not what was built.
+    """A target is reused, though it is declared differently now than when it was built.
 
     Args:
         name, target: which one.
@@ -53,9 +53,9 @@ class StepStarted:
         name, target: which one.
         slot: which of the `jobs` places it runs in, from 1.
         after: the target whose end let it start: the last one it needs, or the one before it in its
-            slot if it had to wait for a slot; itself after an attempt that did not end it; empty at
-            the beginning.
-        queued: seconds it was ready, and no slot was free, or too little of what it needs.
+            slot if it had to wait for a slot; itself if it is tried again; empty if it waited for
+            none.
+        queued: seconds it was ready, but waited for a slot or for what it takes of the machine.
 
     """
 
@@ -77,7 +77,15 @@ class StepEnded:
 
 @dataclass(frozen=True, slots=True)
 class StepWaiting:
-    """Another run builds it; told when that is found, and from time to time."""
+    """Another run builds a target; reported when that is found, and from time to time.
+
+    Args:
+        name, target: which one.
+        held_by: the holder of its lease, in words.
+        unchanged_for: seconds since this run last saw the lease renewed.
+        time_to_live: seconds without renewal after which the lease may be taken over.
+
+    """
 
     name: str
     target: str
@@ -88,7 +96,7 @@ class StepWaiting:
 
 @dataclass(frozen=True, slots=True)
 class Interrupting:
-    """The person asked to stop; `running` steps are being ended."""
+    """A user or a signal asked the run to end; `running` steps are being ended."""
 
     running: int
 
@@ -136,8 +144,8 @@ class ApplyFinished:
         succeeded: targets built by this run.
         failed: targets whose last attempt failed.
         reused: targets that were built, before or meanwhile.
-        blocked: targets that something failed above.
-        stopped: targets that must not be built from here.
+        blocked: targets that cannot be built, as a rule because one that they need failed.
+        stopped: targets that this run must not build: a lease was lost, or a step changed.
         interrupted: targets whose attempt was cut short.
         not_started: targets left alone after a failure or an interrupt.
         seconds: how long it took.
@@ -166,7 +174,7 @@ class ApplyFinished:
 
 @dataclass(frozen=True, slots=True)
 class Warned:
-    """Something that stops nothing, and that a person should know.
+    """Something that the user should know, and that does not end the run.
 
     Args:
         message: what, in words.
@@ -220,11 +228,11 @@ DOCUMENTED: dict[str, tuple[str, ...]] = {
     **dict(_KINDS.values()),
     **{name: ("name", "target", *said) for name, said in _ENDS.values()},
 }
-"""The events as they are outside, each with its fields: docs/reference/events.md."""
+"""Name of an event in JSON -> its fields: docs/reference/events.md."""
 
 
 def event_name(event: Event) -> str:
-    """Return what an event is called outside: `step_succeeded`."""
+    """Return the name of an event in JSON: `step_succeeded`."""
     return (_ENDS[type(event.outcome)] if isinstance(event, StepEnded) else _KINDS[type(event)])[0]
 
 

@@ -34,7 +34,7 @@ class Header:
     Args:
         run: the run's id.
         worker: who runs it where: `user@host`.
-        pid: the process that does.
+        pid: the id of the process that runs it.
         marin_build: its version.
 
     """
@@ -71,7 +71,7 @@ class Journal:
 
 
 class UnreadableJournalError(ValueError):
-    """It is not a journal, or of another schema; its text says which."""
+    """The data is no journal, or one of another schema; the error's text says which."""
 
 
 def header_line(header: Header, now: datetime) -> bytes:

@@ -1,8 +1,8 @@
 """Keeps the journal of a run: `{prefix}/.marin-build/runs/<run>/events.jsonl`.
 
 Under a local prefix each line is appended as it happens, so that a kill leaves a journal that ends
-where the run did. A bucket knows no appending: there the journal is a file of this machine, sent
-whole, now and then and at the end. Whatever goes wrong with it is a warning, and the run goes on.
+where the run did. A bucket cannot append: there the journal is a file of this machine, sent whole
+now and then and at the end. If it cannot be written, that is a warning, and the run goes on.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _SEND_FIRST_AFTER = 10.0
 _SEND_EVERY = 60.0
 """Seconds between two sendings of a journal; before the second one fewer."""
 _SHARE = 20
-"""A sending is followed by a pause so many times as long, however large the journal grows."""
+"""The pause after a sending is at least so many times as long as the sending took."""
 
 
 class Journaling:
@@ -86,7 +86,7 @@ class Journaling:
             self._sending = _Sending(session.store, local, path)
 
     def finish(self) -> None:
-        """Bring it where it is kept. The local file is there until `close`."""
+        """Send the journal to its store. The local file stays until `close`."""
         self._close_file()
         if self._sending is not None:
             try:
@@ -96,7 +96,7 @@ class Journaling:
             self._sending = None
 
     def close(self) -> None:
-        """Finish it, and take away what is only temporary."""
+        """Finish the journal, and remove its local file if that is only temporary."""
         self.finish()
         if self.path and self._is_temporary:
             with suppress(OSError):
@@ -138,7 +138,7 @@ class _Sending:
         pause = _SEND_FIRST_AFTER
         while not self._over.wait(pause):
             began = time.monotonic()
-            with suppress(StoreError):  # the last time tells
+            with suppress(StoreError):  # the last sending reports it
                 self._send()
             pause = max(_SEND_EVERY, _SHARE * (time.monotonic() - began))
 
@@ -151,6 +151,6 @@ class _Sending:
 
 
 def temporary_journal(run: str) -> str:
-    """Return the file of this machine that holds the journal of a run, where the prefix cannot."""
+    """Return the local file for the journal of a run that cannot be written under the prefix."""
     folder = os.path.join(tempfile.gettempdir(), f"marin-build-{os.getuid()}", run)
     return os.path.join(folder, FILE)

@@ -11,7 +11,7 @@ from marin_build.run_step.workers import Start
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from marin_build.apply.devices import Supply
+    from marin_build.apply.devices import Devices
     from marin_build.apply.events import Event
     from marin_build.plan.decisions import Plan
     from marin_build.plan.outcomes import Held
@@ -24,28 +24,28 @@ class PlanRequests:
     Args:
         plan: what is built.
         session: the run.
-        supply: what this machine gives to each target.
-        on_event: called when a target is waited for.
+        devices: what this machine has for the targets.
+        on_event: called when the run waits for another run to build a target.
 
     """
 
     def __init__(
-        self, plan: Plan, session: Session, supply: Supply, on_event: Callable[[Event], None]
+        self, plan: Plan, session: Session, devices: Devices, on_event: Callable[[Event], None]
     ) -> None:
         self._plan = plan
         self._forced = session.forced
-        self._supply = supply
+        self._devices = devices
         self._holders = Holders(plan, session, on_event)
         self._nonce_root, self._nonce_count = os.urandom(8).hex(), 0
-        self._unread = seen_by(plan)  # what the snapshot knows is not read again
+        self._unread = seen_by(plan)  # what the snapshot has is not read again
 
     @property
     def next_look(self) -> float:
-        """When what other runs hold is looked at again, by the monotonic clock."""
+        """When to look again at targets that other runs hold: seconds of the monotonic clock."""
         return self._holders.next_look
 
     def start(self, index: int, now: float) -> Start:
-        """Return the request to build a target; its devices are taken."""
+        """Return the request to build a target; reserve its devices."""
         self._nonce_count += 1
         return Start(
             index,
@@ -54,13 +54,13 @@ class PlanRequests:
             self._unread.pop(index, None),
             force=index in self._forced,
             forced_over=self._plan.snapshot.of(index).status_version,
-            gpus=self._supply.take_gpus(index),
-            refusal=self._supply.refusals.get(index, ""),
+            gpus=self._devices.take_gpus(index),
+            refusal=self._devices.refusals.get(index, ""),
         )
 
     def ended(self, index: int) -> None:
-        """Take back the devices of a target."""
-        self._supply.give_back(index)
+        """Free the devices of a target."""
+        self._devices.give_back(index)
 
     def held(self, index: int, by: Held, now: float) -> None:
         """Watch the lease of another run."""

@@ -40,7 +40,7 @@ _RUN = re.compile(r"r-[0-9a-f]{8}")
 
 
 class RunDocument(BaseModel):
-    """Who ran it, when and from which code: what plan.json must not say."""
+    """Who ran a plan, when and from which code; plan.json must not depend on these."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -204,4 +204,4 @@ def _who(data: bytes) -> RunDocument | None:
     try:
         return RunDocument.model_validate(json.loads(data))
     except ValueError:
-        return None  # who and when is for people
+        return None  # it is only shown to people

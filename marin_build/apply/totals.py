@@ -1,4 +1,4 @@
-"""What a run has come to: the totals, from the plan, the schedule and the course."""
+"""The totals of a run, from its plan, its schedule and its timeline."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from marin_build.plan.reasons import UpstreamBlocked
 from marin_build.plan.schedule import Open
 
 if TYPE_CHECKING:
-    from marin_build.apply.timeline import Course, Link
+    from marin_build.apply.timeline import Link, Timeline
     from marin_build.pipeline.targets import Targets
     from marin_build.plan.decisions import Plan
     from marin_build.plan.schedule import Schedule
@@ -30,7 +30,7 @@ def reused_before(plan: Plan) -> int:
 
 
 def drifted_before(plan: Plan) -> list[StepDrifted]:
-    """Return what is reused, though its identity is another one than is declared."""
+    """Return an event for each reused target whose identity is not the declared one."""
     if not plan.snapshot.drifted:
         return []
     from marin_build.plan.drift import reused_drift
@@ -43,7 +43,7 @@ def drifted_before(plan: Plan) -> list[StepDrifted]:
 
 
 def blocked_before(plan: Plan) -> list[StepEnded]:
-    """Return what the plan found that cannot be built, with why where it does not follow."""
+    """Return an event for each blocked target, with the reason unless that is another target."""
     found: list[StepEnded] = []
     for decision in plan.of_kind(Kind.BLOCKED):
         target = plan.targets.all[decision.index]
@@ -56,7 +56,7 @@ def blocked_before(plan: Plan) -> list[StepEnded]:
 def totals_of(
     plan: Plan,
     schedule: Schedule,
-    course: Course,
+    timeline: Timeline,
     *,
     run: str,
     seconds: float,
@@ -76,8 +76,8 @@ def totals_of(
         seconds=seconds,
         was_interrupted=was_interrupted,
         saved_seconds=_saved_seconds(plan),
-        slowest=tuple(_timed(plan.targets, link) for link in course.slowest()),
-        critical_path=_critical_path(plan.targets, course.critical_path()),
+        slowest=tuple(_timed(plan.targets, link) for link in timeline.slowest()),
+        critical_path=_critical_path(plan.targets, timeline.critical_path()),
     )
 
 

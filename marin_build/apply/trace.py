@@ -89,7 +89,7 @@ class _Reading:
                 self._begin_waiting(target, entry.at, fields)
 
     def close(self) -> None:
-        """Let end, with the journal, what the run had not ended."""
+        """End what the journal does not end: at the time of its last line."""
         for target in list(self.waiting):
             self._end_waiting(target, self.end)
         for span in self.running.values():

@@ -1,4 +1,4 @@
-"""What is not to be had now: failed targets that are tried again, and targets that others build."""
+"""Targets that the run waits for: failed ones to be tried again, and ones that others build."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 LOOK_AGAIN_AFTER = 0.5
 """Seconds between two looks at a target that another run builds."""
-TELL_WAITING_EVERY = 20.0
+REPORT_WAITING_EVERY = 20.0
 """Seconds between two messages about the same target that another run builds."""
 
 
@@ -39,12 +39,12 @@ def seen_by(plan: Plan) -> dict[int, Seen]:
 
 
 class Holders:
-    """The leases of others on targets of a run.
+    """The leases of other runs on targets of this one.
 
     Args:
         plan: what is built.
         session: the run.
-        on_event: called when a target is waited for.
+        on_event: called when the run waits for another run to build a target.
 
     """
 
@@ -53,21 +53,21 @@ class Holders:
         self._session = session
         self._on_event = on_event
         self._watched: dict[int, Watch] = {}
-        self._tell_at: dict[int, float] = {}
+        self._report_at: dict[int, float] = {}
         self.next_look = 0.0
 
     def stale_version(self, index: int, now: float) -> str:
-        """Return the version of a lease that was seen for longer than it may live, or nothing."""
+        """Return the version of a lease that was not renewed in time; empty if there is none."""
         watch = self._watched.get(index)
         return watch.version if watch is not None and watch.is_stale(now) else ""
 
     def met(self, index: int, lease: Lease, version: str, now: float) -> None:
         """Take note that a worker found a target held; the worker has reported its slot free."""
-        self._tell_at.pop(index, None)
+        self._report_at.pop(index, None)
         self._watch(index, lease, version, now)
 
     def freed(self, held: Iterable[int], now: float) -> list[int]:
-        """Look at what is held, if it is time; return what its holders finished or abandoned."""
+        """Look at held targets, if it is time; return those that were finished or abandoned."""
         if now < self.next_look:
             return []
         self.next_look = now + LOOK_AGAIN_AFTER
@@ -87,15 +87,15 @@ class Holders:
         return sight is Sight.SAW_HOLDER
 
     def _watch(self, index: int, lease: Lease, version: str, now: float) -> None:
-        """Watch another run's lease; say so at first, and from time to time."""
+        """Watch another run's lease; report it at first, and from time to time."""
         self.next_look = now + LOOK_AGAIN_AFTER
         watch = self._watched.get(index)
         if watch is None:
             watch = self._watched[index] = Watch(lease, version, now)
         else:
             watch.look(lease, version, now)
-        if now >= self._tell_at.get(index, now):
-            self._tell_at[index] = now + TELL_WAITING_EVERY
+        if now >= self._report_at.get(index, now):
+            self._report_at[index] = now + REPORT_WAITING_EVERY
             target = self._plan.targets.all[index]
             waited = watch.unchanged_for(now)
             said = (lease.describe(), waited, lease.time_to_live)

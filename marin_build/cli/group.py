@@ -28,14 +28,14 @@ _COMMANDS = (
     "run-step",
 )
 _INTERNAL = ("list-targets",)
-"""What marin-build calls itself; not shown."""
+"""Commands for processes that marin-build starts itself; help does not list them."""
 
 
 class LazyGroup(click.Group):
     """A group whose commands live in `cli/commands/<name>.py`, as `command`."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
-        """Return the names, in the order people need them."""
+        """Return the names, in the order in which people first need them."""
         return list(_COMMANDS)
 
     def get_command(
@@ -54,7 +54,12 @@ class LazyGroup(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Resolve a command, or say which one may have been meant."""
+        """Resolve a command.
+
+        Raises:
+            UsageError: there is no such command; the hint names the nearest one.
+
+        """
         if args and args[0] not in (*_COMMANDS, *_INTERNAL) and not args[0].startswith("-"):
             from marin_build.errors import UsageError
             from marin_build.text import did_you_mean

@@ -1,4 +1,4 @@
-"""The entry point, and the endings: expected error, interrupt, bug."""
+"""The entry point, and how it ends: with an expected error, an interrupt or a bug of ours."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def main() -> None:
     from marin_build.cli.standard_streams import make_ready
 
     make_ready()
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C, as long as nothing runs
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # acts like Ctrl-C until a run begins
     sys.exit(run(sys.argv[1:]))
 
 
@@ -34,7 +34,7 @@ def run(argv: list[str]) -> int:
         code = cli.main(args=argv, prog_name="marin-build", standalone_mode=False)
         return code if isinstance(code, int) else 0
     except MarinBuildError as error:
-        why_output_is_broken()  # what it said comes first, if it can be said
+        why_output_is_broken()  # flush standard output before the error
         sys.stderr.write(masked_text(error.render()) + "\n")
         return error.exit_code
     except click.exceptions.Exit as ending:
@@ -49,10 +49,10 @@ def run(argv: list[str]) -> int:
         sys.stderr.write("interrupted\n")
         return EXIT_INTERRUPTED
     except BrokenPipeError:
-        # The reader of our output has closed it; Python shall not complain about that at exit.
+        # The reader closed our output: without this, Python would report that at exit.
         sys.stdout = None
         return 0
-    except Exception as error:  # noqa: BLE001 - a bug of ours, said so
+    except Exception as error:  # noqa: BLE001 - a bug of ours, and reported as one
         if isinstance(error, OSError) and (why := why_output_is_broken("\n")) is not None:
             sys.stderr.write(f"error: cannot write to standard output: {why}\n")
             return EXIT_USAGE
@@ -68,7 +68,7 @@ def _usage_error(error: object) -> str:
 
 
 def _report_bug(argv: list[str]) -> int:
-    """Say that it is our bug, with all that a report needs."""
+    """Print the traceback and the facts for a bug report; return the exit code."""
     import platform
     import traceback
 

@@ -14,6 +14,8 @@ from marin_build.workspace import CodePolicy
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from marin_build.observe.read_remote_sources import ReadingInputs
+
 
 _FILE_HELP = (
     "The pipeline: a file or a module, and perhaps a function of it: path/to/file.py, "
@@ -37,18 +39,18 @@ _OPTIONS = (
     click.option(
         "--code-policy",
         type=click.Choice(get_args(CodePolicy)),
-        help="What changed code does to steps that do not say [default: report].",
+        help="Policy for changed code, for steps that declare none [default: report].",
     ),
 )
 
 
 def pipeline_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command the options above; it gets them as one `options`."""
+    """Add the options above to a command, whose function gets them as one value, `options`."""
     return click.option("-f", "--file", metavar="FILE", help=_FILE_HELP)(_other_options(function))
 
 
 def pipeline_options_without_f(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command the same options, where `-f` means something else to everybody."""
+    """Add the options with `--file` but no `-f`, for `logs`, where `-f` means `--follow`."""
     return click.option("--file", metavar="FILE", help=_FILE_HELP)(_other_options(function))
 
 
@@ -63,7 +65,9 @@ def _other_options(function: Callable[..., Any]) -> Callable[..., Any]:
         **rest: Any,
     ) -> Any:
         parameters = parse_pairs(settings)
-        options = PipelineOptions(file, prefix, profile, engine, parameters, code_policy)
+        options = PipelineOptions(
+            file, prefix, profile, engine, parameters, code_policy, on_progress=_show_progress
+        )
         return function(options=options, **rest)
 
     wrapper.__name__, wrapper.__doc__ = function.__name__, function.__doc__
@@ -71,6 +75,12 @@ def _other_options(function: Callable[..., Any]) -> Callable[..., Any]:
     for option in reversed(_OPTIONS):
         wrapper = option(wrapper)
     return wrapper
+
+
+def _show_progress(progress: ReadingInputs) -> None:
+    from marin_build.cli.views.warnings import show_reading
+
+    show_reading(progress)
 
 
 def parse_pairs(settings: tuple[str, ...]) -> dict[str, str]:
@@ -92,7 +102,7 @@ def parse_budgets(words: tuple[str, ...]) -> dict[str, str]:
     """Return `--budget` options as a mapping.
 
     Raises:
-        UsageError: one is not NAME=AMOUNT, or an amount means nothing.
+        UsageError: one is not NAME=AMOUNT, or an amount is not legal.
 
     """
     from marin_build.operations.budgets import check_budgets
@@ -112,5 +122,5 @@ budget_option = click.option(
     "budgets",
     metavar="NAME=AMOUNT",
     multiple=True,
-    help="How much there is of cpu, ram (16Gi), gpu, tpu, or of what steps name.",
+    help="The amount of cpu, ram (16Gi), gpu, tpu or a named budget that steps may take.",
 )

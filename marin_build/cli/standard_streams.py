@@ -1,4 +1,4 @@
-"""Standard streams: there from the start, and a run that goes on when one of them breaks."""
+"""Standard streams: opens missing ones, and lets a run survive one that breaks."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 def make_ready() -> None:
     """Open the standard streams that our parent has closed, and let them print any character.
 
-    Else the next file that is opened gets their number, and what is printed goes into that; and a
-    character that the terminal does not have ends a run.
+    Otherwise the next file that we open would get the number of a closed stream, and output would
+    go into that file; and a character that the terminal lacks would end a run.
     """
     for descriptor in range(3):
         try:
@@ -27,7 +27,7 @@ def make_ready() -> None:
         stream = getattr(sys, name)
         if isinstance(stream, io.TextIOWrapper):
             if mode == "w" and stream.errors != "backslashreplace":
-                with suppress(OSError):  # what was led elsewhere meanwhile may not be sought in
+                with suppress(OSError):  # a redirected stream may not be seekable
                     stream.reconfigure(errors="backslashreplace")
         elif stream is None:
             setattr(sys, name, open(descriptor, mode, encoding="utf-8", closefd=False))  # noqa: SIM115 - for good
@@ -35,7 +35,7 @@ def make_ready() -> None:
 
 @contextmanager
 def lasting_streams() -> Iterator[None]:
-    """Go on unseen when standard output or error breaks: a run of days outlives its terminal."""
+    """Continue without output when standard output or error breaks: runs outlive terminals."""
     saved = sys.stdout, sys.stderr
     sys.stdout = cast("TextIO", _Lasting(sys.stdout, _say_so))
     sys.stderr = cast("TextIO", _Lasting(sys.stderr, lambda _: None))
@@ -47,7 +47,7 @@ def lasting_streams() -> Iterator[None]:
 
 @contextmanager
 def output_to_error() -> Iterator[None]:
-    """Lead what is printed meanwhile, by this process or one it starts, to standard error."""
+    """Redirect standard output of this process and its children to standard error meanwhile."""
     out = os.dup(1)
     os.dup2(2, 1)
     try:
@@ -59,10 +59,10 @@ def output_to_error() -> Iterator[None]:
 
 
 def why_output_is_broken(probe: str = "") -> str | None:
-    """Return why standard output takes nothing any more; None if it does.
+    """Return why standard output cannot be written to; None if it can.
 
     Args:
-        probe: what is written to find out, for where nothing is buffered.
+        probe: a text to write for that, in case no output is buffered.
 
     """
     try:
@@ -76,17 +76,17 @@ def why_output_is_broken(probe: str = "") -> str | None:
 
 def _say_so(error: OSError) -> None:
     sys.stderr.write(
-        f"warning: nothing can be shown any more ({str(error.strerror).lower()}): "
-        "the run goes on unseen\nhint: marin-build status\n"
+        f"warning: output cannot be shown any more ({str(error.strerror).lower()}): "
+        "the run continues without it\nhint: marin-build status\n"
     )
 
 
 class _Lasting:
-    """Stands for a stream; when that breaks, the null device takes its place.
+    """Passes text to a stream; if that breaks, to the null device from then on.
 
     Args:
         original: the stream.
-        broke: called with the error, once.
+        broke: called once, with the error.
 
     """
 
@@ -95,7 +95,7 @@ class _Lasting:
         self._is_broken = False
 
     def write(self, text: str) -> int:
-        if not isinstance(text, str):  # so click asks whether a stream is a binary one
+        if not isinstance(text, str):  # click tests for a binary stream this way
             raise TypeError(text)
         try:
             return self._original.write(text)
@@ -120,7 +120,7 @@ class _Lasting:
 
 
 def _to_nothing(stream: TextIO) -> None:
-    """Lead a broken stream to the null device, so that a later flush does not fail."""
+    """Redirect a broken stream to the null device, so that a later flush does not fail."""
     with suppress(OSError, ValueError):
         nothing = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nothing, stream.fileno())

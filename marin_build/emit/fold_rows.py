@@ -1,19 +1,19 @@
-"""What stands for many targets in one line: what their names have in common."""
+"""Patterns that name many targets in one line, by the part that their names share."""
 
 from __future__ import annotations
 
 
 def same_name(name: str) -> str:
-    """`train_*`: all targets of one name."""
+    """Return `train_*`, for all targets of a step name."""
     return f"{name}_*"
 
 
 def folder(name: str) -> str:
-    """`train/*`: all whose names differ in the last part only."""
+    """Return `train/*`, for all targets whose names differ in the last part only."""
     head, slash, _ = name.rpartition("/")
     return f"{head}{slash}*"
 
 
 def everything(_name: str) -> str:
-    """`*`: all of them."""
+    """Return `*`, for all targets."""
     return "*"

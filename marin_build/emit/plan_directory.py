@@ -1,4 +1,4 @@
-"""All files of a plan directory, and what the action of each target runs."""
+"""All files of a plan directory, and the command line of each action."""
 
 from __future__ import annotations
 
@@ -29,15 +29,15 @@ class Action:
     """One target to build, as templates see it.
 
     Args:
-        step: the declaration.
+        step: the step.
         name, target: the step's name and the target's id.
-        why: the reason, in words.
+        why: the reason for building it, in words.
         needs: ids of the dependencies.
         inputs: logical names of the external inputs.
-        output: the output path, relative to the project where it lies inside.
-        declared: file and line.
-        description: the author's.
-        command: the words of a command step; none for a function.
+        output: the output path, relative to the project if it lies inside.
+        declared: file and line of the declaration.
+        description: the author's description; empty if there is none.
+        command: the words of a command step; empty for a function step.
 
     """
 
@@ -78,7 +78,7 @@ def action_of(plan: Plan, decision: Decision) -> Action:
 
 
 def actions_of(plan: Plan) -> list[Action]:
-    """Return an action for each target to build, also for what is being built elsewhere."""
+    """Return an action for each target to build, also for those that another run builds now."""
     return [action_of(plan, decision) for decision in plan.of_kind(Kind.RUN, Kind.WAIT)]
 
 
@@ -91,13 +91,13 @@ def steps_to_build(plan: Plan) -> list[StepSpec]:
 def run_step_words(
     action: Action, plan: Plan, document: PlanDocument, *, once: bool = False
 ) -> tuple[str, ...]:
-    """Return the command line that builds an action's target wherever the project lies.
+    """Return the command line that builds an action's target; it is for the project's folder.
 
     Args:
-        action: one of the plan's.
+        action: an action of the plan.
         plan: the plan.
         document: its plan.json.
-        once: whether it tries once, because the engine tries again.
+        once: whether it tries once only, because the engine repeats tries.
 
     """
     settings = [
@@ -137,12 +137,13 @@ def emit_plan(
 
     Args:
         plan: the plan.
-        pipeline: the pipeline, as `-f` names it in the project.
+        pipeline: the pipeline, as `-f` names it, relative to the project.
         parameters: its `--set` values.
-        engine: the name of what runs it.
-        emit: makes the files that are the engine's own.
-        templates: what all of them are rendered from.
-        draw: makes the page of the plan from its document and the paths of its files, or no page.
+        engine: the name of the engine.
+        emit: makes the files of the engine.
+        templates: the templates of all files.
+        draw: makes the HTML page from the plan's document and the paths of its files, or returns
+            None; None: there is no page.
 
     """
     document = plan_document(

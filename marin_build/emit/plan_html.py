@@ -17,12 +17,12 @@ _CELL = "text-align:left;vertical-align:top;white-space:normal;overflow-wrap:any
 
 
 def plan_html(shown: Shown, picture: str | None) -> str:
-    """Return a plan as a fragment of a page.
+    """Return a plan as a fragment of an HTML page.
 
     Args:
         shown: the lines of the plan.
-        picture: its graph as SVG; None: there is none. It becomes an image, so that its styles
-            stay its own, and nothing in it is run.
+        picture: its graph as SVG, or None. The fragment holds it as an image, so that its styles
+            do not reach the page, and the browser runs nothing in it.
 
     """
     parts = [f"<p><b>{xml(shown.summary)}</b></p>"]

@@ -1,4 +1,4 @@
-"""A plan for programs."""
+"""A plan as JSON for programs, `plan --json`. Pure."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ def plan_json(
     radius: BlastRadius | None,
     reads: Sequence[CrossRegionRead],
 ) -> str:
-    """Return a plan as one JSON document: that of plan.json, with what depends on history.
+    """Return a plan as one JSON document: that of plan.json, with facts that change over time.
 
     Args:
-        document: the plan's.
+        document: the document of the plan.
         plan: the plan.
-        estimate: how long it may take, and what it may cost.
-        radius: how far the changes reach, if it was asked for.
-        reads: what steps to build read from other regions.
+        estimate: its time and cost.
+        radius: how far its changes reach; None: the document has no `blast_radius`.
+        reads: the reads of steps to build from other regions.
 
     """
     found: dict[str, Any] = json.loads(document.shown_text())
@@ -66,11 +66,11 @@ def plan_json(
 
 
 _UNSAID = {"size", "engines"}
-"""Facts of reasons that JSON has in other words, or that depend on what is installed."""
+"""Fields of reasons that JSON has under another name, or that depend on installed packages."""
 
 
 def reason_json(reason: Reason) -> dict[str, Any]:
-    """Return all that is known of a reason; unlike in plan.json, times and hosts too."""
+    """Return all facts of a reason; unlike plan.json with times and hosts."""
     facts = {key: value for key, value in asdict(reason).items() if key not in _UNSAID}
     facts |= stable_facts(reason)
     return {"kind": reason_kind(reason), **facts, "text": describe(reason)}

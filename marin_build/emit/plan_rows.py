@@ -1,4 +1,4 @@
-"""The lines of a plan, whatever it is shown as; where there are too many, like ones become one."""
+"""The lines of a plan, the same for every format; too many similar ones are merged."""
 
 from __future__ import annotations
 
@@ -24,24 +24,24 @@ SYMBOLS: Mapping[Verb, str] = {
     "blocked": "x",
 }
 _MOST_ROWS = 50
-"""More lines are too many to read: those that say the same are folded."""
+"""A plan with more lines is too long to read: lines with the same facts are merged."""
 _FEWEST_FOLDED = 3
 
 
 class Row(NamedTuple):
-    """One line: a target, or several that have the same to say. A tuple: there may be 100,000.
+    """One line: a target, or several with the same facts. A tuple, as there may be 100,000.
 
     Args:
-        verb: what becomes of it.
+        verb: what the plan does with it.
         name: the step's name.
-        target: its id; for several, what their ids have in common, `tokenize/*`.
-        targets: how many it stands for.
+        target: its id; for several targets a pattern, `tokenize/*`.
+        targets: how many targets the line stands for.
         why: the reason, in words; no control characters.
-        topic: the reason without what tells one target from another.
-        place: file and line of the declaration; empty where that tells nothing.
-        seconds: how long it may take; None if that is not known, or not worth a word.
-        resources: what it runs on; empty for this machine.
-        cost: US dollars; None if not known.
+        topic: the reason without the words that differ from target to target.
+        place: file and line of the declaration; empty if the line need not show it.
+        seconds: how long it may take; None if that is unknown, or too short to show.
+        resources: the resources it runs on; empty for this machine.
+        cost: US dollars; None if unknown.
 
     """
 
@@ -59,15 +59,15 @@ class Row(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """A plan for people: its lines, what is left out, and the sum.
+    """A plan for people: its lines, a count of hidden ones, and a summary.
 
     Args:
         rows: the lines, dependencies first.
         hidden: how many reused targets have no line.
-        warnings: what should be thought about before it is run.
+        warnings: things that a person should check before running the plan.
         summary: `plan p-81c2d3e4: 2 to build, 140 reused`.
-        next: what follows, in words.
-        command: the command that does it; empty if there is none.
+        next: what to do next, in words.
+        command: the command line for that; empty if there is none.
 
     """
 
@@ -80,10 +80,10 @@ class Shown:
 
 
 def folded(rows: Sequence[Row]) -> list[Row]:
-    """Return rows that people read: where there are too many, those that say the same become one.
+    """Return few enough rows for people: too many of them are merged where they say the same.
 
-    At first those of one step name, then those of one folder; then what differs is left out of the
-    reasons, and in the end the names are.
+    At first rows of one step name are merged, then those of one folder. If that is not enough, they
+    are merged by topic instead of reason, and at last regardless of their names.
     """
     shorter = list(rows)
     repeats = len({row.name for row in rows}) < len(rows)
@@ -103,7 +103,7 @@ def folded(rows: Sequence[Row]) -> list[Row]:
 
 
 def folded_alike(rows: Sequence[Row]) -> list[Row]:
-    """Return rows of which those that say the same are one, however few they are."""
+    """Return rows, merged where they say the same, even if there are few."""
     return _fold(_fold(rows, _why, folder), _why, everything)
 
 

@@ -21,7 +21,7 @@ _MOST_CAUSES = 20
 
 
 def plan_text(shown: Shown) -> str:
-    """Return the lines of a plan, the last one with its end."""
+    """Return the lines of a plan as a text that ends with a newline."""
     lines = row_lines(shown.rows)
     if shown.hidden:
         lines.append(f"  = {shown.hidden} reused, not shown (-v shows them)")
@@ -33,12 +33,12 @@ def plan_text(shown: Shown) -> str:
 
 
 def next_line(shown: Shown) -> str:
-    """Return what follows, with the command that does it."""
+    """Return the last line: what to do next, with the command line for it."""
     return f"{shown.next}: {shown.command}" if shown.command else shown.next
 
 
 def row_lines(rows: Sequence[Row]) -> list[str]:
-    """Return rows with their columns below each other."""
+    """Return rows as lines with aligned columns."""
     cells = [row_cells(row) for row in rows]
     limits = (_WIDEST_NAME, _WIDEST_REASON, _WIDEST_REASON, _WIDEST_REASON, _WIDEST_REASON)
     columns = list(zip(*cells, strict=True))[1:]
@@ -80,7 +80,7 @@ def radius_tables(radius: BlastRadius) -> tuple[list[list[str]], list[list[str]]
 
 
 def amount_cells(seconds: float | None, cost: float | None) -> tuple[str, str]:
-    """Return a duration and a cost in words; nothing where they are not known."""
+    """Return a duration and a cost in words; empty for one that is unknown."""
     return (
         duration_text(seconds) if seconds is not None else "",
         cost_text(cost) if cost is not None else "",
@@ -101,7 +101,7 @@ _HEADINGS = ("", "target", "why", "time", "on", "cost")
 
 
 def plan_markdown(shown: Shown) -> str:
-    """Return a plan in GitHub's Markdown; what comes from the pipeline stands as code in it."""
+    """Return a plan in GitHub's Markdown; texts of the pipeline are marked as code."""
     lines = [f"**{shown.summary}**", ""]
     if shown.rows:
         cells = [row_cells(row) for row in shown.rows]
@@ -130,7 +130,7 @@ def table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
 
 
 def code(text: str) -> str:
-    """Return a text as code: no Markdown, HTML or mention in it means anything."""
+    """Return a text as code, so that no Markdown, HTML or mention in it has an effect."""
     if not text:
         return ""
     longest = max((len(run) for run in re.findall("`+", text)), default=0)

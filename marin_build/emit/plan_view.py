@@ -1,4 +1,4 @@
-"""From a plan to what is shown of it. Pure."""
+"""Chooses what a plan shows: lines, warnings and the next command. Pure."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from marin_build.plan.reasons import (
     Cascade,
     FailedBefore,
     IdentityChanged,
+    OutputAltered,
+    OutputVanished,
     Unreadable,
     UpstreamBlocked,
 )
@@ -49,13 +51,13 @@ def show(
     Args:
         plan: the plan.
         plan_id: its short name.
-        again: what to do with it, in words, and the command that does it, if there is one.
-        estimate: how long it may take, and what it may cost.
+        again: what to do next, in words, and the command line for that, or an empty text.
+        estimate: its time and cost.
         drift: how the code of reused and pruned targets changed since they were built, by index;
-            they come after the decisions.
-        reads: what steps to build read from other regions.
-        verbose: a line for each target, reused ones too, and where it is declared.
-        only: lines of these verbs only.
+            their lines come after the decisions.
+        reads: the reads of steps to build from other regions.
+        verbose: whether to show a line for each target, reused ones too, and its declaration.
+        only: show only lines with these verbs; empty: all.
 
     """
     rows: list[Row] = []
@@ -90,13 +92,13 @@ def show(
 
 
 def _near_what_is_built(plan: Plan) -> frozenset[int]:
-    """Return what is requested, or needed by something to build: adopted data counts there."""
+    """Return indices of targets that are requested, or that a target to build needs directly."""
     needed = (dep for index in plan.to_build for dep in plan.targets.deps[index])
     return frozenset(plan.requested).union(needed)
 
 
 class _Words(NamedTuple):
-    """What is said of a decision, whatever its target; `is_own` where the place tells something."""
+    """The words of a decision without its target; `is_own`: its line shows the declaration."""
 
     verb: Verb
     why: str
@@ -147,23 +149,27 @@ def _drifted(plan: Plan, index: int, drift: Drift, *, verbose: bool) -> Row:
 
 
 def _pruned(plan: Plan, index: int) -> Row:
-    target, why = plan.targets.all[index], "not looked at: what needs it is built"
+    target, why = plan.targets.all[index], "not read: every target that needs it is built"
     return Row("reuse", target.name, target.id, 1, why, why, _place(plan, index))
 
 
 def _topic(reason: Reason) -> str:
     match reason:
         case IdentityChanged(is_cascade=True) | Cascade():
-            return "needs what changed"
+            return "needs targets that changed"
         case IdentityChanged(changes=changes) if changes:
             paths = dict.fromkeys(change.path for change in changes)
             return printable(f"{', '.join(paths)} changed")
         case FailedBefore():
             return "failed before"
         case UpstreamBlocked():
-            return "needs what is blocked"
+            return "needs blocked targets"
         case Unreadable(what=what):
             return f"its {what} is not readable"
+        case OutputVanished(lost=lost) if lost:
+            return "its data is gone"
+        case OutputAltered():
+            return "its output was changed"
     return ""
 
 

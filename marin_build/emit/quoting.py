@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff\ud800-\udfff]")
-# What YAML does not allow in a quoted scalar as it is; JSON escapes only some of it.
+# Characters that YAML forbids in a quoted scalar; JSON escapes only some of them.
 _NOT_PLAIN = re.compile("[\x7f-\x9f\u2028\u2029\ud800-\udfff\ufeff\ufffe\uffff]")
-# What could end a block of a page, or be read as markup in it; and what is no text.
+# Characters that could end a block of a page or begin markup in it, and those that are no text.
 _NOT_INLINE = re.compile("[<>&\x7f-\x9f\u2028\u2029\ud800-\udfff\ufffe\uffff]")
 _SAFE_TAIL = re.compile(r"[A-Za-z0-9_@%+=:,./-]+", re.ASCII)
 
@@ -62,7 +62,7 @@ def xml(value: object) -> str:
 
 
 def inline_json(value: object) -> str:
-    """Return a value as JSON that stands in a `<script type="application/json">` of a page."""
+    """Return a value as JSON for a `<script type="application/json">` of a page."""
 
     def refuse(part: object) -> object:
         raise TypeError(f"cannot write {part} as JSON")
@@ -74,21 +74,31 @@ def inline_json(value: object) -> str:
 
 
 def inline_script(text: str) -> str:
-    """Return a script of ours as it stands in a page: what would end it there is refused."""
+    """Return a script of ours for a page, unchanged.
+
+    Raises:
+        ValueError: the script would end its own block.
+
+    """
     if "</" in text.lower() or "<!--" in text:
         raise ValueError("a script in a page must not contain `</` or `<!--`")
     return text
 
 
 def inline_style(text: str) -> str:
-    """Return a style sheet of ours as it stands in a page: what would end it there is refused."""
+    """Return a style sheet of ours for a page, unchanged.
+
+    Raises:
+        ValueError: the style sheet would end its own block.
+
+    """
     if "<" in text:
         raise ValueError("a style sheet in a page must not contain `<`")
     return text
 
 
 def words_filter(workspace: Workspace) -> Callable[[Iterable[Word]], str]:
-    """Return the filter that writes words, with `$prefix` and `$project` for their values."""
+    """Return the filter that writes words for bash, with `$prefix` and `$project` in paths."""
 
     def part(value: str | PathPart) -> str:
         if isinstance(value, str):
@@ -108,7 +118,7 @@ def words_filter(workspace: Workspace) -> Callable[[Iterable[Word]], str]:
 
 
 def plain_words(words: Iterable[Word], workspace: Workspace) -> list[str]:
-    """Return words as text, places inside the project relative to it (the working directory)."""
+    """Return words as texts; paths inside the project are relative to it, the working directory."""
     root = workspace.project + "/"
     return [
         "".join(

@@ -1,4 +1,4 @@
-"""Which template serves a name: the user's folder first, then ours."""
+"""Finds and renders templates: the user's folder first, then ours, then the engine's."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def templates_folder() -> str:
-    """Return where our templates are: inside the wheel, or beside the package in a checkout."""
+    """Return the folder of our templates: inside the wheel, or beside the package in a checkout."""
     installed = os.path.join(FOLDER, "templates")
     return (
         installed
@@ -28,12 +28,12 @@ def templates_folder() -> str:
 
 
 class Templates:
-    """Renders templates with values that must exist and must be quoted.
+    """Renders templates; a value that is missing is an error.
 
     Args:
         workspace: the project.
-        overrides: a folder in it whose templates win over all others.
-        folder: an engine's own templates, behind ours; None if they stand among ours.
+        overrides: the user's folder in the project; its templates win over all others.
+        folder: the engine's own folder, after ours; None if its templates are in ours.
         filters: an engine's own filters, by name.
 
     """
@@ -75,10 +75,10 @@ class Templates:
         )
 
     def text(self, name: str) -> str:
-        """Return a file beside the templates as it is: a script, a style sheet.
+        """Return a file of the templates folder unrendered: a script, a style sheet.
 
         Raises:
-            SpecificationError: it is missing, or no text.
+            SpecificationError: it is missing, or is no text in UTF-8.
 
         """
         loader = self._environment.loader
@@ -92,7 +92,7 @@ class Templates:
         """Return a rendered template.
 
         Raises:
-            SpecificationError: the template is missing, malformed or uses a value it is not given.
+            SpecificationError: the template is missing or malformed, or a value in it is missing.
 
         """
         try:

@@ -1,7 +1,7 @@
-"""What an engine says of itself: the class that every engine derives from, ours or a plugin's.
+"""`Engine`: the class that every engine derives from, ours or a plugin's.
 
-An engine is made with its checked settings, once for a command. What it says of a plan is pure: the
-same plan, templates and settings give the same answer.
+A command makes one engine, with checked settings. `check` and `emit` are pure: the same plan,
+templates and settings give the same result.
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ class NoSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Capabilities:
-    """What planning must know of an engine.
+    """The facts about an engine that planning needs.
 
     Args:
-        uses_this_machine: it runs steps on this machine: its cores and devices limit a plan, and
-            steps find what is installed here.
-        sees_local_prefix: its steps see a prefix that is a folder of this machine.
-        applies: `marin-build apply` builds with it. Without that, it only writes files, and a
-            person submits them.
-        workers: the engine's word, in the plural, for what runs its steps; errors use it.
+        uses_this_machine: whether it runs steps on this machine: then its cores and devices limit a
+            plan, and steps find the programs and packages that are installed here.
+        sees_local_prefix: whether its steps can read and write a prefix on this machine's disk.
+        applies: whether `marin-build apply` builds with it. If not, the engine only writes files,
+            and a person submits them.
+        workers: the plural name that errors give to what runs its steps: `pods`.
 
     """
 
@@ -48,16 +48,16 @@ S = TypeVar("S")
 
 
 class Engine(ABC, Generic[S]):
-    """Where actions run.
+    """A place where actions run: this machine, a cluster.
 
     Attributes:
         name: what `--engine` and the engine's table in the configuration call it.
         settings_type: a frozen dataclass, whose fields are the keys of that table
             (engines/settings.py says which types they may have).
-        capabilities: see there.
+        capabilities: the facts about it that planning needs.
         templates: the absolute path of a folder with templates, `<name>/step.sh.j2` and so on; None
-            if they stand among ours. The user's templates win over it, and ours too.
-        filters: filters of its templates, by name, beside those of emit/quoting.py.
+            if they are in our own folder. The user's and our own templates win over these.
+        filters: further filters for its templates, by name, beside those of emit/quoting.py.
 
     """
 
@@ -72,11 +72,11 @@ class Engine(ABC, Generic[S]):
 
     @property
     def image(self) -> str | None:
-        """The container image of steps that name none; None where there is none."""
+        """The container image of steps that name none; None if the engine uses no image."""
         return None
 
     def check(self, plan: Plan) -> Sequence[MarinBuildError]:  # noqa: ARG002 - some refuse nothing
-        """Return everything in a plan that this engine cannot build; nothing was written yet."""
+        """Return an error for each thing in a plan that this engine cannot build."""
         return ()
 
     @abstractmethod
@@ -84,9 +84,9 @@ class Engine(ABC, Generic[S]):
         """Return path -> text of the engine's files in a plan directory.
 
         Args:
-            plan: one that `check` found nothing in.
+            plan: a plan without errors from `check`.
             document: its plan.json, still without the digests of these files.
-            templates: the user's, ours and this engine's.
+            templates: those of the user, of marin-build and of this engine.
 
         Raises:
             SpecificationError: a template is missing or malformed.
@@ -98,8 +98,8 @@ class Engine(ABC, Generic[S]):
         """Return the command line that runs, or submits, the plan written to a folder."""
 
     def doctor(self) -> list[str]:
-        """Return what `marin-build doctor` says of this engine on this machine, a line each.
+        """Return the lines that `marin-build doctor` shows about this engine on this machine.
 
-        It must not change anything, and must end soon even if nothing answers.
+        It must not change anything, and must end soon even if no server answers.
         """
         return []

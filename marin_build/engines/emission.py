@@ -1,4 +1,4 @@
-"""All files of a plan directory for an engine, after the engine has seen the plan."""
+"""All files of a plan directory for an engine, after the engine has checked the plan."""
 
 from __future__ import annotations
 
@@ -30,15 +30,15 @@ def emit_for(
     """Return path -> text for every file of the plan directory, plan.json last.
 
     Args:
-        engine: what runs the plan.
+        engine: the engine that runs the plan.
         plan: the plan.
         pipeline: the pipeline file, relative to the project.
         parameters: its `--set` values.
-        overrides: a folder whose templates win, relative to the project.
-        with_page: whether the page of the plan is among them.
+        overrides: the user's folder of templates, relative to the project; None if there is none.
+        with_page: whether to add the HTML page of the plan.
 
     Raises:
-        MarinBuildError: all that the engine cannot build, together; or a template is malformed.
+        MarinBuildError: all errors of `problems_of` together; or a template is malformed.
 
     """
     if problems := problems_of(engine, plan):
@@ -66,7 +66,7 @@ def emit_for(
 
 
 def problems_of(engine: Engine[Any], plan: Plan) -> list[MarinBuildError]:
-    """Return everything in a plan that an engine cannot build."""
+    """Return an error for each thing in a plan that an engine cannot build."""
     problems: list[MarinBuildError] = []
     workspace = plan.targets.workspace
     if not engine.capabilities.sees_local_prefix and not is_url(workspace.prefix):

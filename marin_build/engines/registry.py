@@ -1,8 +1,8 @@
-"""Which engines there are, and the one of a name.
+"""The engines that are installed, by name.
 
-Our own stand in a table: they are found from a checkout without metadata, and the default engine
-without reading any. Those of other packages have an entry point in the group `marin_build.engines`.
-Ours have one, too, for programs that list them; a test compares both.
+Our own engines are in a table, so that a checkout without metadata finds them, and the default one
+is found without reading entry points. Engines of other packages have an entry point in the group
+`marin_build.engines`. Ours have one, too, for programs that list them; a test compares both.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ _US = "marin-build"
 
 @dataclass(frozen=True, slots=True)
 class Registered:
-    """An engine that some package offers; its code was not imported.
+    """An engine that an installed package offers; its code is not imported yet.
 
     Args:
-        name: of the engine.
+        name: the name of the engine.
         place: its class, as `module:class`.
-        package: the distribution it comes from, with its version, where that is known.
+        package: the name and version of its distribution; `unknown` if metadata has none.
 
     """
 
@@ -46,7 +46,7 @@ class Registered:
 
 
 def registered_engines() -> list[Registered]:
-    """Return all engines, ours first, then by name; two packages may offer one name."""
+    """Return all engines, ours first, then by name; two packages may offer the same name."""
     from importlib.metadata import entry_points
 
     others = [
@@ -63,12 +63,12 @@ def _package(entry: EntryPoint) -> str:
 
 
 def is_engine(name: str) -> bool:
-    """Return whether an engine has that name; entry points are read only if it is none of ours."""
+    """Return whether an engine has that name; entry points are read only if ours have not."""
     return name in OURS or any(one.name == name for one in registered_engines())
 
 
 def engine_words(name: str) -> tuple[str, ...]:
-    """Return the words of a command line that choose an engine: none for the default one."""
+    """Return the command-line options that choose an engine: none for the default one."""
     return () if name == DEFAULT_ENGINE else ("--engine", name)
 
 
@@ -80,8 +80,8 @@ def open_engine(name: str, tables: Mapping[str, Table]) -> Engine[Any]:
         tables: the engines' tables of the configuration, by name.
 
     Raises:
-        UsageError: no package or two packages offer it, it cannot be loaded, or its settings cannot
-            be followed.
+        UsageError: no package or several packages offer that name, the engine cannot be loaded, or
+            its settings are not legal.
 
     """
     if name == DEFAULT_ENGINE:
@@ -95,7 +95,7 @@ def with_settings(kind: type[Engine[Any]], tables: Mapping[str, Table]) -> Engin
     """Return an engine of a class, with its settings.
 
     Raises:
-        UsageError: the settings cannot be followed.
+        UsageError: the settings are not legal.
 
     """
     table = tables.get(kind.name)
@@ -105,7 +105,7 @@ def with_settings(kind: type[Engine[Any]], tables: Mapping[str, Table]) -> Engin
 
     try:
         settings = read_table(kind.settings_type, table)
-    except (NameError, TypeError) as error:  # its annotations are not those of a table
+    except (NameError, TypeError) as error:  # `settings.py` lists the types it may have
         raise UsageError(
             f"the settings of the engine `{kind.name}` cannot be read",
             facts=[("reason", f"{type(error).__name__}: {error}")],
@@ -143,7 +143,7 @@ def load_engine(one: Registered) -> type[Engine[Any]]:
     """Return the class of an engine.
 
     Raises:
-        UsageError: it cannot be imported, or it is no engine of that name.
+        UsageError: it cannot be imported, or it is not an engine with that name.
 
     """
     module, _, attribute = one.place.partition(":")
@@ -154,11 +154,11 @@ def load_engine(one: Registered) -> type[Engine[Any]]:
     if not (isinstance(kind, type) and issubclass(kind, Engine)):
         raise _broken(one, f"`{one.place}` is no subclass of {Engine.__module__}.Engine")
     if missing := sorted(kind.__abstractmethods__):
-        raise _broken(one, f"it does not say: {', '.join(missing)}")
+        raise _broken(one, f"it does not define {', '.join(missing)}")
     if getattr(kind, "name", None) != one.name:
         raise _broken(one, f"it calls itself `{getattr(kind, 'name', None)}`")
     if not hasattr(kind, "capabilities"):
-        raise _broken(one, "it does not say: capabilities")
+        raise _broken(one, "it does not define capabilities")
     if not is_dataclass(kind.settings_type):
         raise _broken(one, f"its settings `{kind.settings_type.__name__}` are no dataclass")
     return kind

@@ -1,9 +1,9 @@
-"""One checker for every table of the configuration: a frozen dataclass says what may stand in it.
+"""Checks a table of the configuration against a frozen dataclass, whose fields are its keys.
 
 A field is one key. Its type is one of `str`, `int`, `float`, `bool`, a `Literal` of strings,
 `tuple[str, ...]` (a list of strings in TOML) or a `Mapping` (a table); `| None` is allowed beside
-them. The names in the annotations must be imported for real, not only for type checkers. What one
-field cannot say, `__post_init__` checks: it raises a UsageError, and gets its place here.
+them. The names in the annotations must be imported at run time, not only for type checkers.
+`__post_init__` can check more, and raise a UsageError; `read_table` adds the file to its facts.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from marin_build.text import did_you_mean
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A table of the configuration as it was read.
+    """A table of the configuration, not checked yet.
 
     Args:
         name: `kubernetes`; empty for our own settings.
-        values: what stands in it.
-        place: the file, and the profile in it.
+        values: its keys and TOML values.
+        place: the file, and the profile in it, for errors.
 
     """
 
@@ -36,11 +36,11 @@ class Table:
 T = TypeVar("T")
 
 NOT_A_SETTING = {"is_setting": False}
-"""The metadata of a field that no configuration may give."""
+"""The metadata of a field that is not a key of the table."""
 
 
 def setting_names(kind: type[Any]) -> list[str]:
-    """Return the keys that a table may have, by the dataclass of its settings."""
+    """Return the keys that a table may have: the fields of the dataclass `kind`."""
     return [one.name for one in fields(kind) if one.metadata.get("is_setting", True)]
 
 
@@ -51,9 +51,9 @@ def read_table(
 
     Args:
         kind: the frozen dataclass of the settings.
-        table: what the configuration says.
-        base: the settings on top of which it stands; None: the defaults.
-        others: names that stand in the same table and were taken out of it: a hint may name them.
+        table: the table.
+        base: the settings that keys missing in the table keep; None: the defaults.
+        others: further legal keys that the caller removed from the table; hints may name them.
 
     Raises:
         UsageError: an unknown key, a value of the wrong type, or one that the dataclass refuses.
@@ -113,7 +113,7 @@ _WORDS = {str: "a string", int: "an integer", float: "a number", bool: "`true` o
 
 
 def _refusal(hint: Any) -> str:
-    """Return what a value is not, in the words of TOML."""
+    """Return the end of the error for a value of a wrong type, in the words of TOML."""
     kind = _kind_of(hint)
     if get_origin(kind) is Literal:
         return f"one of {', '.join(get_args(kind))}"

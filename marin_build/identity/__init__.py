@@ -1,4 +1,4 @@
-"""What makes one step another: canonical values, the payload that is hashed, code digests.
+"""The identity of a step: canonical values, the payload that is hashed, code digests.
 
 Knows no step, no pipeline and no store.
 """

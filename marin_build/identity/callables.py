@@ -1,4 +1,4 @@
-"""What our own values say of themselves to those who read code: a function, or a name.
+"""How values of marin-build count in code that is digested: as a function, or as a name.
 
 Functions hold steps, sources, commands and decorated functions. `identity.code` asks them what
 they stand for, so that it needs to know neither steps nor pipelines.
@@ -24,19 +24,22 @@ class StandsForFunction:
 
 
 class RunsElsewhere(StandsForFunction):
-    """A function that some client runs. Where it runs is no part of what it does."""
+    """A function that a client runs elsewhere; where it runs is not part of its code."""
 
     __slots__ = ()
 
 
 class CountsByName:
-    """A value of ours with an identity of its own: no attribute, and in code only a name."""
+    """A value of marin-build with an identity of its own.
+
+    It cannot be an attribute of a step. In the digest of code that holds it only its name counts.
+    """
 
     __slots__ = ()
 
     @property
     def code_name(self) -> str:
-        """What code that holds this value is made different by."""
+        """The name that stands for this value in the digest of code that holds it."""
         raise NotImplementedError
 
     @property

@@ -36,7 +36,7 @@ _TAGS = frozenset(
 
 
 class FrozenDict(dict[str, Any]):
-    """A dictionary that cannot be changed; the JSON encoder takes it as a plain one."""
+    """A dictionary that cannot be changed; the JSON encoder writes it as a plain one."""
 
     __slots__ = ()
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from marin_build.plan.graph_shape import levels_below
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Sequence
 
@@ -39,7 +41,7 @@ def descend(
     """
     frontier, width = [i for i in dict.fromkeys(requested) if i not in known], 1
     while frontier:
-        read(_levels(deps, frontier, width, seen, known))
+        read(levels_below(deps, frontier, width, seen, known))
         unbuilt = [i for i in frontier if is_open(i)]
         frontier = _next_frontier(deps, unbuilt, is_open, seen, known) if below else []
         width = min(2 * width, _WIDEST) if unbuilt else 1
@@ -52,7 +54,7 @@ def needed(
     *,
     known: Collection[int] = (),
 ) -> set[int]:
-    """Return what a descent looked at: not what it only read ahead, below a built target."""
+    """Return the targets that a descent needed, without those it only read ahead."""
     pending = [i for i in dict.fromkeys(requested) if i not in known]
     found = set(pending)
     while pending:
@@ -62,29 +64,6 @@ def needed(
             found.update(fresh)
             pending.extend(fresh)
     return found
-
-
-def _levels(
-    deps: Sequence[Sequence[int]],
-    start: Sequence[int],
-    levels: int,
-    seen: Collection[int],
-    known: Collection[int],
-) -> list[int]:
-    """Return what is `levels` deep below `start`, itself included, and was not read yet."""
-    found = dict.fromkeys(i for i in start if i not in seen)
-    level: Iterable[int] = start
-    for _ in range(levels - 1):
-        level = dict.fromkeys(
-            dep
-            for i in level
-            for dep in deps[i]
-            if dep not in found and dep not in seen and dep not in known
-        )
-        if not level:
-            break
-        found.update(dict.fromkeys(level))
-    return list(found)
 
 
 def _next_frontier(

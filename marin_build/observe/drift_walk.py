@@ -1,4 +1,4 @@
-"""Where code drifted: from what a plan reuses downwards, as far as records say that it did."""
+"""Finds drifted code: reads records from reused targets down, where a record shows drift."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ if TYPE_CHECKING:
 
 
 @dataclass(slots=True)
-class Descent:
-    """What was read on the way down.
+class DriftWalk:
+    """The records that a walk down from reused targets read.
 
     Args:
         targets: the pipeline's targets.
         now: deep digests of the code of today.
-        records: what was read, by target; None for a record that says nothing.
-        looked_at: those of them that the plan reuses; the others are below these.
+        records: target -> its record; None for a record that says nothing about drift.
+        looked_at: the targets that the plan reuses; all others are below these.
 
     """
 
@@ -56,15 +56,15 @@ class Descent:
         return None if found is None else deep_digest("", found)
 
     def built_again_below(self, index: int) -> tuple[str, ...]:
-        """Return what a target needs that other code has built again after it, by id.
+        """Return the ids of dependencies that other code has rebuilt since a target was built.
 
-        Its record keeps one digest for all of them; build times say which ones they are.
+        The target's record keeps one digest over all of them; build times tell which changed.
         """
         built = self.records[index]
         if built is None or built.deep_code_digest is None or self.is_equal(index):
             return ()
         found = self._digests_below(index)
-        own = (built.code_digest or "", "")  # the second, if its drift was not to be told then
+        own = (built.code_digest or "", "")  # the second: code="ignore" then
         if found is None or built.deep_code_digest in [deep_digest(o, found) for o in own]:
             return ()
         deps = self.targets.deps[index]
@@ -85,12 +85,13 @@ class Descent:
         return found
 
 
-def descend(store: Store, plan: Plan) -> Descent:
+def walk_drift(store: Store, plan: Plan) -> DriftWalk:
     """Read the records below what a plan reuses, level by level, where something drifted.
 
-    A batch takes 1, 2, 4 ... levels, so that a deep chain is not a round trip a step. A record
-    without a deep digest, an old one or Marin's, says nothing about what is below it, so that is
-    read; what has no record is passed by only if it is sure that something drifted below.
+    A batch takes 1, 2, 4 ... levels, so that a deep chain does not cost a round trip for each step.
+    A record without a deep digest (an old one, or Marin's) says nothing about targets below it, so
+    these are read. Below a target without a record, the walk goes on only if a record further up
+    shows that something drifted down there.
 
     Raises:
         StoreError: the store cannot be read.
@@ -104,10 +105,10 @@ def descend(store: Store, plan: Plan) -> Descent:
         and seen.lease is None
         and not isinstance(d.reason, AssumedBuilt)
     }
-    descent = Descent(targets, deep_digests(targets, records), records, tuple(records))
+    descent = DriftWalk(targets, deep_digests(targets, records), records, tuple(records))
     decided = {decision.index for decision in plan.decisions}
     pending = [index for index in records if not descent.is_equal(index)]
-    ahead: dict[int, Built | None] = {}  # read, perhaps for nothing
+    ahead: dict[int, Built | None] = {}  # read before it is known whether they are needed
     asked: set[int] = set()
     width = 1
     sure: set[int] = set()  # reached from a record that says: something drifted down there
@@ -118,7 +119,7 @@ def descend(store: Store, plan: Plan) -> Descent:
         fresh = [d for d in below if d not in records and d not in missing and d not in decided]
         if not asked.issuperset(fresh):
             known = decided.union(records, asked)
-            batch = [i for i in levels_below(targets, fresh, width) if i not in known]
+            batch = [i for i in levels_below(targets.deps, fresh, width) if i not in known]
             ahead.update(read_built(store, targets, batch))
             asked.update(batch)
             width *= 2
@@ -132,7 +133,7 @@ def descend(store: Store, plan: Plan) -> Descent:
     return descent
 
 
-def _below(descent: Descent, pending: Iterable[int], sure: set[int]) -> list[int]:
+def _below(descent: DriftWalk, pending: Iterable[int], sure: set[int]) -> list[int]:
     """Return what targets need; note in `sure` below which of them something drifted."""
     below: dict[int, None] = {}
     for index in pending:

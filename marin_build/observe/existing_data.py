@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from marin_build.store.base import Store
 
 ADOPTING = "a-"
-"""How the id of a run begins that adopts: what it leaves unfinished is no unfinished output."""
+"""How the run id of an `adopt` begins: an interrupted one leaves no unfinished output."""
 
 
 def read_existing(store: Store, place: str) -> Existing:

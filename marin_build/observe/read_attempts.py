@@ -45,7 +45,7 @@ class Attempts:
 
     @property
     def numbers(self) -> list[int]:
-        """All attempts that are known of."""
+        """The numbers of all known attempts, the lowest first."""
         running = {self.lease.attempt} if self.lease is not None and self.lease.attempt else set()
         return sorted(self.ended | self.logs.keys() | running)
 
@@ -79,7 +79,7 @@ def read_attempts(store: Store, output: str, target: str) -> Attempts:
 def read_documents(
     store: Store, attempts: Attempts, numbers: Sequence[int]
 ) -> dict[int, EndedAttempt]:
-    """Return how those of some attempts ended that did, read in one batch.
+    """Return attempt number -> how it ended, for those that did; read in one batch.
 
     Raises:
         CorruptStateError: one is not readable.
@@ -95,7 +95,7 @@ def read_documents(
 
 
 def has_ended(store: Store, output: str, lease: Lease, host: Host, local_log: str) -> bool:
-    """Return whether an attempt that held a lease has ended: well, badly, or with its holder.
+    """Return whether an attempt that held a lease has succeeded, failed or died with its holder.
 
     Args:
         store: where the output lives.
@@ -120,8 +120,8 @@ def has_ended(store: Store, output: str, lease: Lease, host: Host, local_log: st
 def local_log(attempts: Attempts, number: int, run: str, host: Host) -> str | None:
     """Return where the log of an attempt lies on a disk of this machine; None if nowhere.
 
-    Beside a local output. For a remote one it is here while the attempt runs here, and afterwards
-    if the run could not upload it.
+    For a local output it lies beside the output. For a remote one it is on this machine while the
+    attempt runs here, and afterwards if the run could not upload it.
 
     Args:
         attempts: of the target.

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from marin_build.pipeline.source_digests import content_of
+from marin_build.pipeline.source_listings import changed_in_words, files_listed, listing_path
 from marin_build.plan.decisions import Kind
 from marin_build.plan.nearest_build import changes_between
 from marin_build.plan.reasons import Change, IdentityChanged
@@ -14,6 +16,7 @@ from marin_build.protocol.record_reader import readable_record
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from marin_build.pipeline.source_digests import Content
     from marin_build.pipeline.targets import Targets
     from marin_build.plan.decisions import Decision, Plan
     from marin_build.plan.drift import Drift
@@ -23,23 +26,26 @@ if TYPE_CHECKING:
 
 _CODE = "code"
 """Path of the code digest in a payload."""
+_INPUTS = "inputs"
+"""How paths of input digests begin; a name that is no plain word stands in brackets."""
 
 
 def with_causes(store: Store, plan: Plan) -> Plan:
     """Return a plan whose reasons name what changed at the root.
 
-    That are the functions, where code is identity, and what became of dependencies that are built
-    already. The sources and records of then are read in one batch each, and only if there is such
-    a reason.
+    Root causes are changed functions, where code is part of identity, and changes in dependencies
+    that are built already. The sources and records of earlier builds are read in one batch each,
+    and only if a reason needs them.
 
     Raises:
         StoreError: the store cannot be read.
 
     """
     changed = [d for d in plan.decisions if _code_change(d) is not None]
-    # Target -> what dependents said of it, and say now.
+    # Target id -> the cause that reasons of its dependents name, and the one to name instead.
     causes = {id_: ("", text) for id_, text in reused_causes(store, plan).items()}
-    if not changed and not causes:
+    files = input_causes(store, plan)
+    if not changed and not causes and not files:
         return plan
     drift = drift_since_earlier(store, plan, changed)
     decisions: list[Decision] = []
@@ -49,7 +55,8 @@ def with_causes(store: Store, plan: Plan) -> Plan:
             decisions.append(decision)
             continue
         changes = tuple(
-            _told(change, drift.get(decision.index), causes) for change in reason.changes
+            _with_cause(change, drift.get(decision.index), causes, files)
+            for change in reason.changes
         )
         if changes and changes[0] != reason.changes[0]:
             before, after = reason.changes[0], changes[0]
@@ -104,8 +111,51 @@ def _code_change(decision: Decision) -> Change | None:
     return next((c for c in decision.reason.changes if c.path == _CODE), None)
 
 
-def _told(change: Change, drift: Drift | None, causes: dict[str, tuple[str, str]]) -> Change:
-    """Return a change with what is known by now of its cause."""
+def input_causes(store: Store, plan: Plan) -> dict[tuple[str, str], str]:
+    """Return which files changed in folders that are inputs, in words, by their digests.
+
+    Args:
+        store: has the listings of then, below the prefix.
+        plan: names the inputs that changed.
+
+    Returns:
+        By the digests of then and now; what is not known is left out.
+
+    Raises:
+        StoreError: the store cannot be read.
+
+    """
+    now: dict[tuple[str, str], Content] = {}
+    for decision in plan.decisions:
+        if not isinstance(decision.reason, IdentityChanged):
+            continue
+        for change in decision.reason.changes:
+            if not change.path.startswith(_INPUTS) or not (change.old and change.new):
+                continue
+            sources = plan.targets.all[decision.index].step.inputs.values()
+            contents = [content_of(source) for source in sources]
+            now |= {(change.old, it.digest): it for it in contents if it.digest == change.new}
+    if not now:
+        return {}
+    prefix = plan.targets.workspace.prefix
+    paths = [listing_path(prefix, old) for old, _ in now]
+    return {
+        key: words
+        for (key, content), blob in zip(now.items(), store.get_many(paths), strict=True)
+        if blob is not None and content.files is not None
+        if (words := changed_in_words(files_listed(blob.data), content.files))
+    }
+
+
+def _with_cause(
+    change: Change,
+    drift: Drift | None,
+    causes: dict[str, tuple[str, str]],
+    files: Mapping[tuple[str, str], str],
+) -> Change:
+    """Return a change with its cause, as far as that is known."""
+    if change.path.startswith(_INPUTS) and isinstance(change.old, str):
+        return replace(change, because=files.get((change.old, str(change.new)), change.because))
     if change.path == _CODE and drift is not None and drift.code:
         return replace(change, because=drift.code)
     said = causes.get(change.new) if isinstance(change.new, str) else None
@@ -115,8 +165,8 @@ def _told(change: Change, drift: Drift | None, causes: dict[str, tuple[str, str]
 
 
 def _as_cause(change: Change) -> str:
-    """Return a change as dependents tell it: `code changed: tokenizer.batch() +3 -1`."""
-    if change.path == _CODE and change.because:
+    """Return a change as dependents name it: `code changed: tokenizer.batch() +3 -1`."""
+    if change.because and (change.path == _CODE or change.path.startswith(_INPUTS)):
         return f"{change.text}: {change.because}"
     return change.because or change.text
 
@@ -126,15 +176,16 @@ _DEEPEST = 16
 
 
 def causes_below(store: Store, targets: Targets, were: Mapping[str, str]) -> dict[str, str]:
-    """Return what changed at the root of dependencies that are others than before, in words.
+    """Return what changed at the root of dependencies that replaced others, in words.
 
     Args:
         store: where the outputs live.
         targets: the pipeline's targets.
-        were: id of a dependency of today -> what it was; both by hash, of one name.
+        were: id of a dependency of today -> id of the one it replaced; both are of one name, with
+            a hash.
 
     Returns:
-        By id of today; what is not known is left out.
+        Id of today -> words; dependencies of which nothing is known are left out.
 
     Raises:
         StoreError: the store cannot be read.
@@ -162,7 +213,7 @@ def causes_below(store: Store, targets: Targets, were: Mapping[str, str]) -> dic
 
 
 def _is_sibling(targets: Targets, now: str, old: str) -> bool:
-    """Return whether what a dependency was lies beside what it is: both are known by a hash."""
+    """Return whether a dependency and the one it replaced lie side by side, named by hashes."""
     index = targets.by_id.get(now)
     if index is None or "@" in now or len(now) != len(old):
         return False
@@ -175,25 +226,25 @@ def _path_of(targets: Targets, now: str, old: str) -> str:
 
 
 _MOST = 100
-"""How many dependencies are asked about; a sweep of more says the same a hundred times."""
+"""How many dependencies are looked up; those of a larger sweep have the same cause, as a rule."""
 
 
 def reused_causes(store: Store, plan: Plan) -> dict[str, str]:
-    """Return what changed in reused dependencies since what needs them was built, by target id.
+    """Return target id -> what changed in a reused dependency since its dependents were built.
 
-    The records of what these dependencies were then are read, and only if something is built again
-    for them.
+    The records of the dependencies they were built from are read, and only if something is built
+    again because of a changed dependency.
 
     Raises:
         StoreError: the store cannot be read.
 
     """
-    before = _were(plan)
+    before = _replaced(plan)
     return causes_below(store, plan.targets, before) if before else {}
 
 
-def _were(plan: Plan) -> Mapping[str, str]:
-    """Return reused dependencies of other identity than before, and what they were: both ids."""
+def _replaced(plan: Plan) -> Mapping[str, str]:
+    """Return id of a reused dependency with a changed identity -> id of the one it replaced."""
     reused = {plan.targets.all[d.index].id for d in plan.of_kind(Kind.REUSE)}
     found: dict[str, str] = {}
     for decision in plan.of_kind(Kind.RUN):

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from marin_build.identity.code.digest import has_drifted
-from marin_build.observe.drift_walk import descend
+from marin_build.observe.drift_walk import walk_drift
 from marin_build.plan.drift import Drift, drift_of, environment_drift
 from marin_build.plan.reasons import Accepted, BuiltBefore
 from marin_build.protocol.provenance import Environment, Here, read_here
@@ -46,10 +46,10 @@ class Drifted:
 
 @dataclass(frozen=True, slots=True)
 class FoundDrift:
-    """A plan, in which what was accepted is a reason, and the drift that was not accepted.
+    """A plan with accepted drift among its reasons, and the drift that was not accepted.
 
-    The drift is by target. Targets below a reused one can be among them, which were PRUNED: no
-    decision of the plan is about these. A changed identity is reported, too, but it is not
+    The drift is by target. It can name PRUNED targets below a reused one, for which the plan has
+    no decision. A changed identity is reported, too, but it is not
     `drifted`: `accept` does not apply to it.
     """
 
@@ -71,10 +71,10 @@ class FoundDrift:
 def find_drift(
     store: Store, plan: Plan, environments: Environments, *, heed_accepted: bool = True
 ) -> FoundDrift:
-    """Return how identity, code and environment changed since what is reused was built.
+    """Return how identity, code and environment changed since reused targets were built.
 
     Records are read below a reused target only where its own says that something drifted there;
-    sources of then and acceptances only for what drifted, all in one batch.
+    sources of earlier builds, and acceptances, only of targets that drifted, all in one batch.
 
     Args:
         store: holds what was built.
@@ -115,15 +115,15 @@ def find_drift(
 
 
 def _all_drifted(store: Store, plan: Plan, environments: Environments) -> dict[int, Drifted]:
-    """Return what drifted, whether it was accepted or not; how the code did is not told yet."""
-    descent = descend(store, plan)
+    """Return what drifted, accepted or not; the parts of code that differ are not known yet."""
+    descent = walk_drift(store, plan)
     looked_at = set(descent.looked_at)
     found: dict[int, Drifted] = {}
     for index, built in descent.records.items():
         step = plan.targets.all[index].step
         if built is None or plan.targets.workspace.policy(step.code) == "ignore":
             continue
-        # What has another identity may have been made from others than it needs today.
+        # A target of another identity may have been made from other dependencies than today's.
         is_its_own = index not in plan.snapshot.drifted
         drift = Drift(
             is_unexplained=descent.has_other_code(index),
@@ -139,7 +139,7 @@ def _all_drifted(store: Store, plan: Plan, environments: Environments) -> dict[i
 def _without_accepted(
     it: Drifted, fn: object, blob: Blob | None
 ) -> tuple[Drift, Acceptance | None]:
-    """Return the drift that was not accepted, and the last word that accepted some of it."""
+    """Return the drift that was not accepted, and the last acceptance of some of it."""
     from marin_build.protocol.acceptance import read_accepted
 
     last: Acceptance | None = None
@@ -191,7 +191,7 @@ class Environments:
     Args:
         project: the folder whose lock files are compared.
         are_here: steps are built on this machine; elsewhere only the image is known.
-        image: of steps that name none.
+        image: the image of steps that name none.
 
     """
 
@@ -200,11 +200,11 @@ class Environments:
     image: str | None = None
     _here: Here | None = field(default=None, init=False)
     _last: tuple[object, ...] = field(default=(), init=False)
-    """The newest question, and below it the answer."""
+    """What `drift` compared last; its answer is `_drift`."""
     _drift: tuple[ValueDrift, ...] = field(default=(), init=False)
 
     def today(self, step: StepSpec, recorded: Mapping[str, Any] | None) -> Environment:
-        """Return what a step would be built in.
+        """Return the environment that a step would be built in.
 
         Of another machine, only the image is known: what is installed here says nothing about it.
 
@@ -223,7 +223,7 @@ class Environments:
         return Environment(locks=self._here.locks, image=given or self.image)
 
     def drift(self, step: StepSpec, recorded: Mapping[str, Any] | None) -> tuple[ValueDrift, ...]:
-        """Return how what built a step differs from that; nothing if its record does not say."""
+        """Return how a recorded environment differs from today's; nothing if none is recorded."""
         if recorded is None:
             return ()
         image = step.resources.image if step.resources is not None else None

@@ -1,7 +1,7 @@
-"""Earlier builds of names that were never built with this identity: what changed since them.
+"""Earlier builds of a step's name, to tell what changed since, and how long they took.
 
-The records in the store remember the builds of all runs. They are found by one listing a name,
-or one a folder where many names lie together, and read in one batch.
+The store keeps the records of all runs. One listing for each name finds them, or one for a folder
+in which many names lie together; they are read in one batch.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 
 
 _MOST = 400
-"""How many records of one name are read; of more, only some give reasons."""
+"""How many records of one name are read; further ones are ignored."""
 _MANY = 50
-"""From so many names in one folder on it is listed once, not once a name."""
+"""With more names than this in one folder, it is listed once, not once for each name."""
 _AT_ONCE = 32
 _HASHED = re.compile(r"_[0-9a-f]{8}$")
 

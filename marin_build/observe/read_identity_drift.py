@@ -31,7 +31,7 @@ def read_identity_drift(
 ) -> dict[int, IdentityDrift]:
     """Return how identities drifted, by target; pruned targets can be among them.
 
-    Only where something did, the records of what it was made from are read.
+    The records of what a target was made from are read only where something drifted.
 
     Args:
         store: where the outputs live.
@@ -61,11 +61,13 @@ def read_identity_drift(
     deep = targets.deep_fingerprints() if made else ()
     for index in made:
         blamed = [dep for dep in loose_below[index] if dep in found]
-        if not blamed:  # by now they are what is declared: they were built again since
+        if not blamed:  # they are as declared now, so they were built again since
             end = records[index].end
             blamed = [d for d in loose_below[index] if (it := below.get(d)) and it.end > end]
         upstream = tuple(
-            OtherUpstream(targets.all[dep].id, _told_of(found.get(dep), below[dep], records[index]))
+            OtherUpstream(
+                targets.all[dep].id, _changes_of(found.get(dep), below[dep], records[index])
+            )
             for dep in blamed or loose_below[index]
         )
         recorded = records[index].deep_fingerprint or ""
@@ -77,17 +79,17 @@ def _is_other(target: Target, built: Built) -> bool:
     return built.fingerprint != target.fingerprint
 
 
-def _told_of(
+def _changes_of(
     drift: IdentityDrift | None, built: Built | None, consumer: Built
 ) -> tuple[Change, ...]:
-    """Return what changed in what a target was made from, if that still lies there."""
+    """Return what changed in a dependency, if the build that its consumer read still lies there."""
     if drift is None or built is None or built.end > consumer.end:
         return ()
     return drift.changes
 
 
 def _loose_below(targets: Targets, wanted: Sequence[int]) -> dict[int, list[int]]:
-    """Return what targets need, however far down, whose path does not pin it."""
+    """Return target -> what it needs, at any depth, among targets with no hash in their path."""
     below: dict[int, frozenset[int]] = {}
     for index in sorted(upstream(targets, wanted)):  # topological
         deps = targets.deps[index]
@@ -145,12 +147,12 @@ def _changed(store: Store, targets: Targets, own: Mapping[int, Built]) -> dict[i
     if not causes:
         return found
 
-    def told(change: Change) -> Change:
+    def with_cause(change: Change) -> Change:
         is_known = change.path.startswith("deps.") and change.new in causes
         return replace(change, because=causes[change.new]) if is_known else change
 
     return {
-        i: replace(drift, changes=tuple(told(change) for change in drift.changes))
+        i: replace(drift, changes=tuple(with_cause(change) for change in drift.changes))
         for i, drift in found.items()
     }
 

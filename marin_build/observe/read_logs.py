@@ -25,15 +25,15 @@ if TYPE_CHECKING:
 
 _MOST_LOCAL = 50
 _MOST_REMOTE = 10
-"""Of so many targets the end of the log is shown; more is too much to read."""
+"""How many targets have the end of their log shown: a person does not read more."""
 _LARGEST_REMOTE = 1 << 20
 """Bytes. A log in a bucket can only be read whole."""
 
 
 def ends_of_logs(store: Store, plan: Plan) -> dict[int, tuple[str, tuple[str, ...]]]:
-    """Return which log it is, and its last lines, of what failed or runs.
+    """Return target -> the title of its log, and its last lines; for targets that failed or run.
 
-    Logs in a bucket are read only of what failed, and only small ones.
+    Of logs in a bucket only small ones are read; those of running attempts are not there yet.
 
     Raises:
         StoreError: the store cannot be read.
@@ -54,7 +54,7 @@ def ends_of_logs(store: Store, plan: Plan) -> dict[int, tuple[str, tuple[str, ..
 
 
 def _attempts(plan: Plan) -> Iterator[tuple[int, int]]:
-    """Yield what failed or runs, and the number of its attempt."""
+    """Yield each target that failed or runs, and the number of its attempt."""
     for decision in plan.decisions:
         match decision.reason:
             case FailedBefore(attempt=attempt) if attempt:
@@ -106,7 +106,7 @@ _ESCAPE = re.compile(
 def last_line(folder: str, since: float) -> str:
     """Return the last line in the log of the attempt that runs; empty if it printed nothing.
 
-    Nothing in it moves a cursor. What cannot be read is as if it were not there.
+    Escape sequences are removed from it. A log that cannot be read counts as empty.
 
     Args:
         folder: holds the logs of a target, on this machine.
@@ -156,7 +156,7 @@ def copy_log(
     write: Callable[[bytes], object],
     wait: Callable[[], object],
 ) -> None:
-    """Copy a file, and what is added to it, until nothing more will be.
+    """Copy a file and all that is appended to it, until it grows no more.
 
     Args:
         path: a file that a process appends to; it may not be there yet.

@@ -36,7 +36,7 @@ def read_machine(environ: Mapping[str, str], root: str = "/") -> Machine:
 
 
 def _gpus(environ: Mapping[str, str], root: str) -> tuple[str, ...]:
-    """Return what the devices are called that CUDA shows here."""
+    """Return the names of the GPUs that CUDA shows here."""
     if (visible := environ.get(VISIBLE)) is None:
         return tuple(map(str, range(len(_named(f"{root}/dev", _GPU)))))
     names = [name.strip() for name in visible.split(",")]

@@ -26,9 +26,9 @@ def read_records(
     seen: dict[int, Observed],
     rebuilt: AbstractSet[int],
 ) -> list[int]:
-    """Read the records of built targets into what was seen of them.
+    """Read the records of built targets into `seen`.
 
-    One that is not readable is that target's matter: it is noted, and the others are read.
+    One that is not readable is noted at its target, and the others are read.
 
     Args:
         store: where the outputs live.
@@ -41,11 +41,11 @@ def read_records(
         The targets that hold another identity than is declared, or were made from one: drift.
 
     Raises:
-        StoppedError: another target has the same path by its hash.
+        StoppedError: the record at a path with a hash is another target's.
 
     """
     others: list[int] = []
-    # Ids pin what is above them, but for versions and output paths, which may hold anything.
+    # Ids with a hash fix what dependents read; other builds can lie at versions and chosen paths.
     any_loose = built and any(t.step.version or t.step.override_output_path for t in targets.all)
     deep = targets.deep_fingerprints() if any_loose else ()
     read_built_into(store, targets.all, built, seen)
@@ -65,7 +65,7 @@ def read_records(
 def read_built_into(
     store: Store, targets: Sequence[Target], built: Sequence[int], seen: dict[int, Observed]
 ) -> None:
-    """Read the records of built targets into what was seen of them, and judge nothing.
+    """Read the records of built targets into `seen`, without comparing identities.
 
     Raises:
         StoreError: they cannot be read.
@@ -103,7 +103,7 @@ def read_places(
 
 
 def _is_made_of(record: Built, deep: str) -> bool:
-    """Return whether a target was made from what is declared; adopted data was not made here."""
+    """Return whether a target was made from the declared dependencies, or was adopted."""
     return record.adopted_from is not None or record.deep_fingerprint in (None, deep)
 
 

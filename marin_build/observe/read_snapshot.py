@@ -1,4 +1,4 @@
-"""The reading of a snapshot: statuses and leases, and what records and attempts say of them."""
+"""Reads a snapshot: statuses and leases, then records and the attempts that failed."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from marin_build.plan.identity_drift import IdentityDrift
     from marin_build.plan.snapshot import Earlier
     from marin_build.protocol.lease import Host
-    from marin_build.store.base import Store
+    from marin_build.store.base import File, Store
 
 
 _LISTINGS_AT_ONCE = 32
@@ -45,10 +45,12 @@ def observe(
     is_doubtful: Callable[[str, str], bool] | None = None,
     assumed: Assumptions = NOTHING_ASSUMED,
     below: bool = True,
+    losses: bool = False,
+    compared: Iterable[int] = (),
 ) -> Snapshot:
     """Read what planning needs.
 
-    What is damaged beside one target is noted there, and everything else is read.
+    A damaged file is noted at its target, and everything else is read.
 
     Args:
         store: where the outputs live.
@@ -59,14 +61,16 @@ def observe(
         records: read the records of reused targets too, and compare their fingerprints.
         history: read earlier builds of what is to be built, to tell what changed since, and how
             long it took.
-        is_doubtful: tells by run and end whether what was built may not have reached the disk.
-        assumed: what is assumed: what counts as built is not read, nor what only it needs.
+        is_doubtful: tells by run and end of a build whether it may not have reached the disk.
+        assumed: targets that count as built are not read, nor what only they need.
         below: read what unbuilt ones need, too.
+        losses: compare the outputs that feed what is to be built with what their builds left.
+        compared: built targets whose outputs are compared, too.
 
     Raises:
         StoreError: something cannot be read.
-        StoppedError: what is built is another target, which only its hash does not tell; or one
-            whose fingerprint is pinned.
+        StoppedError: what is built is another target with the same hash in its path, or differs
+            from a pinned fingerprint.
 
     """
     others: list[int] = []
@@ -80,7 +84,7 @@ def observe(
             others.extend(read_records(store, targets, built, seen, cascade))
             for index in built:
                 it = seen[index].built
-                # The data of what was adopted is older than the run that registered it.
+                # Adopted data is older than the run that registered it.
                 built_then = it is not None and it.adopted_from is None
                 if it is not None and built_then and is_doubtful(it.run, it.end):
                     seen[index] = replace(seen[index], doubtful=True)
@@ -88,13 +92,25 @@ def observe(
     def is_open(index: int) -> bool:
         return index in cascade or seen[index].is_open
 
-    descend(targets.deps, requested, read, is_open, seen=seen, below=below)
-    # At the first plan nothing is built, so nothing was only read ahead.
-    is_first = all(one is NOTHING_SEEN for one in seen.values())
-    wanted = needed(targets.deps, requested, is_open) if below and not is_first else set(seen)
-    if records and is_doubtful is None:
-        built = [i for i in wanted - assumed.built if seen[i].status == STATUS_SUCCESS]
-        others += read_records(store, targets, built, seen, cascade)
+    manifests: dict[int, tuple[File, ...] | None] = {}
+    recorded = set(assumed.built)
+    while True:
+        descend(targets.deps, requested, read, is_open, seen=seen, below=below)
+        # At the first plan nothing is built, so nothing was only read ahead.
+        is_first = all(one is NOTHING_SEEN for one in seen.values())
+        wanted = needed(targets.deps, requested, is_open) if below and not is_first else set(seen)
+        if records and is_doubtful is None:
+            built = [i for i in wanted - recorded if seen[i].status == STATUS_SUCCESS]
+            recorded.update(built)
+            others += read_records(store, targets, built, seen, cascade)
+        if not losses or is_first:
+            break
+        # What is gone is to be built, so that what it was built from is asked for, too.
+        known = {*manifests, *assumed.built}
+        fresh = _compared(store, targets, wanted, cascade, seen, known, compared)
+        manifests |= fresh
+        if not any(seen[i].lost for i in fresh):
+            break
     _read_failures(store, targets, [i for i in wanted if seen[i].status == STATUS_FAILED], seen)
     earlier: Mapping[int, tuple[Earlier, ...]] = {}
     if history:
@@ -107,7 +123,27 @@ def observe(
         from marin_build.observe.read_identity_drift import read_identity_drift
 
         drifted = read_identity_drift(store, targets, seen, sorted(wanted.intersection(others)))
-    return Snapshot({i: seen[i] for i in sorted(wanted)}, earlier, drifted=drifted)
+    looked_at = {i: seen[i] for i in sorted(wanted)}
+    return Snapshot(looked_at, earlier, drifted=drifted, manifests=manifests)
+
+
+def _compared(
+    store: Store,
+    targets: Targets,
+    wanted: Iterable[int],
+    cascade: AbstractSet[int],
+    seen: dict[int, Observed],
+    known: AbstractSet[int],
+    also: Iterable[int],
+) -> dict[int, tuple[File, ...] | None]:
+    """Compare the outputs that feed what is to be built, and others, but for what is known."""
+    also = [i for i in also if i not in known and seen[i].status == STATUS_SUCCESS]
+    if not also and not any(i in cascade or seen[i].is_open for i in wanted):
+        return {}
+    from marin_build.observe.read_losses import feeding, read_losses
+
+    indices = sorted({*also, *feeding(targets, seen, wanted, cascade, known)})
+    return read_losses(store, targets, seen, indices) if indices else {}
 
 
 def list_tainted(store: Store, targets: Targets) -> list[int]:
@@ -130,7 +166,7 @@ def read_statuses(
     seen: dict[int, Observed],
     host: Host,
 ) -> None:
-    """Read statuses, and the leases of what is not built, into what was seen.
+    """Read statuses, and the leases of targets that are not built, into `seen`.
 
     Raises:
         StoreError: they cannot be read.
@@ -184,7 +220,7 @@ def _read_failures(
 def _last_attempt(data: bytes, number: int, path: str) -> LastAttempt:
     """Return what a failed attempt's document says.
 
-    If it is not readable, the status still says that it failed: it is built again, like others.
+    If it is not readable, the status still says that the target failed, so it is built again.
     """
     from marin_build.protocol.attempt_reader import parse_attempt  # only failures are read
 
@@ -194,7 +230,7 @@ def _last_attempt(data: bytes, number: int, path: str) -> LastAttempt:
             number, said.exit_code, said.message, said.worker, said.end, said.is_finished
         )
     except CorruptStateError:
-        return LastAttempt(number, None, f"why is not readable: {path}", "", None)
+        return LastAttempt(number, None, f"its document is not readable: {path}", "", None)
 
 
 def _list_all(store: Store, folders: Sequence[str]) -> list[list[str]]:
@@ -208,7 +244,10 @@ def _list_all(store: Store, folders: Sequence[str]) -> list[list[str]]:
 
 
 def doubt_of(prefix: str, boot: str) -> Callable[[str, str], bool] | None:
-    """Return what tells by run and end whether a power cut may have taken what was built."""
+    """Return a function that tells by run and end of a build whether a power cut may have lost it.
+
+    None for a remote prefix.
+    """
     if is_url(prefix):
         return None
     name = os.uname().nodename

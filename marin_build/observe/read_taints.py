@@ -61,7 +61,7 @@ def read_taints(
             damaged(index, Unreadable("taint", path))
             continue
         holding = [entry for entry in entries if entry.run == run]
-        holding.sort(key=lambda entry: entry.root != id_)  # what was said of itself comes first
+        holding.sort(key=lambda entry: entry.root != id_)  # its own mark first
         if holding:
             found[index] = _taint(holding[0], id_)
     return found
@@ -73,9 +73,9 @@ def with_damaged_marks(
     requested: Iterable[int],
     damaged: Mapping[int, Unreadable],
 ) -> Snapshot:
-    """Return a snapshot with the marks that are not readable, of what is built or pruned.
+    """Return a snapshot that notes unreadable marks at targets that are built or pruned.
 
-    What is to be built anyway no mark condemns.
+    For a target that is to be built anyway, a mark changes nothing.
     """
     seen = dict(snapshot.seen)
     for index in sorted(upstream(targets, requested).intersection(damaged)):

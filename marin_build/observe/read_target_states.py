@@ -1,4 +1,4 @@
-"""Reads the states of targets: one batch of statuses, then what is not built more closely."""
+"""Reads the states of targets: one batch of statuses, then more about those not built."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def read_all(
     store: Store, targets: Targets, host: Host, indices: Iterable[int], *, records: bool = False
 ) -> Snapshot:
-    """Read these targets, and no others, whatever they stand above or below of.
+    """Read these targets and no others, neither what they need nor what needs them.
 
     Args:
         store: where the outputs live.

@@ -1,4 +1,4 @@
-"""A person's word that the code and environment of today would have built the same."""
+"""Accepts drift: a user records that today's code and environment are as good as the old ones."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ class TargetDrift:
 
     Args:
         target: its id.
-        drift: how today differs from what built it; None if it does not.
-        is_accepted: whether it is accepted; another identity never is.
+        drift: how today's declaration differs from what built the target; None if it does not.
+        is_accepted: whether the drift is accepted; a changed identity never is.
 
     """
 
@@ -74,7 +74,7 @@ def accept_drift(
         loaded: the pipeline and its store.
         selectors: which targets.
         reason: why the difference does not matter.
-        on_found: gets what is going to be returned before anything is written.
+        on_found: called with the value to return, before anything is written.
 
     Raises:
         UsageError: an empty reason, or a target that is not built.
@@ -115,7 +115,7 @@ def _check_built(plan: Plan) -> None:
     ]
     if missing:
         raise UsageError(
-            "what is not built cannot be accepted",
+            "cannot accept targets that are not built",
             facts=[("not built", "\n".join(missing[:_SHOWN]))],
             consequence=_NOTHING_ACCEPTED,
             hint="marin-build plan shows why",

@@ -1,4 +1,4 @@
-"""From a target and a place to a registered output: what stands at the target, what lies there."""
+"""Adopts existing data as the output of a target, after a look at the target and at the data."""
 
 from __future__ import annotations
 
@@ -39,8 +39,8 @@ _ALIASES = {"gcs": "gs", "s3a": "s3", "abfss": "abfs"}
 
 
 @dataclass(frozen=True, slots=True)
-class Registered:
-    """An output that was adopted: now, or `already`; `record` is what stands beside it."""
+class AdoptedOutput:
+    """An adopted output and its `record`; `already`: an earlier `adopt` had registered it."""
 
     target: Target
     record: Built
@@ -56,7 +56,7 @@ def adopt_target(
     force: bool = False,
     lease: bool = True,
     on_event: Callable[[Event], None],
-) -> Registered:
+) -> AdoptedOutput:
     """Register existing data as the output of a target that is not built.
 
     Args:
@@ -85,11 +85,11 @@ def adopt_target(
 
 
 def _location_of(target: Target, place: str | None) -> str:
-    """Return where the data of a target lies; the output path itself if it is only named so.
+    """Return where the data of a target lies; the output path if `place` is another name for it.
 
     Raises:
-        UsageError: no place, or one inside the output or around it; or the target is rebuilt each
-            time.
+        UsageError: `place` is no place, or lies inside the output or around it; or the target is
+            rebuilt each time.
 
     """
     if target.step.is_dev:
@@ -132,7 +132,7 @@ def _register(
     force: bool,
     lease: bool,
     on_event: Callable[[Event], None],
-) -> Registered:
+) -> AdoptedOutput:
     """Adopt what lies at a place as the output of a target, unless that was done already."""
     target = loaded.targets.all[index]
     refuse_secrets(loaded, [index])
@@ -143,7 +143,7 @@ def _register(
         blob = loaded.store.get(f"{target.output_path}/{layout.RECORD}")
         record = readable_record(blob.data if blob is not None else None)
         if not force and record is not None and _is_same(record, target, location):
-            return Registered(target, record, already=True)
+            return AdoptedOutput(target, record, already=True)
         _refuse_built(target, record, location, force=force)
         session = replace(session, forced=frozenset([index]))
     is_here = location == target.output_path
@@ -160,13 +160,13 @@ def _register(
             consequence=NOTHING_WRITTEN,
             hint="marin-build plan shows what is there now",
         )
-    return Registered(target, built_of(adopted.model_dump(mode="json")), already=False)
+    return AdoptedOutput(target, built_of(adopted.model_dump(mode="json")), already=False)
 
 
 def _is_finished(session: Session, index: int) -> bool:
     """Return whether a target is finished.
 
-    What was committed before and not published is published.
+    If a run committed the target without publishing it, it is published first.
 
     Raises:
         StoppedError: another run holds the target.
@@ -194,7 +194,7 @@ def _is_override(target: Target) -> bool:
 
 
 def _refuse_built(target: Target, record: Built | None, location: str, *, force: bool) -> None:
-    """Refuse to adopt what is finished, unless that is another target, or was adopted itself."""
+    """Refuse to adopt over what was built or, without `force`, over most other finished outputs."""
     output = target.output_path
     recorded = record.fingerprint if record is not None else target.fingerprint
     before = record.adopted_from if record is not None else None

@@ -1,6 +1,6 @@
 """Adopted data, for the steps of a plan that read it: where it lies, and whether it still does.
 
-Only what is to be built reads anything, so a plan with nothing to do pays nothing here.
+Only steps that are to be built read such data, so a plan with nothing to do pays nothing here.
 """
 
 from __future__ import annotations
@@ -35,7 +35,8 @@ def with_adopted(
 ) -> tuple[Loaded, Plan]:
     """Have the steps of a plan read adopted data where it lies.
 
-    A pipeline that asked for such a path while it was loaded may have kept it: it is loaded again.
+    A pipeline that asked for the path of such an output while it was loaded may have kept the old
+    path, so it is loaded again.
 
     Args:
         loaded: the pipeline.
@@ -99,7 +100,7 @@ def _places(loaded: Loaded, plan: Plan, readers: Iterable[int]) -> dict[str, Ado
 def _sealed_places(
     loaded: Loaded, targets: Targets, sealed: Mapping[int, Observed]
 ) -> dict[str, AdoptedData]:
-    """Return the adopted data among what is committed and waits to be published."""
+    """Return the adopted data of targets that are committed and wait to be published."""
     paths = {
         layout.attempt_path(targets.all[index].output_path, seen.lease.attempt): index
         for index, seen in sealed.items()
@@ -171,8 +172,8 @@ def _moved(plan: Plan, targets: Targets) -> Plan:
 def refused_readers(loaded: Loaded, plan: Plan) -> dict[int, Stopped]:
     """Return the steps of a plan that must not be built, and why.
 
-    They read adopted data that is not what it was, or would be built over data that was adopted
-    where it lies. Each place is listed once.
+    They read adopted data that has changed since, or would overwrite data that was adopted where
+    it lies. Each place is listed once.
     """
     from marin_build.plan.outcomes import Stopped
     from marin_build.run_step.output_folder import ADOPTED_HERE, was_adopted_here, way_to_rebuild

@@ -1,4 +1,4 @@
-"""From a plan to what builds it: session, isolation, applier; and the exit code."""
+"""Builds a plan: makes the session, the isolation and the applier; chooses the exit code."""
 
 from __future__ import annotations
 
@@ -46,11 +46,11 @@ def build(
     """Build a plan on this machine; see `replay`.
 
     Args:
-        ready: the plan, and what is known of it.
-        terms: on which terms.
+        ready: the plan, and what the build loop needs to know of it.
+        terms: how to handle failures, isolation, leases and the trace.
         on_event: called with every event, in the thread of the caller.
-        argv: the command that records name; None: that of the command line.
-        on_start: gets what ends the run in good order; it may be called by another thread.
+        argv: the command line to name in records; None: that of this process.
+        on_start: called with a function that ends the run in good order; any thread may call it.
 
     """
     planned = ready.planned
@@ -96,26 +96,26 @@ def replay(
 ) -> ApplyFinished:
     """Replay a plan on this machine; Ctrl-C, SIGTERM or a closed terminal end it in good order.
 
-    Only the main thread of a program hears signals; elsewhere `on_start` gets what ends it.
+    Only the main thread can handle signals; elsewhere, call the function that `on_start` gets.
 
     Args:
         loaded: the pipeline and its store.
         plan: what to build.
         pinned_code: target id -> code digest, for a saved plan.
         jobs: targets built at once.
-        keep_going: after a failure go on with what does not need it.
+        keep_going: after a failure, go on with steps that do not need the failed one.
         isolation: one of ISOLATIONS.
         on_event: called with every event.
         lease: whether the store must have conditional writes; without, no other run may build.
         keep: whether the plan and the journal of the run are kept under the prefix.
-        max_failures: go on after a failure, too, until there are so many.
-        fail_fast: after the failure that ends the run end what runs, too.
-        expected: seconds that targets may take, of those of which that is known.
-        trace: file to write a trace to when it is over.
-        capacity: what this machine has for them; None: only `jobs` limits.
+        max_failures: go on after failures until there are this many.
+        fail_fast: after the failure that ends the run, end the running steps, too.
+        expected: target -> the seconds it may take; targets of unknown duration are missing.
+        trace: file to write a trace to when the run is over.
+        capacity: what this machine has for steps; None: only `jobs` limits the run.
         once: a failed target is not tried again, whatever its step declares.
-        argv: the command that records name; None: that of the command line.
-        on_start: gets what ends the run in good order.
+        argv: the command line to name in records; None: that of this process.
+        on_start: called with a function that ends the run in good order.
 
     """
     from marin_build.apply.applier import Applier
@@ -177,7 +177,7 @@ def replay(
 
 
 def _hear_signals(interrupt: Callable[[], None]) -> dict[signal.Signals, Any]:
-    """Have signals call a function; return what they did before. Only the main thread may do so."""
+    """Make signals call a function; return the former handlers. In other threads do nothing."""
     if threading.current_thread() is not threading.main_thread():
         return {}
     signals = [signal.SIGINT, signal.SIGTERM]
@@ -201,8 +201,8 @@ def make_isolation(session: Session, plan: Plan, name: str, jobs: int) -> Isolat
     """Return the isolation of that name.
 
     Raises:
-        UsageError: unknown, or threads for steps that need a process of their own, or more at once
-            than this machine can bear.
+        UsageError: the name is unknown, a step of the plan cannot run in a thread, or this machine
+            cannot run so many steps at once.
 
     """
     try:

@@ -1,4 +1,4 @@
-"""How a run that did not build everything is raised: with its totals, and with what failed."""
+"""The errors for a run that did not build everything; they hold its totals and its failures."""
 
 from __future__ import annotations
 
@@ -82,13 +82,13 @@ def _said(each: StepEnded) -> str:
 
 
 @dataclass(slots=True)
-class EndedBadly:
-    """Collects from events what did not go well; what is tried again is not among it."""
+class FailureCollector:
+    """Collects the events of targets that failed for good, were stopped or are blocked."""
 
     ended: list[StepEnded] = field(default_factory=list)
 
     def note(self, event: Event) -> None:
-        """Take note of an event."""
+        """Keep an event that says that a target failed for good, was stopped or is blocked."""
         if isinstance(event, StepEnded):
             outcome = event.outcome
             is_last = isinstance(outcome, Failed) and outcome.retry_in is None
@@ -96,10 +96,10 @@ class EndedBadly:
                 self.ended.append(event)
 
     def raise_unless_built(self, totals: ApplyFinished) -> None:
-        """Raise what the totals call for.
+        """Raise an error if, by its totals, the run did not build everything.
 
         Raises:
-            KeyboardInterrupt: the run was ended before it was done.
+            KeyboardInterrupt: a user or a signal ended the run early.
             ApplyFailedError: targets failed, or are blocked.
             ApplyStoppedError: targets must not be built from here.
 

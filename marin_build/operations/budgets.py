@@ -1,4 +1,4 @@
-"""From given amounts and the configuration to what this machine has, and to a plan that fits it."""
+"""Budgets: how much there is of what steps take, and a plan that fits this machine."""
 
 from __future__ import annotations
 
@@ -17,14 +17,13 @@ if TYPE_CHECKING:
 
 
 def check_budgets(given: Mapping[str, str]) -> None:
-    """Refuse amounts that mean nothing.
+    """Refuse amounts that cannot be read.
 
     Args:
         given: by name: `cpu` in cores, `ram` in bytes, `16Gi`, any other a whole number.
 
-
     Raises:
-        UsageError: there is one.
+        UsageError: an amount cannot be read.
 
     """
     if not given:
@@ -53,7 +52,13 @@ def unused_budgets(targets: Targets, given: Mapping[str, str]) -> list[Warned]:
 def capacity_here(
     configured: Mapping[str, object], given: Mapping[str, str]
 ) -> Callable[[], Capacity]:
-    """Return what reads, at most once, what this machine has, and what is said that it has."""
+    """Return a function that reads, once, what this machine has; stated amounts replace it.
+
+    Args:
+        configured: name -> amount, as the configuration states it.
+        given: the same of the command line; these win.
+
+    """
 
     @cache
     def read() -> Capacity:
@@ -69,7 +74,7 @@ def capacity_here(
 
 
 def fitted(plan: Plan, engine: Engine[Any], capacity: Callable[[], Capacity]) -> Plan:
-    """Return the plan with what this machine can never run blocked, if it is to run here."""
+    """Return the plan; if it runs here, steps that this machine can never run are blocked in it."""
     if not engine.capabilities.uses_this_machine or not plan.to_build:
         return plan
     from marin_build.plan.capacity import fit
@@ -80,9 +85,10 @@ def fitted(plan: Plan, engine: Engine[Any], capacity: Callable[[], Capacity]) ->
 def capacity_if_limited(
     plan: Plan, capacity: Callable[[], Capacity], said: Collection[str]
 ) -> Capacity | None:
-    """Return what this machine has if a step to build says what it takes; else None.
+    """Return what this machine has if that can limit the steps to build; else None.
 
-    `cpu` limits the others, too, where it is said how much of it there is.
+    It can if a step declares what it takes. A stated amount of `cpu` (`said`: the names of stated
+    amounts) limits the other steps, too.
     """
     steps = (plan.targets.all[index].step for index in plan.to_build)
     if "cpu" in said or any(step.resources is not None or step.budgets for step in steps):

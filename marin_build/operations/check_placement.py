@@ -1,7 +1,7 @@
-"""Identity must not depend on the place: the same pipeline, declared as if it were elsewhere.
+"""Checks that identity does not depend on the place: loads the pipeline as if it were elsewhere.
 
-It is loaded a second time by a process of its own: under another prefix, and every ResourceConfig
-that the pipeline makes names another accelerator, other cores and other regions than it was told.
+A process of its own loads it a second time, under another prefix. Every ResourceConfig there names
+another accelerator, other cores and other regions than the pipeline asks for.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def check_placement(loaded: Loaded, options: PipelineOptions) -> None:
     """Load the pipeline as if it were elsewhere, and compare identities.
 
     Raises:
-        SpecificationError: an identity is another one there, or the pipeline cannot be loaded.
+        SpecificationError: an identity differs there, or the pipeline cannot be loaded there.
 
     """
     there = _list_elsewhere(loaded, options)

@@ -15,7 +15,7 @@ from marin_build.text import did_you_mean
 from marin_build.workspace import CodePolicy  # noqa: TC001 - the checker reads it, too
 
 SHORTEST_LEASE = 2.0
-"""Seconds. On object stores 20 and more: they refuse many writes of one object."""
+"""Seconds. Object stores need 20 or more: they refuse frequent writes of one object."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,15 +30,18 @@ class Settings:
         jobs: targets built at once on this machine.
         isolation: `process`, `worker` or `thread`.
         log_limit: MiB of the longest log of an attempt; of a longer one the middle is cut out.
-        lease: seconds a lease holds without being renewed. Shorter means that others go on sooner
-            after a machine died, and more requests: a long step renews it four times as often.
-        code: what a change of code does to steps that do not say: `report`, `rebuild`, `ignore`.
+        protect: whether what is committed to a local disk is made read-only.
+        digests: whether the contents of what is committed to a local disk are digested, for
+            `verify --content`: each file is read once more.
+        lease: seconds a lease holds without being renewed; a holder renews it four times as often.
+            If shorter, other runs go on sooner after a machine died, at the cost of more requests.
+        code: what a change of code does to steps without a policy: `report`, `rebuild`, `ignore`.
         templates: a folder whose templates win over ours.
-        prices: a JSON file, relative to the project, with what costs other than our list prices.
-        regions: prefix -> the region its bucket lies in, to tell of reads across regions.
+        prices: a JSON file, relative to the project, with prices that replace our list prices.
+        regions: prefix -> the region its bucket lies in; plans then report reads across regions.
         secrets: patterns of the names of environment variables that hold secrets, besides those
             that are known; `!NAME` says that a variable or an attribute is none.
-        budgets: how much there is of `cpu`, `ram`, `gpu`, `tpu`, or of what steps name.
+        budgets: how much there is of `cpu`, `ram`, `gpu`, `tpu`, or of other things steps name.
         engines: the tables of engines, by name; an engine reads its own when it is chosen.
 
     """
@@ -49,6 +52,8 @@ class Settings:
     jobs: int | None = None
     isolation: str = "process"
     log_limit: int = 64
+    protect: bool = False
+    digests: bool = False
     lease: float = TIME_TO_LIVE
     code: CodePolicy | None = None
     templates: str | None = None
@@ -59,13 +64,13 @@ class Settings:
     engines: Mapping[str, Table] = field(default_factory=dict, metadata=NOT_A_SETTING)
 
     def __post_init__(self) -> None:
-        """Refuse what the types above cannot."""
+        """Refuse values that have the right type but make no sense."""
         for key in ("jobs", "log_limit"):
             if (value := getattr(self, key)) is not None and value < 1:
                 raise UsageError(f"the setting `{key}` must be at least 1")
         if not all(isinstance(region, str) for region in self.regions.values()):
             raise UsageError(
-                "the setting `regions` says for each prefix the name of a region",
+                "the setting `regions` must map each prefix to the name of a region",
                 hint='[tool.marin-build.regions] "gs://bucket" = "us-central2"',
             )
         if self.budgets:
@@ -106,7 +111,7 @@ def _on_top(base: Settings, values: Mapping[str, Any], place: str) -> Settings:
     """Return settings with those of a table on top; the table of an engine replaces an older one.
 
     Raises:
-        UsageError: the table cannot be followed.
+        UsageError: a key is unknown, or a value has the wrong type or makes no sense.
 
     """
     if not values:

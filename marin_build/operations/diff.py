@@ -1,4 +1,4 @@
-"""Two sides that the user named, the targets of each, and how these differ."""
+"""Compares the targets of two sides: saved plans, runs, git revisions or the working tree."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class Side:
 
     @property
     def shown(self) -> str:
-        """Return the label, with commit or person where that says more."""
+        """Return the label, with the commit or the person if the label does not tell it."""
         if self.who is not None:
             return f"{self.label} ({self.who})"
         if self.commit is None or self.commit.startswith(self.label):
@@ -145,7 +145,7 @@ def _version(target: str, name: str) -> str | None:
 
 
 def _sides_of_runs(names: Sequence[str], options: PipelineOptions) -> dict[str | None, Side]:
-    """Return the sides that are runs; what is none may be a git revision of that name."""
+    """Return the sides that are runs. A name of no run must be that of a git revision."""
     if not names:
         return {}
     _, project, settings = pipeline_file(options)

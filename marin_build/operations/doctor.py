@@ -1,4 +1,4 @@
-"""What works here and what does not: the configuration, and each engine by its own words."""
+"""Checks whether the configuration and each installed engine work here."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Checkup:
-    """One thing that was looked at.
+    """The result of one check.
 
     Args:
-        subject: what it is: `engine local`.
-        source: where it comes from.
-        lines: what it says of itself.
+        subject: what was checked: `engine local`.
+        source: the folder of the configuration, or the package of the engine.
+        lines: what the engine reports about itself.
         problem: why it does not work; None if it does.
 
     """
@@ -42,7 +42,7 @@ class Checkup:
 def examine(folder: str, profile: str | None = None) -> list[Checkup]:
     """Look at the configuration that holds in a folder, and at every engine that is installed.
 
-    A broken one does not hide the others. Nothing is changed, and no pipeline is loaded.
+    A broken engine does not hide the others. Nothing is changed, and no pipeline is loaded.
     """
     settings, problem = Settings(), None
     project = find_project(folder)
@@ -68,6 +68,6 @@ def _examine_engine(one: Registered, engines: Sequence[Registered], settings: Se
     except MarinBuildError as error:
         return Checkup(subject, one.package, problem=error)
     except Exception as error:  # noqa: BLE001 - an engine's own code may raise anything
-        what = f"the engine `{one.name}` cannot say how it is"
+        what = f"the engine `{one.name}` failed to report its state"
         reason = f"{type(error).__name__}: {error}"
         return Checkup(subject, one.package, problem=UsageError(what, facts=[("reason", reason)]))

@@ -36,7 +36,7 @@ def estimate_for(
         plan: the plan.
         engine: what runs it.
         jobs: how many targets run at once; None: as configured, or as many as there are cores.
-        budgets: what there is of what steps take, beside what is configured and found here.
+        budgets: name -> amount of what steps take, in place of one configured or found here.
 
     Raises:
         UsageError: the project's file of prices is not readable.
@@ -59,7 +59,7 @@ def estimate_for(
 
 
 def _limits(loaded: Declared, plan: Plan, jobs: int, budgets: Mapping[str, str]) -> Limits | None:
-    """Return what the steps of a plan may take of this machine together; None: all they like."""
+    """Return what the steps of a plan may take of this machine together; None: no limit."""
     configured = loaded.settings.budgets
     capacity = capacity_if_limited(
         plan, capacity_here(configured, budgets), {*configured, *budgets}
@@ -79,17 +79,18 @@ def _prices(loaded: Declared) -> Prices:
 
 
 _MOST = 256
-"""How many records of earlier builds are read: one batch. Who has more steps to build has quick
-ones, or so many that no order leaves a machine idle for long."""
+"""How many records of earlier builds are read: one batch. If there are more steps to build, they
+are quick, or so many that no order leaves a machine idle for long."""
 
 
 def expected_seconds(
     loaded: Loaded, plan: Plan, jobs: int, *, is_shown: bool = False
 ) -> dict[int, float]:
-    """Return how long targets of a plan may take, those of which that is known.
+    """Return target -> the seconds it may take; targets of unknown duration are missing.
 
-    That is what `plan` foresees, by the same records if they are not too many. Where there is no
-    order to choose, because all that is ready finds a slot, nothing is read unless it `is_shown`.
+    `plan` estimates by the same records, if these are not too many. If every ready step finds a
+    slot, there is no order to choose: then nothing is read, unless a view shows the times
+    (`is_shown`).
     """
     count = len(plan.to_build)
     if not (0 if is_shown else jobs) < count <= _MOST:
@@ -102,7 +103,7 @@ def expected_seconds(
             loaded.store, plan.targets, plan.to_build, most=_MOST // count
         )
     except StoreError:
-        return {}  # in whatever order, it is built
+        return {}  # the order does not matter to what is built
     found = seconds_by_name(plan.targets, earlier)
     typicals = {name: known.seconds for name, s in found.items() if (known := typical(s))}
     names = {index: plan.targets.all[index].name for index in plan.to_build}
@@ -112,9 +113,9 @@ def expected_seconds(
 def seconds_by_name(
     targets: Targets, earlier: Mapping[int, tuple[Earlier, ...]]
 ) -> dict[str, list[float]]:
-    """Return how long earlier builds took, by the name of the step."""
+    """Return name of a step -> the seconds its earlier builds took."""
     return {
-        # What was adopted took no time here, unless its own record says how long.
+        # Adopting data took no time, unless the data's own record says how long it took.
         targets.all[index].name: [each.built.seconds for each in builds if each.built.seconds]
         for index, builds in earlier.items()
     }

@@ -19,8 +19,8 @@ def stream_events(run: Run) -> Iterator[Event]:
     """Yield the events of a run, and raise afterwards what it raised.
 
     Args:
-        run: is called in a thread with what takes its events, and with what takes the function
-            that ends it in good order.
+        run: called in a thread with two functions: the first takes each event, the second takes
+            a function that ends the run in good order.
 
     """
     events: queue.SimpleQueue[Event | None] = queue.SimpleQueue()
@@ -36,7 +36,7 @@ def stream_events(run: Run) -> Iterator[Event]:
     def work() -> None:
         try:
             run(events.put, begin)
-        except BaseException as error:  # noqa: BLE001 - it is raised where the events are taken
+        except BaseException as error:  # noqa: BLE001 - the consumer's thread raises it
             raised.append(error)
         finally:
             events.put(None)

@@ -33,7 +33,7 @@ class CodeComparison:
 
     Args:
         drift: the difference; None if nothing is known to compare with.
-        unseen: what of the code of today cannot be followed, in words.
+        unseen: the parts of today's code that cannot be analysed, in words.
 
     """
 
@@ -74,7 +74,7 @@ class Explanation:
 
     @property
     def drift(self) -> Mapping[str, Drift]:
-        """How what is reused differs from what is declared now, by target id."""
+        """How reused targets differ from what is declared now, by target id."""
         targets = self.planned.plan.targets
         return {targets.all[index].id: it for index, it in self.planned.drift.items()}
 
@@ -102,12 +102,12 @@ def explain(loaded: Loaded, target: str, *, compare_code: bool = False) -> Expla
 
     Args:
         loaded: the pipeline and its store, or the part of it that the target needs.
-        target: a name or id; a selector that stands for one target.
+        target: a name, an id or another selector that selects one target.
         compare_code: compare the code of today with that of the build the plan compares with, or
             with that of the output which is reused.
 
     Raises:
-        UsageError: it stands for no target, or for several.
+        UsageError: it selects no target, or several.
         StoreError: the store cannot be read.
 
     """
@@ -140,14 +140,14 @@ def _compare_code(planned: Planned, decision: Decision) -> CodeComparison:
     built = plan.snapshot.of(index).built
     if built is None or built.code_digest is None:
         return CodeComparison(None, unseen)
-    if isinstance(decision.reason, Accepted):  # what was accepted is what is to be seen
+    if isinstance(decision.reason, Accepted):  # show what was accepted, too
         environments = environments_for(loaded, planned.engine)
         found = find_drift(loaded.store, plan, environments, heed_accepted=False)
     return CodeComparison(found.drift.get(index, NoDrift()), unseen)
 
 
 def _facts(planned: Planned, decision: Decision) -> list[tuple[str, str]]:
-    """Return what there is to say, label by label."""
+    """Return the lines of the explanation, each a label and a text."""
     plan, loaded = planned.plan, planned.loaded
     target, reason = plan.targets.all[decision.index], decision.reason
     facts = [

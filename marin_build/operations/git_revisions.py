@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Checkout:
-    """A checkout to load the pipeline in: `top` of the files, `label` in what is said of it."""
+    """A checkout to load the pipeline in: its `top` folder, and the `label` that messages use."""
 
     top: str
     label: str
@@ -86,7 +86,7 @@ def list_commits(
 def _start(place: Checkout, top: str, options: PipelineOptions) -> subprocess.Popen[str]:
     """Start `list-targets` in a checkout."""
     folder, words = _folder_in(place, top), []
-    # Where the folder is not there yet, what lies above it is another pipeline's.
+    # If the current folder does not exist there, folders above it may hold another pipeline.
     if options.file is not None or folder is None:
         words = ["-f", _named_in(place, top, pipeline_file(options)[0])]
     if options.profile is not None:
@@ -95,7 +95,7 @@ def _start(place: Checkout, top: str, options: PipelineOptions) -> subprocess.Po
         words += ["--code-policy", options.code]
     for key, value in (options.parameters or {}).items():
         words += ["--set", f"{key}={value}"]
-    # Packages that are installed from this checkout (src/) are those of the revision there.
+    # Packages installed from this checkout (src/) are imported from the other checkout there.
     paths = [path for path in sys.path if _is_below(path, top) and not _is_not_theirs(path)]
     moved = [os.path.join(place.top, os.path.relpath(os.path.realpath(p), top)) for p in paths]
     given = os.environ.get("PYTHONPATH", "")
@@ -120,15 +120,15 @@ def _is_below(path: str, top: str) -> bool:
 
 
 def _is_not_theirs(path: str) -> bool:
-    """Return whether a folder of modules is ours, or an environment inside the checkout."""
+    """Return whether a folder of modules is marin-build's, or lies in this Python's environment."""
     return path == os.path.dirname(FOLDER) or _is_below(path, os.path.realpath(sys.prefix))
 
 
 def _named_in(place: Checkout, top: str, module: PipelineModule) -> str:
     """Return how `-f` names a pipeline of the checkout in another place.
 
-    That is its path there: its name could find this checkout's module, if that is installed. Of a
-    module that is not here only the name is known.
+    It is named by its path there: its module name could find this checkout's module, if that is
+    installed. Only the name is known of a module that this checkout does not have.
     """
     if not module.file:
         return module.named_from(top)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from types import FrameType
 
 
-# Set inside hooks: they would point every git at another repository or index.
+# Git sets these for hooks; they would point our git commands at another repository or index.
 _OF_THE_CALLER = frozenset(
     {
         "GIT_DIR",
@@ -75,7 +75,8 @@ def unknown_revision(top: str, revision: str, what: str) -> UsageError:
 def worktree(top: str, commit: str) -> Iterator[str]:
     """Check a commit out into a temporary folder, and remove it whatever happens.
 
-    What git ignores (data, as a rule) is linked into it: both sides of a comparison read the same.
+    Files that git ignores (data, as a rule) are linked into it, so that both sides of a comparison
+    read the same ones.
     """
     with _termination_interrupts():
         folder = os.path.realpath(tempfile.mkdtemp(prefix="marin-build-diff-"))
@@ -95,9 +96,9 @@ def worktree(top: str, commit: str) -> Iterator[str]:
 
 
 def _link_ignored(top: str, tree: str) -> None:
-    """Link what git ignores into a worktree, where the revision has nothing.
+    """Link files that git ignores into a worktree, unless the revision has something there.
 
-    What is merely not added yet is no part of a revision, and is not linked.
+    Untracked files that git does not ignore are no part of a revision, and are not linked.
     """
     ignored = ("ls-files", "--others", "--ignored", "--exclude-standard", "--directory", "-z")
     _, out, _ = _git(top, *ignored)
@@ -149,7 +150,8 @@ def _signals(handlers: dict[signal.Signals, object]) -> Iterator[None]:
 def _git(folder: str, *args: str) -> tuple[int, str, str]:
     """Run git, and return how it ended, with both outputs.
 
-    It is in a process group of its own: at ^C it ends by our SIGTERM, which it cleans up after.
+    Git gets a process group of its own, so that ^C does not reach it. We end it by SIGTERM instead,
+    after which it cleans up.
     """
     command: Sequence[str] = ["git", "-C", folder, "-c", "core.hooksPath=/dev/null", *args]
     try:

@@ -56,7 +56,7 @@ def draw_pipeline(
         loaded: the pipeline and its store.
         selectors: which targets, with what they need; empty: what the pipeline requests.
         view: what of it is drawn, and how.
-        options: name the pipeline in the command lines of a page; None: it has none.
+        options: name the pipeline in a page's command lines; None: a page without these.
 
     Raises:
         UsageError: no such engine or target, or the format cannot draw so much.
@@ -75,7 +75,7 @@ def draw_planned(
     Args:
         planned: the plan.
         view: what of it is drawn, and how.
-        options: name the pipeline in the command lines of a page; None: it has none.
+        options: name the pipeline in a page's command lines; None: a page without these.
 
     Raises:
         UsageError: the format cannot draw so much.
@@ -97,7 +97,7 @@ def draw_planned(
 
 
 def draw_saved_plan(folder: str, view: View = _WHOLE, *, start: str | None = None) -> Drawing:
-    """Draw a saved plan; neither its pipeline nor its store is asked.
+    """Draw a saved plan, without reading its pipeline or its store.
 
     Args:
         folder: the plan's directory.
@@ -126,7 +126,7 @@ def draw_saved_plan(folder: str, view: View = _WHOLE, *, start: str | None = Non
 
 
 def _document(planned: Planned, plan: Plan) -> PlanDocument:
-    """Return the document of a plan; what the plan did not look at is among the decisions."""
+    """Return the document of a plan, pruned targets included."""
     return plan_document(
         plan,
         pipeline=planned.loaded.file,
@@ -138,9 +138,9 @@ def _document(planned: Planned, plan: Plan) -> PlanDocument:
 
 
 def _looked_at(planned: Planned) -> tuple[PlanDocument, Live]:
-    """Return the document of a plan, and all that a page says beside it.
+    """Return the document of a plan, and all that a page shows beside it.
 
-    What was accepted is a reason in the document: a page says what `plan` says.
+    Accepted drift is a reason in the document, as `plan` shows it.
     """
     from marin_build.observe.read_logs import ends_of_logs
     from marin_build.plan.plan_summary import count_verbs, summary_line
@@ -202,7 +202,7 @@ def _how_long(estimate: PlanEstimate) -> str:
 
 
 def _commands(options: PipelineOptions) -> Commands:
-    """Return the command lines of a page: a label, and the parts between which an id belongs."""
+    """Return a page's command lines: a label, and the parts that a target's id joins."""
 
     def line(command: str, *flags: str) -> str:
         return command_line(command, options, flags) + " "
@@ -217,7 +217,7 @@ def _commands(options: PipelineOptions) -> Commands:
 
 
 def _secrets_of(loaded: Loaded) -> Redactor:
-    """Return what blots out the secrets of this environment, and of those that steps are given."""
+    """Return a redactor for the secrets in this environment and in the `env_vars` of the steps."""
     declared = loaded.settings.secrets
     given = loaded.pipeline.parameters
     told = {v.encode(): b"..." for k, v in given.items() if without_secret(k, v) != v}

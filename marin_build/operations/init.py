@@ -38,10 +38,10 @@ def write_first_pipeline(folder: str = ".") -> str:
     """Write a pipeline to start from, and have git ignore its outputs; return its file.
 
     Args:
-        folder: where to; it is made if it is not there.
+        folder: where the files go; it is created if it does not exist.
 
     Raises:
-        UsageError: there is a pipeline.
+        UsageError: the folder has a pipeline.py.
         OSError: the folder cannot be written.
 
     """

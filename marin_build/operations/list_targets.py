@@ -1,4 +1,4 @@
-"""A pipeline's targets as another process of ours hands them over.
+"""A pipeline's targets, as one process of marin-build hands them to another.
 
 Two versions of one module cannot be imported in one process, so each side of a comparison is
 loaded in a process of its own, by the hidden command `list-targets`.
@@ -53,7 +53,7 @@ def list_here(options: PipelineOptions, *, elsewhere: bool = False) -> Listing:
 
 
 def _is_elsewhere(file: str, project: str) -> bool:
-    """Return whether the configured module is not the project's: installed from what is now."""
+    """Return whether a module lies outside its project: it is an installed one of today."""
     return os.path.relpath(file, project).startswith(os.pardir)
 
 
@@ -86,7 +86,7 @@ def listing_line(listing: Listing) -> str:
 
 
 def read_listing(text: str) -> Listing:
-    """Read what `listing_line` made: one line, whatever a pipeline prints when it ends."""
+    """Read the line that `listing_line` made; a pipeline may print more lines when it ends."""
     document = json.loads(text.partition("\n")[0])
     assert document["schema_version"] == _SCHEMA_VERSION
     entries = [Entry(**{**each, "deps": tuple(each["deps"])}) for each in document["targets"]]

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 _LOOK_EVERY = 0.2
 """Seconds between two looks at a log that is followed."""
 _REMOTE_LOOKS = 10
-"""At a lease in a bucket only one in so many."""
+"""One in so many of these looks reads the lease, if that is in a bucket."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +82,7 @@ def copy_attempt_log(
     write: Callable[[bytes], object],
     on_attempt: Callable[[AttemptSeen], object],
 ) -> AttemptSeen:
-    """Copy the log of an attempt, each line with its time; return the attempt as it began.
+    """Copy the log of an attempt, each line with its time; return the attempt as it was before.
 
     Args:
         loaded: the pipeline and its store.
@@ -157,7 +157,8 @@ def _seen(
 def _no_attempt(attempts: Attempts) -> UsageError:
     if attempts.lease is not None:
         facts = [("holder", printable(attempts.lease.describe()))]
-        return UsageError(f"`{attempts.target}` is held by who keeps no log", facts=facts)
+        what = f"`{attempts.target}` is held by a process that keeps no log"
+        return UsageError(what, facts=facts)
     if attempts.status is None:
         return UsageError(
             f"`{attempts.target}` was never built: there is no log",
@@ -166,12 +167,12 @@ def _no_attempt(attempts: Attempts) -> UsageError:
     return UsageError(
         f"`{attempts.target}` has no log",
         facts=[("status", attempts.status)],
-        consequence="its builder kept none: Marin, or a program that ran the step itself",
+        consequence="Marin, or a program that runs steps itself, built it and kept no log",
     )
 
 
 def _end_of(loaded: Loaded, attempts: Attempts, lease: Lease, path: str) -> Callable[[], bool]:
-    """Return what tells whether the attempt has ended; a bucket is asked now and then."""
+    """Return a function that tells whether an attempt has ended; it seldom reads a bucket."""
     looks = 0
 
     def is_over() -> bool:
@@ -189,6 +190,6 @@ def _runs_elsewhere(attempts: Attempts, lease: Lease) -> UsageError:
     return UsageError(
         f"the log of attempt {lease.attempt} at `{attempts.target}` is on another machine",
         facts=[("runs on", printable(lease.describe()))],
-        consequence="it comes into the store when the attempt ends",
+        consequence="that machine copies it into the store when the attempt ends",
         hint=f"an earlier one: --attempt {earlier[-1]}" if earlier else "look again then",
     )

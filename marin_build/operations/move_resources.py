@@ -1,4 +1,4 @@
-"""Other machines than a pipeline asks for: an identity that depends on them shows itself."""
+"""Makes a pipeline ask for other machines, to show whether its identities depend on them."""
 
 from __future__ import annotations
 

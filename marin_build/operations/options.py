@@ -1,18 +1,19 @@
-"""The command that does it again, to show to people."""
+"""The options that name a pipeline, and command lines to show to people."""
 
 from __future__ import annotations
 
 import os
 import shlex
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from marin_build.errors import UsageError
 from marin_build.secret_shapes import without_secret
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
+    from marin_build.observe.read_remote_sources import ReadingInputs
     from marin_build.pipeline.program import Program
     from marin_build.workspace import CodePolicy
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 def words_of(*options: tuple[str, str | int | bool | None]) -> list[str]:
     """Return the options that are given, each with its value, as words of a command line.
 
-    A flag that is set is its name alone; what is None or False is not given.
+    A flag that is set is its name alone; an option that is None or False is left out.
     """
     given = [(name, value) for name, value in options if value is not None and value is not False]
     return [w for name, value in given for w in ([name] if value is True else [name, str(value)])]
@@ -59,13 +60,18 @@ def given_options(options: PipelineOptions) -> list[tuple[str, str]]:
 
 @dataclass(frozen=True, slots=True)
 class PipelineOptions:
-    """Which pipeline, with what, where to.
+    """Which pipeline, with which parameters, and where its outputs live.
 
     Args:
         file: a file or a module, and perhaps a function of it, as `-f` names them.
-        code: the policy for steps that say none.
+        prefix: where outputs live, a folder or a URL; None: as configured.
+        profile: a profile of the configuration.
+        engine: an engine's name; None: as configured.
+        parameters: name -> text, as `--set` gives it.
+        code: the policy for steps that declare none; None: as configured.
         folder: where `file` is looked for; None: in the current folder.
         program: declares the steps, in place of a file.
+        on_progress: is told how far the reading of remote inputs is, where that takes long.
 
     """
 
@@ -77,13 +83,16 @@ class PipelineOptions:
     code: CodePolicy | None = None
     folder: str | None = None
     program: Program | None = None
+    on_progress: Callable[[ReadingInputs], None] | None = field(
+        default=None, compare=False, repr=False
+    )
 
 
 def parameter_text(name: str, value: object) -> str:
-    """Return a value of a program for a parameter, as `--set` would give it.
+    """Return the text that `--set` would need to give a parameter this value.
 
     Raises:
-        UsageError: no text can stand for it.
+        UsageError: the value cannot be written as JSON.
 
     """
     if isinstance(value, str):

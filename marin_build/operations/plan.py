@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from marin_build.errors import UsageError
 from marin_build.observe.read_snapshot import doubt_of, list_tainted, observe
 from marin_build.operations.budgets import capacity_here, fitted, unused_budgets
-from marin_build.operations.loading import chosen_engine, load, without_collections
+from marin_build.operations.loading import chosen_engine, load, without_garbage_collector
 from marin_build.operations.planned import Planned, PlanRequest
 from marin_build.plan.assumptions import NOTHING_ASSUMED, assume
 from marin_build.plan.decisions import Plan, cascade_of, make_plan
@@ -31,16 +31,19 @@ if TYPE_CHECKING:
     from marin_build.protocol.taints import Taint
 
 
-def load_to_plan(options: PipelineOptions, on_event: Callable[[Warned], None]) -> Loaded:
-    """Load a pipeline of which a plan is made, for an engine that there is.
+def load_to_plan(
+    options: PipelineOptions, on_event: Callable[[Warned], None], needed: Sequence[str] = ()
+) -> Loaded:
+    """Load a pipeline to plan it; refuse an unknown engine before a store is read.
 
     Args:
-        options: say where it is.
-        on_event: gets what the author should know about the pipeline.
+        options: name the pipeline.
+        on_event: gets warnings for the pipeline's author.
+        needed: as for `load`.
 
     """
-    loaded = load(options)
-    chosen_engine(loaded)  # one that there is not is refused before a store is read
+    loaded = load(options, needed=needed)
+    chosen_engine(loaded)  # refuses an unknown one
     for warning in loaded.warnings():
         on_event(warning)
     return loaded
@@ -85,7 +88,16 @@ def planned_of(
     causes: bool,
     on_event: Callable[[Warned], None] | None = None,
 ) -> Planned:
-    """Return decisions that were made by whatever way as a plan for this machine."""
+    """Return a plan with all that is known of it; block steps that this machine can never run.
+
+    Args:
+        loaded: the pipeline and its store.
+        plan: its decisions.
+        request: what was planned.
+        causes: read what changed at the root of each rebuild.
+        on_event: gets a warning for each budget of the request that no step takes from.
+
+    """
     if on_event is not None:
         for warning in unused_budgets(loaded.targets, request.budgets):
             on_event(warning)
@@ -104,7 +116,7 @@ def planned_of(
 
 
 def _assumptions(loaded: Loaded, request: PlanRequest) -> Assumptions:
-    """Return what is to be assumed, by index."""
+    """Return the assumptions of a request, by index of target."""
     changed, built = request.assume_changed, request.assume_built
     if not changed and not built:
         return NOTHING_ASSUMED
@@ -129,7 +141,7 @@ def plan_for(
     assumed: Assumptions = NOTHING_ASSUMED,
 ) -> Plan:
     """Observe the store and plan; with `history`, say what changed since earlier builds."""
-    with without_collections():
+    with without_garbage_collector():
         return _plan(
             loaded, selectors, forced, rerun_failed=rerun_failed, history=history, assumed=assumed
         )
@@ -167,17 +179,21 @@ def observe_tainted(
     *,
     history: bool = False,
     assumed: Assumptions = NOTHING_ASSUMED,
+    compared: Sequence[int] = (),
 ) -> Snapshot:
     """Read what planning needs, the marks of tainted targets included.
 
-    Those marks decide how far down is read. They are rare: a remote store is asked for them while
-    everything else is read as if there were none, and if there are some, it is read again.
+    Marks decide how far down the graph is read, but they are rare. So a remote store lists them
+    while the snapshot is read as if there were none; if there are some, it is read again.
+    `compared`: built targets whose data is compared, even if nothing is built from them.
     """
     store, targets = loaded.store, loaded.targets
     cascade = cascade_of(targets, requested, forced, assumed)
 
     def read(cascade: AbstractSet[int]) -> Snapshot:
-        return observe_for(loaded, requested, cascade, history=history, assumed=assumed)
+        return observe_for(
+            loaded, requested, cascade, history=history, assumed=assumed, compared=compared
+        )
 
     if store.is_local:
         marked, snapshot = list_tainted(store, targets), None
@@ -211,8 +227,9 @@ def observe_for(
     *,
     history: bool = False,
     assumed: Assumptions = NOTHING_ASSUMED,
+    compared: Sequence[int] = (),
 ) -> Snapshot:
-    """Read what planning needs, with doubts about what a power cut may have taken."""
+    """Read what planning needs; note outputs that a power cut may have kept from the disk."""
     return observe(
         loaded.store,
         loaded.targets,
@@ -222,6 +239,8 @@ def observe_for(
         history=history,
         is_doubtful=doubt_of(loaded.workspace.prefix, loaded.host.boot),
         assumed=assumed,
+        losses=True,
+        compared=compared,
     )
 
 
@@ -247,7 +266,7 @@ def choose(loaded: Loaded, selectors: Sequence[str]) -> tuple[int, ...]:
 
 
 def _read_statuses(loaded: Loaded) -> list[Status | None]:
-    """Read the statuses of all targets in one batch; what is not readable is none."""
+    """Read the statuses of all targets in one batch; an unreadable one counts as none."""
     from marin_build.protocol.layout import STATUS
     from marin_build.protocol.status import readable_status
 

@@ -1,4 +1,4 @@
-"""Saving a plan to a directory, and reading one back with the suspicion it deserves."""
+"""Saves a plan to a directory, and reads one back, unless one of its files was edited."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class SavedPlan:
 
     @property
     def again(self) -> tuple[str, Sequence[str]]:
-        """What is done with it, and the words of the command that does it."""
+        """What to do with it, and the words of the command that does that."""
         engine = self.planned.engine
         label = "to run exactly this" if engine.capabilities.applies else "to submit it"
         return label, engine.words_to_run(self.folder)
@@ -173,7 +173,9 @@ def _edited(folder: str, names: list[str]) -> StoppedError:
 def find_project_of_plan(
     folder: str, plan: PlanDocument, environ: Mapping[str, str], cwd: str
 ) -> str:
-    """Return the project of a plan: named, above the plan, or the current folder.
+    """Return the folder of a plan's project, which has the pipeline.
+
+    These are tried: the folder that MARIN_BUILD_PROJECT names, those above the plan, `cwd`.
 
     Raises:
         UsageError: none of them has the pipeline, nor is it an installed module.

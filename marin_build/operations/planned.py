@@ -1,4 +1,4 @@
-"""A plan with all that can be asked of it; each part is read or worked out when it is wanted."""
+"""A plan and all facts about it; each is read or computed when it is first used."""
 
 from __future__ import annotations
 
@@ -31,16 +31,16 @@ _NOTHING: Mapping[str, str] = MappingProxyType({})
 
 @dataclass(frozen=True, slots=True)
 class PlanRequest:
-    """What a plan is asked for.
+    """What is to be planned.
 
     Args:
         targets: selectors; none: what the pipeline requests.
-        forced: selectors of what is built although it is built.
+        forced: selectors of targets to build again although they are built.
         assume_changed, assume_built: selectors of what counts as changed, or as built.
         rerun_failed: build again what failed before; else it is blocked.
         jobs: how many targets are built at once; None: as configured, or as many as there are
             cores.
-        budgets: how much there is of what steps take, beside what is configured and found here.
+        budgets: name -> amount of what steps take, in place of one configured or found here.
 
     """
 
@@ -52,9 +52,15 @@ class PlanRequest:
     jobs: int | None = None
     budgets: Mapping[str, str] = field(default_factory=lambda: _NOTHING)
 
+    @property
+    def named(self) -> tuple[str, ...]:
+        """The selectors of all that it is about; empty: the whole pipeline."""
+        others = (*self.forced, *self.assume_changed, *self.assume_built)
+        return (*self.targets, *others) if self.targets else ()
+
 
 def refuse_assumptions(changed: Sequence[str], built: Sequence[str]) -> None:
-    """Refuse to save a plan that answers a question.
+    """Refuse to save a plan that rests on assumptions.
 
     Raises:
         UsageError: something is assumed.
@@ -62,7 +68,7 @@ def refuse_assumptions(changed: Sequence[str], built: Sequence[str]) -> None:
     """
     if changed or built:
         raise UsageError(
-            "a plan with assumptions cannot be written: what it says is not so",
+            "a plan with assumptions cannot be written: the store is not as it assumes",
             consequence=NOTHING_WRITTEN,
             hint="leave out -o, or --assume-changed and --assume-built",
         )
@@ -102,12 +108,12 @@ class Planned:
 
     @property
     def reused(self) -> int:
-        """How many targets are built, those that the plan did not look at included."""
+        """How many targets are built, pruned ones included."""
         return self.decided.summary()["reuse"] + self.decided.pruned
 
     @cached_property
     def found(self) -> FoundDrift:
-        """The drift of what is reused; no part of a saved plan, for machines differ in it."""
+        """The drift of reused targets; a saved plan has none, because machines differ in it."""
         from marin_build.observe.read_drift import find_drift
         from marin_build.operations.loading import environments_for
 
@@ -116,7 +122,7 @@ class Planned:
 
     @property
     def plan(self) -> Plan:
-        """The plan as it is shown: what was accepted is a reason in it."""
+        """The plan as it is shown: accepted drift is a reason in it."""
         return self.found.plan
 
     @cached_property
@@ -142,7 +148,7 @@ class Planned:
 
     @cached_property
     def radius(self) -> BlastRadius:
-        """What is built again because of what."""
+        """Which changes cause which rebuilds."""
         from marin_build.plan.blast_radius import blast_radius
 
         return blast_radius(self.plan, self.estimate)
@@ -156,7 +162,7 @@ class Planned:
         return plan_id(self.plan, self.loaded.file, parameters, self.engine.name)
 
     def document(self, *, show_pruned: bool = False) -> PlanDocument:
-        """Return the plan as plan.json has it, with its drift; of the code it pins nothing."""
+        """Return the plan as plan.json has it, with its drift; no code is pinned in it."""
         from marin_build.plan.document import plan_document
 
         return plan_document(

@@ -24,15 +24,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """On which terms a plan is built.
+    """How to handle failures, isolation, leases and the trace while a plan is built.
 
     Args:
-        keep_going: after a failure go on with what does not need it.
-        max_failures: go on after a failure, too, until there are so many.
-        fail_fast: after the failure that ends the run end what runs, too.
+        keep_going: after a failure, go on with steps that do not need the failed one.
+        max_failures: go on after failures until there are this many.
+        fail_fast: after the failure that ends the run, end the running steps, too.
         isolation: `process`, `worker` or `thread`; None: as configured.
         lease: whether the store must have conditional writes; without, no other run may build.
-        trace: file to write a trace to when it is over.
+        trace: file to write a trace to when the run is over.
 
     """
 
@@ -45,14 +45,14 @@ class Terms:
 
     @property
     def stops_after(self) -> int | None:
-        """After how many failures nothing more is started; None: it goes on to the end."""
+        """The number of failures after which no more steps are started; None: there is no limit."""
         return self.max_failures or (None if self.keep_going else 1)
 
     def check(self) -> None:
         """Refuse terms that contradict each other.
 
         Raises:
-            UsageError: they do.
+            UsageError: `keep_going` and `fail_fast` do.
 
         """
         if self.keep_going and self.fail_fast and self.max_failures is None:
@@ -70,8 +70,8 @@ class ReadyToBuild:
     Args:
         planned: the plan, whose steps read adopted data where it lies.
         jobs: targets built at once.
-        expected: seconds that targets may take, of those of which that is known.
-        capacity: what this machine has for them; None: only `jobs` limits.
+        expected: target -> the seconds it may take; targets of unknown duration are missing.
+        capacity: what this machine has for steps; None: only `jobs` limits the run.
 
     """
 
@@ -94,7 +94,7 @@ def is_saved_plan(folder: str) -> bool:
 def plan_to_build(
     loaded: Loaded, request: PlanRequest, on_event: Callable[[Warned], None]
 ) -> Planned:
-    """Plan what is to be built on this machine; earlier builds are not read.
+    """Make the plan to build on this machine, without reading earlier builds.
 
     Raises:
         UsageError: the engine is another one, or a selector selects nothing.
@@ -106,10 +106,10 @@ def plan_to_build(
 
 
 def refuse_other_engine(engine: Engine[Any], *, is_saved: bool = False) -> None:
-    """Refuse an engine that builds elsewhere: nothing is submitted yet.
+    """Refuse an engine that builds elsewhere: `apply` cannot submit to it yet.
 
     Raises:
-        UsageError: it does.
+        UsageError: the engine builds elsewhere.
 
     """
     if not engine.capabilities.applies:
@@ -124,8 +124,8 @@ def refuse_other_engine(engine: Engine[Any], *, is_saved: bool = False) -> None:
         )
 
 
-def drifted_at_rest(planned: Planned) -> Sequence[StepDrifted]:
-    """Return the identities that changed in a plan with nothing to do."""
+def drifted_without_run(planned: Planned) -> Sequence[StepDrifted]:
+    """Return an event for each changed identity in a plan with nothing to do."""
     plan = planned.decided
     if not plan.snapshot.drifted:
         return ()
@@ -134,10 +134,10 @@ def drifted_at_rest(planned: Planned) -> Sequence[StepDrifted]:
     return list(drifted_before(plan))
 
 
-def totals_at_rest(planned: Planned) -> ApplyFinished:
-    """Return the totals of a plan with nothing to do: of no run.
+def totals_without_run(planned: Planned) -> ApplyFinished:
+    """Return the totals of a plan with nothing to do; their run id is empty, since nothing ran.
 
-    Targets that are blocked count as such: no step builds them, or they may not be built again.
+    Blocked targets are counted: no step builds them, or they must not be built again.
     """
     from marin_build.apply.events import ApplyFinished
     from marin_build.plan.decisions import Kind
@@ -153,9 +153,9 @@ def prepare_build(
     """Find out where adopted data lies, and how long steps may take.
 
     Args:
-        planned: what is to be built.
+        planned: the plan to build.
         is_shown: whether a view shows how long it may still take.
-        on_event: gets what the author should know about the pipeline.
+        on_event: gets warnings for the pipeline's author.
 
     Raises:
         SpecificationError: loaded again for its adopted data, the pipeline declares other targets.

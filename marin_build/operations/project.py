@@ -8,9 +8,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from marin_build.operations.loading import load
-from marin_build.operations.looked_after import LookedAfter
-from marin_build.operations.opened import make_options, request_of
 from marin_build.operations.options import PipelineOptions
+from marin_build.operations.project_base import make_options, request_of
+from marin_build.operations.project_targets import ProjectTargets
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -18,20 +18,20 @@ if TYPE_CHECKING:
     from typing import Unpack
 
     from marin_build.apply.events import ApplyFinished, Event, Warned
-    from marin_build.operations.opened import ApplyOptions, Selectors
     from marin_build.operations.planned import Planned, PlanRequest
     from marin_build.operations.prepare_apply import Terms
+    from marin_build.operations.project_base import ApplyOptions, Selectors
     from marin_build.operations.project_plan import ProjectPlan
     from marin_build.pipeline.step_spec import StepSpec
     from marin_build.workspace import CodePolicy
 
 
-class Project(LookedAfter):
+class Project(ProjectTargets):
     """A pipeline with its configuration and its store.
 
     `Project.open` and `Project.of` make one. Each method does what the command of its name does:
     it loads the pipeline anew, reads the store as it is then, prints nothing, and raises the errors
-    of `marin_build.errors`. What it loads stays in force: `step.output_path` lies under the prefix
+    of `marin_build.errors`. The last load stays in force: `step.output_path` lies under the prefix
     of the project that was used last.
 
     """
@@ -56,7 +56,7 @@ class Project(LookedAfter):
             profile: a profile of the configuration.
             params: the parameters of `pipeline()`.
             engine: where steps with resources are built; None: as configured.
-            code: the policy for steps that say none; None: as configured.
+            code: the policy for steps that declare none; None: as configured.
 
         Raises:
             UsageError: no such file, profile or setting.
@@ -77,9 +77,9 @@ class Project(LookedAfter):
     ) -> Project:
         """Return the project of steps that this program declares.
 
-        Its folder is that of the file that declares them; of a notebook the current one. What needs
-        a file to load in another process is refused, unless a module with a file is given: saving a
-        plan, and comparing with a revision.
+        The project's folder is that of the file that declares the steps; in a notebook it is the
+        current folder. Saving a plan and comparing with a revision need a file that another process
+        can load: they are refused unless `steps` is a module with a file.
 
         Args:
             steps: a module, a function that returns steps and is called anew each time, or steps.
@@ -110,15 +110,15 @@ class Project(LookedAfter):
 
         Args:
             targets: selectors, as `marin-build plan` takes them; none: what the pipeline requests.
-            force: selectors of what is built although it is built.
+            force: selectors of targets to build again although they are built.
             assume_changed, assume_built: what counts as changed, or as built; such a plan
                 cannot be saved.
             rerun_failed: build again what failed before; else it is blocked.
-            jobs: estimate for so many at once.
+            jobs: estimate for this many targets at once.
             budgets: how much there is of `cpu`, `ram`, `gpu`, `tpu`, or of what steps name.
 
         Raises:
-            SpecificationError: the pipeline declares what is impossible.
+            SpecificationError: the pipeline's declarations are wrong.
             UsageError: a selector selects nothing.
             StoreError: the store cannot be read.
 
@@ -132,7 +132,7 @@ class Project(LookedAfter):
         )  # fmt: skip
         warnings: list[Warned] = []
         with self._loading():
-            loaded = load_to_plan(self._options, warnings.append)
+            loaded = load_to_plan(self._options, warnings.append, request.named)
             planned = make_planned(loaded, request, on_event=warnings.append)
             return ProjectPlan(planned, tuple(warnings))
 
@@ -151,27 +151,27 @@ class Project(LookedAfter):
         lease: bool = True,
         trace: str | None = None,
     ) -> ApplyFinished:
-        """Build what is not built; return the totals.
+        """Build the targets that are not built; return the totals.
 
-        In the main thread Ctrl-C, and the kernel's interrupt, end it in good order.
+        In the main thread, Ctrl-C or an interrupt of the kernel ends the run in good order.
 
         Args:
             targets: selectors, as for `plan`; or the folder of a saved plan alone.
             on_event: called with every event, in this thread.
             force, rerun_failed, budgets: as for `plan`.
             jobs: targets built at once; None: as configured, or as many as there are cores.
-            keep_going: after a failure go on with what does not need it.
-            max_failures: go on after a failure, too, until there are so many.
-            fail_fast: after the failure that ends the run end what runs, too.
+            keep_going: after a failure, go on with steps that do not need the failed one.
+            max_failures: go on after failures until there are this many.
+            fail_fast: after the failure that ends the run, end the running steps, too.
             isolation: `process`, `worker` or `thread`; None: as configured.
             lease: whether the store must have conditional writes; without, no other run may build.
-            trace: file to write a trace to when it is over.
+            trace: file to write a trace to when the run is over.
 
         Raises:
             ApplyFailedError: targets failed, or are blocked; it has the totals and the failures.
             ApplyStoppedError: targets must not be built from here.
-            KeyboardInterrupt: it was ended before it was done.
-            SpecificationError: the pipeline declares what is impossible.
+            KeyboardInterrupt: an interrupt ended the run early.
+            SpecificationError: the pipeline's declarations are wrong.
             UsageError: a selector selects nothing, or options contradict each other.
             StoreError: the store cannot be read or written.
 
@@ -185,7 +185,7 @@ class Project(LookedAfter):
     def events(self, *targets: str, **options: Unpack[ApplyOptions]) -> Iterator[Event]:
         """Build as `apply` does, in a thread of its own, and yield every event.
 
-        A caller that takes no more ends the run in good order. The errors of `apply` are raised
+        If the caller stops iterating, the run ends in good order. The errors of `apply` are raised
         after the last event.
 
         Args:
@@ -223,18 +223,18 @@ class Project(LookedAfter):
         on_event: Callable[[Event], None],
         on_start: _OnStart | None = None,
     ) -> ApplyFinished:
-        from marin_build.operations.apply_errors import EndedBadly
+        from marin_build.operations.apply_errors import FailureCollector
         from marin_build.operations.prepare_apply import (
-            drifted_at_rest,
+            drifted_without_run,
             prepare_build,
-            totals_at_rest,
+            totals_without_run,
         )
 
         terms.check()
-        badly = EndedBadly()
+        failures = FailureCollector()
 
         def note(event: Event) -> None:
-            badly.note(event)
+            failures.note(event)
             on_event(event)
 
         with self._loading():
@@ -246,7 +246,7 @@ class Project(LookedAfter):
             if planned.is_done:
                 from marin_build.apply.totals import blocked_before
 
-                drifted, totals = drifted_at_rest(planned), totals_at_rest(planned)
+                drifted, totals = drifted_without_run(planned), totals_without_run(planned)
                 known: list[Event] = [*drifted, *blocked_before(planned.decided), totals]
                 for event in known:
                     note(event)
@@ -256,7 +256,7 @@ class Project(LookedAfter):
                 ready = prepare_build(planned, on_event=note)
                 argv = ("Project.apply", *request.targets)
                 totals = build(ready, terms, note, argv=argv, on_start=on_start)
-        badly.raise_unless_built(totals)
+        failures.raise_unless_built(totals)
         return totals
 
     def _plan_to_apply(self, request: PlanRequest, on_event: Callable[[Event], None]) -> Planned:
@@ -270,7 +270,7 @@ class Project(LookedAfter):
             profile = PipelineOptions(profile=self._options.profile)
             refuse_what_is_fixed(profile, others, request)
             return plan_saved(folder, profile, request, on_event)
-        return plan_to_build(load(self._options), request, on_event)
+        return plan_to_build(load(self._options, needed=request.named), request, on_event)
 
 
 if TYPE_CHECKING:

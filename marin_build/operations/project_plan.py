@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 MOST_DRAWN = 150
-"""Boxes from which on the picture in a notebook draws the steps of one group as one."""
+"""With more boxes than this, the picture in a notebook draws the steps of a group as one."""
 
 
 class ProjectPlan:
@@ -30,7 +30,7 @@ class ProjectPlan:
     `str(plan)` is the text that `marin-build plan` prints. Notebooks display a table and the graph.
 
     Args:
-        planned: the plan, and all that is read for it when it is wanted.
+        planned: the plan; other facts are read when they are first used.
         warnings: what the author should know about the pipeline and the request.
 
     """
@@ -57,7 +57,7 @@ class ProjectPlan:
 
     @property
     def to_build(self) -> tuple[str, ...]:
-        """The ids of what is built, dependencies first; what another run builds is among it."""
+        """The ids of what is built, dependencies first; also those that another run builds."""
         plan = self.planned.plan
         return tuple(plan.targets.all[index].id for index in plan.to_build)
 
@@ -79,7 +79,7 @@ class ProjectPlan:
 
     @property
     def blast_radius(self) -> BlastRadius:
-        """What is built again because of what."""
+        """Which changes cause which rebuilds."""
         return self.planned.radius
 
     @property

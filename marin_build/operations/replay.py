@@ -1,4 +1,4 @@
-"""A saved plan, brought together with the pipeline and the store as they are now."""
+"""Compares a saved plan with the pipeline and the store as they are now, to replay it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from marin_build.operations.plan_directory import find_project_of_plan, read_pla
 from marin_build.operations.prepare_apply import refuse_other_engine
 from marin_build.pipeline.locate import locate
 from marin_build.plan.decisions import Decision, Kind, Plan, make_plan
-from marin_build.plan.document import INSISTING
+from marin_build.plan.document import REBUILT_ANYWAY
 from marin_build.plan.payload_diff import describe_difference, differences, without_echoes
 from marin_build.plan.reasons import BlockedInPlan
 from marin_build.workspace import absolute_prefix
@@ -38,10 +38,10 @@ _SHOWN = 10
 def refuse_what_is_fixed(
     options: PipelineOptions, targets: Sequence[str], request: PlanRequest
 ) -> None:
-    """Refuse what a saved plan fixes: it is replayed exactly, or made again.
+    """Refuse options that a saved plan fixes: it is replayed exactly, or made again.
 
     Raises:
-        UsageError: something of it is given.
+        UsageError: one of these options is given.
 
     """
     given = {
@@ -87,8 +87,15 @@ def plan_saved(
     return replace(planned, pinned_code=pinned_code(document))
 
 
-def load_saved(folder: str, options: PipelineOptions) -> tuple[Loaded, PlanDocument]:
+def load_saved(
+    folder: str, options: PipelineOptions, target: str | None = None
+) -> tuple[Loaded, PlanDocument]:
     """Load the pipeline of a saved plan, with its parameters and prefix.
+
+    Args:
+        folder: the plan's directory.
+        options: the profile; all else of the pipeline is fixed by the plan.
+        target: the only target of the plan that is wanted: remote inputs of others are not read.
 
     Raises:
         StoppedError: the plan was edited, or the pipeline no longer has its targets.
@@ -102,12 +109,14 @@ def load_saved(folder: str, options: PipelineOptions) -> tuple[Loaded, PlanDocum
             folder=project,
             prefix=absolute_prefix(document.prefix, project),
             profile=options.profile,
+            on_progress=options.on_progress,
             engine=document.engine,
             parameters=document.parameters,
             code=document.code or "report",
-        )
+        ),
+        needed=[target] if target is not None else [d.target for d in document.decisions],
     )
-    _check_fingerprints(loaded, document, folder)
+    _check_fingerprints(loaded, document, folder, target)
     return loaded, document
 
 
@@ -117,12 +126,16 @@ def _in_project(pipeline: str, project: str) -> str:
     return pipeline if is_module else os.path.join(project, pipeline)
 
 
-def _check_fingerprints(loaded: Loaded, document: PlanDocument, folder: str) -> None:
-    by_id = loaded.targets.by_id
+def _check_fingerprints(
+    loaded: Loaded, document: PlanDocument, folder: str, wanted: str | None
+) -> None:
+    """Refuse targets of the plan that are no longer declared; of one, only what it needs counts."""
+    by_id, all_ = loaded.targets.by_id, loaded.targets.all
+    planned = document.decisions if wanted is None else _needed_for(document, wanted)
     gone = [
         d
-        for d in document.decisions
-        if d.target not in by_id or loaded.targets.all[by_id[d.target]].fingerprint != d.fingerprint
+        for d in planned
+        if d.target not in by_id or all_[by_id[d.target]].fingerprint != d.fingerprint
     ]
     if gone:
         changed = list(_changes(loaded, gone))
@@ -137,8 +150,18 @@ def _check_fingerprints(loaded: Loaded, document: PlanDocument, folder: str) -> 
         )
 
 
+def _needed_for(document: PlanDocument, wanted: str) -> list[DecisionDocument]:
+    """Return the decisions on a target and on what it needs."""
+    needed, found = {wanted}, []
+    for decision in reversed(document.decisions):  # topological: dependents first
+        if decision.target in needed:
+            needed.update(decision.deps)
+            found.append(decision)
+    return found[::-1]
+
+
 def _changes(loaded: Loaded, gone: Sequence[DecisionDocument]) -> Iterator[str]:
-    """Yield what differs in targets of a plan that have one namesake each, but for their deps."""
+    """Yield how a plan's targets differ from the only target of their name now, but for deps."""
     names = Counter(target.name for target in loaded.targets.all)
     namesakes = {t.name: t for t in loaded.targets.all if names[t.name] == 1}
     planned = Counter(decision.name for decision in gone)
@@ -196,17 +219,20 @@ def _still_blocked(plan: Plan, blocked: AbstractSet[int]) -> Plan:
 
 
 def rebuilt_anyway(document: PlanDocument, targets: Targets) -> frozenset[int]:
-    """Return what a plan builds although it may be built: what insists, and what follows it."""
+    """Return the targets that a plan builds even if they are built.
+
+    They have a reason of the kinds in REBUILT_ANYWAY, or follow such a target in a cascade.
+    """
     found: set[str] = set()
     for decision in document.decisions:  # topological: dependencies first
         kinds = {reason["kind"] for reason in decision.reasons}
-        if kinds.intersection(INSISTING) or (
+        if kinds.intersection(REBUILT_ANYWAY) or (
             "cascade" in kinds and found.intersection(decision.deps)
         ):
             found.add(decision.target)
-    return frozenset(targets.by_id[target] for target in found)
+    return frozenset(targets.by_id[target] for target in found if target in targets.by_id)
 
 
 def pinned_code(document: PlanDocument) -> dict[str, str]:
-    """Return target -> code digest for what a plan builds."""
+    """Return target id -> code digest, for the targets that a plan builds."""
     return {d.target: d.code_digest for d in document.decisions if d.code_digest is not None}

@@ -27,7 +27,7 @@ from marin_build.pipeline.retries import unsaid_meaning
 from marin_build.plan.decisions import Kind, Plan, make_plan
 from marin_build.plan.outcomes import Failed, Held, Interrupted, Reused, Stopped, Succeeded
 from marin_build.plan.reason_text import describe
-from marin_build.plan.reasons import Unreadable
+from marin_build.plan.reasons import OutputAltered, OutputVanished, Unreadable
 from marin_build.plan.selection import only_one, select
 from marin_build.run_step.foreground_bodies import ForegroundBodies
 from marin_build.run_step.supervisor import build_target
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 
 
 _SHOWN = 10
-"""So many of the targets that are missing are named."""
+"""How many missing targets an error names."""
 _NOTHING_RUN = "nothing was run"
 
 
@@ -56,7 +56,7 @@ class RanTarget:
 
     Args:
         target: its id.
-        outcome: how that ended, if not with an error; None if it was built, and nothing was run.
+        outcome: how it ended, if not with an error; None if it was built already: nothing was run.
         again: the command that does it again.
 
     """
@@ -179,7 +179,7 @@ def _build_in_foreground(
 
 
 def _end_at_once() -> Callable[[], None]:
-    """Return what ends this process and what the step started, from any thread."""
+    """Return a function that ends this process and all the step started; any thread may call it."""
     error = StoppedError(
         "the lease was lost, or no process renews it any more",
         consequence="the step was ended, and nothing was committed",
@@ -199,7 +199,7 @@ def _end_at_once() -> Callable[[], None]:
 
 
 def _terminal_as_it_is() -> Callable[[], None]:
-    """Return what gives the terminal its form of now back: a debugger's prompt has changed it."""
+    """Return a function that restores the terminal's settings: a debugger's prompt changes them."""
     import termios
 
     try:
@@ -219,21 +219,26 @@ def plan_of_one(
     index: int,
     rebuilt_anyway: frozenset[int],
     hint: Callable[[Sequence[str]], str],
+    *,
+    is_compared: bool = False,
 ) -> Plan:
     """Return a plan that builds one target.
 
     Args:
         loaded: the pipeline.
         index: which target.
-        rebuilt_anyway: itself, if it is built although it is built; or nothing.
-        hint: what to do about what is missing, given the ids of that.
+        rebuilt_anyway: holds `index` if the target is to be built even if it is built; or nothing.
+        hint: makes the hint of the error from the ids of the missing dependencies.
+        is_compared: whether the target is built again if it is built and its data is gone.
 
     Raises:
-        StoppedError: something that it needs is not built.
+        StoppedError: something that it needs is not built, or its data is gone.
 
     """
     targets = loaded.targets
-    snapshot = observe_tainted(loaded, [index, *targets.deps[index]], rebuilt_anyway)
+    compared = [index] if is_compared else []
+    needed = [index, *targets.deps[index]]
+    snapshot = observe_tainted(loaded, needed, rebuilt_anyway, compared=compared)
     whole = make_plan(targets, snapshot, [index], forced=rebuilt_anyway)
     by_index = {decision.index: decision for decision in whole.decisions}
     missing = [
@@ -244,7 +249,14 @@ def plan_of_one(
     damaged = [
         f"{targets.all[dep].id}: {printable(describe(by_index[dep].reason))}"
         for dep in sorted(targets.deps[index])
-        if dep in by_index and isinstance(by_index[dep].reason, Unreadable)
+        if dep in by_index and isinstance(by_index[dep].reason, Unreadable | OutputAltered)
+    ]
+    lost = [
+        f"{targets.all[dep].id}: {printable(', '.join(reason.lost))}"
+        for dep in sorted(targets.deps[index])
+        if dep in by_index
+        and isinstance(reason := by_index[dep].reason, OutputVanished)
+        and reason.lost
     ]
     decision = by_index[index]
     if missing and decision.kind is not Kind.REUSE:
@@ -254,6 +266,7 @@ def plan_of_one(
             facts=[
                 ("missing", "\n".join([*missing[:_SHOWN], *more])),
                 *((("blocked", "\n".join(damaged[:_SHOWN])),) if damaged else ()),
+                *((("data gone", "\n".join(lost[:_SHOWN])),) if lost else ()),
             ],
             consequence="nothing was run",
             hint=hint(missing),

@@ -1,4 +1,4 @@
-"""A local prefix: whether it can be written, and what brings to disk what a run builds there."""
+"""Makes the session of a run: checks its prefix, and sees that a local disk gets what it builds."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from marin_build.apply.events import Warned
 from marin_build.errors import StoreError
 from marin_build.operations.refuse_secrets import refuse_secrets
-from marin_build.plan.deep_digests import digests_of_run
+from marin_build.plan.decisions import Kind
+from marin_build.plan.deep_digests import deep_digests_of_run
 from marin_build.protocol.provenance import provenance, read_here
 from marin_build.redaction import Redactor
 from marin_build.secret import known_values
@@ -36,7 +37,7 @@ def check_writable(prefix: str) -> None:
 
     """
     if is_url(prefix):
-        return  # the first write tells
+        return  # the first write finds out
     try:
         os.makedirs(prefix, exist_ok=True)
     except OSError as error:
@@ -55,7 +56,7 @@ def _unwritable(prefix: str, why: str) -> StoreError:
 
 
 def syncing_of(loaded: Loaded, run: str) -> Syncing | None:
-    """Return what brings the outputs to disk while a run builds under a local prefix.
+    """Return a `Syncing` that flushes a run's outputs to disk; None for a remote prefix.
 
     Raises:
         StoreError: nothing can be written there.
@@ -99,9 +100,11 @@ def make_session(
         plan: what is built.
         pinned_code: target id -> code digest, for a saved plan.
         lease: whether the store must have conditional writes.
-        argv: the command that records name; None: that of the command line.
+        argv: the command line to name in records; None: that of this process.
 
     """
+    from marin_build.run_step.code_watch import CodeWatch
+    from marin_build.run_step.input_files import Inputs
     from marin_build.run_step.session import Session
 
     check_writable(loaded.workspace.prefix)
@@ -109,9 +112,10 @@ def make_session(
     seen = plan.snapshot.seen
     recorded = {i: it.built.deep_code_digest for i, it in seen.items() if it.built is not None}
     # Read now: of the code as it was loaded, whatever is edited while it runs.
-    deep_code = digests_of_run(plan.targets, plan.to_build, recorded)
+    deep_code = deep_digests_of_run(plan.targets, plan.to_build, recorded)
+    store = _leasing(loaded, lease=lease)
     return Session(
-        store=_leasing(loaded, lease=lease),
+        store=store,
         targets=plan.targets,
         deep=_deep_fingerprints(plan),
         run=f"r-{os.urandom(4).hex()}",
@@ -128,15 +132,19 @@ def make_session(
         ),
         secrets=loaded.settings.secrets,
         log_limit=loaded.settings.log_limit << 20,
+        protect=loaded.settings.protect,
+        digests=loaded.settings.digests,
+        code=CodeWatch(plan.targets, [d.index for d in plan.of_kind(Kind.RUN)]),
+        inputs=Inputs(store, plan.targets, plan.snapshot.manifests),
     )
 
 
 def _deep_fingerprints(plan: Plan) -> list[str]:
     if not plan.snapshot.drifted:
         return plan.targets.deep_fingerprints()
-    from marin_build.plan.deep_digests import deep_of_run
+    from marin_build.plan.deep_digests import deep_fingerprints_of_run
 
-    return deep_of_run(plan)
+    return deep_fingerprints_of_run(plan)
 
 
 def _leasing(loaded: Loaded, *, lease: bool) -> Store:

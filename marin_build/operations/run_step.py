@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class RanStep:
-    """How it ended: the totals, and what the process says of it by its exit code."""
+    """How the build of one target ended: the totals, and the exit code that the process returns."""
 
     finished: ApplyFinished
     exit_code: int
@@ -32,12 +32,12 @@ class RanStep:
 
 @dataclass(frozen=True, slots=True)
 class PendingTarget:
-    """A target of a plan that is not built, or of which that cannot be said.
+    """A target of a plan that is not built, or whose files are not all readable.
 
     Args:
         target: its id.
         is_to_run: whether its script is to be run.
-        damage: what of it cannot be read; None if all can.
+        damage: the file beside it that is not readable; None if all are.
 
     """
 
@@ -64,7 +64,7 @@ def list_pending(loaded: Loaded, document: PlanDocument) -> tuple[PendingTarget,
     for decision in plan.decisions:
         id_ = plan.targets.all[decision.index].id
         damage = decision.reason if isinstance(decision.reason, Unreadable) else None
-        # What is blocked by now fails when its script is run: the replay must not pass over it.
+        # A target that became blocked is listed, so that its script runs and reports why.
         is_blocked_since = decision.kind is Kind.BLOCKED and id_ in planned
         is_to_run = is_blocked_since or decision.kind in (Kind.RUN, Kind.WAIT)
         if is_to_run or damage is not None:
@@ -88,7 +88,7 @@ def run_step(
         loaded: the pipeline and its store.
         target_id: the target's id, `name_with_hash`.
         document: the plan that pins it; None: it is built as it is declared now.
-        words: the command that the caller expects the target to run; empty: whatever is declared.
+        words: the command that the target must have in the pipeline; empty: it is not checked.
         lease: whether the store must have conditional writes; without, no other run may build.
         once: try once; the exit code then says why it failed: 75 for the infrastructure, 124 for
             its time-out, 137 for out of memory.
@@ -118,6 +118,7 @@ def run_step(
         index,
         forced,
         lambda _missing: "build them first, or all with `marin-build apply`",
+        is_compared=document is None or _has_vanished(document, target_id),
     )
     loaded, plan = with_adopted(loaded, plan, readers=[index])
     if words:
@@ -144,6 +145,16 @@ def run_step(
     if once and failed and code == EXIT_TARGET_FAILED:
         code = CODE_OF_CAUSE.get(failed[-1].cause, code)
     return RanStep(finished, code)
+
+
+def _has_vanished(document: PlanDocument, target_id: str) -> bool:
+    """Return whether a plan builds a target because its data was gone."""
+    return any(
+        reason["kind"] == "output_vanished"
+        for decision in document.decisions
+        if decision.target == target_id
+        for reason in decision.reasons
+    )
 
 
 def _check_command(

@@ -1,4 +1,4 @@
-"""Marks that condemn a build: a person sets them and takes them away, a rebuild forgets them."""
+"""Marks builds as bad; takes marks away when a user asks, or after the target was built again."""
 
 from __future__ import annotations
 
@@ -29,15 +29,15 @@ _NOTHING_MARKED = "nothing was marked"
 
 
 @dataclass(frozen=True, slots=True)
-class Condemned:
+class TaintedTargets:
     """Built targets that are bad, and what building them again takes.
 
     Args:
         plan: builds them again, and decides about nothing else.
         plan_id: its short name.
         estimate: how long that may take.
-        roots: the index of each of them -> those of the chosen targets that it was made from; of a
-            chosen one, itself among them.
+        roots: index of each target -> the chosen targets that it was made from; a chosen one counts
+            as made from itself.
         ends: the names of those that no other of them needs: asking for these builds all.
         taint: why, who says so, and when.
 
@@ -57,8 +57,8 @@ def taint_targets(
     reason: str,
     *,
     dry_run: bool = False,
-    on_found: Callable[[Condemned], None] | None = None,
-) -> Condemned:
+    on_found: Callable[[TaintedTargets], None] | None = None,
+) -> TaintedTargets:
     """Mark built targets, and all built ones that were made from them, as bad.
 
     The next apply that is asked for a marked target builds it again; then the mark ends.
@@ -68,7 +68,7 @@ def taint_targets(
         selectors: which targets.
         reason: why they are bad; every plan will say so.
         dry_run: mark nothing.
-        on_found: gets what is going to be returned before anything is marked.
+        on_found: called with the value to return, before anything is marked.
 
     Raises:
         UsageError: selectors that cannot be read, or select nothing; an empty reason; or a target
@@ -84,7 +84,7 @@ def taint_targets(
     chosen = choose(loaded, selectors)
     if not reason.strip():
         raise UsageError(
-            "a taint needs a reason: others will ask",
+            "a taint needs a reason: each plan will show it",
             consequence=_NOTHING_MARKED,
             hint='--reason "trained on the wrong dump"',
         )
@@ -96,7 +96,7 @@ def taint_targets(
         plan, decisions=tuple(d for d in plan.decisions if d.index in roots), requested=()
     )
     engine = chosen_engine(loaded)
-    found = Condemned(
+    found = TaintedTargets(
         again,
         plan_id(again, loaded.file, loaded.pipeline.parameters, engine.name),
         estimate_for(loaded, again, engine),
@@ -114,7 +114,7 @@ def taint_targets(
 def _condemned(
     loaded: Loaded, chosen: Sequence[int], taint: Taint
 ) -> tuple[Plan, Mapping[int, tuple[int, ...]]]:
-    """Return a plan that builds what is tainted again, and each tainted target with its roots.
+    """Return a plan that builds tainted targets again, and each tainted target with its roots.
 
     Raises:
         UsageError: one of the chosen targets cannot be tainted.
@@ -136,25 +136,25 @@ def _condemned(
 
 
 def _refuse_untaintable(target: Target, seen: Observed) -> None:
-    """Refuse what would never be built again, or not seen to be tainted."""
+    """Refuse a target that no run would build again, or whose mark some runs would not see."""
     step, built = target.step, seen.built
     hint = None
     if not seen.is_built:
         what = "is not built: there is nothing to build again"
     elif step.fn is None:
-        what = "is built by nothing: there is nothing to build again"
+        what = "has no function and no command: no run can build it again"
     elif built is not None and built.adopted_from == target.output_path:
         what = "was adopted where it lies: to build it again would delete that data"
         hint = f"move `{target.output_path}` away; then apply builds it"
     elif step.output_path_prefix is not None or step.override_output_path is not None:
-        what = "has an output path of its own: others who use it would not see the mark"
+        what = "has an output path of its own: runs under other prefixes would not see the mark"
         hint = f"delete `{target.output_path}/{STATUS}`; then the next run that needs it builds it"
     else:
         return
     raise UsageError(f"`{target.id}` {what}", consequence=_NOTHING_MARKED, hint=hint)
 
 
-def _mark(loaded: Loaded, found: Condemned) -> None:
+def _mark(loaded: Loaded, found: TaintedTargets) -> None:
     from marin_build.protocol.taints import put_taints
 
     targets = loaded.targets
@@ -177,9 +177,8 @@ class Untainted:
     """Marks that were, or would be, taken away.
 
     Args:
-        marks: without `dry_run` empty; else all that is marked: id of a target -> what is said
-            against it.
-        free: the ids of the targets against which nothing is said any more.
+        marks: with `dry_run`, target id -> taint, for every marked target; else empty.
+        free: the ids of the targets that have no mark any more.
 
     """
 
@@ -195,7 +194,7 @@ def untaint_targets(
     Args:
         loaded: the pipeline and its store.
         selectors: the targets that were tainted.
-        dry_run: only read what is marked.
+        dry_run: only read the marks.
 
     Raises:
         UsageError: selectors that cannot be read, or select nothing.
@@ -218,7 +217,7 @@ def untaint_targets(
 
 
 def forget_taints(loaded: Loaded, plan: Plan) -> None:
-    """Take away the marks of what was rebuilt: they mean nothing any more, but are read."""
+    """Take away the marks of rebuilt targets: they no longer hold, but every plan reads them."""
     if not plan.snapshot.tainted:
         return
     from marin_build.observe.read_taints import read_taints

@@ -40,7 +40,7 @@ def trace_file(journal: str, file: str, on_event: Callable[[Event], None]) -> No
 
     Args:
         journal: the local file that holds its journal; empty if there is none.
-        file: where to.
+        file: the file to write.
         on_event: gets the warning.
 
     """

@@ -141,7 +141,7 @@ def join_word(word: Word) -> str:
 
 
 stdin_inherited: ContextVar[bool] = ContextVar("stdin_inherited", default=False)
-"""Whether a command reads what this process reads: where a step has a process, or a terminal."""
+"""Whether a command inherits this process's standard input; not so where steps are threads."""
 
 
 def run_argv(argv: Sequence[str], folder: str) -> None:

@@ -141,7 +141,7 @@ def _has_step(value: object) -> bool:
 
 
 def _copied(value: Any) -> Any:
-    """Return containers of steps as they are now; the author may go on changing his own."""
+    """Return copies of containers of steps; the author may change the originals later."""
     match value:
         case list() | tuple():
             return type(value)(_copied(item) for item in value)

@@ -49,8 +49,8 @@ class Pipeline:
         roots: the steps it offers, in its order.
         parameters: `--set` values as text.
         asked: the steps whose `output_path` was asked for while it was loaded.
-        threads: the names of threads that it started, and that go on.
-        program: what declared it, if that was no file of its own.
+        threads: the names of the threads that loading it started, and that still run.
+        program: the program that declared it, if no pipeline file did.
 
     """
 
@@ -72,8 +72,8 @@ def load_pipeline(
 ) -> Pipeline:
     """Run the module of a pipeline and return the steps it declares.
 
-    It offers what was named, else `pipeline(**parameters)`, a list `targets`, or module-level
-    steps, the first of these that is there.
+    The steps are those of the function or list that `-f` names; otherwise those of
+    `pipeline(**parameters)`, a list `targets`, or the module's variables: the first that is there.
 
     Args:
         module: where it is declared; of a file, the absolute path.
@@ -124,7 +124,7 @@ def load_program(program: Program, workspace: Workspace, parameters: Mapping[str
 def load_again(pipeline: Pipeline, workspace: Workspace) -> Pipeline:
     """Load a pipeline once more, in another workspace; what its sources hold is not read again.
 
-    The project's modules are imported anew: what they declare may have kept places of then.
+    The project's modules are imported anew: their values may hold places from the first loading.
 
     Raises:
         SpecificationError: all that is wrong with the declarations, together.
@@ -180,7 +180,7 @@ def _threads() -> dict[int | None, str]:
 
 
 def lost_threads(pipeline: Pipeline) -> list[str]:
-    """Return a warning of threads that are not there in the steps, if there are any."""
+    """Return a warning about threads that steps, as forks of this process, do not have."""
     if not pipeline.threads:
         return []
     names = ", ".join(f"`{printable(name)}`" for name in pipeline.threads[:_SHOWN])
@@ -194,7 +194,10 @@ def lost_threads(pipeline: Pipeline) -> list[str]:
 
 
 def _forget_code() -> None:
-    """Have source read anew; who read none yet needs no readers either: they take milliseconds."""
+    """Forget the source that was read.
+
+    If none was read, the readers need not be imported either, which takes milliseconds.
+    """
     digesting = sys.modules.get("marin_build.identity.code.digest")
     if digesting is not None:
         digesting.forget_code()

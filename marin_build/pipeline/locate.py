@@ -53,7 +53,7 @@ class PipelineModule:
         return os.path.isfile(self.file)
 
     def named_from(self, folder: str) -> str:
-        """Return it as `-f` names it in a folder; an installed one by its name, as all see it."""
+        """Return the value of `-f` for it in a folder: a path; of an installed one its name."""
         is_installed = installed_in(self.file) == (self.root or os.path.dirname(self.file))
         if self.is_named or is_installed:
             return self._with_wanted(self.name)
@@ -61,7 +61,7 @@ class PipelineModule:
 
     @property
     def named_by_path(self) -> str:
-        """It as `-f` names it in any folder."""
+        """The value of `-f` that names it from any folder: its absolute path."""
         return self._with_wanted(self.file)
 
     def _with_wanted(self, place: str) -> str:
@@ -128,7 +128,7 @@ def project_of_module(module: PipelineModule, here: str) -> str:
 
 
 def files_that_may_hold(pipeline: str) -> tuple[str, ...]:
-    """Return the paths inside its project of which one is a pipeline; for what sees no files.
+    """Return the paths inside its project at which a pipeline may lie, without looking at files.
 
     Args:
         pipeline: as a saved plan has it: a path inside the project, or the name of a module.
@@ -156,7 +156,7 @@ def no_such_module(module: PipelineModule, project: str) -> UsageError:
 
 
 def _readings(named: str) -> Iterator[tuple[str, str | None]]:
-    """Yield what a name can mean: all of it a place, or a place and what is wanted of it."""
+    """Yield how a name can be read: all of it as a place, or as a place and a function in it."""
     yield named, None
     place, _, wanted = named.rpartition(":")
     if place and wanted.isidentifier():

@@ -1,4 +1,4 @@
-"""What builds a step and says itself what it needs. Few steps do, so `resources` is apart."""
+"""Functions that bring their own resources; apart from `resources`, which few pipelines import."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 
 class Placed:
-    """What builds a step and says itself what it needs where it runs; never identity."""
+    """A function that builds a step and names the resources it needs; these are never identity."""
 
     __slots__ = ()
 

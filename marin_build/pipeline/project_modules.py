@@ -27,13 +27,13 @@ def forget_modules(project: str, pipeline: PipelineModule) -> None:
 
 
 def module_stamps(project: str, pipeline: PipelineModule) -> Stamps:
-    """Return how the files of these modules are now; that of the pipeline is always read anew."""
+    """Return the stamps of these modules' files; the pipeline's own is always read anew."""
     files = sorted({*_files(project, pipeline).values()} - {pipeline.file})
     return tuple(_stamps(files))
 
 
 def changed_since(stamps: Stamps) -> bool:
-    """Return whether one of the files is another one by now."""
+    """Return whether one of the files has changed since its stamp was taken."""
     return tuple(_stamps([file for file, _, _ in stamps])) != stamps
 
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 INFRASTRUCTURE = 75
 """EX_TEMPFAIL of sysexits.h: not the step's fault, try again."""
 TIMED_OUT = 124
-"""As coreutils' timeout has it."""
+"""The exit code of a step that ran too long, as of coreutils' `timeout`."""
 KILLED = 128 + signal.SIGKILL
 
 Cause = Literal["app", "oom", "timeout", "infra"]
@@ -100,7 +100,7 @@ def cause_of(exit_code: int, known: Cause | None = None) -> Cause:
 
     Args:
         exit_code: the step's own, or 128 + signal.
-        known: where more is known than the code says.
+        known: the cause, where more than the exit code is known.
 
     """
     if known is not None:
@@ -146,7 +146,7 @@ _MEANINGS = {
     127: "the command was not found",
 }
 _OF_SIGNALS = {
-    signal.SIGKILL: "out of memory, or killed by somebody",
+    signal.SIGKILL: "out of memory, or killed by another process",
     signal.SIGTERM: "asked to end",
     signal.SIGINT: "interrupted from the keyboard",
     signal.SIGSEGV: "a crash in compiled code",
@@ -154,8 +154,14 @@ _OF_SIGNALS = {
     signal.SIGABRT: "a program gave up on itself",
 }
 _SIGNALS_FROM = 128
-_SAID_OF_KILLS = (": out of memory", " by somebody")
-"""How a message ends that knows which of the two it was."""
+_SAID_OF_KILLS = (
+    ": out of memory",
+    " by another process",
+    " by another process)",
+    " by somebody",  # these two as version 0.1 wrote them
+    " by somebody)",
+)
+"""How messages about a kill end that say why, in attempts of this version and of 0.1."""
 
 
 def exit_meaning(code: int) -> str:

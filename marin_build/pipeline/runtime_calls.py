@@ -17,7 +17,7 @@ def executable(step: object) -> Callable[[str], object]:
     """Return what builds a step when it is called with its output path.
 
     Raises:
-        SpecificationError: the step asks for what a thread cannot have.
+        SpecificationError: the step has a timeout, and a thread cannot be killed.
 
     """
     made: Callable[[str], object] = _runtime("executable").executable(step)

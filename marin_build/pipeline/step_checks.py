@@ -1,4 +1,4 @@
-"""What can be wrong with the fields of a step, in words; and what the rest goes on with."""
+"""Checks the fields of a step when it is declared, and puts them into their frozen form."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ import os
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, get_args
 
-from marin_build.identity.canonical import FrozenDict
-from marin_build.pipeline.names import BUDGET_NAME, version_problem
+from marin_build.errors import MarinBuildError, SpecificationError, refuse
+from marin_build.identity.canonical import FrozenDict, freeze
+from marin_build.pipeline.names import BUDGET_NAME, illegal_name, name_problem, version_problem
+from marin_build.pipeline.placed import Placed
 from marin_build.pipeline.source import Source
 from marin_build.text import shortened
 from marin_build.workspace import CodePolicy
@@ -21,10 +23,87 @@ LONGEST_VARIABLE = 1 << 17
 """Bytes of the longest environment variable, name and end included: MAX_ARG_STRLEN of Linux."""
 
 
-def as_tuple(value: Any, one: type) -> tuple[tuple[Any, ...], str | None]:
+EMPTY = FrozenDict()
+"""The default of a step's fields that are mappings: it needs no check."""
+
+
+def check_and_freeze(step: Any, kind: type) -> None:
+    """Put the fields of a step that were given into their frozen form.
+
+    Args:
+        step: the StepSpec that is being declared; its fields may still hold anything.
+        kind: the class StepSpec, whose module imports this one: dependencies must be of it.
+
+    Raises:
+        SpecificationError: a field has an illegal value. Inside `errors.collected_errors` all
+            errors are collected; the field then has a legal value, and the checks go on.
+
+    """
+    put = object.__setattr__
+    if (problem := name_problem(step.name)) is not None:
+        refuse(illegal_name(step.name, problem, step.place))
+    if type(step.deps) is not tuple:
+        _put(step, "deps", _as_tuple(step.deps, kind))
+    for dep in step.deps:
+        if type(dep) is not kind:
+            refuse(_error(step, f"`{step.name}` depends on a {type(dep).__name__}, not a step"))
+            put(step, "deps", tuple(d for d in step.deps if isinstance(d, kind)))
+            break
+    if step.hash_attrs is not EMPTY:
+        _freeze_attrs(step)
+    if step.resources is None and isinstance(step.fn, Placed):
+        put(step, "resources", step.fn.resources)
+    if not (step.inputs is EMPTY and step.env_vars is EMPTY and step.budgets is EMPTY):
+        for name in ("inputs", "env_vars", "budgets"):
+            value = getattr(step, name)
+            if type(value) is not FrozenDict:
+                _put(step, name, _as_mapping(value))
+    for name in ("tags", "secrets"):
+        if type(getattr(step, name)) is not tuple:
+            _put(step, name, _as_tuple(getattr(step, name), str))
+    if step.outputs is not None and type(step.outputs) is not tuple:
+        _put(step, "outputs", _as_tuple(step.outputs, str))
+    problems = _problems_of(
+        version=step.version, override_output_path=step.override_output_path, code=step.code,
+        retries=step.retries, timeout=step.timeout, outputs=step.outputs, tags=step.tags,
+        fn=step.fn, resources=step.resources, inputs=step.inputs, env_vars=step.env_vars,
+        budgets=step.budgets, secrets=step.secrets,
+    )  # fmt: skip
+    for problem in problems:
+        refuse(_error(step, f"`{step.name}`: {problem}"))
+
+
+def _put(step: Any, name: str, checked: tuple[object, str | None]) -> None:
+    """Set a field to its checked value; refuse the step if there was a problem with it."""
+    value, problem = checked
+    if problem is not None:
+        refuse(_error(step, f"`{name}` of `{step.name}` {problem}"))
+    object.__setattr__(step, name, value)
+
+
+def _freeze_attrs(step: Any) -> None:
+    attrs: FrozenDict = EMPTY
+    given = step.hash_attrs
+    if type(given) is not dict:
+        given, problem = _as_mapping(given)
+        if problem is not None:
+            refuse(_error(step, f"`hash_attrs` of `{step.name}` {problem}"))
+    try:
+        attrs = freeze(given, f"{step.name}.attrs")
+    except MarinBuildError as error:
+        error.facts = (*error.facts, ("declared", step.place))
+        refuse(error)
+    object.__setattr__(step, "hash_attrs", attrs)
+
+
+def _error(step: Any, what: str) -> SpecificationError:
+    return SpecificationError(what, facts=[("declared", step.place)], consequence="nothing was run")
+
+
+def _as_tuple(value: Any, one: type) -> tuple[tuple[Any, ...], str | None]:
     """Return a field that holds several values as a tuple, and what is wrong with it.
 
-    A single value of the type `one` is what people write who mean a list of it.
+    A single value of the type `one` becomes a tuple of it: its author meant a list.
     """
     if type(value) is list:  # nearly always: the questions below take longer than the copy
         return tuple(value), None
@@ -35,7 +114,7 @@ def as_tuple(value: Any, one: type) -> tuple[tuple[Any, ...], str | None]:
     return tuple(value), None
 
 
-def as_mapping(value: Any) -> tuple[FrozenDict, str | None]:
+def _as_mapping(value: Any) -> tuple[FrozenDict, str | None]:
     """Return a field that holds a mapping as a frozen one, and what is wrong with it."""
     if type(value) is dict or isinstance(value, Mapping):
         return FrozenDict(value), None
@@ -46,7 +125,7 @@ def _shown(one: type) -> str:
     return "string" if one is str else "step"
 
 
-def problems_of(
+def _problems_of(
     *,
     version: str | None,
     override_output_path: str | None,

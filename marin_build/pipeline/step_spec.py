@@ -5,17 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from marin_build.errors import MarinBuildError, SpecificationError, refuse
 from marin_build.identity.callables import Bound, CountsByName
-from marin_build.identity.canonical import FrozenDict, freeze
 from marin_build.identity.payload import HASH_ID_LENGTH, fingerprint_of, payload_text
 from marin_build.pipeline import runtime_calls
 from marin_build.pipeline.declared_at import declaring_place, shown_here
-from marin_build.pipeline.names import illegal_name, name_problem
-from marin_build.pipeline.placed import Placed
+from marin_build.pipeline.dependencies_first import dependencies_first
 from marin_build.pipeline.source import Source
-from marin_build.pipeline.source_digests import digest_of
-from marin_build.pipeline.step_checks import as_mapping, as_tuple, problems_of
+from marin_build.pipeline.source_digests import NOW, Formula, source_identity
+from marin_build.pipeline.step_checks import EMPTY, check_and_freeze
 from marin_build.workspace import (
     CodePolicy,
     absolute_prefix,
@@ -25,14 +22,11 @@ from marin_build.workspace import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from marin_build.pipeline.resources import ResourceConfig
     from marin_build.pipeline.retries import Retries
     from marin_build.workspace import Workspace
-
-
-_NO_ATTRS = FrozenDict()
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -76,89 +70,32 @@ class StepSpec(CountsByName):
     name: str
     fn: Callable[[str], object] | None = None
     deps: Sequence[StepSpec] = ()
-    hash_attrs: Mapping[str, Any] = _NO_ATTRS
+    hash_attrs: Mapping[str, Any] = EMPTY
     output_path_prefix: str | None = None
     override_output_path: str | None = None
     version: str | None = None
     expected_fingerprint: str | None = None
-    inputs: Mapping[str, Source] = _NO_ATTRS
+    inputs: Mapping[str, Source] = EMPTY
     outputs: Sequence[str] | None = None
     resources: ResourceConfig | None = None
-    env_vars: Mapping[str, str] = _NO_ATTRS
+    env_vars: Mapping[str, str] = EMPTY
     retries: int | Retries = 0
     timeout: float | None = None
     secrets: Sequence[str] = ()
-    budgets: Mapping[str, int] = _NO_ATTRS
+    budgets: Mapping[str, int] = EMPTY
     resumable: bool = False
     tags: Sequence[str] = ()
     description: str = ""
     code: CodePolicy | None = None
     declared: tuple[str, int] = field(default=("", 0), repr=False)
     _fingerprint: str | None = field(default=None, init=False, repr=False)
+    _source_formula: Formula = field(default=NOW, init=False, repr=False)
 
     def __post_init__(self) -> None:
         """Check and freeze the fields, reporting all that is wrong with them together."""
-        put = object.__setattr__
         if not self.declared[0]:
-            put(self, "declared", declaring_place())
-        if (problem := name_problem(self.name)) is not None:
-            refuse(illegal_name(self.name, problem, self.place))
-        if type(self.deps) is not tuple:
-            self._put_checked("deps", as_tuple(self.deps, StepSpec))
-        for dep in self.deps:
-            if type(dep) is not StepSpec:
-                refuse(self._error(f"`{self.name}` depends on a {type(dep).__name__}, not a step"))
-                put(self, "deps", tuple(d for d in self.deps if isinstance(d, StepSpec)))
-                break
-        if self.hash_attrs is not _NO_ATTRS:
-            self._freeze_attrs()
-        if self.resources is None and isinstance(self.fn, Placed):
-            put(self, "resources", self.fn.resources)
-        none = _NO_ATTRS
-        if not (self.inputs is none and self.env_vars is none and self.budgets is none):
-            for name in ("inputs", "env_vars", "budgets"):
-                value = getattr(self, name)
-                if type(value) is not FrozenDict:
-                    self._put_checked(name, as_mapping(value))
-        for name in ("tags", "secrets"):
-            if type(getattr(self, name)) is not tuple:
-                self._put_checked(name, as_tuple(getattr(self, name), str))
-        if self.outputs is not None and type(self.outputs) is not tuple:
-            self._put_checked("outputs", as_tuple(self.outputs, str))
-        problems = problems_of(
-            version=self.version, override_output_path=self.override_output_path, code=self.code,
-            retries=self.retries, timeout=self.timeout, outputs=self.outputs, tags=self.tags,
-            fn=self.fn, resources=self.resources, inputs=self.inputs, env_vars=self.env_vars,
-            budgets=self.budgets, secrets=self.secrets,
-        )  # fmt: skip
-        for problem in problems:
-            refuse(self._error(f"`{self.name}`: {problem}"))
-
-    def _put_checked(self, name: str, checked: tuple[object, str | None]) -> None:
-        """Set a field to what it was made of, and say what was wrong with it."""
-        value, problem = checked
-        if problem is not None:
-            refuse(self._error(f"`{name}` of `{self.name}` {problem}"))
-        object.__setattr__(self, name, value)
-
-    def _freeze_attrs(self) -> None:
-        attrs: FrozenDict = _NO_ATTRS
-        given = self.hash_attrs
-        if type(given) is not dict:
-            given, problem = as_mapping(given)
-            if problem is not None:
-                refuse(self._error(f"`hash_attrs` of `{self.name}` {problem}"))
-        try:
-            attrs = freeze(given, f"{self.name}.attrs")
-        except MarinBuildError as error:
-            error.facts = (*error.facts, ("declared", self.place))
-            refuse(error)
-        object.__setattr__(self, "hash_attrs", attrs)
-
-    def _error(self, what: str) -> SpecificationError:
-        return SpecificationError(
-            what, facts=[("declared", self.place)], consequence="nothing was run"
-        )
+            object.__setattr__(self, "declared", declaring_place())
+        check_and_freeze(self, StepSpec)
 
     @property
     def place(self) -> str:
@@ -167,12 +104,12 @@ class StepSpec(CountsByName):
 
     @property
     def has_free_path(self) -> bool:
-        """Whether its path does not follow from its identity: another may have been built there."""
+        """Whether its path does not follow from its identity: another identity may lie there."""
         return bool(self.version or self.override_output_path)
 
     @property
     def code_name(self) -> str:
-        """Name and version: its identity is its own, and that of its dependents."""
+        """Its name and version, which stand for it in the digest of code that holds it."""
         return f"step {self.name}@{self.version or ''}"
 
     @property
@@ -188,7 +125,7 @@ class StepSpec(CountsByName):
     @property
     def payload(self) -> str:
         """The canonical text that is hashed (see identity/payload.py)."""
-        _fingerprint_upstream(self)
+        _compute_fingerprints(self.deps)
         payload = _payload(self)
         if self._fingerprint is None:
             object.__setattr__(self, "_fingerprint", fingerprint_of(payload))
@@ -198,9 +135,13 @@ class StepSpec(CountsByName):
     def fingerprint(self) -> str:
         """Sha-256 of the identity, upstream identities included: 64 hex digits."""
         if self._fingerprint is None:
-            _fingerprint_upstream(self)
-            object.__setattr__(self, "_fingerprint", fingerprint_of(_payload(self)))
+            _compute_fingerprints([self])
         return self._fingerprint  # type: ignore[return-value]
+
+    def use_source_formula(self, formula: Formula) -> None:
+        """Name its inputs as a formula does (docs/adr/0016); nothing may know its identity yet."""
+        object.__setattr__(self, "_source_formula", formula)
+        object.__setattr__(self, "_fingerprint", None)
 
     @property
     def hash_id(self) -> str:
@@ -256,13 +197,13 @@ class StepSpec(CountsByName):
 
     @property
     def executable_fn(self) -> Callable[[str], object]:
-        """What builds it when called with `output_path`, if it is not built there.
+        """The function of `output_path` that builds it there, unless it is built.
 
         That is `remote(disk_cache(distributed_lock(fn)))`; `remote` only where there are
         resources.
 
         Raises:
-            SpecificationError: it asks for what a thread cannot have.
+            SpecificationError: it has a timeout, and a thread cannot be killed.
 
         """
         return runtime_calls.executable(self)
@@ -280,7 +221,7 @@ def _payload(step: StepSpec) -> str:
     """Return the payload of a step whose dependencies have their fingerprints."""
     fn, code, bind, command = step.fn, None, None, None
     if isinstance(fn, Bound):
-        bind, command = _names_of(fn.bound()), fn.template
+        bind, command = _names_of(fn.bound(), step._source_formula), fn.template  # noqa: SLF001
     if fn is not None and command is None and joins_identity(step.code, step.declared[0]):
         from marin_build.identity.code.digest import code_digest
 
@@ -291,36 +232,35 @@ def _payload(step: StepSpec) -> str:
         [dep.target_id for dep in step.deps],
         bind=bind,
         command=command,
-        inputs={source.name: digest_of(source) for source in step.inputs.values()}
+        inputs=dict(
+            source_identity(source, step._source_formula)  # noqa: SLF001 - its own class
+            for source in step.inputs.values()
+        )
         if step.inputs
         else None,
         code=code,
     )
 
 
-def _names_of(value: object) -> Any:
+def _names_of(value: object, formula: Formula) -> Any:
     """Return a tree of steps and sources as a tree of their identities."""
     match value:
         case StepSpec():
             return value.target_id
         case Source():
-            return f"source:{value.name}"
+            return f"source:{value.name if formula == NOW else value.name_1}"
         case dict():
-            return {key: _names_of(item) for key, item in value.items()}
+            return {key: _names_of(item, formula) for key, item in value.items()}
         case list() | tuple():
-            return [_names_of(item) for item in value]
+            return [_names_of(item, formula) for item in value]
     return value
 
 
-def _fingerprint_upstream(step: StepSpec) -> None:
-    """Fingerprint everything `step` needs, without recursion: chains may be 100,000 long."""
-    pending = [dep for dep in step.deps if dep._fingerprint is None]  # noqa: SLF001 - its own class
-    while pending:
-        current = pending[-1]
-        missing = [dep for dep in current.deps if dep._fingerprint is None]  # noqa: SLF001
-        if missing:
-            pending.extend(missing)
-        else:
-            pending.pop()
-            if current._fingerprint is None:  # noqa: SLF001
-                object.__setattr__(current, "_fingerprint", fingerprint_of(_payload(current)))
+def _compute_fingerprints(steps: Iterable[StepSpec]) -> None:
+    """Give `steps` and everything they need their fingerprints."""
+    for step in dependencies_first(steps, _has_fingerprint):
+        object.__setattr__(step, "_fingerprint", fingerprint_of(_payload(step)))
+
+
+def _has_fingerprint(step: StepSpec) -> bool:
+    return step._fingerprint is not None  # noqa: SLF001 - its own class

@@ -153,7 +153,7 @@ def pin_errors(steps: Iterable[StepSpec], workspace: Workspace) -> Iterator[Mari
 
 
 def _dev_errors(steps: Sequence[StepSpec], workspace: Workspace) -> Iterator[MarinBuildError]:
-    """Yield an error for everything that is kept and needs what is rebuilt each time."""
+    """Yield an error for each step without a dev version that depends on a dev version."""
     dev = {step for step in steps if step.version is not None and step.is_dev}
     if not dev:
         return
@@ -162,7 +162,7 @@ def _dev_errors(steps: Sequence[StepSpec], workspace: Workspace) -> Iterator[Mar
             continue
         for dep in dict.fromkeys(dep for dep in step.deps if dep in dev):
             what = f"`{step.name}` depends on the dev version `{dep.target_id}`"
-            hint = "what is kept must not depend on what is rebuilt each time"
+            hint = "a dev version is rebuilt each time: give the step that depends on it one, too"
             yield _error_of(step, what, hint, workspace)
 
 

@@ -1,4 +1,4 @@
-"""What if: targets that count as built, or as having another identity. Pure."""
+"""Assumptions for a what-if plan: targets that count as built, or as changed. Pure."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Assumptions:
-    """What is assumed, by index; `assume` makes it.
+    """Targets that a plan assumes to be changed or built, by index; `assume` makes it.
 
     Args:
         changed: targets that count as having another identity.
         built: targets that count as built.
-        affected: what would then have another identity: `changed`, and what needs it. It passes
-            through what is built: what needs a target of another identity has another one itself.
+        affected: the targets that would then have another identity: `changed`, and every target
+            that needs one of them, directly or not. Built targets in between do not end this.
 
     """
 
@@ -38,7 +38,7 @@ NOTHING_ASSUMED = Assumptions()
 
 
 def assume(targets: Targets, changed: Iterable[int], built: Iterable[int]) -> Assumptions:
-    """Return the assumptions; a target in both is built."""
+    """Return the assumptions; a target in both `changed` and `built` counts as built."""
     built = frozenset(built)
     changed = frozenset(changed) - built
     affected: set[int] = set()
@@ -50,7 +50,7 @@ def assume(targets: Targets, changed: Iterable[int], built: Iterable[int]) -> As
 
 
 def assumed_reason(targets: Targets, index: int, assumed: Assumptions) -> Reason | None:
-    """Return the reason for a decision that the assumptions alone make; None if they do not."""
+    """Return the reason if the assumptions alone decide about a target; None if they do not."""
     if index in assumed.built:
         return why.AssumedBuilt()
     if index not in assumed.affected or targets.all[index].step.fn is None:
@@ -59,4 +59,4 @@ def assumed_reason(targets: Targets, index: int, assumed: Assumptions) -> Reason
         for dep in targets.deps[index]:
             if dep in assumed.affected and dep not in assumed.built:
                 return why.Cascade(targets.all[dep].id)
-    return why.AssumedChanged()  # itself, or beyond something that is assumed to be built
+    return why.AssumedChanged()  # itself, or behind a target that is assumed to be built

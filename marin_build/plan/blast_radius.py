@@ -1,4 +1,4 @@
-"""How far a change reaches: what reruns because of what, and how much of each group. Pure."""
+"""How far changes reach: the targets that each change reruns, and those of each group. Pure."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """One change at its root, and all that reruns for it.
+    """One change at its root, and how many targets rerun for it.
 
     Args:
         target: id of the target that changed; for several with the same change, what their names
             have in common, `tokenize/*`.
         why: the change in words.
         reruns: how many targets are built because of it, itself included.
-        seconds: how long these take in sum, as far as known; None if nothing is.
-        cost: US dollars, likewise.
+        seconds: the sum of their known durations; None if none is known.
+        cost: the sum of their known costs in US dollars; None if none is known.
 
     """
 
@@ -41,7 +41,15 @@ class Cause:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """The targets whose names begin alike: how many are built, of how many that are requested."""
+    """The requested targets whose names begin with the same part.
+
+    Args:
+        name: that part: `tokenize` of `tokenize/dclm`.
+        reruns: how many of them are built.
+        total: how many there are, with those that the requested ones need.
+        seconds, cost: of those that are built, as for a `Cause`.
+
+    """
 
     name: str
     reruns: int
@@ -52,14 +60,14 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class BlastRadius:
-    """Causes, the one with most reruns first, and the groups that are touched, likewise."""
+    """The causes, and the groups that have reruns; in both the one with most reruns is first."""
 
     causes: tuple[Cause, ...]
     groups: tuple[Group, ...]
 
 
 def blast_radius(plan: Plan, estimate: PlanEstimate) -> BlastRadius:
-    """Return what reruns because of what. A target with two causes counts for both."""
+    """Return the causes and groups of a plan. A target with two causes counts for both."""
     roots: dict[tuple[str, str], int] = {}
     first: list[str] = []
     several = set[int]()
@@ -103,7 +111,7 @@ def _is_cascade(decision: Decision) -> bool:
 
 
 def _root(plan: Plan, decision: Decision) -> tuple[str, str]:
-    """Return what makes two changes one: where they are, and what they are."""
+    """Return the folder and the words of a change: changes with the same ones are one cause."""
     head, slash, _ = plan.targets.all[decision.index].name.rpartition("/")
     reason = decision.reason
     if isinstance(reason, NeverBuilt):
@@ -122,7 +130,7 @@ def _bits(number: int) -> Iterable[int]:
 
 
 def _sums(indices: Sequence[int], estimate: PlanEstimate) -> tuple[float | None, float | None]:
-    """Return seconds and cost in sum, as far as known."""
+    """Return the sums of the known seconds and of the known costs; None for one without any."""
     steps = [estimate.steps[index] for index in indices if index in estimate.steps]
     seconds = [step.seconds for step in steps if step.seconds is not None]
     costs = [step.cost for step in steps if step.cost is not None]

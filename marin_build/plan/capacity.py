@@ -1,14 +1,14 @@
-"""What a machine has for steps, what each step takes of it, and which steps can never run. Pure.
+"""Amounts that a machine offers, amounts that steps take, and steps that can never run. Pure.
 
     name     counted in
     cpu      thousandths of a core
     ram      bytes
     gpu      devices
     tpu      chips
-    others   whatever the author of a named budget counts: whole numbers
+    others   whole numbers of a named budget, in the units of its author
 
-What is named nowhere does not limit. A step that asks for more `cpu` or `ram` than there is runs
-alone; one that asks for more of anything else is blocked, and so is what needs it.
+A budget without an amount does not limit. A step that asks for more `cpu` or `ram` than there is
+runs alone; one that asks for more of anything else is blocked, and so is each step that needs it.
 """
 
 from __future__ import annotations
@@ -34,13 +34,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """What was found on a machine.
+    """The hardware that was found on a machine.
 
     Args:
-        cores: those that this process may use.
-        ram: bytes; None if that cannot be read.
-        gpus: what each device is called in CUDA_VISIBLE_DEVICES.
-        chips: of a TPU.
+        cores: how many this process may use.
+        ram: bytes of memory; None if that cannot be read.
+        gpus: the name of each device in CUDA_VISIBLE_DEVICES.
+        chips: how many TPU chips there are.
 
     """
 
@@ -52,13 +52,13 @@ class Machine:
 
 @dataclass(frozen=True, slots=True)
 class Capacity:
-    """What steps may take together.
+    """The amounts that steps may take together.
 
     Args:
-        machine: what was found.
-        given: what the user says there is, in the amounts above; it wins over what was found.
-        elsewhere: names the engines that run steps on other machines; asked only if a step cannot
-            run here.
+        machine: the hardware that was found.
+        given: the user's own amounts, by name, in the units above; they win over `machine`.
+        elsewhere: returns the names of the engines that run steps on other machines; called only
+            if a step cannot run here.
 
     """
 
@@ -67,7 +67,7 @@ class Capacity:
     elsewhere: Callable[[], tuple[str, ...]] = field(default=tuple, compare=False)
 
     def amounts(self, jobs: int) -> dict[str, int]:
-        """Return what there is where `jobs` steps run at once: so many cores at least."""
+        """Return each amount by name, where `jobs` steps run at once: at least `jobs` cores."""
         machine = self.machine
         found = {CPU: max(jobs, machine.cores) * CORE, GPU: len(machine.gpus), TPU: machine.chips}
         if machine.ram is not None:
@@ -76,7 +76,7 @@ class Capacity:
 
     @property
     def gpus(self) -> tuple[str, ...]:
-        """The devices, as many as there are said to be: those found first."""
+        """The names of the GPUs: as many as the user gave, those that were found first."""
         found = self.machine.gpus
         wanted = self.given.get(GPU, len(found))
         others = (name for name in map(str, range(wanted + len(found))) if name not in found)
@@ -85,11 +85,11 @@ class Capacity:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What some targets may take together, beside a slot each.
+    """The amounts that some targets may take together; each also takes one slot of `-j`.
 
     Args:
-        amounts: what there is, by name.
-        needs: what each target takes of it: never more than there is.
+        amounts: how much there is, by name.
+        needs: how much of it each target takes, by index: never more than there is.
 
     """
 
@@ -98,7 +98,7 @@ class Limits:
 
 
 def limits_of(capacity: Capacity, steps: Mapping[int, StepSpec], jobs: int) -> Limits | None:
-    """Return what limits some steps, at most `jobs` at once; None if only that does."""
+    """Return the limits of some steps that run `jobs` at once; None if only `jobs` limits them."""
     declared = {index: needs_of(step) for index, step in steps.items()}
     if CPU not in capacity.given and all(needs == USUAL for needs in declared.values()):
         return None
@@ -107,7 +107,7 @@ def limits_of(capacity: Capacity, steps: Mapping[int, StepSpec], jobs: int) -> L
 
 
 def _limited(needs: Needs, amounts: Mapping[str, int]) -> Needs:
-    """Return what is limited of it, at most what there is: a TPU only as a whole."""
+    """Return the limited needs, at most as much as there is; a TPU is taken as a whole."""
     return tuple(
         (name, amounts[name] if name == TPU else min(amount, amounts[name]))
         for name, amount in needs
@@ -135,16 +135,16 @@ Needs = tuple[tuple[str, int], ...]
 CPU, RAM, GPU, TPU = "cpu", "ram", "gpu", "tpu"
 CORE = 1000
 USUAL: Needs = ((CPU, CORE),)
-"""What a step takes that declares nothing."""
+"""The needs of a step that declares none."""
 _BYTES = {"": 1, "Ki": 1 << 10, "Mi": 1 << 20, "Gi": 1 << 30, "Ti": 1 << 40}
 _AMOUNT = re.compile(r"([0-9]+(?:\.[0-9]+)?)(Ki|Mi|Gi|Ti|)", re.ASCII)
 
 
 def needs_of(step: StepSpec) -> Needs:
-    """Return what one host of a step takes.
+    """Return the amounts that one host of a step takes.
 
-    Without declared `cpu` that is one core, without declared `ram` none. What stands both in its
-    resources and in its budgets counts once, the larger one.
+    A step without declared `cpu` takes one core, one without declared `ram` no memory. Of an amount
+    that is declared both in its resources and in its budgets, the larger one counts.
     """
     if step.resources is None and not step.budgets:
         return USUAL
@@ -184,7 +184,7 @@ def parse_amount(name: str, text: object) -> int:
     """Return an amount as it is counted: `1.5` of `cpu` is 1500, `16Gi` of `ram` so many bytes.
 
     Raises:
-        UsageError: it is none.
+        UsageError: the name or the amount is not legal.
 
     """
     if not BUDGET_NAME.fullmatch(name):
@@ -205,7 +205,7 @@ def parse_amount(name: str, text: object) -> int:
 def fit(plan: Plan, capacity: Callable[[], Capacity]) -> Plan:
     """Return the plan with the steps BLOCKED that cannot run on a machine.
 
-    The run waits for what another run builds now, whatever that needs.
+    A target that another run builds now is not checked: this run only waits for it.
 
     Args:
         plan: for any machine.
@@ -226,7 +226,7 @@ def fit(plan: Plan, capacity: Callable[[], Capacity]) -> Plan:
     if not refused:
         return plan
     blocked: dict[int, Decision] = {}
-    for decision in plan.decisions:  # topological: what it needs comes before
+    for decision in plan.decisions:  # topological: dependencies come first
         if decision.kind not in (Kind.RUN, Kind.WAIT):
             continue
         index = decision.index

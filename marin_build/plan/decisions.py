@@ -1,4 +1,4 @@
-"""Targets + Snapshot -> Plan: what is built, what is not, and why. Pure."""
+"""Targets + Snapshot -> Plan: which targets are built, which are not, and why. Pure."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _NEVER_BUILT = why.NeverBuilt()
 
 
 class Kind(enum.Enum):
-    """What becomes of a target."""
+    """What a plan does with a target."""
 
     RUN = "run"
     REUSE = "reuse"
@@ -37,7 +37,7 @@ class Kind(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """A target's decision; `index` into the plan's targets."""
+    """The decision about one target; `index` is its place in the plan's targets."""
 
     index: int
     kind: Kind
@@ -65,12 +65,12 @@ class Plan:
 
     @property
     def pruned(self) -> int:
-        """How many targets the request reaches that were not looked at."""
+        """How many targets the request reaches that were not read."""
         return len(self._pruned())
 
     @property
     def pruned_indices(self) -> list[int]:
-        """The targets that the request reaches and that were not looked at."""
+        """The indices of the targets that the request reaches and that were not read."""
         return sorted(self._pruned())
 
     def _pruned(self) -> set[int]:
@@ -88,7 +88,12 @@ class Plan:
     def rebuilt_anyway(self) -> frozenset[int]:
         """The targets that are built although they may be built already."""
         insisting = why.Forced | why.Tainted | why.DevVersion | why.Cascade | why.Doubtful
-        return frozenset(d.index for d in self.decisions if isinstance(d.reason, insisting))
+        return frozenset(
+            d.index
+            for d in self.decisions
+            if isinstance(d.reason, insisting)
+            or (isinstance(d.reason, why.OutputVanished) and d.reason.lost)
+        )
 
     @property
     def to_build(self) -> list[int]:
@@ -113,10 +118,11 @@ def cascade_of(
     forced: Iterable[int],
     assumed: Assumptions = NOTHING_ASSUMED,
 ) -> frozenset[int]:
-    """Return what is built whatever its status: forced or tainted, dev, and what needs those.
+    """Return the targets that are built even if their status is SUCCESS.
 
-    Only within the request: what is requested, and what that needs. What is assumed to be built is
-    not among it, and ends the cascade. What would have another identity is among it.
+    These are the forced, tainted and dev ones, those with an assumed change of identity, and the
+    targets that need any of these. All are within the request: requested, or needed by a requested
+    target. A target that is assumed to be built is not among them, and ends the cascade.
     """
     seeds = set(forced) | {i for i, target in enumerate(targets.all) if target.step.is_dev}
     seeds |= assumed.affected
@@ -147,15 +153,15 @@ def make_plan(
         snapshot: what the store held, for every target the plan looks at.
         requested: the targets asked for.
         forced: targets to build although they are built.
-        rerun_failed: build again what failed before; else it is BLOCKED.
-        assumed: what is assumed, instead of observed.
+        rerun_failed: build targets again that failed before; False: they are BLOCKED.
+        assumed: the assumptions, which win over the snapshot.
 
     """
     requested, forced = tuple(requested), frozenset(forced)
     cascade = cascade_of(targets, requested, forced | snapshot.tainted.keys(), assumed)
     decisions: dict[int, Decision] = {}
     any_blocked, neighbours = False, None
-    for index in sorted(snapshot.seen):  # topological: what it needs was decided before
+    for index in sorted(snapshot.seen):  # topological: its dependencies were decided before
         observed = snapshot.of(index)
         if (reason := assumed_reason(targets, index, assumed)) is not None:
             kind = Kind.REUSE if isinstance(reason, why.AssumedBuilt) else Kind.RUN
@@ -163,12 +169,12 @@ def make_plan(
         else:
             decision = _decide(targets, index, observed, rerun_failed=rerun_failed)
             if index in cascade and targets.all[index].step.fn and not _is_held(decision.reason):
-                reason = _insistence(targets, index, forced, snapshot.tainted, cascade)
+                reason = _rebuild_reason(targets, index, forced, snapshot.tainted, cascade)
                 decision = Decision(index, Kind.RUN, reason)
         if isinstance(decision.reason, why.NeverBuilt) and index in snapshot.earlier:
             if neighbours is None:
                 from marin_build.plan.nearest_build import (
-                    Neighbours,  # only where something is compared
+                    Neighbours,  # only if a target has earlier builds to compare with
                 )
 
                 neighbours = Neighbours()
@@ -195,7 +201,7 @@ def _changed(
     decided: Mapping[int, Decision],
     neighbours: Neighbours,
 ) -> Decision:
-    """Return a decision with what changed since the nearest earlier build for its reason."""
+    """Return a decision whose reason is what changed since the nearest earlier build."""
 
     def cause_in(dependency: str) -> str:
         index = targets.by_id.get(dependency)
@@ -227,7 +233,9 @@ def _decide(targets: Targets, index: int, seen: Observed, *, rerun_failed: bool)
         return Decision(index, Kind.WAIT, held)
     if lease is not None and lease.is_sealed:
         return Decision(index, Kind.REUSE, why.SealedBefore(lease.worker))
-    if seen.status == "SUCCESS" and not seen.doubtful:
+    if seen.status == "SUCCESS" and not seen.doubtful and not seen.lost:
+        if seen.altered:
+            return Decision(index, Kind.BLOCKED, why.OutputAltered(seen.altered))
         return Decision(index, Kind.REUSE, _reuse_reason(seen.built))
     if step.fn is None:
         return Decision(index, Kind.BLOCKED, why.NothingBuildsIt())
@@ -239,13 +247,13 @@ def _decide(targets: Targets, index: int, seen: Observed, *, rerun_failed: bool)
 
 
 def _is_held(reason: Reason) -> bool:
-    """Return whether a run holds a target, or may: then it cannot be forced."""
+    """Return whether a run holds a target, or may hold it: then it cannot be forced."""
     may_be = isinstance(reason, why.Unreadable) and not reason.ends_with_a_build
     return may_be or isinstance(reason, why.HeldBy)
 
 
 def _reuse_reason(built: Built | None) -> Reason:
-    """Return why a target is reused, by its record; None: it has none of ours."""
+    """Return why a target is reused, by its record; `built` is None without a record of ours."""
     if built is None:
         return why.BuiltBefore("", "", "")
     if built.adopted_from is not None:
@@ -253,14 +261,14 @@ def _reuse_reason(built: Built | None) -> Reason:
     return why.BuiltBefore(built.run, built.worker, built.end)
 
 
-def _insistence(
+def _rebuild_reason(
     targets: Targets,
     index: int,
     forced: AbstractSet[int],
     tainted: Mapping[int, Taint],
     cascade: AbstractSet[int],
 ) -> Reason:
-    """Return why a target is built whatever its status."""
+    """Return why a target is built even if its status is SUCCESS."""
     if index in forced:
         return why.Forced()
     if targets.all[index].step.is_dev:
@@ -269,12 +277,12 @@ def _insistence(
     upstream = next((dep for dep in targets.deps[index] if dep in cascade), None)
     if taint is not None and (taint.is_root or upstream is None):
         return why.Tainted(taint.reason, taint.by, taint.at)
-    assert upstream is not None  # a cascade has a beginning
+    assert upstream is not None  # only forced, dev and tainted targets begin a cascade
     return why.Cascade(targets.all[upstream].id)
 
 
 def _run_reason(seen: Observed) -> Reason:
-    """Return why a target that is not built is not."""
+    """Return why a target is not built yet."""
     match seen.status:
         case None:
             return _NEVER_BUILT
@@ -287,6 +295,10 @@ def _run_reason(seen: Observed) -> Reason:
             return why.FailedBefore(0, None, "", "", "")
         case "DEP_FAILED":
             return why.DependencyFailed()
+        case "SUCCESS" if seen.lost:
+            it = seen.built
+            run, by, at = (it.run, it.worker, it.end) if it is not None else ("", "", "")
+            return why.OutputVanished(run, by, at, seen.lost)
         case "SUCCESS":
             return why.Doubtful(seen.built.run if seen.built else "")
         case "RUNNING":

@@ -1,10 +1,11 @@
-"""The code of a target and of all it needs, as one digest: what tells drift far upstream.
+"""One digest over the code of a target and of all it needs: it shows drift far upstream.
 
     deep(target) = sha256(own code digest, deep digests of what it needs, sorted)
 
-A record keeps it over the code that built each of them, so that one record tells whether anything
-below it has drifted. Steps whose author says `code="ignore"` count as constant; the policy of a run
-or a project does not: a record must not depend on who asked for it. Pure.
+The record of an output keeps the digest of the code that built the output and its dependencies. So
+one record tells whether the code of any of them has changed since. A step that declares
+`code="ignore"` counts as constant. The code policy of a run or a project has no effect on the
+digest: a record must not depend on the options of the run that wrote it. Pure.
 """
 
 from __future__ import annotations
@@ -31,14 +32,14 @@ def deep_digest(own: str, upstream: Iterable[str]) -> str:
 
     Args:
         own: the digest of its code; empty for a step that counts as constant.
-        upstream: deep digests of what it needs.
+        upstream: deep digests of its dependencies.
 
     """
     return hashlib.sha256("\n".join([own, *sorted(upstream)]).encode()).hexdigest()
 
 
 def deep_digests(targets: Targets, wanted: Iterable[int]) -> dict[int, str]:
-    """Return the deep digests of some targets, and of all they need, with the code of now."""
+    """Return the deep digests of some targets and of all they need, by index, for today's code."""
     found: dict[int, str] = {}
     own = _OwnDigests()
     for index in sorted(upstream(targets, wanted)):  # topological
@@ -47,21 +48,21 @@ def deep_digests(targets: Targets, wanted: Iterable[int]) -> dict[int, str]:
     return found
 
 
-def digests_of_run(
+def deep_digests_of_run(
     targets: Targets, to_build: Iterable[int], recorded: Mapping[int, str | None]
 ) -> dict[int, str]:
     """Return the deep digests that the records of one run will keep, by target.
 
-    What a reused target was built with is in its record. Where the record
-    does not say, the present code stands for it: later changes will be seen.
+    The digest of a reused target is taken from its record. If the record has none, that of the
+    present code is used, so that later changes of the code are reported.
 
     Args:
         targets: the pipeline's targets.
-        to_build: what the run builds; all it needs is either in here or reused.
+        to_build: the targets that the run builds; each dependency is also in here, or reused.
         recorded: the deep digest in the record of each reused target, if there is one.
 
     """
-    order = sorted(to_build)  # topological: what a target needs comes before it
+    order = sorted(to_build)  # topological: dependencies come first
     own = _OwnDigests()
     found: dict[int, str] = {}
     building = set(order)
@@ -82,7 +83,7 @@ def digests_of_run(
 
 
 class _OwnDigests:
-    """The code digest of each step; those of one function are read once."""
+    """The code digest of each step; the digest of a function is computed once for all its steps."""
 
     def __init__(self) -> None:
         self._of_function: dict[int, str] = {}
@@ -94,7 +95,7 @@ class _OwnDigests:
             return ""
         if not isinstance(fn, BoundCall):
             digest = code_digest(fn)
-        else:  # its arguments are attributes; the function lives as long as its step
+        else:  # the step holds the function, so its `id` stays valid; arguments are no code
             key = id(fn.function)
             digest = self._of_function.get(key, "")
             if not digest:
@@ -102,11 +103,11 @@ class _OwnDigests:
         return digest
 
 
-def deep_of_run(plan: Plan) -> list[str]:
+def deep_fingerprints_of_run(plan: Plan) -> list[str]:
     """Return the deep fingerprints that the records of a run will keep, by target.
 
-    What is reused counts as what it is, not as what is declared, so that plans can tell later
-    what was made from it.
+    A reused target counts with the identity in its record, even where the pipeline declares another
+    one. So later plans can tell from which identity a target was made.
     """
     targets = plan.targets
     deep = targets.deep_fingerprints()

@@ -30,11 +30,11 @@ if TYPE_CHECKING:
 PLAN_FILE = "plan.json"
 PAGE_FILE = "graph.html"
 SCHEMA_VERSION = 1
-INSISTING = ("forced", "dev_version")
-"""Reasons to build a target although it is built, which a replay cannot find out for itself.
+REBUILT_ANYWAY = ("forced", "dev_version")
+"""Kinds of reasons to build a built target that a replay cannot read from the store.
 
-Cascades from these belong to them. `tainted` and `doubtful` do not: a replay reads them from the
-store, and a run that has built such a target again has removed that reason.
+A cascade from such a target counts as one, too. `tainted` and `doubtful` are not among them: a
+replay reads them from the store, and they end when a run has built the target again.
 """
 
 
@@ -44,7 +44,7 @@ def _as_text(payload: object) -> object:
 
 
 Payload = Annotated[str, BeforeValidator(_as_text)]
-"""The canonical text that was hashed. In the file it stands as it is: as a JSON value."""
+"""The canonical text that was hashed; in plan.json it is a JSON value, not a string."""
 
 
 _STRICT = ConfigDict(extra="forbid")
@@ -52,7 +52,7 @@ _STRICT = ConfigDict(extra="forbid")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DecisionDocument:
-    """One target's decision; a dataclass, for there may be 100,000. It is checked when read."""
+    """The decision about one target. A dataclass, as there may be 100,000; checked when read."""
 
     __pydantic_config__: ClassVar[ConfigDict] = _STRICT
 
@@ -72,7 +72,7 @@ class DecisionDocument:
 
 @dataclass(frozen=True, slots=True)
 class PrunedDocument:
-    """A target that was not looked at; what identifies it follows from the payload."""
+    """A target that was not read; its name and fingerprint follow from the payload."""
 
     __pydantic_config__: ClassVar[ConfigDict] = _STRICT
 
@@ -101,11 +101,11 @@ class PlanDocument(BaseModel):
     digest: str = ""
 
     def sealed_text(self, files: Mapping[str, str]) -> str:
-        """Return the text of plan.json: with the digests of the emitted files, and its own."""
+        """Return the text of plan.json, with the digests of `files` (path -> text) and its own."""
         return "".join(self.sealed_pieces(files))
 
     def sealed_pieces(self, files: Mapping[str, str]) -> Iterator[str]:
-        """Yield that text in pieces: it may have 50 MB."""
+        """Yield the text of `sealed_text` in pieces: it may have 50 MB."""
         digests = {path: text_digest(text) for path, text in sorted(files.items())}
         sealed, own = self.model_copy(update={"files": digests}), hashlib.sha256()
         for piece in document_pieces(sealed, leave_out=("digest",)):
@@ -116,16 +116,16 @@ class PlanDocument(BaseModel):
 
     @property
     def is_intact(self) -> bool:
-        """Whether it is as it was written, and every payload has the fingerprint it says."""
+        """Whether no byte was changed since it was written, and all fingerprints are right."""
         body = document_text(self, leave_out=("digest",))
         return text_digest(body) == self.digest and not self._misnamed()
 
     def shown_text(self) -> str:
-        """Return what `plan --json` prints: no files, and no digest over them."""
+        """Return the text that `plan --json` prints: without `pruned`, `files` and `digest`."""
         return document_text(self, leave_out=("pruned", "files", "digest"))
 
     def _misnamed(self) -> list[str]:
-        """Return the targets whose fingerprint, or the 8 digits of it, is not their payload's."""
+        """Return the targets whose fingerprint or hash id is not that of their payload."""
         wrong = [d.target for d in self.decisions if fingerprint_of(d.payload) != d.fingerprint]
         for pruned in self.pruned:
             hash_id = fingerprint_of(pruned.payload)[:HASH_ID_LENGTH]
@@ -148,13 +148,13 @@ def plan_document(
 
     Args:
         plan: the plan.
-        pipeline: the pipeline, as `-f` names it in the project.
+        pipeline: the pipeline, as `-f` names it, relative to the project.
         parameters: its `--set` values.
-        engine: where actions run.
-        pin_code: pin the code of what is to be built.
-        show_pruned: list the targets that were not looked at among the decisions, too.
-        drift: how reused targets drifted, by index; those that were not looked at are listed. Not
-            for a saved plan: it is the same on machines that would say otherwise.
+        engine: the name of the engine.
+        pin_code: whether to keep the code digest of each target to build.
+        show_pruned: whether to list pruned targets among the decisions, too.
+        drift: how reused and pruned targets drifted, by index; pruned ones among them are listed.
+            None for a saved plan, which must not depend on the machine.
 
     """
     targets, workspace = plan.targets, plan.targets.workspace
@@ -223,8 +223,8 @@ def parse_plan(data: bytes, what: str) -> PlanDocument:
     """Return the plan in the bytes of a plan.json; `what` names it in errors.
 
     Raises:
-        StoppedError: no JSON, or an unknown schema.
-        ValidationError: a plan never has these fields.
+        StoppedError: the bytes are no JSON, or have an unknown schema version.
+        ValidationError: a field is missing, unknown or of a wrong type.
 
     """
     try:

@@ -1,4 +1,4 @@
-"""The text of plan.json: a field a line, so that people can read it and compare two with `diff`.
+"""The text of plan.json: one field on each line, so that people can read and `diff` it.
 
 Written here and not by pydantic or `json.dumps(indent=...)`: those take several times as long for
 10,000 targets, and a payload has to stand in the file exactly as it was hashed.
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 END = "\n}\n"
-"""The last piece of the text of a plan."""
+"""The end of the text of a plan; `document_pieces` does not yield it."""
 
 
 def document_text(document: BaseModel, leave_out: Container[str] = ()) -> str:
@@ -35,7 +35,7 @@ def document_pieces(document: BaseModel, leave_out: Container[str] = ()) -> Iter
 
     Args:
         document: the plan.
-        leave_out: names of fields.
+        leave_out: names of fields to leave out.
 
     """
     before = "{\n "

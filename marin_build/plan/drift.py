@@ -1,4 +1,4 @@
-"""What differs between the code that built an output and the code of now. Pure."""
+"""Drift: how the code that built an output differs from today's code. Pure."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ class PartDrift:
     """A function, class or constant that differs.
 
     Args:
-        name: qualified: `tokenizer.batch`.
+        name: its qualified name: `tokenizer.batch`.
         kind: `function`, `class` or `constant`.
         how: `changed`, `added` or `removed`.
-        plus, minus: lines of normalised source.
-        via: names from the step's function to it.
+        plus, minus: how many lines of normalised source were added and removed.
+        via: the names on the way from the step's function to it.
         diff: the lines of a unified difference, without file names.
 
     """
@@ -47,12 +47,12 @@ class PartDrift:
 
     @property
     def shown(self) -> str:
-        """`tokenizer.batch()`."""
+        """Its name for people: `tokenizer.batch()`."""
         return self.name.replace("<locals>.", "") + ("()" if self.kind == "function" else "")
 
     @property
     def text(self) -> str:
-        """`tokenizer.batch() +3 -1 (via run -> batch)`."""
+        """The difference for people: `tokenizer.batch() +3 -1 (via run -> batch)`."""
         how = "" if self.how == "changed" else f" {self.how}"
         counts = [f"+{self.plus}"] * bool(self.plus) + [f"-{self.minus}"] * bool(self.minus)
         via = f" (via {' -> '.join(self.via)})" if len(self.via) > 1 else ""
@@ -67,7 +67,7 @@ class PartDrift:
 
 @dataclass(frozen=True, slots=True)
 class ValueDrift:
-    """A named value that differs; None where there is none."""
+    """A named value that differs; `old` or `new` is None if that side has no such value."""
 
     what: What
     name: str
@@ -76,7 +76,7 @@ class ValueDrift:
 
     @property
     def text(self) -> str:
-        """`numpy 1.26.4 -> 2.0.0`."""
+        """The difference for people: `numpy 1.26.4 -> 2.0.0`."""
         if self.what == "lock":  # digests say nothing to a reader
             how = "added" if self.old is None else "removed" if self.new is None else "changed"
             return printable(f"{self.name} {how}")
@@ -93,23 +93,24 @@ class ValueDrift:
 
 @dataclass(frozen=True, slots=True)
 class Drift:
-    """How what is declared now differs from what built an output.
+    """How today's step and its surroundings differ from those that built an output.
 
-    `parts` and `captured` are differences of code, and with `rebuild` of identity; the rest is
-    what it was built from, and the environment it ran in.
+    `parts` and `captured` are differences of code; with the policy `rebuild` they are differences
+    of identity, too. `environment` is about the machine and packages of the build, `upstream` and
+    `identity` about the targets that it was built from.
     """
 
     parts: tuple[PartDrift, ...] = ()
     captured: tuple[ValueDrift, ...] = ()
     environment: tuple[ValueDrift, ...] = ()
     unseen: tuple[str, ...] = ()
-    """What of the code of now cannot be followed, and so might differ as well."""
+    """Parts of today's code that cannot be followed; they may differ, too."""
     is_unexplained: bool = False
-    """The digests differ, and the old source is not there to say how."""
+    """Whether the digests differ, but the old source was not kept, so that no part is known."""
     upstream: tuple[str, ...] = ()
-    """Targets it needs that other code has built again, after it was built from them."""
+    """Dependencies that different code rebuilt after the output was built from them."""
     identity: IdentityDrift | None = None
-    """Its identity itself changed, under a version or at an output path; then so may all else."""
+    """How its identity changed under its version or output path; anything else may differ, too."""
 
     def __bool__(self) -> bool:
         """Whether anything differs."""
@@ -122,20 +123,20 @@ class Drift:
 
     @property
     def code(self) -> str:
-        """The differences of code on one line, the first few; empty without any."""
+        """The first few differences of code, on one line; empty if there are none."""
         return _listed([*self._named])
 
     @property
     def differences(self) -> tuple[str, ...]:
-        """One text for each: parts, captured values, upstream, environment, identity."""
-        above = (f"{target} was built again with other code" for target in self.upstream)
+        """One text for each difference: parts, captured values, upstream, environment, identity."""
+        above = (f"{target} was rebuilt with different code" for target in self.upstream)
         identity = (printable(self.identity.text),) if self.identity is not None else ()
         told = (item.text for item in self.environment)
         return (*self._named, *above, *told, *identity)
 
     @property
     def text(self) -> str:
-        """One line for a plan, about what weighs most; empty if nothing differs."""
+        """One line for a plan, about the weightiest difference; empty if nothing differs."""
         if self.identity is not None:
             return printable(self.identity.text)
         if self.code:
@@ -143,7 +144,7 @@ class Drift:
         if self.is_unexplained:
             return "code changed since built, and its source was not kept"
         if self.upstream:
-            return f"built before other code built {_listed(self.upstream)} again"
+            return f"built before different code rebuilt {_listed(self.upstream)}"
         if self.environment:
             changes = _listed([item.text for item in self.environment])
             return f"environment changed since built: {changes}"
@@ -165,24 +166,24 @@ class Drift:
 
 
 class Recorded(Protocol):
-    """What a record says of the code that built an output."""
+    """The part of a record that describes the code that built an output."""
 
     @property
     def code_digest(self) -> str | None:
-        """The digest of that code."""
+        """The digest of that code: 64 hex digits; None if the record has none."""
 
     @property
     def captured(self) -> Mapping[str, str] | None:
-        """What its function had captured."""
+        """Digests of the values that its function had captured, by name; None if unknown."""
 
 
 def drift_of(record: Recorded, document: CodeDocument | None, fn: object) -> Drift:
-    """Return how the code of a step differs from that which built an output.
+    """Return how the code of a step differs from the code that built an output.
 
     Args:
-        record: the output's.
-        document: what `record.code_document` names, or None if it could not be read.
-        fn: what builds the step now.
+        record: the record of the output.
+        document: the code document that the record names; None if it could not be read.
+        fn: the step's function today.
 
     """
     from marin_build.identity.code.digest import code_of
@@ -209,8 +210,8 @@ def compare(
 
     Args:
         old: the document of the code that built an output.
-        new: that of the code of now.
-        captured: captured values, as records keep them: old, new.
+        new: the document of today's code.
+        captured: the old and the new captured values, as records keep them.
 
     """
     return Drift(
@@ -221,7 +222,7 @@ def compare(
 
 
 def environment_drift(old: Environment, new: Environment) -> tuple[ValueDrift, ...]:
-    """Return how two environments differ, in what is known of both."""
+    """Return how two environments differ; a kind of fact that one of them lacks is left out."""
     found: list[ValueDrift] = []
     if old.python and new.python and old.python != new.python:
         found.append(ValueDrift("python", "Python", old.python, new.python))
@@ -235,7 +236,7 @@ def environment_drift(old: Environment, new: Environment) -> tuple[ValueDrift, .
 
 
 def _parts(old: Mapping[str, PartDocument], new: Mapping[str, PartDocument]) -> Iterator[PartDrift]:
-    """Yield what differs: changed parts first, each group nearest to the step's function first."""
+    """Yield changed parts, those nearest to the step's function first; then added, then removed."""
     for name, part in sorted(new.items(), key=lambda item: (len(item[1].via), item[1].via)):
         if name in old and old[name].digest != part.digest:
             yield _part(name, part, "changed", old[name].source, part.source)
@@ -279,7 +280,7 @@ def _listed(texts: Sequence[str]) -> str:
 
 
 def reused_drift(plan: Plan) -> dict[int, IdentityDrift]:
-    """Return the drift of what a plan does not build: reused targets, and pruned ones."""
+    """Return the identity drift of the targets that a plan does not build, by index."""
     kinds = {decision.index: decision.kind for decision in plan.decisions}
     return {
         index: drift

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Duration:
-    """The median of earlier builds, in seconds, and how many they are."""
+    """The median duration of earlier builds, in seconds, and how many builds there are."""
 
     seconds: float
     count: int
@@ -34,14 +34,14 @@ class Duration:
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """What building one target takes.
+    """The time and cost of building one target.
 
     Args:
-        seconds: None if it was never built.
+        seconds: how long it takes; None if it was never built.
         count: of how many earlier builds `seconds` is the median.
         cost: US dollars; None if it is not paid for by the hour, or at an unknown price.
         is_charged: whether it is paid for by the hour.
-        takes_slot: whether it counts for `-j`; what runs elsewhere does not.
+        takes_slot: whether it takes one of the `-j` slots; a step on another machine does not.
 
     """
 
@@ -57,17 +57,18 @@ _UNKNOWN = Estimate(None, 0)
 
 @dataclass(frozen=True, slots=True)
 class PlanEstimate:
-    """What building all targets of a plan takes.
+    """The time and cost of building all targets of a plan.
 
     Args:
-        steps: the estimate of each target.
+        steps: the estimate of each target to build, by index.
         jobs: how many run at once on this machine.
         critical_path: the targets of the slowest chain, the first one first; empty if no
             duration is known.
-        critical_seconds: its duration, which no number of machines shortens.
-        total_seconds: the duration with `jobs` slots; without all durations a lower bound.
-        is_limited: whether it is longer than slots alone would make it.
-        cost: US dollars; None if nothing of it is known.
+        critical_seconds: the duration of that chain, which no number of machines shortens.
+        total_seconds: the duration of the whole with `jobs` slots; a lower bound without all
+            durations.
+        is_limited: whether the amounts of the machine, not only the slots, make it longer.
+        cost: US dollars; None if no cost is known.
         no_history: how many targets have no duration.
         no_price: how many targets have a duration, and are paid for, but at an unknown price.
 
@@ -97,7 +98,7 @@ class PlanEstimate:
 def typical(seconds: Iterable[float]) -> Duration | None:
     """Return the median of earlier builds, or None if there were none.
 
-    What is no duration is left out: clocks that are set back make negative ones.
+    Values that are no durations are left out: a clock that was set back gives a negative one.
     """
     known = [value for value in seconds if 0 <= value < math.inf]
     return Duration(median(known), len(known)) if known else None
@@ -117,10 +118,10 @@ def estimate_steps(
     Args:
         targets: the pipeline's targets.
         to_build: which of them are built.
-        history: by name of a step, the seconds that its earlier builds took.
-        prices: what resources cost; None where no step has any.
-        waiting: those of `to_build` that another run builds: they take no slot of ours, and
-            that run pays for them. How much of them is left is not known: all is counted.
+        history: the seconds that earlier builds took, by name of the step.
+        prices: the prices of resources; None if no step has resources.
+        waiting: the targets of `to_build` that another run builds. They take no slot of this run
+            and cost it nothing. The whole duration counts, as the rest of it is not known.
         elsewhere: whether an engine runs the steps that have resources on other machines.
 
     """
@@ -153,13 +154,13 @@ def estimate_plan(
     jobs: int,
     limits: Limits | None = None,
 ) -> PlanEstimate:
-    """Return what building all these targets takes.
+    """Return the time and cost of building all these targets.
 
     Args:
         steps: the estimates of the targets to build.
-        deps: for every target of the pipeline, what it needs; dependencies have lower indices.
+        deps: the dependencies of every target of the pipeline, as indices lower than its own.
         jobs: how many targets run at once on this machine.
-        limits: what they may take of it together; None: whatever they like.
+        limits: the amounts that they may take together; None: only `jobs` limits them.
 
     """
     no_history = sum([step.seconds is None for step in steps.values()])
@@ -208,7 +209,7 @@ class _Work:
         return [self.order[i] for i in path], seconds
 
     def least_end(self, jobs: int, limits: Limits | None) -> float:
-        """Return how long the work takes in seconds if no slot, and nothing else, is ever idle."""
+        """Return the seconds that the work takes if no slot and no limited amount is ever idle."""
         slots = [i for i in range(len(self.order)) if self.takes_slot[i]]
         least = math.fsum(self.seconds[i] for i in slots) / jobs
         if limits is None:
@@ -221,9 +222,9 @@ class _Work:
         return max([least, *times])
 
     def simulated_end(self, jobs: int, limits: Limits | None) -> float:
-        """Return when all is built, in seconds, if ready steps start in the order of `apply`.
+        """Return the seconds until all is built, if ready steps start in the order of `apply`.
 
-        What takes no slot starts as soon as it is ready.
+        A step that takes no slot starts as soon as it is ready.
         """
         ready = Ready(dict(zip(self.order, ranks(self.needs, self.seconds), strict=True)), limits)
         missing = [len(needs) for needs in self.needs]
@@ -251,7 +252,7 @@ class _Work:
                 fresh += self._released_by(ended, missing)
 
     def _released_by(self, ended: int, missing: list[int]) -> list[int]:
-        """Return what waited only for the step that ended."""
+        """Return the steps that waited for this step last, and are ready now."""
         released = []
         for i in self.dependents[ended]:
             missing[i] -= 1
@@ -263,8 +264,8 @@ class _Work:
 def summary_text(plan: PlanEstimate) -> str:
     """Return the estimate of a plan in one line: `about 11 h on the critical path, $2,448`.
 
-    Where `-j` makes it longer: `about 14 h with -j 2, 11 h on the critical path, $2,448`; and where
-    what steps take of the machine does: `about 20 h with -j 2 and the resources here, 11 h on ...`.
+    If `-j` makes it longer: `about 14 h with -j 2, 11 h on the critical path, $2,448`. If the
+    amounts of the machine do: `about 20 h with -j 2 and the resources here, 11 h on ...`.
     Empty if there is nothing to build.
     """
     parts = []

@@ -1,4 +1,4 @@
-"""The shape of a graph: its longest chain, what is up or down the stream, its levels. Pure."""
+"""The shape of a graph: its longest chain, upstream and downstream nodes, levels. Pure."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ if TYPE_CHECKING:
 
 
 def ranks(needs: Sequence[Sequence[int]], seconds: Sequence[float | None]) -> list[float]:
-    """Return how long the longest chain takes that each step begins, itself included.
+    """Return the rank of each step: the duration of the longest chain that begins with it.
 
-    Of the steps that are ready, the one with the highest rank starts first, of equal ones the
-    first. A step of unknown duration counts like the median of the others, so that neither is
-    forgotten for the other's sake. If none is known, ranks are numbers of steps.
+    Of the steps that are ready, the scheduler starts the one with the highest rank first. A step of
+    unknown duration counts as the median of the known ones, so that neither kind of step always
+    starts last. If no duration is known, each step counts 1.
 
     Args:
-        needs: what each step needs, as positions in this sequence; all lower than its own.
-        seconds: how long each one takes; None if that is not known.
+        needs: the dependencies of each step, as positions in this sequence, lower than its own.
+        seconds: how long each step takes; None if that is not known.
 
     """
     known = sorted(value for value in seconds if value is not None)
@@ -39,8 +39,8 @@ def longest_chain(
     """Return the steps of the chain that takes longest, the first one first, and its seconds.
 
     Args:
-        needs: what each step needs, as positions in this sequence; all lower than its own.
-        seconds: how long each one takes.
+        needs: the dependencies of each step, as positions in this sequence, lower than its own.
+        seconds: how long each step takes.
 
     """
     ends: list[float] = []
@@ -55,7 +55,7 @@ def longest_chain(
 
 
 def dependents(needs: Sequence[Sequence[int]]) -> list[list[int]]:
-    """Return what needs each step, in order; `needs` says what each step needs, as positions."""
+    """Return the dependents of each step, given its dependencies; all are positions in `needs`."""
     found: list[list[int]] = [[] for _ in needs]
     for index, above in enumerate(needs):
         for dep in above:
@@ -84,22 +84,25 @@ def _reached(links: Sequence[Sequence[int]], start: Iterable[int]) -> set[int]:
 
 
 def levels_below(
-    targets: Targets, start: Iterable[int], count: int, known: Container[int] = ()
+    deps: Sequence[Sequence[int]], start: Iterable[int], count: int, *left_out: Container[int]
 ) -> list[int]:
-    """Return what is so many levels deep below `start`, itself included, level by level.
+    """Return the targets of the first `count` levels from `start` downwards, level by level.
 
     Args:
-        targets: the pipeline's targets.
+        deps: for every target, what it needs.
         start: the first level.
         count: how many levels, the first one included.
-        known: what is left out, with all that is only below it.
+        left_out: targets that are not returned; below them the walk goes on only from `start`.
 
     """
     level: Iterable[int] = list(start)
-    found = dict.fromkeys(index for index in level if index not in known)
+    found = dict.fromkeys(i for i in level if not any(i in known for known in left_out))
     for _ in range(count - 1):
         level = dict.fromkeys(
-            dep for i in level for dep in targets.deps[i] if dep not in found and dep not in known
+            dep
+            for i in level
+            for dep in deps[i]
+            if dep not in found and not any(dep in known for known in left_out)
         )
         if not level:
             break

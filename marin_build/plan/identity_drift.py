@@ -1,7 +1,8 @@
-"""Identities that changed under a version, or at an output path of its own: reused, and reported.
+"""Identities that changed under the same version or output path: such targets are reused.
 
-A path by hash pins what lies there. A version and an `override_output_path` do not: the pipeline
-may have changed since. What was made from such a target pins it by its deep fingerprint only. Pure.
+A path that contains the hash fixes the identity of its output. A path with a version and an
+`override_output_path` do not: the pipeline may have changed since. A plan reports that. The record
+of a target that was made from such an output keeps the identity in its deep fingerprint. Pure.
 """
 
 from __future__ import annotations
@@ -16,16 +17,16 @@ if TYPE_CHECKING:
 
 
 _NAMED = 3
-"""Targets that one line names; it counts the others."""
+"""How many targets one line names; it counts the others."""
 
 
 @dataclass(frozen=True, slots=True)
 class OtherUpstream:
-    """What a target was made from, and is not what is declared.
+    """A dependency that had another identity when a target was made from it.
 
     Args:
-        target: its id.
-        changes: of its identity, since it was built; empty where it is what is declared by now.
+        target: the id of the dependency.
+        changes: how its identity changed since it was built; empty if it has been built anew.
 
     """
 
@@ -35,15 +36,13 @@ class OtherUpstream:
 
 @dataclass(frozen=True, slots=True)
 class IdentityDrift:
-    """How the identity of what is built differs from what is declared.
+    """How the identity of an output differs from the declared one.
 
     Args:
-        where: `under version v1`, `at its output path`; empty if only what it was made from
-            differs.
-        recorded, declared: the fingerprints; deep ones if only what it was made from differs.
-        changes: since it was built, the author's own first.
-        upstream: which of the targets it needs it was made from as they are not declared; empty
-            where its own identity differs.
+        where: `under version v1`, `at its output path`; empty if only dependencies differ.
+        recorded, declared: the fingerprints; the deep ones if only dependencies differ.
+        changes: how the identity changed since the build, the author's own changes first.
+        upstream: the dependencies that differ; empty if the target's own identity differs.
 
     """
 
@@ -55,7 +54,7 @@ class IdentityDrift:
 
     @property
     def text(self) -> str:
-        """`its identity changed under version v1: attrs.n 1 -> 2 and 1 more`."""
+        """In words: `its identity changed under version v1: attrs.n 1 -> 2 and 1 more`."""
         if self.where:
             return f"its identity changed {self.where}{_told(self.changes)}"
         named = [f"{it.target}{_told(it.changes)}" for it in self.upstream[:_NAMED]]
@@ -65,7 +64,7 @@ class IdentityDrift:
 
     @property
     def facts(self) -> dict[str, Any]:
-        """What `--json` says of it."""
+        """The drift as `--json` has it: JSON values."""
         prints = {"recorded": self.recorded, "declared": self.declared}
         if self.where:
             return {"kind": "identity", **prints, "changes": _facts(self.changes)}

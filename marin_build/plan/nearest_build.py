@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 
 
 _COMPARED = 5
-"""How many of the builds that look nearest are compared leaf by leaf."""
+"""How many builds, of those with the fewest different leaves, are compared in detail."""
 
 
 class Neighbours:
-    """Earlier builds, compared by what they were made of; each is taken apart once a plan."""
+    """Compares payloads with earlier builds; splits the payload of each build into leaves once."""
 
     def __init__(self) -> None:
         self._parts: dict[int, frozenset[str]] = {}
@@ -28,7 +28,7 @@ class Neighbours:
     def nearest_first(
         self, payload: Mapping[str, Any], earlier: Sequence[Earlier]
     ) -> list[Earlier]:
-        """Return builds ordered by how much of them differs from a payload; then the latest."""
+        """Return builds in order of how many leaves differ from those of a payload."""
         mine = parts_of(payload)
         return sorted(earlier, key=lambda build: len(mine ^ self._parts_of(build)))
 
@@ -40,7 +40,7 @@ class Neighbours:
 
 
 def parts_of(payload: Mapping[str, Any]) -> frozenset[str]:
-    """Return the leaves of a payload as texts; what is wired where counts with the dependencies."""
+    """Return the leaves of a payload as texts, without those of `bind`, which repeat `deps`."""
     found: list[str] = []
     pending: list[tuple[str, Any]] = [(key, payload[key]) for key in payload if key != "bind"]
     while pending:
@@ -70,11 +70,12 @@ def nearest_change(
     The nearest one has the fewest differing leaves; among equals, the latest.
 
     Args:
-        payload: what is hashed today.
+        payload: the canonical text that is hashed today.
         earlier: builds of the same name, the latest first.
-        cause_in: the id of a dependency of today -> what changed there in words, or empty.
-        version: of a step that has one: it is no part of the payload.
-        neighbours: takes builds apart; one for all targets of a plan.
+        cause_in: takes the id of one of today's dependencies, and returns in words what changed
+            there, or an empty text.
+        version: the step's version, which is no part of the payload; None if it has none.
+        neighbours: share one among all targets of a plan, so that no build is split twice.
 
     """
     now = json.loads(payload)
@@ -94,9 +95,9 @@ def nearest_change(
 
 
 def changes_between(old: Mapping[str, Any] | None, payload: str) -> tuple[Change, ...]:
-    """Return how a payload differs from what was hashed before; empty if that is not known.
+    """Return how a payload differs from an older one; empty if `old` is None.
 
-    What became of dependencies is not told.
+    A change of a dependency has no text about what changed there.
     """
     if old is None:
         return ()
@@ -105,7 +106,7 @@ def changes_between(old: Mapping[str, Any] | None, payload: str) -> tuple[Change
 
 
 def _own_first(changes: Iterable[Change]) -> list[Change]:
-    """Return what the author changed himself, and after it what came from above."""
+    """Return the changes of the step itself, and after them those of its dependencies."""
     return sorted(changes, key=lambda change: change.path.startswith("deps."))
 
 

@@ -1,7 +1,7 @@
-"""How a try to build a target ended: the words that workers, the schedule and events share.
+"""How a try to build a target ended: values that workers, the schedule and events share.
 
-A worker answers with an `Outcome`. The schedule moves the target by it, and an event carries it to
-views and to the journal.
+A worker returns an `Outcome`. The schedule moves the target to the state of that outcome, and an
+event carries it to views and to the journal.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Succeeded:
-    """This run built and committed the target, in so many seconds."""
+    """This run built and committed the target in `seconds`; `attempt` counts from 1."""
 
     attempt: int
     seconds: float
@@ -24,7 +24,7 @@ class Succeeded:
 
 @dataclass(frozen=True, slots=True)
 class Reused:
-    """Another run had built it; `published` if this run finished the publishing of a seal."""
+    """Another run had built it; `published`: that run sealed it, and this one published it."""
 
     published: bool = False
 
@@ -35,14 +35,17 @@ class Failed:
 
     Args:
         attempt: which attempt; 0 if none was opened.
-        exit_code, message, log, seconds: how it ended.
+        exit_code: of its process.
+        message: the error in words.
+        log: the path or URL of its log; empty if there is none.
+        seconds: how long it ran.
         hint: what to do next.
         cause: why it failed: `app`, `oom`, `timeout` or `infra`.
         peak_memory_bytes: of its largest process; None if that is not known.
         retries_left: how often the target may still be tried after such a failure; 0: this was the
-            last try. The build loop says so, workers do not know it.
-        retry_in: seconds until the next try begins, at the earliest; None: there is none.
-        is_finished: the body did all its work, and its output is kept: there is no further try.
+            last try. The build loop sets it, workers leave it 0.
+        retry_in: seconds until the next try begins, at the earliest; None: there is no next try.
+        is_finished: the body did all its work, and its output is kept: there is no next try.
 
     """
 
@@ -61,7 +64,7 @@ class Failed:
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """Another run builds it, under this lease; `version` of the lease, as the store has it."""
+    """Another run builds it under this lease; `version` is that of the lease in the store."""
 
     lease: Lease
     version: str
@@ -84,12 +87,12 @@ class Interrupted:
 
 @dataclass(frozen=True, slots=True)
 class Blocked:
-    """The target cannot be built; no worker had it.
+    """The target cannot be built; no worker tried it.
 
     Args:
-        upstream: the step that was not built in this run, and that it needs; empty if the plan
-            knew before that it cannot be built.
-        reason: why the plan blocked it; empty if it only needs what is blocked.
+        upstream: the dependency that this run did not build; empty if the plan already blocked the
+            target.
+        reason: why the plan blocked it; empty if only its dependencies are blocked.
 
     """
 
@@ -98,6 +101,6 @@ class Blocked:
 
 
 Outcome = Succeeded | Reused | Failed | Held | Stopped | Interrupted
-"""What a worker answers."""
+"""The values that a worker returns."""
 End = Succeeded | Reused | Failed | Stopped | Interrupted | Blocked
-"""What an event says of a target or of a try at it; while another run holds it, nothing ended."""
+"""The ends that an event reports of a target, or of a try at it. `Held` is no end."""

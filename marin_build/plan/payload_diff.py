@@ -27,7 +27,7 @@ _CONTEXT = 12
 
 
 class Absent(enum.Enum):
-    """What stands at a path that one payload does not have."""
+    """The value at a path that only the other payload has."""
 
     ABSENT = "absent"
 
@@ -57,7 +57,7 @@ def differences(old_payload: Mapping[str, Any], new_payload: Mapping[str, Any]) 
 
 
 def without_echoes(found: Sequence[Difference]) -> list[Difference]:
-    """Leave out what only repeats in `bind` that a dependency is another one."""
+    """Return differences without those in `bind` that only repeat a changed dependency."""
     replaced = {(d.old, d.new) for d in found if _is_dependency(d)}
     gone = {old for old, new in replaced if new is ABSENT}
     come = {new for old, new in replaced if old is ABSENT}
@@ -67,7 +67,7 @@ def without_echoes(found: Sequence[Difference]) -> list[Difference]:
         if not d.path.startswith(("bind.", "bind[")) or not _are_names(d.old, d.new):
             return False
         if d.old in olds and d.new in news:
-            # Many of one name are paired in any order; another name in its place is a change.
+            # Dependencies of one name are paired in any order; a different name is a real change.
             return dependency_name(d.old) == dependency_name(d.new)
         return (d.new is ABSENT and d.old in gone) or (d.old is ABSENT and d.new in come)
 
@@ -96,7 +96,7 @@ def describe_difference(difference: Difference) -> str:
         if old is ABSENT:
             return f"needs {new}, which it did not"
         return f"no longer needs {old}" if new is ABSENT else f"needs {rest}, which changed"
-    if path == "code" and ABSENT in (old, new):  # another policy, not another code
+    if path == "code" and ABSENT in (old, new):  # the code policy changed, not the code
         return f"code {'joined' if old is ABSENT else 'left'} the identity"
     if path.startswith(("inputs", "code")):  # digests say nothing to a reader
         return path + (" added" if old is ABSENT else " removed" if new is ABSENT else " changed")
@@ -108,7 +108,7 @@ def describe_difference(difference: Difference) -> str:
 
 
 def describe_value(value: Any) -> str:
-    """Return one side of a difference as canonical text; `nothing` for None, where none is."""
+    """Return one side of a difference as canonical text; `nothing` for None and ABSENT."""
     return "nothing" if value is None or value is ABSENT else canonical_text(value)
 
 
@@ -173,7 +173,7 @@ def _of_dependencies(old: Sequence[str], new: Sequence[str]) -> Iterator[Differe
 
 
 def _by_name(ids: Sequence[str], others: Sequence[str]) -> dict[str, list[str]]:
-    """Return name -> the ids that `others` has not, or not as often."""
+    """Return name -> its ids that are missing in `others`, or occur less often there."""
     rest, found = list(others), dict[str, list[str]]()
     for id_ in sorted(ids):
         if id_ in rest:
@@ -217,7 +217,7 @@ def _short(value: Any) -> str:
 
 
 def _shown_apart(old: Any, new: Any) -> tuple[str, str]:
-    """Return two different values on one line; of long ones the part that differs."""
+    """Return two values, each on one line; of long values only the part that differs."""
     one, other = canonical_text(old), canonical_text(new)
     if len(one) <= _WIDTH and len(other) <= _WIDTH:
         return one, other
@@ -229,6 +229,6 @@ def _shown_apart(old: Any, new: Any) -> tuple[str, str]:
 
 
 def _window(text: str, start: int) -> str:
-    """Return `_WIDTH` characters of a text, with dots where it goes on."""
+    """Return `_WIDTH` characters of a text from `start`, with dots for the parts left out."""
     end = start + _WIDTH
     return ("..." if start else "") + text[start:end] + ("..." if end < len(text) else "")

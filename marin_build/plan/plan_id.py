@@ -30,7 +30,7 @@ def plan_id(plan: Plan, pipeline: str, parameters: Mapping[str, str], engine: st
         [(plan.targets.all[d.index].id, d.kind.value) for d in plan.decisions],
     ]
     rebuilt = sorted(plan.targets.all[index].id for index in plan.rebuilt_anyway)
-    if rebuilt or plan.assumed:  # who is built although it is built, and what is only assumed
+    if rebuilt or plan.assumed:  # forced rebuilds and assumptions are part of the name
         changed = sorted(plan.targets.all[index].id for index in plan.assumed.changed)
         facts.append([rebuilt, sorted(plan.targets.all[i].id for i in plan.forced), changed])
     return f"p-{text_digest(json.dumps(facts))[:8]}"

@@ -20,11 +20,11 @@ Verb = Literal["build", "rebuild", "cascade", "reuse", "adopt", "drift", "wait",
 VERBS: tuple[Verb, ...] = get_args(Verb)
 RUN_VERBS: tuple[Verb, ...] = ("build", "rebuild", "cascade")
 LONG = 60.0
-"""Seconds from which on a plan says how long it may take: less does not matter."""
+"""A plan that takes at least so many seconds says how long it may take."""
 
 
 def verb_of(decision: Decision) -> Verb:
-    """Return what becomes of a target, in one word."""
+    """Return in one word what the plan does with a target."""
     match decision.kind, decision.reason:
         case Kind.RUN, NeverBuilt():
             return "build"
@@ -48,14 +48,14 @@ def count_verbs(plan: Plan, drifted: Container[int] = ()) -> Counter[Verb]:
 
     Args:
         plan: the plan.
-        drifted: indices of targets that drifted; these are left out, for a plan shows them apart.
+        drifted: indices of targets that drifted. They are not counted: a plan lists them apart.
 
     """
     return Counter(verb_of(each) for each in plan.decisions if each.index not in drifted)
 
 
 def is_long(estimate: PlanEstimate) -> bool:
-    """Return whether a plan takes so long that it says so."""
+    """Return whether a plan takes so long that its summary shows the estimate."""
     return (estimate.total_seconds or 0.0) >= LONG
 
 
@@ -70,8 +70,8 @@ def summary_line(
     Args:
         plan_id: the plan's short name.
         counts: targets by kind of decision, `pruned` included.
-        verbs: decisions by verb; without them adopted targets count as reused.
-        estimate: how long it may take, and what it may cost, where that is known.
+        verbs: how many decisions have each verb; None: adopted targets count as reused.
+        estimate: the time and cost; None if they are not known.
 
     """
     verbs = verbs or {}

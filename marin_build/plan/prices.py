@@ -1,4 +1,4 @@
-"""What an hour of resources costs, from a file of list prices that a project may overlay."""
+"""Prices of resources by the hour, from a file of list prices that a project may overlay."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 _HOUR = 3600.0
 _GIB = {"Ki": 2.0**-20, "Mi": 2.0**-10, "Gi": 1.0, "Ti": 2.0**10}
 _LEAST_RAM = "4Gi"
-"""What a step without an amount of ram asks for, as in the manifests we emit."""
+"""GiB that a step without an amount of ram requests, as in the emitted manifests."""
 
 _Price = Annotated[float, Field(ge=0, allow_inf_nan=False)] | None
 
@@ -40,10 +40,10 @@ class Price(BaseModel):
 
 
 class Entry(Price):
-    """The prices of one type: of some regions, and its own pair for everywhere else.
+    """The prices of one type: those of some regions, and one pair for all other regions.
 
-    Where that pair is unknown, other regions have no price: it is not guessed from the known ones.
-    `default_region` is the one for steps that name none.
+    If that pair is unknown, the other regions have no price: none is guessed from known ones.
+    `default_region` is the region of steps that name none.
     """
 
     note: str = ""
@@ -52,7 +52,7 @@ class Entry(Price):
     regions: dict[str, Price] = {}
 
     def per_hour(self, resources: ResourceConfig) -> float | None:
-        """Return the price where these resources may run, the dearest if there are several."""
+        """Return US dollars per hour of one unit, in the dearest of the allowed regions."""
         places = resources.places or (self.default_region or "",)
         pairs = [self.regions.get(place, self) for place in places]
         prices = [pair.spot if resources.preemptible else pair.on_demand for pair in pairs]
@@ -66,7 +66,7 @@ class CpuEntry(Entry):
 
 
 class _File(BaseModel):
-    """A file of prices; a project's own needs only what differs."""
+    """A file of prices; the file of a project needs only the prices that differ."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
@@ -93,7 +93,7 @@ class Prices:
     cpu: CpuEntry
 
     def overlaid(self, file: _File) -> Self:
-        """Return these prices, with those of a file in the place of ours, type by type."""
+        """Return these prices; a type that the file has, too, gets the price of the file."""
         aliases = dict(self.aliases)
         gpu = dict(self.gpu)
         for given, entry in file.gpu.items():
@@ -104,10 +104,10 @@ class Prices:
         return type(self)(tpu, gpu, aliases, file.cpu or self.cpu)
 
     def per_hour(self, resources: ResourceConfig) -> float | None:
-        """Return the US dollars that these resources cost an hour, all replicas together.
+        """Return the US dollars per hour of these resources, all replicas together.
 
-        TPUs: chips x price. GPUs: count x replicas x price. Neither counts cores and memory apart.
-        CPUs: cores x replicas x price, or memory in cores' shares of it where that is more.
+        TPUs: chips x price. GPUs: count x replicas x price. Cores and memory are included.
+        CPUs: cores x replicas x price; memory beyond `gib_per_cpu` a core counts as more cores.
 
         Returns:
             None: the price is unknown.
@@ -127,7 +127,7 @@ class Prices:
         """Return the US dollars for `seconds` of these resources.
 
         Returns:
-            None: the price is unknown, or there is none: this machine is not paid by the step.
+            None: the price is unknown, or there are no resources: the step runs on this machine.
 
         """
         rate = None if resources is None else self.per_hour(resources)
@@ -153,10 +153,10 @@ def load_prices(overlay: str | None = None) -> Prices:
     """Return the prices that come with the package, overlaid with those of a file.
 
     Args:
-        overlay: the path of a JSON file with what differs: setting `prices` of the configuration.
+        overlay: the path of a JSON file with prices that differ: the setting `prices`.
 
     Raises:
-        UsageError: the file cannot be read, or is no file of prices.
+        UsageError: the file cannot be read, or does not hold prices.
 
     """
     return shipped_prices() if overlay is None else shipped_prices().overlaid(_read(overlay))
@@ -182,7 +182,7 @@ def _read(path: str) -> _File:
 
 
 def _problem(error: ValidationError) -> str:
-    """Return the first thing that is wrong, in our words."""
+    """Return the first error in our own words, without those of pydantic."""
     first: Any = error.errors()[0]
     where = ".".join(str(part) for part in first["loc"])
     if first["type"] == "extra_forbidden":

@@ -1,4 +1,4 @@
-"""Reasons as plan.json has them, read back: in words, and what changed. Pure."""
+"""Reasons that were read from plan.json: in words, and as changes. Pure."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ if TYPE_CHECKING:
 
 
 def describe_facts(facts: Mapping[str, Any]) -> str:
-    """Return a reason in words, without the times and hosts that plan.json does not say.
+    """Return a reason in words, without times and hosts, which plan.json does not contain.
 
     Args:
-        facts: an element of `reasons` of a decision; nothing if it has none.
+        facts: an element of `reasons` of a decision; empty if it has none.
 
     """
     match facts:
@@ -34,7 +34,7 @@ def describe_facts(facts: Mapping[str, Any]) -> str:
 
 
 def changes_in(facts: Mapping[str, Any]) -> tuple[Change, ...]:
-    """Return what differs from the nearest earlier build, of an identity that changed."""
+    """Return the changes since the nearest earlier build; empty for other kinds of reasons."""
     return tuple(map(_change, facts.get("changes", ())))
 
 

@@ -29,11 +29,13 @@ def _kind_name(name: str) -> str:
 
 def describe(reason: Reason) -> str:
     """Return a reason for people: lower case, a few words."""
-    return _why_run(reason) if isinstance(reason, why.RunReason) else _why_not(reason)
+    if isinstance(reason, why.RunReason):
+        return _why_run(reason)
+    return _why_blocked(reason) if isinstance(reason, why.BlockReason) else _why_not(reason)
 
 
 def describe_stably(reason: Reason) -> str:
-    """Return a reason without times, runs and hosts: what emitted files may say."""
+    """Return a reason for emitted files: without times, runs and hosts."""
     match reason:
         case why.HeldBy():
             return "another run builds it"
@@ -41,15 +43,15 @@ def describe_stably(reason: Reason) -> str:
             return "interrupted"
         case why.Doubtful():
             return "built, but the machine went down before it was surely on disk"
-        case why.OutputVanished():
-            return "built before, but its status is gone"
+        case why.OutputVanished(lost=lost):
+            return f"built before, but {_first_of(lost) or 'its status is gone'}"
         case why.FailedBefore():  # a message may hold anything, a secret too
             return describe(replace(reason, by="", at="", message=""))
         case why.Tainted():
             return describe(replace(reason, by="", at=""))
         case why.DeviceMissing():
             return f"{_needs_devices(reason)}, which the machine that planned lacks"
-        case why.SeveralHosts():  # which engines there are is not the plan's matter
+        case why.SeveralHosts():  # installed engines differ between machines
             return describe(replace(reason, engines=()))
         case why.Unreadable(what=what):
             return f"its {what} is not readable"
@@ -68,8 +70,9 @@ def _why_run(reason: why.RunReason) -> str:
             return f"interrupted ({by} is gone)" if by else "interrupted"
         case why.Doubtful(run=run):
             return f"built by run {run}, but the machine went down before it was surely on disk"
-        case why.OutputVanished(run=run, by=by, at=at):
-            return f"built{_when_by(at, by)}, run {run}, but its status is gone"
+        case why.OutputVanished(run=run, by=by, at=at, lost=lost):
+            built = f"built{_when_by(at, by)}{f', run {run}' if run else ''}"
+            return f"{built}, but {_first_of(lost) or 'its status is gone'}"
         case why.Tainted(reason=words, by=by, at=at):
             return f"tainted{_when_by(at, by)}: {words}"
         case why.Forced():
@@ -85,6 +88,12 @@ def _why_run(reason: why.RunReason) -> str:
     assert_never(reason)
 
 
+def _first_of(words: Sequence[str]) -> str:
+    """Return the first of some words, and how many more there are; empty if there are none."""
+    more = f" and {len(words) - 1} more" if len(words) > 1 else ""
+    return f"{words[0]}{more}" if words else ""
+
+
 def _how_it_failed(failure: why.FailedBefore) -> str:
     if not failure.attempt:
         return "failed before"
@@ -95,7 +104,7 @@ def _how_it_failed(failure: why.FailedBefore) -> str:
 
 
 def _when_by(at: str, by: str) -> str:
-    """Return ` 2026-11-21 10:20 by ada@host`, or nothing where that is not known."""
+    """Return ` 2026-11-21 10:20 by ada@host`; empty if time or name is unknown."""
     return f" {moment_text(at, 'minutes')} by {by}" if at and by else ""
 
 
@@ -108,7 +117,7 @@ def _what_changed(changes: Sequence[why.Change], since: str) -> str:
     return f"{changes[0].text}{because}{more}"
 
 
-def _why_not(reason: why.ReuseReason | why.HeldBy | why.BlockReason) -> str:
+def _why_not(reason: why.ReuseReason | why.HeldBy) -> str:
     match reason:
         case why.BuiltBefore(run=run, by=by, at=at):
             return f"built{_when_by(at, by)}, run {run}" if run else "built"
@@ -124,6 +133,11 @@ def _why_not(reason: why.ReuseReason | why.HeldBy | why.BlockReason) -> str:
         case why.HeldBy(by=by, renewed=renewed, time_to_live=lease):
             when = moment_text(renewed)
             return f"held by {by}; renewed {when} UTC by its own clock, lease {lease:.0f} s"
+    assert_never(reason)
+
+
+def _why_blocked(reason: why.BlockReason) -> str:
+    match reason:
         case why.FailureKept(attempt=attempt) | why.ResultNotSaved(attempt=attempt):
             number = f" (attempt {attempt})" if attempt else ""
             is_kept = isinstance(reason, why.ResultNotSaved)
@@ -134,6 +148,9 @@ def _why_not(reason: why.ReuseReason | why.HeldBy | why.BlockReason) -> str:
             return "nothing builds it, and its output is not there"
         case why.Unreadable(what=what, path=path):
             return f"its {what} is not readable: {path} ({_WAYS_OUT[what]})"
+        case why.OutputAltered(changes=changes):
+            ways = "put that right, or build it again with --force or `marin-build taint`"
+            return f"its output was changed since it was built: {_first_of(changes)} ({ways})"
         case why.DeviceMissing(device=device, found=found):
             here = f"this machine has {found or 'none'}"
             given = f"--budget {device}={reason.needed} if it has them after all"
@@ -166,7 +183,7 @@ def _needs_devices(reason: why.DeviceMissing) -> str:
 
 
 def _ways_out(engines: Sequence[str], *others: str) -> str:
-    """Return what to do about a machine that has too little."""
+    """Return the options that help if this machine has too little."""
     return ", or ".join([*(f"--engine {name}" for name in engines), *others])
 
 
@@ -183,6 +200,10 @@ def stable_facts(reason: Reason) -> dict[str, object]:
             return {"attempt": attempt}
         case why.Unreadable(what=what):
             return {"what": what}
+        case why.OutputVanished(lost=lost):
+            return {"lost": list(lost)} if lost else {}
+        case why.OutputAltered(changes=changes):
+            return {"changed": list(changes)}
         case why.DeviceMissing(device=device, needed=needed):
             return {"device": device, "needed": needed}
         case why.SeveralHosts(hosts=hosts):

@@ -17,7 +17,7 @@ class Change:
 
     Args:
         path: where it is: `attrs.seq_len`, `inputs.corpus`, `deps.tokenize/dclm`.
-        old, new: JSON values; None where there is none.
+        old, new: JSON values; None on a side that has no such leaf.
         text: the change in words: `attrs.seq_len 4096 -> 8192`.
         because: for a dependency, what changed there in words, where that is known.
 
@@ -32,7 +32,14 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class IdentityChanged:
-    """It was built with another identity; `changes` since the nearest build, that of `since`."""
+    """The step was built, but with another identity.
+
+    Args:
+        changes: what changed since the nearest earlier build.
+        since: the target id of that build.
+        run, by, at: which run built it, who, and when (ISO 8601, UTC).
+
+    """
 
     changes: tuple[Change, ...]
     since: str
@@ -42,7 +49,7 @@ class IdentityChanged:
 
     @property
     def is_cascade(self) -> bool:
-        """Whether nothing of its own changed: it only needs what is another one now."""
+        """Whether only dependencies changed, and nothing of the step itself."""
         return bool(self.changes) and all(
             change.path.startswith("deps.") and None not in (change.old, change.new)
             for change in self.changes
@@ -62,7 +69,7 @@ class FailedBefore:
 
 @dataclass(frozen=True, slots=True)
 class Interrupted:
-    """An attempt was cut short: RUNNING, but no run holds it."""
+    """The newest attempt was cut short: the status is RUNNING, but no run holds the target."""
 
     by: str
 
@@ -76,16 +83,23 @@ class Doubtful:
 
 @dataclass(frozen=True, slots=True)
 class OutputVanished:
-    """It was built, as its record says, but its status is gone."""
+    """It was built, as its record says, but its status is gone, or data that it left.
+
+    Args:
+        run, by, at: who built it, and when; empty where that is not known.
+        lost: which data is gone, in words, a file each; none: the status.
+
+    """
 
     run: str
     by: str
     at: str
+    lost: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Tainted:
-    """A user marked what is built as bad."""
+    """A user marked the output as bad, with `taint`."""
 
     reason: str
     by: str
@@ -94,7 +108,7 @@ class Tainted:
 
 @dataclass(frozen=True, slots=True)
 class Forced:
-    """Asked for with `--force`."""
+    """A user gave `--force` for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,24 +118,24 @@ class DevVersion:
 
 @dataclass(frozen=True, slots=True)
 class AssumedChanged:
-    """What if its identity changed: `--assume-changed`."""
+    """The plan assumes that its identity changed: `--assume-changed`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Cascade:
-    """An upstream is rebuilt although it is built."""
+    """A dependency, `upstream`, is rebuilt although it was built."""
 
     upstream: str
 
 
 @dataclass(frozen=True, slots=True)
 class DependencyFailed:
-    """Another executor marked it: one of its dependencies failed there."""
+    """Another executor wrote DEP_FAILED: one of its dependencies failed there."""
 
 
 @dataclass(frozen=True, slots=True)
 class BuiltBefore:
-    """SUCCESS; who and when are empty for a target without a record of ours."""
+    """Its status is SUCCESS; `run`, `by` and `at` are empty without a record of ours."""
 
     run: str
     by: str
@@ -130,7 +144,7 @@ class BuiltBefore:
 
 @dataclass(frozen=True, slots=True)
 class Adopted:
-    """Data that was there before was registered as its output.
+    """A user registered existing data as its output.
 
     Args:
         location: where the data lies: the output path, or any other place.
@@ -148,7 +162,7 @@ class Adopted:
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """SUCCESS; its code has changed, and a user said that this makes no difference."""
+    """Its status is SUCCESS; its code changed, and a user accepted that as harmless."""
 
     run: str
     by: str
@@ -160,12 +174,12 @@ class Accepted:
 
 @dataclass(frozen=True, slots=True)
 class AssumedBuilt:
-    """What if it were built: `--assume-built`."""
+    """The plan assumes that it is built: `--assume-built`."""
 
 
 @dataclass(frozen=True, slots=True)
 class SealedBefore:
-    """Committed; the next run that meets it publishes it."""
+    """It is committed, but not published yet; the next run publishes it."""
 
     by: str
 
@@ -175,9 +189,9 @@ class HeldBy:
     """Another run builds it now.
 
     Args:
-        by: who, in which run and attempt.
+        by: the worker, its run and its attempt.
         renewed: when the lease was last written, ISO 8601 in UTC, by its holder's clock.
-        time_to_live: seconds for which it then holds.
+        time_to_live: seconds for which the lease holds from then on.
 
     """
 
@@ -202,16 +216,16 @@ class UpstreamBlocked:
 
 @dataclass(frozen=True, slots=True)
 class NothingBuildsIt:
-    """The step has no function, and its output is not there."""
+    """The step has no function, and its output does not exist."""
 
 
 @dataclass(frozen=True, slots=True)
 class Unreadable:
-    """A file of it is damaged, or of a newer marin-build: it is not known how it stands.
+    """A file of it is damaged or written by a newer marin-build, so its state is unknown.
 
     Args:
         what: which file.
-        path: where that lies.
+        path: the path or URL of that file.
 
     """
 
@@ -220,8 +234,20 @@ class Unreadable:
 
     @property
     def ends_with_a_build(self) -> bool:
-        """Whether to build it again is a way out: then nothing hangs on what the file says."""
+        """Whether a forced build helps: it needs nothing from the damaged file."""
         return self.what in {"record", "taint"}
+
+
+@dataclass(frozen=True, slots=True)
+class OutputAltered:
+    """Something is to be built from it, and it holds what its build did not leave there.
+
+    Args:
+        changes: what differs, in words, a file each.
+
+    """
+
+    changes: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,8 +263,8 @@ class DeviceMissing:
 
     Args:
         device: `gpu` or `tpu`.
-        needed, found: devices, or chips.
-        engines: those that run steps on other machines, by name.
+        needed, found: numbers of GPUs or of TPU chips.
+        engines: names of the engines that run steps on other machines.
 
     """
 
@@ -250,7 +276,7 @@ class DeviceMissing:
 
 @dataclass(frozen=True, slots=True)
 class SeveralHosts:
-    """It runs on several machines at once, and this is one; `engines` run steps on others."""
+    """It needs several machines at once; the `engines` named run steps on other machines."""
 
     hosts: int
     engines: tuple[str, ...] = ()
@@ -267,7 +293,7 @@ class OverBudget:
 
 @dataclass(frozen=True, slots=True)
 class BlockedInPlan:
-    """It was blocked when the plan that is replayed was made."""
+    """The saved plan that is replayed had it blocked."""
 
 
 RunReason = (
@@ -291,6 +317,7 @@ BlockReason = (
     | UpstreamBlocked
     | NothingBuildsIt
     | Unreadable
+    | OutputAltered
     | DeviceMissing
     | SeveralHosts
     | OverBudget

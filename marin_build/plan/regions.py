@@ -1,7 +1,7 @@
-"""Data that crosses regions: what steps to build will read from elsewhere. Pure.
+"""Data that crosses regions: reads of steps to build from a region they do not run in. Pure.
 
-Outputs do not say where they lie: the configuration names the region of a prefix, and a bucket
-whose name contains the region of a cloud, `gs://marin-us-central2`, is taken at its word.
+The configuration names the region of a prefix. Without that, the region is the one in the name of
+the bucket, as in `gs://marin-us-central2`, if there is one.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class CrossRegionRead:
         read: id of the target, or name of the source, that it reads.
         regions: where the step may run.
         region: where the data lies.
-        size: bytes, where a record knows them.
+        size: bytes; None if no record has them.
 
     """
 
@@ -48,7 +48,7 @@ class CrossRegionRead:
 
 
 def region_of(place: str, known: Mapping[str, str]) -> str | None:
-    """Return the region of a place in a store; None if nothing tells.
+    """Return the region of a place in a store; None if it is unknown.
 
     Args:
         place: a path or URL.
@@ -68,7 +68,7 @@ def region_of(place: str, known: Mapping[str, str]) -> str | None:
 
 
 def cross_region_reads(plan: Plan, known: Mapping[str, str]) -> list[CrossRegionRead]:
-    """Return what the steps to build read from regions they do not run in."""
+    """Return the reads of steps to build from regions that they do not run in."""
     found: list[CrossRegionRead] = []
     for decision in plan.of_kind(Kind.RUN):
         resources = plan.targets.all[decision.index].step.resources
@@ -91,7 +91,7 @@ def _reads(
 
 
 def _data_of(plan: Plan, index: int) -> tuple[str, int | None]:
-    """Return where a target's data lies, which may be adopted, and its bytes if they are known."""
+    """Return where a target's data lies (elsewhere, if adopted), and its bytes if known."""
     built, output = plan.snapshot.of(index).built, plan.targets.all[index].output_path
     if built is None:
         return output, None

@@ -1,12 +1,12 @@
 """Which target may start when: a state machine with one transition function, pure.
 
-PENDING --what it needs is there--> READY --taken--> RUNNING --+--> Succeeded | Reused
+PENDING --dependencies are built--> READY --taken--> RUNNING --+--> Succeeded | Reused
    |                                  ^                 |      +--> Failed | Stopped | Interrupted
-   +--what it needs is not--> Blocked +---- retried ----+
+   +--a dependency is not--> Blocked  +---- retried ----+
                                       +---- is due ---- DELAYED (tried again later)
                                       +--- released --- Held (another run builds it)
 
-What runs has a slot and what it needs of the machine; no other target has any of both.
+A RUNNING target holds a slot and the amounts of the machine that it needs; no other target does.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 
 class Open(enum.Enum):
-    """Where a target stands that has not ended in this run."""
+    """The state of a target that has not ended in this run."""
 
     PENDING = enum.auto()
     READY = enum.auto()
@@ -44,7 +44,7 @@ class Open(enum.Enum):
 
 
 State = Open | type[Succeeded | Reused | Failed | Held | Stopped | Interrupted | Blocked]
-"""Where a target stands: open, or the kind of outcome that it came to."""
+"""The state of a target: open, or the kind of outcome with which it ended."""
 
 STATES: tuple[State, ...] = (
     *Open, Held, Succeeded, Reused, Failed, Stopped, Interrupted, Blocked
@@ -61,11 +61,11 @@ _LEGAL: dict[State, frozenset[State]] = {
 
 
 class Schedule:
-    """The targets to build, and what became of them.
+    """The targets to build, and the state of each.
 
-    Ready targets start in the order of the longest chain that waits for them, as far as there is
-    what they take of the machine. Targets that are added later start after those, the first one
-    first.
+    Of the ready targets for which the machine has enough left, the one with the longest chain of
+    dependents starts first. Targets that are added later start after those, in the order in which
+    they were added.
     """
 
     def __init__(
@@ -79,9 +79,9 @@ class Schedule:
 
         Args:
             to_build: targets, in topological order.
-            deps: for every target of the pipeline, what it needs.
-            seconds: how long targets may take, those of which that is known.
-            limits: what targets may take of the machine together; None: whatever they like.
+            deps: the dependencies of every target of the pipeline, by index.
+            seconds: how long targets may take, by index, where that is known.
+            limits: the amounts that targets may take together; None: nothing limits them.
 
         """
         wanted = set(to_build)
@@ -96,10 +96,10 @@ class Schedule:
             self.add(index, above)
 
     def add(self, index: int, needs: Iterable[int]) -> list[tuple[int, int]]:
-        """Take in a target that needs targets which were taken in before.
+        """Add a target whose dependencies were added before.
 
         Returns:
-            The target with what blocks it, if something it needs was not built; else nothing.
+            The target with the dependency that blocks it, if there is one; else an empty list.
 
         """
         self._needs[index] = above = tuple(needs)
@@ -119,17 +119,17 @@ class Schedule:
         return []
 
     def end(self, index: int, outcome: Outcome) -> list[tuple[int, int]]:
-        """Bring a target into the state in which its try left it; return as `move` does."""
+        """Move a target to the state that an outcome means; return the same as `move`."""
         state: State = type(outcome)
         if isinstance(outcome, Failed) and outcome.retry_in is not None:
             state = Open.DELAYED if outcome.retry_in else Open.READY
         return self.move(index, state)
 
     def move(self, index: int, state: State) -> list[tuple[int, int]]:
-        """Bring a target into a state, with all that follows from it.
+        """Move a target to a state, and release or block its dependents.
 
         Returns:
-            The targets that are blocked by it, each with the one that blocks it.
+            The targets that this blocks, each with the target that blocks it.
 
         """
         before = self.states[index]
@@ -172,11 +172,11 @@ class Schedule:
         return index
 
     def was_short(self, index: int) -> bool:
-        """Return whether a target was ready, and lacked something that others had."""
+        """Return whether a ready target had to wait for amounts that running targets held."""
         return self._ready.was_short(index)
 
     def needs_of(self, index: int) -> tuple[int, ...]:
-        """Return what a target needs, as far as it is built in this run."""
+        """Return the dependencies of a target that are in this schedule."""
         return self._needs[index]
 
     def count(self, state: State) -> int:
@@ -202,16 +202,16 @@ class _Group:
     needs: Needs
     heap: list[tuple[float, int]] = field(default_factory=list)
     kept: set[str] = field(default_factory=set)
-    """What its first target once lacked: kept for it until it starts, so that it gets them all."""
+    """Names of amounts that its first target lacked; no later group takes them before it starts."""
 
 
 class Ready:
-    """The ready targets, and what is free.
+    """The ready targets, and the amounts that are free.
 
     Args:
-        ranks: by target: the higher, the sooner; of equal ones the lower index. What has none
-            comes last.
-        limits: what targets may take together; one that needs nothing of it starts at once.
+        ranks: by target: a higher rank starts sooner, of equal ones the lower index. Targets
+            without a rank come last.
+        limits: the amounts that targets may take together; a target without needs always fits.
 
     """
 
@@ -223,7 +223,7 @@ class Ready:
         self._short: set[int] = set()
 
     def push(self, index: int) -> None:
-        """Take in a target that is ready."""
+        """Add a target that is ready."""
         needs = self._needs.get(index, ())
         group = self._groups.get(needs)
         if group is None:
@@ -231,7 +231,7 @@ class Ready:
         heapq.heappush(group.heap, (-self._ranks.get(index, 0.0), index))
 
     def pop(self) -> int | None:
-        """Return the target to start next; None if none is ready for which there is enough."""
+        """Return and remove the target to start next; None if no ready target fits."""
         kept: set[str] = set()
         waiting = [group for group in self._groups.values() if group.heap]
         if len(waiting) > 1:
@@ -250,15 +250,15 @@ class Ready:
         return None
 
     def was_short(self, index: int) -> bool:
-        """Return whether it was ready, and had to wait until others gave something back."""
+        """Return whether a ready target had to wait until others gave amounts back."""
         return index in self._short
 
     def take(self, index: int) -> None:
-        """Take what a target needs, because it starts."""
+        """Subtract the needs of a target that starts from the free amounts."""
         for name, amount in self._needs.get(index, ()):
             self._free[name] -= amount
 
     def give_back(self, index: int) -> None:
-        """Give back what a target took, because it does not run any more."""
+        """Add the needs of a target that ended to the free amounts."""
         for name, amount in self._needs.get(index, ()):
             self._free[name] += amount

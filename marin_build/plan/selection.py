@@ -1,8 +1,8 @@
-"""Selectors -> targets (the grammar is in selectors.py).
+"""Selectors -> targets (the grammar is in selector_grammar.py).
 
-tokenize              the steps of that name, a target's id (`tokenize_1a2b3c4d`), or its hash
+tokenize              the steps with that name, a target's id (`tokenize_1a2b3c4d`), or its hash
 tokenize/*            a glob over names; `**` crosses `/`
-+train, clean+        with all it needs, with all that need it
++train, clean+        train and all it needs; clean and all that need it
 tag:eval              the steps with that tag
 status:failed         the targets of that status in the store: failed, running, success, missing
 changed-since:main    the targets whose identity or code differs from a git revision's
@@ -42,9 +42,9 @@ def only_one(selector: str, chosen: Sequence[int], done: str, consequence: str =
 
     Args:
         selector: as the user wrote it.
-        chosen: what it selects.
-        done: what is done with one target, for the error: `is adopted at a time`.
-        consequence: what the error means for the work.
+        chosen: indices of the targets it selects.
+        done: the end of the error `one ...`: `is adopted at a time`.
+        consequence: the effect of the error, for its text: `nothing was run`.
 
     Raises:
         UsageError: it selects several, or none.
@@ -65,15 +65,15 @@ def select(
     status_of: StatusOf | None = None,
     changed_since: ChangedSince | None = None,
 ) -> tuple[int, ...]:
-    """Return the selected targets, in topological order; the requested ones without selectors.
+    """Return indices of the selected targets, in topological order.
 
-    Several selectors are one: `a`, `^b` is `a,^b`. Nothing is selected only where the state of the
-    store or of a revision decides.
+    Without selectors these are the requested targets. Several selectors are one: `a`, `^b` is
+    `a,^b`. The result can only be empty if `status:` or `changed-since:` decides.
 
     Args:
         targets: the pipeline's targets.
-        selectors: see selectors.py.
-        status_of: index of a target -> its status; asked for only by `status:`.
+        selectors: texts in the grammar of selector_grammar.py.
+        status_of: index of a target -> its status; called only for `status:`.
         changed_since: revision -> the targets that differ from it.
 
     Raises:
@@ -100,7 +100,7 @@ def select(
         raise combined(errors)
     if not found and not any(term.asks_for_state for term in chosen):
         raise UsageError(
-            f"`{' '.join(selectors)}` selects nothing: all of it is left out again",
+            f"`{' '.join(selectors)}` selects nothing: `^` leaves all of it out",
             consequence="nothing was run",
         )
     return tuple(sorted(found))
@@ -109,12 +109,43 @@ def select(
 def steps_meant(steps: Iterable[StepSpec], selector: str) -> list[StepSpec]:
     """Return the steps that a selector may mean if it is a name or a target's id.
 
-    Fingerprints are not asked for. Empty for a hash: any step may have it.
+    No fingerprint is computed. Empty for a hash: any step may have it.
     """
     if _HASH.fullmatch(selector):
         return []
     names = {selector, selector.partition("@")[0], _HASH_AT_END.sub("", selector)}
     return [step for step in steps if step.name in names]
+
+
+def steps_needed(steps: Sequence[StepSpec], selectors: Sequence[str]) -> list[StepSpec] | None:
+    """Return the steps that selectors may mean, as far as names and tags alone decide it.
+
+    Fingerprints are not asked for. None where something else decides too: hashes, statuses,
+    revisions, what is left out, what needs a target, or a selector that is none.
+    """
+    found: dict[StepSpec, None] = {}
+    for selector in selectors:
+        try:
+            parts = parse_selector(selector)
+        except UsageError:
+            return None
+        for term in (term for part in parts for term in part):
+            if term.is_excluded or term.with_downstream:
+                return None
+            match term.kind:
+                case "name":
+                    chosen = steps_meant(steps, term.value)
+                case "tag":
+                    chosen = [step for step in steps if term.value in step.tags]
+                case "glob":
+                    matches = compile_patterns([term.value])
+                    chosen = [step for step in steps if matches(step.name)]
+                case _:
+                    return None
+            if not chosen:
+                return None
+            found.update(dict.fromkeys(chosen))
+    return list(found)
 
 
 def _combine(
@@ -123,7 +154,7 @@ def _combine(
     size: int,
     errors: list[MarinBuildError],
 ) -> set[int]:
-    """Return the union of the parts, without what is left out; append to the errors."""
+    """Return the union of the parts, without excluded targets; append to the errors."""
     everything = set(range(size))
     found, left_out = set[int](), set[int]()
     only_left_out = True
@@ -146,7 +177,7 @@ def _matches(
     status_of: StatusOf | None,
     changed_since: ChangedSince | None,
 ) -> set[int]:
-    """Return what a term selects, but for its `^`."""
+    """Return the targets that a term selects, as if it had no `^`."""
     found = _atom_matches(targets, term, status_of, changed_since)
     if not found or not (term.with_upstream or term.with_downstream):
         return found

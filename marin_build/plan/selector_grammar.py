@@ -1,8 +1,8 @@
 """The grammar of selectors: a text -> parts, or an error that points at a column.
 
     selector = part ("," part)*        the union of all parts
-    part     = term ("&" term)*        what all of its terms select
-    term     = ["^"] ["+"] atom ["+"]  `^` leaves out; `+` adds what it needs, what needs it
+    part     = term ("&" term)*        the targets that all of its terms select
+    term     = ["^"] ["+"] atom ["+"]  `^` leaves out; `+` adds dependencies, dependents
     atom     = name | id | hash | glob | "tag:" TAG | "status:" STATUS | "changed-since:" REV
 
 A part that is one term with `^` is taken away from the union, wherever it stands; in a longer part
@@ -32,7 +32,7 @@ _TOKEN = re.compile(r"\[[^\]]+\]|[,&]|.", re.DOTALL)  # `,` and `&` inside [...]
 
 @dataclass(frozen=True, slots=True)
 class Term:
-    """What stands between `,` and `&`."""
+    """One term of a selector: the text between two of the operators `,` and `&`."""
 
     kind: Kind
     value: str
@@ -42,7 +42,7 @@ class Term:
 
     @property
     def asks_for_state(self) -> bool:
-        """Whether the answer is not in the pipeline: to select nothing is no mistake then."""
+        """Whether the store or git decides what it selects: an empty result is no mistake then."""
         return self.kind in ("status", "changed-since")
 
     @property
@@ -63,7 +63,7 @@ def parse_selector(text: str) -> tuple[Part, ...]:
     """Return the parts of a selector.
 
     Raises:
-        UsageError: it is not one; says in which column.
+        UsageError: the text is no selector; the error names the column.
 
     """
     parts: list[list[Term]] = [[]]

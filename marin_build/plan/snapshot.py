@@ -1,4 +1,4 @@
-"""The value "what the store held when the plan was made"."""
+"""The snapshot: what the store held when the plan was made, as a value."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from marin_build.protocol.record_reader import Built
     from marin_build.protocol.status import Status
     from marin_build.protocol.taints import Taint
+    from marin_build.store.base import File
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +35,8 @@ class Earlier:
     """An earlier build of a target's name, nearly always with another identity.
 
     Args:
-        built: what its record says.
-        payload: what was hashed, as JSON values.
+        built: the facts in its record.
+        payload: the payload that was hashed, as JSON values.
 
     """
 
@@ -45,10 +46,11 @@ class Earlier:
 
 @dataclass(frozen=True, slots=True)
 class Observed:
-    """What was seen of one target. `gone`: the lease's holder died on this host.
+    """What was read of one target. `gone`: the holder of its lease died on this host.
 
-    The versions are those of the status and the lease, empty where there is none. The run that
-    builds the target makes its writes conditional on them, instead of reading again.
+    `status_version` and `lease_version` are the store's versions of these two files, empty for a
+    missing file. A run that builds the target makes its writes conditional on them, so that it need
+    not read the files again.
     """
 
     status: Status | None = None
@@ -60,19 +62,23 @@ class Observed:
     lease_version: str = ""
     doubtful: bool = False
     """It was committed, but the machine went down before it was surely on disk."""
+    lost: tuple[str, ...] = ()
+    """What is gone of the data it left, in words: looked for where something is built from it."""
+    altered: tuple[str, ...] = ()
+    """What lies there that its build did not leave, in words: looked for in the same cases."""
     damage: Unreadable | None = None
-    """A file of it that is damaged, so that it is not known how it stands."""
+    """A damaged file of it; its state is unknown then."""
 
     @property
     def is_built(self) -> bool:
         """Whether the target is committed: published, or sealed and about to be."""
-        if self.doubtful:
+        if self.doubtful or self.lost:
             return False
         return self.status == "SUCCESS" or (self.lease is not None and self.lease.is_sealed)
 
     @property
     def is_open(self) -> bool:
-        """Whether it is to be built, so that what it needs is asked for, too."""
+        """Whether it is to be built, so that its dependencies must be read, too."""
         return not self.is_built and self.damage is None
 
 
@@ -81,18 +87,21 @@ NOTHING_SEEN = Observed()
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """What was seen, by target index. A target that is not in it was not looked at.
+    """What was read of the store, by target index. A target that is not in `seen` was not read.
 
-    `earlier`: builds of the same name, the latest first, where they were asked for. `tainted`: the
-    marks that hold, on whatever target of the pipeline. `drifted`: what has another identity than
-    is declared, or was made from that; targets that were not looked at can be among them.
+    `earlier`: builds of the same name, the latest first, for some targets only. `tainted`: the
+    marks of tainted targets. `drifted`: targets whose output has another identity than the declared
+    one, or was made from such an output. `tainted` and `drifted` can contain targets not in `seen`.
+    `manifests`: the files that the builds of some targets left, because something is built from
+    them; None for a target whose files are not known.
     """
 
     seen: Mapping[int, Observed] = field(default_factory=dict)
     earlier: Mapping[int, tuple[Earlier, ...]] = field(default_factory=dict)
     tainted: Mapping[int, Taint] = field(default_factory=dict)
     drifted: Mapping[int, IdentityDrift] = field(default_factory=dict)
+    manifests: Mapping[int, tuple[File, ...] | None] = field(default_factory=dict)
 
     def of(self, index: int) -> Observed:
-        """Return what was seen of a target."""
+        """Return what was read of a target."""
         return self.seen.get(index, NOTHING_SEEN)

@@ -1,4 +1,4 @@
-"""The states of targets: built, running, failed ... as one look at the store showed it. Pure."""
+"""The states of targets: built, running, failed ... from one reading of the store. Pure."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class State(enum.Enum):
     """What a target is, in one word; in the order in which people want to see it."""
 
     RUNNING = "running"
-    """A run holds it, and may live."""
+    """A run holds it; the run may still be alive."""
     GONE = "gone"
     """Its holder was a process of this machine and has ended."""
     FAILED = "failed"
@@ -41,11 +41,11 @@ class TargetState:
     """The state of one target.
 
     Args:
-        state: in one word.
-        lease: of the run that holds it, held it or sealed it; None if there is no lease.
-        last: its newest attempt, where that failed and is known.
-        left_running: its holder is gone, but something it started still runs.
-        damage: which file is not readable.
+        state: its state.
+        lease: that of the run that holds it, held it or sealed it; None if there is no lease.
+        last: its newest attempt, if that failed and could be read.
+        left_running: whether its holder is gone, but a process that it started still runs.
+        damage: the file that cannot be read; None if there is none.
 
     """
 
@@ -59,11 +59,12 @@ class TargetState:
 def target_state(seen: Observed, *, is_still_written: Callable[[Lease], bool]) -> TargetState:
     """Return the state of a target.
 
-    Whether a holder on another machine lives is not judged: one look cannot tell.
+    A holder on another machine always counts as alive: one reading cannot show that it died.
 
     Args:
-        seen: what was seen of it.
-        is_still_written: whether something that an attempt started on this machine still runs.
+        seen: what was read of it.
+        is_still_written: returns whether a process that the holder of a lease started on this
+            machine still runs.
 
     """
     lease = seen.lease

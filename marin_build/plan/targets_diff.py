@@ -1,4 +1,4 @@
-"""Two sets of targets -> what differs, step name by step name. Pure."""
+"""The differences of two sets of targets, step name by step name. Pure."""
 
 from __future__ import annotations
 
@@ -22,23 +22,23 @@ if TYPE_CHECKING:
 
 
 _MOST_PAIRS = 10_000
-"""Above so many pairs of one name, targets are paired in their order."""
+"""If one name has more pairs than this, its targets are paired in their order."""
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A target of one side, wherever it was read.
+    """A target of one side: of a plan, of a run or of a pipeline.
 
     Args:
         id: `name_with_hash` or `name@version`.
         name: the step's name.
         fingerprint: 64 hex digits.
-        payload: the canonical text that it is the digest of.
-        version: of steps that have one.
+        payload: the canonical text whose digest the fingerprint is.
+        version: the step's version; None if it has none.
         deps: ids of the dependencies.
-        declared: file and line.
-        code: digest of the step's code; None where it was not kept, or it has none.
-        decision: what a plan decided: run, reuse, ...; None without a plan.
+        declared: file and line of the declaration.
+        code: digest of the step's code; None if it was not kept, or the step has no code.
+        decision: the decision of a plan: run, reuse, ...; None without a plan.
 
     """
 
@@ -60,16 +60,16 @@ class Kind(enum.Enum):
     VANISHED = "vanished"
     CHANGED = "changed"
     CASCADE = "cascade"
-    """Only what it needs changed."""
+    """Only its dependencies changed."""
     CODE = "code"
     """Its identity is the same, its code is not."""
     DECISION = "decision"
-    """It is the same, but two plans decide otherwise."""
+    """It is the same, but the two plans decide differently about it."""
 
 
 @dataclass(frozen=True, slots=True)
 class TargetDifference:
-    """One difference. `old` is None for what appeared, `new` for what vanished."""
+    """One difference. `old` is None for an added target, `new` for a removed one."""
 
     kind: Kind
     old: Entry | None
@@ -79,7 +79,7 @@ class TargetDifference:
 
     @property
     def entry(self) -> Entry:
-        """The target as it is now, or as it was."""
+        """The new target, or the old one if it was removed."""
         entry = self.new or self.old
         assert entry is not None
         return entry
@@ -96,7 +96,7 @@ class TargetDifference:
 
 @dataclass(frozen=True, slots=True)
 class TargetsDiff:
-    """All differences in the order of the new side, then what vanished."""
+    """All differences in the order of the new side, then removed ones; `same` counts equals."""
 
     differences: tuple[TargetDifference, ...]
     same: int
@@ -112,8 +112,8 @@ class TargetsDiff:
 def diff_targets(old: Sequence[Entry], new: Sequence[Entry]) -> TargetsDiff:
     """Return how two sets of targets differ.
 
-    Targets of one identity belong together; the others are matched by name, and several of one
-    name so that few leaves differ.
+    Targets of one identity are paired. The others are paired by name; several targets of one name
+    are paired so that few leaves differ.
     """
     was = {(entry.id, entry.fingerprint): entry for entry in old}
     now = {(entry.id, entry.fingerprint): entry for entry in new}
@@ -140,7 +140,7 @@ def diff_targets(old: Sequence[Entry], new: Sequence[Entry]) -> TargetsDiff:
 
 
 def changed_entries(old: Sequence[Entry], new: Iterable[Entry]) -> list[bool]:
-    """Return for each target of `new` whether `old` has none of its identity and code."""
+    """Return for each target of `new` whether `old` has none with its identity and code."""
     known = {(entry.id, entry.fingerprint, entry.code) for entry in old}
     return [(entry.id, entry.fingerprint, entry.code) not in known for entry in new]
 
@@ -157,8 +157,8 @@ def _difference(old: Entry | None, new: Entry) -> TargetDifference | None:
         return None
     leaves = _leaves(old, new)
     code_changed = code_changed or any(leaf.path == "code" for leaf in leaves)
-    leaves = tuple(leaf for leaf in leaves if leaf.path != "code")  # said as `code_changed`
-    # What a command step does is its identity: its code would say the same once more.
+    leaves = tuple(leaf for leaf in leaves if leaf.path != "code")  # `code_changed` reports it
+    # The command of a command step is also its code: one report of it is enough.
     code_changed = code_changed and not any(leaf.path.startswith("command") for leaf in leaves)
     from_above = bool(leaves) and all(leaf.path.startswith("deps.") for leaf in leaves)
     rewired = any(leaf.old is ABSENT or leaf.new is ABSENT for leaf in leaves)
@@ -167,7 +167,7 @@ def _difference(old: Entry | None, new: Entry) -> TargetDifference | None:
 
 
 def _leaves(old: Entry, new: Entry) -> tuple[Difference, ...]:
-    """Return the leaves that differ, the author's own before what came from above."""
+    """Return the leaves that differ, the step's own before those of its dependencies."""
     found = without_echoes(differences(json.loads(old.payload), json.loads(new.payload)))
     if old.version != new.version:
         versions = [ABSENT if v is None else v for v in (old.version, new.version)]
@@ -176,7 +176,7 @@ def _leaves(old: Entry, new: Entry) -> tuple[Difference, ...]:
 
 
 def _matched(old: Sequence[Entry], new: Sequence[Entry]) -> dict[tuple[str, str], Entry]:
-    """Return (id, fingerprint) of a new target -> the old one it was, for those that were one."""
+    """Return (id, fingerprint) of new targets -> the old target that each is paired with."""
     by_name: dict[str, tuple[list[Entry], list[Entry]]] = defaultdict(lambda: ([], []))
     for entry in old:
         by_name[entry.name][0].append(entry)
@@ -194,7 +194,7 @@ def _matched(old: Sequence[Entry], new: Sequence[Entry]) -> dict[tuple[str, str]
 
 
 def _with_equal_own_parts(olds: list[Entry], news: list[Entry]) -> list[tuple[Entry, Entry]]:
-    """Pair, and take out of the lists, what differs only in the hashes of what it needs."""
+    """Pair targets that differ only in hashes of dependencies; remove them from both lists."""
     waiting: dict[str, list[Entry]] = defaultdict(list)
     for entry in olds:
         waiting[_own_part(entry)].append(entry)
@@ -217,7 +217,7 @@ def _own_part(entry: Entry) -> str:
 
 
 def _nearest(olds: Sequence[Entry], news: Sequence[Entry]) -> list[tuple[Entry, Entry]]:
-    """Pair so that few leaves differ: the nearest pair first, among equals in their order."""
+    """Pair targets so that few leaves differ: the most similar ones first, equals in order."""
     if len(olds) == len(news) == 1:
         return [(olds[0], news[0])]
     ranked = sorted(

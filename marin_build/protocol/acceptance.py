@@ -34,7 +34,7 @@ class AcceptedEnvironment(_Document):
 
 
 class Acceptance(_Document):
-    """One word of one person.
+    """One statement of one person that new code makes no difference.
 
     Args:
         code_digest: of the step's code at that time.
@@ -85,7 +85,7 @@ def read_accepted(blob: Blob | None, *, fingerprint: str, run: str) -> tuple[Acc
 def write_accepted(
     store: Store, output: str, build: AcceptedDocument, acceptance: Acceptance
 ) -> None:
-    """Add to what was accepted for a build; what another build left is replaced.
+    """Add to what was accepted for a build; acceptances of another build are replaced.
 
     Args:
         store: where the output lives.
@@ -94,14 +94,14 @@ def write_accepted(
         acceptance: what is added.
 
     Raises:
-        StoreError: it cannot be written, or others write all the time.
+        StoreError: it cannot be written, or other programs keep writing it.
 
     """
     path = f"{output}/{layout.ACCEPTED}"
     for _ in range(_TRIES):
         blob = store.get(path)
         before = read_accepted(blob, fingerprint=build.fingerprint, run=build.run)
-        if acceptance in before:  # ours, whose reply was lost
+        if acceptance in before:  # our own write, whose reply was lost
             return
         data = build.model_copy(update={"accepted": (*before, acceptance)}).to_bytes()
         written = (

@@ -55,7 +55,7 @@ class Claimant:
         clock: seconds, on a clock that counts sleep.
         now: the time, for people.
         force: build even what is built.
-        forced_over: the version of the status for which that holds; None: for whatever is there.
+        forced_over: the version of the status for which `force` holds; None: for every status.
             What another run has built since is not built again.
         stale_version: a lease version that was watched for longer than it may live.
 
@@ -76,7 +76,7 @@ class Claimant:
         """Take the lease on the target and open an attempt.
 
         Args:
-            seen: what a look showed; None: look now. Old news costs a look, never a wrong decision.
+            seen: what a look showed; None: look now. If it is outdated, this call looks again.
 
         Raises:
             StoreError: the store cannot be reached.
@@ -90,7 +90,7 @@ class Claimant:
             force = insists and self._is_meant(seen)
             state = transition(State.UNKNOWN, self._see(seen, force=force))
             if not fresh and state in (State.FINISHED, State.COMMITTED):
-                seen = None  # no conditional write would tell that this is not so any more
+                seen = None  # no conditional write follows that would fail if this has changed
                 continue
             if state is State.FINISHED:
                 return Finished(published)
@@ -110,7 +110,7 @@ class Claimant:
             seen = None
 
     def _is_meant(self, seen: Seen) -> bool:
-        """Return whether this is the state that is to be built over."""
+        """Return whether `force` holds for the status that was seen."""
         return self.forced_over in (None, seen.status_version)
 
     def _see(self, seen: Seen, *, force: bool) -> Event:
@@ -124,9 +124,9 @@ class Claimant:
         path, sent = f"{self.output}/{layout.LEASE}", self.clock()
         ours = replace(self.lease, attempt=self._next_attempt(seen))
         if state is State.HELD and seen.lease is not None:
-            # The reply to our own write was lost. It is written anew: from now on it holds. Its
-            # number may be from old news, which a RUNNING over a fresh look would not notice.
-            # And where versions are digests, one that looks the same would not count as renewed.
+            # The reply to our own write was lost. We write the lease again, so that it holds from
+            # now on. Its number may come from an outdated look: we take one that is free now. And
+            # its time must differ: where versions are digests, equal bytes are no renewal.
             free = newest_attempt(self.store, self.output) + 1
             ours = replace(
                 seen.lease,
@@ -154,7 +154,7 @@ class Claimant:
         )
 
     def _say_running(self, seen: Seen, attempt: int, *, force: bool) -> tuple[Event, str]:
-        """Write RUNNING over the status that was seen; return what came of it and the version.
+        """Write RUNNING over the status that was seen; return what happened, and the new version.
 
         The write is the second look at the status, now under our lease: it fails if anything
         was written since the first one.
@@ -177,8 +177,9 @@ class Claimant:
             if seen.status == STATUS_SUCCESS and not force:
                 continue
             if newest_attempt(self.store, self.output) >= attempt:
-                return Event.BEATEN, ""  # others tried since the first look: our number is taken
-            if seen.status == STATUS_RUNNING:  # ours, its reply lost; or the late one of a loser
+                return Event.BEATEN, ""  # another attempt ended meanwhile: our number is taken
+            # Our own write, whose reply was lost; or a late write of a run that lost the lease.
+            if seen.status == STATUS_RUNNING:
                 return Event.OPENED, seen.status_version
 
     def _record_abandoned(self, dead: Lease) -> None:
@@ -199,9 +200,9 @@ class Claimant:
             self.store.put_if_absent(path, attempt.to_bytes())
 
     def _next_attempt(self, seen: Seen) -> int:
-        """Return the number after every one that was given out, as far as can be seen."""
+        """Return the number after all that were given out, as far as the store shows them."""
         if seen.lease is not None and seen.lease.attempt:
-            # The lease may be a late echo of one that was released long ago.
+            # The store may have carried out the write of this lease late, after it was released.
             return max(seen.lease.attempt, newest_attempt(self.store, self.output)) + 1
         if seen.attempt is not None:
             return seen.attempt + 1

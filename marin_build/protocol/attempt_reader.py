@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from marin_build.errors import CorruptStateError
@@ -12,6 +12,8 @@ from marin_build.store.base import File
 from marin_build.text import LONGEST_MESSAGE, shortened
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from marin_build.protocol.record_reader import Built
 
 
@@ -23,12 +25,16 @@ class Committed:
         record: the record that it left, or was to leave, beside the output.
         manifest: the files of the output, sorted.
         has_artifact: whether the step returned a value.
+        artifact: that value, as JSON values.
+        digests: path -> sha-256 in hex, of the files that were digested.
 
     """
 
     record: Built
     manifest: tuple[File, ...]
     has_artifact: bool
+    artifact: Any = None
+    digests: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,4 +100,10 @@ def _committed(publish: Any) -> Committed | None:
         return None
     files = [File(str(entry["path"]), int(entry["size"])) for entry in publish["manifest"]]
     record = built_of(publish["record"], publish["record"]["fingerprint"])
-    return Committed(record, tuple(sorted(files)), bool(publish.get("has_artifact")))
+    return Committed(
+        record,
+        tuple(sorted(files)),
+        bool(publish.get("has_artifact")),
+        publish.get("artifact"),
+        dict(publish.get("digests") or {}),
+    )

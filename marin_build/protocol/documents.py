@@ -75,7 +75,7 @@ class Record(_Document):
     captured: dict[str, str] | None = None
     """What its function captured: numbers as they are, other values by digest."""
     deep_code_digest: str | None = None
-    """Over the code that built it and all that it needs; see plan/deep_digests.py."""
+    """Digest over the code that built it and all that it needs; see plan/deep_digests.py."""
     environment: Environment | None = None
     deps: tuple[str, ...]
     provenance: Provenance
@@ -91,9 +91,9 @@ class Record(_Document):
     bytes: int | None = None
     """Number and sizes of the files in the manifest."""
     adopted_from: str | None = None
-    """Where data lies that was there before and registered as this output; None: it was built."""
+    """Where the data lies that a person registered as this output; None: a step built it."""
     note: str | None = None
-    """Why it was adopted, in the words of who did it."""
+    """Why it was adopted, in the words of the person who did it."""
 
 
 class FileEntry(_Document):
@@ -104,12 +104,16 @@ class FileEntry(_Document):
 
 
 class Publication(_Document):
-    """What a sealed attempt commits: record, artifact and manifest."""
+    """What a sealed attempt commits: record, artifact and manifest.
+
+    `digests`: path in the manifest -> sha-256 in hex, of the files that were read for it.
+    """
 
     record: Record
     has_artifact: bool
     artifact: Any = None
     manifest: tuple[FileEntry, ...]
+    digests: dict[str, str] = {}
 
 
 class Attempt(_Document):

@@ -35,8 +35,8 @@ LOOK_EVERY = 5.0
 def gang_lease(lease: Lease, launch: str) -> Lease:
     """Return the lease that the leader of a launch acquires with.
 
-    It names no process: the leader's death is no sign that the ranks have ended, so even who sees
-    it from the same machine waits until the lease has aged.
+    It names no process: the leader's death is no sign that the ranks have ended, so even an
+    observer on the same machine waits until the lease has aged.
     """
     return replace(lease, nonce=launch, boot="", pid=0, start=0)
 
@@ -100,7 +100,7 @@ class RankWatch:
         return Standing.WORK
 
     def is_over(self, now: float) -> bool:
-        """Return whether the lease, as far as the rank knows, may be another's by now."""
+        """Return whether, as far as the rank knows, another holder may have the lease by now."""
         return now >= self.deadline
 
 
@@ -210,7 +210,7 @@ def _write_once(store: Store, path: str, data: bytes) -> bool:
 def read_ends(
     store: Store, output: str, *, launch: str, attempt: int, ranks: Sequence[int]
 ) -> list[RankEnd | None]:
-    """Return how ranks ended; None for who has not, or belongs to another launch.
+    """Return how ranks ended; None for one that has not, or whose end is of another launch.
 
     Raises:
         StoreError: the store cannot be reached.
@@ -242,7 +242,7 @@ def stop_ranks(
     clock: Callable[[], float],
     wait: Callable[[float], None],
 ) -> bool:
-    """Say that the leader failed, and wait until no other rank works any more.
+    """Write the leader's failure, and wait until no other rank works any more.
 
     The next attempt must not meet them: the leader lets go of the lease only after this. A rank
     that can read the end stops at its next look; one that cannot, when the lease has aged for it.
@@ -256,7 +256,7 @@ def stop_ranks(
         wait: sleeps.
 
     Returns:
-        False if the ranks could not be told: then the lease must be left to age.
+        False if the failure could not be written: then the lease must be left to age.
 
     """
     began, is_said = clock(), False
@@ -268,6 +268,6 @@ def stop_ranks(
             if is_said and all(other is not None for other in ends):
                 return True
         except StoreError:
-            pass  # told later, or not at all
+            pass  # the next round tries again
         wait(LOOK_EVERY)
     return is_said

@@ -45,7 +45,7 @@ class Holding:
     """What was committed, once it is."""
 
     def renew(self, clock: float, timestamp: float) -> bool:
-        """Renew the lease; return False if it is another's by now.
+        """Renew the lease; return False if another holder has it by now.
 
         Args:
             clock: the instant of sending, on the claimant's clock.
@@ -94,7 +94,7 @@ class Holding:
         """End the attempt without success; return False if the lease was lost, or sealed.
 
         An interrupted target keeps the status RUNNING. A holder that lost its lease writes nothing
-        about the target any more: it is another's. What is sealed stays committed.
+        about the target any more: another holder has it. A sealed attempt stays committed.
         """
         if self.state is not State.RUNNING:
             return False
@@ -111,7 +111,7 @@ class Holding:
             )
         except StoppedError:
             return False
-        # RUNNING is written over itself: no old look at it holds, a number is given out once.
+        # RUNNING is written again, too: its new version keeps an old look from reusing our number.
         said = STATUS_FAILED if result == "failed" else STATUS_RUNNING
         status_path = f"{self.output}/{layout.STATUS}"
         self.store.replace_if(status_path, said.encode(), self.status_version)
@@ -133,7 +133,7 @@ class Holding:
         """Write the attempt's document, once; return it and its bytes.
 
         A number that another holder used (a person deleted its lease) is never written over: ours
-        becomes the next free one. The lease gets it first, so a holder without lease takes none.
+        becomes the next free one. The lease gets it first, so a holder that lost it takes none.
 
         Raises:
             StoppedError: the lease was lost.
@@ -216,7 +216,7 @@ class Holding:
 
 
 def _numbered(publication: Publication, attempt: int) -> Publication:
-    """Return what is committed with the number under which it is."""
+    """Return a publication whose record carries the number of the attempt that commits it."""
     if publication.record.attempt == attempt:
         return publication
     record = publication.record.model_copy(update={"attempt": attempt})

@@ -1,4 +1,4 @@
-"""Names of the files beside an output, shared with Marin where Marin has them; and of marks."""
+"""Names of the files beside an output, shared with Marin where Marin has them; names of taints."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from marin_build.protocol.lease import Lease
 
 
+CHANGED = ".changed"
+"""Says that a step has written into the output of another one, where sizes do not tell."""
 STATUS = ".executor_status"
 LEASE = ".executor_status.lock"
 RECORD = ".executor_info"
@@ -18,7 +20,7 @@ ARTIFACT = ".artifact.json"
 OLD_ARTIFACT = ".artifact"
 """Where Marin wrote artifacts once; read, never written."""
 ACCEPTED = ".accepted.json"
-"""What was said of the code that built it: the same, for all that matters, as that of later."""
+"""Statements of people that later code would have built the same output."""
 LOGS = ".logs"
 
 

@@ -9,7 +9,7 @@ _STAMP = re.compile(rb"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z ?", re.MULTILINE)
 
 
 def stamp(now: float) -> bytes:
-    """Return what a line begins with that came at a Unix time: the moment in UTC, and a space."""
+    """Return the beginning of a line printed at a Unix time: the moment in UTC, and a space."""
     whole, millis = divmod(round(now * 1000), 1000)
     return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(whole)).encode() + b".%03dZ " % millis
 

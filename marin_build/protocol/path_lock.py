@@ -45,9 +45,9 @@ class Clocks:
     """Where a lock takes time from; all in seconds.
 
     Args:
-        keep: counts the sleep of this machine: how long a lease of ours still holds.
-        watch: monotonic: for how long the lease of another stood still.
-        date: since the epoch, for people.
+        keep: a clock that counts the sleep of this machine, for the age of our own lease.
+        watch: a monotonic clock, for how long the lease of another holder did not change.
+        date: seconds since the epoch, for people.
         wait: sleeps.
 
     """
@@ -225,7 +225,7 @@ class PathLock:
         if state is State.HELD:  # the reply to our own write was lost
             self._version, self._deadline = seen.lease_version, sent
             return True
-        # The number of the attempt that was abandoned stays known as long as its lease does.
+        # Our lease keeps the number of an abandoned attempt: the next one must be higher.
         epoch = seen.lease.attempt if seen.lease is not None else 0
         now = self._clocks.date()
         data = replace(self._lease, attempt=epoch, timestamp=now, since=round(now, 3)).encode()
@@ -268,7 +268,7 @@ class PathLock:
 
     def _renew_until_stopped(self, keeping: Keeping) -> None:
         while not self._stop.wait(max(keeping.due - self._clocks.keep(), 0.0)):
-            # What is lost is found out for good by `confirm`: a thread cannot stop the work.
+            # A thread cannot stop the work: `confirm` finds out whether the lease was lost.
             if keeping.renew(self._store, self._clocks.date()) in (Kept.LOST, Kept.RELEASED):
                 return
 

@@ -100,7 +100,7 @@ class Environment:
 
     @classmethod
     def of_record(cls, recorded: Mapping[str, Any] | None) -> Environment:
-        """Return what a record says; what it does not say, or not well, is not known."""
+        """Return the environment in a record; a part that is missing or malformed is not known."""
         recorded = recorded if isinstance(recorded, dict) else {}
         return cls(
             _text(recorded.get("python")),
@@ -151,7 +151,7 @@ def read_here(project: str, environ: Mapping[str, str]) -> Here:
 
 
 def read_locks(project: str) -> dict[str, str]:
-    """Return the digest of each lock file at the project's root; what cannot be read has none."""
+    """Return the digest of each lock file at the project's root; unreadable files are left out."""
     found: dict[str, str] = {}
     try:
         names = sorted(os.listdir(project))
@@ -182,7 +182,7 @@ def installed_version(distribution: str) -> str:
 def distributions_of(modules: Iterable[str]) -> dict[str, str]:
     """Return the version of each distribution that provides one of the top-level modules.
 
-    What nothing installed provides stands under its own name, with an empty version.
+    A module that no distribution provides stands under its own name, with an empty version.
     """
     modules = tuple(modules)
     if not modules:

@@ -1,6 +1,6 @@
-"""From a seal to SUCCESS: the part of a commit that anybody may finish.
+"""From a seal to SUCCESS: the part of a commit that any run may finish.
 
-Publishers may be many and slow. None may write over what came after the seal he publishes: a
+Publishers may be many and slow. None may write over what came after the seal it publishes: a
 document that is already there is replaced only if the seal was still in place after it was read.
 """
 
@@ -41,7 +41,7 @@ class Publisher:
         if not self._write(layout.RECORD, publication.record.to_bytes()):
             return
         # A slow publisher of an earlier attempt may have left its artifact: null replaces it.
-        # What was adopted where it lies keeps its own.
+        # Data that was adopted where it lies keeps its own artifact.
         is_kept = publication.record.adopted_from == self.output
         if not is_kept and (publication.has_artifact or publication.record.attempt > 1):
             artifact = json.dumps(publication.artifact).encode()
@@ -51,7 +51,7 @@ class Publisher:
             self.store.delete_if(f"{self.output}/{layout.LEASE}", self.seal_version)
 
     def _write(self, name: str, data: bytes, expected: str = "") -> bool:
-        """Have `data` at a name; return False if the seal is gone: others have finished it."""
+        """Have `data` at a name; return False if the seal is gone: another run has published."""
         path = f"{self.output}/{name}"
         while True:
             version = (

@@ -31,7 +31,7 @@ class Built:
         deep_code_digest: over that code and the code that built all it needs; None if it does not
             say.
         environment: what it was built in, as the record has it; None if it does not say.
-        payload: what was hashed, as text, where that is another identity than is declared.
+        payload: the hashed text, kept where it is of another identity than the declared one.
         target: the id under which it was built.
         note: why data was adopted; None if it does not say.
 
@@ -102,7 +102,7 @@ def readable_record(data: bytes | None, declared: str = "") -> Built | None:
 def adopted_from(data: bytes) -> str | None:
     """Return where data lies that was registered as an output; None if the output was built.
 
-    A record that is damaged elsewhere still says this: that data may be the only copy.
+    This reads records that are damaged elsewhere, too: that data may be the only copy.
 
     Args:
         data: the bytes of a record, ours or Marin's.

@@ -104,6 +104,6 @@ class Keeping:
         if lease.is_sealed:
             return Kept.RELEASED
         renewed = lease.renewed(timestamp).encode()
-        # Beaten by our own seal, or by a lost reply of our own: the next look tells.
+        # A write that fails met our own seal, or our own write whose reply was lost: look again.
         won = store.replace_if(self._path, renewed, blob.version) is not None
         return Kept.RENEWED if won else Kept.AWAY

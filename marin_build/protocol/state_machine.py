@@ -1,6 +1,6 @@
-"""The state machine of one target, as one participant sees it: the only place that knows the moves.
+"""The state machine of one target, as one participant sees it: the only table of its moves.
 
-Everybody who touches a target (`run-step`, `distributed_lock`, the simulation) goes through
+Every program that touches a target (`run-step`, `distributed_lock`, the simulation) goes through
 `transition`. docs/reference/storage.md draws the table.
 """
 

@@ -48,7 +48,7 @@ class Entry(_Document):
 
 
 class Mark(_Document):
-    """All that is said against one target."""
+    """All taints of one target."""
 
     schema_version: Literal[1] = 1
     target: str
@@ -72,7 +72,7 @@ def put_taints(
     condemned: Mapping[int, Iterable[tuple[str, str]]],
     taint: Taint,
 ) -> None:
-    """Mark targets; what was said against them before stays.
+    """Mark targets; the entries that their marks have already stay.
 
     Args:
         store: where the outputs live.
@@ -106,7 +106,7 @@ def put_taints(
 def remove_taints(
     store: Store, targets: Targets, marked: Iterable[int], roots: set[str]
 ) -> list[int]:
-    """Take away what follows from some roots; return the targets against which nothing is left.
+    """Remove the entries of some roots; return the targets whose marks have none left.
 
     Raises:
         CorruptStateError: a mark is not readable.

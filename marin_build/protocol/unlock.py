@@ -42,10 +42,11 @@ def unlock(
         target: the target's id.
         who: the person, for the attempt's document.
         is_abandoned: whether the holder of a lease has died on this host.
-        force: remove a lease that may live.
+        force: remove a lease whose holder may live.
 
     Raises:
-        StoppedError: it may live and `force` is not given; it is sealed; or it changed just now.
+        StoppedError: its holder may live and `force` is not given; it is sealed; or it changed
+            just now.
 
     """
     seen = look(store, output)

@@ -17,12 +17,20 @@ from marin_build.protocol.documents import FileEntry, Publication
 from marin_build.protocol.lease import boot_clock
 from marin_build.protocol.manifest import manifest_of, missing_output
 from marin_build.run_step.body import Done, Request
+from marin_build.run_step.checks import Checks
 from marin_build.run_step.commit_retry import CommitRetry
 from marin_build.run_step.kept_output import NOT_SAVED, kept_before, way_on
-from marin_build.run_step.output_folder import clear_leftovers, has_foreign, refuse_to_clear_adopted
+from marin_build.run_step.output_folder import (
+    clear_leftovers,
+    digests_of,
+    has_foreign,
+    refuse_to_clear_adopted,
+    set_read_only,
+)
 from marin_build.run_step.record import make_record
 from marin_build.run_step.step_log import add_line
 from marin_build.run_step.workers import INTERRUPTED
+from marin_build.store.base import File
 from marin_build.text import LONGEST_MESSAGE, shortened
 from marin_build.workspace import is_url
 
@@ -34,7 +42,6 @@ if TYPE_CHECKING:
     from marin_build.protocol.documents import Result
     from marin_build.protocol.held_target import Holding
     from marin_build.run_step.session import Session
-    from marin_build.store.base import File
 
 
 @dataclass(slots=True)
@@ -53,6 +60,8 @@ class Attempt:
     holding: Holding
     log: str = field(init=False)
     """Local path of the file that takes what the body prints."""
+    checks: Checks = field(init=False)
+    """Of what it is built from."""
     _began: float = field(init=False)
     _started: datetime = field(init=False)
     _kept: Publication | None = None
@@ -63,6 +72,7 @@ class Attempt:
     def __post_init__(self) -> None:
         """Take note of the time."""
         self.log = self.session.log_path(self.index, self.holding.lease)
+        self.checks = Checks(self.session, self.index)
         self._began, self._started = time.monotonic(), self.session.now()
 
     def prepare(self) -> Done | None:
@@ -78,7 +88,7 @@ class Attempt:
                 self._kept = kept
                 return Done(1, NOT_SAVED, is_finished=True)
             is_clean = not self._has_leftovers()
-            # Looked at before and after: who slept must not clear what another builds by now.
+            # Asked before and after: a process that slept must not clear what another run builds.
             ready = self._is_held() and (is_clean or self._clear()) and self._is_held()
         except (MarinBuildError, OSError) as error:
             return _spoiled(error)
@@ -101,8 +111,8 @@ class Attempt:
         Args:
             done: how the body ended.
             why_ended: INTERRUPTED, or why else this run ended it; empty if it did not.
-            is_last: whether a store without an answer is the failure of the attempt; else this is
-                called again.
+            is_last: whether the attempt fails if the store gives no answer; else the caller calls
+                this again.
 
         Raises:
             StoppedError: the lease was lost; nothing was committed.
@@ -112,11 +122,14 @@ class Attempt:
         if self._result is not None:
             return self._commit(*self._result)
         files: list[File] = []
+        digests: dict[str, str] = {}
         try:
             if not done.has_failed:
                 done, files = self._verified(done)
             elif done.is_finished and self._kept is None:
                 files = manifest_of(self.session.store, self.holding.output)
+            if self.session.digests and not is_url(self.holding.output) and not done.has_failed:
+                digests = digests_of(self.holding.output, files)
             self._send_log()
         except (MarinBuildError, OSError) as error:
             if isinstance(error, StoreAwayError) and not is_last:
@@ -125,6 +138,8 @@ class Attempt:
         seconds, now = time.monotonic() - self._began, self.session.now()
         if done.has_failed and not done.is_finished:
             return self._fail(done, why_ended, seconds, now)
+        if (stopped := self.checks.code()) is not None:
+            return self._fail(Done(1, stopped.message), "", seconds, now, stopped=stopped)
         record = make_record(
             self.session,
             self.index,
@@ -140,26 +155,35 @@ class Attempt:
             has_artifact=done.artifact is not None or done.is_finished,
             artifact=done.artifact,
             manifest=tuple(FileEntry(path=path, size=size) for path, size in files),
+            digests=digests,
         )
         if done.is_finished:
             return self._fail(done, why_ended, seconds, now, self._kept or publication)
         self._result = (publication, now, seconds)
         return self._commit(*self._result)
 
-    def wait_for_store(self, error: StoreAwayError, is_called: Callable[[], object]) -> CommitRetry:
-        """Return the patience of an attempt whose result cannot be committed just now."""
-        patience = CommitRetry(time.monotonic() - self._began, is_called)
-        if patience.seconds >= 1:
+    def wait_for_store(
+        self, error: StoreAwayError, asked_to_end: Callable[[], object]
+    ) -> CommitRetry:
+        """Return the waits of a result that cannot be committed just now; note it in the log."""
+        commit_retry = CommitRetry(time.monotonic() - self._began, asked_to_end)
+        if (seconds := commit_retry.seconds) >= 1:
             with suppress(OSError):
-                said = f"{error.what}; the result waits for that, {patience.seconds:.0f} s at most"
+                said = f"{error.what}; the result waits for the store, {seconds:.0f} s at most"
                 add_line(self.log, said, time.time())
-        return patience
+        return commit_retry
 
     def _commit(self, publication: Publication, now: datetime, seconds: float) -> ended.Succeeded:
         try:
             self.holding.commit(publication, now)
         except StoppedError as error:
             raise self._folder_was_deleted() or error from None
+        files = [File(entry.path, entry.size) for entry in publication.manifest]
+        if self.session.inputs is not None:
+            self.session.inputs.built(self.index, files)
+        if self.session.protect and not is_url(self.holding.output):
+            with suppress(OSError):  # it is committed, whatever a file system cannot do
+                set_read_only(self.holding.output, is_read_only=True)
         return ended.Succeeded(self.holding.lease.attempt, seconds)
 
     @property
@@ -181,21 +205,25 @@ class Attempt:
         """Return whether to clear what an earlier attempt or a foreign writer left on our path.
 
         Raises:
-            StoppedError: it was adopted there.
+            StoppedError: a person adopted the data there.
 
         """
         output, step = self.holding.output, self._step
         keeps = step.override_output_path is not None or step.resumable
         again = self.holding.lease.attempt > 1 or self.index in self.session.forced
-        # What is remote and was never built is not looked at: that would be a request for nothing.
-        # Where an attempt finds what was there, it would be written over; so that is asked.
+        # A remote output that was never built is not looked at: that would be a wasted request.
+        # But a step that keeps what is there would write over adopted data, so we ask for that.
         if not again and (not keeps if is_url(output) else not has_foreign(output)):
             return False
         refuse_to_clear_adopted(self.session.store, output)
+        if keeps and not is_url(output):
+            # The step finds what it left, to go on with that.
+            set_read_only(output, is_read_only=False)
+            self.session.store.delete([f"{output}/{layout.CHANGED}"])
         return not keeps
 
     def _clear(self) -> bool:
-        """Clear it; return False if the lease was lost before anything was deleted."""
+        """Clear the output; return False if the lease was lost before anything was deleted."""
         output = self.holding.output
         return clear_leftovers(self.session.store, output, is_held=self._is_held)
 
@@ -207,13 +235,15 @@ class Attempt:
         return self.holding.renew(now, time.time())
 
     def _verified(self, done: Done) -> tuple[Done, list[File]]:
-        """Return how a body ended whose output was looked at, and the files it left."""
+        """Look at the output; return how the body ended in view of it, and the files it left."""
         files = manifest_of(self.session.store, self.holding.output)
-        missing = missing_output(self._step.outputs, files, done.artifact)
-        if missing is None:
+        wrong = missing_output(self._step.outputs, files, done.artifact)
+        if wrong is None and (changed := self.checks.inputs()):
+            wrong = f"an input changed while the step ran: {changed}"
+        if wrong is None:
             return done, files
-        add_line(self.log, missing, time.time())
-        return Done(1, missing), []
+        add_line(self.log, wrong, time.time())
+        return Done(1, wrong), []
 
     def _send_log(self) -> None:
         """Bring the log beside a remote output, if the step printed anything."""
@@ -231,7 +261,8 @@ class Attempt:
         seconds: float,
         now: datetime,
         finished: Publication | None = None,
-    ) -> ended.Interrupted | ended.Failed:
+        stopped: ended.Stopped | None = None,
+    ) -> ended.Interrupted | ended.Failed | ended.Stopped:
         interrupted = why_ended == INTERRUPTED
         code = done.exit_code or 1
         message = self.session.redactor_of(self._step).clean_text(done.message)
@@ -250,6 +281,8 @@ class Attempt:
             finished=finished,
         ):
             raise self._lost(message)
+        if stopped is not None:
+            return stopped
         attempt = self.holding.lease.attempt  # a new number if another run had used ours
         if interrupted:
             return ended.Interrupted(attempt)
@@ -259,7 +292,7 @@ class Attempt:
             message,
             self.log,
             seconds,
-            hint=way_on(self._step.name) if finished is not None else "",
+            hint=way_on(self._step.name) if finished is not None else self.checks.hint(),
             cause=cause,
             peak_memory_bytes=done.peak_memory,
             is_finished=finished is not None,

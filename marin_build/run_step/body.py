@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from marin_build.errors import StepFailedError
 from marin_build.identity.callables import local_function
 from marin_build.pipeline.bound_call import return_annotation
-from marin_build.pipeline.source_digests import digest_of, read_digest
+from marin_build.pipeline.source_digests import changed_files, content_of, read_content
 from marin_build.protocol.artifact import artifact_value
 from marin_build.protocol.returned_value import UnsavableError
 from marin_build.workspace import is_url
@@ -80,12 +80,12 @@ def _run(target: Target, *, is_interruptible: bool) -> Done:
     step = target.step
     try:
         if changed := _changed_input(step):
-            return _failure(f"input changed before the step started: `{changed}`")
+            return _failure(f"input changed before the step started: {changed}")
         if step.env_vars:
             os.environ.update(step.env_vars)
         returned = _call(step, target.output_path)
         if changed := _changed_input(step):
-            return _failure(f"input changed while the step ran: `{changed}`")
+            return _failure(f"input changed while the step ran: {changed}")
     except SystemExit as error:
         code = _exit_code(error)
         return Done(code, f"exited with code {code}" if code else EXITED)
@@ -151,10 +151,15 @@ def _call(step: StepSpec, output: str) -> object:
 
 
 def _changed_input(step: StepSpec) -> str | None:
-    """Return the name of a local source that no longer has the digest of the plan."""
+    """Return the name of a local source that no longer is what was planned, and what changed."""
     for source in step.inputs.values():
-        if not is_url(source.location) and read_digest(source) != digest_of(source):
-            return source.name
+        if is_url(source.location):
+            continue
+        before, now = content_of(source), read_content(source)
+        if now.digest != before.digest:
+            changed = [path for path in changed_files(before, now) if path]
+            more = f" and {len(changed) - 1} more" if len(changed) > 1 else ""
+            return f"`{source.name}`" + (f" (`{changed[0]}`{more})" if changed else "")
     return None
 
 
@@ -185,7 +190,7 @@ class Request:
         nonce: recognises the lease it runs under.
         held_since: when that was last written, on the clock that counts sleep.
         log: local path of the file that takes what the body prints.
-        gpus: the devices it gets, as CUDA_VISIBLE_DEVICES names them; none: nothing is said.
+        gpus: the devices it gets, as CUDA_VISIBLE_DEVICES names them; empty: left as it is.
 
     """
 

@@ -23,7 +23,7 @@ class CommitRetry:
 
     Args:
         took: seconds the body took.
-        is_called: whether the run wants an end now.
+        asked_to_end: whether the run asks the step to end.
         clock: seconds that only grow.
         sleep: waits for so many seconds.
 
@@ -32,12 +32,12 @@ class CommitRetry:
     def __init__(
         self,
         took: float,
-        is_called: Callable[[], object],
+        asked_to_end: Callable[[], object],
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self.seconds = min(took, LONGEST)
-        self._is_called, self._clock, self._sleep = is_called, clock, sleep
+        self._asked_to_end, self._clock, self._sleep = asked_to_end, clock, sleep
         self._until = clock() + self.seconds
         self._tries = 0
 
@@ -46,6 +46,6 @@ class CommitRetry:
         self._tries += 1
         pause = doubled(self._tries, _FIRST_PAUSE, _LONGEST_PAUSE)
         until = min(self._until, self._clock() + pause)
-        while (left := until - self._clock()) > 0 and not self._is_called():
+        while (left := until - self._clock()) > 0 and not self._asked_to_end():
             self._sleep(min(left, _HEARING))
-        return self._clock() < self._until and not self._is_called()
+        return self._clock() < self._until and not self._asked_to_end()

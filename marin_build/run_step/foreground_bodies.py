@@ -35,7 +35,7 @@ _INTERRUPTED_CODE = 128 + signal.SIGINT
 
 
 class ForegroundBodies:
-    """Runs bodies where it is asked to: in the main thread.
+    """Runs a body in the thread that calls `run`: the main thread.
 
     Args:
         session: the run.
@@ -64,7 +64,7 @@ class ForegroundBodies:
             request,
             os.getpid(),
             group=False,
-            told=True,
+            reports_end=True,
             wait=self._session.register_after,
         )
         connected = stdin_inherited.set(True)
@@ -115,7 +115,7 @@ class ForegroundBodies:
         self._was_interrupted = True
 
     def _watch_keeper(self) -> None:
-        """Wait for the end of the keeper: before that of the body it means a lost lease."""
+        """Wait for the keeper to end; if it ends while the body runs, the lease was lost."""
         with suppress(ChildProcessError):  # the step may have waited for any child
             os.waitpid(self._keeper.pid, 0)
         with self._lock:
@@ -125,7 +125,7 @@ class ForegroundBodies:
 
 @contextmanager
 def _held_log(path: str) -> Iterator[None]:
-    """Write to the log that there is nothing, and hold it: `still_written` asks for that."""
+    """Write NOTE to the log, and lock it as a running body does, for `still_written`."""
     with open(path, "a", encoding="utf-8") as log:
         fcntl.flock(log, fcntl.LOCK_EX)
         log.write(NOTE)

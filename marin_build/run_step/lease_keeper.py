@@ -32,16 +32,16 @@ LOST = 5
 
 @dataclass(frozen=True, slots=True)
 class _Work:
-    """A lease being kept, and whose work dies with it: a process, or a process group, or 0.
+    """A lease being kept, and the process, or process group, that dies with it; 0: none.
 
-    `told`: the holder reports when the process has ended. A lease that is gone before that was
-    deleted by another hand, and another run may build.
+    `reports_end`: the holder reports when the process has ended. If the lease is gone before that,
+    a person or another program deleted it, and another run may build.
     """
 
     keeping: Keeping
     pid: int
     group: bool
-    told: bool
+    reports_end: bool
 
 
 class Keeper:
@@ -74,7 +74,7 @@ class Keeper:
         pid: int,
         *,
         group: bool,
-        told: bool | None = None,
+        reports_end: bool | None = None,
         wait: float = 0.0,
     ) -> None:
         """Keep the lease on `output` for a process, or a process group, that dies with it.
@@ -83,8 +83,10 @@ class Keeper:
             output: the output path.
             request: names the lease.
             pid: the process.
-            group: whether it leads a group that is killed; else this keeper's end is the sign.
-            told: whether `outlives` will be called before the lease is released; None: as `group`.
+            group: whether it leads a group, which the keeper kills; else the keeper's own end is
+                the sign.
+            reports_end: whether the caller will call `outlives` before it releases the lease; None:
+                as `group`.
             wait: seconds since the lease was written after which it is renewed at first.
 
         """
@@ -96,17 +98,17 @@ class Keeper:
                 "ttl": self._time_to_live,
                 "pid": pid,
                 "group": group,
-                "told": group if told is None else told,
+                "reports_end": group if reports_end is None else reports_end,
                 "wait": wait,
             }
         )
 
     def outlives(self, output: str) -> None:
-        """Keep it although the process has ended: what it left is verified and committed."""
+        """Keep the lease although the process has ended: its result is verified and committed."""
         self._say({"output": output, "pid": 0})
 
     def release(self, output: str) -> None:
-        """Keep it no longer."""
+        """Keep the lease no longer."""
         self._say({"output": output})
 
     def has_died(self) -> bool:
@@ -179,7 +181,7 @@ def _follow(order: dict[str, Any], kept: dict[str, _Work]) -> None:
         time_to_live=order["ttl"],
     )
     keeping.due += order.get("wait", 0.0)
-    kept[output] = _Work(keeping, order["pid"], order["group"], order["told"])
+    kept[output] = _Work(keeping, order["pid"], order["group"], order["reports_end"])
 
 
 def _renew(store: Store, work: _Work) -> bool:
@@ -189,14 +191,14 @@ def _renew(store: Store, work: _Work) -> bool:
             return True
         case Kept.LOST:
             _kill(work)
-        case Kept.RELEASED if work.told:
-            # The holder deletes it only after the process ended: it was deleted by another hand.
+        case Kept.RELEASED if work.reports_end:
+            # Its holder deletes it only after the process ended: it was not the holder.
             _kill(work)
     return False
 
 
 def _kill(work: _Work) -> None:
-    """Kill a body with all it started; threads cannot be: there the keeper's end is the sign."""
+    """Kill a body with all it started; of threads, the keeper's end tells their process to end."""
     if not work.pid:
         return
     if not work.group:

@@ -21,8 +21,8 @@ MARK = "MARIN_BUILD_ATTEMPT"
 _PR_SET_CHILD_SUBREAPER = 36  # linux/prctl.h
 
 
-class Strays:
-    """Looks after orphans of this process."""
+class Orphans:
+    """Adopts and kills the processes whose parents, below this process, have died."""
 
     def __init__(self) -> None:
         libc = ctypes.CDLL(None, use_errno=True)
@@ -34,7 +34,7 @@ class Strays:
         """Kill orphans, and all below them.
 
         Args:
-            known: children of this process that are none.
+            known: children of this process that are not orphans.
             nonce: of the attempt that started them; None: kill the orphans of all attempts.
 
         """
@@ -78,7 +78,7 @@ _libc: Any = None
 
 
 def prepare() -> None:
-    """Look up what the children will call: once, before the forks."""
+    """Look up the C function that the children will call: once, before the forks."""
     global _libc  # noqa: PLW0603 - a handle, looked up once
     _libc = ctypes.CDLL(None, use_errno=True)
 

@@ -9,6 +9,8 @@ from marin_build.identity.callables import local_function
 from marin_build.identity.code.digest import code_of
 from marin_build.identity.code.document import code_document, code_document_path
 from marin_build.pipeline.command import Command
+from marin_build.pipeline.source_digests import content_of
+from marin_build.pipeline.source_listings import listing_of, listing_path
 from marin_build.protocol.documents import Environment, Record
 from marin_build.protocol.provenance import distributions_of
 from marin_build.secret_shapes import forms_in
@@ -36,8 +38,11 @@ def make_record(
     files: Sequence[File],
 ) -> Record:
     """Return the record; `start` and `end` are moments as documents write them."""
-    fn = session.targets.all[index].step.fn
+    step = session.targets.all[index].step
+    fn = step.fn
     prefix = session.targets.workspace.prefix
+    if step.inputs:
+        keep_listings(session.store, prefix, session.run, step)
     return Record(
         **_of_target(session, index),
         **_counted(files),
@@ -56,7 +61,7 @@ def make_record(
 def adopted_record(
     session: Session, index: int, attempt: int, now: str, existing: Existing, note: str | None
 ) -> Record:
-    """Return the record of data that was there before.
+    """Return the record of data that a person adopted.
 
     No code of ours made it: there is no digest, and so no drift. If its own record says how long
     it took to build, so does this one.
@@ -153,7 +158,7 @@ def _environment(here: Here | None, code: Code | None) -> Environment | None:
 
 
 _kept: set[tuple[str, str]] = set()
-"""Run and key of the documents that were written: one write for all steps of equal code."""
+"""Run and key of what was written beside outputs: once for all steps of equal code, or input."""
 
 
 def keep_source(store: Store, prefix: str, run: str, code: Code) -> str | None:
@@ -174,6 +179,23 @@ def keep_source(store: Store, prefix: str, run: str, code: Code) -> str | None:
         except StoreError:
             _kept.discard(mark)
     return document.key
+
+
+def keep_listings(store: Store, prefix: str, run: str, step: StepSpec) -> None:
+    """Write which files the folders had that a step read, once a run, so that a plan can name them.
+
+    A listing that cannot be written does not fail the step.
+    """
+    for source in step.inputs.values():
+        content = content_of(source)
+        data, mark = listing_of(content), (run, content.digest)
+        if data is None or mark in _kept:
+            continue
+        _kept.add(mark)
+        try:
+            store.put_if_absent(listing_path(prefix, content.digest), data)
+        except StoreError:
+            _kept.discard(mark)
 
 
 def function_name(fn: object) -> str | None:

@@ -25,7 +25,7 @@ class Used(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Meter:
-    """What was used before; made when a body begins.
+    """The use up to the moment when a body begins.
 
     Args:
         whose: OWN or THREAD.

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from marin_build.protocol.documents import Provenance
     from marin_build.protocol.lease import Host, Lease
     from marin_build.protocol.provenance import Here
+    from marin_build.run_step.code_watch import CodeWatch
+    from marin_build.run_step.input_files import Inputs
     from marin_build.store.base import Store
 
 
@@ -44,9 +46,13 @@ class Session:
         refused: targets that must not be built here, and why; more may join while the run goes on.
         deep_code: deep code digest of what is built, for the records (see plan/deep_digests.py).
         here: what it runs in, for the records; None: they do not say.
-        redactor: blots out the secrets of this process's environment.
+        redactor: replaces the secrets of this process's environment.
         secrets: patterns of further variables that hold some, from the configuration.
         log_limit: bytes of the longest log.
+        inputs: compares what steps read with what was built; None: nothing is compared.
+        code: compares the code that steps reach with what was loaded; None: it is not looked at.
+        protect: whether what is committed to a local disk is made read-only.
+        digests: whether its contents are digested.
 
     """
 
@@ -66,6 +72,10 @@ class Session:
     redactor: Redactor = NOTHING_SECRET
     secrets: tuple[str, ...] = ()
     log_limit: int = LIMIT
+    inputs: Inputs | None = None
+    code: CodeWatch | None = None
+    protect: bool = False
+    digests: bool = False
 
     @property
     def register_after(self) -> float:
@@ -73,7 +83,7 @@ class Session:
         return self.time_to_live * REGISTER_AFTER
 
     def redactor_of(self, step: StepSpec) -> Redactor:
-        """Return what blots out the secrets that a step may print."""
+        """Return the redactor of the secrets that a step may print."""
         if not step.env_vars and not step.secrets:
             return self.redactor
         declared = (*self.secrets, *step.secrets)

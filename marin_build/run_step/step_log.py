@@ -51,7 +51,7 @@ class StepLog:
         self._put(self._lines.feed(data, self._clock()))
 
     def flush(self) -> None:
-        """Write a line that is not ended, if it was waited for long enough."""
+        """Write the line that has not ended, if we waited for its end for long enough."""
         now = self._clock()
         if self._lines.due is not None and self._lines.due <= now:
             self._put(self._lines.flush(now))
@@ -79,7 +79,7 @@ def add_line(path: str, text: str, now: float) -> None:
 
 
 class _CutFile:
-    """A file that is appended to; of what is longer than the limit the middle is cut out."""
+    """A file to append to; when it grows over its limit, its middle is cut out."""
 
     def __init__(self, path: str, limit: int) -> None:
         self._path, self._limit = path, limit
@@ -140,7 +140,7 @@ class LogLines:
         self._redactor = redactor
         self._begun = b""  # of a line that has not ended
         self.due: float | None = None
-        """When that line has been waited for long enough; None if there is none."""
+        """When to stop waiting for the end of that line; None if there is none."""
 
     def feed(self, data: bytes, now: float) -> bytes:
         """Take what was printed at a Unix time; return the lines it completed."""

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from marin_build.errors import MarinBuildError, StoppedError, StoreAwayError
 from marin_build.identity.code.digest import code_digest
 from marin_build.plan import outcomes as ended
+from marin_build.plan.nearest_build import changes_between
 from marin_build.protocol import layout
 from marin_build.protocol.acquire import Claimant, Finished, Held
 from marin_build.protocol.lease import TIME_TO_LIVE, Lease, boot_clock, process_start
@@ -64,6 +65,9 @@ def build_target(
             if start.refusal:
                 attempt.give_up(start.refusal)
                 return ended.Stopped(start.refusal)
+            if (stopped := attempt.checks.begin()) is not None:
+                attempt.give_up(stopped.message)
+                return stopped
             spoiled = attempt.prepare()
         done = spoiled or bodies.run(slot, attempt.request(start.gpus))
         try:
@@ -91,7 +95,7 @@ def _end(
     However long that is, nothing wrong is committed: if another run took the target over meanwhile,
     the lease is no longer ours, and the commit fails.
     """
-    patience: CommitRetry | None = None
+    commit_retry: CommitRetry | None = None
     is_last = done.has_failed and not done.is_finished
     while True:
         try:
@@ -100,8 +104,8 @@ def _end(
         except StoreAwayError as error:
             if is_last:
                 raise
-            patience = patience or attempt.wait_for_store(error, asked_to_end)
-            is_last = not patience.wait()
+            commit_retry = commit_retry or attempt.wait_for_store(error, asked_to_end)
+            is_last = not commit_retry.wait()
 
 
 def _refusal(session: Session, index: int) -> ended.Stopped | None:
@@ -119,17 +123,18 @@ def _refusal(session: Session, index: int) -> ended.Stopped | None:
 def _finished(session: Session, index: int, got: Finished) -> ended.Outcome:
     """Reuse what another run has built since the plan was made, if it is what was to be built.
 
-    Under a version, or at an output path of its own, another identity is reused too, as plans do,
-    unless its author pinned one.
+    Under a version, or at an output path of its own, it may be another identity. A plan that finds
+    that says so before anything is built from it; this plan could not.
     """
     target = session.targets.all[index]
-    step = target.step
     blob = session.store.get(f"{target.output_path}/{layout.RECORD}")
-    built = readable_record(blob.data if blob is not None else None)
-    may_be_another = step.has_free_path and step.expected_fingerprint is None
-    if not may_be_another and built is not None and built.fingerprint != target.fingerprint:
+    built = readable_record(blob.data if blob is not None else None, target.fingerprint)
+    if built is not None and built.fingerprint != target.fingerprint:
+        changes = changes_between(built.hashed, target.step.payload)
+        told = f" ({changes[0].text}{' and more' if len(changes) > 1 else ''})" if changes else ""
         message = f"another run has built a different target at `{target.output_path}` meanwhile"
-        return ended.Stopped(message, hint="marin-build plan says which")
+        hint = "marin-build plan says what is there; another version gives this one its own path"
+        return ended.Stopped(f"{message}{told}", hint=hint)
     if built is not None:
         _refuse_readers_of_adopted(session, index, built)
     return ended.Reused(got.published)

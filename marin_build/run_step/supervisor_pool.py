@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 _BUG = 3
 _HEARING = 1.0
-"""Seconds after which the waiting thread looks up, to hear a signal that met another thread."""
+"""Seconds after which the waiting thread wakes, to handle signals that met another thread."""
 
 
 class SupervisorPool:
@@ -29,7 +29,7 @@ class SupervisorPool:
         self._session = session
         self._bodies = bodies
         self._requests: queue.SimpleQueue[Start | None] = queue.SimpleQueue()
-        self._ended: queue.SimpleQueue[Ended | None] = queue.SimpleQueue()  # None: look up
+        self._ended: queue.SimpleQueue[Ended | None] = queue.SimpleQueue()  # None: wake up
         self._asked_to_end: dict[int, str] = {}
         # A local store answers in microseconds: supervisors that take turns there are faster
         # than ones that fight for the interpreter at every call. A remote store is waited for.
@@ -55,10 +55,10 @@ class SupervisorPool:
     def wait(self, timeout: float | None) -> list[Ended]:
         """Return what has ended."""
         due = self._bodies.tend()
-        patience = min(limit for limit in (timeout, due, _HEARING) if limit is not None)
+        seconds = min(limit for limit in (timeout, due, _HEARING) if limit is not None)
         answers: list[Ended | None] = []
         with suppress(queue.Empty):
-            answers.append(self._ended.get(timeout=patience))
+            answers.append(self._ended.get(timeout=seconds))
             while not self._ended.empty():
                 answers.append(self._ended.get_nowait())
         found = [answer for answer in answers if answer is not None]

@@ -21,7 +21,7 @@ class Start:
         seen: what the snapshot showed; None: look again.
         force: build it although it is built.
         forced_over: the version of the status that may be built over; None: whatever is there.
-        gpus: the devices it gets, as CUDA_VISIBLE_DEVICES names them; none: nothing is said.
+        gpus: the devices it gets, as CUDA_VISIBLE_DEVICES names them; empty: left as it is.
         refusal: why it must not be built on this machine; empty if it may. A target that is built
             already, or that another run builds, does not need this machine: it is not refused.
 

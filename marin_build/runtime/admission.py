@@ -56,7 +56,7 @@ class Admission:
     """The steps of one program.
 
     Args:
-        workspace: in which places are shown.
+        workspace: errors show places in files relative to its project.
         prefix: where their outputs live; None: each below the one of its own project.
         force_run_failed: whether targets that failed before are tried again.
 
@@ -67,19 +67,19 @@ class Admission:
         self._prefix = prefix
         self._force_run_failed = force_run_failed
         self.targets: list[Target] = []
-        """All steps that were walked, one an output path, after what they need."""
+        """All targets seen so far, one for each output path, dependencies first."""
         self.drifted: dict[int, str] = {}
-        """How the identity differs of those that are reused as another one was built there."""
+        """Reused target -> how the identity that was built there differs, in words."""
         self._deps: list[tuple[int, ...]] = []
         self._by_step: dict[StepSpec, int] = {}
         self._by_path: dict[str, int] = {}
         self._doubles: dict[int, list[Target]] = defaultdict(list)
-        """Other steps of the same output path, until that is looked at and they are compared."""
+        """Target -> other steps of its output path, until they are compared with it."""
         self._new_doubles: list[int] = []
         self._looked_at: set[int] = set()
         self._built: set[int] = set()
         self._places: dict[int, str | None] = {}
-        """Of built targets that others read: where their data was adopted, if it was."""
+        """Built target that others read -> where its adopted data lies; None if it has none."""
 
     def admit(self, steps: Sequence[StepSpec]) -> list[Admitted]:
         """Return what is to be built for some steps and was not admitted before.
@@ -148,7 +148,7 @@ class Admission:
         return index
 
     def _refuse_contradictions(self, fresh: Iterable[int]) -> None:
-        """Refuse what a pipeline refuses, too, of all that was looked at."""
+        """Refuse pinned fingerprints that do not match, and different steps of one output path."""
         steps = [self.targets[index].step for index in fresh]
         error = next(pin_errors(steps, self._workspace), None)
         doubled = [i for i in self._new_doubles if i in self._looked_at]
@@ -162,7 +162,7 @@ class Admission:
             raise error
 
     def _judge(self, fresh: Sequence[int], seen: dict[int, Observed]) -> dict[int, MarinBuildError]:
-        """Find what is built, and what must not be; only loose paths can hold another identity."""
+        """Note what is built; return errors. Only a free path can hold another identity."""
         problems: dict[int, MarinBuildError] = {}
         built = [
             i for i in fresh if seen[i].status == STATUS_SUCCESS and not self.targets[i].step.is_dev
@@ -203,9 +203,9 @@ class Admission:
             self._places.update(read_places(store, self.targets, together))
 
     def _place_problem(self, index: int) -> StoppedError | None:
-        """Return why a step must not run that would look for data where it is not.
+        """Return the error for a step that needs data adopted elsewhere; None if it needs none.
 
-        Its function was given paths when it was declared.
+        Its function got its paths when it was declared, so it would not find that data.
         """
         for dep in self._deps[index]:
             if dep in self._built and (place := self._places[dep]) is not None:

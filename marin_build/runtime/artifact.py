@@ -93,7 +93,7 @@ def save_returned(fn: object, value: object, output_path: str) -> None:
 def load_artifact(output: str, annotation: Any) -> Any:
     """Return the artifact of an output, as the annotated type; None or Any: as JSON values.
 
-    That of adopted data is read where the data lies.
+    The artifact of adopted data is read where the data lies.
 
     Raises:
         StoreError: there is none, or it does not fit the type.

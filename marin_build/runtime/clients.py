@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class JobStatus(enum.Enum):
-    """Where a job stands."""
+    """The state of a job."""
 
     PENDING = "pending"
     RUNNING = "running"
@@ -44,7 +44,7 @@ class JobRequest:
         name: for people and engines; engines may refuse a name that is in use.
         entrypoint: a function without arguments, or a command line as words.
         resources: what it needs.
-        env_vars: environment variables, added to those of the place it runs at.
+        env_vars: environment variables, added to those where it runs.
         pip_dependency_groups: groups of dependencies to install where it runs; what runs on this
             machine has what this program has.
 
@@ -177,7 +177,7 @@ def _shown(error: BaseException) -> str:
 
 
 class Environment:
-    """The environment of this program, where functions in threads want variables set."""
+    """Sets environment variables of this program while functions in threads need them."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -186,10 +186,10 @@ class Environment:
 
     @contextmanager
     def holding(self, env_vars: Mapping[str, str]) -> Iterator[None]:
-        """Set variables for a block; the last function that wants them puts the old values back.
+        """Set variables for a block; the last function that needs one puts its old value back.
 
         Raises:
-            StepFailedError: another function that runs now wants one of them otherwise.
+            StepFailedError: a function that runs now has set one of them to another value.
 
         """
         with self._lock:
@@ -197,7 +197,7 @@ class Environment:
                 held = self._held.get(name)
                 if held is not None and held[0] != value:
                     raise StepFailedError(
-                        f"two functions that run at once want `{name}` differently",
+                        f"two functions that run at once set `{name}` to different values",
                         facts=[("values", f"{held[0]!r}, {value!r}")],
                         hint="the threads of a program share one environment: run one at a time",
                     )

@@ -48,7 +48,10 @@ _seen_unbuilt: ContextVar[str] = ContextVar("seen_unbuilt", default="")
 
 @contextmanager
 def seen_unbuilt(output: str) -> Iterator[None]:
-    """Say that a status was read, and is not SUCCESS: the lock inside reads it once more."""
+    """Have caches in the block skip their look at a status that the caller saw is not SUCCESS.
+
+    The lock inside reads the status once more.
+    """
     token = _seen_unbuilt.set(output)
     try:
         yield
@@ -121,6 +124,8 @@ class Cache(Generic[P, R]):
     Args:
         fn, output_path, save_fn, load_fn: as `disk_cache` has them.
         rebuild: call it even if there is a result.
+        judge: called with the output path before what another builder left there is loaded, which
+            was waited for; raises if it must not be.
         variant: tells functions apart that share a name, where a path is derived from it.
 
     """
@@ -131,6 +136,7 @@ class Cache(Generic[P, R]):
     load_fn: Callable[[str], R] | None = None
     rebuild: bool = False
     variant: str = ""
+    judge: Callable[[str], object] | None = None
 
     def output(self, args: Any, kwargs: Any) -> str:
         """Return the output path of a call, absolute."""
@@ -157,7 +163,7 @@ class Cache(Generic[P, R]):
 
 
 def cached(cache: Cache[P, R]) -> Callable[P, R]:
-    """Return the function that looks before it calls."""
+    """Return a function that loads the result of a call, or calls and saves if there is none."""
 
     @functools.wraps(cache.fn)
     def call(*args: P.args, **kwargs: P.kwargs) -> R:
@@ -173,6 +179,8 @@ def cached(cache: Cache[P, R]) -> Callable[P, R]:
                 cache.save(result, output)
                 scope.confirm(within=_JUST_NOW)
             except StepAlreadyDone:
+                if cache.judge is not None:
+                    cache.judge(output)
                 return cache.load(output, args, kwargs)
             except (Exception, SystemExit) as error:
                 _write_failed(status, scope, error)
@@ -184,13 +192,13 @@ def cached(cache: Cache[P, R]) -> Callable[P, R]:
 
 
 def _write_failed(status: StatusFile, scope: LockScope, error: BaseException) -> None:
-    """Write FAILED, unless the output is not ours to judge."""
+    """Write FAILED, unless another process decides about the output."""
     if isinstance(error, StoppedError | PreviousTaskFailedError):
         return
     try:
         scope.confirm()
         status.write_status(STATUS_FAILED)
-    except MarinBuildError as also:  # what the function raised is the news
+    except MarinBuildError as also:  # the error of the function is the one to raise
         error.add_note(f"FAILED was not written: {also.what}")
 
 
@@ -261,7 +269,7 @@ def _with_cells(fn: types.FunctionType, cells: Sequence[types.CellType]) -> type
 
 
 def _plain(cell: types.CellType) -> types.CellType:
-    """Return a cell that holds what cannot change, else an empty one."""
+    """Return the cell if its value cannot change, else an empty one."""
     try:
         value = cell.cell_contents
     except ValueError:  # not assigned yet

@@ -29,12 +29,13 @@ T = TypeVar("T")
 
 @dataclass(slots=True)
 class LockScope:
-    """What a cache and the lock inside it know of each other.
+    """What a cache and the lock inside it share.
 
     Args:
         output: the output path, absolute.
         reading: the output is built: the function is called to read it, without a lock.
         rebuild: the output is built again even if it is built.
+        lock: the lock that was taken inside; None if there is none yet.
 
     """
 
@@ -44,10 +45,10 @@ class LockScope:
     lock: PathLock | None = None
 
     def confirm(self, *, within: float = 0.0) -> None:
-        """Make sure that what was run under the lock counts.
+        """Make sure that the lock is still held, so that what was run under it counts.
 
         Args:
-            within: a look that many seconds ago will do.
+            within: a look at the lock at most this many seconds ago is enough.
 
         Raises:
             StoppedError: the lock was lost meanwhile.

@@ -1,7 +1,7 @@
 """A step as one function of its output path: `remote(disk_cache(distributed_lock(fn)))`.
 
-The path that programs take which run steps themselves (StepRunner). It opens no attempts, clears
-no leftovers and seals nothing; `run-step` does.
+StepRunner, which runs steps inside a program, calls it. It opens no attempts, clears no leftovers
+and seals nothing; `run-step` does.
 """
 
 from __future__ import annotations
@@ -14,13 +14,16 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from marin_build.errors import SpecificationError, StepFailedError, combined
+from marin_build.errors import SpecificationError, StepFailedError, StoppedError, combined
 from marin_build.identity.callables import local_function
 from marin_build.identity.payload import deep_fingerprint
 from marin_build.pipeline.bound_call import return_annotation
+from marin_build.pipeline.dependencies_first import dependencies_first
 from marin_build.pipeline.secrets_in_steps import secrets_of_step
 from marin_build.protocol import layout
 from marin_build.protocol.artifact import artifact_value
+from marin_build.protocol.record_reader import readable_record
+from marin_build.run_step.code_watch import look_at_code
 from marin_build.runtime.artifact import load_returned, save_returned
 from marin_build.runtime.clients import ENVIRONMENT
 from marin_build.runtime.disk_cache import Cache, cached
@@ -41,7 +44,7 @@ def executable(step: StepSpec) -> Callable[[str], object]:
     """Return what builds a step when it is called with an output path.
 
     Raises:
-        SpecificationError: the step asks for what a thread cannot have.
+        SpecificationError: the step has a timeout, and a thread cannot be killed.
 
     """
     if step.timeout is not None:
@@ -76,6 +79,7 @@ class _Build:
             save_fn=body.save,
             load_fn=functools.partial(load_returned, local_function(self.step.fn)),
             rebuild=self.step.is_dev,
+            judge=body.judge,
         )
         return cached(cache)(output_path)
 
@@ -96,11 +100,33 @@ class _Body:
         if secrets := secrets_of_step(step):  # the record would hold them
             raise combined([*secrets])
         self.started, self.began = datetime.now(UTC), time.monotonic()
+        code = look_at_code(step)
         with ENVIRONMENT.holding(step.env_vars):
             returned: object = local_function(step.fn)(output_path)
+        if changed := code.changed():
+            raise StoppedError(
+                f"`{step.name}`: code changed while the step ran: {changed}",
+                consequence="what it left was not committed",
+                hint="run it again: with the code as it is now",
+            )
         if step.outputs:
             _check_outputs(step, absolute_prefix(output_path, os.getcwd()), returned)
         return returned
+
+    def judge(self, output: str) -> None:
+        """Refuse what another program built meanwhile, where that is another identity.
+
+        Raises:
+            StoppedError: it is.
+
+        """
+        blob = open_store(output).get(f"{output}/{layout.RECORD}")
+        built = readable_record(blob.data if blob is not None else None)
+        if built is not None and built.fingerprint != self.step.fingerprint:
+            raise StoppedError(
+                f"another program has built a different target at `{output}` meanwhile",
+                hint="another version gives this one a path of its own",
+            )
 
     def save(self, value: object, output: str) -> None:
         """Save the artifact and the record."""
@@ -172,15 +198,8 @@ _deep: dict[StepSpec, str] = {}
 
 
 def _deep_fingerprint(step: StepSpec) -> str:
-    """Return the digest over full upstream digests, without recursion; each step once."""
-    pending = [step]
-    while pending:
-        current = pending[-1]
-        missing = [dep for dep in current.deps if dep not in _deep]
-        if missing and current not in _deep:
-            pending.extend(missing)
-            continue
-        pending.pop()
+    """Return a step's deep fingerprint; each step's is computed once per process."""
+    for current in dependencies_first([step], _deep.__contains__):
         upstream = {dep.target_id: _deep[dep] for dep in current.deps}
         _deep[current] = deep_fingerprint(current.fingerprint, list(upstream.values()))
     return _deep[step]

@@ -31,11 +31,14 @@ if TYPE_CHECKING:
 
 
 class InProcessWorkers:
-    """Calls what builds a target; `errors`: what the latest calls raised, the earliest first.
+    """Builds each target by a call of a function, in threads.
 
     Args:
         jobs: how many calls at once.
         call: builds the target of an index; opens no attempt, writes its own statuses.
+
+    Attributes:
+        errors: target -> what its latest call raised, the earliest first.
 
     """
 
@@ -45,7 +48,7 @@ class InProcessWorkers:
         self.errors: dict[int, BaseException] = {}
         self._build = call
         self._pool = ThreadPoolExecutor(jobs, thread_name_prefix="step")
-        self._ended: queue.SimpleQueue[Ended | None] = queue.SimpleQueue()  # None: look up
+        self._ended: queue.SimpleQueue[Ended | None] = queue.SimpleQueue()  # None: `wake`
 
     def start(self, request: Start) -> None:
         """Begin to build a target."""
@@ -76,7 +79,7 @@ class InProcessWorkers:
         self.errors.pop(index, None)  # so that the order is that of the last tries
         try:
             self._build(index)
-        except BaseException as error:  # noqa: BLE001 - the build loop hears of it
+        except BaseException as error:  # noqa: BLE001 - the build loop gets it
             self.errors[index] = error
             outcome = _outcome_of(error, time.monotonic() - began)
         else:
@@ -92,7 +95,7 @@ def shown(error: BaseException) -> str:
 
 
 def _outcome_of(error: BaseException, seconds: float) -> Outcome:
-    """Return how a call ended that raised; what no further try can change is no failure."""
+    """Return the outcome of a call that raised: Stopped if no further try can help, else Failed."""
     final = (StoppedError, PreviousTaskFailedError, SpecificationError)
     if isinstance(error, final) or not isinstance(error, Exception | SystemExit):
         hint = error.hint if isinstance(error, MarinBuildError) else None

@@ -50,7 +50,7 @@ class RemoteCallable(RunsElsewhere, Placed, Generic[P, R]):
 
     @property
     def code_function(self) -> Callable[P, R]:
-        """The function, for those who read its code."""
+        """The function, as code digests read it."""
         return self.fn
 
     @property

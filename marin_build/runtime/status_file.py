@@ -82,7 +82,7 @@ class StatusFile:
     def try_acquire_lock(self) -> bool:
         """Take the lock; return False if another holds it.
 
-        A lock that stands still for its time-to-live, as this object saw it, is taken over.
+        If this object sees no renewal of a lock for its time-to-live, it takes the lock over.
         """
         return self._claim().try_acquire()
 

@@ -44,7 +44,7 @@ class StepRunner:
         force_run_failed: bool = True,
         max_concurrent: int | None = None,
     ) -> None:
-        """Build what is not built; return when nothing is left to do.
+        """Build the steps that are not built; return when nothing is left to do.
 
         A step is started as soon as it is taken from `steps` and what it needs is built: `steps`
         may be a generator that makes the next step from the output of the last one. Their order
@@ -90,7 +90,7 @@ class StepRunner:
 
 
 def _batches(steps: Iterable[StepSpec]) -> Iterator[Sequence[StepSpec]]:
-    """Yield what is there at once together: statuses are read in batches."""
+    """Yield a sequence as one batch, whose statuses are read together; else step by step."""
     if isinstance(steps, Sequence):
         yield steps
         return
@@ -130,7 +130,7 @@ class _Run:
             self.loop.add(one.index, one.needs)
 
     def raise_failures(self) -> None:
-        """Raise what failed, if anything did."""
+        """Raise an error that names all failed and blocked targets, if any failed."""
         errors, targets = self.workers.errors, self._admission.targets
         if not errors:
             return
@@ -167,7 +167,7 @@ class _Run:
 
 
 class _PlainRequests:
-    """Requests of which the worker needs no more than the index: `executable_fn` does the rest."""
+    """Requests that hold the index of a target alone: `executable_fn` does the rest."""
 
     next_look = 0.0
 
@@ -179,7 +179,7 @@ class _PlainRequests:
         """Do nothing: `start` reserved nothing for the target."""
 
     def held(self, index: int, by: Held, now: float) -> None:
-        """Refuse: a call waits itself for the lease of another run, so no worker says so."""
+        """Refuse: a call waits itself for the lease of another run, so no worker reports one."""
         raise AssertionError(index, by, now)
 
     def freed(self, held: Iterable[int], now: float) -> list[int]:  # noqa: ARG002 - there are none

@@ -27,13 +27,13 @@ class Store(Protocol):
 
     Paths are absolute local paths or URLs of one scheme. Every method raises StoreError when the
     store cannot be reached or refuses; a missing object is not an error. A conditional write whose
-    reply was lost may say that its condition did not hold although it was written: who cares reads
-    again and recognises its own bytes.
+    reply was lost may say that its condition did not hold although it was written: a caller that
+    must know reads again and recognises its own bytes.
     """
 
     @property
     def is_local(self) -> bool:
-        """Whether calls return in microseconds: nothing is won by making them at once."""
+        """Whether calls return in microseconds, so that concurrent calls gain nothing."""
 
     @property
     def conditional(self) -> bool:

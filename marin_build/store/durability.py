@@ -77,7 +77,7 @@ class Syncing:
         self._thread.join()
         try:
             self._sync()
-            with suppress(FileNotFoundError):  # who deletes a whole prefix deletes the note, too
+            with suppress(FileNotFoundError):  # a person deleted the whole prefix
                 os.unlink(self._path)
         finally:
             os.close(self._folder)
@@ -148,7 +148,7 @@ def _read(path: str) -> dict[str, str] | None:
 
 
 def doubter(cut_short: list[CutShort]) -> Callable[[str, str], bool] | None:
-    """Return what tells whether a target is doubtful, by the run that built it and the end."""
+    """Return whether a target is doubtful, as a function of its run and its end; None: none is."""
     if not cut_short:
         return None
     until = {cut.run: cut.synced_until for cut in cut_short}

@@ -113,7 +113,7 @@ class FsspecStore:
         )
 
     def _try(self, verb: str, path: str, call: Callable[..., Any], *args: Any, **rest: Any) -> Any:
-        """Call, and say what went wrong in our words; that nothing is there is for the caller."""
+        """Call, and turn errors into StoreErrors, but FileNotFoundError is for the caller."""
         try:
             return call(*args, **rest)
         except FileNotFoundError:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from marin_build.errors import StoreError
 from marin_build.store.base import Blob, File
+from marin_build.store.objects import StoredObject
 from marin_build.store.remote import (
     CONNECT_SECONDS,
     READ_SECONDS,
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 
 _PAGE = 1000  # the most the service returns
+_FACTS = "name,size,generation,md5Hash,crc32c"
 
 
 class GcsStore(RemoteStore):
@@ -34,7 +36,7 @@ class GcsStore(RemoteStore):
 
     gcsfs tries a request up to six times, with growing pauses, after 408, 429, 5xx and lost
     connections. A conditional write that is sent again after its reply was lost meets its own work:
-    it returns None, as the seam allows.
+    it returns None, as `Store` allows.
     """
 
     login = "log in with `gcloud auth application-default login`"
@@ -108,6 +110,34 @@ class GcsStore(RemoteStore):
             if not item["name"].endswith("/")  # the marks some tools leave for folders
         ]
 
+    async def _look(self, fs: Any, path: str) -> StoredObject | None:
+        bucket, name = split_url(path)
+        try:
+            _, answer = await _call(fs, "GET", "b/{}/o/{}", bucket, name, fields=_FACTS)
+        except FileNotFoundError:
+            return None
+        return _stored(json.loads(answer), name)
+
+    async def _objects(self, fs: Any, folder: str) -> list[StoredObject]:
+        bucket, name = split_url(folder)
+        prefix = folder_prefix(name)
+        return [
+            _stored(item, prefix)
+            async for page in _pages(
+                fs, bucket, prefix, None, f"items({_FACTS})", bucket_may_miss=False
+            )
+            for item in page.get("items", [])
+        ]
+
+    async def _piece(self, fs: Any, path: str, start: int, end: int, *, version: str) -> bytes:
+        bucket, name = split_url(path)
+        address = f"{fs._location}/download/storage/v1/b/{{}}/o/{{}}"  # noqa: SLF001 - the host
+        headers = {"Range": f"bytes={start}-{end - 1}"}
+        _, data = await _call(
+            fs, "GET", address, bucket, name, alt="media", generation=version, headers=headers
+        )
+        return data
+
     async def _folders(self, fs: Any, start: str) -> list[str]:
         bucket, name = split_url(start)
         return [
@@ -117,10 +147,26 @@ class GcsStore(RemoteStore):
         ]
 
 
+def _stored(item: dict[str, Any], prefix: str) -> StoredObject:
+    return StoredObject(
+        item["name"][len(prefix) :],
+        int(item["size"]),
+        str(item["generation"]),
+        md5=item.get("md5Hash", ""),
+        crc32c=item.get("crc32c", ""),
+    )
+
+
 async def _pages(
-    fs: Any, bucket: str, prefix: str, delimiter: str | None, fields: str
+    fs: Any,
+    bucket: str,
+    prefix: str,
+    delimiter: str | None,
+    fields: str,
+    *,
+    bucket_may_miss: bool = True,
 ) -> AsyncIterator[dict[str, Any]]:
-    """Yield the pages of a listing; none if the bucket is not there."""
+    """Yield the pages of a listing; none if the bucket is not there, where it may miss."""
     token: str | None = None
     while True:
         try:
@@ -136,7 +182,9 @@ async def _pages(
                 fields=f"nextPageToken,{fields}",
             )
         except FileNotFoundError:
-            return
+            if bucket_may_miss:
+                return
+            raise
         page = json.loads(answer)
         yield page
         token = page.get("nextPageToken")

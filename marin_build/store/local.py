@@ -33,7 +33,7 @@ LOCK_PATIENCE = 20.0
 """Seconds to wait for a lock that is held for a tenth of a millisecond."""
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.001, 0.05
 _MANY = 512
-"""From so many paths on folders are listed before files are opened."""
+"""From this number of paths on, folders are listed before files are opened."""
 _BLOCK = 1 << 16
 _counter = itertools.count()
 
@@ -239,7 +239,7 @@ class LocalStore:
 
 
 def _take_lock(descriptor: int, path: str) -> None:
-    """Take the lock; who holds it for long is frozen, and could still write if it was ignored."""
+    """Take the lock. A process that holds it for long is frozen, but may wake up and write."""
     deadline = time.monotonic() + LOCK_PATIENCE
     for number in itertools.count(1):
         try:

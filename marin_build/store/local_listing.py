@@ -1,4 +1,4 @@
-"""Which of very many files may be there: told by listings of the folders two levels above them.
+"""Finds which of very many files may be there, by listing the folders two levels above them.
 
 Outputs lie side by side, `{prefix}/{output}/.executor_status`. To list an entry of the prefix takes
 a fifth of the time, and far fewer calls of the system, than to try a file that is not there.
@@ -45,7 +45,7 @@ class Listings:
                 names = frozenset([entry.name for entry in itertools.islice(entries, most)])
         except (FileNotFoundError, NotADirectoryError):
             names = frozenset()
-        except OSError:  # a folder may be entered by who may not list it
+        except OSError:  # a user may be allowed to enter a folder but not to list it
             return None
         self._left = most - len(names)
         return names if len(names) < most else None

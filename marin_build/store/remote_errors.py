@@ -1,4 +1,4 @@
-"""What went wrong with a remote store, said in our words: short, and never with a secret."""
+"""Errors of remote stores in our own words: short, and never with a secret."""
 
 from __future__ import annotations
 

@@ -1046,7 +1046,7 @@ def test_a_truncated_attempt_does_not_block_for_ever(built: Project) -> None:
     (output / ".logs/attempt-0001.json").write_text("{")
     planned = built.mask(built.run("plan").out).splitlines()[0]
     attempt = f"PROJECT/{OUTPUTS}/two_HASH/.logs/attempt-0001.json"
-    assert planned.endswith(f"failed before (attempt 1): why is not readable: {attempt}")
+    assert planned.endswith(f"failed before (attempt 1): its document is not readable: {attempt}")
     assert built.run("apply").code == 0
 
 

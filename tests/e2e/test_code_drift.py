@@ -166,7 +166,7 @@ def test_explain_shows_the_difference_and_what_is_unseen(lm: Project) -> None:
     assert as_json["unseen"]
     above = lm.run("explain", "model", "--code").out
     assert "drift     tokens_" in above, "what is below it drifted"
-    assert above.endswith("code      the same as what built it, and so is what it ran in\n")
+    assert above.endswith("code      unchanged since it was built, and so is its environment\n")
 
 
 def test_accepted_drift_is_a_reason_until_the_code_changes_again(lm: Project) -> None:
@@ -211,7 +211,7 @@ def test_an_acceptance_ends_with_the_build_it_is_about(lm: Project) -> None:
 def test_only_what_is_built_can_be_accepted(lm: Project) -> None:
     """Else somebody vouches for what is not there."""
     refused = lm.run("accept", "+model", "--set", "n=4", "--reason", "x")
-    assert (refused.code, "what is not built cannot be accepted" in refused.err) == (4, True)
+    assert (refused.code, "cannot accept targets that are not built" in refused.err) == (4, True)
     assert not list((lm.root / OUTPUTS).glob("*/.accepted.json"))
     assert lm.run("accept", "tokens").code == 4
     assert lm.run("accept", "tokens", "--reason", " ").code == 4
@@ -282,7 +282,7 @@ def test_what_was_made_from_an_output_that_other_code_replaced_is_told(lm: Proje
     """Else what lies below a model is not what it was trained on, and nobody knows."""
     lm.pipeline(PIPELINE.replace("str(n)", "str(n + 0)"))
     assert lm.run("apply", "-q", "corpus", "--force", "corpus").code == 0
-    assert _drift(lm) == ["tokens_HASH  built before other code built corpus_HASH again; reused"]
+    assert _drift(lm) == ["tokens_HASH  built before different code rebuilt corpus_HASH; reused"]
     assert lm.run("accept", "tokens", "--reason", "zero").code == 0
     assert _drift(lm) == []
 

@@ -159,9 +159,9 @@ def test_what_does_not_need_the_failed_one_is_built_all_the_same(project: Projec
     kill=(
         "lambda o: os.kill(os.getpid(), 9)",
         137,
-        "killed by SIGKILL by somebody"
+        "killed by SIGKILL by another process"
         if "\noom_kill " in Path("/proc/vmstat").read_text()
-        else "killed by SIGKILL (out of memory, or killed by somebody)",
+        else "killed by SIGKILL (out of memory, or killed by another process)",
     ),
     segmentation=("lambda o: os.kill(os.getpid(), signal.SIGSEGV)", 139, "killed by SIGSEGV"),
     term=("lambda o: os.kill(os.getpid(), signal.SIGTERM)", 143, "killed by SIGTERM"),

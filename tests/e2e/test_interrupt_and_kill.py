@@ -460,7 +460,7 @@ def test_a_run_goes_on_when_nobody_reads_what_it_says(
     done = running.wait()
     assert (done.code, project.status_of("left")) == (0, "SUCCESS")
     assert done.err == (
-        "warning: nothing can be shown any more (broken pipe): the run goes on unseen\n"
+        "warning: output cannot be shown any more (broken pipe): the run continues without it\n"
         "hint: marin-build status\n"
     )
     assert running.wait_until_all_gone() == {}

@@ -293,7 +293,7 @@ def test_the_log_of_what_runs_on_another_machine_is_not_made_up(
             "==> attempt 1: running, ada@far, run r-1\n"
             "error: the log of attempt 1 at `held_HASH` is on another machine\n"
             "  runs on: ada@far, run r-1, attempt 1\n"
-            "  it comes into the store when the attempt ends\n"
+            "  that machine copies it into the store when the attempt ends\n"
             "hint: look again then\n"
         )
     done = remote.run("status")

@@ -83,9 +83,9 @@ def test_a_plan_of_a_built_pipeline_says_who_built_it(diamond: Project) -> None:
     )
     assert diamond.mask(verbose.out) == (
         "  = reuse    report_HASH  built DATE by USER@HOST, run r-RUN (pipeline.py:40)\n"
-        "  = reuse    corpus_HASH  not looked at: what needs it is built (pipeline.py:37)\n"
-        "  = reuse    left_HASH    not looked at: what needs it is built (pipeline.py:38)\n"
-        "  = reuse    right_HASH   not looked at: what needs it is built (pipeline.py:39)\n"
+        "  = reuse    corpus_HASH  not read: every target that needs it is built (pipeline.py:37)\n"
+        "  = reuse    left_HASH    not read: every target that needs it is built (pipeline.py:38)\n"
+        "  = reuse    right_HASH   not read: every target that needs it is built (pipeline.py:39)\n"
         "plan p-PLAN: 0 to build, 4 reused\n"
         "nothing to do: everything requested is built\n"
     )

@@ -119,17 +119,17 @@ class Model:
                 found.update(self.steps[i].needs)
         return found
 
-    def insisted(self, i: int) -> bool:
+    def rebuilt_anyway(self, i: int) -> bool:
         """Forced, tainted, or downstream of such a one."""
         return i in self.reached() and (
             i in self.forced
             or self.identity(i) in self.tainted
-            or any(map(self.insisted, self.steps[i].needs))
+            or any(map(self.rebuilt_anyway, self.steps[i].needs))
         )
 
     def reused(self, i: int) -> bool:
         """Built, and nobody insists."""
-        return self.identity(i) in self.built and not self.insisted(i)
+        return self.identity(i) in self.built and not self.rebuilt_anyway(i)
 
     def looked_at(self) -> list[int]:
         """What is requested, and what something needs that is not simply reused."""
@@ -146,8 +146,8 @@ class Model:
             return "reuse", "built_before"
         if i in self.forced:
             return "run", "forced"
-        if self.insisted(i):
-            follows = any(map(self.insisted, self.steps[i].needs))
+        if self.rebuilt_anyway(i):
+            follows = any(map(self.rebuilt_anyway, self.steps[i].needs))
             is_marked = identity in self.roots or (identity in self.tainted and not follows)
             return "run", "tainted" if is_marked else "cascade"
         if identity in self.failed:

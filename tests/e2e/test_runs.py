@@ -204,5 +204,5 @@ def test_many_targets_that_are_only_reused_are_folded(project: Project) -> None:
     first, second = (folder.name for folder in runs_of(project))
     done = project.run("diff", first, second)
     assert done.out.count("run -> reuse") == 20
-    assert "  * 10 more are the same, and decided otherwise (-v shows them)\n" in done.out
+    assert "  * 10 more are the same, but have another decision (-v shows them)\n" in done.out
     assert project.run("diff", first, second, "-v").out.count("run -> reuse") == 30

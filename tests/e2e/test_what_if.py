@@ -86,7 +86,7 @@ def test_a_plan_with_assumptions_is_not_written(built: Project) -> None:
         done = built.run("plan", option, "left", "-o", "saved")
         assert (done.code, done.out) == (4, "")
         assert done.err == (
-            "error: a plan with assumptions cannot be written: what it says is not so\n"
+            "error: a plan with assumptions cannot be written: the store is not as it assumes\n"
             "  nothing was written\n"
             "hint: leave out -o, or --assume-changed and --assume-built\n"
         )

@@ -1,1 +1,1 @@
-"""One file per command: it parses, calls, and hands the result to a view."""
+"""One file per command: parses its options, calls an operation, and shows the result."""

@@ -17,16 +17,16 @@ if TYPE_CHECKING:
 @click.option("--reason", required=True, help="Why the difference does not matter.")
 @pipeline_options
 def command(options: PipelineOptions, targets: tuple[str, ...], reason: str) -> int:
-    """Record that the code and environment of today are as good as those that built a target.
+    """Record that today's code and environment would build the same output of a target.
 
-    TARGET is as for `plan`. The drift is listed before it is accepted, and no plan reports it any
-    more, until the code or the environment changes again, or the target is built again.
+    TARGET is as for `plan`. The command lists the drift before it accepts it. Plans report that
+    drift no more, until the code or the environment changes again, or the target is built again.
     """
     from marin_build.cli.views.accept_text import show_accepted, show_found
     from marin_build.operations.accept import accept_drift
     from marin_build.operations.loading import load
 
-    loaded = load(options)
+    loaded = load(options, needed=targets)
     done = accept_drift(loaded, targets, reason, on_found=show_found)
     show_accepted(done)
     return 0

@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 @click.command("adopt")
 @click.argument("name")
 @click.option("--from", "place", metavar="URL", help="Where the data lies [default: the output].")
-@click.option("--reason", metavar="TEXT", help="Why; kept in the record.")
-@click.option("--force", is_flag=True, help="Adopt what looks unfinished or damaged, or anew.")
-@click.option("--no-lease", is_flag=True, help="Without a lease: no other run builds there.")
+@click.option("--reason", metavar="TEXT", help="The reason; the record keeps it.")
+@click.option("--force", is_flag=True, help="Adopt damaged or unfinished data, or again.")
+@click.option("--no-lease", is_flag=True, help="Take no lease: no other run may build there.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document.")
 @pipeline_options
 def command(
@@ -42,8 +42,9 @@ def command(
     from marin_build.operations.adopt import adopt_target
     from marin_build.operations.loading import load
 
+    loaded = load(options, needed=[name])
     found = adopt_target(
-        load(options), name, place, reason, force=force, lease=not no_lease, on_event=show_event
+        loaded, name, place, reason, force=force, lease=not no_lease, on_event=show_event
     )
     if as_json:
         sys.stdout.write(json.dumps(adopted_json(found), indent=1) + "\n")

@@ -1,4 +1,4 @@
-"""`marin-build apply`: build what is not built."""
+"""`marin-build apply`: build the targets that are not built."""
 
 from __future__ import annotations
 
@@ -28,27 +28,27 @@ if TYPE_CHECKING:
     "-j", "--jobs", type=click.IntRange(min=1), help="Targets built at once [default: cores]."
 )
 @click.option(
-    "-k", "--keep-going", is_flag=True, help="After a failure go on with the independent ones."
+    "-k", "--keep-going", is_flag=True, help="After a failure go on with independent targets."
 )
 @click.option(
     "--max-failures",
     type=click.IntRange(min=1),
     metavar="N",
-    help="As -k, but after N failures start nothing more.",
+    help="As -k, but start no more targets after N failures.",
 )
-@click.option("--fail-fast", is_flag=True, help="After a failure end what runs, too.")
-@click.option("--force", metavar="TARGET", multiple=True, help="Build it although it is built.")
+@click.option("--fail-fast", is_flag=True, help="After a failure end the running targets, too.")
+@click.option("--force", metavar="TARGET", multiple=True, help="Build it even if it is built.")
 @budget_option
-@click.option("--no-rerun-failed", is_flag=True, help="Refuse what failed before.")
-@click.option("--isolation", help="process, worker or thread.")
-@click.option("--no-lease", is_flag=True, help="Build without leases: no other run builds there.")
+@click.option("--no-rerun-failed", is_flag=True, help="Block targets that failed before.")
+@click.option("--isolation", help="How steps run: process, worker or thread.")
+@click.option("--no-lease", is_flag=True, help="Take no leases: no other run may build there.")
 @click.option(
     "--trace",
     metavar="FILE",
     type=click.Path(dir_okay=False),
-    help="Write a trace for Perfetto or Chrome when it is over.",
+    help="Write a trace for Perfetto or Chrome at the end.",
 )
-@click.option("--json", "as_json", is_flag=True, help="One JSON event a line.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON event a line.")
 @click.option("-q", "--quiet", is_flag=True, help="Show failures and totals only.")
 @pipeline_options
 def command(
@@ -68,7 +68,7 @@ def command(
     as_json: bool,
     quiet: bool,
 ) -> int:
-    """Build what is not built; or replay exactly the plan in a directory.
+    """Build the targets that are not built, or replay the plan in a directory.
 
     TARGET is as for `plan`; a folder that holds a plan.json is a plan.
     """
@@ -98,7 +98,7 @@ def command(
         refuse_what_is_fixed(options, targets[1:], request)
         planned = plan_saved(saved, options, request, show_warning)
     else:
-        planned = plan_to_build(load(options), request, show_warning)
+        planned = plan_to_build(load(options, needed=request.named), request, show_warning)
     words = words_of(
         ("-j", jobs),
         ("-k", keep_going),
@@ -130,7 +130,7 @@ def command(
 def _alone(
     planned: Planned, options: PipelineOptions, saved: str | None
 ) -> Callable[[StepEnded], str]:
-    """Return what says how a failed step is run alone."""
+    """Return a function that gives the command line to run a failed step alone."""
 
     def alone(failure: StepEnded) -> str:
         if saved is not None:
@@ -143,18 +143,18 @@ def _alone(
 
 
 def _nothing_to_build(planned: Planned, again: str, *, as_json: bool) -> int:
-    """Say so; blocked targets are a failure."""
-    from marin_build.operations.prepare_apply import drifted_at_rest, totals_at_rest
+    """Print that no target is to be built; return the exit code: blocked targets are a failure."""
+    from marin_build.operations.prepare_apply import drifted_without_run, totals_without_run
     from marin_build.plan.decisions import Kind
     from marin_build.plan.reasons import FailureKept
 
     blocked, reused = planned.decided.of_kind(Kind.BLOCKED), planned.reused
-    for event in drifted_at_rest(planned):
+    for event in drifted_without_run(planned):
         _view(again, lambda _failure: again, as_json=as_json, quiet=False)(event)
     if as_json:
         from marin_build.cli.views.apply_text import show_json
 
-        show_json(totals_at_rest(planned))
+        show_json(totals_without_run(planned))
     elif not blocked:
         click.echo(f"nothing to do: {reused} target{'s are' if reused != 1 else ' is'} built")
     for decision in blocked:
@@ -191,7 +191,7 @@ def _live_view(
     alone: Callable[[StepEnded], str],
     stops_after: int | None,
 ) -> Callable[[Event], None]:
-    """Return the live view; it gives the terminal back when the command ends, however it does."""
+    """Return the live view; it releases the terminal when the command ends in any way."""
     from marin_build.cli.views.apply_live import live_view
 
     view = live_view(ready.plan, ready.expected, again, alone, stops_after=stops_after)
@@ -199,5 +199,5 @@ def _live_view(
 
 
 def _moves_cursor() -> bool:
-    """Return whether standard output is a terminal that can draw over what it shows."""
+    """Return whether standard output is a terminal that can overwrite its lines."""
     return sys.stdout.isatty() and os.environ.get("TERM", "dumb") not in ("dumb", "unknown")

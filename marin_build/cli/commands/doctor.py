@@ -1,4 +1,4 @@
-"""`marin-build doctor`: what works here, and what does not."""
+"""`marin-build doctor`: which engines and settings work on this machine."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from marin_build.errors import EXIT_OK, EXIT_USAGE
 @click.command("doctor")
 @click.option("--profile", metavar="NAME", help="A profile of the configuration.")
 def command(profile: str | None) -> int:
-    """Look at the configuration of this folder, and at every engine.
+    """Check the configuration of this folder, and every engine.
 
-    Each engine says where it comes from and what it finds on this machine. If something does not
-    work, the exit code is 4.
+    For each engine it shows the package that offers it, and what it finds on this machine. If
+    something does not work, the exit code is 4.
     """
     from marin_build.operations.doctor import examine
     from marin_build.text import printable

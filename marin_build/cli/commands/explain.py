@@ -20,12 +20,11 @@ if TYPE_CHECKING:
 @click.option("--json", "as_json", is_flag=True, help="One JSON document.")
 @pipeline_options
 def command(options: PipelineOptions, target: str, *, show_source: bool, as_json: bool) -> int:
-    """Say all that is known about why a target is built, or is not.
+    """Show all that is known about why a target is built, or is not.
 
-    If it was built with another identity, every leaf that differs is listed, and the build it was
-    compared with. `--code` compares the code of today with that of this build, or with that of the
-    output which is reused: normalised source, captured values, environment, and what cannot be
-    seen.
+    If it was built with another identity, the command lists every leaf that differs, and the
+    earlier build it compared. `--code` compares today's code with the code of that build, or of the
+    reused output: normalised source, captured values, environment, and code that it cannot follow.
     """
     from marin_build.operations.explain import explain
     from marin_build.operations.loading import load

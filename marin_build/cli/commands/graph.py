@@ -34,7 +34,7 @@ _STATES: Mapping[str, State] = {state.replace(" ", "-"): state for state in STAT
     "--format",
     "kind",
     type=click.Choice(FORMATS),
-    help="What to write [default: by the name of the file, else text].",
+    help="The format [default: by the suffix of the file, else text].",
 )
 @click.option("-o", "--output", metavar="FILE", help="Write it to a file.")
 @click.option(
@@ -42,16 +42,16 @@ _STATES: Mapping[str, State] = {state.replace(" ", "-"): state for state in STAT
     metavar="WORD",
     multiple=True,
     type=click.Choice(list(_STATES)),
-    help=f"Draw only: {', '.join(_STATES)}.",
+    help=f"Draw only targets in this state: {', '.join(_STATES)}.",
 )
 @click.option(
     "--collapse",
     metavar="DEPTH",
     type=click.IntRange(min=1),
-    help="Draw names that begin with so many equal parts as one.",
+    help="Draw names whose first DEPTH parts are equal as one.",
 )
 @click.option("--reduce", is_flag=True, help="Leave out edges that other edges imply.")
-@click.option("--from-plan", "folder", metavar="DIR", help="Draw what a saved plan decided.")
+@click.option("--from-plan", "folder", metavar="DIR", help="Draw a saved plan.")
 @pipeline_options
 def command(
     options: PipelineOptions,
@@ -64,10 +64,10 @@ def command(
     *,
     reduce: bool,
 ) -> int:
-    """Draw the pipeline and what became of each target.
+    """Draw the pipeline and the state of each target.
 
-    TARGET is as for `plan`; what the chosen targets need is drawn too. `html` is a page to look
-    around in: one file, which a browser opens from a disk. `--status` may be given several times.
+    TARGET is as for `plan`; the targets that the chosen ones need are drawn, too. `html` is a page
+    to explore: one file, which a browser opens from a disk. `--status` may be given several times.
     """
     from marin_build.operations.graph import draw_pipeline, draw_saved_plan
 
@@ -81,7 +81,7 @@ def command(
     else:
         from marin_build.operations.loading import load
 
-        loaded = load(options)
+        loaded = load(options, needed=targets)
         drawing = draw_pipeline(loaded, targets, view, options=options)
     if states and not drawing.picture.nodes:
         words = " or ".join(word.replace("-", " ") for word in status)
@@ -100,13 +100,13 @@ def _by_name(output: str | None) -> Format:
             f"no format has the suffix of `{output}`",
             facts=[("formats", ", ".join(f"`{word}`" for word in _SUFFIXES if word))],
             consequence="nothing was written",
-            hint="say which with --format",
+            hint="choose one with --format",
         )
     return _SUFFIXES[suffix]
 
 
 def _check_nothing_else(options: PipelineOptions, targets: tuple[str, ...]) -> None:
-    """Refuse what a saved plan fixes."""
+    """Refuse targets and options that a saved plan fixes."""
     if targets:
         raise UsageError("a saved plan is drawn whole: `--from-plan` takes no TARGET")
     from marin_build.operations.options import given_options

@@ -1,4 +1,4 @@
-"""`marin-build list-targets`: a pipeline's targets for another process of ours (not shown)."""
+"""`marin-build list-targets`: a pipeline's targets, for another process of ours (hidden)."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ if TYPE_CHECKING:
 
 
 @click.command("list-targets", hidden=True)
-@click.option("--elsewhere", is_flag=True, help="On other machines, in another region.")
+@click.option("--elsewhere", is_flag=True, help="As if on other machines, in another region.")
 @pipeline_options
 def command(options: PipelineOptions, *, elsewhere: bool) -> int:
     """Write all targets with payloads and code digests as JSON; no store is opened."""
     from marin_build.cli.standard_streams import output_to_error
     from marin_build.operations.list_targets import list_here, listing_line
 
-    with output_to_error():  # what a pipeline prints is no part of the listing
+    with output_to_error():  # the pipeline may print; only the listing goes to standard output
         listing = list_here(options, elsewhere=elsewhere)
     sys.stdout.write(listing_line(listing))
     return 0

@@ -1,4 +1,4 @@
-"""`marin-build logs`: what an attempt at a target printed."""
+"""`marin-build logs`: the output of an attempt at a target."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ def command(
     timestamps: bool,
     only_list: bool,
 ) -> int:
-    """Print what the newest attempt at a target printed.
+    """Print the log of the newest attempt at a target.
 
-    Which attempt it is, and how it ended, is said on standard error. Values of secret environment
-    variables are not kept: their names stand for them, as `[HF_TOKEN]`. While an attempt on a
+    Standard error says which attempt it is, and how it ended. The log has the names of secret
+    environment variables instead of their values, as `[HF_TOKEN]`. While an attempt on a
     remote output runs, its log lies on the machine where it runs, and nowhere else.
     """
     from marin_build.cli.views.logs_text import LogOutput, show_attempt, show_attempts

@@ -32,24 +32,24 @@ _ONLY = ("run", *VERBS)
 @click.command("plan")
 @click.argument("targets", nargs=-1)
 @click.option("-o", "--output", metavar="DIR", help="Write the plan directory.")
-@click.option("--force", metavar="TARGET", multiple=True, help="Build it although it is built.")
+@click.option("--force", metavar="TARGET", multiple=True, help="Build it even if it is built.")
 @click.option(
     "--assume-changed", metavar="TARGET", multiple=True, help="What if its identity had changed?"
 )
 @click.option("--assume-built", metavar="TARGET", multiple=True, help="What if it were built?")
-@click.option("-j", "--jobs", type=click.IntRange(min=1), help="Estimate for so many at once.")
+@click.option("-j", "--jobs", type=click.IntRange(min=1), help="Estimate for N targets at once.")
 @budget_option
-@click.option("--no-rerun-failed", is_flag=True, help="Refuse what failed before.")
+@click.option("--no-rerun-failed", is_flag=True, help="Block targets that failed before.")
 @click.option("--json", "form", flag_value="json", help="One JSON document.")
-@click.option("--markdown", "form", flag_value="markdown", help="For a comment on a change.")
+@click.option("--markdown", "form", flag_value="markdown", help="Markdown, for a review.")
 @click.option("--all", "show_all", is_flag=True, help="With --json: list pruned targets too.")
-@click.option("-v", "--verbose", is_flag=True, help="Show every target, and its place.")
+@click.option("-v", "--verbose", is_flag=True, help="Show every target, and where it is declared.")
 @click.option(
     "--only",
     metavar="WORD",
     multiple=True,
     type=click.Choice(_ONLY),
-    help=f"Show only: {', '.join(_ONLY)}.",
+    help=f"Show only lines of this kind: {', '.join(_ONLY)}.",
 )
 @click.option("--blast-radius", is_flag=True, help="Show how much each change reruns.")
 @click.option(
@@ -79,8 +79,8 @@ def command(
     """Show what would be built and why; nothing is written to the store.
 
     TARGET is a step's name, a glob over names, +x (and all it needs), x+ (and all that need it),
-    tag:T, status:failed|running|success|missing, or changed-since:REV. `a,b` is both, `a&b` what
-    both select, `^c` all but c. Without any, what the pipeline requests.
+    tag:T, status:failed|running|success|missing, or changed-since:REV. `a,b` is the union, `a&b`
+    the intersection, `^c` all but c. Without TARGET: the targets that the pipeline requests.
 
     With --assume-changed and --assume-built the plan answers a question: it cannot be written or
     applied. Both may be given several times.
@@ -104,7 +104,7 @@ def command(
         jobs=jobs,
         budgets=parse_budgets(budgets),
     )
-    loaded = load_to_plan(options, show_warning)
+    loaded = load_to_plan(options, show_warning, request.named)
     if check_placement:
         from marin_build.operations.check_placement import check_placement as check
 

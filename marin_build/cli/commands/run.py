@@ -15,13 +15,13 @@ if TYPE_CHECKING:
 
 @click.command("run")
 @click.argument("target")
-@click.option("--force", is_flag=True, help="Build it although it is built.")
-@click.option("--no-lease", is_flag=True, help="Build without a lease: no other run builds there.")
+@click.option("--force", is_flag=True, help="Build it even if it is built.")
+@click.option("--no-lease", is_flag=True, help="Take no lease: no other run may build there.")
 @pipeline_options
 def command(options: PipelineOptions, target: str, *, force: bool, no_lease: bool) -> int:
     """Build one target in the foreground: its step has the keyboard and the screen.
 
-    What it needs must be built. It runs in this process, as `apply` would run it: under its lease,
+    Its dependencies must be built. It runs in this process, as with `apply`: under its lease,
     with its environment variables, in this working directory; `breakpoint()` works. It is tried
     once, its time-out does not count, and if it succeeds it is committed.
     """

@@ -1,4 +1,4 @@
-"""`marin-build run-step`: build one target; what emitted scripts and job specs run."""
+"""`marin-build run-step`: build one target; emitted scripts and job specs run this."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 @click.command("run-step", context_settings={"ignore_unknown_options": False})
 @click.option("--target", metavar="TARGET", help="The target's id, `name_with_hash`.")
 @click.option("--plan", "folder", metavar="DIR", help="A plan directory that pins it.")
-@click.option("--pending", is_flag=True, help="With --plan: list what is still to be built.")
-@click.option("--no-lease", is_flag=True, help="Build without leases: no other run builds there.")
+@click.option("--pending", is_flag=True, help="With --plan: list targets still to be built.")
+@click.option("--no-lease", is_flag=True, help="Take no lease: no other run may build there.")
 @click.option(
     "--once",
     is_flag=True,
     help="Try once; exit code 75, 124 or 137 for infrastructure, time-out, out of memory.",
 )
-@click.option("--json", "as_json", is_flag=True, help="One JSON event a line.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON event a line.")
 @click.argument("words", nargs=-1, type=click.UNPROCESSED, metavar="[-- COMMAND...]")
 @pipeline_options
 def command(
@@ -54,11 +54,11 @@ def command(
     context = click.get_current_context()
     context.with_resource(lasting_streams())
     if once:
-        context.with_resource(_store_away_is_infrastructure())
+        context.with_resource(_unreachable_store_is_infrastructure())
     if folder is not None:
-        loaded, document = load_saved(folder, options)
+        loaded, document = load_saved(folder, options, None if pending else target)
     else:
-        loaded, document = load(options), None
+        loaded, document = load(options, needed=[target] if target else []), None
     if pending:
         if document is None:
             raise UsageError("`--pending` needs `--plan DIR`")
@@ -83,8 +83,8 @@ def command(
 
 
 @contextmanager
-def _store_away_is_infrastructure() -> Iterator[None]:
-    """End with the code for infrastructure if the store gives no answer: an engine tries again."""
+def _unreachable_store_is_infrastructure() -> Iterator[None]:
+    """Exit with the code for infrastructure if the store does not answer: engines then retry."""
     try:
         yield
     except StoreAwayError as error:

@@ -1,4 +1,4 @@
-"""`marin-build status`: what is built, what runs and who holds it, what failed."""
+"""`marin-build status`: the state of each target: built, running, failed ..."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ if TYPE_CHECKING:
 def command(
     options: PipelineOptions, targets: tuple[str, ...], *, verbose: bool, as_json: bool
 ) -> int:
-    """Say how targets stand under this prefix, built by any run on any machine.
+    """Show the state of each target under this prefix, for runs on all machines.
 
-    TARGET is as for `plan`; without one: what the pipeline requests, and all it needs. Nothing is
-    judged and nothing is written: whether a holder on another machine lives, its clock cannot tell.
+    TARGET is as for `plan`; without one: the requested targets, and all they need. The command
+    writes nothing. It does not judge whether a holder on another machine is still alive.
     """
     from marin_build.cli.views.status_text import show_status, status_json
     from marin_build.operations.loading import load
     from marin_build.operations.status import read_status
 
-    read = read_status(load(options), targets)
+    read = read_status(load(options, needed=targets), targets)
     if as_json:
         sys.stdout.write(json.dumps(status_json(read), indent=1) + "\n")
     else:

@@ -1,4 +1,4 @@
-"""`marin-build taint`: have what is built, but bad, built again."""
+"""`marin-build taint`: mark bad outputs, so that they are built again."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from marin_build.cli.options import pipeline_options
 from marin_build.operations.options import PipelineOptions, command_line
 
 if TYPE_CHECKING:
-    from marin_build.operations.taint import Condemned
+    from marin_build.operations.taint import TaintedTargets
 
 
 @click.command("taint")
 @click.argument("targets", nargs=-1, required=True)
-@click.option("--reason", metavar="TEXT", help="Why it is bad; every plan will say so.")
-@click.option("--undo", is_flag=True, help="Take the marks away again.")
-@click.option("--dry-run", is_flag=True, help="Only list what would be built again.")
+@click.option("--reason", metavar="TEXT", help="Why it is bad; plans show it.")
+@click.option("--undo", is_flag=True, help="Remove the marks.")
+@click.option("--dry-run", is_flag=True, help="Only list the targets that would be built again.")
 @pipeline_options
 def command(
     options: PipelineOptions,
@@ -29,8 +29,8 @@ def command(
 ) -> int:
     """Mark built targets, and all built ones that were made from them, as bad.
 
-    What will be built again is listed first. Nothing is deleted and nothing is run: the next apply
-    that is asked for a marked target builds it. A mark ends when its target is built again.
+    The command first lists the targets that will be built again. It deletes and runs nothing. The
+    next apply that is asked for a marked target builds it. A mark ends with that build.
     """
     from marin_build.cli.views import taint_text as view
     from marin_build.operations.loading import load
@@ -42,8 +42,8 @@ def command(
         (view.show_marks if dry_run else view.show_untainted)(untainted)
         return 0
 
-    def show_found(found: Condemned) -> None:
-        view.show_condemned(found, command_line("apply", options, found.ends))
+    def show_found(found: TaintedTargets) -> None:
+        view.show_targets_to_taint(found, command_line("apply", options, found.ends))
 
     if dry_run:
         reason = reason or "..."

@@ -1,4 +1,4 @@
-"""`marin-build trace`: what a run did when, for a viewer of traces."""
+"""`marin-build trace`: the time line of a run, for a viewer of traces."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ if TYPE_CHECKING:
 )
 @pipeline_options
 def command(options: PipelineOptions, run: str, output: str | None) -> int:
-    """Write a trace of a run: what ran when, in which slot, and what the end waited for.
+    """Write a trace of a run: when each step ran, in which slot, and the critical path.
 
-    RUN is a run (r-1a2b3c4d, or latest); one that died is traced until it did. The trace is in
-    Chrome's trace event format: open it at https://ui.perfetto.dev or in chrome://tracing. It is
-    made of the journal that the run keeps under the prefix; the pipeline is not loaded.
+    RUN is a run (r-1a2b3c4d, or latest); the trace of a run that died ends there. The trace is in
+    Chrome's trace event format: open it at https://ui.perfetto.dev or in chrome://tracing. It comes
+    from the journal that the run keeps under the prefix; the pipeline is not loaded.
     """
     from marin_build.operations.trace import run_trace, write_trace
 

@@ -1,4 +1,4 @@
-"""`marin-build unlock`: show who holds a target, and take the lease away."""
+"""`marin-build unlock`: show who holds a target, and remove the lease."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ if TYPE_CHECKING:
 
 @click.command("unlock")
 @click.argument("target")
-@click.option("--force", is_flag=True, help="Remove a lease whose holder may live.")
+@click.option("--force", is_flag=True, help="Remove the lease even if its holder may be alive.")
 @pipeline_options
 def command(options: PipelineOptions, target: str, *, force: bool) -> int:
     """Remove the lease on a target whose holder died.
 
-    Seldom needed: `apply` itself takes over a target whose holder is gone. A holder that lives
-    and loses its lease cannot commit what it does.
+    Seldom needed: `apply` itself takes over a target whose holder is gone. A holder that is alive
+    and loses its lease cannot commit its output.
     """
     from marin_build.cli.views.unlock_text import unlocked_text
     from marin_build.operations.loading import load
     from marin_build.operations.unlock import unlock_target
 
-    click.echo(unlocked_text(unlock_target(load(options), target, force=force)))
+    click.echo(unlocked_text(unlock_target(load(options, needed=[target]), target, force=force)))
     return 0

@@ -1,4 +1,4 @@
-"""Drift that is accepted, for people."""
+"""The drift that `accept` lists and accepts, for people."""
 
 from __future__ import annotations
 
@@ -22,6 +22,6 @@ def show_found(found: AcceptedDrift) -> None:
 
 
 def show_accepted(done: AcceptedDrift) -> None:
-    """Print how many targets it was accepted for, if for any."""
+    """Print for how many targets drift was accepted; nothing if for none."""
     if count := len(done.accepted):
         click.echo(f"accepted {count} target{'s' if count != 1 else ''}: {done.reason}")

@@ -1,4 +1,4 @@
-"""What was adopted, for people and for programs."""
+"""The result of `adopt`, for people and for programs."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 from marin_build.text import bytes_text
 
 if TYPE_CHECKING:
-    from marin_build.operations.adopt import Registered
+    from marin_build.operations.adopt import AdoptedOutput
 
 
-def adopted_text(found: Registered) -> str:
-    """Return which data is the output of the target now, or was before."""
+def adopted_text(found: AdoptedOutput) -> str:
+    """Return a line that says which data was adopted now, or had been before."""
     record = found.record
     files, size, location = record.files, record.size, record.adopted_from
     many = f"{files} file{'s' if files != 1 else ''}"
@@ -21,8 +21,8 @@ def adopted_text(found: Registered) -> str:
     return f"`{found.target.id}` {done}, {bytes_text(size)}: {location}"
 
 
-def adopted_json(found: Registered) -> dict[str, Any]:
-    """Return what `--json` says."""
+def adopted_json(found: AdoptedOutput) -> dict[str, Any]:
+    """Return the document of `--json`."""
     target, record = found.target, found.record
     return {
         "name": target.name,

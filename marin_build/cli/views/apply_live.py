@@ -1,10 +1,10 @@
-"""What apply reports, on a terminal: lines as in the plain view, and below them how far it is.
+"""The view of `apply` on a terminal: lines as in the plain view, and below them its progress.
 
     applier --- events ---> queue ---> one thread: lines, counts, drawing ---> terminal
 
-The applier only leaves its events. A few times a second the thread makes the lines of all that
-came, and writes them with the new state of what is drawn below them. What anybody else writes to
-standard output or error goes the same way, so that it does not get lost in what is drawn over.
+The applier only appends events to the queue. A few times a second the thread turns them into lines,
+writes these, and draws the progress below them anew. Other text for standard output or error goes
+the same way; otherwise the next drawing would overwrite it.
 """
 
 from __future__ import annotations
@@ -37,20 +37,20 @@ if TYPE_CHECKING:
 
 _DRAW_EVERY = 0.125
 _LOOK_EVERY = 0.5
-"""Seconds between two looks at the logs of the steps that are shown."""
+"""Seconds between two readings of the logs of the steps that are shown."""
 _LOOK_AFTER = 1.0
-"""Seconds a step runs before anybody asks what it printed."""
+"""A step that runs shorter than so many seconds does not get its log read."""
 
 
 class LiveView:
-    """Shows events, and how far the run is; within a `with` block.
+    """Shows events, and the progress of the run; within a `with` block.
 
     Args:
-        again: the command that goes on.
-        alone: gives the command that runs a failed target alone.
-        foreseen: what is known of the run.
-        last_line: gives what a target of a run printed last, if it began at a time of the clock
-            that files have: `last_line(run, target, since)`.
+        again: the command that continues the run.
+        alone: returns the command that runs a failed target alone.
+        foreseen: the facts about the run that are known before it begins.
+        last_line: `last_line(run, target, since)` returns the last line that a target printed, in
+            an attempt that began at `since`, in seconds since the epoch.
 
     """
 
@@ -75,7 +75,7 @@ class LiveView:
         self._above: list[_Above] = []
 
     def __enter__(self) -> Self:
-        """Take over the standard streams, as far as they are a terminal's."""
+        """Take over those of the standard streams that are terminals."""
         self._streams = (sys.stdout, sys.stderr)
         sys.stdout, sys.stderr = (self._taken_over(stream) for stream in self._streams)
         return self
@@ -86,14 +86,14 @@ class LiveView:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Give the streams back; what was written last is on the terminal."""
+        """Give the streams back, after all lines are on the terminal."""
         try:
             self._close()
         finally:
             sys.stdout, sys.stderr = self._streams
 
     def __call__(self, event: Event) -> None:
-        """Show an event, soon."""
+        """Queue an event; the thread shows it."""
         self._events.append((time.monotonic(), event))
         if isinstance(event, report.ApplyStarted):
             for stream in self._above:
@@ -147,7 +147,7 @@ class LiveView:
         return click.unstyle(text) if os.environ.get("NO_COLOR") else text
 
     def _close(self) -> None:
-        """Leave all lines on the terminal; from here on streams lead where they led before."""
+        """Write all lines to the terminal, and restore the streams."""
         thread, self._thread = self._thread, None
         if thread is None:
             return
@@ -166,7 +166,7 @@ class LiveView:
 
 
 class _Above:
-    """Stands for a standard stream; while something is drawn, lines written to it go above that."""
+    """Replaces a standard stream; lines written to it go above what the thread draws."""
 
     def __init__(self, original: TextIO, lines: deque[str]) -> None:
         self._original, self._lines = original, lines
@@ -174,7 +174,7 @@ class _Above:
         self._is_held = False
 
     def write(self, text: str) -> int:
-        if not isinstance(text, str):  # so click asks whether a stream is a binary one
+        if not isinstance(text, str):  # click tests for a binary stream this way
             raise TypeError(text)
         if not self._is_held:
             return self._original.write(text)
@@ -184,19 +184,19 @@ class _Above:
         return len(text)
 
     def isatty(self) -> bool:
-        return True  # nothing else is stood for; click asks at every line
+        return True  # only terminals are replaced; click asks for every line
 
     def flush(self) -> None:
         if not self._is_held:
             self._original.flush()
 
     def hold(self) -> None:
-        """Keep whole lines from now on for the thread that draws."""
+        """Queue whole lines from now on, for the thread that draws."""
         self._original.flush()
         self._is_held = True
 
     def release(self) -> str:
-        """Write through from now on; return the line that was begun, and is not written yet."""
+        """Write directly to the stream from now on; return the incomplete line not written yet."""
         self._is_held = False
         rest, self._rest = self._rest, ""
         return rest
@@ -216,11 +216,11 @@ def live_view(
     """Return the live view of a run.
 
     Args:
-        plan: what is to be built.
-        expected: seconds that targets may take, of those of which that is known.
-        again: the command that goes on.
-        alone: gives the command that runs a failed target alone.
-        stops_after: after so many failures nothing more is started; None: it goes on.
+        plan: the plan of the run.
+        expected: seconds that targets may take, by index, where that is known.
+        again: the command that continues the run.
+        alone: returns the command that runs a failed target alone.
+        stops_after: how many failures keep the run from starting targets; None: it goes on.
 
     """
     targets = plan.targets

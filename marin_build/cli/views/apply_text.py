@@ -1,4 +1,4 @@
-"""What apply reports: a line an event, a JSON document an event, and the end of a run in words."""
+"""The views of `apply`: a line or a JSON document for each event, and the end of a run."""
 
 from __future__ import annotations
 
@@ -25,14 +25,15 @@ if TYPE_CHECKING:
 
 _MOST_DRIFTED = 10
 _MOST_FAILED = 10
-"""Failures shown in full: behind hundreds of blocks a reader cannot find the first one."""
+"""How many failures are shown in full, so that a reader finds the first one."""
 
 
 @dataclass(slots=True)
 class TextView:
     """Shows events on standard output, and failures once more, complete, at the end.
 
-    `again` is the command that goes on; `alone` gives the one that runs a failed target alone.
+    `again` is the command that continues the run; `alone` returns the one that runs a failed target
+    alone.
     """
 
     again: str
@@ -42,7 +43,7 @@ class TextView:
     succeeded: int = 0
     drifted: int = 0
     failures: list[tuple[report.StepEnded, Failed, int]] = field(default_factory=list)
-    """Each with the number of targets that had been built by then."""
+    """Each failure with the number of targets that were built before it."""
     tries: Counter[str] = field(default_factory=Counter)
     blocked: dict[str, list[str]] = field(default_factory=dict)
     tells_where_time_went: ClassVar[bool] = True
@@ -102,7 +103,7 @@ class TextView:
         click.echo(f"{head} [{self.done:>{width}}/{self.total}] {target}  {detail}".rstrip())
 
     def _drifted(self, event: report.StepDrifted) -> None:
-        """Show what drifted, dependencies first; of many the first ones."""
+        """Show a target that drifted; of many only the first few."""
         self.drifted += 1
         if self.drifted <= _MOST_DRIFTED:
             words = printable(f"{event.target}  reused, though {event.message}")
@@ -173,7 +174,7 @@ def _what_ends(event: report.Interrupting | report.FailingFast) -> str:
 
 
 def _next_try(failure: Failed) -> str:
-    """Return what follows a failure: `tries left: 2, the next in 0.8 s`."""
+    """Return the words about further tries: `tries left: 2, the next in 0.8 s`."""
     after = "infrastructure, " if failure.cause == "infra" else ""
     when = f", the next in {duration(failure.retry_in)}" if failure.retry_in else ""
     return f"{after}tries left: {failure.retries_left}{when}"
@@ -192,7 +193,7 @@ def duration(seconds: float) -> str:
 
 
 _WORTH_TELLING = 10.0
-"""Seconds; less time spent or saved is not worth a line."""
+"""Seconds; times shorter than this have no line."""
 _SHOWN = 5
 """How many steps of a critical path are named, the slowest ones."""
 
@@ -221,7 +222,7 @@ def where_time_went(totals: ApplyFinished, duration: Callable[[float], str]) -> 
     if totals.seconds < _WORTH_TELLING:
         return []
     lines = []
-    if len(totals.slowest) > 1:  # of one step the line above has told all
+    if len(totals.slowest) > 1:  # for one step, the line above shows all
         slowest = (f"{one.target} {duration(one.seconds)}" for one in totals.slowest)
         lines.append(f"  slowest:       {', '.join(slowest)}")
     if totals.critical_path is not None and totals.critical_path.count > 1:

@@ -25,8 +25,8 @@ _SYMBOLS = {
     Kind.DECISION: ("*", "cyan"),
 }
 _MORE = {
-    Kind.CASCADE: "more need what changed",
-    Kind.DECISION: "more are the same, and decided otherwise",
+    Kind.CASCADE: "more need targets that changed",
+    Kind.DECISION: "more are the same, but have another decision",
 }
 _FOLDED_FROM = 20
 _MOST_REASONS = 12
@@ -34,7 +34,7 @@ _SCHEMA_VERSION = 1
 
 
 def show_diff(comparison: Comparison, *, verbose: bool) -> None:
-    """Print differences, one target a line or more; many that follow from others are folded."""
+    """Print differences, a line or more for each target; many with one cause become one line."""
     old, new, diff = comparison.old, comparison.new, comparison.diff
     shown, folded = _folded(diff.differences, verbose=verbose)
     width = min(max((len(each.entry.id) for each in shown), default=0), 60)
@@ -54,7 +54,7 @@ def show_diff(comparison: Comparison, *, verbose: bool) -> None:
 def _folded(
     all_: Sequence[TargetDifference], *, verbose: bool
 ) -> tuple[list[TargetDifference], list[tuple[str, str]]]:
-    """Return what is shown, and for each kind of which too many are there a sign and words."""
+    """Return the differences to show, and a symbol and words for each kind with too many."""
     if verbose:
         return list(all_), []
     left = dict.fromkeys(_MORE, _FOLDED_FROM)

@@ -1,4 +1,4 @@
-"""Differences of code, for people."""
+"""The differences of code that `explain --code` shows, for people."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ _COLOURS = {"+": "green", "-": "red", "@": "cyan"}
 
 
 def show_code(drift: Drift | None, unseen: Sequence[str]) -> None:
-    """Print what differs: code as a unified difference of normalised source, then the rest.
+    """Print differences: code as a unified difference of normalised source, then the rest.
 
     Args:
-        drift: the difference; None if there is nothing to compare with.
-        unseen: what of the code of now cannot be followed.
+        drift: the differences; None if there is no earlier build to compare with.
+        unseen: the parts of today's code that cannot be followed.
 
     """
     if drift is None:
-        click.echo("code      nothing is known of an earlier build to compare it with")
+        click.echo("code      no earlier build to compare with is known")
     elif not drift:
-        click.echo("code      the same as what built it, and so is what it ran in")
+        click.echo("code      unchanged since it was built, and so is its environment")
     else:
         for part in drift.parts:
             _show_part(part)
@@ -48,5 +48,5 @@ def _show_part(part: PartDrift) -> None:
 
 
 def _plain(line: str) -> str:
-    """Return a line that moves no cursor: source may hold any character."""
+    """Return a line without control characters, which source may contain."""
     return "".join(c if c.isprintable() or c == "\t" else "\ufffd" for c in line)

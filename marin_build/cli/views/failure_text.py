@@ -1,4 +1,4 @@
-"""A failure, complete: what people need so that they need not open a log."""
+"""A failure with all its facts, so that people need not open a log."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from marin_build.plan.outcomes import Failed
 
 _CAUSES = {"oom": "out of memory", "infra": "infrastructure, not the step itself"}
-"""Those that deserve a line; the exit code and the message explain the others."""
+"""Causes that get a line; the exit code and the message explain the others."""
 _SHOWN_NAMES = 5
 
 
@@ -30,14 +30,14 @@ def failure_block(
     hint: str,
     tries: int = 1,
 ) -> str:
-    """Return all there is to say about a failed attempt, without a trailing newline.
+    """Return all facts about a failed attempt as lines, without a trailing newline.
 
     Args:
-        name: the step.
+        name: the name of the step.
         failure: how it failed.
-        blocked: the targets that need it.
+        blocked: ids of the targets that need it.
         went_on: how many targets were built after it failed.
-        not_started: how many targets were left alone for it.
+        not_started: how many targets the run did not start because of it.
         hint: what to do next.
         tries: how often this run tried it.
 

@@ -1,4 +1,4 @@
-"""What to do with a pipeline that was just written, for people."""
+"""The result of `init`, and the next commands, for people."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How far a run is, as its events tell; what the live view shows. Pure: instants are arguments."""
+"""The progress of a run, from its events, for the live view. Pure: instants are arguments."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Foreseen:
-    """What is known of a run before it begins.
+    """The facts about a run that are known before it begins.
 
     Args:
-        targets: the ids of what is to be built, in topological order.
-        needs: what each of them needs, as positions in `targets`.
-        seconds: how long each may take; None if that is not known.
-        stops_after: after so many failures nothing more is started; None: it goes on.
+        targets: the ids of the targets to build, in topological order.
+        needs: the dependencies of each of them, as positions in `targets`.
+        seconds: how long each may take; None if that is unknown.
+        stops_after: how many failures keep the run from starting targets; None: it goes on.
 
     """
 
@@ -36,14 +36,14 @@ class Foreseen:
 
 @dataclass(slots=True)
 class LiveProgress:
-    """How far a run is. Instants are seconds of one clock that is never set."""
+    """The progress of a run. Instants are seconds of one monotonic clock."""
 
     foreseen: Foreseen
     run: str = ""
     jobs: int = 1
     total: int = 0
     done: int = 0
-    """Of `total` targets: those that are built, reused ones included."""
+    """How many of `total` targets are built, reused ones included."""
     began: float = 0.0
     running: dict[str, float] = field(default_factory=dict)
     """Target -> the instant its attempt began, the earliest first."""
@@ -53,17 +53,17 @@ class LiveProgress:
     waiting: set[str] = field(default_factory=set)
     """Targets that another run builds."""
     is_ending: bool = False
-    """Whether nothing more is started."""
+    """Whether the run starts no more targets."""
     _places: Mapping[str, int] = field(init=False)
     _eta: Eta = field(init=False)
 
     def __post_init__(self) -> None:
-        """Prepare what is foreseen."""
+        """Index the foreseen targets, and prepare the estimate of the end."""
         self._places = {target: i for i, target in enumerate(self.foreseen.targets)}
         self._eta = Eta(self.foreseen.needs, self.foreseen.seconds)
 
     def note(self, event: Event, at: float) -> None:
-        """Take note of what happened at an instant."""
+        """Update the progress by an event that happened at an instant."""
         match event:
             case report.ApplyStarted(run=run, to_build=count, reused=reused, jobs=jobs):
                 self.run, self.jobs, self.began = run, jobs, at
@@ -92,7 +92,7 @@ class LiveProgress:
         return None if place is None else self.foreseen.seconds[place]
 
     def remaining(self, now: float) -> float | None:
-        """Return the seconds the run may still take; None if nothing is known of it."""
+        """Return the seconds the run may still take; None if they are unknown."""
         return self._eta.remaining(now, self.jobs, only_running=self.is_ending)
 
     def _ended(self, target: str, outcome: End) -> None:

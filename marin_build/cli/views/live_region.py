@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 MOST_STEPS = 6
 _OTHER_ROWS = 4
-"""Of a terminal: the bar, `and 3 more`, and two for the lines above."""
+"""Rows of the terminal for the bar, for `and 3 more`, and two for the lines above."""
 _WIDEST_BAR = 30
 _NARROWEST_BAR = 6
 _NARROWEST_NAME = 12
@@ -44,7 +44,7 @@ class Region:
         self._shown: tuple[LiveProgress, Mapping[str, str], float] | None = None
 
     def update(self, progress: LiveProgress, last_lines: Mapping[str, str], now: float) -> None:
-        """Show how far a run is now, and by target what steps printed last."""
+        """Show the progress of a run now, and the last line of each step, by target."""
         self._shown = progress, last_lines, now
 
     def clear(self) -> None:
@@ -52,7 +52,7 @@ class Region:
         self._shown = None
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterable[Segment]:
-        """Give all rows. None touches the last column: terminals differ in what follows then."""
+        """Yield all rows. No row reaches the last column, where terminals differ about wrapping."""
         if self._shown is None:
             return
         progress, last_lines, now = self._shown
@@ -72,7 +72,7 @@ class Region:
 
 
 def head_row(progress: LiveProgress, now: float) -> Row:
-    """Return what stands beside the bar: how many, how long, and what went wrong."""
+    """Return the text beside the bar: counts, times and failures."""
     row: Row = [
         (f"{progress.done}/{progress.total}", "bold"),
         (f"  {_whole(now - progress.began)}", ""),
@@ -92,7 +92,7 @@ def head_row(progress: LiveProgress, now: float) -> Row:
 
 
 def shown_steps(progress: LiveProgress, height: int) -> list[str]:
-    """Return the targets that have a row of their own: of those that run, the longest running."""
+    """Return the targets that get a row: the longest-running ones."""
     return list(progress.running)[: max(1, min(MOST_STEPS, height - _OTHER_ROWS))]
 
 
@@ -101,7 +101,7 @@ def step_rows(
 ) -> list[Row]:
     """Return the rows of the steps that run.
 
-    The name gives way to the times, and what a step printed to both.
+    If space is short, the last line of a step is cut first, then its name; its times are not cut.
     """
     shown = shown_steps(progress, height)
     times = [_times(now - progress.running[step], progress.expected(step)) for step in shown]
@@ -128,13 +128,13 @@ def _times(elapsed: float, expected: float | None) -> str:
 
 
 def _whole(seconds: float) -> str:
-    """Return a duration that grows, without tenths, which change too fast to read."""
+    """Return a growing duration in words, without tenths, which change too fast to read."""
     whole = max(0, int(seconds))
     return f"{whole} s" if whole < 60 else duration(whole)  # noqa: PLR2004
 
 
 def _cut(text: str, width: int) -> str:
-    """Return a text exactly so many columns wide; what is longer ends in an ellipsis."""
+    """Return a text of exactly `width` columns; a longer text ends in an ellipsis."""
     if cell_len(text) <= width:
         return set_cell_size(text, width)
     return set_cell_size(text, width - 1) + "…"
@@ -149,7 +149,7 @@ class LiveScreen:
     """
 
     def __init__(self, stream: TextIO) -> None:
-        # What the terminal cannot show must not end a run.
+        # A character that the terminal cannot show must not end the run.
         self._file = open(  # noqa: SIM115 - closed in `close`
             stream.fileno(), "w", encoding=stream.encoding, errors="replace", closefd=False
         )
@@ -165,7 +165,7 @@ class LiveScreen:
             vertical_overflow="crop",
         )
         self._live.start()
-        # It stays visible: who is killed cannot bring it back.
+        # The cursor stays visible: a killed process could not restore it.
         self._console.show_cursor(True)
 
     def shown_steps(self, progress: LiveProgress) -> list[str]:
@@ -175,7 +175,7 @@ class LiveScreen:
     def draw(
         self, text: str, progress: LiveProgress, last_lines: Mapping[str, str], now: float
     ) -> None:
-        """Add whole lines to the text that stays, and draw the region anew: one write.
+        """Write whole lines above the region, and draw the region anew, in one write.
 
         Raises:
             OSError: the terminal is gone.
@@ -185,7 +185,7 @@ class LiveScreen:
         self._console.print(_Lines(text), crop=False)
 
     def close(self) -> None:
-        """Take the region away; what comes next stands in its place.
+        """Erase the region; later text takes its place.
 
         Raises:
             OSError: the terminal is gone.
@@ -199,12 +199,12 @@ class LiveScreen:
 
 
 class _Lines:
-    """Text for the terminal as it is: it has its colours, and the terminal breaks its lines."""
+    """Text that rich passes on unchanged: with its own colours, wrapped by the terminal."""
 
     def __init__(self, text: str) -> None:
         self._text = text
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterable[Segment]:
-        """Give the text."""
+        """Yield the text."""
         del console, options
         yield Segment(self._text)

@@ -25,7 +25,7 @@ def show_attempts(attempts: Iterable[AttemptSeen]) -> None:
 
 
 def show_attempt(seen: AttemptSeen) -> None:
-    """Print whose log it is, on standard error."""
+    """Print on standard error which attempt a log belongs to."""
     more = f" (--list: {seen.others} more)" if seen.others else ""
     click.echo(f"==> attempt {seen.number}: {_how(seen)}{more}", err=True)
 
@@ -56,12 +56,12 @@ class LogOutput:
         self._is_empty = True
 
     def write(self, data: bytes) -> None:
-        """Write the lines that are complete, and hand them on at once."""
+        """Write the complete lines of `data` at once, and keep an incomplete last one."""
         whole, newline, self._begun = (self._begun + data).rpartition(b"\n")
         self._put(whole + newline)
 
     def end(self, seen: AttemptSeen, *, follow: bool) -> None:
-        """Write what is left of a log that was cut short; say why there was nothing to write."""
+        """Write an incomplete last line; if the log was empty, say why on standard error."""
         self._put(self._begun)
         if self._is_empty:
             click.echo(_why_empty(seen, follow=follow), err=True)

@@ -1,4 +1,4 @@
-"""The targets of a plan that are still to be built, for its script."""
+"""The targets of a plan that are still to be built, for the plan's `run.sh`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def show_pending(pending: Iterable[PendingTarget]) -> None:
-    """Print the ids of targets to build, one a line, and what is damaged on standard error."""
+    """Print ids of targets to build, one on each line, and errors for damaged ones."""
     for each in pending:
         if each.damage is not None:
             reason = printable(describe(each.damage))

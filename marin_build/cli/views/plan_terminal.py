@@ -30,9 +30,9 @@ _STYLES: Mapping[Verb, str] = {
     "blocked": "red",
 }
 _MOST_LAID_OUT = 1_000
-"""Rows from which on they are printed as they are: a layout takes 0.3 ms a row."""
+"""So many rows or more are printed without a layout, which takes 0.3 ms for each row."""
 _HASH_LENGTH = 9
-"""Of `_1a2b3c4d`, which is shown faintly: people read names."""
+"""The length of `_1a2b3c4d`, which is drawn faintly, because people read names."""
 
 
 def show_on_terminal(

@@ -1,4 +1,4 @@
-"""How a target that was run alone ended, for people; standard output is the step's."""
+"""The result of `run`, for people; on standard error, as the step has standard output."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def show_ran(ran: RanTarget) -> None:
-    """Print how it ended on standard error."""
+    """Print on standard error how a target ended that was run alone."""
     for line in _lines(ran):
         click.echo(line, err=True)
 

@@ -1,4 +1,4 @@
-"""The states of targets for people and programs; too many that say the same are one line."""
+"""The states of targets, for people and programs; too many equal lines are merged."""
 
 from __future__ import annotations
 
@@ -37,11 +37,11 @@ _SCHEMA_VERSION = 1
 
 
 def show_status(read: ReadStatus, *, verbose: bool) -> None:
-    """Print a line for each target, or for several that say the same, and how many there are.
+    """Print a line for each target, or for several with the same facts, and the counts.
 
     Args:
         read: the states of the targets, and when and where they were read.
-        verbose: fold nothing.
+        verbose: whether to print a line for each target.
 
     """
     states = read.states
@@ -62,7 +62,7 @@ def _name(row: Row) -> str:
 
 
 def status_json(read: ReadStatus) -> dict[str, Any]:
-    """Return what `--json` says."""
+    """Return the document of `--json`."""
     targets, states = read.targets, read.states
     return {
         "schema_version": _SCHEMA_VERSION,
@@ -119,15 +119,15 @@ _QUIET = (State.NOT_BUILT, State.BUILT)
 
 
 class Row(NamedTuple):
-    """One line: a target, or several that have the same to say.
+    """One line: a target, or several with the same facts.
 
     Args:
         state: the state of each of them.
         name: the step's name.
-        target: its id; for several, what their ids have in common, `tokenize/*`.
-        targets: how many it stands for.
+        target: its id; for several targets a pattern, `tokenize/*`.
+        targets: how many targets the line stands for.
         text: the facts, in words; no control characters.
-        topic: the facts without what tells one target from another.
+        topic: the facts without the words that differ from target to target.
 
     """
 
@@ -142,13 +142,13 @@ class Row(NamedTuple):
 def rows_of(
     targets: Targets, states: Mapping[int, TargetState], host: Host, now: float
 ) -> list[Row]:
-    """Return a line for each target, what needs attention first.
+    """Return a line for each target; those that need attention come first.
 
     Args:
         targets: the pipeline's targets.
         states: their states, by index.
         host: this machine.
-        now: seconds since the epoch; only compared with what this machine wrote.
+        now: seconds since the epoch; only compared with times that this machine wrote.
 
     """
     rows = []
@@ -161,7 +161,7 @@ def rows_of(
 
 
 def _facts(target: TargetState, host: Host, now: float) -> tuple[str, str]:
-    """Return what there is to say, and the same without what tells one target from another."""
+    """Return the facts about a target, and the same without words that differ by target."""
     lease = target.lease
     match target.state:
         case State.RUNNING if lease is not None:
@@ -183,7 +183,7 @@ def _facts(target: TargetState, host: Host, now: float) -> tuple[str, str]:
 
 
 def _held(lease: Lease, host: Host, now: float) -> str:
-    """Return who holds it and since when; clocks of two machines are not compared."""
+    """Return the holder and the time of its last renewal; no clocks of two machines mix."""
     renewed = f"renewed {moment_text(lease.written_at)} UTC"
     if lease.taken_at:
         since = f"since {moment_text(lease.taken_at)} UTC"
@@ -210,10 +210,11 @@ def _failed(last: LastAttempt) -> str:
 
 
 def folded(rows: Sequence[Row]) -> list[Row]:
-    """Return rows that people read: where there are too many, those that say the same are one.
+    """Return few enough rows for people: too many of them are merged where they say the same.
 
-    At first those of one step name, then those of one folder; then what differs is left out of the
-    facts, and in the end the names are. What needs no attention is folded first.
+    At first rows of one step name are merged, then those of one folder. If that is not enough, they
+    are merged by topic instead of facts, and at last regardless of their names. Rows in states that
+    need no attention are merged first.
     """
     shorter = list(rows)
     for pattern_of in (same_name, folder, everything):

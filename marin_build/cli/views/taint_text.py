@@ -1,4 +1,4 @@
-"""What is tainted, and what is not any more, for people."""
+"""The targets that `taint` marks or unmarks, for people."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ from marin_build.plan.reasons import Tainted
 from marin_build.text import printable
 
 if TYPE_CHECKING:
-    from marin_build.operations.taint import Condemned, Untainted
+    from marin_build.operations.taint import TaintedTargets, Untainted
 
 
-def show_condemned(found: Condemned, command: str) -> None:
-    """Print what will be built again, and the command that does it."""
+def show_targets_to_taint(found: TaintedTargets, command: str) -> None:
+    """Print the targets that will be built again, and the command for that."""
     again = ("to build it again", command)
     shown = show(found.plan, found.plan_id, again, found.estimate, {}, only=RUN_VERBS)
     click.echo(plan_text(shown), nl=False)
 
 
-def show_tainted(found: Condemned) -> None:
+def show_tainted(found: TaintedTargets) -> None:
     """Print how many targets are marked, and why."""
     count = f"{len(found.roots)} target{'s' if len(found.roots) != 1 else ''}"
     click.echo(f"tainted {count}: {printable(found.taint.reason)}")
 
 
 def show_marks(read: Untainted) -> None:
-    """Print what is said against each target that is marked."""
+    """Print each target that is marked, and why."""
     for target, taint in read.marks.items():
         why = printable(describe(Tainted(taint.reason, taint.by, taint.at)))
         click.echo(f"`{target}`: {why}")
@@ -42,4 +42,4 @@ def show_untainted(done: Untainted) -> None:
     for target in done.free:
         click.echo(f"`{target}` is not tainted any more")
     if not done.free:
-        click.echo("nothing was tainted for that alone")
+        click.echo("no mark was removed: no target is tainted because of these alone")

@@ -1,4 +1,4 @@
-"""What became of a lease, for people."""
+"""The result of `unlock`, for people."""
 
 from __future__ import annotations
 

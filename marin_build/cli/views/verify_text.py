@@ -1,4 +1,4 @@
-"""Outputs compared with what built them, for people and for programs."""
+"""Outputs compared with the files that were committed, for people and for programs."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 _COLOURS = {Verdict.INTACT: "green", Verdict.DIFFERS: "red"}
 _SHOWN = 20
-"""Files that differ and are named, a target; `--json` has all."""
+"""How many different files are named for each target; `--json` has all."""
 _SCHEMA_VERSION = 1
 
 
@@ -31,7 +31,7 @@ def show_verified(verified: VerifiedOutputs) -> None:
         click.echo(
             f"{verdict}  {target.id}  {printable(_facts(target.output_path, each))}".rstrip()
         )
-        words = each.changes.words
+        words = [*each.changes.words, *(f"`{path}` has other bytes" for path in each.rewritten)]
         more = [f"and {len(words) - _SHOWN} more"] if len(words) > _SHOWN else []
         for line in [*words[:_SHOWN], *more]:
             click.echo(f"{'':{width}}    {printable(line)}")
@@ -53,7 +53,7 @@ def _facts(output: str, each: Verified) -> str:
 
 
 def verified_json(verified: VerifiedOutputs) -> dict[str, Any]:
-    """Return what `--json` says."""
+    """Return the document of `--json`."""
     targets, found = verified.targets, verified.outputs
     return {
         "schema_version": _SCHEMA_VERSION,
@@ -71,6 +71,7 @@ def verified_json(verified: VerifiedOutputs) -> dict[str, Any]:
                 "missing": list(each.changes.missing),
                 "resized": [resized._asdict() for resized in each.changes.resized],
                 "added": list(each.changes.added),
+                "rewritten": list(each.rewritten),
                 "note": each.note,
             }
             for each in found

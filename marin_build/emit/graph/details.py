@@ -1,4 +1,4 @@
-"""What a page says of a plan: of the whole, and of each node."""
+"""The facts that a page shows about the whole plan, and about each node."""
 
 from __future__ import annotations
 
@@ -32,18 +32,18 @@ _NOTHING_LIVE = LiveTarget()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Details:
-    """What is known of one node; everything may be missing.
+    """The facts about one node; each may be missing.
 
     Args:
         fingerprint: 64 hex digits.
-        declared: `file:line`.
-        attributes: JSON values.
+        declared: `file:line` of the declaration.
+        attributes: JSON values by name.
         inputs: logical name of a source -> digest.
-        output: its path or URL; empty where it is `PREFIX/ID`.
-        link: where a browser finds the output: `https://` or `file://`.
+        output: its path or URL; empty if it is `PREFIX/ID`.
+        link: the address of the output for a browser, `https://` or `file://`; empty if none.
         script: the address of the script that builds it, relative to the page.
-        changes, since: what differs from the nearest earlier build, and that build.
-        now: what only a look at the pipeline and its store tells.
+        changes, since: the differences from the nearest earlier build, and the id of that build.
+        now: the facts of the pipeline and its store.
 
     """
 
@@ -61,20 +61,20 @@ class Details:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class About:
-    """What a page says of the whole pipeline.
+    """The facts that a page shows about the whole pipeline.
 
     Args:
-        title: what was drawn.
+        title: the pipeline, as `-f` names it.
         summary: the plan in one line.
-        engine: where steps with resources are built.
-        prefix, prefix_link: where outputs lie, and where a browser finds that; may be empty.
-        commands: what can be done with a target: a label, and a command line in parts, between
-            which its id belongs.
-        path: ids of the chain that takes longest, the first one first.
-        path_text: how long that takes, in words.
-        depth: groups of so many parts of a name are closed at first, those above them open; 0:
-            what is to be done decides.
-        few: whether edges that others imply are left out at first.
+        engine: the name of the engine.
+        prefix, prefix_link: the prefix, and its address for a browser; may be empty.
+        commands: commands for a target: each a label, and a command line in parts, between which
+            the target's id belongs.
+        path: target ids of the slowest chain, the first one first.
+        path_text: its duration, in words.
+        depth: groups of that depth begin closed, those above open; 0: the page opens groups that
+            hold targets to build.
+        few: whether the page begins without implied edges.
 
     """
 
@@ -91,12 +91,12 @@ class About:
 
 
 def about_plan(document: PlanDocument, live: Live | None, commands: Commands) -> About:
-    """Return what a page says of a plan.
+    """Return the facts about the whole plan.
 
     Args:
         document: the plan.
-        live: what a look at the pipeline and its store adds, if there was one.
-        commands: what can be done with a target.
+        live: facts of the pipeline and its store; None if they were not read.
+        commands: commands for a target.
 
     """
     prefix = _placed(document.prefix, live)
@@ -118,7 +118,7 @@ def _summary(document: PlanDocument) -> str:
 
 
 def _path(document: PlanDocument, live: Live | None) -> tuple[tuple[str, ...], str]:
-    """Return the chain that takes longest, and how long that is; else that of the most steps."""
+    """Return the slowest chain and its duration in words; if unknown, the one with most steps."""
     if live is not None and live.path:
         return live.path, live.path_text
     to_build = [each for each in document.decisions if each.decision in ("run", "wait")]
@@ -136,12 +136,12 @@ def _path(document: PlanDocument, live: Live | None) -> tuple[tuple[str, ...], s
 def details_of(
     document: PlanDocument, picture: Picture, live: Live | None, scripts: Mapping[str, str]
 ) -> list[Details]:
-    """Return what a page says of each node.
+    """Return the facts about each node, in the order of the picture's nodes.
 
     Args:
         document: the plan.
-        picture: of it, or of a part of it; every node is one target.
-        live: what a look at the pipeline and its store adds, if there was one.
+        picture: the picture of it or of a part; every node is one target.
+        live: facts of the pipeline and its store; None if they were not read.
         scripts: the addresses of the scripts that build targets, by id.
 
     """
@@ -178,16 +178,16 @@ def details_of(
 
 
 def _placed(path: str, live: Live | None) -> str:
-    """Return a place as it is on this machine; without a look at it, as the document has it."""
+    """Return a path of the document as an absolute one; unchanged if `live` is None."""
     if live is None or is_url(path):
         return path
     return posixpath.normpath(posixpath.join(live.project, path))
 
 
 def _link(place: str, live: Live | None) -> str:
-    """Return where a browser finds a place; empty where it cannot.
+    """Return the address of a place for a browser; empty if there is none.
 
-    Who opens the page of a saved plan may sit at another machine: local places are no links there.
+    The page of a saved plan may be opened on another machine, so it has no links to local files.
     """
     if place.startswith("gs://"):
         return "https://console.cloud.google.com/storage/browser/" + quote(place[5:])
@@ -196,7 +196,7 @@ def _link(place: str, live: Live | None) -> str:
 
 
 def _shown_attributes(payload: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what the author gave: attributes, and the command or what was bound to parameters."""
+    """Return the attributes, and the command or the values bound to parameters."""
     bound = {f"bind.{key}": value for key, value in (payload.get("bind") or {}).items()}
     match payload.get("command"):
         case {"shell": text}:

@@ -26,13 +26,13 @@ FORMATS: tuple[Format, ...] = get_args(Format)
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """What of a plan is drawn, and how.
+    """Which part of a plan is drawn, and how.
 
     Args:
         form: the format.
-        states: draw these only; empty: all.
-        depth: draw names that begin with so many equal parts as one; 0: each target by itself.
-        few: leave out edges that other edges imply.
+        states: draw only targets in these states; empty: all.
+        depth: draw names whose first `depth` parts are equal as one node; 0: each target alone.
+        few: whether to leave out edges that other edges imply.
 
     """
 
@@ -44,7 +44,7 @@ class View:
 
 @dataclass(frozen=True, slots=True)
 class Drawing:
-    """What was drawn: as a value, and as the text of a format."""
+    """A drawing: the picture as a value, and its text in a format."""
 
     picture: Picture
     text: str
@@ -60,20 +60,20 @@ def draw(
     scripts: Mapping[str, str] = FrozenDict(),
     redactor: Redactor = NOTHING_SECRET,
 ) -> Drawing:
-    """Return the drawing of a plan: the same for the same values.
+    """Return the drawing of a plan; equal arguments give equal bytes.
 
     Args:
         document: the plan.
-        view: what of it is drawn, and how.
-        templates: where the parts of `html` and `svg` come from.
-        live: what a look at the pipeline and its store adds; None: the plan alone is drawn.
-        commands: what a page says can be done with a target: a label, and a command line in parts,
-            between which its id belongs.
+        view: which part of it is drawn, and how.
+        templates: the templates of `html` and `svg`.
+        live: facts of the pipeline and its store; None: the plan alone is drawn.
+        commands: commands for a target that a page shows: each a label, and a command line in
+            parts, between which the target's id belongs.
         scripts: the addresses of the scripts that build targets, by id, for a page.
-        redactor: knows the secrets; a page is cleaned of them.
+        redactor: removes secrets from a page.
 
     Raises:
-        UsageError: the format cannot draw so much.
+        UsageError: the picture is too large for the format.
         SpecificationError: a template is missing or malformed.
 
     """
@@ -82,7 +82,7 @@ def draw(
         from marin_build.emit.graph.simplify import only_states
 
         picture = only_states(picture, view.states)
-    if view.form == "html":  # which closes groups and leaves out edges itself, and opens them again
+    if view.form == "html":  # the page closes groups and hides edges itself
         from marin_build.emit.graph.details import about_plan, details_of
         from marin_build.emit.graph.page import as_html
 

@@ -1,7 +1,7 @@
-"""Where nodes and edges go: layers from left to right, few crossings.
+"""The places of nodes and edges: layers from left to right, with few crossings.
 
-The method of Sugiyama, Tagawa and Toda (1981): layers by longest path, a dummy in each layer an
-edge passes, order by barycentres in sweeps; then each node is drawn towards its neighbours.
+The method of Sugiyama, Tagawa and Toda (1981): layers by longest path, a dummy node in each layer
+that an edge passes, order by barycentres in sweeps; then nodes move towards their neighbours.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _LARGEST = 100_000
 """Nodes, and layers that edges pass: more take minutes, and no person can look at them."""
 _GAP_X, _GAP_Y = 56.0, 18.0
 _MARGIN = 24.0
-_CHARACTER = 7.6  # of a wide font, bold: which one draws it is not known here
+_CHARACTER = 7.6  # pixels, for a wide bold font: the viewer's font is unknown
 _PADDING = 26.0
 _HEIGHT = 40.0
 _DUMMY_HEIGHT = 14.0
@@ -56,7 +56,7 @@ def _width_of(node: Node) -> float:
 
 
 def lay_out(picture: Picture) -> Layout:
-    """Return where everything goes."""
+    """Return the layout of a picture."""
     layers, chains = _with_dummies(picture)
     count = len(picture.nodes)
     up: dict[int, list[int]] = {}
@@ -163,7 +163,7 @@ def _room(i: int, count: int) -> float:
 
 
 def _spread(layer: Sequence[int], wanted: Sequence[float], count: int) -> list[float]:
-    """Return places as near as possible (least squares) to the wanted ones, without overlap.
+    """Return positions as near as possible (least squares) to the wanted ones, without overlap.
 
     Isotonic regression by pooling neighbours that would overlap (Ayer et al. 1955).
     """

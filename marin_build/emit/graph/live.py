@@ -1,4 +1,4 @@
-"""What a plan document does not say, and a look at the pipeline and its store does."""
+"""Facts of the pipeline and its store that a page shows, and a plan document does not contain."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LiveTarget:
-    """What is known of one target now; everything may be missing.
+    """The present facts about one target; each may be missing.
 
     Args:
         reason: why it has its decision, in words, with times and hosts.
-        status: of a target that the plan did not look at; None if it has none.
-        tags, description: the author's.
+        status: the status of a pruned target; None if it has none.
+        tags, description: as the author declared them.
         drift: how code or environment differ from those that built it, in words.
         seconds, builds: how long building it may take, and of how many builds that is the median.
-        cost: US dollars.
-        took: how long it took, in seconds.
-        log, log_of: the last lines of a log, and which one it is.
+        cost: what building it may cost, in US dollars.
+        took: how long its build took, in seconds.
+        log, log_of: the last lines of a log, and the name of that log.
 
     """
 
@@ -42,16 +42,14 @@ class LiveTarget:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Live:
-    """What is known of a plan now, on this machine.
+    """The present facts about a plan on this machine.
 
     Args:
-        project: the absolute folder of the project: what the document names relative to it is
-            shown as it is.
-        targets: by id, each target of the document.
-        summary: the plan in one line, with what it may take and cost.
-        path: ids of the chain that takes longest, the first one first; empty where that is not
-            known.
-        path_text: how long that takes, in words.
+        project: the absolute folder of the project, to which paths of the document are relative.
+        targets: the facts about each target of the document, by id.
+        summary: the plan in one line, with its time and cost.
+        path: target ids of the slowest chain, the first one first; empty if unknown.
+        path_text: its duration, in words.
 
     """
 

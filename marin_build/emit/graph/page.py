@@ -1,8 +1,8 @@
-"""The page: one file with everything in it, that a browser opens from a disk.
+"""The HTML page of a graph: one file without external parts, which a browser opens from a disk.
 
-`templates/graph/` holds its template, its style and its scripts; the layout is made in the page,
-of what is open there. Data is JSON in a block that no browser runs; the scripts put every text of
-it in as text. The page's own policy allows these very scripts, and no network.
+`templates/graph/` holds its template, style sheet and scripts. The scripts lay out the open groups.
+The data is JSON in a block that browsers do not run, and the scripts insert its texts as text only.
+The Content-Security-Policy of the page allows exactly these scripts, and no network.
 """
 
 from __future__ import annotations
@@ -52,10 +52,10 @@ def as_html(
 
     Args:
         picture: nodes and edges.
-        about: what is said of the whole.
-        details: of each node, in their order; empty: nothing more is known of any.
-        templates: where the page's parts come from.
-        redactor: knows the secrets; whatever the page says is cleaned of them.
+        about: the facts about the whole plan.
+        details: the facts about each node, in the order of the nodes; empty: there are none.
+        templates: the templates of the page's parts.
+        redactor: removes secrets from all texts of the page.
 
     Raises:
         SpecificationError: a part is missing, or a template is malformed.
@@ -111,7 +111,7 @@ def _policy(script: str, style: str) -> str:
 
 
 def page_data(picture: Picture, about: About, details: Sequence[Details]) -> dict[str, Any]:
-    """Return what the scripts read: JSON values. What is empty is left out: there may be 20,000."""
+    """Return the data that the scripts read: JSON values, without empty ones to save space."""
     needs: list[list[int]] = [[] for _ in picture.nodes]
     for source, target in picture.edges:
         needs[target].append(source)

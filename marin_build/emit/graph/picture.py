@@ -1,4 +1,4 @@
-"""What every format draws: nodes with their state, and edges; made from the document of a plan."""
+"""The picture that every format draws: nodes with states, and edges, from a plan's document."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 
 
 State = Literal["built", "to build", "stale", "failed", "held", "blocked"]
-"""How a target stands; `stale` was built, but must be built again, `to build` never was."""
+"""The state of a target; `stale`: built, but to be built again; `to build`: never built."""
 STATES: tuple[State, ...] = get_args(State)
 _NEW = ("never_built", "interrupted", "dependency_failed")
 """Kinds of reasons to build what was never built."""
-_NOT_LOOKED_AT = "not looked at: what needs it is built"
+_NOT_READ = "not read: every target that needs it is built"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,13 +28,13 @@ class Node:
     """A target, or several that are drawn as one.
 
     Args:
-        id: `name_with_hash` or `name@version`; of several what their names have in common.
-        name: the step's.
-        state: how it stands; of several, the one that most needs attention.
-        reason: why, in words.
-        tags, resources: the author's.
+        id: `name_with_hash` or `name@version`; for several targets a pattern, `tokenize/*`.
+        name: the step's name.
+        state: its state; of several targets the state that most needs attention.
+        reason: why it has that state, in words.
+        tags, resources: as the author declared them.
         is_command: whether the step is a command, not a function.
-        targets: how many it stands for.
+        targets: how many targets the node stands for.
 
     """
 
@@ -56,7 +56,7 @@ class Picture:
     edges: tuple[tuple[int, int], ...]
 
     def layers(self) -> list[list[int]]:
-        """Return the nodes in layers: each stands one right of the last it needs."""
+        """Return the layers of node indices: a node is one layer after its last dependency."""
         depth = [0] * len(self.nodes)
         for source, target in sorted(self.edges, key=lambda edge: edge[1]):
             depth[target] = max(depth[target], depth[source] + 1)
@@ -67,14 +67,13 @@ class Picture:
 
 
 def picture_of(document: PlanDocument, live: Live | None = None) -> Picture:
-    """Return the picture of a plan: its decisions, and below them what it did not look at.
+    """Return the picture of a plan: the targets with a decision, and the pruned ones.
 
-    Nodes stand in the order of a depth-first walk from what is requested: that of a pipeline which
-    requests it.
+    Nodes are in the order of a depth-first walk from the requested targets, dependencies first.
 
     Args:
         document: the plan.
-        live: what a look at the pipeline and its store adds; None: the plan alone is drawn.
+        live: facts of the pipeline and its store; None: the plan alone is drawn.
 
     """
     known = live.targets if live is not None else {}
@@ -96,7 +95,7 @@ def picture_of(document: PlanDocument, live: Live | None = None) -> Picture:
 
 def _decided(decision: DecisionDocument, live: LiveTarget | None) -> Node:
     facts = decision.reasons[0] if decision.reasons else {}
-    words = live.reason if live is not None else describe_facts(facts) or _NOT_LOOKED_AT
+    words = live.reason if live is not None else describe_facts(facts) or _NOT_READ
     return Node(
         id=decision.target,
         name=decision.name,
@@ -109,10 +108,10 @@ def _decided(decision: DecisionDocument, live: LiveTarget | None) -> Node:
 
 
 def _pruned(pruned: PrunedDocument) -> tuple[Node, Sequence[str]]:
-    """Return the node of a target that was not looked at, and what it needs."""
+    """Return the node of a pruned target, and the ids of its dependencies."""
     payload = json.loads(pruned.payload)
     is_command = "command" in payload
-    node = Node(pruned.target, payload["name"], "built", _NOT_LOOKED_AT, (), "", is_command)
+    node = Node(pruned.target, payload["name"], "built", _NOT_READ, (), "", is_command)
     return node, payload["deps"]
 
 

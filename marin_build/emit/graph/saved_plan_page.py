@@ -1,4 +1,4 @@
-"""The page that lies beside a saved plan, and what every page of one offers."""
+"""The page that lies beside a saved plan, and the commands and links of such a page."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 _ACTIONS = ("run.sh", "job.yaml")
 MOST_TARGETS = 20_000
-"""A page of more targets has tens of megabytes: too much to add to a plan unasked."""
+"""A page of more targets has tens of megabytes, so `plan -o` does not write it."""
 
 
 def page_of_plan(
@@ -29,17 +29,17 @@ def page_of_plan(
     engine_words: Sequence[str] = (),
     is_replayable: bool = True,
 ) -> str | None:
-    """Return the page that lies beside a plan: the same text for the same plan and templates.
+    """Return the page that lies beside a plan; equal plans and templates give equal bytes.
 
     Args:
         document: the plan.
         files: the paths of its other files.
-        templates: where the page's parts come from.
-        engine_words: what chooses the plan's engine on a command line.
+        templates: the templates of the page's parts.
+        engine_words: the command-line options that choose the plan's engine.
         is_replayable: whether `apply` builds with that engine.
 
     Returns:
-        The page; None of more than MOST_TARGETS targets.
+        The page; None if the plan has more than MOST_TARGETS targets.
 
     Raises:
         SpecificationError: a part is missing, or a template is malformed.
@@ -60,7 +60,8 @@ def scripts_of(document: PlanDocument, files: Collection[str], folder: str = "")
     Args:
         document: the plan.
         files: the paths of its files.
-        folder: the plan's directory with a slash, as seen from the page; empty if it is the same.
+        folder: the plan directory relative to the page, with a slash at the end; empty if they are
+            in the same folder.
 
     """
     found = {}
@@ -74,12 +75,12 @@ def scripts_of(document: PlanDocument, files: Collection[str], folder: str = "")
 
 
 def replay_command(label: str, folder: str) -> tuple[str, tuple[str, ...]]:
-    """Return the command line that replays the plan of a folder, with a label."""
+    """Return a label, and the command line that replays the plan of a folder."""
     return label, (shlex.join(["marin-build", "apply", folder]),)
 
 
 def commands_of(document: PlanDocument, engine_words: Sequence[str]) -> Commands:
-    """Return the command lines that plan the same pipeline again, for one target of it."""
+    """Return the command lines for one target of the plan's pipeline, each with a label."""
     return (
         ("build it", (_line(document, "apply", engine_words), "")),
         ("why, in full", (_line(document, "explain", engine_words), "")),

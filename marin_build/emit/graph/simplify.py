@@ -1,4 +1,4 @@
-"""Fewer nodes and edges: folders as one node, some states only, no edge that others imply."""
+"""Fewer nodes and edges: folders as one node, some states only, no implied edges."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ _URGENCY: tuple[State, ...] = ("failed", "blocked", "held", "stale", "to build",
 def reduced(picture: Picture) -> Picture:
     """Return a picture without edges that others imply: its transitive reduction.
 
-    What is upstream of a node is a set of bits in one integer, kept until its last dependent was
-    looked at.
+    The upstream nodes of each node are bits of one integer, which is kept until the last dependent
+    of that node has used it.
     """
     needs = _needs(picture)
     waiting = [0] * len(picture.nodes)
@@ -46,7 +46,7 @@ def reduced(picture: Picture) -> Picture:
 
 
 def only_states(picture: Picture, states: Collection[State]) -> Picture:
-    """Return the nodes of some states; what led through others leads on."""
+    """Return the nodes in some states; paths through other nodes become direct edges."""
     kept = [i for i, node in enumerate(picture.nodes) if node.state in states]
     place = {index: position for position, index in enumerate(kept)}
     nearest: list[int] = []  # of each node: bits of the kept ones that it needs, or is
@@ -65,8 +65,8 @@ def only_states(picture: Picture, states: Collection[State]) -> Picture:
 def collapsed(picture: Picture, depth: int) -> Picture:
     """Return a picture in which names that begin with the same `depth` parts are one node.
 
-    Where folders need each other, so that one node each would be a cycle, each becomes as many
-    nodes as there are layers between them.
+    Folders that need each other would be a cycle as one node each: such a folder becomes one node
+    for each of its layers.
     """
     keys: list[object] = [_folder_of(node, i, depth) for i, node in enumerate(picture.nodes)]
     layer = _layers(picture)
@@ -92,7 +92,7 @@ def _folder_of(node: Node, index: int, depth: int) -> object:
 
 
 def _circular(picture: Picture, keys: Sequence[object]) -> set[object]:
-    """Return the folders that need each other."""
+    """Return the keys of folders that need each other."""
     graph: nx.DiGraph[object] = nx.DiGraph()
     graph.add_edges_from((keys[a], keys[b]) for a, b in picture.edges if keys[a] != keys[b])
     circles = (found for found in nx.strongly_connected_components(graph) if len(found) > 1)
@@ -109,7 +109,7 @@ def _layers(picture: Picture) -> list[int]:
 def _topological(
     picture: Picture, keys: Sequence[object], members: Mapping[object, Sequence[int]]
 ) -> list[object]:
-    """Return the keys, dependencies first; those free to stand anywhere as their first nodes do."""
+    """Return the keys, dependencies first; else in the order of their first nodes."""
     graph: nx.DiGraph[object] = nx.DiGraph()
     graph.add_nodes_from(members)
     graph.add_edges_from((keys[a], keys[b]) for a, b in picture.edges if keys[a] != keys[b])
@@ -120,7 +120,7 @@ def _topological(
 
 
 def _merged(nodes: Sequence[Node], key: object, parts: dict[str, int]) -> Node:
-    """Return the node that stands for some; a folder that comes again is numbered."""
+    """Return one node for several; each further node of the same folder gets a number."""
     if len(nodes) == 1:
         return nodes[0]
     folder = str(key[0] if isinstance(key, tuple) else key)

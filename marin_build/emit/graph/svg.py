@@ -1,4 +1,4 @@
-"""The static picture, as SVG; `templates/graph.svg.j2` draws what is computed here."""
+"""The static picture as SVG: computes the coordinates that `templates/graph.svg.j2` draws."""
 
 from __future__ import annotations
 

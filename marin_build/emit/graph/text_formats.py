@@ -31,7 +31,7 @@ COLOURS: dict[State, str] = {
     "blocked": "magenta",
 }
 _MOST_LINES = 50
-"""More lines are too many to read: like neighbours become one line."""
+"""A tree with more lines is too long to read: similar neighbours become one line."""
 _LONGEST = 10_000
 """Lines of the longest tree; what is left out is counted."""
 _DEEPEST_LEAD = 120
@@ -39,27 +39,27 @@ _DEEPEST_LEAD = 120
 not make each line longer than the one above it."""
 _FEWEST_FOLDED = 3
 _LEAST_LEAD = 8
-"""What stands before a line is cut to so many letters before the line itself is."""
+"""A branch before a line is cut down to so many characters before the line itself is cut."""
 _NUMBER = re.compile(r"\d+")
 
 
 class _Line(NamedTuple):
-    """Nodes that have one line: one node, or several that are alike."""
+    """The nodes of one line: one node, or several similar ones."""
 
     members: tuple[int, ...]
     label: str
 
 
 def as_text(picture: Picture, width: int | None = None) -> list[tuple[str, State]]:
-    """Return a tree that begins at what nothing else needs; each line with its state.
+    """Return the lines of a tree, each with its state; targets that no other needs are the roots.
 
-    A target that was shown before is named again with `(above)`, without what it needs. If there
-    are many lines, those of targets beside each other that differ in numbers only become one, then
-    those of one folder.
+    A target that has a line already is named again with `(above)`, without its dependencies. If
+    there are too many lines, neighbours whose names differ in numbers only become one line; then
+    neighbours of one folder do.
 
     Args:
         picture: nodes and edges.
-        width: no line is longer; None: as long as they are.
+        width: the most characters of a line; None: no limit.
 
     """
     lines = _tree(picture, None)
@@ -83,7 +83,7 @@ def _folder(node: Node) -> str:
 
 
 def _tree(picture: Picture, shape: Callable[[Node], str] | None) -> list[tuple[str, str, State]]:
-    """Return what stands before each line, the line, and its state."""
+    """Return for each line the branch before it, its text, and its state."""
     needs: list[list[int]] = [[] for _ in picture.nodes]
     needed = set()
     for source, target in picture.edges:
@@ -92,7 +92,7 @@ def _tree(picture: Picture, shape: Callable[[Node], str] | None) -> list[tuple[s
     lines: list[tuple[str, str, State]] = []
     seen: set[int] = set()
     roots = _folded(picture, [i for i in range(len(picture.nodes)) if i not in needed], shape)
-    # A stack of (line, what stands before it, what stands before its children).
+    # A stack of (line, the branch before it, the branch before its children).
     pending = [(root, "", "") for root in reversed(roots)]
     while pending:
         line, lead, below = pending.pop()
@@ -125,7 +125,7 @@ def _cut(lead: str) -> str:
 def _folded(
     picture: Picture, nodes: Sequence[int], shape: Callable[[Node], str] | None
 ) -> list[_Line]:
-    """Return the lines of nodes beside each other, in the order of their first nodes."""
+    """Return the lines of neighbouring nodes, in the order of their first nodes."""
     groups: dict[object, list[int]] = {}
     for i in nodes:
         node = picture.nodes[i]
@@ -146,7 +146,7 @@ def _one(node: Node) -> str:
 
 
 def _fitting(lead: str, text: str, width: int | None) -> str:
-    """Return a line that is not longer than a width: deep ones lose some of their beginning."""
+    """Return a line of at most `width` characters: a long branch loses its beginning first."""
     if width is None or len(lead) + len(text) <= width:
         return lead + text
     room = min(max(width - len(text), _LEAST_LEAD), width // 2)
@@ -159,7 +159,7 @@ def _fitting(lead: str, text: str, width: int | None) -> str:
 
 
 FILLS: dict[State, tuple[str, str]] = {
-    # Fill and border. Colour-blind people tell states by their words, in the page by shapes too.
+    # Fill and border. Words, and in the page also shapes, tell states apart without colour.
     "built": ("#e6f4e9", "#1a7f37"),
     "to build": ("#e4f0fd", "#0a5fc4"),
     "stale": ("#fff3d1", "#8a5300"),
@@ -171,12 +171,12 @@ _MERMAID_EDGES = 500
 
 
 def titled(node: Node) -> str:
-    """Return a node's name; of several targets, how many they are, too."""
+    """Return a node's name; for several targets with their number."""
     return node.name if node.targets == 1 else f"{node.name} ({node.targets})"
 
 
 def as_dot(picture: Picture) -> str:
-    """Return Graphviz' language."""
+    """Return the picture in the language of Graphviz."""
     lines = [
         "digraph pipeline {",
         "  rankdir=LR;",
@@ -197,10 +197,10 @@ def _dot(text: str) -> str:
 
 
 def as_mermaid(picture: Picture) -> str:
-    """Return Mermaid's language.
+    """Return the picture in the language of Mermaid.
 
     Raises:
-        UsageError: more edges than Mermaid draws.
+        UsageError: the picture has more edges than Mermaid draws.
 
     """
     if len(picture.edges) > _MERMAID_EDGES:
@@ -225,7 +225,7 @@ def _mermaid(text: str) -> str:
 
 
 def as_json(picture: Picture) -> str:
-    """Return `{"nodes": [{"id", "name", ...}], "edges": [{"source", "target"}]}`."""
+    """Return the picture as JSON: `{"nodes": [{"id", ...}], "edges": [{"source", "target"}]}`."""
     nodes = [
         {
             "id": n.id,

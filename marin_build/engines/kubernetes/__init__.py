@@ -1,4 +1,4 @@
-"""Kubernetes: Jobs, and JobSets for steps of several hosts.
+"""The engine `kubernetes`: Jobs, and JobSets for steps that run on several hosts.
 
-Knows plans and templates; no other engine.
+It knows plans and templates, but no other engine.
 """

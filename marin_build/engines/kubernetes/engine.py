@@ -1,4 +1,4 @@
-"""What Kubernetes says of itself as an engine."""
+"""The engine `kubernetes`."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class KubernetesEngine(Engine[KubernetesSettings]):
-    """A cluster; its manifests are written, not submitted."""
+    """The engine that writes manifests for a cluster; it does not submit them."""
 
     name: ClassVar[str] = "kubernetes"
     settings_type: ClassVar[type[Any]] = KubernetesSettings
@@ -54,11 +54,11 @@ class KubernetesEngine(Engine[KubernetesSettings]):
         return emit_kubernetes(plan, document, templates, self.settings)
 
     def words_to_run(self, folder: str) -> list[str]:
-        """Return how the manifests are submitted."""
+        """Return the command line that submits the manifests."""
         return ["kubectl", "apply", "-R", "-f", os.path.join(folder, "steps")]
 
     def doctor(self) -> list[str]:
-        """Return whether there is a program here that submits manifests."""
+        """Return a line that says whether `kubectl` is installed here."""
         program = shutil.which("kubectl")
         if program is None:
             return ["kubectl: not found; manifests are written here, and submitted elsewhere"]

@@ -1,7 +1,7 @@
 """Job specs for Kubernetes: a Job for a step on one pod, a JobSet for a gang.
 
 Facts: batch/v1 Job, jobset.x-k8s.io/v1alpha2 JobSet v0.12, TPU slices on GKE.
-Submitting them is not part of this module.
+This module does not submit them.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def emit_kubernetes(
     for action in actions_of(plan):
         resources = action.step.resources or ResourceConfig.with_cpu()
         image = resources.image or settings.image
-        assert image is not None  # what `check` refuses is not emitted
+        assert image is not None  # `check` refuses steps without an image
         files[f"{action.folder}/job.yaml"] = _manifest(
             action, resources, image, settings, plan, document, templates
         )

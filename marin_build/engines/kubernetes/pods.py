@@ -1,4 +1,4 @@
-"""What a step's resources are in the words of a pod: requests, limits, and which nodes may take it.
+"""A step's resources as fields of a pod: requests, limits, and the nodes that may run it.
 
 Facts: TPU slices, GPUs and spot nodes on GKE.
 """
@@ -30,7 +30,7 @@ _GPU_LABELS = {
 
 @dataclass(frozen=True, slots=True)
 class Pod:
-    """What the templates need of a step's pods."""
+    """The values of a step's pods that the templates use."""
 
     image: str
     command: tuple[str, ...]
@@ -47,7 +47,7 @@ def pod_of(resources: ResourceConfig, image: str, command: tuple[str, ...], step
     return Pod(
         image=image,
         command=command,
-        # A secret that the author gives a step reaches it when the pod loads the pipeline.
+        # Secrets among `env_vars` are left out: the pod gets them when it loads the pipeline.
         env={**without_secrets(step.env_vars, step.secrets), IMAGE_VARIABLE: image},
         requests=_requests(resources),
         limits=_limits(resources),

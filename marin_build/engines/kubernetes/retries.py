@@ -1,4 +1,4 @@
-"""What a step's `Retries` are on Kubernetes: which ends of a pod are tried again, and which count.
+"""A step's `Retries` as rules for Kubernetes: which ends of a pod are tried again and counted.
 
 Facts: batch/v1 `podFailurePolicy` (the first rule that fits decides; what fits none is counted),
 JobSet v0.12 `failurePolicy`. Pods try once (`run-step --once`) and say by their exit code why they
@@ -23,7 +23,7 @@ _CODES = {cause: code for cause, code in CODE_OF_CAUSE.items() if cause != "infr
 
 @dataclass(frozen=True, slots=True)
 class ExitRule:
-    """What becomes of a pod whose exit code is one of `codes` (`In`), or none (`NotIn`)."""
+    """A rule for pods whose exit code is one of `codes` (`In`), or none of them (`NotIn`)."""
 
     action: str
     operator: str
@@ -32,14 +32,15 @@ class ExitRule:
 
 @dataclass(frozen=True, slots=True)
 class JobRetries:
-    """What the templates need of a step's retries.
+    """The values of a step's retries that the templates use.
 
     Args:
-        limit: how many failures are counted before the job has failed.
+        limit: how many counted failures a job survives.
         tries_infra: whether failures of the infrastructure are tried again at all.
-        exits: rules of a lone pod, after that of a lost node.
-        final_exits: rules of a gang's pods: after these ends it has failed. A gang cannot tell
-            exit code 75 from a lost node without trying program errors for ever, so it counts.
+        exits: rules for the pod of a Job, after the rule for a lost node.
+        final_exits: rules for the pods of a JobSet: exit codes after which the whole gang has
+            failed. Exit code 75 is counted there: JobSet cannot leave it uncounted without
+            retrying errors of the program for ever.
 
     """
 
@@ -54,7 +55,7 @@ def job_retries(step: StepSpec) -> JobRetries:
     policy = policy_of(step.retries)
     tries_infra = policy.budget_for("infra") > 0
     final: list[ExitRule] = []
-    if policy.limit:  # else nothing is tried again anyway
+    if policy.limit:  # with a limit of 0 nothing is tried again
         left_out = tuple(code for cause, code in _CODES.items() if cause not in policy.on)
         if left_out:
             final.append(ExitRule("FailJob", "In", tuple(sorted(left_out))))
@@ -67,12 +68,12 @@ def job_retries(step: StepSpec) -> JobRetries:
 
 
 def deadline_of(step: StepSpec, longest: int, *, tries: int) -> int:
-    """Return the seconds after which a job is given up.
+    """Return the seconds after which Kubernetes ends a job.
 
     Args:
         step: the step.
-        longest: for a step without a time-out.
-        tries: how many of its tries the job lasts for.
+        longest: the seconds of a step without a time-out.
+        tries: how many tries of the step fit into the job.
 
     """
     return longest if step.timeout is None else math.ceil(step.timeout) * tries

@@ -11,7 +11,7 @@ _DEFAULT_DEADLINE = 7 * 24 * 3600
 
 @dataclass(frozen=True, slots=True)
 class KubernetesSettings:
-    """`[tool.marin-build.kubernetes]`.
+    """The table `[tool.marin-build.kubernetes]`.
 
     Args:
         image: for steps whose resources name none; best with its digest.
@@ -38,7 +38,7 @@ class KubernetesSettings:
     keep_finished: int = _DEFAULT_DEADLINE
 
     def __post_init__(self) -> None:
-        """Refuse numbers of seconds that are none."""
+        """Refuse numbers of seconds that are not integers above 0."""
         for key in ("deadline", "keep_finished"):
             if getattr(self, key) <= 0:
                 raise UsageError(f"the setting `kubernetes.{key}` is not an integer above 0")

@@ -1,4 +1,4 @@
-"""This machine: shell scripts, and the scheduler of `apply`.
+"""The engine `local`: shell scripts, and the scheduler of `apply` on this machine.
 
-Knows plans and templates; no other engine.
+It knows plans and templates, but no other engine.
 """

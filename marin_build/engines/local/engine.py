@@ -1,4 +1,4 @@
-"""What this machine says of itself as an engine. Imports nothing heavy: a no-op reads it."""
+"""The engine `local`. Its imports are light, because a no-op `apply` loads it, too."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class LocalEngine(Engine[NoSettings]):
-    """This machine."""
+    """The engine that runs steps on this machine."""
 
     name: ClassVar[str] = "local"
     capabilities: ClassVar[Capabilities] = Capabilities(
@@ -28,11 +28,11 @@ class LocalEngine(Engine[NoSettings]):
         return emit_local(plan, document, templates)
 
     def words_to_run(self, folder: str) -> list[str]:
-        """Return how the plan is replayed by our scheduler."""
+        """Return the command line with which `apply` replays the plan."""
         return ["marin-build", "apply", folder]
 
     def doctor(self) -> list[str]:
-        """Return what this machine has for steps."""
+        """Return a line with this machine's cores, memory, GPUs and TPU chips."""
         from marin_build.observe.read_machine import read_machine
         from marin_build.text import bytes_text
 

@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any
 from marin_build.errors import MarinBuildError
 from marin_build.identity.callables import CountsByName, StandsForFunction
 from marin_build.identity.canonical import canonical_text, freeze
+from marin_build.identity.code.classes import file_of, has_methods, is_ours, type_name, type_text
 from marin_build.identity.code.closure import Closure, Reader
 from marin_build.identity.code.our_names import module_name
 from marin_build.identity.code.resolve import is_foreign
-from marin_build.identity.code.syntax import digest_of_text
 from marin_build.identity.code.values import (
     captured,
     hidden_base,
@@ -37,7 +37,6 @@ if TYPE_CHECKING:
 
 
 _PLAIN = (str, int, float, bool)
-_SHOWN = (int, float, bool)
 _CANONICAL = {"bytes", "timedelta"}
 """Plain types that attributes of steps may have; their text is that of the attribute."""
 _LONGEST = 1000
@@ -49,7 +48,7 @@ _ABSENT = object()
 
 @dataclass(slots=True)
 class Holdings:
-    """Describes values; collects the code they bring along.
+    """Describes values as text, and collects the code that they refer to.
 
     Args:
         reader: reads the code of the project.
@@ -64,7 +63,7 @@ class Holdings:
     _open: set[int] = field(default_factory=set)
     _seen: dict[int, int] = field(default_factory=dict)
     _kept: list[object] = field(default_factory=list)
-    """What `_seen` knows by its id lives as long."""
+    """The values of `_seen`, kept alive so that no other value gets the id of one of them."""
 
     def text(self, value: object, where: str, via: tuple[str, ...] = ()) -> str:
         """Return a text that is equal for equal code and equal values.
@@ -120,7 +119,7 @@ class Holdings:
             ):
                 return f"builtin {value.__module__}.{value.__qualname__}"
         if callable(inner := getattr(value, "__wrapped__", None)):
-            return f"{_type_name(value)} around {self.text(inner, where, via)}"
+            return f"{type_name(value)} around {self.text(inner, where, via)}"
         return self._object(value, where, via)
 
     def _function(self, value: types.FunctionType, where: str, via: tuple[str, ...]) -> str:
@@ -141,7 +140,7 @@ class Holdings:
     def _captured(
         self, item: object, name: str, part: Part, where: str, via: tuple[str, ...]
     ) -> str:
-        """Return the text of a captured value; of a module, what is read of it."""
+        """Return the text of a captured value; of a module, also what the function reads of it."""
         if not isinstance(item, types.ModuleType):
             return self.text(item, where, via)
         texts = [f"module {item.__name__}"]
@@ -160,7 +159,7 @@ class Holdings:
                 yield f"{name}={self.text(item, _at(where, name), via)}"
 
     def _foreign(self, value: types.FunctionType, where: str, via: tuple[str, ...]) -> str:
-        """Return the text of an installed function, with what of the project it was made around."""
+        """Return the text of an installed function, with the functions that it wraps."""
         self._uses(value.__module__)
         inner = [
             self.text(item, where, via)
@@ -173,8 +172,8 @@ class Holdings:
         return f"external {module_name(value.__module__)}.{value.__qualname__} {inner}"
 
     def _class(self, value: type, where: str, via: tuple[str, ...]) -> str:
-        name = f"class {_type_text(value)}"
-        file = _file_of(value.__module__)
+        name = f"class {type_text(value)}"
+        file = file_of(value.__module__)
         if file is None or is_foreign(file):
             self._uses(value.__module__)
             return name
@@ -216,12 +215,12 @@ class Holdings:
     def _derived(self, value: Any, where: str, via: tuple[str, ...]) -> str:
         """Return the text of what a container's own class adds to it; empty if that is nothing."""
         kind = type(value)
-        own = self._class(kind, where, via) if _is_ours(kind) and _has_methods(kind) else ""
+        own = self._class(kind, where, via) if is_ours(kind) and has_methods(kind) else ""
         held = {**state(value), **dict(slots(value))}
         if callable(factory := getattr(value, "default_factory", None)):
             held["default_factory"] = factory
-            if isinstance(factory, type):  # a record says by its name what has changed
-                self._value(factory, _at(where, "default_factory"), _type_text(factory))
+            if isinstance(factory, type):  # a record names it, so that people see what changed
+                self._value(factory, _at(where, "default_factory"), type_text(factory))
         return f" of {own}{self._attributes(held, where, via)}" if own or held else ""
 
     def _plain(self, value: Any, where: str, via: tuple[str, ...]) -> str:
@@ -243,7 +242,7 @@ class Holdings:
 
     def _object(self, value: Any, where: str, via: tuple[str, ...]) -> str:
         kind = type(value)
-        own = self._class(kind, where, via) if _is_ours(kind) else ""
+        own = self._class(kind, where, via) if is_ours(kind) else ""
         try:
             text = own + canonical_text(freeze({"value": value}, "held"))
         except MarinBuildError:
@@ -253,7 +252,7 @@ class Holdings:
         return f"{text} with {self._attributes(left, where, via)}" if left else text
 
     def _without_form(self, value: Any, own: str, where: str, via: tuple[str, ...]) -> str:
-        """Return the text of an object that could be no attribute of a step."""
+        """Return the text of an object that has no canonical form."""
         kind = type(value)
         if isinstance(value, enum.Enum):
             inner = self.text(value.value, _at(where, "value"), via)
@@ -261,20 +260,20 @@ class Holdings:
         base = plain_base(kind)
         scalar = scalar_text(value) if base is None or kind.__module__ == "numpy" else None
         if scalar is not None:
-            return self._value(value, where, f"{_type_name(value)} {scalar}")
+            return self._value(value, where, f"{type_name(value)} {scalar}")
         if not own:
             self._uses(kind.__module__)
-            self.unseen.append(f"the state of a {_type_name(value)} ({where or 'the function'})")
+            self.unseen.append(f"the state of a {type_name(value)} ({where or 'the function'})")
             if base is None:
-                return f"unseen {_type_name(value)}"
+                return f"unseen {type_name(value)}"
         elif base is None and (hidden := hidden_base(kind)) is not None:
-            what = f"what a {_type_name(value)} is as a {_type_text(hidden)}"
+            what = f"what a {type_name(value)} is as a {type_text(hidden)}"
             self.unseen.append(f"{what} ({where or 'the function'})")
         attributes = state(value)
         text = f"object {own} {self._attributes(dict(sorted(attributes.items())), where, via)}"
         more = {key: item for key, item in slots(value) if key not in attributes}
         if base is not None:
-            text += f" {_type_name(value)} {self._plain(value, where, via)}"
+            text += f" {type_name(value)} {self._plain(value, where, via)}"
         elif isinstance(value, BaseException):
             more["args"] = value.args
         return f"{text} {self._attributes(more, where, via)}" if more else text
@@ -304,42 +303,5 @@ def _installed(module: str) -> Closure:
     return Closure(module, (), (), (module,))
 
 
-def shown(value: object, text: str) -> str:
-    """Return what a record keeps of a value: numbers as they are, else a digest.
-
-    A captured text may be a secret, and records lie where many can read them.
-    """
-    if value is None or type(value) in _SHOWN or text.startswith("step "):
-        return text
-    return f"sha256:{digest_of_text(text)[:16]}"
-
-
-def _is_ours(kind: type) -> bool:
-    file = _file_of(kind.__module__)
-    return file is not None and not is_foreign(file)
-
-
-def _has_methods(kind: type) -> bool:
-    """Return whether a class has methods that a person wrote; a named tuple's are generated."""
-    inner = (getattr(getattr(m, "fget", m), "__func__", m) for m in vars(kind).values())
-    files = (m.__code__.co_filename for m in inner if isinstance(m, types.FunctionType))
-    return any(not file.startswith("<") and not is_foreign(file) for file in files)
-
-
 def _at(where: str, name: str) -> str:
     return f"{where}.{name}" if where else name
-
-
-def _type_name(value: object) -> str:
-    return _type_text(type(value))
-
-
-def _type_text(kind: type) -> str:
-    return f"{module_name(kind.__module__)}.{kind.__qualname__}"
-
-
-def _file_of(module: str) -> str | None:
-    import sys
-
-    file = getattr(sys.modules.get(module), "__file__", None)
-    return file if isinstance(file, str) else None

@@ -44,13 +44,13 @@ _PURE = (
     "struct", "textwrap", "threading", "types", "typing", "typing_extensions", "uuid.UUID",
     "zoneinfo.ZoneInfo", _OURS,
 )  # fmt: skip
-"""What of other modules may be called: it makes of the same arguments the same value."""
+"""Functions of other modules that return the same value for the same arguments."""
 _CLOCKS = ("now", "today", "utcnow", "cwd", "home", "uuid1", "uuid4")
 _OUTSIDE = (
     "os.environ", "os.environb", "sys.argv", "sys.orig_argv", "sys.path", "sys.stdin",
     "sys.modules", "sys.flags",
 )  # fmt: skip
-"""What is no function and yet differs from process to process."""
+"""Values of other modules that differ from process to process."""
 _MAKES = {"__init__", "__new__", "__post_init__"}
 
 
@@ -62,8 +62,8 @@ def is_computed(
     Args:
         resolver: finds what names stand for.
         module: where the statements stand.
-        nodes: the statements; of functions and classes only what they are conditions for.
-        done: what was looked at already.
+        nodes: the statements; of functions and classes only the conditions around them.
+        done: definitions that were looked at already.
 
     """
     look = _Look(resolver, set() if done is None else done)

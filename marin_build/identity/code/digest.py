@@ -1,4 +1,4 @@
-"""From what builds a step to its code digest."""
+"""The code digest of a step, from the function or command that builds it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from marin_build.identity.callables import StandsForFunction
-from marin_build.identity.code.captured import Holdings, shown
+from marin_build.identity.code.captured import Holdings
 from marin_build.identity.code.closure import Reader
 from marin_build.identity.code.resolve import Resolver
 from marin_build.identity.code.syntax import digest_of_text, forget_syntax
@@ -31,7 +31,7 @@ class Code:
         closures: each function or class the step's function is or holds, with all it reaches,
             and the names that lead to it from the step's function.
         values: where a captured value is held, the value, and its text.
-        unseen: what was held and could not be looked into.
+        unseen: captured values that the digest does not cover, or not in full.
 
     """
 
@@ -43,7 +43,7 @@ class Code:
     @property
     def captured(self) -> dict[str, str]:
         """Captured values by where they are held: numbers, names of steps, else digests."""
-        return {where: shown(value, text) for where, value, text in self.values}
+        return {where: _shown(value, text) for where, value, text in self.values}
 
     @property
     def modules(self) -> tuple[str, ...]:
@@ -60,7 +60,7 @@ def code_of(fn: object, declared_in: str | None = None) -> Code:
             no workspace is in force. None: the file of the function.
 
     """
-    holdings = Holdings(_reader(fn, declared_in))
+    holdings = Holdings(reader_of(fn, declared_in))
     text = holdings.text(fn, "")
     return Code(
         digest_of_text(text),
@@ -76,7 +76,17 @@ def code_digest(fn: object, declared_in: str | None = None) -> str:
     Covered are the function, all first-party code it reaches by name, and captured values; the
     arguments are those of `code_of`.
     """
-    return digest_of_text(Holdings(_reader(fn, declared_in)).text(fn, ""))
+    return digest_of_text(Holdings(reader_of(fn, declared_in)).text(fn, ""))
+
+
+def _shown(value: object, text: str) -> str:
+    """Return what a record keeps of a value: numbers as they are, else a digest.
+
+    A captured text may be a secret, and records lie where many can read them.
+    """
+    if value is None or type(value) in (int, float, bool) or text.startswith("step "):
+        return text
+    return f"sha256:{digest_of_text(text)[:16]}"
 
 
 def has_drifted(recorded: str | None, fn: object) -> bool:
@@ -96,7 +106,8 @@ def forget_code() -> None:
     forget_syntax()
 
 
-def _reader(fn: object, declared_in: str | None) -> Reader:
+def reader_of(fn: object, declared_in: str | None = None) -> Reader:
+    """Return what reads the code of a step's `fn`; the arguments are those of `code_of`."""
     project = current_workspace(declared_in or _file_of(fn)).project
     if project not in _readers:
         _readers[project] = Reader(Resolver(project))

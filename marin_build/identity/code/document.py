@@ -72,7 +72,7 @@ def code_document_path(prefix: str, key: str) -> str:
 
 
 def code_document(code: Code) -> CodeDocument:
-    """Return the document of a step's code; that of equal code is made once a program."""
+    """Return the document of a step's code; equal code has one document in a process."""
     key = (code.closures, code.unseen)
     if key not in _documents:
         _documents[key] = _make(code.closures, code.unseen)
@@ -119,7 +119,7 @@ def source_paths(prefix: str, keys: Iterable[str | None]) -> dict[str, str]:
 def parse_sources(read: Mapping[str, bytes | None]) -> dict[str, CodeDocument]:
     """Return the documents that are there and readable, by key.
 
-    Of what is damaged, a change is still told, only not how.
+    Without a damaged document a plan still reports that the code changed, but not how.
     """
     found: dict[str, CodeDocument] = {}
     for key, data in read.items():

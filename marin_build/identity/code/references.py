@@ -196,9 +196,10 @@ class _Finder(ast.NodeVisitor):
         return name in self.free or self._scope_of(name) is not None
 
     def _is_parameter(self, name: str) -> bool:
-        """Return whether a name is an argument of the function it is read in.
+        """Return whether a name is an argument of the innermost function that reads it.
 
-        Those of a function around it are a decorator's: what it decorates is followed there.
+        An argument of a function around that one is mostly the function that a decorator gets; the
+        code that applies the decorator names it, and is followed there.
         """
         functions = [scope for scope in self.scopes if not scope.is_comprehension]
         return bool(functions) and name in functions[-1].parameters

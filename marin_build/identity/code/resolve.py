@@ -1,4 +1,4 @@
-"""From a dotted name in a module to where it is defined: in the project, or by whom else."""
+"""Finds where a dotted name of a module is defined: in the project, or in another distribution."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Definition(NamedTuple):
 
 
 class External(NamedTuple):
-    """What a module that is not the project's holds; `name` is dotted and begins with `top`."""
+    """A name of a module outside the project; `name` is dotted and begins with `top`."""
 
     top: str
     name: str
@@ -69,12 +69,24 @@ class Resolver:
             self._keep(read_module(name, file, folders))
         return self._files[file]
 
-    def resolve(self, module: Module, chain: Chain) -> list[Found]:
-        """Return what a dotted name read in `module` can stand for."""
+    def resolve(
+        self, module: Module, chain: Chain, looked: set[tuple[Module, str]] | None = None
+    ) -> list[Found]:
+        """Return what a dotted name read in `module` can stand for.
+
+        Args:
+            module: where it is read.
+            chain: the name.
+            looked: gets the names that were looked up on the way, with the modules they bind.
+
+        """
+        seen: set[tuple[Module, str]] = set()
         if chain.imported is not None:
-            found = self._imported(module, chain.imported, chain.names[1:], set())
+            found = self._imported(module, chain.imported, chain.names[1:], seen)
         else:
-            found = self._named(module, chain.names, set())
+            found = self._named(module, chain.names, seen)
+        if looked is not None:
+            looked |= seen
         if chain.in_annotation:  # a name that only type checkers know does nothing
             found = [item for item in found if not isinstance(item, Unseen)]
         return found
@@ -131,10 +143,10 @@ class Resolver:
         return self._inside_of(base, (*parts, *rest), seen)
 
     def _module_in(self, module: Module, parts: tuple[str, ...]) -> tuple[Module, tuple[str, ...]]:
-        """Return the module that `from a.b import c` reads from, and what is no module of it.
+        """Return the module that `from a.b import c` reads from, and the parts that name no module.
 
-        Python finds it among modules, whatever else its package calls by that name. Not so
-        `import a.b as c`: that reads attributes, one by one.
+        For `from`, Python looks among modules, even if the package binds that name to something
+        else. `import a.b as c` instead reads attributes, one by one.
         """
         while parts and (inner := self._submodule(module, parts[0])) is not None:
             module, parts = inner, parts[1:]
@@ -197,11 +209,11 @@ class Resolver:
 
 
 def _is_rebound(package: Module, inner: Module, names: tuple[str, ...]) -> bool:
-    """Return whether a name its package binds is a module by the time it is read.
+    """Return whether a submodule has replaced the value of the same name in its package.
 
-    The first import of a submodule makes it an attribute of its package. If the package imports
-    it itself, what the package binds is bound later; else `import pkg.tok` takes the place of the
-    package's own `tok`.
+    The first import of a submodule makes it an attribute of its package. If the package itself
+    imports the submodule, its own statements bind the name later, and its value stays. Otherwise
+    `import pkg.tok` puts the submodule in place of the package's own `tok`.
     """
     if names[1:2] == () or not (names[1] in inner.definitions or names[1] in inner.imports):
         return False

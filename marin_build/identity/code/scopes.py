@@ -72,7 +72,7 @@ class _Binder(ast.NodeVisitor):
     visit_AsyncFunctionDef = visit_ClassDef = visit_FunctionDef  # noqa: N815 - as ast calls them
 
     def visit_Lambda(self, node: ast.Lambda) -> None:
-        """Its names are its own."""
+        """Collect nothing: the names of a lambda are its own."""
 
     def visit_ListComp(self, node: _Comprehension) -> None:
         for inner in ast.walk(node):

@@ -1,6 +1,6 @@
 """Values read without running code: plain ones of Python's library, and the state of objects.
 
-What a class overrides is passed by: its base's own reader is called, and slots are read as slots.
+Methods that a class overrides are not called: the reader of its plain base is, and slots are read.
 Nothing is imported to find out what a value is: types are known by their names.
 """
 
@@ -96,7 +96,7 @@ def hidden_base(kind: type) -> type | None:
 
 
 def overlooked(value: Any) -> Iterator[tuple[str, object]]:
-    """Yield what a value holds and its canonical form leaves out, with the names that lead there.
+    """Yield the parts of a value that its canonical form leaves out, each after its name.
 
     These are attributes that are no fields. A field with `compare=False` is left out on purpose.
     """

@@ -164,22 +164,22 @@ def _death(status: int) -> Done:
 
 
 VMSTAT = "/proc/vmstat"
-UNKNOWN = " (out of memory, or killed by somebody)"
-"""What is said of a kill about which nothing more is known."""
+UNKNOWN = " (out of memory, or killed by another process)"
+"""The end of the message about a kill where the kernel's count cannot be read."""
 _FRESH = 1.0
-"""Seconds for which a count serves those that begin: workers start thousands a second."""
+"""Seconds for which one reading of the count serves: workers begin thousands of bodies a second."""
 _FIELD = b"\noom_kill "
 
 
 class OomKills:
-    """The kernel's count, asked when processes begin, and when they were killed."""
+    """The kernel's count of kills for memory, read when bodies begin and when one was killed."""
 
     def __init__(self, path: str = VMSTAT, clock: Callable[[], float] = time.monotonic) -> None:
         self._path, self._clock = path, clock
         self._count, self._read_at = self._read(), clock()
 
     def before(self) -> int | None:
-        """Return the count for a process that begins now; None: it cannot be read."""
+        """Return the count for a body that begins now; None: it cannot be read."""
         if self._clock() - self._read_at >= _FRESH:
             self._read_again()
         return self._count
@@ -217,4 +217,6 @@ def explained(done: Done, kills: OomKills, before: int | None) -> Done:
     message = done.message.removesuffix(UNKNOWN)
     if for_memory:
         return replace(done, message=f"{message}: out of memory", cause="oom")
-    return replace(done, message=f"{message} by somebody") if message != done.message else done
+    if message == done.message:
+        return done
+    return replace(done, message=f"{message} by another process")

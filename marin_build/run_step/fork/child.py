@@ -45,7 +45,7 @@ pack, unpack = marshal.dumps, marshal.loads
 
 @dataclass(frozen=True, slots=True)
 class Child:
-    """What a fresh child knows.
+    """A child that was just forked.
 
     Args:
         session: the run.
@@ -61,10 +61,10 @@ class Child:
     limit: int
 
     def work(self, orders: socket.socket, *, once: bool) -> NoReturn:
-        """Run the bodies that are ordered, each with the pipe for its output, until one stays.
+        """Run the bodies that are ordered, until one leaves a thread or a process behind.
 
         Args:
-            orders: where they come from; closed when there are no more.
+            orders: brings requests, each with the pipe for its output; closed after the last one.
             once: end after the first.
 
         """
@@ -127,13 +127,13 @@ class Child:
 
 
 class _Surroundings:
-    """What a body finds, and what the next one in the same process must find again."""
+    """Environment and folder of a process, which the next body must find as this one did."""
 
     def __init__(self) -> None:
         self._environ, self._folder = dict(os.environ), os.getcwd()
 
     def restore(self) -> None:
-        """Put it back. What a body did to modules is left: that is the price of a worker."""
+        """Restore them, and the signal handlers. Changes to modules stay: a worker costs that."""
         if os.environ != self._environ:
             for name in os.environ.keys() - self._environ.keys():
                 del os.environ[name]
@@ -184,7 +184,7 @@ def _be_silent() -> None:
     nothing = os.open(os.devnull, os.O_RDWR)
     for standard in (0, 1, 2):
         os.dup2(nothing, standard)
-    if nothing > 2:  # noqa: PLR2004 - else the body had closed that stream, and it is one now
+    if nothing > 2:  # noqa: PLR2004 - else it took the number of a stream that was closed
         os.close(nothing)
 
 

@@ -30,14 +30,14 @@ class _Waiting:
 
 
 class Children:
-    """Forks them, and gives them orders.
+    """Forks the children of the template, and gives them orders.
 
     Args:
         session: the run.
         limit: how many files a body may have open.
         reuse: whether they take one body after the other.
         poller: watches over them.
-        set_free: told the process of a worker that waits for the next body.
+        set_free: called with the process id of a worker that waits for the next body.
 
     """
 
@@ -173,7 +173,7 @@ class Poller:
     def wait(self, milliseconds: int | None) -> None:
         """Wait until one can be read, at most so long, and call what belongs to each that can."""
         for descriptor, _ in self._poll.poll(milliseconds):
-            if descriptor in self._on:  # who was called before may have forgotten it
+            if descriptor in self._on:  # a call before this one may have forgotten it
                 self._on[descriptor]()
 
     def close_all_but(self, descriptor: int) -> None:

@@ -15,7 +15,7 @@ from marin_build.run_step.body import Done, Request
 from marin_build.run_step.fork.child import PACKET, own_streams, pack, unpack
 from marin_build.run_step.fork.children import Children, Poller
 from marin_build.run_step.lease_keeper import Keeper
-from marin_build.run_step.leftover_processes import Strays, prepare
+from marin_build.run_step.leftover_processes import Orphans, prepare
 from marin_build.run_step.step_log import StepLog
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ _LAST_BLOCKS = 64
 
 @dataclass(slots=True)
 class _Body:
-    """A body that runs: who asked for it, and what comes of it. `pipe`: -1 when it was closed."""
+    """A running body: its request, the slot that takes its answer, its log. A closed pipe is -1."""
 
     request: Request
     channel: socket.socket
@@ -71,7 +71,7 @@ class _Template:
     ) -> None:
         self._session = session
         self._control = control
-        self._strays = Strays()
+        self._orphans = Orphans()
         self._bodies: dict[int, _Body] = {}  # by process
         self._kept_on: dict[int, str] = {}  # by target, outputs being verified and committed
         self._keeper: Keeper | None = None
@@ -100,14 +100,14 @@ class _Template:
         for slot in slots:
             self._poller.watch(slot.fileno(), lambda slot=slot: self._take(slot))  # type: ignore[misc]
         while not self._is_over:
-            self._poller.wait(self._patience())
+            self._poller.wait(self._milliseconds_to_wait())
             self._reap()
             self._flush()
             self._keep()
             self._children.fork_ahead()
         self._end()
 
-    def _patience(self) -> int | None:
+    def _milliseconds_to_wait(self) -> int | None:
         """Return the milliseconds until a lease must be handed to the keeper, or a log flushed."""
         left = [body.log.due - time.time() for body in self._bodies.values() if body.log.due]
         waiting = [b.request.held_since for b in self._bodies.values() if not b.kept]
@@ -163,7 +163,7 @@ class _Template:
         self._poller.watch(read, lambda: self._read(body))
 
     def _set_free(self, pid: int) -> None:
-        """Let the body of a worker end that goes on."""
+        """Finish the body of a worker, whose process goes on and waits for the next body."""
         if (body := self._bodies.pop(pid, None)) is not None:
             self._finish(body, 0)
 
@@ -209,7 +209,7 @@ class _Template:
         known = {*self._bodies, *self._children.pids}
         if self._keeper is not None:
             known.add(self._keeper.pid)
-        self._strays.kill(known, body.request.nonce)
+        self._orphans.kill(known, body.request.nonce)
         if body.pipe >= 0:
             self._read(body, _LAST_BLOCKS)
             self._close_pipe(body)
@@ -238,7 +238,7 @@ class _Template:
         """Kill what runs. The applier gets no answers: it has closed its sockets, or died."""
         for pid in {*self._bodies, *self._children.pids}:
             _signal_group(pid, signal.SIGKILL)
-        self._strays.kill({self._keeper.pid} if self._keeper is not None else ())
+        self._orphans.kill({self._keeper.pid} if self._keeper is not None else ())
         for body in self._bodies.values():
             if body.pipe >= 0:
                 self._read(body, _LAST_BLOCKS)

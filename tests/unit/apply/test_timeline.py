@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from marin_build.apply.timeline import Course, Link, Placed
+from marin_build.apply.timeline import Link, Placed, Timeline
 
 if TYPE_CHECKING:
     from hypothesis.strategies import SearchStrategy
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def test_a_chain_is_its_own_critical_path() -> None:
-    course = Course(3, 4)
+    course = Timeline(3, 4)
     assert course.start(0, (), 0.1) == Placed(1, None, 0.0)
     course.end(0, 2.0)
     assert course.start(1, (0,), 2.1) == Placed(1, 0, 0.0)
@@ -31,7 +31,7 @@ def test_a_chain_is_its_own_critical_path() -> None:
 
 def test_who_found_no_slot_waited_for_the_one_before_it_in_its_slot() -> None:
     """Else people shorten a step that nobody waited for, instead of taking more slots."""
-    course = Course(4, 2)
+    course = Timeline(4, 2)
     course.start(0, (), 0.0)
     course.start(1, (), 0.0)
     course.end(0, 1.0)
@@ -44,7 +44,7 @@ def test_who_found_no_slot_waited_for_the_one_before_it_in_its_slot() -> None:
 
 
 def test_a_free_slot_is_nobodys_to_wait_for() -> None:
-    course = Course(3, 3)
+    course = Timeline(3, 3)
     course.start(0, (), 0.0)
     course.start(1, (), 0.0)
     course.end(0, 1.0)
@@ -53,7 +53,7 @@ def test_a_free_slot_is_nobodys_to_wait_for() -> None:
 
 
 def test_another_try_comes_after_the_first_one_and_is_counted_with_it() -> None:
-    course = Course(2, 1)
+    course = Timeline(2, 1)
     course.start(0, (), 0.0)
     course.end(0, 1.0)
     assert course.start(0, (), 1.0) == Placed(1, 0, 0.0)
@@ -64,7 +64,7 @@ def test_another_try_comes_after_the_first_one_and_is_counted_with_it() -> None:
 
 
 def test_who_waited_for_another_run_did_not_wait_for_a_slot() -> None:
-    course = Course(2, 1)
+    course = Timeline(2, 1)
     course.start(0, (), 0.0)
     course.end(0, 0.1)  # somebody else holds it
     course.start(1, (), 0.1)
@@ -74,12 +74,12 @@ def test_who_waited_for_another_run_did_not_wait_for_a_slot() -> None:
 
 
 def test_nothing_ran() -> None:
-    assert Course(3, 2).critical_path() == []
-    assert Course(0, 2).critical_path() == []
+    assert Timeline(3, 2).critical_path() == []
+    assert Timeline(0, 2).critical_path() == []
 
 
 def test_the_three_slowest_attempts() -> None:
-    course = Course(9, 1)
+    course = Timeline(9, 1)
     for index, seconds in enumerate([1.0, 9.0, 3.0, 2.0, 8.0]):
         course.took(index, seconds)
     assert course.slowest() == [Link(1, 9.0), Link(4, 8.0), Link(2, 3.0)]
@@ -91,7 +91,7 @@ def test_the_critical_path_fills_the_time_from_its_first_start_to_the_end(
 ) -> None:
     """Else its parts do not add up to what people waited."""
     dag, jobs = data.draw(dags), data.draw(st.integers(1, 3))
-    course, now = Course(len(dag), jobs), 0.0
+    course, now = Timeline(len(dag), jobs), 0.0
     missing, running, slots = dict.fromkeys(range(len(dag))), set[int](), dict[int, int]()
     done: set[int] = set()
     began: dict[int, float] = {}

@@ -62,8 +62,8 @@ def test_what_cannot_be_shown_is_lost_and_said_once() -> None:
         click.echo("still seen", err=True)
     assert out.getvalue() == "seen\n"
     assert err.getvalue() == (
-        "warning: nothing can be shown any more (input/output error): the run goes on unseen\n"
-        "hint: marin-build status\nstill seen\n"
+        "warning: output cannot be shown any more (input/output error): "
+        "the run continues without it\nhint: marin-build status\nstill seen\n"
     )
 
 

@@ -171,7 +171,7 @@ def test_two_packages_of_one_name_are_both_named(add: Callable[..., None]) -> No
         ("toy", "nowhere_at_all:Toy", "ModuleNotFoundError: No module named 'nowhere_at_all'"),
         ("toy", f"{HERE}:Missing", "AttributeError"),
         ("toy", f"{HERE}:CHECKOUT", "is no subclass of marin_build.engines.base.Engine"),
-        ("toy", f"{HERE}:Unfinished", "it does not say: emit, words_to_run"),
+        ("toy", f"{HERE}:Unfinished", "it does not define emit, words_to_run"),
         ("other", f"{HERE}:Nameless", "it calls itself `toy`"),
         ("toy", f"{HERE}:Unbound", "its settings `dict` are no dataclass"),
     ],

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from marin_build.identity.code.digest import code_digest
-from marin_build.observe.drift_walk import descend
+from marin_build.observe.drift_walk import walk_drift
 from marin_build.plan.decisions import make_plan
 from marin_build.plan.deep_digests import deep_digest, deep_digests
 from marin_build.plan.snapshot import Observed, Snapshot
@@ -16,7 +16,7 @@ from marin_build.plan.snapshot import Observed, Snapshot
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from marin_build.observe.drift_walk import Descent
+    from marin_build.observe.drift_walk import DriftWalk
     from marin_build.pipeline.targets import Targets
     from tests.unit.conftest import MemoryStore, TargetsOf
 
@@ -58,7 +58,7 @@ class Store:
     def remove(self, index: int) -> None:
         del self.store.contents[f"{self.targets.all[index].output_path}/.executor_info"]
 
-    def descend(self, *requested: int) -> Descent:
+    def descend(self, *requested: int) -> DriftWalk:
         """Plan as if everything were built, and search below what is requested."""
         from marin_build.observe.read_records import read_built
 
@@ -66,7 +66,7 @@ class Store:
         records = read_built(self.store, self.targets, requested)
         seen = {index: Observed("SUCCESS", built=records.get(index)) for index in requested}
         self.store.batches.clear()
-        return descend(self.store, make_plan(self.targets, Snapshot(seen), requested))
+        return walk_drift(self.store, make_plan(self.targets, Snapshot(seen), requested))
 
     @property
     def read(self) -> list[list[int]]:

@@ -13,7 +13,7 @@ from marin_build.errors import StoppedError
 from marin_build.identity.payload import deep_fingerprint
 from marin_build.observe.read_snapshot import observe
 from marin_build.plan.decisions import Kind, make_plan
-from marin_build.plan.deep_digests import deep_of_run
+from marin_build.plan.deep_digests import deep_fingerprints_of_run
 from marin_build.plan.drift import reused_drift
 from marin_build.plan.identity_drift import IdentityDrift
 from marin_build.protocol.lease import Host
@@ -208,7 +208,7 @@ def test_a_record_says_of_what_it_was_made_not_of_what_was_declared(built: Built
     for index in (use, top):
         del built.store.contents[f"{targets.all[index].output_path}/.executor_status"]
     before = built.declare().deep_fingerprints()
-    deep = deep_of_run(built.plan(targets))
+    deep = deep_fingerprints_of_run(built.plan(targets))
     raw_then = before[_index(targets, "raw")]
     assert deep[use] == deep_fingerprint(targets.all[use].fingerprint, [raw_then])
     assert deep[top] == deep_fingerprint(targets.all[top].fingerprint, [deep[use]])

@@ -79,7 +79,7 @@ def test_an_engine_that_cannot_say_how_it_is_does_not_hide_the_others(
     monkeypatch.setattr(doctor, "registered_engines", lambda: engines)
     *broken, good = examine(str(tmp_path))[1:]
     assert [one.problem.what if one.problem else None for one in broken] == [
-        "the engine `sick` cannot say how it is",
+        "the engine `sick` failed to report its state",
         "2 packages offer an engine named `twice`",
         "2 packages offer an engine named `twice`",
         "the engine `gone` cannot be loaded",

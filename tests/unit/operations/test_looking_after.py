@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from marin_build.apply.events import Event
     from marin_build.operations.loading import Loaded
-    from marin_build.operations.taint import Condemned
+    from marin_build.operations.taint import TaintedTargets
 
 PIPELINE = """\
 from marin_build import command
@@ -111,7 +111,7 @@ def test_what_is_tainted_is_known_before_it_is_marked(built: Loaded) -> None:
     """Else a notebook marks what was made from it without a look at how much that is."""
     raw, end = (built.targets.by_id[_id(built, name)] for name in ("raw", "end"))
 
-    def refuse(found: Condemned) -> None:
+    def refuse(found: TaintedTargets) -> None:
         assert found.roots == {raw: (raw,), end: (raw,)}
         assert found.ends == ("end",)
         assert found.plan.to_build == [raw, end]

@@ -14,7 +14,7 @@ from marin_build.pipeline.retries import exit_meaning, unsaid_meaning
         (124, "it ran too long"),
         (126, "the command may not be executed"),
         (127, "the command was not found"),
-        (137, "SIGKILL: out of memory, or killed by somebody"),
+        (137, "SIGKILL: out of memory, or killed by another process"),
         (138, "SIGUSR1"),
         (139, "SIGSEGV: a crash in compiled code"),
         *((code, "") for code in (0, 1, 2, 3, 42, 128, 255, -9, 1000)),
@@ -27,9 +27,11 @@ def test_what_a_code_means(code: int, words: str) -> None:
 @pytest.mark.parametrize(
     ("code", "message", "words"),
     [
-        (137, "exited with code 137", "SIGKILL: out of memory, or killed by somebody"),
-        (137, "killed by SIGKILL (out of memory, or killed by somebody)", ""),
-        (137, "killed by SIGKILL by somebody", ""),
+        (137, "exited with code 137", "SIGKILL: out of memory, or killed by another process"),
+        (137, "killed by SIGKILL (out of memory, or killed by another process)", ""),
+        (137, "killed by SIGKILL by another process", ""),
+        (137, "killed by SIGKILL (out of memory, or killed by somebody)", ""),  # of 0.1
+        (137, "killed by SIGKILL by somebody", ""),  # of 0.1
         (137, "killed by SIGKILL: out of memory", ""),
         (124, "timed out after 60 s", ""),
         (1, "", ""),

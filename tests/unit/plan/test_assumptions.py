@@ -46,11 +46,11 @@ class WhatIf(Model):
             self.is_another(dep) for dep in self.world.dag[index]
         )
 
-    def insisted(self, index: int) -> bool:
+    def rebuilt_anyway(self, index: int) -> bool:
         if index in self.built or index not in self.within:
             return False
         asked = index in self.world.forced or index in self.world.dev or self.is_another(index)
-        return asked or any(self.insisted(dep) for dep in self.world.dag[index])
+        return asked or any(self.rebuilt_anyway(dep) for dep in self.world.dag[index])
 
     def there(self, index: int) -> bool:
         return index in self.built or super().there(index)

@@ -83,13 +83,13 @@ class Model:
             if index in self.within:
                 self.within.update(world.dag[index])
 
-    def insisted(self, index: int) -> bool:
+    def rebuilt_anyway(self, index: int) -> bool:
         """Asked for by force, tainted, dev, or downstream of such a one, within the request."""
         return index in self.within and (
             index in self.world.forced
             or index in self.world.tainted
             or index in self.world.dev
-            or any(self.insisted(dep) for dep in self.world.dag[index])
+            or any(self.rebuilt_anyway(dep) for dep in self.world.dag[index])
         )
 
     def needed(self, index: int) -> bool:
@@ -101,11 +101,11 @@ class Model:
 
     def asks(self, index: int) -> bool:
         """Neither reused nor, for a damaged file, left alone: what it needs is asked for."""
-        is_left = self.world.sight[index] in DAMAGED and not self.insisted(index)
+        is_left = self.world.sight[index] in DAMAGED and not self.rebuilt_anyway(index)
         return not self.there(index) and not is_left
 
     def there(self, index: int) -> bool:
-        return self.world.sight[index] in BUILT and not self.insisted(index)
+        return self.world.sight[index] in BUILT and not self.rebuilt_anyway(index)
 
     def alone(self, index: int) -> Kind:
         """The decision as if nothing it needs were blocked."""
@@ -114,7 +114,7 @@ class Model:
             return Kind.WAIT
         if sight in {"status damaged", "lease damaged"}:  # somebody may hold it
             return Kind.BLOCKED
-        if self.insisted(index) and index not in self.world.unbuildable:
+        if self.rebuilt_anyway(index) and index not in self.world.unbuildable:
             return Kind.RUN
         if sight in BUILT:
             return Kind.REUSE
@@ -183,7 +183,7 @@ def test_the_plan_follows_the_rules_on_every_graph(
                      rerun_failed=world.rerun_failed)  # fmt: skip
     assert _kinds(plan) == [model.kind(i) for i in range(len(world.dag))]
     assert cascade_of(targets, world.requested, world.forced | world.tainted) == {
-        i for i in range(len(world.dag)) if model.insisted(i)
+        i for i in range(len(world.dag)) if model.rebuilt_anyway(i)
     }
     counts = plan.summary()
     assert sum(counts.values()) == len(model.within)

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from marin_build import StepSpec, step
-from marin_build.plan.deep_digests import deep_digest, deep_digests, digests_of_run
+from marin_build.plan.deep_digests import deep_digest, deep_digests, deep_digests_of_run
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -75,17 +75,17 @@ def test_a_run_that_builds_all_records_what_plans_compute(
     targets = targets_of(data.draw(dags))
     every = range(len(targets))
     now = deep_digests(targets, every)
-    assert digests_of_run(targets, every, {}) == now
+    assert deep_digests_of_run(targets, every, {}) == now
     rest = data.draw(st.sets(st.sampled_from(every)))
     recorded = {index: now[index] for index in every if index not in rest}
-    assert digests_of_run(targets, rest, recorded) == {index: now[index] for index in rest}
+    assert deep_digests_of_run(targets, rest, recorded) == {index: now[index] for index in rest}
 
 
 def test_what_was_reused_counts_as_it_was_built(make: Callable[..., Targets]) -> None:
     """Else code that drifted before a consumer was built is forgotten when it is."""
     targets = _chain(make, 1, 2)
     now = deep_digests(targets, [1])
-    own = digests_of_run(targets, [1], {0: "as-built"})[1]
+    own = deep_digests_of_run(targets, [1], {0: "as-built"})[1]
     assert own != now[1]
     alone = _chain(make, 2)
     assert deep_digests(alone, [0])[0] == deep_digest(_own(alone), [])
@@ -102,4 +102,4 @@ def test_what_nobody_knows_counts_as_it_is(make: Callable[..., Targets]) -> None
     """Else a pipeline that Marin began to build is searched through by every plan."""
     targets = _chain(make, 1, 2)
     for recorded in ({}, {0: None}):
-        assert digests_of_run(targets, [1], recorded)[1] == deep_digests(targets, [1])[1]
+        assert deep_digests_of_run(targets, [1], recorded)[1] == deep_digests(targets, [1])[1]

@@ -50,7 +50,7 @@ def test_what_lies_so_many_levels_down_is_read_in_one_batch(
     for _ in range(count - 1):
         level = {dep for index in level for dep in dag[index]} - known
         expected |= level
-    found = levels_below(targets_of(dag), start, count, known)
+    found = levels_below(targets_of(dag).deps, start, count, known)
     assert set(found) == expected
     assert len(found) == len(expected)
     assert found[: len(set(start) - known)] == [index for index in start if index not in known]

@@ -79,6 +79,21 @@ EXAMPLES: list[tuple[why.Reason, str, str, dict[str, object]]] = [
         {},
     ),
     (
+        why.OutputVanished("r-1", "ada@host", "2026-11-21T10:20:30+00:00", ("`a` is missing",)),
+        "output_vanished",
+        "built 2026-11-21 10:20 by ada@host, run r-1, but `a` is missing",
+        {"lost": ["`a` is missing"]},
+    ),
+    (
+        why.OutputAltered(("`a` has 4 B, not 3 B", "`b` is new")),
+        "output_altered",
+        (
+            "its output was changed since it was built: `a` has 4 B, not 3 B and 1 more"
+            " (put that right, or build it again with --force or `marin-build taint`)"
+        ),
+        {"changed": ["`a` has 4 B, not 3 B", "`b` is new"]},
+    ),
+    (
         why.Tainted("wrong dump", "ada@host", "2026-11-21T10:20:30+00:00"),
         "tainted",
         "tainted 2026-11-21 10:20 by ada@host: wrong dump",

@@ -37,7 +37,7 @@ RECORD: dict[str, Any] = {
 }  # fmt: skip
 PUBLICATION: dict[str, Any] = {
     "record": RECORD, "has_artifact": False, "artifact": None,
-    "manifest": ({"path": "a", "size": 1},),
+    "manifest": ({"path": "a", "size": 1},), "digests": {},
 }  # fmt: skip
 ATTEMPT: dict[str, Any] = {
     "schema_version": 1, "target": "train_1", "attempt": 1, "run": "r-1", "worker": "ada@h",

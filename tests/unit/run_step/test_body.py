@@ -197,6 +197,22 @@ def test_a_returned_value_that_cannot_be_saved_ends_work_that_is_finished(
     assert words in said
 
 
+def test_the_file_of_an_input_that_changed_is_named(run: Any, tmp_path: Path) -> None:
+    """Of a folder of 300 files, the user has to know which one to leave alone."""
+    for name in ("a", "b", "c"):
+        (tmp_path / "data" / name).parent.mkdir(exist_ok=True)
+        (tmp_path / "data" / name).write_text("one")
+
+    def build(output: Path) -> None:
+        _write("a")(output)
+        (tmp_path / "data" / "b").write_text("two")
+        (tmp_path / "data" / "d").write_text("new")
+
+    declared = source(str(tmp_path / "data"), name="data")
+    done, _ = run(build, inputs={"data": declared})
+    assert done.message == "input changed while the step ran: `data` (`b` and 1 more)"
+
+
 @pytest.mark.parametrize("when", ["before", "while"])
 def test_an_input_that_changes_under_a_step_is_not_committed(
     run: Any, tmp_path: Path, when: str

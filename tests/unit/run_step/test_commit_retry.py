@@ -26,9 +26,9 @@ class Clock:
 def test_it_waits_as_long_as_the_body_took(took: float, waited: float) -> None:
     """Else a day of training is thrown away for an outage of minutes, or a second waits an hour."""
     clock = Clock()
-    patience = CommitRetry(took, lambda: "", clock, clock.sleep)
+    commit_retry = CommitRetry(took, lambda: "", clock, clock.sleep)
     tries = 1
-    while patience.wait():
+    while commit_retry.wait():
         tries += 1
     assert clock.now == pytest.approx(waited)
     assert tries <= 10 + waited / 30
@@ -37,7 +37,7 @@ def test_it_waits_as_long_as_the_body_took(took: float, waited: float) -> None:
 def test_it_does_not_wait_when_the_run_is_to_end() -> None:
     """Else Ctrl-C takes an hour."""
     clock = Clock()
-    patience = CommitRetry(100.0, lambda: clock.now > 5, clock, clock.sleep)
-    while patience.wait():
+    commit_retry = CommitRetry(100.0, lambda: clock.now > 5, clock, clock.sleep)
+    while commit_retry.wait():
         assert clock.now <= 5
     assert clock.now < 6

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
@@ -176,13 +176,13 @@ def test_what_a_step_leaves_is_committed(stage: Callable[..., Stage]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("options", "is_refused"),
-    [({"version": "v1"}, False), ({"version": "v1", "is_pinned": True}, True), ({}, True)],
+    "options",
+    [{"version": "v1"}, {"version": "v1", "is_pinned": True}, {"override_output_path": "x"}, {}],
 )
 def test_another_identity_that_was_built_meanwhile(
-    stage: Callable[..., Stage], options: dict[str, Any], is_refused: bool
+    stage: Callable[..., Stage], options: dict[str, Any]
 ) -> None:
-    """Else a run that waited for somebody takes what a plan would have refused."""
+    """Else a run that waited for another reports that what it never declared is reused."""
     options = dict(options)
     is_pinned = options.pop("is_pinned", False)
     made = stage(_write("a"), **options)
@@ -192,11 +192,8 @@ def test_another_identity_that_was_built_meanwhile(
     path = made.output / ".executor_info"
     path.write_text(json.dumps({**json.loads(path.read_text()), "fingerprint": "0" * 64}))
     outcome = made.build()
-    if is_refused:
-        assert isinstance(outcome, ended.Stopped)
-        assert str(made.output) in outcome.message
-    else:
-        assert outcome == ended.Reused()
+    assert isinstance(outcome, ended.Stopped)
+    assert str(made.output) in outcome.message
 
 
 @pytest.mark.parametrize(
@@ -541,7 +538,8 @@ def test_a_store_that_stays_away_is_given_up(stage: Callable[..., Stage], patien
     assert (failed.cause, failed.message) == ("infra", "away")
     assert patient.now == pytest.approx(1100.0)
     assert (
-        "the result waits for that, 100 s at most" in Path(made.bodies.requests[0].log).read_text()
+        "the result waits for the store, 100 s at most"
+        in Path(made.bodies.requests[0].log).read_text()
     )
 
 
@@ -709,3 +707,36 @@ def test_who_slept_while_a_remote_output_was_listed_deletes_nothing(
     assert isinstance(made.build(), ended.Stopped)
     assert store.contents[f"{output}/model"] == b"half"
     assert made.bodies.requests == []
+
+
+def test_code_that_changes_while_the_step_runs(
+    stage: Callable[..., Stage], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else what two versions of the code made is committed as made by the first."""
+    made = stage(_write("a"))
+    said = iter(["", "`late.fn`", "`late.fn`"])
+    watch = SimpleNamespace(changed=lambda _index: next(said))
+    monkeypatch.setattr(made, "session", replace(made.session, code=cast("Any", watch)))
+    stopped = made.build()
+    assert isinstance(stopped, ended.Stopped)
+    assert stopped.message == "code changed while the step ran: `late.fn`"
+    assert (made.output / ".executor_status").read_text() == "FAILED"
+    assert made.document().message == stopped.message
+    waited = made.build()
+    assert isinstance(waited, ended.Stopped)
+    assert waited.message == "the code of `s` changed since it was loaded: `late.fn`"
+    assert len(made.bodies.requests) == 1, "nothing is run with it"
+
+
+def test_what_is_protected_is_read_only_and_digested(
+    stage: Callable[..., Stage], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = stage(_write("a/b"), forced=True)
+    session = replace(made.session, protect=True, digests=True)
+    monkeypatch.setattr(made, "session", session)
+    for _ in range(2):
+        assert isinstance(made.build(), ended.Succeeded)
+        assert (made.output / "a" / "b").stat().st_mode & 0o222 == 0
+    publish = made.document(2).publish
+    assert publish is not None
+    assert list(publish.digests) == ["a/b"]

@@ -113,7 +113,7 @@ def test_functions_at_once_do_not_take_each_others_variables() -> None:
     same = submit(JobRequest("same", lambda: None, env_vars={"SHARED": "1"}))
     assert same.wait() is JobStatus.SUCCEEDED
     other = submit(JobRequest("other", lambda: None, env_vars={"SHARED": "2"}))
-    with pytest.raises(StepFailedError, match="want `SHARED` differently"):
+    with pytest.raises(StepFailedError, match="set `SHARED` to different values"):
         other.wait()
     go_on.set()
     assert one.wait() is JobStatus.SUCCEEDED

@@ -26,7 +26,7 @@ MARINS = Lease("host-3-17", 90.0)
 
 KILLED = LastAttempt(3, 137, "a\x1b[2J\nb", "ada@far", "2026-01-02T03:04:05.678+00:00")
 WHY_KILLED = (
-    "attempt 3, exit code 137 (SIGKILL: out of memory, or killed by somebody), "
+    "attempt 3, exit code 137 (SIGKILL: out of memory, or killed by another process), "
     "2026-01-02 03:04:05 UTC, ada@far: a\\x1b[2J"
 )
 

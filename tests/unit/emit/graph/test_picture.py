@@ -52,7 +52,7 @@ def test_the_state_of_a_node_is_what_the_plan_decided(targets_of: TargetsOf) -> 
         "s5": "stale", "s6": "to build",
     }  # fmt: skip
     by_name = {node.name: node.reason for node in picture.nodes}
-    assert by_name["s0"] == "not looked at: what needs it is built"
+    assert by_name["s0"] == "not read: every target that needs it is built"
     assert "secret" not in by_name["s2"], "a saved plan does not say what a step printed"
 
 

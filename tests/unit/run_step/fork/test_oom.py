@@ -1,4 +1,4 @@
-"""A step that was killed: by the kernel for its memory, or by somebody."""
+"""A step that was killed: by the kernel for its memory, or by another process."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def _vmstat(path: Path, kills: object) -> None:
     ("done", "more", "message", "cause"),
     [
         (KILLED, 1, "killed by SIGKILL: out of memory", "oom"),
-        (KILLED, 0, "killed by SIGKILL by somebody", None),
+        (KILLED, 0, "killed by SIGKILL by another process", None),
         (Done(137, "exited with code 137"), 2, "exited with code 137: out of memory", "oom"),
         (Done(137, "exited with code 137"), 0, "exited with code 137", None),
         (Done(143, "killed by SIGTERM"), 1, "killed by SIGTERM", None),

@@ -1,4 +1,4 @@
-"""A pipeline that a program has opened: its options, and loading it as a new program would."""
+"""What `Project` stands on: its options, and loading its pipeline as a new program would."""
 
 from __future__ import annotations
 
@@ -38,12 +38,12 @@ class ApplyOptions(TypedDict, total=False):
     trace: str | None
 
 
-class Opened:
+class ProjectBase:
     """A pipeline with its configuration and its store.
 
     Args:
-        options: name the pipeline and its place. File and prefix are taken from the current folder
-            once: what follows does not depend on it.
+        options: name the pipeline and its place. A relative file or prefix is resolved now: a later
+            change of the current folder has no effect.
 
     """
 
@@ -83,7 +83,7 @@ class Opened:
 
     @contextmanager
     def _loading(self) -> Iterator[None]:
-        """Have a pipeline loaded as a new program would, and leave the collector as it was.
+        """Let the block load a pipeline as a new program would; restore the garbage collector.
 
         Modules of the project are imported anew if the file of one has changed since they were.
         """
@@ -113,7 +113,7 @@ def make_options(
     engine: str | None,
     code: CodePolicy | None,
 ) -> PipelineOptions:
-    """Return the options of a command line that says the same as a program."""
+    """Return the options that an equal command line would have; arguments as of `Project.open`."""
     return PipelineOptions(
         os.fspath(file) if file is not None else None,
         os.fspath(prefix) if prefix is not None else None,
@@ -134,7 +134,7 @@ def request_of(
     changed: Selectors = (),
     built: Selectors = (),
 ) -> PlanRequest:
-    """Return the request of a command line that says the same as a program."""
+    """Return the request that an equal command line would make; arguments as of `Project.plan`."""
     from marin_build.operations.budgets import check_budgets
 
     given = {name: str(amount) for name, amount in (budgets or {}).items()}

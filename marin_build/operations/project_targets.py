@@ -1,10 +1,10 @@
-"""What a program asks and says about the targets of a pipeline, beside planning and building."""
+"""The methods of `Project` that look at targets or mark them; not those that plan or build."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from marin_build.operations.opened import Opened
+from marin_build.operations.project_base import ProjectBase
 
 if TYPE_CHECKING:
     import os
@@ -13,25 +13,25 @@ if TYPE_CHECKING:
     from marin_build.apply.events import Event
     from marin_build.emit.graph.drawing import Format
     from marin_build.operations.accept import AcceptedDrift
-    from marin_build.operations.adopt import Registered
+    from marin_build.operations.adopt import AdoptedOutput
     from marin_build.operations.commit import CommittedTarget
     from marin_build.operations.diff import Comparison
     from marin_build.operations.explain import Explanation
     from marin_build.operations.logs import AttemptSeen
     from marin_build.operations.status import ReadStatus
-    from marin_build.operations.taint import Condemned, Untainted
+    from marin_build.operations.taint import TaintedTargets, Untainted
     from marin_build.operations.unlock import UnlockedTarget
     from marin_build.operations.verify import VerifiedOutputs
 
 
-class LookedAfter(Opened):
-    """A pipeline whose targets are looked at, and marked; each method is the command of its name.
+class ProjectTargets(ProjectBase):
+    """The methods of `Project` that look at targets or mark them; each does what its command does.
 
     `targets` are selectors, as `marin-build plan` takes them; without any, what the pipeline
-    requests. Where only a `target` is taken, it stands for one. All methods raise:
+    requests. A single `target` is a selector that selects one target. All methods raise:
 
-    - SpecificationError: the pipeline declares what is impossible;
-    - UsageError: a selector cannot be read, or does not stand for as many targets as it must;
+    - SpecificationError: the pipeline's declarations are wrong;
+    - UsageError: a selector cannot be read, or does not select as many targets as it must;
     - CorruptStateError: what lies beside an output is not readable;
     - StoreError: the store cannot be read, or not be written.
     """
@@ -117,12 +117,18 @@ class LookedAfter(Opened):
         data = b"".join(parts)
         return (data if timestamps else without_stamps(data)).decode("utf-8", "backslashreplace")
 
-    def verify(self, *targets: str) -> VerifiedOutputs:
-        """Compare the names and sizes of outputs' files with what was committed; no contents."""
+    def verify(self, *targets: str, content: bool = False) -> VerifiedOutputs:
+        """Compare the names and sizes of outputs' files with what was committed.
+
+        Args:
+            targets: which ones.
+            content: compare the contents, too, of those files whose digests were recorded.
+
+        """
         from marin_build.operations.verify import verify_targets
 
         with self._loaded() as loaded:
-            return verify_targets(loaded, targets)
+            return verify_targets(loaded, targets, content=content)
 
     def accept(self, target: str, *others: str, reason: str) -> AcceptedDrift:
         """Record that the code and environment of today are as good as those that built targets.
@@ -137,7 +143,9 @@ class LookedAfter(Opened):
         with self._loaded() as loaded:
             return accept_drift(loaded, (target, *others), reason)
 
-    def taint(self, target: str, *others: str, reason: str, dry_run: bool = False) -> Condemned:
+    def taint(
+        self, target: str, *others: str, reason: str, dry_run: bool = False
+    ) -> TaintedTargets:
         """Mark built targets, and all built ones that were made from them, as bad.
 
         Args:
@@ -156,7 +164,7 @@ class LookedAfter(Opened):
 
         Args:
             target, others: those that were tainted.
-            dry_run: only read what is marked.
+            dry_run: only read the marks.
 
         """
         from marin_build.operations.taint import untaint_targets
@@ -173,7 +181,7 @@ class LookedAfter(Opened):
         force: bool = False,
         lease: bool = True,
         on_event: Callable[[Event], None] | None = None,
-    ) -> Registered:
+    ) -> AdoptedOutput:
         """Register existing data as the output of a target that is not built.
 
         Args:
@@ -182,7 +190,7 @@ class LookedAfter(Opened):
                 None: at the target's output path.
             reason: why; kept in the record.
             force: adopt what looks unfinished or damaged, or what was adopted before.
-            lease: whether the store must have conditional writes; without, nobody else may build.
+            lease: whether the store must have conditional writes; without, no other run may build.
             on_event: called with warnings.
 
         Raises:
