@@ -226,6 +226,7 @@ class BuildLoop:
     def _judged(self, index: int, failure: Failed) -> Failed:
         """Return a failure with what follows from it: another try, at once or later, or none."""
         is_last = self._once or self._interrupts > 0 or self._ending or self._isolation.is_spent
+        is_last = is_last or failure.is_finished
         verdict = Verdict(0, None) if is_last else self._delays.failed(index, failure.cause)
         if verdict.wait:
             self._delays.put(index, time.monotonic() + verdict.wait)

@@ -238,7 +238,7 @@ _ENDS: dict[type, tuple[str, tuple[str, ...]]] = {
     Failed: (
         "step_failed",
         ("attempt", "exit_code", "message", "log", "seconds", "retries_left", "hint", "cause",
-         "retry_in", "peak_memory_bytes"),
+         "retry_in", "peak_memory_bytes", "is_finished"),
     ),
     Stopped: ("step_stopped", ("message", "hint")),
     Interrupted: ("step_interrupted", ()),

@@ -30,6 +30,7 @@ def run(argv: list[str]) -> int:
     from marin_build.cli.group import cli
     from marin_build.cli.standard_streams import why_output_is_broken
     from marin_build.errors import EXIT_INTERRUPTED, EXIT_OK, EXIT_USAGE, MarinBuildError
+    from marin_build.secret_shapes import masked_text
 
     try:
         code = cli.main(args=argv, prog_name="marin-build", standalone_mode=False)
@@ -37,7 +38,7 @@ def run(argv: list[str]) -> int:
         return code if isinstance(code, int) else 0
     except MarinBuildError as error:
         why_output_is_broken()  # flush standard output before the error
-        sys.stderr.write(error.render() + "\n")
+        sys.stderr.write(masked_text(error.render()) + "\n")
         return error.exit_code
     except click.exceptions.Exit as ending:
         return ending.exit_code

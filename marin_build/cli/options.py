@@ -8,6 +8,7 @@ import click
 
 from marin_build.errors import UsageError
 from marin_build.operations.options import PipelineOptions
+from marin_build.text import shortened
 from marin_build.workspace import CodePolicy
 
 if TYPE_CHECKING:
@@ -84,12 +85,16 @@ def _show_progress(progress: ReadingInputs) -> None:
 
 def parse_pairs(settings: tuple[str, ...]) -> dict[str, str]:
     """Return `--set` options as a mapping."""
-    pairs = {}
+    pairs: dict[str, str] = {}
     for setting in settings:
         key, equals, value = setting.partition("=")
         if not equals or not key.isidentifier():
-            raise UsageError(f"`--set {setting}` is not KEY=VALUE")
-        pairs[key] = value
+            raise UsageError(f"`--set {shortened(setting)}` is not KEY=VALUE")
+        if pairs.setdefault(key, value) != value:
+            raise UsageError(
+                f"`--set` gives the parameter `{key}` two values",
+                consequence="nothing was run",
+            )
     return pairs
 
 

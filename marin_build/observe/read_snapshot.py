@@ -226,7 +226,9 @@ def _last_attempt(data: bytes, number: int, path: str) -> LastAttempt:
 
     try:
         said = parse_attempt(data, path)
-        return LastAttempt(number, said.exit_code, said.message, said.worker, said.end)
+        return LastAttempt(
+            number, said.exit_code, said.message, said.worker, said.end, said.is_finished
+        )
     except CorruptStateError:
         return LastAttempt(number, None, f"its document is not readable: {path}", "", None)
 

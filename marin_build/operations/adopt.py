@@ -10,6 +10,7 @@ from marin_build.apply.events import Warned
 from marin_build.errors import NOTHING_WRITTEN, StoppedError, UsageError
 from marin_build.observe.existing_data import ADOPTING, read_existing, refuse_unfit
 from marin_build.operations.plan import choose
+from marin_build.operations.refuse_secrets import refuse_secrets
 from marin_build.operations.run_session import end_syncing, make_session, syncing_of
 from marin_build.places import is_url
 from marin_build.plan.decisions import Plan
@@ -135,6 +136,7 @@ def _register(
 ) -> AdoptedOutput:
     """Adopt what lies at a place as the output of a target, unless that was done already."""
     target = loaded.targets.all[index]
+    refuse_secrets(loaded, [index])
     nothing = Plan(loaded.targets, (), (), frozenset(), Snapshot())
     session = make_session(loaded, nothing, {}, lease=lease)
     session = replace(session, run=ADOPTING + session.run.partition("-")[2])

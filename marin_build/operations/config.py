@@ -39,6 +39,8 @@ class Settings:
         templates: a folder whose templates win over ours.
         prices: a JSON file, relative to the project, with prices that replace our list prices.
         regions: prefix -> the region its bucket lies in; plans then report reads across regions.
+        secrets: patterns of the names of environment variables that hold secrets, besides those
+            that are known; `!NAME` says that a variable or an attribute is none.
         budgets: how much there is of `cpu`, `ram`, `gpu`, `tpu`, or of other things steps name.
         engines: the tables of engines, by name; an engine reads its own when it is chosen.
 
@@ -57,6 +59,7 @@ class Settings:
     templates: str | None = None
     prices: str | None = None
     regions: Mapping[str, str] = field(default_factory=dict)
+    secrets: tuple[str, ...] = ()
     budgets: Mapping[str, int | float | str] = field(default_factory=dict)
     engines: Mapping[str, Table] = field(default_factory=dict, metadata=NOT_A_SETTING)
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from marin_build.errors import UsageError
+from marin_build.secret_shapes import without_secret
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -49,7 +50,10 @@ def given_options(options: PipelineOptions) -> list[tuple[str, str]]:
         ("--profile", options.profile),
         ("--engine", options.engine),
         ("--code-policy", options.code),
-        *(("--set", f"{key}={value}") for key, value in (options.parameters or {}).items()),
+        *(
+            ("--set", f"{key}={without_secret(key, value)}")
+            for key, value in (options.parameters or {}).items()
+        ),
     ]
     return [(name, value) for name, value in named if value is not None]
 

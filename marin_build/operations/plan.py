@@ -101,6 +101,11 @@ def planned_of(
     if on_event is not None:
         for warning in unused_budgets(loaded.targets, request.budgets):
             on_event(warning)
+        if to_build := plan.to_build:
+            from marin_build.operations.refuse_secrets import warnings_of_secrets
+
+            for warning in warnings_of_secrets(loaded, to_build):
+                on_event(warning)
     capacity = capacity_here(loaded.settings.budgets, request.budgets)
     plan = fitted(plan, chosen_engine(loaded), capacity)
     if causes:

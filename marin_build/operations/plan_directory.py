@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from marin_build.errors import StoppedError, UsageError
 from marin_build.operations.loading import refuse_without_file
 from marin_build.operations.planned import refuse_assumptions
+from marin_build.operations.refuse_secrets import refuse_secrets
 from marin_build.operations.replace_plan import (
     file_digest,
     finish_replacement,
@@ -68,6 +69,7 @@ def save_plan(planned: Planned, folder: str) -> SavedPlan:
     with loaded_twice(planned.loaded) as compare:
         planned = planned.with_adopted()
         loaded = planned.loaded
+        refuse_secrets(loaded, range(len(loaded.targets)))
         files = emit_for(
             planned.engine,
             planned.decided,

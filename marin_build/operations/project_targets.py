@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from marin_build.emit.graph.drawing import Format
     from marin_build.operations.accept import AcceptedDrift
     from marin_build.operations.adopt import AdoptedOutput
+    from marin_build.operations.commit import CommittedTarget
     from marin_build.operations.diff import Comparison
     from marin_build.operations.explain import Explanation
     from marin_build.operations.logs import AttemptSeen
@@ -209,6 +210,31 @@ class ProjectTargets(ProjectBase):
                 force=force,
                 lease=lease,
                 on_event=on_event or (lambda _event: None),
+            )
+
+    def commit(
+        self,
+        target: str,
+        artifact: bytes | None,
+        *,
+        on_event: Callable[[Event], None] | None = None,
+    ) -> CommittedTarget:
+        """Commit the kept output of a step that did its work and returned what cannot be saved.
+
+        Args:
+            target: which one.
+            artifact: what the step returned, as JSON; None: as if it returned nothing.
+            on_event: called with warnings.
+
+        Raises:
+            StoppedError: another run holds the target, or its output is not as the step left it.
+
+        """
+        from marin_build.operations.commit import commit_target
+
+        with self._loaded() as loaded:
+            return commit_target(
+                loaded, target, artifact, on_event=on_event or (lambda _event: None)
             )
 
     def unlock(self, target: str, *, force: bool = False) -> UnlockedTarget:

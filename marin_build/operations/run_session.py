@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING
 from marin_build.apply.events import Warned
 from marin_build.engines.jobs import JOB_VARIABLE
 from marin_build.errors import StoreError
+from marin_build.operations.refuse_secrets import refuse_secrets
 from marin_build.places import is_url
 from marin_build.plan.decisions import Kind
 from marin_build.plan.deep_digests import deep_digests_of_run
 from marin_build.protocol.provenance import provenance, read_here
 from marin_build.redaction import Redactor
+from marin_build.secret import known_values
 from marin_build.store.mounts import is_shared, probe_locks
 
 if TYPE_CHECKING:
@@ -107,6 +109,7 @@ def make_session(
     from marin_build.run_step.session import Session
 
     check_writable(loaded.workspace.prefix)
+    refuse_secrets(loaded, plan.to_build)
     seen = plan.snapshot.seen
     recorded = {i: it.built.deep_code_digest for i, it in seen.items() if it.built is not None}
     # Read now: of the code as it was loaded, whatever is edited while it runs.
@@ -125,7 +128,10 @@ def make_session(
         time_to_live=float(loaded.settings.lease),
         deep_code=deep_code,
         here=read_here(loaded.workspace.project, os.environ),
-        redactor=Redactor.of(os.environ),
+        redactor=Redactor.of(os.environ, loaded.settings.secrets).joined(
+            Redactor.for_values(known_values())
+        ),
+        secrets=loaded.settings.secrets,
         log_limit=loaded.settings.log_limit << 20,
         job=os.environ.get(JOB_VARIABLE, "").replace(" ", "_"),
         protect=loaded.settings.protect,

@@ -233,6 +233,7 @@ class StepOptions(TypedDict, total=False):
     env_vars: Mapping[str, str]
     retries: int | Retries
     timeout: float | None
+    secrets: Sequence[str]
     budgets: Mapping[str, int]
     resumable: bool
     tags: Sequence[str]

@@ -64,6 +64,8 @@ class StepSpec(CountsByName):
         env_vars: environment variables for the step.
         retries: further tries after a failure, or `Retries(...)`.
         timeout: seconds of one attempt, then it is killed.
+        secrets: patterns of the names of environment variables that hold secrets, besides those
+            that are known: their values are blotted out of its log. `!NAME`: it is none.
         budgets: how much it takes of named budgets while it runs (see plan/capacity.py).
         resumable: a new attempt finds what the failed one left.
         tags, description: for people and selection.
@@ -83,6 +85,7 @@ class StepSpec(CountsByName):
     env_vars: Mapping[str, str] = EMPTY
     retries: int | Retries = 0
     timeout: float | None = None
+    secrets: Sequence[str] = ()
     budgets: Mapping[str, int] = EMPTY
     resumable: bool = False
     tags: Sequence[str] = ()

@@ -239,6 +239,8 @@ def _decide(targets: Targets, index: int, seen: Observed, *, rerun_failed: bool)
         return Decision(index, Kind.REUSE, _reuse_reason(seen.built))
     if step.fn is None:
         return Decision(index, Kind.BLOCKED, why.NothingBuildsIt())
+    if seen.last is not None and seen.last.is_finished and not step.resumable:
+        return Decision(index, Kind.BLOCKED, why.ResultNotSaved(seen.last.attempt))
     if seen.status == "FAILED" and not rerun_failed:
         return Decision(index, Kind.BLOCKED, why.FailureKept(seen.last.attempt if seen.last else 0))
     return Decision(index, Kind.RUN, _run_reason(seen))

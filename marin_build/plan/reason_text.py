@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, assert_never
 
 from marin_build.moments import moment_text
 from marin_build.plan import reasons as why
-from marin_build.text import bytes_text
+from marin_build.secret_shapes import masked_text
+from marin_build.text import bytes_text, first_line
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -96,8 +97,8 @@ def _first_of(words: Sequence[str]) -> str:
 def _how_it_failed(failure: why.FailedBefore) -> str:
     if not failure.attempt:
         return "failed before"
-    lines = failure.message.splitlines()
-    detail = lines[0] if lines else f"exit code {failure.exit_code}"
+    line = first_line(failure.message)
+    detail = masked_text(line) if line else f"exit code {failure.exit_code}"
     who = _when_by(failure.at, failure.by)
     return f"failed before (attempt {failure.attempt}{',' if who else ''}{who}): {detail}"
 
@@ -137,8 +138,10 @@ def _why_not(reason: why.ReuseReason | why.HeldBy) -> str:
 
 def _why_blocked(reason: why.BlockReason) -> str:
     match reason:
-        case why.FailureKept(attempt=attempt):
-            return f"failed previously (attempt {attempt})" if attempt else "failed previously"
+        case why.FailureKept(attempt=attempt) | why.ResultNotSaved(attempt=attempt):
+            number = f" (attempt {attempt})" if attempt else ""
+            is_kept = isinstance(reason, why.ResultNotSaved)
+            return f"finished{number}, {_NOT_SAVED}" if is_kept else f"failed previously{number}"
         case why.UpstreamBlocked(upstream=upstream):
             return f"needs {upstream}, which is blocked"
         case why.NothingBuildsIt():
@@ -162,6 +165,10 @@ def _why_blocked(reason: why.BlockReason) -> str:
     assert_never(reason)
 
 
+_NOT_SAVED = (
+    "but what it returned could not be saved: its output is kept "
+    "(marin-build commit, or --force builds it again)"
+)
 _WAYS_OUT = {
     "record": "delete it to use the output without its history, or build it again with --force",
     "status": "look at the output; write FAILED into the file to build it again",
@@ -189,7 +196,7 @@ def stable_facts(reason: Reason) -> dict[str, object]:
             return {"attempt": attempt, "exit_code": code}
         case why.Cascade(upstream=upstream) | why.UpstreamBlocked(upstream=upstream):
             return {"upstream": upstream}
-        case why.FailureKept(attempt=attempt):
+        case why.FailureKept(attempt=attempt) | why.ResultNotSaved(attempt=attempt):
             return {"attempt": attempt}
         case why.Unreadable(what=what):
             return {"what": what}

@@ -251,6 +251,13 @@ class OutputAltered:
 
 
 @dataclass(frozen=True, slots=True)
+class ResultNotSaved:
+    """It did all its work, but what it returned could not be saved: its output is kept."""
+
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
 class DeviceMissing:
     """It needs more accelerators than this machine has.
 
@@ -306,6 +313,7 @@ RunReason = (
 ReuseReason = BuiltBefore | SealedBefore | Adopted | Accepted | AssumedBuilt
 BlockReason = (
     FailureKept
+    | ResultNotSaved
     | UpstreamBlocked
     | NothingBuildsIt
     | Unreadable

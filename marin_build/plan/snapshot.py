@@ -26,6 +26,8 @@ class LastAttempt:
     message: str | None
     worker: str
     end: str | None
+    is_finished: bool = False
+    """Whether only what it returned could not be saved: its output is kept."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from marin_build.errors import CorruptStateError
 from marin_build.pipeline.retries import CAUSES
 from marin_build.protocol.record_reader import built_of
 from marin_build.store.base import File
+from marin_build.text import LONGEST_MESSAGE, shortened
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -50,6 +51,7 @@ class EndedAttempt:
         exit_code, message: of its failure; None if there is none.
         cause: why it failed, `app`, `oom`, `timeout` or `infra`; None if it does not say.
         committed: what it committed; None if it did not succeed.
+        is_finished: whether its body did all its work, and what it returned could not be saved.
 
     """
 
@@ -62,6 +64,7 @@ class EndedAttempt:
     message: str | None = None
     committed: Committed | None = None
     cause: Cause | None = None
+    is_finished: bool = False
 
 
 def parse_attempt(data: bytes, path: str) -> EndedAttempt:
@@ -80,9 +83,10 @@ def parse_attempt(data: bytes, path: str) -> EndedAttempt:
             document.get("attempt") or 0,
             document.get("end"),
             document.get("exit_code"),
-            document.get("message"),
+            _bounded(document.get("message")),
             _committed(document.get("publish")),
             document["cause"] if document.get("cause") in CAUSES else None,
+            document.get("finished") is not None,
         )
     except (ValueError, KeyError, TypeError, AttributeError):
         raise CorruptStateError(
@@ -90,6 +94,10 @@ def parse_attempt(data: bytes, path: str) -> EndedAttempt:
             consequence="how it ended, and which files belong to the output, is not known",
             hint="copy it again from where it came from, or delete it",
         ) from None
+
+
+def _bounded(message: Any) -> Any:
+    return shortened(message, LONGEST_MESSAGE) if isinstance(message, str) else message
 
 
 def _committed(publish: Any) -> Committed | None:

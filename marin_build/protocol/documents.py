@@ -117,7 +117,11 @@ class Publication(_Document):
 
 
 class Attempt(_Document):
-    """One try at a target that ended. `publish` is there if it succeeded, and says what it used."""
+    """One try at a target that ended. `publish` is there if it succeeded, and says what it used.
+
+    `finished` is there if its body did all its work and only what it returned could not be saved:
+    what is committed once that is there, `has_artifact` without an artifact.
+    """
 
     schema_version: Literal[1] = 1
     target: str
@@ -137,3 +141,4 @@ class Attempt(_Document):
     peak_memory_bytes: int | None = None
     cpu_seconds: float | None = None
     publish: Publication | None = None
+    finished: Publication | None = None

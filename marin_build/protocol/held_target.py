@@ -91,6 +91,7 @@ class Holding:
         cause: Cause | None = None,
         peak_memory: int | None = None,
         cpu_seconds: float | None = None,
+        finished: Publication | None = None,
     ) -> bool:
         """End the attempt without success; return False if the lease was lost, or sealed.
 
@@ -109,6 +110,7 @@ class Holding:
                 cause=cause,
                 peak_memory=peak_memory,
                 cpu_seconds=cpu_seconds,
+                finished=finished,
             )
         except StoppedError:
             return False
@@ -130,6 +132,7 @@ class Holding:
         cause: Cause | None = None,
         peak_memory: int | None = None,
         cpu_seconds: float | None = None,
+        finished: Publication | None = None,
     ) -> tuple[Attempt, bytes]:
         """Write the attempt's document, once; return it and its bytes.
 
@@ -157,6 +160,7 @@ class Holding:
                 peak_memory_bytes=peak_memory,
                 cpu_seconds=cpu_seconds,
                 publish=publication and _numbered(publication, self.lease.attempt),
+                finished=finished and _numbered(finished, self.lease.attempt),
             )
             path, data = layout.attempt_path(self.output, attempt.attempt), attempt.to_bytes()
             if self.store.put_if_absent(path, data) is not None:

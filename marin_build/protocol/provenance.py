@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from marin_build.protocol.holder import current_user
+from marin_build.secret_shapes import masked_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -39,7 +40,7 @@ def provenance(project: str, argv: Sequence[str]) -> Provenance:
     return Provenance(
         user=current_user(),
         host=os.uname().nodename,
-        argv=tuple(_without_values(argv)),
+        argv=tuple(masked_text(word) for word in _without_values(argv)),
         python=platform.python_version(),
         marin_build=__version__,
         commit=commit.strip() if commit else None,

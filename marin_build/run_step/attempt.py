@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from marin_build.errors import MarinBuildError, StoppedError, StoreAwayError
@@ -20,6 +20,7 @@ from marin_build.protocol.manifest import manifest_of, missing_output
 from marin_build.run_step.body import Done, Request
 from marin_build.run_step.checks import Checks
 from marin_build.run_step.commit_retry import CommitRetry
+from marin_build.run_step.kept_output import NOT_SAVED, kept_before, way_on
 from marin_build.run_step.leftover_rights import give_rights_back
 from marin_build.run_step.output_folder import (
     clear_leftovers,
@@ -32,6 +33,7 @@ from marin_build.run_step.record import make_record
 from marin_build.run_step.step_log import add_line
 from marin_build.run_step.workers import INTERRUPTED
 from marin_build.store.base import File
+from marin_build.text import LONGEST_MESSAGE, shortened
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -63,6 +65,8 @@ class Attempt:
     """Of what it is built from."""
     _began: float = field(init=False)
     _started: datetime = field(init=False)
+    _kept: Publication | None = None
+    """What an earlier attempt finished, where this one must not build over it."""
     _result: tuple[Publication, datetime, float] | None = None
     """What is to be committed, since when, and the seconds it took."""
 
@@ -81,6 +85,9 @@ class Attempt:
         """
         try:
             os.makedirs(os.path.dirname(self.log), exist_ok=True)
+            if (kept := self._read_kept()) is not None:
+                self._kept = kept
+                return Done(1, NOT_SAVED, is_finished=True)
             is_clean = not self._has_leftovers()
             # Asked before and after: a process that slept must not clear what another run builds.
             ready = self._is_held() and (is_clean or self._clear()) and self._is_held()
@@ -122,18 +129,20 @@ class Attempt:
         try:
             if not done.has_failed:
                 done, files = self._verified(done)
+            elif done.is_finished and self._kept is None:
+                files = manifest_of(self.session.store, self.holding.output)
             if self.session.digests and not is_url(self.holding.output) and not done.has_failed:
                 digests = digests_of(self.holding.output, files)
             self._send_log()
         except (MarinBuildError, OSError) as error:
             if isinstance(error, StoreAwayError) and not is_last:
                 raise
-            done = _spoiled(error)
+            done = replace(_spoiled(error), is_finished=done.is_finished)
         seconds, now = time.monotonic() - self._began, self.session.now()
-        if done.has_failed:
+        if done.has_failed and not done.is_finished:
             return self._fail(done, why_ended, seconds, now)
         if (stopped := self.checks.code()) is not None:
-            return self._fail(Done(1, stopped.message), "", seconds, now, stopped)
+            return self._fail(Done(1, stopped.message), "", seconds, now, stopped=stopped)
         record = make_record(
             self.session,
             self.index,
@@ -146,11 +155,13 @@ class Attempt:
         )
         publication = Publication(
             record=record,
-            has_artifact=done.artifact is not None,
+            has_artifact=done.artifact is not None or done.is_finished,
             artifact=done.artifact,
             manifest=tuple(FileEntry(path=path, size=size) for path, size in files),
             digests=digests,
         )
+        if done.is_finished:
+            return self._fail(done, why_ended, seconds, now, self._kept or publication)
         self._result = (publication, now, seconds)
         return self._commit(*self._result)
 
@@ -186,6 +197,12 @@ class Attempt:
     @property
     def _step(self) -> StepSpec:
         return self.session.targets.all[self.index].step
+
+    def _read_kept(self) -> Publication | None:
+        """Return what an earlier attempt finished and could not commit, if it is to be kept."""
+        if self.index in self.session.forced or self._step.resumable:
+            return None
+        return kept_before(self.session.store, self.holding.output, self.holding.lease.attempt)
 
     def _has_leftovers(self) -> bool:
         """Return whether to clear what an earlier attempt or a foreign writer left on our path.
@@ -246,11 +263,13 @@ class Attempt:
         why_ended: str,
         seconds: float,
         now: datetime,
+        finished: Publication | None = None,
         stopped: ended.Stopped | None = None,
     ) -> ended.Interrupted | ended.Failed | ended.Stopped:
         interrupted = why_ended == INTERRUPTED
         code = done.exit_code or 1
         message = self.session.redactor_of(self._step).clean_text(done.message)
+        message = shortened(message, LONGEST_MESSAGE)
         cause = cause_of(code, done.cause)
         if why_ended and not interrupted:
             code, message, cause = TIMED_OUT, why_ended, "timeout"
@@ -263,6 +282,7 @@ class Attempt:
             cause=None if interrupted else cause,
             peak_memory=done.peak_memory,
             cpu_seconds=done.cpu_seconds,
+            finished=finished,
         ):
             raise self._lost(message)
         if stopped is not None:
@@ -276,9 +296,10 @@ class Attempt:
             message,
             self.log,
             seconds,
-            hint=self.checks.hint(),
+            hint=way_on(self._step.name) if finished is not None else self.checks.hint(),
             cause=cause,
             peak_memory_bytes=done.peak_memory,
+            is_finished=finished is not None,
         )
 
     def _folder_was_deleted(self) -> StoppedError | None:

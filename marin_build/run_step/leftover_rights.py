@@ -43,7 +43,7 @@ def remove(entry: os.DirEntry[str]) -> None:
             os.unlink(entry.path)
             return
         with suppress(PermissionError):
-            shutil.rmtree(entry.path)
+            _delete_folder(entry.path)
             return
         todo = [entry.path]
         while todo:
@@ -51,9 +51,30 @@ def remove(entry: os.DirEntry[str]) -> None:
             if _give_back(folder):
                 with os.scandir(folder) as inner:
                     todo += [each.path for each in inner if each.is_dir(follow_symlinks=False)]
-        shutil.rmtree(entry.path)
+        _delete_folder(entry.path)
     except PermissionError as error:
         raise _not_ours(entry.path, error) from error
+
+
+def _delete_folder(path: str) -> None:
+    """Delete a folder and what is in it, however deep that is."""
+    try:
+        shutil.rmtree(path)
+    except RecursionError:  # Python 3.11 goes down by recursion
+        _delete_deep_folder(path)
+
+
+def _delete_deep_folder(path: str) -> None:
+    folders = [path]
+    for folder in folders:  # and what is appended meanwhile
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                if entry.is_dir(follow_symlinks=False):
+                    folders.append(entry.path)
+                else:
+                    os.unlink(entry.path)
+    for folder in reversed(folders):
+        os.rmdir(folder)
 
 
 def _not_ours(path: str, error: OSError) -> StoreError:

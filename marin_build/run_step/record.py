@@ -13,6 +13,7 @@ from marin_build.pipeline.source_digests import content_of
 from marin_build.pipeline.source_listings import listing_of, listing_path
 from marin_build.protocol.documents import Environment, Record
 from marin_build.protocol.provenance import distributions_of
+from marin_build.secret_shapes import forms_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -167,8 +168,8 @@ def keep_source(store: Store, prefix: str, run: str, code: Code) -> str | None:
     written does not fail the step: the output is good, and the next step tries again.
     """
     document = code_document(code)
-    if not document.parts:
-        return None
+    if not document.parts or any(forms_in(document.to_bytes().decode())):
+        return None  # a secret in the source stays where it is: in the project
     mark = (run, document.key)
     if mark not in _kept:
         _kept.add(mark)  # first: others of equal code need not wait for the write

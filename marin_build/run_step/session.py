@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -46,6 +47,7 @@ class Session:
         deep_code: deep code digest of what is built, for the records (see plan/deep_digests.py).
         here: what it runs in, for the records; None: they do not say.
         redactor: replaces the secrets of this process's environment.
+        secrets: patterns of further variables that hold some, from the configuration.
         log_limit: bytes of the longest log.
         job: engine and id of the job that the run is in, `slurm:1234`; empty outside any.
         inputs: compares what steps read with what was built; None: nothing is compared.
@@ -69,6 +71,7 @@ class Session:
     deep_code: Mapping[int, str] = field(default_factory=dict)
     here: Here | None = None
     redactor: Redactor = NOTHING_SECRET
+    secrets: tuple[str, ...] = ()
     log_limit: int = LIMIT
     job: str = ""
     inputs: Inputs | None = None
@@ -83,9 +86,13 @@ class Session:
 
     def redactor_of(self, step: StepSpec) -> Redactor:
         """Return the redactor of the secrets that a step may print."""
-        if not step.env_vars:
+        if not step.env_vars and not step.secrets:
             return self.redactor
-        return self.redactor.joined(Redactor.of(step.env_vars))
+        declared = (*self.secrets, *step.secrets)
+        own = Redactor.of(
+            {**os.environ, **step.env_vars} if step.secrets else step.env_vars, declared
+        )
+        return self.redactor.joined(own)
 
     def is_abandoned(self, index: int, lease: Lease) -> bool:
         """Return whether the holder died on this host, and all its attempt had started with it."""

@@ -96,7 +96,7 @@ def _end(
     the lease is no longer ours, and the commit fails.
     """
     commit_retry: CommitRetry | None = None
-    is_last = done.has_failed
+    is_last = done.has_failed and not done.is_finished
     while True:
         try:
             with bookkeeping:

@@ -43,8 +43,9 @@ class ThreadBodies:
         target = self._session.targets.all[request.index]
         with self._lock:
             self._running[request.index] = (time.monotonic(), request)
+        redactor = self._session.redactor_of(target.step)
         try:
-            log = StepLog(request.log, self._session.redactor, self._session.log_limit)
+            log = StepLog(request.log, redactor, self._session.log_limit)
             with self._logs.to(log):
                 return run_body(target, Meter.begin(THREAD))
         finally:

@@ -14,16 +14,18 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from marin_build.errors import SpecificationError, StepFailedError, StoppedError
+from marin_build.errors import SpecificationError, StepFailedError, StoppedError, combined
 from marin_build.identity.callables import local_function
 from marin_build.identity.payload import deep_fingerprint
+from marin_build.pipeline.bound_call import return_annotation
 from marin_build.pipeline.dependencies_first import dependencies_first
 from marin_build.pipeline.late_bindings import late_bindings_of
+from marin_build.pipeline.secrets_in_steps import secrets_of_step
 from marin_build.protocol import layout
 from marin_build.protocol.artifact import artifact_value
 from marin_build.protocol.record_reader import readable_record
 from marin_build.run_step.code_watch import look_at_code
-from marin_build.runtime.artifact import Artifact, load_returned
+from marin_build.runtime.artifact import load_returned, save_returned
 from marin_build.runtime.clients import ENVIRONMENT
 from marin_build.runtime.disk_cache import Cache, cached
 from marin_build.runtime.distributed_lock import distributed_lock
@@ -99,6 +101,8 @@ class _Body:
         step = self.step
         if step.fn is None:
             raise StepFailedError(f"nothing builds `{step.name}`, and its output is not there")
+        if secrets := secrets_of_step(step):  # the record would hold them
+            raise combined([*secrets])
         self.started, self.began = datetime.now(UTC), time.monotonic()
         code = look_at_code(step)
         with ENVIRONMENT.holding(step.env_vars):
@@ -130,7 +134,7 @@ class _Body:
 
     def save(self, value: object, output: str) -> None:
         """Save the artifact and the record."""
-        Artifact.save(value, output)
+        save_returned(local_function(self.step.fn), value, output)
         seconds = time.monotonic() - self.began
         open_store(output).put(
             f"{output}/{layout.RECORD}", _record(self.step, self.started, seconds)
@@ -141,7 +145,11 @@ def _check_outputs(step: StepSpec, output: str, returned: object) -> None:
     from marin_build.protocol.manifest import manifest_of, missing_output
 
     files = manifest_of(open_store(output), output)
-    if missing := missing_output(step.outputs, files, artifact_value(returned)):
+    if missing := missing_output(
+        step.outputs,
+        files,
+        artifact_value(returned, lambda: return_annotation(local_function(step.fn))),
+    ):
         raise StepFailedError(f"`{step.name}`: {missing}")
 
 

@@ -12,7 +12,7 @@ from marin_build.moments import moment_text
 from marin_build.pipeline.retries import unsaid_meaning
 from marin_build.plan.reason_text import describe, describe_stably
 from marin_build.plan.target_state import State, counts
-from marin_build.text import printable
+from marin_build.text import printable, shortened
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -205,7 +205,7 @@ def _failed(last: LastAttempt) -> str:
     when = f", {moment_text(last.end)} UTC" if last.end else ""
     lines = (last.message or "").splitlines()
     return f"attempt {last.attempt}{code}{when}, {last.worker}{': ' if lines else ''}" + (
-        lines[0] if lines else ""
+        shortened(lines[0], 500) if lines else ""
     )
 
 

@@ -300,6 +300,18 @@ def test_every_decision_has_its_reason(
     assert _decide(targets_of, sight, **rest) == reason
 
 
+@pytest.mark.parametrize(("rest", "kind"), [({}, Kind.BLOCKED), ({"forced": [0]}, Kind.RUN)])
+def test_what_is_finished_and_not_saved_is_built_again_only_by_force(
+    targets_of: TargetsOf, rest: dict[str, Any], kind: Kind
+) -> None:
+    """Else an apply clears hours of work that lacks only one value."""
+    last = LastAttempt(2, 1, "cannot be saved", "ada@host", "2026", is_finished=True)
+    seen = Snapshot({0: Observed("FAILED", last=last)})
+    plan = make_plan(targets_of([()]), seen, [0], **rest)
+    assert plan.decisions[0].kind is kind
+    assert kind is Kind.RUN or plan.decisions[0].reason == why.ResultNotSaved(2)
+
+
 def test_reasons_name_the_upstream_they_come_from(targets_of: TargetsOf) -> None:
     targets = targets_of([(), (0,), (1,)], unbuildable={0})
     seen = Snapshot(dict.fromkeys(range(3), Observed()))

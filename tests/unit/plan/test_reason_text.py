@@ -138,6 +138,10 @@ EXAMPLES: list[tuple[why.Reason, str, str, dict[str, object]]] = [
     ),
     (why.FailureKept(3), "failure_kept", "failed previously (attempt 3)", {"attempt": 3}),
     (why.FailureKept(0), "failure_kept", "failed previously", {"attempt": 0}),
+    (why.ResultNotSaved(3), "result_not_saved",
+     ("finished (attempt 3), but what it returned could not be saved: its output is kept "
+     "(marin-build commit, or --force builds it again)"),
+     {"attempt": 3}),
     (why.UpstreamBlocked("a_1"), "upstream_blocked", "needs a_1, which is blocked",
      {"upstream": "a_1"}),
     (why.NothingBuildsIt(), "nothing_builds_it", "nothing builds it, and its output is not there",

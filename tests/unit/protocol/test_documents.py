@@ -44,6 +44,7 @@ ATTEMPT: dict[str, Any] = {
     "engine": "slurm", "job": "slurm:7", "result": "succeeded", "start": "s", "end": "e",
     "exit_code": 0, "message": None, "cause": None, "peak_memory_bytes": 5, "cpu_seconds": 0.5,
     "publish": PUBLICATION,
+    "finished": None,
 }  # fmt: skip
 MODELS: list[tuple[type[pydantic.BaseModel], dict[str, Any]]] = [
     (Provenance, PROVENANCE), (Record, RECORD), (Publication, PUBLICATION), (Attempt, ATTEMPT),

@@ -188,6 +188,24 @@ def test_what_was_listed_is_not_deleted_if_the_listing_took_too_long(
     assert store.contents == before
 
 
+def test_a_folder_is_listed_and_cleared_however_deep_it_is(tmp_path: Path) -> None:
+    """Else a step that leaves one ends in an error of ours, and every later attempt, too."""
+    output, inner = tmp_path / "o", "d/" * 1600
+    output.mkdir()
+    os.makedirs(output / "deep")
+    here = os.open(output / "deep", os.O_RDONLY)
+    for _ in range(1600):
+        os.mkdir("d", dir_fd=here)
+        below = os.open("d", os.O_RDONLY, dir_fd=here)
+        os.close(here)
+        here = below
+    os.close(os.open("x", os.O_CREAT | os.O_WRONLY, dir_fd=here))
+    os.close(here)
+    assert manifest_of(LocalStore(), str(output)) == [File(f"deep/{inner}x", 0)]
+    assert clear_leftovers(LocalStore(), str(output), is_held=lambda: True)
+    assert not (output / "deep").exists()
+
+
 def test_what_is_protected_cannot_be_written_and_can_be_cleared(tmp_path: Path) -> None:
     """Else a step changes the data of another; or a taint can never be built again."""
     _write(tmp_path, "a", "d/e/b", ".executor_status", "other/.executor_status", "other/x")

@@ -308,6 +308,66 @@ def test_a_new_attempt_finds_an_empty_folder_unless_it_resumes(
     assert set(found) == (ours | left if resumable else ours)
 
 
+def _finish(output: Path) -> object:
+    (output / "weights").write_text("hours")
+    return {"loss": object()}
+
+
+@pytest.mark.parametrize("between", ["nothing", "killed", "changed since"])
+def test_what_a_body_finished_is_kept_until_it_is_forced(
+    stage: Callable[..., Stage], between: str
+) -> None:
+    """Else the next attempt clears hours of work for one value that cannot be saved."""
+    made = stage(_finish)
+    outcome = made.build()
+    assert isinstance(outcome, ended.Failed)
+    assert (outcome.is_finished, outcome.exit_code) == (True, 1)
+    assert "`marin-build commit s --artifact FILE`" in outcome.hint
+    kept = made.document().finished
+    assert kept is not None
+    assert (kept.has_artifact, kept.manifest) == (True, (FileEntry(path="weights", size=5),))
+    if between != "nothing":  # an attempt that ended before it could say anything
+        cut = made.document().model_copy(
+            update={"attempt": 2, "result": "abandoned", "finished": None}
+        )
+        (made.output / ".logs/attempt-0002.json").write_bytes(cut.to_bytes())
+    if between == "changed since":  # it had cleared the output
+        (made.output / "weights").unlink()
+        made.build()
+        assert len(made.bodies.requests) == 2
+        return
+    for _ in range(2):
+        again = made.build()
+        assert isinstance(again, ended.Failed)
+        assert again.is_finished
+        assert "commit s" in again.hint
+    assert len(made.bodies.requests) == 1
+    assert (made.output / "weights").read_text() == "hours"
+    forced = replace(made.session, forced=frozenset([0]))
+    assert isinstance(Stage(forced, Bodies(forced), made.starts).build(), ended.Failed)
+    assert made.document(5 if between == "killed" else 4).finished is not None
+
+
+def test_a_message_is_kept_in_part(stage: Callable[..., Stage]) -> None:
+    """Else a megabyte of it is in every document, event and plan."""
+
+    def fail(_output: Path) -> None:
+        raise ValueError("x" * 1_000_000)
+
+    made = stage(fail)
+    outcome = made.build()
+    assert isinstance(outcome, ended.Failed)
+    assert len(outcome.message) < 10_100
+    assert made.document().message == outcome.message
+
+
+def test_a_step_that_resumes_saves_its_result_at_the_next_try(stage: Callable[..., Stage]) -> None:
+    values = iter([object(), 1])
+    made = stage(lambda output: (_write("weights")(output), next(values))[1], resumable=True)
+    assert isinstance(made.build(), ended.Failed)
+    assert isinstance(made.build(), ended.Succeeded)
+
+
 def test_what_stands_at_an_override_is_never_deleted(
     stage: Callable[..., Stage], tmp_path: Path
 ) -> None:
