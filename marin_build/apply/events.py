@@ -77,13 +77,33 @@ class StepEnded:
 
 @dataclass(frozen=True, slots=True)
 class StepWaiting:
-    """Another run builds it; told when that is found, and from time to time."""
+    """Another run builds it; told when that is found, and from time to time.
+
+    Args:
+        name: the step's name.
+        target: the target's id.
+        held_by: who, in which run and attempt.
+        unchanged_for: seconds for which its lease was seen to stand still.
+        time_to_live: seconds after which such a lease is taken over.
+        work: what still works on it although its holder has died on this machine.
+
+    """
 
     name: str
     target: str
     held_by: str
     unchanged_for: float
     time_to_live: float
+    work: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class StepLingers:
+    """A step has returned, and `text` says for which threads or processes of its it waits."""
+
+    name: str
+    target: str
+    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,6 +204,7 @@ Event = (
     | StepStarted
     | StepEnded
     | StepWaiting
+    | StepLingers
     | Interrupting
     | FailingFast
     | Warned

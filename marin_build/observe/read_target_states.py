@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from marin_build.observe.read_snapshot import doubt_of, observe
 from marin_build.plan.target_state import TargetState, target_state
-from marin_build.protocol.holder import still_written
+from marin_build.protocol.living_work import still_written
 from marin_build.protocol.layout import local_log_path
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from marin_build.operations.plan import choose
 from marin_build.plan.selection import only_one
-from marin_build.protocol.holder import is_abandoned
+from marin_build.protocol.living_work import is_abandoned
 from marin_build.protocol.layout import local_log_path
 from marin_build.protocol.look import look
 from marin_build.protocol.unlock import Unlocked, unlock

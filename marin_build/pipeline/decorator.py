@@ -235,6 +235,7 @@ class StepOptions(TypedDict, total=False):
     timeout: float | None
     budgets: Mapping[str, int]
     resumable: bool
+    detached: Sequence[str]
     tags: Sequence[str]
     description: str
     code: Literal["report", "rebuild", "ignore"] | None

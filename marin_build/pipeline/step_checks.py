@@ -54,6 +54,7 @@ def problems_of(
     inputs: Mapping[Any, Any],
     env_vars: Mapping[Any, Any],
     budgets: Mapping[Any, Any],
+    detached: Sequence[object],
 ) -> Iterator[str]:
     """Yield what is wrong with the fields of a step that are not identity."""
     if version is not None and (problem := version_problem(version)):
@@ -69,6 +70,9 @@ def problems_of(
         if not _is_inside(output):
             yield f"the output `{output}` is not a path inside the step's folder"
     yield from (f"the tag `{tag}` is not a string" for tag in tags if type(tag) is not str)
+    for name in detached:
+        if type(name) is not str or not name or "/" in name:
+            yield f"`detached` holds names of programs without folders, not `{name!r}`"
     if fn is not None and not callable(fn):
         yield f"`fn` is a {type(fn).__name__}, not a function"
     if resources is not None:

@@ -65,7 +65,9 @@ class StepSpec(CountsByName):
         resources: what it runs on; None: this machine.
         env_vars: environment variables for the step.
         retries: further tries after a failure, or `Retries(...)`.
-        timeout: seconds of one attempt, then it is killed.
+        timeout: seconds of one attempt, then it gets SIGTERM, and SIGKILL 10 seconds later.
+        detached: names of programs that may still run when the step has ended, as `fnmatch` reads
+            them. They are killed then, like all that a step leaves; another one fails the step.
         budgets: how much it takes of named budgets while it runs (see plan/capacity.py).
         resumable: a new attempt finds what the failed one left.
         tags, description: for people and selection.
@@ -87,6 +89,7 @@ class StepSpec(CountsByName):
     timeout: float | None = None
     budgets: Mapping[str, int] = _NO_ATTRS
     resumable: bool = False
+    detached: Sequence[str] = ()
     tags: Sequence[str] = ()
     description: str = ""
     code: CodePolicy | None = None
@@ -117,15 +120,17 @@ class StepSpec(CountsByName):
                 value = getattr(self, name)
                 if type(value) is not FrozenDict:
                     self._put_checked(name, as_mapping(value))
-        if type(self.tags) is not tuple:
-            self._put_checked("tags", as_tuple(self.tags, str))
+        for name in ("tags", "detached"):
+            value = getattr(self, name)
+            if type(value) is not tuple:
+                self._put_checked(name, as_tuple(value, str))
         if self.outputs is not None and type(self.outputs) is not tuple:
             self._put_checked("outputs", as_tuple(self.outputs, str))
         problems = problems_of(
             version=self.version, override_output_path=self.override_output_path, code=self.code,
             retries=self.retries, timeout=self.timeout, outputs=self.outputs, tags=self.tags,
             fn=self.fn, resources=self.resources, inputs=self.inputs, env_vars=self.env_vars,
-            budgets=self.budgets,
+            budgets=self.budgets, detached=self.detached,
         )  # fmt: skip
         for problem in problems:
             refuse(self._error(f"`{self.name}`: {problem}"))

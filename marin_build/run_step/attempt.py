@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from marin_build.errors import MarinBuildError, StoppedError, StoreAwayError
@@ -104,6 +104,8 @@ class Attempt:
         """
         if self._result is not None:
             return self._commit(*self._result)
+        if why_ended not in ("", INTERRUPTED) and not done.has_failed:
+            done = replace(done, exit_code=TIMED_OUT)  # it ended because it was asked to
         files: list[File] = []
         try:
             if not done.has_failed:

@@ -38,6 +38,7 @@ def build_target(
     bodies: Bodies,
     slot: int,
     asked_to_end: Callable[[], str],
+    tell: Callable[[str], None],
     bookkeeping: AbstractContextManager[object],
 ) -> ended.Outcome:
     """Build a target if it is not built.
@@ -48,6 +49,7 @@ def build_target(
         bodies: runs the step to its end.
         slot: which of the supervisors asks.
         asked_to_end: INTERRUPTED, or why else this run ended the body; empty if it did not.
+        tell: is told what a step that has returned still waits for.
         bookkeeping: held while the store is read and written, but not while the body runs.
 
     """
@@ -65,7 +67,7 @@ def build_target(
                 attempt.give_up(start.refusal)
                 return ended.Stopped(start.refusal)
             spoiled = attempt.prepare()
-        done = spoiled or bodies.run(slot, attempt.request(start.gpus))
+        done = spoiled or bodies.run(slot, attempt.request(start.gpus), tell)
         try:
             return _end(attempt, done, asked_to_end, bookkeeping)
         finally:
@@ -171,6 +173,7 @@ def claimant_of(session: Session, start: Start) -> Claimant:
             ttl=session.time_to_live if session.time_to_live != TIME_TO_LIVE else 0.0,
         ),
         is_abandoned=lambda lease: session.is_abandoned(start.index, lease),
+        is_worked_on=lambda lease: session.is_worked_on(start.index, lease),
         clock=boot_clock,
         now=session.now(),
         force=start.force,
