@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 from marin_build.protocol import layout
 from marin_build.protocol.attempt_reader import parse_attempt
-from marin_build.protocol.living_work import is_abandoned
 from marin_build.protocol.layout import local_log_path
 from marin_build.protocol.lease import Lease
+from marin_build.protocol.living_work import is_abandoned
 from marin_build.protocol.look import look
 from marin_build.workspace import is_url
 

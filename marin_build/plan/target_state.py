@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 from marin_build.protocol.status import STATUS_DEP_FAILED, STATUS_FAILED, STATUS_RUNNING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     from marin_build.plan.reasons import Unreadable
     from marin_build.plan.snapshot import LastAttempt, Observed
     from marin_build.protocol.lease import Lease
+    from marin_build.protocol.living_work import Process
 
 
 class State(enum.Enum):
@@ -44,7 +45,7 @@ class TargetState:
         state: in one word.
         lease: of the run that holds it, held it or sealed it; None if there is no lease.
         last: its newest attempt, where that failed and is known.
-        left_running: its holder is gone, but something it started still runs.
+        work: what its holder, which is gone, has left working on it.
         damage: which file is not readable.
 
     """
@@ -52,18 +53,17 @@ class TargetState:
     state: State
     lease: Lease | None = None
     last: LastAttempt | None = None
-    left_running: bool = False
+    work: tuple[Process, ...] = ()
     damage: Unreadable | None = None
 
 
-def target_state(seen: Observed, *, is_still_written: Callable[[Lease], bool]) -> TargetState:
+def target_state(seen: Observed) -> TargetState:
     """Return the state of a target.
 
     Whether a holder on another machine lives is not judged: one look cannot tell.
 
     Args:
         seen: what was seen of it.
-        is_still_written: whether something that an attempt started on this machine still runs.
 
     """
     lease = seen.lease
@@ -78,8 +78,8 @@ def target_state(seen: Observed, *, is_still_written: Callable[[Lease], bool]) -
     if lease is not None:
         if not seen.gone:
             return TargetState(State.RUNNING, lease)
-        if is_still_written(lease):
-            return TargetState(State.RUNNING, lease, left_running=True)
+        if seen.work:
+            return TargetState(State.RUNNING, lease, work=seen.work)
         return TargetState(State.GONE, lease)
     if seen.status in (STATUS_FAILED, STATUS_DEP_FAILED):
         return TargetState(State.FAILED, last=seen.last)

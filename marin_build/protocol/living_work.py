@@ -16,6 +16,8 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from marin_build.redaction import Redactor
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
@@ -84,7 +86,10 @@ def living_work(nonce: str, log: str, run: str = "") -> tuple[Process, ...]:
         found.update(_holding(log))
         if not found:
             return (Process(0, ""),)
-    return tuple(Process(pid, command_of(pid)) for pid in sorted(found))
+    if not found:
+        return ()
+    redactor = Redactor.of(os.environ)
+    return tuple(Process(pid, redactor.clean_text(command_of(pid))) for pid in sorted(found))
 
 
 def still_written(log: str) -> bool:
@@ -188,7 +193,8 @@ def has_mark(pid: int, words: Sequence[bytes]) -> bool:
 
 
 def _marked(nonce: str, run: str) -> Iterator[int]:
-    words = [f"{MARK}={nonce}".encode()] + ([f"{RUN_MARK}={run}".encode()] if run else [])
+    marks = ((MARK, nonce), (RUN_MARK, run))
+    words = [f"{name}={value}".encode() for name, value in marks if value]
     own = os.getpid()
     return (pid for pid in processes() if pid != own and has_mark(pid, words))
 
@@ -199,9 +205,8 @@ def _holding(log: str) -> Iterator[int]:
         wanted = os.stat(log)
     except OSError:
         return
-    for pid in processes():
-        if holds_lock(pid, wanted):
-            yield pid
+    own = os.getpid()
+    yield from (pid for pid in processes() if pid != own and holds_lock(pid, wanted))
 
 
 def holds_lock(pid: int, log: os.stat_result) -> bool:

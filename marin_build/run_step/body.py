@@ -9,7 +9,7 @@ import os
 import sys
 import traceback
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from marin_build.errors import StepFailedError
@@ -57,6 +57,19 @@ class Done:
     def has_failed(self) -> bool:
         """Whether it ended without success."""
         return self.exit_code != 0 or self.message != ""
+
+    def with_left(self, left: str) -> Done:
+        """Return how a body ended that left processes which its step does not declare.
+
+        Args:
+            left: which, for people; they were killed. Empty if there were none.
+
+        """
+        if not left:
+            return self
+        if self.has_failed:
+            return replace(self, message=f"{self.message}; killed what it left: {left}")
+        return replace(self, exit_code=1, message=f"it left what still ran: {left}")
 
 
 def run_body(

@@ -5,6 +5,8 @@ what they were given, exit hooks run, files are flushed. All of that belongs to 
 happens before its output is verified, and within its time-out.
 """
 
+# ruff: noqa: SLF001 - what the interpreter does by itself has no public names
+
 from __future__ import annotations
 
 import atexit
@@ -33,7 +35,7 @@ def forget_parent() -> None:
     finalizers._registered_with_atexit = False
     if processes := sys.modules.get("multiprocessing.process"):
         # Else the daemons among them would be ended, too: they are another process's.
-        processes._children.clear()  # type: ignore[attr-defined]
+        processes._children.clear()
 
 
 def end_as_interpreter(tell: Callable[[str], None], early: Collection[io.IOBase] = ()) -> None:
@@ -50,9 +52,9 @@ def end_as_interpreter(tell: Callable[[str], None], early: Collection[io.IOBase]
         atexit._run_exitfuncs()
         # Its hook was set up before the fork if it was imported before.
         if util := sys.modules.get("multiprocessing.util"):
-            util._exit_function()  # type: ignore[attr-defined]
+            util._exit_function()
         if logs := sys.modules.get("logging"):
-            logs.shutdown()  # type: ignore[attr-defined]
+            logs.shutdown()
     for stream in early:
         _try(stream.flush)
     files = open_files()
@@ -127,7 +129,7 @@ def _try(call: Callable[[], object]) -> None:
         call()
     except Exception as error:  # noqa: BLE001 - it may be any writer's
         with suppress(Exception):
-            print(f"error when a file was closed: {error}", file=sys.stderr)
+            sys.stderr.write(f"error when a file was closed: {error}\n")
 
 
 class _Watching:
@@ -166,5 +168,5 @@ class _Watching:
         threads = threading.enumerate() if self._threads is None else self._threads
         yield from (("thread", thread.name) for thread in threads if is_owed(thread))
         if self._threads is None and (parent := sys.modules.get("multiprocessing.process")):
-            children = list(parent._children)  # type: ignore[attr-defined]
+            children = list(parent._children)
             yield from (("process", child.name) for child in children if not child.daemon)

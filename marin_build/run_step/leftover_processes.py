@@ -8,20 +8,100 @@ the process group of a step is all that ends with it.
 from __future__ import annotations
 
 import ctypes
+import fnmatch
 import os
 import signal
+import time
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from marin_build.protocol.living_work import MARK, has_mark, holds_lock, processes
+from marin_build.protocol.living_work import (
+    MARK,
+    has_mark,
+    holds_lock,
+    kill_work,
+    processes,
+    wait_for_ends,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Container
+    from collections.abc import Callable, Container, Sequence
+
+    from marin_build.protocol.living_work import Process
 
 
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 _PR_SET_CHILD_SUBREAPER = 36
 _libc: Any = None
+
+
+LINGER = 3.0
+"""Seconds in which what a step left may end by itself, as `gzip` does in `tee >(gzip > x)`."""
+_MOST = 4
+"""Processes that a message names."""
+
+
+@dataclass(frozen=True, slots=True)
+class Leftovers:
+    """What was killed because it still ran after its step had ended.
+
+    Args:
+        said: for the log; empty if nothing was killed.
+        refused: for the failure: those that the step does not declare; empty if there are none.
+
+    """
+
+    said: str = ""
+    refused: str = ""
+
+
+def leftovers_of(found: Sequence[Process], detached: Sequence[str]) -> Leftovers:
+    """Return what is to be told of processes that are killed.
+
+    Args:
+        found: the processes.
+        detached: names of programs that their step declares.
+
+    """
+    if not found:
+        return Leftovers()
+    wrong = [process for process in found if not _is_declared(process, detached)]
+    said = f"killed what still ran after the step had ended: {named(found)}"
+    return Leftovers(said, named(wrong) if wrong else "")
+
+
+def end_leftovers(
+    find: Callable[[], Sequence[Process]], detached: Sequence[str], linger: float = LINGER
+) -> Leftovers:
+    """Wait for what a step left, kill what does not end by itself, and say so.
+
+    Args:
+        find: returns the processes that live.
+        detached: names of programs that their step declares.
+        linger: seconds to wait.
+
+    """
+    deadline = time.monotonic() + linger
+    while (found := find()) and wait_for_ends([process.pid for process in found], deadline):
+        pass
+    if not found:
+        return Leftovers()
+    told = leftovers_of(found, detached)
+    kill_work(find)
+    return told
+
+
+def named(found: Sequence[Process]) -> str:
+    """Return processes for people: how many, and the first of them."""
+    more = f" and {len(found) - _MOST} more" if len(found) > _MOST else ""
+    count = "1 process" if len(found) == 1 else f"{len(found)} processes"
+    return f"{count}: {', '.join(map(str, found[:_MOST]))}{more}"
+
+
+def _is_declared(process: Process, detached: Sequence[str]) -> bool:
+    name = os.path.basename(process.command.split(" ")[0])
+    return any(fnmatch.fnmatchcase(name, pattern) for pattern in detached)
 
 
 def adopt_orphans() -> bool:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from marin_build.protocol.living_work import is_abandoned, is_worked_on, living_work
 from marin_build.protocol.layout import local_log_path
 from marin_build.protocol.lease import TIME_TO_LIVE
+from marin_build.protocol.living_work import is_abandoned, is_worked_on, living_work
 from marin_build.redaction import NOTHING_SECRET, Redactor
 from marin_build.run_step.lease_keeper import REGISTER_AFTER
 from marin_build.run_step.step_log import LIMIT
@@ -88,11 +88,7 @@ class Session:
         """Return what still works on a target although its holder has died on this machine."""
         if not self.host.is_gone(lease):
             return ()
-        redactor = self.redactor_of(self.targets.all[index].step)
-        return tuple(
-            replace(process, command=redactor.clean_text(process.command))
-            for process in living_work(lease.nonce, self.log_path(index, lease), lease.run)
-        )
+        return living_work(lease.nonce, self.log_path(index, lease), lease.run)
 
     def log_path(self, index: int, lease: Lease) -> str:
         """Return the local file that takes what an attempt prints."""

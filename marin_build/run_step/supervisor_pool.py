@@ -29,7 +29,9 @@ class SupervisorPool:
         self._session = session
         self._bodies = bodies
         self._requests: queue.SimpleQueue[Start | None] = queue.SimpleQueue()
-        self._ended: queue.SimpleQueue[Ended | Lingers | None] = queue.SimpleQueue()  # None: look up
+        self._ended: queue.SimpleQueue[Ended | Lingers | None] = (
+            queue.SimpleQueue()
+        )  # None: look up
         self._asked_to_end: dict[int, str] = {}
         # A local store answers in microseconds: supervisors that take turns there are faster
         # than ones that fight for the interpreter at every call. A remote store is waited for.

@@ -1,26 +1,39 @@
-"""Bodies in threads of this process. Light, but a body cannot be killed alone."""
+"""Bodies in threads of this process. Light, but a body cannot be killed alone.
+
+A command can: it runs in a session of its own, with the mark and the log of its attempt.
+"""
 
 from __future__ import annotations
 
+import fcntl
 import io
 import os
 import sys
 import threading
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from functools import partial
 from typing import TYPE_CHECKING, TextIO, cast
 
 from marin_build.errors import StoppedError
+from marin_build.pipeline.command import Command, OwnSession, own_session
+from marin_build.protocol.living_work import MARK, RUN_MARK, kill_work, living_work
 from marin_build.run_step.body import Done, run_body
+from marin_build.run_step.interpreter_end import executor_of, is_owed, join_threads
 from marin_build.run_step.lease_keeper import Keeper
+from marin_build.run_step.leftover_processes import end_leftovers
 from marin_build.run_step.resource_usage import THREAD, Meter
 from marin_build.run_step.step_log import StepLog
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from marin_build.run_step.body import Request
     from marin_build.run_step.session import Session
+
+
+_OWED = "_marin_build_owed"
+"""The attribute of a thread that lists what it, or the step that it belongs to, has started."""
 
 
 class ThreadBodies:
@@ -35,10 +48,14 @@ class ThreadBodies:
         self._tend_at = 0.0
         self._tend_every = session.register_after / 5
         # The keeper is forked before the first thread starts.
-        self._keeper = Keeper(session.store, session.time_to_live)
+        self._keeper = Keeper(session.store, session.time_to_live, session.run)
         self._logs = _ThreadLogs()
+        self._commands: dict[int, int] = {}  # by target, the sessions they lead
+        self._threads = _OwedThreads()
+        self._mark_before = os.environ.get(RUN_MARK)
+        os.environ[RUN_MARK] = session.run
 
-    def run(self, slot: int, request: Request) -> Done:  # noqa: ARG002 - the caller's thread runs it
+    def run(self, slot: int, request: Request, tell: Callable[[str], None]) -> Done:  # noqa: ARG002 - the caller's thread runs it
         """Run a body."""
         target = self._session.targets.all[request.index]
         with self._lock:
@@ -46,9 +63,19 @@ class ThreadBodies:
         try:
             log = StepLog(request.log, self._session.redactor, self._session.log_limit)
             with self._logs.to(log):
-                return run_body(target, Meter.begin(THREAD))
+                with self._session_of(request), self._threads.of_this() as owed:
+                    end = partial(_join, owed, tell)
+                    done = run_body(target, Meter.begin(THREAD), end=end)
+                if request.index not in self._commands:
+                    return done
+                find = partial(living_work, request.nonce, request.log)
+                left = end_leftovers(find, target.step.detached)
+                if left.said:
+                    log.write(f"{left.said}\n".encode())
+                return done.with_left(left.refused)
         finally:
             with self._lock:
+                self._commands.pop(request.index, None)
                 if request.index not in self._kept:
                     del self._running[request.index]
 
@@ -61,7 +88,10 @@ class ThreadBodies:
                 self._keeper.release(self._output(index))
 
     def signal(self, index: int, number: int) -> None:
-        """Threads cannot be signalled: the body goes on until it ends by itself."""
+        """Signal a command; other bodies go on until they end by themselves."""
+        if (session := self._commands.get(index)) is not None:
+            with suppress(ProcessLookupError, PermissionError):
+                os.killpg(session, number)
 
     def tend(self) -> float | None:
         """Hand the leases of bodies that take long to the keeper.
@@ -88,12 +118,75 @@ class ThreadBodies:
         return self._tend_every
 
     def close(self) -> None:
-        """End the keeper, and give the standard streams back."""
+        """End the keeper and what still runs, and give the standard streams back."""
+        if self._commands:
+            kill_work(partial(living_work, "", "", self._session.run))
         self._logs.remove()
+        self._threads.remove()
+        if self._mark_before is None:
+            os.environ.pop(RUN_MARK, None)
+        else:
+            os.environ[RUN_MARK] = self._mark_before
         self._keeper.close()
+
+    @contextmanager
+    def _session_of(self, request: Request) -> Iterator[None]:
+        """Have a command run in a session of its own; its standard input holds the log."""
+        if not isinstance(self._session.targets.all[request.index].step.fn, Command):
+            yield
+            return
+        with open(request.log, "a+b") as log:
+            fcntl.flock(log, fcntl.LOCK_EX)
+            own = OwnSession(
+                log.fileno(), {MARK: request.nonce}, partial(self._has_begun, request.index)
+            )
+            token = own_session.set(own)
+            try:
+                yield
+            finally:
+                own_session.reset(token)
+
+    def _has_begun(self, index: int, session: int) -> None:
+        self._commands[index] = session
 
     def _output(self, index: int) -> str:
         return self._session.targets.all[index].output_path
+
+
+def _join(owed: list[threading.Thread], tell: Callable[[str], None]) -> None:
+    """Wait for threads; those of executors are shared with the steps to come."""
+    join_threads([each for each in owed if is_owed(each) and executor_of(each) is None], tell)
+
+
+class _OwedThreads:
+    """Knows which threads a step has started, and they in turn."""
+
+    def __init__(self) -> None:
+        self._before = threading.Thread.start
+        before = self._before
+
+        def start(thread: threading.Thread) -> None:
+            owed = getattr(threading.current_thread(), _OWED, None)
+            if owed is not None:
+                setattr(thread, _OWED, owed)
+                owed.append(thread)
+            before(thread)
+
+        threading.Thread.start = start  # type: ignore[assignment,method-assign]
+
+    @contextmanager
+    def of_this(self) -> Iterator[list[threading.Thread]]:
+        """Note what this thread starts from now on."""
+        owed: list[threading.Thread] = []
+        setattr(threading.current_thread(), _OWED, owed)
+        try:
+            yield owed
+        finally:
+            delattr(threading.current_thread(), _OWED)
+
+    def remove(self) -> None:
+        """Put the former function back."""
+        threading.Thread.start = self._before  # type: ignore[method-assign]
 
 
 class _ThreadStream(io.TextIOBase):

@@ -92,7 +92,7 @@ class ForkBodies:
                             done = _death(status)
                             if not self._reuse:  # else earlier bodies are counted, too
                                 done = replace(done, peak_memory=peak, cpu_seconds=cpu)
-                        return _with_left(done, left)
+                        return done.with_left(left)
                     case str(path):
                         done = _read_spilled(path)
                     case fields:
@@ -142,15 +142,6 @@ class ForkBodies:
         for channel in self._slots:
             channel.close()
         restore_limit(self._limit)
-
-
-def _with_left(done: Done, left: str) -> Done:
-    """Return how a body ended that left processes which its step does not declare."""
-    if not left:
-        return done
-    if done.has_failed:
-        return replace(done, message=f"{done.message}; killed what it left: {left}")
-    return replace(done, exit_code=1, message=f"it left what still ran: {left}")
 
 
 def _socket_pairs(count: int) -> list[tuple[socket.socket, socket.socket]]:

@@ -2,10 +2,11 @@
 
     applier --- guard --- template --- body --- what the body starts
 
-It does nothing until one of the two is gone. Each process but the bodies leads a session, so that no
-signal to a process group meets two of them. What is orphaned below the template becomes a child
-of the template; what is orphaned with it becomes a child of the guard. Where all three are killed at
-once, the kernel kills the bodies, and the next run finds the rest (protocol/living_work.py).
+It does nothing until one of the two is gone. Each process but the bodies' own leads a session, so
+that no signal to a process group meets two of them. What is orphaned below the template becomes a
+child of the template; what is orphaned with it becomes a child of the guard. Where all three are
+killed at once, the kernel kills the bodies, and the next run finds the rest
+(protocol/living_work.py).
 """
 
 from __future__ import annotations

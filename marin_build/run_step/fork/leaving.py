@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fnmatch
 import os
 import signal
 import time
@@ -10,18 +9,18 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from marin_build.protocol.living_work import Process, command_of
-from marin_build.run_step.leftover_processes import kill_tree, orphans_of, tree_of
+from marin_build.run_step.leftover_processes import (
+    LINGER,
+    kill_tree,
+    leftovers_of,
+    orphans_of,
+    tree_of,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Container, Sequence
 
     from marin_build.run_step.body import Request
-
-
-LINGER = 3.0
-"""Seconds in which helpers may end by themselves that see that their step has: `tee >(gzip > x)`."""
-_MOST = 4
-"""Processes that a message names."""
 
 
 class Leaving:
@@ -96,18 +95,6 @@ class Leaving:
         if self.said:
             return
         found = [Process(pid, command_of(pid)) for root in self._left for pid in tree_of(root)]
-        self.said = f"killed what still ran after the step had ended: {named(found)}"
-        wrong = [process for process in found if not self._is_declared(process)]
-        if wrong and self._ended_by_itself:
-            self.refused = named(wrong)
-
-    def _is_declared(self, process: Process) -> bool:
-        name = os.path.basename(process.command.split(" ")[0])
-        return any(fnmatch.fnmatchcase(name, pattern) for pattern in self._detached)
-
-
-def named(found: Sequence[Process]) -> str:
-    """Return processes for people: how many, and the first of them."""
-    more = f" and {len(found) - _MOST} more" if len(found) > _MOST else ""
-    count = "1 process" if len(found) == 1 else f"{len(found)} processes"
-    return f"{count}: {', '.join(map(str, found[:_MOST]))}{more}"
+        told = leftovers_of(found, self._detached)
+        self.said = told.said
+        self.refused = told.refused if self._ended_by_itself else ""
