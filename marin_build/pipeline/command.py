@@ -152,12 +152,14 @@ class OwnSession:
 
     Args:
         stdin: descriptor that becomes its standard input.
+        output: descriptor that takes what it prints.
         environ: more variables.
         has_begun: is told its process.
 
     """
 
     stdin: int
+    output: int
     environ: Mapping[str, str]
     has_begun: Callable[[int], None]
 
@@ -176,9 +178,11 @@ def run_argv(argv: Sequence[str], folder: str) -> None:
     import subprocess
 
     path = os.path.dirname(sys.executable) + os.pathsep + os.environ.get("PATH", os.defpath)
-    log = None if _is_own_output(sys.stdout) else sys.stdout
     own = own_session.get()
-    stdin = own.stdin if own is not None else subprocess.DEVNULL
+    log = None if own is not None or _is_own_output(sys.stdout) else sys.stdout
+    stdin, output = subprocess.DEVNULL, None if log is None else subprocess.PIPE
+    if own is not None:
+        stdin, output = own.stdin, own.output
     try:
         with (
             _outliving_sigterm(),
@@ -187,8 +191,8 @@ def run_argv(argv: Sequence[str], folder: str) -> None:
                 cwd=folder,
                 env={**os.environ, **(own.environ if own is not None else {}), "PATH": path},
                 stdin=None if stdin_inherited.get() else stdin,
-                stdout=subprocess.PIPE if log is not None else None,
-                stderr=subprocess.STDOUT if log is not None else None,
+                stdout=output,
+                stderr=subprocess.STDOUT if output is not None else None,
                 start_new_session=own is not None,
             ) as running,
         ):

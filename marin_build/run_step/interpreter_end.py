@@ -165,8 +165,11 @@ class _Watching:
             self._tell(f"waiting for {len(owed)} {kind}{plural}: {names}{more}")
 
     def _names(self) -> Iterator[tuple[str, str]]:
-        threads = threading.enumerate() if self._threads is None else self._threads
+        if self._threads is not None:
+            yield from (("thread", thread.name) for thread in self._threads if thread.is_alive())
+            return
+        threads = threading.enumerate()
         yield from (("thread", thread.name) for thread in threads if is_owed(thread))
-        if self._threads is None and (parent := sys.modules.get("multiprocessing.process")):
+        if (parent := sys.modules.get("multiprocessing.process")):
             children = list(parent._children)
             yield from (("process", child.name) for child in children if not child.daemon)

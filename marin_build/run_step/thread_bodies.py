@@ -5,35 +5,31 @@ A command can: it runs in a session of its own, with the mark and the log of its
 
 from __future__ import annotations
 
-import fcntl
 import io
 import os
 import sys
 import threading
 import time
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, TextIO, cast
 
 from marin_build.errors import StoppedError
-from marin_build.pipeline.command import Command, OwnSession, own_session
-from marin_build.protocol.living_work import MARK, RUN_MARK, kill_work, living_work
+from marin_build.pipeline.command import Command
+from marin_build.protocol.living_work import RUN_MARK, kill_work, living_work
 from marin_build.run_step.body import Done, run_body
-from marin_build.run_step.interpreter_end import executor_of, is_owed, join_threads
+from marin_build.run_step.command_session import CommandSession
 from marin_build.run_step.lease_keeper import Keeper
-from marin_build.run_step.leftover_processes import end_leftovers
+from marin_build.run_step.owed_threads import OwedThreads, join_owed
 from marin_build.run_step.resource_usage import THREAD, Meter
 from marin_build.run_step.step_log import StepLog
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from marin_build.redaction import Redactor
     from marin_build.run_step.body import Request
     from marin_build.run_step.session import Session
-
-
-_OWED = "_marin_build_owed"
-"""The attribute of a thread that lists what it, or the step that it belongs to, has started."""
 
 
 class ThreadBodies:
@@ -50,8 +46,8 @@ class ThreadBodies:
         # The keeper is forked before the first thread starts.
         self._keeper = Keeper(session.store, session.time_to_live, session.run)
         self._logs = _ThreadLogs()
-        self._commands: dict[int, int] = {}  # by target, the sessions they lead
-        self._threads = _OwedThreads()
+        self._commands: dict[int, CommandSession] = {}  # by target
+        self._threads = OwedThreads()
         self._mark_before = os.environ.get(RUN_MARK)
         os.environ[RUN_MARK] = session.run
 
@@ -61,15 +57,15 @@ class ThreadBodies:
         with self._lock:
             self._running[request.index] = (time.monotonic(), request)
         try:
-            log = StepLog(request.log, self._session.redactor, self._session.log_limit)
-            with self._logs.to(log):
-                with self._session_of(request), self._threads.of_this() as owed:
-                    end = partial(_join, owed, tell)
+            log = _SharedLog(request.log, self._session.redactor, self._session.log_limit)
+            with self._logs.to(log), self._threads.of_this() as owed:
+                end = partial(join_owed, owed, tell)
+                if not isinstance(target.step.fn, Command):
+                    return run_body(target, Meter.begin(THREAD), end=end)
+                command = self._commands[request.index] = CommandSession(request, log.write)
+                with command.open():
                     done = run_body(target, Meter.begin(THREAD), end=end)
-                if request.index not in self._commands:
-                    return done
-                find = partial(living_work, request.nonce, request.log)
-                left = end_leftovers(find, target.step.detached)
+                left = command.end(target.step.detached)
                 if left.said:
                     log.write(f"{left.said}\n".encode())
                 return done.with_left(left.refused)
@@ -89,9 +85,8 @@ class ThreadBodies:
 
     def signal(self, index: int, number: int) -> None:
         """Signal a command; other bodies go on until they end by themselves."""
-        if (session := self._commands.get(index)) is not None:
-            with suppress(ProcessLookupError, PermissionError):
-                os.killpg(session, number)
+        if (command := self._commands.get(index)) is not None:
+            command.signal(number)
 
     def tend(self) -> float | None:
         """Hand the leases of bodies that take long to the keeper.
@@ -129,64 +124,25 @@ class ThreadBodies:
             os.environ[RUN_MARK] = self._mark_before
         self._keeper.close()
 
-    @contextmanager
-    def _session_of(self, request: Request) -> Iterator[None]:
-        """Have a command run in a session of its own; its standard input holds the log."""
-        if not isinstance(self._session.targets.all[request.index].step.fn, Command):
-            yield
-            return
-        with open(request.log, "a+b") as log:
-            fcntl.flock(log, fcntl.LOCK_EX)
-            own = OwnSession(
-                log.fileno(), {MARK: request.nonce}, partial(self._has_begun, request.index)
-            )
-            token = own_session.set(own)
-            try:
-                yield
-            finally:
-                own_session.reset(token)
-
-    def _has_begun(self, index: int, session: int) -> None:
-        self._commands[index] = session
-
     def _output(self, index: int) -> str:
         return self._session.targets.all[index].output_path
 
 
-def _join(owed: list[threading.Thread], tell: Callable[[str], None]) -> None:
-    """Wait for threads; those of executors are shared with the steps to come."""
-    join_threads([each for each in owed if is_owed(each) and executor_of(each) is None], tell)
+class _SharedLog:
+    """A log that a step and the command it runs write to, each in a thread of its own."""
 
+    def __init__(self, path: str, redactor: Redactor, limit: int) -> None:
+        self._log, self._lock = StepLog(path, redactor, limit), threading.Lock()
 
-class _OwedThreads:
-    """Knows which threads a step has started, and they in turn."""
+    def write(self, data: bytes) -> None:
+        """Take what was printed."""
+        with self._lock:
+            self._log.write(data)
 
-    def __init__(self) -> None:
-        self._before = threading.Thread.start
-        before = self._before
-
-        def start(thread: threading.Thread) -> None:
-            owed = getattr(threading.current_thread(), _OWED, None)
-            if owed is not None:
-                setattr(thread, _OWED, owed)
-                owed.append(thread)
-            before(thread)
-
-        threading.Thread.start = start  # type: ignore[assignment,method-assign]
-
-    @contextmanager
-    def of_this(self) -> Iterator[list[threading.Thread]]:
-        """Note what this thread starts from now on."""
-        owed: list[threading.Thread] = []
-        setattr(threading.current_thread(), _OWED, owed)
-        try:
-            yield owed
-        finally:
-            delattr(threading.current_thread(), _OWED)
-
-    def remove(self) -> None:
-        """Put the former function back."""
-        threading.Thread.start = self._before  # type: ignore[method-assign]
+    def close(self) -> None:
+        """Write what is left."""
+        with self._lock:
+            self._log.close()
 
 
 class _ThreadStream(io.TextIOBase):
@@ -231,7 +187,7 @@ class _ThreadStream(io.TextIOBase):
         if self._log() is None:
             self._original.flush()
 
-    def _log(self) -> StepLog | None:
+    def _log(self) -> _SharedLog | None:
         return getattr(self._logs, "current", None)
 
 
@@ -245,7 +201,7 @@ class _ThreadLogs:
         sys.stderr = cast("TextIO", _ThreadStream(sys.stderr, self._logs))
 
     @contextmanager
-    def to(self, log: StepLog) -> Iterator[None]:
+    def to(self, log: _SharedLog) -> Iterator[None]:
         """Send what this thread prints to a log."""
         self._logs.current = log
         try:

@@ -188,9 +188,12 @@ def test_work_that_nothing_keeps_is_waited_for(
     pids = orphaned(isolation)
     decided = project.run("plan", "--json").document["decisions"][0]
     assert decided["decision"] == "wait"
-    assert decided["reason"]["kind"] == "held_by_work"
-    assert decided["reason"]["pid"] in pids
-    assert "sleep 1000" in decided["reason"]["command"] or "bash" in decided["reason"]["command"]
+    assert decided["reasons"][0]["kind"] == "held_by_work"
+    assert decided["reasons"][0]["pid"] in pids
+    assert (
+        "sleep 1000" in decided["reasons"][0]["command"]
+        or "bash" in decided["reasons"][0]["command"]
+    )
     told = project.run("status", "--json").document["targets"][0]
     assert (told["state"], told["left_running"]) == ("running", True)
     again = project.start("apply", "--json")
@@ -247,7 +250,7 @@ def test_what_frees_itself_of_everything_but_its_log_is_found(project: Project, 
             os.kill(pid, number)
     running.wait()
     try:
-        reason = project.run("plan", "--json").document["decisions"][0]["reason"]
+        reason = project.run("plan", "--json").document["decisions"][0]["reasons"][0]
         assert (reason["kind"], reason["pid"]) == ("held_by_work", pids["forked"])
     finally:
         subprocess.run(["kill", "-9", str(pids["forked"])], check=True)
