@@ -170,6 +170,6 @@ class _Watching:
             return
         threads = threading.enumerate()
         yield from (("thread", thread.name) for thread in threads if is_owed(thread))
-        if (parent := sys.modules.get("multiprocessing.process")):
+        if parent := sys.modules.get("multiprocessing.process"):
             children = list(parent._children)
             yield from (("process", child.name) for child in children if not child.daemon)

@@ -87,7 +87,8 @@ def test_the_last_save_of_a_step_counts(project: Project, isolation: str) -> Non
     done = project.run("apply", "-k", "-j", "4", "--isolation", isolation)
     assert (done.code, done.err) == (0, ""), done
     found: dict[str, tuple[str, bool]] = {}
-    for folder in (project.root / ".marin-build/outputs").iterdir():
+    for path in (project.root / ".marin-build/outputs").glob("*/x"):
+        folder = path.parent
         data = (folder / "x").read_bytes()
         manifest = json.loads((folder / ".logs/attempt-0001.json").read_text())
         is_whole = {"path": "x", "size": len(data)} in manifest["publish"]["manifest"]
@@ -234,7 +235,8 @@ targets = [StepSpec(name="train", fn=train, timeout=0.5, resumable=True)]
 COMMAND_SAVES = """\
 from marin_build import command
 targets = [command(
-    "out={output}; save() { echo step 7 > $out/checkpoint; exit HOW; }; trap save TERM; echo x $$ > $GATE/started; "
+    "out={output}; save() { echo step 7 > $out/checkpoint; exit HOW; }; trap save TERM; "
+    "echo x $$ > $GATE/started; "
     "while read -r _ < $GATE/go; do :; done", name="train", timeout=0.5, resumable=True)]
 """
 
