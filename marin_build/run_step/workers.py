@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from marin_build.plan.outcomes import Outcome
     from marin_build.protocol.look import Seen
 
@@ -63,7 +65,7 @@ class Isolation(Protocol):
     def start(self, request: Start) -> None:
         """Begin to build a target."""
 
-    def wait(self, timeout: float | None) -> list[Ended | Lingers]:
+    def wait(self, timeout: float | None) -> Sequence[Ended | Lingers]:
         """Return what has ended, and other news, waiting for some or for `timeout` seconds."""
 
     def wake(self) -> None:

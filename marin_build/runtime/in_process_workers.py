@@ -18,7 +18,7 @@ from marin_build.errors import (
 )
 from marin_build.pipeline.retries import cause_of
 from marin_build.plan.outcomes import Failed, Stopped, Succeeded
-from marin_build.run_step.workers import Ended, Lingers
+from marin_build.run_step.workers import Ended
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -49,7 +49,7 @@ class InProcessWorkers:
         """Begin to build a target."""
         self._pool.submit(self._call, request.index)
 
-    def wait(self, timeout: float | None) -> list[Ended | Lingers]:
+    def wait(self, timeout: float | None) -> list[Ended]:
         """Return what has ended."""
         answers: list[Ended | None] = []
         with suppress(queue.Empty):
