@@ -55,11 +55,9 @@ def end_as_interpreter(tell: Callable[[str], None], early: Collection[io.IOBase]
             util._exit_function()
         if logs := sys.modules.get("logging"):
             logs.shutdown()
-    for stream in early:
-        _try(stream.flush)
-    files = open_files()
-    # What wraps another file ends with something of its own, so it comes first.
-    files.sort(key=lambda stream: (type(stream).__module__ == "_io", not _is_text(stream)))
+    files = flush_files(early)
+    # The outer ones first: text is handed on to what wraps a file, and that ends with its own.
+    files.sort(key=lambda stream: (not _is_text(stream), not is_wrapper(stream)))
     for stream in files:
         if stream not in (sys.stdout, sys.stderr, sys.stdin, sys.__stdout__, sys.__stderr__):
             _try(stream.close)
@@ -102,15 +100,27 @@ def open_files() -> list[io.IOBase]:
         found
         for found in gc.get_objects()
         if isinstance(found, io.IOBase)
-        and (type(found) in kinds or type(found).__module__ != "_io")
+        and (type(found) in kinds or is_wrapper(found))
         and _is_open(found)
     ]
 
 
-def flush_files() -> None:
-    """Write out what open files hold back, in a process that goes on."""
-    for stream in open_files():
+def flush_files(early: Collection[io.IOBase] = ()) -> list[io.IOBase]:
+    """Write out what open files hold back, in a process that goes on; return the later of these.
+
+    Args:
+        early: files that were open before the fork.
+
+    """
+    files = open_files()
+    for stream in (*early, *files):
         _try(stream.flush)
+    return files
+
+
+def is_wrapper(stream: io.IOBase) -> bool:
+    """Return whether a file ends with something of its own, as one of gzip does."""
+    return type(stream).__module__ != "_io"
 
 
 def _is_open(stream: io.IOBase) -> bool:

@@ -14,6 +14,7 @@ body ends it, or leaves a thread or a process behind.
 
 from __future__ import annotations
 
+import gc
 import os
 import select
 import signal
@@ -60,11 +61,13 @@ class ForkBodies:
         self._kills = OomKills()
         sys.stdout.flush()
         sys.stderr.flush()
-        flush_files()  # else each body writes what they hold back, once more
+        gc.unfreeze()  # what is frozen is not listed
+        early = flush_files()  # else each body writes what they hold back, once more
+        gc.freeze()
         ours, (control, *slots_) = zip(*pairs, strict=True)
 
         def be_template(leash: socket.socket) -> None:
-            serve(session, control, slots_, leash, limit=limit, reuse=reuse)
+            serve(session, control, slots_, leash, early, limit=limit, reuse=reuse)
 
         self._session = session
         self._guard = Guard(be_template, ours, (control, *slots_))

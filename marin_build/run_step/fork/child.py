@@ -26,6 +26,7 @@ from marin_build.run_step.interpreter_end import (
     end_as_interpreter,
     flush_files,
     forget_parent,
+    is_wrapper,
 )
 from marin_build.run_step.leftover_processes import die_with_parent
 from marin_build.run_step.resource_usage import OWN, Meter
@@ -126,10 +127,10 @@ class Child:
         def end() -> None:
             nonlocal is_last
             is_last = hooks is None or hooks.were_added or _has_company()
+            if not is_last:
+                is_last = any(map(is_wrapper, flush_files(self.early)))
             if is_last:
                 end_as_interpreter(self._tell, self.early)
-            else:
-                flush_files()
 
         os.environ[MARK] = request.nonce
         if request.gpus:

@@ -16,12 +16,12 @@ from marin_build.run_step.fork.child import PACKET, own_streams, pack, unpack
 from marin_build.run_step.fork.children import Children, Poller
 from marin_build.run_step.fork.guard import ignore_signals
 from marin_build.run_step.fork.leaving import Leaving
-from marin_build.run_step.interpreter_end import open_files
 from marin_build.run_step.lease_keeper import Keeper
 from marin_build.run_step.leftover_processes import adopt_orphans, kill_children
 from marin_build.run_step.step_log import StepLog
 
 if TYPE_CHECKING:
+    import io
     import socket
     from collections.abc import Sequence
 
@@ -57,6 +57,7 @@ def serve(
     control: socket.socket,
     slots: Sequence[socket.socket],
     leash: socket.socket,
+    early: Sequence[io.IOBase],
     *,
     limit: int,
     reuse: bool,
@@ -68,16 +69,23 @@ def serve(
         control: where signals and releases come from.
         slots: where requests come from, and answers go to; a body at a time each.
         leash: closes when the guard dies.
+        early: files that were open before there were children.
         limit: how many files a body may have open.
         reuse: whether a child runs all bodies of a slot, not one.
 
     """
-    _Template(session, control, limit=limit, reuse=reuse).serve(slots, leash)
+    _Template(session, control, early, limit=limit, reuse=reuse).serve(slots, leash)
 
 
 class _Template:
     def __init__(
-        self, session: Session, control: socket.socket, *, limit: int, reuse: bool
+        self,
+        session: Session,
+        control: socket.socket,
+        early: Sequence[io.IOBase],
+        *,
+        limit: int,
+        reuse: bool,
     ) -> None:
         self._session = session
         self._control = control
@@ -88,7 +96,7 @@ class _Template:
         self._keeper: Keeper | None = None
         self._poller = Poller()
         self._children = Children(
-            session, limit=limit, reuse=reuse, poller=self._poller, early=open_files(),
+            session, limit=limit, reuse=reuse, poller=self._poller, early=early,
             set_free=self._set_free,
         )  # fmt: skip
         self._is_over = False
