@@ -84,6 +84,7 @@ class StepWaiting:
         held_by: the holder of its lease, in words.
         unchanged_for: seconds since this run last saw the lease renewed.
         time_to_live: seconds without renewal after which the lease may be taken over.
+        work: what still works on it although its holder has died on this machine.
 
     """
 
@@ -92,6 +93,16 @@ class StepWaiting:
     held_by: str
     unchanged_for: float
     time_to_live: float
+    work: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class StepLingers:
+    """A step has returned, and `text` says for which threads or processes of its it waits."""
+
+    name: str
+    target: str
+    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,6 +225,7 @@ Event = (
     | StepEnded
     | StepWaiting
     | JobMoved
+    | StepLingers
     | Interrupting
     | FailingFast
     | Warned

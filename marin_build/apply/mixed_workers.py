@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
     from marin_build.apply.queue_workers import QueueWorkers
-    from marin_build.run_step.workers import Ended, Isolation, Start
+    from marin_build.run_step.workers import Ended, Isolation, Lingers, Start
 
 
 class MixedWorkers:
@@ -40,9 +40,9 @@ class MixedWorkers:
         """Begin to build a target."""
         self._of(request.index).start(request)
 
-    def wait(self, timeout: float | None) -> list[Ended]:
-        """Return what has ended."""
-        found = self._queue.wait(0)
+    def wait(self, timeout: float | None) -> list[Ended | Lingers]:
+        """Return what has ended, and what lingers."""
+        found: list[Ended | Lingers] = [*self._queue.wait(0)]
         return found or [*self._local.wait(timeout), *self._queue.wait(0)]
 
     def wake(self) -> None:

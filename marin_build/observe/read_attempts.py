@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 from marin_build.places import is_url
 from marin_build.protocol import layout
 from marin_build.protocol.attempt_reader import parse_attempt
-from marin_build.protocol.holder import is_abandoned
 from marin_build.protocol.layout import local_log_path
 from marin_build.protocol.lease import Lease
+from marin_build.protocol.living_work import is_abandoned
 from marin_build.protocol.look import look
 
 if TYPE_CHECKING:

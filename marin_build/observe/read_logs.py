@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from marin_build._package import is_ours
 from marin_build.places import is_url
-from marin_build.plan.reasons import FailedBefore, HeldBy
+from marin_build.plan.reasons import FailedBefore, HeldBy, HeldByWork
 from marin_build.protocol import layout
 from marin_build.protocol.log_format import without_stamps
 from marin_build.text import printable, shortened
@@ -59,7 +59,7 @@ def _attempts(plan: Plan) -> Iterator[tuple[int, int]]:
         match decision.reason:
             case FailedBefore(attempt=attempt) if attempt:
                 yield decision.index, attempt
-            case HeldBy():
+            case HeldBy() | HeldByWork():
                 lease = plan.snapshot.of(decision.index).lease
                 if lease is not None and lease.attempt:
                     yield decision.index, lease.attempt

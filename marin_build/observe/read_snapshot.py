@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from marin_build.plan.assumptions import Assumptions
     from marin_build.plan.identity_drift import IdentityDrift
     from marin_build.plan.snapshot import Earlier
-    from marin_build.protocol.lease import Host
+    from marin_build.protocol.lease import Host, Lease
+    from marin_build.protocol.living_work import Process
     from marin_build.store.base import File, Store
 
 
@@ -195,9 +196,21 @@ def read_statuses(
             except CorruptStateError:
                 seen[index] = replace(seen[index], damage=Unreadable("lease", path))
                 continue
+            gone = host.is_gone(lease)
             seen[index] = replace(
-                seen[index], lease=lease, gone=host.is_gone(lease), lease_version=blob.version
+                seen[index],
+                lease=lease,
+                gone=gone,
+                work=_left_working(targets[index], lease) if gone else (),
+                lease_version=blob.version,
             )
+
+
+def _left_working(target: Target, lease: Lease) -> tuple[Process, ...]:
+    from marin_build.protocol.living_work import living_work
+
+    log = layout.local_log_path(target.output_path, target.id, lease)
+    return living_work(lease.nonce, log, lease.run)
 
 
 def _read_failures(

@@ -237,18 +237,19 @@ class ProjectTargets(ProjectBase):
                 loaded, target, artifact, on_event=on_event or (lambda _event: None)
             )
 
-    def unlock(self, target: str, *, force: bool = False) -> UnlockedTarget:
+    def unlock(self, target: str, *, force: bool = False, kill: bool = False) -> UnlockedTarget:
         """Remove the lease on a target whose holder died.
 
         Args:
             target: which one.
             force: remove a lease whose holder may live.
+            kill: kill what a dead holder has left working on this machine.
 
         Raises:
-            StoppedError: the holder may live; or the target is committed.
+            StoppedError: the holder may live, or its work does; or the target is committed.
 
         """
         from marin_build.operations.unlock import unlock_target
 
         with self._loaded() as loaded:
-            return unlock_target(loaded, target, force=force)
+            return unlock_target(loaded, target, force=force, kill=kill)

@@ -155,7 +155,10 @@ def _build_in_foreground(
     loaded: Loaded, plan: Plan, *, lease: bool, on_event: Callable[[Event], None]
 ) -> Outcome:
     """Build the only target of a plan in the main thread of this process, at the keyboard."""
+    from marin_build.apply.events import StepLingers
+
     (decision,) = plan.decisions
+    target = plan.targets.all[decision.index]
     session = make_session(loaded, plan, {}, lease=lease)
     bodies = ForegroundBodies(session, _end_at_once())
     syncing: Syncing | None = None
@@ -169,6 +172,7 @@ def _build_in_foreground(
             bodies=bodies,
             slot=0,
             asked_to_end=bodies.why_ended,
+            tell=lambda text: on_event(StepLingers(target.name, target.id, text)),
             bookkeeping=nullcontext(),
         )
         forget_taints(loaded, plan)

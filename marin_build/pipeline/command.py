@@ -9,7 +9,10 @@ from __future__ import annotations
 
 import errno
 import os
+import signal
 import sys
+import threading
+from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import IO, TYPE_CHECKING, Any, TextIO, Unpack
@@ -26,7 +29,7 @@ from marin_build.pipeline.step_spec import DeclaredStep, StepSpec
 from marin_build.workspace import current_workspace
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from marin_build.pipeline.decorator import StepOptions
 
@@ -144,6 +147,28 @@ stdin_inherited: ContextVar[bool] = ContextVar("stdin_inherited", default=False)
 """Whether a command inherits this process's standard input; not so where steps are threads."""
 
 
+@dataclass(frozen=True, slots=True)
+class OwnSession:
+    """How a command runs whose step shares a process with others: in a session of its own.
+
+    Args:
+        stdin: descriptor that becomes its standard input.
+        output: descriptor that takes what it prints.
+        environ: more variables.
+        has_begun: is told its process.
+
+    """
+
+    stdin: int
+    output: int
+    environ: Mapping[str, str]
+    has_begun: Callable[[int], None]
+
+
+own_session: ContextVar[OwnSession | None] = ContextVar("own_session", default=None)
+"""Where a command is to run that does not belong to the process that it is started by."""
+
+
 def run_argv(argv: Sequence[str], folder: str) -> None:
     """Run a command line in a folder; that of this Python comes first on its PATH.
 
@@ -154,16 +179,26 @@ def run_argv(argv: Sequence[str], folder: str) -> None:
     import subprocess
 
     path = os.path.dirname(sys.executable) + os.pathsep + os.environ.get("PATH", os.defpath)
-    log = None if _is_own_output(sys.stdout) else sys.stdout
+    own = own_session.get()
+    log = None if own is not None or _is_own_output(sys.stdout) else sys.stdout
+    stdin, output = subprocess.DEVNULL, None if log is None else subprocess.PIPE
+    if own is not None:
+        stdin, output = own.stdin, own.output
     try:
-        with subprocess.Popen(
-            argv,
-            cwd=folder,
-            env={**os.environ, "PATH": path},
-            stdin=None if stdin_inherited.get() else subprocess.DEVNULL,
-            stdout=subprocess.PIPE if log is not None else None,
-            stderr=subprocess.STDOUT if log is not None else None,
-        ) as running:
+        with (
+            _outliving_sigterm(),
+            subprocess.Popen(
+                argv,
+                cwd=folder,
+                env={**os.environ, **(own.environ if own is not None else {}), "PATH": path},
+                stdin=None if stdin_inherited.get() else stdin,
+                stdout=output,
+                stderr=subprocess.STDOUT if output is not None else None,
+                start_new_session=own is not None,
+            ) as running,
+        ):
+            if own is not None:
+                own.has_begun(running.pid)
             if log is not None and running.stdout is not None:
                 _copy(running.stdout, log)
             code = running.wait()
@@ -185,6 +220,24 @@ def run_argv(argv: Sequence[str], folder: str) -> None:
         raise SystemExit(126) from None
     if code:
         raise SystemExit(code if code > 0 else 128 - code)
+
+
+@contextmanager
+def _outliving_sigterm() -> Iterator[None]:
+    """Leave SIGTERM, which the whole step gets, to the command: it may want to save something."""
+    is_ours = (
+        threading.current_thread() is threading.main_thread()
+        and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    )
+    if not is_ours:
+        yield
+        return
+    # A handler, unlike SIG_IGN, is not handed on to programs.
+    signal.signal(signal.SIGTERM, lambda *_: None)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 def _is_own_output(stream: TextIO) -> bool:

@@ -236,6 +236,7 @@ class StepOptions(TypedDict, total=False):
     secrets: Sequence[str]
     budgets: Mapping[str, int]
     resumable: bool
+    detached: Sequence[str]
     tags: Sequence[str]
     description: str
     code: Literal["report", "rebuild", "ignore"] | None

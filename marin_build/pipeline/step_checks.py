@@ -16,7 +16,7 @@ from marin_build.text import shortened
 from marin_build.workspace import CodePolicy
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
 
 LONGEST_VARIABLE = 1 << 17
@@ -58,18 +58,12 @@ def check_and_freeze(step: Any, kind: type) -> None:
             value = getattr(step, name)
             if type(value) is not FrozenDict:
                 _put(step, name, _as_mapping(value))
-    for name in ("tags", "secrets"):
+    for name in ("tags", "secrets", "detached"):
         if type(getattr(step, name)) is not tuple:
             _put(step, name, _as_tuple(getattr(step, name), str))
     if step.outputs is not None and type(step.outputs) is not tuple:
         _put(step, "outputs", _as_tuple(step.outputs, str))
-    problems = _problems_of(
-        version=step.version, override_output_path=step.override_output_path, code=step.code,
-        retries=step.retries, timeout=step.timeout, outputs=step.outputs, tags=step.tags,
-        fn=step.fn, resources=step.resources, inputs=step.inputs, env_vars=step.env_vars,
-        budgets=step.budgets, secrets=step.secrets,
-    )  # fmt: skip
-    for problem in problems:
+    for problem in _problems_of(step):
         refuse(_error(step, f"`{step.name}`: {problem}"))
 
 
@@ -125,52 +119,45 @@ def _shown(one: type) -> str:
     return "string" if one is str else "step"
 
 
-def _problems_of(
-    *,
-    version: str | None,
-    override_output_path: str | None,
-    code: object,
-    retries: object,
-    timeout: object,
-    outputs: Sequence[object] | None,
-    tags: Sequence[object],
-    fn: object,
-    resources: object,
-    inputs: Mapping[Any, Any],
-    env_vars: Mapping[Any, Any],
-    budgets: Mapping[Any, Any],
-    secrets: Sequence[object] = (),
-) -> Iterator[str]:
+def _problems_of(step: Any) -> Iterator[str]:
     """Yield what is wrong with the fields of a step that are not identity."""
-    if version is not None and (problem := version_problem(version)):
+    if step.version is not None and (problem := version_problem(step.version)):
         yield problem
-    if version is not None and override_output_path is not None:
+    if step.version is not None and step.override_output_path is not None:
         yield "a version and an output path cannot both be given"
-    if code is not None and code not in get_args(CodePolicy):
-        yield f"`code` is one of {', '.join(get_args(CodePolicy))}, not `{code}`"
-    yield from _retries_problems(retries)
-    if timeout is not None and not _is_duration(timeout):
+    if step.code is not None and step.code not in get_args(CodePolicy):
+        yield f"`code` is one of {', '.join(get_args(CodePolicy))}, not `{step.code}`"
+    yield from _retries_problems(step.retries)
+    if step.timeout is not None and not _is_duration(step.timeout):
         yield "`timeout` is a positive number of seconds"
-    for output in outputs or ():
+    for output in step.outputs or ():
         if not _is_inside(output):
             yield f"the output `{output}` is not a path inside the step's folder"
-    yield from (f"the tag `{tag}` is not a string" for tag in tags if type(tag) is not str)
-    for secret in secrets:
-        if type(secret) is not str or not secret.removeprefix("!"):
-            yield f"the pattern `{secret!r}` in `secrets` is no name of a variable"
-    if fn is not None and not callable(fn):
-        yield f"`fn` is a {type(fn).__name__}, not a function"
-    if resources is not None:
+    yield from _word_problems(step)
+    if step.fn is not None and not callable(step.fn):
+        yield f"`fn` is a {type(step.fn).__name__}, not a function"
+    if step.resources is not None:
         from marin_build.pipeline.resources import ResourceConfig
 
-        if not isinstance(resources, ResourceConfig):
-            yield f"`resources` is a {type(resources).__name__}, not a ResourceConfig"
-    if inputs:
-        yield from _input_problems(inputs)
-    if env_vars:
-        yield from _variable_problems(env_vars)
-    if budgets:
-        yield from _budget_problems(budgets)
+        if not isinstance(step.resources, ResourceConfig):
+            yield f"`resources` is a {type(step.resources).__name__}, not a ResourceConfig"
+    if step.inputs:
+        yield from _input_problems(step.inputs)
+    if step.env_vars:
+        yield from _variable_problems(step.env_vars)
+    if step.budgets:
+        yield from _budget_problems(step.budgets)
+
+
+def _word_problems(step: Any) -> Iterator[str]:
+    """Yield what is wrong with the fields that hold words."""
+    yield from (f"the tag `{tag}` is not a string" for tag in step.tags if type(tag) is not str)
+    for secret in step.secrets:
+        if type(secret) is not str or not secret.removeprefix("!"):
+            yield f"the pattern `{secret!r}` in `secrets` is no name of a variable"
+    for name in step.detached:
+        if type(name) is not str or not name or "/" in name:
+            yield f"`detached` holds names of programs without folders, not `{name!r}`"
 
 
 def _retries_problems(retries: object) -> Iterator[str]:

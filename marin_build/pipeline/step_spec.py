@@ -63,9 +63,11 @@ class StepSpec(CountsByName):
         resources: what it runs on; None: this machine.
         env_vars: environment variables for the step.
         retries: further tries after a failure, or `Retries(...)`.
-        timeout: seconds of one attempt, then it is killed.
+        timeout: seconds of one attempt, then it gets SIGTERM, and SIGKILL 10 seconds later.
         secrets: patterns of the names of environment variables that hold secrets, besides those
             that are known: their values are blotted out of its log. `!NAME`: it is none.
+        detached: names of programs that may still run when the step has ended, as `fnmatch` reads
+            them. They are killed then, like all that a step leaves; another one fails the step.
         budgets: how much it takes of named budgets while it runs (see plan/capacity.py).
         resumable: a new attempt finds what the failed one left.
         tags, description: for people and selection.
@@ -88,6 +90,7 @@ class StepSpec(CountsByName):
     secrets: Sequence[str] = ()
     budgets: Mapping[str, int] = EMPTY
     resumable: bool = False
+    detached: Sequence[str] = ()
     tags: Sequence[str] = ()
     description: str = ""
     code: CodePolicy | None = None

@@ -228,6 +228,10 @@ def _decide(targets: Targets, index: int, seen: Observed, *, rerun_failed: bool)
     lease, step = seen.lease, targets.all[index].step
     if seen.damage is not None:
         return Decision(index, Kind.BLOCKED, seen.damage)
+    if lease is not None and not lease.is_sealed and seen.work and seen.status != "SUCCESS":
+        first = seen.work[0]
+        left = why.HeldByWork(lease.describe(), first.pid, first.command, len(seen.work))
+        return Decision(index, Kind.WAIT, left)
     if lease is not None and not lease.is_sealed and not seen.gone and seen.status != "SUCCESS":
         held = why.HeldBy(lease.describe(), lease.written_at, lease.time_to_live)
         return Decision(index, Kind.WAIT, held)
@@ -249,7 +253,7 @@ def _decide(targets: Targets, index: int, seen: Observed, *, rerun_failed: bool)
 def _is_held(reason: Reason) -> bool:
     """Return whether a run holds a target, or may hold it: then it cannot be forced."""
     may_be = isinstance(reason, why.Unreadable) and not reason.ends_with_a_build
-    return may_be or isinstance(reason, why.HeldBy)
+    return may_be or isinstance(reason, why.WaitReason)
 
 
 def _reuse_reason(built: Built | None) -> Reason:

@@ -39,6 +39,8 @@ def describe_stably(reason: Reason) -> str:
     match reason:
         case why.HeldBy():
             return "another run builds it"
+        case why.HeldByWork():
+            return "its holder is dead, but its work is alive"
         case why.Interrupted():
             return "interrupted"
         case why.Doubtful():
@@ -117,7 +119,21 @@ def _what_changed(changes: Sequence[why.Change], since: str) -> str:
     return f"{changes[0].text}{because}{more}"
 
 
-def _why_not(reason: why.ReuseReason | why.HeldBy) -> str:
+def _why_wait(reason: why.WaitReason) -> str:
+    match reason:
+        case why.HeldBy(by=by, renewed=renewed, time_to_live=lease):
+            when = moment_text(renewed)
+            return f"held by {by}; renewed {when} UTC by its own clock, lease {lease:.0f} s"
+        case why.HeldByWork(by=by, pid=pid, command=command, processes=count):
+            process = f"pid {pid} (`{command}`)" if pid else "a process that is not visible"
+            more = f" and {count - 1} more" if count > 1 else ""
+            return (
+                f"its holder {by} is dead, but {process}{more} still works on it "
+                "(wait, or `marin-build unlock TARGET --kill`)"
+            )
+
+
+def _why_not(reason: why.ReuseReason | why.WaitReason) -> str:
     match reason:
         case why.BuiltBefore(run=run, by=by, at=at):
             return f"built{_when_by(at, by)}, run {run}" if run else "built"
@@ -130,9 +146,8 @@ def _why_not(reason: why.ReuseReason | why.HeldBy) -> str:
             return "assumed to be built"
         case why.SealedBefore(by=by):
             return f"committed by {by}, about to be published"
-        case why.HeldBy(by=by, renewed=renewed, time_to_live=lease):
-            when = moment_text(renewed)
-            return f"held by {by}; renewed {when} UTC by its own clock, lease {lease:.0f} s"
+        case why.HeldBy() | why.HeldByWork():
+            return _why_wait(reason)
     assert_never(reason)
 
 

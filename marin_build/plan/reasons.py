@@ -201,6 +201,24 @@ class HeldBy:
 
 
 @dataclass(frozen=True, slots=True)
+class HeldByWork:
+    """Its holder is dead, but something that it started on this machine still works on it.
+
+    Args:
+        by: who held it, in which run and attempt.
+        pid: the process, the first of them; 0 if it cannot be seen from here.
+        command: its command line, cut.
+        processes: how many there are.
+
+    """
+
+    by: str
+    pid: int
+    command: str
+    processes: int
+
+
+@dataclass(frozen=True, slots=True)
 class FailureKept:
     """It failed before, and `--no-rerun-failed` was given."""
 
@@ -323,4 +341,5 @@ BlockReason = (
     | OverBudget
     | BlockedInPlan
 )
-Reason = RunReason | ReuseReason | HeldBy | BlockReason
+WaitReason = HeldBy | HeldByWork
+Reason = RunReason | ReuseReason | WaitReason | BlockReason

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from marin_build.plan.identity_drift import IdentityDrift
     from marin_build.plan.reasons import Unreadable
     from marin_build.protocol.lease import Lease
+    from marin_build.protocol.living_work import Process
     from marin_build.protocol.record_reader import Built
     from marin_build.protocol.status import Status
     from marin_build.protocol.taints import Taint
@@ -56,6 +57,8 @@ class Observed:
     status: Status | None = None
     lease: Lease | None = None
     gone: bool = False
+    work: tuple[Process, ...] = ()
+    """What its holder, which is gone, has left working on it."""
     built: Built | None = None
     last: LastAttempt | None = None
     status_version: str = ""

@@ -122,6 +122,8 @@ class Attempt:
         """
         if self._result is not None:
             return self._commit(*self._result)
+        if why_ended not in ("", INTERRUPTED) and not done.has_failed:
+            done = replace(done, exit_code=TIMED_OUT)  # it ended because it was asked to
         files: list[File] = []
         digests: dict[str, str] = {}
         if not is_url(self.holding.output):

@@ -21,6 +21,7 @@ from marin_build.protocol.artifact import artifact_value
 from marin_build.protocol.returned_value import UnsavableError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import TracebackType
 
     from marin_build.pipeline.retries import Cause
@@ -61,17 +62,46 @@ class Done:
         """Whether it ended without success."""
         return self.exit_code != 0 or self.message != ""
 
+    def with_left(self, left: str) -> Done:
+        """Return how a body ended that left processes which its step does not declare.
 
-def run_body(target: Target, meter: Meter, *, is_interruptible: bool = False) -> Done:
+        Args:
+            left: which, for people; they were killed. Empty if there were none.
+
+        """
+        if not left:
+            return self
+        if self.has_failed:
+            return replace(self, message=f"{self.message}; killed what it left: {left}")
+        return replace(self, exit_code=1, message=f"it left what still ran: {left}")
+
+
+def run_body(
+    target: Target,
+    meter: Meter,
+    *,
+    is_interruptible: bool = False,
+    end: Callable[[], None] = lambda: None,
+) -> Done:
     """Run a step; whatever it raises becomes a message and a code.
 
     Args:
         target: the step, and where its output goes.
         meter: begun just now.
         is_interruptible: whether a KeyboardInterrupt is the caller's, not the step's.
+        end: does what belongs to the step after it has returned, or failed.
 
     """
     done = _run(target, is_interruptible=is_interruptible)
+    try:
+        end()
+    except BaseException as error:  # the step's threads and exit hooks are the step's, too
+        if is_interruptible and isinstance(error, KeyboardInterrupt):
+            raise
+        _print(user_traceback(error))
+        if not done.has_failed:
+            said = f"after it had returned: {described(error)}"
+            done = replace(done, exit_code=1, message=said, artifact=None)
     used = meter.read()
     return replace(done, peak_memory=used.peak_memory, cpu_seconds=used.cpu_seconds)
 
@@ -207,8 +237,18 @@ class Bodies(Protocol):
     is_spent: bool
     """Whether no body can be run any more."""
 
-    def run(self, slot: int, request: Request) -> Done:
-        """Run a body to its end; a body whose process died has `exit_code` 128 + signal."""
+    def run(self, slot: int, request: Request, tell: Callable[[str], None]) -> Done:
+        """Run a body to its end; a body whose process died has `exit_code` 128 + signal.
+
+        Args:
+            slot: which of those that ask.
+            request: which body.
+            tell: is told what a body that has returned still waits for.
+
+        Raises:
+            StoppedError: what it started cannot be ended, so that its target stays held.
+
+        """
 
     def release(self, index: int) -> None:
         """Say that the lease of a target whose body took long need not be kept any more."""

@@ -6,9 +6,9 @@ import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from marin_build.protocol.holder import is_abandoned
 from marin_build.protocol.layout import local_log_path
 from marin_build.protocol.lease import TIME_TO_LIVE
+from marin_build.protocol.living_work import is_abandoned, is_worked_on, living_work
 from marin_build.redaction import NOTHING_SECRET, Redactor
 from marin_build.run_step.lease_keeper import REGISTER_AFTER
 from marin_build.run_step.step_log import LIMIT
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from marin_build.plan.outcomes import Stopped
     from marin_build.protocol.documents import Provenance
     from marin_build.protocol.lease import Host, Lease
+    from marin_build.protocol.living_work import Process
     from marin_build.protocol.provenance import Here
     from marin_build.run_step.code_watch import CodeWatch
     from marin_build.run_step.input_files import Inputs
@@ -97,6 +98,16 @@ class Session:
     def is_abandoned(self, index: int, lease: Lease) -> bool:
         """Return whether the holder died on this host, and all its attempt had started with it."""
         return is_abandoned(self.host, lease, self.log_path(index, lease))
+
+    def is_worked_on(self, index: int, lease: Lease) -> bool:
+        """Return whether something that an attempt started lives on this machine."""
+        return is_worked_on(self.host, lease, self.log_path(index, lease))
+
+    def left_work(self, index: int, lease: Lease) -> tuple[Process, ...]:
+        """Return what still works on a target although its holder has died on this machine."""
+        if not self.host.is_gone(lease):
+            return ()
+        return living_work(lease.nonce, self.log_path(index, lease), lease.run)
 
     def log_path(self, index: int, lease: Lease) -> str:
         """Return the local file that takes what an attempt prints."""

@@ -39,6 +39,7 @@ def build_target(
     bodies: Bodies,
     slot: int,
     asked_to_end: Callable[[], str],
+    tell: Callable[[str], None],
     bookkeeping: AbstractContextManager[object],
 ) -> ended.Outcome:
     """Build a target if it is not built.
@@ -49,6 +50,7 @@ def build_target(
         bodies: runs the step to its end.
         slot: which of the supervisors asks.
         asked_to_end: INTERRUPTED, or why else this run ended the body; empty if it did not.
+        tell: is told what a step that has returned still waits for.
         bookkeeping: held while the store is read and written, but not while the body runs.
 
     """
@@ -69,7 +71,7 @@ def build_target(
                 attempt.give_up(stopped.message)
                 return stopped
             spoiled = attempt.prepare()
-        done = spoiled or bodies.run(slot, attempt.request(start.gpus))
+        done = spoiled or bodies.run(slot, attempt.request(start.gpus), tell)
         try:
             return _end(attempt, done, asked_to_end, bookkeeping)
         finally:
@@ -177,6 +179,7 @@ def claimant_of(session: Session, start: Start) -> Claimant:
             job=session.job,
         ),
         is_abandoned=lambda lease: session.is_abandoned(start.index, lease),
+        is_worked_on=lambda lease: session.is_worked_on(start.index, lease),
         clock=boot_clock,
         now=session.now(),
         force=start.force,

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from marin_build.plan.outcomes import Outcome
     from marin_build.protocol.look import Seen
 
@@ -47,6 +49,14 @@ class Ended:
     outcome: Outcome
 
 
+@dataclass(frozen=True, slots=True)
+class Lingers:
+    """News of a target that is being built: its step has returned, and waits for something."""
+
+    index: int
+    text: str
+
+
 class Isolation(Protocol):
     """Builds targets and says how they ended."""
 
@@ -57,8 +67,8 @@ class Isolation(Protocol):
     def start(self, request: Start) -> None:
         """Begin to build a target."""
 
-    def wait(self, timeout: float | None) -> list[Ended]:
-        """Return what has ended, waiting for at least one or for `timeout` seconds."""
+    def wait(self, timeout: float | None) -> Sequence[Ended | Lingers]:
+        """Return what has ended, and other news, waiting for some or for `timeout` seconds."""
 
     def wake(self) -> None:
         """Make `wait` return, now or the next time; safe in a signal handler."""

@@ -59,6 +59,13 @@ class TextView:
                 self._drifted(event)
             case report.StepEnded():
                 self._ended(event)
+            case report.StepWaiting(target=target, held_by=who, work=[first, *more]):
+                others = f" and {len(more)} more" if more else ""
+                click.secho(
+                    f"  waiting   {target}  its holder {who} is dead, but {first}{others} still "
+                    f"works on it; `marin-build unlock {target} --kill` ends that",
+                    fg="cyan",
+                )
             case report.StepWaiting(target=target, held_by=who):
                 click.secho(
                     f"  waiting   {target}  is held by {who}; last seen change "
@@ -71,6 +78,8 @@ class TextView:
                 click.secho(
                     printable(f"  {phase:<9} {target}  {job}{place}{told}"), fg="bright_black"
                 )
+            case report.StepLingers(target=target, text=text):
+                click.secho(f"  waiting   {target}  has returned, {printable(text)}", fg="cyan")
             case report.Interrupting() | report.FailingFast():
                 click.echo(_what_ends(event), err=True)
             case report.Warned():

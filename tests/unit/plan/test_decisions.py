@@ -22,6 +22,7 @@ from marin_build.plan.outcomes import Blocked, Failed
 from marin_build.plan.schedule import Schedule
 from marin_build.plan.snapshot import LastAttempt, Observed, Snapshot
 from marin_build.protocol.lease import Host, Lease
+from marin_build.protocol.living_work import Process
 from marin_build.protocol.record_reader import Built
 from marin_build.protocol.taints import Taint
 
@@ -47,6 +48,7 @@ SIGHTS: dict[str, Observed] = {
     "running": Observed("RUNNING", LIVE),
     "abandoned": Observed("RUNNING"),
     "dead": Observed("RUNNING", LIVE, gone=True),
+    "dead, its work alive": Observed("RUNNING", LIVE, gone=True, work=(Process(7, "sleep 9"),)),
     "sealed": Observed("RUNNING", SEALED),
     "sealed, holder dead": Observed("RUNNING", SEALED, gone=True),
     "status damaged": Observed(damage=why.Unreadable("status", "p")),
@@ -54,7 +56,7 @@ SIGHTS: dict[str, Observed] = {
     "record damaged": Observed("SUCCESS", damage=why.Unreadable("record", "p")),
 }
 BUILT = {"success", "success of Marin", "sealed", "sealed, holder dead"}
-HELD = {"running"}
+HELD = {"running", "dead, its work alive"}
 FAILED = {"failed", "failed without attempt"}
 DAMAGED = {"status damaged", "lease damaged", "record damaged"}
 
@@ -281,6 +283,11 @@ def _decide(targets_of: TargetsOf, sight: str, **rest: Any) -> why.Reason:
         ("failed without attempt", {"rerun_failed": False}, why.FailureKept(0)),
         ("dependency failed", {"rerun_failed": False}, why.DependencyFailed()),
         ("abandoned", {}, why.Interrupted("")),
+        (
+            "dead, its work alive",
+            {"forced": [0]},
+            why.HeldByWork("ada@far, run r-1, attempt 1", 7, "sleep 9", 1),
+        ),
         ("dead", {}, why.Interrupted("ada@far")),
         (
             "running",

@@ -136,6 +136,15 @@ EXAMPLES: list[tuple[why.Reason, str, str, dict[str, object]]] = [
         "held by ada, run r-1; renewed 2026-11-21 10:20:30 UTC by its own clock, lease 60 s",
         {},
     ),
+    (
+        why.HeldByWork("ada, run r-1", 7, "bash -c x", 2),
+        "held_by_work",
+        (
+            "its holder ada, run r-1 is dead, but pid 7 (`bash -c x`) and 1 more still works on it "
+            "(wait, or `marin-build unlock TARGET --kill`)"
+        ),
+        {},
+    ),
     (why.FailureKept(3), "failure_kept", "failed previously (attempt 3)", {"attempt": 3}),
     (why.FailureKept(0), "failure_kept", "failed previously", {"attempt": 0}),
     (why.ResultNotSaved(3), "result_not_saved",

@@ -78,7 +78,7 @@ class Bodies:
     requests: list[Request] = field(default_factory=list)
     is_spent: bool = False
 
-    def run(self, slot: int, request: Request) -> Done:
+    def run(self, slot: int, request: Request, tell: Callable[[str], None]) -> Done:
         self.requests.append(request)
         return self.answer or run_body(self.session.targets.all[request.index], Meter.begin(OWN))
 
@@ -117,7 +117,7 @@ class Stage:
         start = Start(0, f"n{self.starts}", seen=seen, force=force, refusal=refusal)
         return build_target(self.session, start,
                             bodies=self.bodies, slot=0, asked_to_end=lambda: why,
-                            bookkeeping=nullcontext())  # fmt: skip
+                            tell=print, bookkeeping=nullcontext())  # fmt: skip
 
     def document(self, number: int = 1) -> Attempt:
         path = self.output / f".logs/attempt-{number:04}.json"
