@@ -21,7 +21,11 @@ HEAD = """\
 <!-- Written by docs/generate_command_line.py. Do not edit. -->
 
 Every command has `-h` and `--help`. Results go to standard output, errors and warnings to standard
-error. [Exit codes](exit-codes.md) has a table of its own. `-f`, `--prefix`, `--profile`, `--set`,
+error. Whatever a pipeline prints while it loads, or later, goes to standard error, too: from
+Python, a C library, a thread or a child process. Only a step of `marin-build run` has standard
+output itself.
+
+[Exit codes](exit-codes.md) has a table of its own. `-f`, `--prefix`, `--profile`, `--set`,
 `--engine` and `--code-policy` choose the pipeline, its place, its parameters and its code policy;
 [configuration](configuration.md) gives their defaults.
 """

@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from marin_build.runtime.status_file import StatusFile as StatusFile
     from marin_build.runtime.status_file import should_run as should_run
     from marin_build.runtime.step_runner import StepRunner as StepRunner
+    from marin_build.secret import Secret as Secret
 
 _HOMES = {
     "ApplyFailedError": "operations.apply_errors",
@@ -69,6 +70,7 @@ _HOMES = {
     "STATUS_FAILED": "protocol.status",
     "STATUS_RUNNING": "protocol.status",
     "STATUS_SUCCESS": "protocol.status",
+    "Secret": "secret",
     "Source": "pipeline.source",
     "StatusFile": "runtime.status_file",
     "StepAlreadyDone": "errors",
@@ -109,6 +111,7 @@ __all__ = [
     "RemoteCallable",
     "ResourceConfig",
     "Retries",
+    "Secret",
     "Source",
     "StatusFile",
     "StepAlreadyDone",

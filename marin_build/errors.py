@@ -91,11 +91,19 @@ class SpecificationErrors(SpecificationError):  # noqa: N818 - several of them
         return "\n\n".join(error.render() for error in self.errors)
 
 
+_SHOWN_OF_CYCLE = 12
+"""Members of a cycle that a message names; of a longer one the middle is left out."""
+
+
 class CycleError(SpecificationError):
     """A dependency cycle; `path` names its members, the first one again at the end."""
 
     def __init__(self, path: Sequence[str], *, facts: Sequence[Fact] = ()) -> None:
-        shown = " -> ".join(f"`{name}`" for name in path)
+        names = [f"`{name}`" for name in path]
+        if (more := len(names) - _SHOWN_OF_CYCLE) > 0:
+            half = _SHOWN_OF_CYCLE // 2
+            names = [*names[:half], f"... {more} more ...", *names[-half:]]
+        shown = " -> ".join(names)
         super().__init__(f"dependency cycle: {shown}", facts=facts, consequence="nothing was run")
         self.path = tuple(path)
 

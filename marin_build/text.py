@@ -50,9 +50,15 @@ def _plain(amount: float) -> str:
     return f"{amount:,.0f}" if amount == round(amount) else f"{amount:.1f}"
 
 
+LONGEST_MESSAGE = 10_000
+"""Characters of the longest message that a document or an event holds."""
+_LONGEST_LINE = 500
+
+
 def first_line(text: str) -> str:
-    """Return the first line of a step's message, with control characters escaped."""
-    return printable(text.splitlines()[0]) if text else ""
+    """Return the first line of a step's message, cut if long, with control characters escaped."""
+    lines = text[: 2 * LONGEST_MESSAGE].splitlines()
+    return shortened(printable(lines[0]), _LONGEST_LINE) if lines else ""
 
 
 def printable(text: str) -> str:
@@ -62,6 +68,14 @@ def printable(text: str) -> str:
     return "".join(
         char if char.isprintable() else char.encode("unicode_escape").decode() for char in text
     )
+
+
+def shortened(text: str, length: int = 200) -> str:
+    """Return a text of at most so many characters; a longer one says how much is left out."""
+    if len(text) <= length:
+        return text
+    left = len(text) - length
+    return f"{text[: length * 3 // 4]}... ({left} characters left out) ...{text[-length // 4 :]}"
 
 
 def near_misses(name: str, known: Iterable[str], count: int = 3) -> list[str]:

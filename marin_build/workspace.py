@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Literal, cast, get_args
 
 from marin_build.configuration import CONFIG_FILE, SHARED_FILE, read_setting
 from marin_build.errors import UsageError
+from marin_build.places import checked_place, is_url
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -58,11 +59,6 @@ class Workspace:
         return said or self.code or "report"
 
 
-def is_url(path: str) -> bool:
-    """Return whether `path` names a place of a remote store (`scheme://...`)."""
-    return "://" in path
-
-
 def is_project(folder: str) -> bool:
     """Return whether a folder is marked as a project's."""
     return any(os.path.lexists(os.path.join(folder, marker)) for marker in _MARKERS)
@@ -82,7 +78,13 @@ def find_project(start: str) -> str:
 
 
 def absolute_prefix(prefix: str, base: str) -> str:
-    """Return `prefix` without a trailing slash; a relative folder is taken from `base`."""
+    """Return `prefix` without a trailing slash; a relative folder is taken from `base`.
+
+    Raises:
+        UsageError: it is nearly a URL.
+
+    """
+    prefix = checked_place(prefix)
     if is_url(prefix):
         return prefix.rstrip("/")
     return os.path.normpath(os.path.join(base, os.path.expanduser(prefix)))

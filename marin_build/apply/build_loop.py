@@ -13,7 +13,7 @@ from marin_build.apply.waiting import Delays
 from marin_build.pipeline.retries import Verdict
 from marin_build.plan.outcomes import Blocked, Failed, Held, Stopped, Succeeded
 from marin_build.plan.schedule import Open
-from marin_build.run_step.workers import INTERRUPTED
+from marin_build.run_step.workers import INTERRUPTED, Lingers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -97,6 +97,7 @@ class BuildLoop:
         self._deadlines: dict[int, float] = {}
         self._added: deque[tuple[int, Iterable[int]]] = deque()
         self._is_open = is_open
+        self._overdue: set[int] = set()  # asked to end, for their time is over
         self._is_stopped = False
         self._interrupts = 0
         self._ending = False
@@ -108,7 +109,7 @@ class BuildLoop:
         while not self._must_end() and self._goes_on():
             for answer in self._isolation.wait(self._seconds_to_wait()):
                 self._settle(answer)
-            self._kill_overdue()
+            self._end_overdue()
             self._look_at_held()
             self._end_delays()
         if self._must_end():
@@ -182,14 +183,15 @@ class BuildLoop:
 
     def _start(self, index: int) -> None:
         target, now = self._targets[index], time.monotonic()
-        if target.step.timeout is not None:
-            self._deadlines[index] = now + target.step.timeout
         short = self._schedule.was_short(index)
         needs = self._schedule.needs_of(index)
         at = self.timeline.start(index, needs, self.seconds, short=short)
         after = "" if at.after is None else self._targets[at.after].id
         self._on_event(report.StepStarted(target.name, target.id, at.slot, after, at.queued))
-        self._isolation.start(self._requests.start(index, now))
+        request = self._requests.start(index, now)
+        if request.timeout is not None:
+            self._deadlines[index] = now + request.timeout
+        self._isolation.start(request)
 
     def _in_flight(self) -> bool:
         count = self._schedule.count
@@ -205,10 +207,16 @@ class BuildLoop:
             due.append(again)
         return max(0.0, min(due) - time.monotonic()) if due else None
 
-    def _settle(self, answer: Ended) -> None:
+    def _settle(self, answer: Ended | Lingers) -> None:
         """Enter the answer of a worker into the schedule, and report what follows from it."""
-        index, outcome = answer.index, answer.outcome
+        index = answer.index
+        if isinstance(answer, Lingers):
+            target = self._targets[index]
+            self._on_event(report.StepLingers(target.name, target.id, answer.text))
+            return
+        outcome = answer.outcome
         self._deadlines.pop(index, None)
+        self._overdue.discard(index)
         self.timeline.end(index, self.seconds)
         self._requests.ended(index)
         if isinstance(outcome, Held):
@@ -225,6 +233,7 @@ class BuildLoop:
     def _judged(self, index: int, failure: Failed) -> Failed:
         """Return a failure with what follows from it: another try, at once or later, or none."""
         is_last = self._once or self._interrupts > 0 or self._ending or self._isolation.is_spent
+        is_last = is_last or failure.is_finished
         verdict = Verdict(0, None) if is_last else self._delays.failed(index, failure.cause)
         if verdict.wait:
             self._delays.put(index, time.monotonic() + verdict.wait)
@@ -236,13 +245,18 @@ class BuildLoop:
             why = Blocked(self._targets[upstream].name)
             self._on_event(report.StepEnded(target.name, target.id, why))
 
-    def _kill_overdue(self) -> None:
+    def _end_overdue(self) -> None:
+        """Ask what runs for too long to end; kill it after the grace period."""
         now = time.monotonic()
         for index, deadline in list(self._deadlines.items()):
             if now >= deadline:
                 del self._deadlines[index]
-                seconds = self._targets[index].step.timeout
-                self._isolation.terminate(index, kill=True, why=f"timed out after {seconds:g} s")
+                why = f"timed out after {self._targets[index].step.timeout:g} s"
+                kill = index in self._overdue
+                if not kill:
+                    self._overdue.add(index)
+                    self._deadlines[index] = now + GRACE
+                self._isolation.terminate(index, kill=kill, why=why)
 
     def _look_at_held(self) -> None:
         """Make targets ready that other runs finished or abandoned: workers find out which."""

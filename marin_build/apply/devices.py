@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from marin_build.plan.capacity import GPU, USUAL, limits_of, needs_of, unmet
+from marin_build.plan.capacity import GPU, USUAL, Limits, limits_of, needs_of, unmet
 from marin_build.plan.reason_text import describe
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
 
     from marin_build.pipeline.targets import Targets
-    from marin_build.plan.capacity import Capacity, Limits
+    from marin_build.plan.capacity import Capacity
+
+
+_PLACE, _QUEUE = "a place on this machine", "a place in the queue"
+"""Names that no budget can have."""
 
 
 class Devices:
@@ -21,7 +25,9 @@ class Devices:
         capacity: what it has; None: nothing is counted, and no device is given out.
         targets: those of the pipeline.
         to_build: those of the run.
-        jobs: how many run at once.
+        jobs: how many run on this machine at once.
+        queued: those of the run that jobs of a queue build: they take nothing of this machine.
+        max_queued: how many such jobs there may be at once.
 
     Attributes:
         limits: what the targets may take together; None: nothing is counted.
@@ -30,19 +36,27 @@ class Devices:
     """
 
     def __init__(
-        self, capacity: Capacity | None, targets: Targets, to_build: Iterable[int], jobs: int
+        self,
+        capacity: Capacity | None,
+        targets: Targets,
+        to_build: Collection[int],
+        jobs: int,
+        queued: Collection[int] = (),
+        max_queued: int = 0,
     ) -> None:
         self.limits: Limits | None = None
         self.refusals: dict[int, str] = {}
         self._free_gpus = list(capacity.gpus) if capacity is not None else []
         self._taken: dict[int, tuple[str, ...]] = {}
         if capacity is not None:
-            steps = {i: targets.all[i].step for i in to_build}
+            steps = {i: targets.all[i].step for i in to_build if i not in queued}
             self.limits = limits_of(capacity, steps, jobs)
             for index, step in steps.items():
                 # The plan blocks such steps, but not those that another run builds just now.
                 if needs_of(step) != USUAL and (reason := unmet(step, capacity)):
                     self.refusals[index] = describe(reason)
+        if queued:
+            self.limits = _with_places(self.limits, to_build, jobs, queued, max_queued)
 
     def take_gpus(self, index: int) -> tuple[str, ...]:
         """Reserve the first free GPUs for a target that starts; return their names."""
@@ -57,3 +71,16 @@ class Devices:
         """Free the GPUs of a target that does not run any more."""
         if (taken := self._taken.pop(index, None)) is not None:
             self._free_gpus = sorted([*self._free_gpus, *taken], key=lambda name: (len(name), name))
+
+
+def _with_places(
+    limits: Limits | None, to_build: Iterable[int], jobs: int, queued: Collection[int], most: int
+) -> Limits:
+    """Return limits by which a target takes a place on this machine, or one in the queue."""
+    amounts = dict(limits.amounts) if limits is not None else {}
+    needs = limits.needs if limits is not None else {}
+    here, there = ((_PLACE, 1),), ((_QUEUE, 1),)
+    return Limits(
+        {**amounts, _PLACE: jobs, _QUEUE: most},
+        {i: there if i in queued else (*needs.get(i, ()), *here) for i in to_build},
+    )

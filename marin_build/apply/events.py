@@ -84,6 +84,7 @@ class StepWaiting:
         held_by: the holder of its lease, in words.
         unchanged_for: seconds since this run last saw the lease renewed.
         time_to_live: seconds without renewal after which the lease may be taken over.
+        work: what still works on it although its holder has died on this machine.
 
     """
 
@@ -92,6 +93,37 @@ class StepWaiting:
     held_by: str
     unchanged_for: float
     time_to_live: float
+    work: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class StepLingers:
+    """A step has returned, and `text` says for which threads or processes of its it waits."""
+
+    name: str
+    target: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class JobMoved:
+    """The job of a target was submitted or found, or its queue says something new of it.
+
+    Args:
+        name, target: which one.
+        job: engine and id, `slurm:1234`.
+        phase: `queued` or `running`.
+        message: the queue's own words; may be empty.
+        place: the machines it runs on; empty if it does not run.
+
+    """
+
+    name: str
+    target: str
+    job: str
+    phase: str
+    message: str = ""
+    place: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,6 +224,8 @@ Event = (
     | StepStarted
     | StepEnded
     | StepWaiting
+    | JobMoved
+    | StepLingers
     | Interrupting
     | FailingFast
     | Warned
@@ -216,7 +250,7 @@ _ENDS: dict[type, tuple[str, tuple[str, ...]]] = {
     Failed: (
         "step_failed",
         ("attempt", "exit_code", "message", "log", "seconds", "retries_left", "hint", "cause",
-         "retry_in", "peak_memory_bytes"),
+         "retry_in", "peak_memory_bytes", "is_finished"),
     ),
     Stopped: ("step_stopped", ("message", "hint")),
     Interrupted: ("step_interrupted", ()),

@@ -9,7 +9,7 @@ from marin_build.apply.waiting import Holders, seen_by
 from marin_build.run_step.workers import Start
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Collection, Iterable
 
     from marin_build.apply.devices import Devices
     from marin_build.apply.events import Event
@@ -24,15 +24,22 @@ class PlanRequests:
     Args:
         plan: what is built.
         session: the run.
-        devices: what this machine has for the targets.
-        on_event: called when the run waits for another run to build a target.
+        devices: what this machine gives to each target.
+        on_event: called when a target is waited for.
+        queued: targets that jobs of a queue build: their time counts from where they start.
 
     """
 
     def __init__(
-        self, plan: Plan, session: Session, devices: Devices, on_event: Callable[[Event], None]
+        self,
+        plan: Plan,
+        session: Session,
+        devices: Devices,
+        on_event: Callable[[Event], None],
+        queued: Collection[int] = (),
     ) -> None:
         self._plan = plan
+        self._queued = queued
         self._forced = session.forced
         self._devices = devices
         self._holders = Holders(plan, session, on_event)
@@ -55,6 +62,7 @@ class PlanRequests:
             force=index in self._forced,
             forced_over=self._plan.snapshot.of(index).status_version,
             gpus=self._devices.take_gpus(index),
+            timeout=None if index in self._queued else self._plan.targets.all[index].step.timeout,
             refusal=self._devices.refusals.get(index, ""),
         )
 

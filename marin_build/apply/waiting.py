@@ -78,8 +78,11 @@ class Holders:
         seen = look(session.store, self._plan.targets.all[index].output_path)
         if seen.lease is not None:
             self._watch(index, seen.lease, seen.lease_version, now)
-        stale = seen.lease is not None and (
-            self._watched[index].is_stale(now) or session.is_abandoned(index, seen.lease)
+        lease = seen.lease
+        stale = lease is not None and (
+            not session.is_worked_on(index, lease)
+            if self._watched[index].is_stale(now)
+            else session.is_abandoned(index, lease)
         )
         over = self._plan.snapshot.of(index).status_version
         force = index in session.forced and seen.status_version == over
@@ -99,7 +102,8 @@ class Holders:
             target = self._plan.targets.all[index]
             waited = watch.unchanged_for(now)
             said = (lease.describe(), waited, lease.time_to_live)
-            self._on_event(StepWaiting(target.name, target.id, *said))
+            work = tuple(map(str, self._session.left_work(index, lease)))
+            self._on_event(StepWaiting(target.name, target.id, *said, work))
 
 
 class Delays:

@@ -22,6 +22,7 @@ _COMMANDS = (
     "accept",
     "taint",
     "adopt",
+    "commit",
     "unlock",
     "doctor",
     "run-step",

@@ -14,11 +14,13 @@ def main() -> None:
         return
     import signal
 
-    from marin_build.cli.standard_streams import make_ready
+    from marin_build.cli.standard_streams import make_ready, own_output
 
     make_ready()
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # acts like Ctrl-C until a run begins
-    sys.exit(run(sys.argv[1:]))
+    with own_output():
+        code = run(sys.argv[1:])
+    sys.exit(code)
 
 
 def run(argv: list[str]) -> int:
@@ -28,13 +30,15 @@ def run(argv: list[str]) -> int:
     from marin_build.cli.group import cli
     from marin_build.cli.standard_streams import why_output_is_broken
     from marin_build.errors import EXIT_INTERRUPTED, EXIT_OK, EXIT_USAGE, MarinBuildError
+    from marin_build.secret_shapes import masked_text
 
     try:
         code = cli.main(args=argv, prog_name="marin-build", standalone_mode=False)
+        sys.stdout.flush()
         return code if isinstance(code, int) else 0
     except MarinBuildError as error:
         why_output_is_broken()  # flush standard output before the error
-        sys.stderr.write(error.render() + "\n")
+        sys.stderr.write(masked_text(error.render()) + "\n")
         return error.exit_code
     except click.exceptions.Exit as ending:
         return ending.exit_code
@@ -48,9 +52,8 @@ def run(argv: list[str]) -> int:
         sys.stderr.write("interrupted\n")
         return EXIT_INTERRUPTED
     except BrokenPipeError:
-        # The reader closed our output: without this, Python would report that at exit.
-        sys.stdout = None
-        return 0
+        why_output_is_broken()  # the reader closed our output: Python must not report that at exit
+        return EXIT_OK
     except Exception as error:  # noqa: BLE001 - a bug of ours, and reported as one
         if isinstance(error, OSError) and (why := why_output_is_broken("\n")) is not None:
             sys.stderr.write(f"error: cannot write to standard output: {why}\n")

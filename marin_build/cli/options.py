@@ -8,10 +8,13 @@ import click
 
 from marin_build.errors import UsageError
 from marin_build.operations.options import PipelineOptions
+from marin_build.text import shortened
 from marin_build.workspace import CodePolicy
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from marin_build.observe.read_remote_sources import ReadingInputs
 
 
 _FILE_HELP = (
@@ -62,7 +65,9 @@ def _other_options(function: Callable[..., Any]) -> Callable[..., Any]:
         **rest: Any,
     ) -> Any:
         parameters = parse_pairs(settings)
-        options = PipelineOptions(file, prefix, profile, engine, parameters, code_policy)
+        options = PipelineOptions(
+            file, prefix, profile, engine, parameters, code_policy, on_progress=_show_progress
+        )
         return function(options=options, **rest)
 
     wrapper.__name__, wrapper.__doc__ = function.__name__, function.__doc__
@@ -72,14 +77,24 @@ def _other_options(function: Callable[..., Any]) -> Callable[..., Any]:
     return wrapper
 
 
+def _show_progress(progress: ReadingInputs) -> None:
+    from marin_build.cli.views.warnings import show_reading
+
+    show_reading(progress)
+
+
 def parse_pairs(settings: tuple[str, ...]) -> dict[str, str]:
     """Return `--set` options as a mapping."""
-    pairs = {}
+    pairs: dict[str, str] = {}
     for setting in settings:
         key, equals, value = setting.partition("=")
         if not equals or not key.isidentifier():
-            raise UsageError(f"`--set {setting}` is not KEY=VALUE")
-        pairs[key] = value
+            raise UsageError(f"`--set {shortened(setting)}` is not KEY=VALUE")
+        if pairs.setdefault(key, value) != value:
+            raise UsageError(
+                f"`--set` gives the parameter `{key}` two values",
+                consequence="nothing was run",
+            )
     return pairs
 
 

@@ -5,11 +5,15 @@ from __future__ import annotations
 import io
 import os
 import sys
+from _thread import get_ident
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, TextIO, cast
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+
+_OUT, _ERR = 1, 2
 
 
 def make_ready() -> None:
@@ -45,17 +49,84 @@ def lasting_streams() -> Iterator[None]:
         sys.stdout, sys.stderr = saved
 
 
+class OwnOutput(io.TextIOWrapper):
+    """Standard output as this program alone writes to it, by a descriptor of its own.
+
+    Only the main thread shows anything. What another thread prints is of a thread that the
+    pipeline started: it goes to standard error, unless it is seen at a terminal.
+
+    Args:
+        shared: the stream of descriptor 1, which the author's code and children print to.
+
+    """
+
+    def __init__(self, shared: TextIO) -> None:
+        own, at_once = os.dup(shared.fileno()), bool(getattr(shared, "write_through", False))
+        super().__init__(
+            open(own, "wb", buffering=0 if at_once else -1),  # noqa: SIM115
+            encoding=shared.encoding,
+            errors="backslashreplace",
+            line_buffering=os.isatty(own),
+            write_through=at_once,
+        )
+        self.shared = shared
+        self._main, self._is_seen = get_ident(), os.isatty(own)
+
+    def write(self, text: str) -> int:
+        """Write, or lead to standard error what another thread prints."""
+        if get_ident() == self._main or self._is_seen:
+            return super().write(text)
+        return sys.stderr.write(text)
+
+    def leave_to_parent(self) -> None:
+        """Lead the descriptor of a forked process to standard error, for whatever it prints."""
+        with suppress(OSError, ValueError):
+            os.dup2(_ERR, self.fileno(), inheritable=False)
+
+
 @contextmanager
-def output_to_error() -> Iterator[None]:
-    """Redirect standard output of this process and its children to standard error meanwhile."""
-    out = os.dup(1)
-    os.dup2(2, 1)
+def own_output() -> Iterator[None]:
+    """Keep standard output for what this program shows: descriptor 1 leads to standard error.
+
+    So nothing that a pipeline prints reaches what programs read: not by Python or a C library, not
+    by a child, and not late, by a thread or when the process ends.
+    """
+    shared = sys.stdout
+    shared.flush()
+    own = OwnOutput(shared)
+    os.dup2(_ERR, _OUT)
+    os.register_at_fork(before=lambda: _flush(own), after_in_child=own.leave_to_parent)
+    sys.stdout = own
     try:
         yield
-        sys.stdout.flush()
     finally:
-        os.dup2(out, 1)
-        os.close(out)
+        sys.stdout = shared
+        _flush(own)
+
+
+@contextmanager
+def output_for_step() -> Iterator[None]:
+    """Give standard output itself to a step in the foreground, and to what it starts."""
+    own = sys.stdout
+    if not isinstance(own, OwnOutput):
+        yield
+        return
+    _flush(own)
+    os.dup2(own.fileno(), _OUT)
+    sys.stdout = own.shared
+    try:
+        yield
+    finally:
+        _flush(own.shared)
+        os.dup2(_ERR, _OUT)
+        sys.stdout = own
+
+
+def _flush(stream: TextIO) -> None:
+    try:
+        stream.flush()
+    except (OSError, ValueError):  # its reader is gone: nothing shall complain about that later
+        _to_nothing(stream)
 
 
 def why_output_is_broken(probe: str = "") -> str | None:

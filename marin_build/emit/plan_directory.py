@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from marin_build.emit.quoting import plain_words
 from marin_build.pipeline.command import Command, Word
+from marin_build.pipeline.locate import files_that_may_hold
 from marin_build.plan.decisions import Kind
 from marin_build.plan.document import PAGE_FILE, PLAN_FILE, plan_document
 from marin_build.plan.reason_text import describe_decision, describe_stably
@@ -88,6 +89,19 @@ def steps_to_build(plan: Plan) -> list[StepSpec]:
     return [plan.targets.all[decision.index].step for decision in decisions]
 
 
+def environment_script(plan: Plan, document: PlanDocument, templates: Templates) -> str:
+    """Return the script that finds the project and the prefix, for all others of a directory."""
+    workspace = plan.targets.workspace
+    prefix = relative(workspace.prefix, workspace)
+    return templates.render(
+        "environment.sh.j2",
+        plan_id=document.plan_id,
+        places=files_that_may_hold(document.pipeline),
+        prefix=prefix,
+        prefix_in_project=prefix != workspace.prefix,
+    )
+
+
 def run_step_words(
     action: Action, plan: Plan, document: PlanDocument, *, once: bool = False
 ) -> tuple[str, ...]:
@@ -115,7 +129,7 @@ def run_step_words(
         *settings,
         *policy,
         "--prefix",
-        plan.targets.workspace.prefix,
+        relative(plan.targets.workspace.prefix, plan.targets.workspace),
         "--target",
         action.target,
         *(["--once"] if once else []),

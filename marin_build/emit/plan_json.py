@@ -7,6 +7,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from marin_build.plan.reason_text import describe, reason_kind, stable_facts
+from marin_build.secret_shapes import masked_text, without_secret
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -59,7 +60,11 @@ def plan_json(
     found["cross_region_reads"] = [_read(read) for read in reads]
     if radius is not None:
         found["blast_radius"] = asdict(radius)
-    return json.dumps(found, indent=1) + "\n"
+    text = masked_text(json.dumps(found, indent=1))
+    for name, value in document.parameters.items():
+        if without_secret(name, value) != value:
+            text = text.replace(json.dumps(value)[1:-1], "...")
+    return f"{text}\n"
 
 
 _UNSAID = {"size", "engines"}

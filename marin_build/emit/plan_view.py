@@ -13,6 +13,8 @@ from marin_build.plan.reasons import (
     Cascade,
     FailedBefore,
     IdentityChanged,
+    OutputAltered,
+    OutputVanished,
     Unreadable,
     UpstreamBlocked,
 )
@@ -164,6 +166,10 @@ def _topic(reason: Reason) -> str:
             return "needs blocked targets"
         case Unreadable(what=what):
             return f"its {what} is not readable"
+        case OutputVanished(lost=lost) if lost:
+            return "its data is gone"
+        case OutputAltered():
+            return "its output was changed"
     return ""
 
 

@@ -10,13 +10,18 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
+from marin_build.errors import UsageError
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from marin_build.emit.templates import Templates
+    from marin_build.engines.jobs import JobQueue
     from marin_build.errors import MarinBuildError
+    from marin_build.pipeline.step_spec import StepSpec
     from marin_build.plan.decisions import Plan
     from marin_build.plan.document import PlanDocument
+    from marin_build.workspace import Workspace
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +40,8 @@ class Capabilities:
         applies: whether `marin-build apply` builds with it. If not, the engine only writes files,
             and a person submits them.
         workers: the plural name that errors give to what runs its steps: `pods`.
+        has_queue: it takes jobs, which are followed: `job_of` and `open_queue` say how. Steps that
+            ask for nothing stay on this machine.
 
     """
 
@@ -42,6 +49,7 @@ class Capabilities:
     sees_local_prefix: bool
     applies: bool
     workers: str = "steps"
+    has_queue: bool = False
 
 
 S = TypeVar("S")
@@ -97,9 +105,37 @@ class Engine(ABC, Generic[S]):
     def words_to_run(self, folder: str) -> list[str]:
         """Return the command line that runs, or submits, the plan written to a folder."""
 
+    @property
+    def max_jobs(self) -> int:
+        """How many jobs may wait or run at once, of an engine with a queue."""
+        return 1
+
+    def takes(self, step: StepSpec) -> bool:
+        """Return whether a step goes to the engine's queue; else it is built on this machine.
+
+        What asks for nothing stays here, unless the engine says otherwise.
+        """
+        return step.resources is not None
+
+    def job_of(self, workspace: Workspace, target: str) -> tuple[str, str]:
+        """Return the name of a target's job, and the path of its file in a plan directory."""
+        raise NotImplementedError  # of an engine with a queue
+
+    def open_queue(self, workspace: Workspace) -> JobQueue:
+        """Return what submits and follows jobs; nothing is asked of the engine yet."""
+        raise NotImplementedError  # of an engine with a queue
+
     def doctor(self) -> list[str]:
         """Return the lines that `marin-build doctor` shows about this engine on this machine.
 
         It must not change anything, and must end soon even if no server answers.
         """
         return []
+
+
+def several_hosts(name: str, hosts: int, engine: str) -> UsageError:
+    """Return the error about a step that asks an engine for a gang which it cannot start."""
+    return UsageError(
+        f"`{name}` needs {hosts} hosts at once, and the engine `{engine}` starts no gangs yet",
+        hint="give it one host, or another engine: --engine kubernetes",
+    )

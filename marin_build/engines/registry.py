@@ -24,6 +24,8 @@ GROUP = "marin_build.engines"
 DEFAULT_ENGINE = "local"
 OURS = {
     DEFAULT_ENGINE: "marin_build.engines.local.engine:LocalEngine",
+    "container": "marin_build.engines.container.engine:ContainerEngine",
+    "slurm": "marin_build.engines.slurm.engine:SlurmEngine",
     "kubernetes": "marin_build.engines.kubernetes.engine:KubernetesEngine",
 }
 _US = "marin-build"

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Never
 
 from marin_build.errors import UnfingerprintableError
 from marin_build.identity.callables import CountsByName
+from marin_build.secret import Secret
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -29,6 +30,7 @@ _TAGS = frozenset(
         "__path__",
         "__dtype__",
         "__bytes__",
+        "__secret__",
     }
 )
 
@@ -139,6 +141,8 @@ def _freeze_object(value: object, path: str) -> Any:
     import pathlib
 
     kind = type(value)
+    if kind is Secret:  # where it is found differs between machines that build the same
+        return FrozenDict({"__secret__": True})
     if isinstance(value, CountsByName):
         raise _refusal(
             path, f"a {kind.__name__} is no attribute", "give it as an argument of its own"

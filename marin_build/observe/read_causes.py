@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from marin_build.pipeline.source_digests import content_of
+from marin_build.pipeline.source_listings import changed_in_words, files_listed, listing_path
 from marin_build.plan.decisions import Kind
 from marin_build.plan.nearest_build import changes_between
 from marin_build.plan.payload_diff import dependency_name
@@ -14,6 +16,7 @@ from marin_build.protocol.record_reader import readable_record
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from marin_build.pipeline.source_digests import Content
     from marin_build.pipeline.targets import Targets
     from marin_build.plan.decisions import Decision, Plan
     from marin_build.plan.drift import Drift
@@ -24,6 +27,8 @@ if TYPE_CHECKING:
 
 _CODE = "code"
 """Path of the code digest in a payload."""
+_INPUTS = "inputs"
+"""How paths of input digests begin; a name that is no plain word stands in brackets."""
 
 
 def with_causes(store: Store, plan: Plan) -> Plan:
@@ -40,7 +45,8 @@ def with_causes(store: Store, plan: Plan) -> Plan:
     changed = [d for d in plan.decisions if _code_change(d) is not None]
     # Target id -> the cause that reasons of its dependents name, and the one to name instead.
     causes = {id_: ("", text) for id_, text in reused_causes(store, plan).items()}
-    if not changed and not causes:
+    files = input_causes(store, plan)
+    if not changed and not causes and not files:
         return plan
     drift = drift_since_earlier(store, plan, changed)
     decisions: list[Decision] = []
@@ -50,7 +56,7 @@ def with_causes(store: Store, plan: Plan) -> Plan:
             decisions.append(decision)
             continue
         changes = tuple(
-            _with_cause(change, drift.get(decision.index), causes) for change in root.changes
+            _with_cause(change, drift.get(decision.index), causes, files) for change in root.changes
         )
         if changes and changes[0] != root.changes[0]:
             before, after = root.changes[0], changes[0]
@@ -104,8 +110,49 @@ def _code_change(decision: Decision) -> Change | None:
     return next((c for c in decision.root.changes if c.path == _CODE), None)
 
 
-def _with_cause(change: Change, drift: Drift | None, causes: dict[str, tuple[str, str]]) -> Change:
+def input_causes(store: Store, plan: Plan) -> dict[tuple[str, str], str]:
+    """Return which files changed in folders that are inputs, in words, by their digests.
+
+    Args:
+        store: has the listings of then, below the prefix.
+        plan: names the inputs that changed.
+
+    Returns:
+        By the digests of then and now; what is not known is left out.
+
+    Raises:
+        StoreError: the store cannot be read.
+
+    """
+    now: dict[tuple[str, str], Content] = {}
+    for decision in plan.decisions:
+        for change in decision.root.changes if decision.root is not None else ():
+            if not change.path.startswith(_INPUTS) or not (change.old and change.new):
+                continue
+            sources = plan.targets.all[decision.index].step.inputs.values()
+            contents = [content_of(source) for source in sources]
+            now |= {(change.old, it.digest): it for it in contents if it.digest == change.new}
+    if not now:
+        return {}
+    prefix = plan.targets.workspace.prefix
+    paths = [listing_path(prefix, old) for old, _ in now]
+    return {
+        key: words
+        for (key, content), blob in zip(now.items(), store.get_many(paths), strict=True)
+        if blob is not None and content.files is not None
+        if (words := changed_in_words(files_listed(blob.data), content.files))
+    }
+
+
+def _with_cause(
+    change: Change,
+    drift: Drift | None,
+    causes: dict[str, tuple[str, str]],
+    files: Mapping[tuple[str, str], str],
+) -> Change:
     """Return a change with its cause, as far as that is known."""
+    if change.path.startswith(_INPUTS) and isinstance(change.old, str):
+        return replace(change, because=files.get((change.old, str(change.new)), change.because))
     if change.path == _CODE and drift is not None and drift.code:
         return replace(change, because=drift.code)
     said = causes.get(change.new) if isinstance(change.new, str) else None
@@ -116,7 +163,7 @@ def _with_cause(change: Change, drift: Drift | None, causes: dict[str, tuple[str
 
 def _as_cause(change: Change) -> str:
     """Return a change as dependents name it: `code changed: tokenizer.batch() +3 -1`."""
-    if change.path == _CODE and change.because:
+    if change.because and (change.path == _CODE or change.path.startswith(_INPUTS)):
         return f"{change.text}: {change.because}"
     return change.because or change.text
 

@@ -194,7 +194,7 @@ def variable_drift(step: StepSpec, recorded: Mapping[str, Any] | None) -> tuple[
     then = Environment.of_record(recorded).variables
     if not then and not step.env_vars:
         return ()
-    now = Environment(variables=variables_of(step.env_vars))
+    now = Environment(variables=variables_of(step.env_vars, step.secrets))
     return environment_drift(Environment(variables=then), now)
 
 
@@ -235,7 +235,7 @@ class Environments:
         else:
             given = step.resources.image if step.resources is not None else None
             found = Environment(locks=self._here.locks, image=given or self.image)
-        return replace(found, variables=variables_of(step.env_vars))
+        return replace(found, variables=variables_of(step.env_vars, step.secrets))
 
     def drift(self, step: StepSpec, recorded: Mapping[str, Any] | None) -> tuple[ValueDrift, ...]:
         """Return how a recorded environment differs from today's; nothing if none is recorded."""

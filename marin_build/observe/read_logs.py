@@ -9,11 +9,11 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 from marin_build._package import is_ours
-from marin_build.plan.reasons import FailedBefore, HeldBy
+from marin_build.places import is_url
+from marin_build.plan.reasons import FailedBefore, HeldBy, HeldByWork
 from marin_build.protocol import layout
 from marin_build.protocol.log_format import without_stamps
-from marin_build.text import printable
-from marin_build.workspace import is_url
+from marin_build.text import printable, shortened
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -59,7 +59,7 @@ def _attempts(plan: Plan) -> Iterator[tuple[int, int]]:
         match decision.reason:
             case FailedBefore(attempt=attempt) if attempt:
                 yield decision.index, attempt
-            case HeldBy():
+            case HeldBy() | HeldByWork():
                 lease = plan.snapshot.of(decision.index).lease
                 if lease is not None and lease.attempt:
                     yield decision.index, lease.attempt
@@ -214,7 +214,7 @@ def last_lines(log: bytes, lines: int = _TAIL_LINES) -> list[str]:
     """Return the last lines of a log, without their times, tracebacks cut."""
     text = without_stamps(log[-_TAIL_BYTES:]).decode("utf-8", "replace")
     return [
-        "".join(c if c.isprintable() or c == "\t" else "\ufffd" for c in line)
+        "".join(c if c.isprintable() or c == "\t" else "\ufffd" for c in shortened(line, 1000))
         for line in cut_tracebacks(text.splitlines())[-lines:]
     ]
 

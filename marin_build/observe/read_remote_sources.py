@@ -1,74 +1,202 @@
-"""Digests of sources that live in stores: the store's content checksum, else the content."""
+"""The digests of sources that live in stores, read at once: what no store and no cache knows."""
 
 from __future__ import annotations
 
-import hashlib
-from typing import TYPE_CHECKING, Any
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
 
-from marin_build.errors import SpecificationError, StoreError
-from marin_build.pipeline.glob_patterns import compile_patterns
-from marin_build.pipeline.source_digests import is_known, remember_digest
+from marin_build.errors import MarinBuildError, StoreAwayError, StoreError
+from marin_build.observe.remote_objects import Found, content_found, keep, look, read_object
+from marin_build.pipeline.source_digests import Content, is_known, remember_content
+from marin_build.store.open_reader import open_reader
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from concurrent.futures import Future
+
     from marin_build.pipeline.source import Source
+    from marin_build.store.objects import ObjectReader
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+_AT_ONCE = 16
+"""Sources that are asked for, or objects that are read, at once."""
+_PATIENCE, _EVERY = 2.0, 10.0
+"""Seconds until progress is told for the first time, and between two times."""
 
 
-_CHECKSUMS = ("md5Hash", "crc32c", "content_md5", "ContentMD5")
-_BLOCK = 1 << 20
+@dataclass(frozen=True, slots=True)
+class ReadingInputs:
+    """How far the reading of inputs is.
+
+    Args:
+        done: bytes read.
+        size: bytes to be read; None if that is not known of all, or not yet.
+        sources: how many sources are read.
+
+    """
+
+    done: int
+    size: int | None
+    sources: int
 
 
 def read_remote_digest(source: Source) -> None:
-    """Read and remember the digest of a source behind a URL.
+    """Read and remember the digest of one source behind a URL, as `read_remote_digests` does."""
+    for error in read_remote_digests([source]):
+        raise error
 
-    Generations, etags and times are no part of it: copying the same bytes again changes nothing.
 
-    Raises:
-        StoreError: the source cannot be read.
-        SpecificationError: its patterns select no file.
+def read_remote_digests(
+    sources: Iterable[Source], on_progress: Callable[[ReadingInputs], None] | None = None
+) -> list[MarinBuildError]:
+    """Read and remember the digests of sources behind URLs that this process does not know yet.
+
+    Nothing is read whole before everything was found.
+
+    Args:
+        sources: what is asked for, at once.
+        on_progress: is told how far it is after two seconds, and from time to time.
+
+    Returns:
+        What cannot be read, an error for each source.
 
     """
-    if is_known(source):
-        return
-    import fsspec
-
-    scheme, _, path = source.location.partition("://")
-    fs: Any = fsspec.filesystem(scheme, use_listings_cache=False)
-    path = source.location if scheme in {"http", "https"} else path
+    wanted = {(s.location, s.include, s.exclude): s for s in sources if not is_known(s)}
+    if not wanted:
+        return []
+    progress = _Progress(on_progress, len(wanted))
+    pool = ThreadPoolExecutor(_AT_ONCE, "inputs")
+    is_done = False
     try:
-        if fs.isfile(path):
-            remember_digest(source, _object_digest(fs, path, fs.info(path)))
-            return
-        found = fs.find(path, detail=True)
-    except Exception as error:
-        raise StoreError(
-            f"cannot read the source `{source.name}`",
-            facts=[
-                ("location", source.location),
-                ("reason", str(error)),
-                ("declared", source.declared),
-            ],
-        ) from error
-    include, exclude = compile_patterns(source.include), compile_patterns(source.exclude)
-    root = fs._strip_protocol(path).rstrip("/") + "/"  # noqa: SLF001 - the way fsspec spells its keys
-    tree, empty = hashlib.sha256(), True
-    for name in sorted(found):
-        inside = name.removeprefix(root)
-        if include(inside) and not exclude(inside):
-            tree.update(f"{_object_digest(fs, name, found[name])}  {inside}\n".encode())
-            empty = False
-    if empty:
-        raise SpecificationError(
-            f"the source `{source.name}` is empty", facts=[("location", source.location)]
-        )
-    remember_digest(source, tree.hexdigest())
+        found, errors = _look_at_all(pool, list(wanted.values()), progress)
+        errors = errors or _read_all(pool, found, progress)
+        is_done = True
+        return errors
+    finally:
+        progress.stop.set()
+        # An interrupt does not wait: threads end after the piece they read. Else none is left, for
+        # this process may fork.
+        pool.shutdown(wait=is_done, cancel_futures=True)
 
 
-def _object_digest(fs: Any, path: str, info: dict[str, Any]) -> str:
-    for key in _CHECKSUMS:
-        if value := info.get(key):
-            return f"{key}:{value}:{info['size']}"
-    digest = hashlib.sha256()
-    with fs.open(path, "rb") as stream:
-        while block := stream.read(_BLOCK):
-            digest.update(block)
-    return digest.hexdigest()
+def _look_at_all(
+    pool: ThreadPoolExecutor, sources: Sequence[Source], progress: _Progress
+) -> tuple[list[Found], list[MarinBuildError]]:
+    """Return what lies behind the URLs, and what cannot be found."""
+    readers: dict[str, ObjectReader] = {}
+    looking: list[tuple[Source, Future[Found | Content]]] = []
+    found, errors = list[Found](), list[MarinBuildError]()
+    for source in sources:
+        try:
+            looking.append((source, pool.submit(look, source, _reader_of(source, readers))))
+        except StoreError as error:
+            errors.append(_told(source, error))
+    for source, future in progress.ended(looking):
+        try:
+            result = future.result()
+        except StoreError as error:
+            errors.append(_told(source, error))
+        except MarinBuildError as error:
+            errors.append(error)
+        else:
+            if isinstance(result, Content):
+                remember_content(source, result)
+            else:
+                found.append(result)
+    return found, errors
+
+
+def _read_all(
+    pool: ThreadPoolExecutor, found: Sequence[Found], progress: _Progress
+) -> list[MarinBuildError]:
+    """Read what no cache and no store knows, and remember all contents."""
+    unread = [(it.objects[path].size, it, path) for it in found for path in it.objects]
+    unread = [item for item in unread if item[2] not in item[1].digests]
+    unread.sort(key=lambda item: item[0] or 0, reverse=True)  # the longest first
+    progress.expect([size for size, _, _ in unread])
+    reading = [
+        ((it, path), pool.submit(read_object, it, path, progress.add)) for _, it, path in unread
+    ]
+    errors: dict[str, MarinBuildError] = {}
+    try:
+        for (it, path), future in progress.ended(reading):
+            try:
+                keep(it, path, future.result())
+            except StoreError as error:
+                errors.setdefault(it.source.location, _told(it.source, error))
+    finally:
+        for it in found:
+            it.cache.save()
+    if not errors:
+        for it in found:
+            remember_content(it.source, content_found(it))
+    return list(errors.values())
+
+
+class _StoppedReading(Exception):  # noqa: N818 - not an error
+    """The reading was interrupted."""
+
+
+class _Progress:
+    """Counts bytes as threads read them, and tells of it from the thread that waits."""
+
+    def __init__(self, tell: Callable[[ReadingInputs], None] | None, sources: int) -> None:
+        self.stop = threading.Event()
+        self._tell = tell
+        self._next = time.monotonic() + _PATIENCE
+        self._lock = threading.Lock()
+        self._done, self._sources = 0, sources
+        self._size: int | None = None
+
+    def expect(self, sizes: Sequence[int | None]) -> None:
+        """Say how large is what will be read."""
+        known = [size for size in sizes if size is not None]
+        self._size = sum(known) if len(known) == len(sizes) else None
+
+    def add(self, count: int) -> None:
+        """Count bytes that were read; raises in the reading thread when that shall end."""
+        if self.stop.is_set():
+            raise _StoppedReading
+        with self._lock:
+            self._done += count
+
+    def ended(self, work: Sequence[tuple[R, Future[T]]]) -> Iterator[tuple[R, Future[T]]]:
+        """Yield work in the order given, as it has ended; tell of progress meanwhile."""
+        for item, future in work:
+            while not future.done():
+                wait([future], max(0.0, self._next - time.monotonic()))
+                if not future.done() and time.monotonic() >= self._next:
+                    self._next = time.monotonic() + _EVERY
+                    if self._tell is not None:
+                        self._tell(ReadingInputs(self._done, self._size, self._sources))
+            yield item, future
+
+
+def _reader_of(source: Source, readers: dict[str, ObjectReader]) -> ObjectReader:
+    """Return the reader of a source; those of one bucket or server share one."""
+    place = "/".join(source.location.split("/")[:3])
+    if place not in readers:
+        readers[place] = open_reader(source.location)
+    return readers[place]
+
+
+def _told(source: Source, error: StoreError) -> MarinBuildError:
+    """Return the error for a source whose store says no."""
+    facts = dict(error.facts)
+    reason = error.what + (f": {facts['reason']}" if "reason" in facts else "")
+    kind = StoreAwayError if isinstance(error, StoreAwayError) else StoreError
+    return kind(
+        f"cannot read the source `{source.name}`",
+        facts=[
+            ("location", source.location),
+            ("reason", reason),
+            ("declared", source.declared),
+        ],
+        consequence="nothing was run",
+        hint=error.hint,
+    )

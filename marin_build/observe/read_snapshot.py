@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from marin_build.errors import CorruptStateError
 from marin_build.observe.descent import descend, needed
 from marin_build.observe.read_records import read_records
+from marin_build.places import is_url
 from marin_build.plan.assumptions import NOTHING_ASSUMED
 from marin_build.plan.reasons import Unreadable
 from marin_build.plan.snapshot import NOTHING_SEEN, LastAttempt, Observed, Snapshot
@@ -16,7 +17,6 @@ from marin_build.protocol import layout
 from marin_build.protocol.lease import parse_lease
 from marin_build.protocol.status import STATUS_FAILED, STATUS_SUCCESS, parse_status
 from marin_build.store.durability import doubter, runs_cut_short
-from marin_build.workspace import is_url
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -26,8 +26,9 @@ if TYPE_CHECKING:
     from marin_build.plan.assumptions import Assumptions
     from marin_build.plan.identity_drift import IdentityDrift
     from marin_build.plan.snapshot import Earlier
-    from marin_build.protocol.lease import Host
-    from marin_build.store.base import Store
+    from marin_build.protocol.lease import Host, Lease
+    from marin_build.protocol.living_work import Process
+    from marin_build.store.base import File, Store
 
 
 _LISTINGS_AT_ONCE = 32
@@ -45,6 +46,8 @@ def observe(
     is_doubtful: Callable[[str, str], bool] | None = None,
     assumed: Assumptions = NOTHING_ASSUMED,
     below: bool = True,
+    losses: bool = False,
+    compared: Iterable[int] = (),
 ) -> Snapshot:
     """Read what planning needs.
 
@@ -62,6 +65,8 @@ def observe(
         is_doubtful: tells by run and end of a build whether it may not have reached the disk.
         assumed: targets that count as built are not read, nor what only they need.
         below: read what unbuilt ones need, too.
+        losses: compare the outputs that feed what is to be built with what their builds left.
+        compared: built targets whose outputs are compared, too.
 
     Raises:
         StoreError: something cannot be read.
@@ -88,13 +93,25 @@ def observe(
     def is_open(index: int) -> bool:
         return index in cascade or seen[index].is_open
 
-    descend(targets.deps, requested, read, is_open, seen=seen, below=below)
-    # At the first plan nothing is built, so nothing was only read ahead.
-    is_first = all(one is NOTHING_SEEN for one in seen.values())
-    wanted = needed(targets.deps, requested, is_open) if below and not is_first else set(seen)
-    if records and is_doubtful is None:
-        built = [i for i in wanted - assumed.built if seen[i].status == STATUS_SUCCESS]
-        others += read_records(store, targets, built, seen, cascade)
+    manifests: dict[int, tuple[File, ...] | None] = {}
+    recorded = set(assumed.built)
+    while True:
+        descend(targets.deps, requested, read, is_open, seen=seen, below=below)
+        # At the first plan nothing is built, so nothing was only read ahead.
+        is_first = all(one is NOTHING_SEEN for one in seen.values())
+        wanted = needed(targets.deps, requested, is_open) if below and not is_first else set(seen)
+        if records and is_doubtful is None:
+            built = [i for i in wanted - recorded if seen[i].status == STATUS_SUCCESS]
+            recorded.update(built)
+            others += read_records(store, targets, built, seen, cascade)
+        if not losses or is_first:
+            break
+        # What is gone is to be built, so that what it was built from is asked for, too.
+        known = {*manifests, *assumed.built}
+        fresh = _compared(store, targets, wanted, cascade, seen, known, compared)
+        manifests |= fresh
+        if not any(seen[i].lost for i in fresh):
+            break
     _read_failures(store, targets, [i for i in wanted if seen[i].status == STATUS_FAILED], seen)
     earlier: Mapping[int, tuple[Earlier, ...]] = {}
     if history:
@@ -107,7 +124,27 @@ def observe(
         from marin_build.observe.read_identity_drift import read_identity_drift
 
         drifted = read_identity_drift(store, targets, seen, sorted(wanted.intersection(others)))
-    return Snapshot({i: seen[i] for i in sorted(wanted)}, earlier, drifted=drifted)
+    looked_at = {i: seen[i] for i in sorted(wanted)}
+    return Snapshot(looked_at, earlier, drifted=drifted, manifests=manifests)
+
+
+def _compared(
+    store: Store,
+    targets: Targets,
+    wanted: Iterable[int],
+    cascade: AbstractSet[int],
+    seen: dict[int, Observed],
+    known: AbstractSet[int],
+    also: Iterable[int],
+) -> dict[int, tuple[File, ...] | None]:
+    """Compare the outputs that feed what is to be built, and others, but for what is known."""
+    also = [i for i in also if i not in known and seen[i].status == STATUS_SUCCESS]
+    if not also and not any(i in cascade or seen[i].is_open for i in wanted):
+        return {}
+    from marin_build.observe.read_losses import feeding, read_losses
+
+    indices = sorted({*also, *feeding(targets, seen, wanted, cascade, known)})
+    return read_losses(store, targets, seen, indices) if indices else {}
 
 
 def list_tainted(store: Store, targets: Targets) -> list[int]:
@@ -159,9 +196,21 @@ def read_statuses(
             except CorruptStateError:
                 seen[index] = replace(seen[index], damage=Unreadable("lease", path))
                 continue
+            gone = host.is_gone(lease)
             seen[index] = replace(
-                seen[index], lease=lease, gone=host.is_gone(lease), lease_version=blob.version
+                seen[index],
+                lease=lease,
+                gone=gone,
+                work=_left_working(targets[index], lease) if gone else (),
+                lease_version=blob.version,
             )
+
+
+def _left_working(target: Target, lease: Lease) -> tuple[Process, ...]:
+    from marin_build.protocol.living_work import living_work
+
+    log = layout.local_log_path(target.output_path, target.id, lease)
+    return living_work(lease.nonce, log, lease.run)
 
 
 def _read_failures(
@@ -190,7 +239,9 @@ def _last_attempt(data: bytes, number: int, path: str) -> LastAttempt:
 
     try:
         said = parse_attempt(data, path)
-        return LastAttempt(number, said.exit_code, said.message, said.worker, said.end)
+        return LastAttempt(
+            number, said.exit_code, said.message, said.worker, said.end, said.is_finished
+        )
     except CorruptStateError:
         return LastAttempt(number, None, f"its document is not readable: {path}", "", None)
 

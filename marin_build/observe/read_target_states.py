@@ -6,15 +6,13 @@ from typing import TYPE_CHECKING
 
 from marin_build.observe.read_snapshot import doubt_of, observe
 from marin_build.plan.target_state import TargetState, target_state
-from marin_build.protocol.holder import still_written
-from marin_build.protocol.layout import local_log_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from marin_build.pipeline.targets import Targets
     from marin_build.plan.snapshot import Snapshot
-    from marin_build.protocol.lease import Host, Lease
+    from marin_build.protocol.lease import Host
     from marin_build.store.base import Store
 
 
@@ -42,7 +40,7 @@ def read_all(
         frozenset(wanted),  # the record of another target is reported, not refused
         host,
         records=records,
-        is_doubtful=doubt_of(targets.workspace.prefix, host.boot),
+        is_doubtful=doubt_of(targets.workspace.prefix, host.machine_boot),
         below=False,
     )
 
@@ -52,13 +50,4 @@ def read_target_states(
 ) -> dict[int, TargetState]:
     """Return the states of targets, by index, in the order of the pipeline."""
     snapshot = read_all(store, targets, host, indices)
-
-    def state(index: int) -> TargetState:
-        target = targets.all[index]
-
-        def is_still_written(lease: Lease) -> bool:
-            return still_written(local_log_path(target.output_path, target.id, lease))
-
-        return target_state(snapshot.of(index), is_still_written=is_still_written)
-
-    return {index: state(index) for index in snapshot.seen}
+    return {index: target_state(snapshot.of(index)) for index in snapshot.seen}

@@ -8,9 +8,10 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from marin_build.errors import CorruptStateError, StoreError
+from marin_build.observe.verify_contents import Contents, compare_contents
 from marin_build.protocol import layout
 from marin_build.protocol.attempt_reader import parse_attempt
-from marin_build.protocol.manifest import FileChanges, compare
+from marin_build.protocol.manifest import FileChanges, compare, without_nested
 from marin_build.protocol.status import STATUS_SUCCESS
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
     from marin_build.pipeline.targets import Target, Targets
     from marin_build.plan.snapshot import Observed, Snapshot
+    from marin_build.protocol.attempt_reader import Committed
     from marin_build.protocol.record_reader import Built
     from marin_build.store.base import File, Store
 
@@ -47,6 +49,9 @@ class Verified:
         files, size: how many files lie there, and their bytes.
         changes: what differs, file by file.
         note: what else there is to say.
+        manifest: the files that its attempt committed; None where that is not known.
+        is_lost: whether data is gone that was built.
+        rewritten: files of the right size with other contents, where those were compared.
 
     """
 
@@ -57,6 +62,9 @@ class Verified:
     size: int = 0
     changes: FileChanges = _NO_CHANGES
     note: str = ""
+    manifest: tuple[File, ...] | None = None
+    is_lost: bool = False
+    rewritten: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +77,7 @@ class _Expected:
     files: int
     size: int
     has_artifact: bool
+    committed: Committed | None = None
 
 
 def verify(
@@ -77,8 +86,11 @@ def verify(
     snapshot: Snapshot,
     indices: Iterable[int],
     open_store: Callable[[str], Store],
+    *,
+    any_identity: bool = False,
+    content: bool = False,
 ) -> list[Verified]:
-    """Compare outputs with what the attempts that built them committed: sizes, not contents.
+    """Compare outputs with what the attempts that built them committed: names and sizes.
 
     Args:
         store: where the outputs live.
@@ -86,6 +98,8 @@ def verify(
         snapshot: what was seen of these targets, with their records.
         indices: which targets.
         open_store: gives the store of a place where adopted data lies.
+        content: compare contents, too, where digests were recorded.
+        any_identity: compare what another identity built with what that left, too.
 
     Raises:
         StoreError: the attempts cannot be read.
@@ -105,13 +119,19 @@ def verify(
         path = layout.attempt_path(target.output_path, attempt or 0)
         blob = documents.get(path)
         data = blob.data if blob is not None else None
-        found.append(_expectation(index, target, snapshot.of(index), data, path))
+        seen = snapshot.of(index)
+        is_other = seen.built is not None and seen.built.fingerprint != target.fingerprint
+        if is_other and seen.damage is None and not any_identity:
+            place, note = target.output_path, "it holds another target"
+            found.append(Verified(index, Verdict.DIFFERS, place, note=note))
+            continue
+        found.append(_expectation(index, target, seen, data, path))
 
     def check(each: Verified | _Expected) -> Verified:
         if isinstance(each, Verified):
             return each
         is_here = each.place == targets.all[each.index].output_path
-        return _check(store if is_here else open_store(each.place), each)
+        return _check(store if is_here else open_store(each.place), each, content=content)
 
     if store.is_local and all(each.place == targets.all[each.index].output_path for each in found):
         return [check(each) for each in found]
@@ -136,8 +156,6 @@ def _expectation(
         return Verified(index, Verdict.UNKNOWN, output, note=note)
     if seen.status != STATUS_SUCCESS and (seen.lease is None or not seen.lease.is_sealed):
         return Verified(index, Verdict.NOT_BUILT, output)
-    if built is not None and built.fingerprint != target.fingerprint:
-        return Verified(index, Verdict.DIFFERS, output, note="it holds another target")
     if document is not None:
         try:
             committed = parse_attempt(document, path).committed
@@ -148,7 +166,7 @@ def _expectation(
             size = sum(file.size for file in manifest)
             is_published = seen.status == STATUS_SUCCESS and place == output
             has_artifact = is_published and committed.has_artifact
-            return _Expected(index, place, manifest, len(manifest), size, has_artifact)
+            return _Expected(index, place, manifest, len(manifest), size, has_artifact, committed)
     return _counted(index, output, built)
 
 
@@ -162,8 +180,8 @@ def _counted(index: int, output: str, built: Built | None) -> Verified | _Expect
     return _Expected(index, place, None, built.files, built.size, has_artifact=False)
 
 
-def _check(store: Store, expected: _Expected) -> Verified:
-    """List a place, and compare."""
+def _check(store: Store, expected: _Expected, *, content: bool) -> Verified:
+    """List a place, and compare; with `content`, also read its files."""
     index, place = expected.index, expected.place
     try:
         listed = store.files(place)
@@ -174,12 +192,42 @@ def _check(store: Store, expected: _Expected) -> Verified:
     if expected.manifest is None:
         is_same = (len(found), size) == (expected.files, expected.size)
         note = "only number and bytes of its files were recorded"
+        note += ", so contents were not compared" if content else ""
         if not is_same:
             note = f"{len(found)} files of {size} B, not {expected.files} of {expected.size} B"
         verdict = Verdict.INTACT if is_same else Verdict.DIFFERS
-        return Verified(index, verdict, place, len(found), size, note=note)
+        is_lost = len(found) < expected.files or size < expected.size
+        return Verified(index, verdict, place, len(found), size, note=note, is_lost=is_lost)
     changes = compare(expected.manifest, found)
+    if changes.added:
+        changes = replace(changes, added=without_nested(changes.added, listed))
     if expected.has_artifact and layout.ARTIFACT not in {file.path for file in listed}:
         changes = replace(changes, missing=(*changes.missing, layout.ARTIFACT))
-    verdict = Verdict.DIFFERS if changes else Verdict.INTACT
-    return Verified(index, verdict, place, len(found), size, changes)
+    contents = Contents()
+    if content and expected.committed is not None:
+        has_artifact = expected.has_artifact and layout.ARTIFACT not in changes.missing
+        try:
+            contents = compare_contents(
+                store, place, found, expected.committed, has_artifact=has_artifact
+            )
+        except StoreError as error:
+            return Verified(index, Verdict.UNKNOWN, place, note=error.what)
+    notes = [contents.note] if content else []
+    spoiled = any(file.path == layout.CHANGED for file in listed)
+    if spoiled:
+        mark = store.get(f"{place}/{layout.CHANGED}")
+        notes.append(mark.data.decode("utf-8", "replace") if mark is not None else "")
+    differs = changes or contents.rewritten or spoiled
+    verdict = Verdict.DIFFERS if differs else Verdict.INTACT
+    return Verified(
+        index,
+        verdict,
+        place,
+        len(found),
+        size,
+        changes,
+        "; ".join(notes),
+        rewritten=contents.rewritten,
+        manifest=expected.manifest,
+        is_lost=changes.loses,
+    )

@@ -10,7 +10,9 @@ from marin_build.apply.events import Warned
 from marin_build.errors import NOTHING_WRITTEN, StoppedError, UsageError
 from marin_build.observe.existing_data import ADOPTING, read_existing, refuse_unfit
 from marin_build.operations.plan import choose
+from marin_build.operations.refuse_secrets import refuse_secrets
 from marin_build.operations.run_session import end_syncing, make_session, syncing_of
+from marin_build.places import is_url
 from marin_build.plan.decisions import Plan
 from marin_build.plan.selection import only_one
 from marin_build.plan.snapshot import Snapshot
@@ -22,7 +24,7 @@ from marin_build.run_step.commit_existing import adopt, held
 from marin_build.run_step.supervisor import claimant_of
 from marin_build.run_step.workers import Start
 from marin_build.store.open_store import open_store
-from marin_build.workspace import absolute_prefix, is_url
+from marin_build.workspace import absolute_prefix
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -134,6 +136,7 @@ def _register(
 ) -> AdoptedOutput:
     """Adopt what lies at a place as the output of a target, unless that was done already."""
     target = loaded.targets.all[index]
+    refuse_secrets(loaded, [index])
     nothing = Plan(loaded.targets, (), (), frozenset(), Snapshot())
     session = make_session(loaded, nothing, {}, lease=lease)
     session = replace(session, run=ADOPTING + session.run.partition("-")[2])

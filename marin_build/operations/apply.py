@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import gc
 import signal
 import threading
@@ -20,11 +21,12 @@ from marin_build.operations.taint import forget_taints
 from marin_build.plan.capacity import GPU, needs_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     from marin_build.apply.events import ApplyFinished, Event
     from marin_build.operations.loading import Loaded
     from marin_build.operations.prepare_apply import ReadyToBuild, Terms
+    from marin_build.operations.queued_jobs import QueuedJobs
     from marin_build.plan.capacity import Capacity
     from marin_build.plan.decisions import Plan
     from marin_build.run_step.session import Session
@@ -64,6 +66,7 @@ def build(
         fail_fast=terms.fail_fast,
         expected=ready.expected,
         capacity=ready.capacity,
+        queued=ready.queued,
         trace=terms.trace,
         isolation=terms.isolation or planned.loaded.settings.isolation,
         on_event=on_event,
@@ -90,6 +93,7 @@ def replay(
     expected: Mapping[int, float] | None = None,
     trace: str | None = None,
     capacity: Capacity | None = None,
+    queued: QueuedJobs | None = None,
     once: bool = False,
     argv: Sequence[str] | None = None,
     on_start: Callable[[Callable[[], None]], None] | None = None,
@@ -113,6 +117,7 @@ def replay(
         expected: target -> the seconds it may take; targets of unknown duration are missing.
         trace: file to write a trace to when the run is over.
         capacity: what this machine has for steps; None: only `jobs` limits the run.
+        queued: what an engine's queue builds; None: everything is built here.
         once: a failed target is not tried again, whatever its step declares.
         argv: the command line to name in records; None: that of this process.
         on_start: called with a function that ends the run in good order.
@@ -123,9 +128,15 @@ def replay(
 
     session = make_session(loaded, plan, pinned_code, lease=lease, argv=argv)
     gc.freeze()  # the graph lives until the end: collections need not walk it
-    slots = min(jobs, len(plan.to_build) + len(plan.sealed)) or 1
-    runner = make_isolation(session, plan, isolation, slots)
+    to_queue = frozenset(queued.jobs) if queued is not None else frozenset()
+    slots = min(jobs, len(plan.to_build) + len(plan.sealed) - len(to_queue)) or 1
+    runner = make_isolation(session, plan, isolation, slots, to_queue)
     journal = Journaling(on_event)
+    if queued is not None:
+        from marin_build.apply.mixed_workers import MixedWorkers
+
+        open_queue = functools.partial(queued.workers, session, journal)
+        runner = MixedWorkers(runner, to_queue, open_queue)
     applier = Applier(
         plan,
         session,
@@ -135,6 +146,8 @@ def replay(
         fail_fast=fail_fast,
         expected=expected,
         capacity=capacity,
+        queued=to_queue,
+        max_queued=queued.engine.max_jobs if queued is not None else 0,
         once=once,
         on_event=journal,
     )
@@ -147,20 +160,25 @@ def replay(
         session.refused.update(refused_readers(loaded, plan))
         if keep:
             from marin_build.apply.run_folder import keep_run
-            from marin_build.engines.registry import DEFAULT_ENGINE
             from marin_build.plan.document import plan_document
 
             document = plan_document(
                 plan,
                 pipeline=loaded.file,
                 parameters=loaded.pipeline.parameters,
-                engine=DEFAULT_ENGINE,
+                engine=loaded.settings.engine,
                 pin_code=True,
             )
             keep = keep_run(loaded.store, document, session, on_event)
         if keep or trace is not None:
             journal.open(loaded.workspace.prefix, session, keep=keep)
+        if queued is not None:
+            from marin_build.operations.queued_jobs import forget_marks, mark_forced
+
+            mark_forced(loaded, plan, to_queue)
         finished = applier.run()
+        if queued is not None:
+            forget_marks(loaded, plan, to_queue)
         forget_taints(loaded, plan)
         return finished
     finally:
@@ -197,8 +215,10 @@ def exit_code(finished: ApplyFinished) -> int:
     return EXIT_STOPPED if finished.stopped else EXIT_OK
 
 
-def make_isolation(session: Session, plan: Plan, name: str, jobs: int) -> Isolation:
-    """Return the isolation of that name.
+def make_isolation(
+    session: Session, plan: Plan, name: str, jobs: int, elsewhere: Collection[int] = ()
+) -> Isolation:
+    """Return the isolation of that name, for all targets but those that are built elsewhere.
 
     Raises:
         UsageError: the name is unknown, a step of the plan cannot run in a thread, or this machine
@@ -206,7 +226,7 @@ def make_isolation(session: Session, plan: Plan, name: str, jobs: int) -> Isolat
 
     """
     try:
-        return _isolation(session, plan, name, jobs)
+        return _isolation(session, plan, name, jobs, elsewhere)
     except (OSError, RuntimeError) as error:  # no more descriptors, memory, processes or threads
         why = str(error.strerror if isinstance(error, OSError) else error)
         raise UsageError(
@@ -217,7 +237,9 @@ def make_isolation(session: Session, plan: Plan, name: str, jobs: int) -> Isolat
         ) from error
 
 
-def _isolation(session: Session, plan: Plan, name: str, jobs: int) -> Isolation:
+def _isolation(
+    session: Session, plan: Plan, name: str, jobs: int, elsewhere: Collection[int]
+) -> Isolation:
     from marin_build.run_step.supervisor_pool import SupervisorPool
 
     if name in {"process", "worker"}:
@@ -226,15 +248,17 @@ def _isolation(session: Session, plan: Plan, name: str, jobs: int) -> Isolation:
         return SupervisorPool(session, ForkBodies(session, jobs, reuse=name == "worker"), jobs)
     if name != "thread":
         raise UsageError(f"unknown isolation `{name}`", facts=[("known", ", ".join(ISOLATIONS))])
-    _check_threads(plan)
+    _check_threads(plan, elsewhere)
     from marin_build.run_step.thread_bodies import ThreadBodies
 
     return SupervisorPool(session, ThreadBodies(session), jobs)
 
 
-def _check_threads(plan: Plan) -> None:
+def _check_threads(plan: Plan, elsewhere: Collection[int]) -> None:
     """Refuse steps that need a process of their own."""
     for index in plan.to_build:
+        if index in elsewhere:
+            continue
         step = plan.targets.all[index].step
         has_own = step.env_vars or step.timeout is not None
         if has_own or GPU in dict(needs_of(step)):

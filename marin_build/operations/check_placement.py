@@ -6,21 +6,17 @@ another accelerator, other cores and other regions than the pipeline asks for.
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from marin_build.errors import SpecificationError
-from marin_build.operations.list_targets import entries_of, read_listing
+from marin_build.operations.list_targets import entries_of
 from marin_build.operations.move_resources import REGION
-from marin_build.operations.options import option_words
+from marin_build.operations.other_process import loading_elsewhere
 from marin_build.plan.targets_diff import Kind, diff_targets
 from marin_build.workspace import PREFIX_VARIABLE
 
 if TYPE_CHECKING:
-    from marin_build.operations.list_targets import Listing
     from marin_build.operations.loading import Loaded
     from marin_build.operations.options import PipelineOptions
     from marin_build.plan.targets_diff import TargetDifference
@@ -38,7 +34,9 @@ def check_placement(loaded: Loaded, options: PipelineOptions) -> None:
         SpecificationError: an identity differs there, or the pipeline cannot be loaded there.
 
     """
-    there = _list_elsewhere(loaded, options)
+    moved_there = replace(options, file=loaded.pipeline.module.named_by_path, prefix=PREFIX)
+    with loading_elsewhere(moved_there, ["--elsewhere"], {PREFIX_VARIABLE: PREFIX}) as other:
+        there = other.listing("elsewhere")
     diff = diff_targets(entries_of(loaded.targets), there.entries)
     moved = [each for each in diff.differences if each.kind in _IDENTITY]
     if not moved:
@@ -61,22 +59,3 @@ def check_placement(loaded: Loaded, options: PipelineOptions) -> None:
 
 def _name(each: TargetDifference) -> str:
     return (each.old or each.entry).id
-
-
-def _list_elsewhere(loaded: Loaded, options: PipelineOptions) -> Listing:
-    words = option_words(replace(options, file=loaded.pipeline.module.named_by_path, prefix=PREFIX))
-    done = subprocess.run(
-        [sys.executable, "-P", "-m", "marin_build", "list-targets", *words, "--elsewhere"],
-        env={**os.environ, PREFIX_VARIABLE: PREFIX, "PYTHONDONTWRITEBYTECODE": "1"},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode != 0:
-        raise SpecificationError(
-            "the pipeline cannot be loaded elsewhere",
-            facts=[("reason", done.stderr.strip().removeprefix("error: "))],
-            consequence="nothing was run",
-        )
-    return read_listing(done.stdout)

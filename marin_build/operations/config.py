@@ -30,12 +30,17 @@ class Settings:
         jobs: targets built at once on this machine.
         isolation: `process`, `worker` or `thread`.
         log_limit: MiB of the longest log of an attempt; of a longer one the middle is cut out.
+        protect: whether what is committed to a local disk is made read-only.
+        digests: whether the contents of what is committed to a local disk are digested, for
+            `verify --content`: each file is read once more.
         lease: seconds a lease holds without being renewed; a holder renews it four times as often.
             If shorter, other runs go on sooner after a machine died, at the cost of more requests.
         code: what a change of code does to steps without a policy: `report`, `rebuild`, `ignore`.
         templates: a folder whose templates win over ours.
         prices: a JSON file, relative to the project, with prices that replace our list prices.
         regions: prefix -> the region its bucket lies in; plans then report reads across regions.
+        secrets: patterns of the names of environment variables that hold secrets, besides those
+            that are known; `!NAME` says that a variable or an attribute is none.
         budgets: how much there is of `cpu`, `ram`, `gpu`, `tpu`, or of other things steps name.
         engines: the tables of engines, by name; an engine reads its own when it is chosen.
 
@@ -47,11 +52,14 @@ class Settings:
     jobs: int | None = None
     isolation: str = "process"
     log_limit: int = 64
+    protect: bool = False
+    digests: bool = False
     lease: float = TIME_TO_LIVE
     code: CodePolicy | None = None
     templates: str | None = None
     prices: str | None = None
     regions: Mapping[str, str] = field(default_factory=dict)
+    secrets: tuple[str, ...] = ()
     budgets: Mapping[str, int | float | str] = field(default_factory=dict)
     engines: Mapping[str, Table] = field(default_factory=dict, metadata=NOT_A_SETTING)
 

@@ -18,6 +18,8 @@ from marin_build.operations.planned import PlanRequest
 from marin_build.plan.document import plan_document
 from marin_build.plan.reason_text import NOT_READ, describe_decision
 from marin_build.redaction import Redactor
+from marin_build.secret import known_values
+from marin_build.secret_shapes import without_secret
 from marin_build.text import duration_text, printable
 from marin_build.workspace import Workspace
 
@@ -203,7 +205,11 @@ def _commands(options: PipelineOptions) -> Commands:
 
 def _secrets_of(loaded: Loaded) -> Redactor:
     """Return a redactor for the secrets in this environment and in the `env_vars` of the steps."""
-    found = Redactor.of(os.environ)
-    for variables in {id(t.step.env_vars): t.step.env_vars for t in loaded.targets.all}.values():
-        found = found.joined(Redactor.of(variables))
+    declared = loaded.settings.secrets
+    given = loaded.pipeline.parameters
+    told = {v.encode(): b"..." for k, v in given.items() if without_secret(k, v) != v}
+    found = Redactor.of(os.environ, declared).joined(Redactor.for_values(known_values() | told))
+    steps = {id(t.step.env_vars): t.step for t in loaded.targets.all if t.step.env_vars}
+    for step in steps.values():
+        found = found.joined(Redactor.of(step.env_vars, (*declared, *step.secrets)))
     return found

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 
 from marin_build.errors import NOTHING_WRITTEN, UsageError
+from marin_build.places import refuse_url
+from marin_build.whole_files import write_whole
 
 _PIPELINE = '''"""Two steps to start from: `marin-build plan`, then `marin-build apply`."""
 
@@ -45,18 +47,18 @@ def write_first_pipeline(folder: str = ".") -> str:
         OSError: the folder cannot be written.
 
     """
+    refuse_url(folder, "a pipeline", "marin-build init FOLDER")
     file = os.path.join(folder, "pipeline.py")
     if os.path.exists(file):
         raise UsageError(f"`{file}` exists", consequence=NOTHING_WRITTEN)
     os.makedirs(folder, exist_ok=True)
-    with open(file, "w", encoding="utf-8") as stream:
-        stream.write(_PIPELINE)
+    write_whole(file, _PIPELINE)
     ignore = os.path.join(folder, ".gitignore")
     lines = ""
     if os.path.exists(ignore):
         with open(ignore, encoding="utf-8") as stream:
             lines = stream.read()
     if ".marin-build/" not in lines.splitlines():
-        with open(ignore, "a", encoding="utf-8") as stream:
-            stream.write(("" if not lines or lines.endswith("\n") else "\n") + ".marin-build/\n")
+        end = "" if not lines or lines.endswith("\n") else "\n"
+        write_whole(ignore, f"{lines}{end}.marin-build/\n")
     return file

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 
 _SCHEMA_VERSION = 1
+_MARK = "marin-build targets: "
+"""How the line begins; what else is printed beside it is no part of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,18 +78,20 @@ def entries_of(targets: Targets) -> tuple[Entry, ...]:
 
 
 def listing_line(listing: Listing) -> str:
-    """Return a listing as one line of JSON."""
+    """Return a listing as one marked line of JSON, after a line that ends what came before."""
     document = {
         "schema_version": _SCHEMA_VERSION,
         "pipeline": listing.pipeline,
         "targets": [asdict(entry) for entry in listing.entries],
     }
-    return json.dumps(document) + "\n"
+    return f"\n{_MARK}{json.dumps(document)}\n"
 
 
 def read_listing(text: str) -> Listing:
-    """Read the line that `listing_line` made; a pipeline may print more lines when it ends."""
-    document = json.loads(text.partition("\n")[0])
+    """Read what `listing_line` made, among whatever else the process printed."""
+    document = json.loads(
+        next(line[len(_MARK) :] for line in text.split("\n") if line[: len(_MARK)] == _MARK)
+    )
     assert document["schema_version"] == _SCHEMA_VERSION
     entries = [Entry(**{**each, "deps": tuple(each["deps"])}) for each in document["targets"]]
     return Listing(document["pipeline"], tuple(entries))

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from marin_build.engines.registry import open_engine
-from marin_build.errors import MarinBuildError, UsageError, combined
+from marin_build.errors import UsageError
 from marin_build.operations.config import Settings, load_settings
-from marin_build.pipeline.graph import Graph, build_graph, steps_below
+from marin_build.operations.load_targets import load_targets, store_of
 from marin_build.pipeline.load import (
     Pipeline,
     load_pipeline,
@@ -20,28 +20,26 @@ from marin_build.pipeline.load import (
     undeclared_files,
 )
 from marin_build.pipeline.locate import PipelineModule, locate, project_of_module
-from marin_build.pipeline.source_digests import digest_of
-from marin_build.pipeline.targets import Targets, make_targets
+from marin_build.pipeline.user_output import to_standard_error
 from marin_build.protocol.holder import current_user
 from marin_build.protocol.lease import Host, this_host
-from marin_build.store.open_store import open_store
 from marin_build.workspace import (
     DEFAULT_PREFIX,
     PREFIX_VARIABLE,
     Workspace,
     absolute_prefix,
     find_project,
-    is_url,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from marin_build.apply.events import Warned
     from marin_build.engines.base import Engine
     from marin_build.observe.read_drift import Environments
     from marin_build.operations.options import PipelineOptions
     from marin_build.pipeline.program import Program
+    from marin_build.pipeline.targets import Targets
     from marin_build.store.base import Store
 
 
@@ -102,19 +100,22 @@ class Loaded(Declared):
     """By target id, the adopted data that steps of a plan read (operations/adopted_data.py)."""
 
 
-def load(options: PipelineOptions, only: str | None = None) -> Loaded:
+def load(options: PipelineOptions, only: str | None = None, needed: Sequence[str] = ()) -> Loaded:
     """Load the pipeline that the options name.
 
     Args:
         options: say where it is.
         only: the name or id of a target: what it does not need is left out. Any other selector
             leaves out nothing.
+        needed: selectors of the targets it is about; empty: all. Where others read remote inputs
+            that these do not need, and names and tags say so, they are left out.
 
     """
     with without_garbage_collector():
-        declared = _declare(options, only)
+        declared = _declare(options, only, needed)
         settings, workspace = declared.settings, declared.workspace
-        store = _store_of(declared.targets, workspace.prefix)
+        steps = (target.step for target in declared.targets.all)
+        store = store_of(steps, workspace.prefix)
         return Loaded(
             settings, workspace, declared.pipeline, declared.targets, store, current_host()
         )
@@ -191,17 +192,22 @@ def pipeline_file(options: PipelineOptions) -> tuple[PipelineModule, str, Settin
     return locate(settings.pipeline, [folder, here], here), here, settings
 
 
-def _declare(options: PipelineOptions, only: str | None = None) -> Declared:
+def _declare(
+    options: PipelineOptions, only: str | None = None, needed: Sequence[str] = ()
+) -> Declared:
     module, project, settings = pipeline_file(options)
     policy = options.code or settings.code
     workspace = Workspace(project, prefix_of(options, settings, project), policy)
     if options.engine:
         settings = replace(settings, engine=options.engine)
-    if options.program is not None:
-        pipeline = load_program(options.program, workspace, options.parameters or {})
-    else:
-        pipeline = load_pipeline(module, workspace, options.parameters or {})
-    targets = _targets_of(pipeline, workspace, only)
+    with to_standard_error():  # an identity asks values of the author's classes, too
+        if options.program is not None:
+            pipeline = load_program(options.program, workspace, options.parameters or {})
+        else:
+            pipeline = load_pipeline(module, workspace, options.parameters or {})
+        targets = load_targets(
+            pipeline, workspace, only=only, needed=needed, on_progress=options.on_progress
+        )
     return Declared(settings, workspace, pipeline, targets)
 
 
@@ -224,38 +230,6 @@ def refuse_without_file(program: Program | None, what: str) -> None:
         )
 
 
-def _targets_of(pipeline: Pipeline, workspace: Workspace, only: str | None) -> Targets:
-    """Return all targets, or those that one name or id needs, if it exists."""
-    if only is not None:
-        from marin_build.plan.selection import steps_meant
-
-        part = build_graph(steps_meant(steps_below(pipeline.roots), only))
-        _read_sources(part)
-        targets = make_targets(part, workspace)
-        if any(only in (target.id, target.name) for target in targets.all):
-            return targets
-    graph = build_graph(pipeline.roots)
-    _read_sources(graph)
-    return make_targets(graph, workspace)
-
-
-def _store_of(targets: Targets, prefix: str) -> Store:
-    """Return the prefix's store; one for several schemes if output paths of steps have others."""
-    elsewhere = [
-        target.output_path
-        for target in targets.all
-        if target.step.output_path_prefix is not None
-        or target.step.override_output_path is not None
-    ]
-    if elsewhere:
-        from marin_build.store.routing import RoutingStore, schemes_of
-
-        schemes = schemes_of(prefix, elsewhere)
-        if len(schemes) > 1:
-            return RoutingStore(schemes, open_store)
-    return open_store(prefix)
-
-
 def current_host() -> Host:
     """Return this machine, as leases name it."""
     return this_host(current_user(), os.uname().nodename)
@@ -272,26 +246,3 @@ def prefix_of(options: PipelineOptions, settings: Settings, project: str) -> str
         if given:
             return absolute_prefix(given, base)
     return absolute_prefix(DEFAULT_PREFIX, project)
-
-
-def _read_sources(graph: Graph) -> None:
-    """Read the digests of all sources, before anything is fingerprinted.
-
-    Raises:
-        MarinBuildError: all that cannot be read, together.
-
-    """
-    errors: list[MarinBuildError] = []
-    for step in graph.steps:
-        for source in step.inputs.values():
-            try:
-                if is_url(source.location):
-                    from marin_build.observe.read_remote_sources import read_remote_digest
-
-                    read_remote_digest(source)
-                else:
-                    digest_of(source)
-            except MarinBuildError as error:
-                errors.append(error)
-    if errors:
-        raise combined(sorted(errors, key=str))

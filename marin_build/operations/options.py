@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import os
 import shlex
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from marin_build.errors import UsageError
+from marin_build.secret_shapes import without_secret
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
+    from marin_build.observe.read_remote_sources import ReadingInputs
     from marin_build.pipeline.program import Program
     from marin_build.workspace import CodePolicy
 
@@ -48,7 +50,10 @@ def given_options(options: PipelineOptions) -> list[tuple[str, str]]:
         ("--profile", options.profile),
         ("--engine", options.engine),
         ("--code-policy", options.code),
-        *(("--set", f"{key}={value}") for key, value in (options.parameters or {}).items()),
+        *(
+            ("--set", f"{key}={without_secret(key, value)}")
+            for key, value in (options.parameters or {}).items()
+        ),
     ]
     return [(name, value) for name, value in named if value is not None]
 
@@ -66,6 +71,7 @@ class PipelineOptions:
         code: the policy for steps that declare none; None: as configured.
         folder: where `file` is looked for; None: in the current folder.
         program: declares the steps, in place of a file.
+        on_progress: is told how far the reading of remote inputs is, where that takes long.
 
     """
 
@@ -77,6 +83,9 @@ class PipelineOptions:
     code: CodePolicy | None = None
     folder: str | None = None
     program: Program | None = None
+    on_progress: Callable[[ReadingInputs], None] | None = field(
+        default=None, compare=False, repr=False
+    )
 
 
 def parameter_text(name: str, value: object) -> str:

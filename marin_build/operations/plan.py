@@ -31,15 +31,18 @@ if TYPE_CHECKING:
     from marin_build.protocol.taints import Taint
 
 
-def load_to_plan(options: PipelineOptions, on_event: Callable[[Warned], None]) -> Loaded:
+def load_to_plan(
+    options: PipelineOptions, on_event: Callable[[Warned], None], needed: Sequence[str] = ()
+) -> Loaded:
     """Load a pipeline to plan it; refuse an unknown engine before a store is read.
 
     Args:
         options: name the pipeline.
         on_event: gets warnings for the pipeline's author.
+        needed: as for `load`.
 
     """
-    loaded = load(options)
+    loaded = load(options, needed=needed)
     chosen_engine(loaded)  # refuses an unknown one
     for warning in loaded.warnings():
         on_event(warning)
@@ -98,6 +101,11 @@ def planned_of(
     if on_event is not None:
         for warning in unused_budgets(loaded.targets, request.budgets):
             on_event(warning)
+        if to_build := plan.to_build:
+            from marin_build.operations.refuse_secrets import warnings_of_secrets
+
+            for warning in warnings_of_secrets(loaded, to_build):
+                on_event(warning)
     capacity = capacity_here(loaded.settings.budgets, request.budgets)
     plan = fitted(plan, chosen_engine(loaded), capacity)
     if causes:
@@ -177,17 +185,21 @@ def observe_tainted(
     *,
     history: bool = False,
     assumed: Assumptions = NOTHING_ASSUMED,
+    compared: Sequence[int] = (),
 ) -> Snapshot:
     """Read what planning needs, the marks of tainted targets included.
 
     Marks decide how far down the graph is read, but they are rare. So a remote store lists them
     while the snapshot is read as if there were none; if there are some, it is read again.
+    `compared`: built targets whose data is compared, even if nothing is built from them.
     """
     store, targets = loaded.store, loaded.targets
     cascade = cascade_of(targets, requested, forced, assumed)
 
     def read(cascade: AbstractSet[int]) -> Snapshot:
-        return observe_for(loaded, requested, cascade, history=history, assumed=assumed)
+        return observe_for(
+            loaded, requested, cascade, history=history, assumed=assumed, compared=compared
+        )
 
     if store.is_local:
         marked, snapshot = list_tainted(store, targets), None
@@ -221,6 +233,7 @@ def observe_for(
     *,
     history: bool = False,
     assumed: Assumptions = NOTHING_ASSUMED,
+    compared: Sequence[int] = (),
 ) -> Snapshot:
     """Read what planning needs; note outputs that a power cut may have kept from the disk."""
     return observe(
@@ -230,8 +243,10 @@ def observe_for(
         cascade,
         loaded.host,
         history=history,
-        is_doubtful=doubt_of(loaded.workspace.prefix, loaded.host.boot),
+        is_doubtful=doubt_of(loaded.workspace.prefix, loaded.host.machine_boot),
         assumed=assumed,
+        losses=True,
+        compared=compared,
     )
 
 

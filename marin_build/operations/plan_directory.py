@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import os
-import shutil
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
-from marin_build.errors import StoppedError, StoreError, UsageError
+from marin_build.errors import StoppedError, UsageError
 from marin_build.operations.loading import refuse_without_file
 from marin_build.operations.planned import refuse_assumptions
+from marin_build.operations.refuse_secrets import refuse_secrets
+from marin_build.operations.replace_plan import (
+    file_digest,
+    finish_replacement,
+    write_plan_directory,
+)
 from marin_build.pipeline.locate import files_that_may_hold, locate, project_of_module
+from marin_build.places import refuse_url
 from marin_build.plan.document import PAGE_FILE, PLAN_FILE, PlanDocument, _unreadable, parse_plan
-from marin_build.plan.plan_id import text_digest
 from marin_build.workspace import PROJECT_VARIABLE, find_project
 
 if TYPE_CHECKING:
@@ -53,61 +57,30 @@ def save_plan(planned: Planned, folder: str) -> SavedPlan:
     Raises:
         UsageError: the folder holds something else, the plan has assumptions, or its steps are
             declared in no file.
+        SpecificationError: a second load of the pipeline declares something else.
         StoreError: it cannot be written.
 
     """
     from marin_build.engines.emission import emit_for
+    from marin_build.operations.second_load import loaded_twice
 
     refuse_assumptions(planned.request.assume_changed, planned.request.assume_built)
     refuse_without_file(planned.loaded.pipeline.program, "the plan cannot be saved")
-    planned = planned.with_adopted()
-    loaded = planned.loaded
-    files = emit_for(
-        planned.engine,
-        planned.decided,
-        pipeline=loaded.file,
-        parameters=loaded.pipeline.parameters,
-        overrides=loaded.settings.templates,
-        with_page=True,
-    )
+    with loaded_twice(planned.loaded) as compare:
+        planned = planned.with_adopted()
+        loaded = planned.loaded
+        refuse_secrets(loaded, range(len(loaded.targets)))
+        files = emit_for(
+            planned.engine,
+            planned.decided,
+            pipeline=loaded.file,
+            parameters=loaded.pipeline.parameters,
+            overrides=loaded.settings.templates,
+            with_page=True,
+        )
+        compare()
     write_plan_directory(folder, files)
     return SavedPlan(planned, folder, PAGE_FILE in files)
-
-
-def write_plan_directory(folder: str, files: Mapping[str, str]) -> None:
-    """Write a plan directory; an older plan in it is replaced, anything else is left alone.
-
-    Raises:
-        UsageError: the folder holds files but no plan.
-        StoreError: it cannot be written.
-
-    """
-    try:
-        if os.path.isdir(folder) and os.listdir(folder):
-            if not os.path.exists(os.path.join(folder, PLAN_FILE)):
-                raise UsageError(
-                    f"the folder `{folder}` is not empty and holds no plan",
-                    consequence="nothing was written",
-                    hint="name another folder with -o",
-                )
-            _remove_old_plan(folder)
-        for path, text in files.items():
-            full = os.path.join(folder, path)
-            os.makedirs(os.path.dirname(full), exist_ok=True)
-            with open(full, "w", encoding="utf-8", errors="surrogateescape", newline="") as stream:
-                stream.write(text)
-            if path.endswith(".sh") and path != "environment.sh":
-                os.chmod(full, 0o755)  # noqa: S103 - scripts are there to be run
-    except OSError as error:
-        raise StoreError(f"cannot write the plan to `{folder}`: {error.strerror}") from error
-
-
-def _remove_old_plan(folder: str) -> None:
-    """Remove the files an earlier plan wrote, so that no step of it is left over."""
-    shutil.rmtree(os.path.join(folder, "steps"), ignore_errors=True)
-    for name in ("run.sh", "environment.sh", PAGE_FILE, PLAN_FILE):
-        with suppress(FileNotFoundError):
-            os.unlink(os.path.join(folder, name))
 
 
 def read_plan_directory(folder: str) -> PlanDocument:
@@ -120,8 +93,10 @@ def read_plan_directory(folder: str) -> PlanDocument:
         StoppedError: an unknown schema, or files that were edited or are missing.
 
     """
+    refuse_url(folder, "a plan directory", "plans/NAME")
     path = os.path.join(folder, PLAN_FILE)
     try:
+        finish_replacement(folder)
         with open(path, "rb") as stream:
             data = stream.read()
     except FileNotFoundError:
@@ -138,7 +113,7 @@ def read_plan_directory(folder: str) -> PlanDocument:
     changed += [
         name
         for name, digest in plan.files.items()
-        if _file_digest(folder, name) != digest and not _may_be_missing(folder, name)
+        if file_digest(folder, name) != digest and not _may_be_missing(folder, name)
     ]
     if changed:
         raise _edited(folder, changed)
@@ -147,16 +122,6 @@ def read_plan_directory(folder: str) -> PlanDocument:
 
 def _may_be_missing(folder: str, name: str) -> bool:
     return name == PAGE_FILE and not os.path.lexists(os.path.join(folder, name))
-
-
-def _file_digest(folder: str, name: str) -> str | None:
-    try:
-        with open(
-            os.path.join(folder, name), encoding="utf-8", errors="surrogateescape", newline=""
-        ) as stream:
-            return text_digest(stream.read())
-    except OSError:
-        return None
 
 
 def _edited(folder: str, names: list[str]) -> StoppedError:

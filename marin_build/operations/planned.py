@@ -52,6 +52,12 @@ class PlanRequest:
     jobs: int | None = None
     budgets: Mapping[str, str] = field(default_factory=lambda: _NOTHING)
 
+    @property
+    def named(self) -> tuple[str, ...]:
+        """The selectors of all that it is about; empty: the whole pipeline."""
+        others = (*self.forced, *self.assume_changed, *self.assume_built)
+        return (*self.targets, *others) if self.targets else ()
+
 
 def refuse_assumptions(changed: Sequence[str], built: Sequence[str]) -> None:
     """Refuse to save a plan that rests on assumptions.
@@ -79,6 +85,7 @@ class Planned:
         request: what was asked for.
         capacity: reads, once, what this machine has.
         pinned_code: target id -> code digest, of a plan that was saved.
+        folder: where it was saved; empty if it was not.
 
     """
 
@@ -87,6 +94,7 @@ class Planned:
     request: PlanRequest
     capacity: Callable[[], Capacity]
     pinned_code: Mapping[str, str] = field(default_factory=lambda: _NOTHING)
+    folder: str = ""
 
     @cached_property
     def engine(self) -> Engine[Any]:

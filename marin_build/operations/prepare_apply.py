@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from marin_build.engines.base import Engine
     from marin_build.operations.loading import Loaded
     from marin_build.operations.planned import Planned, PlanRequest
+    from marin_build.operations.queued_jobs import QueuedJobs
     from marin_build.plan.capacity import Capacity
     from marin_build.plan.decisions import Plan
 
@@ -72,6 +73,7 @@ class ReadyToBuild:
         jobs: targets built at once.
         expected: target -> the seconds it may take; targets of unknown duration are missing.
         capacity: what this machine has for steps; None: only `jobs` limits the run.
+        queued: what an engine's queue builds; None: everything is built here.
 
     """
 
@@ -79,6 +81,7 @@ class ReadyToBuild:
     jobs: int
     expected: Mapping[int, float]
     capacity: Capacity | None
+    queued: QueuedJobs | None = None
 
     @property
     def plan(self) -> Plan:
@@ -164,6 +167,7 @@ def prepare_build(
     """
     from marin_build.operations.budgets import capacity_if_limited
     from marin_build.operations.estimate import expected_seconds
+    from marin_build.operations.queued_jobs import queued_jobs
 
     settings = planned.loaded.settings
     jobs = planned.request.jobs or settings.jobs or os.cpu_count() or 1
@@ -176,4 +180,5 @@ def prepare_build(
         jobs,
         expected_seconds(planned.loaded, planned.decided, jobs, is_shown=is_shown),
         capacity_if_limited(planned.decided, planned.capacity, said),
+        queued_jobs(planned) if planned.engine.capabilities.has_queue else None,
     )

@@ -132,7 +132,7 @@ class Project(ProjectTargets):
         )  # fmt: skip
         warnings: list[Warned] = []
         with self._loading():
-            loaded = load_to_plan(self._options, warnings.append)
+            loaded = load_to_plan(self._options, warnings.append, request.named)
             planned = make_planned(loaded, request, on_event=warnings.append)
             return ProjectPlan(planned, tuple(warnings))
 
@@ -270,7 +270,7 @@ class Project(ProjectTargets):
             profile = PipelineOptions(profile=self._options.profile)
             refuse_what_is_fixed(profile, others, request)
             return plan_saved(folder, profile, request, on_event)
-        return plan_to_build(load(self._options), request, on_event)
+        return plan_to_build(load(self._options, needed=request.named), request, on_event)
 
 
 if TYPE_CHECKING:

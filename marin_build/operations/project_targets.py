@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from marin_build.emit.graph.drawing import Format
     from marin_build.operations.accept import AcceptedDrift
     from marin_build.operations.adopt import AdoptedOutput
+    from marin_build.operations.commit import CommittedTarget
     from marin_build.operations.diff import Comparison
     from marin_build.operations.explain import Explanation
     from marin_build.operations.logs import AttemptSeen
@@ -116,12 +117,18 @@ class ProjectTargets(ProjectBase):
         data = b"".join(parts)
         return (data if timestamps else without_stamps(data)).decode("utf-8", "backslashreplace")
 
-    def verify(self, *targets: str) -> VerifiedOutputs:
-        """Compare the names and sizes of outputs' files, not contents, with what was committed."""
+    def verify(self, *targets: str, content: bool = False) -> VerifiedOutputs:
+        """Compare the names and sizes of outputs' files with what was committed.
+
+        Args:
+            targets: which ones.
+            content: compare the contents, too, of those files whose digests were recorded.
+
+        """
         from marin_build.operations.verify import verify_targets
 
         with self._loaded() as loaded:
-            return verify_targets(loaded, targets)
+            return verify_targets(loaded, targets, content=content)
 
     def accept(self, target: str, *others: str, reason: str) -> AcceptedDrift:
         """Record that the code and environment of today are as good as those that built targets.
@@ -205,18 +212,44 @@ class ProjectTargets(ProjectBase):
                 on_event=on_event or (lambda _event: None),
             )
 
-    def unlock(self, target: str, *, force: bool = False) -> UnlockedTarget:
+    def commit(
+        self,
+        target: str,
+        artifact: bytes | None,
+        *,
+        on_event: Callable[[Event], None] | None = None,
+    ) -> CommittedTarget:
+        """Commit the kept output of a step that did its work and returned what cannot be saved.
+
+        Args:
+            target: which one.
+            artifact: what the step returned, as JSON; None: as if it returned nothing.
+            on_event: called with warnings.
+
+        Raises:
+            StoppedError: another run holds the target, or its output is not as the step left it.
+
+        """
+        from marin_build.operations.commit import commit_target
+
+        with self._loaded() as loaded:
+            return commit_target(
+                loaded, target, artifact, on_event=on_event or (lambda _event: None)
+            )
+
+    def unlock(self, target: str, *, force: bool = False, kill: bool = False) -> UnlockedTarget:
         """Remove the lease on a target whose holder died.
 
         Args:
             target: which one.
             force: remove a lease whose holder may live.
+            kill: kill what a dead holder has left working on this machine.
 
         Raises:
-            StoppedError: the holder may live; or the target is committed.
+            StoppedError: the holder may live, or its work does; or the target is committed.
 
         """
         from marin_build.operations.unlock import unlock_target
 
         with self._loaded() as loaded:
-            return unlock_target(loaded, target, force=force)
+            return unlock_target(loaded, target, force=force, kill=kill)

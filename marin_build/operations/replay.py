@@ -84,11 +84,18 @@ def plan_saved(
     plan = replan_saved(loaded, document)
     refuse_other_engine(chosen_engine(loaded), is_saved=True)
     planned = planned_of(loaded, plan, request, causes=False, on_event=on_event)
-    return replace(planned, pinned_code=pinned_code(document))
+    return replace(planned, pinned_code=pinned_code(document), folder=folder)
 
 
-def load_saved(folder: str, options: PipelineOptions) -> tuple[Loaded, PlanDocument]:
+def load_saved(
+    folder: str, options: PipelineOptions, target: str | None = None
+) -> tuple[Loaded, PlanDocument]:
     """Load the pipeline of a saved plan, with its parameters and prefix.
+
+    Args:
+        folder: the plan's directory.
+        options: the profile; all else of the pipeline is fixed by the plan.
+        target: the only target of the plan that is wanted: remote inputs of others are not read.
 
     Raises:
         StoppedError: the plan was edited, or the pipeline no longer has its targets.
@@ -102,12 +109,14 @@ def load_saved(folder: str, options: PipelineOptions) -> tuple[Loaded, PlanDocum
             folder=project,
             prefix=absolute_prefix(document.prefix, project),
             profile=options.profile,
+            on_progress=options.on_progress,
             engine=document.engine,
             parameters=document.parameters,
             code=document.code or "report",
-        )
+        ),
+        needed=[target] if target is not None else [d.target for d in document.decisions],
     )
-    _check_fingerprints(loaded, document, folder)
+    _check_fingerprints(loaded, document, folder, target)
     return loaded, document
 
 
@@ -117,12 +126,16 @@ def _in_project(pipeline: str, project: str) -> str:
     return pipeline if is_module else os.path.join(project, pipeline)
 
 
-def _check_fingerprints(loaded: Loaded, document: PlanDocument, folder: str) -> None:
-    by_id = loaded.targets.by_id
+def _check_fingerprints(
+    loaded: Loaded, document: PlanDocument, folder: str, wanted: str | None
+) -> None:
+    """Refuse targets of the plan that are no longer declared; of one, only what it needs counts."""
+    by_id, all_ = loaded.targets.by_id, loaded.targets.all
+    planned = document.decisions if wanted is None else _needed_for(document, wanted)
     gone = [
         d
-        for d in document.decisions
-        if d.target not in by_id or loaded.targets.all[by_id[d.target]].fingerprint != d.fingerprint
+        for d in planned
+        if d.target not in by_id or all_[by_id[d.target]].fingerprint != d.fingerprint
     ]
     if gone:
         changed = list(_changes(loaded, gone))
@@ -135,6 +148,16 @@ def _check_fingerprints(loaded: Loaded, document: PlanDocument, folder: str) -> 
             consequence="nothing was run",
             hint="make the plan again",
         )
+
+
+def _needed_for(document: PlanDocument, wanted: str) -> list[DecisionDocument]:
+    """Return the decisions on a target and on what it needs."""
+    needed, found = {wanted}, []
+    for decision in reversed(document.decisions):  # topological: dependents first
+        if decision.target in needed:
+            needed.update(decision.deps)
+            found.append(decision)
+    return found[::-1]
 
 
 def _changes(loaded: Loaded, gone: Sequence[DecisionDocument]) -> Iterator[str]:
@@ -207,7 +230,7 @@ def rebuilt_anyway(document: PlanDocument, targets: Targets) -> frozenset[int]:
             "cascade" in kinds and found.intersection(decision.deps)
         ):
             found.add(decision.target)
-    return frozenset(targets.by_id[target] for target in found)
+    return frozenset(targets.by_id[target] for target in found if target in targets.by_id)
 
 
 def pinned_code(document: PlanDocument) -> dict[str, str]:

@@ -27,7 +27,7 @@ from marin_build.pipeline.retries import unsaid_meaning
 from marin_build.plan.decisions import Kind, Plan, make_plan
 from marin_build.plan.outcomes import Failed, Held, Interrupted, Reused, Stopped, Succeeded
 from marin_build.plan.reason_text import describe
-from marin_build.plan.reasons import Unreadable
+from marin_build.plan.reasons import OutputAltered, OutputVanished, Unreadable
 from marin_build.plan.selection import only_one, select
 from marin_build.run_step.foreground_bodies import ForegroundBodies
 from marin_build.run_step.supervisor import build_target
@@ -155,7 +155,10 @@ def _build_in_foreground(
     loaded: Loaded, plan: Plan, *, lease: bool, on_event: Callable[[Event], None]
 ) -> Outcome:
     """Build the only target of a plan in the main thread of this process, at the keyboard."""
+    from marin_build.apply.events import StepLingers
+
     (decision,) = plan.decisions
+    target = plan.targets.all[decision.index]
     session = make_session(loaded, plan, {}, lease=lease)
     bodies = ForegroundBodies(session, _end_at_once())
     syncing: Syncing | None = None
@@ -169,6 +172,7 @@ def _build_in_foreground(
             bodies=bodies,
             slot=0,
             asked_to_end=bodies.why_ended,
+            tell=lambda text: on_event(StepLingers(target.name, target.id, text)),
             bookkeeping=nullcontext(),
         )
         forget_taints(loaded, plan)
@@ -219,6 +223,8 @@ def plan_of_one(
     index: int,
     rebuilt_anyway: frozenset[int],
     hint: Callable[[Sequence[str]], str],
+    *,
+    is_compared: bool = False,
 ) -> Plan:
     """Return a plan that builds one target.
 
@@ -227,13 +233,16 @@ def plan_of_one(
         index: which target.
         rebuilt_anyway: holds `index` if the target is to be built even if it is built; or nothing.
         hint: makes the hint of the error from the ids of the missing dependencies.
+        is_compared: whether the target is built again if it is built and its data is gone.
 
     Raises:
-        StoppedError: something that it needs is not built.
+        StoppedError: something that it needs is not built, or its data is gone.
 
     """
     targets = loaded.targets
-    snapshot = observe_tainted(loaded, [index, *targets.deps[index]], rebuilt_anyway)
+    compared = [index] if is_compared else []
+    needed = [index, *targets.deps[index]]
+    snapshot = observe_tainted(loaded, needed, rebuilt_anyway, compared=compared)
     whole = make_plan(targets, snapshot, [index], forced=rebuilt_anyway)
     by_index = {decision.index: decision for decision in whole.decisions}
     missing = [
@@ -244,7 +253,14 @@ def plan_of_one(
     damaged = [
         f"{targets.all[dep].id}: {printable(describe(by_index[dep].reason))}"
         for dep in sorted(targets.deps[index])
-        if dep in by_index and isinstance(by_index[dep].reason, Unreadable)
+        if dep in by_index and isinstance(by_index[dep].reason, Unreadable | OutputAltered)
+    ]
+    lost = [
+        f"{targets.all[dep].id}: {printable(', '.join(reason.lost))}"
+        for dep in sorted(targets.deps[index])
+        if dep in by_index
+        and isinstance(reason := by_index[dep].reason, OutputVanished)
+        and reason.lost
     ]
     decision = by_index[index]
     if missing and decision.kind is not Kind.REUSE:
@@ -254,6 +270,7 @@ def plan_of_one(
             facts=[
                 ("missing", "\n".join([*missing[:_SHOWN], *more])),
                 *((("blocked", "\n".join(damaged[:_SHOWN])),) if damaged else ()),
+                *((("data gone", "\n".join(lost[:_SHOWN])),) if lost else ()),
             ],
             consequence="nothing was run",
             hint=hint(missing),

@@ -8,12 +8,16 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from marin_build.apply.events import Warned
+from marin_build.engines.jobs import JOB_VARIABLE
 from marin_build.errors import StoreError
+from marin_build.operations.refuse_secrets import refuse_secrets
+from marin_build.places import is_url
+from marin_build.plan.decisions import Kind
 from marin_build.plan.deep_digests import deep_digests_of_run
 from marin_build.protocol.provenance import provenance, read_here
 from marin_build.redaction import Redactor
+from marin_build.secret import known_values
 from marin_build.store.mounts import is_shared, probe_locks
-from marin_build.workspace import is_url
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -65,7 +69,7 @@ def syncing_of(loaded: Loaded, run: str) -> Syncing | None:
 
     host = os.uname().nodename
     try:
-        return Syncing(loaded.workspace.prefix, run, boot=loaded.host.boot, host=host)
+        return Syncing(loaded.workspace.prefix, run, boot=loaded.host.machine_boot, host=host)
     except OSError as error:
         raise _unwritable(loaded.workspace.prefix, str(error.strerror)) from error
 
@@ -100,15 +104,19 @@ def make_session(
         argv: the command line to name in records; None: that of this process.
 
     """
+    from marin_build.run_step.code_watch import CodeWatch
+    from marin_build.run_step.input_files import Inputs
     from marin_build.run_step.session import Session
 
     check_writable(loaded.workspace.prefix)
+    refuse_secrets(loaded, plan.to_build)
     seen = plan.snapshot.seen
     recorded = {i: it.built.deep_code_digest for i, it in seen.items() if it.built is not None}
     # Read now: of the code as it was loaded, whatever is edited while it runs.
     deep_code = deep_digests_of_run(plan.targets, plan.to_build, recorded)
+    store = _leasing(loaded, lease=lease)
     return Session(
-        store=_leasing(loaded, lease=lease),
+        store=store,
         targets=plan.targets,
         deep=_deep_fingerprints(plan),
         run=f"r-{os.urandom(4).hex()}",
@@ -120,8 +128,16 @@ def make_session(
         time_to_live=float(loaded.settings.lease),
         deep_code=deep_code,
         here=read_here(loaded.workspace.project, os.environ),
-        redactor=Redactor.of(os.environ),
+        redactor=Redactor.of(os.environ, loaded.settings.secrets).joined(
+            Redactor.for_values(known_values())
+        ),
+        secrets=loaded.settings.secrets,
         log_limit=loaded.settings.log_limit << 20,
+        job=os.environ.get(JOB_VARIABLE, "").replace(" ", "_"),
+        protect=loaded.settings.protect,
+        digests=loaded.settings.digests,
+        code=CodeWatch(plan.targets, [d.index for d in plan.of_kind(Kind.RUN)]),
+        inputs=Inputs(store, plan.targets, plan.snapshot.manifests),
     )
 
 

@@ -59,7 +59,7 @@ def list_pending(loaded: Loaded, document: PlanDocument) -> tuple[PendingTarget,
 
     """
     plan = replan_saved(loaded, document)
-    planned = {d.target for d in document.decisions if d.decision in {"run", "wait"}}
+    planned = set(document.to_build)
     found = []
     for decision in plan.decisions:
         id_ = plan.targets.all[decision.index].id
@@ -118,6 +118,7 @@ def run_step(
         index,
         forced,
         lambda _missing: "build them first, or all with `marin-build apply`",
+        is_compared=document is None or _has_vanished(document, target_id),
     )
     loaded, plan = with_adopted(loaded, plan, readers=[index])
     if words:
@@ -144,6 +145,16 @@ def run_step(
     if once and failed and code == EXIT_TARGET_FAILED:
         code = CODE_OF_CAUSE.get(failed[-1].cause, code)
     return RanStep(finished, code)
+
+
+def _has_vanished(document: PlanDocument, target_id: str) -> bool:
+    """Return whether a plan builds a target because its data was gone."""
+    return any(
+        reason["kind"] == "output_vanished"
+        for decision in document.decisions
+        if decision.target == target_id
+        for reason in decision.reasons
+    )
 
 
 def _check_command(

@@ -10,6 +10,8 @@ from marin_build.apply.events import Warned
 from marin_build.apply.journal import FILE, UnreadableJournalError, parse_journal
 from marin_build.apply.trace import empty_trace, trace_of
 from marin_build.errors import UsageError
+from marin_build.places import refuse_url
+from marin_build.whole_files import write_whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,6 +31,7 @@ def begin_trace(file: str) -> None:
         UsageError: the file cannot be written; better now than when days of work are over.
 
     """
+    refuse_url(file, "a trace", "--trace trace.json")
     try:
         _write(empty_trace(), file)
     except OSError as error:
@@ -106,16 +109,15 @@ def write_trace(text: str, file: str) -> None:
         UsageError: it cannot be written.
 
     """
+    refuse_url(file, "a trace", "-o trace.json")
     try:
-        with open(file, "w", encoding="utf-8") as stream:
-            stream.write(text)
+        write_whole(file, text)
     except OSError as error:
         raise _unwritable(file, error, _NOTHING_WRITTEN) from error
 
 
 def _write(trace: dict[str, Any], file: str) -> None:
-    with open(file, "w", encoding="utf-8") as stream:
-        stream.write(_text(trace))
+    write_whole(file, _text(trace))
 
 
 def _text(trace: dict[str, Any]) -> str:

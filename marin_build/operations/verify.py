@@ -37,12 +37,15 @@ class VerifiedOutputs:
         return all(each.verdict is Verdict.INTACT for each in self.outputs)
 
 
-def verify_targets(loaded: Loaded, selectors: Sequence[str]) -> VerifiedOutputs:
-    """Compare the names and sizes of outputs' files, not contents, with what was committed.
+def verify_targets(
+    loaded: Loaded, selectors: Sequence[str], *, content: bool = False
+) -> VerifiedOutputs:
+    """Compare the names and sizes of outputs' files with what was committed.
 
     Args:
         loaded: the pipeline and its store.
         selectors: which targets; none: what the pipeline requests.
+        content: read the files whose digests were recorded, and compare these, too.
 
     Raises:
         UsageError: selectors that cannot be read, or select nothing.
@@ -51,5 +54,5 @@ def verify_targets(loaded: Loaded, selectors: Sequence[str]) -> VerifiedOutputs:
     """
     chosen = choose(loaded, selectors)
     snapshot = read_all(loaded.store, loaded.targets, loaded.host, chosen, records=True)
-    found = verify(loaded.store, loaded.targets, snapshot, chosen, open_store)
+    found = verify(loaded.store, loaded.targets, snapshot, chosen, open_store, content=content)
     return VerifiedOutputs(loaded.targets, tuple(found))

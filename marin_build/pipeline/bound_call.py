@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import os
 import pathlib
@@ -16,7 +17,7 @@ from marin_build.identity.callables import Bound, StandsForFunction
 from marin_build.pipeline import runtime_calls
 from marin_build.pipeline.source import Source
 from marin_build.pipeline.step_spec import StepSpec
-from marin_build.workspace import is_url
+from marin_build.places import is_url
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -59,7 +60,8 @@ class BoundCall(Bound, StandsForFunction):
         first = next(iter(inspect.signature(self.function).parameters))
         output = _as_path(output_path) if is_path(hints.get(first)) else output_path
         wired = {key: _deliver(value, hints.get(key)) for key, value in self.wired.items()}
-        return self.function(output, **self.values, **wired)
+        values = {key: _with_paths(value, hints.get(key)) for key, value in self.values.items()}
+        return self.function(output, **values, **wired)
 
     def bound(self) -> Mapping[str, object]:
         """Return which steps and sources each parameter stands for."""
@@ -105,12 +107,15 @@ class BoundCall(Bound, StandsForFunction):
         return found
 
 
-def type_hints(function: Callable[..., object]) -> dict[str, Any]:
-    """Return the annotations of a function as types; `Path` is known even if not imported."""
+def type_hints(function: Callable[..., object], *, extras: bool = False) -> dict[str, Any]:
+    """Return the annotations of a function as types; `Path` is known even if not imported.
+
+    With `extras`, `Annotated[int, Gt(0)]` stays what it is.
+    """
     function = inspect.unwrap(function)
     cells = inspect.getclosurevars(function).nonlocals if hasattr(function, "__code__") else {}
     scope = ChainMap(dict(cells), getattr(function, "__globals__", {}), {"Path": pathlib.Path})
-    return typing.get_type_hints(function, globalns=dict(scope))
+    return typing.get_type_hints(function, globalns=dict(scope), include_extras=extras)
 
 
 def is_path(annotation: object) -> bool:
@@ -150,6 +155,24 @@ def _as_path(place: str) -> pathlib.Path:
     return pathlib.Path(place)
 
 
+def return_annotation(fn: object) -> Any:
+    """Return what a step's function says it returns; None where it does not say.
+
+    `-> None` is `NoneType`.
+    """
+    match fn:
+        case BoundCall(function=inner) | functools.partial(func=inner):
+            return return_annotation(inner)
+    if not callable(fn):
+        return None
+    fn = inspect.unwrap(fn)
+    said_by = fn if inspect.isroutine(fn) else type(fn).__call__
+    try:
+        return type_hints(said_by).get("return")
+    except NameError:  # a name that only type checkers know
+        return None
+
+
 def _deliver(value: Any, annotation: Any) -> Any:
     """Return what the function gets for a step, a source or a container of them."""
     annotation = _without_none(annotation)
@@ -168,6 +191,32 @@ def _deliver(value: Any, annotation: Any) -> Any:
             kind = type(value)
             return kind(_deliver(item, _element(annotation, kind)) for item in value)
     return value
+
+
+def _with_paths(value: Any, annotation: Any) -> Any:
+    """Return a plain argument with paths in place of texts where the annotation asks for them."""
+    if annotation is None:
+        return value
+    annotation = _without_none(annotation)
+    match value:
+        case str() if is_path(annotation):
+            return _as_path(value)
+        case dict() | list() | tuple() if typing.get_args(annotation):
+            return _each_with_paths(value, annotation)
+    return value
+
+
+def _each_with_paths(value: Any, annotation: Any) -> Any:
+    """Return a container with paths in it; the container itself where nothing changes."""
+    kind = dict if isinstance(value, dict) else type(value)
+    element = _element(annotation, kind)
+    if element is None:
+        return value
+    items = value.values() if kind is dict else value
+    found = [_with_paths(item, element) for item in items]
+    if all(new is old for new, old in zip(found, items, strict=True)):
+        return value
+    return dict(zip(value, found, strict=True)) if kind is dict else kind(found)
 
 
 def _leaves(key: str, value: Any) -> Iterator[tuple[str, StepSpec | Source]]:

@@ -7,31 +7,33 @@ shell command a placeholder becomes a reference to an environment variable of th
 
 from __future__ import annotations
 
-import enum
+import errno
 import os
-import re
+import signal
 import sys
+import threading
+from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import IO, TYPE_CHECKING, Any, TextIO, Unpack
 
-from marin_build.errors import SpecificationError, refuse
+from marin_build.errors import refuse
 from marin_build.identity.callables import Bound, CountsByName
 from marin_build.identity.canonical import FrozenDict
+from marin_build.pipeline.command_checks import check_command
+from marin_build.pipeline.command_limits import list_path, write_lists
 from marin_build.pipeline.declared_at import declaring_place, shown_here
-from marin_build.pipeline.placeholders import PLACEHOLDER, names_in, shell_code
-from marin_build.pipeline.step_spec import DeclaredStep
+from marin_build.pipeline.placeholders import PLACEHOLDER, names_in, plain_text, shell_code
+from marin_build.pipeline.source import Source
+from marin_build.pipeline.step_spec import DeclaredStep, StepSpec
 from marin_build.workspace import current_workspace
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from marin_build.pipeline.decorator import StepOptions
-    from marin_build.pipeline.source import Source
-    from marin_build.pipeline.step_spec import StepSpec
 
 
-_NAME = re.compile(r"[a-z_][a-z0-9_]*", re.ASCII)
 _STANDARD_OUTPUT = 1
 _BLOCK = 1 << 16
 SHELL = ("bash", "-euo", "pipefail", "-c")
@@ -56,8 +58,8 @@ class Command(Bound, CountsByName):
     """
 
     text: str | tuple[str, ...]
-    deps: Mapping[str, StepSpec] = field(default_factory=FrozenDict)
-    inputs: Mapping[str, Source] = field(default_factory=FrozenDict)
+    deps: Mapping[str, StepSpec | tuple[StepSpec, ...]] = field(default_factory=FrozenDict)
+    inputs: Mapping[str, Source | tuple[Source, ...]] = field(default_factory=FrozenDict)
     params: Mapping[str, Any] = field(default_factory=FrozenDict)
     declared_in: str | None = field(default=None, compare=False, repr=False)
 
@@ -91,7 +93,18 @@ class Command(Bound, CountsByName):
 
     def __call__(self, output_path: str) -> None:
         """Run the command in the project's folder; its exit code is the step's."""
+        write_lists(self._lists(), output_path)
         run_argv(self.argv(output_path), current_workspace(self.declared_in).project)
+
+    def _lists(self) -> dict[str, list[str]]:
+        """Return what the placeholders that stand for several things stand for."""
+        places = {
+            **{name: [dep.output_path for dep in deps] for name, deps in _several(self.deps)},
+            **{name: [it.location for it in inputs] for name, inputs in _several(self.inputs)},
+        }
+        return places | {
+            name: [plain_text(value) for value in values] for name, values in _several(self.params)
+        }
 
     def _word(self, template: str, output_path: str) -> Word:
         parts: list[str | PathPart] = []
@@ -107,31 +120,22 @@ class Command(Bound, CountsByName):
     def _value(self, name: str, output_path: str) -> str | PathPart:
         if name == "output":
             return PathPart(output_path)
-        if name in self.deps:
-            return PathPart(self.deps[name].output_path)
-        if name in self.inputs:
-            return PathPart(self.inputs[name].location)
-        return plain_text(self.params[name])
+        match self.deps.get(name) or self.inputs.get(name):
+            case tuple():
+                return PathPart(list_path(output_path, name))
+            case StepSpec() as dep:
+                return PathPart(dep.output_path)
+            case Source() as source:
+                return PathPart(source.location)
+        value = self.params[name]
+        if isinstance(value, tuple | list):
+            return PathPart(list_path(output_path, name))
+        return plain_text(value)
 
 
-def plain_text(value: object) -> str:
-    """Return a parameter as a program gets it.
-
-    Raises:
-        ValueError: a value that has no plain form.
-
-    """
-    match value:
-        case enum.Enum():
-            return plain_text(value.value)
-        case bool():
-            return "true" if value else "false"
-        case str() | int() | float() | os.PathLike():
-            text = str(value)
-            if "\0" not in text:
-                return text
-    kind = type(value).__name__
-    raise ValueError(f"{kind} has no canonical form as a word: give text, a number or a path")
+def _several(given: Mapping[str, Any]) -> Iterator[tuple[str, Sequence[Any]]]:
+    """Yield the placeholders that stand for several things."""
+    return ((name, value) for name, value in given.items() if isinstance(value, tuple | list))
 
 
 def join_word(word: Word) -> str:
@@ -141,6 +145,28 @@ def join_word(word: Word) -> str:
 
 stdin_inherited: ContextVar[bool] = ContextVar("stdin_inherited", default=False)
 """Whether a command inherits this process's standard input; not so where steps are threads."""
+
+
+@dataclass(frozen=True, slots=True)
+class OwnSession:
+    """How a command runs whose step shares a process with others: in a session of its own.
+
+    Args:
+        stdin: descriptor that becomes its standard input.
+        output: descriptor that takes what it prints.
+        environ: more variables.
+        has_begun: is told its process.
+
+    """
+
+    stdin: int
+    output: int
+    environ: Mapping[str, str]
+    has_begun: Callable[[int], None]
+
+
+own_session: ContextVar[OwnSession | None] = ContextVar("own_session", default=None)
+"""Where a command is to run that does not belong to the process that it is started by."""
 
 
 def run_argv(argv: Sequence[str], folder: str) -> None:
@@ -153,16 +179,26 @@ def run_argv(argv: Sequence[str], folder: str) -> None:
     import subprocess
 
     path = os.path.dirname(sys.executable) + os.pathsep + os.environ.get("PATH", os.defpath)
-    log = None if _is_own_output(sys.stdout) else sys.stdout
+    own = own_session.get()
+    log = None if own is not None or _is_own_output(sys.stdout) else sys.stdout
+    stdin, output = subprocess.DEVNULL, None if log is None else subprocess.PIPE
+    if own is not None:
+        stdin, output = own.stdin, own.output
     try:
-        with subprocess.Popen(
-            argv,
-            cwd=folder,
-            env={**os.environ, "PATH": path},
-            stdin=None if stdin_inherited.get() else subprocess.DEVNULL,
-            stdout=subprocess.PIPE if log is not None else None,
-            stderr=subprocess.STDOUT if log is not None else None,
-        ) as running:
+        with (
+            _outliving_sigterm(),
+            subprocess.Popen(
+                argv,
+                cwd=folder,
+                env={**os.environ, **(own.environ if own is not None else {}), "PATH": path},
+                stdin=None if stdin_inherited.get() else stdin,
+                stdout=output,
+                stderr=subprocess.STDOUT if output is not None else None,
+                start_new_session=own is not None,
+            ) as running,
+        ):
+            if own is not None:
+                own.has_begun(running.pid)
             if log is not None and running.stdout is not None:
                 _copy(running.stdout, log)
             code = running.wait()
@@ -173,8 +209,35 @@ def run_argv(argv: Sequence[str], folder: str) -> None:
     except PermissionError:
         sys.stderr.write(f"{argv[0]}: permission denied\n")
         raise SystemExit(126) from None
+    except OSError as error:
+        if error.errno != errno.E2BIG:
+            raise
+        size = sum(len(os.fsencode(word)) + 1 for word in argv)
+        sys.stderr.write(
+            f"{argv[0]}: the command line is too long, {size} bytes beside the environment: give "
+            'lists by file, deps={"parts": [...]}\n'
+        )
+        raise SystemExit(126) from None
     if code:
         raise SystemExit(code if code > 0 else 128 - code)
+
+
+@contextmanager
+def _outliving_sigterm() -> Iterator[None]:
+    """Leave SIGTERM, which the whole step gets, to the command: it may want to save something."""
+    is_ours = (
+        threading.current_thread() is threading.main_thread()
+        and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    )
+    if not is_ours:
+        yield
+        return
+    # A handler, unlike SIG_IGN, is not handed on to programs.
+    signal.signal(signal.SIGTERM, lambda *_: None)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 def _is_own_output(stream: TextIO) -> bool:
@@ -192,65 +255,12 @@ def _copy(source: IO[bytes], log: TextIO) -> None:
         log.write(block.decode("utf-8", "replace"))
 
 
-def check_command(command: Command, name: str, place: str) -> list[SpecificationError]:
-    """Return what is wrong with a command and its placeholders."""
-    facts = [("declared", place)]
-    texts = (command.text,) if isinstance(command.text, str) else command.text
-    if not texts or not all(isinstance(text, str) and "\0" not in text for text in texts):
-        return [SpecificationError(f"`{name}`: a command is made of strings", facts=facts)]
-    errors = [*_placeholder_errors(command, texts, name, place)]
-    for key, value in command.params.items():
-        try:
-            plain_text(value)
-        except ValueError as error:
-            errors.append(_command_error(name, place, f"the parameter `{key}`: {error}"))
-    if isinstance(command.text, str):
-        try:
-            shell_code(command.text)
-        except ValueError as error:
-            errors.append(_command_error(name, place, str(error)))
-    return errors
-
-
-def _command_error(
-    name: str, place: str, what: str, known: str = "", hint: str | None = None
-) -> SpecificationError:
-    facts = [("declared", place)] + ([("known", known)] if known else [])
-    return SpecificationError(
-        f"`{name}`: {what}", facts=facts, consequence="nothing was run", hint=hint
-    )
-
-
-def _placeholder_errors(
-    command: Command, texts: Sequence[str], name: str, place: str
-) -> Iterator[SpecificationError]:
-    """Yield what is wrong with the names of placeholders."""
-    given = [*command.deps, *command.inputs, *command.params]
-    for key in dict.fromkeys(given):
-        if not _NAME.fullmatch(key):
-            what = f"`{key}` cannot be a placeholder: use lower-case letters, digits and `_`"
-            yield _command_error(name, place, what)
-        if key == "output" or given.count(key) > 1:
-            yield _command_error(name, place, f"the placeholder `{{{key}}}` has two meanings")
-    known = sorted({"output", *given})
-    used = [found for text in texts for found, literal in names_in(text) if not literal]
-    for placeholder in dict.fromkeys(used):
-        if placeholder not in known:
-            yield _command_error(
-                name,
-                place,
-                f"nothing is called `{{{placeholder}}}`",
-                ", ".join(known),
-                f"write {{{{{placeholder}}}}} for the text itself",
-            )
-
-
 def command(
     command: str | Sequence[str],
     *,
     name: str,
-    deps: Mapping[str, StepSpec] | None = None,
-    inputs: Mapping[str, Source] | None = None,
+    deps: Mapping[str, StepSpec | Sequence[StepSpec]] | None = None,
+    inputs: Mapping[str, Source | Sequence[Source]] | None = None,
     params: Mapping[str, Any] | None = None,
     **options: Unpack[StepOptions],
 ) -> DeclaredStep:
@@ -260,16 +270,18 @@ def command(
         command: a list of words, run as they are; or one string, run by `bash -euo pipefail`.
             `{output}`, `{dep}`, `{input}` and `{param}` are replaced, quoted; `{{x}}` is text.
         name: the step's name.
-        deps: placeholder -> step; the placeholder becomes the step's output folder.
-        inputs: placeholder -> source(...); it becomes the local path or URL.
-        params: placeholder -> value; they are identity attributes as well.
+        deps: placeholder -> step; the placeholder becomes the step's output folder. For a list of
+            steps it becomes the path of a file with these folders, one a line.
+        inputs: placeholder -> source(...); it becomes the local path or URL; lists as for `deps`.
+        params: placeholder -> value; they are identity attributes as well; lists as for `deps`.
         options: the fields of StepSpec that are not given by the above.
 
     Raises:
         SpecificationError: an unknown placeholder, or one that stands where it cannot be quoted.
 
     """
-    deps, inputs, params = dict(deps or {}), dict(inputs or {}), dict(params or {})
+    deps, inputs = _tupled(deps or {}), _tupled(inputs or {})
+    params = dict(params or {})
     place = declaring_place()
     text = command if isinstance(command, str) else tuple(command)
     value = Command(text, FrozenDict(deps), FrozenDict(inputs), FrozenDict(params), place[0])
@@ -278,9 +290,21 @@ def command(
     return DeclaredStep(
         name=name,
         fn=value,
-        deps=tuple(deps.values()),
-        inputs=inputs,
+        deps=tuple(dep for value in deps.values() for dep in _each(value)),
+        inputs={
+            f"{key}.{i}" if isinstance(value, tuple) else key: source
+            for key, value in inputs.items()
+            for i, source in enumerate(_each(value))
+        },
         hash_attrs=params,
         declared=place,
         **options,
     )
+
+
+def _tupled(given: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: tuple(it) if isinstance(it, list | tuple) else it for key, it in given.items()}
+
+
+def _each(value: Any) -> tuple[Any, ...]:
+    return value if isinstance(value, tuple) else (value,)

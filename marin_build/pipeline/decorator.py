@@ -233,8 +233,10 @@ class StepOptions(TypedDict, total=False):
     env_vars: Mapping[str, str]
     retries: int | Retries
     timeout: float | None
+    secrets: Sequence[str]
     budgets: Mapping[str, int]
     resumable: bool
+    detached: Sequence[str]
     tags: Sequence[str]
     description: str
     code: Literal["report", "rebuild", "ignore"] | None

@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
 
 _TOKEN = re.compile(r"\*\*/|\*\*|\*|\?|\[[^\]]+\]|.", re.DOTALL)
@@ -19,6 +19,21 @@ def compile_patterns(patterns: Iterable[str]) -> Callable[[str], bool]:
         return lambda _path: False
     matcher = re.compile(expression, re.DOTALL).fullmatch
     return lambda path: matcher(path) is not None
+
+
+def may_match_below(patterns: Iterable[str], folder: str) -> bool:
+    """Return whether any of `patterns` can match a path below `folder`, whatever lies there."""
+    names = folder.split("/")
+    return any(_reaches_below(pattern.split("/"), names) for pattern in patterns)
+
+
+def _reaches_below(parts: Sequence[str], names: Sequence[str]) -> bool:
+    for part, name in zip(parts, names, strict=False):
+        if "**" in part:
+            return True
+        if not compile_patterns([part])(name):
+            return False
+    return len(parts) > len(names)
 
 
 def _translate(pattern: str) -> str:

@@ -67,9 +67,14 @@ def steps_below(roots: Iterable[StepSpec]) -> list[StepSpec]:
     return steps
 
 
+_SHOWN_PLACES = 10
+
+
 def _cycle(path: Sequence[StepSpec], back_to: StepSpec) -> CycleError:
     members = path[path.index(back_to) :]
     # A step needs its dependencies; people read a pipeline the way data flows.
     names = [step.name for step in reversed([*members, back_to])]
-    places = ", ".join(step.place for step in members)
+    places = ", ".join([step.place for step in members[:_SHOWN_PLACES]])
+    if (more := len(members) - _SHOWN_PLACES) > 0:
+        places += f" and {more} more"
     return CycleError(names, facts=[("declared", places)])

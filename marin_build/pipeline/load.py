@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shlex
 import sys
-from contextlib import redirect_stdout
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +23,7 @@ from marin_build.pipeline.parameters import call_with, parse_settings
 from marin_build.pipeline.run_module import raised, run_module
 from marin_build.pipeline.source_digests import forget_digests
 from marin_build.pipeline.step_spec import StepSpec
+from marin_build.pipeline.user_output import to_standard_error
 from marin_build.text import did_you_mean, printable
 from marin_build.workspace import current_workspace, noting_asked, use_workspace
 
@@ -146,8 +146,7 @@ def _load(
     use_workspace(workspace)
     _forget_code()
     before = _threads()
-    # Standard output is for data: scripts and other programs read it.
-    with collected_errors() as errors, noting_asked() as asked, redirect_stdout(sys.stderr):
+    with collected_errors() as errors, noting_asked() as asked, to_standard_error():
         try:
             made = run_module(module, workspace) if program is None else program.made
             roots = _offered(made, module, parameters)

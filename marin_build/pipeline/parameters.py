@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import inspect
-import json
-import typing
 from typing import TYPE_CHECKING, Any
 
 from marin_build.errors import UsageError, combined
 from marin_build.pipeline.bound_call import type_hints
-from marin_build.text import did_you_mean
+from marin_build.pipeline.parameter_values import UnfitError, parse_value, type_of_default
+from marin_build.secret_shapes import without_secret
+from marin_build.text import did_you_mean, shortened
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -22,7 +22,8 @@ def parse_settings(
 ) -> dict[str, Any]:
     """Return the values for a pipeline function.
 
-    A value is parsed by the parameter's annotation; without one as JSON, else it is a string.
+    A value is parsed by the parameter's annotation, else by the type of its default; without
+    either as JSON, else it is a string.
 
     Raises:
         UsageError: unknown parameters, missing ones and values that do not fit, together.
@@ -33,7 +34,7 @@ def parse_settings(
     named = {
         name for name, p in parameters.items() if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)
     }
-    hints = type_hints(function) if given else {}
+    hints = type_hints(function, extras=True) if given else {}
     values: dict[str, Any] = {}
     errors: list[MarinBuildError] = []
     for name, text in given.items():
@@ -48,15 +49,10 @@ def parse_settings(
             )
             continue
         try:
-            values[name] = parse_value(text, hints.get(name))
-        except ValueError as error:
-            errors.append(
-                UsageError(
-                    f"`--set {name}={text}` does not fit the parameter",
-                    facts=[("reason", str(error))],
-                    consequence="nothing was run",
-                )
-            )
+            values[name] = parse_value(text, _type_of(name, hints, parameters))
+        except UnfitError as error:
+            typed = name in hints
+            errors.append(_unfit(name, text, error, parameters.get(name), typed=typed))
     errors.extend(
         UsageError(
             f"the pipeline needs the parameter `{name}`",
@@ -71,39 +67,36 @@ def parse_settings(
     return values
 
 
-def parse_value(text: str, annotation: Any) -> Any:
-    """Return the value of a text.
+def _type_of(
+    name: str, hints: Mapping[str, Any], parameters: Mapping[str, inspect.Parameter]
+) -> Any:
+    """Return the type of a parameter: its annotation, else that of its default, else None."""
+    if name in hints:
+        return hints[name]
+    parameter = parameters.get(name)
+    if parameter is None:  # one of `**rest`, whose annotation is that of each
+        rest = next((p.name for p in parameters.values() if p.kind is p.VAR_KEYWORD), "")
+        return hints.get(rest)
+    default = parameter.default
+    return None if default is inspect.Parameter.empty else type_of_default(default)
 
-    Raises:
-        ValueError: it does not fit the annotation.
 
-    """
-    if annotation is str:
-        return text
-    if annotation is None or annotation is Any:
-        try:
-            return json.loads(text)
-        except ValueError:
-            return text
-    if annotation is int or annotation is float:
-        return annotation(text)
-    from pydantic import PydanticUserError, TypeAdapter, ValidationError
-
-    try:
-        adapter: TypeAdapter[Any] = TypeAdapter(annotation)
-    except PydanticUserError:
-        raise ValueError(
-            f"no text can be a {getattr(annotation, '__name__', annotation)}"
-        ) from None
-    try:
-        return adapter.validate_strings(text)
-    except ValidationError:
-        try:
-            return adapter.validate_json(text)
-        except ValidationError as error:
-            is_plain = isinstance(annotation, type) and not typing.get_args(annotation)
-            wanted = annotation.__name__ if is_plain else str(annotation)
-            raise ValueError(f"not a {wanted}: {error.errors()[0]['msg'].lower()}") from None
+def _unfit(
+    name: str, text: str, error: UnfitError, parameter: inspect.Parameter | None, *, typed: bool
+) -> UsageError:
+    """Return the error of a value that does not fit: parameter, given, expected."""
+    shown = "..." if error.is_secret else shortened(without_secret(name, text))
+    facts = [("given", shown), ("expected", error.wanted)]
+    if error.reason:
+        facts.append(("reason", error.reason))
+    default = parameter.default if parameter is not None else inspect.Parameter.empty
+    if not typed and default is not inspect.Parameter.empty:
+        facts.append(("its default", shortened(repr(default))))
+    return UsageError(
+        f"`--set {name}={shown}` does not fit the parameter `{name}`",
+        facts=facts,
+        consequence="nothing was run",
+    )
 
 
 def call_with(function: Callable[..., Any], values: Mapping[str, Any]) -> Any:

@@ -1,12 +1,16 @@
-"""Placeholders in the text of a command: `{name}`, and in bash the quotes they stand in. Pure.
+"""Placeholders in the text of a command: `{name}`, their values, and in bash their quotes. Pure.
 
 Values never enter shell code: a placeholder there becomes a quoted reference to a variable.
 """
 
 from __future__ import annotations
 
+import enum
+import os
 import re
 from typing import TYPE_CHECKING
+
+from marin_build.secret import Secret
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,6 +27,31 @@ def names_in(text: str) -> Iterator[tuple[str, bool]]:
         yield (literal or name), bool(literal)
 
 
+def plain_text(value: object) -> str:
+    """Return a parameter as a program gets it.
+
+    Raises:
+        ValueError: a value that has no plain form.
+
+    """
+    match value:
+        case enum.Enum():
+            return plain_text(value.value)
+        case bool():
+            return "true" if value else "false"
+        case str() | int() | float() | os.PathLike():
+            text = str(value)
+            if "\0" not in text:
+                return text
+        case Secret():
+            raise ValueError(
+                "a secret would stand in the command line, where all can see it: let the command "
+                "read the variable itself, as `$HF_TOKEN`"
+            )
+    kind = type(value).__name__
+    raise ValueError(f"{kind} has no canonical form as a word: give text, a number or a path")
+
+
 def shell_code(text: str) -> str:
     """Return bash code in which each placeholder is a quoted variable.
 
@@ -32,12 +61,14 @@ def shell_code(text: str) -> str:
     """
     pieces: list[str] = []
     end = 0
+    heredoc = _HEREDOC.search(text)
+    from_here = heredoc.end() if heredoc is not None else len(text) + 1
     for found, context in _placeholders_in_shell(text):
         literal, name = found.groups()
         pieces.append(text[end : found.start()])
         if literal:
             pieces.append(f"{{{literal}}}")
-        elif (why := _unquotable(text, found.start(), context)) is not None:
+        elif (why := _unquotable(text, found.start(), context, from_here)) is not None:
             raise ValueError(f"the placeholder {{{name}}} stands {why}")
         else:
             pieces.append(f"${{{name}}}" if context == '"' else f'"${{{name}}}"')
@@ -46,7 +77,7 @@ def shell_code(text: str) -> str:
     return "".join(pieces)
 
 
-def _unquotable(text: str, at: int, context: str) -> str | None:
+def _unquotable(text: str, at: int, context: str, heredoc: int) -> str | None:
     """Return why a placeholder cannot be quoted there, and what to do instead."""
     if context == "#":
         return None
@@ -54,7 +85,7 @@ def _unquotable(text: str, at: int, context: str) -> str | None:
         return "inside single quotes; leave them out, it is quoted for you"
     if text[at - 1 : at] == "\\":
         return "after a backslash; leave it out, it is quoted for you"
-    if _HEREDOC.search(text[:at]):
+    if heredoc <= at:
         return "after `<<`; put the text into a script and declare it as an input"
     return None
 

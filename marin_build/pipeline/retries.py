@@ -152,6 +152,10 @@ _OF_SIGNALS = {
     signal.SIGSEGV: "a crash in compiled code",
     signal.SIGBUS: "a crash in compiled code, or a disk or shared memory that is full",
     signal.SIGABRT: "a program gave up on itself",
+    signal.SIGPIPE: (
+        "a later part of a pipe ended before it had read all; let it read all (`sed -n 1p`, not "
+        "`head -1`), or let the earlier part pass: `(big || [ $? -eq 141 ]) | head -1`"
+    ),
 }
 _SIGNALS_FROM = 128
 _SAID_OF_KILLS = (

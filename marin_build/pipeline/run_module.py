@@ -10,6 +10,12 @@ from typing import TYPE_CHECKING
 from marin_build.errors import MarinBuildError, SpecificationError
 from marin_build.pipeline.declared_at import shown
 from marin_build.pipeline.locate import sources_of
+from marin_build.pipeline.shadowed_names import (
+    keep_apart,
+    loaded_files,
+    refuse_imports,
+    refuse_name,
+)
 from marin_build.workspace import installed_in
 
 if TYPE_CHECKING:
@@ -24,17 +30,30 @@ def run_module(module: PipelineModule, workspace: Workspace) -> ModuleType:
         SpecificationError: it raised, or its package did.
 
     """
-    _put_on_path(module, workspace.project)
+    refuse_name(module.name, module.file)
+    project = workspace.project
+    folders = _put_on_path(module, project)
+    shadowed = keep_apart(folders)
+    if shadowed and module.package:  # inside a package nobody takes a name for that of another
+        inside = os.path.dirname(module.file) + os.sep
+        shadowed = {name: own for name, own in shadowed.items() if not own.startswith(inside)}
+    if shadowed:
+        refuse_imports(shadowed, [module.file], project)
     try:
         if module.package:
-            return _run_in_package(module)
-        made = ModuleType(module.name)
-        made.__file__ = module.file
-        return _run(made, module)
+            made = _run_in_package(module)
+        else:
+            made = ModuleType(module.name)
+            made.__file__ = module.file
+            _run(made, module)
     except MarinBuildError:
         raise
     except (Exception, SystemExit) as error:
+        refuse_imports(shadowed, loaded_files(folders, error) if shadowed else (), project)
         raise raised(module.file, error, workspace) from error
+    if shadowed:
+        refuse_imports(shadowed, loaded_files(folders), project)
+    return made
 
 
 def raised(file: str, error: BaseException, workspace: Workspace) -> SpecificationError:
@@ -81,8 +100,10 @@ def _packages_of(module: PipelineModule) -> list[str]:
     return [".".join(parts[: count + 1]) for count in range(len(parts))]
 
 
-def _put_on_path(module: PipelineModule, project: str) -> None:
+def _put_on_path(module: PipelineModule, project: str) -> list[str]:
     """Put on the module path what an editable installation would, and the pipeline's folder.
+
+    Returns these folders, in their order.
 
     The folder that the pipeline's package lies in is the first one, so that an installed copy does
     not take its place. Python's own modules go before those beside a module of a package; the
@@ -99,6 +120,8 @@ def _put_on_path(module: PipelineModule, project: str) -> None:
         _insert(next(packages, len(sys.path)), os.path.dirname(module.file))
     if (sources := sources_of(project)) is not None:
         _insert(len(sys.path), sources)
+    ours = {project, os.path.dirname(module.file), module.root, sources}
+    return [folder for folder in sys.path if folder in ours and installed_in(f"{folder}/x") is None]
 
 
 def _holds_packages(folder: str) -> bool:

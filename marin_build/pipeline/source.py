@@ -1,6 +1,6 @@
 """External inputs: a file, a tree of files or objects of a store, identified by content.
 
-A Source is only declared here. Its digest is read by `digests.py`, at the edge.
+A Source is only declared here. Its digest is read by `source_digests.py`, at the edge.
 """
 
 from __future__ import annotations
@@ -12,7 +12,11 @@ from typing import TYPE_CHECKING, Any
 from marin_build.errors import SpecificationError, refuse
 from marin_build.identity.callables import CountsByName
 from marin_build.pipeline.declared_at import declaring_place, shown_here
-from marin_build.workspace import current_workspace, installed_in, is_cell, is_url
+from marin_build.places import checked_place, is_url
+from marin_build.workspace import current_workspace, installed_in, is_cell
+
+_WEB = ("http", "https")
+_SAME_SCHEMES = {"gcs": "gs", "s3a": "s3"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +24,8 @@ class Source(CountsByName):
     """An external input.
 
     Identity: `name`, and the digest of the content that `include` and `exclude` select.
-    Not identity: `location`, the absolute path or URL where the content is found.
+    Not identity: `location`, the absolute path or URL where the content is found, and `spelled`,
+    a URL that has no other name as its author wrote it, if that is not how it is spelled here.
     """
 
     name: str
@@ -29,11 +34,17 @@ class Source(CountsByName):
     exclude: tuple[str, ...] = ()
     declared: str = field(default="", compare=False, repr=False)
     declared_in: str | None = field(default=None, compare=False, repr=False)
+    spelled: str = field(default="", compare=False, repr=False)
+
+    @property
+    def name_1(self) -> str:
+        """Its name under the first formula, which took a URL without a name as it was spelled."""
+        return self.spelled or self.name
 
     @property
     def code_name(self) -> str:
         """Its logical name: its content is identity of the step that reads it."""
-        return f"source {self.name}"
+        return f"source {self.name_1}"
 
     def __str__(self) -> str:
         return self.location
@@ -68,14 +79,22 @@ def source(
 
     Raises:
         SpecificationError: the path has no name that is the same on every machine.
+        UsageError: it is nearly a URL.
 
     """
     file, line = declaring_place()
-    text = os.fspath(path)
+    text = checked_place(os.fspath(path))
     declared = shown_here((file, line))
     if is_url(text):
+        url = one_spelling(text)
         return DeclaredSource(
-            name or text, text.rstrip("/"), _patterns(include), _patterns(exclude), declared, file
+            name or url,
+            url,
+            _patterns(include),
+            _patterns(exclude),
+            declared,
+            file,
+            spelled="" if name or url == text else text,
         )
     folder = os.getcwd() if is_cell(file) else os.path.dirname(os.path.abspath(file))
     location = os.path.normpath(os.path.join(folder, text))
@@ -93,6 +112,19 @@ def source(
                 )
             )
     return DeclaredSource(name, location, _patterns(include), _patterns(exclude), declared, file)
+
+
+def one_spelling(url: str) -> str:
+    """Return the spelling of a URL that all spellings of one place share.
+
+    The slash at the end of a bucket's folder means nothing. Web servers may give it a meaning.
+    """
+    scheme, _, place = url.partition("://")
+    scheme = scheme.lower()
+    if scheme in _WEB:
+        host, slash, path = place.partition("/")
+        return f"{scheme}://{host.lower()}{slash if path else ''}{path}"
+    return f"{_SAME_SCHEMES.get(scheme, scheme)}://{place.rstrip('/')}"
 
 
 def _name_of(location: str, folder: str) -> str | None:

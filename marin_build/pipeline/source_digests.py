@@ -1,24 +1,30 @@
-"""Content digests of local sources, and the cache that saves reading unchanged files again.
+"""Content digests of sources: local ones are read here, and remembered for this process.
 
-The cache trusts a file's size, modification and change times and inode, but distrusts files that
-were modified within 2 s of hashing: such a file could change again without its times changing.
+The cache of digests is trusted where a file has the size, modification and change times and inode
+it had. Files that were modified within 2 s of hashing are read again: such a file could change once
+more without its times changing.
 """
 
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import time
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
 
 from marin_build.errors import SpecificationError
-from marin_build.pipeline.glob_patterns import compile_patterns
-from marin_build.workspace import current_workspace, is_url
+from marin_build.pipeline.digest_cache import DigestCache, Stamp
+from marin_build.pipeline.source_files import (
+    DanglingLinkError,
+    selected_files,
+    tree_line,
+)
+from marin_build.places import is_url
+from marin_build.workspace import current_workspace
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Mapping
 
     from marin_build.pipeline.source import Source
 
@@ -26,11 +32,34 @@ if TYPE_CHECKING:
 _DISTRUST_NS = 2_000_000_000
 _BLOCK = 1 << 20
 
-Stamp = list[int]  # size, mtime_ns, ctime_ns, inode
+Formula = Literal[1, 2]
+"""Which formula names a source and its content: docs/adr/0016."""
+FIRST: Formula = 1
+NOW: Formula = 2
+_NAMED = 10_000
+"""Files of a source that are known one by one; of more, only the digest of all is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """What a source holds.
+
+    Args:
+        digest: of all of it; identity.
+        files: path inside the source (empty for a source that is one file) -> its digest; None for
+                more than 10,000 files.
+        digest_1: its digest under the first formula, where that is another one (docs/adr/0016).
+
+    """
+
+    digest: str
+    files: Mapping[str, str] | None = None
+    digest_1: str | None = None
+
 
 # What this process has read once: a pipeline's identity is fixed when it is loaded. `run-step`
-# reads again, through `read_digest`, before a step starts and before it commits.
-_known: dict[tuple[str, tuple[str, ...], tuple[str, ...]], str] = {}
+# reads again, through `read_content`, before a step starts and before it commits.
+_known: dict[tuple[str, tuple[str, ...], tuple[str, ...]], Content] = {}
 
 
 def digest_of(source: Source) -> str:
@@ -40,15 +69,38 @@ def digest_of(source: Source) -> str:
         SpecificationError: nothing there, or a remote source that was not read yet.
 
     """
+    return content_of(source).digest
+
+
+def source_identity(source: Source, formula: Formula) -> tuple[str, str]:
+    """Return what a source is to a step that reads it: its name, and the digest of its content.
+
+    Raises:
+        SpecificationError: as `digest_of`.
+
+    """
+    content = content_of(source)
+    if formula == NOW:
+        return source.name, content.digest
+    return source.name_1, content.digest_1 or content.digest
+
+
+def content_of(source: Source) -> Content:
+    """Return the content of `source`, read at most once in this process; raises as `digest_of`."""
     key = (source.location, source.include, source.exclude)
     if key not in _known:
-        _known[key] = read_digest(source)
+        _known[key] = read_content(source)
     return _known[key]
 
 
 def remember_digest(source: Source, digest: str) -> None:
-    """Fix the digest of a source for this process (remote ones are read by the store layer)."""
-    _known[source.location, source.include, source.exclude] = digest
+    """Fix the digest of a source for this process."""
+    remember_content(source, Content(digest))
+
+
+def remember_content(source: Source, content: Content) -> None:
+    """Fix the content of a source for this process (remote ones are read by the store layer)."""
+    _known[source.location, source.include, source.exclude] = content
 
 
 def forget_digests() -> None:
@@ -62,114 +114,111 @@ def is_known(source: Source) -> bool:
 
 
 def read_digest(source: Source) -> str:
-    """Return the sha-256 of a local file or tree as it is now.
+    """Return the digest of a local file or folder as it is now; see `read_content`."""
+    return read_content(source).digest
 
-    The digest of a tree is the sha-256 of lines `<sha-256>  <path>` sorted by path, so that it
-    can be checked with `sha256sum`.
+
+def read_content(source: Source) -> Content:
+    """Return what a local file or folder holds now.
+
+    The digest of a file is its sha-256; that of a folder that of lines `<sha-256>  <path>`,
+    sorted by path, so that it can be checked with `sha256sum`.
+
+    Raises:
+        SpecificationError: it is not there, not readable or empty, or has a link to nowhere.
+
     """
     location = source.location
     if is_url(location):
-        raise _unreadable(source, "its digest was not read from the store before it was used")
-    cache = _Cache.of(source)
+        raise unreadable(source, "its digest was not read from the store before it was used")
+    workspace = current_workspace(source.declared_in)
+    cache = DigestCache.of(source.location, workspace.project)
     try:
         if os.path.isfile(location):
-            digest = cache.file_digest(location, "")
+            digest = _file_digest(cache, location, "")
+            content = Content(digest, {"": digest})
         elif os.path.isdir(location):
-            digest = _tree_digest(source, cache)
+            content = _tree(source, cache, workspace.prefix)
         else:
-            raise _unreadable(source, "there is no such file or folder")
+            raise unreadable(source, _nothing_at(location))
     except OSError as error:
-        raise _unreadable(source, str(error.strerror)) from error
+        where = f": `{error.filename}`" if error.filename not in {None, location} else ""
+        raise unreadable(source, f"{error.strerror}{where}") from error
     cache.save()
-    return digest
+    return content
 
 
-def _tree_digest(source: Source, cache: _Cache) -> str:
-    include, exclude = compile_patterns(source.include), compile_patterns(source.exclude)
+def changed_files(before: Content, now: Content) -> list[str]:
+    """Return the paths that are not in both, or not with the same bytes; sorted.
+
+    Empty if the files of either are not known one by one.
+    """
+    if before.files is None or now.files is None:
+        return []
+    paths = before.files.keys() | now.files.keys()
+    return sorted(path for path in paths if before.files.get(path) != now.files.get(path))
+
+
+def content_of_files(digests: Mapping[str, str]) -> Content:
+    """Return the content of a folder whose files have these digests."""
     tree = hashlib.sha256()
-    empty = True
-    for path in sorted(_files_below(source.location)):
-        if include(path) and not exclude(path):
-            file_digest = cache.file_digest(os.path.join(source.location, path), path)
-            tree.update(f"{file_digest}  {path}\n".encode("utf-8", "surrogateescape"))
-            empty = False
-    if empty:
-        raise _unreadable(source, "its patterns select no file")
-    return tree.hexdigest()
+    for path in sorted(digests):
+        tree.update(tree_line(digests[path], path))
+    return Content(tree.hexdigest(), digests if len(digests) <= _NAMED else None)
 
 
-def _files_below(folder: str) -> Iterator[str]:
-    """Yield the files below `folder`, as paths relative to it with `/`."""
-    pending, walked = [""], set[str]()
-    while pending:
-        relative = pending.pop()
-        real = os.path.realpath(os.path.join(folder, relative))
-        if real in walked:  # links may lead in a circle, and what they lead to counts once
-            continue
-        walked.add(real)
-        with os.scandir(os.path.join(folder, relative)) as entries:
-            for entry in entries:
-                path = f"{relative}{entry.name}"
-                if entry.is_dir():
-                    pending.append(path + "/")
-                elif entry.is_file():
-                    yield path
+def _tree(source: Source, cache: DigestCache, prefix: str) -> Content:
+    try:
+        paths = selected_files(source, prefix)
+    except DanglingLinkError as error:
+        raise unreadable(
+            source,
+            f"its link `{error.path}` leads nowhere: to `{error.leads_to}`",
+            hint=f'remove the link, or leave it out: source(..., exclude=("{error.path}",))',
+        ) from None
+    if not paths:
+        raise unreadable(source, "its patterns select no file")
+    return content_of_files(
+        {path: _file_digest(cache, os.path.join(source.location, path), path) for path in paths}
+    )
 
 
-def _unreadable(source: Source, why: str) -> SpecificationError:
+def _nothing_at(location: str) -> str:
+    if os.path.islink(location) and not os.path.exists(location):
+        return f"there is no such file or folder: it is a link to `{os.readlink(location)}`"
+    if os.path.lexists(location):
+        return "it is neither a file nor a folder"
+    return "there is no such file or folder"
+
+
+def unreadable(source: Source, why: str, hint: str | None = None) -> SpecificationError:
+    """Return the error for a source that cannot be read.
+
+    Args:
+        source: the source.
+        why: the reason, in words.
+        hint: what the author can do.
+
+    """
     return SpecificationError(
         f"cannot read the source `{source.name}`",
         facts=[("location", source.location), ("reason", why), ("declared", source.declared)],
         consequence="nothing was run",
+        hint=hint,
     )
 
 
-@dataclass(slots=True)
-class _Cache:
-    """Digests of one source's files, in one small file below the project's `.marin-build/`."""
-
-    file: str
-    known: dict[str, tuple[str, Stamp]] = field(default_factory=dict)
-    changed: bool = False
-
-    @classmethod
-    def of(cls, source: Source) -> _Cache:
-        project = current_workspace(source.declared_in).project
-        folder = os.path.join(project, ".marin-build", "digests")
-        name = hashlib.sha256(source.location.encode()).hexdigest()[:32]
-        cache = cls(os.path.join(folder, name))
-        try:
-            with open(cache.file, encoding="utf-8") as stream:
-                document = json.load(stream)
-            cache.known = {path: (digest, stamp) for path, (digest, stamp) in document.items()}
-        except (OSError, ValueError, AttributeError, TypeError):
-            cache.known = {}  # a cache that cannot be read is an empty one
-        return cache
-
-    def file_digest(self, path: str, key: str) -> str:
-        status = os.stat(path)
-        stamp = [status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino]
-        cached = self.known.get(key)
-        if cached is not None and cached[1] == stamp:
-            return cached[0]
-        started = time.time_ns()
-        digest = _hash_file(path)
-        if started - max(status.st_mtime_ns, status.st_ctime_ns) > _DISTRUST_NS:
-            self.known[key] = (digest, stamp)
-            self.changed = True
-        return digest
-
-    def save(self) -> None:
-        if not self.changed:
-            return
-        try:
-            os.makedirs(os.path.dirname(self.file), exist_ok=True)
-            temporary = f"{self.file}.{os.getpid()}"
-            with open(temporary, "w", encoding="utf-8") as stream:
-                json.dump(self.known, stream)
-            os.replace(temporary, self.file)
-        except OSError:
-            pass  # a project that cannot be written to is read anew each time
+def _file_digest(cache: DigestCache, path: str, key: str) -> str:
+    """Return the sha-256 of a file, from the cache if the file is what was read."""
+    status = os.stat(path)
+    stamp: Stamp = [status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino]
+    if (known := cache.get(key, stamp)) is not None:
+        return known
+    started = time.time_ns()
+    digest = _hash_file(path)
+    if started - max(status.st_mtime_ns, status.st_ctime_ns) > _DISTRUST_NS:
+        cache.put(key, digest, stamp)
+    return digest
 
 
 def _hash_file(path: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -11,10 +12,15 @@ from marin_build.identity.canonical import FrozenDict, freeze
 from marin_build.pipeline.names import BUDGET_NAME, illegal_name, name_problem, version_problem
 from marin_build.pipeline.placed import Placed
 from marin_build.pipeline.source import Source
+from marin_build.text import shortened
 from marin_build.workspace import CodePolicy
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
+
+
+LONGEST_VARIABLE = 1 << 17
+"""Bytes of the longest environment variable, name and end included: MAX_ARG_STRLEN of Linux."""
 
 
 EMPTY = FrozenDict()
@@ -52,17 +58,12 @@ def check_and_freeze(step: Any, kind: type) -> None:
             value = getattr(step, name)
             if type(value) is not FrozenDict:
                 _put(step, name, _as_mapping(value))
-    if type(step.tags) is not tuple:
-        _put(step, "tags", _as_tuple(step.tags, str))
+    for name in ("tags", "secrets", "detached"):
+        if type(getattr(step, name)) is not tuple:
+            _put(step, name, _as_tuple(getattr(step, name), str))
     if step.outputs is not None and type(step.outputs) is not tuple:
         _put(step, "outputs", _as_tuple(step.outputs, str))
-    problems = _problems_of(
-        version=step.version, override_output_path=step.override_output_path, code=step.code,
-        retries=step.retries, timeout=step.timeout, outputs=step.outputs, tags=step.tags,
-        fn=step.fn, resources=step.resources, inputs=step.inputs, env_vars=step.env_vars,
-        budgets=step.budgets,
-    )  # fmt: skip
-    for problem in problems:
+    for problem in _problems_of(step):
         refuse(_error(step, f"`{step.name}`: {problem}"))
 
 
@@ -118,48 +119,45 @@ def _shown(one: type) -> str:
     return "string" if one is str else "step"
 
 
-def _problems_of(
-    *,
-    version: str | None,
-    override_output_path: str | None,
-    code: object,
-    retries: object,
-    timeout: object,
-    outputs: Sequence[object] | None,
-    tags: Sequence[object],
-    fn: object,
-    resources: object,
-    inputs: Mapping[Any, Any],
-    env_vars: Mapping[Any, Any],
-    budgets: Mapping[Any, Any],
-) -> Iterator[str]:
+def _problems_of(step: Any) -> Iterator[str]:
     """Yield what is wrong with the fields of a step that are not identity."""
-    if version is not None and (problem := version_problem(version)):
+    if step.version is not None and (problem := version_problem(step.version)):
         yield problem
-    if version is not None and override_output_path is not None:
+    if step.version is not None and step.override_output_path is not None:
         yield "a version and an output path cannot both be given"
-    if code is not None and code not in get_args(CodePolicy):
-        yield f"`code` is one of {', '.join(get_args(CodePolicy))}, not `{code}`"
-    yield from _retries_problems(retries)
-    if timeout is not None and not _is_duration(timeout):
+    if step.code is not None and step.code not in get_args(CodePolicy):
+        yield f"`code` is one of {', '.join(get_args(CodePolicy))}, not `{step.code}`"
+    yield from _retries_problems(step.retries)
+    if step.timeout is not None and not _is_duration(step.timeout):
         yield "`timeout` is a positive number of seconds"
-    for output in outputs or ():
+    for output in step.outputs or ():
         if not _is_inside(output):
             yield f"the output `{output}` is not a path inside the step's folder"
-    yield from (f"the tag `{tag}` is not a string" for tag in tags if type(tag) is not str)
-    if fn is not None and not callable(fn):
-        yield f"`fn` is a {type(fn).__name__}, not a function"
-    if resources is not None:
+    yield from _word_problems(step)
+    if step.fn is not None and not callable(step.fn):
+        yield f"`fn` is a {type(step.fn).__name__}, not a function"
+    if step.resources is not None:
         from marin_build.pipeline.resources import ResourceConfig
 
-        if not isinstance(resources, ResourceConfig):
-            yield f"`resources` is a {type(resources).__name__}, not a ResourceConfig"
-    if inputs:
-        yield from _input_problems(inputs)
-    if env_vars:
-        yield from _variable_problems(env_vars)
-    if budgets:
-        yield from _budget_problems(budgets)
+        if not isinstance(step.resources, ResourceConfig):
+            yield f"`resources` is a {type(step.resources).__name__}, not a ResourceConfig"
+    if step.inputs:
+        yield from _input_problems(step.inputs)
+    if step.env_vars:
+        yield from _variable_problems(step.env_vars)
+    if step.budgets:
+        yield from _budget_problems(step.budgets)
+
+
+def _word_problems(step: Any) -> Iterator[str]:
+    """Yield what is wrong with the fields that hold words."""
+    yield from (f"the tag `{tag}` is not a string" for tag in step.tags if type(tag) is not str)
+    for secret in step.secrets:
+        if type(secret) is not str or not secret.removeprefix("!"):
+            yield f"the pattern `{secret!r}` in `secrets` is no name of a variable"
+    for name in step.detached:
+        if type(name) is not str or not name or "/" in name:
+            yield f"`detached` holds names of programs without folders, not `{name!r}`"
 
 
 def _retries_problems(retries: object) -> Iterator[str]:
@@ -199,15 +197,35 @@ def _input_problems(inputs: Mapping[Any, Any]) -> Iterator[str]:
 
 def _variable_problems(env_vars: Mapping[Any, Any]) -> Iterator[str]:
     for key, value in env_vars.items():
-        legal = (
-            type(key) is str
-            and type(value) is str
-            and key != ""
-            and "=" not in key
-            and "\0" not in key + value
+        if problem := _variable_problem(key, value):
+            yield problem
+
+
+def _variable_problem(key: object, value: object) -> str | None:
+    """Return what is wrong with an environment variable; its value may be a secret: not shown."""
+    if type(key) is not str:
+        kind = type(key).__name__
+        return f"the name of the environment variable `{key!r}` is of the type {kind}, not a string"
+    if not key:
+        return "an environment variable has an empty name"
+    for sign, word in (("=", "`=`"), ("\0", "a null character")):
+        if sign in key:
+            return f"the name of the environment variable {key!r} contains {word}"
+    named = f"the environment variable `{shortened(key)}`"
+    if type(value) is not str:
+        return f"{named} is of the type {type(value).__name__}, not a string"
+    if "\0" in value:
+        return f"{named} has a value with a null character, which no program can be given"
+    try:
+        size = len(os.fsencode(f"{key}={value}")) + 1
+    except UnicodeEncodeError:
+        return f"{named} has a name or a value that is no Unicode text"
+    if size > LONGEST_VARIABLE:
+        return (
+            f"{named} has {size} bytes, and Linux gives programs at most {LONGEST_VARIABLE}: "
+            "give it as a file"
         )
-        if not legal:
-            yield f"the environment variable `{key}` is not a string to a string"
+    return None
 
 
 def _budget_problems(budgets: Mapping[Any, Any]) -> Iterator[str]:

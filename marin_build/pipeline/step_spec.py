@@ -5,13 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from marin_build.errors import SpecificationError, refuse
 from marin_build.identity.callables import Bound, CountsByName
 from marin_build.identity.payload import HASH_ID_LENGTH, fingerprint_of, payload_text
 from marin_build.pipeline import runtime_calls
+from marin_build.pipeline.captured_values import captured_by, contradictions, shown_value
 from marin_build.pipeline.declared_at import declaring_place, shown_here
 from marin_build.pipeline.dependencies_first import dependencies_first
 from marin_build.pipeline.source import Source
-from marin_build.pipeline.source_digests import digest_of
+from marin_build.pipeline.source_digests import NOW, Formula, source_identity
 from marin_build.pipeline.step_checks import EMPTY, check_and_freeze
 from marin_build.workspace import (
     CodePolicy,
@@ -24,6 +26,7 @@ from marin_build.workspace import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
+    from marin_build.pipeline.captured_values import Captured
     from marin_build.pipeline.resources import ResourceConfig
     from marin_build.pipeline.retries import Retries
     from marin_build.workspace import Workspace
@@ -46,6 +49,7 @@ class StepSpec(CountsByName):
             `"ignore"` leave it out. None: as the run or the configuration says, else `"report"`.
 
     Not identity:
+        captured: what its function reads from around it (pipeline/captured_values.py).
         fn: a function of the output path. What it returns (a pydantic model, a dataclass or a
             JSON value) is saved as the artifact. None: the target must exist already.
         output_path_prefix: a prefix for this step alone.
@@ -59,7 +63,11 @@ class StepSpec(CountsByName):
         resources: what it runs on; None: this machine.
         env_vars: environment variables for the step.
         retries: further tries after a failure, or `Retries(...)`.
-        timeout: seconds of one attempt, then it is killed.
+        timeout: seconds of one attempt, then it gets SIGTERM, and SIGKILL 10 seconds later.
+        secrets: patterns of the names of environment variables that hold secrets, besides those
+            that are known: their values are blotted out of its log. `!NAME`: it is none.
+        detached: names of programs that may still run when the step has ended, as `fnmatch` reads
+            them. They are killed then, like all that a step leaves; another one fails the step.
         budgets: how much it takes of named budgets while it runs (see plan/capacity.py).
         resumable: a new attempt finds what the failed one left.
         tags, description: for people and selection.
@@ -79,19 +87,45 @@ class StepSpec(CountsByName):
     env_vars: Mapping[str, str] = EMPTY
     retries: int | Retries = 0
     timeout: float | None = None
+    secrets: Sequence[str] = ()
     budgets: Mapping[str, int] = EMPTY
     resumable: bool = False
+    detached: Sequence[str] = ()
     tags: Sequence[str] = ()
     description: str = ""
     code: CodePolicy | None = None
     declared: tuple[str, int] = field(default=("", 0), repr=False)
+    captured: tuple[Captured, ...] = field(default=(), init=False, repr=False)
     _fingerprint: str | None = field(default=None, init=False, repr=False)
+    _source_formula: Formula = field(default=NOW, init=False, repr=False)
 
     def __post_init__(self) -> None:
         """Check and freeze the fields, reporting all that is wrong with them together."""
         if not self.declared[0]:
             object.__setattr__(self, "declared", declaring_place())
         check_and_freeze(self, StepSpec)
+        if self.fn is not None:
+            self._look_around()
+
+    def _look_around(self) -> None:
+        """Remember what the function reads from around it, and refuse what contradicts."""
+        captured = captured_by(self.fn, self.hash_attrs)
+        object.__setattr__(self, "captured", captured)
+        if self.hash_attrs:
+            for name, value in contradictions(self.fn, self.hash_attrs, captured):
+                what = f"`{name}` of `{self.name}` is one value as an attribute, and another in its"
+                refuse(
+                    SpecificationError(
+                        f"{what} function",
+                        facts=[
+                            ("declared", self.place),
+                            ("attribute", shown_value(self.hash_attrs[name])),
+                            ("function", shown_value(value)),
+                        ],
+                        consequence="nothing was run",
+                        hint="give both the same value, or the attribute another name",
+                    )
+                )
 
     @property
     def place(self) -> str:
@@ -133,6 +167,11 @@ class StepSpec(CountsByName):
         if self._fingerprint is None:
             _compute_fingerprints([self])
         return self._fingerprint  # type: ignore[return-value]
+
+    def use_source_formula(self, formula: Formula) -> None:
+        """Name its inputs as a formula does (docs/adr/0016); nothing may know its identity yet."""
+        object.__setattr__(self, "_source_formula", formula)
+        object.__setattr__(self, "_fingerprint", None)
 
     @property
     def hash_id(self) -> str:
@@ -212,7 +251,7 @@ def _payload(step: StepSpec) -> str:
     """Return the payload of a step whose dependencies have their fingerprints."""
     fn, code, bind, command = step.fn, None, None, None
     if isinstance(fn, Bound):
-        bind, command = _names_of(fn.bound()), fn.template
+        bind, command = _names_of(fn.bound(), step._source_formula), fn.template  # noqa: SLF001
     if fn is not None and command is None and joins_identity(step.code, step.declared[0]):
         from marin_build.identity.code.digest import code_digest
 
@@ -223,24 +262,27 @@ def _payload(step: StepSpec) -> str:
         [dep.target_id for dep in step.deps],
         bind=bind,
         command=command,
-        inputs={source.name: digest_of(source) for source in step.inputs.values()}
+        inputs=dict(
+            source_identity(source, step._source_formula)  # noqa: SLF001 - its own class
+            for source in step.inputs.values()
+        )
         if step.inputs
         else None,
         code=code,
     )
 
 
-def _names_of(value: object) -> Any:
+def _names_of(value: object, formula: Formula) -> Any:
     """Return a tree of steps and sources as a tree of their identities."""
     match value:
         case StepSpec():
             return value.target_id
         case Source():
-            return f"source:{value.name}"
+            return f"source:{value.name if formula == NOW else value.name_1}"
         case dict():
-            return {key: _names_of(item) for key, item in value.items()}
+            return {key: _names_of(item, formula) for key, item in value.items()}
         case list() | tuple():
-            return [_names_of(item) for item in value]
+            return [_names_of(item, formula) for item in value]
     return value
 
 

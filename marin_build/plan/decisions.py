@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from marin_build.plan import reasons as why
 from marin_build.plan.assumptions import NOTHING_ASSUMED, assumed_reason
 from marin_build.plan.graph_shape import upstream
+from marin_build.plan.status_reasons import BEGUN, reuse_reason, run_reason
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -18,13 +19,7 @@ if TYPE_CHECKING:
     from marin_build.plan.assumptions import Assumptions
     from marin_build.plan.reasons import Reason
     from marin_build.plan.snapshot import Observed, Snapshot
-    from marin_build.protocol.record_reader import Built
     from marin_build.protocol.taints import Taint
-
-
-_NEVER_BUILT = why.NeverBuilt()
-BEGUN = why.FailedBefore | why.Interrupted | why.DependencyFailed | why.HeldBy | why.FailureKept
-"""Reasons of targets that a run has begun, and none has built."""
 
 
 class Kind(enum.Enum):
@@ -115,7 +110,12 @@ class Plan:
     def rebuilt_anyway(self) -> frozenset[int]:
         """The targets that are built although they may be built already."""
         insisting = why.Forced | why.Tainted | why.DevVersion | why.Cascade | why.Doubtful
-        return frozenset(d.index for d in self.decisions if isinstance(d.reason, insisting))
+        return frozenset(
+            d.index
+            for d in self.decisions
+            if isinstance(d.reason, insisting)
+            or (isinstance(d.reason, why.OutputVanished) and d.reason.lost)
+        )
 
     @property
     def to_build(self) -> list[int]:
@@ -236,33 +236,32 @@ def _decide(targets: Targets, index: int, seen: Observed, *, rerun_failed: bool)
     lease, step = seen.lease, targets.all[index].step
     if seen.damage is not None:
         return Decision(index, Kind.BLOCKED, seen.damage)
+    if lease is not None and not lease.is_sealed and seen.work and seen.status != "SUCCESS":
+        first = seen.work[0]
+        left = why.HeldByWork(lease.describe(), first.pid, first.command, len(seen.work))
+        return Decision(index, Kind.WAIT, left)
     if lease is not None and not lease.is_sealed and not seen.gone and seen.status != "SUCCESS":
         held = why.HeldBy(lease.describe(), lease.written_at, lease.time_to_live)
         return Decision(index, Kind.WAIT, held)
     if lease is not None and lease.is_sealed:
         return Decision(index, Kind.REUSE, why.SealedBefore(lease.worker))
-    if seen.status == "SUCCESS" and not seen.doubtful:
-        return Decision(index, Kind.REUSE, _reuse_reason(seen.built))
+    if seen.status == "SUCCESS" and not seen.doubtful and not seen.lost:
+        if seen.altered:
+            return Decision(index, Kind.BLOCKED, why.OutputAltered(seen.altered))
+        return Decision(index, Kind.REUSE, reuse_reason(seen.built))
     if step.fn is None:
         return Decision(index, Kind.BLOCKED, why.NothingBuildsIt())
+    if seen.last is not None and seen.last.is_finished and not step.resumable:
+        return Decision(index, Kind.BLOCKED, why.ResultNotSaved(seen.last.attempt))
     if seen.status == "FAILED" and not rerun_failed:
         return Decision(index, Kind.BLOCKED, why.FailureKept(seen.last.attempt if seen.last else 0))
-    return Decision(index, Kind.RUN, _run_reason(seen))
+    return Decision(index, Kind.RUN, run_reason(seen))
 
 
 def _is_held(reason: Reason) -> bool:
     """Return whether a run holds a target, or may hold it: then it cannot be forced."""
     may_be = isinstance(reason, why.Unreadable) and not reason.ends_with_a_build
-    return may_be or isinstance(reason, why.HeldBy)
-
-
-def _reuse_reason(built: Built | None) -> Reason:
-    """Return why a target is reused, by its record; `built` is None without a record of ours."""
-    if built is None:
-        return why.BuiltBefore("", "", "")
-    if built.adopted_from is not None:
-        return why.Adopted(built.adopted_from, built.files, built.size, built.worker, built.end)
-    return why.BuiltBefore(built.run, built.worker, built.end)
+    return may_be or isinstance(reason, why.WaitReason)
 
 
 def _rebuild_reason(
@@ -283,23 +282,3 @@ def _rebuild_reason(
         return why.Tainted(taint.reason, taint.by, taint.at)
     assert upstream is not None  # only forced, dev and tainted targets begin a cascade
     return why.Cascade(targets.all[upstream].id)
-
-
-def _run_reason(seen: Observed) -> Reason:
-    """Return why a target is not built yet."""
-    match seen.status:
-        case None:
-            return _NEVER_BUILT
-        case "FAILED" if seen.last is not None:
-            last = seen.last
-            return why.FailedBefore(
-                last.attempt, last.exit_code, last.message or "", last.worker, last.end or ""
-            )
-        case "FAILED":
-            return why.FailedBefore(0, None, "", "", "")
-        case "DEP_FAILED":
-            return why.DependencyFailed()
-        case "SUCCESS":
-            return why.Doubtful(seen.built.run if seen.built else "")
-        case "RUNNING":
-            return why.Interrupted(seen.lease.worker if seen.lease else "")

@@ -113,7 +113,11 @@ class _OwnDigests:
             digest = self._of_function.get(key, "")
             if not digest:
                 digest = self._of_function[key] = code_digest(fn)
-        return own_digest(digest, variables_of(step.env_vars)) if step.env_vars else digest
+        return (
+            own_digest(digest, variables_of(step.env_vars, step.secrets))
+            if step.env_vars
+            else digest
+        )
 
 
 def deep_fingerprints_of_run(plan: Plan) -> list[str]:

@@ -120,6 +120,11 @@ class PlanDocument(BaseModel):
         body = document_text(self, leave_out=("digest",))
         return text_digest(body) == self.digest and not self._misnamed()
 
+    @property
+    def to_build(self) -> tuple[str, ...]:
+        """The ids of the targets that a replay builds, dependencies first."""
+        return tuple(d.target for d in self.decisions if d.decision in {"run", "wait"})
+
     def shown_text(self) -> str:
         """Return the text that `plan --json` prints: without `pruned`, `files` and `digest`."""
         return document_text(self, leave_out=("pruned", "files", "digest"))

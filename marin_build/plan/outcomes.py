@@ -45,6 +45,7 @@ class Failed:
         retries_left: how often the target may still be tried after such a failure; 0: this was the
             last try. The build loop sets it, workers leave it 0.
         retry_in: seconds until the next try begins, at the earliest; None: there is no next try.
+        is_finished: the body did all its work, and its output is kept: there is no next try.
 
     """
 
@@ -58,6 +59,7 @@ class Failed:
     peak_memory_bytes: int | None = None
     retries_left: int = 0
     retry_in: float | None = None
+    is_finished: bool = False
 
 
 @dataclass(frozen=True, slots=True)

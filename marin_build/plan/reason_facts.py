@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 _KINDS: Mapping[str, type[Reason]] = {kind_name(each): each for each in get_args(why.Reason)}
-_OTHER_NAMES = {"bytes": "size"}
+_OTHER_NAMES = {"bytes": "size", "changed": "changes"}
 """Fields that JSON has under another name."""
 _UNKNOWN: Mapping[str, Any] = {
     "attempt": 0, "exit_code": None, "time_to_live": 0.0, "found": 0, "needed": 0, "hosts": 0,
@@ -34,7 +34,7 @@ def reason_in(facts: Mapping[str, Any]) -> Reason | None:
     if kind is None:
         return None
     known = {_OTHER_NAMES.get(key, key): value for key, value in facts.items()}
-    if "changes" in known:
+    if kind is why.IdentityChanged:
         known["changes"] = changes_in(facts)
     return kind(
         **{

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, assert_never
 
 from marin_build.moments import moment_text
 from marin_build.plan import reasons as why
-from marin_build.text import bytes_text
+from marin_build.secret_shapes import masked_text
+from marin_build.text import bytes_text, first_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -34,7 +35,9 @@ def _kind_name(name: str) -> str:
 
 def describe(reason: Reason) -> str:
     """Return a reason for people: lower case, a few words."""
-    return _why_run(reason) if isinstance(reason, why.RunReason) else _why_not(reason)
+    if isinstance(reason, why.RunReason):
+        return _why_run(reason)
+    return _why_blocked(reason) if isinstance(reason, why.BlockReason) else _why_not(reason)
 
 
 NOT_READ = "not read: every target that needs it is built"
@@ -65,12 +68,14 @@ def describe_stably(reason: Reason) -> str:
     match reason:
         case why.HeldBy():
             return "another run builds it"
+        case why.HeldByWork():
+            return "its holder is dead, but its work is alive"
         case why.Interrupted():
             return "interrupted"
         case why.Doubtful():
             return "built, but the machine went down before it was surely on disk"
-        case why.OutputVanished():
-            return "built before, but its status is gone"
+        case why.OutputVanished(lost=lost):
+            return f"built before, but {_first_of(lost) or 'its status is gone'}"
         case why.FailedBefore():  # a message may hold anything, a secret too
             return describe(replace(reason, by="", at="", message=""))
         case why.Tainted():
@@ -102,8 +107,9 @@ def _why_run(reason: why.RunReason) -> str:
             return f"interrupted ({by} is gone)" if by else "interrupted"
         case why.Doubtful(run=run):
             return f"built by run {run}, but the machine went down before it was surely on disk"
-        case why.OutputVanished(run=run, by=by, at=at):
-            return f"built{_when_by(at, by)}, run {run}, but its status is gone"
+        case why.OutputVanished(run=run, by=by, at=at, lost=lost):
+            built = f"built{_when_by(at, by)}{f', run {run}' if run else ''}"
+            return f"{built}, but {_first_of(lost) or 'its status is gone'}"
         case why.Tainted(reason=words, by=by, at=at):
             return f"tainted{_when_by(at, by)}: {words}"
         case why.Forced():
@@ -119,11 +125,17 @@ def _why_run(reason: why.RunReason) -> str:
     assert_never(reason)
 
 
+def _first_of(words: Sequence[str]) -> str:
+    """Return the first of some words, and how many more there are; empty if there are none."""
+    more = f" and {len(words) - 1} more" if len(words) > 1 else ""
+    return f"{words[0]}{more}" if words else ""
+
+
 def _how_it_failed(failure: why.FailedBefore) -> str:
     if not failure.attempt:
         return "failed before"
-    lines = failure.message.splitlines()
-    detail = lines[0] if lines else f"exit code {failure.exit_code}"
+    line = first_line(failure.message)
+    detail = masked_text(line) if line else f"exit code {failure.exit_code}"
     who = _when_by(failure.at, failure.by)
     return f"failed before (attempt {failure.attempt}{',' if who else ''}{who}): {detail}"
 
@@ -142,7 +154,21 @@ def _what_changed(changes: Sequence[why.Change], since: str) -> str:
     return f"{changes[0].text}{because}{more}"
 
 
-def _why_not(reason: why.ReuseReason | why.HeldBy | why.BlockReason) -> str:
+def _why_wait(reason: why.WaitReason) -> str:
+    match reason:
+        case why.HeldBy(by=by, renewed=renewed, time_to_live=lease):
+            when = moment_text(renewed)
+            return f"held by {by}; renewed {when} by its own clock, lease {lease:.0f} s"
+        case why.HeldByWork(by=by, pid=pid, command=command, processes=count):
+            process = f"pid {pid} (`{command}`)" if pid else "a process that is not visible"
+            more = f" and {count - 1} more" if count > 1 else ""
+            return (
+                f"its holder {by} is dead, but {process}{more} still works on it "
+                "(wait, or `marin-build unlock TARGET --kill`)"
+            )
+
+
+def _why_not(reason: why.ReuseReason | why.WaitReason) -> str:
     match reason:
         case why.BuiltBefore(run=run, by=by, at=at):
             return f"built{_when_by(at, by)}, run {run}" if run else "built"
@@ -155,17 +181,26 @@ def _why_not(reason: why.ReuseReason | why.HeldBy | why.BlockReason) -> str:
             return "assumed to be built"
         case why.SealedBefore(by=by):
             return f"committed by {by}, about to be published"
-        case why.HeldBy(by=by, renewed=renewed, time_to_live=lease):
-            when = moment_text(renewed)
-            return f"held by {by}; renewed {when} by its own clock, lease {lease:.0f} s"
-        case why.FailureKept(attempt=attempt):
-            return f"failed previously (attempt {attempt})" if attempt else "failed previously"
+        case why.HeldBy() | why.HeldByWork():
+            return _why_wait(reason)
+    assert_never(reason)
+
+
+def _why_blocked(reason: why.BlockReason) -> str:
+    match reason:
+        case why.FailureKept(attempt=attempt) | why.ResultNotSaved(attempt=attempt):
+            number = f" (attempt {attempt})" if attempt else ""
+            is_kept = isinstance(reason, why.ResultNotSaved)
+            return f"finished{number}, {_NOT_SAVED}" if is_kept else f"failed previously{number}"
         case why.UpstreamBlocked(upstream=upstream):
             return f"needs {upstream}, which is blocked"
         case why.NothingBuildsIt():
             return "nothing builds it, and its output is not there"
         case why.Unreadable(what=what, path=path):
             return f"its {what} is not readable: {path} ({_WAYS_OUT[what]})"
+        case why.OutputAltered(changes=changes):
+            ways = "put that right, or build it again with --force or `marin-build taint`"
+            return f"its output was changed since it was built: {_first_of(changes)} ({ways})"
         case why.DeviceMissing(device=device, found=found):
             here = f"this machine has {found or 'none'}"
             given = f"--budget {device}={reason.needed} if it has them after all"
@@ -180,6 +215,10 @@ def _why_not(reason: why.ReuseReason | why.HeldBy | why.BlockReason) -> str:
     assert_never(reason)
 
 
+_NOT_SAVED = (
+    "but what it returned could not be saved: its output is kept "
+    "(marin-build commit, or --force builds it again)"
+)
 _WAYS_OUT = {
     "record": "delete it to use the output without its history, or build it again with --force",
     "status": "look at the output; write FAILED into the file to build it again",
@@ -207,10 +246,14 @@ def stable_facts(reason: Reason) -> dict[str, object]:
             return {"attempt": attempt, "exit_code": code}
         case why.Cascade(upstream=upstream) | why.UpstreamBlocked(upstream=upstream):
             return {"upstream": upstream}
-        case why.FailureKept(attempt=attempt):
+        case why.FailureKept(attempt=attempt) | why.ResultNotSaved(attempt=attempt):
             return {"attempt": attempt}
         case why.Unreadable(what=what):
             return {"what": what}
+        case why.OutputVanished(lost=lost):
+            return {"lost": list(lost)} if lost else {}
+        case why.OutputAltered(changes=changes):
+            return {"changed": list(changes)}
         case why.DeviceMissing(device=device, needed=needed):
             return {"device": device, "needed": needed}
         case why.SeveralHosts(hosts=hosts):

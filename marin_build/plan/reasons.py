@@ -83,11 +83,18 @@ class Doubtful:
 
 @dataclass(frozen=True, slots=True)
 class OutputVanished:
-    """It was built, as its record says, but its status is gone."""
+    """It was built, as its record says, but its status is gone, or data that it left.
+
+    Args:
+        run, by, at: who built it, and when; empty where that is not known.
+        lost: which data is gone, in words, a file each; none: the status.
+
+    """
 
     run: str
     by: str
     at: str
+    lost: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,6 +201,24 @@ class HeldBy:
 
 
 @dataclass(frozen=True, slots=True)
+class HeldByWork:
+    """Its holder is dead, but something that it started on this machine still works on it.
+
+    Args:
+        by: who held it, in which run and attempt.
+        pid: the process, the first of them; 0 if it cannot be seen from here.
+        command: its command line, cut.
+        processes: how many there are.
+
+    """
+
+    by: str
+    pid: int
+    command: str
+    processes: int
+
+
+@dataclass(frozen=True, slots=True)
 class FailureKept:
     """It failed before, and `--no-rerun-failed` was given."""
 
@@ -229,6 +254,25 @@ class Unreadable:
     def ends_with_a_build(self) -> bool:
         """Whether a forced build helps: it needs nothing from the damaged file."""
         return self.what in {"record", "taint"}
+
+
+@dataclass(frozen=True, slots=True)
+class OutputAltered:
+    """Something is to be built from it, and it holds what its build did not leave there.
+
+    Args:
+        changes: what differs, in words, a file each.
+
+    """
+
+    changes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ResultNotSaved:
+    """It did all its work, but what it returned could not be saved: its output is kept."""
+
+    attempt: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -287,12 +331,15 @@ RunReason = (
 ReuseReason = BuiltBefore | SealedBefore | Adopted | Accepted | AssumedBuilt
 BlockReason = (
     FailureKept
+    | ResultNotSaved
     | UpstreamBlocked
     | NothingBuildsIt
     | Unreadable
+    | OutputAltered
     | DeviceMissing
     | SeveralHosts
     | OverBudget
     | BlockedInPlan
 )
-Reason = RunReason | ReuseReason | HeldBy | BlockReason
+WaitReason = HeldBy | HeldByWork
+Reason = RunReason | ReuseReason | WaitReason | BlockReason

@@ -117,6 +117,37 @@ def steps_meant(steps: Iterable[StepSpec], selector: str) -> list[StepSpec]:
     return [step for step in steps if step.name in names]
 
 
+def steps_needed(steps: Sequence[StepSpec], selectors: Sequence[str]) -> list[StepSpec] | None:
+    """Return the steps that selectors may mean, as far as names and tags alone decide it.
+
+    Fingerprints are not asked for. None where something else decides too: hashes, statuses,
+    revisions, what is left out, what needs a target, or a selector that is none.
+    """
+    found: dict[StepSpec, None] = {}
+    for selector in selectors:
+        try:
+            parts = parse_selector(selector)
+        except UsageError:
+            return None
+        for term in (term for part in parts for term in part):
+            if term.is_excluded or term.with_downstream:
+                return None
+            match term.kind:
+                case "name":
+                    chosen = steps_meant(steps, term.value)
+                case "tag":
+                    chosen = [step for step in steps if term.value in step.tags]
+                case "glob":
+                    matches = compile_patterns([term.value])
+                    chosen = [step for step in steps if matches(step.name)]
+                case _:
+                    return None
+            if not chosen:
+                return None
+            found.update(dict.fromkeys(chosen))
+    return list(found)
+
+
 def _combine(
     parts: Sequence[Part],
     chosen: dict[Term, set[int]],

@@ -11,9 +11,11 @@ if TYPE_CHECKING:
     from marin_build.plan.identity_drift import IdentityDrift
     from marin_build.plan.reasons import Unreadable
     from marin_build.protocol.lease import Lease
+    from marin_build.protocol.living_work import Process
     from marin_build.protocol.record_reader import Built
     from marin_build.protocol.status import Status
     from marin_build.protocol.taints import Taint
+    from marin_build.store.base import File
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +27,8 @@ class LastAttempt:
     message: str | None
     worker: str
     end: str | None
+    is_finished: bool = False
+    """Whether only what it returned could not be saved: its output is kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,19 +57,25 @@ class Observed:
     status: Status | None = None
     lease: Lease | None = None
     gone: bool = False
+    work: tuple[Process, ...] = ()
+    """What its holder, which is gone, has left working on it."""
     built: Built | None = None
     last: LastAttempt | None = None
     status_version: str = ""
     lease_version: str = ""
     doubtful: bool = False
     """It was committed, but the machine went down before it was surely on disk."""
+    lost: tuple[str, ...] = ()
+    """What is gone of the data it left, in words: looked for where something is built from it."""
+    altered: tuple[str, ...] = ()
+    """What lies there that its build did not leave, in words: looked for in the same cases."""
     damage: Unreadable | None = None
     """A damaged file of it; its state is unknown then."""
 
     @property
     def is_built(self) -> bool:
         """Whether the target is committed: published, or sealed and about to be."""
-        if self.doubtful:
+        if self.doubtful or self.lost:
             return False
         return self.status == "SUCCESS" or (self.lease is not None and self.lease.is_sealed)
 
@@ -85,12 +95,15 @@ class Snapshot:
     `earlier`: builds of the same name, the latest first, for some targets only. `tainted`: the
     marks of tainted targets. `drifted`: targets whose output has another identity than the declared
     one, or was made from such an output. `tainted` and `drifted` can contain targets not in `seen`.
+    `manifests`: the files that the builds of some targets left, because something is built from
+    them; None for a target whose files are not known.
     """
 
     seen: Mapping[int, Observed] = field(default_factory=dict)
     earlier: Mapping[int, tuple[Earlier, ...]] = field(default_factory=dict)
     tainted: Mapping[int, Taint] = field(default_factory=dict)
     drifted: Mapping[int, IdentityDrift] = field(default_factory=dict)
+    manifests: Mapping[int, tuple[File, ...] | None] = field(default_factory=dict)
 
     def of(self, index: int) -> Observed:
         """Return what was read of a target."""

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 from marin_build.protocol.status import STATUS_DEP_FAILED, STATUS_FAILED, STATUS_RUNNING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     from marin_build.plan.reasons import Unreadable
     from marin_build.plan.snapshot import LastAttempt, Observed
     from marin_build.protocol.lease import Lease
+    from marin_build.protocol.living_work import Process
 
 
 class State(enum.Enum):
@@ -44,7 +45,7 @@ class TargetState:
         state: its state.
         lease: that of the run that holds it, held it or sealed it; None if there is no lease.
         last: its newest attempt, if that failed and could be read.
-        left_running: whether its holder is gone, but a process that it started still runs.
+        work: the processes that its holder, which is gone, has left working on it.
         damage: the file that cannot be read; None if there is none.
 
     """
@@ -52,19 +53,17 @@ class TargetState:
     state: State
     lease: Lease | None = None
     last: LastAttempt | None = None
-    left_running: bool = False
+    work: tuple[Process, ...] = ()
     damage: Unreadable | None = None
 
 
-def target_state(seen: Observed, *, is_still_written: Callable[[Lease], bool]) -> TargetState:
+def target_state(seen: Observed) -> TargetState:
     """Return the state of a target.
 
     A holder on another machine always counts as alive: one reading cannot show that it died.
 
     Args:
         seen: what was read of it.
-        is_still_written: returns whether a process that the holder of a lease started on this
-            machine still runs.
 
     """
     lease = seen.lease
@@ -79,8 +78,8 @@ def target_state(seen: Observed, *, is_still_written: Callable[[Lease], bool]) -
     if lease is not None:
         if not seen.gone:
             return TargetState(State.RUNNING, lease)
-        if is_still_written(lease):
-            return TargetState(State.RUNNING, lease, left_running=True)
+        if seen.work:
+            return TargetState(State.RUNNING, lease, work=seen.work)
         return TargetState(State.GONE, lease)
     if seen.status in (STATUS_FAILED, STATUS_DEP_FAILED):
         return TargetState(State.FAILED, last=seen.last)

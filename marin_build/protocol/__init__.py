@@ -5,7 +5,8 @@ Knows stores and documents; no plan, no body of a step and no command line.
 layout           names of the files
 status           the status file: one token
 lease            the lock file: who holds a target; its sealed form commits
-holder           the name a holder writes into its lease, and whether a holder here has died
+holder           the name a holder writes into its lease
+living_work      what an attempt started on this machine and still lives: found and killed
 documents        attempts and records, schema-versioned
 record_reader    what a record says, read without models
 attempt_reader   what the document of an attempt says

@@ -52,6 +52,8 @@ class Claimant:
         target: the target's id, for the attempt's document.
         lease: names the claimant: worker, run, nonce, boot, pid, start.
         is_abandoned: whether the holder of a lease has died on this host, and its work with it.
+        is_worked_on: whether something that an attempt started lives on this host: then its lease
+            is not stale, however long it stood still.
         clock: seconds, on a clock that counts sleep.
         now: the time, for people.
         force: build even what is built.
@@ -71,6 +73,7 @@ class Claimant:
     force: bool = False
     forced_over: str | None = None
     stale_version: str = ""
+    is_worked_on: Callable[[Lease], bool] = lambda _: False
 
     def acquire(self, seen: Seen | None = None) -> Holding | Held | Finished:
         """Take the lease on the target and open an attempt.
@@ -114,8 +117,11 @@ class Claimant:
         return self.forced_over in (None, seen.status_version)
 
     def _see(self, seen: Seen, *, force: bool) -> Event:
-        stale = seen.lease is not None and (
-            seen.lease_version == self.stale_version or self.is_abandoned(seen.lease)
+        lease = seen.lease
+        stale = lease is not None and (
+            not self.is_worked_on(lease)
+            if seen.lease_version == self.stale_version
+            else self.is_abandoned(lease)
         )
         return see(seen.status, seen.lease, nonce=self.lease.nonce, stale=stale, force=force)
 
@@ -191,6 +197,8 @@ class Claimant:
                 attempt=dead.attempt,
                 run=dead.run,
                 worker=dead.worker,
+                engine=dead.engine,
+                job=dead.job or None,
                 result="abandoned",
                 start=last_sign,
                 end=last_sign,

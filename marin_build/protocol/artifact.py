@@ -8,8 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from marin_build.errors import StoreError
 from marin_build.protocol import layout
+from marin_build.protocol.returned_value import UnsavableError, Walk
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from marin_build.store.base import Store
 
 
@@ -17,25 +20,55 @@ if TYPE_CHECKING:
 _DESCRIPTOR = frozenset({"name", "version", "fingerprint", "result_type", "output_path", "result"})
 
 
-def artifact_value(value: object) -> Any:
-    """Return a returned value as plain JSON values.
+def artifact_value(value: object, annotation: Callable[[], Any] | None = None) -> Any:
+    """Return a returned value as plain JSON values, which are read back equal.
+
+    What JSON itself does not hold (NaN, keys that are no text) is saved only if the type that the
+    step says it returns reads it back.
+
+    Args:
+        value: what the step returned.
+        annotation: called for that type where it matters; it may return None.
 
     Raises:
-        TypeError: it is not a pydantic model, a dataclass or a JSON value.
+        UnsavableError: a part of it has no form in JSON; a TypeError.
 
     """
     if value is None:
         return None
-    from pydantic_core import PydanticSerializationError, to_jsonable_python
-
+    walk = Walk()
     try:
-        return to_jsonable_python(value, inf_nan_mode="constants")
-    except PydanticSerializationError as error:
-        kind = f"{type(value).__module__}.{type(value).__qualname__}"
-        raise TypeError(
-            f"the step returned a {kind}, which cannot be saved as JSON; return a "
-            "dataclass, a pydantic model or JSON values"
-        ) from error
+        tree = walk.tree(value)
+        if walk.not_plain and not walk.problems:
+            _check_reads_back(value, tree, walk, annotation)
+    except RecursionError:
+        raise UnsavableError(["it is nested too deeply"]) from None
+    if walk.problems:
+        raise UnsavableError(walk.problems)
+    return tree
+
+
+def _check_reads_back(
+    value: object, tree: Any, walk: Walk, annotation: Callable[[], Any] | None
+) -> None:
+    """Refuse what is not plain JSON, unless the returned type reads it back equal."""
+    from pydantic import PydanticUserError
+
+    kind = annotation() if annotation is not None else None
+    if kind is None and not isinstance(value, dict | list | tuple | float | set):
+        kind = type(value)
+    if kind is not None:
+        try:
+            read = parse_artifact(json.dumps(tree).encode(), kind, "")
+        except (StoreError, PydanticUserError):
+            read = None
+        if Walk(exact=True).tree(read) == Walk(exact=True).tree(value):
+            return
+    raise UnsavableError(
+        walk.not_plain,
+        "JSON has no NaN, no infinity, and only texts as keys: annotate what the step returns with "
+        "a type that reads it back, like `-> dict[str, float]`",
+    )
 
 
 def read_artifact(store: Store, output: str) -> tuple[bytes, str] | None:

@@ -106,16 +106,24 @@ class FileEntry(_Document):
 
 
 class Publication(_Document):
-    """What a sealed attempt commits: record, artifact and manifest."""
+    """What a sealed attempt commits: record, artifact and manifest.
+
+    `digests`: path in the manifest -> sha-256 in hex, of the files that were read for it.
+    """
 
     record: Record
     has_artifact: bool
     artifact: Any = None
     manifest: tuple[FileEntry, ...]
+    digests: dict[str, str] = {}
 
 
 class Attempt(_Document):
-    """One try at a target that ended. `publish` is there if it succeeded, and says what it used."""
+    """One try at a target that ended. `publish` is there if it succeeded, and says what it used.
+
+    `finished` is there if its body did all its work and only what it returned could not be saved:
+    what is committed once that is there, `has_artifact` without an artifact.
+    """
 
     schema_version: Literal[1] = 1
     target: str
@@ -123,11 +131,16 @@ class Attempt(_Document):
     run: str
     worker: str
     engine: str = "local"
+    job: str | None = None
+    """The engine's id of the job it ran in."""
     result: Result
     start: str
     end: str | None = None
     exit_code: int | None = None
     message: str | None = None
+    cause: Literal["app", "oom", "timeout", "infra"] | None = None
+    """Why it failed."""
     peak_memory_bytes: int | None = None
     cpu_seconds: float | None = None
     publish: Publication | None = None
+    finished: Publication | None = None

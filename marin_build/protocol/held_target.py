@@ -18,6 +18,7 @@ from marin_build.protocol.status import STATUS_FAILED, STATUS_RUNNING
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from marin_build.pipeline.retries import Cause
     from marin_build.protocol.documents import Publication, Result
     from marin_build.protocol.lease import Lease
     from marin_build.store.base import Store
@@ -87,8 +88,10 @@ class Holding:
         message: str,
         now: datetime,
         *,
+        cause: Cause | None = None,
         peak_memory: int | None = None,
         cpu_seconds: float | None = None,
+        finished: Publication | None = None,
     ) -> bool:
         """End the attempt without success; return False if the lease was lost, or sealed.
 
@@ -100,7 +103,14 @@ class Holding:
         try:
             self._replace_lease(self.lease.renewed(now.timestamp()))
             self._write_attempt(
-                result, exit_code, message, now, peak_memory=peak_memory, cpu_seconds=cpu_seconds
+                result,
+                exit_code,
+                message,
+                now,
+                cause=cause,
+                peak_memory=peak_memory,
+                cpu_seconds=cpu_seconds,
+                finished=finished,
             )
         except StoppedError:
             return False
@@ -119,8 +129,10 @@ class Holding:
         now: datetime,
         publication: Publication | None = None,
         *,
+        cause: Cause | None = None,
         peak_memory: int | None = None,
         cpu_seconds: float | None = None,
+        finished: Publication | None = None,
     ) -> tuple[Attempt, bytes]:
         """Write the attempt's document, once; return it and its bytes.
 
@@ -137,14 +149,18 @@ class Holding:
                 attempt=self.lease.attempt,
                 run=self.lease.run,
                 worker=self.lease.worker,
+                engine=self.lease.engine,
+                job=self.lease.job or None,
                 result=result,
                 start=stamp(self.began),
                 end=stamp(now),
                 exit_code=exit_code,
                 message=message,
+                cause=cause,
                 peak_memory_bytes=peak_memory,
                 cpu_seconds=cpu_seconds,
                 publish=publication and _numbered(publication, self.lease.attempt),
+                finished=finished and _numbered(finished, self.lease.attempt),
             )
             path, data = layout.attempt_path(self.output, attempt.attempt), attempt.to_bytes()
             if self.store.put_if_absent(path, data) is not None:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from marin_build.workspace import is_url
+from marin_build.places import is_url
 
 if TYPE_CHECKING:
     from marin_build.protocol.lease import Lease
 
 
+CHANGED = ".changed"
+"""Says that a step has written into the output of another one, where sizes do not tell."""
 STATUS = ".executor_status"
 LEASE = ".executor_status.lock"
 RECORD = ".executor_info"

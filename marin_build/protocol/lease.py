@@ -20,7 +20,7 @@ TIME_TO_LIVE = 60.0
 FOREIGN_TIME_TO_LIVE = 90.0
 """The same for a lock Marin wrote."""
 _YEAR_10000 = 253402300800.0
-_WORDS = ("run", "attempt", "nonce", "boot", "pid", "start", "since", "ttl", "seal")
+_WORDS = ("run", "attempt", "nonce", "boot", "pid", "start", "since", "ttl", "job", "seal")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +38,7 @@ class Lease:
         since: seconds since the epoch when it was taken, by the holder's clock, for people; 0 if it
             does not say.
         ttl: seconds it holds unchanged, where that is not TIME_TO_LIVE; else 0.
+        job: engine and id of the job it runs in, `slurm:1234`; empty outside any.
         seal: sha-256 of the attempt document this lease commits, or empty.
 
     """
@@ -52,12 +53,18 @@ class Lease:
     start: int = 0
     since: float = 0.0
     ttl: float = 0.0
+    job: str = ""
     seal: str = ""
 
     @property
     def is_sealed(self) -> bool:
         """Whether it commits an attempt: then it is never taken over."""
         return bool(self.seal)
+
+    @property
+    def engine(self) -> str:
+        """The engine that runs the holder."""
+        return self.job.partition(":")[0] or "local"
 
     @property
     def time_to_live(self) -> float:
@@ -97,6 +104,8 @@ class Lease:
             parts.append(f"run {self.run}")
         if self.attempt:
             parts.append(f"attempt {self.attempt}")
+        if self.job:
+            parts.append(f"job {self.job}")
         return ", ".join(parts)
 
 
@@ -138,6 +147,7 @@ def _parse(document: dict[str, object]) -> Lease:
         start=int(known.get("start", 0)),
         since=_date(known.get("since", "0")),
         ttl=ttl,
+        job=known.get("job", ""),
         seal=known.get("seal", ""),
     )
 
@@ -155,6 +165,11 @@ class Host:
 
     worker: str
     boot: str
+
+    @property
+    def machine_boot(self) -> str:
+        """The boot of the machine, whatever container this is in."""
+        return self.boot.partition("/")[0]
 
     def is_gone(self, lease: Lease) -> bool:
         """Return whether the holder was a process of this host and boot that has ended."""
@@ -186,5 +201,20 @@ def this_host(user: str, host: str) -> Host:
             boot = stream.read().strip()
     except OSError:
         boot = ""
+    if boot and (space := _pid_namespace()):
+        boot = f"{boot}/{space}"  # in a container a process id means another process
     worker = f"{user}@{host}".replace(" ", "_")
     return Host(worker, boot if os.path.exists("/proc/self/stat") else "")
+
+
+def _pid_namespace() -> str:
+    """Return the number of our namespace of process ids; empty if it is the machine's own.
+
+    Source: PROC_PID_INIT_INO of the Linux kernel, include/linux/proc_ns.h.
+    """
+    try:
+        name = os.readlink("/proc/self/ns/pid")
+    except OSError:
+        return ""
+    number = name.removeprefix("pid:[").removesuffix("]")
+    return "" if number == "4026531836" else number

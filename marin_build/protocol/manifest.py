@@ -38,6 +38,11 @@ class FileChanges:
         return bool(self.missing or self.resized or self.added)
 
     @property
+    def loses(self) -> bool:
+        """Whether data is gone: files, or the ends of files."""
+        return bool(self.missing) or any(file.found < file.expected for file in self.resized)
+
+    @property
     def words(self) -> list[str]:
         """What differs in words, a file each."""
         words = [f"`{path}` is missing" for path in self.missing]
@@ -57,6 +62,19 @@ def compare(expected: Sequence[File], found: Sequence[File]) -> FileChanges:
         ),
         tuple(path for path in new if path not in old),
     )
+
+
+def without_nested(paths: Sequence[str], listed: Sequence[File]) -> tuple[str, ...]:
+    """Return paths without those in other outputs: an author may have one built inside another.
+
+    Args:
+        paths: inside a folder.
+        listed: all files of that folder.
+
+    """
+    end = f"/{layout.STATUS}"
+    others = tuple(f.path.removesuffix(layout.STATUS) for f in listed if f.path.endswith(end))
+    return tuple(path for path in paths if not path.startswith(others)) if others else tuple(paths)
 
 
 @dataclass(frozen=True, slots=True)

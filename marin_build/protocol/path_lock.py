@@ -67,6 +67,8 @@ class PathLock:
         lease: who we are, with a nonce of its own.
         is_abandoned: whether the holder of a lease has died on this host, and its work with it.
         clocks: where it takes time from.
+        is_worked_on: whether something that an attempt started lives on this host: then its lease
+            is not stale, however long it stood still.
 
     Raises:
         StoreError: the store cannot write conditionally, so nothing can be locked there.
@@ -80,6 +82,8 @@ class PathLock:
         lease: Lease,
         is_abandoned: Callable[[Lease], bool],
         clocks: Clocks | None = None,
+        *,
+        is_worked_on: Callable[[Lease], bool] = lambda _: False,
     ) -> None:
         if not store.conditional:
             raise StoreError(
@@ -92,6 +96,7 @@ class PathLock:
         self._path = f"{output}/{layout.LEASE}"
         self._lease = lease
         self._is_abandoned = is_abandoned
+        self._is_worked_on = is_worked_on
         self._clocks = clocks or Clocks()
         self._version = ""
         self._deadline = 0.0
@@ -217,7 +222,9 @@ class PathLock:
         if self._watch is None:
             self._watch = Watch(lease, version, now)
         self._watch.look(lease, version, now)
-        return self._watch.is_stale(now) or self._is_abandoned(lease)
+        if self._watch.is_stale(now):
+            return not self._is_worked_on(lease)
+        return self._is_abandoned(lease)
 
     def _take(self, state: State, seen: Seen) -> bool:
         """Make the lease ours; return False if anything is not as it was seen."""

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from marin_build.protocol.holder import current_user
+from marin_build.secret_shapes import masked_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -39,7 +40,7 @@ def provenance(project: str, argv: Sequence[str]) -> Provenance:
     return Provenance(
         user=current_user(),
         host=os.uname().nodename,
-        argv=tuple(_without_values(argv)),
+        argv=tuple(masked_text(word) for word in _without_values(argv)),
         python=platform.python_version(),
         marin_build=__version__,
         commit=commit.strip() if commit else None,
@@ -131,11 +132,16 @@ class Here:
         return Environment(self.python, versions, self.locks, self.image)
 
 
-def variables_of(env_vars: Mapping[str, str]) -> dict[str, str]:
+def variables_of(env_vars: Mapping[str, str], secrets: Sequence[str] = ()) -> dict[str, str]:
     """Return digests of a step's `env_vars`, as records keep them; secrets are left out.
 
     A record and a page are shown to more people than an author's file, so they name what changed
     and hold no value. A secret may change with each run, and says nothing about the output.
+
+    Args:
+        env_vars: the step's variables.
+        secrets: the patterns of names that the step declares as secret.
+
     """
     if not env_vars:
         return {}
@@ -143,7 +149,7 @@ def variables_of(env_vars: Mapping[str, str]) -> dict[str, str]:
 
     return {
         name: f"sha256:{_digest(value)}"
-        for name, value in sorted(without_secrets(env_vars).items())
+        for name, value in sorted(without_secrets(env_vars, secrets).items())
     }
 
 

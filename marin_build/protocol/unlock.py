@@ -12,9 +12,10 @@ from marin_build.protocol.documents import Attempt
 from marin_build.protocol.look import look
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from marin_build.protocol.lease import Lease
+    from marin_build.protocol.living_work import Process
     from marin_build.store.base import Store
 
 
@@ -32,6 +33,7 @@ def unlock(
     target: str,
     who: str,
     is_abandoned: Callable[[Lease], bool],
+    left_working: Callable[[Lease], Sequence[Process]],
     force: bool,
 ) -> Unlocked:
     """Remove the lease on a target, and write the end of its attempt.
@@ -41,7 +43,8 @@ def unlock(
         output: the output path.
         target: the target's id.
         who: the person, for the attempt's document.
-        is_abandoned: whether the holder of a lease has died on this host.
+        is_abandoned: whether the holder of a lease has died on this host, and its work with it.
+        left_working: what a holder that has died on this host has left working.
         force: remove a lease whose holder may live.
 
     Raises:
@@ -64,6 +67,14 @@ def unlock(
             facts=facts,
             consequence="nothing was removed",
             hint="marin-build apply publishes it",
+        )
+    if not force and (work := left_working(lease)):
+        more = f" and {len(work) - 1} more" if len(work) > 1 else ""
+        raise StoppedError(
+            f"the holder of `{target}` is dead, but what it started still works on it",
+            facts=[*facts, ("work", f"{work[0]}{more}")],
+            consequence="nothing was removed",
+            hint="wait until it has ended, or end it with `--kill`",
         )
     if not force and not is_abandoned(lease):
         raise StoppedError(

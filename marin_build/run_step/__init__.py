@@ -10,6 +10,9 @@ attempt             one attempt under a lease: clears the output, checks it, and
 body                the step itself, and the seam where it runs: in a thread, a child, or here
 thread_bodies       bodies in threads of this process
 fork/               bodies in forked children of a warm template process
+owed_threads        knows which threads a step in a thread has started
+command_session     a command in a thread: a session, a mark and a log of its own
+interpreter_end     what Python does at the end of a program, done when a body has returned
 foreground_bodies   one body in the main thread of this process, at a keyboard
 lease_keeper        the process that renews the leases of steps that take long
 commit_existing     registers existing data as the output of a target

@@ -5,24 +5,35 @@ from __future__ import annotations
 import os
 import time
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from marin_build.errors import MarinBuildError, StoppedError, StoreAwayError
 from marin_build.moments import stamp
 from marin_build.pipeline.retries import TIMED_OUT, cause_of
+from marin_build.places import is_url
 from marin_build.plan import outcomes as ended
 from marin_build.protocol import layout
 from marin_build.protocol.documents import FileEntry, Publication
 from marin_build.protocol.lease import boot_clock
 from marin_build.protocol.manifest import manifest_of, missing_output
 from marin_build.run_step.body import Done, Request
+from marin_build.run_step.checks import Checks
 from marin_build.run_step.commit_retry import CommitRetry
-from marin_build.run_step.output_folder import clear_leftovers, has_foreign, refuse_to_clear_adopted
+from marin_build.run_step.kept_output import NOT_SAVED, kept_before, way_on
+from marin_build.run_step.leftover_rights import give_rights_back
+from marin_build.run_step.output_folder import (
+    clear_leftovers,
+    digests_of,
+    has_foreign,
+    refuse_to_clear_adopted,
+    set_read_only,
+)
 from marin_build.run_step.record import make_record
 from marin_build.run_step.step_log import add_line
 from marin_build.run_step.workers import INTERRUPTED
-from marin_build.workspace import is_url
+from marin_build.store.base import File
+from marin_build.text import LONGEST_MESSAGE, shortened
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,7 +43,6 @@ if TYPE_CHECKING:
     from marin_build.protocol.documents import Result
     from marin_build.protocol.held_target import Holding
     from marin_build.run_step.session import Session
-    from marin_build.store.base import File
 
 
 @dataclass(slots=True)
@@ -51,14 +61,19 @@ class Attempt:
     holding: Holding
     log: str = field(init=False)
     """Local path of the file that takes what the body prints."""
+    checks: Checks = field(init=False)
+    """Of what it is built from."""
     _began: float = field(init=False)
     _started: datetime = field(init=False)
+    _kept: Publication | None = None
+    """What an earlier attempt finished, where this one must not build over it."""
     _result: tuple[Publication, datetime, float] | None = None
     """What is to be committed, since when, and the seconds it took."""
 
     def __post_init__(self) -> None:
         """Take note of the time."""
         self.log = self.session.log_path(self.index, self.holding.lease)
+        self.checks = Checks(self.session, self.index)
         self._began, self._started = time.monotonic(), self.session.now()
 
     def prepare(self) -> Done | None:
@@ -70,6 +85,9 @@ class Attempt:
         """
         try:
             os.makedirs(os.path.dirname(self.log), exist_ok=True)
+            if (kept := self._read_kept()) is not None:
+                self._kept = kept
+                return Done(1, NOT_SAVED, is_finished=True)
             is_clean = not self._has_leftovers()
             # Asked before and after: a process that slept must not clear what another run builds.
             ready = self._is_held() and (is_clean or self._clear()) and self._is_held()
@@ -104,18 +122,29 @@ class Attempt:
         """
         if self._result is not None:
             return self._commit(*self._result)
+        if why_ended not in ("", INTERRUPTED) and not done.has_failed:
+            done = replace(done, exit_code=TIMED_OUT)  # it ended because it was asked to
         files: list[File] = []
+        digests: dict[str, str] = {}
+        if not is_url(self.holding.output):
+            give_rights_back(self.holding.output)
         try:
             if not done.has_failed:
                 done, files = self._verified(done)
+            elif done.is_finished and self._kept is None:
+                files = manifest_of(self.session.store, self.holding.output)
+            if self.session.digests and not is_url(self.holding.output) and not done.has_failed:
+                digests = digests_of(self.holding.output, files)
             self._send_log()
         except (MarinBuildError, OSError) as error:
             if isinstance(error, StoreAwayError) and not is_last:
                 raise
-            done = _spoiled(error)
+            done = replace(_spoiled(error), is_finished=done.is_finished)
         seconds, now = time.monotonic() - self._began, self.session.now()
-        if done.has_failed:
+        if done.has_failed and not done.is_finished:
             return self._fail(done, why_ended, seconds, now)
+        if (stopped := self.checks.code()) is not None:
+            return self._fail(Done(1, stopped.message), "", seconds, now, stopped=stopped)
         record = make_record(
             self.session,
             self.index,
@@ -128,10 +157,13 @@ class Attempt:
         )
         publication = Publication(
             record=record,
-            has_artifact=done.artifact is not None,
+            has_artifact=done.artifact is not None or done.is_finished,
             artifact=done.artifact,
             manifest=tuple(FileEntry(path=path, size=size) for path, size in files),
+            digests=digests,
         )
+        if done.is_finished:
+            return self._fail(done, why_ended, seconds, now, self._kept or publication)
         self._result = (publication, now, seconds)
         return self._commit(*self._result)
 
@@ -151,6 +183,12 @@ class Attempt:
             self.holding.commit(publication, now)
         except StoppedError as error:
             raise self._folder_was_deleted() or error from None
+        files = [File(entry.path, entry.size) for entry in publication.manifest]
+        if self.session.inputs is not None:
+            self.session.inputs.built(self.index, files)
+        if self.session.protect and not is_url(self.holding.output):
+            with suppress(OSError):  # it is committed, whatever a file system cannot do
+                set_read_only(self.holding.output, is_read_only=True)
         return ended.Succeeded(self.holding.lease.attempt, seconds)
 
     @property
@@ -161,6 +199,12 @@ class Attempt:
     @property
     def _step(self) -> StepSpec:
         return self.session.targets.all[self.index].step
+
+    def _read_kept(self) -> Publication | None:
+        """Return what an earlier attempt finished and could not commit, if it is to be kept."""
+        if self.index in self.session.forced or self._step.resumable:
+            return None
+        return kept_before(self.session.store, self.holding.output, self.holding.lease.attempt)
 
     def _has_leftovers(self) -> bool:
         """Return whether to clear what an earlier attempt or a foreign writer left on our path.
@@ -177,6 +221,10 @@ class Attempt:
         if not again and (not keeps if is_url(output) else not has_foreign(output)):
             return False
         refuse_to_clear_adopted(self.session.store, output)
+        if keeps and not is_url(output):
+            # The step finds what it left, to go on with that.
+            set_read_only(output, is_read_only=False)
+            self.session.store.delete([f"{output}/{layout.CHANGED}"])
         return not keeps
 
     def _clear(self) -> bool:
@@ -194,11 +242,13 @@ class Attempt:
     def _verified(self, done: Done) -> tuple[Done, list[File]]:
         """Look at the output; return how the body ended in view of it, and the files it left."""
         files = manifest_of(self.session.store, self.holding.output)
-        missing = missing_output(self._step.outputs, files, done.artifact)
-        if missing is None:
+        wrong = missing_output(self._step.outputs, files, done.artifact)
+        if wrong is None and (changed := self.checks.inputs()):
+            wrong = f"an input changed while the step ran: {changed}"
+        if wrong is None:
             return done, files
-        add_line(self.log, missing, time.time())
-        return Done(1, missing), []
+        add_line(self.log, wrong, time.time())
+        return Done(1, wrong), []
 
     def _send_log(self) -> None:
         """Bring the log beside a remote output, if the step printed anything."""
@@ -210,19 +260,35 @@ class Attempt:
             self.session.store.put(path, stream.read())
 
     def _fail(
-        self, done: Done, why_ended: str, seconds: float, now: datetime
-    ) -> ended.Interrupted | ended.Failed:
+        self,
+        done: Done,
+        why_ended: str,
+        seconds: float,
+        now: datetime,
+        finished: Publication | None = None,
+        stopped: ended.Stopped | None = None,
+    ) -> ended.Interrupted | ended.Failed | ended.Stopped:
         interrupted = why_ended == INTERRUPTED
         code = done.exit_code or 1
         message = self.session.redactor_of(self._step).clean_text(done.message)
+        message = shortened(message, LONGEST_MESSAGE)
         cause = cause_of(code, done.cause)
         if why_ended and not interrupted:
             code, message, cause = TIMED_OUT, why_ended, "timeout"
         result: Result = "interrupted" if interrupted else "failed"
         if not self.holding.fail(
-            result, code, message, now, peak_memory=done.peak_memory, cpu_seconds=done.cpu_seconds
+            result,
+            code,
+            message,
+            now,
+            cause=None if interrupted else cause,
+            peak_memory=done.peak_memory,
+            cpu_seconds=done.cpu_seconds,
+            finished=finished,
         ):
             raise self._lost(message)
+        if stopped is not None:
+            return stopped
         attempt = self.holding.lease.attempt  # a new number if another run had used ours
         if interrupted:
             return ended.Interrupted(attempt)
@@ -232,8 +298,10 @@ class Attempt:
             message,
             self.log,
             seconds,
+            hint=way_on(self._step.name) if finished is not None else self.checks.hint(),
             cause=cause,
             peak_memory_bytes=done.peak_memory,
+            is_finished=finished is not None,
         )
 
     def _folder_was_deleted(self) -> StoppedError | None:

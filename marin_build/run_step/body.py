@@ -9,16 +9,19 @@ import os
 import sys
 import traceback
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from marin_build.errors import StepFailedError
 from marin_build.identity.callables import local_function
-from marin_build.pipeline.source_digests import digest_of, read_digest
+from marin_build.pipeline.bound_call import return_annotation
+from marin_build.pipeline.source_digests import changed_files, content_of, read_content
+from marin_build.places import is_url
 from marin_build.protocol.artifact import artifact_value
-from marin_build.workspace import is_url
+from marin_build.protocol.returned_value import UnsavableError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import TracebackType
 
     from marin_build.pipeline.retries import Cause
@@ -42,6 +45,7 @@ class Done:
         peak_memory: bytes, of the process the body ran in, or of one that it started.
         cpu_seconds: of the process and those it started, or of the thread alone.
         cause: why it failed, where more is known than the code says.
+        is_finished: whether it did its work, and only what it returned could not be saved.
 
     """
 
@@ -51,55 +55,106 @@ class Done:
     peak_memory: int | None = None
     cpu_seconds: float | None = None
     cause: Cause | None = None
+    is_finished: bool = False
 
     @property
     def has_failed(self) -> bool:
         """Whether it ended without success."""
         return self.exit_code != 0 or self.message != ""
 
+    def with_left(self, left: str) -> Done:
+        """Return how a body ended that left processes which its step does not declare.
 
-def run_body(target: Target, meter: Meter, *, is_interruptible: bool = False) -> Done:
+        Args:
+            left: which, for people; they were killed. Empty if there were none.
+
+        """
+        if not left:
+            return self
+        if self.has_failed:
+            return replace(self, message=f"{self.message}; killed what it left: {left}")
+        return replace(self, exit_code=1, message=f"it left what still ran: {left}")
+
+
+def run_body(
+    target: Target,
+    meter: Meter,
+    *,
+    is_interruptible: bool = False,
+    end: Callable[[], None] = lambda: None,
+) -> Done:
     """Run a step; whatever it raises becomes a message and a code.
 
     Args:
         target: the step, and where its output goes.
         meter: begun just now.
         is_interruptible: whether a KeyboardInterrupt is the caller's, not the step's.
+        end: does what belongs to the step after it has returned, or failed.
 
     """
-    code, message, artifact, cause = _run(target, is_interruptible=is_interruptible)
+    done = _run(target, is_interruptible=is_interruptible)
+    try:
+        end()
+    except BaseException as error:  # the step's threads and exit hooks are the step's, too
+        if is_interruptible and isinstance(error, KeyboardInterrupt):
+            raise
+        _print(user_traceback(error))
+        if not done.has_failed:
+            said = f"after it had returned: {described(error)}"
+            done = replace(done, exit_code=1, message=said, artifact=None)
     used = meter.read()
-    return Done(code, message, artifact, used.peak_memory, used.cpu_seconds, cause)
+    return replace(done, peak_memory=used.peak_memory, cpu_seconds=used.cpu_seconds)
 
 
-_End = tuple[int, str, Any, "Cause | None"]
-"""Exit code, message, artifact and cause, as in Done."""
-
-
-def _run(target: Target, *, is_interruptible: bool) -> _End:
+def _run(target: Target, *, is_interruptible: bool) -> Done:
     step = target.step
     try:
         if changed := _changed_input(step):
-            return _failure(f"input changed before the step started: `{changed}`")
+            return _failure(f"input changed before the step started: {changed}")
         if step.env_vars:
             os.environ.update(step.env_vars)
-        artifact = artifact_value(_call(step, target.output_path))
+        returned = _call(step, target.output_path)
         if changed := _changed_input(step):
-            return _failure(f"input changed while the step ran: `{changed}`")
+            return _failure(f"input changed while the step ran: {changed}")
     except SystemExit as error:
         code = _exit_code(error)
-        return code, f"exited with code {code}" if code else EXITED, None, None
+        return Done(code, f"exited with code {code}" if code else EXITED)
     except BaseException as error:  # whatever the step raises is its failure
         if is_interruptible and isinstance(error, KeyboardInterrupt):
             raise
         _print(user_traceback(error))
-        return 1, described(error), None, "oom" if isinstance(error, MemoryError) else None
-    return 0, "", artifact, None
+        return Done(1, described(error), cause="oom" if isinstance(error, MemoryError) else None)
+    return _saved(step, returned)
 
 
-def _failure(message: str) -> _End:
+def _saved(step: StepSpec, returned: object) -> Done:
+    """Return what a step returned as JSON values, or that it cannot be saved."""
+    try:
+        return Done(0, artifact=artifact_value(returned, lambda: return_annotation(step.fn)))
+    except UnsavableError as error:
+        message = str(error)
+    except Exception as error:  # noqa: BLE001 - its properties and serializers are the step's
+        message = f"what the step returned cannot be saved: {described(error)}"
+    _print(f"{message}\nit returned: {_shortened(returned)}\n")
+    return Done(1, message, is_finished=True)
+
+
+def _shortened(value: object) -> str:
+    """Return a value for the log: what it says need not be computed again."""
+    import reprlib
+
+    short = reprlib.Repr()
+    short.maxlevel, short.maxdict, short.maxlist, short.maxtuple = 6, 50, 50, 50
+    short.maxstring = short.maxother = short.maxlong = 2000
+    try:
+        return short.repr(value)
+    except Exception:  # noqa: BLE001 - `__repr__` is the step's, too
+        return f"a {type(value).__qualname__}"
+
+
+def _failure(message: str) -> Done:
     _print(f"{message}\n")
-    return 1, message, None, None
+    return Done(1, message)
 
 
 def described(error: BaseException) -> str:
@@ -126,10 +181,15 @@ def _call(step: StepSpec, output: str) -> object:
 
 
 def _changed_input(step: StepSpec) -> str | None:
-    """Return the name of a local source that no longer has the digest of the plan."""
+    """Return the name of a local source that no longer is what was planned, and what changed."""
     for source in step.inputs.values():
-        if not is_url(source.location) and read_digest(source) != digest_of(source):
-            return source.name
+        if is_url(source.location):
+            continue
+        before, now = content_of(source), read_content(source)
+        if now.digest != before.digest:
+            changed = [path for path in changed_files(before, now) if path]
+            more = f" and {len(changed) - 1} more" if len(changed) > 1 else ""
+            return f"`{source.name}`" + (f" (`{changed[0]}`{more})" if changed else "")
     return None
 
 
@@ -177,8 +237,18 @@ class Bodies(Protocol):
     is_spent: bool
     """Whether no body can be run any more."""
 
-    def run(self, slot: int, request: Request) -> Done:
-        """Run a body to its end; a body whose process died has `exit_code` 128 + signal."""
+    def run(self, slot: int, request: Request, tell: Callable[[str], None]) -> Done:
+        """Run a body to its end; a body whose process died has `exit_code` 128 + signal.
+
+        Args:
+            slot: which of those that ask.
+            request: which body.
+            tell: is told what a body that has returned still waits for.
+
+        Raises:
+            StoppedError: what it started cannot be ended, so that its target stays held.
+
+        """
 
     def release(self, index: int) -> None:
         """Say that the lease of a target whose body took long need not be kept any more."""

@@ -1,4 +1,4 @@
-"""Registering existing data as the output of a target: a commit of data that no step of ours made.
+"""Committing what lies there: data that no step of ours made, or what an attempt had to leave.
 
 It goes the way of every build: lease, attempt, seal, SUCCESS. At the place where the data lies
 nothing is written, unless that is the target's own output path.
@@ -7,13 +7,17 @@ nothing is written, unless that is the target's own output path.
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
 
 from marin_build.errors import NOTHING_WRITTEN, StoppedError
 from marin_build.moments import moment_text, stamp
+from marin_build.places import is_url
 from marin_build.protocol.acquire import Finished, Held
 from marin_build.protocol.documents import FileEntry, Publication
 from marin_build.protocol.manifest import differences, manifest_of, shortened
+from marin_build.run_step.kept_output import files_of, kept_before
+from marin_build.run_step.output_folder import set_read_only
 from marin_build.run_step.record import adopted_record
 from marin_build.run_step.supervisor import claimant_of
 from marin_build.run_step.workers import Start
@@ -57,6 +61,54 @@ def adopt(session: Session, index: int, existing: Existing, note: str | None) ->
     manifest = tuple(FileEntry(path=path, size=size) for path, size in existing.files)
     got.commit(Publication(record=record, has_artifact=False, manifest=manifest), now)
     return record.model_copy(update={"attempt": got.lease.attempt})
+
+
+def commit_kept(
+    session: Session, index: int, artifact: Any, *, has_artifact: bool
+) -> Record | None:
+    """Commit what an earlier attempt finished.
+
+    Args:
+        session: the run.
+        index: which target.
+        artifact: what the step returned, as JSON values.
+        has_artifact: whether there is one.
+
+    Returns:
+        The record; None if the target was built already.
+
+    Raises:
+        StoppedError: another run holds the target, the lease was lost, or its files are others.
+        StoreError: the store cannot be written.
+
+    """
+    target = session.targets.all[index]
+    got = claimant_of(session, Start(index, os.urandom(8).hex())).acquire()
+    if isinstance(got, Finished):
+        return None
+    if isinstance(got, Held):
+        raise held(target.id, got.lease)
+    now, attempt = session.now(), got.lease.attempt
+    kept = kept_before(session.store, got.output, attempt)
+    if kept is None:
+        got.fail("interrupted", 1, "there was nothing to commit", now)
+        raise StoppedError(f"`{target.id}` has nothing to commit any more", hint="apply builds it")
+    found = manifest_of(session.store, got.output)
+    if differs := differences(files_of(kept), found):
+        got.fail("failed", 1, "the kept output is not as it was", now, finished=kept)
+        raise StoppedError(
+            f"the output of `{target.id}` is not as its step left it",
+            facts=[("differs", "\n".join(shortened(differs)))],
+            consequence="it was not committed",
+            hint=f"`marin-build adopt {target.name}` takes it as it is now",
+        )
+    record = kept.record.model_copy(update={"attempt": attempt})
+    update = {"record": record, "artifact": artifact, "has_artifact": has_artifact}
+    got.commit(kept.model_copy(update=update), now)
+    if session.protect and not is_url(got.output):
+        with suppress(OSError):  # it is committed, whatever a file system cannot do
+            set_read_only(got.output, is_read_only=True)
+    return record
 
 
 def held(target: str, lease: Lease) -> StoppedError:

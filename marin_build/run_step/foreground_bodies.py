@@ -12,11 +12,15 @@ import signal
 import sys
 import threading
 from contextlib import contextmanager, suppress
+from functools import partial
 from typing import TYPE_CHECKING
 
 from marin_build.pipeline.command import stdin_inherited
+from marin_build.protocol.living_work import MARK, living_work
 from marin_build.run_step.body import Done, run_body
+from marin_build.run_step.interpreter_end import is_owed, join_threads
 from marin_build.run_step.lease_keeper import Keeper
+from marin_build.run_step.leftover_processes import end_leftovers
 from marin_build.run_step.resource_usage import OWN, Meter
 from marin_build.run_step.workers import INTERRUPTED
 
@@ -54,7 +58,7 @@ class ForegroundBodies:
         self._before = {number: signal.signal(number, self._interrupt) for number in _SIGNALS}
         threading.Thread(target=self._watch_keeper, daemon=True).start()
 
-    def run(self, slot: int, request: Request) -> Done:  # noqa: ARG002 - there is one slot
+    def run(self, slot: int, request: Request, tell: Callable[[str], None]) -> Done:  # noqa: ARG002 - there is one slot
         """Run a body."""
         target = self._session.targets.all[request.index]
         if self._was_interrupted:
@@ -68,10 +72,22 @@ class ForegroundBodies:
             wait=self._session.register_after,
         )
         connected = stdin_inherited.set(True)
+        os.environ[MARK] = request.nonce
+        before = {*threading.enumerate()}
+
+        def end() -> None:
+            owed = [each for each in threading.enumerate() if each not in before and is_owed(each)]
+            join_threads(owed, tell)
+
         try:
             with _held_log(request.log):
                 self._is_running = True
-                done = run_body(target, Meter.begin(OWN), is_interruptible=True)
+                done = run_body(target, Meter.begin(OWN), is_interruptible=True, end=end)
+            find = partial(living_work, request.nonce, request.log)
+            left = end_leftovers(find, target.step.detached)
+            if left.said:
+                sys.stderr.write(f"{left.said}\n")
+            done = done.with_left(left.refused)
         except KeyboardInterrupt:
             self._was_interrupted = True
             done = Done(_INTERRUPTED_CODE, INTERRUPTED)
@@ -79,6 +95,7 @@ class ForegroundBodies:
             with self._lock:
                 self._is_running = False
             stdin_inherited.reset(connected)
+            os.environ.pop(MARK, None)
             self._keeper.outlives(target.output_path)
             for number in _SIGNALS:  # a debugger may have left its own
                 signal.signal(number, self._interrupt)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import signal
 import socket
 import sys
@@ -17,9 +18,11 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from marin_build.protocol.lease import boot_clock
+from marin_build.protocol.living_work import kill_work, living_work
 from marin_build.protocol.renewal import Keeping, Kept
 
 if TYPE_CHECKING:
+    from marin_build.protocol.living_work import Process
     from marin_build.run_step.body import Request
     from marin_build.store.base import Store
 
@@ -42,13 +45,16 @@ class _Work:
     pid: int
     group: bool
     reports_end: bool
+    nonce: str
+    log: str
 
 
 class Keeper:
     """The run's side: starts the keeper process and tells it what to keep."""
 
-    def __init__(self, store: Store, time_to_live: float) -> None:
+    def __init__(self, store: Store, time_to_live: float, run: str = "") -> None:
         self._time_to_live = time_to_live
+        applier = os.getpid()
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         sys.stdout.flush()
         sys.stderr.flush()
@@ -57,10 +63,11 @@ class Keeper:
             code = 1
             try:
                 ours.close()
-                os.setpgid(0, 0)
-                signal.signal(signal.SIGINT, signal.SIG_IGN)
+                os.setsid()
+                for number in (signal.SIGINT, signal.SIGHUP, signal.SIGQUIT, signal.SIGTSTP):
+                    signal.signal(number, signal.SIG_IGN)
                 signal.signal(signal.SIGTERM, signal.SIG_DFL)
-                _keep(store, theirs)
+                _keep(store, _Orders(theirs, applier), run)
                 code = 0
             finally:
                 os._exit(code)
@@ -94,6 +101,7 @@ class Keeper:
             {
                 "output": output,
                 "nonce": request.nonce,
+                "log": request.log,
                 "since": request.held_since,
                 "ttl": self._time_to_live,
                 "pid": pid,
@@ -119,7 +127,8 @@ class Keeper:
             return True
 
     def close(self) -> None:
-        """End the keeper process."""
+        """End the keeper process, whoever has copies of its socket: a step may have forked."""
+        self._say({"end": True})
         self._socket.close()
         with suppress(ChildProcessError):
             os.waitpid(self.pid, 0)
@@ -129,26 +138,78 @@ class Keeper:
             self._socket.send(json.dumps(message).encode())
 
 
-def _keep(store: Store, orders: socket.socket) -> None:
-    """Renew what is held until the run's side closes."""
+class _Orders:
+    """The keeper's end of the socket, and a watch on the process at the other one.
+
+    What that process forks has its end, too: so its death alone does not close it.
+    """
+
+    def __init__(self, orders: socket.socket, holder: int) -> None:
+        self._socket, self._holder = orders, holder
+        self._poll = select.poll()
+        self._poll.register(orders, select.POLLIN)
+        with suppress(OSError, AttributeError):  # it is gone; or not Linux
+            self._poll.register(os.pidfd_open(holder), select.POLLIN)
+
+    def next(self, patience: float | None) -> dict[str, Any] | None:
+        """Return the next order, None if there is none for so many seconds.
+
+        Raises:
+            EOFError: the holder is gone.
+
+        """
+        ready = self._poll.poll(None if patience is None else patience * 1000)
+        if not ready and os.getppid() == self._holder:
+            return None
+        if self._socket.fileno() in (descriptor for descriptor, _ in ready):
+            packet = self._socket.recv(1 << 16)
+            if packet:
+                order: dict[str, Any] = json.loads(packet)
+                return order
+        raise EOFError
+
+
+def _keep(store: Store, orders: _Orders, run: str) -> None:
+    """Renew what is held until the run's side says that it is over; if it is gone, kill the work.
+
+    Args:
+        store: where the leases are.
+        orders: what to keep.
+        run: the run's id, if its steps share a process: all that it started is killed then.
+
+    """
     kept: dict[str, _Work] = {}
     signal.signal(signal.SIGALRM, lambda *_: _kill_overdue(kept))
     while True:
         due = min((work.keeping.due for work in kept.values()), default=None)
-        orders.settimeout(None if due is None else max(due - boot_clock(), 0.001))
         try:
-            message = orders.recv(1 << 16)
-        except TimeoutError:
-            message = None
-        if message == b"":
+            order = orders.next(None if due is None else max(due - boot_clock(), 0.001))
+        except EOFError:
+            _kill_all(kept, run)
             return
-        if message is not None:
-            _follow(json.loads(message), kept)
+        if order is not None:
+            if "end" in order:
+                return
+            _follow(order, kept)
         _watch_deadlines(kept)
         for output, work in list(kept.items()):
             if work.keeping.due <= boot_clock() and not _renew(store, work):
                 del kept[output]
         signal.setitimer(signal.ITIMER_REAL, 0)
+
+
+def _kill_all(kept: dict[str, _Work], run: str) -> None:
+    """Kill all work whose holder is gone, and with it whoever was to do that."""
+    works = [work for work in kept.values() if work.pid]
+    for work in works:
+        if work.group:
+            _kill(work)
+
+    def find() -> list[Process]:
+        found = {p for work in works for p in living_work(work.nonce, work.log)}
+        return sorted(found.union(living_work("", "", run) if run else ()), key=lambda p: p.pid)
+
+    kill_work(find)
 
 
 def _watch_deadlines(kept: dict[str, _Work]) -> None:
@@ -181,7 +242,9 @@ def _follow(order: dict[str, Any], kept: dict[str, _Work]) -> None:
         time_to_live=order["ttl"],
     )
     keeping.due += order.get("wait", 0.0)
-    kept[output] = _Work(keeping, order["pid"], order["group"], order["reports_end"])
+    kept[output] = _Work(
+        keeping, order["pid"], order["group"], order["reports_end"], order["nonce"], order["log"]
+    )
 
 
 def _renew(store: Store, work: _Work) -> bool:

@@ -1,90 +1,120 @@
-"""Processes that outlive the step that started them: found, ended, and waited for.
+"""Processes that outlive the step, or the process, that started them: found, ended, waited for.
 
-The template becomes the parent of all whose parent died below it (a "child subreaper", prctl(2)).
-What belongs to a step is known by a variable in the environment it was started with.
+A process can ask to become the parent of all whose parent died below it (a "child subreaper",
+prctl(2)); the guard and the template do. Elsewhere than on Linux nothing of this is possible: there
+the process group of a step is all that ends with it.
 """
 
 from __future__ import annotations
 
 import ctypes
+import fnmatch
 import os
 import signal
+import time
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from marin_build.protocol.living_work import (
+    MARK,
+    has_mark,
+    holds_lock,
+    kill_work,
+    processes,
+    wait_for_ends,
+)
+
 if TYPE_CHECKING:
-    from collections.abc import Container
+    from collections.abc import Callable, Container, Sequence
 
-
-MARK = "MARIN_BUILD_ATTEMPT"
-"""The variable that marks what an attempt started: the nonce of its lease."""
-_PR_SET_CHILD_SUBREAPER = 36  # linux/prctl.h
-
-
-class Orphans:
-    """Adopts and kills the processes whose parents, below this process, have died."""
-
-    def __init__(self) -> None:
-        libc = ctypes.CDLL(None, use_errno=True)
-        self._is_possible = (
-            hasattr(libc, "prctl") and libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0
-        )
-
-    def kill(self, known: Container[int], nonce: str | None = None) -> None:
-        """Kill orphans, and all below them.
-
-        Args:
-            known: children of this process that are not orphans.
-            nonce: of the attempt that started them; None: kill the orphans of all attempts.
-
-        """
-        if not self._is_possible:
-            return
-        for pid in _children_of(os.getpid()):
-            if pid not in known and (nonce is None or _has(pid, nonce)):
-                _kill_tree(pid)
-
-
-def _kill_tree(root: int) -> None:
-    """Kill a process and all below it."""
-    pending = [root]
-    while pending:
-        pid = pending.pop()
-        pending += _children_of(pid)
-        with suppress(ProcessLookupError, PermissionError):
-            os.kill(pid, signal.SIGKILL)
-
-
-def _children_of(pid: int) -> list[int]:
-    """Return the children of the first thread of a process, as proc(5) tells them."""
-    try:
-        with open(f"/proc/{pid}/task/{pid}/children", "rb") as stream:
-            return [int(word) for word in stream.read().split()]
-    except OSError:
-        return []
-
-
-def _has(pid: int, nonce: str) -> bool:
-    """Return whether a process was started with an attempt's mark."""
-    try:
-        with open(f"/proc/{pid}/environ", "rb") as stream:
-            return f"{MARK}={nonce}".encode() in stream.read().split(b"\0")
-    except OSError:
-        return False
+    from marin_build.protocol.living_work import Process
 
 
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
+_PR_SET_CHILD_SUBREAPER = 36
 _libc: Any = None
 
 
-def prepare() -> None:
-    """Look up the C function that the children will call: once, before the forks."""
-    global _libc  # noqa: PLW0603 - a handle, looked up once
-    _libc = ctypes.CDLL(None, use_errno=True)
+LINGER = 3.0
+"""Seconds in which what a step left may end by itself, as `gzip` does in `tee >(gzip > x)`."""
+_MOST = 4
+"""Processes that a message names."""
+
+
+@dataclass(frozen=True, slots=True)
+class Leftovers:
+    """What was killed because it still ran after its step had ended.
+
+    Args:
+        said: for the log; empty if nothing was killed.
+        refused: for the failure: those that the step does not declare; empty if there are none.
+
+    """
+
+    said: str = ""
+    refused: str = ""
+
+
+def leftovers_of(found: Sequence[Process], detached: Sequence[str]) -> Leftovers:
+    """Return what is to be told of processes that are killed.
+
+    Args:
+        found: the processes.
+        detached: names of programs that their step declares.
+
+    """
+    if not found:
+        return Leftovers()
+    wrong = [process for process in found if not _is_declared(process, detached)]
+    said = f"killed what still ran after the step had ended: {named(found)}"
+    return Leftovers(said, named(wrong) if wrong else "")
+
+
+def end_leftovers(
+    find: Callable[[], Sequence[Process]], detached: Sequence[str], linger: float = LINGER
+) -> Leftovers:
+    """Wait for what a step left, kill what does not end by itself, and say so.
+
+    Args:
+        find: returns the processes that live.
+        detached: names of programs that their step declares.
+        linger: seconds to wait.
+
+    """
+    deadline = time.monotonic() + linger
+    while (found := find()) and wait_for_ends([process.pid for process in found], deadline):
+        pass
+    if not found:
+        return Leftovers()
+    told = leftovers_of(found, detached)
+    kill_work(find)
+    return told
+
+
+def named(found: Sequence[Process]) -> str:
+    """Return processes for people: how many, and the first of them."""
+    more = f" and {len(found) - _MOST} more" if len(found) > _MOST else ""
+    count = "1 process" if len(found) == 1 else f"{len(found)} processes"
+    return f"{count}: {', '.join(map(str, found[:_MOST]))}{more}"
+
+
+def _is_declared(process: Process, detached: Sequence[str]) -> bool:
+    name = os.path.basename(process.command.split(" ")[0])
+    return any(fnmatch.fnmatchcase(name, pattern) for pattern in detached)
+
+
+def adopt_orphans() -> bool:
+    """Become the parent of what is orphaned below this process; return whether that works."""
+    _look_up()
+    return hasattr(_libc, "prctl") and _libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0
 
 
 def die_with_parent(parent: int) -> None:
     """Have the kernel kill this process when its parent dies, where the kernel can (Linux).
+
+    The kernel means the parent's thread: only a process that forks in its one thread may be asked
+    for. And it forgets the wish in what this process forks.
 
     Args:
         parent: the process that forked this one. It may have died before we asked the kernel.
@@ -94,3 +124,110 @@ def die_with_parent(parent: int) -> None:
         _libc.prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)
     if os.getppid() != parent:
         os._exit(1)
+
+
+def orphans_of(session: int, nonce: str, log: str, known: Container[int]) -> list[int]:
+    """Return children of this process that a body left behind; below them there may be more.
+
+    Args:
+        session: the body's process, which led a session.
+        nonce: of the attempt.
+        log: local path of its log.
+        known: children of this process that are none.
+
+    """
+    strangers = [pid for pid in children_of(os.getpid()) if pid not in known and _lives(pid)]
+    if not strangers:
+        return []
+    words = [f"{MARK}={nonce}".encode()]
+    try:
+        held = os.stat(log)
+    except OSError:
+        held = None
+    return [
+        pid
+        for pid in strangers
+        if _session_of(pid) == session
+        or has_mark(pid, words)
+        or (held is not None and holds_lock(pid, held))
+    ]
+
+
+def kill_tree(root: int) -> None:
+    """Kill a process and all below it."""
+    pending = [root]
+    while pending:
+        pid = pending.pop()
+        pending += children_of(pid)
+        with suppress(ProcessLookupError, PermissionError):
+            os.kill(pid, signal.SIGKILL)
+
+
+def tree_of(root: int) -> list[int]:
+    """Return a process and all below it that live."""
+    found, pending = list[int](), [root]
+    while pending:
+        pid = pending.pop()
+        pending += children_of(pid)
+        if _lives(pid):
+            found.append(pid)
+    return found
+
+
+def kill_children(spare: Container[int] = ()) -> None:
+    """Kill all below this process but some children of it, and wait until they are reaped."""
+    while True:
+        left = [pid for pid in children_of(os.getpid()) if pid not in spare]
+        for pid in left:
+            kill_tree(pid)
+        if not left:
+            return
+        for pid in left:
+            with suppress(ChildProcessError):
+                os.waitpid(pid, 0)
+
+
+def children_of(pid: int) -> list[int]:
+    """Return the children of a process, as proc(5) tells them; none where there is no such."""
+    found: list[int] = []
+    try:
+        for thread in os.listdir(f"/proc/{pid}/task"):
+            with open(f"/proc/{pid}/task/{thread}/children", "rb", buffering=0) as stream:
+                found += [int(word) for word in stream.read().split()]
+    except FileNotFoundError:
+        if os.path.exists("/proc/self/task") and not os.path.exists("/proc/self/task/children"):
+            return found or [child for child in processes() if _parent_of(child) == pid]
+    except OSError:
+        pass
+    return found
+
+
+def _stat_of(pid: int) -> list[bytes]:
+    """Return the fields of a process after its name: state, parent, group, session."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb", buffering=0) as stream:
+            return stream.read(1024).rpartition(b") ")[2].split()
+    except OSError:
+        return []
+
+
+def _lives(pid: int) -> bool:
+    fields = _stat_of(pid)
+    return bool(fields) and fields[0] not in (b"Z", b"X")
+
+
+def _parent_of(pid: int) -> int:
+    fields = _stat_of(pid)
+    return int(fields[1]) if fields else 0
+
+
+def _session_of(pid: int) -> int:
+    fields = _stat_of(pid)
+    return int(fields[3]) if fields else 0
+
+
+def _look_up() -> None:
+    """Look up what the children will call: once, before the forks."""
+    global _libc  # noqa: PLW0603 - a handle, looked up once
+    if _libc is None:
+        _libc = ctypes.CDLL(None, use_errno=True)

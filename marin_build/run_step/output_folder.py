@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
-import shutil
+import stat
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from marin_build.errors import CorruptStateError, StoppedError
+from marin_build.places import is_url
 from marin_build.protocol import layout
 from marin_build.protocol.attempt_reader import parse_attempt
 from marin_build.protocol.record_reader import adopted_from, parse_record
+from marin_build.run_step.leftover_rights import give_rights_back, remove
 from marin_build.store.base import GUARD
-from marin_build.workspace import is_url
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
-    from marin_build.store.base import Store
+    from marin_build.store.base import File, Store
 
 
 # Record and artifact too: only a commit may change them, and it does so on a condition.
@@ -29,6 +32,7 @@ _KEPT = {
     layout.ARTIFACT,
     layout.ACCEPTED,
 }
+_WRITE = stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH
 ADOPTED_HERE = "it was adopted where it lies: to build it again would delete that data"
 
 
@@ -100,12 +104,59 @@ def clear_leftovers(store: Store, output: str, *, is_held: Callable[[], bool]) -
             return False
         store.delete(leftovers)
         return True
+    give_rights_back(output)
     with os.scandir(output) as entries:
         for entry in entries:
             if entry.name in _KEPT:
                 continue
-            if entry.is_dir(follow_symlinks=False):
-                shutil.rmtree(entry.path)
-            else:
-                os.unlink(entry.path)
+            remove(entry)
     return True
+
+
+def digests_of(output: str, files: Iterable[File]) -> dict[str, str]:
+    """Return the sha-256 of the files of a local output, by path.
+
+    Raises:
+        OSError: one cannot be read.
+
+    """
+    found: dict[str, str] = {}
+    for path, _ in files:
+        full = f"{output}/{path}"
+        if os.path.isfile(full):  # to read a pipe would wait for its writer
+            with open(full, "rb") as stream:
+                found[path] = hashlib.file_digest(stream, "sha256").hexdigest()
+    return found
+
+
+def set_read_only(output: str, *, is_read_only: bool) -> None:
+    """Make the data of a local output read-only, or writable by its owner again.
+
+    What is ours stays writable, and so does the output folder itself, since it holds that. Links
+    and what they point to are left alone. So is what cannot be changed: it belongs to another user.
+    """
+    with os.scandir(output) as entries:
+        pending = [entry for entry in entries if not entry.name.startswith(".")]
+    while pending:
+        entry = pending.pop()
+        if entry.is_symlink():
+            continue
+        is_folder = entry.is_dir(follow_symlinks=False)
+        if is_folder and os.path.lexists(f"{entry.path}/{layout.STATUS}"):
+            continue  # another output
+        with suppress(OSError):
+            if is_folder and not is_read_only:  # else it cannot be listed
+                _set_mode(entry, is_read_only=False, is_folder=True)
+            if is_folder:
+                with os.scandir(entry.path) as inner:
+                    pending.extend(inner)
+            if is_read_only or not is_folder:
+                _set_mode(entry, is_read_only=is_read_only, is_folder=is_folder)
+
+
+def _set_mode(entry: os.DirEntry[str], *, is_read_only: bool, is_folder: bool) -> None:
+    before = stat.S_IMODE(entry.stat(follow_symlinks=False).st_mode)
+    owner = stat.S_IRWXU if is_folder else stat.S_IRUSR | stat.S_IWUSR
+    after = before & ~_WRITE if is_read_only else before | owner
+    if after != before:
+        os.chmod(entry.path, after)

@@ -10,8 +10,11 @@ from marin_build.identity.canonical import FrozenDict
 from marin_build.identity.code.digest import code_of
 from marin_build.identity.code.document import code_document, code_document_path
 from marin_build.pipeline.command import Command
+from marin_build.pipeline.source_digests import content_of
+from marin_build.pipeline.source_listings import listing_of, listing_path
 from marin_build.protocol.documents import Environment, Record
 from marin_build.protocol.provenance import distributions_of, variables_of
+from marin_build.secret_shapes import forms_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -42,10 +45,19 @@ def make_record(
     step = session.targets.all[index].step
     fn = step.fn
     prefix = session.targets.workspace.prefix
+    if step.inputs:
+        keep_listings(session.store, prefix, session.run, step)
     return Record(
         **_of_target(session, index),
         **_counted(files),
-        **built_by(fn, session.here, session.store, prefix, session.run, env_vars=step.env_vars),
+        **built_by(
+            fn,
+            session.here,
+            session.store,
+            prefix,
+            session.run,
+            variables=variables_of(step.env_vars, step.secrets),
+        ),
         deep_code_digest=session.deep_code.get(index),
         attempt=attempt,
         start=start,
@@ -119,7 +131,7 @@ def built_by(
     run: str,
     *,
     declared_in: str | None = None,
-    env_vars: Mapping[str, str] = _NO_VARIABLES,
+    variables: Mapping[str, str] = _NO_VARIABLES,
 ) -> dict[str, Any]:
     """Return what a record says of the code that built a target; its source is kept.
 
@@ -130,7 +142,7 @@ def built_by(
         prefix: of the outputs.
         run: the run's id.
         declared_in: the file that declares the step; see `code_of`.
-        env_vars: the step's own environment variables.
+        variables: the step's `env_vars` as records keep them, of `variables_of`.
 
     """
     code = code_of(fn, declared_in) if fn is not None else None
@@ -138,7 +150,7 @@ def built_by(
         "code_digest": code.digest if code is not None else None,
         "code_document": keep_source(store, prefix, run, code) if code is not None else None,
         "captured": (code.captured or None) if code is not None else None,
-        "environment": _environment(here, code, env_vars),
+        "environment": _environment(here, code, variables),
     }
 
 
@@ -147,7 +159,7 @@ def _counted(files: Sequence[File]) -> dict[str, int]:
 
 
 def _environment(
-    here: Here | None, code: Code | None, env_vars: Mapping[str, str]
+    here: Here | None, code: Code | None, variables: Mapping[str, str]
 ) -> Environment | None:
     """Return what the step ran in, with the distributions that its code imports."""
     if here is None:
@@ -157,12 +169,12 @@ def _environment(
         distributions=distributions_of(code.modules) if code is not None else {},
         locks=dict(here.locks),
         image=here.image,
-        variables=variables_of(env_vars),
+        variables=dict(variables),
     )
 
 
 _kept: set[tuple[str, str]] = set()
-"""Run and key of the documents that were written: one write for all steps of equal code."""
+"""Run and key of what was written beside outputs: once for all steps of equal code, or input."""
 
 
 def keep_source(store: Store, prefix: str, run: str, code: Code) -> str | None:
@@ -172,8 +184,8 @@ def keep_source(store: Store, prefix: str, run: str, code: Code) -> str | None:
     written does not fail the step: the output is good, and the next step tries again.
     """
     document = code_document(code)
-    if not document.parts:
-        return None
+    if not document.parts or any(forms_in(document.to_bytes().decode())):
+        return None  # a secret in the source stays where it is: in the project
     mark = (run, document.key)
     if mark not in _kept:
         _kept.add(mark)  # first: others of equal code need not wait for the write
@@ -183,6 +195,23 @@ def keep_source(store: Store, prefix: str, run: str, code: Code) -> str | None:
         except StoreError:
             _kept.discard(mark)
     return document.key
+
+
+def keep_listings(store: Store, prefix: str, run: str, step: StepSpec) -> None:
+    """Write which files the folders had that a step read, once a run, so that a plan can name them.
+
+    A listing that cannot be written does not fail the step.
+    """
+    for source in step.inputs.values():
+        content = content_of(source)
+        data, mark = listing_of(content), (run, content.digest)
+        if data is None or mark in _kept:
+            continue
+        _kept.add(mark)
+        try:
+            store.put_if_absent(listing_path(prefix, content.digest), data)
+        except StoreError:
+            _kept.discard(mark)
 
 
 def function_name(fn: object) -> str | None:

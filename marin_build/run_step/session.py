@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from marin_build.protocol.holder import is_abandoned
 from marin_build.protocol.layout import local_log_path
 from marin_build.protocol.lease import TIME_TO_LIVE
+from marin_build.protocol.living_work import is_abandoned, is_worked_on, living_work
 from marin_build.redaction import NOTHING_SECRET, Redactor
 from marin_build.run_step.lease_keeper import REGISTER_AFTER
 from marin_build.run_step.step_log import LIMIT
@@ -21,7 +22,10 @@ if TYPE_CHECKING:
     from marin_build.plan.outcomes import Stopped
     from marin_build.protocol.documents import Provenance
     from marin_build.protocol.lease import Host, Lease
+    from marin_build.protocol.living_work import Process
     from marin_build.protocol.provenance import Here
+    from marin_build.run_step.code_watch import CodeWatch
+    from marin_build.run_step.input_files import Inputs
     from marin_build.store.base import Store
 
 
@@ -44,7 +48,13 @@ class Session:
         deep_code: deep code digest of what is built, for the records (see plan/deep_digests.py).
         here: what it runs in, for the records; None: they do not say.
         redactor: replaces the secrets of this process's environment.
+        secrets: patterns of further variables that hold some, from the configuration.
         log_limit: bytes of the longest log.
+        job: engine and id of the job that the run is in, `slurm:1234`; empty outside any.
+        inputs: compares what steps read with what was built; None: nothing is compared.
+        code: compares the code that steps reach with what was loaded; None: it is not looked at.
+        protect: whether what is committed to a local disk is made read-only.
+        digests: whether its contents are digested.
 
     """
 
@@ -62,7 +72,13 @@ class Session:
     deep_code: Mapping[int, str] = field(default_factory=dict)
     here: Here | None = None
     redactor: Redactor = NOTHING_SECRET
+    secrets: tuple[str, ...] = ()
     log_limit: int = LIMIT
+    job: str = ""
+    inputs: Inputs | None = None
+    code: CodeWatch | None = None
+    protect: bool = False
+    digests: bool = False
 
     @property
     def register_after(self) -> float:
@@ -71,13 +87,27 @@ class Session:
 
     def redactor_of(self, step: StepSpec) -> Redactor:
         """Return the redactor of the secrets that a step may print."""
-        if not step.env_vars:
+        if not step.env_vars and not step.secrets:
             return self.redactor
-        return self.redactor.joined(Redactor.of(step.env_vars))
+        declared = (*self.secrets, *step.secrets)
+        own = Redactor.of(
+            {**os.environ, **step.env_vars} if step.secrets else step.env_vars, declared
+        )
+        return self.redactor.joined(own)
 
     def is_abandoned(self, index: int, lease: Lease) -> bool:
         """Return whether the holder died on this host, and all its attempt had started with it."""
         return is_abandoned(self.host, lease, self.log_path(index, lease))
+
+    def is_worked_on(self, index: int, lease: Lease) -> bool:
+        """Return whether something that an attempt started lives on this machine."""
+        return is_worked_on(self.host, lease, self.log_path(index, lease))
+
+    def left_work(self, index: int, lease: Lease) -> tuple[Process, ...]:
+        """Return what still works on a target although its holder has died on this machine."""
+        if not self.host.is_gone(lease):
+            return ()
+        return living_work(lease.nonce, self.log_path(index, lease), lease.run)
 
     def log_path(self, index: int, lease: Lease) -> str:
         """Return the local file that takes what an attempt prints."""

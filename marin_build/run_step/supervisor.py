@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from marin_build.errors import MarinBuildError, StoppedError, StoreAwayError
 from marin_build.identity.code.digest import code_digest
 from marin_build.plan import outcomes as ended
+from marin_build.plan.nearest_build import changes_between
 from marin_build.protocol import layout
 from marin_build.protocol.acquire import Claimant, Finished, Held
 from marin_build.protocol.lease import TIME_TO_LIVE, Lease, boot_clock, process_start
@@ -38,6 +39,7 @@ def build_target(
     bodies: Bodies,
     slot: int,
     asked_to_end: Callable[[], str],
+    tell: Callable[[str], None],
     bookkeeping: AbstractContextManager[object],
 ) -> ended.Outcome:
     """Build a target if it is not built.
@@ -48,6 +50,7 @@ def build_target(
         bodies: runs the step to its end.
         slot: which of the supervisors asks.
         asked_to_end: INTERRUPTED, or why else this run ended the body; empty if it did not.
+        tell: is told what a step that has returned still waits for.
         bookkeeping: held while the store is read and written, but not while the body runs.
 
     """
@@ -64,8 +67,11 @@ def build_target(
             if start.refusal:
                 attempt.give_up(start.refusal)
                 return ended.Stopped(start.refusal)
+            if (stopped := attempt.checks.begin()) is not None:
+                attempt.give_up(stopped.message)
+                return stopped
             spoiled = attempt.prepare()
-        done = spoiled or bodies.run(slot, attempt.request(start.gpus))
+        done = spoiled or bodies.run(slot, attempt.request(start.gpus), tell)
         try:
             return _end(attempt, done, asked_to_end, bookkeeping)
         finally:
@@ -92,7 +98,7 @@ def _end(
     the lease is no longer ours, and the commit fails.
     """
     commit_retry: CommitRetry | None = None
-    is_last = done.has_failed
+    is_last = done.has_failed and not done.is_finished
     while True:
         try:
             with bookkeeping:
@@ -119,17 +125,18 @@ def _refusal(session: Session, index: int) -> ended.Stopped | None:
 def _finished(session: Session, index: int, got: Finished) -> ended.Outcome:
     """Reuse what another run has built since the plan was made, if it is what was to be built.
 
-    Under a version, or at an output path of its own, another identity is reused too, as plans do,
-    unless its author pinned one.
+    Under a version, or at an output path of its own, it may be another identity. A plan that finds
+    that says so before anything is built from it; this plan could not.
     """
     target = session.targets.all[index]
-    step = target.step
     blob = session.store.get(f"{target.output_path}/{layout.RECORD}")
-    built = readable_record(blob.data if blob is not None else None)
-    may_be_another = step.has_free_path and step.expected_fingerprint is None
-    if not may_be_another and built is not None and built.fingerprint != target.fingerprint:
+    built = readable_record(blob.data if blob is not None else None, target.fingerprint)
+    if built is not None and built.fingerprint != target.fingerprint:
+        changes = changes_between(built.hashed, target.step.payload)
+        told = f" ({changes[0].text}{' and more' if len(changes) > 1 else ''})" if changes else ""
         message = f"another run has built a different target at `{target.output_path}` meanwhile"
-        return ended.Stopped(message, hint="marin-build plan says which")
+        hint = "marin-build plan says what is there; another version gives this one its own path"
+        return ended.Stopped(f"{message}{told}", hint=hint)
     if built is not None:
         _refuse_readers_of_adopted(session, index, built)
     return ended.Reused(got.published)
@@ -169,8 +176,10 @@ def claimant_of(session: Session, start: Start) -> Claimant:
             start=_own_start(pid),
             since=round(now, 3),
             ttl=session.time_to_live if session.time_to_live != TIME_TO_LIVE else 0.0,
+            job=session.job,
         ),
         is_abandoned=lambda lease: session.is_abandoned(start.index, lease),
+        is_worked_on=lambda lease: session.is_worked_on(start.index, lease),
         clock=boot_clock,
         now=session.now(),
         force=start.force,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from marin_build.plan.outcomes import Failed
 from marin_build.run_step.supervisor import build_target
-from marin_build.run_step.workers import Ended, Start
+from marin_build.run_step.workers import Ended, Lingers, Start
 
 if TYPE_CHECKING:
     from marin_build.run_step.body import Bodies
@@ -29,7 +29,9 @@ class SupervisorPool:
         self._session = session
         self._bodies = bodies
         self._requests: queue.SimpleQueue[Start | None] = queue.SimpleQueue()
-        self._ended: queue.SimpleQueue[Ended | None] = queue.SimpleQueue()  # None: wake up
+        self._ended: queue.SimpleQueue[Ended | Lingers | None] = (
+            queue.SimpleQueue()
+        )  # None: wake up
         self._asked_to_end: dict[int, str] = {}
         # A local store answers in microseconds: supervisors that take turns there are faster
         # than ones that fight for the interpreter at every call. A remote store is waited for.
@@ -52,18 +54,19 @@ class SupervisorPool:
         """Begin to build a target."""
         self._requests.put(request)
 
-    def wait(self, timeout: float | None) -> list[Ended]:
-        """Return what has ended."""
+    def wait(self, timeout: float | None) -> list[Ended | Lingers]:
+        """Return what has ended, and what lingers."""
         due = self._bodies.tend()
         seconds = min(limit for limit in (timeout, due, _HEARING) if limit is not None)
-        answers: list[Ended | None] = []
+        answers: list[Ended | Lingers | None] = []
         with suppress(queue.Empty):
             answers.append(self._ended.get(timeout=seconds))
             while not self._ended.empty():
                 answers.append(self._ended.get_nowait())
         found = [answer for answer in answers if answer is not None]
-        for ended in found:
-            self._asked_to_end.pop(ended.index, None)
+        for each in found:
+            if isinstance(each, Ended):
+                self._asked_to_end.pop(each.index, None)
         return found
 
     def wake(self) -> None:
@@ -90,6 +93,7 @@ class SupervisorPool:
                     bodies=self._bodies,
                     slot=slot,
                     asked_to_end=lambda i=request.index: self._asked_to_end.get(i, ""),  # type: ignore[misc]
+                    tell=lambda text, i=request.index: self._ended.put(Lingers(i, text)),  # type: ignore[misc]
                     bookkeeping=self._bookkeeping,
                 )
             except BaseException as error:  # noqa: BLE001 - a lost answer would hang the run

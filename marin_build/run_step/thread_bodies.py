@@ -1,4 +1,7 @@
-"""Bodies in threads of this process. Light, but a body cannot be killed alone."""
+"""Bodies in threads of this process. Light, but a body cannot be killed alone.
+
+A command can: it runs in a session of its own, with the mark and the log of its attempt.
+"""
 
 from __future__ import annotations
 
@@ -8,17 +11,23 @@ import sys
 import threading
 import time
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, TextIO, cast
 
 from marin_build.errors import StoppedError
+from marin_build.pipeline.command import Command
+from marin_build.protocol.living_work import RUN_MARK, kill_work, living_work
 from marin_build.run_step.body import Done, run_body
+from marin_build.run_step.command_session import CommandSession
 from marin_build.run_step.lease_keeper import Keeper
+from marin_build.run_step.owed_threads import OwedThreads, join_owed
 from marin_build.run_step.resource_usage import THREAD, Meter
 from marin_build.run_step.step_log import StepLog
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
+    from marin_build.redaction import Redactor
     from marin_build.run_step.body import Request
     from marin_build.run_step.session import Session
 
@@ -35,20 +44,35 @@ class ThreadBodies:
         self._tend_at = 0.0
         self._tend_every = session.register_after / 5
         # The keeper is forked before the first thread starts.
-        self._keeper = Keeper(session.store, session.time_to_live)
+        self._keeper = Keeper(session.store, session.time_to_live, session.run)
         self._logs = _ThreadLogs()
+        self._commands: dict[int, CommandSession] = {}  # by target
+        self._threads = OwedThreads()
+        self._mark_before = os.environ.get(RUN_MARK)
+        os.environ[RUN_MARK] = session.run
 
-    def run(self, slot: int, request: Request) -> Done:  # noqa: ARG002 - the caller's thread runs it
+    def run(self, slot: int, request: Request, tell: Callable[[str], None]) -> Done:  # noqa: ARG002 - the caller's thread runs it
         """Run a body."""
         target = self._session.targets.all[request.index]
         with self._lock:
             self._running[request.index] = (time.monotonic(), request)
+        redactor = self._session.redactor_of(target.step)
         try:
-            log = StepLog(request.log, self._session.redactor, self._session.log_limit)
-            with self._logs.to(log):
-                return run_body(target, Meter.begin(THREAD))
+            log = _SharedLog(request.log, redactor, self._session.log_limit)
+            with self._logs.to(log), self._threads.of_this() as owed:
+                end = partial(join_owed, owed, tell)
+                if not isinstance(target.step.fn, Command):
+                    return run_body(target, Meter.begin(THREAD), end=end)
+                command = self._commands[request.index] = CommandSession(request, log.write)
+                with command.open():
+                    done = run_body(target, Meter.begin(THREAD), end=end)
+                left = command.end(target.step.detached)
+                if left.said:
+                    log.write(f"{left.said}\n".encode())
+                return done.with_left(left.refused)
         finally:
             with self._lock:
+                self._commands.pop(request.index, None)
                 if request.index not in self._kept:
                     del self._running[request.index]
 
@@ -61,7 +85,9 @@ class ThreadBodies:
                 self._keeper.release(self._output(index))
 
     def signal(self, index: int, number: int) -> None:
-        """Threads cannot be signalled: the body goes on until it ends by itself."""
+        """Signal a command; other bodies go on until they end by themselves."""
+        if (command := self._commands.get(index)) is not None:
+            command.signal(number)
 
     def tend(self) -> float | None:
         """Hand the leases of bodies that take long to the keeper.
@@ -88,12 +114,36 @@ class ThreadBodies:
         return self._tend_every
 
     def close(self) -> None:
-        """End the keeper, and give the standard streams back."""
+        """End the keeper and what still runs, and give the standard streams back."""
+        if self._commands:
+            kill_work(partial(living_work, "", "", self._session.run))
         self._logs.remove()
+        self._threads.remove()
+        if self._mark_before is None:
+            os.environ.pop(RUN_MARK, None)
+        else:
+            os.environ[RUN_MARK] = self._mark_before
         self._keeper.close()
 
     def _output(self, index: int) -> str:
         return self._session.targets.all[index].output_path
+
+
+class _SharedLog:
+    """A log that a step and the command it runs write to, each in a thread of its own."""
+
+    def __init__(self, path: str, redactor: Redactor, limit: int) -> None:
+        self._log, self._lock = StepLog(path, redactor, limit), threading.Lock()
+
+    def write(self, data: bytes) -> None:
+        """Take what was printed."""
+        with self._lock:
+            self._log.write(data)
+
+    def close(self) -> None:
+        """Write what is left."""
+        with self._lock:
+            self._log.close()
 
 
 class _ThreadStream(io.TextIOBase):
@@ -138,7 +188,7 @@ class _ThreadStream(io.TextIOBase):
         if self._log() is None:
             self._original.flush()
 
-    def _log(self) -> StepLog | None:
+    def _log(self) -> _SharedLog | None:
         return getattr(self._logs, "current", None)
 
 
@@ -152,7 +202,7 @@ class _ThreadLogs:
         sys.stderr = cast("TextIO", _ThreadStream(sys.stderr, self._logs))
 
     @contextmanager
-    def to(self, log: StepLog) -> Iterator[None]:
+    def to(self, log: _SharedLog) -> Iterator[None]:
         """Send what this thread prints to a log."""
         self._logs.current = log
         try:

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from marin_build.plan.outcomes import Outcome
     from marin_build.protocol.look import Seen
 
@@ -22,6 +24,7 @@ class Start:
         force: build it although it is built.
         forced_over: the version of the status that may be built over; None: whatever is there.
         gpus: the devices it gets, as CUDA_VISIBLE_DEVICES names them; empty: left as it is.
+        timeout: seconds after which the build loop ends it; None: it does not.
         refusal: why it must not be built on this machine; empty if it may. A target that is built
             already, or that another run builds, does not need this machine: it is not refused.
 
@@ -34,6 +37,7 @@ class Start:
     force: bool = False
     forced_over: str | None = None
     gpus: tuple[str, ...] = ()
+    timeout: float | None = None
     refusal: str = ""
 
 
@@ -43,6 +47,14 @@ class Ended:
 
     index: int
     outcome: Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class Lingers:
+    """News of a target that is being built: its step has returned, and waits for something."""
+
+    index: int
+    text: str
 
 
 class Isolation(Protocol):
@@ -55,8 +67,8 @@ class Isolation(Protocol):
     def start(self, request: Start) -> None:
         """Begin to build a target."""
 
-    def wait(self, timeout: float | None) -> list[Ended]:
-        """Return what has ended, waiting for at least one or for `timeout` seconds."""
+    def wait(self, timeout: float | None) -> Sequence[Ended | Lingers]:
+        """Return what has ended, and other news, waiting for some or for `timeout` seconds."""
 
     def wake(self) -> None:
         """Make `wait` return, now or the next time; safe in a signal handler."""

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import functools
-import inspect
 import json
 import os
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from marin_build.errors import CorruptStateError, SpecificationError, StoreError
+from marin_build.pipeline.bound_call import return_annotation
 from marin_build.protocol import layout
 from marin_build.protocol.artifact import artifact_value, parse_artifact, read_artifact
 from marin_build.protocol.record_reader import adopted_from
@@ -30,16 +29,12 @@ class Artifact:
         """Save a value in `{output_path}/.artifact.json`; None removes what is there.
 
         Raises:
-            TypeError: it is not a dataclass, a pydantic model or a JSON value.
+            TypeError: it has a part that is no dataclass, pydantic model or JSON value; it says
+                where.
             StoreError: the store cannot be written.
 
         """
-        output = absolute_prefix(output_path, os.getcwd())
-        path, document = f"{output}/{layout.ARTIFACT}", artifact_value(value)
-        if document is None:
-            open_store(output).delete([path])
-        else:
-            open_store(output).put(path, json.dumps(document).encode())
+        save_returned(None, value, output_path)
 
     @overload
     @staticmethod
@@ -76,6 +71,23 @@ class Artifact:
                     )
             output = output.output_path
         return load_artifact(absolute_prefix(output, os.getcwd()), artifact_type)
+
+
+def save_returned(fn: object, value: object, output_path: str) -> None:
+    """Save what a step's function returned; see `Artifact.save`.
+
+    Raises:
+        UnsavableError: a part of it has no form in JSON; a TypeError.
+        StoreError: the store cannot be written.
+
+    """
+    output = absolute_prefix(output_path, os.getcwd())
+    document = artifact_value(value, lambda: return_annotation(fn))
+    path = f"{output}/{layout.ARTIFACT}"
+    if document is None:
+        open_store(output).delete([path])
+    else:
+        open_store(output).put(path, json.dumps(document).encode())
 
 
 def load_artifact(output: str, annotation: Any) -> Any:
@@ -134,23 +146,3 @@ def _typed(data: bytes, path: str, annotation: Any) -> Any:
             facts=[("content", repr(data[:60].decode("utf-8", "replace")))],
             hint="build its step again",
         ) from None
-
-
-def return_annotation(fn: object) -> Any:
-    """Return what a step's function says it returns; None where it does not say.
-
-    `-> None` is `NoneType`.
-    """
-    from marin_build.pipeline.bound_call import BoundCall, type_hints
-
-    match fn:
-        case BoundCall(function=inner) | functools.partial(func=inner):
-            return return_annotation(inner)
-    if not callable(fn):
-        return None
-    fn = inspect.unwrap(fn)
-    said_by = fn if inspect.isroutine(fn) else type(fn).__call__
-    try:
-        return type_hints(said_by).get("return")
-    except NameError:  # a name that only type checkers know
-        return None

@@ -124,6 +124,8 @@ class Cache(Generic[P, R]):
     Args:
         fn, output_path, save_fn, load_fn: as `disk_cache` has them.
         rebuild: call it even if there is a result.
+        judge: called with the output path before what another builder left there is loaded, which
+            was waited for; raises if it must not be.
         variant: tells functions apart that share a name, where a path is derived from it.
 
     """
@@ -134,6 +136,7 @@ class Cache(Generic[P, R]):
     load_fn: Callable[[str], R] | None = None
     rebuild: bool = False
     variant: str = ""
+    judge: Callable[[str], object] | None = None
 
     def output(self, args: Any, kwargs: Any) -> str:
         """Return the output path of a call, absolute."""
@@ -176,6 +179,8 @@ def cached(cache: Cache[P, R]) -> Callable[P, R]:
                 cache.save(result, output)
                 scope.confirm(within=_JUST_NOW)
             except StepAlreadyDone:
+                if cache.judge is not None:
+                    cache.judge(output)
                 return cache.load(output, args, kwargs)
             except (Exception, SystemExit) as error:
                 _write_failed(status, scope, error)

@@ -14,13 +14,18 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from marin_build.errors import SpecificationError, StepFailedError
+from marin_build.errors import SpecificationError, StepFailedError, StoppedError, combined
 from marin_build.identity.callables import local_function
 from marin_build.identity.payload import deep_fingerprint
+from marin_build.pipeline.bound_call import return_annotation
 from marin_build.pipeline.dependencies_first import dependencies_first
+from marin_build.pipeline.late_bindings import late_bindings_of
+from marin_build.pipeline.secrets_in_steps import secrets_of_step
 from marin_build.protocol import layout
 from marin_build.protocol.artifact import artifact_value
-from marin_build.runtime.artifact import Artifact, load_returned
+from marin_build.protocol.record_reader import readable_record
+from marin_build.run_step.code_watch import look_at_code
+from marin_build.runtime.artifact import load_returned, save_returned
 from marin_build.runtime.clients import ENVIRONMENT
 from marin_build.runtime.disk_cache import Cache, cached
 from marin_build.runtime.distributed_lock import distributed_lock
@@ -40,9 +45,12 @@ def executable(step: StepSpec) -> Callable[[str], object]:
     """Return what builds a step when it is called with an output path.
 
     Raises:
-        SpecificationError: the step has a timeout, and a thread cannot be killed.
+        SpecificationError: the step asks for what a thread cannot have, or its function would not
+            read what it was declared with.
 
     """
+    for late in late_bindings_of(step):
+        raise late
     if step.timeout is not None:
         raise SpecificationError(
             f"`{step.name}` has a timeout, and a thread cannot be killed",
@@ -75,6 +83,7 @@ class _Build:
             save_fn=body.save,
             load_fn=functools.partial(load_returned, local_function(self.step.fn)),
             rebuild=self.step.is_dev,
+            judge=body.judge,
         )
         return cached(cache)(output_path)
 
@@ -92,16 +101,40 @@ class _Body:
         step = self.step
         if step.fn is None:
             raise StepFailedError(f"nothing builds `{step.name}`, and its output is not there")
+        if secrets := secrets_of_step(step):  # the record would hold them
+            raise combined([*secrets])
         self.started, self.began = datetime.now(UTC), time.monotonic()
+        code = look_at_code(step)
         with ENVIRONMENT.holding(step.env_vars):
             returned: object = local_function(step.fn)(output_path)
+        if changed := code.changed():
+            raise StoppedError(
+                f"`{step.name}`: code changed while the step ran: {changed}",
+                consequence="what it left was not committed",
+                hint="run it again: with the code as it is now",
+            )
         if step.outputs:
             _check_outputs(step, absolute_prefix(output_path, os.getcwd()), returned)
         return returned
 
+    def judge(self, output: str) -> None:
+        """Refuse what another program built meanwhile, where that is another identity.
+
+        Raises:
+            StoppedError: it is.
+
+        """
+        blob = open_store(output).get(f"{output}/{layout.RECORD}")
+        built = readable_record(blob.data if blob is not None else None)
+        if built is not None and built.fingerprint != self.step.fingerprint:
+            raise StoppedError(
+                f"another program has built a different target at `{output}` meanwhile",
+                hint="another version gives this one a path of its own",
+            )
+
     def save(self, value: object, output: str) -> None:
         """Save the artifact and the record."""
-        Artifact.save(value, output)
+        save_returned(local_function(self.step.fn), value, output)
         seconds = time.monotonic() - self.began
         open_store(output).put(
             f"{output}/{layout.RECORD}", _record(self.step, self.started, seconds)
@@ -112,7 +145,11 @@ def _check_outputs(step: StepSpec, output: str, returned: object) -> None:
     from marin_build.protocol.manifest import manifest_of, missing_output
 
     files = manifest_of(open_store(output), output)
-    if missing := missing_output(step.outputs, files, artifact_value(returned)):
+    if missing := missing_output(
+        step.outputs,
+        files,
+        artifact_value(returned, lambda: return_annotation(local_function(step.fn))),
+    ):
         raise StepFailedError(f"`{step.name}`: {missing}")
 
 
@@ -120,6 +157,7 @@ def _record(step: StepSpec, started: datetime, seconds: float) -> bytes:
     """Return the record of a step that was built here just now."""
     from marin_build.moments import stamp, stamp_now
     from marin_build.protocol.documents import Record
+    from marin_build.protocol.provenance import variables_of
     from marin_build.run_step.record import built_by, declared
 
     workspace = current_workspace(step.declared[0])
@@ -135,7 +173,7 @@ def _record(step: StepSpec, started: datetime, seconds: float) -> bytes:
             workspace.prefix,
             run,
             declared_in=step.declared[0],
-            env_vars=step.env_vars,
+            variables=variables_of(step.env_vars, step.secrets),
         ),
         provenance=provenance,
         run=run,

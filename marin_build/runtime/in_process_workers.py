@@ -18,7 +18,9 @@ from marin_build.errors import (
 )
 from marin_build.pipeline.retries import cause_of
 from marin_build.plan.outcomes import Failed, Stopped, Succeeded
+from marin_build.protocol.returned_value import UnsavableError
 from marin_build.run_step.workers import Ended
+from marin_build.text import LONGEST_MESSAGE, shortened
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -99,7 +101,14 @@ def _outcome_of(error: BaseException, seconds: float) -> Outcome:
         hint = error.hint if isinstance(error, MarinBuildError) else None
         return Stopped(shown(error), hint or "")
     code = error.code if isinstance(error, SystemExit) and isinstance(error.code, int) else 1
-    return Failed(0, code, shown(error), seconds=seconds, cause=_cause_of(error, code))
+    return Failed(
+        0,
+        code,
+        shortened(shown(error), LONGEST_MESSAGE),
+        seconds=seconds,
+        cause=_cause_of(error, code),
+        is_finished=isinstance(error, UnsavableError),
+    )
 
 
 def _cause_of(error: BaseException, code: int) -> Cause:

@@ -7,7 +7,8 @@ from typing import get_args
 
 from marin_build.errors import PreviousTaskFailedError, SpecificationError
 from marin_build.protocol import layout
-from marin_build.protocol.holder import here, is_abandoned, own_lease, worker_id
+from marin_build.protocol.holder import here, own_lease, worker_id
+from marin_build.protocol.living_work import is_abandoned, is_worked_on
 from marin_build.protocol.path_lock import PathLock
 from marin_build.protocol.status import (
     STATUS_DEP_FAILED,
@@ -131,6 +132,9 @@ def new_lock(output: str, worker: str) -> PathLock:
         output,
         own_lease(worker),
         lambda lease: is_abandoned(here(), lease, layout.log_path(output, lease.attempt)),
+        is_worked_on=lambda lease: is_worked_on(
+            here(), lease, layout.log_path(output, lease.attempt)
+        ),
     )
 
 

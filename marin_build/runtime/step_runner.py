@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from marin_build.apply.events import Event
     from marin_build.errors import MarinBuildError
+    from marin_build.pipeline.targets import Target
     from marin_build.plan.outcomes import Held
 
 
@@ -112,7 +113,7 @@ class _Run:
             admission.targets,
             self._schedule,
             self.workers,
-            _PlainRequests(),
+            _PlainRequests(admission.targets),
             jobs=at_once,
             is_open=True,
             on_event=_log_event,
@@ -171,9 +172,12 @@ class _PlainRequests:
 
     next_look = 0.0
 
+    def __init__(self, targets: Sequence[Target]) -> None:
+        self._targets = targets
+
     def start(self, index: int, now: float) -> Start:  # noqa: ARG002 - no lease is watched
         """Return the request to build a target."""
-        return Start(index, "")
+        return Start(index, "", timeout=self._targets[index].step.timeout)
 
     def ended(self, index: int) -> None:
         """Do nothing: `start` reserved nothing for the target."""

@@ -7,6 +7,7 @@ from functools import cache
 from typing import Any
 
 from marin_build.store.base import Blob, File
+from marin_build.store.objects import StoredObject
 from marin_build.store.remote import (
     CONNECT_SECONDS,
     READ_SECONDS,
@@ -48,7 +49,7 @@ class AzureStore(RemoteStore):
             stream = await _blob(fs, path).download_blob()
             return Blob(await stream.readall(), _etag(stream.properties.etag))
         except Exception as error:
-            if status_of(error) == _MISSING:
+            if status_of(error) == _MISSING and not _no_container(error):
                 return None
             raise
 
@@ -83,30 +84,50 @@ class AzureStore(RemoteStore):
             pages = client.list_blobs(prefix, results_per_page=_PAGE)
         else:
             pages = client.walk_blobs(prefix, delimiter="/", results_per_page=_PAGE)
+        return [
+            File(item.name[len(prefix) :], item.size)
+            async for item in pages
+            if not item.name.endswith("/")  # a folder, or the mark of one
+        ]
+
+    async def _look(self, fs: Any, path: str) -> StoredObject | None:
         try:
-            return [
-                File(item.name[len(prefix) :], item.size)
-                async for item in pages
-                if not item.name.endswith("/")  # a folder, or the mark of one
-            ]
+            found = await _blob(fs, path).get_blob_properties()
         except Exception as error:
             if status_of(error) == _MISSING:
-                return []
+                return None
             raise
+        if _is_folder(found):
+            return None
+        return StoredObject("", found.size, _etag(found.etag))
+
+    async def _objects(self, fs: Any, folder: str) -> list[StoredObject]:
+        container, name = _split(folder)
+        prefix = folder_prefix(name)
+        client = fs.service_client.get_container_client(container)
+        pages = client.list_blobs(prefix, include=["metadata"], results_per_page=_PAGE)
+        return [
+            StoredObject(
+                item.name[len(prefix) :].rstrip("/") + "/" * _is_folder(item),
+                item.size,
+                _etag(item.etag),
+            )
+            async for item in pages
+        ]
+
+    async def _piece(self, fs: Any, path: str, start: int, end: int, *, version: str) -> bytes:
+        stream = await _blob(fs, path).download_blob(start, end - start, **_condition(version))
+        data: bytes = await stream.readall()
+        return data
 
     async def _folders(self, fs: Any, start: str) -> list[str]:
         container, name = _split(start)
         client = fs.service_client.get_container_client(container)
-        try:
-            return [
-                start + item.name[len(name) : -1]
-                async for item in client.walk_blobs(name, delimiter="/", results_per_page=_PAGE)
-                if item.name.endswith("/")
-            ]
-        except Exception as error:
-            if status_of(error) == _MISSING:
-                return []
-            raise
+        return [
+            start + item.name[len(name) : -1]
+            async for item in client.walk_blobs(name, delimiter="/", results_per_page=_PAGE)
+            if item.name.endswith("/")
+        ]
 
 
 @cache
@@ -143,6 +164,18 @@ def _split(path: str) -> tuple[str, str]:
 
 def _blob(fs: Any, path: str) -> Any:
     return fs.service_client.get_blob_client(*_split(path))
+
+
+def _is_folder(found: Any) -> bool:
+    """Return whether properties are those of a folder of a hierarchical account, or of a mark."""
+    is_folder = (found.metadata or {}).get("hdi_isfolder") == "true"
+    return is_folder or found.name.endswith("/")
+
+
+def _no_container(error: Exception) -> bool:
+    return str(getattr(error, "error_code", "")).endswith(
+        ("ContainerNotFound", "CONTAINER_NOT_FOUND")
+    )
 
 
 def _condition(version: str | None) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from marin_build.errors import StoreError
 from marin_build.store.base import Blob, File
+from marin_build.store.objects import StoredObject
 from marin_build.store.remote import (
     CONNECT_SECONDS,
     READ_SECONDS,
@@ -17,19 +18,22 @@ from marin_build.store.remote import (
     folder_prefix,
     split_url,
 )
+from marin_build.store.remote_errors import is_denied
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Sequence
 
 
 _PAGE = 1000  # the most the service returns
+_FACTS = "name,size,generation,md5Hash,crc32c"
 
 
 class GcsStore(RemoteStore):
     """Objects behind `gs://` URLs.
 
     A version is the object's generation: a new number with every write, whatever is written.
-    Each method makes one request an object, or a page. STORAGE_EMULATOR_HOST is honoured, without
+    Each method makes one request an object, or a page; one more where nothing was found in a bucket
+    yet, since an object is missing where its bucket is. STORAGE_EMULATOR_HOST is honoured, without
     credentials.
 
     gcsfs tries a request up to six times, with growing pauses, after 408, 429, 5xx and lost
@@ -38,6 +42,34 @@ class GcsStore(RemoteStore):
     """
 
     login = "log in with `gcloud auth application-default login`"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._found: set[str] = set()
+
+    def get(self, path: str) -> Blob | None:
+        """Return what is at `path`, or None."""
+        return self.get_many([path])[0]
+
+    def get_many(self, paths: Sequence[str]) -> list[Blob | None]:
+        """Return what is at each path; if nothing was found in a bucket yet, look for that."""
+        found = super().get_many(paths)
+        if None in found:
+            missing = {split_url(p)[0]: p for p, blob in zip(paths, found, strict=True) if not blob}
+            for bucket in missing.keys() - self._found:
+                self._request("read", missing[bucket], self._look_at_bucket)
+                self._found.add(bucket)
+        return found
+
+    async def _look_at_bucket(self, fs: Any, path: str) -> None:
+        """Ask for one name in a bucket; who may not list it may still read in it."""
+        try:
+            await _call(
+                fs, "GET", "b/{}/o", split_url(path)[0], maxResults=1, fields="nextPageToken"
+            )
+        except Exception as error:
+            if not is_denied(error):
+                raise
 
     def _open(self) -> Any:
         # Else gcsfs asks over gRPC for a bucket's layout at the first use; we need no such answer.
@@ -62,8 +94,9 @@ class GcsStore(RemoteStore):
         address = f"{fs._location}/download/storage/v1/b/{{}}/o/{{}}"  # noqa: SLF001 - the host
         try:
             headers, data = await _call(fs, "GET", address, bucket, name, alt="media")
-        except FileNotFoundError:
+        except FileNotFoundError:  # gcsfs does not say whether of the bucket: see `get_many`
             return None
+        self._found.add(bucket)
         generation = headers.get("X-Goog-Generation")
         if generation is None:
             raise StoreError(f"cannot read `{path}`: the answer names no generation")
@@ -88,6 +121,7 @@ class GcsStore(RemoteStore):
             )
         except FileExistsError:  # what gcsfs makes of every 412
             return None
+        self._found.add(bucket)
         return str(json.loads(answer)["generation"])
 
     async def _delete(self, fs: Any, path: str, *, version: str | None = None) -> bool:
@@ -108,6 +142,32 @@ class GcsStore(RemoteStore):
             if not item["name"].endswith("/")  # the marks some tools leave for folders
         ]
 
+    async def _look(self, fs: Any, path: str) -> StoredObject | None:
+        bucket, name = split_url(path)
+        try:
+            _, answer = await _call(fs, "GET", "b/{}/o/{}", bucket, name, fields=_FACTS)
+        except FileNotFoundError:
+            return None
+        return _stored(json.loads(answer), name)
+
+    async def _objects(self, fs: Any, folder: str) -> list[StoredObject]:
+        bucket, name = split_url(folder)
+        prefix = folder_prefix(name)
+        return [
+            _stored(item, prefix)
+            async for page in _pages(fs, bucket, prefix, None, f"items({_FACTS})")
+            for item in page.get("items", [])
+        ]
+
+    async def _piece(self, fs: Any, path: str, start: int, end: int, *, version: str) -> bytes:
+        bucket, name = split_url(path)
+        address = f"{fs._location}/download/storage/v1/b/{{}}/o/{{}}"  # noqa: SLF001 - the host
+        headers = {"Range": f"bytes={start}-{end - 1}"}
+        _, data = await _call(
+            fs, "GET", address, bucket, name, alt="media", generation=version, headers=headers
+        )
+        return data
+
     async def _folders(self, fs: Any, start: str) -> list[str]:
         bucket, name = split_url(start)
         return [
@@ -117,26 +177,37 @@ class GcsStore(RemoteStore):
         ]
 
 
+def _stored(item: dict[str, Any], prefix: str) -> StoredObject:
+    return StoredObject(
+        item["name"][len(prefix) :],
+        int(item["size"]),
+        str(item["generation"]),
+        md5=item.get("md5Hash", ""),
+        crc32c=item.get("crc32c", ""),
+    )
+
+
 async def _pages(
-    fs: Any, bucket: str, prefix: str, delimiter: str | None, fields: str
+    fs: Any,
+    bucket: str,
+    prefix: str,
+    delimiter: str | None,
+    fields: str,
 ) -> AsyncIterator[dict[str, Any]]:
-    """Yield the pages of a listing; none if the bucket is not there."""
+    """Yield the pages of a listing."""
     token: str | None = None
     while True:
-        try:
-            _, answer = await _call(
-                fs,
-                "GET",
-                "b/{}/o",
-                bucket,
-                prefix=prefix,
-                delimiter=delimiter,
-                maxResults=_PAGE,
-                pageToken=token,
-                fields=f"nextPageToken,{fields}",
-            )
-        except FileNotFoundError:
-            return
+        _, answer = await _call(
+            fs,
+            "GET",
+            "b/{}/o",
+            bucket,
+            prefix=prefix,
+            delimiter=delimiter,
+            maxResults=_PAGE,
+            pageToken=token,
+            fields=f"nextPageToken,{fields}",
+        )
         page = json.loads(answer)
         yield page
         token = page.get("nextPageToken")

@@ -104,7 +104,7 @@ class LocalStore:
     def files(self, folder: str) -> Sequence[File]:
         """Return every file below a folder; a link counts as what it points to."""
         try:
-            return sorted(_files_below(folder, ""))
+            return sorted(_files_below(folder))
         except (FileNotFoundError, NotADirectoryError):
             return []
         except OSError as error:
@@ -166,8 +166,10 @@ class LocalStore:
         try:
             data = os.read(descriptor, _BLOCK)
             if len(data) == _BLOCK:
+                blocks = [data]
                 while block := os.read(descriptor, _BLOCK):
-                    data += block
+                    blocks.append(block)
+                data = b"".join(blocks)
             return Blob(data, _version(os.fstat(descriptor)))
         except OSError as error:
             raise _store_error("read", path, error) from error
@@ -254,14 +256,18 @@ def _take_lock(descriptor: int, path: str) -> None:
             return
 
 
-def _files_below(folder: str, inside: str) -> Iterator[File]:
-    with os.scandir(folder) as entries:
-        for entry in entries:
-            path = inside + entry.name
-            if entry.is_dir(follow_symlinks=False):
-                yield from _files_below(entry.path, path + "/")
-            elif entry.name != GUARD:
-                yield File(path, _size(entry))
+def _files_below(top: str) -> Iterator[File]:
+    """Yield the files below a folder, without recursion: folders may be thousands deep."""
+    pending = [""]
+    while pending:
+        inside = pending.pop()
+        with os.scandir(f"{top}/{inside}") as entries:
+            for entry in entries:
+                path = inside + entry.name
+                if entry.is_dir(follow_symlinks=False):
+                    pending.append(f"{path}/")
+                elif entry.name != GUARD:
+                    yield File(path, _size(entry))
 
 
 def _size(entry: os.DirEntry[str]) -> int:
@@ -272,5 +278,28 @@ def _size(entry: os.DirEntry[str]) -> int:
     return 0 if stat.S_ISFIFO(status.st_mode) or stat.S_ISSOCK(status.st_mode) else status.st_size
 
 
+def owner_of(path: str) -> str:
+    """Return whose a file or folder is and its rights, in words: `owned by root, rights 0755`."""
+    try:
+        found = os.lstat(path)
+    except OSError:
+        return "owner unknown"
+    import pwd
+
+    try:
+        name = pwd.getpwuid(found.st_uid).pw_name
+    except KeyError:
+        name = f"user {found.st_uid}"
+    return f"owned by {name}, rights {stat.S_IMODE(found.st_mode):04o}"
+
+
 def _store_error(verb: str, path: str, error: OSError) -> StoreError:
-    return StoreError(f"cannot {verb} `{path}`: {(error.strerror or str(error)).lower()}")
+    what = f"cannot {verb} `{path}`: {(error.strerror or str(error)).lower()}"
+    if error.errno not in (errno.EACCES, errno.EPERM) or verb in ("read", "list"):
+        return StoreError(what)
+    folder = os.path.dirname(path)
+    return StoreError(
+        what,
+        facts=[("folder", f"{folder}, {owner_of(folder)}")],
+        hint=f"a step or a person left it so: chmod u+rwx {shlex.quote(folder)}",
+    )

@@ -6,7 +6,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from marin_build.errors import StoreError
-from marin_build.workspace import is_url
+from marin_build.places import is_url
 
 if TYPE_CHECKING:
     from marin_build.store.base import Store
@@ -30,12 +30,12 @@ def open_store(prefix: str) -> Store:
 
             return GcsStore()
         case "s3" | "s3a":
-            _require("s3fs", prefix, extra="s3")
+            require_package("s3fs", f"the prefix `{prefix}`", extra="s3")
             from marin_build.store.s3 import S3Store
 
             return S3Store()
         case "az" | "abfs" | "abfss":
-            _require("adlfs", prefix, extra="azure")
+            require_package("adlfs", f"the prefix `{prefix}`", extra="azure")
             from marin_build.store.azure import AzureStore
 
             return AzureStore(prefix)
@@ -51,11 +51,11 @@ def open_store(prefix: str) -> Store:
             return FsspecStore(prefix)
 
 
-def _require(package: str, prefix: str, *, extra: str) -> None:
-    """Refuse now, not at the first request, if an extra is not installed."""
+def require_package(package: str, what: str, *, extra: str) -> None:
+    """Refuse now, not at the first request, if an extra is not installed that `what` needs."""
     if find_spec(package) is None:
         raise StoreError(
-            f"cannot open the prefix `{prefix}`: {package} is not installed",
+            f"cannot open {what}: {package} is not installed",
             consequence="nothing was run",
             hint=f"pip install 'marin-build[{extra}]'",
         )

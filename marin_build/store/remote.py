@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 
     from marin_build.store.base import Blob, File
+    from marin_build.store.objects import StoredObject
 
 
 T = TypeVar("T")
@@ -58,11 +59,16 @@ def _disarm() -> None:
 os.register_at_fork(after_in_child=_disarm)
 
 
+def disarm_in_children(fs: Any) -> None:
+    """Keep forked processes from closing a file system that their parent uses."""
+    _in_use[id(fs)] = fs
+
+
 class RemoteStore(ABC):
     """A store of objects; paths are URLs.
 
     A subclass makes single requests; here they are made at once, waited for and given up on.
-    An object is missing where the bucket is: the first write tells the two apart.
+    A bucket that is not there is an error, of reads too: all would be "never built" in it.
     """
 
     is_local = False
@@ -104,6 +110,21 @@ class RemoteStore(ABC):
     async def _folders(self, fs: Any, start: str) -> list[str]:
         """Return the paths of the folders that begin with `start`; a page a request."""
 
+    @abstractmethod
+    async def _look(self, fs: Any, path: str) -> StoredObject | None:
+        """Return what the store says of one object, without reading it."""
+
+    @abstractmethod
+    async def _objects(self, fs: Any, folder: str) -> list[StoredObject]:
+        """Return what the store says of every object below a folder, marks of folders among them.
+
+        A bucket that is not there is an error here.
+        """
+
+    @abstractmethod
+    async def _piece(self, fs: Any, path: str, start: int, end: int, *, version: str) -> bytes:
+        """Read bytes of an object, of one version of it."""
+
     def get(self, path: str) -> Blob | None:
         """Return what is at `path`, or None."""
         return self._request("read", path, self._get)
@@ -138,6 +159,28 @@ class RemoteStore(ABC):
     def files(self, folder: str) -> list[File]:
         """Return every file below a folder, sorted by path."""
         return sorted(self._request("list", folder, self._list, deep=True))
+
+    def look(self, path: str) -> StoredObject | None:
+        """Return what the store says of one object, without reading it; None if it is not there."""
+        return self._request("read", path, self._look) if split_url(path)[1] else None
+
+    def objects(self, folder: str) -> list[StoredObject]:
+        """Return what the store says of every object below a folder, marks of folders among them.
+
+        Raises:
+            StoreError: there is no such bucket, as well.
+
+        """
+        return self._request("list", folder, self._objects)
+
+    def piece(self, path: str, version: str, start: int, end: int) -> bytes:
+        """Return the bytes from `start` to before `end` of one version of an object.
+
+        Raises:
+            StoreError: that version is no longer there, as well.
+
+        """
+        return self._request("read", path, self._piece, start=start, end=end, version=version)
 
     def delete(self, paths: Sequence[str]) -> None:
         """Delete what is at each path; what is not there is no error."""
@@ -205,7 +248,7 @@ class RemoteStore(ABC):
             except Exception as error:
                 raise remote_error(verb, path, error, login=self.login) from error
             self._opened = (os.getpid(), fs)
-            _in_use[id(fs)] = fs
+            disarm_in_children(fs)
         return self._opened[1]
 
     @staticmethod

@@ -31,7 +31,7 @@ def remote_error(
     """
     if isinstance(error, StoreError):
         return error
-    if _is_denied(error):
+    if is_denied(error):
         return StoreError(
             f"cannot {verb} `{path}`: permission denied",
             facts=[("reason", _reason(error))],
@@ -39,7 +39,10 @@ def remote_error(
         )
     if isinstance(error, FileNotFoundError) or status_of(error) == _MISSING:
         bucket = path.partition("://")[2].partition("/")[0]
-        return StoreError(f"cannot {verb} `{path}`: there is no bucket `{bucket}`")
+        return StoreError(
+            f"cannot {verb} `{path}`: there is no bucket `{bucket}`",
+            hint="correct its name in the prefix, or make the bucket",
+        )
     kind = StoreAwayError if _may_pass(error) else StoreError
     return kind(f"cannot {verb} `{path}`", facts=[("reason", _reason(error))])
 
@@ -55,7 +58,8 @@ def status_of(error: BaseException) -> int | None:
     return found if isinstance(found, int) else None
 
 
-def _is_denied(error: BaseException) -> bool:
+def is_denied(error: BaseException) -> bool:
+    """Return whether the store does not let us in, or not to that."""
     return (
         isinstance(error, PermissionError)
         or str(error).startswith("Forbidden")  # an OSError of gcsfs

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 from typing import Any
 
 from marin_build.store.base import Blob, File
+from marin_build.store.objects import StoredObject
 from marin_build.store.remote import (
     CONCURRENCY,
     CONNECT_SECONDS,
@@ -58,7 +60,7 @@ class S3Store(RemoteStore):
             try:
                 answer = await client.get_object(Bucket=bucket, Key=name)
             except Exception as error:
-                if status_of(error) == _MISSING:
+                if status_of(error) == _MISSING and not _no_bucket(error):
                     return None
                 raise
             try:
@@ -103,14 +105,7 @@ class S3Store(RemoteStore):
         rest = {} if deep else {"Delimiter": "/"}
         found: list[File] = []
         while True:
-            try:
-                page = await client.list_objects_v2(
-                    Bucket=bucket, Prefix=prefix, MaxKeys=_PAGE, **rest
-                )
-            except Exception as error:
-                if status_of(error) == _MISSING:
-                    return []
-                raise
+            page = await client.list_objects_v2(Bucket=bucket, Prefix=prefix, MaxKeys=_PAGE, **rest)
             found += [
                 File(item["Key"][len(prefix) :], item["Size"])
                 for item in page.get("Contents", [])
@@ -120,25 +115,71 @@ class S3Store(RemoteStore):
                 return found
             rest["ContinuationToken"] = page["NextContinuationToken"]
 
+    async def _look(self, fs: Any, path: str) -> StoredObject | None:
+        bucket, name = split_url(path)
+        client = await fs.set_session()
+        try:
+            found = await client.head_object(Bucket=bucket, Key=name, ChecksumMode="ENABLED")
+        except Exception as error:
+            if status_of(error) == _MISSING:
+                return None
+            raise
+        return StoredObject(
+            "", found["ContentLength"], found["ETag"], sha256=_sha256_of_the_whole(found)
+        )
+
+    async def _objects(self, fs: Any, folder: str) -> list[StoredObject]:
+        bucket, name = split_url(folder)
+        prefix = folder_prefix(name)
+        client = await fs.set_session()
+        found: list[StoredObject] = []
+        pages = client.get_paginator("list_objects_v2").paginate(
+            Bucket=bucket, Prefix=prefix, PaginationConfig={"PageSize": _PAGE}
+        )
+        async for page in pages:
+            found += [
+                StoredObject(
+                    item["Key"][len(prefix) :],
+                    item["Size"],
+                    item["ETag"],
+                    may_know_sha256="SHA256" in item.get("ChecksumAlgorithm", ()),
+                )
+                for item in page.get("Contents", [])
+            ]
+        return found
+
+    async def _piece(self, fs: Any, path: str, start: int, end: int, *, version: str) -> bytes:
+        bucket, name = split_url(path)
+        client = await fs.set_session()
+        answer = await client.get_object(
+            Bucket=bucket, Key=name, Range=f"bytes={start}-{end - 1}", IfMatch=version
+        )
+        async with answer["Body"] as stream:
+            data: bytes = await stream.read()
+        return data
+
     async def _folders(self, fs: Any, start: str) -> list[str]:
         bucket, name = split_url(start)
         client = await fs.set_session()
         rest: dict[str, str] = {}
         found: list[str] = []
         while True:
-            try:
-                page = await client.list_objects_v2(
-                    Bucket=bucket, Prefix=name, Delimiter="/", MaxKeys=_PAGE, **rest
-                )
-            except Exception as error:
-                if status_of(error) == _MISSING:
-                    return []
-                raise
+            page = await client.list_objects_v2(
+                Bucket=bucket, Prefix=name, Delimiter="/", MaxKeys=_PAGE, **rest
+            )
             prefixes = page.get("CommonPrefixes", [])
             found += [start + prefix["Prefix"][len(name) : -1] for prefix in prefixes]
             if not page.get("IsTruncated"):
                 return found
             rest["ContinuationToken"] = page["NextContinuationToken"]
+
+
+def _sha256_of_the_whole(found: dict[str, Any]) -> str:
+    """Return the sha-256 of an object's bytes, if the service vouches for it; not of its parts."""
+    checksum = found.get("ChecksumSHA256", "")
+    if "-" in checksum or found.get("ChecksumType", "FULL_OBJECT") != "FULL_OBJECT":
+        return ""
+    return base64.b64decode(checksum).hex()
 
 
 def _no_bucket(error: Exception) -> bool:

@@ -167,13 +167,12 @@ def test_listings_make_a_request_a_page(gcs: GcsServer, bucket: Place) -> None:
     assert len(gcs.calls) == 6
 
 
-@pytest.mark.usefixtures("gcs")
-def test_a_bucket_that_is_not_there() -> None:
+def test_a_bucket_is_looked_for_once(gcs: GcsServer) -> None:
+    """Else each target that is not built costs a second request."""
     store = GcsStore()
-    assert store.get("gs://nobody/a") is None
-    assert store.list("gs://nobody/a") == []
-    with pytest.raises(StoreError, match="cannot write `gs://nobody/a`: there is no bucket `nobo"):
-        store.put("gs://nobody/a", b"")
+    assert store.get_many([f"gs://bucket/none/{number}" for number in range(5)]) == [None] * 5
+    assert store.get("gs://bucket/none/again") is None
+    assert len(gcs.calls) == 5 + 1 + 1
 
 
 def test_a_dead_endpoint_is_an_error(pauses: list[float], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -152,15 +152,15 @@ def pipeline(vocab: int, order: float = 1, on: bool = False, sizes: list[int] = 
     wrong_type=(
         ["vocab=many"],
         (
-            "error: `--set vocab=many` does not fit the parameter\n"
-            "  reason: invalid literal for int() with base 10: 'many'\n  nothing was run\n"
+            "error: `--set vocab=many` does not fit the parameter `vocab`\n"
+            "  given:    many\n  expected: a whole number, like 8000\n  nothing was run\n"
         ),
     ),
     several=(
         ["vocab=1", "order=x", "voacb=2"],
         (
-            "error: `--set order=x` does not fit the parameter\n"
-            "  reason: could not convert string to float: 'x'\n  nothing was run\n\n"
+            "error: `--set order=x` does not fit the parameter `order`\n"
+            "  given:    x\n  expected: a number, like 0.1 or 1e-3\n  nothing was run\n\n"
             "error: the pipeline has no parameter `voacb`\n  file:       PROJECT/pipeline.py\n"
             "  parameters: on, order, sizes, vocab\n  nothing was run\n"
             "hint: did you mean `vocab`?\n"
@@ -181,9 +181,9 @@ def test_a_value_that_does_not_fit_says_what_would(project: Project, setting: st
     project.pipeline(PARAMETERS)
     done = project.run("plan", "--set", "vocab=1", "--set", setting)
     assert (done.code, done.out) == (4, "")
-    assert done.err.startswith(f"error: `--set {setting}` does not fit the parameter\n")
-    kind = "bool" if setting.startswith("on") else "list[int]"
-    assert kind in done.err or "integer" in done.err
+    assert done.err.startswith(f"error: `--set {setting}` does not fit the parameter `")
+    kind = "true or false" if setting.startswith("on") else "a list in JSON, like [1, 2]"
+    assert f"expected: {kind}" in done.err
 
 
 @cases(
@@ -311,8 +311,8 @@ def test_other_wrong_fields(project: Project) -> None:
             "`timeout` is a positive number of seconds",
             "the output `/abs` is not a path inside the step's folder",
             "the output `../up` is not a path inside the step's folder",
-            "the environment variable `A=B` is not a string to a string",
-            "the environment variable `C` is not a string to a string",
+            "the name of the environment variable 'A=B' contains `=`",
+            "the environment variable `C` is of the type int, not a string",
         )
         + "\n"
         + problems("b", 4, "x").replace("`b`: x", "`b` depends on a str, not a step")

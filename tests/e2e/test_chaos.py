@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from .support import Gate, Project, gate_in, marked
+from .support import Gate, Project, gate_in, marked, parent_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -63,12 +63,28 @@ def pipeline():
 """
 
 
+# On the same machine work that stands still would be waited for, however long.
+HELD = """\
+import os
+from dataclasses import replace
+from marin_build.operations import loading
+from pipeline import held
+
+if "ELSEWHERE" in os.environ:
+    this_host = loading.this_host
+    loading.this_host = lambda *who: replace(this_host(*who), boot="another machine")
+
+def pipeline():
+    return [held()]
+"""
+
+
 @pytest.fixture
 def chaos(project: Project, tmp_path: Path) -> Iterator[tuple[Project, Gate]]:
     """A project with a short lease, and a gate its steps wait at."""
     project.write("marin-build.toml", TOML)
     project.pipeline(PIPELINE)
-    project.write("held.py", "from pipeline import held\n\ndef pipeline():\n    return [held()]\n")
+    project.write("held.py", HELD)
     with gate_in(tmp_path / "gate") as gate:
         project.environment["GATE"] = str(gate.folder)
         project.write("gate.py", Gate.MODULE)
@@ -144,7 +160,7 @@ def test_who_is_frozen_past_the_lease_is_overtaken_and_commits_nothing(
     victims = [first.pid, *marked(first.marker)] if "applier" in frozen else [keeper]
     with _nobody_writes(project.output_of("held")):
         _signal(victims, signal.SIGSTOP)
-    second = project.start("apply", "-f", "held.py", "--json")
+    second = project.start("apply", "-f", "held.py", "--json", env={"ELSEWHERE": "1"})
     waiting = second.wait_event("step_waiting")
     assert waiting["time_to_live"] == LEASE
     second.wait_event("step_started")  # it took over, when the lease had stood still
@@ -186,10 +202,9 @@ def _keeper_of(running: Running, body: int) -> int:
     text = lease.read_bytes()
     while lease.read_bytes() == text:  # renewed by the keeper, so it is there
         os.sched_yield()
+    template = parent_of(body)
     (keeper,) = [
-        pid
-        for pid in marked(running.marker)
-        if pid not in before and os.getpgid(pid) == pid != body
+        pid for pid in marked(running.marker) if pid not in before and parent_of(pid) == template
     ]
     return keeper
 

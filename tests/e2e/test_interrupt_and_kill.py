@@ -279,7 +279,8 @@ def test_what_a_step_leaves_behind_does_not_outlive_it(project: Project) -> None
     """Else servers that a step forgot to stop fill the machine."""
     project.pipeline(
         "from marin_build import command\n"
-        "targets = [command('sleep 1000 & echo $! > {output}/pid', name='one')]\n"
+        "targets = [command('sleep 1000 & echo $! > {output}/pid', name='one',"
+        " detached=['sleep'])]\n"
     )
     running = project.start("apply")
     assert running.wait().code == 0

@@ -423,7 +423,8 @@ def test_a_worker_that_a_step_spoiled_is_replaced(project: Project, leave: str, 
         f"    {leave}\n"
         "def work(output):\n"
         "    Path(output, 'x').write_text(str(os.getpid()))\n"
-        "targets = [StepSpec(name='first', fn=spoil), StepSpec(name='second', fn=work)]\n"
+        "targets = [StepSpec(name='first', fn=spoil, detached=['*']),"
+        " StepSpec(name='second', fn=work)]\n"
     )
     running = project.start("apply", "-k", "-j", "1", "--isolation", "worker", "--json")
     done = running.wait()
@@ -486,7 +487,7 @@ def test_what_leaves_its_group_is_killed_with_its_step(project: Project, isolati
         "            break\n"
         "        time.sleep(0.01)\n"
         "    Path(output, 'state').write_text(state)\n"
-        "server = StepSpec(name='server', fn=work)\n"
+        "server = StepSpec(name='server', fn=work, detached=['sh', 'sleep'])\n"
         "targets = [StepSpec(name='after', fn=look, deps=[server])]\n"
     )
     running = project.start("apply", "--isolation", isolation)

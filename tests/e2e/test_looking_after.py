@@ -166,10 +166,13 @@ def test_what_a_dead_supervisor_left_running_is_said_to_run(project: Project, ga
     )
     running = project.start("apply", "held", env={"PYTHONPATH": str(project.root)})
     gate.wait_started()
-    (template,) = Path(f"/proc/{running.pid}/task/{running.pid}/children").read_text().split()
-    running.send(signal.SIGSTOP)
-    os.kill(int(template), signal.SIGKILL)  # alone, either of them would end it
-    running.send(signal.SIGKILL)
+    ours = [running.pid]  # applier, guard and template: alone, each of them would end it
+    for _ in range(2):
+        below = Path(f"/proc/{ours[-1]}/task/{ours[-1]}/children").read_text()
+        ours.append(int(below))
+    for number in (signal.SIGSTOP, signal.SIGKILL):
+        for pid in ours:
+            os.kill(pid, number)
     running.wait()
     (told,) = project.run("status", "held", "--json").document["targets"]
     assert (told["state"], told["left_running"]) == ("running", True)

@@ -48,6 +48,31 @@ def test_a_new_pipeline_has_nothing_to_be_compared_with(project: Project) -> Non
     assert project.run("plan").out.count("never built") == 4
 
 
+def test_the_files_of_an_input_that_changed_are_named(project: Project) -> None:
+    """Of a folder of 300 files, "inputs.data changed" leaves it to the user to find the one."""
+    for number in range(300):
+        project.write(f"data/{number}.txt", "one\n")
+    project.pipeline(
+        "from marin_build import command, source\n\n"
+        "count = command('ls {data} > {output}/x', name='count', inputs={'data': source('data')})\n"
+        "end = command('cat {count}/x > {output}/x', name='end', deps={'count': count})\n"
+        "targets = [end]\n"
+    )
+    assert project.run("apply").code == 0
+    project.write("data/17.txt", "two\n")
+    planned = project.mask(project.run("plan").out)
+    assert "~ rebuild  count_HASH  inputs.data changed: 17.txt changed (" in planned
+    assert "needs count, which changed: inputs.data changed: 17.txt changed\n" in planned
+    project.write("data/new.txt", "new\n")
+    (project.root / "data/3.txt").unlink()
+    planned = project.run("plan", "--json", "count").document["decisions"][0]
+    (change,) = planned["reasons"][0]["changes"]
+    assert change["because"] == "17.txt changed, 3.txt removed and 1 more"
+    # Without the listing of then, it is said that the input changed.
+    shutil.rmtree(project.root / OUTPUTS / ".marin-build" / "inputs")
+    assert "inputs.data changed (" in project.run("plan").out
+
+
 def test_an_input_that_changed_is_named(project: Project) -> None:
     """Else an edited file looks like an edited pipeline."""
     project.write("data.txt", "one\n")

@@ -264,9 +264,10 @@ def test_a_store_that_fails_now_and_then_costs_time_and_nothing_else(
 
 def test_a_bucket_that_is_not_there_is_named(remote: Project) -> None:
     """Else a typing error in the prefix looks like a failure of the first step."""
-    done = remote.run("apply", "--prefix", "gs://outpust/run")
-    assert done.code == 1
-    assert "there is no bucket `outpust`" in done.err
+    for words in (["apply"], ["plan"], ["status"], ["logs", "corpus"]):
+        done = remote.run(*words, "--prefix", "gs://outpust/run")
+        assert done.code == 4, done
+        assert "there is no bucket `outpust`" in done.err
 
 
 def test_a_lease_that_may_live_is_not_unlocked_without_force(

@@ -77,3 +77,43 @@ def test_the_beginning_of_a_secret_is_seen() -> None:
 def test_text_that_is_not_utf_8_survives() -> None:
     """Else a message with a stray surrogate ends the run."""
     assert Redactor.of({"A_TOKEN": VALUE}).clean_text(f"\udcff {VALUE}") == "\udcff [A_TOKEN]"
+
+
+@pytest.mark.parametrize("name", ["GH_PAT", "SSHPASS", "SLACK_WEBHOOK_URL", "BEARER", "MYSQL_PW"])
+def test_a_short_secret_is_blotted_out_where_it_stands_alone(name: str) -> None:
+    """Else a password of seven letters is in every log; or every word that contains it is torn."""
+    redactor = Redactor.of({name: "hunt3r"})
+    assert redactor.clean_text("hunt3r a-hunt3r (hunt3r) hunt3rs xhunt3r") == (
+        f"[{name}] a-[{name}] ([{name}]) hunt3rs xhunt3r"
+    )
+    assert redactor.begun(b"login hunt3r") == 6
+
+
+@pytest.mark.parametrize("value", ["true", "no", "12", "4096", "--", "None", "", "ab", "token"])
+def test_a_short_value_that_says_nothing_is_left(value: str) -> None:
+    """Else every number of a log may be blotted out."""
+    assert Redactor.of({"MY_TOKENS": value}) == NOTHING_SECRET
+
+
+def test_names_can_be_declared() -> None:
+    """Else a variable of an unknown name is in every log."""
+    environ = {"ACME_LOGIN": VALUE, "PUBLIC_KEY": VALUE + "x"}
+    assert Redactor.of(environ, ("ACME_*", "!PUBLIC_KEY")).clean_text(f"{VALUE} {VALUE}x") == (
+        "[ACME_LOGIN] [ACME_LOGIN]x"
+    )
+
+
+def test_a_token_is_blotted_out_whatever_its_variable_is_called() -> None:
+    token = "gh" + "p_" + "aB3" * 12
+    assert NOTHING_SECRET.clean_text(f"push {token}") == "push [secret]"
+    assert Redactor.of({"X": token}).clean_text(f"push {token}s") == "push [X]s"
+
+
+@pytest.mark.parametrize("size", [1 << 17, 1 << 20])
+def test_a_long_variable_takes_linear_time(size: int) -> None:
+    """Else one of 120 kB holds up every apply for minutes, and one of 1 MB for ever."""
+    for value in ("a" * size, "://a:" * (size // 5), "a:" * (size // 2)):
+        redactor = Redactor.of({"A_TOKEN": value, "URL": value})
+        redactor.clean(value.encode())
+        redactor.begun(value.encode())
+        redactor.begun(value.encode()[:-1])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from marin_build.text import bytes_text, cost_text, duration_text
+from marin_build.text import bytes_text, cost_text, duration_text, first_line
 
 
 @pytest.mark.parametrize(
@@ -58,3 +58,17 @@ def test_costs_for_people(cost: float, expected: str) -> None:
 )
 def test_bytes_for_people(size: int, text: str) -> None:
     assert bytes_text(size) == text
+
+
+@pytest.mark.parametrize("text", ["x" * 1_000_000, "x" * 501, "\x1b" * 400_000])
+def test_a_long_line_is_shown_in_part(text: str) -> None:
+    """Else a message of a megabyte fills the terminal."""
+    shown = first_line(text)
+    assert len(shown) < 600
+    assert "characters left out" in shown
+
+
+def test_a_short_line_is_shown_whole() -> None:
+    assert first_line("a\nb") == "a"
+    assert first_line("") == first_line("\n") == ""
+    assert first_line("x" * 500) == "x" * 500

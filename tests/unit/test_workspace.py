@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from marin_build.errors import UsageError
+from marin_build.places import is_url
 from marin_build.workspace import (
     Workspace,
     absolute_prefix,
@@ -16,7 +17,6 @@ from marin_build.workspace import (
     default_workspace,
     find_project,
     installed_in,
-    is_url,
     joins_identity,
     project_of,
     use_workspace,

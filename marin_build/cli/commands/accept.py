@@ -26,7 +26,7 @@ def command(options: PipelineOptions, targets: tuple[str, ...], reason: str) -> 
     from marin_build.operations.accept import accept_drift
     from marin_build.operations.loading import load
 
-    loaded = load(options)
+    loaded = load(options, needed=targets)
     done = accept_drift(loaded, targets, reason, on_found=show_found)
     show_accepted(done)
     return 0

@@ -42,8 +42,9 @@ def command(
     from marin_build.operations.adopt import adopt_target
     from marin_build.operations.loading import load
 
+    loaded = load(options, needed=[name])
     found = adopt_target(
-        load(options), name, place, reason, force=force, lease=not no_lease, on_event=show_event
+        loaded, name, place, reason, force=force, lease=not no_lease, on_event=show_event
     )
     if as_json:
         sys.stdout.write(json.dumps(adopted_json(found), indent=1) + "\n")

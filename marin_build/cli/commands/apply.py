@@ -48,6 +48,9 @@ if TYPE_CHECKING:
     type=click.Path(dir_okay=False),
     help="Write a trace for Perfetto or Chrome at the end.",
 )
+@click.option(
+    "--detach", is_flag=True, help="Submit all of it to the engine's queue, and do not stay."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON event a line.")
 @click.option("-q", "--quiet", is_flag=True, help="Show failures and totals only.")
 @pipeline_options
@@ -65,6 +68,7 @@ def command(
     fail_fast: bool,
     no_rerun_failed: bool,
     no_lease: bool,
+    detach: bool,
     as_json: bool,
     quiet: bool,
 ) -> int:
@@ -98,7 +102,7 @@ def command(
         refuse_what_is_fixed(options, targets[1:], request)
         planned = plan_saved(saved, options, request, show_warning)
     else:
-        planned = plan_to_build(load(options), request, show_warning)
+        planned = plan_to_build(load(options, needed=request.named), request, show_warning)
     words = words_of(
         ("-j", jobs),
         ("-k", keep_going),
@@ -116,6 +120,8 @@ def command(
         begin_trace(trace)
     if planned.is_done:
         return _nothing_to_build(planned, again, as_json=as_json)
+    if detach:
+        return _detach(planned, as_json=as_json)
     from marin_build.operations.apply import build, exit_code
 
     is_live = not (as_json or quiet) and _moves_cursor()
@@ -125,6 +131,16 @@ def command(
     else:
         view = _view(again, alone, as_json=as_json, quiet=quiet)
     return exit_code(build(ready, terms, view))
+
+
+def _detach(planned: Planned, *, as_json: bool) -> int:
+    """Submit a plan, and say which jobs there are."""
+    from marin_build.cli.views.detached_text import detached_view
+    from marin_build.operations.detach import detach
+
+    view = detached_view(as_json=as_json)
+    view.finish(detach(planned, view.handed))
+    return EXIT_OK
 
 
 def _alone(

@@ -13,6 +13,8 @@ from marin_build.cli.options import pipeline_options
 from marin_build.emit.graph.drawing import FORMATS, View
 from marin_build.emit.graph.picture import STATES
 from marin_build.errors import StoreError, UsageError
+from marin_build.places import refuse_url
+from marin_build.whole_files import write_whole
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -71,6 +73,8 @@ def command(
     """
     from marin_build.operations.graph import draw_pipeline, draw_saved_plan
 
+    if output is not None:
+        refuse_url(output, "a picture", "-o graph.svg")
     kind = kind or _by_name(output)
     states = tuple(state for word, state in _STATES.items() if word in status)
     view = View(kind, states, collapse or 0, reduce)
@@ -81,7 +85,7 @@ def command(
     else:
         from marin_build.operations.loading import load
 
-        loaded = load(options)
+        loaded = load(options, needed=targets)
         drawing = draw_pipeline(loaded, targets, view, options=options)
     if states and not drawing.picture.nodes:
         words = " or ".join(word.replace("-", " ") for word in status)
@@ -131,7 +135,6 @@ def _write(text: str, output: str | None) -> None:
         return
     try:
         os.makedirs(os.path.dirname(os.path.abspath(output)), exist_ok=True)
-        with open(output, "w", encoding="utf-8") as stream:
-            stream.write(text)
+        write_whole(output, text)
     except OSError as error:
         raise StoreError(f"cannot write `{output}`: {error.strerror}") from error

@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 @pipeline_options
 def command(options: PipelineOptions, *, elsewhere: bool) -> int:
     """Write all targets with payloads and code digests as JSON; no store is opened."""
-    from marin_build.cli.standard_streams import output_to_error
     from marin_build.operations.list_targets import list_here, listing_line
+    from marin_build.pipeline.user_output import to_standard_error
 
-    with output_to_error():  # the pipeline may print; only the listing goes to standard output
+    with to_standard_error():  # what a pipeline prints is no part of the listing
         listing = list_here(options, elsewhere=elsewhere)
     sys.stdout.write(listing_line(listing))
     return 0

@@ -104,7 +104,7 @@ def command(
         jobs=jobs,
         budgets=parse_budgets(budgets),
     )
-    loaded = load_to_plan(options, show_warning)
+    loaded = load_to_plan(options, show_warning, request.named)
     if check_placement:
         from marin_build.operations.check_placement import check_placement as check
 

@@ -25,11 +25,15 @@ def command(options: PipelineOptions, target: str, *, force: bool, no_lease: boo
     with its environment variables, in this working directory; `breakpoint()` works. It is tried
     once, its time-out does not count, and if it succeeds it is committed.
     """
+    from marin_build.cli.standard_streams import output_for_step
     from marin_build.cli.views.run_text import show_ran
     from marin_build.operations.loading import load
     from marin_build.operations.run import run_target
 
     loaded = load(options, only=target)
-    ran = run_target(loaded, target, options, force=force, lease=not no_lease, on_event=show_event)
+    with output_for_step():
+        ran = run_target(
+            loaded, target, options, force=force, lease=not no_lease, on_event=show_event
+        )
     show_ran(ran)
     return ran.exit_code

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 @click.option("--target", metavar="TARGET", help="The target's id, `name_with_hash`.")
 @click.option("--plan", "folder", metavar="DIR", help="A plan directory that pins it.")
 @click.option("--pending", is_flag=True, help="With --plan: list targets still to be built.")
+@click.option(
+    "--states", is_flag=True, help="With --plan: say of each target: `to-build ID` or `built ID`."
+)
 @click.option("--no-lease", is_flag=True, help="Take no lease: no other run may build there.")
 @click.option(
     "--once",
@@ -36,6 +39,7 @@ def command(
     words: tuple[str, ...],
     *,
     pending: bool,
+    states: bool,
     no_lease: bool,
     once: bool,
     as_json: bool,
@@ -46,7 +50,7 @@ def command(
     """
     from marin_build.cli.standard_streams import lasting_streams
     from marin_build.cli.views.apply_text import TextView, show_json
-    from marin_build.cli.views.pending_text import show_pending
+    from marin_build.cli.views.pending_text import show_pending, show_states
     from marin_build.operations.loading import load
     from marin_build.operations.replay import load_saved
     from marin_build.operations.run_step import list_pending, run_step
@@ -56,13 +60,17 @@ def command(
     if once:
         context.with_resource(_unreachable_store_is_infrastructure())
     if folder is not None:
-        loaded, document = load_saved(folder, options)
+        loaded, document = load_saved(folder, options, None if pending or states else target)
     else:
-        loaded, document = load(options), None
-    if pending:
+        loaded, document = load(options, needed=[target] if target else []), None
+    if pending or states:
         if document is None:
-            raise UsageError("`--pending` needs `--plan DIR`")
-        show_pending(list_pending(loaded, document))
+            raise UsageError(f"`--{'pending' if pending else 'states'}` needs `--plan DIR`")
+        found = list_pending(loaded, document)
+        if pending:
+            show_pending(found)
+        else:
+            show_states(document.to_build, found)
         return EXIT_OK
     if target is None:
         raise UsageError("no target is given", hint="--target NAME_WITH_HASH")

@@ -31,7 +31,7 @@ def command(
     from marin_build.operations.loading import load
     from marin_build.operations.status import read_status
 
-    read = read_status(load(options), targets)
+    read = read_status(load(options, needed=targets), targets)
     if as_json:
         sys.stdout.write(json.dumps(status_json(read), indent=1) + "\n")
     else:

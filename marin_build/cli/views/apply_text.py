@@ -59,12 +59,27 @@ class TextView:
                 self._drifted(event)
             case report.StepEnded():
                 self._ended(event)
+            case report.StepWaiting(target=target, held_by=who, work=[first, *more]):
+                others = f" and {len(more)} more" if more else ""
+                click.secho(
+                    f"  waiting   {target}  its holder {who} is dead, but {first}{others} still "
+                    f"works on it; `marin-build unlock {target} --kill` ends that",
+                    fg="cyan",
+                )
             case report.StepWaiting(target=target, held_by=who):
                 click.secho(
                     f"  waiting   {target}  is held by {who}; last seen change "
                     f"{event.unchanged_for:.0f} s ago, lease {event.time_to_live:.0f} s",
                     fg="cyan",
                 )
+            case report.JobMoved(target=target, job=job, phase=phase):
+                told = f"  {event.message}" if event.message else ""
+                place = f"  on {event.place}" if event.place else ""
+                click.secho(
+                    printable(f"  {phase:<9} {target}  {job}{place}{told}"), fg="bright_black"
+                )
+            case report.StepLingers(target=target, text=text):
+                click.secho(f"  waiting   {target}  has returned, {printable(text)}", fg="cyan")
             case report.Interrupting() | report.FailingFast():
                 click.echo(_what_ends(event), err=True)
             case report.Warned():

@@ -52,6 +52,8 @@ class LiveProgress:
     stopped: int = 0
     waiting: set[str] = field(default_factory=set)
     """Targets that another run builds."""
+    in_queue: dict[str, report.JobMoved] = field(default_factory=dict)
+    """Target -> what its queue said last, of targets that are built by jobs."""
     is_ending: bool = False
     """Whether the run starts no more targets."""
     _places: Mapping[str, int] = field(init=False)
@@ -78,6 +80,8 @@ class LiveProgress:
             case report.StepWaiting(target=target):
                 self.waiting.add(target)
                 self._put_back(target)
+            case report.JobMoved():
+                self._moved(event, at)
             case report.Interrupting() | report.FailingFast():
                 self.is_ending = True
             case report.ApplyFinished():
@@ -94,6 +98,27 @@ class LiveProgress:
     def remaining(self, now: float) -> float | None:
         """Return the seconds the run may still take; None if they are unknown."""
         return self._eta.remaining(now, self.jobs, only_running=self.is_ending)
+
+    def place_of(self, target: str) -> str:
+        """Return where a target is built that a job builds, in words; empty for the others."""
+        if (job := self.in_queue.get(target)) is None:
+            return ""
+        place = f" on {job.place}" if job.place else ""
+        return f"{job.job}{place}" if job.phase == "running" else f"{job.phase} as {job.job}"
+
+    def _moved(self, event: report.JobMoved, at: float) -> None:
+        """Count the time of a job anew where it begins to wait, or to run."""
+        before = self.in_queue.get(event.target)
+        self.in_queue[event.target] = event
+        if event.target not in self.running or (before and before.phase == event.phase):
+            return
+        del self.running[event.target]  # the order is that of the instants
+        self.running[event.target] = at
+        if (place := self._places.get(event.target)) is not None:
+            if event.phase == "running":
+                self._eta.start(place, at)
+            else:
+                self._eta.put_back(place)
 
     def _ended(self, target: str, outcome: End) -> None:
         match outcome:
@@ -118,6 +143,7 @@ class LiveProgress:
             self._eta.end(place)
 
     def _put_back(self, target: str) -> None:
+        self.in_queue.pop(target, None)
         self.running.pop(target, None)
         if (place := self._places.get(target)) is not None:
             self._eta.put_back(place)

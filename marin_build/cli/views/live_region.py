@@ -112,7 +112,7 @@ def step_rows(
     rows: list[Row] = []
     for step, time in zip(shown, times, strict=True):
         row: Row = [(f"  {_cut(step, for_name)}  ", ""), (time, "green")]
-        said = last_lines.get(step, "")
+        said = last_lines.get(step, "") or progress.place_of(step)
         if said and for_log >= _NARROWEST_LOG:
             row[-1] = (f"{time:<{for_times}}", "green")
             row.append((f"  {_cut(said, for_log).rstrip()}", "dim"))

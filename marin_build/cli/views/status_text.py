@@ -12,7 +12,7 @@ from marin_build.moments import moment_text
 from marin_build.pipeline.retries import unsaid_meaning
 from marin_build.plan.reason_text import describe, describe_stably
 from marin_build.plan.target_state import State, counts
-from marin_build.text import printable
+from marin_build.text import printable, shortened
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -75,7 +75,7 @@ def status_json(read: ReadStatus) -> dict[str, Any]:
                 "output_path": targets.all[index].output_path,
                 "state": _word(each.state),
                 "held_by": _lease_json(each.lease),
-                "left_running": each.left_running,
+                "left_running": bool(each.work),
                 "failure": _failure_json(each.last),
                 "unreadable": each.damage.path if each.damage is not None else None,
             }
@@ -165,9 +165,11 @@ def _facts(target: TargetState, host: Host, now: float) -> tuple[str, str]:
     lease = target.lease
     match target.state:
         case State.RUNNING if lease is not None:
-            left = "; its holder is gone, but something it started still runs"
-            text = _held(lease, host, now) + left * target.left_running
-            return text, _by(lease) + left * target.left_running
+            left = more = ""
+            if target.work:
+                left = "; its holder is gone, but what it started still works"
+                more = f"{left}: {target.work[0]}; `marin-build unlock TARGET --kill` ends it"
+            return _held(lease, host, now) + more, _by(lease) + left
         case State.GONE if lease is not None:
             return f"its holder is gone: {lease.describe()}", f"its holder is gone: {_by(lease)}"
         case State.SEALED if lease is not None:
@@ -205,7 +207,7 @@ def _failed(last: LastAttempt) -> str:
     when = f", {moment_text(last.end)}" if last.end else ""
     lines = (last.message or "").splitlines()
     return f"attempt {last.attempt}{code}{when}, {last.worker}{': ' if lines else ''}" + (
-        lines[0] if lines else ""
+        shortened(lines[0], 500) if lines else ""
     )
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from marin_build.text import printable
+
 if TYPE_CHECKING:
     from marin_build.operations.unlock import UnlockedTarget
 
@@ -12,4 +14,5 @@ def unlocked_text(done: UnlockedTarget) -> str:
     """Return who held the target, or that it is not locked."""
     if done.lease is None:
         return f"`{done.target}` is not locked"
-    return f"unlocked `{done.target}`: it was held by {done.lease.describe()}"
+    killed = "".join(f"killed    {printable(str(process))}\n" for process in done.killed)
+    return f"{killed}unlocked `{done.target}`: it was held by {done.lease.describe()}"

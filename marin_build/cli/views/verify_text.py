@@ -31,7 +31,7 @@ def show_verified(verified: VerifiedOutputs) -> None:
         click.echo(
             f"{verdict}  {target.id}  {printable(_facts(target.output_path, each))}".rstrip()
         )
-        words = each.changes.words
+        words = [*each.changes.words, *(f"`{path}` has other bytes" for path in each.rewritten)]
         more = [f"and {len(words) - _SHOWN} more"] if len(words) > _SHOWN else []
         for line in [*words[:_SHOWN], *more]:
             click.echo(f"{'':{width}}    {printable(line)}")
@@ -71,6 +71,7 @@ def verified_json(verified: VerifiedOutputs) -> dict[str, Any]:
                 "missing": list(each.changes.missing),
                 "resized": [resized._asdict() for resized in each.changes.resized],
                 "added": list(each.changes.added),
+                "rewritten": list(each.rewritten),
                 "note": each.note,
             }
             for each in found

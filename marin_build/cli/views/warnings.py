@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from marin_build.text import printable
+from marin_build.text import bytes_text, printable
 
 if TYPE_CHECKING:
     from marin_build.apply.events import Event, Warned
+    from marin_build.observe.read_remote_sources import ReadingInputs
 
 
 def show_warning(warned: Warned) -> None:
@@ -17,6 +18,17 @@ def show_warning(warned: Warned) -> None:
     click.echo(f"warning: {printable(warned.message)}", err=True)
     if warned.hint:
         click.echo(f"hint: {printable(warned.hint)}", err=True)
+
+
+def show_reading(progress: ReadingInputs) -> None:
+    """Print how far the reading of inputs is, on a line of its own."""
+    sources = f"{progress.sources} remote input{'s' * (progress.sources != 1)}"
+    if progress.size is None and not progress.done:
+        text = f"looking at {sources}"
+    else:
+        of = f" of {bytes_text(progress.size)}" if progress.size is not None else ""
+        text = f"reading {sources}: {bytes_text(progress.done)}{of}"
+    click.echo(f"{text} ...", err=True)
 
 
 def show_event(event: Event) -> None:

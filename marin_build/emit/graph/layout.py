@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from marin_build.emit.graph.text_formats import titled
+from marin_build.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
 
 _SWEEPS = 8
+_LARGEST = 100_000
+"""Nodes, and layers that edges pass: more take minutes, and no person can look at them."""
 _GAP_X, _GAP_Y = 56.0, 18.0
 _MARGIN = 24.0
 _CHARACTER = 7.6  # pixels, for a wide bold font: the viewer's font is unknown
@@ -86,9 +89,22 @@ def lay_out(picture: Picture) -> Layout:
 
 
 def _with_dummies(picture: Picture) -> tuple[list[list[int]], list[list[int]]]:
-    """Return the layers, dummies included, and each edge as its chain of nodes and dummies."""
+    """Return the layers, dummies included, and each edge as its chain of nodes and dummies.
+
+    Raises:
+        UsageError: there are more than can be drawn, or looked at.
+
+    """
     layers = [list(layer) for layer in picture.layers()]
     depth = {i: d for d, layer in enumerate(layers) for i in layer}
+    size = len(depth) + sum(depth[target] - depth[source] for source, target in picture.edges)
+    if size > _LARGEST:
+        raise UsageError(
+            f"svg draws at most {_LARGEST} nodes and pieces of edges, and there are {size}",
+            consequence="nothing was drawn",
+            hint="name some targets, draw folders as one with --collapse 1, leave out edges with "
+            "--reduce, or use --format html",
+        )
     next_dummy = len(picture.nodes)
     chains = []
     for source, target in picture.edges:
@@ -103,19 +119,18 @@ def _with_dummies(picture: Picture) -> tuple[list[list[int]], list[list[int]]]:
 
 def _order(layers: list[list[int]], up: dict[int, list[int]], down: dict[int, list[int]]) -> None:
     """Order the nodes within each layer by the middle of their neighbours, in sweeps."""
+    place = {i: p for layer in layers for p, i in enumerate(layer)}
     for sweep in range(_SWEEPS):
         forward = sweep % 2 == 0
         neighbours = up if forward else down
+
+        def middle(i: int, near: dict[int, list[int]] = neighbours) -> float:
+            around = near.get(i)
+            return sum(place[n] for n in around) / len(around) if around else place[i]
+
         for layer in layers if forward else reversed(layers):
-            place = {i: p for other in layers for p, i in enumerate(other)}
-
-            def middle(
-                i: int, near: dict[int, list[int]] = neighbours, place: dict[int, int] = place
-            ) -> float:
-                around = near.get(i)
-                return sum(place[n] for n in around) / len(around) if around else place[i]
-
             layer.sort(key=middle)
+            place.update((i, p) for p, i in enumerate(layer))
 
 
 def _heights(

@@ -72,7 +72,7 @@ def as_html(
         policy=_policy(script, style),
         style=style,
         script=script,
-        data=_cleaned(data, redactor) if redactor.secrets else data,
+        data=_cleaned(data, redactor),
     )
 
 

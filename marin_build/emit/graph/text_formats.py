@@ -32,6 +32,11 @@ COLOURS: dict[State, str] = {
 }
 _MOST_LINES = 50
 """A tree with more lines is too long to read: similar neighbours become one line."""
+_LONGEST = 10_000
+"""Lines of the longest tree; what is left out is counted."""
+_DEEPEST_LEAD = 120
+"""Characters before a line; those of a deeper one lose their beginning, so that a long chain does
+not make each line longer than the one above it."""
 _FEWEST_FOLDED = 3
 _LEAST_LEAD = 8
 """A branch before a line is cut down to so many characters before the line itself is cut."""
@@ -61,7 +66,11 @@ def as_text(picture: Picture, width: int | None = None) -> list[tuple[str, State
     for shape in (_numbered, _folder):
         if len(lines) > _MOST_LINES:
             lines = min(lines, _tree(picture, shape), key=len)
-    return [(_fitting(lead, text, width), state) for lead, text, state in lines]
+    shown = [(_fitting(lead, text, width), state) for lead, text, state in lines[:_LONGEST]]
+    if (more := len(lines) - _LONGEST) > 0:
+        what = f"... and {more} more lines: name some targets, or use --collapse or --format html"
+        shown.append((what, lines[_LONGEST][2]))
+    return shown
 
 
 def _numbered(node: Node) -> str:
@@ -101,11 +110,16 @@ def _tree(picture: Picture, shape: Callable[[Node], str] | None) -> list[tuple[s
             pending.append(
                 (
                     inner[position],
-                    below + ("`-- " if last else "|-- "),
-                    below + ("    " if last else "|   "),
+                    _cut(below) + ("`-- " if last else "|-- "),
+                    _cut(below) + ("    " if last else "|   "),
                 )
             )
     return lines
+
+
+def _cut(lead: str) -> str:
+    """Return what stands before a line, without its beginning if that is long."""
+    return lead if len(lead) <= _DEEPEST_LEAD else "... " + lead[4 - _DEEPEST_LEAD :]
 
 
 def _folded(

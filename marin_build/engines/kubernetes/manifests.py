@@ -54,7 +54,7 @@ def _manifest(
     templates: Templates,
 ) -> str:
     command = run_step_words(action, plan, document, once=True)
-    pod = pod_of(resources, image, command, action.step.env_vars)
+    pod = pod_of(resources, image, command, action.step)
     retries = job_retries(action.step)
     deadline = functools.partial(deadline_of, action.step, cluster.deadline)
     common = {

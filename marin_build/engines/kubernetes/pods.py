@@ -13,7 +13,7 @@ from marin_build.protocol.provenance import IMAGE_VARIABLE
 from marin_build.redaction import without_secrets
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from marin_build.pipeline.step_spec import StepSpec
 
 
 _GPU_LABELS = {
@@ -42,15 +42,13 @@ class Pod:
     affinity: dict[str, Any] = field(default_factory=dict)
 
 
-def pod_of(
-    resources: ResourceConfig, image: str, command: tuple[str, ...], env_vars: Mapping[str, str]
-) -> Pod:
+def pod_of(resources: ResourceConfig, image: str, command: tuple[str, ...], step: StepSpec) -> Pod:
     """Return the pod that runs a command with these resources."""
     return Pod(
         image=image,
         command=command,
         # Secrets among `env_vars` are left out: the pod gets them when it loads the pipeline.
-        env={**without_secrets(env_vars), IMAGE_VARIABLE: image},
+        env={**without_secrets(step.env_vars, step.secrets), IMAGE_VARIABLE: image},
         requests=_requests(resources),
         limits=_limits(resources),
         node_selector=_node_selector(resources),

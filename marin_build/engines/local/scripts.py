@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from marin_build.emit.plan_directory import actions_of
-from marin_build.pipeline.locate import files_that_may_hold
-from marin_build.workspace import relative
+from marin_build.emit.plan_directory import actions_of, environment_script
 
 if TYPE_CHECKING:
     from marin_build.emit.templates import Templates
@@ -16,18 +14,10 @@ if TYPE_CHECKING:
 
 def emit_local(plan: Plan, document: PlanDocument, templates: Templates) -> dict[str, str]:
     """Return path -> text of the scripts."""
-    workspace = plan.targets.workspace
     actions = actions_of(plan)
     sealed = [plan.targets.all[index].id for index in plan.sealed]
-    prefix = relative(workspace.prefix, workspace)
     files = {
-        "environment.sh": templates.render(
-            "local/environment.sh.j2",
-            plan_id=document.plan_id,
-            places=files_that_may_hold(document.pipeline),
-            prefix=prefix,
-            prefix_in_project=prefix != workspace.prefix,
-        ),
+        "environment.sh": environment_script(plan, document, templates),
         "run.sh": templates.render(
             "local/run.sh.j2",
             plan_id=document.plan_id,

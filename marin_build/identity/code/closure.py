@@ -49,6 +49,10 @@ class Part:
     edges: tuple[tuple[Found, ...], ...] = ()
     free: tuple[Chain, ...] = ()
     unseen: tuple[str, ...] = ()
+    module: Module | None = None
+    """Where it stands; None if its source is not known."""
+    looked: frozenset[tuple[Module, str]] = frozenset()
+    """The names that were looked up to find what it reaches, with the modules that bind them."""
 
     @property
     def short(self) -> str:
@@ -131,7 +135,7 @@ class Reader:
     def _definition(self, module: Module, name: str) -> Part:
         statements: Sequence[ast.stmt] = module.definitions[name]
         full = f"{module.name}.{name}"
-        if self._declares_step(module, statements):
+        if self.declares_step(module, statements):
             # A step has an identity of its own; code that names the step only reads its path.
             return Part(full, "constant", digest_of_text(f"step {name}"), ())
         part = deeply(lambda: self._part(module, full, statements, ()))
@@ -143,12 +147,13 @@ class Reader:
     def _part(
         self, module: Module, name: str, nodes: Sequence[ast.AST], free: Iterable[str]
     ) -> Part:
-        clean = [normalised(node, lambda d: self._is_ours(module, d)) for node in nodes]
+        clean = [normalised(node, lambda d: self.is_ours(module, d)) for node in nodes]
         names = references(clean, free)
         unseen = [f"{what} (in {name})" for what in names.unseen]
         edges: list[tuple[Found, ...]] = []
+        looked: set[tuple[Module, str]] = set()
         for chain in names.chains:
-            found = self.resolver.resolve(module, chain)
+            found = self.resolver.resolve(module, chain, looked)
             edges.append(tuple(found))
             unseen.extend(f"{item.why} (in {name})" for item in found if isinstance(item, Unseen))
             if chain.is_picked and any(_is_open_table(item) for item in found):
@@ -162,6 +167,8 @@ class Reader:
             tuple(edges),
             names.free,
             tuple(dict.fromkeys(unseen)),
+            module,
+            frozenset(looked),
         )
 
     def _reached(self, root: Part) -> Closure:
@@ -198,13 +205,14 @@ class Reader:
             tuple(sorted(external)),
         )
 
-    def _is_ours(self, module: Module, expression: ast.expr) -> bool:
+    def is_ours(self, module: Module, expression: ast.expr) -> bool:
         """Return whether an expression is, or calls, something of marin-build."""
         name = chain_of(expression.func if isinstance(expression, ast.Call) else expression)
         found = self.resolver.resolve(module, Chain(name)) if name else []
         return any(isinstance(item, External) and item.top == _OURS for item in found)
 
-    def _declares_step(self, module: Module, statements: Sequence[ast.stmt]) -> bool:
+    def declares_step(self, module: Module, statements: Sequence[ast.stmt]) -> bool:
+        """Return whether statements make a step, whose name then stands for its output."""
         value = getattr(statements[0], "value", None) if len(statements) == 1 else None
         name = chain_of(value.func) if isinstance(value, ast.Call) else ()
         for item in self.resolver.resolve(module, Chain(name)) if name else ():
@@ -213,7 +221,7 @@ class Reader:
                     return dotted.rpartition(".")[2] in _STEPS
                 case Definition(module=where, name=defined):
                     return any(
-                        self._is_ours(where, decorator)
+                        self.is_ours(where, decorator)
                         for node in where.definitions[defined]
                         for decorator in getattr(node, "decorator_list", ())
                     )

@@ -60,7 +60,7 @@ def code_of(fn: object, declared_in: str | None = None) -> Code:
             no workspace is in force. None: the file of the function.
 
     """
-    holdings = Holdings(_reader(fn, declared_in))
+    holdings = Holdings(reader_of(fn, declared_in))
     text = holdings.text(fn, "")
     return Code(
         digest_of_text(text),
@@ -76,7 +76,7 @@ def code_digest(fn: object, declared_in: str | None = None) -> str:
     Covered are the function, all first-party code it reaches by name, and captured values; the
     arguments are those of `code_of`.
     """
-    return digest_of_text(Holdings(_reader(fn, declared_in)).text(fn, ""))
+    return digest_of_text(Holdings(reader_of(fn, declared_in)).text(fn, ""))
 
 
 def _shown(value: object, text: str) -> str:
@@ -106,7 +106,8 @@ def forget_code() -> None:
     forget_syntax()
 
 
-def _reader(fn: object, declared_in: str | None) -> Reader:
+def reader_of(fn: object, declared_in: str | None = None) -> Reader:
+    """Return what reads the code of a step's `fn`; the arguments are those of `code_of`."""
     project = current_workspace(declared_in or _file_of(fn)).project
     if project not in _readers:
         _readers[project] = Reader(Resolver(project))

@@ -53,8 +53,12 @@ class Module:
 
 def read_module(name: str, file: str, folders: Sequence[str] = ()) -> Module:
     """Return the module a file holds; an unreadable one defines nothing."""
+    return module_of(parsed(file), name, file, folders)
+
+
+def module_of(tree: ast.Module | None, name: str, file: str, folders: Sequence[str] = ()) -> Module:
+    """Return the module with a syntax tree; without one it defines nothing."""
     module = Module(name, file, tuple(folders))
-    tree = parsed(file)
     if tree is not None:
         _collect(module, tree.body, ())
         for statement in _statements(tree.body):

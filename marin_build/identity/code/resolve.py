@@ -69,12 +69,24 @@ class Resolver:
             self._keep(read_module(name, file, folders))
         return self._files[file]
 
-    def resolve(self, module: Module, chain: Chain) -> list[Found]:
-        """Return what a dotted name read in `module` can stand for."""
+    def resolve(
+        self, module: Module, chain: Chain, looked: set[tuple[Module, str]] | None = None
+    ) -> list[Found]:
+        """Return what a dotted name read in `module` can stand for.
+
+        Args:
+            module: where it is read.
+            chain: the name.
+            looked: gets the names that were looked up on the way, with the modules they bind.
+
+        """
+        seen: set[tuple[Module, str]] = set()
         if chain.imported is not None:
-            found = self._imported(module, chain.imported, chain.names[1:], set())
+            found = self._imported(module, chain.imported, chain.names[1:], seen)
         else:
-            found = self._named(module, chain.names, set())
+            found = self._named(module, chain.names, seen)
+        if looked is not None:
+            looked |= seen
         if chain.in_annotation:  # a name that only type checkers know does nothing
             found = [item for item in found if not isinstance(item, Unseen)]
         return found

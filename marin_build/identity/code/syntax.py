@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import functools
 import hashlib
+import os
 import sys
 import types
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -15,6 +16,10 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 _DEEP = 50_000
+FileStamp = tuple[int, int, int]
+"""Size in bytes, time of the last write in ns, and the file's number on its disk."""
+_read_as: dict[str, FileStamp | None] = {}
+"""What each file was when `parsed` read it."""
 Function = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
 _LOCATIONS = ("ctx", "kind", "type_comment", "type_ignores")
 """Fields that say nothing: how a string was prefixed, whether a name is read or written."""
@@ -124,11 +129,36 @@ def _start(node: ast.expr) -> tuple[int, int]:
 @functools.cache
 def parsed(file: str) -> ast.Module | None:
     """Return the syntax tree of a file as it was when it was first asked for."""
+    tree, _read_as[file] = parse_file(file)
+    return tree
+
+
+def parse_file(file: str) -> tuple[ast.Module | None, FileStamp | None]:
+    """Return the syntax tree of a file as it is now, and what tells that it was written since.
+
+    None for a tree that cannot be had, and for a file that cannot be read.
+    """
+    stamp = None
     try:
         with open(file, "rb") as stream:
-            return ast.parse(stream.read())
+            stamp = _stamp(os.fstat(stream.fileno()))
+            return ast.parse(stream.read()), stamp
     except (OSError, SyntaxError, ValueError):
-        return None
+        return None, stamp
+
+
+def was_written(file: str) -> bool:
+    """Return whether a file was written since `parsed` read it; False if that did not."""
+    if file not in _read_as:
+        return False
+    try:
+        return _stamp(os.stat(file)) != _read_as[file]
+    except OSError:
+        return _read_as[file] is not None
+
+
+def _stamp(found: os.stat_result) -> FileStamp:
+    return found.st_size, found.st_mtime_ns, found.st_ino
 
 
 @functools.cache
@@ -173,4 +203,5 @@ def forget_syntax() -> None:
     """Read files anew when they are asked for again."""
     parsed.cache_clear()
     functions_around.cache_clear()
+    _read_as.clear()
     _functions_in.cache_clear()

@@ -1,12 +1,12 @@
 """Bodies in forked children of a warm, single-threaded template process.
 
-    supervisor --- request ---> template --- fork ---> body (its own process group)
+    supervisor --- request ---> template --- fork ---> body (its own session)
         ^------- answers ---------'---------- answers ----'
 
 Each slot has a socket of sequenced packets. A body answers with what it did before it exits; the
 template then says that the process is gone and its log complete. If
 the template says so before the body has answered, the body died. When the applier dies, the control
-socket closes and the template kills what runs.
+socket closes and the template kills what runs; what becomes of it otherwise is the guard's matter.
 
 A child that is used again (a "worker") lives on after its answer, one a slot. It is replaced when a
 body ends it, or leaves a thread or a process behind.
@@ -14,7 +14,9 @@ body ends it, or leaves a thread or a process behind.
 
 from __future__ import annotations
 
+import gc
 import os
+import select
 import signal
 import socket
 import sys
@@ -23,10 +25,14 @@ from contextlib import suppress
 from dataclasses import astuple, replace
 from typing import TYPE_CHECKING
 
+from marin_build.errors import StoppedError
 from marin_build.pipeline.retries import KILLED
+from marin_build.protocol.living_work import PATIENCE, kill_work, living_work
 from marin_build.run_step.body import Done
 from marin_build.run_step.fork.child import PACKET, lift_limit, pack, restore_limit, unpack
+from marin_build.run_step.fork.guard import Guard
 from marin_build.run_step.fork.template_process import RELEASE, serve
+from marin_build.run_step.interpreter_end import flush_files
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -55,45 +61,41 @@ class ForkBodies:
         self._kills = OomKills()
         sys.stdout.flush()
         sys.stderr.flush()
-        self._template = os.fork()
-        if self._template == 0:
-            code = 1
-            try:
-                for ours, _ in pairs:
-                    ours.close()
-                serve(
-                    session,
-                    pairs[0][1],
-                    [theirs for _, theirs in pairs[1:]],
-                    limit=limit,
-                    reuse=reuse,
-                )
-                code = 0
-            finally:
-                os._exit(code)
-        for _, theirs in pairs:
-            theirs.close()
+        gc.unfreeze()  # what is frozen is not listed
+        early = flush_files()  # else each body writes what they hold back, once more
+        gc.freeze()
+        ours, (control, *slots_) = zip(*pairs, strict=True)
+
+        def be_template(leash: socket.socket) -> None:
+            serve(session, control, slots_, leash, early, limit=limit, reuse=reuse)
+
+        self._session = session
+        self._guard = Guard(be_template, ours, (control, *slots_))
         self._limit = limit
         self.is_spent = False
-        self._control, *self._slots = [ours for ours, _ in pairs]
+        self._control, *self._slots = ours
 
-    def run(self, slot: int, request: Request) -> Done:
+    def run(self, slot: int, request: Request, tell: Callable[[str], None]) -> Done:
         """Run a body."""
         before = self._kills.before()
-        return explained(self._run(slot, request), self._kills, before)
+        return explained(self._run(slot, request, tell), self._kills, before)
 
-    def _run(self, slot: int, request: Request) -> Done:
-        channel, done = self._slots[slot], None
+    def _run(self, slot: int, request: Request, tell: Callable[[str], None]) -> Done:
+        channel, done, left = self._slots[slot], None, ""
         try:
             channel.send(pack(astuple(request)))
-            while packet := channel.recv(PACKET):
+            while packet := self._next(channel):
                 match unpack(packet):
+                    case ["waits", str(text)]:
+                        tell(text)
+                    case ["left", str(left)]:
+                        pass
                     case [int(status), float(cpu), int(peak)]:
                         if done is None:
                             done = _death(status)
                             if not self._reuse:  # else earlier bodies are counted, too
                                 done = replace(done, peak_memory=peak, cpu_seconds=cpu)
-                        return done
+                        return done.with_left(left)
                     case str(path):
                         done = _read_spilled(path)
                     case fields:
@@ -101,7 +103,27 @@ class ForkBodies:
         except OSError:
             pass
         self.is_spent = True
+        self._end_work_of(request)
         return Done(_TEMPLATE_DIED, "the process that starts the steps died", cause="infra")
+
+    def _next(self, channel: socket.socket) -> bytes:
+        """Return the next answer; nothing if there will be none."""
+        poll = select.poll()
+        for each in (channel, self._guard):
+            poll.register(each, select.POLLIN)
+        ready = [descriptor for descriptor, _ in poll.poll()]
+        return channel.recv(PACKET) if channel.fileno() in ready else b""
+
+    def _end_work_of(self, request: Request) -> None:
+        """Wait until all that a body started is dead: before that, nothing else may build."""
+        self._guard.wait_for_end(PATIENCE)
+        _, left = kill_work(lambda: living_work(request.nonce, request.log))
+        if left:
+            raise StoppedError(
+                f"the process that starts the steps died, and {left[0]} cannot be killed",
+                consequence="the target stays locked until that has ended",
+                hint="see what it waits for: a disk, or a device",
+            )
 
     def release(self, index: int) -> None:
         """Have the keeper let go of a target's lease."""
@@ -119,8 +141,7 @@ class ForkBodies:
     def close(self) -> None:
         """End the template; it kills what still runs."""
         self._control.close()
-        with suppress(ChildProcessError):
-            os.waitpid(self._template, 0)
+        self._guard.close()
         for channel in self._slots:
             channel.close()
         restore_limit(self._limit)

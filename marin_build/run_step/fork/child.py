@@ -6,6 +6,7 @@ the lower limit back: select(2) knows no descriptors above 1024, and programs re
 
 from __future__ import annotations
 
+import atexit
 import fcntl
 import marshal
 import os
@@ -16,14 +17,25 @@ import sys
 import threading
 from contextlib import suppress
 from dataclasses import astuple, dataclass
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from marin_build.pipeline.command import stdin_inherited
+from marin_build.protocol.living_work import MARK
 from marin_build.run_step.body import Done, Request, described, run_body
-from marin_build.run_step.leftover_processes import MARK, die_with_parent
+from marin_build.run_step.interpreter_end import (
+    end_as_interpreter,
+    flush_files,
+    forget_parent,
+    is_wrapper,
+)
+from marin_build.run_step.leftover_processes import die_with_parent
 from marin_build.run_step.resource_usage import OWN, Meter
 
 if TYPE_CHECKING:
+    import io
+    from collections.abc import Callable, Sequence
+    from types import FrameType
+
     from marin_build.run_step.session import Session
 
 
@@ -33,6 +45,7 @@ _SPILL = PACKET - 1024
 _LONGEST_ORDER = 1 << 13
 FREE = b"free"
 """What a worker says when it can take the next body."""
+_IMPORTING = "<frozen importlib._bootstrap>"
 _BEYOND = 1 << 40
 """An offset behind the end of every log."""
 
@@ -52,6 +65,7 @@ class Child:
         channel: takes its answers.
         parent: the process id of the template.
         limit: how many files it may have open.
+        early: files that were open before there were children.
 
     """
 
@@ -59,6 +73,7 @@ class Child:
     channel: socket.socket
     parent: int
     limit: int
+    early: Sequence[io.IOBase] = ()
 
     def work(self, orders: socket.socket, *, once: bool) -> NoReturn:
         """Run the bodies that are ordered, until one leaves a thread or a process behind.
@@ -72,16 +87,18 @@ class Child:
         try:
             self._begin()
             surroundings = None if once else _Surroundings()
+            hooks = None if once else ExitHooks()
             while True:
                 packet, pipes, *_ = socket.recv_fds(orders, _LONGEST_ORDER, 1)
                 if not packet:
                     break
                 request = Request(*unpack(packet))
-                self._build(request, pipes[0], Meter.begin(OWN, is_fresh=once))
-                if surroundings is None or _has_company():
+                log = _print_to(pipes[0], request.log)
+                is_last = self._build(request, Meter.begin(OWN, is_fresh=once), hooks)
+                if surroundings is None or is_last:
                     break  # the template kills what is left, and forks another one
                 surroundings.restore()
-                _be_silent()
+                _be_silent(log)
                 orders.send(FREE)
         except BaseException as error:  # noqa: BLE001 - a fork must never return into its parent's code
             if request is not None:
@@ -95,22 +112,42 @@ class Child:
         signal.signal(signal.SIGINT, signal.default_int_handler)
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         signal.signal(signal.SIGHUP, signal.SIG_DFL)
+        signal.signal(signal.SIGQUIT, signal.SIG_DFL)
         signal.signal(signal.SIGTSTP, signal.SIG_DFL)
-        os.setpgid(0, 0)
+        os.setsid()
         die_with_parent(self.parent)
+        forget_parent()
         restore_limit(self.limit)
         stdin_inherited.set(True)
 
-    def _build(self, request: Request, pipe: int, meter: Meter) -> None:
+    def _build(self, request: Request, meter: Meter, hooks: ExitHooks | None) -> bool:
+        """Run a body and answer; return whether the process must end with it."""
+        is_last = True
+
+        def end() -> None:
+            nonlocal is_last
+            is_last = hooks is None or hooks.were_added or _has_company()
+            if not is_last:
+                is_last = any(map(is_wrapper, flush_files(self.early)))
+            if is_last:
+                end_as_interpreter(self._tell, self.early)
+
         os.environ[MARK] = request.nonce
         if request.gpus:
             os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(request.gpus)
-        _print_to(pipe, request.log)
-        done = run_body(self.session.targets.all[request.index], meter)
+        done = run_body(self.session.targets.all[request.index], meter, end=end)
         for stream in (sys.stdout, sys.stderr):
             with suppress(Exception):  # the step may have closed it, or put its own there
                 stream.flush()
         self._answer(request, done)
+        return is_last
+
+    def _tell(self, text: str) -> None:
+        """Have the run say what the body waits for."""
+        with suppress(Exception):
+            sys.stderr.write(f"{text}\n")
+        with suppress(OSError):
+            self.channel.send(pack(("waits", text)))
 
     def _report_crash(self, request: Request, error: BaseException) -> None:
         with suppress(Exception):
@@ -143,6 +180,25 @@ class _Surroundings:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
+class ExitHooks:
+    """Watches whether a body sets up exit hooks, other than modules do while they are imported.
+
+    Those are for the end of the process, not of a step: in a worker they are not run at all.
+    """
+
+    def __init__(self) -> None:
+        self.were_added = False
+        self._register = atexit.register
+        atexit.register = self._note
+
+    def _note(self, hook: Callable[..., Any], /, *args: Any, **kw: Any) -> Callable[..., Any]:
+        frame: FrameType | None = sys._getframe(1)  # noqa: SLF001 - as `inspect`, at a hundredth of its cost
+        while frame is not None and frame.f_code.co_filename != _IMPORTING:
+            frame = frame.f_back
+        self.were_added = self.were_added or frame is None
+        return self._register(hook, *args, **kw)
+
+
 def _has_company() -> bool:
     """Return whether a body left something that runs: a thread, or a process of this one."""
     if threading.active_count() > 1:
@@ -164,8 +220,11 @@ def own_streams() -> None:
     )
 
 
-def _print_to(pipe: int, path: str) -> None:
+def _print_to(pipe: int, path: str) -> int:
     """Send everything this process and its children print into a pipe, and hold the log.
+
+    Returns a descriptor that holds it in what this process forks, whatever becomes of its standard
+    input there; programs do not inherit that one.
 
     Standard input is the log, read from behind its end: there is never anything to read, as from
     the null device. Every process that inherits it holds the lock which `still_written` tries.
@@ -175,12 +234,15 @@ def _print_to(pipe: int, path: str) -> None:
     os.lseek(log, _BEYOND, os.SEEK_SET)
     for descriptor, standard in ((log, 0), (pipe, 1), (pipe, 2)):
         os.dup2(descriptor, standard)
+    held = fcntl.fcntl(log, fcntl.F_DUPFD_CLOEXEC, 3)
     os.close(log)
     os.close(pipe)
+    return held
 
 
-def _be_silent() -> None:
+def _be_silent(log: int) -> None:
     """Let go of the log and the pipe."""
+    os.close(log)
     nothing = os.open(os.devnull, os.O_RDWR)
     for standard in (0, 1, 2):
         os.dup2(nothing, standard)

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING
 from marin_build.run_step.fork.child import PACKET, Child
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    import io
+    from collections.abc import Callable, Sequence
 
     from marin_build.run_step.session import Session
 
@@ -37,6 +38,7 @@ class Children:
         limit: how many files a body may have open.
         reuse: whether they take one body after the other.
         poller: watches over them.
+        early: files that were open before there were children.
         set_free: called with the process id of a worker that waits for the next body.
 
     """
@@ -48,9 +50,11 @@ class Children:
         limit: int,
         reuse: bool,
         poller: Poller,
+        early: Sequence[io.IOBase],
         set_free: Callable[[int], None],
     ) -> None:
         self._session, self._limit, self._reuse = session, limit, reuse
+        self._early = early
         self._poller, self._set_free = poller, set_free
         self._waiting: dict[socket.socket, _Waiting] = {}  # by slot
         self._bare: set[socket.socket] = set()
@@ -109,7 +113,7 @@ class Children:
     def _fork(self, slot: socket.socket, *, once: bool) -> _Waiting:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         ours.setblocking(False)
-        child = Child(self._session, slot, os.getpid(), self._limit)
+        child = Child(self._session, slot, os.getpid(), self._limit, self._early)
         try:
             pid = os.fork()
         except OSError:
@@ -120,7 +124,6 @@ class Children:
             ours.close()
             self._poller.close_all_but(slot.fileno())
             child.work(theirs, once=once)
-        lead(pid)
         theirs.close()
         waiting = self._waiting[slot] = _Waiting(pid, ours)
         self._poller.watch(ours.fileno(), lambda: self._hear(slot, waiting))
@@ -145,12 +148,6 @@ class Children:
         if (child := self._waiting.pop(slot, None)) is not None:
             self._poller.forget(child.orders.fileno())
             child.orders.close()
-
-
-def lead(pid: int) -> None:
-    """Have a child lead a process group. The child asks for the same: either may come first."""
-    with suppress(PermissionError, ProcessLookupError):
-        os.setpgid(pid, pid)
 
 
 class Poller:

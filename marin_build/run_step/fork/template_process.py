@@ -14,11 +14,14 @@ from marin_build.protocol.lease import boot_clock
 from marin_build.run_step.body import Done, Request
 from marin_build.run_step.fork.child import PACKET, own_streams, pack, unpack
 from marin_build.run_step.fork.children import Children, Poller
+from marin_build.run_step.fork.guard import ignore_signals
+from marin_build.run_step.fork.leaving import Leaving
 from marin_build.run_step.lease_keeper import Keeper
-from marin_build.run_step.leftover_processes import Orphans, prepare
+from marin_build.run_step.leftover_processes import adopt_orphans, kill_children
 from marin_build.run_step.step_log import StepLog
 
 if TYPE_CHECKING:
+    import io
     import socket
     from collections.abc import Sequence
 
@@ -34,7 +37,10 @@ _LAST_BLOCKS = 64
 
 @dataclass(slots=True)
 class _Body:
-    """A running body: its request, the slot that takes its answer, its log. A closed pipe is -1."""
+    """A running body: its request, the slot that takes its answer, its log. A closed pipe is -1.
+
+    `asked`: whether it was asked to end; `leaving`: what it left, once it has ended.
+    """
 
     request: Request
     channel: socket.socket
@@ -42,66 +48,77 @@ class _Body:
     pipe: int
     log: StepLog
     kept: bool = False
+    asked: bool = False
+    leaving: Leaving | None = None
 
 
 def serve(
     session: Session,
     control: socket.socket,
     slots: Sequence[socket.socket],
+    leash: socket.socket,
+    early: Sequence[io.IOBase],
     *,
     limit: int,
     reuse: bool,
 ) -> None:
-    """Be the template until the applier closes its sockets or dies.
+    """Be the template until the applier closes its sockets, or it or the guard dies.
 
     Args:
         session: the run.
         control: where signals and releases come from.
         slots: where requests come from, and answers go to; a body at a time each.
+        leash: closes when the guard dies.
+        early: files that were open before there were children.
         limit: how many files a body may have open.
         reuse: whether a child runs all bodies of a slot, not one.
 
     """
-    _Template(session, control, limit=limit, reuse=reuse).serve(slots)
+    _Template(session, control, early, limit=limit, reuse=reuse).serve(slots, leash)
 
 
 class _Template:
     def __init__(
-        self, session: Session, control: socket.socket, *, limit: int, reuse: bool
+        self,
+        session: Session,
+        control: socket.socket,
+        early: Sequence[io.IOBase],
+        *,
+        limit: int,
+        reuse: bool,
     ) -> None:
         self._session = session
         self._control = control
-        self._orphans = Orphans()
+        self._adopts = adopt_orphans()
         self._bodies: dict[int, _Body] = {}  # by process
+        self._leaving: list[_Body] = []  # they have ended; what they left may not have
         self._kept_on: dict[int, str] = {}  # by target, outputs being verified and committed
         self._keeper: Keeper | None = None
         self._poller = Poller()
         self._children = Children(
-            session, limit=limit, reuse=reuse, poller=self._poller, set_free=self._set_free
-        )
+            session, limit=limit, reuse=reuse, poller=self._poller, early=early,
+            set_free=self._set_free,
+        )  # fmt: skip
         self._is_over = False
 
-    def serve(self, slots: Sequence[socket.socket]) -> None:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        # Signals to the whole group are the applier's to handle; its sockets tell us when to end.
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        signal.signal(signal.SIGHUP, signal.SIG_IGN)
-        signal.signal(signal.SIGTSTP, signal.SIG_IGN)  # bodies go on: so must their leases
+    def serve(self, slots: Sequence[socket.socket], leash: socket.socket) -> None:
+        ignore_signals()
         wake_read, wake_write = os.pipe()
         os.set_blocking(wake_write, False)
         signal.signal(signal.SIGCHLD, lambda *_: None)
         signal.set_wakeup_fd(wake_write, warn_on_full_buffer=False)
-        prepare()
         own_streams()
         gc.collect()
         gc.freeze()  # what exists now is shared with every body; collections must not touch it
         self._poller.watch(wake_read, lambda: os.read(wake_read, 4096))
         self._poller.watch(self._control.fileno(), self._obey)
+        self._poller.watch(leash.fileno(), self._stop)
         for slot in slots:
             self._poller.watch(slot.fileno(), lambda slot=slot: self._take(slot))  # type: ignore[misc]
         while not self._is_over:
             self._poller.wait(self._milliseconds_to_wait())
             self._reap()
+            self._see_off()
             self._flush()
             self._keep()
             self._children.fork_ahead()
@@ -110,6 +127,7 @@ class _Template:
     def _milliseconds_to_wait(self) -> int | None:
         """Return the milliseconds until a lease must be handed to the keeper, or a log flushed."""
         left = [body.log.due - time.time() for body in self._bodies.values() if body.log.due]
+        left += [b.leaving.due for b in self._leaving if b.leaving is not None and b.leaving.due]
         waiting = [b.request.held_since for b in self._bodies.values() if not b.kept]
         if waiting:
             left.append(min(waiting) + self._session.register_after - boot_clock())
@@ -129,7 +147,14 @@ class _Template:
             return
         for pid, body in self._bodies.items():
             if body.request.index == index:
+                body.asked = True
                 _signal_group(pid, number)
+        for body in self._leaving:
+            if body.request.index == index and body.leaving is not None:
+                body.leaving.signal(number)
+
+    def _stop(self) -> None:
+        self._is_over = True
 
     def _take(self, slot: socket.socket) -> None:
         """Take the next request of a slot, and have a child run its body."""
@@ -165,7 +190,8 @@ class _Template:
     def _set_free(self, pid: int) -> None:
         """Finish the body of a worker, whose process goes on and waits for the next body."""
         if (body := self._bodies.pop(pid, None)) is not None:
-            self._finish(body, 0)
+            self._leave(body, pid, 0)
+            self._see_off()
 
     def _read(self, body: _Body, blocks: int = 1) -> None:
         """Take what a body printed, as much as is there or so many blocks."""
@@ -199,26 +225,47 @@ class _Template:
                 os._exit(1)
             self._children.forget(pid)
             if (body := self._bodies.pop(pid, None)) is not None:
-                _signal_group(pid, signal.SIGKILL)  # what outlives its step
-                self._finish(body, status, used.ru_utime + used.ru_stime, used.ru_maxrss * 1024)
+                if not self._adopts:
+                    _signal_group(pid, signal.SIGKILL)  # what outlives its step
+                cpu = used.ru_utime + used.ru_stime
+                self._leave(body, pid, status, cpu, used.ru_maxrss * 1024)
 
-    def _finish(
-        self, body: _Body, status: int, cpu_seconds: float = 0.0, peak_memory: int = 0
+    def _leave(
+        self, body: _Body, pid: int, status: int, cpu_seconds: float = 0.0, peak_memory: int = 0
     ) -> None:
-        """Say that a body and all it started have ended; what it used, if its process is gone."""
+        """Take note that a body has ended; what it used, if its process is gone."""
+        step = self._session.targets.all[body.request.index].step
+        usage = (status, cpu_seconds, peak_memory)
+        body.leaving = Leaving(pid, body.request, usage, step.detached, asked=body.asked)
+        self._leaving.append(body)
+
+    def _see_off(self) -> None:
+        """Finish with the bodies that have ended, where all they started has, too."""
+        if not self._leaving:
+            return
         known = {*self._bodies, *self._children.pids}
         if self._keeper is not None:
             known.add(self._keeper.pid)
-        self._orphans.kill(known, body.request.nonce)
+        for body in list(self._leaving):
+            if body.leaving is not None and body.leaving.has_gone(known):
+                self._leaving.remove(body)
+                self._finish(body, body.leaving)
+
+    def _finish(self, body: _Body, left: Leaving) -> None:
+        """Say that a body and all it started have ended."""
         if body.pipe >= 0:
             self._read(body, _LAST_BLOCKS)
             self._close_pipe(body)
+        if left.said:
+            body.log.write(f"{left.said}\n".encode())
         body.log.close()
         if body.kept and self._keeper is not None:
             self._keeper.outlives(body.output)
             self._kept_on[body.request.index] = body.output
         with suppress(OSError):
-            body.channel.send(pack((status, cpu_seconds, peak_memory)))
+            if left.refused:
+                body.channel.send(pack(("left", left.refused)))
+            body.channel.send(pack(left.usage))
         self._children.has_ended(body.channel)
 
     def _flush(self) -> None:
@@ -235,11 +282,14 @@ class _Template:
                 body.kept = True
 
     def _end(self) -> None:
-        """Kill what runs. The applier gets no answers: it has closed its sockets, or died."""
+        """Kill what runs, and wait until it is dead: until then the keeper keeps its leases.
+
+        The applier gets no answers: it has closed its sockets, or died.
+        """
         for pid in {*self._bodies, *self._children.pids}:
             _signal_group(pid, signal.SIGKILL)
-        self._orphans.kill({self._keeper.pid} if self._keeper is not None else ())
-        for body in self._bodies.values():
+        kill_children({self._keeper.pid} if self._keeper is not None else ())
+        for body in (*self._bodies.values(), *self._leaving):
             if body.pipe >= 0:
                 self._read(body, _LAST_BLOCKS)
             body.log.close()
@@ -249,4 +299,7 @@ class _Template:
 
 def _signal_group(pid: int, number: int) -> None:
     with suppress(ProcessLookupError, PermissionError):
-        os.killpg(pid, number)
+        try:
+            os.killpg(pid, number)
+        except ProcessLookupError:  # it does not lead its session yet
+            os.kill(pid, number)

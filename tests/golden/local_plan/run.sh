@@ -5,13 +5,18 @@
 set -euo pipefail
 . "$(dirname -- "${BASH_SOURCE[0]}")"/environment.sh
 
-# One batch of reads tells which targets are still to be built.
-pending=$("$marin_build" run-step --plan "$plan" --pending)
+# One batch of reads tells of each target whether it is still to be built: a line of its own each.
+states=$'\n'$("$marin_build" run-step --plan "$plan" --states)$'\n'
 
 run() {
-  case $'\n'$pending$'\n' in
-    *$'\n'"$1"$'\n'*) bash "$plan/steps/$1/run.sh" ;;
-    *) printf 'skipped  %s\n' "$1" ;;
+  case $states in
+    *$'\n'"to-build $1"$'\n'*) bash "$plan/steps/$1/run.sh" ;;
+    *$'\n'"built $1"$'\n'*) printf 'skipped  %s\n' "$1" ;;
+    *)
+      printf 'error: the answer of %s does not say whether %s is built\n' "$marin_build" "$1" >&2
+      printf 'hint: its output must be that of marin-build alone, as it is\n' >&2
+      exit 5
+      ;;
   esac
 }
 

@@ -458,14 +458,27 @@ def test_a_plan_that_was_blocked_says_why(
     ]  # fmt: skip
 
 
-def test_a_step_that_takes_too_long_is_killed_and_has_failed(
+def test_a_step_that_takes_too_long_is_asked_to_end_and_has_failed(
     make: Callable[..., Targets], stage: Callable[..., Stage]
 ) -> None:
+    """Else a step cannot save a checkpoint when its time is over, as it can at Ctrl-C."""
     played = stage(_alone(make, timeout=60.0, retries=1), takes=100.0)
     assert _totals(played.run()) == {"failed": 1}
-    assert played.play.ended_by == [(0, True), (0, True)]
+    assert played.play.ended_by == [(0, False), (0, False)]
     failed = _failures(played)
     assert [(e.exit_code, e.message) for e in failed] == [(124, "timed out after 60 s")] * 2
+
+
+def test_a_step_that_takes_too_long_and_does_not_listen_is_killed(
+    make: Callable[..., Targets], stage: Callable[..., Stage]
+) -> None:
+    """Else a step that hangs holds its slot for ever, whatever its time-out says."""
+    played = stage(_alone(make, timeout=60.0), takes=100.0)
+    played.play = Deaf({}, takes=100.0)
+    assert _totals(played.run()) == {"failed": 1}
+    assert played.play.ended_by == [(0, False), (0, True)]
+    assert played.play.now == 60.0 + GRACE
+    assert [e.exit_code for e in _failures(played)] == [124]
 
 
 def test_a_step_that_ends_in_time_is_not_killed_later(

@@ -104,6 +104,7 @@ def test_what_ended_is_told_as_it_always_was() -> None:
         "name": "s", "target": "s_0badcafe", "attempt": 1, "exit_code": 1, "message": BAD.message,
         "log": "a.log", "seconds": 1.0, "retries_left": 0, "hint": "", "cause": "app",
         "retry_in": None, "peak_memory_bytes": None,
+        "is_finished": False,
     }  # fmt: skip
     ends: list[outcomes.End] = [
         outcomes.Succeeded(1, 2.0), outcomes.Reused(), outcomes.Stopped("no"),

@@ -62,7 +62,7 @@ def plan(make: Callable[..., Targets]) -> Plan:
 def _kind(reason: why.Reason) -> Kind:
     if isinstance(reason, why.RunReason):
         return Kind.RUN
-    if isinstance(reason, why.HeldBy):
+    if isinstance(reason, why.WaitReason):
         return Kind.WAIT
     return Kind.REUSE if isinstance(reason, why.ReuseReason) else Kind.BLOCKED
 

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
+import threading
 from typing import TYPE_CHECKING, Any
 
 import fsspec
 import pytest
 
+from marin_build.cli.views.warnings import show_reading
 from marin_build.errors import MarinBuildError
-from marin_build.observe.read_remote_sources import read_remote_digest
+from marin_build.observe import read_remote_sources
+from marin_build.observe.read_remote_sources import ReadingInputs, read_remote_digest
 from marin_build.pipeline.source import Source
 from marin_build.pipeline.source_digests import digest_of
+from marin_build.store.fsspec_objects import FsspecObjects
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -54,20 +59,71 @@ def test_a_remote_source_that_is_not_there_is_an_error(memory: Any) -> None:
         read_remote_digest(Source("n", "memory://b/none"))
 
 
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        ({"md5Hash": "m1", "generation": "1"}, "md5Hash:m1:3"),
+        ({"md5Hash": "m1", "generation": "2", "crc32c": "c"}, "md5Hash:m1:3"),
+        # Put together from parts: it is read, so that it is what it is as a whole.
+        ({"crc32c": "c"}, "md5Hash:+XxdKZQb+xsv2rCHSQargg==:3"),
+        ({"etag": "e"}, hashlib.sha256(b"one").hexdigest()),
+        ({"content_md5": "m"}, hashlib.sha256(b"one").hexdigest()),
+        ({"lfs": {"sha256": "ab" * 32}}, "ab" * 32),
+        ({"lfs": None, "blob_id": "1"}, hashlib.sha256(b"one").hexdigest()),
+    ],
+)
 def test_an_object_is_known_by_the_checksum_of_its_store(
-    memory: Any, monkeypatch: pytest.MonkeyPatch
+    memory: Any, monkeypatch: pytest.MonkeyPatch, said: dict[str, Any], expected: str
 ) -> None:
     """Not by generation or etag: the same bytes copied again must not rebuild everything."""
     memory.pipe({"/b/a": b"one"})
     info = memory.info
-    for generation in ("1", "2"):
-        monkeypatch.setattr(
-            type(memory),
-            "info",
-            lambda self, path, g=generation, **rest: {
-                **info(path), "md5Hash": "m1", "generation": g, "etag": g,
-            },
-        )  # fmt: skip
-        read_remote_digest(Source("a", "memory://b/a", (generation,)))
-    assert digest_of(Source("a", "memory://b/a", ("1",))) == "md5Hash:m1:3"
-    assert digest_of(Source("a", "memory://b/a", ("2",))) == "md5Hash:m1:3"
+    monkeypatch.setattr(type(memory), "info", lambda self, path, **_: {**info(path), **said})
+    declared = Source("a", "memory://b/a")
+    read_remote_digest(declared)
+    assert digest_of(declared) == expected
+
+
+def test_progress_is_told_where_it_takes_long(memory: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A command that reads 200 MB without a word looks as if it hung."""
+    memory.pipe({"/b/a": b"one" * 1_000_000, "/b/b": b"two"})
+    told: list[ReadingInputs] = []
+    heard = threading.Event()
+    monkeypatch.setattr(read_remote_sources, "_PATIENCE", 0.0)
+    monkeypatch.setattr(read_remote_sources, "_EVERY", 0.0)
+
+    def tell(progress: ReadingInputs) -> None:
+        told.append(progress)
+        if progress.done:
+            heard.set()
+
+    pieces = FsspecObjects.pieces
+
+    def until_heard(self: Any, url: str, it: Any) -> Iterator[bytes]:
+        for piece in pieces(self, url, it):
+            yield piece
+            if url.endswith("/a"):
+                assert heard.wait(60)
+
+    monkeypatch.setattr(FsspecObjects, "pieces", until_heard)
+    sources = [Source(name, f"memory://b/{name}") for name in ("a", "b")]
+    assert read_remote_sources.read_remote_digests(sources, tell) == []
+    last = told[-1]
+    assert (last.size, last.sources) == (3_000_003, 2)
+    assert 0 < last.done <= 3_000_003
+    assert [each.done for each in told] == sorted(each.done for each in told)
+
+
+@pytest.mark.parametrize(
+    ("progress", "line"),
+    [
+        (ReadingInputs(0, None, 1), "looking at 1 remote input ..."),
+        (ReadingInputs(48 << 20, 200 << 20, 2), "reading 2 remote inputs: 48 MiB of 200 MiB ..."),
+        (ReadingInputs(48 << 20, None, 2), "reading 2 remote inputs: 48 MiB ..."),
+    ],
+)
+def test_progress_is_one_line_beside_the_output(
+    capsys: pytest.CaptureFixture[str], progress: ReadingInputs, line: str
+) -> None:
+    show_reading(progress)
+    assert capsys.readouterr() == ("", line + "\n")

@@ -93,7 +93,8 @@ def stage(make: Callable[..., Targets], new_store: Callable[[], MemoryStore]) ->
 
 def test_what_was_not_touched_is_intact(stage: Stage) -> None:
     found = stage.verify(Observed("SUCCESS", built=stage.built()))
-    assert found == Verified(0, Verdict.INTACT, stage.output, 1, 3)
+    manifest = (File("a/x", 3),)
+    assert found == Verified(0, Verdict.INTACT, stage.output, 1, 3, manifest=manifest)
 
 
 def test_what_a_late_writer_changed_is_found(stage: Stage) -> None:

@@ -26,7 +26,7 @@ def test_a_store_that_is_away_while_it_plans_is_the_infrastructures_fault(
 ) -> None:
     """Else a pod that starts during an outage is never started again."""
 
-    def load(*_: object) -> None:
+    def load(*_: object, **__: object) -> None:
         raise error
 
     monkeypatch.setattr(loading, "load", load)

@@ -102,6 +102,32 @@ def test_a_step_arrives_as_the_path_that_its_annotation_asks_for(
 
 
 @pytest.mark.parametrize(
+    ("value", "annotation", "given"),
+    [
+        ("a/b", Path, Path("a/b")),
+        ("a/b", Path | None, Path("a/b")),
+        (None, Path | None, None),
+        ("a/b", str, "a/b"),
+        ("a/b", _NONE, "a/b"),
+        (["a", "b"], list[Path], [Path("a"), Path("b")]),
+        (("a",), tuple[Path, ...], (Path("a"),)),
+        ({"a": ["b"]}, dict[str, list[Path]], {"a": [Path("b")]}),
+        (Path("a"), Path, Path("a")),
+        (["a"], list[str], ["a"]),
+    ],
+)
+def test_a_text_arrives_as_a_path_where_the_annotation_says_so(
+    value: Any, annotation: Any, given: Any
+) -> None:
+    """Else the step fails inside, at its first `/`."""
+    declared = _taking(annotation)(value)
+    assert declared.fn is not None
+    found = declared.fn("/out")
+    assert (found, type(found)) == (given, type(given))
+    assert declared.fingerprint == _taking(_NONE)(value).fingerprint
+
+
+@pytest.mark.parametrize(
     ("text", "annotation", "value"),
     [
         ('{"loss": 0.5}', Score, Score(0.5)),

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from marin_build.identity.canonical import FrozenDict
-from marin_build.pipeline.command import Command, PathPart, check_command, join_word, run_argv
+from marin_build.pipeline.command import Command, PathPart, join_word, run_argv
+from marin_build.pipeline.command_checks import check_command
 from marin_build.pipeline.source import Source
 from marin_build.pipeline.step_spec import StepSpec
 from marin_build.workspace import Workspace

@@ -17,6 +17,14 @@ from marin_build.pipeline.retries import exit_meaning, unsaid_meaning
         (137, "SIGKILL: out of memory, or killed by another process"),
         (138, "SIGUSR1"),
         (139, "SIGSEGV: a crash in compiled code"),
+        (
+            141,
+            (
+                "SIGPIPE: a later part of a pipe ended before it had read all; let it read all "
+                "(`sed -n 1p`, not `head -1`), or let the earlier part pass: "
+                "`(big || [ $? -eq 141 ]) | head -1`"
+            ),
+        ),
         *((code, "") for code in (0, 1, 2, 3, 42, 128, 255, -9, 1000)),
     ],
 )

@@ -91,6 +91,18 @@ def test_the_cycle_is_shown_the_way_data_flows_with_every_place() -> None:
     assert dict(caught.value.facts)["declared"] == "p.py:3, p.py:2"
 
 
+def test_a_long_cycle_is_named_in_part() -> None:
+    """Else one mistake fills the terminal with 200 kB."""
+    steps = [StepSpec(name=f"s{i}", declared=("p.py", i)) for i in range(3000)]
+    for step, dep in zip(steps, [*steps[1:], steps[0]], strict=True):
+        _close(step, dep)
+    with pytest.raises(CycleError) as caught:
+        build_graph(steps[:1])
+    assert len(caught.value.render()) < 600
+    assert "... 2989 more ..." in caught.value.what
+    assert "and 2990 more" in dict(caught.value.facts)["declared"]
+
+
 def test_a_step_that_needs_itself() -> None:
     alone = StepSpec(name="alone")
     _close(alone, alone)

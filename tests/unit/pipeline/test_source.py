@@ -24,7 +24,7 @@ HERE = str(Path(__file__).parent)
         ("./data//b/../a.txt", "data/a.txt", f"{HERE}/data/a.txt"),
         (f"{HERE}/data", "data", f"{HERE}/data"),
         (PurePosixPath("data"), "data", f"{HERE}/data"),
-        ("gs://bucket/a/", "gs://bucket/a/", "gs://bucket/a"),
+        ("gs://bucket/a/", "gs://bucket/a", "gs://bucket/a"),
     ],
 )
 def test_a_relative_path_is_taken_from_the_declaring_file(
@@ -35,6 +35,30 @@ def test_a_relative_path_is_taken_from_the_declaring_file(
     assert (found.name, found.location) == (name, location)
     assert str(found) == location
     assert found.declared.rpartition(":")[0] == Path(__file__).name
+
+
+@pytest.mark.parametrize(
+    ("spellings", "one"),
+    [
+        (["s3://b/d", "s3://b/d/", "s3://b/d//", "S3://b/d", "s3a://b/d/"], "s3://b/d"),
+        (["gs://b", "gs://b/", "GS://b", "gcs://b/"], "gs://b"),
+        (["s3://b//d/"], "s3://b//d"),  # an object of its own
+        (["s3://b/D"], "s3://b/D"),
+        (["abfss://c@a.dfs.core.windows.net/d/"], "abfss://c@a.dfs.core.windows.net/d"),
+        (["http://h/d/", "HTTP://H/d/"], "http://h/d/"),  # not what `/d` is
+        (["https://h", "https://h/", "HTTPS://H/"], "https://h"),
+        (["http://h/D?q=A/"], "http://h/D?q=A/"),
+        (["hf://datasets/a/b/", "HF://datasets/a/b"], "hf://datasets/a/b"),
+    ],
+)
+def test_a_place_in_a_store_has_one_spelling(spellings: list[str], one: str) -> None:
+    """`s3://b/data` and `s3://b/data/` were two inputs, and `S3://` a bug of ours."""
+    for spelling in spellings:
+        found = source(spelling)
+        assert (found.name, found.location) == (one, one)
+        assert found.name_1 == spelling
+        assert source(spelling, name="n").name_1 == "n"
+        assert found == source(one)
 
 
 def test_the_folder_the_program_was_started_in_does_not_matter(

@@ -22,6 +22,7 @@ from marin_build.plan.outcomes import Blocked, Failed
 from marin_build.plan.schedule import Schedule
 from marin_build.plan.snapshot import LastAttempt, Observed, Snapshot
 from marin_build.protocol.lease import Host, Lease
+from marin_build.protocol.living_work import Process
 from marin_build.protocol.record_reader import Built
 from marin_build.protocol.taints import Taint
 
@@ -47,6 +48,7 @@ SIGHTS: dict[str, Observed] = {
     "running": Observed("RUNNING", LIVE),
     "abandoned": Observed("RUNNING"),
     "dead": Observed("RUNNING", LIVE, gone=True),
+    "dead, its work alive": Observed("RUNNING", LIVE, gone=True, work=(Process(7, "sleep 9"),)),
     "sealed": Observed("RUNNING", SEALED),
     "sealed, holder dead": Observed("RUNNING", SEALED, gone=True),
     "status damaged": Observed(damage=why.Unreadable("status", "p")),
@@ -54,7 +56,7 @@ SIGHTS: dict[str, Observed] = {
     "record damaged": Observed("SUCCESS", damage=why.Unreadable("record", "p")),
 }
 BUILT = {"success", "success of Marin", "sealed", "sealed, holder dead"}
-HELD = {"running"}
+HELD = {"running", "dead, its work alive"}
 FAILED = {"failed", "failed without attempt"}
 DAMAGED = {"status damaged", "lease damaged", "record damaged"}
 
@@ -281,6 +283,11 @@ def _decide(targets_of: TargetsOf, sight: str, **rest: Any) -> why.Reason:
         ("failed without attempt", {"rerun_failed": False}, why.FailureKept(0)),
         ("dependency failed", {"rerun_failed": False}, why.DependencyFailed()),
         ("abandoned", {}, why.Interrupted("")),
+        (
+            "dead, its work alive",
+            {"forced": [0]},
+            why.HeldByWork("ada@far, run r-1, attempt 1", 7, "sleep 9", 1),
+        ),
         ("dead", {}, why.Interrupted("ada@far")),
         (
             "running",
@@ -298,6 +305,18 @@ def test_every_decision_has_its_reason(
     targets_of: TargetsOf, sight: str, rest: dict[str, Any], reason: why.Reason
 ) -> None:
     assert _decide(targets_of, sight, **rest) == reason
+
+
+@pytest.mark.parametrize(("rest", "kind"), [({}, Kind.BLOCKED), ({"forced": [0]}, Kind.RUN)])
+def test_what_is_finished_and_not_saved_is_built_again_only_by_force(
+    targets_of: TargetsOf, rest: dict[str, Any], kind: Kind
+) -> None:
+    """Else an apply clears hours of work that lacks only one value."""
+    last = LastAttempt(2, 1, "cannot be saved", "ada@host", "2026", is_finished=True)
+    seen = Snapshot({0: Observed("FAILED", last=last)})
+    plan = make_plan(targets_of([()]), seen, [0], **rest)
+    assert plan.decisions[0].kind is kind
+    assert kind is Kind.RUN or plan.decisions[0].reason == why.ResultNotSaved(2)
 
 
 def test_reasons_name_the_upstream_they_come_from(targets_of: TargetsOf) -> None:

@@ -90,6 +90,21 @@ EXAMPLES: list[tuple[why.Reason, str, str, dict[str, object]]] = [
         {},
     ),
     (
+        why.OutputVanished("r-1", "ada@host", "2026-11-21T10:20:30+00:00", ("`a` is missing",)),
+        "output_vanished",
+        "built 2026-11-21 10:20 UTC by ada@host, run r-1, but `a` is missing",
+        {"lost": ["`a` is missing"]},
+    ),
+    (
+        why.OutputAltered(("`a` has 4 B, not 3 B", "`b` is new")),
+        "output_altered",
+        (
+            "its output was changed since it was built: `a` has 4 B, not 3 B and 1 more"
+            " (put that right, or build it again with --force or `marin-build taint`)"
+        ),
+        {"changed": ["`a` has 4 B, not 3 B", "`b` is new"]},
+    ),
+    (
         why.Tainted("wrong dump", "ada@host", "2026-11-21T10:20:30+00:00"),
         "tainted",
         "tainted 2026-11-21 10:20 UTC by ada@host: wrong dump",
@@ -132,8 +147,21 @@ EXAMPLES: list[tuple[why.Reason, str, str, dict[str, object]]] = [
         "held by ada, run r-1; renewed 2026-11-21 10:20:30 UTC by its own clock, lease 60 s",
         {},
     ),
+    (
+        why.HeldByWork("ada, run r-1", 7, "bash -c x", 2),
+        "held_by_work",
+        (
+            "its holder ada, run r-1 is dead, but pid 7 (`bash -c x`) and 1 more still works on it "
+            "(wait, or `marin-build unlock TARGET --kill`)"
+        ),
+        {},
+    ),
     (why.FailureKept(3), "failure_kept", "failed previously (attempt 3)", {"attempt": 3}),
     (why.FailureKept(0), "failure_kept", "failed previously", {"attempt": 0}),
+    (why.ResultNotSaved(3), "result_not_saved",
+     ("finished (attempt 3), but what it returned could not be saved: its output is kept "
+     "(marin-build commit, or --force builds it again)"),
+     {"attempt": 3}),
     (why.UpstreamBlocked("a_1"), "upstream_blocked", "needs a_1, which is blocked",
      {"upstream": "a_1"}),
     (why.NothingBuildsIt(), "nothing_builds_it", "nothing builds it, and its output is not there",

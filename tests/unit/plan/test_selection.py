@@ -13,7 +13,7 @@ from marin_build import StepSpec
 from marin_build.errors import SpecificationErrors, UsageError
 from marin_build.pipeline.graph import build_graph
 from marin_build.pipeline.targets import make_targets
-from marin_build.plan.selection import select, steps_meant
+from marin_build.plan.selection import select, steps_meant, steps_needed
 from marin_build.plan.selector_grammar import parse_selector
 from marin_build.workspace import Workspace
 
@@ -339,3 +339,36 @@ def test_a_selector_is_read_as_it_is_written(parts: list[list[str]]) -> None:
 def test_no_text_is_a_bug(text: str) -> None:
     with suppress(UsageError):
         assert all(term.value for part in parse_selector(text) for term in part)
+
+
+@pytest.mark.parametrize(
+    ("selectors", "expected"),
+    [
+        (["a"], ["a"]),
+        (["+a"], ["a"]),
+        (["a,b"], ["a", "b"]),
+        (["a", "c/*"], ["a", "c/x", "c/y"]),
+        (["**"], ["a", "b", "c/x", "c/y"]),
+        (["a_0badcafe"], ["a"]),
+        (["a@v1"], ["a"]),
+        (["tag:t"], ["b"]),
+        (["c/*&tag:t"], ["b", "c/x", "c/y"]),  # more than is needed, never less
+        (["a+"], None),
+        (["^a"], None),
+        (["a,^b"], None),
+        (["status:failed"], None),
+        (["changed-since:main"], None),
+        (["0badcafe"], None),
+        (["nobody"], None),
+        (["a", "nobody"], None),
+        (["tag:nobody"], None),
+        (["a&"], None),
+    ],
+)
+def test_what_is_needed_is_known_before_any_identity(
+    selectors: list[str], expected: list[str] | None
+) -> None:
+    """Remote inputs of other targets are not read; but what may be meant is never left out."""
+    steps = [StepSpec(name=name, tags=["t"] * (name == "b")) for name in ("a", "b", "c/x", "c/y")]
+    found = steps_needed(steps, selectors)
+    assert (found if found is None else sorted(step.name for step in found)) == expected

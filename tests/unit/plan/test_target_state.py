@@ -8,6 +8,7 @@ from marin_build.plan.reasons import Unreadable
 from marin_build.plan.snapshot import NOTHING_SEEN, LastAttempt, Observed
 from marin_build.plan.target_state import State, TargetState, counts, target_state
 from marin_build.protocol.lease import Lease
+from marin_build.protocol.living_work import Process
 
 HELD = Lease("ada@far", 9.0, run="r-1", attempt=2, nonce="n")
 SEALED = HELD.sealed("d", 10.0)
@@ -34,14 +35,14 @@ LAST = LastAttempt(2, 1, "no", "ada@far", None)
     ],
 )
 def test_how_a_target_stands(seen: Observed, expected: TargetState) -> None:
-    assert target_state(seen, is_still_written=lambda _: False) == expected
+    assert target_state(seen) == expected
 
 
 def test_what_a_dead_holder_left_running_still_runs() -> None:
     """Else somebody builds beside it."""
-    seen = Observed("RUNNING", lease=HELD, gone=True)
-    found = target_state(seen, is_still_written=lambda lease: lease == HELD)
-    assert found == TargetState(State.RUNNING, HELD, left_running=True)
+    work = (Process(7, "sleep 9"),)
+    found = target_state(Observed("RUNNING", lease=HELD, gone=True, work=work))
+    assert found == TargetState(State.RUNNING, HELD, work=work)
 
 
 def test_every_state_is_counted() -> None:

@@ -38,12 +38,14 @@ RECORD: dict[str, Any] = {
 }  # fmt: skip
 PUBLICATION: dict[str, Any] = {
     "record": RECORD, "has_artifact": False, "artifact": None,
-    "manifest": ({"path": "a", "size": 1},),
+    "manifest": ({"path": "a", "size": 1},), "digests": {"a": "0f"},
 }  # fmt: skip
 ATTEMPT: dict[str, Any] = {
     "schema_version": 1, "target": "train_1", "attempt": 1, "run": "r-1", "worker": "ada@h",
-    "engine": "local", "result": "succeeded", "start": "s", "end": "e", "exit_code": 0,
-    "message": None, "peak_memory_bytes": 5, "cpu_seconds": 0.5, "publish": PUBLICATION,
+    "engine": "slurm", "job": "slurm:7", "result": "succeeded", "start": "s", "end": "e",
+    "exit_code": 0, "message": None, "cause": None, "peak_memory_bytes": 5, "cpu_seconds": 0.5,
+    "publish": PUBLICATION,
+    "finished": None,
 }  # fmt: skip
 MODELS: list[tuple[type[pydantic.BaseModel], dict[str, Any]]] = [
     (Provenance, PROVENANCE), (Record, RECORD), (Publication, PUBLICATION), (Attempt, ATTEMPT),

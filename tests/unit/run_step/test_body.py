@@ -168,10 +168,49 @@ def test_a_step_that_took_the_streams_away_still_says_why_it_failed(
     assert (done.exit_code, done.message) == (1, "ValueError: bad data")
 
 
-def test_a_returned_value_that_cannot_be_saved_is_a_failure(run: Any) -> None:
-    done, _ = run(lambda output: object())
-    assert done.exit_code == 1
-    assert "cannot be saved as JSON" in done.message
+class Torn:
+    """Its members cannot be had."""
+
+    def __repr__(self) -> str:
+        raise ValueError("no")
+
+    @property
+    def __pydantic_fields__(self) -> Any:
+        raise ValueError("no")
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        ({"a": object()}, "what the step returned cannot be saved: `a: object`; return"),
+        (Torn(), "what the step returned cannot be saved: "),
+    ],
+)
+def test_a_returned_value_that_cannot_be_saved_ends_work_that_is_finished(
+    run: Any, capsys: pytest.CaptureFixture[str], value: object, words: str
+) -> None:
+    """Else the next attempt clears what hours of work wrote."""
+    done, _ = run(lambda output: value)
+    said = capsys.readouterr().err
+    assert (done.exit_code, done.is_finished) == (1, True)
+    assert words in done.message
+    assert words in said
+
+
+def test_the_file_of_an_input_that_changed_is_named(run: Any, tmp_path: Path) -> None:
+    """Of a folder of 300 files, the user has to know which one to leave alone."""
+    for name in ("a", "b", "c"):
+        (tmp_path / "data" / name).parent.mkdir(exist_ok=True)
+        (tmp_path / "data" / name).write_text("one")
+
+    def build(output: Path) -> None:
+        _write("a")(output)
+        (tmp_path / "data" / "b").write_text("two")
+        (tmp_path / "data" / "d").write_text("new")
+
+    declared = source(str(tmp_path / "data"), name="data")
+    done, _ = run(build, inputs={"data": declared})
+    assert done.message == "input changed while the step ran: `data` (`b` and 1 more)"
 
 
 @pytest.mark.parametrize("when", ["before", "while"])

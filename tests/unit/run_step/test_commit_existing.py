@@ -201,7 +201,8 @@ def test_data_that_changes_meanwhile_is_not_adopted(session: Session) -> None:
 
 def _build(session: Session, index: int) -> ended.Outcome:
     return build_target(session, Start(index, f"n{index}"), bodies=None,  # type: ignore[arg-type]
-                        slot=0, asked_to_end=lambda: "", bookkeeping=nullcontext())  # fmt: skip
+                        slot=0, asked_to_end=lambda: "", tell=print,
+                        bookkeeping=nullcontext())  # fmt: skip
 
 
 def test_who_reads_what_was_adopted_meanwhile_is_stopped(session: Session, folder: Path) -> None:

@@ -18,8 +18,8 @@ from marin_build import StepSpec
 from marin_build.pipeline.command import stdin_inherited
 from marin_build.plan import outcomes as ended
 from marin_build.protocol.documents import Attempt, Provenance
-from marin_build.protocol.holder import still_written
 from marin_build.protocol.lease import Host, Lease
+from marin_build.protocol.living_work import still_written
 from marin_build.run_step.foreground_bodies import NOTE, ForegroundBodies
 from marin_build.run_step.session import Session
 from marin_build.run_step.supervisor import build_target
@@ -53,7 +53,7 @@ class Stage:
         try:
             return build_target(
                 self.session, Start(0, "n1"), bodies=bodies, slot=0,
-                asked_to_end=bodies.why_ended, bookkeeping=nullcontext(),
+                asked_to_end=bodies.why_ended, tell=print, bookkeeping=nullcontext(),
             )  # fmt: skip
         finally:
             bodies.close()

@@ -35,7 +35,7 @@ def work() -> Iterator[subprocess.Popen[bytes]]:
 
 def _order(output: Path, pid: int, *, group: bool = True) -> dict[str, object]:
     return {"output": str(output), "nonce": "mine", "since": boot_clock(), "ttl": TIME_TO_LIVE,
-            "pid": pid, "group": group, "reports_end": group}  # fmt: skip
+            "pid": pid, "group": group, "reports_end": group, "log": ""}  # fmt: skip
 
 
 def _kept(output: Path, pid: int) -> dict[str, lease_keeper._Work]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import os
 from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
@@ -12,8 +14,10 @@ from marin_build.errors import StoppedError
 from marin_build.protocol.manifest import manifest_of, missing_output
 from marin_build.run_step.output_folder import (
     clear_leftovers,
+    digests_of,
     has_foreign,
     refuse_to_clear_adopted,
+    set_read_only,
     was_adopted_here,
 )
 from marin_build.store.base import File
@@ -182,3 +186,43 @@ def test_what_was_listed_is_not_deleted_if_the_listing_took_too_long(
     before = dict(store.contents)
     assert not clear_leftovers(store, URL, is_held=lambda: False)
     assert store.contents == before
+
+
+def test_a_folder_is_listed_and_cleared_however_deep_it_is(tmp_path: Path) -> None:
+    """Else a step that leaves one ends in an error of ours, and every later attempt, too."""
+    output, inner = tmp_path / "o", "d/" * 1600
+    output.mkdir()
+    os.makedirs(output / "deep")
+    here = os.open(output / "deep", os.O_RDONLY)
+    for _ in range(1600):
+        os.mkdir("d", dir_fd=here)
+        below = os.open("d", os.O_RDONLY, dir_fd=here)
+        os.close(here)
+        here = below
+    os.close(os.open("x", os.O_CREAT | os.O_WRONLY, dir_fd=here))
+    os.close(here)
+    assert manifest_of(LocalStore(), str(output)) == [File(f"deep/{inner}x", 0)]
+    assert clear_leftovers(LocalStore(), str(output), is_held=lambda: True)
+    assert not (output / "deep").exists()
+
+
+def test_what_is_protected_cannot_be_written_and_can_be_cleared(tmp_path: Path) -> None:
+    """Else a step changes the data of another; or a taint can never be built again."""
+    _write(tmp_path, "a", "d/e/b", ".executor_status", "other/.executor_status", "other/x")
+    (tmp_path / "link").symlink_to(tmp_path / "other" / "x")
+    (tmp_path / "d" / "e" / "b").chmod(0o755)
+    set_read_only(str(tmp_path), is_read_only=True)
+    names = ("a", "d", "d/e", "d/e/b", ".executor_status", "other", "other/x", ".")
+    modes = [(tmp_path / name).stat().st_mode & 0o222 for name in names]
+    assert [bool(mode) for mode in modes] == [False] * 4 + [True] * 4
+    assert (tmp_path / "d" / "e" / "b").stat().st_mode & 0o777 == 0o555, "it can still be run"
+    set_read_only(str(tmp_path), is_read_only=True)
+    assert clear_leftovers(LocalStore(), str(tmp_path), is_held=_held)
+    assert [path.name for path in tmp_path.iterdir()] == [".executor_status"]
+
+
+def test_digests_of_files(tmp_path: Path) -> None:
+    _write(tmp_path, "a", "d/b")
+    os.mkfifo(tmp_path / "pipe")
+    found = digests_of(str(tmp_path), [File("a", 3), File("d/b", 3), File("pipe", 0)])
+    assert found == dict.fromkeys(["a", "d/b"], hashlib.sha256(b"new").hexdigest())

@@ -7,11 +7,11 @@ import itertools
 import json
 import shutil
 from contextlib import nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
@@ -78,7 +78,7 @@ class Bodies:
     requests: list[Request] = field(default_factory=list)
     is_spent: bool = False
 
-    def run(self, slot: int, request: Request) -> Done:
+    def run(self, slot: int, request: Request, tell: Callable[[str], None]) -> Done:
         self.requests.append(request)
         return self.answer or run_body(self.session.targets.all[request.index], Meter.begin(OWN))
 
@@ -117,7 +117,7 @@ class Stage:
         start = Start(0, f"n{self.starts}", seen=seen, force=force, refusal=refusal)
         return build_target(self.session, start,
                             bodies=self.bodies, slot=0, asked_to_end=lambda: why,
-                            bookkeeping=nullcontext())  # fmt: skip
+                            tell=print, bookkeeping=nullcontext())  # fmt: skip
 
     def document(self, number: int = 1) -> Attempt:
         path = self.output / f".logs/attempt-{number:04}.json"
@@ -176,13 +176,13 @@ def test_what_a_step_leaves_is_committed(stage: Callable[..., Stage]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("options", "is_refused"),
-    [({"version": "v1"}, False), ({"version": "v1", "is_pinned": True}, True), ({}, True)],
+    "options",
+    [{"version": "v1"}, {"version": "v1", "is_pinned": True}, {"override_output_path": "x"}, {}],
 )
 def test_another_identity_that_was_built_meanwhile(
-    stage: Callable[..., Stage], options: dict[str, Any], is_refused: bool
+    stage: Callable[..., Stage], options: dict[str, Any]
 ) -> None:
-    """Else a run that waited for somebody takes what a plan would have refused."""
+    """Else a run that waited for another reports that what it never declared is reused."""
     options = dict(options)
     is_pinned = options.pop("is_pinned", False)
     made = stage(_write("a"), **options)
@@ -192,11 +192,8 @@ def test_another_identity_that_was_built_meanwhile(
     path = made.output / ".executor_info"
     path.write_text(json.dumps({**json.loads(path.read_text()), "fingerprint": "0" * 64}))
     outcome = made.build()
-    if is_refused:
-        assert isinstance(outcome, ended.Stopped)
-        assert str(made.output) in outcome.message
-    else:
-        assert outcome == ended.Reused()
+    assert isinstance(outcome, ended.Stopped)
+    assert str(made.output) in outcome.message
 
 
 @pytest.mark.parametrize(
@@ -309,6 +306,66 @@ def test_a_new_attempt_finds_an_empty_folder_unless_it_resumes(
     left = {"failed": {"half", ".tmp"}, "stray": {"old", "sub"},
             "forced": {"old", ".tmp"}}[before]  # fmt: skip
     assert set(found) == (ours | left if resumable else ours)
+
+
+def _finish(output: Path) -> object:
+    (output / "weights").write_text("hours")
+    return {"loss": object()}
+
+
+@pytest.mark.parametrize("between", ["nothing", "killed", "changed since"])
+def test_what_a_body_finished_is_kept_until_it_is_forced(
+    stage: Callable[..., Stage], between: str
+) -> None:
+    """Else the next attempt clears hours of work for one value that cannot be saved."""
+    made = stage(_finish)
+    outcome = made.build()
+    assert isinstance(outcome, ended.Failed)
+    assert (outcome.is_finished, outcome.exit_code) == (True, 1)
+    assert "`marin-build commit s --artifact FILE`" in outcome.hint
+    kept = made.document().finished
+    assert kept is not None
+    assert (kept.has_artifact, kept.manifest) == (True, (FileEntry(path="weights", size=5),))
+    if between != "nothing":  # an attempt that ended before it could say anything
+        cut = made.document().model_copy(
+            update={"attempt": 2, "result": "abandoned", "finished": None}
+        )
+        (made.output / ".logs/attempt-0002.json").write_bytes(cut.to_bytes())
+    if between == "changed since":  # it had cleared the output
+        (made.output / "weights").unlink()
+        made.build()
+        assert len(made.bodies.requests) == 2
+        return
+    for _ in range(2):
+        again = made.build()
+        assert isinstance(again, ended.Failed)
+        assert again.is_finished
+        assert "commit s" in again.hint
+    assert len(made.bodies.requests) == 1
+    assert (made.output / "weights").read_text() == "hours"
+    forced = replace(made.session, forced=frozenset([0]))
+    assert isinstance(Stage(forced, Bodies(forced), made.starts).build(), ended.Failed)
+    assert made.document(5 if between == "killed" else 4).finished is not None
+
+
+def test_a_message_is_kept_in_part(stage: Callable[..., Stage]) -> None:
+    """Else a megabyte of it is in every document, event and plan."""
+
+    def fail(_output: Path) -> None:
+        raise ValueError("x" * 1_000_000)
+
+    made = stage(fail)
+    outcome = made.build()
+    assert isinstance(outcome, ended.Failed)
+    assert len(outcome.message) < 10_100
+    assert made.document().message == outcome.message
+
+
+def test_a_step_that_resumes_saves_its_result_at_the_next_try(stage: Callable[..., Stage]) -> None:
+    values = iter([object(), 1])
+    made = stage(lambda output: (_write("weights")(output), next(values))[1], resumable=True)
+    assert isinstance(made.build(), ended.Failed)
+    assert isinstance(made.build(), ended.Succeeded)
 
 
 def test_what_stands_at_an_override_is_never_deleted(
@@ -650,3 +707,36 @@ def test_who_slept_while_a_remote_output_was_listed_deletes_nothing(
     assert isinstance(made.build(), ended.Stopped)
     assert store.contents[f"{output}/model"] == b"half"
     assert made.bodies.requests == []
+
+
+def test_code_that_changes_while_the_step_runs(
+    stage: Callable[..., Stage], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else what two versions of the code made is committed as made by the first."""
+    made = stage(_write("a"))
+    said = iter(["", "`late.fn`", "`late.fn`"])
+    watch = SimpleNamespace(changed=lambda _index: next(said))
+    monkeypatch.setattr(made, "session", replace(made.session, code=cast("Any", watch)))
+    stopped = made.build()
+    assert isinstance(stopped, ended.Stopped)
+    assert stopped.message == "code changed while the step ran: `late.fn`"
+    assert (made.output / ".executor_status").read_text() == "FAILED"
+    assert made.document().message == stopped.message
+    waited = made.build()
+    assert isinstance(waited, ended.Stopped)
+    assert waited.message == "the code of `s` changed since it was loaded: `late.fn`"
+    assert len(made.bodies.requests) == 1, "nothing is run with it"
+
+
+def test_what_is_protected_is_read_only_and_digested(
+    stage: Callable[..., Stage], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = stage(_write("a/b"), forced=True)
+    session = replace(made.session, protect=True, digests=True)
+    monkeypatch.setattr(made, "session", session)
+    for _ in range(2):
+        assert isinstance(made.build(), ended.Succeeded)
+        assert (made.output / "a" / "b").stat().st_mode & 0o222 == 0
+    publish = made.document(2).publish
+    assert publish is not None
+    assert list(publish.digests) == ["a/b"]

@@ -59,7 +59,7 @@ class Stage:
     def run(self, nonce: str, seconds: float, gate: Gate, *, tend: bool = True) -> None:
         """Have a body begin, take its time, and end; look at it while it runs."""
         request = Request(0, nonce, 0.0, self.log)
-        thread = threading.Thread(target=self.bodies.run, args=(0, request))
+        thread = threading.Thread(target=self.bodies.run, args=(0, request, print))
         thread.start()
         gate.began.acquire()
         self.now += seconds

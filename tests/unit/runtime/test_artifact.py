@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 
 from marin_build import Artifact, StepSpec, command, remote, step
 from marin_build.errors import CorruptStateError, SpecificationError, StoreError
-from marin_build.runtime.artifact import load_returned, return_annotation
+from marin_build.pipeline.bound_call import return_annotation
+from marin_build.runtime.artifact import load_returned
 from marin_build.workspace import Workspace, current_workspace
 from tests.workspaces import in_workspace
 
@@ -61,7 +62,7 @@ _JSON = st.recursive(
     st.none()
     | st.booleans()
     | st.integers(-(2**53), 2**53)
-    | st.floats(allow_nan=False)
+    | st.floats(allow_nan=False, allow_infinity=False)
     | st.text(),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
 )

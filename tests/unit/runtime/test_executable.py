@@ -25,7 +25,7 @@ from marin_build import (
     set_current_client,
     step,
 )
-from marin_build.errors import SpecificationError, StepFailedError
+from marin_build.errors import SpecificationError, StepFailedError, StoppedError
 from marin_build.pipeline.graph import build_graph
 from marin_build.pipeline.targets import make_targets
 from marin_build.protocol.documents import Record
@@ -201,3 +201,14 @@ def test_a_timeout_is_refused_rather_than_forgotten() -> None:
     declared = StepSpec(name="a", fn=lambda _: None, timeout=1.0)
     with pytest.raises(SpecificationError, match="`a` has a timeout"):
         _ = declared.executable_fn
+
+
+def test_a_script_that_changes_while_it_runs_is_not_committed(place: Workspace) -> None:
+    """Else what two versions of a script made counts as built."""
+    script = Path(place.project) / "tool.sh"
+    script.write_text("echo '# new' >> tool.sh; echo x > $1/x\n")
+    step = command(["bash", "tool.sh", "{output}"], name="tool")
+    output = step.output_path
+    with pytest.raises(StoppedError, match=r"code changed while the step ran: `tool\.sh`"):
+        step.executable_fn(output)
+    assert not (Path(output) / ".executor_info").exists()

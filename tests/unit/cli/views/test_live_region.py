@@ -83,6 +83,18 @@ def test_a_wait_ends_when_the_step_is_started_again() -> None:
     assert "waiting" not in _drawn(progress, 11.0)[0]
 
 
+def _moved(target: str, phase: str, place: str = "") -> report.JobMoved:
+    return report.JobMoved(target, target, "slurm:7", phase, "", place)
+
+
+def test_a_job_that_waits_is_not_said_to_run() -> None:
+    """Else hours in a queue look like hours of work, and the estimate counts them as such."""
+    waits = _after(_started("a"), _moved("a", "queued"), _moved("a", "queued"))
+    assert _drawn(waits, 12.0)[-1].split() == ["a", "10", "s", "queued", "as", "slurm:7"]
+    runs = _after(_started("a"), _moved("a", "queued"), _moved("a", "running", "n1"))
+    assert _drawn(runs, 12.0)[-1].split() == ["a", "9", "s", "slurm:7", "on", "n1"]
+
+
 def test_the_longest_running_steps_are_shown_as_many_as_fit() -> None:
     """Else a hundred slots push everything else off the screen."""
     progress = _after(*[_started(f"step-{i}") for i in range(9)])

@@ -13,6 +13,7 @@ from marin_build.plan.reasons import Unreadable
 from marin_build.plan.snapshot import LastAttempt
 from marin_build.plan.target_state import State, TargetState
 from marin_build.protocol.lease import Host, Lease
+from marin_build.protocol.living_work import Process
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -89,8 +90,11 @@ def test_the_facts_of_each_state(
 
 
 def test_what_its_holder_left_running_is_said(make: Callable[..., Targets]) -> None:
-    state = TargetState(State.RUNNING, OURS, left_running=True)
-    assert _text(state, make).endswith("; its holder is gone, but something it started still runs")
+    state = TargetState(State.RUNNING, OURS, work=(Process(7, "sleep 9"),))
+    assert _text(state, make).endswith(
+        "; its holder is gone, but what it started still works: pid 7 (`sleep 9`); "
+        "`marin-build unlock TARGET --kill` ends it"
+    )
 
 
 def test_what_needs_an_eye_comes_first(make: Callable[..., Targets]) -> None:

@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 
 from marin_build.emit.graph.layout import lay_out
 from marin_build.emit.graph.picture import Node, Picture
+from marin_build.errors import UsageError
+from tests.unit.emit.graph.pictures import node
 
 if TYPE_CHECKING:
     from hypothesis.strategies import SearchStrategy
@@ -66,3 +68,21 @@ def test_the_same_graph_is_drawn_the_same_way() -> None:
 
 def test_no_graph_is_drawn_too() -> None:
     assert lay_out(Picture((), ())).boxes == ()
+
+
+def test_a_long_chain_is_drawn_in_linear_time() -> None:
+    """Else the picture of a chain of 10,000 takes a minute, and one of 100,000 a day."""
+    count = 5_000
+    edges = tuple((i, i + 1) for i in range(count - 1))
+    layout = lay_out(Picture(tuple(node(f"s{i}") for i in range(count)), edges))
+    assert len(layout.boxes) == count
+
+
+def test_what_nobody_can_look_at_is_refused_with_ways_out() -> None:
+    """Else edges that pass thousands of layers fill the memory."""
+    count = 2_000
+    chain = [(i, i + 1) for i in range(count - 1)]
+    far = [(0, i) for i in range(2, count)]
+    picture = Picture(tuple(node(f"s{i}") for i in range(count)), tuple(chain + far))
+    with pytest.raises(UsageError, match="svg draws at most 100000 nodes and pieces of edges"):
+        lay_out(picture)

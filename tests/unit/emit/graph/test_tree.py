@@ -72,3 +72,18 @@ def test_no_line_is_longer_than_the_terminal() -> None:
     assert max(map(len, lines)) == 60
     assert lines[-1].endswith("= step-with-a-rather-long-name-0_1")
     assert all(len(line) <= 12 for line, _ in as_text(picture, 12))
+
+
+def test_a_long_chain_is_not_longer_than_its_lines() -> None:
+    """Else each line is longer than the one above, 200 MB for a chain of 10,000."""
+    count = 15_000
+    edges = tuple((i, i + 1) for i in range(count - 1))
+    chain = Picture(tuple(node(f"s{i}") for i in range(count)), edges)
+    lines = [line for line, _ in as_text(chain)]
+    assert lines[0] == f"= s{count - 1}_1"
+    assert lines[20] == " " * 76 + f"`-- = s{count - 21}_1"
+    assert lines[500].startswith("... ")
+    assert lines[500].endswith(f"`-- = s{count - 501}_1")
+    assert max(map(len, lines)) < 150
+    assert lines[-1].startswith("... and 5000 more lines: name some targets")
+    assert len(lines) == 10_001

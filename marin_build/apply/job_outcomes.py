@@ -1,0 +1,98 @@
+"""What became of a target whose job a queue ran: the store says it, else the queue's own words."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from marin_build.observe.read_attempts import read_attempts, read_documents
+from marin_build.pipeline.retries import CODE_OF_CAUSE, cause_of
+from marin_build.plan.outcomes import Failed, Interrupted, Stopped, Succeeded
+from marin_build.protocol import layout
+from marin_build.protocol.record_reader import readable_record
+from marin_build.text import printable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from marin_build.engines.jobs import JobState
+    from marin_build.pipeline.targets import Target
+    from marin_build.plan.outcomes import Outcome
+    from marin_build.store.base import Store
+
+_LAST_BYTES = 4096
+
+
+def outcome_in_store(store: Store, target: Target, after: int, *, force: bool) -> Outcome | None:
+    """Return how the attempts ended that a target had after one; None if none of them ended.
+
+    Args:
+        store: where the output lives.
+        target: which one.
+        after: the number of the last attempt before the job.
+        force: whether only an attempt after that one counts as built.
+
+    Raises:
+        StoreError: the store cannot be read.
+
+    """
+    attempts = read_attempts(store, target.output_path, target.id)
+    if attempts.status == "SUCCESS":
+        blob = store.get(f"{target.output_path}/{layout.RECORD}")
+        built = readable_record(blob.data if blob is not None else None)
+        if built is not None and (built.attempt > after or not force):
+            return Succeeded(built.attempt, built.seconds)
+    newer = [number for number in attempts.numbers if number > after]
+    if not newer or newer[-1] not in attempts.ended:
+        return None
+    last = newer[-1]
+    ended = read_documents(store, attempts, [last])[last]
+    if ended.result == "interrupted":
+        return Interrupted(last)
+    if ended.result != "failed":
+        return None
+    code = ended.exit_code or 1
+    log = layout.log_path(target.output_path, last) if last in attempts.logs else ""
+    return Failed(last, code, ended.message or "", log, cause=cause_of(code, ended.cause))
+
+
+def outcome_of_queue(state: JobState, job: str, output: str) -> Outcome:
+    """Return what a job came to that ended and left nothing in the store.
+
+    Args:
+        state: what the queue says.
+        job: engine and id, for people.
+        output: the local file with what it printed; empty if there is none.
+
+    """
+    if state.words.startswith("CANCELLED"):
+        return Stopped(
+            f"its job {job} was cancelled: {state.words}", hint="apply again to build it"
+        )
+    said = _last_error(output)
+    cause = state.cause or "app"
+    message = f"job {job} ended: {state.words}"
+    if said and state.cause is None:
+        message = f"{message}: {said}"
+    return Failed(0, CODE_OF_CAUSE.get(cause, 1), message, output, cause=cause)
+
+
+def _last_error(path: str) -> str:
+    """Return the last line of a job's own output that tells an error, else its last line."""
+    try:
+        with open(path, "rb") as stream:
+            stream.seek(0, 2)
+            stream.seek(max(0, stream.tell() - _LAST_BYTES))
+            lines = stream.read().decode("utf-8", "replace").splitlines()
+    except OSError:
+        return ""
+    told = [line for line in lines if "error" in line.lower()] or [li for li in lines if li.strip()]
+    return printable(told[-1]) if told else ""
+
+
+def with_output(outcome: Outcome, find: Callable[[], str]) -> Outcome:
+    """Return a failure with the file that its job printed to, where it has no log of its own."""
+    if isinstance(outcome, Failed) and not outcome.log:
+        from dataclasses import replace
+
+        return replace(outcome, log=find())
+    return outcome

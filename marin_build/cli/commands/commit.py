@@ -1,0 +1,66 @@
+"""`marin-build commit`: commit the output of a step that returned what cannot be saved."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from marin_build.cli.options import pipeline_options
+from marin_build.cli.views.warnings import show_event
+from marin_build.errors import UsageError
+
+if TYPE_CHECKING:
+    from typing import BinaryIO
+
+    from marin_build.operations.options import PipelineOptions
+
+
+@click.command("commit")
+@click.argument("target")
+@click.option(
+    "--artifact",
+    metavar="FILE",
+    type=click.File("rb"),
+    help="What the step returned, as JSON; - reads standard input.",
+)
+@click.option("--no-artifact", is_flag=True, help="Commit it as if the step returned nothing.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON document.")
+@pipeline_options
+def command(
+    options: PipelineOptions,
+    target: str,
+    artifact: BinaryIO | None,
+    *,
+    no_artifact: bool,
+    as_json: bool,
+) -> int:
+    """Commit the kept output of a step, without building it again.
+
+    A step that did all its work and returned what cannot be saved fails, and its output is kept.
+    Give what it returned as JSON.
+    """
+    from marin_build.cli.views.commit_text import committed_json, committed_text
+    from marin_build.operations.commit import LARGEST_ARTIFACT, commit_target
+    from marin_build.operations.loading import load
+
+    if (artifact is None) != no_artifact:
+        raise UsageError(
+            "`commit` needs one of --artifact FILE and --no-artifact",
+            consequence="nothing was written",
+        )
+    data = artifact.read(LARGEST_ARTIFACT + 1) if artifact is not None else None
+    if data is not None and len(data) > LARGEST_ARTIFACT:
+        raise UsageError(
+            f"an artifact has at most {LARGEST_ARTIFACT >> 20} MiB",
+            consequence="nothing was written",
+            hint="let the step write a file instead",
+        )
+    done = commit_target(load(options), target, data, on_event=show_event)
+    if as_json:
+        sys.stdout.write(json.dumps(committed_json(done), indent=1) + "\n")
+    else:
+        click.echo(committed_text(done))
+    return 0

@@ -1,0 +1,127 @@
+"""Scripts that start a container for each step. Pure.
+
+Facts: podman-run(1), docker container run.
+"""
+
+from __future__ import annotations
+
+import math
+import shlex
+from typing import TYPE_CHECKING
+
+from marin_build.emit.plan_directory import actions_of, environment_script, run_step_words
+from marin_build.errors import SpecificationError
+from marin_build.pipeline.resources import GpuDevice
+from marin_build.places import is_url
+from marin_build.plan.capacity import RAM, parse_amount
+from marin_build.plan.plan_id import text_digest
+from marin_build.workspace import relative
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from marin_build.emit.plan_directory import Action
+    from marin_build.emit.templates import Templates
+    from marin_build.engines.container.settings import ContainerSettings
+    from marin_build.pipeline.step_spec import StepSpec
+    from marin_build.plan.decisions import Plan
+    from marin_build.plan.document import PlanDocument
+
+_LONGEST_NAME = 60
+
+
+def emit_containers(
+    plan: Plan,
+    document: PlanDocument,
+    templates: Templates,
+    settings: ContainerSettings,
+    runtime: str,
+) -> dict[str, str]:
+    """Return path -> text: a script for each step to build that has an image, and one for all.
+
+    The other steps have the scripts of this machine.
+    """
+    workspace = plan.targets.workspace
+    files = {"environment.sh": environment_script(plan, document, templates)}
+    prefix = "" if is_url(workspace.prefix) else relative(workspace.prefix, workspace)
+    for action in actions_of(plan):
+        image = image_of(action.step, settings)
+        if image is None:
+            files[f"{action.folder}/run.sh"] = templates.render(
+                "local/step.sh.j2", action=action, up="../" * (2 + action.target.count("/"))
+            )
+            continue
+        name = container_name(workspace.prefix, action.target)
+        files[script_of(action.target)] = templates.render(
+            "container/step.sh.j2",
+            action=action,
+            name=name,
+            job=f"container:{name}",
+            target_digest=text_digest(action.target)[:16],
+            runtime=runtime,
+            image=image,
+            prefix=prefix,
+            options=_options(action, plan, settings, runtime),
+            program=settings.program,
+            arguments=run_step_words(action, plan, document, once=True)[1:],
+        )
+    return files
+
+
+def image_of(step: StepSpec, settings: ContainerSettings) -> str | None:
+    """Return the image a step runs in; None: it runs outside any container."""
+    own = step.resources.image if step.resources is not None else None
+    return own or settings.image
+
+
+def script_of(target: str) -> str:
+    """Return the path of a target's script in a plan directory."""
+    return f"steps/{target}/container.sh"
+
+
+def container_name(prefix: str, target: str) -> str:
+    """Return the name of a target's container: no two with one name can be there at once."""
+    slug = "".join(c if c.isascii() and (c.isalnum() or c in "._-") else "-" for c in target)
+    digest = text_digest(f"{prefix}\n{target}")
+    return f"mb-{slug[:_LONGEST_NAME]}-{digest[:10]}"
+
+
+def sh_words(words: Iterable[str]) -> str:
+    """Return a command line for bash."""
+    return shlex.join(words)
+
+
+def _options(action: Action, plan: Plan, settings: ContainerSettings, runtime: str) -> list[str]:
+    """Return the options of `run` for what a step needs, in a fixed order."""
+    workspace, resources = plan.targets.workspace, action.step.resources
+    found = []
+    is_remote = is_url(workspace.prefix)
+    network = settings.network or (None if is_remote else "none")
+    if network is not None:
+        found.append(f"--network={network}")
+    if not is_remote and relative(workspace.prefix, workspace) == workspace.prefix:
+        found += ["--volume", _bind(workspace.prefix)]
+    for volume in settings.volumes:
+        found += ["--volume", volume]
+    if resources is not None and resources.cpu is not None:
+        found.append(f"--cpus={resources.cpu:g}")
+    if resources is not None and resources.ram is not None:
+        found.append(f"--memory={math.ceil(parse_amount(RAM, resources.ram))}b")
+    if resources is not None and isinstance(resources.device, GpuDevice):
+        if runtime == "docker":
+            found.append(f"--gpus={resources.device.count}")
+        else:
+            found.append("--device=nvidia.com/gpu=all")
+    return [*found, *settings.options]
+
+
+def _bind(path: str) -> str:
+    """Return a volume that has one place inside and outside.
+
+    Raises:
+        SpecificationError: its path would be read as several words.
+
+    """
+    if ":" in path or "," in path:
+        raise SpecificationError(f"`{path}` cannot be mounted: it has a colon or a comma")
+    return f"{path}:{path}"

@@ -1,0 +1,126 @@
+"""The seam between `apply` and an engine with a queue of its own: jobs are submitted and followed.
+
+Only the status file of a target says whether it is built. What a queue says of a job tells when to
+look there, and why a job ended that could not say so itself.
+"""
+
+from __future__ import annotations
+
+import enum
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from marin_build.errors import MarinBuildError
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+
+    from marin_build.pipeline.retries import Cause
+
+JOB_VARIABLE = "MARIN_BUILD_JOB"
+"""The environment variable by which a spec says which job it runs as: `<engine>:<id>`."""
+
+
+class Phase(enum.Enum):
+    """How far a job has come."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    ENDED = "ended"
+    UNKNOWN = "unknown"
+    """The queue says nothing that tells. It never means that the job failed."""
+
+
+@dataclass(frozen=True, slots=True)
+class JobState:
+    """What a queue says of one job.
+
+    Args:
+        phase: how far it has come.
+        words: the queue's own words, `NODE_FAIL`, for people.
+        cause: why it ended, where the queue knows better than the program; None: it does not.
+        place: the machines it runs on, for people; empty if it does not run.
+
+    """
+
+    phase: Phase
+    words: str = ""
+    cause: Cause | None = None
+    place: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class JobRequest:
+    """A job to submit.
+
+    Args:
+        name: the same for every submit of the same attempt at the same target.
+        spec: the text of the job's file, exactly as a plan directory holds it.
+        after: the ids of jobs that must have ended before, well or badly: it looks itself whether
+            what it needs is built.
+
+    """
+
+    name: str
+    spec: str
+    after: tuple[str, ...] = ()
+
+
+class QueueAwayError(MarinBuildError):
+    """The queue gives no answer now. Nothing is known of the jobs, and of a submit neither."""
+
+    exit_code: ClassVar[int] = 4
+
+
+class JobRefusedError(MarinBuildError):
+    """The queue refuses a job: no later try would do better."""
+
+
+class JobQueue(ABC):
+    """The jobs of one engine; every call asks the engine, and may raise QueueAwayError.
+
+    Attributes:
+        poll_every: seconds between two questions about all jobs together.
+
+    """
+
+    poll_every: float
+
+    @abstractmethod
+    def check(self) -> None:
+        """Raise a MarinBuildError if no job can be submitted from this machine."""
+
+    @abstractmethod
+    def find(self, names: Collection[str]) -> Mapping[str, str]:
+        """Return the ids of those jobs, by name, that wait or run; one request for all of them."""
+
+    @abstractmethod
+    def submit(self, job: JobRequest) -> str:
+        """Submit a job that `find` does not know; return its id.
+
+        Raises:
+            JobRefusedError: the engine does not take it.
+            QueueAwayError: no answer; the job may have been taken: `find` will tell.
+
+        """
+
+    @abstractmethod
+    def poll(self, jobs: Mapping[str, str]) -> Mapping[str, JobState]:
+        """Return the states of jobs, by id; one request for all of them.
+
+        Args:
+            jobs: id -> name. Where an id means a job of another name by now, it is UNKNOWN.
+
+        """
+
+    @abstractmethod
+    def cancel(self, ids: Collection[str], *, kill: bool) -> None:
+        """Ask jobs to end, as the engine does it (SIGTERM first), or kill them at once."""
+
+    def forget(self, job_id: str) -> None:  # noqa: B027 - most engines forget by themselves
+        """Free what the engine keeps of a job whose end is known."""
+
+    def output_of(self, job_id: str) -> str:  # noqa: ARG002 - some engines keep none
+        """Return the local file with what a job printed outside its step; empty: there is none."""
+        return ""

@@ -1,0 +1,195 @@
+"""Slurm's own programs, called as a queue: sbatch, squeue, scancel, sacct, scontrol.
+
+They are used rather than a library: submitit cannot look up a job before it submits one and says
+UNKNOWN without accounting, psij-python does not attach to jobs that have ended, and parsl keeps
+pilots of its own (docs/decisions/0016).
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from typing import TYPE_CHECKING
+
+from marin_build.engines.jobs import JobQueue, JobRefusedError, JobState, Phase, QueueAwayError
+from marin_build.engines.slurm.job_states import job_state
+from marin_build.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping, Sequence
+
+    from marin_build.engines.jobs import JobRequest
+
+_PATIENCE = 60.0
+"""Seconds that one call may take; Slurm's own MessageTimeout is 10."""
+_PATIENCE_AT_FIRST = 15.0
+"""The same for the first call, before anything was submitted."""
+_FIELDS = "%i|%j|%T|%N|%r"
+_TRIED_AGAIN = (  # what sbatch says when another try may do better
+    "Unable to contact slurm controller",
+    "Socket timed out",
+    "Connection refused",
+    "Zero Bytes were transmitted",
+    "Slurm backup controller in standby mode",
+    "Transport endpoint is not connected",
+    "Resource temporarily unavailable",
+    "Slurm temporarily unable to accept job",
+    "error receiving response",
+    "Invalid authentication credential",  # munge is away
+    "Protocol authentication error",
+)
+
+
+class SlurmQueue(JobQueue):
+    """The jobs of this user on the cluster that SLURM_CONF, or the machine, names.
+
+    Args:
+        project: the working directory of all jobs.
+        logs: the local folder that takes what jobs print outside their steps.
+        poll_every: see JobQueue.
+
+    """
+
+    def __init__(self, project: str, logs: str, poll_every: float) -> None:
+        self.poll_every = poll_every
+        self._project = project
+        self._logs = logs
+
+    def check(self) -> None:
+        """Raise a MarinBuildError if there is no Slurm here, or it gives no answer."""
+        if shutil.which("sbatch") is None:
+            raise UsageError(
+                "`sbatch` is not installed here",
+                consequence="nothing was submitted",
+                hint="run this where jobs are submitted, such as the cluster's login node",
+            )
+        config = os.environ.get("SLURM_CONF")
+        if config and not os.path.exists(config):  # else every call would look for it for a minute
+            raise UsageError(
+                f"SLURM_CONF names `{config}`, and no such file is there",
+                consequence="nothing was submitted",
+            )
+        self._call(["sinfo", "--noheader", "--format=%R"], patience=_PATIENCE_AT_FIRST)
+
+    def find(self, names: Collection[str]) -> dict[str, str]:
+        """Return the ids of the jobs of those names that wait or run."""
+        listed = self._listed([])
+        return {name: id_ for id_, name, state in listed if name in names and _is_live(state)}
+
+    def submit(self, job: JobRequest) -> str:
+        """Submit a batch script; return the job's id."""
+        os.makedirs(self._logs, exist_ok=True)
+        words = ["sbatch", "--parsable", f"--job-name={job.name}", f"--chdir={self._project}"]
+        # Of two jobs of one name the second waits, and then finds what the first one built.
+        after = "".join(f",afterany:{id_}" for id_ in job.after)
+        words.append(f"--dependency=singleton{after}")
+        words.append(f"--output={self._logs}/{_as_pattern(job.name)}-%j.log")
+        done = self._call(words, text=job.spec)
+        return done.strip().partition(";")[0]
+
+    def poll(self, jobs: Mapping[str, str]) -> dict[str, JobState]:
+        """Return the states of jobs, by id."""
+        listed = self._listed(["--states=all"])
+        states = {id_: (name, state) for id_, name, state in listed}
+        found: dict[str, JobState] = {}
+        missing = []
+        for id_, name in jobs.items():
+            known = states.get(id_)
+            if known is not None and known[0] == name:
+                found[id_] = known[1]
+            else:
+                missing.append(id_)
+        if missing:
+            found |= self._accounted({id_: jobs[id_] for id_ in missing})
+        return {id_: found.get(id_, JobState(Phase.UNKNOWN, "unknown to Slurm")) for id_ in jobs}
+
+    def cancel(self, ids: Collection[str], *, kill: bool) -> None:
+        """Ask jobs to end, or kill all their processes."""
+        if ids:
+            self._call(["scancel", *(["--signal=KILL", "--full"] if kill else []), *sorted(ids)])
+
+    def output_of(self, job_id: str) -> str:
+        """Return the file with what a job printed."""
+        try:
+            names = os.listdir(self._logs)
+        except OSError:
+            return ""
+        found = [name for name in names if name.endswith(f"-{job_id}.log")]
+        return os.path.join(self._logs, found[0]) if found else ""
+
+    def _listed(self, options: Sequence[str]) -> list[tuple[str, str, JobState]]:
+        """Return id, name and state of all jobs of this user that the controller remembers."""
+        words = ["squeue", "--me", "--array", "--noheader", f"--format={_FIELDS}", *options]
+        text = self._call(words)
+        rows = [line.split("|", 4) for line in text.splitlines() if line.count("|") >= 4]  # noqa: PLR2004
+        return [
+            (id_.strip(), name, job_state(state, reason.strip(), nodes))
+            for id_, name, state, nodes, reason in rows
+        ]
+
+    def _accounted(self, jobs: Mapping[str, str]) -> dict[str, JobState]:
+        """Return what the accounting says of jobs that the controller has forgotten."""
+        words = ["sacct", "--parsable2", "--noheader", "--duplicates", "--allocations"]
+        words += ["--format=JobID,JobName,State,NodeList", f"--jobs={','.join(jobs)}"]
+        try:
+            text = self._call(words)
+        except QueueAwayError:
+            return {}  # there is no accounting here
+        found: dict[str, JobState] = {}
+        for line in text.splitlines():  # of a job that was requeued the last line counts
+            id_, name, state, nodes = (line.split("|") + [""] * 4)[:4]
+            if jobs.get(id_) == name:
+                found[id_] = job_state(state, nodes=nodes)
+        return found
+
+    def _call(self, words: Sequence[str], text: str = "", patience: float = _PATIENCE) -> str:
+        """Run one of Slurm's programs; return what it prints."""
+        try:
+            done = subprocess.run(
+                words,
+                input=text,
+                capture_output=True,
+                text=True,
+                timeout=patience,
+                check=False,
+                env=clean_environment(os.environ),
+            )
+        except subprocess.TimeoutExpired:
+            raise QueueAwayError(f"`{words[0]}` gave no answer in {patience:g} s") from None
+        except OSError as error:
+            raise UsageError(
+                f"cannot run `{words[0]}`", facts=[("reason", str(error.strerror).lower())]
+            ) from error
+        if done.returncode == 0:
+            return done.stdout
+        said = _last_words(done.stderr)
+        if words[0] != "sbatch" or any(sign in done.stderr for sign in _TRIED_AGAIN):
+            raise QueueAwayError(f"Slurm gives no answer: {said}")
+        raise JobRefusedError(f"Slurm refuses it: {said}")
+
+
+def clean_environment(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return an environment without what would silently change a job, or an answer.
+
+    `SBATCH_*` and `SLURM_*` stand above the lines of a batch script, and are there when the
+    terminal is itself inside a job. SLURM_CONF only says which cluster is meant.
+    """
+    kept = {"SLURM_CONF", "SLURM_CLUSTERS"}
+    prefixes = ("SBATCH_", "SLURM_", "SQUEUE_", "SCANCEL_", "SACCT_", "SINFO_", "SRUN_")
+    found = {k: v for k, v in environ.items() if k in kept or not k.startswith(prefixes)}
+    return found | {"LC_ALL": "C"}
+
+
+def _is_live(state: JobState) -> bool:
+    return state.phase in {Phase.QUEUED, Phase.RUNNING}
+
+
+def _as_pattern(text: str) -> str:
+    """Return a file name in which Slurm replaces nothing."""
+    return text.replace("%", "%%")
+
+
+def _last_words(stderr: str) -> str:
+    lines = [line.split("error: ", 1)[-1].strip() for line in stderr.splitlines() if line.strip()]
+    return lines[-1] if lines else "it gave no reason"

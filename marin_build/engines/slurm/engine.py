@@ -1,0 +1,102 @@
+"""What Slurm says of itself as an engine."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from marin_build.emit.plan_directory import steps_to_build
+from marin_build.engines.base import Capabilities, Engine, several_hosts
+from marin_build.engines.slurm.batch_scripts import (
+    LOGS,
+    emit_slurm,
+    job_name,
+    sbatch_text,
+    script_of,
+    sh_words,
+    shell_line,
+)
+from marin_build.engines.slurm.settings import SlurmSettings
+from marin_build.errors import MarinBuildError, UsageError
+from marin_build.plan.capacity import hosts_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from marin_build.emit.templates import Templates
+    from marin_build.engines.jobs import JobQueue
+    from marin_build.plan.decisions import Plan
+    from marin_build.plan.document import PlanDocument
+    from marin_build.workspace import Workspace
+
+
+class SlurmEngine(Engine[SlurmSettings]):
+    """A cluster with a file system that all its nodes share."""
+
+    name: ClassVar[str] = "slurm"
+    settings_type: ClassVar[type[Any]] = SlurmSettings
+    capabilities: ClassVar[Capabilities] = Capabilities(
+        uses_this_machine=False,
+        sees_local_prefix=True,
+        applies=True,
+        has_queue=True,
+        workers="jobs",
+    )
+    filters: ClassVar[Mapping[str, Callable[[Any], str]]] = {
+        "sbatch": sbatch_text,
+        "sh_words": sh_words,
+        "shell_line": shell_line,
+    }
+
+    @property
+    def max_jobs(self) -> int:
+        """How many jobs may wait or run at once."""
+        return self.settings.max_jobs
+
+    def check(self, plan: Plan) -> Sequence[MarinBuildError]:
+        """Return an error for each step that needs a container, or several hosts."""
+        problems = []
+        for step in steps_to_build(plan):
+            if step.resources is not None and step.resources.image:
+                problems.append(
+                    UsageError(
+                        f"`{step.name}` names an image, and jobs run in none here",
+                        hint="leave the image out, or start the container in `slurm.setup`",
+                    )
+                )
+            if (hosts := hosts_of(step)) > 1:
+                problems.append(several_hosts(step.name, hosts, self.name))
+        return problems
+
+    def emit(self, plan: Plan, document: PlanDocument, templates: Templates) -> dict[str, str]:
+        """Return the batch scripts, and what submits them."""
+        return emit_slurm(plan, document, templates, self.settings)
+
+    def words_to_run(self, folder: str) -> list[str]:
+        """Return how the plan is submitted and followed."""
+        return ["marin-build", "apply", folder]
+
+    def job_of(self, workspace: Workspace, target: str) -> tuple[str, str]:
+        """Return the name of a target's job, and the path of its file in a plan directory."""
+        return job_name(workspace.prefix, target), script_of(target)
+
+    def open_queue(self, workspace: Workspace) -> JobQueue:
+        """Return the jobs of this user."""
+        from marin_build.engines.slurm.command_line import SlurmQueue
+
+        logs = os.path.join(workspace.project, LOGS)
+        return SlurmQueue(workspace.project, logs, self.settings.poll)
+
+    def doctor(self) -> list[str]:
+        """Return whether there is a cluster here."""
+        program = shutil.which("sbatch")
+        if program is None:
+            return ["sbatch: not found; batch scripts are written here, and submitted elsewhere"]
+        from marin_build.engines.slurm.command_line import SlurmQueue
+
+        try:
+            SlurmQueue("/", "/", 1.0).check()
+        except MarinBuildError as error:
+            return [f"sbatch: {program}", f"controller: {error.what}"]
+        return [f"sbatch: {program}", "controller: answers"]

@@ -1,0 +1,58 @@
+"""What Slurm's words for the state of a job mean. Pure.
+
+Source: SchedMD's `job_state_codes` and `squeue(1)`; the long form of the states.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from marin_build.engines.jobs import JobState, Phase
+
+if TYPE_CHECKING:
+    from marin_build.pipeline.retries import Cause
+
+_WAITS = {"PENDING", "CONFIGURING", "REQUEUED", "REQUEUE_FED", "REQUEUE_HOLD", "SPECIAL_EXIT"}
+_WAITS |= {"RESV_DEL_HOLD", "POWER_UP_NODE", "EXPEDITING"}
+_RUNS = {"RUNNING", "COMPLETING", "SUSPENDED", "STOPPED", "SIGNALING", "STAGE_OUT", "RESIZING"}
+_ENDS: dict[str, Cause | None] = {
+    "COMPLETED": None,
+    "FAILED": None,  # the program's own exit code says why
+    "OUT_OF_MEMORY": "oom",
+    "TIMEOUT": "timeout",
+    "DEADLINE": "timeout",
+    "NODE_FAIL": "infra",
+    "BOOT_FAIL": "infra",
+    "LAUNCH_FAILED": "infra",
+    "RECONFIG_FAIL": "infra",
+    "PREEMPTED": "infra",
+    "REVOKED": "infra",
+    "CANCELLED": "infra",
+}
+_NEVER = {"DependencyNeverSatisfied", "BadConstraints", "PartitionDown", "InvalidAccount"}
+"""Reasons with which a job would wait for ever, or until an administrator acts."""
+
+
+def job_state(state: str, reason: str = "", nodes: str = "") -> JobState:
+    """Return what a state means.
+
+    Args:
+        state: the long form, perhaps with text behind it: `CANCELLED by 1000`.
+        reason: why a job waits or ended, in one word; `None` where there is none.
+        nodes: where it runs.
+
+    """
+    word = state.partition(" ")[0].rstrip("+")
+    said = state if reason in {"", "None"} else f"{state} ({reason})"
+    if word in _WAITS:
+        return JobState(Phase.QUEUED, said)
+    if word in _RUNS:
+        return JobState(Phase.RUNNING, said, place=nodes)
+    if word in _ENDS:
+        return JobState(Phase.ENDED, said, _ENDS[word])
+    return JobState(Phase.UNKNOWN, said)
+
+
+def waits_for_ever(reason: str) -> bool:
+    """Return whether a waiting job with that reason never starts unless a person acts."""
+    return reason in _NEVER

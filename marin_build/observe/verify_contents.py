@@ -1,0 +1,97 @@
+"""The contents of an output, compared with the digests that its attempt recorded."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from marin_build.places import is_url
+from marin_build.protocol import layout
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from marin_build.protocol.attempt_reader import Committed
+    from marin_build.store.base import File, Store
+
+
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """What came of it.
+
+    Args:
+        rewritten: paths of files with other bytes than were committed.
+        compared: how many files were compared.
+        unknown: how many were not: no digest was recorded.
+
+    """
+
+    rewritten: tuple[str, ...] = ()
+    compared: int = 0
+    unknown: int = 0
+
+    @property
+    def note(self) -> str:
+        """What was compared, in words."""
+        if not self.unknown:
+            return "contents compared"
+        return (
+            f"contents of {self.compared} of {self.compared + self.unknown} files compared: of the"
+            " others no digest was recorded (`digests = true` in the configuration)"
+        )
+
+
+def compare_contents(
+    store: Store, place: str, found: Sequence[File], committed: Committed, *, has_artifact: bool
+) -> Contents:
+    """Read the files of an output whose digests were recorded, and compare.
+
+    Args:
+        store: where it lies.
+        place: the output, or where its data was adopted.
+        found: the files that lie there.
+        committed: what its attempt committed.
+        has_artifact: whether a value that the step returned lies there.
+
+    Raises:
+        StoreError: a file cannot be read.
+
+    """
+    sizes = dict(committed.manifest)
+    known = [path for path, size in found if path in sizes and size == sizes[path]]
+    digested = [path for path in known if path in committed.digests]
+    rewritten = [
+        path for path in digested if _digest(store, f"{place}/{path}") != committed.digests[path]
+    ]
+    if has_artifact and not _is_artifact(store, place, committed.artifact):
+        rewritten.append(layout.ARTIFACT)
+    compared = len(digested) + has_artifact
+    return Contents(tuple(rewritten), compared, len(known) - len(digested))
+
+
+def _digest(store: Store, path: str) -> str:
+    if not is_url(path):
+        try:
+            if os.path.isfile(path):
+                with open(path, "rb") as stream:
+                    return hashlib.file_digest(stream, "sha256").hexdigest()
+        except OSError:
+            return ""
+    blob = store.get(path)
+    return hashlib.sha256(blob.data).hexdigest() if blob is not None else ""
+
+
+def _is_artifact(store: Store, place: str, committed: object) -> bool:
+    blob = store.get(f"{place}/{layout.ARTIFACT}")
+    try:
+        # Compared as text: NaN does not equal itself.
+        return blob is not None and _text(json.loads(blob.data)) == _text(committed)
+    except ValueError:
+        return False
+
+
+def _text(value: object) -> str:
+    return json.dumps(value, sort_keys=True)

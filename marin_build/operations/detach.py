@@ -1,0 +1,74 @@
+"""A plan handed over to an engine's queue as a whole: nothing has to stay running here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from marin_build.errors import UsageError
+from marin_build.operations.queued_jobs import mark_forced, queued_jobs
+from marin_build.operations.run_session import check_writable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from marin_build.operations.planned import Planned
+
+
+@dataclass(frozen=True, slots=True)
+class Handed:
+    """A target that the queue has a job for.
+
+    Args:
+        name, target: which one.
+        job: engine and id, `slurm:1234`.
+        was_there: whether the job waited or ran already.
+
+    """
+
+    name: str
+    target: str
+    job: str
+    was_there: bool
+
+
+def detach(planned: Planned, on_handed: Callable[[Handed], None]) -> int:
+    """Submit a job for every target to build, each after the jobs of what it needs.
+
+    A job whose needs were not built when it starts ends at once, and builds nothing. A later apply
+    finds the jobs, waiting, running or ended.
+
+    Returns:
+        How many targets have jobs.
+
+    Raises:
+        UsageError: the engine has no queue, or cannot be reached.
+        JobRefusedError: the queue refuses a job; those before it were submitted.
+        QueueAwayError: the queue gives no answer.
+        StoreError: the store cannot be written.
+
+    """
+    engine, plan = planned.engine, planned.decided
+    if not engine.capabilities.has_queue:
+        raise UsageError(
+            f"the engine `{engine.name}` has no queue to hand a plan over to",
+            consequence="nothing was submitted",
+            hint="give an engine that has one: --engine slurm",
+        )
+    planned = planned.with_adopted()
+    queued = queued_jobs(planned, all_targets=True)
+    if queued is None:
+        return 0
+    loaded, targets = planned.loaded, plan.targets
+    check_writable(loaded.workspace.prefix)
+    mark_forced(loaded, plan, queued.jobs)
+    known = queued.queue.find({request.name for request in queued.jobs.values()})
+    ids: dict[int, str] = {}
+    for index, request in queued.jobs.items():  # dependencies first
+        there = known.get(request.name)
+        after = tuple(ids[dep] for dep in targets.deps[index] if dep in ids)
+        ids[index] = there or queued.queue.submit(replace(request, after=after))
+        target = targets.all[index]
+        job = f"{engine.name}:{ids[index]}"
+        on_handed(Handed(target.name, target.id, job, there is not None))
+    return len(ids)

@@ -1,0 +1,152 @@
+"""Which targets of a plan an engine's queue builds, and what is submitted for each of them."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from marin_build.engines.jobs import JobRequest
+from marin_build.errors import StoppedError, StoreError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Mapping
+
+    from marin_build.apply.events import Event
+    from marin_build.apply.queue_workers import QueueWorkers
+    from marin_build.engines.base import Engine
+    from marin_build.engines.jobs import JobQueue
+    from marin_build.operations.loading import Loaded
+    from marin_build.operations.planned import Planned
+    from marin_build.plan.decisions import Plan
+    from marin_build.run_step.session import Session
+
+
+@dataclass(frozen=True, slots=True)
+class QueuedJobs:
+    """The jobs of a run.
+
+    Args:
+        engine: the engine whose queue takes them.
+        jobs: by index of the target, what is submitted.
+        queue: the engine's queue, which answered.
+
+    """
+
+    engine: Engine[Any]
+    jobs: Mapping[int, JobRequest]
+    queue: JobQueue
+
+    def workers(
+        self, session: Session, on_event: Callable[[Event], None], on_answer: Callable[[], None]
+    ) -> QueueWorkers:
+        """Return what submits and follows them."""
+        from marin_build.apply.queue_workers import QueueWorkers
+
+        return QueueWorkers(
+            session, self.engine.name, self.queue, self.jobs, on_event, on_answer=on_answer
+        )
+
+
+def queued_targets(plan: Plan, engine: Engine[Any]) -> list[int]:
+    """Return the targets to build that an engine's queue takes; the others are built here."""
+    if not engine.capabilities.has_queue:
+        return []
+    return [i for i in plan.to_build if engine.takes(plan.targets.all[i].step)]
+
+
+def queued_jobs(planned: Planned, *, all_targets: bool = False) -> QueuedJobs | None:
+    """Return the jobs of a plan, rendered, or read from its folder if it was saved.
+
+    Args:
+        planned: the plan.
+        all_targets: of what asks for nothing, too.
+
+    Raises:
+        MarinBuildError: the engine cannot build a step, cannot be reached, or a template is
+            malformed; nothing was submitted.
+
+    """
+    plan, engine = planned.decided, planned.engine
+    queued = plan.to_build if all_targets else queued_targets(plan, engine)
+    if not queued:
+        return None
+    workspace = plan.targets.workspace
+    queue = engine.open_queue(workspace)
+    queue.check()
+    read = _from_folder(planned.folder) if planned.folder else _rendered(planned).__getitem__
+    jobs = {}
+    for index in queued:
+        name, path = engine.job_of(workspace, plan.targets.all[index].id)
+        jobs[index] = JobRequest(name, read(path))
+    return QueuedJobs(engine, jobs, queue)
+
+
+def mark_forced(loaded: Loaded, plan: Plan, queued: Collection[int]) -> None:
+    """Mark what is built, and to be built again by a job: a job only knows what the store says.
+
+    The marks end when it is rebuilt.
+
+    Raises:
+        StoreError: the store cannot be written.
+
+    """
+    forced = plan.rebuilt_anyway & set(queued)
+    if not forced:
+        return
+    from marin_build.moments import stamp_now
+    from marin_build.protocol.taints import Taint, put_taints
+
+    targets = plan.targets
+    entries = {}
+    for index in sorted(forced):
+        built = plan.snapshot.of(index).built
+        if built is not None:
+            entries[index] = [(targets.all[index].id, built.run)]
+    taint = Taint("it is rebuilt as its plan says", loaded.host.worker, stamp_now("seconds"))
+    put_taints(loaded.store, targets, entries, taint)
+
+
+def forget_marks(loaded: Loaded, plan: Plan, queued: Collection[int]) -> None:
+    """Take away the marks of what was rebuilt."""
+    forced = plan.rebuilt_anyway & set(queued)
+    if not forced:
+        return
+    from marin_build.observe.read_taints import read_taints
+    from marin_build.protocol.taints import forget_taints
+
+    with suppress(StoreError):
+        still = read_taints(loaded.store, plan.targets, forced)
+        forget_taints(loaded.store, plan.targets, forced - still.keys())
+
+
+def _rendered(planned: Planned) -> Mapping[str, str]:
+    from marin_build.engines.emission import emit_for
+    from marin_build.operations.loading import refuse_without_file
+
+    loaded = planned.loaded
+    refuse_without_file(loaded.pipeline.program, "no job can be written")
+    return emit_for(
+        planned.engine,
+        planned.decided,
+        pipeline=loaded.file,
+        parameters=loaded.pipeline.parameters,
+        overrides=loaded.settings.templates,
+    )
+
+
+def _from_folder(folder: str) -> Callable[[str], str]:
+    def read(path: str) -> str:
+        try:
+            with open(os.path.join(folder, path), encoding="utf-8", newline="") as stream:
+                return stream.read()
+        except OSError as error:
+            raise StoppedError(
+                f"cannot read `{path}` of the plan",
+                facts=[("reason", str(error.strerror).lower())],
+                consequence="nothing was submitted",
+                hint="make the plan again",
+            ) from error
+
+    return read

@@ -1,0 +1,274 @@
+"""Values that a step's function reads from around it when it runs, not when it is declared.
+
+A closure or a lambda made in a loop reads its variable when it is called: all steps of the loop
+then run with the last value, under attributes that say otherwise. So what is read is remembered
+when a step is declared, and compared once the pipeline is loaded.
+"""
+
+from __future__ import annotations
+
+import functools
+import types
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import PurePath
+from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
+
+from marin_build.errors import MarinBuildError
+from marin_build.identity.callables import Bound, CountsByName, StandsForFunction
+from marin_build.identity.canonical import canonical_text, freeze
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+
+_UNSET: Any = object()
+_SCALARS = (bool, int, float, str, type(None))
+_PLAIN = (*_SCALARS, bytes, tuple, list, dict, frozenset, set, Enum, PurePath, CountsByName)
+_SHOWN = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Captured:
+    """A name that a function reads from around it.
+
+    Args:
+        name: the name.
+        function: reads it.
+        cell: where its value is; None: in the module of the function.
+        then: the value when the step was declared; none if it had none yet.
+        is_attribute: whether the step has an attribute of that name, and the value was equal.
+
+    """
+
+    name: str
+    function: types.FunctionType
+    cell: types.CellType | None
+    then: Any
+    is_attribute: bool = False
+
+    @property
+    def now(self) -> Any:
+        """The value that the function would read now."""
+        if self.cell is None:
+            return self.function.__globals__.get(self.name, _UNSET)
+        return _content(self.cell)
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What all steps of one function share: names it may read, and what they stood for first."""
+
+    names: frozenset[str]
+    globals: tuple[Captured, ...]
+
+
+_known: WeakKeyDictionary[types.FunctionType, _Known] = WeakKeyDictionary()
+
+
+def captured_by(fn: object, attrs: Mapping[str, Any]) -> tuple[Captured, ...]:
+    """Return what the function of a step reads from around it, as it is now.
+
+    Args:
+        fn: what builds the step.
+        attrs: its attributes in canonical form.
+
+    """
+    function = fn if type(fn) is types.FunctionType else _function_of(fn)
+    if function is None:
+        return ()
+    known = _known.get(function)
+    if known is None:
+        known = _known[function] = _known_of(function)
+    named = [] if known.names.isdisjoint(attrs) else _named(function, known.names, attrs)
+    if function.__closure__ is None and not named:
+        return known.globals
+    cells = [
+        Captured(name, owner, cell, then, name in attrs and _may_agree(attrs[name], then))
+        for name, owner, cell in _cells(function)
+        if (then := _content(cell)) is not _UNSET or name in attrs
+    ]
+    seen = {each.name for each in named}
+    return (*cells, *named, *(each for each in known.globals if each.name not in seen))
+
+
+def contradictions(
+    fn: object, attrs: Mapping[str, Any], captured: Iterable[Captured]
+) -> Iterator[tuple[str, Any]]:
+    """Yield the attributes that another value has already in the function, and that value."""
+    around = [each for each in captured if each.name in attrs and not each.is_attribute]
+    for each in around:
+        if _contradicts(attrs[each.name], each.then) and _is_read(each):
+            yield each.name, each.then
+    for name, value in _bound_in(fn).items():
+        if name in attrs and _contradicts(attrs[name], value):
+            yield name, value
+
+
+def is_late(each: Captured, attrs: Mapping[str, Any]) -> bool:
+    """Return whether what a function reads is not what it was when its step was declared.
+
+    Args:
+        each: what it reads.
+        attrs: the attributes of the step in canonical form.
+
+    """
+    now = each.now
+    if each.is_attribute:
+        changed = now is not _UNSET and not _agrees(attrs[each.name], now)
+    else:
+        changed = now is not each.then and _differs(each.then, now) and _was_made_for_it(each)
+    return changed and _is_read(each)
+
+
+def _function_of(fn: object) -> types.FunctionType | None:
+    """Return the function that is run in the end, if it is one of Python."""
+    while not isinstance(fn, types.FunctionType):
+        if isinstance(fn, StandsForFunction):
+            fn = fn.code_function
+        elif isinstance(fn, functools.partial):
+            fn = fn.func
+        else:
+            return None
+    return fn
+
+
+def _known_of(function: types.FunctionType) -> _Known:
+    names = frozenset(_names_in(function.__code__))
+    there = function.__globals__
+    found = [
+        Captured(name, function, None, there[name])
+        for name in sorted(names)
+        if name in there and not name.startswith("__") and isinstance(there[name], _PLAIN)
+    ]
+    return _Known(names, tuple(found))
+
+
+def _named(
+    function: types.FunctionType, names: frozenset[str], attrs: Mapping[str, Any]
+) -> list[Captured]:
+    """Return the names of the module that are attributes, too."""
+    there = function.__globals__
+    found = [Captured(name, function, None, there.get(name, _UNSET)) for name in names & {*attrs}]
+    return [
+        Captured(each.name, function, None, each.then, _may_agree(attrs[each.name], each.then))
+        for each in found
+        if each.then is _UNSET or isinstance(each.then, _PLAIN)
+    ]
+
+
+def _names_in(code: types.CodeType) -> Iterator[str]:
+    """Yield the names that code may read from its module; attributes of values are among them."""
+    yield from code.co_names
+    for const in code.co_consts:
+        if isinstance(const, types.CodeType):
+            yield from _names_in(const)
+
+
+def _cells(
+    function: types.FunctionType, seen: frozenset[int] = frozenset()
+) -> Iterator[tuple[str, types.FunctionType, types.CellType]]:
+    """Yield the cells of a function, and those of the functions in them."""
+    for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
+        yield name, function, cell
+        inner = _content(cell)
+        if type(inner) is types.FunctionType and id(inner) not in seen:
+            yield from _cells(inner, seen | {id(function), id(inner)})
+
+
+def _content(cell: types.CellType) -> Any:
+    try:
+        return cell.cell_contents
+    except ValueError:  # it gets its value later
+        return _UNSET
+
+
+def _bound_in(fn: object) -> dict[str, Any]:
+    """Return what a partial function or a default has bound; not what `@step` itself has given."""
+    if isinstance(fn, Bound):
+        return {}
+    found: dict[str, Any] = {}
+    while isinstance(fn, functools.partial):
+        found = {**fn.keywords, **found}
+        fn = fn.func
+    if type(fn) is types.FunctionType:
+        code, defaults = fn.__code__, fn.__defaults__ or ()
+        last = code.co_varnames[: code.co_argcount][code.co_argcount - len(defaults) :]
+        found = {**dict(zip(last, defaults, strict=True)), **(fn.__kwdefaults__ or {}), **found}
+    return found
+
+
+def _may_agree(attr: Any, value: Any) -> bool:
+    return value is _UNSET or _agrees(attr, value)
+
+
+def _agrees(attr: Any, value: Any) -> bool:
+    """Return whether a value is what an attribute says, as itself or as text."""
+    if isinstance(value, _SCALARS) and isinstance(attr, _SCALARS):
+        return bool(value == attr) or str(value) == str(attr)
+    return (text := _text(value)) is not None and text == canonical_text({"": attr})
+
+
+def _contradicts(attr: Any, value: Any) -> bool:
+    """Return whether a value is one of the same kind as an attribute, but another one."""
+    kinds: tuple[tuple[type, ...], ...] = (_SCALARS, (list, tuple), (dict,))
+    same = any(isinstance(value, kind) and isinstance(attr, kind) for kind in kinds)
+    return same and _text(value) is not None and not _agrees(attr, value)
+
+
+def _differs(then: Any, now: Any) -> bool:
+    """Return whether a name stands for something else by now, as far as that can be said."""
+    if now is _UNSET or then is _UNSET:
+        return False
+    match then, now:
+        case CountsByName(), CountsByName():
+            return then.exact_name != now.exact_name
+        case types.FunctionType(), types.FunctionType():
+            return then.__code__ is not now.__code__ or then.__closure__ != now.__closure__
+    if isinstance(then, _SCALARS) and isinstance(now, _SCALARS):
+        return bool(then != now)
+    texts = _text(then), _text(now)
+    return None not in texts and texts[0] != texts[1]
+
+
+def _text(value: Any) -> str | None:
+    """Return the canonical text of a value, None if it has none."""
+    try:
+        return canonical_text(freeze({"": value}, ""))
+    except (MarinBuildError, ValueError, TypeError):
+        return None
+
+
+def _was_made_for_it(each: Captured) -> bool:
+    """Return whether a function was made to read that value, and not a setting of its module."""
+    function = each.function
+    if each.cell is not None or function.__name__ == "<lambda>":
+        return True
+    current = _function_of(function.__globals__.get(function.__name__))
+    is_made_again = current is not function and current is not None
+    return is_made_again and current.__code__ is function.__code__  # type: ignore[union-attr]
+
+
+def _is_read(each: Captured) -> bool:
+    """Return whether a function reads the name itself, and not an attribute of that name."""
+    if each.cell is not None:
+        return True
+    import dis
+
+    todo = [each.function.__code__]
+    while todo:
+        code = todo.pop()
+        if any(
+            step.argval == each.name and step.opname in ("LOAD_GLOBAL", "LOAD_NAME")
+            for step in dis.get_instructions(code)
+        ):
+            return True
+        todo += [const for const in code.co_consts if isinstance(const, types.CodeType)]
+    return False
+
+
+def shown_value(value: Any) -> str:
+    """Return a value for a message, cut where it is long."""
+    text = value.exact_name if isinstance(value, CountsByName) else repr(value)
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."

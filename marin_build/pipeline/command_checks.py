@@ -1,0 +1,132 @@
+"""What can be wrong with a command: its placeholders, their values, its length."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections import Counter
+from typing import TYPE_CHECKING, Any, Protocol
+
+from marin_build.errors import SpecificationError
+from marin_build.pipeline.command_limits import size_problem
+from marin_build.pipeline.placeholders import names_in, plain_text, shell_code
+from marin_build.workspace import current_workspace
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+
+_NAME = re.compile(r"[a-z_][a-z0-9_]*", re.ASCII)
+_SHOWN = 20
+_LONGEST_NAME = 512
+"""Bytes, at most, of what follows the prefix in an output path."""
+
+
+class Declared(Protocol):
+    """What is checked of a command: its text, and what each placeholder stands for."""
+
+    @property
+    def text(self) -> str | tuple[str, ...]:
+        """Code for bash, or words."""
+
+    @property
+    def deps(self) -> Mapping[str, Any]:
+        """Steps, or lists of them."""
+
+    @property
+    def inputs(self) -> Mapping[str, Any]:
+        """Sources, or lists of them."""
+
+    @property
+    def params(self) -> Mapping[str, Any]:
+        """Values, or lists of them."""
+
+    @property
+    def declared_in(self) -> str | None:
+        """The file that declares it."""
+
+
+def check_command(command: Declared, name: str, place: str) -> list[SpecificationError]:
+    """Return what is wrong with a command and its placeholders."""
+    facts = [("declared", place)]
+    texts = (command.text,) if isinstance(command.text, str) else command.text
+    if not texts or not all(isinstance(text, str) and "\0" not in text for text in texts):
+        return [SpecificationError(f"`{name}`: a command is made of strings", facts=facts)]
+    errors = [*_placeholder_errors(command, texts, name, place)]
+    for key, value in command.params.items():
+        is_list = isinstance(value, tuple | list)
+        try:
+            texts_of = [plain_text(item) for item in (value if is_list else (value,))]
+        except ValueError as error:
+            errors.append(_command_error(name, place, f"the parameter `{key}`: {error}"))
+            continue
+        if is_list and any("\n" in text for text in texts_of):
+            what = f"the parameter `{key}`: a text with a line break cannot be one of a list"
+            errors.append(_command_error(name, place, what))
+    if isinstance(command.text, str):
+        try:
+            shell_code(command.text)
+        except ValueError as error:
+            errors.append(_command_error(name, place, str(error)))
+    if not errors and (problem := size_problem(command.text, _sizes(command))) is not None:
+        what = f"the command line is too long: {problem}"
+        hint = 'give many dependencies by file: deps={"parts": [...]}'
+        errors.append(_command_error(name, place, what, hint=hint))
+    return errors
+
+
+def _sizes(command: Declared) -> dict[str, int]:
+    """Return how many bytes each placeholder stands for, about: no path is asked for."""
+    prefix = len(os.fsencode(current_workspace(command.declared_in).prefix))
+    found = {"output": prefix + _LONGEST_NAME}
+    for key, dep in command.deps.items():
+        found[key] = prefix + (
+            _LONGEST_NAME if isinstance(dep, tuple) else len(getattr(dep, "name", "")) + 12
+        )
+    for key, source in command.inputs.items():
+        found[key] = (
+            _LONGEST_NAME if isinstance(source, tuple) else len(getattr(source, "location", ""))
+        )
+    for key, value in command.params.items():
+        is_list = isinstance(value, tuple | list)
+        found[key] = _LONGEST_NAME if is_list else len(plain_text(value).encode("utf-8", "replace"))
+    return found
+
+
+def _command_error(
+    name: str, place: str, what: str, known: str = "", hint: str | None = None
+) -> SpecificationError:
+    facts = [("declared", place)] + ([("known", known)] if known else [])
+    return SpecificationError(
+        f"`{name}`: {what}", facts=facts, consequence="nothing was run", hint=hint
+    )
+
+
+def _placeholder_errors(
+    command: Declared, texts: Sequence[str], name: str, place: str
+) -> Iterator[SpecificationError]:
+    """Yield what is wrong with the names of placeholders."""
+    given = [*command.deps, *command.inputs, *command.params]
+    meanings = Counter(given)
+    for key in meanings:
+        if not _NAME.fullmatch(key):
+            what = f"`{key}` cannot be a placeholder: use lower-case letters, digits and `_`"
+            yield _command_error(name, place, what)
+        if key == "output" or meanings[key] > 1:
+            yield _command_error(name, place, f"the placeholder `{{{key}}}` has two meanings")
+    known = {"output", *given}
+    used = [found for text in texts for found, literal in names_in(text) if not literal]
+    for placeholder in dict.fromkeys(used):
+        if placeholder not in known:
+            yield _command_error(
+                name,
+                place,
+                f"nothing is called `{{{placeholder}}}`",
+                _some(sorted(known)),
+                f"write {{{{{placeholder}}}}} for the text itself",
+            )
+
+
+def _some(names: Sequence[str]) -> str:
+    more = len(names) - _SHOWN
+    return ", ".join(names[:_SHOWN]) + (f" and {more} more" if more > 0 else "")

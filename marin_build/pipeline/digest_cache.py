@@ -1,0 +1,62 @@
+"""The cache that saves reading unchanged inputs again: below the project's `.marin-build/digests`.
+
+One small file for each place of a source, whatever commands and patterns read it. A digest is
+given out only for the very stamp that it was put under: of a local file size, times and inode, of
+an object what its store calls its version, and the size.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from dataclasses import dataclass, field
+
+from marin_build.pipeline.source_files import OWN_FOLDER
+
+Stamp = list[int | str]
+
+
+@dataclass(slots=True)
+class DigestCache:
+    """Digests of the files of one source, by their paths in it (empty for a source of one file)."""
+
+    file: str
+    known: dict[str, tuple[str, Stamp]] = field(default_factory=dict)
+    changed: bool = False
+
+    @classmethod
+    def of(cls, location: str, project: str) -> DigestCache:
+        """Return the cache of what lies at a path or URL, as it was saved last."""
+        name = hashlib.sha256(location.encode("utf-8", "surrogateescape")).hexdigest()[:32]
+        cache = cls(os.path.join(project, OWN_FOLDER, "digests", name))
+        try:
+            with open(cache.file, encoding="utf-8") as stream:
+                document = json.load(stream)
+            cache.known = {path: (digest, stamp) for path, (digest, stamp) in document.items()}
+        except (OSError, ValueError, AttributeError, TypeError):
+            cache.known = {}  # a cache that cannot be read is an empty one
+        return cache
+
+    def get(self, path: str, stamp: Stamp) -> str | None:
+        """Return the digest of a file, if the file still has the stamp it was read under."""
+        found = self.known.get(path)
+        return found[0] if found is not None and found[1] == stamp else None
+
+    def put(self, path: str, digest: str, stamp: Stamp) -> None:
+        """Keep the digest of a file."""
+        self.known[path] = (digest, stamp)
+        self.changed = True
+
+    def save(self) -> None:
+        """Write what was put."""
+        if not self.changed:
+            return
+        try:
+            os.makedirs(os.path.dirname(self.file), exist_ok=True)
+            temporary = f"{self.file}.{os.getpid()}"
+            with open(temporary, "w", encoding="utf-8") as stream:
+                json.dump(self.known, stream)
+            os.replace(temporary, self.file)
+        except OSError:
+            pass  # a project that cannot be written to is read anew each time

@@ -1,0 +1,82 @@
+"""Secrets that stand where they would be written: in attributes, commands, parameters. Pure."""
+
+from __future__ import annotations
+
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, Any
+
+from marin_build.errors import SpecificationError
+from marin_build.pipeline.command import Command
+from marin_build.secret_shapes import forms_in, is_called_secret
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from marin_build.pipeline.step_spec import StepSpec
+
+
+_DEEPEST = 100
+
+
+def secrets_of_step(step: StepSpec, declared: Sequence[str] = ()) -> list[SpecificationError]:
+    """Return an error for each secret that the documents and scripts of a step would hold.
+
+    Args:
+        step: the step.
+        declared: patterns of the configuration; `!NAME` says that what is called so is no secret.
+
+    """
+    allowed = [each[1:] for each in (*declared, *step.secrets) if each.startswith("!")]
+    texts: list[tuple[str, Any]] = [("attrs", step.hash_attrs)] if step.hash_attrs else []
+    if isinstance(step.fn, Command):
+        texts.append(("command", step.fn.text))
+    texts += [(f"inputs.{key}", source.location) for key, source in step.inputs.items()]
+    texts += [("output", step.override_output_path or ""), ("description", step.description)]
+    found = [each for path, value in texts for each in _found(value, path, path, allowed, 0)]
+    return [
+        SpecificationError(
+            f"`{step.name}.{path}` holds {what}",
+            facts=[("declared", step.place)],
+            consequence="nothing was run, and nothing was written",
+            hint=f'hand on a reference, Secret("env:NAME"), or say `secrets = ["!{name}"]` in the '
+            "configuration if it is none",
+        )
+        for path, name, what in dict.fromkeys(found)
+    ]
+
+
+def secrets_of_parameters(
+    parameters: Mapping[str, str], declared: Sequence[str] = ()
+) -> list[SpecificationError]:
+    """Return an error for each `--set` value that is a secret."""
+    allowed = [each[1:] for each in declared if each.startswith("!")]
+    return [
+        SpecificationError(
+            f"`--set {name}=...` holds {what}",
+            consequence="nothing was written",
+            hint=f"declare `{name}: Secret[str]`, and give a reference: --set {name}=env:NAME",
+        )
+        for name, value in parameters.items()
+        for _, _, what in _found(value, name, name, allowed, 0)
+    ]
+
+
+def _found(
+    value: Any, path: str, name: str, allowed: Sequence[str], depth: int
+) -> Iterator[tuple[str, str, str]]:
+    """Yield where secrets stand in a value: the path, the last name in it, and what is there."""
+    match value:
+        case str():
+            if any(fnmatchcase(name, each) or fnmatchcase(path, each) for each in allowed):
+                return
+            for form in forms_in(value):
+                yield path, name, form
+                return
+            if is_called_secret(name, value):
+                yield path, name, "what is called a secret"
+        case dict() if depth < _DEEPEST:
+            for key, item in value.items():
+                yield from _found(item, f"{path}.{key}", str(key), allowed, depth + 1)
+        case list() | tuple() if depth < _DEEPEST:
+            for i, item in enumerate(value):
+                yield from _found(item, f"{path}[{i}]", name, allowed, depth + 1)

@@ -1,0 +1,241 @@
+"""The outputs that a step reads: as their builds left them before it runs, and still so after it.
+
+Names and sizes are compared with what the attempts committed. On local disks every step has its
+own look, before and after. A remote output is listed once a run, for all that read it.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import threading
+from collections import defaultdict
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, NamedTuple
+
+from marin_build.places import is_url
+from marin_build.plan.outcomes import Stopped
+from marin_build.protocol import layout
+from marin_build.protocol.manifest import (
+    compare,
+    manifest_of,
+    missing_output,
+    read_manifest,
+    shortened,
+)
+from marin_build.protocol.record_reader import readable_record
+from marin_build.store.base import GUARD, File
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from marin_build.pipeline.targets import Targets
+    from marin_build.protocol.manifest import FileChanges
+    from marin_build.store.base import Store
+
+
+class Stamp(NamedTuple):
+    """What tells that a local file was written: size in bytes, time in ns, and which file it is."""
+
+    size: int
+    modified: int
+    inode: int
+
+
+@dataclass(frozen=True, slots=True)
+class Before:
+    """The local outputs that a step reads, as they were before it ran: by target, by path."""
+
+    stamps: Mapping[int, Mapping[str, Stamp]]
+
+
+class Inputs:
+    """What the steps of one run read of each other's outputs; called by several threads.
+
+    Args:
+        store: where the outputs live.
+        targets: all targets of the pipeline.
+        manifests: what outputs were left with that were compared when the plan was made; None for
+            one of which that is not known.
+
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        targets: Targets,
+        manifests: Mapping[int, tuple[File, ...] | None] | None = None,
+    ) -> None:
+        self._store = store
+        self._targets = targets
+        self._manifests = dict(manifests or {})
+        self._compared = set(self._manifests)  # the remote ones of them are not listed again
+        self._spoiled: dict[int, str] = {}
+        self._locks: dict[int, threading.Lock] = defaultdict(threading.Lock)
+
+    def built(self, index: int, files: Sequence[File]) -> None:
+        """Take note of what this run has built."""
+        self._manifests[index] = tuple(files)
+        self._compared.add(index)
+
+    def look(self, index: int) -> Before | Stopped:
+        """Look at what a target reads; return why it must not be built from that.
+
+        Raises:
+            StoreError: the store cannot be read.
+
+        """
+        stamps: dict[int, Mapping[str, Stamp]] = {}
+        for dep in self._targets.deps[index]:
+            if (spoiled := self._spoiled.get(dep)) is not None:
+                return Stopped(spoiled, hint=self._way_out(dep))
+            place = self._place(dep)
+            if is_url(place):
+                with self._locks[dep]:
+                    changes = self._remote_changes(dep)
+            else:
+                stamps[dep] = stamps_below(place)
+                found = [File(path, stamp.size) for path, stamp in stamps[dep].items()]
+                changes = self._changes(dep, sorted(found))
+                if os.path.lexists(f"{place}/{layout.CHANGED}"):
+                    changes.append("another step has written into it")
+            if changes:
+                name = self._targets.all[dep].id
+                said = ", ".join(shortened(changes))
+                what = f"`{name}`, which it needs, is not as its build left it: {said}"
+                return Stopped(what, hint=self._way_out(dep))
+        return Before(stamps)
+
+    def changed(self, before: Before, reader: str) -> str:
+        """Return which of the local files that a step reads were written since, in words.
+
+        No other step is built from them any more, until they are built again.
+
+        Args:
+            before: what they were.
+            reader: the step's target.
+
+        Raises:
+            StoreError: what names and sizes do not tell cannot be written down.
+
+        """
+        for dep, stamps in before.stamps.items():
+            after = stamps_below(self._place(dep))
+            if words := _differences(stamps, after):
+                name = self._targets.all[dep].id
+                said = ", ".join(shortened(words))
+                self._spoiled[dep] = f"`{name}` was changed after it was built: {said}"
+                if same := [
+                    p for p, s in after.items() if p in stamps and _is_hidden(stamps[p], s)
+                ]:
+                    self._mark(dep, reader, same)
+                return f"in `{name}`, which it reads, {said}"
+        return ""
+
+    def _mark(self, dep: int, reader: str, paths: Sequence[str]) -> None:
+        """Leave beside an output what names and sizes do not tell: files with other bytes."""
+        output = self._targets.all[dep].output_path
+        if self._place(dep) == output:
+            said = ", ".join(shortened([f"`{path}`" for path in paths]))
+            text = f"{said} was written while `{reader}` ran"
+            self._store.put(f"{output}/{layout.CHANGED}", text.encode("utf-8", "replace"))
+
+    def hint(self, index: int) -> str:
+        """Return what to do about inputs of a failed target that are not as they were built.
+
+        Raises:
+            StoreError: the store cannot be read.
+
+        """
+        for dep in self._targets.deps[index]:
+            changes = [self._spoiled[dep]] if dep in self._spoiled else []
+            if not changes and dep in self._manifests and is_url(self._place(dep)):
+                changes = self._changes(dep, manifest_of(self._store, self._place(dep)))
+            if changes:
+                return f"{changes[0]}; {self._way_out(dep)}"
+        return ""
+
+    def _place(self, dep: int) -> str:
+        target = self._targets.all[dep]
+        return self._targets.workspace.adopted.get(target.id, target.output_path)
+
+    def _way_out(self, dep: int) -> str:
+        name = self._targets.all[dep].id
+        return f"marin-build plan says what becomes of `{name}`; a step writes into its output only"
+
+    def _remote_changes(self, dep: int) -> list[str]:
+        """Return what differs in a remote output, listed once."""
+        place = self._place(dep)
+        if dep in self._compared or place != self._targets.all[dep].output_path:
+            return []  # what was adopted elsewhere was compared when the run began
+        changes = self._changes(dep, manifest_of(self._store, place))
+        if not changes:
+            self._compared.add(dep)
+        return changes
+
+    def _changes(self, dep: int, found: Sequence[File]) -> list[str]:
+        """Return how the files of an output differ from those that were committed, in words."""
+        target = self._targets.all[dep]
+        if self._place(dep) != target.output_path:
+            return []
+        if dep not in self._manifests:
+            self._manifests[dep] = self._read_manifest(target.output_path)
+        manifest = self._manifests[dep]
+        if manifest is None:
+            missing = missing_output(target.step.outputs, found, None)
+            return [missing] if target.step.outputs and missing else []
+        changes: FileChanges = compare(manifest, found)
+        if changes.added and target.step.override_output_path is not None:
+            changes = replace(changes, added=())
+        return changes.words
+
+    def _read_manifest(self, output: str) -> tuple[File, ...] | None:
+        blob = self._store.get(f"{output}/{layout.RECORD}")
+        built = readable_record(blob.data if blob is not None else None)
+        if built is None or built.adopted_from is not None:
+            return None
+        return read_manifest(self._store, output, built.attempt)
+
+
+def stamps_below(folder: str) -> dict[str, Stamp]:
+    """Return the files of a local output by path, without dot files of ours and other outputs."""
+    try:
+        return dict(_stamps(folder, ""))
+    except (FileNotFoundError, NotADirectoryError):
+        return {}
+
+
+def _stamps(folder: str, inside: str) -> Iterator[tuple[str, Stamp]]:
+    with os.scandir(folder) as entries:
+        listed = list(entries)
+    if inside and any(entry.name == layout.STATUS for entry in listed):
+        return
+    for entry in listed:
+        if entry.name == GUARD or (not inside and entry.name.startswith(".")):
+            continue
+        path = inside + entry.name
+        if entry.is_dir(follow_symlinks=False):
+            yield from _stamps(entry.path, path + "/")
+            continue
+        try:
+            found = entry.stat()
+        except FileNotFoundError:  # a link to nowhere
+            yield path, Stamp(0, 0, 0)
+            continue
+        is_data = not (stat.S_ISFIFO(found.st_mode) or stat.S_ISSOCK(found.st_mode))
+        yield path, Stamp(found.st_size if is_data else 0, found.st_mtime_ns, found.st_ino)
+
+
+def _is_hidden(before: Stamp, after: Stamp) -> bool:
+    """Return whether a file was written, and its size does not tell."""
+    return after != before and after.size == before.size
+
+
+def _differences(before: Mapping[str, Stamp], after: Mapping[str, Stamp]) -> list[str]:
+    """Return which files were written, moved or added, in words."""
+    words = [
+        f"`{path}` is gone" if path not in after else f"`{path}` was written"
+        for path, stamp in before.items()
+        if after.get(path) != stamp
+    ]
+    return words + [f"`{path}` is new" for path in after if path not in before]

@@ -1,0 +1,297 @@
+"""Slurm, really run: a private cluster whose daemons, jobs and answers are really lost."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.servers.slurm import find_slurm, slurm_cluster
+
+from .support import BIN, OUTPUTS, PATIENCE, PROGRAM
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from tests.servers.slurm import Cluster
+
+    from .support import Gate, Project
+
+pytestmark = pytest.mark.skipif(not find_slurm(), reason="needs Slurm, and to be root")
+
+PIPELINE = """\
+import os
+from pathlib import Path
+
+from gate import wait_at_gate
+from marin_build import ResourceConfig, step
+
+HERE = Path(__file__).parent
+
+
+def ran(name):
+    with open(HERE / "ran.txt", "a") as stream:
+        stream.write(f"{name} {os.environ.get('SLURM_JOB_ID', 'here')}\\n")
+
+
+@step
+def corpus(output: Path, lines: int) -> int:
+    ran("corpus")
+    (output / "text").write_text("x" * lines)
+    return lines
+
+
+@step(resources=ResourceConfig.with_gpu("h100", 1, cpu=2))
+def model(output: Path, corpus: Path, gated: bool) -> int:
+    ran("model")
+    if gated:
+        wait_at_gate("model")
+    (output / "size").write_text((corpus / "text").read_text())
+    return 1
+
+
+@step
+def report(output: Path, model: Path) -> int:
+    ran("report")
+    return len((model / "size").read_text())
+
+
+def pipeline(lines: int = 3, gated: bool = False):
+    return report(model=model(corpus=corpus(lines=lines), gated=gated))
+"""
+SETTINGS = 'engine = "slurm"\n[slurm]\npoll = 0.5\n'
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """One cluster for the tests of this file."""
+    with slurm_cluster(tmp_path_factory.mktemp("slurm")) as made:
+        yield made
+
+
+@pytest.fixture
+def on_slurm(project: Project, cluster: Cluster, gate: Gate) -> Project:
+    """A project whose steps with resources go to the cluster."""
+    project.environment |= cluster.environment
+    project.write("pipeline.py", PIPELINE)
+    setup = f'program = "{PROGRAM}"\nsetup = ["export GATE={gate.folder}"]\n'
+    project.write("marin-build.toml", SETTINGS + setup)
+    return project
+
+
+def _ran(project: Project) -> list[tuple[str, bool]]:
+    """Which steps ran, and whether in a job."""
+    lines = project.file("ran.txt").splitlines()
+    return [(line.split()[0], line.split()[1] != "here") for line in lines]
+
+
+def _names(project: Project) -> list[str]:
+    return [name for name, _ in _ran(project)]
+
+
+def _until(happens: Callable[[], object]) -> None:
+    """Wait for what Slurm, or a job, does; neither has an event for it."""
+    deadline = time.monotonic() + PATIENCE
+    while not happens():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def _until_built(project: Project, name: str) -> None:
+    _until(lambda: list((project.root / OUTPUTS).glob(f"{name}_*/.executor_info")))
+
+
+def _until_empty(cluster: Cluster) -> None:
+    _until(lambda: not cluster.call("squeue", "--noheader").strip())
+
+
+def test_steps_that_ask_for_resources_run_as_jobs(on_slurm: Project) -> None:
+    """Else a plan with GPU steps builds nothing, or everything on the login node."""
+    done = on_slurm.run("apply", "--json")
+    assert done.code == 0, done.err
+    assert _ran(on_slurm) == [("corpus", False), ("model", True), ("report", False)]
+    moved = [e for e in done.events if e["event"] == "job_moved"]
+    assert moved[0]["phase"] == "queued"
+    assert moved[0]["job"].startswith("slurm:")
+    assert on_slurm.run("apply").out == "nothing to do: 3 targets are built\n"
+    (attempt,) = (on_slurm.root / OUTPUTS).glob("model_*/.logs/attempt-0001.json")
+    said = json.loads(attempt.read_text())
+    assert (said["engine"], said["job"]) == ("slurm", moved[0]["job"])
+
+
+def test_a_forced_step_is_rebuilt_by_a_job(on_slurm: Project) -> None:
+    """Else `--force` submits a job that finds the target built, and ends."""
+    assert on_slurm.run("apply").code == 0
+    done = on_slurm.run("apply", "--force", "model")
+    assert done.code == 0, done.err
+    assert _ran(on_slurm)[3:] == [("model", True), ("report", False)]
+    assert "nothing to do" in on_slurm.run("apply").out
+
+
+def test_a_killed_apply_leaves_its_job_to_the_next_one(on_slurm: Project, gate: Gate) -> None:
+    """Else a lost terminal means a second job for hours of work, or a lost one."""
+    first = on_slurm.start("apply", "--set", "gated=true", "--json")
+    job = first.wait_event("job_moved")["job"]
+    gate.wait_started()
+    first.send(signal.SIGKILL)
+    first.wait()
+    second = on_slurm.start("apply", "--set", "gated=true", "--json")
+    assert second.wait_event("job_moved")["job"] == job
+    gate.let_go()
+    done = second.wait()
+    assert done.code == 0, done.err
+    assert _names(on_slurm) == ["corpus", "model", "report"]
+
+
+def test_an_interrupt_cancels_the_job(on_slurm: Project, gate: Gate, cluster: Cluster) -> None:
+    """Else Ctrl-C leaves jobs that nobody wants, and that cost by the hour."""
+    run = on_slurm.start("apply", "--set", "gated=true", "--json")
+    job = run.wait_event("job_moved")["job"].partition(":")[2]
+    gate.wait_started()
+    run.send(signal.SIGINT)
+    done = run.wait()
+    assert done.code == 130, done.err
+    assert done.names_of("step_interrupted") == ["model"]
+    _until(lambda: not cluster.call("squeue", "--noheader", f"--jobs={job}").strip())
+    assert "interrupted" in on_slurm.run("plan", "--set", "gated=true").out
+
+
+def test_a_failing_step_says_what_it_printed(on_slurm: Project) -> None:
+    """Else a person must log in to a node to learn what a line of a traceback would tell."""
+    on_slurm.pipeline(PIPELINE.replace('ran("model")', 'raise ValueError("no <such> shard")'))
+    done = on_slurm.run("apply")
+    assert done.code == 1
+    assert "ValueError: no <such> shard" in done.err + done.out
+    assert "no <such> shard" in on_slurm.run("logs", "model").out
+
+
+@pytest.mark.parametrize(
+    ("setting", "said"),
+    [
+        ('program = "gone"', "gone: not found"),
+        ('partition = "nowhere"', "invalid partition name specified"),
+        ('gpu_gres = "quantum"', "invalid generic resource"),
+    ],
+)
+def test_what_the_cluster_cannot_run_is_told_in_its_own_words(
+    on_slurm: Project, setting: str, said: str
+) -> None:
+    """Else a mistyped partition waits for ever, or fails with a bare exit code."""
+    program = "" if setting.startswith("program") else f'program = "{PROGRAM}"\n'
+    on_slurm.write("marin-build.toml", f"{SETTINGS}{program}{setting}\n")
+    done = on_slurm.run("apply")
+    assert done.code == 1
+    assert said in (done.out + done.err).lower()
+
+
+def test_a_cluster_that_is_not_there_is_told_before_anything_runs(on_slurm: Project) -> None:
+    """Else the cheap steps run, and the dear ones are found impossible afterwards."""
+    on_slurm.environment["SLURM_CONF"] = str(on_slurm.root / "no.conf")
+    done = on_slurm.run("apply")
+    assert done.code == 4
+    assert "SLURM_CONF" in done.err
+    assert not (on_slurm.root / "ran.txt").exists()
+
+
+def test_a_controller_that_is_away_is_waited_for(
+    on_slurm: Project, gate: Gate, cluster: Cluster
+) -> None:
+    """Else a restart of the controller fails the runs of a whole site."""
+    run = on_slurm.start("apply", "--set", "gated=true")
+    gate.wait_started()
+    cluster.kill("slurmctld")
+    try:
+        line = ""
+        while "asking again until it answers" not in line:
+            line = run.process.stderr.readline()  # type: ignore[union-attr]
+            assert line
+        gate.let_go()
+        _until_built(on_slurm, "report")  # without the queue: the store says that the job ended
+    finally:
+        cluster.start_controller()
+    done = run.wait()
+    assert done.code == 0, done.err
+    assert _names(on_slurm) == ["corpus", "model", "report"]
+
+
+def test_a_submit_whose_answer_is_lost_runs_once(on_slurm: Project) -> None:
+    """Else every time-out of a busy controller doubles a job."""
+    folder = on_slurm.root / "bin"
+    folder.mkdir()
+    sbatch = folder / "sbatch"
+    sbatch.write_text(
+        '#!/bin/sh\n/usr/bin/sbatch "$@" || exit\n'
+        f"[ -e {folder}/lost ] && exit 0\ntouch {folder}/lost\n"
+        "echo 'sbatch: error: Batch job submission failed: Socket timed out on send/recv' >&2\n"
+        "exit 1\n"
+    )
+    sbatch.chmod(0o755)
+    on_slurm.environment["PATH"] = f"{folder}:{BIN}:/usr/bin:/bin"
+    done = on_slurm.run("apply", "--json")
+    assert done.code == 0, done.err
+    assert (folder / "lost").exists()
+    assert _names(on_slurm) == ["corpus", "model", "report"]
+
+
+def test_a_detached_plan_needs_nobody(on_slurm: Project, cluster: Cluster) -> None:
+    """Else a person keeps a terminal open for days."""
+    done = on_slurm.run("apply", "--detach")
+    assert done.code == 0, done.err
+    assert "3 targets have jobs" in done.out
+    _until_built(on_slurm, "report")
+    assert _ran(on_slurm) == [("corpus", True), ("model", True), ("report", True)]
+    _until_empty(cluster)
+    assert "nothing to do" in on_slurm.run("apply").out
+
+
+def test_a_detached_failure_blocks_what_needs_it(on_slurm: Project, cluster: Cluster) -> None:
+    """Else a job waits for ever for what will never be built, or builds from half of it."""
+    on_slurm.pipeline(PIPELINE.replace('ran("model")', 'raise ValueError("no shard")'))
+    assert on_slurm.run("apply", "--detach").code == 0
+    _until_empty(cluster)
+    assert _names(on_slurm) == ["corpus"]
+    assert "failed" in on_slurm.run("plan").out
+
+
+def test_a_saved_plan_is_submitted_by_its_script_and_by_apply(
+    on_slurm: Project, cluster: Cluster
+) -> None:
+    """Else what was reviewed is not what runs."""
+    assert on_slurm.run("plan", "-o", "there").code == 0
+    done = on_slurm.bash("there/submit.sh")
+    assert done.code == 0, done.err
+    _until_built(on_slurm, "report")
+    _until_empty(cluster)
+    assert _names(on_slurm) == ["corpus", "model", "report"]
+    done = on_slurm.run("apply", "there")
+    assert done.code == 0, done.err
+    assert _names(on_slurm) == ["corpus", "model", "report"]
+
+
+def test_a_job_that_slurm_starts_again_is_no_failure_of_the_step(
+    on_slurm: Project, gate: Gate, cluster: Cluster
+) -> None:
+    """Else a broken machine counts as a broken step, or two jobs write one output."""
+    run = on_slurm.start("apply", "--set", "gated=true", "--json")
+    job = run.wait_event("job_moved")["job"].partition(":")[2]
+    _, first = gate.wait_started()
+    cluster.call("scontrol", "requeue", job)
+    _until(lambda: not os.path.exists(f"/proc/{first}"))
+
+    def runs_again() -> bool:
+        state = cluster.call("squeue", "--noheader", "--format=%t", f"--jobs={job}").strip()
+        if state == "PD":  # else it starts in 121 s
+            cluster.call("scontrol", "update", f"JobId={job}", "StartTime=now")
+        return state == "R"
+
+    _until(runs_again)
+    gate.wait_started()
+    gate.let_go()
+    done = run.wait()
+    assert done.code == 0, done.err
+    assert done.names_of("step_failed") == []
+    assert _names(on_slurm) == ["corpus", "model", "model", "report"]

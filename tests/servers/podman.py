@@ -1,0 +1,69 @@
+"""Podman with a store and settings of its own; the host's root serves as the image."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+def find_podman() -> bool:
+    """Return whether containers can be run here: the programs are there, and we are root."""
+    return os.geteuid() == 0 and all(map(shutil.which, ("podman", "runc")))
+
+
+@dataclass(frozen=True)
+class Podman:
+    """Podman in a folder."""
+
+    folder: Path
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What a program needs to use it."""
+        return {
+            "CONTAINERS_CONF": str(self.folder / "containers.conf"),
+            "CONTAINERS_STORAGE_CONF": str(self.folder / "storage.conf"),
+        }
+
+    def write(self) -> None:
+        """Write its settings."""
+        (self.folder / "containers.conf").write_text(
+            '[containers]\ncgroups = "enabled"\n'
+            'default_ulimits = ["nofile=20000:20000", "nproc=32768:32768"]\n'
+            '[engine]\nruntime = "runc"\ncgroup_manager = "cgroupfs"\nevents_logger = "file"\n'
+        )
+        (self.folder / "storage.conf").write_text(
+            f'[storage]\ndriver = "overlay"\nrunroot = "{self.folder}/run"\n'
+            f'graphroot = "{self.folder}/graph"\n'
+        )
+
+    def call(self, *words: str) -> str:
+        """Return what podman prints; empty if it fails."""
+        done = subprocess.run(
+            ["podman", *words],
+            env=os.environ | self.environment,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        return done.stdout if done.returncode == 0 else ""
+
+
+@contextmanager
+def private_podman(folder: Path) -> Iterator[Podman]:
+    """Use podman in a folder; its containers do not outlive the test."""
+    podman = Podman(folder)
+    podman.write()
+    try:
+        yield podman
+    finally:
+        podman.call("rm", "--all", "--force", "--time", "0")
