@@ -36,5 +36,9 @@ def stamp_now(precision: Precision = "milliseconds") -> str:
 
 
 def moment_text(written: str, precision: Precision = "seconds") -> str:
-    """Return a moment that a document wrote for people, without its zone: `2026-11-22 09:10:11`."""
-    return written[: _SHOWN[precision]].replace("T", " ")
+    """Return a moment that a document wrote for people: `2026-11-22 09:10:11 UTC`.
+
+    Documents write moments in UTC (`stamp`); an empty text stays empty.
+    """
+    shown = written[: _SHOWN[precision]].replace("T", " ")
+    return f"{shown} UTC" if shown else ""

@@ -10,7 +10,7 @@ from marin_build.pipeline.command import Command, Word
 from marin_build.pipeline.locate import files_that_may_hold
 from marin_build.plan.decisions import Kind
 from marin_build.plan.document import PAGE_FILE, PLAN_FILE, plan_document
-from marin_build.plan.reason_text import describe_stably
+from marin_build.plan.reason_text import describe_decision, describe_stably
 from marin_build.workspace import relative
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ def action_of(plan: Plan, decision: Decision) -> Action:
         step=step,
         name=target.name,
         target=target.id,
-        why=describe_stably(decision.reason),
+        why=describe_decision(decision, describe_stably),
         needs=tuple(targets.all[dep].id for dep in targets.deps[decision.index]),
         inputs=tuple(source.name for source in step.inputs.values()),
         output=relative(target.output_path, workspace),

@@ -38,12 +38,14 @@ def plan_json(
 
     """
     found: dict[str, Any] = json.loads(document.shown_text())
-    targets, reasons = plan.targets, {d.index: d.reason for d in plan.decisions}
+    targets, decisions = plan.targets, {d.index: d for d in plan.decisions}
     for decision in found["decisions"]:
         index = targets.by_id[decision["target"]]
-        if index in reasons:
-            (facts,) = decision["reasons"]  # where a place is relative to the project
-            decision["reasons"] = [{**reason_json(reasons[index]), **facts}]
+        if index in decisions:
+            decision["reasons"] = [
+                {**reason_json(reason), **facts}  # the facts: a place is relative to the project
+                for reason, facts in zip(decisions[index].reasons, decision["reasons"], strict=True)
+            ]
         if index in estimate.steps:
             decision["estimate"] = _one(estimate.steps[index])
     found["estimate"] = {

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from marin_build.emit.plan_rows import Row, Shown, folded, folded_alike
 from marin_build.pipeline.declared_at import shown
 from marin_build.plan.plan_summary import count_verbs, is_long, summary_line, verb_of
-from marin_build.plan.reason_text import describe
+from marin_build.plan.reason_text import NOT_READ, describe_decision
 from marin_build.plan.reasons import (
     Adopted,
     Cascade,
@@ -65,9 +65,9 @@ def show(
     estimates = estimate.steps if is_long(estimate) else {}
     adopts = any(isinstance(decision.reason, Adopted) for decision in plan.decisions)
     near = _near_what_is_built(plan) if adopts else frozenset()
-    said: dict[int, _Words] = {}  # by reason: many decisions share one
+    said: dict[tuple[int, int], _Words] = {}  # by reason: many decisions share one
     for decision in plan.decisions:
-        index, key = decision.index, id(decision.reason)
+        index, key = decision.index, (id(decision.reason), id(decision.changed))
         if index in drift:
             continue
         words = said.get(key) or said.setdefault(key, _words(decision))
@@ -108,7 +108,7 @@ class _Words(NamedTuple):
 
 def _words(decision: Decision) -> _Words:
     reason = decision.reason
-    why = printable(describe(reason))
+    why = printable(describe_decision(decision))
     is_own = isinstance(reason, IdentityChanged) and not reason.is_cascade
     return _Words(verb_of(decision), why, _topic(reason) or why, is_own)
 
@@ -149,7 +149,7 @@ def _drifted(plan: Plan, index: int, drift: Drift, *, verbose: bool) -> Row:
 
 
 def _pruned(plan: Plan, index: int) -> Row:
-    target, why = plan.targets.all[index], "not read: every target that needs it is built"
+    target, why = plan.targets.all[index], NOT_READ
     return Row("reuse", target.name, target.id, 1, why, why, _place(plan, index))
 
 

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 from marin_build.identity.code.digest import has_drifted
 from marin_build.observe.read_records import read_built
 from marin_build.plan.decisions import Kind
-from marin_build.plan.deep_digests import deep_digest, deep_digests
+from marin_build.plan.deep_digests import deep_digest, deep_digests, own_digest
 from marin_build.plan.graph_shape import levels_below
 from marin_build.plan.reasons import AssumedBuilt
+from marin_build.protocol.provenance import Environment
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -64,7 +65,10 @@ class DriftWalk:
         if built is None or built.deep_code_digest is None or self.is_equal(index):
             return ()
         found = self._digests_below(index)
-        own = (built.code_digest or "", "")  # the second: code="ignore" then
+        codes = (built.code_digest or "", "")  # the second: code="ignore" then
+        given = Environment.of_record(built.environment).variables
+        # Older versions did not count the variables.
+        own = {own_digest(code, some) for code in codes for some in (given, None)}
         if found is None or built.deep_code_digest in [deep_digest(o, found) for o in own]:
             return ()
         deps = self.targets.deps[index]

@@ -9,7 +9,7 @@ from marin_build.pipeline.source_digests import content_of
 from marin_build.pipeline.source_listings import changed_in_words, files_listed, listing_path
 from marin_build.plan.decisions import Kind
 from marin_build.plan.nearest_build import changes_between
-from marin_build.plan.reasons import Change, IdentityChanged
+from marin_build.plan.payload_diff import dependency_name
 from marin_build.protocol import layout
 from marin_build.protocol.record_reader import readable_record
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from marin_build.pipeline.targets import Targets
     from marin_build.plan.decisions import Decision, Plan
     from marin_build.plan.drift import Drift
+    from marin_build.plan.reasons import Change
     from marin_build.protocol.record_reader import Built
     from marin_build.store.base import Store
 
@@ -50,19 +51,18 @@ def with_causes(store: Store, plan: Plan) -> Plan:
     drift = drift_since_earlier(store, plan, changed)
     decisions: list[Decision] = []
     for decision in plan.decisions:  # dependencies first
-        reason = decision.reason
-        if not isinstance(reason, IdentityChanged):
+        root = decision.root
+        if root is None:
             decisions.append(decision)
             continue
         changes = tuple(
-            _with_cause(change, drift.get(decision.index), causes, files)
-            for change in reason.changes
+            _with_cause(change, drift.get(decision.index), causes, files) for change in root.changes
         )
-        if changes and changes[0] != reason.changes[0]:
-            before, after = reason.changes[0], changes[0]
+        if changes and changes[0] != root.changes[0]:
+            before, after = root.changes[0], changes[0]
             target = plan.targets.all[decision.index].id
             causes[target] = (before.because or before.text, _as_cause(after))
-        decisions.append(replace(decision, reason=replace(reason, changes=changes)))
+        decisions.append(decision.with_root(replace(root, changes=changes)))
     return replace(plan, decisions=tuple(decisions))
 
 
@@ -96,19 +96,18 @@ def drift_since_earlier(
 
 
 def _compared_with(plan: Plan, decision: Decision) -> Built | None:
-    reason = decision.reason
-    if not isinstance(reason, IdentityChanged):
+    if decision.root is None:
         return None
     builds = plan.snapshot.earlier.get(decision.index, ())
-    since = reason.since, reason.run
+    since = decision.root.since, decision.root.run
     return next((e.built for e in builds if (e.built.target, e.built.run) == since), None)
 
 
 def _code_change(decision: Decision) -> Change | None:
     """Return the change of code among the changes of a decision, or None."""
-    if not isinstance(decision.reason, IdentityChanged):
+    if decision.root is None:
         return None
-    return next((c for c in decision.reason.changes if c.path == _CODE), None)
+    return next((c for c in decision.root.changes if c.path == _CODE), None)
 
 
 def input_causes(store: Store, plan: Plan) -> dict[tuple[str, str], str]:
@@ -127,9 +126,7 @@ def input_causes(store: Store, plan: Plan) -> dict[tuple[str, str], str]:
     """
     now: dict[tuple[str, str], Content] = {}
     for decision in plan.decisions:
-        if not isinstance(decision.reason, IdentityChanged):
-            continue
-        for change in decision.reason.changes:
+        for change in decision.root.changes if decision.root is not None else ():
             if not change.path.startswith(_INPUTS) or not (change.old and change.new):
                 continue
             sources = plan.targets.all[decision.index].step.inputs.values()
@@ -247,12 +244,13 @@ def _replaced(plan: Plan) -> Mapping[str, str]:
     """Return id of a reused dependency with a changed identity -> id of the one it replaced."""
     reused = {plan.targets.all[d.index].id for d in plan.of_kind(Kind.REUSE)}
     found: dict[str, str] = {}
-    for decision in plan.of_kind(Kind.RUN):
-        if len(found) >= _MOST or not isinstance(decision.reason, IdentityChanged):
+    for decision in plan.of_kind(Kind.RUN, Kind.WAIT, Kind.BLOCKED):
+        if len(found) >= _MOST or decision.root is None:
             continue
-        for change in decision.reason.changes:
+        for change in decision.root.changes:
             new, old = change.new, change.old
             is_one = isinstance(new, str) and isinstance(old, str) and len(new) == len(old)
+            is_one = is_one and dependency_name(new) == dependency_name(old)
             if is_one and change.path.startswith("deps.") and new in reused and "@" not in new:
                 found[new] = old
     return found

@@ -10,7 +10,7 @@ from marin_build.identity.code.digest import has_drifted
 from marin_build.observe.drift_walk import walk_drift
 from marin_build.plan.drift import Drift, drift_of, environment_drift
 from marin_build.plan.reasons import Accepted, BuiltBefore
-from marin_build.protocol.provenance import Environment, Here, read_here
+from marin_build.protocol.provenance import Environment, Here, read_here, variables_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -128,7 +128,9 @@ def _all_drifted(store: Store, plan: Plan, environments: Environments) -> dict[i
         drift = Drift(
             is_unexplained=descent.has_other_code(index),
             upstream=descent.built_again_below(index) if is_its_own else (),
-            environment=environments.drift(step, built.environment) if index in looked_at else (),
+            environment=environments.drift(step, built.environment)
+            if index in looked_at
+            else variable_drift(step, built.environment),
         )
         if drift:
             today = environments.today(step, built.environment)
@@ -150,7 +152,10 @@ def _without_accepted(
             rest = replace(rest, is_unexplained=False)
         if word.upstream is not None and word.upstream == it.upstream:
             rest = replace(rest, upstream=())
-        if Environment(**dict(word.environment)) == it.environment:
+        accepted = Environment(**dict(word.environment))
+        if accepted.variables is None:  # an older version accepted it
+            accepted = replace(accepted, variables=it.environment.variables)
+        if accepted == it.environment:
             rest = replace(rest, environment=())
         if rest != drift:
             drift, last = rest, word
@@ -182,6 +187,15 @@ def _accepted(reason: Reason, word: Acceptance) -> Reason:
     if not isinstance(reason, BuiltBefore):
         return reason
     return Accepted(reason.run, reason.by, reason.at, word.reason, word.by, word.at)
+
+
+def variable_drift(step: StepSpec, recorded: Mapping[str, Any] | None) -> tuple[ValueDrift, ...]:
+    """Return how a step's `env_vars` differ from those in a record; nothing if it has none."""
+    then = Environment.of_record(recorded).variables
+    if not then and not step.env_vars:
+        return ()
+    now = Environment(variables=variables_of(step.env_vars))
+    return environment_drift(Environment(variables=then), now)
 
 
 @dataclass(slots=True)
@@ -216,18 +230,20 @@ class Environments:
         if self._here is None:
             self._here = read_here(self.project, os.environ)
         if self.are_here:
-            return self._here.with_distributions(
-                Environment.of_record(recorded).distributions or ()
-            )
-        given = step.resources.image if step.resources is not None else None
-        return Environment(locks=self._here.locks, image=given or self.image)
+            names = Environment.of_record(recorded).distributions or ()
+            found = self._here.with_distributions(names)
+        else:
+            given = step.resources.image if step.resources is not None else None
+            found = Environment(locks=self._here.locks, image=given or self.image)
+        return replace(found, variables=variables_of(step.env_vars))
 
     def drift(self, step: StepSpec, recorded: Mapping[str, Any] | None) -> tuple[ValueDrift, ...]:
         """Return how a recorded environment differs from today's; nothing if none is recorded."""
         if recorded is None:
             return ()
         image = step.resources.image if step.resources is not None else None
-        if (recorded, image) != self._last:  # one run records the same for most of its targets
+        key = recorded, image, step.env_vars
+        if key != self._last:  # one run records the same for most of its targets
             then, now = Environment.of_record(recorded), self.today(step, recorded)
-            self._last, self._drift = (recorded, image), environment_drift(then, now)
+            self._last, self._drift = key, environment_drift(then, now)
         return self._drift

@@ -143,6 +143,7 @@ def _write(loaded: Loaded, drifted: Mapping[int, Drifted], reason: str) -> None:
                     distributions=_dict(now.distributions),
                     locks=_dict(now.locks),
                     image=now.image,
+                    variables=_dict(now.variables),
                 ),
                 reason=reason,
                 by=loaded.host.worker,

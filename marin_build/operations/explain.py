@@ -12,19 +12,24 @@ from marin_build.operations.plan import make_planned
 from marin_build.operations.planned import PlanRequest
 from marin_build.pipeline.declared_at import shown
 from marin_build.plan.decisions import Kind
-from marin_build.plan.reason_text import describe
-from marin_build.plan.reasons import Accepted, Adopted, IdentityChanged
+from marin_build.plan.plan_summary import verb_of
+from marin_build.plan.reason_text import describe_decision
+from marin_build.plan.reasons import Accepted, Adopted, Cascade, UpstreamBlocked
 from marin_build.plan.selection import select
 from marin_build.text import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from marin_build.operations.loading import Loaded
     from marin_build.operations.planned import Planned
-    from marin_build.plan.decisions import Decision
+    from marin_build.plan.decisions import Decision, Plan
     from marin_build.plan.drift import Drift
     from marin_build.plan.reasons import Change
+
+
+_MOST_LINES = 20
+"""Lines of one kind that an explanation shows for people."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +93,7 @@ class Explanation:
             "target": target.id,
             "decision": self.decision.kind.value,
             "reason": reason_json(self.decision.reason),
+            "changed": reason_json(root) if (root := self.decision.changed) is not None else None,
             "drift": [
                 {"target": id_, **facts} for id_, item in self.drift.items() for facts in item.facts
             ],
@@ -152,7 +158,7 @@ def _facts(planned: Planned, decision: Decision) -> list[tuple[str, str]]:
     target, reason = plan.targets.all[decision.index], decision.reason
     facts = [
         ("target", target.id),
-        ("decision", f"{decision.kind.value}: {describe(reason)}"),
+        ("decision", printable(f"{verb_of(decision)}: {describe_decision(decision)}")),
         ("declared", shown(target.step.declared, loaded.workspace.project)),
         ("output", target.output_path),
     ]
@@ -160,32 +166,64 @@ def _facts(planned: Planned, decision: Decision) -> list[tuple[str, str]]:
         facts.append(("adopted", f"{moment_text(reason.at, 'minutes')} by {reason.by}"))
         if note := _note(loaded, target.output_path):
             facts.append(("because", note))
-    if isinstance(reason, IdentityChanged):
-        when = moment_text(reason.at, "minutes")
+    if (changed := decision.root) is not None:
+        when = moment_text(changed.at, "minutes")
         facts.append(
-            ("compared", f"with {reason.since}, built {when} by {reason.by}, run {reason.run}")
+            ("compared", f"with {changed.since}, built {when} by {changed.by}, run {changed.run}")
         )
-        facts += [("changed", _change(change)) for change in reason.changes]
+        facts += _listed("changed", [*_changes(changed.changes)])
+    if (root := _root(plan, decision)) is not None:
+        target_id = plan.targets.all[root.index].id
+        facts.append(("root", printable(f"{target_id}: {describe_decision(root)}")))
     for index, item in planned.drift.items():
         where = "" if index == decision.index else f"{plan.targets.all[index].id}: "
         facts.append(("drift", f"{where}{item.text}"))
         leaves = item.identity.changes if item.identity is not None else ()
-        for change in leaves if index == decision.index else ():
-            facts.append(("changed", _change(change)))
+        facts += _listed("changed", [*_changes(leaves if index == decision.index else ())])
     deps = [plan.targets.all[dep].id for dep in plan.targets.deps[decision.index]]
-    facts += [("needs", dep) for dep in deps]
-    return facts
+    return facts + _listed("needs", deps)
 
 
-def _change(change: Change) -> str:
-    """Return one leaf that differs, with both its values."""
-    from marin_build.plan.payload_diff import describe_value
+def _listed(label: str, texts: Sequence[str]) -> list[tuple[str, str]]:
+    """Return a line for each text, and one that counts those that are too many."""
+    more = len(texts) - _MOST_LINES
+    lines = [(label, text) for text in texts[:_MOST_LINES]]
+    return [*lines, (label, f"and {more} more (--json has them)")] if more > 0 else lines
 
-    because = f"  ({change.because})" if change.because else ""
-    if change.path == "code":  # digests say nothing to a reader
-        return printable(change.text + because)
-    old, new = describe_value(change.old), describe_value(change.new)
-    return printable(f"{change.path}  {old} -> {new}{because}")
+
+def _root(plan: Plan, decision: Decision) -> Decision | None:
+    """Return the decision at which the cause of one begins; None if that is its own."""
+    decided = {each.index: each for each in plan.decisions}
+    at = decision
+    while (above := _above(at)) is not None:
+        found = decided.get(plan.targets.by_id.get(above, -1))
+        if found is None:
+            break
+        at = found
+    return at if at is not decision else None
+
+
+def _above(decision: Decision) -> str | None:
+    """Return the id of the dependency that a decision follows from; None without one."""
+    reason = decision.reason
+    if isinstance(reason, Cascade | UpstreamBlocked):
+        return reason.upstream
+    changed = decision.root
+    return str(changed.changes[0].new) if changed is not None and changed.is_cascade else None
+
+
+def _changes(changes: Sequence[Change]) -> Iterator[str]:
+    """Yield what differs, as a plan says it, but of long values more; equal texts once."""
+    from marin_build.plan.nearest_build import describe_change
+
+    same: dict[str, list[Change]] = {}
+    for change in changes:
+        same.setdefault(describe_change(change), []).append(change)
+    for text, found in same.items():
+        old, new = found[0].old, found[0].new
+        is_dependency = found[0].path.startswith("deps.") and None not in (old, new)
+        ids = f" ({old} -> {new})" if is_dependency else ""
+        yield printable(text + (ids if len(found) == 1 else f" ({len(found)} targets)"))
 
 
 def _note(loaded: Loaded, output: str) -> str:

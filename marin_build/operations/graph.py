@@ -16,9 +16,7 @@ from marin_build.operations.plan import make_planned
 from marin_build.operations.plan_directory import read_plan_directory
 from marin_build.operations.planned import PlanRequest
 from marin_build.plan.document import plan_document
-from marin_build.plan.reason_text import describe
-from marin_build.protocol.layout import STATUS
-from marin_build.protocol.status import readable_status
+from marin_build.plan.reason_text import NOT_READ, describe_decision
 from marin_build.redaction import Redactor
 from marin_build.secret import known_values
 from marin_build.secret_shapes import without_secret
@@ -36,10 +34,8 @@ if TYPE_CHECKING:
     from marin_build.plan.decisions import Plan
     from marin_build.plan.document import PlanDocument
     from marin_build.plan.estimate import PlanEstimate
-    from marin_build.protocol.status import Status
 
 
-_NOT_NEEDED = "not needed by what is requested"
 _WHOLE = View()
 
 
@@ -86,7 +82,7 @@ def draw_planned(
     loaded = planned.loaded
     templates = Templates(loaded.workspace, loaded.settings.templates)
     if view.form != "html":
-        targets = _targets(loaded, planned.decided)
+        targets = _targets(planned.decided)
         live = Live(project=loaded.workspace.project, targets=targets)
         return draw(_document(planned, planned.decided), view, templates, live=live)
     document, live = _looked_at(planned)
@@ -146,7 +142,7 @@ def _looked_at(planned: Planned) -> tuple[PlanDocument, Live]:
     from marin_build.plan.plan_summary import count_verbs, summary_line
 
     loaded, plan, drift, estimate = planned.loaded, planned.plan, planned.drift, planned.estimate
-    document, targets = _document(planned, plan), _targets(loaded, plan)
+    document, targets = _document(planned, plan), _targets(plan)
     logs = ends_of_logs(loaded.store, plan)
     for index in {**drift, **estimate.steps, **plan.snapshot.seen, **logs}:
         target, one = plan.targets.all[index].id, estimate.steps.get(index)
@@ -172,26 +168,17 @@ def _looked_at(planned: Planned) -> tuple[PlanDocument, Live]:
     return document, live
 
 
-def _targets(loaded: Loaded, plan: Plan) -> dict[str, LiveTarget]:
-    """Return each target of a plan with its reason, or its status if the plan did not read it."""
-    pruned = plan.pruned_indices
-    paths = [f"{plan.targets.all[index].output_path}/{STATUS}" for index in pruned]
-    statuses = [
-        readable_status(blob.data if blob is not None else None, path)
-        for blob, path in zip(loaded.store.get_many(paths), paths, strict=True)
-    ]
-    known: list[tuple[int, str, Status | None]] = [
-        (each.index, describe(each.reason), None) for each in plan.decisions
-    ]
-    known += [(i, _NOT_NEEDED, status) for i, status in zip(pruned, statuses, strict=True)]
+def _targets(plan: Plan) -> dict[str, LiveTarget]:
+    """Return each target of a plan with its reason, as `plan` says it."""
+    known = {each.index: describe_decision(each) for each in plan.decisions}
+    known |= dict.fromkeys(plan.pruned_indices, NOT_READ)
     return {
         (target := plan.targets.all[index]).id: LiveTarget(
             reason=reason,
-            status=status,
             tags=tuple(target.step.tags),
             description=target.step.description,
         )
-        for index, reason, status in known
+        for index, reason in known.items()
     }
 
 

@@ -110,7 +110,13 @@ def planned_of(
     plan = fitted(plan, chosen_engine(loaded), capacity)
     if causes:
         from marin_build.observe.read_causes import with_causes
+        from marin_build.observe.read_renames import read_renamed
+        from marin_build.pipeline.graph import steps_below
 
+        def names() -> set[str]:  # of all steps: `explain` loads only what one target needs
+            return {step.name for step in steps_below(loaded.pipeline.roots)}
+
+        plan = read_renamed(loaded.store, plan, names)
         plan = with_causes(loaded.store, plan)
     return Planned(loaded, plan, request, capacity)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from marin_build.plan.reason_text import describe
+from marin_build.plan.reason_text import describe_decision
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -53,7 +53,7 @@ class ProjectPlan:
     @property
     def reasons(self) -> Mapping[str, str]:
         """Why, in words, by target id."""
-        return {target: describe(each.reason) for target, each in self.decisions.items()}
+        return {target: describe_decision(each) for target, each in self.decisions.items()}
 
     @property
     def to_build(self) -> tuple[str, ...]:

@@ -232,8 +232,13 @@ def fit(plan: Plan, capacity: Callable[[], Capacity]) -> Plan:
         index = decision.index
         above = next((dep for dep in targets.deps[index] if dep in blocked), None)
         if index in refused:
-            blocked[index] = Decision(index, Kind.BLOCKED, refused[index])
+            blocked[index] = _blocked(decision, refused[index])
         elif above is not None:
             reason = why.UpstreamBlocked(targets.all[above].id)
-            blocked[index] = Decision(index, Kind.BLOCKED, reason)
+            blocked[index] = _blocked(decision, reason)
     return replace(plan, decisions=tuple(blocked.get(d.index, d) for d in plan.decisions))
+
+
+def _blocked(decision: Decision, reason: BlockReason) -> Decision:
+    """Return a decision as BLOCKED that still knows why the target was to be built."""
+    return replace(decision, kind=Kind.BLOCKED, reason=reason, changed=decision.root)

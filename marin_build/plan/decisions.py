@@ -11,19 +11,20 @@ from marin_build.plan.assumptions import NOTHING_ASSUMED, assumed_reason
 from marin_build.plan.graph_shape import upstream
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping
     from collections.abc import Set as AbstractSet
 
     from marin_build.pipeline.targets import Targets
     from marin_build.plan.assumptions import Assumptions
-    from marin_build.plan.nearest_build import Neighbours
     from marin_build.plan.reasons import Reason
-    from marin_build.plan.snapshot import Earlier, Observed, Snapshot
+    from marin_build.plan.snapshot import Observed, Snapshot
     from marin_build.protocol.record_reader import Built
     from marin_build.protocol.taints import Taint
 
 
 _NEVER_BUILT = why.NeverBuilt()
+BEGUN = why.FailedBefore | why.Interrupted | why.DependencyFailed | why.HeldBy | why.FailureKept
+"""Reasons of targets that a run has begun, and none has built."""
 
 
 class Kind(enum.Enum):
@@ -37,11 +38,37 @@ class Kind(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """The decision about one target; `index` is its place in the plan's targets."""
+    """The decision about one target.
+
+    Args:
+        index: its place in the plan's targets.
+        kind: what the plan does with it.
+        reason: why.
+        changed: how the identity changed since the nearest earlier build, where that is not the
+            reason itself: what failed or is being built was begun because of it.
+
+    """
 
     index: int
     kind: Kind
     reason: Reason
+    changed: why.IdentityChanged | None = None
+
+    @property
+    def root(self) -> why.IdentityChanged | None:
+        """How the identity changed since an earlier build, whatever the reason; None if unknown."""
+        return self.reason if isinstance(self.reason, why.IdentityChanged) else self.changed
+
+    @property
+    def reasons(self) -> tuple[Reason, ...]:
+        """The reason, and after it the change of identity if that is another one."""
+        return (self.reason,) if self.changed is None else (self.reason, self.changed)
+
+    def with_root(self, root: why.IdentityChanged) -> Decision:
+        """Return the decision with other words for the change of identity."""
+        if isinstance(self.reason, why.IdentityChanged):
+            return replace(self, reason=root)
+        return replace(self, changed=root)
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +188,10 @@ def make_plan(
     cascade = cascade_of(targets, requested, forced | snapshot.tainted.keys(), assumed)
     decisions: dict[int, Decision] = {}
     any_blocked, neighbours = False, None
+
+    def root_of(index: int) -> why.IdentityChanged | None:
+        return decisions[index].root if index in decisions else None
+
     for index in sorted(snapshot.seen):  # topological: its dependencies were decided before
         observed = snapshot.of(index)
         if (reason := assumed_reason(targets, index, assumed)) is not None:
@@ -171,15 +202,15 @@ def make_plan(
             if index in cascade and targets.all[index].step.fn and not _is_held(decision.reason):
                 reason = _rebuild_reason(targets, index, forced, snapshot.tainted, cascade)
                 decision = Decision(index, Kind.RUN, reason)
-        if isinstance(decision.reason, why.NeverBuilt) and index in snapshot.earlier:
+        if index in snapshot.earlier and isinstance(decision.reason, BEGUN | why.NeverBuilt):
             if neighbours is None:
-                from marin_build.plan.nearest_build import (
-                    Neighbours,  # only if a target has earlier builds to compare with
-                )
+                # Only if a target has earlier builds to compare with.
+                from marin_build.plan.changed_since import change_since
+                from marin_build.plan.nearest_build import Neighbours
 
                 neighbours = Neighbours()
-            builds = snapshot.earlier[index]
-            decision = _changed(targets, decision, builds, decisions, neighbours)
+            found = change_since(targets, index, snapshot.earlier[index], root_of, neighbours)
+            decision = _with_change(decision, found)
         if any_blocked and decision.kind in (Kind.RUN, Kind.WAIT):
             blocked = [
                 dep
@@ -188,39 +219,21 @@ def make_plan(
             ]
             if blocked:
                 upstream = why.UpstreamBlocked(targets.all[blocked[0]].id)
-                decision = Decision(index, Kind.BLOCKED, upstream)
+                decision = replace(
+                    decision, kind=Kind.BLOCKED, reason=upstream, changed=decision.root
+                )
         decisions[index] = decision
         any_blocked = any_blocked or decision.kind is Kind.BLOCKED
     return Plan(targets, requested, tuple(decisions.values()), forced, snapshot, assumed)
 
 
-def _changed(
-    targets: Targets,
-    decision: Decision,
-    earlier: Sequence[Earlier],
-    decided: Mapping[int, Decision],
-    neighbours: Neighbours,
+def _with_change(
+    decision: Decision, found: why.IdentityChanged | why.OutputVanished | None
 ) -> Decision:
-    """Return a decision whose reason is what changed since the nearest earlier build."""
-
-    def cause_in(dependency: str) -> str:
-        index = targets.by_id.get(dependency)
-        above = decided.get(index) if index is not None else None
-        if above is None or not isinstance(above.reason, why.IdentityChanged):
-            return ""
-        first = above.reason.changes[0] if above.reason.changes else None
-        return first.because or first.text if first is not None else ""
-
-    from marin_build.plan.nearest_build import nearest_change
-
-    target = targets.all[decision.index]
-    builds = (build.built for build in earlier)
-    vanished = next((built for built in builds if built.fingerprint == target.fingerprint), None)
-    if vanished is not None:
-        gone = why.OutputVanished(vanished.run, vanished.worker, vanished.end)
-        return replace(decision, reason=gone)
-    reason = nearest_change(target.step.payload, earlier, cause_in, target.step.version, neighbours)
-    return decision if reason is None else replace(decision, reason=reason)
+    """Return a decision that knows what changed; that is the reason of what was never tried."""
+    if found is not None and isinstance(decision.reason, why.NeverBuilt):
+        return replace(decision, reason=found)
+    return replace(decision, changed=found) if isinstance(found, why.IdentityChanged) else decision
 
 
 def _decide(targets: Targets, index: int, seen: Observed, *, rerun_failed: bool) -> Decision:

@@ -3,14 +3,15 @@
     deep(target) = sha256(own code digest, deep digests of what it needs, sorted)
 
 The record of an output keeps the digest of the code that built the output and its dependencies. So
-one record tells whether the code of any of them has changed since. A step that declares
-`code="ignore"` counts as constant. The code policy of a run or a project has no effect on the
-digest: a record must not depend on the options of the run that wrote it. Pure.
+one record tells whether the code of any of them has changed since; `env_vars` count as code here. A
+step that declares `code="ignore"` counts as constant. The code policy of a run or a project has no
+effect on the digest: a record must not depend on the options of the run that wrote it. Pure.
 """
 
 from __future__ import annotations
 
 import hashlib
+import json
 from typing import TYPE_CHECKING
 
 from marin_build.identity.code.digest import code_digest
@@ -18,6 +19,7 @@ from marin_build.identity.payload import deep_fingerprint
 from marin_build.pipeline.bound_call import BoundCall
 from marin_build.plan.drift import reused_drift
 from marin_build.plan.graph_shape import upstream
+from marin_build.protocol.provenance import variables_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -27,11 +29,22 @@ if TYPE_CHECKING:
     from marin_build.plan.decisions import Plan
 
 
+def own_digest(code: str, variables: Mapping[str, str] | None) -> str:
+    """Return what a step adds to the deep digest: its code digest, and its variables if any.
+
+    Args:
+        code: the digest of its code; empty for a step that counts as constant.
+        variables: its `env_vars` as records keep them; None if they are not known.
+
+    """
+    return f"{code}\n{json.dumps(variables, sort_keys=True)}" if variables else code
+
+
 def deep_digest(own: str, upstream: Iterable[str]) -> str:
     """Return the deep digest of a target.
 
     Args:
-        own: the digest of its code; empty for a step that counts as constant.
+        own: of `own_digest`.
         upstream: deep digests of its dependencies.
 
     """
@@ -100,7 +113,7 @@ class _OwnDigests:
             digest = self._of_function.get(key, "")
             if not digest:
                 digest = self._of_function[key] = code_digest(fn)
-        return digest
+        return own_digest(digest, variables_of(step.env_vars)) if step.env_vars else digest
 
 
 def deep_fingerprints_of_run(plan: Plan) -> list[str]:

@@ -187,7 +187,7 @@ def plan_document(
 
 def _decision(plan: Plan, decision: Decision, *, pin_code: bool) -> DecisionDocument:
     reason = decision.reason
-    facts = [{"kind": reason_kind(reason), **stable_facts(reason)}]
+    facts = [{"kind": reason_kind(each), **stable_facts(each)} for each in decision.reasons]
     if isinstance(reason, Adopted):
         facts[0]["location"] = relative(reason.location, plan.targets.workspace)
     fn = plan.targets.all[decision.index].step.fn

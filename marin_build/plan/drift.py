@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _SHOWN = 3
 """Differences that one line names; it counts the others."""
 How = Literal["changed", "added", "removed"]
-What = Literal["captured", "python", "distribution", "lock", "image"]
+What = Literal["captured", "python", "distribution", "lock", "image", "variable"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,9 +77,9 @@ class ValueDrift:
     @property
     def text(self) -> str:
         """The difference for people: `numpy 1.26.4 -> 2.0.0`."""
-        if self.what == "lock":  # digests say nothing to a reader
+        if self.what in ("lock", "variable"):  # digests say nothing to a reader
             how = "added" if self.old is None else "removed" if self.new is None else "changed"
-            return printable(f"{self.name} {how}")
+            return printable(f"{'env_vars.' if self.what == 'variable' else ''}{self.name} {how}")
         if self.what == "captured" and any(str(v).startswith("sha256:") for v in _both(self)):
             return printable(f"captured `{self.name}` differs")
         prefix = "captured " if self.what == "captured" else ""
@@ -232,6 +232,8 @@ def environment_drift(old: Environment, new: Environment) -> tuple[ValueDrift, .
         found.extend(_values("lock", old.locks, new.locks))
     if old.image and new.image and old.image != new.image:
         found.append(ValueDrift("image", "image", old.image, new.image))
+    if old.variables is not None and new.variables is not None:
+        found.extend(_values("variable", old.variables, new.variables))
     return tuple(found)
 
 

@@ -5,7 +5,14 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from marin_build.plan.payload_diff import ABSENT, describe_difference, differences, without_echoes
+from marin_build.plan.payload_diff import (
+    ABSENT,
+    WIDE,
+    describe_difference,
+    differences,
+    without_echoes,
+    without_nulls,
+)
 from marin_build.plan.reasons import Change, IdentityChanged
 
 if TYPE_CHECKING:
@@ -103,6 +110,15 @@ def changes_between(old: Mapping[str, Any] | None, payload: str) -> tuple[Change
         return ()
     found = without_echoes(differences(old, json.loads(payload)))
     return tuple(_own_first(_change(difference, lambda _: "") for difference in found))
+
+
+def describe_change(change: Change) -> str:
+    """Return a change in words with its cause, as a plan says it, but with more of long values."""
+    because = f": {change.because}" if change.because else ""
+    if "..." not in change.text:
+        return f"{change.text}{because}"
+    difference = without_nulls(change.path, change.old, change.new)
+    return describe_difference(difference, WIDE) + because
 
 
 def _own_first(changes: Iterable[Change]) -> list[Change]:

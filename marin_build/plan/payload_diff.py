@@ -23,7 +23,11 @@ _PLAIN_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*", re.ASCII)
 _ID = re.compile(r"(?P<name>.+?)(?:_[0-9a-f]{8}|@[^@]*)", re.ASCII)
 _TAGS = ("__dataclass__", "__model__")  # canonical.py: their attributes stand below `fields`
 _WIDTH = 48
-_CONTEXT = 12
+"""Characters of a value that one line of a plan shows."""
+WIDE = 240
+"""Characters of a value where there is room: about one paragraph."""
+_LONGEST_PATH = 120
+_PLAIN_TEXTS = ("name", "version")
 
 
 class Absent(enum.Enum):
@@ -45,6 +49,16 @@ class Difference:
     path: str
     old: Any
     new: Any
+
+
+def without_nulls(path: str, old: Any, new: Any) -> Difference:
+    """Return a difference of values of which None stands for the side that has none.
+
+    Two None are left as they are: then one side is a null, and it is not known which.
+    """
+    if old is None and new is None:
+        return Difference(path, old, new)
+    return Difference(path, ABSENT if old is None else old, ABSENT if new is None else new)
 
 
 def differences(old_payload: Mapping[str, Any], new_payload: Mapping[str, Any]) -> list[Difference]:
@@ -88,28 +102,57 @@ def dependency_name(target_id: str) -> str:
     return match["name"] if match else target_id
 
 
-def describe_difference(difference: Difference) -> str:
-    """Return a difference for people: `attrs.seq_len 4096 -> 8192`, `inputs.corpus changed`."""
+def older_name(difference: Difference) -> str | None:
+    """Return the older name of a renamed dependency; None if it kept its name."""
+    name, old, new = difference.path.removeprefix("deps."), difference.old, difference.new
+    if not isinstance(old, str) or not isinstance(new, str) or dependency_name(new) != name:
+        return None
+    was = dependency_name(old)
+    return was if was != name else None
+
+
+def describe_difference(difference: Difference, width: int = _WIDTH) -> str:
+    """Return a difference for people: `attrs.seq_len 4096 -> 8192`, `inputs.corpus changed`.
+
+    Args:
+        difference: the difference.
+        width: how many characters of each value are shown; of longer values the part that differs.
+
+    """
     path, old, new = difference.path, difference.old, difference.new
     kind, _, rest = path.partition(".")
     if kind == "deps" and rest:
         if old is ABSENT:
             return f"needs {new}, which it did not"
-        return f"no longer needs {old}" if new is ABSENT else f"needs {rest}, which changed"
+        if new is ABSENT:
+            return f"no longer needs {old}"
+        was = older_name(difference)
+        return f"needs {rest}, {'which changed' if was is None else f'renamed from {was}'}"
+    if path == "name" and ABSENT not in (old, new):
+        return f"renamed from {old} to {new}"
     if path == "code" and ABSENT in (old, new):  # the code policy changed, not the code
         return f"code {'joined' if old is ABSENT else 'left'} the identity"
+    path = path if len(path) <= _LONGEST_PATH else f"{path[:80]}...{path[-37:]}"
     if path.startswith(("inputs", "code")):  # digests say nothing to a reader
         return path + (" added" if old is ABSENT else " removed" if new is ABSENT else " changed")
-    if old is ABSENT:
-        return f"{path} added: {_short(new)}"
-    if new is ABSENT:
-        return f"{path} removed: {_short(old)}"
-    return f"{path} {' -> '.join(_shown_apart(old, new))}"
+    plain = path in _PLAIN_TEXTS
+    if ABSENT in (old, new):
+        value, how = (new, "added") if old is ABSENT else (old, "removed")
+        return f"{path} {how}: {value if plain else _cut(canonical_text(value), width)}"
+    if plain:
+        return f"{path} {old} -> {new}"
+    return f"{path} {' -> '.join(_shown_apart(old, new, width))}{_place(old, new, width)}"
 
 
-def describe_value(value: Any) -> str:
-    """Return one side of a difference as canonical text; `nothing` for None and ABSENT."""
-    return "nothing" if value is None or value is ABSENT else canonical_text(value)
+def _place(old: Any, new: Any, width: int) -> str:
+    """Return where two long texts begin to differ: ` (line 12 of 300)`; empty for short ones."""
+    if not isinstance(old, str) or not isinstance(new, str) or max(len(old), len(new)) <= width:
+        return ""
+    at = _alike(old, new)
+    if "\n" in new:
+        line = new.count("\n", 0, at) + 1
+        return f" (line {line:,} of {max(line, new.rstrip(chr(10)).count(chr(10)) + 1):,})"
+    return f" (character {at + 1:,} of {len(new):,})"
 
 
 def _of_mappings(path: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Difference]:
@@ -211,24 +254,45 @@ def _same(old: Any, new: Any) -> bool:
     return canonical_text(old) == canonical_text(new)
 
 
-def _short(value: Any) -> str:
-    text = canonical_text(value)
-    return text if len(text) <= _WIDTH else text[: _WIDTH - 3] + "..."
+def cut_apart(old: Any, new: Any, width: int = WIDE) -> tuple[Any, Any]:
+    """Return two values; long ones as texts of the part that differs. None stays None."""
+    if max(len(canonical_text(value)) for value in (old, new)) <= width:
+        return old, new
+    if old is None or new is None:
+        sides = [
+            None if value is None else _cut(canonical_text(value), width) for value in (old, new)
+        ]
+        return sides[0], sides[1]
+    return _shown_apart(old, new, width)
 
 
-def _shown_apart(old: Any, new: Any) -> tuple[str, str]:
+def _cut(text: str, width: int) -> str:
+    return text if len(text) <= width else text[: width - 3] + "..."
+
+
+def _shown_apart(old: Any, new: Any, width: int) -> tuple[str, str]:
     """Return two values, each on one line; of long values only the part that differs."""
     one, other = canonical_text(old), canonical_text(new)
-    if len(one) <= _WIDTH and len(other) <= _WIDTH:
+    if len(one) <= width and len(other) <= width:
         return one, other
-    start = 0
-    while start < min(len(one), len(other)) and one[start] == other[start]:
-        start += 1
-    start = max(0, start - _CONTEXT)
-    return _window(one, start), _window(other, start)
+    start = _alike(one, other)
+    most = min(len(one), len(other)) - start
+    end = min(most, _alike(one[::-1], other[::-1]))
+    around = width // 4
+    first = max(0, start - around)
+
+    def window(text: str) -> str:
+        return _window(text, first, min(first + width, len(text) - end + around))
+
+    return window(one), window(other)
 
 
-def _window(text: str, start: int) -> str:
-    """Return `_WIDTH` characters of a text from `start`, with dots for the parts left out."""
-    end = start + _WIDTH
+def _alike(one: str, other: str) -> int:
+    """Return how many characters two texts have in common at their beginning."""
+    pairs = enumerate(zip(one, other, strict=False))
+    return next((at for at, (a, b) in pairs if a != b), min(len(one), len(other)))
+
+
+def _window(text: str, start: int, end: int) -> str:
+    """Return a part of a text, with dots for the parts left out."""
     return ("..." if start else "") + text[start:end] + ("..." if end < len(text) else "")

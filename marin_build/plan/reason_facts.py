@@ -1,36 +1,67 @@
-"""Reasons that were read from plan.json: in words, and as changes. Pure."""
+"""Reasons that were read from plan.json: as values, in words, and as changes. Pure."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any, get_args
 
-from marin_build.plan.payload_diff import ABSENT, Difference, describe_difference
-from marin_build.plan.reason_text import describe
-from marin_build.plan.reasons import Cascade, Change, IdentityChanged, UpstreamBlocked
+from marin_build.plan import reasons as why
+from marin_build.plan.payload_diff import describe_difference, without_nulls
+from marin_build.plan.reason_text import describe_both, describe_stably, kind_name
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
+
+    from marin_build.plan.reasons import Change, IdentityChanged, Reason
 
 
-def describe_facts(facts: Mapping[str, Any]) -> str:
-    """Return a reason in words, without times and hosts, which plan.json does not contain.
+_KINDS: Mapping[str, type[Reason]] = {kind_name(each): each for each in get_args(why.Reason)}
+_OTHER_NAMES = {"bytes": "size"}
+"""Fields that JSON has under another name."""
+_UNKNOWN: Mapping[str, Any] = {
+    "attempt": 0, "exit_code": None, "time_to_live": 0.0, "found": 0, "needed": 0, "hosts": 0,
+    "files": 0, "size": 0, "engines": (), "changes": (),
+}  # fmt: skip
+"""What a field is that plan.json does not contain; a text is empty."""
 
-    Args:
-        facts: an element of `reasons` of a decision; empty if it has none.
 
+def reason_in(facts: Mapping[str, Any]) -> Reason | None:
+    """Return an element of `reasons` of a decision as a value; None for an unknown kind.
+
+    Times, hosts and runs, which plan.json does not contain, are empty in it.
     """
-    match facts:
-        case {"kind": "identity_changed", "since": since}:
-            return describe(IdentityChanged(changes_in(facts), since, "", "", ""))
-        case {"kind": "cascade", "upstream": upstream}:
-            return describe(Cascade(upstream))
-        case {"kind": "upstream_blocked", "upstream": upstream}:
-            return describe(UpstreamBlocked(upstream))
-        case {"kind": "built_before"}:
-            return "built"
-        case {"kind": kind, "reason": words}:
-            return f"{kind.replace('_', ' ')}: {words}"
-    return str(facts.get("kind", "")).replace("_", " ")
+    kind = _KINDS.get(str(facts.get("kind", "")))
+    if kind is None:
+        return None
+    known = {_OTHER_NAMES.get(key, key): value for key, value in facts.items()}
+    if "changes" in known:
+        known["changes"] = changes_in(facts)
+    return kind(
+        **{
+            field.name: known.get(field.name, _UNKNOWN.get(field.name, ""))
+            for field in fields(kind)
+        }
+    )
+
+
+def describe_reasons(reasons: Sequence[Mapping[str, Any]]) -> str:
+    """Return the `reasons` of a decision in words, as `describe_decision` says them; may be empty.
+
+    Times and hosts are left out, as plan.json does not contain them.
+    """
+    found = [reason for facts in reasons if (reason := reason_in(facts)) is not None]
+    if not found:
+        return ""
+    return describe_both(found[0], _identity(found[1:]), describe_stably)
+
+
+def identity_change_in(reasons: Sequence[Mapping[str, Any]]) -> IdentityChanged | None:
+    """Return what changed since the nearest earlier build; None if no reason says that."""
+    return _identity([reason_in(facts) for facts in reasons])
+
+
+def _identity(reasons: Sequence[Reason | None]) -> IdentityChanged | None:
+    return next((each for each in reasons if isinstance(each, why.IdentityChanged)), None)
 
 
 def changes_in(facts: Mapping[str, Any]) -> tuple[Change, ...]:
@@ -40,6 +71,5 @@ def changes_in(facts: Mapping[str, Any]) -> tuple[Change, ...]:
 
 def _change(facts: Mapping[str, Any]) -> Change:
     old, new = facts.get("old"), facts.get("new")
-    ends = [ABSENT if value is None else value for value in (old, new)]
-    text = describe_difference(Difference(facts["path"], *ends))
-    return Change(facts["path"], old, new, text, facts.get("because", ""))
+    text = facts.get("text") or describe_difference(without_nulls(facts["path"], old, new))
+    return why.Change(facts["path"], old, new, text, facts.get("because", ""))

@@ -12,14 +12,20 @@ from marin_build.secret_shapes import masked_text
 from marin_build.text import bytes_text, first_line
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
+    from marin_build.plan.decisions import Decision
     from marin_build.plan.reasons import Reason
 
 
 def reason_kind(reason: Reason) -> str:
     """Return the stable name of a reason, as in `plan --json`: `never_built`."""
-    return _kind_name(type(reason).__name__)
+    return kind_name(type(reason))
+
+
+def kind_name(kind: type[object]) -> str:
+    """Return the stable name of a kind of reasons: `never_built` of `NeverBuilt`."""
+    return _kind_name(kind.__name__)
 
 
 @cache  # asked for with every line of a plan
@@ -32,6 +38,29 @@ def describe(reason: Reason) -> str:
     if isinstance(reason, why.RunReason):
         return _why_run(reason)
     return _why_blocked(reason) if isinstance(reason, why.BlockReason) else _why_not(reason)
+
+
+NOT_READ = "not read: every target that needs it is built"
+"""Why a PRUNED target has no decision."""
+
+
+def describe_decision(decision: Decision, say: Callable[[Reason], str] = describe) -> str:
+    """Return why a target has its decision, for people, down to what changed.
+
+    Args:
+        decision: the decision.
+        say: `describe`, or `describe_stably` for emitted files.
+
+    """
+    return describe_both(decision.reason, decision.changed, say)
+
+
+def describe_both(
+    reason: Reason, changed: why.IdentityChanged | None, say: Callable[[Reason], str] = describe
+) -> str:
+    """Return a reason, and what changed since the earlier build where that is another one."""
+    more = f"; changed since it was built: {say(changed)}" if changed is not None else ""
+    return f"{say(reason)}{more}"
 
 
 def describe_stably(reason: Reason) -> str:
@@ -57,6 +86,12 @@ def describe_stably(reason: Reason) -> str:
             return describe(replace(reason, engines=()))
         case why.Unreadable(what=what):
             return f"its {what} is not readable"
+        case why.SealedBefore():
+            return "committed, about to be published"
+        case why.BuiltBefore():
+            return "built"
+        case why.Accepted():
+            return describe(replace(reason, accepted_by="", accepted_at=""))
     return describe(reason)
 
 
@@ -106,7 +141,7 @@ def _how_it_failed(failure: why.FailedBefore) -> str:
 
 
 def _when_by(at: str, by: str) -> str:
-    """Return ` 2026-11-21 10:20 by ada@host`; empty if time or name is unknown."""
+    """Return ` 2026-11-21 10:20 UTC by ada@host`; empty if time or name is unknown."""
     return f" {moment_text(at, 'minutes')} by {by}" if at and by else ""
 
 
@@ -123,7 +158,7 @@ def _why_wait(reason: why.WaitReason) -> str:
     match reason:
         case why.HeldBy(by=by, renewed=renewed, time_to_live=lease):
             when = moment_text(renewed)
-            return f"held by {by}; renewed {when} UTC by its own clock, lease {lease:.0f} s"
+            return f"held by {by}; renewed {when} by its own clock, lease {lease:.0f} s"
         case why.HeldByWork(by=by, pid=pid, command=command, processes=count):
             process = f"pid {pid} (`{command}`)" if pid else "a process that is not visible"
             more = f" and {count - 1} more" if count > 1 else ""
@@ -234,5 +269,9 @@ def stable_facts(reason: Reason) -> dict[str, object]:
 
 
 def _change_facts(change: why.Change) -> dict[str, object]:
-    facts = {"path": change.path, "old": change.old, "new": change.new}
+    from marin_build.plan.payload_diff import describe_difference, without_nulls
+
+    facts: dict[str, object] = {"path": change.path, "old": change.old, "new": change.new}
+    if change.text != describe_difference(without_nulls(change.path, change.old, change.new)):
+        facts["text"] = change.text  # what its path and values do not tell: a null, a rename
     return {**facts, "because": change.because} if change.because else facts

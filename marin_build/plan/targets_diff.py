@@ -5,22 +5,25 @@ from __future__ import annotations
 import enum
 import json
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from marin_build.identity.canonical import FrozenDict
+from marin_build.plan.difference_texts import difference_texts
 from marin_build.plan.payload_diff import (
     ABSENT,
     Difference,
     dependency_name,
-    describe_difference,
     differences,
     without_echoes,
 )
+from marin_build.plan.renames import body_before, with_renames
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 
+_NO_CAUSES: Mapping[str, str] = FrozenDict()
 _MOST_PAIRS = 10_000
 """If one name has more pairs than this, its targets are paired in their order."""
 
@@ -59,6 +62,8 @@ class Kind(enum.Enum):
     APPEARED = "appeared"
     VANISHED = "vanished"
     CHANGED = "changed"
+    RENAMED = "renamed"
+    """It is the same but for its name, which is a part of identity."""
     CASCADE = "cascade"
     """Only its dependencies changed."""
     CODE = "code"
@@ -76,6 +81,8 @@ class TargetDifference:
     new: Entry | None
     leaves: tuple[Difference, ...] = ()
     code_changed: bool = False
+    causes: Mapping[str, str] = _NO_CAUSES
+    """Id of a dependency -> what changed there at the root, in words."""
 
     @property
     def entry(self) -> Entry:
@@ -84,11 +91,15 @@ class TargetDifference:
         assert entry is not None
         return entry
 
+    def own_reasons(self) -> list[str]:
+        """Return what differs in words, without causes in dependencies."""
+        return replace(self, causes=_NO_CAUSES).reasons()
+
     def reasons(self) -> list[str]:
         """Return what differs, in words."""
-        found = [describe_difference(leaf) for leaf in self.leaves]
+        found = difference_texts(self.leaves, self.causes)
         if self.code_changed:
-            found.append("its code changed")
+            found.append("code changed")
         if self.kind is Kind.DECISION and self.old is not None and self.new is not None:
             found.append(f"{self.old.decision} -> {self.new.decision}")
         return found
@@ -122,10 +133,14 @@ def diff_targets(old: Sequence[Entry], new: Sequence[Entry]) -> TargetsDiff:
         [entry for key, entry in was.items() if key not in now],
         [entry for key, entry in now.items() if key not in was],
     )
+    taken = {(entry.id, entry.fingerprint) for entry in partner.values()}
+    left = [entry for key, entry in was.items() if key not in taken]
+    renamed, ids = _renamed(left, [entry for key, entry in now.items() if key not in partner])
+    partner |= renamed
     found: list[TargetDifference] = []
     same = 0
     for key, entry in now.items():
-        difference = _difference(partner.get(key), entry)
+        difference = _difference(partner.get(key), entry, ids)
         if difference is None:
             same += 1
         else:
@@ -136,7 +151,59 @@ def diff_targets(old: Sequence[Entry], new: Sequence[Entry]) -> TargetsDiff:
         for key, entry in was.items()
         if key not in taken
     )
-    return TargetsDiff(tuple(found), same)
+    return TargetsDiff(tuple(_with_causes(found)), same)
+
+
+def _renamed(
+    old: Sequence[Entry], new: Sequence[Entry]
+) -> tuple[dict[tuple[str, str], Entry], dict[str, str]]:
+    """Return the pairs that are the same but for their names, and their ids, new -> old."""
+    known: dict[tuple[str, str | None], list[Entry]] = defaultdict(list)
+    for entry in reversed(old):
+        known[body_before(entry.payload, {}), entry.version].append(entry)
+    pairs: dict[tuple[str, str], Entry] = {}
+    ids: dict[str, str] = {}
+    for entry in _dependencies_first(new) if old else ():
+        if same := known[body_before(entry.payload, ids), entry.version]:
+            pairs[entry.id, entry.fingerprint] = same.pop()
+            ids[entry.id] = pairs[entry.id, entry.fingerprint].id
+    return pairs, ids
+
+
+def _dependencies_first(entries: Sequence[Entry]) -> list[Entry]:
+    """Return entries in an order in which each stands after those that it needs."""
+    by_id = {entry.id: entry for entry in entries}
+    order: dict[str, Entry] = {}
+    for start in by_id:
+        pending = [start]
+        while pending:
+            at = pending[-1]
+            missing = [dep for dep in by_id[at].deps if dep in by_id and dep not in order]
+            if at in order or not missing:
+                order.setdefault(at, by_id[at])
+                pending.pop()
+            else:
+                pending.extend(missing)
+    return list(order.values())
+
+
+def _with_causes(found: Sequence[TargetDifference]) -> Iterator[TargetDifference]:
+    """Yield differences that name what changed at the root of the dependencies that changed."""
+    by_id = {each.new.id: each for each in found if each.new is not None}
+    causes: dict[str, str] = {}
+    for entry in _dependencies_first([each.new for each in found if each.new is not None]):
+        each = by_id[entry.id]
+        if each.old is None:
+            continue
+        first = each.leaves[0] if each.leaves else None
+        above = causes.get(str(first.new), "") if first is not None else ""
+        if first is not None and first.path.startswith("deps.") and above and not each.code_changed:
+            causes[entry.id] = above
+        elif texts := each.own_reasons():
+            causes[entry.id] = texts[0]
+    for each in found:
+        below = {leaf.new: causes[leaf.new] for leaf in each.leaves if leaf.new in causes}
+        yield replace(each, causes=below) if below else each
 
 
 def changed_entries(old: Sequence[Entry], new: Iterable[Entry]) -> list[bool]:
@@ -145,7 +212,7 @@ def changed_entries(old: Sequence[Entry], new: Iterable[Entry]) -> list[bool]:
     return [(entry.id, entry.fingerprint, entry.code) not in known for entry in new]
 
 
-def _difference(old: Entry | None, new: Entry) -> TargetDifference | None:
+def _difference(old: Entry | None, new: Entry, ids: Mapping[str, str]) -> TargetDifference | None:
     if old is None:
         return TargetDifference(Kind.APPEARED, None, new)
     code_changed = None not in (old.code, new.code) and old.code != new.code
@@ -155,7 +222,10 @@ def _difference(old: Entry | None, new: Entry) -> TargetDifference | None:
         if None not in (old.decision, new.decision) and old.decision != new.decision:
             return TargetDifference(Kind.DECISION, old, new)
         return None
-    leaves = _leaves(old, new)
+    if old.name != new.name:
+        name = Difference("name", old.name, new.name)
+        return TargetDifference(Kind.RENAMED, old, new, (name,), code_changed)
+    leaves = tuple(with_renames(_leaves(old, new), ids))
     code_changed = code_changed or any(leaf.path == "code" for leaf in leaves)
     leaves = tuple(leaf for leaf in leaves if leaf.path != "code")  # `code_changed` reports it
     # The command of a command step is also its code: one report of it is enough.

@@ -31,6 +31,7 @@ class AcceptedEnvironment(_Document):
     distributions: dict[str, str] | None = None
     locks: dict[str, str] | None = None
     image: str | None = None
+    variables: dict[str, str] | None = None
 
 
 class Acceptance(_Document):

@@ -55,6 +55,8 @@ class Environment(_Document):
     locks: dict[str, str] = {}
     """Lock file at the project's root -> digest."""
     image: str | None = None
+    variables: dict[str, str] | None = None
+    """Name -> digest of the step's `env_vars`, without secrets; null: an older version wrote it."""
 
 
 class Record(_Document):

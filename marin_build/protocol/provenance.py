@@ -90,6 +90,7 @@ class Environment:
             not installed; None if not known.
         locks: lock file at the project's root -> digest; None if not known.
         image: the container image, by digest or reference; None if there is none, or not known.
+        variables: name -> digest of the step's `env_vars`, without secrets; None if not known.
 
     """
 
@@ -97,6 +98,7 @@ class Environment:
     distributions: Mapping[str, str] | None = None
     locks: Mapping[str, str] | None = None
     image: str | None = None
+    variables: Mapping[str, str] | None = None
 
     @classmethod
     def of_record(cls, recorded: Mapping[str, Any] | None) -> Environment:
@@ -107,6 +109,7 @@ class Environment:
             _texts(recorded.get("distributions")),
             _texts(recorded.get("locks")),
             _text(recorded.get("image")),
+            _texts(recorded.get("variables")),
         )
 
 
@@ -127,6 +130,27 @@ class Here:
         """Return the environment of a step whose code imports these distributions."""
         versions = {name: installed_version(name) for name in sorted(names)}
         return Environment(self.python, versions, self.locks, self.image)
+
+
+def variables_of(env_vars: Mapping[str, str]) -> dict[str, str]:
+    """Return digests of a step's `env_vars`, as records keep them; secrets are left out.
+
+    A record and a page are shown to more people than an author's file, so they name what changed
+    and hold no value. A secret may change with each run, and says nothing about the output.
+    """
+    if not env_vars:
+        return {}
+    from marin_build.redaction import without_secrets
+
+    return {
+        name: f"sha256:{_digest(value)}"
+        for name, value in sorted(without_secrets(env_vars).items())
+    }
+
+
+def _digest(value: str) -> str:
+    data = value.encode("utf-8", "surrogateescape")
+    return hashlib.sha256(data).hexdigest()[:_DIGITS]
 
 
 def _text(value: Any) -> str | None:

@@ -58,7 +58,7 @@ def unlock(
         return Unlocked.NONE_HELD
     facts = [
         ("holder", lease.describe()),
-        ("renewed", f"{moment_text(lease.written_at)} UTC by its own clock"),
+        ("renewed", f"{moment_text(lease.written_at)} by its own clock"),
         ("lease", f"{lease.time_to_live:.0f} s"),
     ]
     if lease.is_sealed:

@@ -117,7 +117,7 @@ def held(target: str, lease: Lease) -> StoppedError:
         f"`{target}` is held: another run builds or adopts it",
         facts=[
             ("holder", lease.describe()),
-            ("renewed", f"{moment_text(lease.written_at)} UTC by its own clock"),
+            ("renewed", f"{moment_text(lease.written_at)} by its own clock"),
         ],
         consequence=NOTHING_WRITTEN,
         hint="wait for it; if its holder is dead, marin-build unlock",

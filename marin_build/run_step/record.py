@@ -6,17 +6,18 @@ from typing import TYPE_CHECKING, Any
 
 from marin_build.errors import StoreError
 from marin_build.identity.callables import local_function
+from marin_build.identity.canonical import FrozenDict
 from marin_build.identity.code.digest import code_of
 from marin_build.identity.code.document import code_document, code_document_path
 from marin_build.pipeline.command import Command
 from marin_build.pipeline.source_digests import content_of
 from marin_build.pipeline.source_listings import listing_of, listing_path
 from marin_build.protocol.documents import Environment, Record
-from marin_build.protocol.provenance import distributions_of
+from marin_build.protocol.provenance import distributions_of, variables_of
 from marin_build.secret_shapes import forms_in
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from marin_build.identity.code.digest import Code
     from marin_build.pipeline.step_spec import StepSpec
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
     from marin_build.run_step.body import Done
     from marin_build.run_step.session import Session
     from marin_build.store.base import File, Store
+
+
+_NO_VARIABLES: Mapping[str, str] = FrozenDict()
 
 
 def make_record(
@@ -46,7 +50,7 @@ def make_record(
     return Record(
         **_of_target(session, index),
         **_counted(files),
-        **built_by(fn, session.here, session.store, prefix, session.run),
+        **built_by(fn, session.here, session.store, prefix, session.run, env_vars=step.env_vars),
         deep_code_digest=session.deep_code.get(index),
         attempt=attempt,
         start=start,
@@ -120,6 +124,7 @@ def built_by(
     run: str,
     *,
     declared_in: str | None = None,
+    env_vars: Mapping[str, str] = _NO_VARIABLES,
 ) -> dict[str, Any]:
     """Return what a record says of the code that built a target; its source is kept.
 
@@ -130,6 +135,7 @@ def built_by(
         prefix: of the outputs.
         run: the run's id.
         declared_in: the file that declares the step; see `code_of`.
+        env_vars: the step's own environment variables.
 
     """
     code = code_of(fn, declared_in) if fn is not None else None
@@ -137,7 +143,7 @@ def built_by(
         "code_digest": code.digest if code is not None else None,
         "code_document": keep_source(store, prefix, run, code) if code is not None else None,
         "captured": (code.captured or None) if code is not None else None,
-        "environment": _environment(here, code),
+        "environment": _environment(here, code, env_vars),
     }
 
 
@@ -145,7 +151,9 @@ def _counted(files: Sequence[File]) -> dict[str, int]:
     return {"files": len(files), "bytes": sum(file.size for file in files)}
 
 
-def _environment(here: Here | None, code: Code | None) -> Environment | None:
+def _environment(
+    here: Here | None, code: Code | None, env_vars: Mapping[str, str]
+) -> Environment | None:
     """Return what the step ran in, with the distributions that its code imports."""
     if here is None:
         return None
@@ -154,6 +162,7 @@ def _environment(here: Here | None, code: Code | None) -> Environment | None:
         distributions=distributions_of(code.modules) if code is not None else {},
         locks=dict(here.locks),
         image=here.image,
+        variables=variables_of(env_vars),
     )
 
 

@@ -172,6 +172,7 @@ def _record(step: StepSpec, started: datetime, seconds: float) -> bytes:
             workspace.prefix,
             run,
             declared_in=step.declared[0],
+            env_vars=step.env_vars,
         ),
         provenance=provenance,
         run=run,

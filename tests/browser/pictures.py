@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
 SOURCES = ("arxiv", "books", "c4", "code", "dclm", "finemath", "stackexchange", "wiki")
 REASONS: dict[State, str] = {
-    "built": "built 2026-11-21 10:20 by ada@host, run r-0a1b2c3d",
+    "built": "built 2026-11-21 10:20 UTC by ada@host, run r-0a1b2c3d",
     "to build": "never built",
     "stale": "attrs.seq_len 4096 -> 8192",
-    "failed": "failed before (attempt 2, 2026-11-21 10:20 by ada@host): out of memory",
+    "failed": "failed before (attempt 2, 2026-11-21 10:20 UTC by ada@host): out of memory",
     "held": "held by ada@host, run r-0a1b2c3d; renewed 2026-11-21 10:20:00 UTC",
     "blocked": "needs train/large_00000000, which is blocked",
 }

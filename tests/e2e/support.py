@@ -86,7 +86,7 @@ _MASKS = (
     (re.compile(r"\bp-[0-9a-f]{8}\b"), "p-PLAN"),
     (re.compile(r"_[0-9a-f]{8}\b"), "_HASH"),
     (re.compile(r"\b\d+(?:\.\d)? s\b"), "TIME"),
-    (re.compile(r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d"), "DATE"),
+    (re.compile(r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d(?: UTC)?"), "DATE"),
     (re.compile(r"(?<=by )[\w.-]+@[\w.-]+|[\w.-]+@[\w.-]+(?=, run| is gone|\))"), "USER@HOST"),
 )
 

@@ -98,10 +98,11 @@ def test_the_working_tree_is_compared_with_a_revision(repository: Repository) ->
     commit = repository.git("rev-parse", "--short=8", "HEAD").strip()
     assert repository.project.mask(done.out).replace(commit, "COMMIT") == (
         "  ~ changed  tokens_HASH  attrs.size 4 -> 8  (pipeline.py:19)\n"
-        "                              its code changed\n"
-        "  ! cascade  train_HASH   needs tokens, which changed  (pipeline.py:20)\n"
+        "                              code changed\n"
+        "  ! cascade  train_HASH   needs tokens, which changed: attrs.size 4 -> 8"
+        "  (pipeline.py:20)\n"
         "  ~ changed  train_HASH   attrs.rate 0.2 -> 0.3  (pipeline.py:20)\n"
-        "                              needs tokens, which changed\n"
+        "                              needs tokens, which changed: attrs.size 4 -> 8\n"
         "HEAD (COMMIT) .. the working tree: 2 changed, 1 cascade; 0 the same\n"
     )
 
@@ -132,8 +133,8 @@ def test_the_document(repository: Repository) -> None:
             "pipeline": "pipeline.py",
         },
         "summary": {
-            "appeared": 0, "vanished": 0, "changed": 1, "cascade": 1, "code": 0, "decision": 0,
-            "same": 0,
+            "appeared": 0, "vanished": 0, "changed": 1, "renamed": 0, "cascade": 1, "code": 0,
+            "decision": 0, "same": 0,
         },
     }  # fmt: skip
     assert tokens["reasons"] == ["inputs.corpus.txt changed"]
@@ -308,8 +309,10 @@ def test_plans_need_neither_pipeline_nor_git(project: Project) -> None:
     assert done.err == ""
     assert project.mask(done.out) == (
         "  ~ changed  tokens_HASH  attrs.size 4 -> 8  (pipeline.py:19)\n"
-        "  ! cascade  train_HASH   needs tokens, which changed  (pipeline.py:20)\n"
-        "  ! cascade  train_HASH   needs tokens, which changed  (pipeline.py:20)\n"
+        "  ! cascade  train_HASH   needs tokens, which changed: attrs.size 4 -> 8"
+        "  (pipeline.py:20)\n"
+        "  ! cascade  train_HASH   needs tokens, which changed: attrs.size 4 -> 8"
+        "  (pipeline.py:20)\n"
         "a .. b: 1 changed, 2 cascade; 0 the same\n"
     )
     (elsewhere / "a/plan.json").write_text("{}")

@@ -96,10 +96,12 @@ def test_explain_tells_all_of_one_target(project: Project) -> None:
     project.run("apply")
     explained = project.run("explain", "left", "--set", "lines=4", "--set", "left=5")
     lines = project.mask(explained.out).splitlines()
-    assert lines[1] == "decision  run: attrs.times 1 -> 5 and 1 more"
+    assert lines[1] == "decision  rebuild: attrs.times 1 -> 5 and 1 more"
     assert lines[4].startswith("compared  with left_HASH, built DATE by ")
-    assert lines[5] == "changed   attrs.times  1 -> 5"
-    assert lines[6].endswith('-> "corpus_HASH"  (attrs.lines 3 -> 4)')
+    assert lines[5] == "changed   attrs.times 1 -> 5"
+    assert lines[6] == (
+        "changed   needs corpus, which changed: attrs.lines 3 -> 4 (corpus_HASH -> corpus_HASH)"
+    )
     as_json = json.loads(project.run("explain", "left", "--json", "--set", "left=5").out)
     assert as_json["reason"]["changes"] == [{"path": "attrs.times", "old": 1, "new": 5}]
     built = project.run("explain", "left")
@@ -128,7 +130,7 @@ def test_explain_reads_nothing_that_the_target_does_not_need(project: Project) -
         "    lost = source('lost.txt')\n"
         "    return command('true', name='a'), command('wc {x}', name='b', inputs={'x': lost})\n"
     )
-    assert "decision  run: never built" in project.run("explain", "a").out
+    assert "decision  build: never built" in project.run("explain", "a").out
     for selector in ("b", "**"):
         refused = project.run("explain", selector)
         assert (refused.code, "cannot read the source `lost.txt`" in refused.err) == (4, True)
@@ -227,7 +229,7 @@ def test_a_version_that_changed_is_told_with_what_was_made_from_it(versioned: Pr
     assert drift["changes"] == [{"path": "attrs.q", "old": 1, "new": 2}]
     assert drift["declared"] == decisions["raw"]["fingerprint"] != drift["recorded"]
     explained = versioned.run("explain", "raw", "--set", "q=2").out.splitlines()
-    assert explained[-2:] == [f"drift     {CHANGED}", "changed   attrs.q  1 -> 2"]
+    assert explained[-2:] == [f"drift     {CHANGED}", "changed   attrs.q 1 -> 2"]
 
 
 def test_what_was_made_before_a_version_was_built_again_is_told(versioned: Project) -> None:
@@ -300,3 +302,60 @@ def test_the_change_is_named_though_what_changed_is_built_already(project: Proje
         "plan p-PLAN: 3 to build, 1 reused\n"
         "to build it: marin-build apply --set lines=4\n"
     )
+
+
+FAILING = """\
+from pathlib import Path
+from marin_build import step
+
+@step(name="NAME", env_vars={"LR": "VALUE"})
+def raw(output: Path, n: int) -> None:
+    assert n == 1
+    (output / "x").write_text("x")
+
+@step
+def train(output: Path, raw: Path) -> None:
+    (output / "x").write_text("x")
+
+def pipeline(n: int = 1):
+    return train(raw=raw(n=n))
+"""
+
+
+def test_a_cause_outlives_a_failure_and_a_new_name(project: Project) -> None:
+    """Else after a crash the plan knows no more what the user changed."""
+    text = FAILING.replace("NAME", "raw").replace("VALUE", "1")
+    project.pipeline(text)
+    assert project.run("apply", "-q").code == 0
+    assert project.run("apply", "-q", "--set", "n=2").code == 1
+    planned = project.mask(project.run("plan", "--set", "n=2").out).splitlines()
+    assert planned[0].endswith("; changed since it was built: attrs.n 1 -> 2")
+    assert planned[1] == "  ! cascade  train_HASH  needs raw, which changed: attrs.n 1 -> 2"
+    decisions = project.run("plan", "--set", "n=2", "--json").document["decisions"]
+    assert [reason["kind"] for reason in decisions[0]["reasons"]] == [
+        "failed_before",
+        "identity_changed",
+    ]
+    explained = project.mask(project.run("explain", "train", "--set", "n=2").out)
+    assert "\nroot      raw_HASH: failed before " in explained
+    drifted = text.replace('"1"', '"2"')
+    project.pipeline(drifted)
+    words = "environment changed since built: env_vars.LR changed"
+    assert f"~ drift    raw_HASH  {words}; reused" in project.mask(project.run("plan").out)
+    assert words in project.run("explain", "train").out
+    project.pipeline(text.replace('name="raw"', 'name="data/raw"'))
+    renamed = project.mask(project.run("plan").out).splitlines()
+    assert renamed[0].startswith("  ~ rebuild  data/raw_HASH  renamed from raw to data/raw ")
+    assert renamed[1] == "  ! cascade  train_HASH     needs data/raw, renamed from raw"
+
+
+def test_a_picture_and_a_plan_agree_about_a_deleted_output(project: Project) -> None:
+    """Else the graph promises to build what no plan ever builds."""
+    project.pipeline(DIAMOND)
+    project.run("apply", "-q")
+    shutil.rmtree(project.output_of("corpus"))
+    words = "not read: every target that needs it is built"
+    assert words in project.run("plan", "-v").out
+    nodes = json.loads(project.run("graph", "--format", "json").out)["nodes"]
+    (corpus,) = [node for node in nodes if node["name"] == "corpus"]
+    assert (corpus["state"], corpus["reason"]) == ("built", words)

@@ -24,7 +24,8 @@ def test_now_is_written_alike() -> None:
     assert len(stamp_now("seconds")) == len("2026-11-22T09:10:11+00:00")
 
 
-def test_people_read_it_without_its_zone() -> None:
-    assert moment_text(WRITTEN) == "2026-11-22 09:10:11"
-    assert moment_text(WRITTEN, "minutes") == "2026-11-22 09:10"
+def test_people_read_its_zone() -> None:
+    """Else 13:02 of a record is taken for the time of the reader's own wall."""
+    assert moment_text(WRITTEN) == "2026-11-22 09:10:11 UTC"
+    assert moment_text(WRITTEN, "minutes") == "2026-11-22 09:10 UTC"
     assert moment_text("") == ""

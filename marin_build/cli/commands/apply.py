@@ -174,11 +174,11 @@ def _nothing_to_build(planned: Planned, again: str, *, as_json: bool) -> int:
     elif not blocked:
         click.echo(f"nothing to do: {reused} target{'s are' if reused != 1 else ' is'} built")
     for decision in blocked:
-        from marin_build.plan.reason_text import describe
+        from marin_build.plan.reason_text import describe_decision
         from marin_build.text import printable
 
         target = planned.decided.targets.all[decision.index]
-        reason = printable(describe(decision.reason))
+        reason = printable(describe_decision(decision))
         click.echo(f"error: `{target.name}` is blocked: {reason}", err=True)
     if any(isinstance(decision.reason, FailureKept) for decision in blocked):
         click.echo(f"hint: {again} reruns what failed", err=True)

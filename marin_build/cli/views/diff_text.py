@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
+from marin_build.emit.fold_rows import folder, same_name
 from marin_build.plan.payload_diff import ABSENT
 from marin_build.plan.targets_diff import Kind
 
@@ -20,6 +21,7 @@ _SYMBOLS = {
     Kind.APPEARED: ("+", "green"),
     Kind.VANISHED: ("-", "red"),
     Kind.CHANGED: ("~", "yellow"),
+    Kind.RENAMED: (">", "yellow"),
     Kind.CASCADE: ("!", "yellow"),
     Kind.CODE: ("%", "cyan"),
     Kind.DECISION: ("*", "cyan"),
@@ -29,6 +31,7 @@ _MORE = {
     Kind.DECISION: "more are the same, but have another decision",
 }
 _FOLDED_FROM = 20
+_FEWEST_MERGED = 3
 _MOST_REASONS = 12
 _SCHEMA_VERSION = 1
 
@@ -36,10 +39,11 @@ _SCHEMA_VERSION = 1
 def show_diff(comparison: Comparison, *, verbose: bool) -> None:
     """Print differences, a line or more for each target; many with one cause become one line."""
     old, new, diff = comparison.old, comparison.new, comparison.diff
-    shown, folded = _folded(diff.differences, verbose=verbose)
-    width = min(max((len(each.entry.id) for each in shown), default=0), 60)
-    for each in shown:
-        _show(each, width, verbose=verbose)
+    rows = [_Row.of(each) for each in diff.differences]
+    shown, folded = _folded(rows if verbose else _merged(rows), verbose=verbose)
+    width = min(max((len(row.what) for row in shown), default=0), 60)
+    for row in shown:
+        _show(row, width, verbose=verbose)
     for symbol, more in folded:
         click.secho(f"  {symbol} {more} (-v shows them)", fg="bright_black")
     for side in (old, new):
@@ -51,33 +55,69 @@ def show_diff(comparison: Comparison, *, verbose: bool) -> None:
     click.echo(f"{old.shown} .. {new.shown}: {found}; {diff.same} the same")
 
 
-def _folded(
-    all_: Sequence[TargetDifference], *, verbose: bool
-) -> tuple[list[TargetDifference], list[tuple[str, str]]]:
+class _Row(NamedTuple):
+    """One line or more: a target, or several with the same reasons and one pattern for all."""
+
+    kind: Kind
+    name: str
+    what: str
+    reasons: tuple[str, ...]
+    place: str
+    targets: int = 1
+
+    @classmethod
+    def of(cls, each: TargetDifference) -> _Row:
+        """Return the row of one target."""
+        entry = each.entry
+        place = entry.declared if each.kind is not Kind.VANISHED else ""
+        return cls(each.kind, entry.name, entry.id, tuple(each.reasons()), place)
+
+
+def _merged(rows: Sequence[_Row]) -> list[_Row]:
+    """Return rows in which several that say the same are one, as in a plan."""
+    groups: dict[tuple[object, ...], list[_Row]] = {}
+    for row in rows:
+        key = (row.kind, row.reasons, row.place, folder(row.name))
+        groups.setdefault(key if row.reasons else row, []).append(row)
+    found: list[_Row] = []
+    for group in groups.values():
+        if len(group) < _FEWEST_MERGED:
+            found += group
+            continue
+        names = {row.name for row in group}
+        pattern = same_name(group[0].name) if len(names) == 1 else folder(group[0].name)
+        what = f"{pattern} ({len(group)} targets)"
+        found.append(group[0]._replace(what=what, targets=len(group)))
+    return found
+
+
+def _folded(rows: Sequence[_Row], *, verbose: bool) -> tuple[list[_Row], list[tuple[str, str]]]:
     """Return the differences to show, and a symbol and words for each kind with too many."""
     if verbose:
-        return list(all_), []
+        return list(rows), []
     left = dict.fromkeys(_MORE, _FOLDED_FROM)
     shown = []
-    for each in all_:
-        if each.kind in left:
-            left[each.kind] -= 1
-        if left.get(each.kind, 0) >= 0:
-            shown.append(each)
-    over = {kind: -number for kind, number in left.items() if number < 0}
+    over: dict[Kind, int] = {}
+    for row in rows:
+        if row.kind in left:
+            left[row.kind] -= 1
+        if left.get(row.kind, 0) >= 0:
+            shown.append(row)
+        else:
+            over[row.kind] = over.get(row.kind, 0) + row.targets
     return shown, [(_SYMBOLS[kind][0], f"{more} {_MORE[kind]}") for kind, more in over.items()]
 
 
-def _show(each: TargetDifference, width: int, *, verbose: bool) -> None:
-    symbol, colour = _SYMBOLS[each.kind]
-    head = click.style(f"  {symbol} {each.kind.value:<8}", fg=colour)
-    reasons = each.reasons() or [""]
+def _show(row: _Row, width: int, *, verbose: bool) -> None:
+    symbol, colour = _SYMBOLS[row.kind]
+    head = click.style(f"  {symbol} {row.kind.value:<8}", fg=colour)
+    reasons = list(row.reasons) or [""]
     if not verbose and len(reasons) > _MOST_REASONS:
         more = len(reasons) - _MOST_REASONS
         reasons = [*reasons[:_MOST_REASONS], f"and {more} more (-v shows them)"]
-    place = f"({each.entry.declared})" if each.entry.declared else ""
-    first = "  ".join(filter(None, [reasons[0], place if each.kind is not Kind.VANISHED else ""]))
-    click.echo(f"{head} {each.entry.id:<{width}}  {first}".rstrip())
+    place = f"({row.place})" if row.place else ""
+    first = "  ".join(filter(None, [reasons[0], place]))
+    click.echo(f"{head} {row.what:<{width}}  {first}".rstrip())
     for reason in reasons[1:]:
         click.echo(" " * (width + 15) + reason)
 

@@ -36,7 +36,7 @@ def _how(seen: AttemptSeen) -> str:
         code = seen.ended.exit_code
         words = [
             seen.ended.result + (f", exit code {code}" if code else ""),
-            f"{moment_text(str(seen.ended.end))} UTC",
+            moment_text(str(seen.ended.end)),
             f"{seen.ended.worker}, run {seen.ended.run}",
         ]
     elif seen.lease is None:

@@ -186,9 +186,9 @@ def _facts(target: TargetState, host: Host, now: float) -> tuple[str, str]:
 
 def _held(lease: Lease, host: Host, now: float) -> str:
     """Return the holder and the time of its last renewal; no clocks of two machines mix."""
-    renewed = f"renewed {moment_text(lease.written_at)} UTC"
+    renewed = f"renewed {moment_text(lease.written_at)}"
     if lease.taken_at:
-        since = f"since {moment_text(lease.taken_at)} UTC"
+        since = f"since {moment_text(lease.taken_at)}"
         if host.boot and lease.boot == host.boot:
             since = f"for {duration(max(now - lease.since, 0.0))}, {since}"
         renewed = f"{since}, {renewed}"
@@ -204,7 +204,7 @@ def _failed(last: LastAttempt) -> str:
     code = "" if last.exit_code is None else f", exit code {last.exit_code}"
     meaning = unsaid_meaning(last.exit_code or 0, last.message or "")
     code += f" ({meaning})" if meaning else ""
-    when = f", {moment_text(last.end)} UTC" if last.end else ""
+    when = f", {moment_text(last.end)}" if last.end else ""
     lines = (last.message or "").splitlines()
     return f"attempt {last.attempt}{code}{when}, {last.worker}{': ' if lines else ''}" + (
         shortened(lines[0], 500) if lines else ""

@@ -14,7 +14,7 @@ from marin_build.identity.canonical import FrozenDict
 from marin_build.places import is_url
 from marin_build.plan.graph_shape import longest_chain
 from marin_build.plan.plan_summary import summary_line
-from marin_build.plan.reason_facts import changes_in
+from marin_build.plan.reason_facts import identity_change_in
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -157,7 +157,7 @@ def details_of(
         if decision is None:
             found.append(Details(attributes=attributes, inputs=inputs))
             continue
-        facts = decision.reasons[0] if decision.reasons else {}
+        changed = identity_change_in(decision.reasons)
         output = _placed(decision.output_path, live)
         is_usual = output == f"{prefix}/{node.id}"
         found.append(
@@ -169,8 +169,8 @@ def details_of(
                 output="" if is_usual else output,
                 link="" if is_usual else _link(output, live),
                 script=scripts.get(node.id, ""),
-                changes=changes_in(facts),
-                since=str(facts.get("since", "")),
+                changes=changed.changes if changed is not None else (),
+                since=changed.since if changed is not None else "",
                 now=known.get(node.id, _NOTHING_LIVE),
             )
         )

@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from marin_build.protocol.status import Status
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LiveTarget:
@@ -17,7 +15,6 @@ class LiveTarget:
 
     Args:
         reason: why it has its decision, in words, with times and hosts.
-        status: the status of a pruned target; None if it has none.
         tags, description: as the author declared them.
         drift: how code or environment differ from those that built it, in words.
         seconds, builds: how long building it may take, and of how many builds that is the median.
@@ -28,7 +25,6 @@ class LiveTarget:
     """
 
     reason: str = ""
-    status: Status | None = None
     tags: tuple[str, ...] = ()
     description: str = ""
     drift: str = ""

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from marin_build.emit.graph.details import Details
 from marin_build.emit.graph.picture import STATES
+from marin_build.plan.payload_diff import cut_apart
 from marin_build.redaction import NOTHING_SECRET
 from marin_build.text import printable
 
@@ -173,7 +174,8 @@ def _node(node: Node, deps: list[int], why: int, more: Details) -> dict[str, Any
 
 
 def _change(change: Change) -> dict[str, Any]:
-    values = {"old": change.old, "new": change.new, "because": change.because or None}
+    old, new = cut_apart(change.old, change.new)
+    values = {"old": old, "new": new, "because": change.because or None}
     return {"path": change.path} | {
         key: value for key, value in values.items() if value is not None
     }

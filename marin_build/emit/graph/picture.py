@@ -6,7 +6,8 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, assert_never, get_args
 
-from marin_build.plan.reason_facts import describe_facts
+from marin_build.plan.reason_facts import describe_reasons
+from marin_build.plan.reason_text import NOT_READ
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -20,7 +21,6 @@ State = Literal["built", "to build", "stale", "failed", "held", "blocked"]
 STATES: tuple[State, ...] = get_args(State)
 _NEW = ("never_built", "interrupted", "dependency_failed")
 """Kinds of reasons to build what was never built."""
-_NOT_READ = "not read: every target that needs it is built"
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,11 +95,11 @@ def picture_of(document: PlanDocument, live: Live | None = None) -> Picture:
 
 def _decided(decision: DecisionDocument, live: LiveTarget | None) -> Node:
     facts = decision.reasons[0] if decision.reasons else {}
-    words = live.reason if live is not None else describe_facts(facts) or _NOT_READ
+    words = live.reason if live is not None else describe_reasons(decision.reasons) or NOT_READ
     return Node(
         id=decision.target,
         name=decision.name,
-        state=_state(decision, str(facts.get("kind", "")), live),
+        state=_state(decision, str(facts.get("kind", ""))),
         reason=words,
         tags=live.tags if live is not None else (),
         resources=decision.resources or "",
@@ -111,22 +111,18 @@ def _pruned(pruned: PrunedDocument) -> tuple[Node, Sequence[str]]:
     """Return the node of a pruned target, and the ids of its dependencies."""
     payload = json.loads(pruned.payload)
     is_command = "command" in payload
-    node = Node(pruned.target, payload["name"], "built", _NOT_READ, (), "", is_command)
+    node = Node(pruned.target, payload["name"], "built", NOT_READ, (), "", is_command)
     return node, payload["deps"]
 
 
-def _state(decision: DecisionDocument, kind: str, live: LiveTarget | None) -> State:
+def _state(decision: DecisionDocument, kind: str) -> State:
     match decision.decision:
-        case "reuse":
+        case "reuse" | "pruned":  # as `plan` counts them: nothing of these is built
             return "built"
         case "wait":
             return "held"
         case "blocked":
             return "blocked"
-        case "pruned":
-            if live is None or live.status == "SUCCESS":
-                return "built"
-            return "failed" if live.status == "FAILED" else "to build"
         case "run":
             if kind == "failed_before":
                 return "failed"

@@ -137,7 +137,7 @@ def test_only_what_was_asked_for_is_shown(plan: Plan) -> None:
 def test_everything_is_shown_if_asked_for(plan: Plan) -> None:
     lines = _text(plan, verbose=True).splitlines()
     assert len(lines) == 6
-    assert "built 2026-11-21 10:20 by ada@host, run r-1 (pipeline.py:42)" in lines[2]
+    assert "built 2026-11-21 10:20 UTC by ada@host, run r-1 (pipeline.py:42)" in lines[2]
 
 
 def test_drift_in_the_same_words_is_one_line(make: Callable[..., Targets]) -> None:

@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from marin_build import StepSpec
 from marin_build.plan.decisions import make_plan
 from marin_build.plan.nearest_build import nearest_change
-from marin_build.plan.reasons import IdentityChanged, NeverBuilt
-from marin_build.plan.snapshot import Earlier, Observed, Snapshot
+from marin_build.plan.reasons import FailedBefore, IdentityChanged, NeverBuilt
+from marin_build.plan.snapshot import Earlier, LastAttempt, Observed, Snapshot
+from marin_build.protocol.lease import Lease
 from marin_build.protocol.record_reader import Built
 
 if TYPE_CHECKING:
@@ -92,3 +95,51 @@ def test_a_change_is_followed_to_its_root(make: Callable[..., Targets]) -> None:
     assert roots == ["", "attrs.n 1 -> 2", "attrs.n 1 -> 2"]
     without = make_plan(after, Snapshot(seen), [2])
     assert all(isinstance(decision.reason, NeverBuilt) for decision in without.decisions)
+
+
+_HELD = Lease("ada", 1.0, nonce="n", run="r-2", attempt=1)
+
+
+@pytest.mark.parametrize(
+    "seen",
+    [
+        Observed("FAILED", last=LastAttempt(1, 3, "boom", "ada@host", "2026")),
+        Observed("FAILED"),
+        Observed("RUNNING"),
+        Observed("DEP_FAILED"),
+        Observed("RUNNING", lease=_HELD),
+    ],
+)
+@pytest.mark.parametrize("rerun_failed", [True, False])
+def test_what_was_begun_is_no_end_of_a_root_cause(
+    make: Callable[..., Targets], seen: Observed, *, rerun_failed: bool
+) -> None:
+    """Else after a failure the plan says `needs a, which changed`, and nothing says how."""
+    before, after = _chain(make, 1), _chain(make, 2)
+    earlier = {
+        i: (Earlier(Built(t.fingerprint, "r-1", "ada", "2026"), json.loads(t.step.payload)),)
+        for i, t in enumerate(before.all)
+    }
+    snapshot = Snapshot({0: seen, 1: Observed(), 2: seen}, earlier)
+    plan = make_plan(after, snapshot, [2], rerun_failed=rerun_failed)
+    assert not isinstance(plan.decisions[0].reason, IdentityChanged)
+    roots = [decision.root for decision in plan.decisions]
+    assert [_texts(root) for root in roots] == [
+        ["attrs.n 1 -> 2"],
+        ["needs a, which changed (attrs.n 1 -> 2)"],
+        ["needs b, which changed (attrs.n 1 -> 2)"],
+    ]
+
+
+def test_a_step_that_was_built_before_it_ran_again_has_no_change(
+    make: Callable[..., Targets],
+) -> None:
+    """Else a retry of the same step is said to differ from itself."""
+    targets = _chain(make, 1)
+    payload = json.loads(targets.all[0].step.payload)
+    same = Earlier(Built(targets.all[0].fingerprint, "r-1", "ada", "2026"), payload)
+    plan = make_plan(targets, Snapshot({0: Observed("FAILED")}, {0: (same,)}), [0])
+    assert (plan.decisions[0].reason, plan.decisions[0].root) == (
+        FailedBefore(0, None, "", "", ""),
+        None,
+    )

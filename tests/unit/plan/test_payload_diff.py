@@ -6,13 +6,15 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from marin_build.identity.canonical import canonical_text, freeze
 from marin_build.plan.payload_diff import (
     ABSENT,
+    WIDE,
     Difference,
+    cut_apart,
     dependency_name,
     describe_difference,
     differences,
@@ -98,10 +100,14 @@ def test_one_insertion_is_one_difference(items: list[Any], at: int, value: str) 
         ({"deps": ["a@v1"]}, {"deps": ["a@v2"]}, "needs a, which changed"),
         ({"deps": []}, {"deps": ["a@v1"]}, "needs a@v1, which it did not"),
         ({"deps": ["a@v1"]}, {"deps": []}, "no longer needs a@v1"),
+        ({"name": "tok"}, {"name": "data/tok"}, "renamed from tok to data/tok"),
         (
             {"command": "x" * 60 + "--lr 1" + "y" * 60},
             {"command": "x" * 60 + "--lr 2" + "y" * 60},
-            f"command ...{'x' * 7}--lr 1{'y' * 35}... -> ...{'x' * 7}--lr 2{'y' * 35}...",
+            (
+                f"command ...{'x' * 7}--lr 1{'y' * 12}... -> ...{'x' * 7}--lr 2{'y' * 12}... "
+                "(character 66 of 126)"
+            ),
         ),
     ],
 )
@@ -148,3 +154,50 @@ def test_dependencies_are_compared_by_name() -> None:
 )  # fmt: skip
 def test_the_name_in_an_id(target: str, name: str) -> None:
     assert dependency_name(target) == name
+
+
+_LONG = st.text('ab\n"\\é', min_size=1, max_size=6).map(lambda text: text * 200)
+
+
+@given(_LONG, st.integers(0, 1200), st.text("abx\n", max_size=3), st.sampled_from([48, WIDE]))
+def test_of_long_values_the_part_that_differs_is_shown(
+    text: str, at: int, put_in: str, width: int
+) -> None:
+    """Else a prompt with one more character fills the screen twice, and the eye finds nothing."""
+    assume(put_in)
+    for old, new in ((text, text[:at] + put_in + text[at:]), (put_in, text), (text, put_in)):
+        shown = describe_difference(Difference("attrs.prompt", old, new), width)
+        sides = shown.removeprefix("attrs.prompt ").split(" (line ")[0].split(" (character ")[0]
+        before, after = sides.split(" -> ")
+        assert before != after
+        assert max(len(before), len(after)) <= width + 8
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "shown"),
+    [
+        ("x\n" * 5000, "x\n" * 4000 + "y\n" + "x\n" * 999, "(line 4,001 of 5,000)"),
+        ("x" * 15_000, "x" * 15_000 + "y", "(character 15,001 of 15,001)"),
+        ("x" * 15_000, None, "-> null"),
+        (["x" * 15_000], {"a": "x" * 15_000}, "..."),
+        (ABSENT, "x" * 15_000, "attrs.p added: "),
+        ("x" * 15_000, ABSENT, "attrs.p removed: "),
+    ],
+)
+def test_however_long_a_value_is_its_difference_is_not(old: Any, new: Any, shown: str) -> None:
+    """Else a step with its data in an attribute cannot be explained on one screen."""
+    found = describe_difference(Difference("attrs.p", old, new), WIDE)
+    assert shown in found
+    assert len(found) < 3 * WIDE
+    key = describe_difference(Difference(f'attrs["{"k" * 15_000}"]', old, new))
+    assert len(key) < 3 * WIDE
+
+
+@pytest.mark.parametrize("old", [None, 1, "x" * 15_000, ["y" * 15_000]])
+@pytest.mark.parametrize("new", [None, 2, "x" * 15_001])
+def test_the_two_sides_of_a_page_are_cut_alike(old: Any, new: Any) -> None:
+    """Else one changed prompt makes the page of a graph as large as the data."""
+    sides = cut_apart(old, new)
+    assert [side is None for side in sides] == [old is None, new is None]
+    assert max(len(str(side)) for side in sides) <= WIDE + 8
+    assert sides == (old, new) or len(str((old, new))) > WIDE

@@ -9,7 +9,18 @@ from typing import get_args
 import pytest
 
 from marin_build.plan import reasons as why
-from marin_build.plan.reason_text import describe, describe_stably, reason_kind, stable_facts
+from marin_build.plan.decisions import Decision, Kind
+from marin_build.plan.nearest_build import nearest_change
+from marin_build.plan.reason_facts import describe_reasons, identity_change_in
+from marin_build.plan.reason_text import (
+    describe,
+    describe_decision,
+    describe_stably,
+    reason_kind,
+    stable_facts,
+)
+from marin_build.plan.snapshot import Earlier
+from marin_build.protocol.record_reader import Built
 
 AT = "2026-11-21T10:20:30+00:00"
 EXAMPLES: list[tuple[why.Reason, str, str, dict[str, object]]] = [
@@ -17,7 +28,7 @@ EXAMPLES: list[tuple[why.Reason, str, str, dict[str, object]]] = [
     (
         why.FailedBefore(2, 137, "killed by SIGKILL\nmore", "ada@host", AT),
         "failed_before",
-        "failed before (attempt 2, 2026-11-21 10:20 by ada@host): killed by SIGKILL",
+        "failed before (attempt 2, 2026-11-21 10:20 UTC by ada@host): killed by SIGKILL",
         {"attempt": 2, "exit_code": 137},
     ),
     (
@@ -75,7 +86,7 @@ EXAMPLES: list[tuple[why.Reason, str, str, dict[str, object]]] = [
     (
         why.OutputVanished("r-1", "ada@host", "2026-11-21T10:20:30+00:00"),
         "output_vanished",
-        "built 2026-11-21 10:20 by ada@host, run r-1, but its status is gone",
+        "built 2026-11-21 10:20 UTC by ada@host, run r-1, but its status is gone",
         {},
     ),
     (
@@ -96,7 +107,7 @@ EXAMPLES: list[tuple[why.Reason, str, str, dict[str, object]]] = [
     (
         why.Tainted("wrong dump", "ada@host", "2026-11-21T10:20:30+00:00"),
         "tainted",
-        "tainted 2026-11-21 10:20 by ada@host: wrong dump",
+        "tainted 2026-11-21 10:20 UTC by ada@host: wrong dump",
         {"reason": "wrong dump"},
     ),
     (why.Forced(), "forced", "forced", {}),
@@ -111,7 +122,7 @@ EXAMPLES: list[tuple[why.Reason, str, str, dict[str, object]]] = [
     (
         why.Accepted("r-1", "bob", "2026", "a log line", "ada@host", "2026-11-21T10:20:30+00:00"),
         "accepted",
-        "its code or environment changed, accepted 2026-11-21 10:20 by ada@host: a log line",
+        "its code or environment changed, accepted 2026-11-21 10:20 UTC by ada@host: a log line",
         {"reason": "a log line"},
     ),
     (why.DevVersion(), "dev_version", "dev version, rebuilt each time", {}),
@@ -125,7 +136,7 @@ EXAMPLES: list[tuple[why.Reason, str, str, dict[str, object]]] = [
     (
         why.BuiltBefore("r-1", "ada@host", "2026-11-21T10:20:30.123+00:00"),
         "built_before",
-        "built 2026-11-21 10:20 by ada@host, run r-1",
+        "built 2026-11-21 10:20 UTC by ada@host, run r-1",
         {},
     ),
     (why.BuiltBefore("", "", ""), "built_before", "built", {}),
@@ -208,3 +219,41 @@ def test_emitted_files_say_neither_who_nor_when() -> None:
 
 def test_no_reason_is_without_words() -> None:
     assert {type(example[0]) for example in EXAMPLES} == set(get_args(why.Reason))
+
+
+@pytest.mark.parametrize("reason", [reason for reason, *_ in EXAMPLES])
+def test_a_saved_plan_has_the_words_of_a_plan(reason: why.Reason) -> None:
+    """Else the page of a saved plan says `output vanished`, and no other command does."""
+    facts = json.loads(json.dumps({"kind": reason_kind(reason), **stable_facts(reason)}))
+    assert describe_reasons([facts]) == describe_stably(reason)
+    assert describe_reasons([]) == describe_reasons([{"kind": "of a later version"}]) == ""
+
+
+def test_a_saved_plan_has_the_words_of_values_that_are_null() -> None:
+    """Else `null -> 1` of the plan is `added: 1` on its page."""
+    found = nearest_change(
+        '{"attrs": {"n": 1, "p": null}, "deps": [], "name": "s"}',
+        [Earlier(Built("f", "r-1", "ada", "2026", target="s_1"), {"name": "s", "deps": [],
+                                                                "attrs": {"n": None}})],
+        lambda _: "",
+    )  # fmt: skip
+    assert found is not None
+    facts = json.loads(json.dumps({"kind": "identity_changed", **stable_facts(found)}))
+    read = identity_change_in([facts])
+    assert read is not None
+    assert [c.text for c in read.changes] == ["attrs.n null -> 1", "attrs.p added: null"]
+
+
+def test_what_failed_says_why_it_was_begun() -> None:
+    """Else a failure hides the change that a user made."""
+    changed = why.IdentityChanged((why.Change("a", 1, 2, "attrs.n 1 -> 2"),), "s_1", "r", "", "")
+    failed = why.FailedBefore(2, 3, "boom", "", "")
+    decision = Decision(0, Kind.RUN, failed, changed)
+    assert describe_decision(decision) == (
+        "failed before (attempt 2): boom; changed since it was built: attrs.n 1 -> 2"
+    )
+    assert decision.root is changed
+    facts = [{"kind": reason_kind(each), **stable_facts(each)} for each in decision.reasons]
+    assert describe_reasons(facts) == (
+        "failed before (attempt 2): exit code 3; changed since it was built: attrs.n 1 -> 2"
+    )

@@ -23,6 +23,7 @@ PROVENANCE: dict[str, Any] = {
 ENVIRONMENT: dict[str, Any] = {
     "python": "3.12.4", "distributions": {"numpy": "2.0"}, "locks": {"uv.lock": "sha256:1"},
     "image": "registry/lm@sha256:1",
+    "variables": {"LR": "sha256:4e07408562bedb8b"},
 }  # fmt: skip
 RECORD: dict[str, Any] = {
     "executor_version": "marin_build/1", "name": "train", "target": "train_1", "fn": "p.train",

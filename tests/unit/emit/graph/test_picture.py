@@ -56,16 +56,16 @@ def test_the_state_of_a_node_is_what_the_plan_decided(targets_of: TargetsOf) -> 
     assert "secret" not in by_name["s2"], "a saved plan does not say what a step printed"
 
 
-def test_a_look_at_the_store_says_how_the_rest_stands(targets_of: TargetsOf) -> None:
-    """Else what failed below a reused target is drawn as built."""
+def test_what_the_plan_did_not_read_is_drawn_as_the_plan_counts_it(targets_of: TargetsOf) -> None:
+    """Else a deleted output is `to build` in the picture, and no plan ever builds it."""
     targets = targets_of(((), (), (), (0, 1, 2)))
     document = _document(targets, {3: Observed("SUCCESS")}, [3], show_pruned=True)
     known = {
-        0: LiveTarget(status="SUCCESS"), 1: LiveTarget(status="FAILED", tags=("t",)),
+        1: LiveTarget(reason="not read", tags=("t",)),
         3: LiveTarget(reason="built today"),
     }  # fmt: skip
     picture = picture_of(document, _live(targets, known))
-    assert [node.state for node in picture.nodes] == ["built", "failed", "to build", "built"]
+    assert [node.state for node in picture.nodes] == ["built", "built", "built", "built"]
     assert picture.nodes[1].tags == ("t",)
     assert picture.nodes[3].reason == "built today"
 
