@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from marin_build.observe.read_snapshot import doubt_of, observe
+from marin_build.observe.read_snapshot import doubt_of, list_tainted, observe
+from marin_build.observe.read_taints import read_taints
 from marin_build.plan.target_state import TargetState, target_state
 from marin_build.protocol.holder import still_written
 from marin_build.protocol.layout import local_log_path
@@ -13,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from marin_build.pipeline.targets import Targets
+    from marin_build.plan.reasons import Unreadable
     from marin_build.plan.snapshot import Snapshot
     from marin_build.protocol.lease import Host, Lease
     from marin_build.store.base import Store
@@ -52,6 +55,10 @@ def read_target_states(
 ) -> dict[int, TargetState]:
     """Return the states of targets, by index, in the order of the pipeline."""
     snapshot = read_all(store, targets, host, indices)
+    damaged: dict[int, Unreadable] = {}
+    built = {index for index in snapshot.seen if snapshot.of(index).is_built}
+    marked = built.intersection(list_tainted(store, targets)) if built else built
+    taints = read_taints(store, targets, sorted(marked), damaged=damaged.__setitem__)
 
     def state(index: int) -> TargetState:
         target = targets.all[index]
@@ -59,6 +66,9 @@ def read_target_states(
         def is_still_written(lease: Lease) -> bool:
             return still_written(local_log_path(target.output_path, target.id, lease))
 
-        return target_state(snapshot.of(index), is_still_written=is_still_written)
+        seen = snapshot.of(index)
+        if index in damaged and seen.damage is None:
+            seen = replace(seen, damage=damaged[index])
+        return target_state(seen, is_still_written=is_still_written, taint=taints.get(index))
 
     return {index: state(index) for index in snapshot.seen}

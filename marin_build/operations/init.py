@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-
-from marin_build.errors import NOTHING_WRITTEN, UsageError
+from dataclasses import dataclass
 
 _PIPELINE = '''"""Two steps to start from: `marin-build plan`, then `marin-build apply`."""
 
@@ -34,23 +33,35 @@ def pipeline(text: str = "to build or not to build") -> list[StepSpec]:
 '''
 
 
-def write_first_pipeline(folder: str = ".") -> str:
-    """Write a pipeline to start from, and have git ignore its outputs; return its file.
+@dataclass(frozen=True, slots=True)
+class FirstFiles:
+    """What `init` did in a folder: the files it wrote, and those that are there and stay."""
+
+    written: tuple[str, ...]
+    kept: tuple[str, ...]
+
+
+def write_first_pipeline(folder: str = ".") -> FirstFiles:
+    """Write a pipeline to start from, and have git ignore its outputs.
+
+    A pipeline that is there stays as it is.
 
     Args:
         folder: where the files go; it is created if it does not exist.
 
     Raises:
-        UsageError: the folder has a pipeline.py.
         OSError: the folder cannot be written.
 
     """
     file = os.path.join(folder, "pipeline.py")
-    if os.path.exists(file):
-        raise UsageError(f"`{file}` exists", consequence=NOTHING_WRITTEN)
+    written, kept = [], []
     os.makedirs(folder, exist_ok=True)
-    with open(file, "w", encoding="utf-8") as stream:
-        stream.write(_PIPELINE)
+    try:
+        with open(file, "x", encoding="utf-8") as stream:
+            stream.write(_PIPELINE)
+        written.append(file)
+    except FileExistsError:
+        kept.append(file)
     ignore = os.path.join(folder, ".gitignore")
     lines = ""
     if os.path.exists(ignore):
@@ -59,4 +70,5 @@ def write_first_pipeline(folder: str = ".") -> str:
     if ".marin-build/" not in lines.splitlines():
         with open(ignore, "a", encoding="utf-8") as stream:
             stream.write(("" if not lines or lines.endswith("\n") else "\n") + ".marin-build/\n")
-    return file
+        written.append(ignore)
+    return FirstFiles(tuple(written), tuple(kept))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from marin_build.apply.events import Warned
 from marin_build.errors import StoreError
+from marin_build.own_folder import make_folder
 from marin_build.plan.deep_digests import deep_digests_of_run
 from marin_build.protocol.provenance import provenance, read_here
 from marin_build.redaction import Redactor
@@ -36,7 +37,7 @@ def check_writable(prefix: str) -> None:
     if is_url(prefix):
         return  # the first write finds out
     try:
-        os.makedirs(prefix, exist_ok=True)
+        make_folder(prefix)
     except OSError as error:
         raise _unwritable(prefix, str(error.strerror)) from error
     if not os.access(prefix, os.W_OK | os.X_OK):

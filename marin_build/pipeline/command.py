@@ -20,13 +20,13 @@ from marin_build.identity.callables import Bound, CountsByName
 from marin_build.identity.canonical import FrozenDict
 from marin_build.pipeline.declared_at import declaring_place, shown_here
 from marin_build.pipeline.placeholders import PLACEHOLDER, names_in, shell_code
+from marin_build.pipeline.step_options import StepOptions, check_options
 from marin_build.pipeline.step_spec import DeclaredStep
 from marin_build.workspace import current_workspace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from marin_build.pipeline.decorator import StepOptions
     from marin_build.pipeline.source import Source
     from marin_build.pipeline.step_spec import StepSpec
 
@@ -269,6 +269,7 @@ def command(
         SpecificationError: an unknown placeholder, or one that stands where it cannot be quoted.
 
     """
+    check_options("command", options, ("deps", "inputs", "params"))
     deps, inputs, params = dict(deps or {}), dict(inputs or {}), dict(params or {})
     place = declaring_place()
     text = command if isinstance(command, str) else tuple(command)

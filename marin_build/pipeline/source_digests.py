@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from marin_build.errors import SpecificationError
+from marin_build.own_folder import make_folder
 from marin_build.pipeline.glob_patterns import compile_patterns
 from marin_build.workspace import current_workspace, is_url
 
@@ -163,7 +164,7 @@ class _Cache:
         if not self.changed:
             return
         try:
-            os.makedirs(os.path.dirname(self.file), exist_ok=True)
+            make_folder(os.path.dirname(self.file))
             temporary = f"{self.file}.{os.getpid()}"
             with open(temporary, "w", encoding="utf-8") as stream:
                 json.dump(self.known, stream)

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from marin_build.plan.reasons import Unreadable
     from marin_build.plan.snapshot import LastAttempt, Observed
     from marin_build.protocol.lease import Lease
+    from marin_build.protocol.taints import Taint
 
 
 class State(enum.Enum):
@@ -32,6 +33,8 @@ class State(enum.Enum):
     """Committed; the next run publishes it."""
     DOUBTFUL = "doubtful"
     """Built, but the machine went down before it was surely on disk."""
+    TAINTED = "tainted"
+    """Built, and marked as bad: the next run that needs it builds it again."""
     NOT_BUILT = "not built"
     BUILT = "built"
 
@@ -46,6 +49,7 @@ class TargetState:
         last: its newest attempt, if that failed and could be read.
         left_running: whether its holder is gone, but a process that it started still runs.
         damage: the file that cannot be read; None if there is none.
+        taint: why it is marked as bad; None if it is not, or not built.
 
     """
 
@@ -54,9 +58,12 @@ class TargetState:
     last: LastAttempt | None = None
     left_running: bool = False
     damage: Unreadable | None = None
+    taint: Taint | None = None
 
 
-def target_state(seen: Observed, *, is_still_written: Callable[[Lease], bool]) -> TargetState:
+def target_state(
+    seen: Observed, *, is_still_written: Callable[[Lease], bool], taint: Taint | None = None
+) -> TargetState:
     """Return the state of a target.
 
     A holder on another machine always counts as alive: one reading cannot show that it died.
@@ -65,6 +72,7 @@ def target_state(seen: Observed, *, is_still_written: Callable[[Lease], bool]) -
         seen: what was read of it.
         is_still_written: returns whether a process that the holder of a lease started on this
             machine still runs.
+        taint: the mark that condemns its build, if there is one.
 
     """
     lease = seen.lease
@@ -75,7 +83,7 @@ def target_state(seen: Observed, *, is_still_written: Callable[[Lease], bool]) -
     if lease is not None and lease.is_sealed:
         return TargetState(State.SEALED, lease)
     if seen.is_built:
-        return TargetState(State.BUILT)
+        return TargetState(State.BUILT if taint is None else State.TAINTED, taint=taint)
     if lease is not None:
         if not seen.gone:
             return TargetState(State.RUNNING, lease)

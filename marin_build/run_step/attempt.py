@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from marin_build.errors import MarinBuildError, StoppedError, StoreAwayError
 from marin_build.moments import stamp
+from marin_build.own_folder import make_folder
 from marin_build.pipeline.retries import TIMED_OUT, cause_of
 from marin_build.plan import outcomes as ended
 from marin_build.protocol import layout
@@ -69,7 +70,7 @@ class Attempt:
 
         """
         try:
-            os.makedirs(os.path.dirname(self.log), exist_ok=True)
+            make_folder(os.path.dirname(self.log))
             is_clean = not self._has_leftovers()
             # Asked before and after: a process that slept must not clear what another run builds.
             ready = self._is_held() and (is_clean or self._clear()) and self._is_held()
