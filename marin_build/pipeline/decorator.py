@@ -163,7 +163,13 @@ def _kept(value: Any) -> Any:
 
 
 @overload
-def step(function: Callable[Concatenate[Out, P], R], /) -> StepFunction[P, R]: ...
+def step(
+    function: Callable[Concatenate[Out, P], R],
+    /,
+    *,
+    name: str | None = None,
+    **options: Unpack[StepOptions],
+) -> StepFunction[P, R]: ...
 @overload
 def step(
     *, name: str | None = None, **options: Unpack[StepOptions]
@@ -182,7 +188,7 @@ def step(
     annotated `str` or `Path`, else its artifact, loaded as the annotated type.
 
     Args:
-        function: the function, for bare `@step`.
+        function: the function, for bare `@step` and for `step(function, name=...)`.
         name: the step's name; `{param}` is replaced by the attribute. Default: the function's.
         options: the fields of StepSpec that are not arguments.
 
