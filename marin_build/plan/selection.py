@@ -256,7 +256,8 @@ def _pattern_meant(value: str, names: Iterable[str]) -> str | None:
         (wide, "`*` stops at `/`, and `**` crosses it"),
         (f"{bare}/**", "a name is the whole name; `**` stands for all below it"),
         (f"**/{bare}", "a name is the whole name; `**/` stands for what is before it"),
-        (_HASH_AT_END.sub("", value.removesuffix("_*")), "globs match names, not ids"),
+        (value.removesuffix("_*"), "globs match names, not ids"),
+        (_HASH_AT_END.sub("", value), "the digits behind a name change with its identity"),
     ):
         if pattern and pattern != value:
             matches = compile_patterns([pattern])
