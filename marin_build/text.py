@@ -82,7 +82,10 @@ def near_misses(name: str, known: Iterable[str], count: int = 3) -> list[str]:
     """Return the `count` known names nearest to `name`, best first."""
     import difflib
 
-    return difflib.get_close_matches(name, list(known), n=count, cutoff=0.5)
+    known = list(known)
+    same = [each for each in known if each != name and each.casefold() == name.casefold()]
+    near = difflib.get_close_matches(name, known, n=count, cutoff=0.5)
+    return list(dict.fromkeys([*same, *near]))[:count]
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str | None:

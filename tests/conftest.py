@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 # A slow machine is no failure, so Hypothesis watches no clock. The suite tries the same examples
-# everywhere: a change fails because of what it changes. `make fuzz` looks for new ones.
-settings.register_profile("marin-build", deadline=None, derandomize=True)
+# everywhere: a change fails because of what it changes. `make fuzz` looks for many new ones.
+settings.register_profile("marin-build", deadline=None, derandomize=True, max_examples=50)
 settings.register_profile("fuzz", deadline=None, max_examples=2_000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "marin-build"))
 

@@ -18,6 +18,7 @@ from marin_build.apply.events import Warned
 from marin_build.apply.journal import FILE, Header, event_line, header_line
 from marin_build.apply.run_folder import folder_of
 from marin_build.errors import StoreError
+from marin_build.own_folder import make_folder
 from marin_build.places import is_url
 
 if TYPE_CHECKING:
@@ -73,7 +74,7 @@ class Journaling:
         who = session.provenance
         header = Header(session.run, f"{who.user}@{who.host}", os.getpid(), who.marin_build)
         try:
-            os.makedirs(os.path.dirname(local), exist_ok=True)
+            make_folder(os.path.dirname(local))
             flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC
             self._file = os.open(local, flags, 0o666)
             self.path = local

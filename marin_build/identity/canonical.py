@@ -11,7 +11,7 @@ from json.encoder import encode_basestring_ascii
 from typing import TYPE_CHECKING, Any, Never
 
 from marin_build.errors import UnfingerprintableError
-from marin_build.identity.callables import CountsByName
+from marin_build.identity.callables import CountsByName, StandsForFunction
 from marin_build.secret import Secret
 
 if TYPE_CHECKING:
@@ -146,6 +146,11 @@ def _freeze_object(value: object, path: str) -> Any:
     if isinstance(value, CountsByName):
         raise _refusal(
             path, f"a {kind.__name__} is no attribute", "give it as an argument of its own"
+        )
+    if isinstance(value, StandsForFunction):
+        name = getattr(value.code_function, "__name__", "function")
+        raise _refusal(
+            path, f"`{name}` is a function that declares a step, not a step", f"call it: `{name}()`"
         )
     match value:
         case enum.Enum():

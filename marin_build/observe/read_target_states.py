@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from marin_build.observe.read_snapshot import doubt_of, observe
+from marin_build.observe.read_snapshot import doubt_of, list_tainted, observe
+from marin_build.observe.read_taints import read_taints
 from marin_build.plan.target_state import TargetState, target_state
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from marin_build.pipeline.targets import Targets
+    from marin_build.plan.reasons import Unreadable
     from marin_build.plan.snapshot import Snapshot
     from marin_build.protocol.lease import Host
     from marin_build.store.base import Store
@@ -50,4 +53,15 @@ def read_target_states(
 ) -> dict[int, TargetState]:
     """Return the states of targets, by index, in the order of the pipeline."""
     snapshot = read_all(store, targets, host, indices)
-    return {index: target_state(snapshot.of(index)) for index in snapshot.seen}
+    damaged: dict[int, Unreadable] = {}
+    built = {index for index in snapshot.seen if snapshot.of(index).is_built}
+    marked = built.intersection(list_tainted(store, targets)) if built else built
+    taints = read_taints(store, targets, sorted(marked), damaged=damaged.__setitem__)
+
+    def state(index: int) -> TargetState:
+        seen = snapshot.of(index)
+        if index in damaged and seen.damage is None:
+            seen = replace(seen, damage=damaged[index])
+        return target_state(seen, taint=taints.get(index))
+
+    return {index: state(index) for index in snapshot.seen}

@@ -40,12 +40,14 @@ class TargetDrift:
         target: its id.
         drift: how today's declaration differs from what built the target; None if it does not.
         is_accepted: whether the drift is accepted; a changed identity never is.
+        is_built: whether there is an output whose drift could be accepted.
 
     """
 
     target: str
     drift: Drift | None
     is_accepted: bool
+    is_built: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +72,8 @@ def accept_drift(
 ) -> AcceptedDrift:
     """Record that the code and environment of today are as good as those that built targets.
 
+    Chosen targets that are not built are left out.
+
     Args:
         loaded: the pipeline and its store.
         selectors: which targets.
@@ -77,23 +81,24 @@ def accept_drift(
         on_found: called with the value to return, before anything is written.
 
     Raises:
-        UsageError: an empty reason, or a target that is not built.
+        UsageError: an empty reason, or no chosen target is built.
         StoreError: the store cannot be read or written.
 
     """
     if not reason.strip():
         raise UsageError("the reason is empty", consequence=_NOTHING_ACCEPTED)
     planned = make_planned(loaded, PlanRequest(tuple(selectors)), history=False)
-    _check_built(planned.decided)
+    missing = _not_built(planned.decided)
     plan, drift = planned.plan, planned.found
     chosen = sorted(plan.requested)
-    drifted = {index: drift.drifted[index] for index in chosen if index in drift.drifted}
+    drifted = {i: drift.drifted[i] for i in chosen if i in drift.drifted and i not in missing}
     found = AcceptedDrift(
         tuple(
             TargetDrift(
                 plan.targets.all[index].id,
                 drifted[index].drift if index in drifted else drift.drift.get(index),
                 index in drifted,
+                index not in missing,
             )
             for index in chosen
         ),
@@ -105,21 +110,28 @@ def accept_drift(
     return found
 
 
-def _check_built(plan: Plan) -> None:
-    """Refuse targets that are not built: there is no output whose code could be accepted."""
+def _not_built(plan: Plan) -> set[int]:
+    """Return the chosen targets that are not built: they have no output to accept code for.
+
+    Raises:
+        UsageError: all of them.
+
+    """
     asked = set(plan.requested)
     missing = [
-        plan.targets.all[d.index].id
+        d.index
         for d in plan.decisions
         if d.index in asked and (d.kind is not Kind.REUSE or isinstance(d.reason, SealedBefore))
     ]
-    if missing:
+    if len(missing) == len(asked):
+        shown = [plan.targets.all[index].id for index in missing[:_SHOWN]]
         raise UsageError(
             "cannot accept targets that are not built",
-            facts=[("not built", "\n".join(missing[:_SHOWN]))],
+            facts=[("not built", "\n".join(shown))],
             consequence=_NOTHING_ACCEPTED,
             hint="marin-build plan shows why",
         )
+    return set(missing)
 
 
 def _write(loaded: Loaded, drifted: Mapping[int, Drifted], reason: str) -> None:

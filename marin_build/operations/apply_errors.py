@@ -20,6 +20,15 @@ if TYPE_CHECKING:
 _SHOWN = 10
 
 
+@dataclass(frozen=True, slots=True)
+class FailedTarget:
+    """A target that failed: the name of its step, its id, and how it failed."""
+
+    name: str
+    target: str
+    outcome: Failed
+
+
 class ApplyFailedError(StepFailedError):
     """Targets failed, or are blocked.
 
@@ -39,9 +48,13 @@ class ApplyFailedError(StepFailedError):
         self.ended = tuple(ended)
 
     @property
-    def failures(self) -> tuple[StepEnded, ...]:
-        """The last failure of each target that failed; `outcome` says how."""
-        return tuple(each for each in self.ended if isinstance(each.outcome, Failed))
+    def failures(self) -> tuple[FailedTarget, ...]:
+        """Each target that failed, and how it did so for the last time."""
+        return tuple(
+            FailedTarget(each.name, each.target, each.outcome)
+            for each in self.ended
+            if isinstance(each.outcome, Failed)
+        )
 
 
 class ApplyStoppedError(StoppedError):

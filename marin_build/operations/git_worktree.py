@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -31,6 +33,7 @@ _OF_THE_CALLER = frozenset(
         "GIT_ALTERNATE_OBJECT_DIRECTORIES",
     }
 )
+_PREFIX, _TREE = "marin-build-diff-", "tree"
 _NOT_LINKED = frozenset({".marin-build", "__pycache__", ".git"})
 
 
@@ -67,8 +70,29 @@ def commit_of(top: str, revision: str) -> str | None:
 def unknown_revision(top: str, revision: str, what: str) -> UsageError:
     """Return the error for a revision that git does not know."""
     _, out, _ = _git(top, "for-each-ref", "--format=%(refname:short)")
-    near = did_you_mean(revision, [*out.split(), "HEAD"])
-    return UsageError(what, consequence="nothing was compared", hint=near)
+    hint = did_you_mean(revision, [*out.split(), "HEAD"])
+    facts = []
+    if _answers(top, "true", "rev-parse", "--is-shallow-repository"):
+        facts = [("clone", "shallow: git has only its newest commits")]
+        hint = "git fetch --unshallow; in GitHub Actions, give actions/checkout `fetch-depth: 0`"
+    elif not _git(top, "rev-parse", "--verify", "--quiet", "HEAD")[1]:
+        facts, hint = [("checkout", "no commit yet")], "git add -A && git commit"
+    elif remote := _fetched_from(top, revision):
+        hint = f"this clone has not fetched that branch: git fetch {remote}"
+    return UsageError(what, facts=facts, consequence="nothing was compared", hint=hint)
+
+
+def _answers(top: str, answer: str, *args: str) -> bool:
+    code, out, _ = _git(top, *args)
+    return code == 0 and out.strip() == answer
+
+
+def _fetched_from(top: str, revision: str) -> str | None:
+    """Return what to give `git fetch` for `origin/main`; None if no remote is called so."""
+    remote, slash, branch = revision.partition("/")
+    if not slash or remote not in _git(top, "remote")[1].split():
+        return None
+    return f"{remote} {shlex.quote(f'{branch}:refs/remotes/{revision}')}"
 
 
 @contextmanager
@@ -78,9 +102,11 @@ def worktree(top: str, commit: str) -> Iterator[str]:
     Files that git ignores (data, as a rule) are linked into it, so that both sides of a comparison
     read the same ones.
     """
+    _remove_abandoned(top)
     with _termination_interrupts():
-        folder = os.path.realpath(tempfile.mkdtemp(prefix="marin-build-diff-"))
-        path = os.path.join(folder, "tree")
+        folder = os.path.realpath(tempfile.mkdtemp(prefix=_PREFIX))
+        path = os.path.join(folder, _TREE)
+        in_use = _lock(folder)
         try:
             code, _, err = _git(top, "worktree", "add", "--detach", "--quiet", path, commit)
             if code != 0:
@@ -93,6 +119,41 @@ def worktree(top: str, commit: str) -> Iterator[str]:
             yield path
         finally:
             _remove(top, folder, path)
+            if in_use is not None:
+                os.close(in_use)
+
+
+def _remove_abandoned(top: str) -> None:
+    """Remove worktrees whose program was killed before it could: nobody else ever would."""
+    _, out, _ = _git(top, "worktree", "list", "--porcelain")
+    for line in out.splitlines():
+        path = line.removeprefix("worktree ")
+        folder = os.path.dirname(path)
+        ours = os.path.basename(path) == _TREE and os.path.basename(folder).startswith(_PREFIX)
+        if path == line or not ours:
+            continue
+        if not os.path.isdir(folder):
+            _remove(top, folder, path)
+        elif (lock := _lock(folder)) is not None:
+            _remove(top, folder, path)
+            os.close(lock)
+
+
+def _lock(folder: str) -> int | None:
+    """Return a descriptor that holds a folder's lock; None if another program holds it.
+
+    The kernel frees it when the program ends, however it ends.
+    """
+    try:
+        descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(descriptor)
+        return None
+    return descriptor
 
 
 def _link_ignored(top: str, tree: str) -> None:

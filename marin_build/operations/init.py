@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 
-from marin_build.errors import NOTHING_WRITTEN, UsageError
 from marin_build.places import refuse_url
 from marin_build.whole_files import write_whole
 
@@ -36,23 +36,35 @@ def pipeline(text: str = "to build or not to build") -> list[StepSpec]:
 '''
 
 
-def write_first_pipeline(folder: str = ".") -> str:
-    """Write a pipeline to start from, and have git ignore its outputs; return its file.
+@dataclass(frozen=True, slots=True)
+class FirstFiles:
+    """What `init` did in a folder: the files it wrote, and those that are there and stay."""
+
+    written: tuple[str, ...]
+    kept: tuple[str, ...]
+
+
+def write_first_pipeline(folder: str = ".") -> FirstFiles:
+    """Write a pipeline to start from, and have git ignore its outputs.
+
+    A pipeline that is there stays as it is.
 
     Args:
         folder: where the files go; it is created if it does not exist.
 
     Raises:
-        UsageError: the folder has a pipeline.py.
         OSError: the folder cannot be written.
 
     """
     refuse_url(folder, "a pipeline", "marin-build init FOLDER")
     file = os.path.join(folder, "pipeline.py")
-    if os.path.exists(file):
-        raise UsageError(f"`{file}` exists", consequence=NOTHING_WRITTEN)
+    written, kept = [], []
     os.makedirs(folder, exist_ok=True)
-    write_whole(file, _PIPELINE)
+    if os.path.lexists(file):
+        kept.append(file)
+    else:
+        write_whole(file, _PIPELINE)
+        written.append(file)
     ignore = os.path.join(folder, ".gitignore")
     lines = ""
     if os.path.exists(ignore):
@@ -61,4 +73,5 @@ def write_first_pipeline(folder: str = ".") -> str:
     if ".marin-build/" not in lines.splitlines():
         end = "" if not lines or lines.endswith("\n") else "\n"
         write_whole(ignore, f"{lines}{end}.marin-build/\n")
-    return file
+        written.append(ignore)
+    return FirstFiles(tuple(written), tuple(kept))

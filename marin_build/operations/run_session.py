@@ -11,6 +11,7 @@ from marin_build.apply.events import Warned
 from marin_build.engines.jobs import JOB_VARIABLE
 from marin_build.errors import StoreError
 from marin_build.operations.refuse_secrets import refuse_secrets
+from marin_build.own_folder import make_folder
 from marin_build.places import is_url
 from marin_build.plan.decisions import Kind
 from marin_build.plan.deep_digests import deep_digests_of_run
@@ -40,7 +41,7 @@ def check_writable(prefix: str) -> None:
     if is_url(prefix):
         return  # the first write finds out
     try:
-        os.makedirs(prefix, exist_ok=True)
+        make_folder(prefix)
     except OSError as error:
         raise _unwritable(prefix, str(error.strerror)) from error
     if not os.access(prefix, os.W_OK | os.X_OK):

@@ -107,6 +107,7 @@ class BoundCall(Bound, StandsForFunction):
         return found
 
 
+@functools.lru_cache(maxsize=1024)
 def type_hints(function: Callable[..., object], *, extras: bool = False) -> dict[str, Any]:
     """Return the annotations of a function as types; `Path` is known even if not imported.
 

@@ -25,13 +25,12 @@ from marin_build.pipeline.command_limits import list_path, write_lists
 from marin_build.pipeline.declared_at import declaring_place, shown_here
 from marin_build.pipeline.placeholders import PLACEHOLDER, names_in, plain_text, shell_code
 from marin_build.pipeline.source import Source
+from marin_build.pipeline.step_options import StepOptions, check_options
 from marin_build.pipeline.step_spec import DeclaredStep, StepSpec
 from marin_build.workspace import current_workspace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
-
-    from marin_build.pipeline.decorator import StepOptions
 
 
 _STANDARD_OUTPUT = 1
@@ -280,6 +279,7 @@ def command(
         SpecificationError: an unknown placeholder, or one that stands where it cannot be quoted.
 
     """
+    check_options("command", options, ("deps", "inputs", "params"))
     deps, inputs = _tupled(deps or {}), _tupled(inputs or {})
     params = dict(params or {})
     place = declaring_place()

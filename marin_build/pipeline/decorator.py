@@ -16,9 +16,7 @@ from typing import (
     Any,
     Concatenate,
     Generic,
-    Literal,
     ParamSpec,
-    TypedDict,
     TypeVar,
     Unpack,
     overload,
@@ -31,13 +29,12 @@ from marin_build.pipeline.bound_call import BoundCall, Parameter, parameter_of
 from marin_build.pipeline.declared_at import declaring_place, shown_here
 from marin_build.pipeline.placed import Placed
 from marin_build.pipeline.source import Source
+from marin_build.pipeline.step_options import StepOptions, check_options
 from marin_build.pipeline.step_spec import DeclaredStep, StepSpec
+from marin_build.text import did_you_mean
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
-
-    from marin_build.pipeline.resources import ResourceConfig
-    from marin_build.pipeline.retries import Retries
+    from collections.abc import Callable, Mapping
 
 
 P = ParamSpec("P")
@@ -89,6 +86,7 @@ class StepFunction(StandsForFunction, Generic[P, R]):
         self, *, name: str | None = None, **options: Unpack[StepOptions]
     ) -> StepFunction[P, R]:
         """Return the same function with another name or other options for its steps."""
+        check_options("options", options)
         return replace(self, name=name or self.name, settings={**self.settings, **options})
 
     def _bind(self, args: Any, kwargs: Any, place: str) -> Mapping[str, Any]:
@@ -96,8 +94,12 @@ class StepFunction(StandsForFunction, Generic[P, R]):
         try:
             bound = signature.bind(*args, **kwargs)
         except TypeError as error:
+            takes = list(_signature(self.function).parameters)
+            unknown = next((key for key in kwargs if key not in takes), None)
             raise SpecificationError(
-                f"`{self.name}`: {error}", facts=[("declared", place)]
+                f"`{self.name}`: {error}",
+                facts=[("declared", place), ("it takes", ", ".join(takes) or "nothing")],
+                hint=None if unknown is None else did_you_mean(unknown, takes),
             ) from None
         bound.apply_defaults()
         return bound.arguments
@@ -161,7 +163,13 @@ def _kept(value: Any) -> Any:
 
 
 @overload
-def step(function: Callable[Concatenate[Out, P], R], /) -> StepFunction[P, R]: ...
+def step(
+    function: Callable[Concatenate[Out, P], R],
+    /,
+    *,
+    name: str | None = None,
+    **options: Unpack[StepOptions],
+) -> StepFunction[P, R]: ...
 @overload
 def step(
     *, name: str | None = None, **options: Unpack[StepOptions]
@@ -180,7 +188,7 @@ def step(
     annotated `str` or `Path`, else its artifact, loaded as the annotated type.
 
     Args:
-        function: the function, for bare `@step`.
+        function: the function, for bare `@step` and for `step(function, name=...)`.
         name: the step's name; `{param}` is replaced by the attribute. Default: the function's.
         options: the fields of StepSpec that are not arguments.
 
@@ -188,6 +196,7 @@ def step(
         SpecificationError: a signature that cannot be a step's.
 
     """
+    check_options("step", options)
 
     def decorate(function: Callable[Concatenate[Out, P], R]) -> StepFunction[P, R]:
         _check_signature(function)
@@ -219,24 +228,3 @@ def _check_signature(function: Callable[..., object]) -> None:
                 facts=[("declared", place)],
                 consequence="attributes need names",
             )
-
-
-class StepOptions(TypedDict, total=False):
-    """Options of `@step`, `.options(...)` and `command(...)`; see StepSpec for each of them."""
-
-    output_path_prefix: str | None
-    override_output_path: str | None
-    version: str | None
-    expected_fingerprint: str | None
-    outputs: Sequence[str] | None
-    resources: ResourceConfig | None
-    env_vars: Mapping[str, str]
-    retries: int | Retries
-    timeout: float | None
-    secrets: Sequence[str]
-    budgets: Mapping[str, int]
-    resumable: bool
-    detached: Sequence[str]
-    tags: Sequence[str]
-    description: str
-    code: Literal["report", "rebuild", "ignore"] | None

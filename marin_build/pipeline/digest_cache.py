@@ -12,6 +12,7 @@ import json
 import os
 from dataclasses import dataclass, field
 
+from marin_build.own_folder import make_folder
 from marin_build.pipeline.source_files import OWN_FOLDER
 
 Stamp = list[int | str]
@@ -53,7 +54,7 @@ class DigestCache:
         if not self.changed:
             return
         try:
-            os.makedirs(os.path.dirname(self.file), exist_ok=True)
+            make_folder(os.path.dirname(self.file))
             temporary = f"{self.file}.{os.getpid()}"
             with open(temporary, "w", encoding="utf-8") as stream:
                 json.dump(self.known, stream)

@@ -19,6 +19,7 @@ from marin_build.identity.callables import StandsForFunction
 from marin_build.pipeline.command import Command
 from marin_build.pipeline.declared_at import shown
 from marin_build.pipeline.locate import PipelineModule, module_of_file, no_such_module
+from marin_build.pipeline.not_a_step import described, how_to_declare, none_declared
 from marin_build.pipeline.parameters import call_with, parse_settings
 from marin_build.pipeline.run_module import raised, run_module
 from marin_build.pipeline.source_digests import forget_digests
@@ -159,13 +160,10 @@ def _load(
     if errors:
         raise combined(errors)
     if not roots:
-        wanted = module.wanted
         raise SpecificationError(
             f"the pipeline `{module.named_from(workspace.project)}` has no steps",
             consequence="nothing was run",
-            hint="return steps from `pipeline()`, or list them in `targets`"
-            if wanted is None
-            else f"return steps from `{wanted}()`",
+            hint=none_declared(vars(made), module.wanted),
         )
     steps = tuple(step for step in dict.fromkeys(asked) if isinstance(step, StepSpec))
     started = tuple(name for ident, name in _threads().items() if ident not in before)
@@ -261,7 +259,9 @@ def _steps(value: Any, where: str) -> tuple[StepSpec, ...]:
     if hasattr(value, "__next__"):
         return _steps(list(value), where)
     raise SpecificationError(
-        f"{where} gave a {type(value).__name__}, not a step", consequence="nothing was run"
+        f"{where} gave {described(value)}, not a step",
+        consequence="nothing was run",
+        hint=how_to_declare(value),
     )
 
 

@@ -60,6 +60,8 @@ def raised(file: str, error: BaseException, workspace: Workspace) -> Specificati
     """Return the error for a pipeline that raised, with the place in the author's files."""
     import traceback
 
+    from marin_build.pipeline.python_hints import hint_about
+
     frames = [
         frame
         for frame in traceback.extract_tb(error.__traceback__)
@@ -76,6 +78,7 @@ def raised(file: str, error: BaseException, workspace: Workspace) -> Specificati
         f"the pipeline raised {type(error).__name__}: {error}",
         facts=[("at", place or file)],
         consequence="nothing was run",
+        hint=hint_about(error),
     )
 
 

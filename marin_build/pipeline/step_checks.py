@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, get_args
 from marin_build.errors import MarinBuildError, SpecificationError, refuse
 from marin_build.identity.canonical import FrozenDict, freeze
 from marin_build.pipeline.names import BUDGET_NAME, illegal_name, name_problem, version_problem
+from marin_build.pipeline.not_a_step import described, how_to_declare
 from marin_build.pipeline.placed import Placed
 from marin_build.pipeline.source import Source
 from marin_build.text import shortened
@@ -43,10 +44,12 @@ def check_and_freeze(step: Any, kind: type) -> None:
     if (problem := name_problem(step.name)) is not None:
         refuse(illegal_name(step.name, problem, step.place))
     if type(step.deps) is not tuple:
-        _put(step, "deps", _as_tuple(step.deps, kind))
+        hint = how_to_declare(step.deps) if callable(step.deps) else None
+        _put(step, "deps", _as_tuple(step.deps, kind), hint)
     for dep in step.deps:
         if type(dep) is not kind:
-            refuse(_error(step, f"`{step.name}` depends on a {type(dep).__name__}, not a step"))
+            what = f"`{step.name}` depends on {described(dep)}, not a step"
+            refuse(_error(step, what, how_to_declare(dep)))
             put(step, "deps", tuple(d for d in step.deps if isinstance(d, kind)))
             break
     if step.hash_attrs is not EMPTY:
@@ -67,11 +70,11 @@ def check_and_freeze(step: Any, kind: type) -> None:
         refuse(_error(step, f"`{step.name}`: {problem}"))
 
 
-def _put(step: Any, name: str, checked: tuple[object, str | None]) -> None:
+def _put(step: Any, name: str, checked: tuple[object, str | None], hint: str | None = None) -> None:
     """Set a field to its checked value; refuse the step if there was a problem with it."""
     value, problem = checked
     if problem is not None:
-        refuse(_error(step, f"`{name}` of `{step.name}` {problem}"))
+        refuse(_error(step, f"`{name}` of `{step.name}` {problem}", hint))
     object.__setattr__(step, name, value)
 
 
@@ -90,8 +93,9 @@ def _freeze_attrs(step: Any) -> None:
     object.__setattr__(step, "hash_attrs", attrs)
 
 
-def _error(step: Any, what: str) -> SpecificationError:
-    return SpecificationError(what, facts=[("declared", step.place)], consequence="nothing was run")
+def _error(step: Any, what: str, hint: str | None = None) -> SpecificationError:
+    place = [("declared", step.place)]
+    return SpecificationError(what, facts=place, consequence="nothing was run", hint=hint)
 
 
 def _as_tuple(value: Any, one: type) -> tuple[tuple[Any, ...], str | None]:

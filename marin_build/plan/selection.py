@@ -269,5 +269,30 @@ def _nothing(targets: Targets, term: Term) -> UsageError:
         f"no step is called `{term.value}`",
         facts=[("steps", f"{len(names)} in this pipeline")],
         consequence="nothing was run",
-        hint=did_you_mean(term.value, names) or "`marin-build graph` shows them all",
+        hint=_pattern_meant(term.value, names)
+        or did_you_mean(term.value, names)
+        or "`marin-build graph` shows them all",
     )
+
+
+def _pattern_meant(value: str, names: Iterable[str]) -> str | None:
+    """Return a hint at a pattern that does select steps, if the given one is close to it.
+
+    Patterns that users bring along from other programs: `*` that crosses `/`, a folder for all that
+    is in it, the last part of a name for the whole.
+    """
+    wide = re.sub(r"\*+", "**", value)
+    bare = value.strip("/")
+    for pattern, why in (
+        (wide, "`*` stops at `/`, and `**` crosses it"),
+        (f"{bare}/**", "a name is the whole name; `**` stands for all below it"),
+        (f"**/{bare}", "a name is the whole name; `**/` stands for what is before it"),
+        (value.removesuffix("_*"), "globs match names, not ids"),
+        (_HASH_AT_END.sub("", value), "the digits behind a name change with its identity"),
+    ):
+        if pattern and pattern != value:
+            matches = compile_patterns([pattern])
+            if count := sum(map(matches, names)):
+                what = "1 step" if count == 1 else f"{count} steps"
+                return f"`{pattern}` selects {what}: {why}"
+    return None

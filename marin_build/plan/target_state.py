@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from marin_build.plan.snapshot import LastAttempt, Observed
     from marin_build.protocol.lease import Lease
     from marin_build.protocol.living_work import Process
+    from marin_build.protocol.taints import Taint
 
 
 class State(enum.Enum):
@@ -33,6 +34,8 @@ class State(enum.Enum):
     """Committed; the next run publishes it."""
     DOUBTFUL = "doubtful"
     """Built, but the machine went down before it was surely on disk."""
+    TAINTED = "tainted"
+    """Built, and marked as bad: the next run that needs it builds it again."""
     NOT_BUILT = "not built"
     BUILT = "built"
 
@@ -47,6 +50,7 @@ class TargetState:
         last: its newest attempt, if that failed and could be read.
         work: the processes that its holder, which is gone, has left working on it.
         damage: the file that cannot be read; None if there is none.
+        taint: why it is marked as bad; None if it is not, or not built.
 
     """
 
@@ -55,15 +59,17 @@ class TargetState:
     last: LastAttempt | None = None
     work: tuple[Process, ...] = ()
     damage: Unreadable | None = None
+    taint: Taint | None = None
 
 
-def target_state(seen: Observed) -> TargetState:
+def target_state(seen: Observed, *, taint: Taint | None = None) -> TargetState:
     """Return the state of a target.
 
     A holder on another machine always counts as alive: one reading cannot show that it died.
 
     Args:
         seen: what was read of it.
+        taint: the mark that condemns its build, if there is one.
 
     """
     lease = seen.lease
@@ -74,7 +80,7 @@ def target_state(seen: Observed) -> TargetState:
     if lease is not None and lease.is_sealed:
         return TargetState(State.SEALED, lease)
     if seen.is_built:
-        return TargetState(State.BUILT)
+        return TargetState(State.BUILT if taint is None else State.TAINTED, taint=taint)
     if lease is not None:
         if not seen.gone:
             return TargetState(State.RUNNING, lease)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from marin_build.errors import MarinBuildError, StoppedError, StoreAwayError
 from marin_build.moments import stamp
+from marin_build.own_folder import make_folder
 from marin_build.pipeline.retries import TIMED_OUT, cause_of
 from marin_build.places import is_url
 from marin_build.plan import outcomes as ended
@@ -84,7 +85,7 @@ class Attempt:
 
         """
         try:
-            os.makedirs(os.path.dirname(self.log), exist_ok=True)
+            make_folder(os.path.dirname(self.log))
             if (kept := self._read_kept()) is not None:
                 self._kept = kept
                 return Done(1, NOT_SAVED, is_finished=True)

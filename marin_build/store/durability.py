@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from marin_build.errors import CorruptStateError
 from marin_build.moments import stamp_now
+from marin_build.own_folder import make_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -52,7 +53,7 @@ class Syncing:
 
     def __init__(self, prefix: str, run: str, *, boot: str, host: str) -> None:
         folder = os.path.join(prefix, FOLDER)
-        os.makedirs(folder, exist_ok=True)
+        make_folder(folder)
         self._path = os.path.join(folder, f"{run}.json")
         self._note = {"run": run, "boot": boot, "host": host}
         self._folder = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)

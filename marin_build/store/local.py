@@ -22,6 +22,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from marin_build.errors import StoreError
+from marin_build.own_folder import make_folder
 from marin_build.pauses import doubled
 from marin_build.store.base import GUARD, Blob, File
 
@@ -192,7 +193,7 @@ class LocalStore:
             try:
                 descriptor = os.open(temporary, flags, 0o644)
             except FileNotFoundError:
-                os.makedirs(os.path.dirname(path), exist_ok=True)
+                make_folder(os.path.dirname(path))
                 descriptor = os.open(temporary, flags, 0o644)
             try:
                 written = os.write(descriptor, data)
@@ -225,7 +226,7 @@ class LocalStore:
                 if not create:
                     yield  # there is nothing to guard
                     return
-                os.makedirs(folder, exist_ok=True)
+                make_folder(folder)
                 descriptor = os.open(locked, flags, 0o644)
         except OSError as error:
             raise _store_error("lock", path, error) from error

@@ -18,9 +18,9 @@ from marin_build.engines.kubernetes.retries import JobRetries
 from marin_build.engines.kubernetes.settings import KubernetesSettings
 from marin_build.engines.settings import setting_names
 from marin_build.operations.config import Settings
-from marin_build.pipeline.decorator import StepOptions
 from marin_build.pipeline.resources import ResourceConfig
 from marin_build.pipeline.retries import CAUSES, Retries, exit_meaning
+from marin_build.pipeline.step_options import StepOptions
 from marin_build.plan.document import DecisionDocument, PlanDocument, PrunedDocument
 from marin_build.plan.reason_text import reason_kind
 from marin_build.plan.reasons import Reason

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
-import sys
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
-from .pages import CHECKOUT, PAGES, Command, File, matches, page_name, parts_of
+from tests.e2e.resident import resident_for
+from tests.e2e.support import PROGRAM, copy_examples
 
-BIN = Path(sys.executable).parent
+from .pages import PAGES, Command, File, matches, page_name, parts_of
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
 RUN_PAGES = [page for page in PAGES if any(isinstance(part, Command) for part in parts_of(page))]
 MUST_RUN = {"README.md", "docs/tutorial.md", "docs/getting-started.md"}
 
@@ -25,11 +28,7 @@ def test_the_pages_for_newcomers_are_among_those_that_are_run() -> None:
 @pytest.mark.parametrize("page", RUN_PAGES, ids=page_name)
 def test_the_commands_of_a_page_print_what_it_says(page: Path, tmp_path: Path) -> None:
     project = tmp_path / "project"
-    shutil.copytree(
-        CHECKOUT / "examples",
-        project / "examples",
-        ignore=shutil.ignore_patterns("__pycache__", ".*"),
-    )
+    copy_examples(project)
     (project / "marin-build.toml").touch()  # the project begins here, wherever that is
     for part in parts_of(page):
         match part:
@@ -55,13 +54,17 @@ def _seem_quick(project: Path) -> None:
 def _run(command: str, project: Path) -> str:
     """Return what a command prints on both streams, without spaces at line ends."""
     environment = {
-        "PATH": f"{BIN}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
         "HOME": str(project),
         "USER": "ada",
         "LANG": "C.UTF-8",
         "NO_COLOR": "1",
         "PYTHONDONTWRITEBYTECODE": "1",
+        "PYTHONWARNINGS": "error",
     }
+    resident = resident_for(PROGRAM, environment)
+    assert resident is not None
+    folders = [str(resident.folder), str(PROGRAM.parent), os.environ.get("PATH", os.defpath)]
+    environment["PATH"] = os.pathsep.join(folders)
     done = subprocess.run(
         ["bash", "-c", command],
         cwd=project,

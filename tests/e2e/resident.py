@@ -5,19 +5,24 @@ Each command is still a process of its own: its group, environment, folder, stre
 What is different: the seed of hashes, and that a module is loaded which nobody asked for. So what
 changes the interpreter (PYTHONHASHSEED, LANG ...) gets a fresh process, and so does whoever is
 signalled, watched or measured.
+
+Scripts get the same through a client (`Resident.folder`): a small program of the name of ours
+hands its arguments, environment, folder and streams to the resident, and ends as the fork ends.
+A signal to the client is none to the fork, except that it does not outlive the client.
 """
 
 from __future__ import annotations
 
 import atexit
 import functools
-import json
 import os
 import selectors
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -35,6 +40,25 @@ _BEGINS = {"LANG": "C.UTF-8", "PYTHONWARNINGS": "error"}
 """What the interpreter reads when it begins."""
 _READ_AT_THE_BEGINNING = ("COV", "LANG", "LC_", "LD_", "PYTHON")
 """How the names of such variables begin."""
+_SET_IN_THE_FORK = "PYTHONDONTWRITEBYTECODE"
+_CLIENT = """\
+#!{python} -IS
+import os, sys
+from _socket import AF_UNIX, SCM_RIGHTS, SOCK_SEQPACKET, SOL_SOCKET, socket
+env = dict(os.environ)
+begins = {{k: v for k, v in env.items() if k.startswith({names}) and k != {apart!r}}}
+if begins != {begins} or {bucket!r} in env:
+    os.execv({program!r}, [{program!r}, *sys.argv[1:]])
+channel = socket(AF_UNIX, SOCK_SEQPACKET)
+channel.connect({address!r})
+request = ascii({{"argv": [{program!r}, *sys.argv[1:]], "cwd": os.getcwd(), "env": env}})
+streams = b"".join(number.to_bytes(4, sys.byteorder) for number in range(3))
+channel.sendmsg([request.encode()], [(SOL_SOCKET, SCM_RIGHTS, streams)])
+code = int.from_bytes(channel.recv(8), sys.byteorder, signed=True)
+if code < 0:
+    os.kill(os.getpid(), -code)
+os._exit(code)
+"""
 
 
 class Resident:
@@ -48,14 +72,19 @@ class Resident:
     """
 
     def __init__(self, program: Path, environ: Mapping[str, str], modules: Sequence[str]) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="resident-"))
+        """A folder for PATH, with the client."""
         self._channel, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        with theirs:
+        with theirs, socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as door:
+            door.bind(self._write_client(program))
+            door.listen()
+            passed = [theirs.fileno(), door.fileno()]
             self._process = subprocess.Popen(
-                [sys.executable, _SCRIPT, str(theirs.fileno()), str(program), *modules],
+                [sys.executable, _SCRIPT, *map(str, passed), str(program), *modules],
                 env=environ,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
-                pass_fds=[theirs.fileno()],
+                pass_fds=passed,
             )
         atexit.register(self._close)
 
@@ -68,11 +97,11 @@ class Resident:
             TimeoutError: it did not end; it was killed.
 
         """
-        request = {"argv": argv, "cwd": str(cwd), "env": dict(environ)}
+        request = {"argv": list(argv), "cwd": str(cwd), "env": dict(environ)}
         pipes = [os.pipe() for _ in range(3)]
         try:
             theirs = [write for _, write in pipes]
-            socket.send_fds(self._channel, [json.dumps(request).encode()], theirs)
+            socket.send_fds(self._channel, [ascii(request).encode()], theirs)
         finally:
             for _, write in pipes:
                 os.close(write)
@@ -86,6 +115,25 @@ class Resident:
     def _close(self) -> None:
         self._channel.close()
         self._process.wait()
+        shutil.rmtree(self.folder)
+
+    def _write_client(self, program: Path) -> str:
+        """Write the client; return the address it connects to."""
+        address = str(self.folder / "door")
+        client = self.folder / program.name
+        client.write_text(
+            _CLIENT.format(
+                python=sys.executable,
+                names=_READ_AT_THE_BEGINNING,
+                apart=_SET_IN_THE_FORK,
+                begins=_BEGINS,
+                bucket=_OF_A_BUCKET,
+                program=str(program),
+                address=address,
+            )
+        )
+        client.chmod(0o755)
+        return address
 
 
 def _collect(out: int, err: int, status: int, deadline: float) -> tuple[int, str, str]:
@@ -123,7 +171,11 @@ def _text(data: Sequence[bytes]) -> str:
 
 def resident_for(program: Path, environ: Mapping[str, str]) -> Resident | None:
     """Return the resident process that can run a program so; None if it takes a fresh one."""
-    begins = {k: v for k, v in environ.items() if k.startswith(_READ_AT_THE_BEGINNING)}
+    begins = {
+        k: v
+        for k, v in environ.items()
+        if k.startswith(_READ_AT_THE_BEGINNING) and k != _SET_IN_THE_FORK
+    }
     return _resident(program, has_bucket=_OF_A_BUCKET in environ) if begins == _BEGINS else None
 
 

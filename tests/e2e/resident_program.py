@@ -1,22 +1,25 @@
 """Forks the program for each request, with all modules loaded; started by `resident`, as a script.
 
-Arguments: the descriptor where requests come from, the program, the modules to load first.
+Arguments: the descriptor where requests come from, that where clients connect (`resident`), the
+program, the modules to load first.
 """
 
 from __future__ import annotations
 
+import ast
 import gc
 import importlib
-import json
 import os
 import pkgutil
 import runpy
 import selectors
+import signal
 import socket
 import struct
 import sys
 import time
 from contextlib import suppress
+from typing import Any, NamedTuple
 
 import marin_build
 
@@ -26,8 +29,8 @@ LONGEST_REQUEST = 1 << 20
 
 def main() -> None:
     """Serve until the other end is closed; in a forked child, be the program."""
-    channel = socket.socket(fileno=int(sys.argv[1]))
-    program, modules = sys.argv[2], sys.argv[3:]
+    channel, door = (socket.socket(fileno=int(number)) for number in sys.argv[1:3])
+    program, modules = sys.argv[3], sys.argv[4:]
     for name in [*_our_modules(), *modules]:
         importlib.import_module(name)
     # As Python sets it for the program.
@@ -35,7 +38,9 @@ def main() -> None:
     assert len(os.listdir("/proc/self/task")) == 1, "a process with threads must not fork"
     gc.collect()
     gc.freeze()
-    if _serve(channel):
+    with channel, door:
+        is_child = _serve(channel, door)
+    if is_child:
         runpy.run_path(program, run_name="__main__")
 
 
@@ -44,51 +49,100 @@ def _our_modules() -> list[str]:
     return [module.name for module in found if not module.name.endswith("__main__")]
 
 
-def _serve(channel: socket.socket) -> bool:
+def _serve(channel: socket.socket, door: socket.socket) -> bool:
     """Return True in a child that is to be the program; False at the end."""
     waiting = selectors.DefaultSelector()
     waiting.register(channel, selectors.EVENT_READ)
+    waiting.register(door, selectors.EVENT_READ)
     while True:
         for key, _ in waiting.select():
-            if key.fileobj is not channel:
-                waiting.unregister(key.fd)
-                os.close(key.fd)
-                _tell_end(*key.data)
+            if key.data is not None:
+                _hear(waiting, key)
                 continue
-            data, descriptors, *_ = socket.recv_fds(channel, LONGEST_REQUEST, 3)
+            caller = channel if key.fileobj is channel else door.accept()[0]
+            data, descriptors, *_ = socket.recv_fds(caller, LONGEST_REQUEST, 3)
             if not data:
-                return False
+                if caller is channel:
+                    return False
+                caller.close()
+                continue
             pid = os.fork()
             if pid == 0:
-                channel.close()
-                _become(json.loads(data), descriptors)
+                caller.close()
+                _forget(waiting)
+                if caller is channel:
+                    *streams, status = descriptors
+                    os.close(status)
+                else:
+                    streams = descriptors
+                _become(ast.literal_eval(data.decode()), streams)
                 return True
-            out, err, status = descriptors
-            os.close(out)
-            os.close(err)
-            _tell(status, pid)
-            waiting.register(os.pidfd_open(pid), selectors.EVENT_READ, (pid, status))
+            if caller is channel:
+                *streams, status = descriptors
+                _tell(status, pid)
+            else:
+                streams, status = descriptors, caller.detach()
+                waiting.register(status, selectors.EVENT_READ, _Gone(pid))
+            for descriptor in streams:
+                os.close(descriptor)
+            waiting.register(os.pidfd_open(pid), selectors.EVENT_READ, _Ended(pid, status))
 
 
-def _become(request: dict[str, object], descriptors: list[int]) -> None:
-    """Be what a fresh process would be: its group, streams, folder, environment, arguments."""
-    os.setpgid(0, 0)
-    out, err, _ = descriptors
-    os.dup2(out, 1)
-    os.dup2(err, 2)
-    for descriptor in descriptors:
-        os.close(descriptor)
-    os.chdir(str(request["cwd"]))
-    os.environ.clear()
-    os.environ.update(request["env"])  # type: ignore[call-overload]
-    time.tzset()
-    sys.argv = list(request["argv"])  # type: ignore[call-overload]
+class _Ended(NamedTuple):
+    """A child that ended, and where to say how."""
+
+    pid: int
+    status: int
 
 
-def _tell_end(pid: int, status: int) -> None:
+class _Gone(NamedTuple):
+    """A client that was killed, and its child."""
+
+    pid: int
+
+
+def _hear(waiting: selectors.BaseSelector, key: selectors.SelectorKey) -> None:
+    if key.fd not in waiting.get_map():
+        return  # a client was killed, and its child ended, at once
+    waiting.unregister(key.fd)
+    if isinstance(key.data, _Gone):
+        with suppress(ProcessLookupError):
+            os.killpg(key.data.pid, signal.SIGKILL)
+        return
+    os.close(key.fd)
+    pid, status = key.data
+    with suppress(KeyError):
+        waiting.unregister(status)
     _, ended = os.waitpid(pid, 0)
     _tell(status, os.waitstatus_to_exitcode(ended))
     os.close(status)
+
+
+def _forget(waiting: selectors.BaseSelector) -> None:
+    """In a child: close what belongs to the requests."""
+    for key in list(waiting.get_map().values()):
+        if isinstance(key.fileobj, socket.socket):
+            key.fileobj.close()
+        else:
+            os.close(key.fd)
+        # What a client hears its end by is registered itself.
+        if isinstance(key.data, _Ended) and key.data.status not in waiting.get_map():
+            os.close(key.data.status)
+    waiting.close()
+
+
+def _become(request: dict[str, Any], streams: list[int]) -> None:
+    """Be what a fresh process would be: its group, streams, folder, environment, arguments."""
+    os.setpgid(0, 0)
+    for number, descriptor in zip(range(3 - len(streams), 3), streams, strict=True):
+        os.dup2(descriptor, number)
+        os.close(descriptor)
+    os.chdir(request["cwd"])
+    os.environ.clear()
+    os.environ.update(request["env"])
+    sys.dont_write_bytecode = "PYTHONDONTWRITEBYTECODE" in request["env"]
+    time.tzset()
+    sys.argv = request["argv"]
 
 
 def _tell(status: int, number: int) -> None:

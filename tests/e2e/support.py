@@ -363,7 +363,12 @@ class Project:
         cwd: Path | None = None,
         env: Mapping[str, str] | None = None,
     ) -> Done:
-        """Run a script with bash."""
+        """Run bash; what a script runs of ours is forked, what `-c` runs is not."""
+        environ = self.environ(env)
+        resident = resident_for(PROGRAM, environ)
+        if resident is not None and args[0] != "-c":
+            path = environ["PATH"].replace(str(BIN), f"{resident.folder}:{BIN}")
+            env = {**(env or {}), "PATH": path}
         return self.execute(["bash", *args], cwd=cwd, env=env)
 
     def execute(
@@ -478,6 +483,21 @@ class Project:
         done = self.run("plan", "--json", *args)
         assert done.code == 0, done.err
         return {d["name"]: d["decision"] for d in done.document["decisions"]}
+
+
+def copy_examples(root: Path) -> None:
+    """Copy the examples; the language model is trained on a small part of the standard library.
+
+    On all of it, it takes a minute of a processor: `make demo`, which CI runs, does that.
+    """
+    ignored = shutil.ignore_patterns("__pycache__", ".*")
+    shutil.copytree(CHECKOUT / "examples", root / "examples", ignore=ignored)
+    pipeline = root / "examples/stdlib_lm/pipeline.py"
+    text, found = re.subn(
+        r"^PATTERNS = .*$", 'PATTERNS = ("[ab]*.py",)', pipeline.read_text(), flags=re.MULTILINE
+    )
+    assert found == 1
+    pipeline.write_text(text)
 
 
 def cases(names: str, **rows: tuple[Any, ...]) -> pytest.MarkDecorator:

@@ -22,6 +22,7 @@ one = command('echo 1 > {output}/x', name='one')
 targets = [command('cat {one}/x > {output}/y', name='two', deps={'one': one})]
 """
 NOTHING_RUN = "  nothing was run\n"
+BY_VALUE = "hint: a step is meant by the value that declares it: `words()`, `StepSpec(...)`\n"
 
 
 def refused(project: Project, error: str, *args: str, code: int = 4) -> None:
@@ -95,14 +96,15 @@ def test_no_pipeline(project: Project, command: str) -> None:
             "  at: pipeline.py:1\n"
         ),
     ),
-    not_a_step=("def pipeline():\n    return [3]\n", "pipeline() gave a int, not a step\n"),
-    not_steps=("targets = ['train']\n", "`targets` gave a str, not a step\n"),
+    not_a_step=("def pipeline():\n    return [3]\n", "pipeline() gave an int, not a step\n"),
+    not_steps=("targets = ['train']\n", "`targets` gave the text 'train', not a step\n"),
 )
 def test_a_pipeline_that_raises(project: Project, text: str, error: str) -> None:
     """Else people look for their mistake in a traceback of ours."""
     project.write("broken.py", "steps = 0\n\n1 / 0\n")
     project.pipeline(text)
-    refused(project, f"error: {error}{NOTHING_RUN}", "plan")
+    hint = BY_VALUE if "the text" in error else ""
+    refused(project, f"error: {error}{NOTHING_RUN}{hint}", "plan")
 
 
 def test_a_pipeline_without_steps(project: Project) -> None:
@@ -315,7 +317,8 @@ def test_other_wrong_fields(project: Project) -> None:
             "the environment variable `C` is of the type int, not a string",
         )
         + "\n"
-        + problems("b", 4, "x").replace("`b`: x", "`b` depends on a str, not a step")
+        + problems("b", 4, "x").replace("`b`: x", "`b` depends on the text 'a', not a step")
+        + BY_VALUE
         + "\n"
         + problems("b", 4, "`fn` is a str, not a function"),
         "plan",
@@ -511,7 +514,8 @@ def test_the_prefix_in_an_attribute(project: Project) -> None:
         "one_00000000",
         (
             "error: no step is called `one_00000000`\n  steps: 2 in this pipeline\n"
-            "  nothing was run\nhint: `marin-build graph` shows them all\n"
+            "  nothing was run\nhint: `one` selects 1 step: the digits behind a name change with "
+            "its identity\n"
         ),
     ),
 )

@@ -209,10 +209,17 @@ def test_an_acceptance_ends_with_the_build_it_is_about(lm: Project) -> None:
 
 
 def test_only_what_is_built_can_be_accepted(lm: Project) -> None:
-    """Else somebody vouches for what is not there."""
-    refused = lm.run("accept", "+model", "--set", "n=4", "--reason", "x")
+    """Else a user vouches for what is not there; or has to name all others one by one."""
+    refused = lm.run("accept", "model", "--set", "n=4", "--reason", "x")
     assert (refused.code, "cannot accept targets that are not built" in refused.err) == (4, True)
     assert not list((lm.root / OUTPUTS).glob("*/.accepted.json"))
+    lm.write("lm/text.py", TEXT.replace("n * 2", "n + n"))
+    (status,) = (lm.root / OUTPUTS).glob("model_*/.executor_status")
+    status.unlink()
+    some = lm.run("accept", "+model", "--reason", "x")
+    assert (some.code, some.err) == (0, "")
+    assert "model_HASH  not built: nothing to accept\n" in lm.mask(some.out)
+    assert "accepted " in some.out
     assert lm.run("accept", "tokens").code == 4
     assert lm.run("accept", "tokens", "--reason", " ").code == 4
 

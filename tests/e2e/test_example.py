@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import shutil
 from typing import TYPE_CHECKING
 
 import pytest
 
-from .support import CHECKOUT, OUTPUTS, Project
+from .support import OUTPUTS, Project, copy_examples
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,9 +22,8 @@ ALL = sorted([*COMMON, *BRANCHES, "report"])
 @pytest.fixture
 def example(tmp_path: Path) -> Project:
     """A copy of the example, as a project of its own."""
-    root, home = tmp_path / "stdlib_lm", tmp_path / "home"
-    ignored = shutil.ignore_patterns("__pycache__", ".marin-build")
-    shutil.copytree(CHECKOUT / "examples/stdlib_lm", root, ignore=ignored)
+    root, home = tmp_path / "examples/stdlib_lm", tmp_path / "home"
+    copy_examples(tmp_path)
     home.mkdir()
     (root / "marin-build.toml").touch()
     return Project(root, home)

@@ -58,7 +58,7 @@ def test_a_failure_is_told_with_everything_needed(project: Project) -> None:
         "0 built, 0 reused, 1 failed, 3 blocked, 1 not started in TIME\n"
     )
     assert project.mask(done.err) == (
-        "\nerror: `bad` failed with exit code 1 (attempt 1): ValueError: no good\n"
+        "\nerror: `bad` failed with exit code 1 (attempt 1)\n"
         "  | working hard\n"
         "  | from a child\n"
         "  | almost done\n"

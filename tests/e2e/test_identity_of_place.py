@@ -6,15 +6,15 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
-from .support import PROGRAM
+from .support import PROGRAM, Project
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
 PIPELINE = """\
 from pathlib import Path
@@ -74,12 +74,14 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
 def by_command_line(
     project: Path | str, cwd: Path | str, named: str, environ: Mapping[str, str] | None = None
 ) -> list[list[str]]:
-    done = subprocess.run(
-        [PROGRAM, "plan", "-f", named, "--json"],
-        cwd=cwd, env={**os.environ, **(environ or {})}, capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    document = json.loads(done.stdout)
+    """Plan in a fork; where PYTHONPATH is set, in a process of its own."""
+    here = Project(Path(cwd), Path(cwd), dict(environ or {}))
+    try:
+        done = here.run("plan", "-f", named, "--json")
+    finally:
+        here.clean_up()
+    assert done.code == 0, done.err
+    document = done.document
     return [
         [d["target"], d["fingerprint"], os.path.join(project, d["output_path"])]
         for d in document["decisions"]
@@ -135,10 +137,7 @@ def test_a_project_that_is_named_goes_before_the_file_s(
     assert all(path.startswith(outputs) for *_, path in by_python("/", place.sources))
 
 
-@pytest.mark.parametrize("how", ["--target", "--prefix"])
-def test_an_installed_pipeline_is_the_same_from_everywhere(
-    place: Place, tmp_path: Path, how: str
-) -> None:
+def test_an_installed_pipeline_is_the_same_from_everywhere(place: Place, tmp_path: Path) -> None:
     """Its sources are files of its package, named as in a checkout without `src/`.
 
     Its outputs belong to the project of who runs it: nobody keeps data among installed packages.
@@ -147,6 +146,7 @@ def test_an_installed_pipeline_is_the_same_from_everywhere(
     pipeline = place.package / "daily.py"
     pipeline.write_text(PIPELINE.replace('@step(code="rebuild")', "@step"))
     checkout = [each[:2] for each in by_python("/", place.sources)]
+    how = "--target" if place.sources == place.project else "--prefix"  # each of both once
     packages = installed(place, tmp_path / "environment", how)
     for cwd in (place.project, "/"):
         outputs = f"{str(cwd).rstrip('/')}/.marin-build/outputs/"

@@ -14,7 +14,7 @@ import pytest
 import yaml
 from hypothesis import HealthCheck, example, given, settings
 
-from .support import CHECKOUT, OUTPUTS, Project, check_golden
+from .support import CHECKOUT, OUTPUTS, Project, check_golden, shellcheck
 from .test_emission_fuzz import AWKWARD, CLASSICS, VALUES
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ SCHEMAS = {
 }
 CONFIG = """\
 [kubernetes]
-image = "europe-docker.pkg.dev/p/r/marin@sha256:0123"
+image = "europe-docker.pkg.dev/p/r/marin@sha256:0123456789abcdef0123456789abcdef"
 namespace = "research"
 service_account = "builder"
 queue = "tpus"
@@ -152,7 +152,8 @@ def test_job_specs_are_known_byte_for_byte(cluster: Project) -> None:
     document = json.loads(files["plan.json"])
     assert document["engine"] == "kubernetes"
     assert set(document["files"]) == set(files) - {"plan.json"}
-    check_golden("kubernetes_plan", {n: t for n, t in files.items() if n.endswith(".yaml")})
+    kept = {n: t for n, t in files.items() if n.endswith((".yaml", ".sh"))}
+    check_golden("kubernetes_plan", kept)
 
 
 def test_job_specs_are_the_same_when_planned_twice(cluster: Project) -> None:
@@ -326,7 +327,7 @@ def test_a_step_gets_the_node_it_asks_for(specs: dict[str, dict[str, Any]]) -> N
     assert {"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"} in (
         pod(gpu)["tolerations"]
     )
-    assert next(pods(gpu))[0]["activeDeadlineSeconds"] == 3600
+    assert next(pods(gpu))[0]["activeDeadlineSeconds"] == 3600 + 60 + 7 * 86400
     count = specs["corpus/count"]
     assert container(count)["image"] == "python:3.12"
     assert container(count)["resources"]["requests"] == {
@@ -461,7 +462,7 @@ def test_a_short_time_limit_is_not_none(project: Project) -> None:
         "targets = [StepSpec(name='quick', fn=lambda output: None, timeout=0.5)]\n"
     )
     (document,) = manifests(plan(project)).values()
-    assert document["spec"]["activeDeadlineSeconds"] == 1
+    assert document["spec"]["activeDeadlineSeconds"] == 1 + 60 + 7 * 86400
 
 
 def test_built_targets_get_no_job(project: Project) -> None:
@@ -594,3 +595,57 @@ def test_applying_on_kubernetes_says_what_to_do_instead(cluster: Project) -> Non
         "  nothing was run\n"
         "hint: marin-build plan --engine kubernetes -o DIR, and submit its files\n"
     )
+
+
+KUBECTL = """\
+#!/bin/bash
+# Stands for kubectl: notes what is applied; a job runs when it is asked about first, then ends.
+case $1 in
+  apply)
+    while [ $# -gt 1 ]; do [ "$1" != --dry-run=server ] || echo 'dry run' >> "$LOG"; shift; done
+    [ -d "$1" ] || echo "apply $1" >> "$LOG"
+    ;;
+  get)
+    if [ -e "$LOG.$3" ]; then echo "ended $3" >> "$LOG"; echo "SuccessCriteriaMet $ENDS"
+    else touch "$LOG.$3"; echo Suspended; fi
+    ;;
+esac
+"""
+
+
+@pytest.mark.parametrize("ends", ["Complete", "Completed", "Failed"])
+def test_the_script_submits_what_is_needed_first(cluster: Project, ends: str) -> None:
+    """Else all pods start at once, and those whose needs are not built yet fail."""
+    plan(cluster)
+    program = cluster.write("bin/kubectl", KUBECTL)
+    program.chmod(0o755)
+    log = cluster.root / "kubectl.log"
+    done = cluster.execute(
+        ["bash", str(cluster.root / "saved" / "submit.sh")],
+        env={"PATH": f"{program.parent}:{os.environ['PATH']}", "LOG": str(log), "ENDS": ends,
+             "MARIN_BUILD_POLL": "0"},
+    )  # fmt: skip
+    said = log.read_text().splitlines()
+    waves = [
+        ["corpus/clean"], ["corpus/count", "tpu/one", "tpu/two", "fan-out"], ["Train/GPU"],
+    ]  # fmt: skip
+    assert said[0] == "dry run"
+    applied = [line for line in said if line.startswith("apply")]
+    if ends == "Failed":
+        assert (done.code, len(applied)) == (1, len(waves[0]))
+        assert "to try again, delete that and start this script again" in done.err
+        return
+    assert (done.code, done.err) == (0, "")
+    rest = iter(said[1:])
+    for wave in waves:
+        lines = [next(rest) for _ in wave]
+        assert all(f"/{name}_" in line for name, line in zip(wave, lines, strict=True))
+        if wave is not waves[-1]:
+            assert all(next(rest).startswith("ended mb-") for _ in wave)
+    assert list(rest) == []
+
+
+def test_shellcheck_has_nothing_to_say(cluster: Project) -> None:
+    """Else a script that looks right does something else in another shell."""
+    plan(cluster)
+    shellcheck(cluster.root / "saved" / "submit.sh")

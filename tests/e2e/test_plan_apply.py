@@ -374,9 +374,8 @@ def test_an_edit_is_seen_however_soon_after_the_last_one(project: Project) -> No
 def test_the_pipeline_that_init_writes_works(project: Project) -> None:
     """Else the first minute with the program is the last."""
     made = project.run("init", "new")
-    assert made.out == (
-        "written: new/pipeline.py\nnext: cd new, marin-build plan, then marin-build apply\n"
-    )
+    following = "next: cd new, marin-build plan, then marin-build apply\n"
+    assert made.out == f"written: new/pipeline.py\nwritten: new/.gitignore\n{following}"
     folder = project.root / "new"
     # A folder of its own, without the configuration around it.
     (project.root / "marin-build.toml").unlink()
@@ -385,10 +384,10 @@ def test_the_pipeline_that_init_writes_works(project: Project) -> None:
     (counts,) = (folder / OUTPUTS).glob("counts_*/counts.txt")
     lines = sorted(" ".join(line.split()) for line in counts.read_text().splitlines())
     assert lines == ["1 not", "1 or", "2 build", "2 to"]
+    (folder / "pipeline.py").write_text("mine = 1\n")
     again = project.run("init", "new")
-    assert (again.code, again.err) == (
-        4, "error: `new/pipeline.py` exists\n  nothing was written\n",
-    )  # fmt: skip
+    assert again.out == f"kept: new/pipeline.py is there already\n{following}"
+    assert (folder / "pipeline.py").read_text() == "mine = 1\n"
 
 
 def test_json_with_lines_left_out_is_refused(diamond: Project) -> None:

@@ -67,3 +67,8 @@ OF_GANGS: tuple[Mutation, ...] = (
     start_before_the_leader,
     name_the_leader_s_process,
 )
+RARE_OF_GANGS: dict[Mutation, int] = {
+    count_from_the_first_look: 120,
+    name_the_leader_s_process: 1_220,
+}
+"""Seeds at which to begin to look, as `mutations.RARE`."""

@@ -296,5 +296,11 @@ MUTATIONS: tuple[Mutation, ...] = (
     leave_the_old_artifact,
     start_without_looking,
 )
-RARE: dict[Mutation, int] = {publish_an_old_seal: 17_000, leave_the_old_artifact: 2_500}
-"""Seeds at which to begin to look for what only one schedule in thousands notices."""
+RARE: dict[Mutation, int] = {
+    publish_unconditionally: 1_290,
+    trust_an_old_look: 120,
+    publish_an_old_seal: 17_300,
+    leave_the_old_artifact: 2_500,
+    start_without_looking: 230,
+}
+"""Seeds at which to begin to look for what only one schedule in hundreds notices: it saves time."""

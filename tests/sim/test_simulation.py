@@ -1,10 +1,11 @@
 """The protocol under every delay, loss, crash and pause that a seed can think of.
 
-10,000 schedules on fixed seeds; `make sim N=1000000` runs as many others as asked.
+2,000 schedules on fixed seeds; `make sim` runs 100,000, `make sim N=1000000` as many as asked.
 """
 
 from __future__ import annotations
 
+import functools
 from itertools import count
 
 import pytest
@@ -12,7 +13,7 @@ import pytest
 from tests.sim.many import SAFE, Kind, run_chunk, run_one, schedule_of
 from tests.sim.world import ViolationError
 
-_ITEMS, _EACH = 20, 500
+_ITEMS, _EACH = 10, 200
 
 
 @pytest.mark.parametrize("item", range(_ITEMS))
@@ -59,6 +60,7 @@ def test_forced_rebuilds_need_versions_that_never_come_back() -> None:
         schedule_of(first_failure(Kind.FORCED_DIGESTS), Kind.FORCED_DIGESTS).run()
 
 
+@functools.cache
 def first_failure(kind: Kind) -> int:
-    """Return the first seed whose schedule fails."""
-    return next(seed for seed in count() if run_one(seed, kind) is not None)
+    """Return a seed whose schedule fails: one in hundreds does, the first is no. 959."""
+    return next(seed for seed in count(950) if run_one(seed, kind) is not None)

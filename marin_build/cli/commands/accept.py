@@ -19,8 +19,9 @@ if TYPE_CHECKING:
 def command(options: PipelineOptions, targets: tuple[str, ...], reason: str) -> int:
     """Record that today's code and environment would build the same output of a target.
 
-    TARGET is as for `plan`. The command lists the drift before it accepts it. Plans report that
-    drift no more, until the code or the environment changes again, or the target is built again.
+    TARGET is as for `plan`; targets that are not built are left out. The command lists the drift
+    before it accepts it. Plans report that drift no more, until the code or the environment changes
+    again, or the target is built again.
     """
     from marin_build.cli.views.accept_text import show_accepted, show_found
     from marin_build.operations.accept import accept_drift

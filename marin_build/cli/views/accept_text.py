@@ -13,7 +13,9 @@ if TYPE_CHECKING:
 def show_found(found: AcceptedDrift) -> None:
     """Print the drift of each target, before it is accepted."""
     for each in found.targets:
-        if each.drift is None:
+        if not each.is_built:
+            click.echo(f"{each.target}  not built: nothing to accept")
+        elif each.drift is None:
             click.echo(f"{each.target}  no drift: nothing to accept")
         elif each.is_accepted:
             click.echo(f"{each.target}  {each.drift.text}")

@@ -43,10 +43,11 @@ def failure_block(
 
     """
     attempt = f" (attempt {failure.attempt})" if failure.attempt else ""
-    message = first_line(failure.message)
-    head = f"\nerror: `{name}` failed with exit code {failure.exit_code}{attempt}: {message}"
-    lines = [click.style(head, fg="red")]
-    lines += [f"  | {line}" for line in log_tail(failure.log)]
+    message, tail = first_line(failure.message), log_tail(failure.log)
+    head = f"\nerror: `{name}` failed with exit code {failure.exit_code}{attempt}"
+    if message and not any(line.endswith(message) for line in tail):  # a traceback ends with it
+        head += f": {message}"
+    lines = [click.style(head, fg="red"), *(f"  | {line}" for line in tail)]
     if meaning := unsaid_meaning(failure.exit_code, failure.message):
         lines.append(f"  means:   {meaning}")
     if (words := _CAUSES.get(failure.cause, "")) and words not in failure.message:

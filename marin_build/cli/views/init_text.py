@@ -2,8 +2,19 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
 
-def written_text(file: str, folder: str) -> str:
-    """Return where the pipeline is, and the next commands."""
+if TYPE_CHECKING:
+    from marin_build.operations.init import FirstFiles
+
+
+def written_text(files: FirstFiles, folder: str) -> str:
+    """Return which files were written, and the next commands."""
     where = "" if folder == "." else f"cd {folder}, "
-    return f"written: {file}\nnext: {where}marin-build plan, then marin-build apply"
+    return "\n".join(
+        [
+            *(f"kept: {file} is there already" for file in files.kept),
+            *(f"written: {file}" for file in files.written),
+            f"next: {where}marin-build plan, then marin-build apply",
+        ]
+    )

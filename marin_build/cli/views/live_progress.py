@@ -43,7 +43,7 @@ class LiveProgress:
     jobs: int = 1
     total: int = 0
     done: int = 0
-    """How many of `total` targets are built, reused ones included."""
+    """How many of the `total` targets to build are built, by this run or meanwhile by another."""
     began: float = 0.0
     running: dict[str, float] = field(default_factory=dict)
     """Target -> the instant its attempt began, the earliest first."""
@@ -67,9 +67,9 @@ class LiveProgress:
     def note(self, event: Event, at: float) -> None:
         """Update the progress by an event that happened at an instant."""
         match event:
-            case report.ApplyStarted(run=run, to_build=count, reused=reused, jobs=jobs):
+            case report.ApplyStarted(run=run, to_build=count, jobs=jobs):
                 self.run, self.jobs, self.began = run, jobs, at
-                self.total, self.done = count + reused, reused
+                self.total = count
             case report.StepStarted(target=target):
                 self.running[target] = at
                 self.waiting.discard(target)

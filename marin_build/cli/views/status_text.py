@@ -11,6 +11,7 @@ from marin_build.emit.fold_rows import everything, folder, same_name
 from marin_build.moments import moment_text
 from marin_build.pipeline.retries import unsaid_meaning
 from marin_build.plan.reason_text import describe, describe_stably
+from marin_build.plan.reasons import Tainted
 from marin_build.plan.target_state import State, counts
 from marin_build.text import printable, shortened
 
@@ -31,6 +32,7 @@ _COLOURS = {
     State.UNREADABLE: "red",
     State.CUT_SHORT: "yellow",
     State.DOUBTFUL: "yellow",
+    State.TAINTED: "yellow",
     State.BUILT: "green",
 }
 _SCHEMA_VERSION = 1
@@ -78,6 +80,7 @@ def status_json(read: ReadStatus) -> dict[str, Any]:
                 "left_running": bool(each.work),
                 "failure": _failure_json(each.last),
                 "unreadable": each.damage.path if each.damage is not None else None,
+                "tainted": each.taint.reason if each.taint is not None else None,
             }
             for index, each in states.items()
         ],
@@ -181,6 +184,9 @@ def _facts(target: TargetState, host: Host, now: float) -> tuple[str, str]:
         case State.DOUBTFUL:
             text = "built, but the machine went down before it was surely on disk"
             return text, text
+        case State.TAINTED if (taint := target.taint) is not None:
+            tainted = Tainted(taint.reason, taint.by, taint.at)
+            return describe(tainted), describe_stably(tainted)
     return "", ""
 
 

@@ -8,15 +8,16 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from marin_build.emit.plan_directory import steps_to_build
 from marin_build.engines.base import Capabilities, Engine
+from marin_build.engines.kubernetes.check_steps import problems_of_step
 from marin_build.engines.kubernetes.manifests import emit_kubernetes
 from marin_build.engines.kubernetes.settings import KubernetesSettings
 from marin_build.engines.kubernetes.text import kubernetes_text
-from marin_build.errors import MarinBuildError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from marin_build.emit.templates import Templates
+    from marin_build.errors import MarinBuildError
     from marin_build.plan.decisions import Plan
     from marin_build.plan.document import PlanDocument
 
@@ -37,25 +38,20 @@ class KubernetesEngine(Engine[KubernetesSettings]):
         return self.settings.image
 
     def check(self, plan: Plan) -> Sequence[MarinBuildError]:
-        """Return an error for each step without an image."""
-        if self.image is not None:
-            return ()
+        """Return an error for each thing that a cluster would refuse, or accept and never run."""
         return [
-            UsageError(
-                f"`{step.name}` has no image to run in",
-                hint="set `image` in [tool.marin-build.kubernetes], or on the step's resources",
-            )
+            problem
             for step in steps_to_build(plan)
-            if step.resources is None or not step.resources.image
+            for problem in problems_of_step(step, self.image)
         ]
 
     def emit(self, plan: Plan, document: PlanDocument, templates: Templates) -> dict[str, str]:
-        """Return one manifest for each target to build."""
+        """Return one manifest for each target to build, and a script that submits them."""
         return emit_kubernetes(plan, document, templates, self.settings)
 
     def words_to_run(self, folder: str) -> list[str]:
-        """Return the command line that submits the manifests."""
-        return ["kubectl", "apply", "-R", "-f", os.path.join(folder, "steps")]
+        """Return the command line that submits the manifests, each after those that it needs."""
+        return ["bash", os.path.join(folder, "submit.sh")]
 
     def doctor(self) -> list[str]:
         """Return a line that says whether `kubectl` is installed here."""

@@ -5,6 +5,7 @@ Facts: TPU slices, GPUs and spot nodes on GKE.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from marin_build.pipeline.step_spec import StepSpec
 
 
-_GPU_LABELS = {
+GPU_PRODUCTS = {
     "l4": "nvidia-l4",
     "t4": "nvidia-tesla-t4",
     "a100": "nvidia-tesla-a100",
@@ -25,7 +26,17 @@ _GPU_LABELS = {
     "h100-mega": "nvidia-h100-mega-80gb",
     "h200": "nvidia-h200-141gb",
     "b200": "nvidia-b200",
+    "gb200": "nvidia-gb200",
 }
+"""A type of GPU -> what GKE labels nodes with that have it."""
+
+
+def product_of(kind: str) -> str:
+    """Return the label of nodes with GPUs of a type; a label itself stands for itself."""
+    return GPU_PRODUCTS.get(kind.lower(), kind)
+
+
+GRACE = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +51,8 @@ class Pod:
     node_selector: dict[str, str]
     tolerations: tuple[dict[str, str], ...]
     affinity: dict[str, Any] = field(default_factory=dict)
+    grace: int = GRACE
+    """Seconds that it has for its end, once it was told to end."""
 
 
 def pod_of(resources: ResourceConfig, image: str, command: tuple[str, ...], step: StepSpec) -> Pod:
@@ -58,15 +71,22 @@ def pod_of(resources: ResourceConfig, image: str, command: tuple[str, ...], step
 
 
 def _requests(resources: ResourceConfig) -> dict[str, str]:
-    whole_host = isinstance(resources.device, TpuDevice)
+    # Without requests and limits a pod may use all of the host that its accelerators are on.
+    whole_host = not isinstance(resources.device, CpuDevice)
     found = {}
     if resources.cpu is not None or not whole_host:
-        found["cpu"] = f"{resources.cpu or 1:g}"
+        found["cpu"] = _cores(resources.cpu or 1)
     if resources.ram is not None or not whole_host:
         found["memory"] = resources.ram or "4Gi"
     if resources.disk is not None:
         found["ephemeral-storage"] = resources.disk
     return found
+
+
+def _cores(cpu: float) -> str:
+    """Return cores as a quantity: `4`, `2.5`; thousandths, the finest there are, as `1235m`."""
+    text = f"{cpu:.3f}".rstrip("0").rstrip(".")
+    return text if float(text) == cpu else f"{math.ceil(cpu * 1000)}m"
 
 
 def _limits(resources: ResourceConfig) -> dict[str, str]:
@@ -88,7 +108,7 @@ def _node_selector(resources: ResourceConfig) -> dict[str, str]:
             found["cloud.google.com/gke-tpu-accelerator"] = tpu.slice.gke_accelerator
             found["cloud.google.com/gke-tpu-topology"] = tpu.slice.topology
         case GpuDevice(type=kind):
-            found["cloud.google.com/gke-accelerator"] = _GPU_LABELS.get(kind, kind)
+            found["cloud.google.com/gke-accelerator"] = product_of(kind)
         case CpuDevice():
             pass
     if resources.preemptible:

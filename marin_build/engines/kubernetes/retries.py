@@ -12,6 +12,8 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from marin_build.engines.kubernetes.api_rules import LARGEST_INT32
+from marin_build.engines.kubernetes.pods import GRACE
 from marin_build.pipeline.retries import CODE_OF_CAUSE, INFRASTRUCTURE, policy_of
 
 if TYPE_CHECKING:
@@ -67,13 +69,18 @@ def job_retries(step: StepSpec) -> JobRetries:
     return JobRetries(policy.limit, tries_infra, (infrastructure, *final), tuple(final))
 
 
-def deadline_of(step: StepSpec, longest: int, *, tries: int) -> int:
+def deadline_of(step: StepSpec, beside: int, *, tries: int) -> int:
     """Return the seconds after which Kubernetes ends a job.
+
+    The time-out of a step is kept inside its pod, which counts only while the step runs. The
+    deadline of a job begins before its pod has a node and an image, and goes on while lost nodes
+    are replaced: it is longer, so that it only ends jobs that would go on for ever.
 
     Args:
         step: the step.
-        longest: the seconds of a step without a time-out.
-        tries: how many tries of the step fit into the job.
+        beside: the seconds that a job may take beside its tries; all, for a step without time-out.
+        tries: how many tries of the step are in the job.
 
     """
-    return longest if step.timeout is None else math.ceil(step.timeout) * tries
+    own = 0 if step.timeout is None else (math.ceil(step.timeout) + GRACE) * tries
+    return min(own + beside, LARGEST_INT32)

@@ -107,6 +107,14 @@ def test_what_is_built_can_be_looked_at(built: Loaded, capfd: pytest.CaptureFixt
     assert tuple(capfd.readouterr()) == ("", "")
 
 
+def test_what_is_tainted_is_not_called_built(built: Loaded) -> None:
+    """Else a user reads `built` of what the next apply builds again."""
+    taint_targets(built, ["raw"], "wrong dump")
+    assert _states(built) == {"raw": State.TAINTED, "end": State.TAINTED, "ill": State.NOT_BUILT}
+    untaint_targets(built, ["raw"])
+    assert _states(built) == {"raw": State.BUILT, "end": State.BUILT, "ill": State.NOT_BUILT}
+
+
 def test_what_is_tainted_is_known_before_it_is_marked(built: Loaded) -> None:
     """Else a notebook marks what was made from it without a look at how much that is."""
     raw, end = (built.targets.by_id[_id(built, name)] for name in ("raw", "end"))

@@ -86,8 +86,8 @@ def test_modules_beside_the_file_can_be_imported(load: Load, tmp_path: Path) -> 
     [
         ("", "has no steps", None),
         ("def pipeline(): return []\n", "has no steps", None),
-        ("def pipeline(): return 3\n", r"pipeline\(\) gave a int, not a step", None),
-        ("targets = ['a']\n", "`targets` gave a str, not a step", None),
+        ("def pipeline(): return 3\n", r"pipeline\(\) gave an int, not a step", None),
+        ("targets = ['a']\n", "`targets` gave the text 'a', not a step", None),
         ("1 / 0\n", "the pipeline raised ZeroDivisionError", "my_pipeline.py:2"),
         ("def f(): raise KeyError('x')\nf()\n", "raised KeyError: 'x'", "my_pipeline.py:2"),
         ("def pipeline():\n    return {}['x']\n", "raised KeyError", "my_pipeline.py:3"),

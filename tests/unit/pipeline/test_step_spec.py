@@ -48,7 +48,7 @@ def test_the_place_is_that_of_the_declaration() -> None:
     ("given", "says"),
     [
         ({"name": "a b"}, "illegal step name"),
-        ({"deps": ["raw"]}, "depends on a str, not a step"),
+        ({"deps": ["raw"]}, "depends on the text 'raw', not a step"),
         ({"deps": RAW}, "`deps` of `train` is one step, not several"),
         ({"deps": "raw"}, "`deps` of `train` is a str, not a list"),
         ({"deps": 3}, "`deps` of `train` is a int, not a list"),

@@ -372,3 +372,30 @@ def test_what_is_needed_is_known_before_any_identity(
     steps = [StepSpec(name=name, tags=["t"] * (name == "b")) for name in ("a", "b", "c/x", "c/y")]
     found = steps_needed(steps, selectors)
     assert (found if found is None else sorted(step.name for step in found)) == expected
+
+
+@pytest.mark.parametrize(
+    ("selector", "meant"),
+    [
+        ("sweep/*", "`sweep/**` selects 2 steps"),
+        ("sweep/*/train", "`sweep/**/train` selects 2 steps"),
+        ("sweep*", "`sweep**` selects 2 steps"),
+        ("*train", "`**train` selects 2 steps"),
+        ("sweep", "`sweep/**` selects 2 steps"),
+        ("sweep/", "`sweep/**` selects 2 steps"),
+        ("/sweep/lr/0.1", "`sweep/lr/0.1/**` selects 1 step"),
+        ("train", "`**/train` selects 2 steps"),
+        ("raw_*", "`raw` selects 1 step"),
+        ("RAW", "did you mean `raw`?"),
+        ("Sweep/LR/0.1/Train", "did you mean `sweep/lr/0.1/train`"),
+    ],
+)
+def test_a_pattern_of_another_program_is_answered_with_the_one_meant(
+    make: Callable[..., Targets], selector: str, meant: str
+) -> None:
+    """Else a user who knows globs from a shell is only told that there is no such step."""
+    raw = StepSpec(name="raw")
+    sweep = [StepSpec(name=f"sweep/lr/{lr}/train", deps=[raw]) for lr in (0.1, 0.2)]
+    with pytest.raises(UsageError) as caught:
+        select(make(*sweep), [selector])
+    assert (caught.value.hint or "").startswith(meant)

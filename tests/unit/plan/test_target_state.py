@@ -9,6 +9,7 @@ from marin_build.plan.snapshot import NOTHING_SEEN, LastAttempt, Observed
 from marin_build.plan.target_state import State, TargetState, counts, target_state
 from marin_build.protocol.lease import Lease
 from marin_build.protocol.living_work import Process
+from marin_build.protocol.taints import Taint
 
 HELD = Lease("ada@far", 9.0, run="r-1", attempt=2, nonce="n")
 SEALED = HELD.sealed("d", 10.0)
@@ -36,6 +37,18 @@ LAST = LastAttempt(2, 1, "no", "ada@far", None)
 )
 def test_how_a_target_stands(seen: Observed, expected: TargetState) -> None:
     assert target_state(seen) == expected
+
+
+def test_a_mark_makes_a_built_target_tainted() -> None:
+    """Else `status` says built of what the next apply builds again."""
+    taint = Taint("wrong dump", "ada@far", "2026-01-02T03:04:05+00:00")
+    seen = {status: Observed(status) for status in ("SUCCESS", "FAILED", None)}
+    found = {status: target_state(each, taint=taint).state for status, each in seen.items()}
+    assert found == {
+        "SUCCESS": State.TAINTED,
+        "FAILED": State.FAILED,
+        None: State.NOT_BUILT,
+    }
 
 
 def test_what_a_dead_holder_left_running_still_runs() -> None:

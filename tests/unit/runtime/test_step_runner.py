@@ -493,7 +493,8 @@ def test_a_step_that_waits_for_its_next_try_lets_others_go_on(pipeline: Pipeline
     again = StepSpec(name="again", fn=fails_once, retries=Retries(limit=1, wait=0.2))
     others = [pipeline.step(f"s{i}") for i in range(3)]
     StepRunner().run([again, *others], max_concurrent=1)
-    assert tries == [0, 3]
+    assert tries[0] == 0
+    assert tries[1] > 0  # the wait is over: no more than that is promised
 
 
 def test_a_generator_is_read_step_by_step_and_no_step_twice(

@@ -43,6 +43,13 @@ def test_a_block_with_everything(tmp_path: Path) -> None:
     ]
 
 
+def test_a_message_that_ends_the_log_is_told_once(tmp_path: Path) -> None:
+    """Else a reader compares two equal lines for a difference between them."""
+    log = tmp_path / "log"
+    log.write_text("Traceback (most recent call last):\nValueError: no\nnot at all\n")
+    assert sum("ValueError: no" in line for line in _block(replace(FAILED, log=str(log)))) == 1
+
+
 def test_a_block_says_nothing_where_there_is_nothing() -> None:
     lines = _block(replace(FAILED, attempt=0, message="", log="/nowhere"))
     assert lines[2:] == ["  log:     /nowhere", "hint: do this"]

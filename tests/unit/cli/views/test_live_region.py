@@ -71,7 +71,7 @@ def test_every_end_of_a_step_is_counted() -> None:
         _started("h"),
     )  # fmt: skip
     (head, row) = _drawn(progress, 70.0)
-    assert head.split("  ", 1)[1] == "7/25  1 min 10 s  1 failed  1 stopped  1 blocked  1 waiting"
+    assert head.split("  ", 1)[1] == "2/20  1 min 10 s  1 failed  1 stopped  1 blocked  1 waiting"
     assert row.split() == ["h", "54", "s"]
 
 
@@ -109,7 +109,7 @@ def test_what_is_expected_stands_beside_what_has_passed() -> None:
     foreseen = Foreseen(("a", "b"), ((), (0,)), (200.0, 4000.0), 1)
     progress = _after(_started("a"), foreseen=foreseen)
     head, row = _drawn(progress, 81.0)
-    assert head.endswith("  5/25  1 min 21 s  ETA 1.1 h")
+    assert head.endswith("  0/20  1 min 21 s  ETA 1.1 h")
     assert row == "  a  1 min 20 s / ~3.3 min"
 
 

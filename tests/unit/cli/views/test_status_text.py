@@ -14,6 +14,7 @@ from marin_build.plan.snapshot import LastAttempt
 from marin_build.plan.target_state import State, TargetState
 from marin_build.protocol.lease import Host, Lease
 from marin_build.protocol.living_work import Process
+from marin_build.protocol.taints import Taint
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -81,6 +82,10 @@ def test_what_a_lock_of_marin_says_is_enough(make: Callable[..., Targets]) -> No
             "(make sure that no run builds it, then delete the file)"),
         ),
         (TargetState(State.BUILT), ""),
+        (
+            TargetState(State.TAINTED, taint=Taint("bad\x1b", "", "")),
+            "tainted: bad\\x1b",
+        ),
     ],
 )  # fmt: skip
 def test_the_facts_of_each_state(

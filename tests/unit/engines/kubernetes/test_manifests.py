@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -54,7 +55,7 @@ def _pod(manifest: Any) -> Any:
 
 
 def test_a_step_on_one_machine_is_a_job() -> None:
-    resources = ResourceConfig.with_cpu(4, "8Gi", disk="50Gi", preemptible=False, zone="z",
+    resources = ResourceConfig.with_cpu(4, "8Gi", disk="50Gi", preemptible=False, zone="r1-a",
                                         regions=["r1", "r2"])  # fmt: skip
     manifest = _manifest(
         command("echo $$ {output}", name="data/sort", resources=resources, retries=2, timeout=90.5,
@@ -82,7 +83,7 @@ def test_a_step_on_one_machine_is_a_job() -> None:
         "limits": {"memory": "8Gi", "ephemeral-storage": "50Gi"},
     }
     assert pod["serviceAccountName"] == "sa"
-    assert pod["nodeSelector"] == {"topology.kubernetes.io/zone": "z"}
+    assert pod["nodeSelector"] == {"topology.kubernetes.io/zone": "r1-a"}
     assert "r1" in str(pod["affinity"])
     assert "tolerations" not in pod
 
@@ -119,10 +120,77 @@ def test_pods_are_tried_again_as_the_step_says(
     assert (spec["backoffLimit"], others) == (limit, rules)
 
 
-def test_a_job_lasts_for_all_its_tries() -> None:
-    """Else a step that was slow and failed is killed in the middle of its second try."""
-    step = StepSpec(name="a", fn=print, retries=2, timeout=90.5)
-    assert _manifest(step)["spec"]["activeDeadlineSeconds"] == 3 * 91
+@pytest.mark.parametrize(
+    ("timeout", "retries", "deadline"),
+    [
+        (None, 0, 1000),
+        (None, 5, 1000),
+        (90.5, 0, 91 + 60 + 1000),
+        (90.5, 2, 3 * (91 + 60) + 1000),
+        (1e300, 2, 2**31 - 1),
+    ],
+)
+def test_a_job_lasts_for_all_its_tries_and_for_what_is_none(
+    timeout: float | None, retries: int, deadline: int
+) -> None:
+    """Else waiting for a node, or a preempted try, uses up the time of the step."""
+    step = StepSpec(name="a", fn=print, retries=retries, timeout=timeout)
+    assert _manifest(step, deadline=1000)["spec"]["activeDeadlineSeconds"] == deadline
+    gang = StepSpec(name="a", fn=print, retries=retries, timeout=timeout,
+                    resources=ResourceConfig.with_tpu("v5p-16"))  # fmt: skip
+    (job,) = _manifest(gang, deadline=1000)["spec"]["replicatedJobs"]
+    one_try = 1000 if timeout is None else min(2**31 - 1, math.ceil(timeout) + 60 + 1000)
+    assert job["template"]["spec"]["activeDeadlineSeconds"] == one_try
+
+
+@pytest.mark.parametrize(
+    ("resources", "requests"),
+    [
+        (ResourceConfig(), {"cpu": "1", "memory": "4Gi"}),
+        (ResourceConfig(cpu=2.5), {"cpu": "2.5", "memory": "4Gi"}),
+        (ResourceConfig(cpu=0.00012), {"cpu": "1m", "memory": "4Gi"}),
+        (ResourceConfig(cpu=1 / 3), {"cpu": "334m", "memory": "4Gi"}),
+        (ResourceConfig(cpu=12345678), {"cpu": "12345678", "memory": "4Gi"}),
+        (ResourceConfig.with_gpu("h100", 8), None),
+        (ResourceConfig.with_gpu("h100", 8, cpu=100), {"cpu": "100"}),
+        (ResourceConfig.with_gpu("h100", ram="900Gi"), {"memory": "900Gi"}),
+        (ResourceConfig.with_tpu("v5p-8"), None),
+    ],
+)
+def test_an_accelerator_comes_with_its_whole_host(
+    resources: ResourceConfig, requests: dict[str, str] | None
+) -> None:
+    """Else eight GPUs wait for one core."""
+    pod = _pod(_manifest(StepSpec(name="a", fn=print, resources=resources)))
+    (main,) = pod["containers"]
+    assert main["resources"].get("requests") == requests
+    assert main["resources"]["limits"].get("memory") == (requests or {}).get("memory")
+
+
+def test_jobs_are_submitted_after_those_they_need() -> None:
+    """Else all pods start at once, and those that need others fail."""
+    a, b = StepSpec(name="a", fn=print), StepSpec(name="b", fn=print)
+    c = StepSpec(name="c", fn=print, deps=[a])
+    d = StepSpec(name="d", fn=print, deps=[c, b], resources=ResourceConfig.with_tpu("v5p-16"))
+    e = StepSpec(name="e", fn=print, deps=[d])
+    files = _emit(e, image="image:1", namespace="ns")
+    lines = files["submit.sh"].splitlines()
+
+    def line_of(step: StepSpec, start: str) -> int | None:
+        found = (i for i, line in enumerate(lines) if line.startswith(start))
+        return next((i for i in found if step.target_id in lines[i]), None)
+
+    waited = {step.name: line_of(step, "wait_for ") for step in (a, b, c, d, e)}
+    submitted = {step.name: line_of(step, '"${apply[@]}"') for step in (a, b, c, d, e)}
+    assert waited["e"] is None, "nothing needs it"
+    for one, other in (("a", "c"), ("b", "c"), ("c", "d"), ("d", "e")):
+        order = [submitted[one], waited[one], submitted[other]]
+        assert None not in order
+        assert order == sorted(order, key=lambda line: line or 0)
+    for step, kind in ((a, "job"), (d, "jobset")):
+        text = files[f"steps/{step.target_id}/job.yaml"]
+        name = pyyaml.safe_load(text)["metadata"]["name"]
+        assert lines[waited[step.name] or 0].startswith(f"wait_for {kind} {name} ")
 
 
 def test_a_gang_is_not_tried_again_after_what_its_step_leaves_out() -> None:
@@ -169,8 +237,8 @@ def test_gpus_are_asked_for_by_number_and_kind() -> None:
 
 
 def test_the_image_of_a_step_wins_over_that_of_the_configuration() -> None:
-    own = StepSpec(name="e", fn=print, resources=ResourceConfig(image="own@sha256:1"))
-    assert _pod(_manifest(own))["containers"][0]["image"] == "own@sha256:1"
+    own = StepSpec(name="e", fn=print, resources=ResourceConfig(image="own:1"))
+    assert _pod(_manifest(own))["containers"][0]["image"] == "own:1"
     assert _pod(_manifest(StepSpec(name="e", fn=print)))["containers"][0]["image"] == "image:1"
 
 
@@ -192,11 +260,102 @@ def test_what_cannot_run_there_is_refused_all_at_once() -> None:
         ({"secrets": [1]}, "`kubernetes.secrets` is not"),
         ({"deadline": "1h"}, "`kubernetes.deadline` is not"),
         ({"deadline": True}, "`kubernetes.deadline` is not"),
+        # A server refused each of these, or the kubelet does (kubernetes_verdicts.tsv).
+        ({"deadline": 0}, "`kubernetes.deadline` is not an integer from 1"),
+        ({"deadline": 2**31}, "`kubernetes.deadline` is not an integer from 1"),
+        ({"keep_finished": -1}, "`kubernetes.keep_finished` is not an integer from 1"),
+        ({"keep_finished": 2**31}, "`kubernetes.keep_finished` is not an integer from 1"),
+        *[
+            ({key: value}, f"`kubernetes.{key}` ")
+            for key, values in {
+                "namespace": ("", "Research", "a_b", "-a", "a-", "a.b", "x" * 64, "ä", "a\n"),
+                "service_account": ("", "Builder", "a_b", "a..b", ".a", "x" * 254, "a b"),
+                "queue": ("", "TPUs", "team/queue", "x" * 64, "a_b"),
+                "priority_class": ("", "Low", "low!", "x" * 64),
+                "working_dir": ("", "app", "./app"),
+                "image": (
+                    "",
+                    " ",
+                    "Image",
+                    "a b",
+                    "image:",
+                    "image@sha256:12",
+                    ":1",
+                    "a//b",
+                    "https://a/b",
+                    "a" * 256,
+                ),
+            }.items()
+            for value in values
+        ],
+        *[({"secrets": ["ok", bad]}, "`kubernetes.secrets`") for bad in ("", "HF", "a_b", "a/b")],
     ],
 )
 def test_settings_that_cannot_be_followed_are_refused(table: dict[str, Any], says: str) -> None:
     with pytest.raises(UsageError, match=says):
         read_table(KubernetesSettings, Table("kubernetes", table, "here"))
+
+
+DIGEST = "0123456789abcdef" * 4
+
+
+@pytest.mark.parametrize(
+    "image",
+    ["python", "python:3.12", "docker.io/library/python:3.12-slim", "localhost:5000/a/b_c",
+     f"europe-docker.pkg.dev/p/r/marin@sha256:{DIGEST}", f"a.b/c-d/e__f:Tag_1@sha256:{DIGEST}",
+     "REGISTRY.example:5000/lm", "gcr.io/my-project/x.y-z"],
+)  # fmt: skip
+def test_images_that_exist_are_taken(image: str) -> None:
+    """Else the check is stricter than the cluster."""
+    table = Table("kubernetes", {"image": image}, "here")
+    assert read_table(KubernetesSettings, table).image == image
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ({"resources": ResourceConfig(image="")}, "the image ``"),
+        ({"resources": ResourceConfig(image="my image")}, "the image `my image`"),
+        ({"resources": ResourceConfig.with_gpu("NVIDIA A100-SXM4-80GB")}, "the GPU"),
+        ({"resources": ResourceConfig.with_gpu("h10")}, "did you mean `h100`"),
+        ({"resources": ResourceConfig.with_gpu("mi300x")}, "no node would have it"),
+        ({"resources": ResourceConfig(zone="us-east1-b", regions=("us-west1", "us-west2"))},
+         "is in none of its regions us-west1, us-west2"),
+        ({"resources": ResourceConfig(zone="us-east10-b", regions=("us-east1",))},
+         "is in none of its regions us-east1"),
+        ({"resources": ResourceConfig(zone="us east")}, "the zone `us east`"),
+        ({"resources": ResourceConfig(zone="")}, "the zone ``"),
+        ({"resources": ResourceConfig(regions=("us_west1-",))}, "the region `us_west1-`"),
+        ({"env_vars": {"A B": "1"}}, "the environment variable `A B`"),
+        ({"env_vars": {"1A": "1"}}, "the environment variable `1A`"),
+        ({"env_vars": {"A": "x" * 2**17}}, "longer than 131071 bytes"),
+        ({"retries": 2**31}, "more than 2147483647 tries"),
+    ],
+)  # fmt: skip
+def test_what_a_cluster_would_refuse_is_refused_before(given: dict[str, Any], says: str) -> None:
+    """Else a Job is refused after a person reviewed it; a JobSet is taken, and stays silent."""
+    with pytest.raises(MarinBuildError) as caught:
+        _emit(StepSpec(name="a", fn=print, **given), image="image:1")
+    assert says in caught.value.render()
+
+
+def test_a_manifest_that_is_too_large_is_refused() -> None:
+    """Else etcd refuses it, after everything that it needs was built."""
+    words = [f"{i}{'x' * 100_000}" for i in range(20)]
+    with pytest.raises(MarinBuildError, match="is larger than a cluster stores"):
+        _emit(command(["echo", *words], name="a"), image="image:1")
+    with pytest.raises(MarinBuildError, match="a word of its command is longer"):
+        _emit(command(["echo", "x" * 2**17], name="a"), image="image:1")
+
+
+@pytest.mark.parametrize(
+    ("kind", "label"),
+    [("h100", "nvidia-h100-80gb"), ("H100", "nvidia-h100-80gb"), ("gb200", "nvidia-gb200"),
+     ("nvidia-rtx-pro-6000", "nvidia-rtx-pro-6000")],
+)  # fmt: skip
+def test_a_gpu_is_named_by_its_type_or_its_label(kind: str, label: str) -> None:
+    pod = _pod(_manifest(StepSpec(name="e", fn=print, resources=ResourceConfig.with_gpu(kind))))
+    assert pod["nodeSelector"]["cloud.google.com/gke-accelerator"] == label
 
 
 def test_a_policy_that_a_run_gave_reaches_its_pods() -> None:

@@ -25,7 +25,7 @@ _LONGEST = st.integers(40, 63)
 @example("a@" + "v" * 80, 63)
 @example("a@___", 63)
 def test_a_job_name_is_a_label(target: str, longest: int) -> None:
-    name = job_name(target, longest)
+    name = job_name(target, "/out", longest)
     assert _LABEL.fullmatch(name)
     assert len(name) <= longest
     assert "--" not in name
@@ -34,7 +34,7 @@ def test_a_job_name_is_a_label(target: str, longest: int) -> None:
 @given(_HASHED, _HASHED, _LONGEST)
 def test_two_hashed_targets_have_two_names(one: str, other: str, longest: int) -> None:
     assume(one[-8:] != other[-8:])
-    assert job_name(one, longest) != job_name(other, longest)
+    assert job_name(one, "/out", longest) != job_name(other, "/out", longest)
 
 
 @pytest.mark.parametrize(
@@ -50,15 +50,22 @@ def test_two_hashed_targets_have_two_names(one: str, other: str, longest: int) -
 )
 def test_two_versioned_targets_have_two_names(one: str, other: str) -> None:
     """The second Job of one name would be refused, or worse, taken for the first."""
-    assert job_name(one, 63) != job_name(other, 63)
+    assert job_name(one, "/out", 63) != job_name(other, "/out", 63)
 
 
 @pytest.mark.parametrize(
     ("target", "name"),
     [
-        ("tokenize_1a2b3c4d", "mb-tokenize-1a2b3c4d"),
-        ("Data/Clean_Up.v2_1a2b3c4d", "mb-data-clean-up-v2-1a2b3c4d"),
+        ("tokenize_1a2b3c4d", "mb-tokenize-1a2b3c4d-"),
+        ("Data/Clean_Up.v2_1a2b3c4d", "mb-data-clean-up-v2-1a2b3c4d-"),
     ],
 )
 def test_a_person_recognises_the_step(target: str, name: str) -> None:
-    assert job_name(target, 63) == name
+    assert job_name(target, "/out", 63).startswith(name)
+
+
+@given(_HASHED | _VERSIONED, _LONGEST)
+def test_one_target_has_another_name_under_another_prefix(target: str, longest: int) -> None:
+    """Else the second user of a namespace is told that the first one's job is unchanged."""
+    one, other = (f"gs://{bucket}/{target}" for bucket in ("ours", "theirs"))
+    assert job_name(target, one, longest) != job_name(target, other, longest)

@@ -1,0 +1,95 @@
+"""What of a step a cluster would refuse, or accept and never run. Pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from marin_build.engines.kubernetes.api_rules import (
+    LARGEST_INT32,
+    LONGEST_WORD,
+    image_problem,
+    label_value_problem,
+    variable_problem,
+)
+from marin_build.engines.kubernetes.pods import GPU_PRODUCTS, product_of
+from marin_build.errors import UsageError
+from marin_build.pipeline.command import Command
+from marin_build.pipeline.resources import GpuDevice, ResourceConfig
+from marin_build.pipeline.retries import policy_of
+from marin_build.text import did_you_mean
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from marin_build.errors import MarinBuildError
+    from marin_build.pipeline.step_spec import StepSpec
+
+
+def problems_of_step(step: StepSpec, image: str | None) -> Iterator[MarinBuildError]:
+    """Yield an error for each thing that keeps a step from running in a cluster.
+
+    Args:
+        step: a step to build.
+        image: that of the configuration, already checked.
+
+    """
+    resources = step.resources or ResourceConfig()
+    own = resources.image
+    if own is None and image is None:
+        yield UsageError(
+            f"`{step.name}` has no image to run in",
+            hint="set `image` in [tool.marin-build.kubernetes], or on the step's resources",
+        )
+    if own is not None and (problem := image_problem(own)):
+        yield _error(step, f"the image `{own}` {problem}")
+    yield from _placement_problems(step, resources)
+    yield from _variable_problems(step, step.env_vars)
+    if policy_of(step.retries).limit > LARGEST_INT32:
+        yield _error(step, f"more than {LARGEST_INT32} tries are asked for")
+    if resources.replicas > LARGEST_INT32:
+        yield _error(step, f"more than {LARGEST_INT32} replicas are asked for")
+    if isinstance(step.fn, Command):
+        words = step.fn.text if isinstance(step.fn.text, tuple) else (step.fn.text,)
+        if max(len(word.encode()) for word in words) > LONGEST_WORD:
+            what = f"a word of its command is longer than the {LONGEST_WORD} bytes Linux can start"
+            yield _error(step, what, "put the text into a file, and declare it with source(...)")
+
+
+def _placement_problems(step: StepSpec, resources: ResourceConfig) -> Iterator[MarinBuildError]:
+    """Yield what keeps every node from being the one that is asked for."""
+    zone, regions = resources.zone, resources.regions
+    for what, place in (("zone", zone), *(("region", region) for region in regions)):
+        if place is not None and (problem := label_value_problem(place)):
+            yield _error(step, f"the {what} `{place}` {problem}")
+    if zone is not None and regions and not set(resources.places).intersection((*regions, zone)):
+        yield _error(
+            step,
+            f"the zone `{zone}` is in none of its regions {', '.join(regions)}",
+            "no node is in both: give the zone, or the regions",
+        )
+    if isinstance(resources.device, GpuDevice):
+        kind = resources.device.type
+        product = product_of(kind)
+        if problem := label_value_problem(product):
+            yield _error(step, f"the GPU `{kind}` {problem}")
+        elif not product.startswith("nvidia-"):
+            near = did_you_mean(kind, GPU_PRODUCTS)
+            yield _error(
+                step,
+                f"the GPU `{kind}` is unknown: no node would have it",
+                f"{near or 'known are ' + ', '.join(GPU_PRODUCTS) + '.'} Others are named as nodes "
+                "are labelled, `nvidia-...`: kubectl get nodes -L cloud.google.com/gke-accelerator",
+            )
+
+
+def _variable_problems(step: StepSpec, env_vars: Mapping[str, str]) -> Iterator[MarinBuildError]:
+    for name, value in env_vars.items():
+        if problem := variable_problem(name):
+            yield _error(step, f"the environment variable `{name}` {problem}")
+        elif len(f"{name}={value}".encode()) > LONGEST_WORD:
+            what = f"the environment variable `{name}` is longer than {LONGEST_WORD} bytes"
+            yield _error(step, what, "put the text into a file, and declare it with source(...)")
+
+
+def _error(step: StepSpec, what: str, hint: str | None = None) -> UsageError:
+    return UsageError(f"`{step.name}`: {what}", facts=[("declared", step.place)], hint=hint)
