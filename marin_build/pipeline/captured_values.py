@@ -7,6 +7,7 @@ when a step is declared, and compared once the pipeline is loaded.
 
 from __future__ import annotations
 
+import dis
 import functools
 import types
 from dataclasses import dataclass
@@ -64,6 +65,7 @@ class _Known:
     globals: tuple[Captured, ...]
 
 
+_ASSIGNS = {"STORE_DEREF", "DELETE_DEREF"}
 _known: WeakKeyDictionary[types.FunctionType, _Known] = WeakKeyDictionary()
 
 
@@ -170,11 +172,26 @@ def _cells(
     function: types.FunctionType, seen: frozenset[int] = frozenset()
 ) -> Iterator[tuple[str, types.FunctionType, types.CellType]]:
     """Yield the cells of a function, and those of the functions in them."""
-    for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
+    code = function.__code__
+    for name, cell in zip(code.co_freevars, function.__closure__ or (), strict=True):
+        if name in _assigned_by(code):
+            continue  # `nonlocal`: what the function keeps between its calls, no input of it
         yield name, function, cell
         inner = _content(cell)
         if type(inner) is types.FunctionType and id(inner) not in seen:
             yield from _cells(inner, seen | {id(function), id(inner)})
+
+
+@functools.lru_cache(maxsize=1024)
+def _assigned_by(code: types.CodeType) -> frozenset[str]:
+    """Return the names around a function that it, or a function in it, assigns to."""
+    names = {each.argval for each in dis.get_instructions(code) if each.opname in _ASSIGNS}
+    inner = (const for const in code.co_consts if isinstance(const, types.CodeType))
+    return (
+        frozenset(names)
+        .intersection(code.co_freevars)
+        .union(*(_assigned_by(const) & set(code.co_freevars) for const in inner))
+    )
 
 
 def _content(cell: types.CellType) -> Any:

@@ -83,7 +83,8 @@ def source(
 
     """
     file, line = declaring_place()
-    text = checked_place(os.fspath(path))
+    written = os.fspath(path)
+    text = checked_place(written)
     declared = shown_here((file, line))
     if is_url(text):
         url = one_spelling(text)
@@ -94,7 +95,7 @@ def source(
             _patterns(exclude),
             declared,
             file,
-            spelled="" if name or url == text else text,
+            spelled="" if name or url == written else written,
         )
     folder = os.getcwd() if is_cell(file) else os.path.dirname(os.path.abspath(file))
     location = os.path.normpath(os.path.join(folder, text))

@@ -137,6 +137,10 @@ def _try(call: Callable[[], object]) -> None:
     """Do what the interpreter would, and go on if that fails, as it does."""
     try:
         call()
+    except ValueError as error:
+        if "closed file" not in str(error):  # what it wraps was closed before: nothing is lost
+            with suppress(Exception):
+                sys.stderr.write(f"error when a file was closed: {error}\n")
     except Exception as error:  # noqa: BLE001 - it may be any writer's
         with suppress(Exception):
             sys.stderr.write(f"error when a file was closed: {error}\n")

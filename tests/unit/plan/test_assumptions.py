@@ -21,6 +21,7 @@ from tests.unit.plan.test_decisions import (
     _kinds,
     _targets,
     _worlds,
+    with_living_work,
 )
 
 if TYPE_CHECKING:
@@ -79,6 +80,7 @@ def test_assumptions_follow_the_rules_on_every_graph(
     _fill(store, targets, world)
     cascade = cascade_of(targets, world.requested, world.forced, assumed)
     snapshot = observe(store, targets, world.requested, cascade, HOST, assumed=assumed)
+    snapshot = with_living_work(snapshot, world)
     plan = make_plan(targets, snapshot, world.requested, forced=world.forced,
                      rerun_failed=world.rerun_failed, assumed=assumed)  # fmt: skip
     assert _kinds(plan) == [model.kind(i) for i in range(len(world.dag))]
