@@ -14,8 +14,6 @@ import pytest
 from marin_build.errors import StoreError
 from marin_build.store.base import Blob, File
 
-from .conftest import REMOTE
-
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -59,21 +57,19 @@ def test_what_is_not_there_is_none(place: Place) -> None:
     assert place.store.get(place.path("a/b")) is None, "below a file there is nothing"
 
 
-def test_a_bucket_that_is_not_there_is_an_error_of_every_request(place: Place) -> None:
+def test_a_bucket_that_is_not_there_is_an_error_of_every_request(remote: Place) -> None:
     """Else a slip in the prefix shows all targets as never built, with exit code 0."""
-    if place.kind not in REMOTE:
-        pytest.skip("it has no buckets")
-    nowhere = place.folder.split("/")
+    nowhere = remote.folder.split("/")
     nowhere[2] = "not-there"
     folder = "/".join(nowhere)
     requests: list[Callable[[], object]] = [
-        lambda: place.store.get(f"{folder}/a"),
-        lambda: place.store.get_many([f"{folder}/a", f"{folder}/b"]),
-        lambda: place.store.list(folder),
-        lambda: place.store.files(folder),
-        lambda: place.store.folders(f"{folder}/a"),
-        lambda: place.store.put(f"{folder}/a", b""),
-        lambda: place.store.put_if_absent(f"{folder}/a", b""),
+        lambda: remote.store.get(f"{folder}/a"),
+        lambda: remote.store.get_many([f"{folder}/a", f"{folder}/b"]),
+        lambda: remote.store.list(folder),
+        lambda: remote.store.files(folder),
+        lambda: remote.store.folders(f"{folder}/a"),
+        lambda: remote.store.put(f"{folder}/a", b""),
+        lambda: remote.store.put_if_absent(f"{folder}/a", b""),
     ]
     for request in requests:
         with pytest.raises(StoreError, match="there is no bucket `not-there`"):
