@@ -11,19 +11,18 @@ import threading
 import time
 from collections import deque
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from marin_build.apply.events import JobMoved, Warned
-from marin_build.apply.job_outcomes import outcome_in_store, outcome_of_queue, with_output
-from marin_build.engines.jobs import JobRefusedError, JobState, Phase, QueueAwayError
+from marin_build.apply.events import Warned
+from marin_build.apply.followed_jobs import FollowedJobs
+from marin_build.engines.jobs import JobRefusedError, Phase, QueueAwayError
 from marin_build.errors import MarinBuildError, StoreError
 from marin_build.pauses import doubled
-from marin_build.plan.outcomes import Failed, Held, Interrupted, Reused
-from marin_build.protocol import layout
-from marin_build.protocol.held_target import newest_attempt
+from marin_build.plan.outcomes import Failed, Held, Interrupted
+from marin_build.protocol.acquire import Finished
 from marin_build.protocol.look import look
-from marin_build.run_step.workers import INTERRUPTED, Ended
+from marin_build.run_step.supervisor import finished_elsewhere
+from marin_build.run_step.workers import Ended
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -36,34 +35,8 @@ if TYPE_CHECKING:
 
 LOOK_EVERY = 0.3
 """Seconds between two looks at the statuses of running targets on a local disk."""
-_LOST_AFTER = 60.0
-"""Seconds a queue may know nothing of a job before it counts as lost."""
 _LONGEST_PAUSE = 20.0
 """Seconds between two tries to reach a queue that gives no answer."""
-_QUEUED = JobState(Phase.QUEUED)
-
-
-@dataclass(slots=True)
-class _Followed:
-    """A job, and what is known of it.
-
-    Args:
-        request: what asked for it.
-        name, id: as the queue knows it.
-        after: the number of the last attempt at its target before it.
-        is_adopted: whether it was found rather than submitted.
-        status: version of the status as it was last seen.
-
-    """
-
-    request: Start
-    name: str
-    id: str
-    after: int
-    is_adopted: bool
-    status: str
-    state: JobState = _QUEUED
-    unknown_since: float | None = None
 
 
 class QueueWorkers:
@@ -96,7 +69,7 @@ class QueueWorkers:
         self._asked: deque[Start] = deque()
         self._to_end: dict[int, tuple[str, bool]] = {}  # index -> why, and whether by force
         self._cancelled: set[tuple[int, bool]] = set()
-        self._followed: dict[int, _Followed] = {}
+        self._followed = FollowedJobs(session, engine, jobs, self._to_end, self)
         self._something = threading.Event()
         self._is_closed = False
         self._poll_at = self._look_at = self._ask_at = 0.0
@@ -152,7 +125,7 @@ class QueueWorkers:
     def _look(self) -> None:
         """Look at the store: it tells of an end sooner than the queue, and when that is away."""
         if self._followed and time.monotonic() >= self._look_at:
-            self._look_at_statuses()
+            self._followed.look_at_statuses()
             is_local = self._session.store.is_local
             pause = LOOK_EVERY if is_local else self._jobs.poll_every
             self._look_at = time.monotonic() + pause
@@ -164,7 +137,7 @@ class QueueWorkers:
         self._begin()
         self._cancel()
         if self._followed and time.monotonic() >= self._poll_at:
-            self._poll()
+            self._followed.poll()
             self._poll_at = time.monotonic() + self._jobs.poll_every
         if self._away_since is not None:
             seconds = time.monotonic() - self._away_since
@@ -189,16 +162,25 @@ class QueueWorkers:
         self._answers.put(answer)
         self._on_answer()
 
-    def _answer(self, index: int, outcome: Outcome) -> None:
-        if (followed := self._followed.pop(index, None)) is not None:
-            self._jobs.forget(followed.id)
+    def ended(self, index: int, outcome: Outcome) -> None:
+        """Answer with how a target ended."""
+        self._followed.forget(index)
         self._to_end.pop(index, None)
         self._cancelled -= {(index, False), (index, True)}
         self._say(Ended(index, outcome))
 
+    def moved(self, event: Event) -> None:
+        """Pass on what the queue says of a job."""
+        self._say(event)
+
+    def ask_again(self, request: Start) -> None:
+        """Find or submit another job: the one that was found had ended."""
+        self._asked.append(request)
+        self._something.set()
+
     def _fail_all(self, message: str) -> None:
-        for index in [*self._followed, *(start.index for start in self._asked)]:
-            self._answer(index, Failed(0, 3, message))
+        for index in [*self._followed.indices, *(start.index for start in self._asked)]:
+            self.ended(index, Failed(0, 3, message))
         self._asked.clear()
 
     def _begin(self) -> None:
@@ -214,7 +196,7 @@ class QueueWorkers:
             spec = self._specs[start.index]
             if start.index in self._to_end:
                 self._asked.remove(start)
-                self._answer(start.index, Interrupted())
+                self.ended(start.index, Interrupted())
             elif spec.name in known:
                 self._take(start, known[spec.name], is_adopted=True)
             else:
@@ -225,22 +207,16 @@ class QueueWorkers:
             job = self._jobs.submit(spec)
         except JobRefusedError as error:
             self._asked.remove(start)
-            self._answer(start.index, Failed(0, 1, error.what, hint=error.hint or ""))
+            self.ended(start.index, Failed(0, 1, error.what, hint=error.hint or ""))
         else:
             self._take(start, job, is_adopted=False)
 
-    def _take(self, start: Start, job: str, *, is_adopted: bool) -> None:
+    def _take(self, start: Start, job: str, *, is_adopted: bool, after: int | None = None) -> None:
         """Follow a job from now on."""
-        output = self._session.targets.all[start.index].output_path
-        store = self._session.store
-        after = newest_attempt(store, output)
-        said = store.get(f"{output}/{layout.STATUS}")
+        name = self._specs[start.index].name
+        self._followed.take(start, name, job, is_adopted=is_adopted, after=after)
         self._asked.remove(start)
-        spec = self._specs[start.index]
-        status = said.version if said is not None else ""
-        self._followed[start.index] = _Followed(start, spec.name, job, after, is_adopted, status)
         self._poll_at = min(self._poll_at, time.monotonic() + self._jobs.poll_every)
-        self._say_where(start.index, JobState(Phase.QUEUED, "adopted" if is_adopted else ""))
 
     def _is_settled(self, start: Start) -> bool:
         """Answer for a target that needs no new job: it is built, held, or a job runs it."""
@@ -248,7 +224,10 @@ class QueueWorkers:
         seen = start.seen or look(self._session.store, target.output_path)
         if seen.status == "SUCCESS" and not start.force:
             self._asked.remove(start)
-            self._answer(start.index, Reused())
+            self.ended(
+                start.index,
+                finished_elsewhere(self._session, start.index, Finished(published=False)),
+            )
             return True
         lease = seen.lease
         if lease is None or lease.is_sealed or lease.nonce == "":
@@ -257,14 +236,13 @@ class QueueWorkers:
         if engine == self._engine and job:
             name = self._specs[start.index].name
             if self._jobs.poll({job: name})[job].phase in {Phase.QUEUED, Phase.RUNNING}:
-                self._take(start, job, is_adopted=True)
-                self._followed[start.index].after = lease.attempt - 1
+                self._take(start, job, is_adopted=True, after=lease.attempt - 1)
                 return True
         is_over = start.stale_version == seen.lease_version
         if is_over or self._session.is_abandoned(start.index, lease):
             return False
         self._asked.remove(start)
-        self._answer(start.index, Held(lease, seen.lease_version))
+        self.ended(start.index, Held(lease, seen.lease_version))
         return True
 
     def _cancel(self) -> None:
@@ -276,83 +254,6 @@ class QueueWorkers:
                 if by_force is kill and i in self._followed and (i, kill) not in self._cancelled
             ]
             self._cancelled.update((i, kill) for i in asked)
-            self._jobs.cancel([self._followed[i].id for i in asked], kill=kill)
+            self._jobs.cancel(self._followed.ids(asked), kill=kill)
             if asked:
                 self._poll_at = min(self._poll_at, time.monotonic() + 1.0)
-
-    def _look_at_statuses(self) -> None:
-        """Answer for the targets whose status says that an attempt ended since."""
-        asked = list(self._followed)
-        targets = self._session.targets.all
-        paths = [f"{targets[i].output_path}/{layout.STATUS}" for i in asked]
-        for index, said in zip(asked, self._session.store.get_many(paths), strict=True):
-            followed = self._followed[index]
-            if said is None or said.version == followed.status:
-                continue
-            followed.status = said.version
-            if said.data.strip() != b"RUNNING" and (outcome := self._in_store(index)) is not None:
-                self._end(index, outcome)
-
-    def _in_store(self, index: int) -> Outcome | None:
-        followed, session = self._followed[index], self._session
-        target, force = session.targets.all[index], followed.request.force
-        return outcome_in_store(session.store, target, followed.after, force=force)
-
-    def _end(self, index: int, outcome: Outcome) -> None:
-        """Answer, unless Slurm starts an interrupted attempt again."""
-        job = self._followed[index].id
-        if isinstance(outcome, Interrupted) and index not in self._to_end:
-            return  # the queue will say why
-        self._answer(index, with_output(outcome, lambda: self._jobs.output_of(job)))
-
-    def _poll(self) -> None:
-        asked = {followed.id: followed.name for followed in self._followed.values()}
-        states = self._jobs.poll(asked)
-        for index, followed in list(self._followed.items()):
-            state = states[followed.id]
-            if state.phase is Phase.UNKNOWN:
-                self._miss(index, state)
-                continue
-            followed.unknown_since = None
-            if state.phase is Phase.ENDED:
-                self._ended_in_queue(index, state)
-            elif state != followed.state:
-                followed.state = state
-                self._say_where(index, state)
-
-    def _ended_in_queue(self, index: int, state: JobState) -> None:
-        followed = self._followed[index]
-        outcome = self._in_store(index)
-        if index in self._to_end:
-            attempt = outcome.attempt if isinstance(outcome, Failed | Interrupted) else 0
-            why = self._to_end[index][0]
-            outcome = Interrupted(attempt) if why == INTERRUPTED else outcome
-        if outcome is None or (isinstance(outcome, Interrupted) and index not in self._to_end):
-            if followed.is_adopted and outcome is None:
-                # It ended as it was found, perhaps with an attempt that is known already.
-                del self._followed[index]
-                self._asked.append(followed.request)
-                self._something.set()
-                return
-            job = f"{self._engine}:{followed.id}"
-            outcome = outcome_of_queue(state, job, self._jobs.output_of(followed.id))
-        self._answer(index, with_output(outcome, lambda: self._jobs.output_of(followed.id)))
-
-    def _miss(self, index: int, state: JobState) -> None:
-        """Look for a job that the queue does not know; it may have another id by now."""
-        followed, now = self._followed[index], time.monotonic()
-        followed.unknown_since = followed.unknown_since or now
-        if (outcome := self._in_store(index)) is not None:
-            self._answer(index, outcome)
-        elif followed.name in (again := self._jobs.find([followed.name])):
-            followed.id, followed.unknown_since = again[followed.name], None
-        elif now - followed.unknown_since >= _LOST_AFTER:
-            lost = JobState(Phase.ENDED, state.words, "infra")
-            job = f"{self._engine}:{followed.id}"
-            self._answer(index, outcome_of_queue(lost, job, ""))
-
-    def _say_where(self, index: int, state: JobState) -> None:
-        target, followed = self._session.targets.all[index], self._followed[index]
-        job = f"{self._engine}:{followed.id}"
-        said = (state.phase.value, state.words, state.place)
-        self._say(JobMoved(target.name, target.id, job, *said))

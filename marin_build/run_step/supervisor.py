@@ -60,7 +60,7 @@ def build_target(
                 return refusal
             got = claimant_of(session, start).acquire(start.seen)
             if isinstance(got, Finished):
-                return _finished(session, start.index, got)
+                return finished_elsewhere(session, start.index, got)
             if isinstance(got, Held):
                 return ended.Held(got.lease, got.version)
             attempt = Attempt(session, start.index, got)
@@ -122,7 +122,7 @@ def _refusal(session: Session, index: int) -> ended.Stopped | None:
     return None
 
 
-def _finished(session: Session, index: int, got: Finished) -> ended.Outcome:
+def finished_elsewhere(session: Session, index: int, got: Finished) -> ended.Outcome:
     """Reuse what another run has built since the plan was made, if it is what was to be built.
 
     Under a version, or at an output path of its own, it may be another identity. A plan that finds
