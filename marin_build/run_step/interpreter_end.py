@@ -36,6 +36,9 @@ def forget_parent() -> None:
     if processes := sys.modules.get("multiprocessing.process"):
         # Else the daemons among them would be ended, too: they are another process's.
         processes._children.clear()
+    if executors := sys.modules.get("concurrent.futures.thread"):
+        # Their threads are the parent's; one of them may have forked this process.
+        executors._threads_queues.clear()
 
 
 def end_as_interpreter(tell: Callable[[str], None], early: Collection[io.IOBase] = ()) -> None:

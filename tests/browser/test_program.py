@@ -15,8 +15,8 @@ from marin_build import ResourceConfig, StepSpec, command
 
 raw = command("echo 1 > {output}/x", name="data/raw")
 clean = command("cp {raw}/x {output}/x", name="data/clean", deps={"raw": raw})
-broken = command("echo out of luck, '</script>' {secret}; exit 3", name="broken",
-                 deps={"clean": clean}, params={"secret": "do-not-tell"})
+broken = command("echo out of luck, '</script>' {said}; exit 3", name="broken",
+                 deps={"clean": clean}, params={"said": "do-not-tell"})
 
 
 def fit(output):

@@ -179,7 +179,7 @@ def test_what_does_not_need_the_failed_one_is_built_all_the_same(project: Projec
     not_json=(
         "lambda o: object()",
         1,
-        ("TypeError: the step returned a builtins.object, which cannot be saved as JSON; "
+        ("what the step returned cannot be saved: `object`; "
         "return a dataclass, a pydantic model or JSON values"),
     ),
 )  # fmt: skip

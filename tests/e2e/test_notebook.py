@@ -105,7 +105,7 @@ def test_the_tutorial_runs_in_a_notebook(tmp_path: Path) -> None:
     branch = ["tokenizer", "tokens-0", "tokens-1", "model", "evaluation"]
     assert names == [*(f"vocab-b/{step}" for step in branch), "report"]
     assert summary == "6 to build (1 rebuild, 5 cascade), 12 reused"
-    assert "attrs.vocab_size  8000 -> 6000" in ran.printed(5)
+    assert "attrs.vocab_size 8000 -> 6000" in ran.printed(5)
     assert ran.value(6) == "<svg"
     assert ran.value(7) == ["vocab-a", "vocab-b"]
     assert ran.printed(8).endswith("nothing to do: everything requested is built")

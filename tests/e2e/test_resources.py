@@ -112,7 +112,10 @@ def pipeline():
     return [report(train=train(raw=raw())), ask()]
 """
 NO_GPU = {"CUDA_VISIBLE_DEVICES": ""}
-NEEDS = "needs 8 GPUs, this machine has none (--engine kubernetes, or --budget gpu=8 if it has them"
+NEEDS = (
+    "needs 8 GPUs, this machine has none "
+    "(--engine slurm, or --engine kubernetes, or --budget gpu=8 if it has them"
+)
 
 
 def test_a_step_that_needs_a_device_that_is_not_here_is_refused_before_anything_runs(

@@ -54,7 +54,7 @@ def test_a_machine_without_processes_is_asked_again(project: Project) -> None:
         "fork, refused = os.fork, []\n"
         "def scarce():\n"
         "    refused.append(os.getpid())\n"
-        "    if len(refused) == 2:\n"
+        "    if len(refused) == 3:  # the guard and the template were forked\n"
         "        raise BlockingIOError(11, 'Resource temporarily unavailable')\n"
         "    return fork()\n"
         "os.fork = scarce\n"

@@ -328,7 +328,7 @@ def test_images_that_exist_are_taken(image: str) -> None:
         ({"resources": ResourceConfig(regions=("us_west1-",))}, "the region `us_west1-`"),
         ({"env_vars": {"A B": "1"}}, "the environment variable `A B`"),
         ({"env_vars": {"1A": "1"}}, "the environment variable `1A`"),
-        ({"env_vars": {"A": "x" * 2**17}}, "longer than 131071 bytes"),
+        ({"env_vars": {"A": "x" * 2**17}}, "has 131075 bytes"),
         ({"retries": 2**31}, "more than 2147483647 tries"),
     ],
 )  # fmt: skip
@@ -341,11 +341,9 @@ def test_what_a_cluster_would_refuse_is_refused_before(given: dict[str, Any], sa
 
 def test_a_manifest_that_is_too_large_is_refused() -> None:
     """Else etcd refuses it, after everything that it needs was built."""
-    words = [f"{i}{'x' * 100_000}" for i in range(20)]
+    words = [f"{i}{'x' * 100_000}" for i in range(17)]
     with pytest.raises(MarinBuildError, match="is larger than a cluster stores"):
         _emit(command(["echo", *words], name="a"), image="image:1")
-    with pytest.raises(MarinBuildError, match="a word of its command is longer"):
-        _emit(command(["echo", "x" * 2**17], name="a"), image="image:1")
 
 
 @pytest.mark.parametrize(

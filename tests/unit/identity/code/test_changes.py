@@ -34,7 +34,7 @@ def make(n):
 nested = make(3)
 data = StepSpec(name="data", fn=other)
 
-@step(retry=1)
+@step(retries=1)
 def declared(output):
     return data
 """
@@ -90,7 +90,7 @@ def test_what_the_step_reaches_has_changed(
         {"package__eager": EAGER.replace("return x\n", "return 2 * x\n")},
         {"package__eager": "# a comment\nimport os\n" + EAGER + "NEW = 1\n"},
         {"flow": "# moved down\n\n" + FLOW.replace("return 1", "return 2")},
-        {"flow": FLOW.replace("retry=1", "retry=2")},
+        {"flow": FLOW.replace("retries=1", "retries=2")},
         {"package__third": "def again():\n    return 4\n"},
     ],
 )
