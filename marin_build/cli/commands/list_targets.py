@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import TYPE_CHECKING
 
 import click
 
 from marin_build.cli.options import pipeline_options
+from marin_build.errors import EXIT_OK
 
 if TYPE_CHECKING:
     from marin_build.operations.options import PipelineOptions
@@ -24,4 +26,6 @@ def command(options: PipelineOptions, *, elsewhere: bool) -> int:
     with to_standard_error():  # what a pipeline prints is no part of the listing
         listing = list_here(options, elsewhere=elsewhere)
     sys.stdout.write(listing_line(listing))
-    return 0
+    sys.stdout.flush()
+    # The threads of a pipeline may print while Python ends, which ends it with a fatal error.
+    os._exit(EXIT_OK)
