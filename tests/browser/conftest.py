@@ -20,7 +20,13 @@ from tests.servers.programs import find_chromium
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from playwright.sync_api import Browser, Locator, Page
+    from playwright.sync_api import (
+        Browser,
+        ConsoleMessage,
+        Dialog,
+        Locator,
+        Page,
+    )
 
     from marin_build.emit.graph.details import About, Details
     from marin_build.emit.graph.picture import Picture
@@ -57,6 +63,11 @@ class Window:
     folder: Path
     complaints: list[str] = field(default_factory=list)
     requests: list[str] = field(default_factory=list)
+
+    def assert_quiet(self) -> None:
+        """Fail if it complained, or asked for what is not on this machine."""
+        assert self.complaints == []
+        assert [url for url in self.requests if not url.startswith(("file://", "about:"))] == []
 
     def open(self, text: str, fragment: str = "") -> Page:
         """Open a page from a file, and wait until it has drawn itself."""
@@ -136,40 +147,69 @@ def _pipeline_html(size: int) -> str:
     return html_of(pipeline(size))
 
 
+def listen(window: Window) -> dict[str, Callable[[Any], None]]:
+    """Begin to hear what a page complains of and asks for; return what hears it, by event."""
+
+    def hear_console(said: ConsoleMessage) -> None:
+        if said.type in ("error", "warning"):
+            window.complaints.append(said.text)
+
+    def hear_dialog(dialog: Dialog) -> None:
+        window.complaints.append(f"dialog {dialog.message}")
+        dialog.dismiss()
+
+    found: dict[str, Callable[[Any], None]] = {
+        "console": hear_console,
+        "dialog": hear_dialog,
+        "pageerror": lambda error: window.complaints.append(str(error)),
+        "request": lambda request: window.requests.append(request.url),
+    }
+    window.page.set_default_timeout(20_000)
+    for event, hear in found.items():
+        window.page.on(event, hear)  # type: ignore[call-overload]
+    return found
+
+
+_USUAL = {"viewport": {"width": 1440, "height": 900}}
+
+
 @pytest.fixture
 def new_window(browser: Browser, tmp_path: Path) -> Iterator[Callable[..., Window]]:
     """Open windows with settings of their own; whatever one complained of fails the test."""
     made: list[Window] = []
 
     def make(**settings: Any) -> Window:
-        settings = {"viewport": {"width": 1440, "height": 900}, **settings}
-        context = browser.new_context(**settings)
+        context = browser.new_context(**{**_USUAL, **settings})
         window = Window(context.new_page(), tmp_path)
-        page = window.page
-        page.set_default_timeout(20_000)
-        page.on(
-            "console",
-            lambda said: (
-                window.complaints.append(said.text) if said.type in ("error", "warning") else None
-            ),
-        )
-        page.on("pageerror", lambda error: window.complaints.append(str(error)))
-        page.on("dialog", lambda dialog: window.complaints.append(f"dialog {dialog.message}"))
-        page.on("request", lambda request: window.requests.append(request.url))
+        listen(window)
         made.append(window)
         return window
 
     yield make
     for window in made:
         window.page.context.close()
-        assert window.complaints == []
-        assert [url for url in window.requests if not url.startswith(("file://", "about:"))] == []
+        window.assert_quiet()
+
+
+@pytest.fixture(scope="package")
+def usual_page(browser: Browser) -> Iterator[Page]:
+    """The page of all windows without settings: to open one takes longer than most tests."""
+    with browser.new_context(**_USUAL) as context:  # type: ignore[arg-type]
+        yield context.new_page()
 
 
 @pytest.fixture
-def window(new_window: Callable[..., Window]) -> Window:
-    """A window as most people have it."""
-    return new_window()
+def window(usual_page: Page, tmp_path: Path) -> Iterator[Window]:
+    """A window as most people have it, which keeps nothing of the test before."""
+    window = Window(usual_page, tmp_path)
+    listeners = listen(window)
+    yield window
+    usual_page.evaluate("location.protocol === 'file:' && localStorage.clear()")
+    usual_page.mouse.move(0, 0)
+    usual_page.goto("about:blank")
+    for event, hear in listeners.items():
+        usual_page.remove_listener(event, hear)
+    window.assert_quiet()
 
 
 @pytest.fixture

@@ -206,13 +206,13 @@ def test_groups_that_are_entangled_in_any_way_are_drawn(window: Window) -> None:
     for seed in range(4):
         chance = random.Random(seed)
         sketch = Sketch()
-        for i in range(120):
+        for i in range(60):
             folders = "".join(f"g{chance.randrange(4)}/" for _ in range(chance.randrange(3)))
             deps = {chance.randrange(i) for _ in range(chance.randrange(3)) if i}
             sketch.add(f"{folders}x{i}", sorted(deps), chance.choice(STATES))
         page = window.draw(sketch.picture())
         page.click("#open-all")
-        assert places(page) == {"boxes": 120, "overlaps": []}
+        assert places(page) == {"boxes": 60, "overlaps": []}
 
 
 def test_a_deep_chain_is_drawn(window: Window) -> None:

@@ -17,7 +17,6 @@ import atexit
 import functools
 import os
 import selectors
-import shutil
 import signal
 import socket
 import subprocess
@@ -73,7 +72,7 @@ class Resident:
 
     def __init__(self, program: Path, environ: Mapping[str, str], modules: Sequence[str]) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="resident-"))
-        """A folder for PATH, with the client."""
+        """A folder for PATH, with the client; the process removes it at its end."""
         self._channel, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs, socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as door:
             door.bind(self._write_client(program))
@@ -115,7 +114,6 @@ class Resident:
     def _close(self) -> None:
         self._channel.close()
         self._process.wait()
-        shutil.rmtree(self.folder)
 
     def _write_client(self, program: Path) -> str:
         """Write the client; return the address it connects to."""

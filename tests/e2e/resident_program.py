@@ -13,6 +13,7 @@ import os
 import pkgutil
 import runpy
 import selectors
+import shutil
 import signal
 import socket
 import struct
@@ -38,9 +39,12 @@ def main() -> None:
     assert len(os.listdir("/proc/self/task")) == 1, "a process with threads must not fork"
     gc.collect()
     gc.freeze()
+    folder = os.path.dirname(door.getsockname())
     with channel, door:
         is_child = _serve(channel, door)
-    if is_child:
+    if not is_child:
+        shutil.rmtree(folder)
+    else:
         runpy.run_path(program, run_name="__main__")
 
 

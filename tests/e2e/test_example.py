@@ -22,6 +22,17 @@ ALL = sorted([*COMMON, *BRANCHES, "report"])
 @pytest.fixture
 def example(tmp_path: Path) -> Project:
     """A copy of the example, as a project of its own."""
+    return _copy(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def planned(tmp_path_factory: pytest.TempPathFactory) -> tuple[Project, dict[str, str]]:
+    """A copy in which nothing is built, and the fingerprints of its steps."""
+    project = _copy(tmp_path_factory.mktemp("planned"))
+    return project, _fingerprints(project)
+
+
+def _copy(tmp_path: Path) -> Project:
     root, home = tmp_path / "examples/stdlib_lm", tmp_path / "home"
     copy_examples(tmp_path)
     home.mkdir()
@@ -67,19 +78,18 @@ def test_the_example_is_built_once_and_then_only_where_it_changed(example: Proje
     ],
 )  # fmt: skip
 def test_what_the_readme_says_of_parameters_is_true(
-    example: Project, setting: str, rebuilt: list[str]
+    planned: tuple[Project, dict[str, str]], setting: str, rebuilt: list[str]
 ) -> None:
     """Else the README teaches people to expect rebuilds that do not come."""
-    before = {d["name"]: d["fingerprint"] for d in _decisions(example)}
-    after = {d["name"]: d["fingerprint"] for d in _decisions(example, "--set", setting)}
+    example, before = planned
+    after = _fingerprints(example, "--set", setting)
     changed = {name for name in ALL if before[name] != after[name]}
     assert changed == set(rebuilt)
 
 
-def _decisions(project: Project, *args: str) -> list[dict[str, str]]:
+def _fingerprints(project: Project, *args: str) -> dict[str, str]:
     document = project.run("plan", "--json", *args).document
-    found: list[dict[str, str]] = document["decisions"]
-    return found
+    return {decision["name"]: decision["fingerprint"] for decision in document["decisions"]}
 
 
 def test_the_example_is_emitted_without_anything_to_complain_about(example: Project) -> None:

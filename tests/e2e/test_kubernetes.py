@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import re
@@ -19,6 +20,8 @@ from .test_emission_fuzz import AWKWARD, CLASSICS, VALUES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+
+    from jsonschema.protocols import Validator
 
 BUCKET = "memory://bucket/x"
 SCHEMAS = {
@@ -120,8 +123,16 @@ def pods(document: dict[str, Any]) -> Iterator[tuple[dict[str, Any], dict[str, A
 
 def check_schema(document: dict[str, Any]) -> None:
     """Fail if a manifest does not follow the schema of its kind."""
-    schema = (CHECKOUT / "tests/data/schemas" / SCHEMAS[document["kind"]]).read_text()
-    jsonschema.validate(document, json.loads(schema))
+    _validator(document["kind"]).validate(document)
+
+
+@functools.cache
+def _validator(kind: str) -> Validator:
+    """Return what holds documents against a schema; reading the schema takes a second."""
+    schema = json.loads((CHECKOUT / "tests/data/schemas" / SCHEMAS[kind]).read_text())
+    found = jsonschema.validators.validator_for(schema)
+    found.check_schema(schema)
+    return found(schema)
 
 
 def pod(document: dict[str, Any]) -> dict[str, Any]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import os
-import shutil
 import sys
 import time
 from typing import TYPE_CHECKING, Any
@@ -15,7 +14,7 @@ from jupyter_client.manager import start_new_kernel
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 
-from .support import CHECKOUT, PATIENCE
+from .support import PATIENCE, copy_examples
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -71,9 +70,8 @@ class Notebook:
 
 def test_the_tutorial_runs_in_a_notebook(tmp_path: Path) -> None:
     """Else a person who works in notebooks has the command line only."""
-    project = tmp_path / "stdlib_lm"
-    ignored = shutil.ignore_patterns("__pycache__", ".marin-build")
-    shutil.copytree(CHECKOUT / "examples/stdlib_lm", project, ignore=ignored)
+    copy_examples(tmp_path)
+    project = tmp_path / "examples/stdlib_lm"
     (project / "marin-build.toml").touch()
     ran = Notebook(
         project,

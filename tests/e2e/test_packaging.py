@@ -9,14 +9,14 @@ import sys
 import tarfile
 import venv
 import zipfile
-from typing import TYPE_CHECKING
+from importlib.metadata import Distribution, PathDistribution
+from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from .support import CHECKOUT, OUTPUTS, Done, Project, tree
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 pytestmark = pytest.mark.packaging
 
@@ -96,11 +96,47 @@ def test_a_wheel_can_be_built_from_the_source_archive(
 
 @pytest.fixture(scope="module")
 def environment(archives: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A clean environment in which the wheel is installed."""
+    """A clean environment in which the wheel is installed, with what it says that it requires.
+
+    These distributions are linked from our own environment: pip has found them for that already,
+    by the same requirements, and would take half a minute of a processor to do it again.
+    """
     folder = tmp_path_factory.mktemp("environment") / "venv"
-    venv.create(folder, with_pip=True)
-    run([folder / "bin/python", "-m", "pip", "install", "--quiet", archives[0]], folder)
+    venv.create(folder, symlinks=True)
+    pip(folder, "install", "--no-deps", archives[0])
+    (packages,) = folder.glob("lib/python*/site-packages")
+    (metadata,) = packages.glob("marin_build-*.dist-info")
+    for distribution in required_by(PathDistribution(metadata)).values():
+        for file in distribution.files or ():
+            if ".." not in file.parts:
+                link = packages / file
+                link.parent.mkdir(parents=True, exist_ok=True)
+                link.symlink_to(Path(str(distribution.locate_file(file))))
     return folder
+
+
+def required_by(distribution: Distribution) -> dict[str, Distribution]:
+    """Return what an installation without extras of its own requires, by name."""
+    found: dict[str, Distribution] = {}
+    todo = [(distribution, frozenset({""}))]
+    while todo:
+        parent, extras = todo.pop()
+        for requirement in map(Requirement, parent.requires or ()):
+            marker = requirement.marker
+            if marker is None or any(marker.evaluate({"extra": extra}) for extra in extras):
+                child = Distribution.from_name(requirement.name)
+                name = canonicalize_name(requirement.name)
+                if name not in found or requirement.extras:
+                    found[name] = child
+                    todo.append((child, frozenset({"", *requirement.extras})))
+    return found
+
+
+def pip(environment: Path, command: str, *words: str | Path) -> None:
+    """Run our pip for another environment, without an index."""
+    ours: list[str | Path] = [sys.executable, "-m", "pip", "--python", environment / "bin/python"]
+    more = ["--no-index"] if command == "install" else ["--yes"]
+    run([*ours, command, "--quiet", *more, *words], environment)
 
 
 def test_the_installed_wheel_works_alone(environment: Path, tmp_path: Path) -> None:
@@ -137,12 +173,11 @@ def test_the_installed_wheel_works_alone(environment: Path, tmp_path: Path) -> N
 
 def test_a_package_adds_an_engine(environment: Path, tmp_path: Path) -> None:
     """Else every new engine is a change of ours; docs/how-to/add-an-engine.md shows the package."""
-    source, python = tmp_path / "source", environment / "bin/python"
+    source = tmp_path / "source"
     shutil.copytree(PLUGIN, source, ignore=shutil.ignore_patterns("__pycache__"))
     run([sys.executable, "-m", "build", "--no-isolation", "--wheel", source], tmp_path)
     (wheel,) = (source / "dist").glob("*.whl")
-    offline = ["--quiet", "--no-index", "--no-deps"]
-    run([python, "-m", "pip", "install", *offline, wheel], tmp_path)
+    pip(environment, "install", "--no-deps", wheel)
 
     project = Project(tmp_path / "work", tmp_path / "home")
     project.environment["PATH"] = f"{environment}/bin:/usr/bin:/bin"
@@ -192,7 +227,7 @@ def test_a_package_adds_an_engine(environment: Path, tmp_path: Path) -> None:
     project.write("marin-build.toml", '[spool]\nqueu = "x"\n')
     assert "hint: did you mean `queue`?\n" in marin_build("plan", "--engine", "spool").err
 
-    run([python, "-m", "pip", "uninstall", "--quiet", "--yes", "spool-engine"], tmp_path)
+    pip(environment, "uninstall", "spool-engine")
     gone = marin_build("plan")
     assert (gone.code, gone.err.splitlines()[0]) == (4, "error: unknown setting `spool`")
     project.write("marin-build.toml", "")
