@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from marin_build.errors import MarinBuildError as MarinBuildError
     from marin_build.errors import PreviousTaskFailedError as PreviousTaskFailedError
     from marin_build.errors import StepAlreadyDone as StepAlreadyDone
+    from marin_build.identity.secret import Secret as Secret
     from marin_build.operations.apply_errors import ApplyFailedError as ApplyFailedError
     from marin_build.operations.apply_errors import ApplyStoppedError as ApplyStoppedError
     from marin_build.operations.project import Project as Project
@@ -47,7 +48,6 @@ if TYPE_CHECKING:
     from marin_build.runtime.status_file import StatusFile as StatusFile
     from marin_build.runtime.status_file import should_run as should_run
     from marin_build.runtime.step_runner import StepRunner as StepRunner
-    from marin_build.secret import Secret as Secret
 
 _HOMES = {
     "ApplyFailedError": "operations.apply_errors",
@@ -70,7 +70,7 @@ _HOMES = {
     "STATUS_FAILED": "protocol.status",
     "STATUS_RUNNING": "protocol.status",
     "STATUS_SUCCESS": "protocol.status",
-    "Secret": "secret",
+    "Secret": "identity.secret",
     "Source": "pipeline.source",
     "StatusFile": "runtime.status_file",
     "StepAlreadyDone": "errors",

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from marin_build.secret_shapes import is_secret_name, masked, secrets_in
+from marin_build.text.secret_shapes import is_secret_name, masked, secrets_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence

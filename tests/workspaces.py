@@ -5,12 +5,12 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from marin_build.workspace import use_workspace
+from marin_build.workspace.workspace import use_workspace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from marin_build.workspace import Workspace
+    from marin_build.workspace.workspace import Workspace
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from marin_build.pipeline.retries import CODE_OF_CAUSE, cause_of
 from marin_build.plan.outcomes import Failed, Interrupted, Stopped, Succeeded
 from marin_build.protocol import layout
 from marin_build.protocol.record_reader import readable_record
-from marin_build.text import printable
+from marin_build.text.readable import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from marin_build.apply.events import event_fields, event_name
-from marin_build.moments import stamp
+from marin_build.text.moments import stamp
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

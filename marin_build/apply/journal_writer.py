@@ -18,8 +18,8 @@ from marin_build.apply.events import Warned
 from marin_build.apply.journal import FILE, Header, event_line, header_line
 from marin_build.apply.run_folder import folder_of
 from marin_build.errors import StoreError
-from marin_build.own_folder import make_folder
-from marin_build.places import is_url
+from marin_build.workspace.own_folder import make_folder
+from marin_build.workspace.places import is_url
 
 if TYPE_CHECKING:
     from collections.abc import Callable

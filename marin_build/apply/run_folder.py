@@ -19,10 +19,10 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from marin_build.apply.events import Warned
 from marin_build.errors import StoppedError, StoreError, UsageError
-from marin_build.moments import moment_text, stamp
 from marin_build.plan.document import PLAN_FILE, PlanDocument, parse_plan
 from marin_build.protocol.documents import Provenance  # noqa: TC001 - pydantic reads it
-from marin_build.text import did_you_mean
+from marin_build.text.moments import moment_text, stamp
+from marin_build.text.readable import did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

@@ -62,7 +62,7 @@ class LazyGroup(click.Group):
         """
         if args and args[0] not in (*_COMMANDS, *_INTERNAL) and not args[0].startswith("-"):
             from marin_build.errors import UsageError
-            from marin_build.text import did_you_mean
+            from marin_build.text.readable import did_you_mean
 
             raise UsageError(
                 f"no command is called `{args[0]}`",

@@ -30,7 +30,7 @@ def run(argv: list[str]) -> int:
     from marin_build.cli.group import cli
     from marin_build.cli.standard_streams import why_output_is_broken
     from marin_build.errors import EXIT_INTERRUPTED, EXIT_OK, EXIT_USAGE, MarinBuildError
-    from marin_build.secret_shapes import masked_text
+    from marin_build.text.secret_shapes import masked_text
 
     try:
         code = cli.main(args=argv, prog_name="marin-build", standalone_mode=False)

@@ -8,8 +8,8 @@ import click
 
 from marin_build.errors import UsageError
 from marin_build.operations.options import PipelineOptions
-from marin_build.text import shortened
-from marin_build.workspace import CodePolicy
+from marin_build.text.readable import shortened
+from marin_build.workspace.workspace import CodePolicy
 
 if TYPE_CHECKING:
     from collections.abc import Callable

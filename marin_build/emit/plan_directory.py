@@ -11,7 +11,7 @@ from marin_build.pipeline.locate import files_that_may_hold
 from marin_build.plan.decisions import Kind
 from marin_build.plan.document import PAGE_FILE, PLAN_FILE, plan_document
 from marin_build.plan.reason_text import describe_decision, describe_stably
-from marin_build.workspace import relative
+from marin_build.workspace.workspace import relative
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from marin_build.plan.reason_text import describe, reason_kind, stable_facts
-from marin_build.secret_shapes import masked_text, without_secret
+from marin_build.text.secret_shapes import masked_text, without_secret
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from marin_build.emit.plan_rows import SYMBOLS
-from marin_build.text import cost_text, duration_text, printable
+from marin_build.text.readable import cost_text, duration_text, printable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

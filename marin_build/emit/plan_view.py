@@ -18,7 +18,7 @@ from marin_build.plan.reasons import (
     Unreadable,
     UpstreamBlocked,
 )
-from marin_build.text import bytes_text, printable
+from marin_build.text.readable import bytes_text, printable
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 from xml.sax.saxutils import escape
 
 from marin_build.pipeline.command import PathPart, Word
-from marin_build.text import printable
+from marin_build.text.readable import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from marin_build.workspace import Workspace
+    from marin_build.workspace.workspace import Workspace
 
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff\ud800-\udfff]")

@@ -14,7 +14,7 @@ from marin_build.errors import SpecificationError, UsageError
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from marin_build.workspace import Workspace
+    from marin_build.workspace.workspace import Workspace
 
 
 def templates_folder() -> str:

@@ -9,8 +9,8 @@ from marin_build.emit.plan_directory import emit_plan
 from marin_build.emit.templates import Templates
 from marin_build.engines.registry import engine_words
 from marin_build.errors import MarinBuildError, UsageError, combined
-from marin_build.places import is_url
-from marin_build.workspace import relative
+from marin_build.workspace.places import is_url
+from marin_build.workspace.workspace import relative
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -119,7 +119,7 @@ def with_settings(kind: type[Engine[Any]], tables: Mapping[str, Table]) -> Engin
 def _the_one(name: str, known: Sequence[Registered]) -> Registered:
     found = [one for one in known if one.name == name]
     if not found:
-        from marin_build.text import did_you_mean
+        from marin_build.text.readable import did_you_mean
 
         names = list(dict.fromkeys(one.name for one in known))
         raise UsageError(

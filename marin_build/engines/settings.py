@@ -14,7 +14,7 @@ from types import NoneType
 from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 from marin_build.errors import UsageError
-from marin_build.text import did_you_mean
+from marin_build.text.readable import did_you_mean
 
 
 @dataclass(frozen=True, slots=True)

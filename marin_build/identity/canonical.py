@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Never
 
 from marin_build.errors import UnfingerprintableError
 from marin_build.identity.callables import CountsByName, StandsForFunction
-from marin_build.secret import Secret
+from marin_build.identity.secret import Secret
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -6,13 +6,13 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from marin_build.places import is_url
 from marin_build.protocol import layout
 from marin_build.protocol.attempt_reader import parse_attempt
 from marin_build.protocol.layout import local_log_path
 from marin_build.protocol.lease import Lease
 from marin_build.protocol.living_work import is_abandoned
 from marin_build.protocol.look import look
+from marin_build.workspace.places import is_url
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -9,11 +9,11 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 from marin_build._package import is_ours
-from marin_build.places import is_url
 from marin_build.plan.reasons import FailedBefore, HeldBy, HeldByWork
 from marin_build.protocol import layout
 from marin_build.protocol.log_format import without_stamps
-from marin_build.text import printable, shortened
+from marin_build.text.readable import printable, shortened
+from marin_build.workspace.places import is_url
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from marin_build.errors import CorruptStateError
 from marin_build.observe.descent import descend, needed
 from marin_build.observe.read_records import read_records
-from marin_build.places import is_url
 from marin_build.plan.assumptions import NOTHING_ASSUMED
 from marin_build.plan.reasons import Unreadable
 from marin_build.plan.snapshot import NOTHING_SEEN, LastAttempt, Observed, Snapshot
@@ -17,6 +16,7 @@ from marin_build.protocol import layout
 from marin_build.protocol.lease import parse_lease
 from marin_build.protocol.status import STATUS_FAILED, STATUS_SUCCESS, parse_status
 from marin_build.store.durability import doubter, runs_cut_short
+from marin_build.workspace.places import is_url
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence

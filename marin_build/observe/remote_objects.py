@@ -20,7 +20,7 @@ from marin_build.pipeline.source_digests import (
     read_content,
     unreadable,
 )
-from marin_build.workspace import current_workspace
+from marin_build.workspace.workspace import current_workspace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

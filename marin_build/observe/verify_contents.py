@@ -8,8 +8,8 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from marin_build.places import is_url
 from marin_build.protocol import layout
+from marin_build.workspace.places import is_url
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

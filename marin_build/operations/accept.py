@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from marin_build.errors import UsageError
 from marin_build.identity.code.digest import code_digest
-from marin_build.moments import stamp_now
 from marin_build.operations.plan import make_planned
 from marin_build.operations.planned import PlanRequest
 from marin_build.plan.decisions import Kind
@@ -18,6 +17,7 @@ from marin_build.protocol.acceptance import (
     AcceptedEnvironment,
     write_accepted,
 )
+from marin_build.text.moments import stamp_now
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

@@ -12,7 +12,6 @@ from marin_build.observe.existing_data import ADOPTING, read_existing, refuse_un
 from marin_build.operations.plan import choose
 from marin_build.operations.refuse_secrets import refuse_secrets
 from marin_build.operations.run_session import end_syncing, make_session, syncing_of
-from marin_build.places import is_url
 from marin_build.plan.decisions import Plan
 from marin_build.plan.selection import only_one
 from marin_build.plan.snapshot import Snapshot
@@ -24,7 +23,8 @@ from marin_build.run_step.commit_existing import adopt, held
 from marin_build.run_step.supervisor import claimant_of
 from marin_build.run_step.workers import Start
 from marin_build.store.open_store import open_store
-from marin_build.workspace import absolute_prefix
+from marin_build.workspace.places import is_url
+from marin_build.workspace.workspace import absolute_prefix
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -14,7 +14,7 @@ from marin_build.errors import CorruptStateError, SpecificationError, StoreError
 from marin_build.operations.loading import AdoptedData
 from marin_build.protocol import layout
 from marin_build.protocol.attempt_reader import parse_attempt
-from marin_build.workspace import use_workspace
+from marin_build.workspace.workspace import use_workspace
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

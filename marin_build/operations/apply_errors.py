@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from marin_build.apply.events import StepEnded
 from marin_build.errors import StepFailedError, StoppedError
 from marin_build.plan.outcomes import Blocked, Failed, Stopped
-from marin_build.text import printable
+from marin_build.text.readable import printable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -40,7 +40,7 @@ def unused_budgets(targets: Targets, given: Mapping[str, str]) -> list[Warned]:
     if not names:
         return []
     from marin_build.apply.events import Warned
-    from marin_build.text import did_you_mean
+    from marin_build.text.readable import did_you_mean
 
     known = {name for target in targets.all for name in target.step.budgets}
     return [

@@ -14,7 +14,7 @@ from marin_build.operations.list_targets import entries_of
 from marin_build.operations.move_resources import REGION
 from marin_build.operations.other_process import loading_elsewhere
 from marin_build.plan.targets_diff import Kind, diff_targets
-from marin_build.workspace import PREFIX_VARIABLE
+from marin_build.workspace.workspace import PREFIX_VARIABLE
 
 if TYPE_CHECKING:
     from marin_build.operations.loading import Loaded

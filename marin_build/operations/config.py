@@ -6,13 +6,13 @@ from collections.abc import Mapping  # noqa: TC003 - the checker reads the annot
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from marin_build.configuration import read_configuration
 from marin_build.engines.registry import DEFAULT_ENGINE, OURS, is_engine
 from marin_build.engines.settings import NOT_A_SETTING, Table, read_table, setting_names
 from marin_build.errors import UsageError
 from marin_build.protocol.lease import TIME_TO_LIVE
-from marin_build.text import did_you_mean
-from marin_build.workspace import CodePolicy  # noqa: TC001 - the checker reads it, too
+from marin_build.text.readable import did_you_mean
+from marin_build.workspace.configuration import read_configuration
+from marin_build.workspace.workspace import CodePolicy  # noqa: TC001 - the checker reads it, too
 
 SHORTEST_LEASE = 2.0
 """Seconds. Object stores need 20 or more: they refuse frequent writes of one object."""

@@ -13,7 +13,7 @@ from marin_build.engines.registry import (
 )
 from marin_build.errors import MarinBuildError, UsageError
 from marin_build.operations.config import Settings, load_settings
-from marin_build.workspace import find_project
+from marin_build.workspace.workspace import find_project
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from marin_build.errors import UsageError
-from marin_build.moments import moment_text
 from marin_build.operations.loading import environments_for
 from marin_build.operations.plan import make_planned
 from marin_build.operations.planned import PlanRequest
@@ -16,7 +15,8 @@ from marin_build.plan.plan_summary import verb_of
 from marin_build.plan.reason_text import describe_decision
 from marin_build.plan.reasons import Accepted, Adopted, Cascade, UpstreamBlocked
 from marin_build.plan.selection import select
-from marin_build.text import printable
+from marin_build.text.moments import moment_text
+from marin_build.text.readable import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

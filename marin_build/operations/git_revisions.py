@@ -22,7 +22,7 @@ from marin_build.operations.list_targets import entries_of, read_listing
 from marin_build.operations.loading import pipeline_file, refuse_without_file
 from marin_build.operations.options import PipelineOptions
 from marin_build.plan.targets_diff import changed_entries
-from marin_build.workspace import installed_in
+from marin_build.workspace.workspace import installed_in
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

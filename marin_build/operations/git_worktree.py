@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from marin_build.errors import UsageError
-from marin_build.text import did_you_mean
+from marin_build.text.readable import did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

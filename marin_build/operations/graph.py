@@ -11,6 +11,7 @@ from marin_build.emit.graph.live import Live, LiveTarget
 from marin_build.emit.graph.saved_plan_page import commands_of, replay_command, scripts_of
 from marin_build.emit.templates import Templates
 from marin_build.engines.registry import engine_words
+from marin_build.identity.secret import known_values
 from marin_build.operations.options import command_line
 from marin_build.operations.plan import make_planned
 from marin_build.operations.plan_directory import read_plan_directory
@@ -18,10 +19,9 @@ from marin_build.operations.planned import PlanRequest
 from marin_build.plan.document import plan_document
 from marin_build.plan.reason_text import NOT_READ, describe_decision
 from marin_build.redaction import Redactor
-from marin_build.secret import known_values
-from marin_build.secret_shapes import without_secret
-from marin_build.text import duration_text, printable
-from marin_build.workspace import Workspace
+from marin_build.text.readable import duration_text, printable
+from marin_build.text.secret_shapes import without_secret
+from marin_build.workspace.workspace import Workspace
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 
-from marin_build.places import refuse_url
-from marin_build.whole_files import write_whole
+from marin_build.workspace.places import refuse_url
+from marin_build.workspace.whole_files import write_whole
 
 _PIPELINE = '''"""Two steps to start from: `marin-build plan`, then `marin-build apply`."""
 

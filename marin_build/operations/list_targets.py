@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from marin_build.identity.code.digest import code_digest
 from marin_build.operations.loading import declare, pipeline_file
 from marin_build.plan.targets_diff import Entry
-from marin_build.workspace import relative
+from marin_build.workspace.workspace import relative
 
 if TYPE_CHECKING:
     from marin_build.operations.options import PipelineOptions

@@ -9,8 +9,8 @@ from marin_build.pipeline.graph import build_graph, steps_below
 from marin_build.pipeline.late_bindings import late_bindings
 from marin_build.pipeline.source_digests import digest_of
 from marin_build.pipeline.targets import make_targets
-from marin_build.places import is_url
 from marin_build.store.open_store import open_store
+from marin_build.workspace.places import is_url
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from marin_build.pipeline.step_spec import StepSpec
     from marin_build.pipeline.targets import Targets
     from marin_build.store.base import Store
-    from marin_build.workspace import Workspace
+    from marin_build.workspace.workspace import Workspace
 
     OnProgress = Callable[[ReadingInputs], None] | None
 

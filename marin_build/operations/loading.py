@@ -23,7 +23,7 @@ from marin_build.pipeline.locate import PipelineModule, locate, project_of_modul
 from marin_build.pipeline.user_output import to_standard_error
 from marin_build.protocol.holder import current_user
 from marin_build.protocol.lease import Host, this_host
-from marin_build.workspace import (
+from marin_build.workspace.workspace import (
     DEFAULT_PREFIX,
     PREFIX_VARIABLE,
     Workspace,

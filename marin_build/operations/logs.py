@@ -16,7 +16,7 @@ from marin_build.observe.read_attempts import (
 from marin_build.observe.read_logs import copy_log
 from marin_build.plan.selection import only_one, select
 from marin_build.protocol import layout
-from marin_build.text import printable
+from marin_build.text.readable import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -8,14 +8,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from marin_build.errors import UsageError
-from marin_build.secret_shapes import without_secret
+from marin_build.text.secret_shapes import without_secret
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from marin_build.observe.read_remote_sources import ReadingInputs
     from marin_build.pipeline.program import Program
-    from marin_build.workspace import CodePolicy
+    from marin_build.workspace.workspace import CodePolicy
 
 
 def words_of(*options: tuple[str, str | int | bool | None]) -> list[str]:

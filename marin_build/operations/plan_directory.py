@@ -18,9 +18,9 @@ from marin_build.operations.replace_plan import (
     write_plan_directory,
 )
 from marin_build.pipeline.locate import files_that_may_hold, locate, project_of_module
-from marin_build.places import refuse_url
 from marin_build.plan.document import PAGE_FILE, PLAN_FILE, PlanDocument, _unreadable, parse_plan
-from marin_build.workspace import PROJECT_VARIABLE, find_project
+from marin_build.workspace.places import refuse_url
+from marin_build.workspace.workspace import PROJECT_VARIABLE, find_project
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from marin_build.operations.project_base import ApplyOptions, Selectors
     from marin_build.operations.project_plan import ProjectPlan
     from marin_build.pipeline.step_spec import StepSpec
-    from marin_build.workspace import CodePolicy
+    from marin_build.workspace.workspace import CodePolicy
 
 
 class Project(ProjectTargets):
@@ -87,7 +87,7 @@ class Project(ProjectTargets):
 
         """
         from marin_build.pipeline.program import Program, declaring_file, module_holding
-        from marin_build.workspace import project_of
+        from marin_build.workspace.workspace import project_of
 
         if isinstance(steps, Iterator):  # it ends, and each load asks again
             steps = list(steps)

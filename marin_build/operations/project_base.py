@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from marin_build.operations.loading import Loaded
     from marin_build.pipeline.project_modules import Stamps
-    from marin_build.workspace import CodePolicy
+    from marin_build.workspace.workspace import CodePolicy
 
     Selectors = str | Sequence[str]
 

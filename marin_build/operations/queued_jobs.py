@@ -95,8 +95,8 @@ def mark_forced(loaded: Loaded, plan: Plan, queued: Collection[int]) -> None:
     forced = plan.rebuilt_anyway & set(queued)
     if not forced:
         return
-    from marin_build.moments import stamp_now
     from marin_build.protocol.taints import Taint, put_taints
+    from marin_build.text.moments import stamp_now
 
     targets = plan.targets
     entries = {}

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from marin_build.apply.events import Warned
 from marin_build.errors import SpecificationError, combined
 from marin_build.pipeline.secrets_in_steps import secrets_of_parameters, secrets_of_step
-from marin_build.secret_shapes import forms_in
+from marin_build.text.secret_shapes import forms_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

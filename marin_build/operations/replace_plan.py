@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING
 from pydantic import ValidationError
 
 from marin_build.errors import StoppedError, StoreError, UsageError
-from marin_build.places import refuse_url
 from marin_build.plan.document import PLAN_FILE, PlanDocument, parse_plan
 from marin_build.plan.plan_id import text_digest
+from marin_build.workspace.places import refuse_url
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping

@@ -19,7 +19,7 @@ from marin_build.plan.decisions import Decision, Kind, Plan, make_plan
 from marin_build.plan.document import REBUILT_ANYWAY
 from marin_build.plan.payload_diff import describe_difference, differences, without_echoes
 from marin_build.plan.reasons import BlockedInPlan
-from marin_build.workspace import absolute_prefix
+from marin_build.workspace.workspace import absolute_prefix
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

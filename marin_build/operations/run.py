@@ -32,7 +32,7 @@ from marin_build.plan.selection import only_one, select
 from marin_build.run_step.foreground_bodies import ForegroundBodies
 from marin_build.run_step.supervisor import build_target
 from marin_build.run_step.workers import Start
-from marin_build.text import first_line, printable
+from marin_build.text.readable import first_line, printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING
 from marin_build.apply.events import Warned
 from marin_build.engines.jobs import JOB_VARIABLE
 from marin_build.errors import StoreError
+from marin_build.identity.secret import known_values
 from marin_build.operations.refuse_secrets import refuse_secrets
-from marin_build.own_folder import make_folder
-from marin_build.places import is_url
 from marin_build.plan.decisions import Kind
 from marin_build.plan.deep_digests import deep_digests_of_run
 from marin_build.protocol.provenance import provenance, read_here
 from marin_build.redaction import Redactor
-from marin_build.secret import known_values
 from marin_build.store.mounts import is_shared, probe_locks
+from marin_build.workspace.own_folder import make_folder
+from marin_build.workspace.places import is_url
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

@@ -163,7 +163,7 @@ def _check_command(
     """Refuse a command that is not the one the pipeline declares for the target."""
     from marin_build.emit.quoting import plain_words
     from marin_build.pipeline.command import Command
-    from marin_build.workspace import current_workspace
+    from marin_build.workspace.workspace import current_workspace
 
     fn = target.step.fn
     declared = fn.words(target.output_path) if isinstance(fn, Command) else ()

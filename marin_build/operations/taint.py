@@ -7,12 +7,12 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from marin_build.errors import StoreError, UsageError
-from marin_build.moments import stamp_now
 from marin_build.operations.loading import chosen_engine
 from marin_build.operations.plan import choose, observe_tainted
 from marin_build.plan.decisions import make_plan
 from marin_build.plan.graph_shape import downstream
 from marin_build.protocol.layout import STATUS
+from marin_build.text.moments import stamp_now
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

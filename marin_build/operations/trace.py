@@ -10,8 +10,8 @@ from marin_build.apply.events import Warned
 from marin_build.apply.journal import FILE, UnreadableJournalError, parse_journal
 from marin_build.apply.trace import empty_trace, trace_of
 from marin_build.errors import UsageError
-from marin_build.places import refuse_url
-from marin_build.whole_files import write_whole
+from marin_build.workspace.places import refuse_url
+from marin_build.workspace.whole_files import write_whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable

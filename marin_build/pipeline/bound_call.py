@@ -17,7 +17,7 @@ from marin_build.identity.callables import Bound, StandsForFunction
 from marin_build.pipeline import runtime_calls
 from marin_build.pipeline.source import Source
 from marin_build.pipeline.step_spec import StepSpec
-from marin_build.places import is_url
+from marin_build.workspace.places import is_url
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

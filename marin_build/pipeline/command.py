@@ -27,7 +27,7 @@ from marin_build.pipeline.placeholders import PLACEHOLDER, names_in, plain_text,
 from marin_build.pipeline.source import Source
 from marin_build.pipeline.step_options import StepOptions, check_options
 from marin_build.pipeline.step_spec import DeclaredStep, StepSpec
-from marin_build.workspace import current_workspace
+from marin_build.workspace.workspace import current_workspace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence

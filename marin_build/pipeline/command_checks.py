@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from marin_build.errors import SpecificationError
 from marin_build.pipeline.command_limits import size_problem
 from marin_build.pipeline.placeholders import names_in, plain_text, shell_code
-from marin_build.workspace import current_workspace
+from marin_build.workspace.workspace import current_workspace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

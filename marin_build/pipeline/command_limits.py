@@ -11,8 +11,8 @@ import os
 from typing import TYPE_CHECKING
 
 from marin_build.pipeline.placeholders import PLACEHOLDER
-from marin_build.places import is_url
-from marin_build.workspace import current_workspace
+from marin_build.workspace.places import is_url
+from marin_build.workspace.workspace import current_workspace
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

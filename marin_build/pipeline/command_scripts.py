@@ -7,7 +7,7 @@ import re
 from typing import TYPE_CHECKING
 
 from marin_build.identity.module_files import find_in
-from marin_build.workspace import current_workspace
+from marin_build.workspace.workspace import current_workspace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

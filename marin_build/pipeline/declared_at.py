@@ -6,7 +6,7 @@ import os
 import sys
 
 from marin_build._package import is_ours
-from marin_build.workspace import current_workspace
+from marin_build.workspace.workspace import current_workspace
 
 
 def declaring_place() -> tuple[str, int]:

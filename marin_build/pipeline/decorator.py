@@ -31,7 +31,7 @@ from marin_build.pipeline.placed import Placed
 from marin_build.pipeline.source import Source
 from marin_build.pipeline.step_options import StepOptions, check_options
 from marin_build.pipeline.step_spec import DeclaredStep, StepSpec
-from marin_build.text import did_you_mean
+from marin_build.text.readable import did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -12,8 +12,8 @@ import json
 import os
 from dataclasses import dataclass, field
 
-from marin_build.own_folder import make_folder
 from marin_build.pipeline.source_files import OWN_FOLDER
+from marin_build.workspace.own_folder import make_folder
 
 Stamp = list[int | str]
 

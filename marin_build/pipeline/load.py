@@ -25,15 +25,15 @@ from marin_build.pipeline.run_module import raised, run_module
 from marin_build.pipeline.source_digests import forget_digests
 from marin_build.pipeline.step_spec import StepSpec
 from marin_build.pipeline.user_output import to_standard_error
-from marin_build.text import did_you_mean, printable
-from marin_build.workspace import current_workspace, noting_asked, use_workspace
+from marin_build.text.readable import did_you_mean, printable
+from marin_build.workspace.workspace import current_workspace, noting_asked, use_workspace
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from types import ModuleType
 
     from marin_build.pipeline.program import Program
-    from marin_build.workspace import Workspace
+    from marin_build.workspace.workspace import Workspace
 
 
 _SHOWN = 3

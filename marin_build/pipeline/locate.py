@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from marin_build.errors import UsageError
 from marin_build.identity.module_files import find_in, found_by_hooks
-from marin_build.workspace import find_project, installed_in, is_project
+from marin_build.workspace.workspace import find_project, installed_in, is_project
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

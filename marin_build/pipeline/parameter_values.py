@@ -14,8 +14,8 @@ import typing
 from typing import Any, NoReturn
 
 from marin_build.errors import SpecificationError
+from marin_build.identity.secret import Secret, is_secret_type
 from marin_build.pipeline.type_words import expected
-from marin_build.secret import Secret, is_secret_type
 
 _NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]*)?([eE][+-]?[0-9]+)?")
 _LONGEST_NUMBER = 400

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from marin_build.errors import UsageError, combined
 from marin_build.pipeline.bound_call import type_hints
 from marin_build.pipeline.parameter_values import UnfitError, parse_value, type_of_default
-from marin_build.secret_shapes import without_secret
-from marin_build.text import did_you_mean, shortened
+from marin_build.text.readable import did_you_mean, shortened
+from marin_build.text.secret_shapes import without_secret
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -10,7 +10,7 @@ import os
 import re
 from typing import TYPE_CHECKING
 
-from marin_build.secret import Secret
+from marin_build.identity.secret import Secret
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

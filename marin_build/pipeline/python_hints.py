@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from marin_build.identity.callables import StandsForFunction
 from marin_build.pipeline.step_spec import StepSpec
-from marin_build.text import did_you_mean
+from marin_build.text.readable import did_you_mean
 
 if TYPE_CHECKING:
     from types import TracebackType

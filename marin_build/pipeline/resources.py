@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Self
 
 from marin_build.errors import SpecificationError
-from marin_build.text import did_you_mean
+from marin_build.text.readable import did_you_mean
 
 
 @dataclass(frozen=True, slots=True)

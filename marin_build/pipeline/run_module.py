@@ -16,11 +16,11 @@ from marin_build.pipeline.shadowed_names import (
     refuse_imports,
     refuse_name,
 )
-from marin_build.workspace import installed_in
+from marin_build.workspace.workspace import installed_in
 
 if TYPE_CHECKING:
     from marin_build.pipeline.locate import PipelineModule
-    from marin_build.workspace import Workspace
+    from marin_build.workspace.workspace import Workspace
 
 
 def run_module(module: PipelineModule, workspace: Workspace) -> ModuleType:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from marin_build.errors import SpecificationError
 from marin_build.pipeline.command import Command
-from marin_build.secret_shapes import forms_in, is_called_secret
+from marin_build.text.secret_shapes import forms_in, is_called_secret
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

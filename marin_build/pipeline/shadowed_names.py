@@ -13,7 +13,7 @@ from importlib.machinery import PathFinder
 from typing import TYPE_CHECKING
 
 from marin_build.errors import SpecificationError
-from marin_build.workspace import installed_in
+from marin_build.workspace.workspace import installed_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence

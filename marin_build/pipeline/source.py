@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 from marin_build.errors import SpecificationError, refuse
 from marin_build.identity.callables import CountsByName
 from marin_build.pipeline.declared_at import declaring_place, shown_here
-from marin_build.places import checked_place, is_url
-from marin_build.workspace import current_workspace, installed_in, is_cell
+from marin_build.workspace.places import checked_place, is_url
+from marin_build.workspace.workspace import current_workspace, installed_in, is_cell
 
 _WEB = ("http", "https")
 _SAME_SCHEMES = {"gcs": "gs", "s3a": "s3"}

@@ -20,8 +20,8 @@ from marin_build.pipeline.source_files import (
     selected_files,
     tree_line,
 )
-from marin_build.places import is_url
-from marin_build.workspace import current_workspace
+from marin_build.workspace.places import is_url
+from marin_build.workspace.workspace import current_workspace
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

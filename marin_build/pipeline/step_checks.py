@@ -13,8 +13,8 @@ from marin_build.pipeline.names import BUDGET_NAME, illegal_name, name_problem, 
 from marin_build.pipeline.not_a_step import described, how_to_declare
 from marin_build.pipeline.placed import Placed
 from marin_build.pipeline.source import Source
-from marin_build.text import shortened
-from marin_build.workspace import CodePolicy
+from marin_build.text.readable import shortened
+from marin_build.workspace.workspace import CodePolicy
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

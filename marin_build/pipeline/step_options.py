@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal, TypedDict
 
 from marin_build.errors import SpecificationError
 from marin_build.pipeline.declared_at import declaring_place, shown_here
-from marin_build.text import did_you_mean
+from marin_build.text.readable import did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

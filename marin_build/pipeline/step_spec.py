@@ -15,7 +15,7 @@ from marin_build.pipeline.dependencies_first import dependencies_first
 from marin_build.pipeline.source import Source
 from marin_build.pipeline.source_digests import NOW, Formula, source_identity
 from marin_build.pipeline.step_checks import EMPTY, check_and_freeze
-from marin_build.workspace import (
+from marin_build.workspace.workspace import (
     CodePolicy,
     absolute_prefix,
     current_workspace,
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from marin_build.pipeline.captured_values import Captured
     from marin_build.pipeline.resources import ResourceConfig
     from marin_build.pipeline.retries import Retries
-    from marin_build.workspace import Workspace
+    from marin_build.workspace.workspace import Workspace
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)

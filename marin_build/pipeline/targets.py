@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from marin_build.errors import MarinBuildError
     from marin_build.pipeline.graph import Graph
     from marin_build.pipeline.step_spec import StepSpec
-    from marin_build.workspace import Workspace
+    from marin_build.workspace.workspace import Workspace
 
 
 @dataclass(frozen=True, slots=True)

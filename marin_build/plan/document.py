@@ -18,7 +18,7 @@ from marin_build.plan.document_text import END, document_pieces, document_text
 from marin_build.plan.plan_id import plan_id, text_digest
 from marin_build.plan.reason_text import reason_kind, stable_facts
 from marin_build.plan.reasons import Adopted
-from marin_build.workspace import relative
+from marin_build.workspace.workspace import relative
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

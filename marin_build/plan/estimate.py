@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from marin_build.plan.graph_shape import dependents, longest_chain, ranks
 from marin_build.plan.schedule import Ready
-from marin_build.text import cost_text, duration_text
+from marin_build.text.readable import cost_text, duration_text
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from marin_build.identity.canonical import canonical_text
-from marin_build.secret_shapes import masked_text
+from marin_build.text.secret_shapes import masked_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

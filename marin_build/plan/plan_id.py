@@ -6,7 +6,7 @@ import hashlib
 import json
 from typing import TYPE_CHECKING
 
-from marin_build.workspace import relative
+from marin_build.workspace.workspace import relative
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -6,10 +6,10 @@ from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING, assert_never
 
-from marin_build.moments import moment_text
 from marin_build.plan import reasons as why
-from marin_build.secret_shapes import masked_text
-from marin_build.text import bytes_text, first_line
+from marin_build.text.moments import moment_text
+from marin_build.text.readable import bytes_text, first_line
+from marin_build.text.secret_shapes import masked_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -10,8 +10,8 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from marin_build.places import is_url
 from marin_build.plan.decisions import Kind
+from marin_build.workspace.places import is_url
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

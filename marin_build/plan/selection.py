@@ -18,7 +18,7 @@ from marin_build.errors import MarinBuildError, UsageError, combined
 from marin_build.identity.payload import HASH_ID_LENGTH
 from marin_build.pipeline.glob_patterns import compile_patterns
 from marin_build.plan.selector_grammar import parse_selector
-from marin_build.text import did_you_mean
+from marin_build.text.readable import did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence

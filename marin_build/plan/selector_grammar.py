@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, get_args
 
 from marin_build.errors import UsageError
-from marin_build.text import did_you_mean
+from marin_build.text.readable import did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

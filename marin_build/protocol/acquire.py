@@ -10,7 +10,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from marin_build.moments import stamp
 from marin_build.protocol import layout
 from marin_build.protocol.documents import Attempt
 from marin_build.protocol.held_target import Holding, newest_attempt
@@ -18,6 +17,7 @@ from marin_build.protocol.look import Seen, look
 from marin_build.protocol.publish import finish_publishing
 from marin_build.protocol.state_machine import Event, State, see, transition
 from marin_build.protocol.status import STATUS_RUNNING, STATUS_SUCCESS
+from marin_build.text.moments import stamp
 
 if TYPE_CHECKING:
     from collections.abc import Callable

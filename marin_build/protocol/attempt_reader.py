@@ -10,7 +10,7 @@ from marin_build.errors import CorruptStateError
 from marin_build.pipeline.retries import CAUSES
 from marin_build.protocol.record_reader import built_of
 from marin_build.store.base import File
-from marin_build.text import LONGEST_MESSAGE, shortened
+from marin_build.text.readable import LONGEST_MESSAGE, shortened
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -7,13 +7,13 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from marin_build.errors import StoppedError
-from marin_build.moments import stamp
 from marin_build.protocol import layout
 from marin_build.protocol.documents import Attempt
 from marin_build.protocol.lease import parse_lease
 from marin_build.protocol.publish import Publisher
 from marin_build.protocol.state_machine import Event, State, transition
 from marin_build.protocol.status import STATUS_FAILED, STATUS_RUNNING
+from marin_build.text.moments import stamp
 
 if TYPE_CHECKING:
     from datetime import datetime

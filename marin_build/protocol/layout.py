@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from marin_build.places import is_url
+from marin_build.workspace.places import is_url
 
 if TYPE_CHECKING:
     from marin_build.protocol.lease import Lease

@@ -13,7 +13,7 @@ import time
 from dataclasses import dataclass, replace
 
 from marin_build.errors import CorruptStateError
-from marin_build.moments import stamp
+from marin_build.text.moments import stamp
 
 TIME_TO_LIVE = 60.0
 """Seconds after which an unchanged lease of ours is stale, as watched by the observer."""

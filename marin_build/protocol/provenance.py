@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from marin_build.protocol.holder import current_user
-from marin_build.secret_shapes import masked_text
+from marin_build.text.secret_shapes import masked_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import PurePath
 from typing import Any
 
-from marin_build.text import first_line
+from marin_build.text.readable import first_line
 
 LARGEST_ARRAY = 1 << 16
 """Numbers of the largest array that is saved as JSON; a larger one belongs into a file."""

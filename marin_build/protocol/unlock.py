@@ -6,10 +6,10 @@ import enum
 from typing import TYPE_CHECKING
 
 from marin_build.errors import StoppedError
-from marin_build.moments import moment_text, stamp
 from marin_build.protocol import layout
 from marin_build.protocol.documents import Attempt
 from marin_build.protocol.look import look
+from marin_build.text.moments import moment_text, stamp
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

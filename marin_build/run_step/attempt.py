@@ -9,10 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from marin_build.errors import MarinBuildError, StoppedError, StoreAwayError
-from marin_build.moments import stamp
-from marin_build.own_folder import make_folder
 from marin_build.pipeline.retries import TIMED_OUT, cause_of
-from marin_build.places import is_url
 from marin_build.plan import outcomes as ended
 from marin_build.protocol import layout
 from marin_build.protocol.documents import FileEntry, Publication
@@ -34,7 +31,10 @@ from marin_build.run_step.record import make_record
 from marin_build.run_step.step_log import add_line
 from marin_build.run_step.workers import INTERRUPTED
 from marin_build.store.base import File
-from marin_build.text import LONGEST_MESSAGE, shortened
+from marin_build.text.moments import stamp
+from marin_build.text.readable import LONGEST_MESSAGE, shortened
+from marin_build.workspace.own_folder import make_folder
+from marin_build.workspace.places import is_url
 
 if TYPE_CHECKING:
     from collections.abc import Callable

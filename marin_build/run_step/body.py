@@ -16,9 +16,9 @@ from marin_build.errors import StepFailedError
 from marin_build.identity.callables import local_function
 from marin_build.pipeline.bound_call import return_annotation
 from marin_build.pipeline.source_digests import changed_files, content_of, read_content
-from marin_build.places import is_url
 from marin_build.protocol.artifact import artifact_value
 from marin_build.protocol.returned_value import UnsavableError
+from marin_build.workspace.places import is_url
 
 if TYPE_CHECKING:
     from collections.abc import Callable

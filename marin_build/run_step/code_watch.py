@@ -16,7 +16,7 @@ from marin_build.identity.callables import local_function
 from marin_build.identity.code.changes import reached_code
 from marin_build.pipeline.command import Command
 from marin_build.pipeline.command_scripts import scripts_of
-from marin_build.workspace import current_workspace
+from marin_build.workspace.workspace import current_workspace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping

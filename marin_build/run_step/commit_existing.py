@@ -11,8 +11,6 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from marin_build.errors import NOTHING_WRITTEN, StoppedError
-from marin_build.moments import moment_text, stamp
-from marin_build.places import is_url
 from marin_build.protocol.acquire import Finished, Held
 from marin_build.protocol.documents import FileEntry, Publication
 from marin_build.protocol.manifest import differences, manifest_of, shortened
@@ -21,6 +19,8 @@ from marin_build.run_step.output_folder import set_read_only
 from marin_build.run_step.record import adopted_record
 from marin_build.run_step.supervisor import claimant_of
 from marin_build.run_step.workers import Start
+from marin_build.text.moments import moment_text, stamp
+from marin_build.workspace.places import is_url
 
 if TYPE_CHECKING:
     from marin_build.protocol.documents import Record

@@ -13,7 +13,6 @@ from collections import defaultdict
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
-from marin_build.places import is_url
 from marin_build.plan.outcomes import Stopped
 from marin_build.protocol import layout
 from marin_build.protocol.manifest import (
@@ -25,6 +24,7 @@ from marin_build.protocol.manifest import (
 )
 from marin_build.protocol.record_reader import readable_record
 from marin_build.store.base import GUARD, File
+from marin_build.workspace.places import is_url
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

@@ -9,12 +9,12 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from marin_build.errors import CorruptStateError, StoppedError
-from marin_build.places import is_url
 from marin_build.protocol import layout
 from marin_build.protocol.attempt_reader import parse_attempt
 from marin_build.protocol.record_reader import adopted_from, parse_record
 from marin_build.run_step.leftover_rights import give_rights_back, remove
 from marin_build.store.base import GUARD
+from marin_build.workspace.places import is_url
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

@@ -14,7 +14,7 @@ from marin_build.pipeline.source_digests import content_of
 from marin_build.pipeline.source_listings import listing_of, listing_path
 from marin_build.protocol.documents import Environment, Record
 from marin_build.protocol.provenance import distributions_of, variables_of
-from marin_build.secret_shapes import forms_in
+from marin_build.text.secret_shapes import forms_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

@@ -18,7 +18,7 @@ from marin_build.protocol.acquire import Claimant, Finished, Held
 from marin_build.protocol.lease import TIME_TO_LIVE, Lease, boot_clock, process_start
 from marin_build.protocol.record_reader import readable_record
 from marin_build.run_step.attempt import Attempt
-from marin_build.workspace import current_workspace
+from marin_build.workspace.workspace import current_workspace
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -21,11 +21,11 @@ from marin_build.observe.read_records import read_built_into, read_places
 from marin_build.observe.read_snapshot import read_statuses
 from marin_build.pipeline.step_spec import StepSpec
 from marin_build.pipeline.targets import Target, clash_of, pin_errors
-from marin_build.places import is_url
 from marin_build.plan.reason_text import describe
 from marin_build.protocol.holder import here
 from marin_build.protocol.status import STATUS_DEP_FAILED, STATUS_FAILED, STATUS_SUCCESS
 from marin_build.store.open_store import open_store
+from marin_build.workspace.places import is_url
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from marin_build.errors import MarinBuildError
     from marin_build.plan.snapshot import Observed
     from marin_build.store.base import Store
-    from marin_build.workspace import Workspace
+    from marin_build.workspace.workspace import Workspace
 
 
 @dataclass(frozen=True, slots=True)

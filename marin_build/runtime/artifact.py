@@ -12,7 +12,7 @@ from marin_build.protocol import layout
 from marin_build.protocol.artifact import artifact_value, parse_artifact, read_artifact
 from marin_build.protocol.record_reader import adopted_from
 from marin_build.store.open_store import open_store
-from marin_build.workspace import absolute_prefix, current_workspace
+from marin_build.workspace.workspace import absolute_prefix, current_workspace
 
 if TYPE_CHECKING:
     from marin_build.pipeline.step_spec import StepSpec

@@ -29,7 +29,7 @@ from marin_build.protocol.status import STATUS_FAILED, STATUS_SUCCESS
 from marin_build.runtime.distributed_lock import LockScope, lock_scope
 from marin_build.runtime.status_file import StatusFile
 from marin_build.store.open_store import open_store
-from marin_build.workspace import absolute_prefix, current_workspace
+from marin_build.workspace.workspace import absolute_prefix, current_workspace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, TypeVar
 from marin_build.errors import StepAlreadyDone
 from marin_build.protocol.holder import worker_id
 from marin_build.runtime.status_file import new_lock
-from marin_build.workspace import absolute_prefix
+from marin_build.workspace.workspace import absolute_prefix
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

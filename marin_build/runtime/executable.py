@@ -31,7 +31,7 @@ from marin_build.runtime.disk_cache import Cache, cached
 from marin_build.runtime.distributed_lock import distributed_lock
 from marin_build.runtime.remote import RemoteCallable, job_name
 from marin_build.store.open_store import open_store
-from marin_build.workspace import absolute_prefix, current_workspace
+from marin_build.workspace.workspace import absolute_prefix, current_workspace
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -155,10 +155,10 @@ def _check_outputs(step: StepSpec, output: str, returned: object) -> None:
 
 def _record(step: StepSpec, started: datetime, seconds: float) -> bytes:
     """Return the record of a step that was built here just now."""
-    from marin_build.moments import stamp, stamp_now
     from marin_build.protocol.documents import Record
     from marin_build.protocol.provenance import variables_of
     from marin_build.run_step.record import built_by, declared
+    from marin_build.text.moments import stamp, stamp_now
 
     workspace = current_workspace(step.declared[0])
     provenance, here = _surroundings(workspace.project)

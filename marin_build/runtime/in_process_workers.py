@@ -20,7 +20,7 @@ from marin_build.pipeline.retries import cause_of
 from marin_build.plan.outcomes import Failed, Stopped, Succeeded
 from marin_build.protocol.returned_value import UnsavableError
 from marin_build.run_step.workers import Ended
-from marin_build.text import LONGEST_MESSAGE, shortened
+from marin_build.text.readable import LONGEST_MESSAGE, shortened
 
 if TYPE_CHECKING:
     from collections.abc import Callable

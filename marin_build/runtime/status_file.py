@@ -19,8 +19,8 @@ from marin_build.protocol.status import (
     parse_status,
 )
 from marin_build.store.open_store import open_store
-from marin_build.text import did_you_mean
-from marin_build.workspace import absolute_prefix
+from marin_build.text.readable import did_you_mean
+from marin_build.workspace.workspace import absolute_prefix
 
 __all__ = [
     "STATUS_DEP_FAILED",

@@ -18,7 +18,7 @@ from marin_build.run_step.workers import Start
 from marin_build.runtime.admission import Admission
 from marin_build.runtime.disk_cache import seen_unbuilt
 from marin_build.runtime.in_process_workers import InProcessWorkers, shown
-from marin_build.workspace import common_prefix, current_workspace
+from marin_build.workspace.workspace import common_prefix, current_workspace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from marin_build.errors import CorruptStateError
-from marin_build.moments import stamp_now
-from marin_build.own_folder import make_folder
+from marin_build.text.moments import stamp_now
+from marin_build.workspace.own_folder import make_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable

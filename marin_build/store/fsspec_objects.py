@@ -11,7 +11,7 @@ from marin_build.store.bucket_objects import changed_meanwhile
 from marin_build.store.objects import StoredObject
 from marin_build.store.remote import disarm_in_children
 from marin_build.store.remote_errors import remote_error
-from marin_build.text import did_you_mean
+from marin_build.text.readable import did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -22,9 +22,9 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from marin_build.errors import StoreError
-from marin_build.own_folder import make_folder
 from marin_build.pauses import doubled
 from marin_build.store.base import GUARD, Blob, File
+from marin_build.workspace.own_folder import make_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

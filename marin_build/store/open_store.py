@@ -6,7 +6,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from marin_build.errors import StoreError
-from marin_build.places import is_url
+from marin_build.workspace.places import is_url
 
 if TYPE_CHECKING:
     from marin_build.store.base import Store

@@ -12,7 +12,7 @@ import pytest
 
 from marin_build.emit.graph.page import as_html
 from marin_build.emit.templates import Templates
-from marin_build.workspace import Workspace
+from marin_build.workspace.workspace import Workspace
 from tests.browser.pictures import about, details_of, pipeline
 from tests.e2e.support import CHECKOUT, project_in
 from tests.servers.programs import find_chromium

@@ -18,7 +18,7 @@ from marin_build.errors import MarinBuildError, StoreAwayError, StoreError
 from marin_build.observe.read_remote_sources import read_remote_digests
 from marin_build.pipeline.source import Source
 from marin_build.pipeline.source_digests import content_of, forget_digests, remember_digest
-from marin_build.workspace import Workspace
+from marin_build.workspace.workspace import Workspace
 from tests.workspaces import in_workspace
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ import pytest
 
 from marin_build.operations.init import write_first_pipeline
 from marin_build.pipeline.load import load_pipeline
-from marin_build.workspace import Workspace
+from marin_build.workspace.workspace import Workspace
 
 from .pages import CHECKOUT, PAGES, File, parts_of
 

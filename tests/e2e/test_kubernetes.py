@@ -506,7 +506,7 @@ from marin_build.engines.settings import Table
 from marin_build.pipeline.targets import make_targets
 from marin_build.pipeline.graph import build_graph
 from marin_build.pipeline.load import load_pipeline
-from marin_build.workspace import Workspace
+from marin_build.workspace.workspace import Workspace
 
 root = os.getcwd()
 workspace = Workspace(root, "gs://bucket/x y")

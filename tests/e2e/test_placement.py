@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 LEAKING = """\
 from pathlib import Path
 from marin_build import ResourceConfig, StepSpec, step
-from marin_build.workspace import current_workspace
+from marin_build.workspace.workspace import current_workspace
 
 TPU = ResourceConfig.with_tpu("v5p-8", regions=["us-east5"])
 

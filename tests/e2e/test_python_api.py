@@ -21,7 +21,7 @@ from marin_build.errors import SpecificationError, StepFailedError, UsageError
 from marin_build.plan.decisions import Kind
 from marin_build.plan.outcomes import Blocked, Succeeded
 from marin_build.plan.target_state import State
-from marin_build.workspace import use_workspace
+from marin_build.workspace.workspace import use_workspace
 
 from .support import CHECKOUT, DIAMOND
 

@@ -12,7 +12,7 @@ from marin_build.pipeline.source_digests import forget_digests
 from marin_build.pipeline.step_spec import StepSpec
 from marin_build.pipeline.targets import make_targets
 from marin_build.store.base import Blob, File
-from marin_build.workspace import Workspace
+from marin_build.workspace.workspace import Workspace
 from tests.workspaces import in_workspace
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ HEAVY = {
 NO_OP = """
 import sys, tempfile
 from marin_build import StepSpec, command, step
-from marin_build.workspace import Workspace, use_workspace
+from marin_build.workspace.workspace import Workspace, use_workspace
 from marin_build.pipeline.graph import build_graph
 from marin_build.pipeline.targets import make_targets
 from marin_build.observe.read_snapshot import observe

@@ -175,7 +175,7 @@ def _nothing_to_build(planned: Planned, again: str, *, as_json: bool) -> int:
         click.echo(f"nothing to do: {reused} target{'s are' if reused != 1 else ' is'} built")
     for decision in blocked:
         from marin_build.plan.reason_text import describe_decision
-        from marin_build.text import printable
+        from marin_build.text.readable import printable
 
         target = planned.decided.targets.all[decision.index]
         reason = printable(describe_decision(decision))

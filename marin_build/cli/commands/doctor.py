@@ -18,7 +18,7 @@ def command(profile: str | None) -> int:
     something does not work, the exit code is 4.
     """
     from marin_build.operations.doctor import examine
-    from marin_build.text import printable
+    from marin_build.text.readable import printable
 
     checkups = examine(os.getcwd(), profile)
     for one in checkups:

@@ -13,8 +13,8 @@ from marin_build.cli.options import pipeline_options
 from marin_build.emit.graph.drawing import FORMATS, View
 from marin_build.emit.graph.picture import STATES
 from marin_build.errors import StoreError, UsageError
-from marin_build.places import refuse_url
-from marin_build.whole_files import write_whole
+from marin_build.workspace.places import refuse_url
+from marin_build.workspace.whole_files import write_whole
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

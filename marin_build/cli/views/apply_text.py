@@ -15,7 +15,7 @@ from marin_build.apply.events import event_fields, event_name
 from marin_build.cli.views.failure_text import failure_block, some_of
 from marin_build.cli.views.warnings import show_warning
 from marin_build.plan.outcomes import Blocked, Failed, Interrupted, Reused, Stopped, Succeeded
-from marin_build.text import first_line, printable
+from marin_build.text.readable import first_line, printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from marin_build.text import bytes_text
+from marin_build.text.readable import bytes_text
 
 if TYPE_CHECKING:
     from marin_build.operations.commit import CommittedTarget

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from marin_build.text import printable
+from marin_build.text.readable import printable
 
 if TYPE_CHECKING:
     from marin_build.operations.detach import Handed

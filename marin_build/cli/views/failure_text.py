@@ -8,7 +8,7 @@ import click
 
 from marin_build.observe.read_logs import log_tail
 from marin_build.pipeline.retries import KILLED, unsaid_meaning
-from marin_build.text import bytes_text, first_line
+from marin_build.text.readable import bytes_text, first_line
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

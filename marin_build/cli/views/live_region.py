@@ -11,7 +11,7 @@ from rich.progress_bar import ProgressBar
 from rich.segment import Segment
 
 from marin_build.cli.views.apply_text import duration
-from marin_build.text import duration_text
+from marin_build.text.readable import duration_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from marin_build.moments import moment_text
 from marin_build.protocol.log_format import without_stamps
-from marin_build.text import printable
+from marin_build.text.moments import moment_text
+from marin_build.text.readable import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

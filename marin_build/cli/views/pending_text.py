@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from marin_build.plan.reason_text import describe
-from marin_build.text import printable
+from marin_build.text.readable import printable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -8,12 +8,12 @@ import click
 
 from marin_build.cli.views.apply_text import duration
 from marin_build.emit.fold_rows import everything, folder, same_name
-from marin_build.moments import moment_text
 from marin_build.pipeline.retries import unsaid_meaning
 from marin_build.plan.reason_text import describe, describe_stably
 from marin_build.plan.reasons import Tainted
 from marin_build.plan.target_state import State, counts
-from marin_build.text import printable, shortened
+from marin_build.text.moments import moment_text
+from marin_build.text.readable import printable, shortened
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

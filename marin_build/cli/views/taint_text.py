@@ -11,7 +11,7 @@ from marin_build.emit.plan_view import show
 from marin_build.plan.plan_summary import RUN_VERBS
 from marin_build.plan.reason_text import describe
 from marin_build.plan.reasons import Tainted
-from marin_build.text import printable
+from marin_build.text.readable import printable
 
 if TYPE_CHECKING:
     from marin_build.operations.taint import TaintedTargets, Untainted

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from marin_build.observe.verify_outputs import Verdict
-from marin_build.text import printable
+from marin_build.text.readable import printable
 
 if TYPE_CHECKING:
     from marin_build.observe.verify_outputs import Verified

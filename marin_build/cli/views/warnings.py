@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from marin_build.text import bytes_text, printable
+from marin_build.text.readable import bytes_text, printable
 
 if TYPE_CHECKING:
     from marin_build.apply.events import Event, Warned

@@ -11,10 +11,10 @@ from urllib.parse import quote
 
 from marin_build.emit.graph.live import LiveTarget
 from marin_build.identity.canonical import FrozenDict
-from marin_build.places import is_url
 from marin_build.plan.graph_shape import longest_chain
 from marin_build.plan.plan_summary import summary_line
 from marin_build.plan.reason_facts import identity_change_in
+from marin_build.workspace.places import is_url
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -17,7 +17,7 @@ from marin_build.emit.graph.details import Details
 from marin_build.emit.graph.picture import STATES
 from marin_build.plan.payload_diff import cut_apart
 from marin_build.redaction import NOTHING_SECRET
-from marin_build.text import printable
+from marin_build.text.readable import printable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

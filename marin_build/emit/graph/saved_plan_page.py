@@ -6,7 +6,7 @@ import shlex
 from typing import TYPE_CHECKING
 
 from marin_build.emit.graph.drawing import View, draw
-from marin_build.workspace import DEFAULT_PREFIX
+from marin_build.workspace.workspace import DEFAULT_PREFIX
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from marin_build.pipeline.step_spec import StepSpec
     from marin_build.plan.decisions import Plan
     from marin_build.plan.document import PlanDocument
-    from marin_build.workspace import Workspace
+    from marin_build.workspace.workspace import Workspace
 
 _LOGS = ".marin-build/containers"
 

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 from marin_build.emit.plan_directory import actions_of, environment_script, run_step_words
 from marin_build.errors import SpecificationError
 from marin_build.pipeline.resources import GpuDevice
-from marin_build.places import is_url
 from marin_build.plan.capacity import RAM, parse_amount
 from marin_build.plan.plan_id import text_digest
-from marin_build.workspace import relative
+from marin_build.workspace.places import is_url
+from marin_build.workspace.workspace import relative
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -16,7 +16,7 @@ from marin_build.errors import UsageError
 from marin_build.pipeline.command import Command
 from marin_build.pipeline.resources import GpuDevice, ResourceConfig
 from marin_build.pipeline.retries import policy_of
-from marin_build.text import did_you_mean
+from marin_build.text.readable import did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -19,7 +19,7 @@ from marin_build.errors import SpecificationError
 from marin_build.identity.payload import HASH_ID_LENGTH
 from marin_build.pipeline.resources import ResourceConfig, TpuDevice
 from marin_build.plan.plan_id import text_digest
-from marin_build.text import bytes_text
+from marin_build.text.readable import bytes_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

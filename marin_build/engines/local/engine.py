@@ -34,7 +34,7 @@ class LocalEngine(Engine[NoSettings]):
     def doctor(self) -> list[str]:
         """Return a line with this machine's cores, memory, GPUs and TPU chips."""
         from marin_build.observe.read_machine import read_machine
-        from marin_build.text import bytes_text
+        from marin_build.text.readable import bytes_text
 
         machine = read_machine(os.environ)
         ram = bytes_text(machine.ram) if machine.ram is not None else "unknown"

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from marin_build.engines.jobs import JobQueue
     from marin_build.plan.decisions import Plan
     from marin_build.plan.document import PlanDocument
-    from marin_build.workspace import Workspace
+    from marin_build.workspace.workspace import Workspace
 
 
 class SlurmEngine(Engine[SlurmSettings]):

@@ -13,7 +13,7 @@ from marin_build.identity.code.captured import Holdings
 from marin_build.identity.code.closure import Reader
 from marin_build.identity.code.resolve import Resolver
 from marin_build.identity.code.syntax import digest_of_text, forget_syntax
-from marin_build.workspace import current_workspace
+from marin_build.workspace.workspace import current_workspace
 
 if TYPE_CHECKING:
     from marin_build.identity.code.closure import Closure

@@ -23,6 +23,7 @@ _AS_IN_0_1 = {
     "runtime.remote": "remote_callable",
     "runtime.status_file": "status_file",
     "runtime.step_runner": "step_runner",
+    "workspace.workspace": "workspace",
 }
 
 

@@ -28,7 +28,7 @@ from marin_build.plan.estimate import Estimate, estimate_plan
 from marin_build.plan.regions import CrossRegionRead
 from marin_build.plan.snapshot import Snapshot
 from marin_build.protocol.provenance import Environment
-from marin_build.text import printable
+from marin_build.text.readable import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from marin_build.emit import quoting
 from marin_build.pipeline.command import PathPart, join_word
-from marin_build.workspace import Workspace
+from marin_build.workspace.workspace import Workspace
 
 TEXT = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]))
 NASTY = [

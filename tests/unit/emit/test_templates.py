@@ -12,7 +12,7 @@ from jinja2 import nodes
 from marin_build.emit.templates import Templates, templates_folder
 from marin_build.engines.registry import OURS, Registered, load_engine
 from marin_build.errors import MarinBuildError, SpecificationError, UsageError
-from marin_build.workspace import Workspace
+from marin_build.workspace.workspace import Workspace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -11,7 +11,7 @@ from marin_build.pipeline.targets import make_targets
 from marin_build.plan.decisions import make_plan
 from marin_build.plan.snapshot import LastAttempt, Observed, Snapshot
 from marin_build.store.memory import MemoryStore
-from marin_build.workspace import Workspace
+from marin_build.workspace.workspace import Workspace
 from tests.workspaces import in_workspace
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from marin_build.pipeline.command import Command, PathPart, join_word, run_argv
 from marin_build.pipeline.command_checks import check_command
 from marin_build.pipeline.source import Source
 from marin_build.pipeline.step_spec import StepSpec
-from marin_build.workspace import Workspace
+from marin_build.workspace.workspace import Workspace
 from tests.workspaces import in_workspace
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from marin_build.errors import MarinBuildError
 from marin_build.pipeline.command import Command
 from marin_build.pipeline.command_limits import LONGEST_LINE, LONGEST_WORD, list_path
 from marin_build.pipeline.source import Source
-from marin_build.workspace import Workspace
+from marin_build.workspace.workspace import Workspace
 from tests.workspaces import in_workspace
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ import pytest
 
 from marin_build.pipeline.command import Command
 from marin_build.pipeline.command_scripts import scripts_of
-from marin_build.workspace import Workspace
+from marin_build.workspace.workspace import Workspace
 from tests.workspaces import in_workspace
 
 if TYPE_CHECKING:

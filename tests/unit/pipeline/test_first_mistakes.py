@@ -9,7 +9,7 @@ import pytest
 
 from marin_build.errors import MarinBuildError
 from marin_build.pipeline.load import load_pipeline
-from marin_build.workspace import Workspace
+from marin_build.workspace.workspace import Workspace
 
 if TYPE_CHECKING:
     from pathlib import Path

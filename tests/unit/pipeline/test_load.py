@@ -17,7 +17,7 @@ from marin_build.pipeline.load import (
     lost_threads,
     undeclared_files,
 )
-from marin_build.workspace import Workspace, current_workspace
+from marin_build.workspace.workspace import Workspace, current_workspace
 
 if TYPE_CHECKING:
     from pathlib import Path

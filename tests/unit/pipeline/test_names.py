@@ -9,7 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from marin_build.pipeline.names import illegal_name, name_problem, version_problem
-from marin_build.text import did_you_mean, near_misses
+from marin_build.text.readable import did_you_mean, near_misses
 
 _LETTERS = set(string.ascii_letters + string.digits + "._-")
 

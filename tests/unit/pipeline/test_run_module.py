@@ -11,7 +11,7 @@ import pytest
 from marin_build.errors import SpecificationError, UsageError
 from marin_build.pipeline.load import Pipeline, load_again, load_pipeline
 from marin_build.pipeline.locate import locate
-from marin_build.workspace import Workspace, current_workspace
+from marin_build.workspace.workspace import Workspace, current_workspace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -20,7 +20,7 @@ from marin_build.pipeline.source_digests import (
     read_digest,
     remember_digest,
 )
-from marin_build.workspace import Workspace
+from marin_build.workspace.workspace import Workspace
 from tests.workspaces import in_workspace
 
 if TYPE_CHECKING:

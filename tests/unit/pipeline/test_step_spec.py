@@ -11,7 +11,7 @@ import pytest
 from marin_build import StepSpec
 from marin_build.errors import MarinBuildError, UnfingerprintableError, collected_errors
 from marin_build.pipeline.source import Source
-from marin_build.workspace import Workspace
+from marin_build.workspace.workspace import Workspace
 from tests.workspaces import in_workspace
 
 

@@ -18,7 +18,7 @@ from marin_build.pipeline.graph import build_graph
 from marin_build.pipeline.source import Source
 from marin_build.pipeline.source_digests import remember_digest
 from marin_build.pipeline.targets import make_targets
-from marin_build.workspace import Workspace, current_workspace
+from marin_build.workspace.workspace import Workspace, current_workspace
 from tests.workspaces import in_workspace
 
 if TYPE_CHECKING:

@@ -20,7 +20,7 @@ from marin_build.plan.document import PlanDocument, plan_document
 from marin_build.plan.plan_id import text_digest
 from marin_build.plan.snapshot import Observed, Snapshot
 from marin_build.protocol.record_reader import Built
-from marin_build.workspace import Workspace, relative
+from marin_build.workspace.workspace import Workspace, relative
 from tests.workspaces import in_workspace
 
 if TYPE_CHECKING:

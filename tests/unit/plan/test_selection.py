@@ -15,7 +15,7 @@ from marin_build.pipeline.graph import build_graph
 from marin_build.pipeline.targets import make_targets
 from marin_build.plan.selection import select, steps_meant, steps_needed
 from marin_build.plan.selector_grammar import parse_selector
-from marin_build.workspace import Workspace
+from marin_build.workspace.workspace import Workspace
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, Literal
 import pytest
 
 from marin_build.errors import MarinBuildError, StoppedError
-from marin_build.moments import stamp
 from marin_build.protocol.acquire import Finished
 from marin_build.protocol.documents import Attempt, Record
 from marin_build.protocol.held_target import Holding
@@ -18,6 +17,7 @@ from marin_build.protocol.lease import parse_lease
 from marin_build.protocol.look import look
 from marin_build.protocol.state_machine import State
 from marin_build.store.local import LocalStore
+from marin_build.text.moments import stamp
 
 from .support import (
     LEASE,

@@ -17,7 +17,7 @@ from marin_build.pipeline.targets import make_targets
 from marin_build.plan.decisions import make_plan
 from marin_build.protocol.lease import Host
 from marin_build.store.open_store import open_store
-from marin_build.workspace import Workspace
+from marin_build.workspace.workspace import Workspace
 from tests.workspaces import in_workspace
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ import pytest
 from marin_build import StepSpec, source
 from marin_build.run_step.body import run_body
 from marin_build.run_step.resource_usage import OWN, Meter
-from marin_build.workspace import Workspace
+from marin_build.workspace.workspace import Workspace
 from tests.workspaces import in_workspace
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ import pytest
 
 from marin_build import StepSpec, command, source
 from marin_build.run_step.code_watch import CodeWatch, look_at_code
-from marin_build.workspace import Workspace
+from marin_build.workspace.workspace import Workspace
 from tests.workspaces import in_workspace
 
 if TYPE_CHECKING:

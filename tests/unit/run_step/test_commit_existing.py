@@ -25,7 +25,7 @@ from marin_build.run_step.supervisor import build_target
 from marin_build.run_step.workers import Start
 from marin_build.store.base import File
 from marin_build.store.local import LocalStore
-from marin_build.workspace import Workspace, current_workspace
+from marin_build.workspace.workspace import Workspace, current_workspace
 from tests.workspaces import in_workspace
 
 if TYPE_CHECKING:

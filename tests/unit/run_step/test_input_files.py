@@ -14,7 +14,7 @@ from marin_build.plan.outcomes import Stopped
 from marin_build.run_step.input_files import Before, Inputs
 from marin_build.store.base import File
 from marin_build.store.local import LocalStore
-from marin_build.workspace import Workspace
+from marin_build.workspace.workspace import Workspace
 from tests.workspaces import in_workspace
 
 if TYPE_CHECKING:

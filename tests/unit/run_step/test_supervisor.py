@@ -31,7 +31,7 @@ from marin_build.run_step.session import Session
 from marin_build.run_step.supervisor import build_target
 from marin_build.run_step.workers import INTERRUPTED, Start
 from marin_build.store.local import LocalStore
-from marin_build.workspace import Workspace
+from marin_build.workspace.workspace import Workspace
 from tests.workspaces import in_workspace
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ from marin_build import Artifact, StepSpec, command, remote, step
 from marin_build.errors import CorruptStateError, SpecificationError, StoreError
 from marin_build.pipeline.bound_call import return_annotation
 from marin_build.runtime.artifact import load_returned
-from marin_build.workspace import Workspace, current_workspace
+from marin_build.workspace.workspace import Workspace, current_workspace
 from tests.workspaces import in_workspace
 
 if TYPE_CHECKING:

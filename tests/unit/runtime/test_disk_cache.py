@@ -31,7 +31,7 @@ from marin_build.errors import (
     UnfingerprintableError,
 )
 from marin_build.runtime.disk_cache import derived_path
-from marin_build.workspace import Workspace
+from marin_build.workspace.workspace import Workspace
 from tests.workspaces import in_workspace
 
 if TYPE_CHECKING:

@@ -29,7 +29,7 @@ from marin_build.errors import SpecificationError, StepFailedError, StoppedError
 from marin_build.pipeline.graph import build_graph
 from marin_build.pipeline.targets import make_targets
 from marin_build.protocol.documents import Record
-from marin_build.workspace import Workspace
+from marin_build.workspace.workspace import Workspace
 from tests.workspaces import in_workspace
 
 if TYPE_CHECKING:

@@ -34,7 +34,7 @@ from marin_build.identity.code.digest import code_of
 from marin_build.identity.code.document import CodeDocument, code_document, code_document_path
 from marin_build.protocol.documents import Record
 from marin_build.store.local import LocalStore
-from marin_build.workspace import Workspace
+from marin_build.workspace.workspace import Workspace
 from tests.workspaces import in_workspace
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from marin_build.emit.graph.picture import Node, Picture
 from marin_build.emit.templates import Templates
 
 if TYPE_CHECKING:
-    from marin_build.workspace import Workspace
+    from marin_build.workspace.workspace import Workspace
 
 ODD = "</script><!-- \u2028\u2029\x85\ud800 & \"'"
 PICTURE = Picture(

@@ -14,7 +14,7 @@ from marin_build.engines.registry import open_engine
 from marin_build.plan.decisions import make_plan
 from marin_build.plan.document import plan_document
 from marin_build.plan.snapshot import Observed, Snapshot
-from marin_build.workspace import Workspace
+from marin_build.workspace.workspace import Workspace
 
 if TYPE_CHECKING:
     import pytest

@@ -10,7 +10,7 @@ from marin_build.emit.graph.svg import as_svg
 from marin_build.emit.templates import Templates
 
 if TYPE_CHECKING:
-    from marin_build.workspace import Workspace
+    from marin_build.workspace.workspace import Workspace
 
 _SVG = "{http://www.w3.org/2000/svg}"
 

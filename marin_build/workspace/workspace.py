@@ -15,9 +15,9 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal, cast, get_args
 
-from marin_build.configuration import CONFIG_FILE, SHARED_FILE, read_setting
 from marin_build.errors import UsageError
-from marin_build.places import checked_place, is_url
+from marin_build.workspace.configuration import CONFIG_FILE, SHARED_FILE, read_setting
+from marin_build.workspace.places import checked_place, is_url
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from marin_build.whole_files import write_whole
+from marin_build.workspace.whole_files import write_whole
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -13,8 +13,8 @@ from marin_build.operations.replace_plan import write_plan_directory
 from marin_build.operations.trace import begin_trace, write_trace
 from marin_build.pipeline.source import source
 from marin_build.pipeline.step_spec import StepSpec
-from marin_build.places import checked_place, is_url
-from marin_build.workspace import absolute_prefix
+from marin_build.workspace.places import checked_place, is_url
+from marin_build.workspace.workspace import absolute_prefix
 
 if TYPE_CHECKING:
     from collections.abc import Callable

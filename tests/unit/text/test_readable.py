@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from marin_build.text import bytes_text, cost_text, duration_text, first_line
+from marin_build.text.readable import bytes_text, cost_text, duration_text, first_line
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import pytest
 from marin_build import Secret
 from marin_build.errors import SpecificationError, StepFailedError
 from marin_build.identity.canonical import freeze
-from marin_build.secret import is_secret_type, known_values
+from marin_build.identity.secret import is_secret_type, known_values
 
 if TYPE_CHECKING:
     from pathlib import Path

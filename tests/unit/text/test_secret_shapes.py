@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from marin_build.secret_shapes import (
+from marin_build.text.secret_shapes import (
     MASK,
     forms_in,
     is_called_secret,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta, timezone
 
-from marin_build.moments import moment_text, stamp, stamp_now
+from marin_build.text.moments import moment_text, stamp, stamp_now
 
 SECONDS = 1_795_338_611.123
 WRITTEN = "2026-11-22T09:10:11.123+00:00"

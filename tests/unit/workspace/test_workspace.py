@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from marin_build.errors import UsageError
-from marin_build.places import is_url
-from marin_build.workspace import (
+from marin_build.workspace.places import is_url
+from marin_build.workspace.workspace import (
     Workspace,
     absolute_prefix,
     common_prefix,

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from marin_build.own_folder import make_folder
 from marin_build.store.local import LocalStore
+from marin_build.workspace.own_folder import make_folder
 
 if TYPE_CHECKING:
     from pathlib import Path
