@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import time
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
 from marin_build.apply.events import JobMoved
 from marin_build.apply.job_outcomes import outcome_in_store, outcome_of_queue, with_output
-from marin_build.engines.jobs import JobState, Phase
-from marin_build.plan.outcomes import Failed, Interrupted
+from marin_build.engines.jobs import JobState, Phase, QueueAwayError
+from marin_build.errors import MarinBuildError, StoppedError, StoreAwayError
+from marin_build.plan.outcomes import Failed, Interrupted, Stopped, Succeeded
 from marin_build.protocol import layout
 from marin_build.protocol.held_target import newest_attempt
-from marin_build.run_step.workers import INTERRUPTED
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Container, Iterator, Mapping
 
     from marin_build.apply.events import Event
     from marin_build.engines.jobs import JobQueue
@@ -39,6 +40,38 @@ class Listener(Protocol):
 
     def ask_again(self, request: Start) -> None:
         """Take back a request whose job had ended when it was found."""
+
+
+@contextmanager
+def one_target(listener: Listener, index: int) -> Iterator[None]:
+    """Let an error about one target end that target, and not the others.
+
+    Raises:
+        QueueAwayError, StoreAwayError: they are no error about a target, and pass.
+
+    """
+    try:
+        yield
+    except (QueueAwayError, StoreAwayError):
+        raise
+    except StoppedError as error:
+        listener.ended(index, Stopped(error.what, error.hint or ""))
+    except MarinBuildError as error:
+        listener.ended(index, Failed(0, 1, error.what, hint=error.hint or ""))
+
+
+@dataclass(frozen=True, slots=True)
+class Before:
+    """What the store said of a target before its job could say anything.
+
+    Args:
+        attempt: the number of the last attempt that had ended.
+        status: the version of the status; empty if there was none.
+
+    """
+
+    attempt: int
+    status: str
 
 
 @dataclass(slots=True)
@@ -71,7 +104,7 @@ class FollowedJobs:
         session: the run.
         engine: the name of the engine.
         queue: asked about the jobs.
-        to_end: by index, why the run ends a target, and whether by force; it may change.
+        to_end: the targets that the run ends; they may change.
         listener: hears what becomes of them.
 
     """
@@ -81,7 +114,7 @@ class FollowedJobs:
         session: Session,
         engine: str,
         queue: JobQueue,
-        to_end: Mapping[int, tuple[str, bool]],
+        to_end: Container[int],
         listener: Listener,
     ) -> None:
         self._session, self._engine, self._queue = session, engine, queue
@@ -103,29 +136,37 @@ class FollowedJobs:
         """Return the ids of the jobs of some of these targets."""
         return [self._followed[index].id for index in indices]
 
-    def take(
-        self, start: Start, name: str, job: str, *, is_adopted: bool, after: int | None = None
-    ) -> None:
+    def take(self, start: Start, name: str, job: str, before: Before, *, is_adopted: bool) -> None:
         """Follow a job from now on.
 
         Args:
             start: what asked for it.
             name, job: as the queue knows it.
+            before: what the store said before the job could say anything.
             is_adopted: whether it was found rather than submitted.
-            after: the number of the last attempt before it; None: the newest that there is.
 
         """
-        store, output = self._session.store, self._session.targets.all[start.index].output_path
-        last = newest_attempt(store, output) if after is None else after
-        said = store.get(f"{output}/{layout.STATUS}")
-        status = said.version if said is not None else ""
-        self._followed[start.index] = _Followed(start, name, job, last, is_adopted, status)
+        self._followed[start.index] = _Followed(
+            start, name, job, before.attempt, is_adopted, before.status
+        )
         self._say_where(start.index, JobState(Phase.QUEUED, "adopted" if is_adopted else ""))
 
-    def forget(self, index: int) -> None:
-        """Follow the job of a target no more."""
-        if (followed := self._followed.pop(index, None)) is not None:
-            self._queue.forget(followed.id)
+    def before(self, index: int) -> Before:
+        """Return what the store says of a target now, to know later what is new.
+
+        Raises:
+            StoreError: the store cannot be read.
+
+        """
+        store, output = self._session.store, self._session.targets.all[index].output_path
+        last = newest_attempt(store, output)
+        said = store.get(f"{output}/{layout.STATUS}")
+        return Before(last, said.version if said is not None else "")
+
+    def drop(self, index: int) -> str | None:
+        """Follow the job of a target no more; return its id, or None if there was none."""
+        followed = self._followed.pop(index, None)
+        return followed.id if followed is not None else None
 
     def look_at_statuses(self) -> None:
         """Report the targets whose status says that an attempt ended since."""
@@ -136,69 +177,78 @@ class FollowedJobs:
             followed = self._followed[index]
             if said is None or said.version == followed.status:
                 continue
-            followed.status = said.version
-            if said.data.strip() != b"RUNNING" and (outcome := self._in_store(index)) is not None:
-                self._end(index, outcome)
+            with one_target(self._listener, index):
+                if said.data.strip() != b"RUNNING":
+                    self._end(index, self._in_store(index))
+                followed.status = said.version
 
-    def _in_store(self, index: int) -> Outcome | None:
+    def _in_store(self, index: int) -> Succeeded | Failed | Interrupted | None:
         followed, session = self._followed[index], self._session
         target, force = session.targets.all[index], followed.request.force
         return outcome_in_store(session.store, target, followed.after, force=force)
 
-    def _end(self, index: int, outcome: Outcome) -> None:
-        """Report an end, unless the queue may start an interrupted attempt again."""
+    def _end(self, index: int, outcome: Outcome | None) -> bool:
+        """Report an end, and return True, unless there is none, or the queue has more to say.
+
+        It may start an interrupted attempt again, and else it says why the attempt was.
+        """
+        if outcome is None or (isinstance(outcome, Interrupted) and index not in self._to_end):
+            return False
         job = self._followed[index].id
-        if isinstance(outcome, Interrupted) and index not in self._to_end:
-            return  # the queue will say why
         self._listener.ended(index, with_output(outcome, lambda: self._queue.output_of(job)))
+        return True
 
     def poll(self) -> None:
         """Ask the queue about all jobs together."""
         asked = {followed.id: followed.name for followed in self._followed.values()}
         states = self._queue.poll(asked)
+        missing: dict[int, JobState] = {}
         for index, followed in list(self._followed.items()):
             state = states[followed.id]
             if state.phase is Phase.UNKNOWN:
-                self._miss(index, state)
+                missing[index] = state
                 continue
             followed.unknown_since = None
             if state.phase is Phase.ENDED:
-                self._ended_in_queue(index, state)
+                with one_target(self._listener, index):
+                    self._ended_in_queue(index, state)
             elif state != followed.state:
                 followed.state = state
                 self._say_where(index, state)
+        if missing:
+            self._look_for(missing)
 
     def _ended_in_queue(self, index: int, state: JobState) -> None:
         followed = self._followed[index]
         outcome = self._in_store(index)
-        if index in self._to_end:
-            attempt = outcome.attempt if isinstance(outcome, Failed | Interrupted) else 0
-            why = self._to_end[index][0]
-            outcome = Interrupted(attempt) if why == INTERRUPTED else outcome
-        if outcome is None or (isinstance(outcome, Interrupted) and index not in self._to_end):
-            if followed.is_adopted and outcome is None:
-                # It ended as it was found, perhaps with an attempt that is known already.
-                del self._followed[index]
-                self._listener.ask_again(replace(followed.request, seen=None))
-                return
-            job = f"{self._engine}:{followed.id}"
-            outcome = outcome_of_queue(state, job, self._queue.output_of(followed.id))
-        self._listener.ended(
-            index, with_output(outcome, lambda: self._queue.output_of(followed.id))
-        )
+        if index in self._to_end and not isinstance(outcome, Succeeded):
+            outcome = Interrupted(outcome.attempt if outcome is not None else 0)
+        if self._end(index, outcome):
+            return
+        if followed.is_adopted and outcome is None:
+            # It ended as it was found, perhaps with an attempt that is known already.
+            del self._followed[index]
+            self._listener.ask_again(replace(followed.request, seen=None))
+            return
+        job = f"{self._engine}:{followed.id}"
+        output = self._queue.output_of(followed.id)
+        self._listener.ended(index, outcome_of_queue(state, job, output))
 
-    def _miss(self, index: int, state: JobState) -> None:
-        """Look for a job that the queue does not know; it may have another id by now."""
-        followed, now = self._followed[index], time.monotonic()
-        followed.unknown_since = followed.unknown_since or now
-        if (outcome := self._in_store(index)) is not None:
-            self._listener.ended(index, outcome)
-        elif followed.name in (again := self._queue.find([followed.name])):
-            followed.id, followed.unknown_since = again[followed.name], None
-        elif now - followed.unknown_since >= _LOST_AFTER:
-            lost = JobState(Phase.ENDED, state.words, "infra")
-            job = f"{self._engine}:{followed.id}"
-            self._listener.ended(index, outcome_of_queue(lost, job, ""))
+    def _look_for(self, missing: Mapping[int, JobState]) -> None:
+        """Look for jobs that the queue does not know; they may have other ids by now."""
+        names = {self._followed[index].name for index in missing}
+        again = self._queue.find(names)
+        for index, state in missing.items():
+            followed, now = self._followed[index], time.monotonic()
+            if followed.unknown_since is None:
+                followed.unknown_since = now
+            with one_target(self._listener, index):
+                if self._end(index, self._in_store(index)):
+                    continue
+                if followed.name in again:
+                    followed.id, followed.unknown_since = again[followed.name], None
+                elif now - followed.unknown_since >= _LOST_AFTER:
+                    self._ended_in_queue(index, JobState(Phase.ENDED, state.words, "infra"))
 
     def _say_where(self, index: int, state: JobState) -> None:
         target, followed = self._session.targets.all[index], self._followed[index]

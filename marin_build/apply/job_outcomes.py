@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from marin_build.observe.read_attempts import read_attempts, read_documents
@@ -22,7 +23,9 @@ if TYPE_CHECKING:
 _LAST_BYTES = 4096
 
 
-def outcome_in_store(store: Store, target: Target, after: int, *, force: bool) -> Outcome | None:
+def outcome_in_store(
+    store: Store, target: Target, after: int, *, force: bool
+) -> Succeeded | Failed | Interrupted | None:
     """Return how the attempts ended that a target had after one; None if none of them ended.
 
     Args:
@@ -92,7 +95,5 @@ def _last_error(path: str) -> str:
 def with_output(outcome: Outcome, find: Callable[[], str]) -> Outcome:
     """Return a failure with the file that its job printed to, where it has no log of its own."""
     if isinstance(outcome, Failed) and not outcome.log:
-        from dataclasses import replace
-
         return replace(outcome, log=find())
     return outcome

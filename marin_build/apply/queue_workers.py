@@ -9,14 +9,14 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from collections import deque
 from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from marin_build.apply.events import Warned
-from marin_build.apply.followed_jobs import FollowedJobs
-from marin_build.engines.jobs import JobRefusedError, Phase, QueueAwayError
-from marin_build.errors import MarinBuildError, StoreError
+from marin_build.apply.followed_jobs import FollowedJobs, one_target
+from marin_build.engines.jobs import Phase, QueueAwayError
+from marin_build.errors import StoreAwayError
 from marin_build.pauses import doubled
 from marin_build.plan.outcomes import Failed, Held, Interrupted
 from marin_build.protocol.acquire import Finished
@@ -25,11 +25,14 @@ from marin_build.run_step.supervisor import finished_elsewhere
 from marin_build.run_step.workers import Ended
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from marin_build.apply.events import Event
-    from marin_build.engines.jobs import JobQueue, JobRequest
+    from marin_build.apply.followed_jobs import Before
+    from marin_build.engines.jobs import JobQueue, JobRequest, JobState
     from marin_build.plan.outcomes import Outcome
+    from marin_build.protocol.lease import Lease
+    from marin_build.protocol.look import Seen
     from marin_build.run_step.session import Session
     from marin_build.run_step.workers import Start
 
@@ -66,21 +69,23 @@ class QueueWorkers:
         self._session, self._engine, self._jobs, self._specs = session, engine, jobs, specs
         self._on_event, self._on_answer = on_event, on_answer
         self._answers: queue.SimpleQueue[Ended | Event | None] = queue.SimpleQueue()
-        self._asked: deque[Start] = deque()
-        self._to_end: dict[int, tuple[str, bool]] = {}  # index -> why, and whether by force
+        self._asked: dict[int, Start] = {}
+        self._to_end: dict[int, bool] = {}  # index -> whether by force
         self._cancelled: set[tuple[int, bool]] = set()
+        self._perhaps: set[int] = set()  # a submit of theirs got no answer
         self._followed = FollowedJobs(session, engine, jobs, self._to_end, self)
         self._something = threading.Event()
         self._is_closed = False
         self._poll_at = self._look_at = self._ask_at = 0.0
         self._away_since: float | None = None
+        self._who = ""
         self._pauses = 0
         self._thread = threading.Thread(target=self._follow, daemon=True, name=f"{engine} jobs")
         self._thread.start()
 
     def start(self, request: Start) -> None:
         """Have a target built by a job."""
-        self._asked.append(request)
+        self._asked[request.index] = request
         self._something.set()
 
     def wait(self, timeout: float | None) -> list[Ended]:
@@ -100,9 +105,9 @@ class QueueWorkers:
         """Make `wait` return; safe in a signal handler."""
         self._answers.put(None)
 
-    def terminate(self, index: int, *, kill: bool, why: str) -> None:
-        """Cancel a job, or kill what it runs."""
-        self._to_end[index] = (why, kill)
+    def terminate(self, index: int, *, kill: bool, why: str) -> None:  # noqa: ARG002 - it is one
+        """Cancel a job, or kill what it runs: for an interrupt, since jobs know their own time."""
+        self._to_end[index] = kill
         self._something.set()
 
     def close(self) -> None:
@@ -115,8 +120,10 @@ class QueueWorkers:
             try:
                 self._look()
                 self._ask()
-            except (QueueAwayError, StoreError) as error:
-                self._away(error)
+            except QueueAwayError as error:
+                self._away(error.what, self._engine)
+            except StoreAwayError as error:
+                self._away(error.what, "the store")
             except BaseException as error:  # noqa: BLE001 - a lost answer would hang the run
                 self._fail_all(f"{type(error).__name__}: {error}")
             self._something.wait(self._pause())
@@ -125,9 +132,10 @@ class QueueWorkers:
     def _look(self) -> None:
         """Look at the store: it tells of an end sooner than the queue, and when that is away."""
         if self._followed and time.monotonic() >= self._look_at:
-            self._followed.look_at_statuses()
             is_local = self._session.store.is_local
             pause = LOOK_EVERY if is_local else self._jobs.poll_every
+            self._look_at = time.monotonic() + pause  # also when the store gives no answer
+            self._followed.look_at_statuses()
             self._look_at = time.monotonic() + pause
 
     def _ask(self) -> None:
@@ -142,15 +150,15 @@ class QueueWorkers:
         if self._away_since is not None:
             seconds = time.monotonic() - self._away_since
             self._away_since, self._pauses = None, 0
-            self._say(Warned(f"it answers again, after {seconds:.0f} s"))
+            self._say(Warned(f"{self._who} answers again, after {seconds:.0f} s"))
 
-    def _away(self, error: MarinBuildError) -> None:
+    def _away(self, what: str, who: str) -> None:
         """Wait for a queue or a store that gives no answer; say so once."""
         self._pauses += 1
         self._ask_at = time.monotonic() + doubled(self._pauses, 1.0, _LONGEST_PAUSE)
         if self._away_since is None:
-            self._away_since = time.monotonic()
-            self._say(Warned(f"{error.what}; asking again until it answers, jobs go on meanwhile"))
+            self._away_since, self._who = time.monotonic(), who
+            self._say(Warned(f"{what}; asking again until it answers, jobs go on meanwhile"))
 
     def _pause(self) -> float | None:
         due = [self._ask_at] if self._away_since is not None else []
@@ -164,10 +172,18 @@ class QueueWorkers:
 
     def ended(self, index: int, outcome: Outcome) -> None:
         """Answer with how a target ended."""
-        self._followed.forget(index)
+        self._asked.pop(index, None)
         self._to_end.pop(index, None)
+        self._perhaps.discard(index)
         self._cancelled -= {(index, False), (index, True)}
-        self._say(Ended(index, outcome))
+        job = self._followed.drop(index)
+        try:
+            if job is not None:
+                self._jobs.forget(job)
+        except QueueAwayError:
+            pass  # `find` meets what is left of it, if the target is built again
+        finally:  # a lost answer would hang the run
+            self._say(Ended(index, outcome))
 
     def moved(self, event: Event) -> None:
         """Pass on what the queue says of a job."""
@@ -175,85 +191,109 @@ class QueueWorkers:
 
     def ask_again(self, request: Start) -> None:
         """Find or submit another job: the one that was found had ended."""
-        self._asked.append(request)
+        self._asked[request.index] = request
         self._something.set()
 
     def _fail_all(self, message: str) -> None:
-        for index in [*self._followed.indices, *(start.index for start in self._asked)]:
+        for index in [*self._followed.indices, *list(self._asked)]:
             self.ended(index, Failed(0, 3, message))
-        self._asked.clear()
 
     def _begin(self) -> None:
         """Find or submit the jobs of what was asked for."""
-        ready = [start for start in list(self._asked) if not self._is_settled(start)]
+        ready = self._unsettled(list(self._asked.values()))
         if not ready:
             return
-        names = {self._specs[start.index].name for start in ready}
-        known = self._jobs.find(names)
+        known = self._jobs.find({self._specs[start.index].name for start in ready})
         for start in ready:
             if self._is_closed:
                 return
-            spec = self._specs[start.index]
-            if start.index in self._to_end:
-                self._asked.remove(start)
-                self.ended(start.index, Interrupted())
-            elif spec.name in known:
-                self._take(start, known[spec.name], is_adopted=True)
-            else:
-                self._submit(start, spec)
+            with one_target(self, start.index):
+                job = known.get(self._specs[start.index].name)
+                # A submit without an answer may have been carried out: that job is ended, too.
+                if start.index in self._to_end and not (job and start.index in self._perhaps):
+                    self.ended(start.index, Interrupted())
+                elif job is not None:
+                    self._take(start, job, self._followed.before(start.index), is_adopted=True)
+                else:
+                    self._submit(start)
 
-    def _submit(self, start: Start, spec: JobRequest) -> None:
+    def _submit(self, start: Start) -> None:
+        before = self._followed.before(start.index)  # read first: a job may end very soon
         try:
-            job = self._jobs.submit(spec)
-        except JobRefusedError as error:
-            self._asked.remove(start)
-            self.ended(start.index, Failed(0, 1, error.what, hint=error.hint or ""))
-        else:
-            self._take(start, job, is_adopted=False)
+            job = self._jobs.submit(self._specs[start.index])
+        except QueueAwayError:
+            self._perhaps.add(start.index)
+            raise
+        self._take(start, job, before, is_adopted=False)
 
-    def _take(self, start: Start, job: str, *, is_adopted: bool, after: int | None = None) -> None:
+    def _take(self, start: Start, job: str, before: Before, *, is_adopted: bool) -> None:
         """Follow a job from now on."""
         name = self._specs[start.index].name
-        self._followed.take(start, name, job, is_adopted=is_adopted, after=after)
-        self._asked.remove(start)
+        self._followed.take(start, name, job, before, is_adopted=is_adopted)
+        self._asked.pop(start.index)
+        self._perhaps.discard(start.index)
         self._poll_at = min(self._poll_at, time.monotonic() + self._jobs.poll_every)
 
-    def _is_settled(self, start: Start) -> bool:
-        """Answer for a target that needs no new job: it is built, held, or a job runs it."""
-        target = self._session.targets.all[start.index]
-        seen = start.seen or look(self._session.store, target.output_path)
+    def _unsettled(self, asked: Sequence[Start]) -> list[Start]:
+        """Return those that need a job; the others are built, held, or a job runs them."""
+        store, targets = self._session.store, self._session.targets.all
+        seen: dict[int, Seen] = {}
+        for start in asked:
+            with one_target(self, start.index):
+                seen[start.index] = start.seen or look(store, targets[start.index].output_path)
+        names = {
+            job: self._specs[index].name
+            for index, it in seen.items()
+            if (job := self._job_of(it.lease))
+        }
+        states = self._jobs.poll(names) if names else {}
+        found = []
+        for start in asked:
+            with one_target(self, start.index):
+                if start.index in seen and not self._is_settled(start, seen[start.index], states):
+                    found.append(start)
+        return found
+
+    def _job_of(self, lease: Lease | None) -> str:
+        """Return the id of the job of this queue that holds a lease; empty if none does."""
+        if lease is None or lease.is_sealed or not lease.nonce:
+            return ""
+        engine, _, job = lease.job.partition(":")
+        return job if engine == self._engine else ""
+
+    def _is_settled(self, start: Start, seen: Seen, states: Mapping[str, JobState]) -> bool:
+        """Answer for a target that needs no new job; return whether it is one."""
         if seen.status == "SUCCESS" and not start.force:
-            self._asked.remove(start)
-            self.ended(
-                start.index,
-                finished_elsewhere(self._session, start.index, Finished(published=False)),
-            )
+            built = finished_elsewhere(self._session, start.index, Finished(published=False))
+            self.ended(start.index, built)
             return True
         lease = seen.lease
         if lease is None or lease.is_sealed or lease.nonce == "":
             return False
-        engine, _, job = lease.job.partition(":")
-        if engine == self._engine and job:
-            name = self._specs[start.index].name
-            if self._jobs.poll({job: name})[job].phase in {Phase.QUEUED, Phase.RUNNING}:
-                self._take(start, job, is_adopted=True, after=lease.attempt - 1)
-                return True
+        job = self._job_of(lease)
+        if job and states[job].phase in {Phase.QUEUED, Phase.RUNNING}:
+            before = replace(self._followed.before(start.index), attempt=lease.attempt - 1)
+            self._take(start, job, before, is_adopted=True)
+            return True
         is_over = start.stale_version == seen.lease_version
         if is_over or self._session.is_abandoned(start.index, lease):
             return False
-        self._asked.remove(start)
         self.ended(start.index, Held(lease, seen.lease_version))
         return True
 
     def _cancel(self) -> None:
-        """Ask those jobs to end that are to be ended; each once, and killed once."""
+        """Ask the jobs that are to end to do so, once each; then kill those that do not.
+
+        A kill comes after a request, since it would leave a job that still waits.
+        """
         for kill in (False, True):
             asked = [
                 i
-                for i, (_, by_force) in list(self._to_end.items())
-                if by_force is kill and i in self._followed and (i, kill) not in self._cancelled
+                for i, by_force in list(self._to_end.items())
+                if by_force >= kill and i in self._followed and (i, kill) not in self._cancelled
             ]
-            self._cancelled.update((i, kill) for i in asked)
+            if not asked:
+                continue
             self._jobs.cancel(self._followed.ids(asked), kill=kill)
-            if asked:
-                self._poll_at = min(self._poll_at, time.monotonic() + 1.0)
+            self._cancelled.update((i, kill) for i in asked)  # what got no answer is asked again
+            self._poll_at = min(self._poll_at, time.monotonic() + 1.0)

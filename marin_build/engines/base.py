@@ -42,6 +42,8 @@ class Capabilities:
         workers: the plural name that errors give to what runs its steps: `pods`.
         has_queue: it takes jobs, which are followed: `job_of` and `open_queue` say how. Steps that
             ask for nothing stay on this machine.
+        detaches: its queue starts a job after others have ended (`JobRequest.after`), and takes the
+            steps that ask for nothing, too: `apply --detach` hands it a whole plan.
 
     """
 
@@ -50,6 +52,7 @@ class Capabilities:
     applies: bool
     workers: str = "steps"
     has_queue: bool = False
+    detaches: bool = False
 
 
 S = TypeVar("S")

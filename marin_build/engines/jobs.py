@@ -12,14 +12,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from marin_build.errors import MarinBuildError
+from marin_build.plan.plan_id import text_digest
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
     from marin_build.pipeline.retries import Cause
 
-JOB_VARIABLE = "MARIN_BUILD_JOB"
-"""The environment variable by which a spec says which job it runs as: `<engine>:<id>`."""
+_LONGEST_SLUG = 60
 
 
 class Phase(enum.Enum):
@@ -65,6 +65,13 @@ class JobRequest:
     name: str
     spec: str
     after: tuple[str, ...] = ()
+
+
+def job_name(prefix: str, target: str) -> str:
+    """Return the name of a target's job: the same for one target under one prefix, always."""
+    slug = "".join(c if c.isascii() and (c.isalnum() or c in "._-") else "-" for c in target)
+    digest = text_digest(f"{prefix}\n{target}")
+    return f"mb-{slug[:_LONGEST_SLUG]}-{digest[:10]}"
 
 
 class QueueAwayError(MarinBuildError):

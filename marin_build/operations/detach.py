@@ -42,18 +42,18 @@ def detach(planned: Planned, on_handed: Callable[[Handed], None]) -> int:
         How many targets have jobs.
 
     Raises:
-        UsageError: the engine has no queue, or cannot be reached.
+        UsageError: the engine takes no whole plans, or cannot be reached.
         JobRefusedError: the queue refuses a job; those before it were submitted.
         QueueAwayError: the queue gives no answer.
         StoreError: the store cannot be written.
 
     """
     engine, plan = planned.engine, planned.decided
-    if not engine.capabilities.has_queue:
+    if not engine.capabilities.detaches:
         raise UsageError(
             f"the engine `{engine.name}` has no queue to hand a plan over to",
             consequence="nothing was submitted",
-            hint="give an engine that has one: --engine slurm",
+            hint="leave out --detach, and let `apply` run, or give another --engine",
         )
     planned = planned.with_adopted()
     queued = queued_jobs(planned, all_targets=True)

@@ -167,18 +167,22 @@ def prepare_build(
     """
     from marin_build.operations.budgets import capacity_if_limited
     from marin_build.operations.estimate import expected_seconds
-    from marin_build.operations.queued_jobs import queued_jobs
 
     settings = planned.loaded.settings
     jobs = planned.request.jobs or settings.jobs or os.cpu_count() or 1
     planned = planned.with_adopted()
     for warning in planned.loaded.warnings():
         on_event(warning)
+    queued = None
+    if planned.engine.capabilities.has_queue:
+        from marin_build.operations.queued_jobs import queued_jobs
+
+        queued = queued_jobs(planned)
     said = {*settings.budgets, *planned.request.budgets}
     return ReadyToBuild(
         planned,
         jobs,
         expected_seconds(planned.loaded, planned.decided, jobs, is_shown=is_shown),
         capacity_if_limited(planned.decided, planned.capacity, said),
-        queued_jobs(planned) if planned.engine.capabilities.has_queue else None,
+        queued,
     )

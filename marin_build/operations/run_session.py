@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from marin_build.apply.events import Warned
-from marin_build.engines.jobs import JOB_VARIABLE
 from marin_build.errors import StoreError
 from marin_build.identity.secret import known_values
 from marin_build.operations.refuse_secrets import refuse_secrets
@@ -29,6 +28,10 @@ if TYPE_CHECKING:
     from marin_build.run_step.session import Session
     from marin_build.store.base import Store
     from marin_build.store.durability import Syncing
+
+
+_JOB_VARIABLE = "MARIN_BUILD_JOB"
+"""The environment variable by which a job says which one it is: `<engine>:<id>`."""
 
 
 def check_writable(prefix: str) -> None:
@@ -134,7 +137,7 @@ def make_session(
         ),
         secrets=loaded.settings.secrets,
         log_limit=loaded.settings.log_limit << 20,
-        job=os.environ.get(JOB_VARIABLE, "").replace(" ", "_"),
+        job=os.environ.get(_JOB_VARIABLE, "").replace(" ", "_"),
         protect=loaded.settings.protect,
         digests=loaded.settings.digests,
         code=CodeWatch(plan.targets, [d.index for d in plan.of_kind(Kind.RUN)]),

@@ -5,20 +5,26 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import subprocess
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from marin_build.engines.jobs import JobQueue, JobRefusedError, JobState, Phase, QueueAwayError
+from marin_build.engines.programs import answer_of
 from marin_build.errors import UsageError
+from marin_build.workspace.workspace import PROJECT_VARIABLE
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    import subprocess
+    from collections.abc import Collection, Mapping
 
     from marin_build.engines.jobs import JobRequest
 
 _PATIENCE = 120.0
-"""Seconds that one call may take: an image may be pulled first."""
-_NAME_IS_TAKEN = 125
+"""Seconds that one call may take."""
+_PATIENCE_WITH_IMAGE = 4 * 3600.0
+"""Seconds that a start may take: images of tens of gigabytes are pulled first."""
+_PATIENCE_WITH_END = 10.0
+"""Seconds that a container may run after the store said how its step ended."""
 _KILLED = 137
 _RUNS = {"running", "paused", "stopping", "removing", "restarting"}
 _WAITS = {"created", "configured", "initialized"}
@@ -48,27 +54,40 @@ class ContainerQueue(JobQueue):
                 consequence="nothing was run",
                 hint="install podman or docker, or leave out --engine container",
             )
-        self._call([self._runtime, "version", "--format", "json"])
+        self._call("version", "--format", "json")
 
     def find(self, names: Collection[str]) -> dict[str, str]:
-        """Return the names of the containers that run; what has ended is removed."""
+        """Return the names of the containers that run; what has ended is removed.
+
+        A client that was killed leaves a container that was never started: that is done now.
+        """
         found = {}
         for name, state in self._listed().items():
-            if name in names:
-                if state.phase is Phase.ENDED:
-                    self._remove(name)
-                else:
-                    found[name] = name
+            if name not in names:
+                continue
+            runs = state.phase is Phase.RUNNING
+            if runs or (state.phase is Phase.QUEUED and self._run("start", name).returncode == 0):
+                found[name] = name
+            else:
+                self._remove(name)
         return found
 
     def submit(self, job: JobRequest) -> str:
         """Start a container by its script; return its name, which is its id for us."""
-        done = self._run(["bash", "-s"], text=job.spec)
-        if done.returncode == _NAME_IS_TAKEN and f'"{job.name}"' in done.stderr:
+        done = answer_of(
+            ["bash", "-s"],
+            text=job.spec,
+            patience=_PATIENCE_WITH_IMAGE,
+            folder=self._project,
+            environ={**os.environ, PROJECT_VARIABLE: self._project},
+            hears_terminal=True,  # Ctrl-C need not wait for an image
+        )
+        if done.returncode == 0:
+            return job.name
+        if "already in use" in done.stderr and job.name in done.stderr:
             raise QueueAwayError(f"a container named {job.name} is there already")
-        if done.returncode:
-            raise JobRefusedError(f"{self._runtime} refuses it: {_last_line(done.stderr)}")
-        return job.name
+        self._remove(job.name)  # what could not be started is kept, and would count as waiting
+        raise JobRefusedError(f"{self._runtime} refuses it: {_last_line(done.stderr)}")
 
     def poll(self, jobs: Mapping[str, str]) -> dict[str, JobState]:
         """Return the states of containers."""
@@ -80,30 +99,36 @@ class ContainerQueue(JobQueue):
         """Ask containers to end, or kill them."""
         for id_ in ids:
             self._killed.add(id_)
-            self._run([self._runtime, "kill", "--signal", "KILL" if kill else "TERM", id_])
+            self._run("kill", "--signal", "KILL" if kill else "TERM", id_)
 
     def forget(self, job_id: str) -> None:
-        """Remove a container."""
+        """Remove a container, after its own end: it may still be flushing what it wrote."""
+        with suppress(QueueAwayError):
+            self._run("wait", job_id, patience=_PATIENCE_WITH_END)
         self._remove(job_id)
 
     def output_of(self, job_id: str) -> str:
         """Return a file with what a container printed."""
         path = os.path.join(self._logs, f"{job_id}.log")
-        done = self._run([self._runtime, "logs", job_id])
+        done = self._run("logs", job_id)
         if done.returncode == 0:
-            os.makedirs(self._logs, exist_ok=True)
-            with open(path, "w", encoding="utf-8") as stream:
-                stream.write(done.stdout + done.stderr)
+            with suppress(OSError):  # the outcome counts, with or without these words
+                os.makedirs(self._logs, exist_ok=True)
+                with open(path, "w", encoding="utf-8") as stream:
+                    stream.write(done.stdout + done.stderr)
         return path if os.path.exists(path) else ""
 
     def _listed(self) -> dict[str, JobState]:
         """Return the state of every container of ours, by name."""
-        words = [self._runtime, "ps", "--all", "--filter", "label=marin-build", "--format"]
-        text = self._call([*words, "json" if self._runtime == "podman" else "{{json .}}"])
-        if self._runtime == "podman":
-            rows = json.loads(text or "[]")
-        else:
-            rows = [json.loads(line) for line in text.splitlines()]
+        is_podman = self._runtime == "podman"
+        how = "json" if is_podman else "{{json .}}"
+        text = self._call("ps", "--all", "--filter", "label=marin-build", "--format", how)
+        try:
+            lines = [text] if is_podman else text.split("\n")
+            read = [json.loads(line) for line in lines if line.strip()]
+        except ValueError:
+            raise QueueAwayError(f"{self._runtime} lists containers in no JSON") from None
+        rows = read[0] if is_podman and read else read
         found = {}
         for row in rows:
             names = row["Names"]
@@ -126,29 +151,20 @@ class ContainerQueue(JobQueue):
         return JobState(Phase.ENDED, f"exit code {code}", "oom" if is_oom else None)
 
     def _remove(self, name: str) -> None:
-        self._run([self._runtime, "rm", "--force", name])
+        self._run("rm", "--force", name)
 
-    def _call(self, words: Sequence[str]) -> str:
-        done = self._run(words)
+    def _call(self, *words: str) -> str:
+        done = self._run(*words)
         if done.returncode:
             raise QueueAwayError(f"{self._runtime} gives no answer: {_last_line(done.stderr)}")
         return done.stdout
 
-    def _run(self, words: Sequence[str], text: str = "") -> subprocess.CompletedProcess[str]:
-        try:
-            return subprocess.run(
-                words,
-                input=text,
-                capture_output=True,
-                text=True,
-                timeout=_PATIENCE,
-                check=False,
-                cwd=self._project,
-            )
-        except subprocess.TimeoutExpired:
-            raise QueueAwayError(f"`{words[0]}` gave no answer in {_PATIENCE:g} s") from None
+    def _run(self, *words: str, patience: float = _PATIENCE) -> subprocess.CompletedProcess[str]:
+        return answer_of([self._runtime, *words], patience=patience)
 
 
 def _last_line(text: str) -> str:
+    """Return the last line that says what is wrong; docker ends with where to get help."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return lines[-1] if lines else "it gave no reason"
+    told = [line for line in lines if not line.startswith(("See '", "Run '"))]
+    return told[-1] if told else "it gave no reason"

@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from marin_build.emit.plan_directory import steps_to_build
 from marin_build.engines.base import Capabilities, Engine, several_hosts
-from marin_build.engines.container.scripts import (
-    container_name,
-    emit_containers,
-    image_of,
-    script_of,
-    sh_words,
-)
+from marin_build.engines.container.scripts import emit_containers, image_of, script_of
 from marin_build.engines.container.settings import ContainerSettings
+from marin_build.engines.jobs import job_name
 from marin_build.plan.capacity import hosts_of
 
 if TYPE_CHECKING:
@@ -44,7 +40,7 @@ class ContainerEngine(Engine[ContainerSettings]):
         has_queue=True,
         workers="containers",
     )
-    filters: ClassVar[Mapping[str, Callable[[Any], str]]] = {"sh_words": sh_words}
+    filters: ClassVar[Mapping[str, Callable[[Any], str]]] = {"sh_words": shlex.join}
 
     @property
     def image(self) -> str | None:
@@ -85,7 +81,7 @@ class ContainerEngine(Engine[ContainerSettings]):
 
     def job_of(self, workspace: Workspace, target: str) -> tuple[str, str]:
         """Return the name of a target's container, and the path of its script."""
-        return container_name(workspace.prefix, target), script_of(target)
+        return job_name(workspace.prefix, target), script_of(target)
 
     def open_queue(self, workspace: Workspace) -> JobQueue:
         """Return the containers of this user."""

@@ -6,10 +6,10 @@ Facts: podman-run(1), docker container run.
 from __future__ import annotations
 
 import math
-import shlex
 from typing import TYPE_CHECKING
 
 from marin_build.emit.plan_directory import actions_of, environment_script, run_step_words
+from marin_build.engines.jobs import job_name
 from marin_build.errors import SpecificationError
 from marin_build.pipeline.resources import GpuDevice
 from marin_build.plan.capacity import RAM, parse_amount
@@ -18,16 +18,12 @@ from marin_build.workspace.places import is_url
 from marin_build.workspace.workspace import relative
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from marin_build.emit.plan_directory import Action
     from marin_build.emit.templates import Templates
     from marin_build.engines.container.settings import ContainerSettings
     from marin_build.pipeline.step_spec import StepSpec
     from marin_build.plan.decisions import Plan
     from marin_build.plan.document import PlanDocument
-
-_LONGEST_NAME = 60
 
 
 def emit_containers(
@@ -51,7 +47,7 @@ def emit_containers(
                 "local/step.sh.j2", action=action, up="../" * (2 + action.target.count("/"))
             )
             continue
-        name = container_name(workspace.prefix, action.target)
+        name = job_name(workspace.prefix, action.target)
         files[script_of(action.target)] = templates.render(
             "container/step.sh.j2",
             action=action,
@@ -77,18 +73,6 @@ def image_of(step: StepSpec, settings: ContainerSettings) -> str | None:
 def script_of(target: str) -> str:
     """Return the path of a target's script in a plan directory."""
     return f"steps/{target}/container.sh"
-
-
-def container_name(prefix: str, target: str) -> str:
-    """Return the name of a target's container: no two with one name can be there at once."""
-    slug = "".join(c if c.isascii() and (c.isalnum() or c in "._-") else "-" for c in target)
-    digest = text_digest(f"{prefix}\n{target}")
-    return f"mb-{slug[:_LONGEST_NAME]}-{digest[:10]}"
-
-
-def sh_words(words: Iterable[str]) -> str:
-    """Return a command line for bash."""
-    return shlex.join(words)
 
 
 def _options(action: Action, plan: Plan, settings: ContainerSettings, runtime: str) -> list[str]:

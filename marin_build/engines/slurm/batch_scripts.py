@@ -6,18 +6,17 @@ Facts: sbatch(1) of Slurm 22.05 to 26.05.
 from __future__ import annotations
 
 import math
-import shlex
 from typing import TYPE_CHECKING
 
 from marin_build.emit.plan_directory import actions_of, environment_script, run_step_words
+from marin_build.engines.jobs import job_name
+from marin_build.engines.slurm.settings import is_sbatch_word
 from marin_build.errors import SpecificationError
 from marin_build.pipeline.resources import GpuDevice, TpuDevice
 from marin_build.plan.capacity import RAM, hosts_of, parse_amount
 from marin_build.plan.plan_id import text_digest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from marin_build.emit.plan_directory import Action
     from marin_build.emit.templates import Templates
     from marin_build.engines.slurm.settings import SlurmSettings
@@ -29,7 +28,6 @@ LOGS = ".marin-build/slurm"
 """Where jobs print what is not a step's own, in the project's folder."""
 _MARGIN = 300
 """Seconds that a job may take beside its step's time-out: to start, and to commit."""
-_LONGEST_NAME = 80
 
 
 def emit_slurm(
@@ -67,13 +65,6 @@ def script_of(target: str) -> str:
     return f"steps/{target}/job.sbatch"
 
 
-def job_name(prefix: str, target: str) -> str:
-    """Return the name of a target's job: the same for one target under one prefix, always."""
-    slug = "".join(c if c.isascii() and (c.isalnum() or c in "._-") else "-" for c in target)
-    digest = text_digest(f"{prefix}\n{target}")
-    return f"mb-{slug[:_LONGEST_NAME]}-{digest[:10]}"
-
-
 def options_of(step: StepSpec, settings: SlurmSettings) -> list[str]:
     """Return the options of `sbatch` for what a step needs, in a fixed order."""
     found = [
@@ -102,13 +93,13 @@ def options_of(step: StepSpec, settings: SlurmSettings) -> list[str]:
 
 
 def sbatch_text(value: str) -> str:
-    """Return what stands behind `#SBATCH`, if it can: sbatch splits such lines like a shell.
+    """Return what stands behind `#SBATCH`, if it can.
 
     Raises:
         SpecificationError: it cannot be written safely.
 
     """
-    if not value.isprintable() or not value.isascii() or set(value) & set(" \"'\\#`$"):
+    if not is_sbatch_word(value):
         raise SpecificationError(f"`{value}` cannot stand in a line of a batch script")
     return value
 
@@ -123,11 +114,6 @@ def shell_line(line: str) -> str:
     if "\n" in line or "\0" in line:
         raise SpecificationError("a line of `slurm.setup` is more than one line")
     return line
-
-
-def sh_words(words: Iterable[str]) -> str:
-    """Return a command line for bash."""
-    return shlex.join(words)
 
 
 def _words(

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 from typing import TYPE_CHECKING
 
 from marin_build.engines.jobs import JobQueue, JobRefusedError, JobState, Phase, QueueAwayError
+from marin_build.engines.programs import answer_of
 from marin_build.engines.slurm.job_states import job_state
 from marin_build.errors import UsageError
 
@@ -25,6 +25,8 @@ _PATIENCE = 60.0
 """Seconds that one call may take; Slurm's own MessageTimeout is 10."""
 _PATIENCE_AT_FIRST = 15.0
 """The same for the first call, before anything was submitted."""
+_NEEDED = ("sbatch", "squeue", "scancel", "sinfo")
+"""The programs that are always there; `sacct` is not."""
 _FIELDS = "%i|%j|%T|%N|%r"
 _TRIED_AGAIN = (  # what sbatch says when another try may do better
     "Unable to contact slurm controller",
@@ -58,12 +60,13 @@ class SlurmQueue(JobQueue):
 
     def check(self) -> None:
         """Raise a MarinBuildError if there is no Slurm here, or it gives no answer."""
-        if shutil.which("sbatch") is None:
-            raise UsageError(
-                "`sbatch` is not installed here",
-                consequence="nothing was submitted",
-                hint="run this where jobs are submitted, such as the cluster's login node",
-            )
+        for program in _NEEDED:
+            if shutil.which(program) is None:
+                raise UsageError(
+                    f"`{program}` is not installed here",
+                    consequence="nothing was submitted",
+                    hint="run this where jobs are submitted, such as the cluster's login node",
+                )
         config = os.environ.get("SLURM_CONF")
         if config and not os.path.exists(config):  # else every call would look for it for a minute
             raise UsageError(
@@ -84,7 +87,7 @@ class SlurmQueue(JobQueue):
         # Of two jobs of one name the second waits, and then finds what the first one built.
         after = "".join(f",afterany:{id_}" for id_ in job.after)
         words.append(f"--dependency=singleton{after}")
-        words.append(f"--output={self._logs}/{_as_pattern(job.name)}-%j.log")
+        words.append(f"--output={_as_pattern(f'{self._logs}/{job.name}')}-%j.log")
         done = self._call(words, text=job.spec)
         return done.strip().partition(";")[0]
 
@@ -105,9 +108,10 @@ class SlurmQueue(JobQueue):
         return {id_: found.get(id_, JobState(Phase.UNKNOWN, "unknown to Slurm")) for id_ in jobs}
 
     def cancel(self, ids: Collection[str], *, kill: bool) -> None:
-        """Ask jobs to end, or kill all their processes."""
+        """Ask jobs to end, or kill all their processes. Those that have ended are no error."""
         if ids:
-            self._call(["scancel", *(["--signal=KILL", "--full"] if kill else []), *sorted(ids)])
+            how = ["--signal=KILL", "--full"] if kill else []
+            self._call(["scancel", "--quiet", *how, *sorted(ids)])
 
     def output_of(self, job_id: str) -> str:
         """Return the file with what a job printed."""
@@ -129,7 +133,10 @@ class SlurmQueue(JobQueue):
         ]
 
     def _accounted(self, jobs: Mapping[str, str]) -> dict[str, JobState]:
-        """Return what the accounting says of jobs that the controller has forgotten."""
+        """Return how jobs ended that the controller has forgotten, if the accounting says it.
+
+        Of a job whose end was lost it says for ever that it runs: that tells nothing.
+        """
         words = ["sacct", "--parsable2", "--noheader", "--duplicates", "--allocations"]
         words += ["--format=JobID,JobName,State,NodeList", f"--jobs={','.join(jobs)}"]
         try:
@@ -141,26 +148,12 @@ class SlurmQueue(JobQueue):
             id_, name, state, nodes = (line.split("|") + [""] * 4)[:4]
             if jobs.get(id_) == name:
                 found[id_] = job_state(state, nodes=nodes)
-        return found
+        return {id_: state for id_, state in found.items() if state.phase is Phase.ENDED}
 
     def _call(self, words: Sequence[str], text: str = "", patience: float = _PATIENCE) -> str:
         """Run one of Slurm's programs; return what it prints."""
-        try:
-            done = subprocess.run(
-                words,
-                input=text,
-                capture_output=True,
-                text=True,
-                timeout=patience,
-                check=False,
-                env=clean_environment(os.environ),
-            )
-        except subprocess.TimeoutExpired:
-            raise QueueAwayError(f"`{words[0]}` gave no answer in {patience:g} s") from None
-        except OSError as error:
-            raise UsageError(
-                f"cannot run `{words[0]}`", facts=[("reason", str(error.strerror).lower())]
-            ) from error
+        environ = clean_environment(os.environ)
+        done = answer_of(words, text=text, patience=patience, environ=environ)
         if done.returncode == 0:
             return done.stdout
         said = _last_words(done.stderr)

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from marin_build.emit.plan_directory import steps_to_build
 from marin_build.engines.base import Capabilities, Engine, several_hosts
+from marin_build.engines.jobs import job_name
 from marin_build.engines.slurm.batch_scripts import (
     LOGS,
     emit_slurm,
-    job_name,
     sbatch_text,
     script_of,
-    sh_words,
     shell_line,
 )
 from marin_build.engines.slurm.settings import SlurmSettings
@@ -41,11 +41,12 @@ class SlurmEngine(Engine[SlurmSettings]):
         sees_local_prefix=True,
         applies=True,
         has_queue=True,
+        detaches=True,
         workers="jobs",
     )
     filters: ClassVar[Mapping[str, Callable[[Any], str]]] = {
         "sbatch": sbatch_text,
-        "sh_words": sh_words,
+        "sh_words": shlex.join,
         "shell_line": shell_line,
     }
 

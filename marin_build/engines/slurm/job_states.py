@@ -29,8 +29,6 @@ _ENDS: dict[str, Cause | None] = {
     "REVOKED": "infra",
     "CANCELLED": "infra",
 }
-_NEVER = {"DependencyNeverSatisfied", "BadConstraints", "PartitionDown", "InvalidAccount"}
-"""Reasons with which a job would wait for ever, or until an administrator acts."""
 
 
 def job_state(state: str, reason: str = "", nodes: str = "") -> JobState:
@@ -51,8 +49,3 @@ def job_state(state: str, reason: str = "", nodes: str = "") -> JobState:
     if word in _ENDS:
         return JobState(Phase.ENDED, said, _ENDS[word])
     return JobState(Phase.UNKNOWN, said)
-
-
-def waits_for_ever(reason: str) -> bool:
-    """Return whether a waiting job with that reason never starts unless a person acts."""
-    return reason in _NEVER

@@ -64,9 +64,13 @@ class SlurmSettings:
                 raise UsageError("a line of `slurm.setup` is more than one line")
 
 
+def is_sbatch_word(value: str) -> bool:
+    """Return whether a value stays one word behind `#SBATCH`: sbatch splits it like a shell."""
+    is_plain = value.isprintable() and value.isascii()
+    return bool(value) and is_plain and not set(value) & set(" \"'\\#`$")
+
+
 def _check_word(key: str, value: str | None) -> None:
     """Refuse what would not stay one word of an `#SBATCH` line, which has no safe quoting."""
-    if value is None:
-        return
-    if not value or not value.isprintable() or set(value) & set(" \"'\\#`$"):
+    if value is not None and not is_sbatch_word(value):
         raise UsageError(f"the setting `slurm.{key}` cannot stand in a batch script: `{value}`")
