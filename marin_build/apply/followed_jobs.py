@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from marin_build.apply.events import Event
     from marin_build.engines.jobs import JobQueue
     from marin_build.plan.outcomes import Outcome
+    from marin_build.protocol.lease import Lease
     from marin_build.run_step.session import Session
     from marin_build.run_step.workers import Start
 
@@ -120,6 +121,7 @@ class FollowedJobs:
         self._session, self._engine, self._queue = session, engine, queue
         self._to_end, self._listener = to_end, listener
         self._followed: dict[int, _Followed] = {}
+        self._reported: dict[int, int] = {}  # index -> the last failed attempt that was reported
 
     def __bool__(self) -> bool:
         return bool(self._followed)
@@ -159,14 +161,34 @@ class FollowedJobs:
 
         """
         store, output = self._session.store, self._session.targets.all[index].output_path
+        if (reported := self._reported.get(index)) is not None:
+            return Before(reported, "")
         last = newest_attempt(store, output)
         said = store.get(f"{output}/{layout.STATUS}")
         return Before(last, said.version if said is not None else "")
 
-    def drop(self, index: int) -> str | None:
+    def drop(self, index: int, outcome: Outcome) -> str | None:
         """Follow the job of a target no more; return its id, or None if there was none."""
+        if isinstance(outcome, Failed) and outcome.attempt:
+            self._reported[index] = outcome.attempt
         followed = self._followed.pop(index, None)
         return followed.id if followed is not None else None
+
+    def unreported(self, request: Start) -> Outcome | None:
+        """Return how a target ended since its last failure in this run, which its job repeated."""
+        reported, session = self._reported.get(request.index), self._session
+        if reported is None:
+            return None
+        target = session.targets.all[request.index]
+        outcome = outcome_in_store(session.store, target, reported, force=request.force)
+        return None if isinstance(outcome, Interrupted) else outcome
+
+    def job_holding(self, lease: Lease | None) -> str:
+        """Return the id of the job of this queue that holds a lease; empty if none does."""
+        if lease is None or lease.is_sealed or not lease.nonce:
+            return ""
+        engine, _, job = lease.job.partition(":")
+        return job if engine == self._engine else ""
 
     def look_at_statuses(self) -> None:
         """Report the targets whose status says that an attempt ended since."""

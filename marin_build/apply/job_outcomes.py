@@ -26,7 +26,10 @@ _LAST_BYTES = 4096
 def outcome_in_store(
     store: Store, target: Target, after: int, *, force: bool
 ) -> Succeeded | Failed | Interrupted | None:
-    """Return how the attempts ended that a target had after one; None if none of them ended.
+    """Return how the attempts went that a target had after one; None if that is still open.
+
+    Of several failures it is the first: a job that tries again itself has them reported one by one,
+    so that a run counts as many tries as there were.
 
     Args:
         store: where the output lives.
@@ -45,17 +48,16 @@ def outcome_in_store(
         if built is not None and (built.attempt > after or not force):
             return Succeeded(built.attempt, built.seconds)
     newer = [number for number in attempts.numbers if number > after]
-    if not newer or newer[-1] not in attempts.ended:
-        return None
-    last = newer[-1]
-    ended = read_documents(store, attempts, [last])[last]
-    if ended.result == "interrupted":
-        return Interrupted(last)
-    if ended.result != "failed":
-        return None
-    code = ended.exit_code or 1
-    log = layout.log_path(target.output_path, last) if last in attempts.logs else ""
-    return Failed(last, code, ended.message or "", log, cause=cause_of(code, ended.cause))
+    documents = read_documents(store, attempts, newer)
+    for number, ended in documents.items():
+        if ended.result == "failed":
+            code = ended.exit_code or 1
+            log = layout.log_path(target.output_path, number) if number in attempts.logs else ""
+            return Failed(number, code, ended.message or "", log, cause=cause_of(code, ended.cause))
+    last = documents.get(newer[-1]) if newer else None
+    if last is not None and last.result == "interrupted":
+        return Interrupted(newer[-1])
+    return None
 
 
 def outcome_of_queue(state: JobState, job: str, output: str) -> Outcome:

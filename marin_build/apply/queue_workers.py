@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from marin_build.apply.followed_jobs import Before
     from marin_build.engines.jobs import JobQueue, JobRequest, JobState
     from marin_build.plan.outcomes import Outcome
-    from marin_build.protocol.lease import Lease
     from marin_build.protocol.look import Seen
     from marin_build.run_step.session import Session
     from marin_build.run_step.workers import Start
@@ -176,7 +175,7 @@ class QueueWorkers:
         self._to_end.pop(index, None)
         self._perhaps.discard(index)
         self._cancelled -= {(index, False), (index, True)}
-        job = self._followed.drop(index)
+        job = self._followed.drop(index, outcome)
         try:
             if job is not None:
                 self._jobs.forget(job)
@@ -244,7 +243,7 @@ class QueueWorkers:
         names = {
             job: self._specs[index].name
             for index, it in seen.items()
-            if (job := self._job_of(it.lease))
+            if (job := self._followed.job_holding(it.lease))
         }
         states = self._jobs.poll(names) if names else {}
         found = []
@@ -254,15 +253,11 @@ class QueueWorkers:
                     found.append(start)
         return found
 
-    def _job_of(self, lease: Lease | None) -> str:
-        """Return the id of the job of this queue that holds a lease; empty if none does."""
-        if lease is None or lease.is_sealed or not lease.nonce:
-            return ""
-        engine, _, job = lease.job.partition(":")
-        return job if engine == self._engine else ""
-
     def _is_settled(self, start: Start, seen: Seen, states: Mapping[str, JobState]) -> bool:
         """Answer for a target that needs no new job; return whether it is one."""
+        if (outcome := self._followed.unreported(start)) is not None:
+            self.ended(start.index, outcome)
+            return True
         if seen.status == "SUCCESS" and not start.force:
             built = finished_elsewhere(self._session, start.index, Finished(published=False))
             self.ended(start.index, built)
@@ -270,7 +265,7 @@ class QueueWorkers:
         lease = seen.lease
         if lease is None or lease.is_sealed or lease.nonce == "":
             return False
-        job = self._job_of(lease)
+        job = self._followed.job_holding(lease)
         if job and states[job].phase in {Phase.QUEUED, Phase.RUNNING}:
             before = replace(self._followed.before(start.index), attempt=lease.attempt - 1)
             self._take(start, job, before, is_adopted=True)

@@ -1,0 +1,345 @@
+"""Targets built by jobs: no answer is lost, whatever the queue, the store or a person does."""
+
+from __future__ import annotations
+
+import threading
+import time
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import pytest
+
+from marin_build.apply import queue_workers
+from marin_build.apply.queue_workers import QueueWorkers
+from marin_build.engines.jobs import (
+    JobQueue,
+    JobRefusedError,
+    JobRequest,
+    JobState,
+    Phase,
+    QueueAwayError,
+)
+from marin_build.plan import outcomes as ended
+from marin_build.protocol import layout
+from marin_build.protocol.documents import Attempt, Provenance
+from marin_build.protocol.lease import Host, Lease
+from marin_build.run_step.session import Session
+from marin_build.run_step.workers import INTERRUPTED, Start
+from tests.unit.conftest import MemoryStore
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+
+    from marin_build.pipeline.targets import Targets
+    from marin_build.plan.outcomes import Outcome
+    from marin_build.protocol.documents import Result
+    from marin_build.store.base import File
+    from tests.unit.conftest import TargetsOf
+
+PATIENCE = 20.0
+"""Seconds until a lost answer fails a test."""
+NOW = "2026-11-21T00:00:00Z"
+RUNS, ENDS = JobState(Phase.RUNNING, "RUNNING"), JobState(Phase.ENDED, "FAILED")
+
+
+class SharedStore(MemoryStore):
+    """A store in memory for two threads."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._lock = threading.Lock()
+
+    def put(self, path: str, data: bytes) -> str:
+        with self._lock:
+            return super().put(path, data)
+
+    def list(self, folder: str) -> list[str]:
+        with self._lock:
+            return super().list(folder)
+
+    def files(self, folder: str) -> Sequence[File]:
+        with self._lock:
+            return super().files(folder)
+
+
+class Queue(JobQueue):
+    """A queue in memory; what a test puts into `fails` happens to the next call of that name."""
+
+    poll_every = 0.01
+
+    def __init__(self) -> None:
+        self.jobs: dict[str, JobState] = {}
+        self.calls: list[tuple[str, object]] = []
+        self.fails: dict[str, list[Exception]] = {}
+        self.on_submit: Callable[[str], None] = lambda _: None
+        self.asked = threading.Event()
+
+    def _called(self, name: str, with_what: object) -> None:
+        self.calls.append((name, with_what))
+        self.asked.set()
+        if self.fails.get(name):
+            raise self.fails[name].pop(0)
+
+    def check(self) -> None:
+        """It is always there."""
+
+    def find(self, names: Collection[str]) -> dict[str, str]:
+        self._called("find", sorted(names))
+        live = {Phase.QUEUED, Phase.RUNNING}
+        return {n: n for n in names if n in self.jobs and self.jobs[n].phase in live}
+
+    def submit(self, job: JobRequest) -> str:
+        self.jobs[job.name] = RUNS
+        self.on_submit(job.name)
+        self._called("submit", job.name)
+        return job.name
+
+    def poll(self, jobs: Mapping[str, str]) -> dict[str, JobState]:
+        self._called("poll", sorted(jobs))
+        return {id_: self.jobs.get(id_, JobState(Phase.UNKNOWN)) for id_ in jobs}
+
+    def cancel(self, ids: Collection[str], *, kill: bool) -> None:
+        self._called("cancel", (sorted(ids), kill))
+        for id_ in ids:
+            self.jobs[id_] = JobState(Phase.ENDED, "CANCELLED", "infra")
+
+    def forget(self, job_id: str) -> None:
+        self._called("forget", job_id)
+
+
+class Scene:
+    """Workers over a store and a queue, both in memory."""
+
+    def __init__(self, targets: Targets, store: SharedStore) -> None:
+        self.targets, self.store, self.queue = targets, store, Queue()
+        provenance = Provenance(user="u", host="h", argv=(), python="3", marin_build="0")
+        session = Session(
+            store=store, targets=targets, deep=targets.deep_fingerprints(), run="r-1",
+            host=Host("me@here", "here"), provenance=provenance,
+            now=lambda: datetime(2026, 11, 21, tzinfo=UTC),
+        )  # fmt: skip
+        specs = {i: JobRequest(f"job{i}", "spec") for i in range(len(targets))}
+        self.workers = QueueWorkers(session, "slurm", self.queue, specs, lambda _: None)
+
+    def start(self, *indices: int, force: bool = False) -> None:
+        for index in indices:
+            self.workers.start(Start(index, "nonce", force=force))
+
+    def ends(self, count: int = 1) -> dict[int, Outcome]:
+        found: dict[int, Outcome] = {}
+        deadline = time.monotonic() + PATIENCE
+        while len(found) < count and time.monotonic() < deadline:
+            found |= {e.index: e.outcome for e in self.workers.wait(1.0)}
+        assert len(found) == count, "an answer was lost"
+        return found
+
+    def until(self, name: str, with_what: object) -> None:
+        while (name, with_what) not in list(self.queue.calls):
+            assert self.queue.asked.wait(PATIENCE), self.queue.calls
+            self.queue.asked.clear()
+
+    def path(self, index: int, name: str) -> str:
+        return f"{self.targets.all[index].output_path}/{name}"
+
+    def attempt(self, index: int, number: int, result: Result = "failed") -> None:
+        """Write what an attempt leaves that ended."""
+        target = self.targets.all[index]
+        document = Attempt(target=target.id, attempt=number, run="r-2", worker="w", result=result,
+                           start=NOW, end=NOW, exit_code=7, message=f"boom {number}")  # fmt: skip
+        self.store.put(layout.attempt_path(target.output_path, number), document.to_bytes())
+        said = b"FAILED" if result == "failed" else b"RUNNING"
+        self.store.put(self.path(index, layout.STATUS), said)
+
+
+@pytest.fixture
+def scene(
+    targets_of: TargetsOf, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Callable[[int], Scene]]:
+    """Return what makes a scene with so many targets."""
+    monkeypatch.setattr(queue_workers, "LOOK_EVERY", 0.01)
+    monkeypatch.setattr(queue_workers, "doubled", lambda *_: 0.01)
+    made: list[Scene] = []
+
+    def make(count: int) -> Scene:
+        made.append(Scene(targets_of([()] * count), SharedStore()))
+        return made[-1]
+
+    yield make
+    for it in made:
+        it.workers.close()
+
+
+@pytest.mark.parametrize("error", [QueueAwayError("away"), RuntimeError("bug"), OSError(5, "io")])
+def test_an_end_is_told_though_the_job_cannot_be_freed(
+    scene: Callable[[int], Scene], error: Exception
+) -> None:
+    """Else a run waits for ever for a target that is built."""
+    it = scene(2)
+    it.queue.fails["forget"] = [error]
+    it.start(0, 1)
+    it.until("submit", "job1")
+    it.queue.jobs |= {"job0": ENDS, "job1": ENDS}
+    assert all(isinstance(end, ended.Failed) for end in it.ends(2).values())
+
+
+@pytest.mark.parametrize("name", ["find", "submit", "poll", "cancel"])
+def test_a_bug_of_an_engine_ends_all_its_targets(scene: Callable[[int], Scene], name: str) -> None:
+    """Else a run waits for ever for threads that died."""
+    it = scene(3)
+    it.queue.fails[name] = [RuntimeError("bug")] * 10
+    it.start(0, 1, 2)
+    if name == "cancel":
+        it.until("submit", "job2")
+        it.workers.terminate(0, kill=False, why=INTERRUPTED)
+    assert {end.message for end in it.ends(3).values() if isinstance(end, ended.Failed)} == {
+        "RuntimeError: bug"
+    }
+
+
+@pytest.mark.parametrize("kind", ["lease", "status", "refused"])
+def test_an_error_about_one_target_ends_that_target_alone(
+    scene: Callable[[int], Scene], kind: str
+) -> None:
+    """Else one damaged file has all jobs of a run waited for, for ever."""
+    it = scene(2)
+    if kind == "refused":
+        it.queue.fails["submit"] = [JobRefusedError("no", hint="ask")]
+    else:
+        it.store.put(it.path(0, layout.LEASE if kind == "lease" else layout.STATUS), b"?{")
+    it.start(0, 1)
+    (failed,) = it.ends(1).items()
+    assert failed[0] == 0
+    assert isinstance(failed[1], ended.Failed)
+    it.until("submit", "job1")
+    it.attempt(1, 1)
+    assert it.ends(1)[1] == ended.Failed(1, 7, "boom 1")
+
+
+def test_a_target_damaged_while_its_job_runs_ends_alone(scene: Callable[[int], Scene]) -> None:
+    """Else no other end of a job is ever seen."""
+    it = scene(2)
+    it.start(0, 1)
+    it.until("submit", "job1")
+    it.store.put(it.path(0, layout.STATUS), b"nonsense")
+    assert isinstance(it.ends(1)[0], ended.Failed)
+    it.attempt(1, 1)
+    assert it.ends(1)[1] == ended.Failed(1, 7, "boom 1")
+
+
+def test_a_cancel_without_an_answer_is_asked_again(scene: Callable[[int], Scene]) -> None:
+    """Else Ctrl-C beside a busy controller leaves jobs that nothing follows."""
+    it = scene(1)
+    it.start(0)
+    it.until("poll", ["job0"])
+    it.queue.fails["cancel"] = [QueueAwayError("away")] * 3
+    it.workers.terminate(0, kill=False, why=INTERRUPTED)
+    assert it.ends(1)[0] == ended.Interrupted()
+    assert it.queue.calls.count(("cancel", (["job0"], False))) == 4
+
+
+def test_a_kill_cancels_first(scene: Callable[[int], Scene]) -> None:
+    """Else a job that still waits stays: a signal reaches only what runs."""
+    it = scene(1)
+    it.start(0)
+    it.until("poll", ["job0"])
+    it.workers.terminate(0, kill=True, why=INTERRUPTED)
+    it.ends(1)
+    cancels = [with_what for name, with_what in it.queue.calls if name == "cancel"]
+    assert cancels == [(["job0"], False), (["job0"], True)]
+
+
+def test_a_job_whose_submit_got_no_answer_is_ended_by_an_interrupt(
+    scene: Callable[[int], Scene],
+) -> None:
+    """Else Ctrl-C during a submit leaves a job that no run knows of."""
+    it = scene(1)
+    it.queue.fails["submit"] = [QueueAwayError("away")]
+    it.queue.on_submit = lambda _: it.workers.terminate(0, kill=False, why=INTERRUPTED)
+    it.start(0)
+    assert it.ends(1)[0] == ended.Interrupted()
+    assert ("cancel", (["job0"], False)) in it.queue.calls
+
+
+def test_a_job_of_another_run_is_left_alone_by_an_early_interrupt(
+    scene: Callable[[int], Scene],
+) -> None:
+    """Else Ctrl-C right after the start cancels days of work of a killed run."""
+    it = scene(1)
+    it.queue.jobs["job0"] = RUNS
+    it.queue.fails["find"] = [QueueAwayError("away")]
+    it.workers.terminate(0, kill=False, why=INTERRUPTED)
+    it.start(0)
+    assert it.ends(1)[0] == ended.Interrupted()
+    assert it.queue.jobs["job0"] is RUNS
+
+
+def test_a_job_that_ends_while_it_is_submitted_says_why(scene: Callable[[int], Scene]) -> None:
+    """Else a quick failure is told in the queue's words, without its cause, code and log."""
+    it = scene(1)
+
+    def at_once(name: str) -> None:
+        it.attempt(0, 1)
+        it.queue.jobs[name] = ENDS
+
+    it.queue.on_submit = at_once
+    it.start(0)
+    assert it.ends(1)[0] == ended.Failed(1, 7, "boom 1")
+
+
+def test_each_try_of_a_job_is_counted(scene: Callable[[int], Scene]) -> None:
+    """Else a step with one retry is tried four times: by its job, and by further jobs."""
+    it = scene(1)
+
+    def twice(name: str) -> None:
+        it.attempt(0, 1)
+        it.attempt(0, 2)
+        it.queue.jobs[name] = ENDS
+
+    it.queue.on_submit = twice
+    it.start(0)
+    assert it.ends(1)[0] == ended.Failed(1, 7, "boom 1")
+    it.start(0)
+    assert it.ends(1)[0] == ended.Failed(2, 7, "boom 2")
+    assert [name for name, _ in it.queue.calls].count("submit") == 1
+
+
+def test_unknown_jobs_are_looked_for_together_and_go_on(scene: Callable[[int], Scene]) -> None:
+    """Else a controller that forgot a thousand jobs gets a thousand questions a poll."""
+    it = scene(3)
+    it.start(0, 1, 2)
+    it.until("submit", "job2")
+    it.attempt(0, 1, "interrupted")  # by a preemption: Slurm starts it again
+    for name in ("job0", "job1", "job2"):
+        it.queue.jobs[name] = JobState(Phase.UNKNOWN)
+    it.queue.calls.clear()
+    it.until("find", ["job0", "job1", "job2"])
+    for index in range(3):
+        it.attempt(index, 2)
+    assert set(it.ends(3).values()) == {ended.Failed(2, 7, "boom 2")}
+
+
+def test_jobs_of_a_killed_run_are_asked_for_together(scene: Callable[[int], Scene]) -> None:
+    """Else the next run puts one question for each of a thousand jobs."""
+    it = scene(3)
+    for index in range(3):
+        lease = Lease("w", 1.0, run="r-0", attempt=1, nonce="n", job=f"slurm:job{index}")
+        it.store.put(it.path(index, layout.LEASE), lease.encode())
+        it.store.put(it.path(index, layout.STATUS), b"RUNNING")
+        it.queue.jobs[f"job{index}"] = RUNS
+    with _together(it):
+        it.start(0, 1, 2)
+    it.until("poll", ["job0", "job1", "job2"])
+    for index in range(3):
+        it.attempt(index, 1)
+    assert set(it.ends(3).values()) == {ended.Failed(1, 7, "boom 1")}
+    assert "submit" not in [name for name, _ in it.queue.calls]
+
+
+@contextmanager
+def _together(it: Scene) -> Iterator[None]:
+    """Let the workers see what is asked for in a block at once."""
+    it.workers._ask_at = float("inf")
+    yield
+    it.workers._ask_at = 0.0
+    it.workers._something.set()
