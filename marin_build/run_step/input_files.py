@@ -21,6 +21,7 @@ from marin_build.protocol.manifest import (
     missing_output,
     read_manifest,
     shortened,
+    without_nested,
 )
 from marin_build.protocol.record_reader import readable_record
 from marin_build.store.base import GUARD, File
@@ -184,7 +185,7 @@ class Inputs:
         if manifest is None:
             missing = missing_output(target.step.outputs, found, None)
             return [missing] if target.step.outputs and missing else []
-        changes: FileChanges = compare(manifest, found)
+        changes: FileChanges = compare(_own(manifest), _own(found))
         if changes.added and target.step.override_output_path is not None:
             changes = replace(changes, added=())
         return changes.words
@@ -195,6 +196,12 @@ class Inputs:
         if built is None or built.adopted_from is not None:
             return None
         return read_manifest(self._store, output, built.attempt)
+
+
+def _own(files: Sequence[File]) -> list[File]:
+    """Return files without those of outputs inside, which are built and looked at by themselves."""
+    kept = set(without_nested([file.path for file in files], files))
+    return [file for file in files if file.path in kept]
 
 
 def stamps_below(folder: str) -> dict[str, Stamp]:

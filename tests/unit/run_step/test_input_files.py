@@ -193,6 +193,31 @@ def test_what_this_run_built_is_known(local: tuple[Path, Inputs]) -> None:
     assert isinstance(inputs.look(TRAIN), Before)
 
 
+NESTED = (File("x/.executor_status", 7), File("x/data", 1))
+"""What an output with another one inside was committed with, if that one was built first."""
+
+
+def test_an_output_inside_another_is_looked_at_by_itself(
+    make: Callable[..., Targets], folder: Path, new_store: Callable[[], MemoryStore]
+) -> None:
+    """Else nothing can be built from an outer output any more, once it is built again."""
+    targets = _targets(make, str(folder / "out"))
+    output = Path(targets.all[RAW].output_path)
+    output.mkdir(parents=True)
+    _other_output(output)
+    (output / "a").write_text("abc")
+    committed = (File("a", 3), *NESTED)
+    local = Inputs(LocalStore(), targets, {RAW: committed})
+    assert isinstance(local.look(TRAIN), Before)
+    store, targets = new_store(), _targets(make, "gs://bucket/out")
+    remote = targets.all[RAW].output_path
+    _commit(store, remote, committed)
+    store.contents[f"{remote}/x/data"] = b"built again, with another size"
+    assert isinstance(Inputs(store, targets).look(TRAIN), Before)
+    store.contents[f"{remote}/a"] = b""
+    assert isinstance(Inputs(store, targets).look(TRAIN), Stopped)
+
+
 def _commit(store: MemoryStore, output: str, files: Sequence[File]) -> None:
     record = {
         "executor_version": "marin_build/1", "fingerprint": "f", "run": "r", "end": "",
