@@ -148,7 +148,8 @@ class Claimant:
             transition(state, Event.BEATEN)
             return None
         if state is State.ABANDONED and seen.lease is not None:
-            self._record_abandoned(seen.lease)
+            why = f"its holder died; taken over by {self.lease.worker}"
+            record_abandoned(self.store, self.output, self.target, seen.lease, why)
         event, status_version = self._say_running(seen, ours.attempt, force=force)
         state = transition(transition(state, Event.TOOK_LEASE), event)
         if event in (Event.SAW_SUCCESS, Event.BEATEN):
@@ -188,25 +189,6 @@ class Claimant:
             if seen.status == STATUS_RUNNING:
                 return Event.OPENED, seen.status_version
 
-    def _record_abandoned(self, dead: Lease) -> None:
-        """Write the document of an attempt whose holder died before it could, for people."""
-        if dead.attempt:
-            last_sign = stamp(dead.timestamp)
-            attempt = Attempt(
-                target=self.target,
-                attempt=dead.attempt,
-                run=dead.run,
-                worker=dead.worker,
-                engine=dead.engine,
-                job=dead.job or None,
-                result="abandoned",
-                start=last_sign,
-                end=last_sign,
-                message=f"its holder died; taken over by {self.lease.worker}",
-            )
-            path = layout.attempt_path(self.output, dead.attempt)
-            self.store.put_if_absent(path, attempt.to_bytes())
-
     def _next_attempt(self, seen: Seen) -> int:
         """Return the number after all that were given out, as far as the store shows them."""
         if seen.lease is not None and seen.lease.attempt:
@@ -217,3 +199,35 @@ class Claimant:
         if seen.status is None and not self.store.is_local:
             return 1  # no status means no attempt, unless a person deleted it
         return newest_attempt(self.store, self.output) + 1
+
+
+def record_abandoned(store: Store, output: str, target: str, dead: Lease, message: str) -> None:
+    """Write the document of an attempt whose holder died before it could, for people.
+
+    Args:
+        store: where the output lives.
+        output: the output path.
+        target: the target's id.
+        dead: the holder's lease; one without an attempt has no document.
+        message: how the attempt ended.
+
+    Raises:
+        StoreError: the store cannot be written.
+
+    """
+    if not dead.attempt:
+        return
+    last_sign = stamp(dead.timestamp)
+    attempt = Attempt(
+        target=target,
+        attempt=dead.attempt,
+        run=dead.run,
+        worker=dead.worker,
+        engine=dead.engine,
+        job=dead.job or None,
+        result="abandoned",
+        start=last_sign,
+        end=last_sign,
+        message=message,
+    )
+    store.put_if_absent(layout.attempt_path(output, dead.attempt), attempt.to_bytes())

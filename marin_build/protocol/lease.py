@@ -171,6 +171,10 @@ class Host:
         """The boot of the machine, whatever container this is in."""
         return self.boot.partition("/")[0]
 
+    def is_of_machine(self, lease: Lease) -> bool:
+        """Return whether the holder was on this machine since it booted, in any container."""
+        return bool(self.boot) and lease.boot.partition("/")[0] == self.machine_boot
+
     def is_gone(self, lease: Lease) -> bool:
         """Return whether the holder was a process of this host and boot that has ended."""
         if not self.boot or lease.boot != self.boot or not lease.pid:

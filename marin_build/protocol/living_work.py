@@ -16,6 +16,7 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from marin_build.protocol.lease import process_start
 from marin_build.redaction import Redactor
 
 if TYPE_CHECKING:
@@ -30,6 +31,8 @@ RUN_MARK = "MARIN_BUILD_RUN"
 """The same for what a run starts whose steps share a process: the run's id."""
 PATIENCE = 10.0
 """Seconds in which the kernel ends what was killed, unless a disk or a device holds it."""
+_LOOK = 0.05
+"""Seconds between two looks at a process that has no descriptor to wait for."""
 _PROC = "/proc"
 _LONGEST = 120
 
@@ -67,7 +70,7 @@ def is_worked_on(host: Host, lease: Lease, log: str) -> bool:
         log: the local file that takes what the attempt prints.
 
     """
-    if not host.boot or lease.boot != host.boot or not lease.nonce:
+    if not host.is_of_machine(lease) or not lease.nonce:
         return False
     return still_written(log) or next(_marked(lease.nonce, lease.run), None) is not None
 
@@ -139,7 +142,7 @@ def kill_work(
 
 
 def wait_for_ends(pids: Sequence[int], deadline: float) -> bool:
-    """Wait until processes have ended, whoever is their parent; return whether they have.
+    """Wait until processes have ended, children or not; return whether they have.
 
     Args:
         pids: the processes.
@@ -150,7 +153,9 @@ def wait_for_ends(pids: Sequence[int], deadline: float) -> bool:
         for pid in pids:
             try:
                 descriptor = os.pidfd_open(pid)
-            except (OSError, AttributeError):  # it is gone; or not Linux
+            except (OSError, AttributeError):  # it is gone; or there are none here
+                if not _ends_by(pid, deadline):
+                    return False
                 continue
             opened.callback(os.close, descriptor)
             left = max(deadline - time.monotonic(), 0.0)
@@ -158,6 +163,16 @@ def wait_for_ends(pids: Sequence[int], deadline: float) -> bool:
             poll.register(descriptor, select.POLLIN)
             if not poll.poll(int(left * 1000)):
                 return False
+    return True
+
+
+def _ends_by(pid: int, deadline: float) -> bool:
+    """Look until a process has ended; return whether it has. For kernels without descriptors."""
+    while process_start(pid) >= 0:
+        left = deadline - time.monotonic()
+        if left <= 0:
+            return False
+        time.sleep(min(_LOOK, left))
     return True
 
 

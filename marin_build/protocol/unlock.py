@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from marin_build.errors import StoppedError
 from marin_build.protocol import layout
-from marin_build.protocol.documents import Attempt
+from marin_build.protocol.acquire import record_abandoned
 from marin_build.protocol.look import look
-from marin_build.text.moments import moment_text, stamp
+from marin_build.text.moments import moment_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -83,19 +83,7 @@ def unlock(
             consequence="nothing was removed",
             hint="apply takes it over when it stands still for that long; `--force` removes it now",
         )
-    if lease.attempt:
-        attempt = Attempt(
-            target=target,
-            attempt=lease.attempt,
-            run=lease.run,
-            worker=lease.worker,
-            result="abandoned",
-            start=stamp(lease.timestamp),
-            end=stamp(lease.timestamp),
-            message=f"unlocked by {who}",
-        )
-        path = layout.attempt_path(output, lease.attempt)
-        store.put_if_absent(path, attempt.to_bytes())
+    record_abandoned(store, output, target, lease, f"unlocked by {who}")
     if not store.delete_if(f"{output}/{layout.LEASE}", seen.lease_version):
         raise StoppedError(
             f"the lease on `{target}` changed just now: its holder lives",

@@ -13,20 +13,14 @@ from marin_build.pipeline.retries import TIMED_OUT, cause_of
 from marin_build.plan import outcomes as ended
 from marin_build.protocol import layout
 from marin_build.protocol.documents import FileEntry, Publication
-from marin_build.protocol.lease import boot_clock
 from marin_build.protocol.manifest import manifest_of, missing_output
 from marin_build.run_step.body import Done, Request
 from marin_build.run_step.checks import Checks
 from marin_build.run_step.commit_retry import CommitRetry
-from marin_build.run_step.kept_output import NOT_SAVED, kept_before, way_on
+from marin_build.run_step.kept_output import NOT_SAVED, way_on
 from marin_build.run_step.leftover_rights import give_rights_back
-from marin_build.run_step.output_folder import (
-    clear_leftovers,
-    digests_of,
-    has_foreign,
-    refuse_to_clear_adopted,
-    set_read_only,
-)
+from marin_build.run_step.output_folder import digests_of, protect
+from marin_build.run_step.prepare_output import kept_output, make_ready
 from marin_build.run_step.record import make_record
 from marin_build.run_step.step_log import add_line
 from marin_build.run_step.workers import INTERRUPTED
@@ -86,12 +80,10 @@ class Attempt:
         """
         try:
             make_folder(os.path.dirname(self.log))
-            if (kept := self._read_kept()) is not None:
-                self._kept = kept
+            self._kept = kept_output(self.session, self.index, self.holding)
+            if self._kept is not None:
                 return Done(1, NOT_SAVED, is_finished=True)
-            is_clean = not self._has_leftovers()
-            # Asked before and after: a process that slept must not clear what another run builds.
-            ready = self._is_held() and (is_clean or self._clear()) and self._is_held()
+            ready = make_ready(self.session, self.index, self.holding)
         except (MarinBuildError, OSError) as error:
             return _spoiled(error)
         if not ready:
@@ -187,9 +179,8 @@ class Attempt:
         files = [File(entry.path, entry.size) for entry in publication.manifest]
         if self.session.inputs is not None:
             self.session.inputs.built(self.index, files)
-        if self.session.protect and not is_url(self.holding.output):
-            with suppress(OSError):  # it is committed, whatever a file system cannot do
-                set_read_only(self.holding.output, is_read_only=True)
+        if self.session.protect:
+            protect(self.holding.output)
         return ended.Succeeded(self.holding.lease.attempt, seconds)
 
     @property
@@ -200,45 +191,6 @@ class Attempt:
     @property
     def _step(self) -> StepSpec:
         return self.session.targets.all[self.index].step
-
-    def _read_kept(self) -> Publication | None:
-        """Return what an earlier attempt finished and could not commit, if it is to be kept."""
-        if self.index in self.session.forced or self._step.resumable:
-            return None
-        return kept_before(self.session.store, self.holding.output, self.holding.lease.attempt)
-
-    def _has_leftovers(self) -> bool:
-        """Return whether to clear what an earlier attempt or a foreign writer left on our path.
-
-        Raises:
-            StoppedError: a person adopted the data there.
-
-        """
-        output, step = self.holding.output, self._step
-        keeps = step.override_output_path is not None or step.resumable
-        again = self.holding.lease.attempt > 1 or self.index in self.session.forced
-        # A remote output that was never built is not looked at: that would be a wasted request.
-        # But a step that keeps what is there would write over adopted data, so we ask for that.
-        if not again and (not keeps if is_url(output) else not has_foreign(output)):
-            return False
-        refuse_to_clear_adopted(self.session.store, output)
-        if keeps and not is_url(output):
-            # The step finds what it left, to go on with that.
-            set_read_only(output, is_read_only=False)
-            self.session.store.delete([f"{output}/{layout.CHANGED}"])
-        return not keeps
-
-    def _clear(self) -> bool:
-        """Clear the output; return False if the lease was lost before anything was deleted."""
-        output = self.holding.output
-        return clear_leftovers(self.session.store, output, is_held=self._is_held)
-
-    def _is_held(self) -> bool:
-        """Return whether the lease will hold while the body starts; renew it if it is old."""
-        now = boot_clock()
-        if now - self.holding.held_since < self.session.register_after:
-            return True
-        return self.holding.renew(now, time.time())
 
     def _verified(self, done: Done) -> tuple[Done, list[File]]:
         """Look at the output; return how the body ended in view of it, and the files it left."""

@@ -243,7 +243,7 @@ class Bodies(Protocol):
         Args:
             slot: which of those that ask.
             request: which body.
-            tell: is told what a body that has returned still waits for.
+            tell: called with what a body that has returned still waits for.
 
         Raises:
             StoppedError: what it started cannot be ended, so that its target stays held.

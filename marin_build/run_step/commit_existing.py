@@ -7,7 +7,6 @@ nothing is written, unless that is the target's own output path.
 from __future__ import annotations
 
 import os
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from marin_build.errors import NOTHING_WRITTEN, StoppedError
@@ -15,12 +14,11 @@ from marin_build.protocol.acquire import Finished, Held
 from marin_build.protocol.documents import FileEntry, Publication
 from marin_build.protocol.manifest import differences, manifest_of, shortened
 from marin_build.run_step.kept_output import files_of, kept_before
-from marin_build.run_step.output_folder import set_read_only
+from marin_build.run_step.output_folder import protect
 from marin_build.run_step.record import adopted_record
 from marin_build.run_step.supervisor import claimant_of
 from marin_build.run_step.workers import Start
 from marin_build.text.moments import moment_text, stamp
-from marin_build.workspace.places import is_url
 
 if TYPE_CHECKING:
     from marin_build.protocol.documents import Record
@@ -105,9 +103,8 @@ def commit_kept(
     record = kept.record.model_copy(update={"attempt": attempt})
     update = {"record": record, "artifact": artifact, "has_artifact": has_artifact}
     got.commit(kept.model_copy(update=update), now)
-    if session.protect and not is_url(got.output):
-        with suppress(OSError):  # it is committed, whatever a file system cannot do
-            set_read_only(got.output, is_read_only=True)
+    if session.protect:
+        protect(got.output)
     return record
 
 

@@ -76,8 +76,9 @@ class ForegroundBodies:
         before = {*threading.enumerate()}
 
         def end() -> None:
-            owed = [each for each in threading.enumerate() if each not in before and is_owed(each)]
-            join_threads(owed, tell)
+            # Threads may start more, and the interpreter waits for these, too.
+            while owed := [t for t in threading.enumerate() if t not in before and is_owed(t)]:
+                join_threads(owed, tell)
 
         try:
             with _held_log(request.log):

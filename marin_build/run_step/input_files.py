@@ -21,13 +21,15 @@ from marin_build.protocol.manifest import (
     missing_output,
     read_manifest,
     shortened,
+    without_nested,
 )
 from marin_build.protocol.record_reader import readable_record
 from marin_build.store.base import GUARD, File
+from marin_build.store.local import store_error
 from marin_build.workspace.places import is_url
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from marin_build.pipeline.targets import Targets
     from marin_build.protocol.manifest import FileChanges
@@ -184,7 +186,7 @@ class Inputs:
         if manifest is None:
             missing = missing_output(target.step.outputs, found, None)
             return [missing] if target.step.outputs and missing else []
-        changes: FileChanges = compare(manifest, found)
+        changes: FileChanges = compare(_own(manifest), _own(found))
         if changes.added and target.step.override_output_path is not None:
             changes = replace(changes, added=())
         return changes.words
@@ -197,33 +199,55 @@ class Inputs:
         return read_manifest(self._store, output, built.attempt)
 
 
+def _own(files: Sequence[File]) -> list[File]:
+    """Return files without those of outputs inside, which are built and looked at by themselves."""
+    kept = set(without_nested([file.path for file in files], files))
+    return [file for file in files if file.path in kept]
+
+
 def stamps_below(folder: str) -> dict[str, Stamp]:
-    """Return the files of a local output by path, without dot files of ours and other outputs."""
-    try:
-        return dict(_stamps(folder, ""))
-    except (FileNotFoundError, NotADirectoryError):
-        return {}
+    """Return the files of a local output by path, without dot files of ours and other outputs.
+
+    Raises:
+        StoreError: a folder cannot be listed.
+
+    """
+    found: dict[str, Stamp] = {}
+    pending = [""]
+    while pending:  # without recursion: folders may be thousands deep
+        inside = pending.pop()
+        try:
+            for entry in _entries(f"{folder}/{inside}", is_top=not inside):
+                path = inside + entry.name
+                if entry.is_dir(follow_symlinks=False):
+                    pending.append(f"{path}/")
+                else:
+                    found[path] = _stamp(entry)
+        except (FileNotFoundError, NotADirectoryError):  # its files are missing
+            continue
+        except OSError as error:
+            raise store_error("list", f"{folder}/{inside}".rstrip("/"), error) from error
+    return found
 
 
-def _stamps(folder: str, inside: str) -> Iterator[tuple[str, Stamp]]:
+def _entries(folder: str, *, is_top: bool) -> list[os.DirEntry[str]]:
+    """Return what in a folder is data of the output that it belongs to."""
     with os.scandir(folder) as entries:
         listed = list(entries)
-    if inside and any(entry.name == layout.STATUS for entry in listed):
-        return
-    for entry in listed:
-        if entry.name == GUARD or (not inside and entry.name.startswith(".")):
-            continue
-        path = inside + entry.name
-        if entry.is_dir(follow_symlinks=False):
-            yield from _stamps(entry.path, path + "/")
-            continue
-        try:
-            found = entry.stat()
-        except FileNotFoundError:  # a link to nowhere
-            yield path, Stamp(0, 0, 0)
-            continue
-        is_data = not (stat.S_ISFIFO(found.st_mode) or stat.S_ISSOCK(found.st_mode))
-        yield path, Stamp(found.st_size if is_data else 0, found.st_mtime_ns, found.st_ino)
+    if is_top:
+        return [entry for entry in listed if not entry.name.startswith(".")]
+    if any(entry.name == layout.STATUS for entry in listed):
+        return []
+    return [entry for entry in listed if entry.name != GUARD]
+
+
+def _stamp(entry: os.DirEntry[str]) -> Stamp:
+    try:
+        found = entry.stat()
+    except FileNotFoundError:  # a link to nowhere
+        return Stamp(0, 0, 0)
+    is_data = not (stat.S_ISFIFO(found.st_mode) or stat.S_ISSOCK(found.st_mode))
+    return Stamp(found.st_size if is_data else 0, found.st_mtime_ns, found.st_ino)
 
 
 def _is_hidden(before: Stamp, after: Stamp) -> bool:

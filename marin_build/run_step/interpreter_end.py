@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 TELL_AFTER = 1.0
-"""Seconds after which it is told what is waited for."""
+"""Seconds after which a wait is reported."""
 _MOST = 4
 
 
@@ -45,7 +45,7 @@ def end_as_interpreter(tell: Callable[[str], None], early: Collection[io.IOBase]
     """Do what the interpreter does at its end, in the main thread of a process that then exits.
 
     Args:
-        tell: is told what is waited for, when that takes a while.
+        tell: called with what the step waits for, when that takes a while.
         early: files that were open before the fork.
 
     """
@@ -73,7 +73,7 @@ def join_threads(threads: Collection[threading.Thread], tell: Callable[[str], No
 
     Args:
         threads: which.
-        tell: is told what is waited for, when that takes a while.
+        tell: called with what the step waits for, when that takes a while.
 
     """
     with _Watching(tell, threads):
@@ -102,7 +102,7 @@ def open_files() -> list[io.IOBase]:
     return [
         found
         for found in gc.get_objects()
-        if isinstance(found, io.IOBase)
+        if issubclass(type(found), io.IOBase)  # `isinstance` asks proxies, which may raise
         and (type(found) in kinds or is_wrapper(found))
         and _is_open(found)
     ]
@@ -150,7 +150,7 @@ def _try(call: Callable[[], object]) -> None:
 
 
 class _Watching:
-    """Tells from a thread what is waited for, once, if there is anything to wait for at all."""
+    """Calls `tell` once, from a thread of its own, if the step waits for something for long."""
 
     def __init__(
         self, tell: Callable[[str], None], threads: Collection[threading.Thread] | None = None
@@ -175,7 +175,7 @@ class _Watching:
         owed = list(self._names())
         if owed:
             kinds = {kind for kind, _ in owed}
-            kind = kinds.pop() if len(kinds) == 1 else "thread and process"
+            kind = kinds.pop() if len(kinds) == 1 else "threads and process"
             plural = "" if len(owed) == 1 else "es" if kind.endswith("s") else "s"
             more = f" and {len(owed) - _MOST} more" if len(owed) > _MOST else ""
             names = ", ".join(name for _, name in owed[:_MOST])

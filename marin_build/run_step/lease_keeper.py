@@ -127,7 +127,7 @@ class Keeper:
             return True
 
     def close(self) -> None:
-        """End the keeper process, whoever has copies of its socket: a step may have forked."""
+        """End the keeper process by an order: a step that forked has a copy of the socket, too."""
         self._say({"end": True})
         self._socket.close()
         with suppress(ChildProcessError):
@@ -199,7 +199,7 @@ def _keep(store: Store, orders: _Orders, run: str) -> None:
 
 
 def _kill_all(kept: dict[str, _Work], run: str) -> None:
-    """Kill all work whose holder is gone, and with it whoever was to do that."""
+    """Kill all work whose holder is gone: with it, the process that was to kill it is gone."""
     works = [work for work in kept.values() if work.pid]
     for work in works:
         if work.group:

@@ -13,7 +13,7 @@ import os
 import signal
 import time
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from marin_build.protocol.living_work import (
@@ -38,6 +38,8 @@ _libc: Any = None
 
 LINGER = 3.0
 """Seconds in which what a step left may end by itself, as `gzip` does in `tee >(gzip > x)`."""
+_LOOK = 0.1
+"""Seconds between two looks for a process that is not visible."""
 _MOST = 4
 """Processes that a message names."""
 
@@ -83,13 +85,25 @@ def end_leftovers(
 
     """
     deadline = time.monotonic() + linger
-    while (found := find()) and wait_for_ends([process.pid for process in found], deadline):
+    while (found := find()) and _have_ended(found, deadline):
         pass
     if not found:
         return Leftovers()
     told = leftovers_of(found, detached)
-    kill_work(find)
+    _, left = kill_work(find)
+    if left:
+        said = f"cannot kill what still runs after the step had ended: {named(left)}"
+        return replace(told, said=said, refused=named(left))
     return told
+
+
+def _have_ended(found: Sequence[Process], deadline: float) -> bool:
+    """Wait for processes; return whether to look for more: they have ended, and there is time."""
+    if visible := [process.pid for process in found if process.pid]:
+        return wait_for_ends(visible, deadline) and time.monotonic() < deadline
+    left = deadline - time.monotonic()
+    time.sleep(max(0.0, min(_LOOK, left)))
+    return left > 0
 
 
 def named(found: Sequence[Process]) -> str:

@@ -129,6 +129,13 @@ def digests_of(output: str, files: Iterable[File]) -> dict[str, str]:
     return found
 
 
+def protect(output: str) -> None:
+    """Make a committed output read-only, if it is local, as far as its file system can."""
+    if not is_url(output):
+        with suppress(OSError):
+            set_read_only(output, is_read_only=True)
+
+
 def set_read_only(output: str, *, is_read_only: bool) -> None:
     """Make the data of a local output read-only, or writable by its owner again.
 

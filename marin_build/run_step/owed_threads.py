@@ -68,7 +68,7 @@ def join_owed(owed: list[threading.Thread], tell: Callable[[str], None]) -> None
 
     Args:
         owed: those that were started so far; they may start more.
-        tell: is told what is waited for, when that takes a while.
+        tell: called with what the step waits for, when that takes a while.
 
     """
     while left := [each for each in owed if each.is_alive() and executor_of(each) is None]:

@@ -50,7 +50,7 @@ def build_target(
         bodies: runs the step to its end.
         slot: which of the supervisors asks.
         asked_to_end: INTERRUPTED, or why else this run ended the body; empty if it did not.
-        tell: is told what a step that has returned still waits for.
+        tell: called with what a step that has returned still waits for.
         bookkeeping: held while the store is read and written, but not while the body runs.
 
     """
@@ -135,7 +135,7 @@ def finished_elsewhere(session: Session, index: int, got: Finished) -> ended.Out
         changes = changes_between(built.hashed, target.step.payload)
         told = f" ({changes[0].text}{' and more' if len(changes) > 1 else ''})" if changes else ""
         message = f"another run has built a different target at `{target.output_path}` meanwhile"
-        hint = "marin-build plan says what is there; another version gives this one its own path"
+        hint = "marin-build plan shows what it built; another version gives this one its own path"
         return ended.Stopped(f"{message}{told}", hint=hint)
     if built is not None:
         _refuse_readers_of_adopted(session, index, built)

@@ -59,7 +59,7 @@ class HttpObjects:
             while data := self._try(url, _next_piece, response):
                 yield data
         finally:
-            response.close()
+            self._fs.loop.call_soon_threadsafe(response.close)
 
     def _try(self, url: str, call: Any, *args: Any) -> Any:
         from fsspec.asyn import sync

@@ -77,7 +77,7 @@ class LocalStore:
             os.rename(temporary, path)
         except OSError as error:
             os.unlink(temporary)
-            raise _store_error("write", path, error) from error
+            raise store_error("write", path, error) from error
         return version
 
     def put_if_absent(self, path: str, data: bytes) -> str | None:
@@ -109,7 +109,7 @@ class LocalStore:
         except (FileNotFoundError, NotADirectoryError):
             return []
         except OSError as error:
-            raise _store_error("list", folder, error) from error
+            raise store_error("list", folder, error) from error
 
     def folders(self, start: str) -> Sequence[str]:
         """Return the paths of the folders that begin with `start`."""
@@ -122,7 +122,7 @@ class LocalStore:
         except (FileNotFoundError, NotADirectoryError):
             return []
         except OSError as error:
-            raise _store_error("list", parent, error) from error
+            raise store_error("list", parent, error) from error
 
     def list(self, folder: str) -> list[str]:
         """Return the names of the files right in a folder."""
@@ -132,7 +132,7 @@ class LocalStore:
         except (FileNotFoundError, NotADirectoryError):
             return []
         except OSError as error:
-            raise _store_error("list", folder, error) from error
+            raise store_error("list", folder, error) from error
 
     def delete(self, paths: Sequence[str]) -> None:
         """Delete files."""
@@ -142,7 +142,7 @@ class LocalStore:
             except FileNotFoundError:
                 continue
             except OSError as error:
-                raise _store_error("delete", path, error) from error
+                raise store_error("delete", path, error) from error
 
     def _link(self, path: str, data: bytes) -> str | None:
         """Create a file that is whole at once; None if the server says that one is there."""
@@ -152,7 +152,7 @@ class LocalStore:
         except FileExistsError:
             return None
         except OSError as error:
-            raise _store_error("write", path, error) from error
+            raise store_error("write", path, error) from error
         finally:
             os.unlink(temporary)
         return version
@@ -163,7 +163,7 @@ class LocalStore:
         except OSError as error:
             if error.errno in (errno.ENOENT, errno.ENOTDIR):
                 return None
-            raise _store_error("read", path, error) from error
+            raise store_error("read", path, error) from error
         try:
             data = os.read(descriptor, _BLOCK)
             if len(data) == _BLOCK:
@@ -173,7 +173,7 @@ class LocalStore:
                 data = b"".join(blocks)
             return Blob(data, _version(os.fstat(descriptor)))
         except OSError as error:
-            raise _store_error("read", path, error) from error
+            raise store_error("read", path, error) from error
         finally:
             os.close(descriptor)
 
@@ -184,7 +184,7 @@ class LocalStore:
         except (FileNotFoundError, NotADirectoryError):
             return False
         except OSError as error:
-            raise _store_error("read", path, error) from error
+            raise store_error("read", path, error) from error
 
     def _write_temporary(self, path: str, data: bytes) -> tuple[str, str]:
         temporary = f"{path}.{os.getpid()}-{next(_counter)}.tmp"
@@ -210,7 +210,7 @@ class LocalStore:
             finally:
                 os.close(descriptor)
         except OSError as error:
-            raise _store_error("write", path, error) from error
+            raise store_error("write", path, error) from error
 
     @contextmanager
     def _locked(self, path: str, *, create: bool = False) -> Iterator[None]:
@@ -229,12 +229,12 @@ class LocalStore:
                 make_folder(folder)
                 descriptor = os.open(locked, flags, 0o644)
         except OSError as error:
-            raise _store_error("lock", path, error) from error
+            raise store_error("lock", path, error) from error
         try:
             _take_lock(descriptor, locked)
             yield
         except OSError as error:
-            raise _store_error("lock", path, error) from error
+            raise store_error("lock", path, error) from error
         finally:
             os.close(descriptor)
 
@@ -294,7 +294,8 @@ def owner_of(path: str) -> str:
     return f"owned by {name}, rights {stat.S_IMODE(found.st_mode):04o}"
 
 
-def _store_error(verb: str, path: str, error: OSError) -> StoreError:
+def store_error(verb: str, path: str, error: OSError) -> StoreError:
+    """Return the error for what the system refuses to do with a file or folder."""
     what = f"cannot {verb} `{path}`: {(error.strerror or str(error)).lower()}"
     if error.errno not in (errno.EACCES, errno.EPERM) or verb in ("read", "list"):
         return StoreError(what)

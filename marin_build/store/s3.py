@@ -56,20 +56,12 @@ class S3Store(RemoteStore):
     async def _get(self, fs: Any, path: str) -> Blob | None:
         bucket, name = split_url(path)
         client = await fs.set_session()
-        for attempt in range(1, _TRIES + 1):
-            try:
-                answer = await client.get_object(Bucket=bucket, Key=name)
-            except Exception as error:
-                if status_of(error) == _MISSING and not _no_bucket(error):
-                    return None
-                raise
-            try:
-                async with answer["Body"] as stream:
-                    return Blob(await stream.read(), answer["ETag"])
-            except Exception:  # the library asks again for answers, but not for broken bodies
-                if attempt == _TRIES:
-                    raise
-        raise AssertionError
+        try:
+            return await _read(client, Bucket=bucket, Key=name)
+        except Exception as error:
+            if status_of(error) == _MISSING and not _no_bucket(error):
+                return None
+            raise
 
     async def _put(
         self, fs: Any, path: str, data: bytes, *, absent: bool = False, version: str | None = None
@@ -151,12 +143,8 @@ class S3Store(RemoteStore):
     async def _piece(self, fs: Any, path: str, start: int, end: int, *, version: str) -> bytes:
         bucket, name = split_url(path)
         client = await fs.set_session()
-        answer = await client.get_object(
-            Bucket=bucket, Key=name, Range=f"bytes={start}-{end - 1}", IfMatch=version
-        )
-        async with answer["Body"] as stream:
-            data: bytes = await stream.read()
-        return data
+        piece = f"bytes={start}-{end - 1}"
+        return (await _read(client, Bucket=bucket, Key=name, Range=piece, IfMatch=version)).data
 
     async def _folders(self, fs: Any, start: str) -> list[str]:
         bucket, name = split_url(start)
@@ -172,6 +160,19 @@ class S3Store(RemoteStore):
             if not page.get("IsTruncated"):
                 return found
             rest["ContinuationToken"] = page["NextContinuationToken"]
+
+
+async def _read(client: Any, **wanted: str) -> Blob:
+    """Read an object or a part of it; the library asks again for answers, not broken bodies."""
+    for attempt in range(1, _TRIES + 1):
+        answer = await client.get_object(**wanted)
+        try:
+            async with answer["Body"] as stream:
+                return Blob(await stream.read(), answer["ETag"])
+        except Exception:
+            if attempt == _TRIES:
+                raise
+    raise AssertionError
 
 
 def _sha256_of_the_whole(found: dict[str, Any]) -> str:

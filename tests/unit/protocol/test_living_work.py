@@ -5,13 +5,21 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from typing import TYPE_CHECKING
 
 import pytest
 
 from marin_build.protocol import living_work
 from marin_build.protocol.lease import Host, Lease
-from marin_build.protocol.living_work import MARK, RUN_MARK, Process, is_worked_on, kill_work
+from marin_build.protocol.living_work import (
+    MARK,
+    RUN_MARK,
+    Process,
+    is_worked_on,
+    kill_work,
+    wait_for_ends,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -64,6 +72,9 @@ def test_work_is_found_by_its_marks_and_its_log(
     assert all("import" in each.command for each in found)
     assert is_worked_on(HOST, Lease("x", 1.0, nonce=nonce, boot="boot"), "")
     assert not is_worked_on(HOST, Lease("x", 1.0, nonce=nonce, boot="another"), "")
+    in_container = Lease("x", 1.0, nonce=nonce, boot="boot/4026532500")
+    assert is_worked_on(HOST, in_container, ""), "its holder cannot be seen, but its work can"
+    assert is_worked_on(Host("ada@here", "boot/4026532501"), in_container, "")
     killed, left = kill_work(lambda: living_work.living_work(nonce, str(log), run))
     assert ([each.pid for each in killed], left) == ([each.pid for each in found], ())
     assert not living_work.still_written(str(log))
@@ -93,3 +104,19 @@ def test_a_command_line_is_cut_and_moves_no_cursor(
     text = living_work.command_of(process.pid)
     assert len(text) <= 120
     assert text.isprintable()
+
+
+@pytest.mark.parametrize("why", [OSError(38, "not implemented"), AttributeError()])
+def test_a_process_without_a_descriptor_has_not_ended_before_it_has(
+    monkeypatch: pytest.MonkeyPatch, start: Callable[..., subprocess.Popen[bytes]], why: Exception
+) -> None:
+    """Else, on a kernel without pidfd, a run builds beside work that it has only just killed."""
+
+    def refuse(pid: int) -> int:
+        raise why
+
+    monkeypatch.setattr(os, "pidfd_open", refuse)
+    process = start("")
+    assert not wait_for_ends([process.pid], time.monotonic())
+    process.kill()
+    assert wait_for_ends([process.pid], time.monotonic() + 60)

@@ -20,7 +20,9 @@ from marin_build.plan import outcomes as ended
 from marin_build.protocol.documents import Attempt, Provenance
 from marin_build.protocol.lease import Host, Lease
 from marin_build.protocol.living_work import still_written
+from marin_build.run_step import foreground_bodies
 from marin_build.run_step.foreground_bodies import NOTE, ForegroundBodies
+from marin_build.run_step.interpreter_end import join_threads
 from marin_build.run_step.session import Session
 from marin_build.run_step.supervisor import build_target
 from marin_build.run_step.workers import Start
@@ -214,3 +216,35 @@ def test_what_the_body_printed_is_out_before_it_is_committed(
     monkeypatch.setattr(sys.stdout, "flush", lambda: flushed.append("flush"))
     stage(lambda output: 1).build()
     assert flushed
+
+
+def test_a_step_ends_with_the_threads_that_its_threads_started(
+    stage: Callable[..., Stage], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else the last file of a writer behind a writer is missing in what is committed."""
+    waits = [threading.Event(), threading.Event()]
+    calls = iter(waits)
+
+    def join(*args: Any) -> None:
+        next(calls).set()
+        join_threads(*args)
+
+    monkeypatch.setattr(foreground_bodies, "join_threads", join)
+
+    def fn(output: str) -> None:
+        def save() -> None:
+            if waits[1].wait(10):
+                Path(output, "last").write_text("x")
+
+        def start_another() -> None:
+            waits[0].wait()
+            threading.Thread(target=save).start()
+
+        Path(output, "first").write_text("x")
+        threading.Thread(target=start_another).start()
+
+    it = stage(fn)
+    assert isinstance(it.build(), ended.Succeeded)
+    publish = it.attempt.publish
+    assert publish is not None
+    assert [entry.path for entry in publish.manifest] == ["first", "last"]

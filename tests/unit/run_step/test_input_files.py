@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from marin_build import StepSpec
+from marin_build.errors import StoreError
 from marin_build.plan.outcomes import Stopped
 from marin_build.run_step.input_files import Before, Inputs
 from marin_build.store.base import File
@@ -191,6 +192,65 @@ def test_what_this_run_built_is_known(local: tuple[Path, Inputs]) -> None:
     (output / "d" / "b").unlink()
     inputs.built(RAW, [File("a", 3)])
     assert isinstance(inputs.look(TRAIN), Before)
+
+
+def test_an_output_may_be_very_deep(local: tuple[Path, Inputs]) -> None:
+    """Else nothing is built from what a step could leave, and be committed with."""
+    output, inputs = local
+    folders = ["x/" * number for number in range(1, 1201)]
+    for folder in folders:
+        (output / folder).mkdir()
+    last = output / folders[-1] / "last"
+    last.write_text("x")
+    inputs.built(RAW, [*FILES, File(f"{folders[-1]}last", 1)])
+    try:
+        assert isinstance(inputs.look(TRAIN), Before)
+    finally:
+        last.unlink()
+        for folder in reversed(folders):  # pytest cannot: it goes down by recursion
+            (output / folder).rmdir()
+
+
+def test_a_folder_that_may_not_be_listed_is_named(
+    local: tuple[Path, Inputs], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else the step fails with the words of a bug."""
+    output, inputs = local
+    scandir = os.scandir
+
+    def refuse(path: str) -> Any:
+        if path.endswith("/d/"):
+            raise PermissionError(13, "Permission denied")
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    with pytest.raises(StoreError, match=f"cannot list `{output}/d`: permission denied"):
+        inputs.look(TRAIN)
+
+
+NESTED = (File("x/.executor_status", 7), File("x/data", 1))
+"""What an output with another one inside was committed with, if that one was built first."""
+
+
+def test_an_output_inside_another_is_looked_at_by_itself(
+    make: Callable[..., Targets], folder: Path, new_store: Callable[[], MemoryStore]
+) -> None:
+    """Else nothing can be built from an outer output any more, once it is built again."""
+    targets = _targets(make, str(folder / "out"))
+    output = Path(targets.all[RAW].output_path)
+    output.mkdir(parents=True)
+    _other_output(output)
+    (output / "a").write_text("abc")
+    committed = (File("a", 3), *NESTED)
+    local = Inputs(LocalStore(), targets, {RAW: committed})
+    assert isinstance(local.look(TRAIN), Before)
+    store, targets = new_store(), _targets(make, "gs://bucket/out")
+    remote = targets.all[RAW].output_path
+    _commit(store, remote, committed)
+    store.contents[f"{remote}/x/data"] = b"built again, with another size"
+    assert isinstance(Inputs(store, targets).look(TRAIN), Before)
+    store.contents[f"{remote}/a"] = b""
+    assert isinstance(Inputs(store, targets).look(TRAIN), Stopped)
 
 
 def _commit(store: MemoryStore, output: str, files: Sequence[File]) -> None:

@@ -23,7 +23,7 @@ from marin_build.protocol.documents import Attempt, FileEntry, Provenance, Publi
 from marin_build.protocol.held_target import Holding
 from marin_build.protocol.lease import Host, Lease
 from marin_build.protocol.look import look
-from marin_build.run_step import attempt, supervisor
+from marin_build.run_step import attempt, prepare_output, supervisor
 from marin_build.run_step.body import Done, run_body
 from marin_build.run_step.commit_retry import CommitRetry
 from marin_build.run_step.resource_usage import OWN, Meter
@@ -63,7 +63,7 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
-    for module in (attempt, supervisor):
+    for module in (prepare_output, supervisor):
         monkeypatch.setattr(module, "boot_clock", clock)
     return clock
 

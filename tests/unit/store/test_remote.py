@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import fsspec
 import pytest
@@ -249,3 +249,50 @@ def test_a_busy_store_is_asked_again(
     else:
         assert store.get("az://c/a") == Blob(b"x", "1")
     assert store.asked == asked
+
+
+class _Breaking:
+    """A client of S3 whose bodies break off so many times."""
+
+    def __init__(self, broken: int) -> None:
+        self.broken, self.asked = broken, 0
+
+    async def get_object(self, **wanted: str) -> dict[str, Any]:
+        self.asked += 1
+        return {"Body": self, "ETag": "1"}
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        pass
+
+    async def read(self) -> bytes:
+        if self.asked <= self.broken:
+            raise ConnectionError("the body broke off")
+        return b"abc"
+
+
+class _BreakingStore(S3Store):
+    def __init__(self, broken: int) -> None:
+        super().__init__()
+        self.client = _Breaking(broken)
+
+    def _open(self) -> Any:
+        async def set_session() -> _Breaking:
+            return self.client
+
+        return SimpleNamespace(loop=get_loop(), set_session=set_session)
+
+
+@pytest.mark.parametrize("broken", [0, 1, 5, 6])
+def test_a_body_that_breaks_off_is_read_again(broken: int) -> None:
+    """Else one of the many thousand pieces of a large input ends the plan that digests it."""
+    documents, pieces = _BreakingStore(broken), _BreakingStore(broken)
+    if broken == 6:  # as often as the library asks
+        with pytest.raises(StoreError, match="cannot read `s3://b/o`"):
+            pieces.piece("s3://b/o", "1", 0, 3)
+        return
+    assert documents.get("s3://b/o") == Blob(b"abc", "1")
+    assert pieces.piece("s3://b/o", "1", 0, 3) == b"abc"
+    assert pieces.client.asked == documents.client.asked == broken + 1

@@ -1,0 +1,98 @@
+"""The output of a target before its body runs: what earlier attempts left is kept or cleared."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from marin_build.protocol import layout
+from marin_build.protocol.lease import boot_clock
+from marin_build.run_step.kept_output import kept_before
+from marin_build.run_step.output_folder import (
+    clear_leftovers,
+    has_foreign,
+    refuse_to_clear_adopted,
+    set_read_only,
+)
+from marin_build.workspace.places import is_url
+
+if TYPE_CHECKING:
+    from marin_build.protocol.documents import Publication
+    from marin_build.protocol.held_target import Holding
+    from marin_build.run_step.session import Session
+
+
+def kept_output(session: Session, index: int, holding: Holding) -> Publication | None:
+    """Return what an earlier attempt finished and could not commit, if it is to be kept.
+
+    Args:
+        session: the run.
+        index: which target.
+        holding: the target under our lease.
+
+    Raises:
+        StoreError: the store cannot be read.
+
+    """
+    if index in session.forced or session.targets.all[index].step.resumable:
+        return None
+    return kept_before(session.store, holding.output, holding.lease.attempt)
+
+
+def make_ready(session: Session, index: int, holding: Holding) -> bool:
+    """Clear the output for the body, or give the rights back to one that goes on with what it left.
+
+    Args:
+        session: the run.
+        index: which target.
+        holding: the target under our lease.
+
+    Returns:
+        False if the lease was lost; if that was before anything was deleted, nothing is.
+
+    Raises:
+        StoppedError: a person adopted the data there.
+        StoreError: the store cannot be read or written.
+
+    """
+
+    def is_held() -> bool:
+        return _is_held(session, holding)
+
+    is_clean = not _has_leftovers(session, index, holding)
+    # Asked before and after: a process that slept must not clear what another run builds.
+    if not is_held():
+        return False
+    return (
+        is_clean or clear_leftovers(session.store, holding.output, is_held=is_held)
+    ) and is_held()
+
+
+def _has_leftovers(session: Session, index: int, holding: Holding) -> bool:
+    """Return whether to clear what an earlier attempt or a foreign writer left on our path.
+
+    Raises:
+        StoppedError: a person adopted the data there.
+
+    """
+    output, step = holding.output, session.targets.all[index].step
+    keeps = step.override_output_path is not None or step.resumable
+    again = holding.lease.attempt > 1 or index in session.forced
+    # A remote output that was never built is not looked at: that would be a wasted request.
+    # But a step that keeps what lies there would write over adopted data, so we ask for that.
+    if not again and (not keeps if is_url(output) else not has_foreign(output)):
+        return False
+    refuse_to_clear_adopted(session.store, output)
+    if keeps and not is_url(output):
+        # The step finds what it left, to go on with that.
+        set_read_only(output, is_read_only=False)
+        session.store.delete([f"{output}/{layout.CHANGED}"])
+    return not keeps
+
+
+def _is_held(session: Session, holding: Holding) -> bool:
+    """Return whether the lease will hold while the body starts; renew it if it is old."""
+    now = boot_clock()
+    if now - holding.held_since < session.register_after:
+        return True
+    return holding.renew(now, time.time())
