@@ -99,7 +99,7 @@ def _overlap(data: bytes, secret: bytes, most: int) -> int:
     """Return the length of the longest beginning of a secret that ends data; linear.
 
     Args:
-        data: what is there.
+        data: a piece of a log.
         secret: not empty.
         most: the longest that counts.
 

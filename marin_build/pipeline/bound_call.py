@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from marin_build.errors import MarinBuildError, SpecificationError
 from marin_build.identity.callables import Bound, StandsForFunction
 from marin_build.pipeline import runtime_calls
+from marin_build.pipeline.declared_at import shown_here
 from marin_build.pipeline.source import Source
 from marin_build.pipeline.step_spec import StepSpec
 from marin_build.workspace.places import is_url
@@ -77,8 +78,8 @@ class BoundCall(Bound, StandsForFunction):
         for key, value in self.wired.items():
             yield from _leaves(key, value)
 
-    def problems(self, name: str, place: str) -> list[MarinBuildError]:
-        """Return what is wrong with the steps given as arguments."""
+    def problems(self, name: str, place: tuple[str, int]) -> list[MarinBuildError]:
+        """Return what is wrong with the steps given as arguments of a step declared at `place`."""
         if not self.wired:
             return []
         try:
@@ -87,7 +88,7 @@ class BoundCall(Bound, StandsForFunction):
             return [
                 SpecificationError(
                     f"`{name}`: an annotation cannot be read: {error}",
-                    facts=[("declared", place)],
+                    facts=[("declared", shown_here(place))],
                     hint="import the annotated types outside `if TYPE_CHECKING:`",
                 )
             ]
@@ -98,7 +99,7 @@ class BoundCall(Bound, StandsForFunction):
                 found.append(
                     SpecificationError(
                         f"`{name}`: the parameter `{key}` {problem}",
-                        facts=[("declared", place)],
+                        facts=[("declared", shown_here(place))],
                         consequence="nothing was run",
                         hint="annotate it as Path or str for the folder, or as the type "
                         "the step returns for its artifact",
@@ -161,17 +162,27 @@ def return_annotation(fn: object) -> Any:
 
     `-> None` is `NoneType`.
     """
-    match fn:
-        case BoundCall(function=inner) | functools.partial(func=inner):
-            return return_annotation(inner)
+    if isinstance(fn, BoundCall):
+        fn = fn.function
     if not callable(fn):
         return None
-    fn = inspect.unwrap(fn)
-    said_by = fn if inspect.isroutine(fn) else type(fn).__call__
     try:
-        return type_hints(said_by).get("return")
+        return type_hints(annotated_function(fn)).get("return")
     except NameError:  # a name that only type checkers know
         return None
+
+
+def annotated_function(called: Callable[..., object]) -> Callable[..., object]:
+    """Return the function whose annotations are those of what is called: `__call__` of a value."""
+    while isinstance(called, functools.partial):
+        called = called.func
+    called = inspect.unwrap(called)
+    if inspect.isroutine(called):
+        return called
+    inner: Callable[..., object] = (
+        called.__init__ if isinstance(called, type) else type(called).__call__  # type: ignore[misc]
+    )
+    return inner
 
 
 def _deliver(value: Any, annotation: Any) -> Any:
@@ -245,9 +256,11 @@ def _problem(value: Any, annotation: Any) -> str | None:
         case dict():
             element = _element(annotation, dict)
             return next(filter(None, (_problem(item, element) for item in value.values())), None)
-        case list() | tuple():
+        case list() | tuple() if type(value) in (list, tuple):
             element = _element(annotation, type(value))
             return next(filter(None, (_problem(item, element) for item in value)), None)
+        case list() | tuple():  # names of fields would be no part of the identity
+            return f"is given steps in a {type(value).__name__}: give them in a list or a dict"
     return "mixes steps with other values"
 
 

@@ -59,7 +59,7 @@ class Captured:
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """What all steps of one function share: names it may read, and what they stood for first."""
+    """What steps of one function share: names it may read, and what these stood for last."""
 
     names: frozenset[str]
     globals: tuple[Captured, ...]
@@ -81,7 +81,7 @@ def captured_by(fn: object, attrs: Mapping[str, Any]) -> tuple[Captured, ...]:
     if function is None:
         return ()
     known = _known.get(function)
-    if known is None:
+    if known is None or any(each.now is not each.then for each in known.globals):
         known = _known[function] = _known_of(function)
     named = [] if known.names.isdisjoint(attrs) else _named(function, known.names, attrs)
     if function.__closure__ is None and not named:
@@ -271,8 +271,6 @@ def _is_read(each: Captured) -> bool:
     """Return whether a function reads the name itself, and not an attribute of that name."""
     if each.cell is not None:
         return True
-    import dis
-
     todo = [each.function.__code__]
     while todo:
         code = todo.pop()

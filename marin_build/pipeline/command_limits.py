@@ -11,6 +11,7 @@ import os
 from typing import TYPE_CHECKING
 
 from marin_build.pipeline.placeholders import PLACEHOLDER
+from marin_build.workspace.own_folder import NAME, make_folder
 from marin_build.workspace.places import is_url
 from marin_build.workspace.workspace import current_workspace
 
@@ -37,7 +38,7 @@ def list_path(output: str, name: str) -> str:
     if not is_url(output):
         return f"{output}/.lists/{name}.txt"
     folder = hashlib.sha256(output.encode()).hexdigest()[:16]
-    return f"{current_workspace().project}/.marin-build/lists/{folder}/{name}.txt"
+    return f"{current_workspace().project}/{NAME}/lists/{folder}/{name}.txt"
 
 
 def write_lists(lists: Mapping[str, Sequence[str]], output: str) -> None:
@@ -49,7 +50,7 @@ def write_lists(lists: Mapping[str, Sequence[str]], output: str) -> None:
     """
     for name, lines in lists.items():
         path = list_path(output, name)
-        os.makedirs(os.path.dirname(path), exist_ok=True)
+        make_folder(os.path.dirname(path))
         with open(path, "w", encoding="utf-8", errors="surrogateescape") as stream:
             stream.writelines(f"{line}\n" for line in lines)
 

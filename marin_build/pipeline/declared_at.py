@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import sys
 
 from marin_build._package import is_ours
-from marin_build.workspace.workspace import current_workspace
+from marin_build.workspace.workspace import current_workspace, relative_to
 
 
 def declaring_place() -> tuple[str, int]:
@@ -22,9 +21,7 @@ def declaring_place() -> tuple[str, int]:
 def shown(place: tuple[str, int], project: str) -> str:
     """Return `file:line`, the file relative to `project` where it lies inside."""
     file, line = place
-    if file.startswith(project + os.sep):
-        file = os.path.relpath(file, project)
-    return f"{file}:{line}"
+    return f"{relative_to(file, project)}:{line}"
 
 
 def shown_here(place: tuple[str, int]) -> str:

@@ -55,7 +55,7 @@ class StepFunction(StandsForFunction, Generic[P, R]):
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> DeclaredStep:
         """Declare a step with these arguments."""
         place = declaring_place()
-        arguments = self._bind(args, kwargs, shown_here(place))
+        arguments = self._bind(args, kwargs, place)
         values: dict[str, Any] = {}
         wired: dict[str, Any] = {}
         for key, value in arguments.items():
@@ -64,7 +64,7 @@ class StepFunction(StandsForFunction, Generic[P, R]):
             else:
                 values[key] = _kept(value)
         call = BoundCall(self.function, FrozenDict(values), FrozenDict(wired))
-        for error in call.problems(self.name, shown_here(place)):
+        for error in call.problems(self.name, place):
             refuse(error)
         leaves = list(call.leaves())
         return DeclaredStep(
@@ -89,16 +89,19 @@ class StepFunction(StandsForFunction, Generic[P, R]):
         check_options("options", options)
         return replace(self, name=name or self.name, settings={**self.settings, **options})
 
-    def _bind(self, args: Any, kwargs: Any, place: str) -> Mapping[str, Any]:
+    def _bind(self, args: Any, kwargs: Any, place: tuple[str, int]) -> Mapping[str, Any]:
         signature = _signature(self.function)
         try:
             bound = signature.bind(*args, **kwargs)
         except TypeError as error:
-            takes = list(_signature(self.function).parameters)
+            takes = list(signature.parameters)
             unknown = next((key for key in kwargs if key not in takes), None)
             raise SpecificationError(
                 f"`{self.name}`: {error}",
-                facts=[("declared", place), ("it takes", ", ".join(takes) or "nothing")],
+                facts=[
+                    ("declared", shown_here(place)),
+                    ("it takes", ", ".join(takes) or "nothing"),
+                ],
                 hint=None if unknown is None else did_you_mean(unknown, takes),
             ) from None
         bound.apply_defaults()
@@ -145,7 +148,7 @@ def _has_step(value: object) -> bool:
 def _copied(value: Any) -> Any:
     """Return copies of containers of steps; the author may change the originals later."""
     match value:
-        case list() | tuple():
+        case list() | tuple() if type(value) in (list, tuple):
             return type(value)(_copied(item) for item in value)
         case dict():
             return {key: _copied(item) for key, item in value.items()}

@@ -12,8 +12,7 @@ import json
 import os
 from dataclasses import dataclass, field
 
-from marin_build.pipeline.source_files import OWN_FOLDER
-from marin_build.workspace.own_folder import make_folder
+from marin_build.workspace.own_folder import NAME, make_folder
 
 Stamp = list[int | str]
 
@@ -30,7 +29,7 @@ class DigestCache:
     def of(cls, location: str, project: str) -> DigestCache:
         """Return the cache of what lies at a path or URL, as it was saved last."""
         name = hashlib.sha256(location.encode("utf-8", "surrogateescape")).hexdigest()[:32]
-        cache = cls(os.path.join(project, OWN_FOLDER, "digests", name))
+        cache = cls(os.path.join(project, NAME, "digests", name))
         try:
             with open(cache.file, encoding="utf-8") as stream:
                 document = json.load(stream)

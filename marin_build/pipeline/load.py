@@ -20,7 +20,7 @@ from marin_build.pipeline.command import Command
 from marin_build.pipeline.declared_at import shown
 from marin_build.pipeline.locate import PipelineModule, module_of_file, no_such_module
 from marin_build.pipeline.not_a_step import described, how_to_declare, none_declared
-from marin_build.pipeline.parameters import call_with, parse_settings
+from marin_build.pipeline.parameters import parse_settings
 from marin_build.pipeline.run_module import raised, run_module
 from marin_build.pipeline.source_digests import forget_digests
 from marin_build.pipeline.step_spec import StepSpec
@@ -210,7 +210,7 @@ def _offered(
     if callable(function) and not isinstance(function, StepSpec):
         values = parse_settings(function, parameters, module.file)
         try:
-            return _steps(call_with(function, values), f"{wanted or _FUNCTION}()")
+            return _steps(function(**values), f"{wanted or _FUNCTION}()")
         except MarinBuildError:
             raise
         except (Exception, SystemExit) as error:
@@ -268,22 +268,26 @@ def _steps(value: Any, where: str) -> tuple[StepSpec, ...]:
 def undeclared_files(steps: Iterable[StepSpec], workspace: Workspace) -> list[str]:
     """Return warnings for files of the project that commands name but do not declare."""
     found: dict[str, None] = {}
+    files: dict[str, str | None] = {}  # the commands of a pipeline mostly share their words
     for step in steps:
         if isinstance(step.fn, Command):
             declared = {source.location for source in step.inputs.values()}
             for word in _words(step.fn):
-                path = os.path.normpath(os.path.join(workspace.project, word))
-                if (
-                    path not in declared
-                    and os.path.isfile(path)
-                    and path.startswith(workspace.project + os.sep)
-                ):
+                if word not in files:
+                    files[word] = _project_file(word, workspace.project)
+                if (path := files[word]) is not None and path not in declared:
                     place = shown(step.declared, workspace.project)
                     found[
                         f"`{step.name}` ({place}) runs `{word}`, which is not a declared input: "
                         "changes to it will not rebuild the step"
                     ] = None
     return list(found)
+
+
+def _project_file(word: str, project: str) -> str | None:
+    """Return the file of the project that a word names; None if it names none."""
+    path = os.path.normpath(os.path.join(project, word))
+    return path if path.startswith(project + os.sep) and os.path.isfile(path) else None
 
 
 def _words(command: Command) -> list[str]:

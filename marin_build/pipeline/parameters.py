@@ -5,8 +5,8 @@ from __future__ import annotations
 import inspect
 from typing import TYPE_CHECKING, Any
 
-from marin_build.errors import UsageError, combined
-from marin_build.pipeline.bound_call import type_hints
+from marin_build.errors import SpecificationError, UsageError, combined
+from marin_build.pipeline.bound_call import annotated_function, type_hints
 from marin_build.pipeline.parameter_values import UnfitError, parse_value, type_of_default
 from marin_build.text.readable import did_you_mean, shortened
 from marin_build.text.secret_shapes import without_secret
@@ -27,6 +27,7 @@ def parse_settings(
 
     Raises:
         UsageError: unknown parameters, missing ones and values that do not fit, together.
+        SpecificationError: an annotation that cannot be read.
 
     """
     parameters = inspect.signature(function).parameters
@@ -34,7 +35,7 @@ def parse_settings(
     named = {
         name for name, p in parameters.items() if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)
     }
-    hints = type_hints(function, extras=True) if given else {}
+    hints = _hints_of(function, file) if given else {}
     values: dict[str, Any] = {}
     errors: list[MarinBuildError] = []
     for name, text in given.items():
@@ -67,6 +68,18 @@ def parse_settings(
     return values
 
 
+def _hints_of(function: Callable[..., Any], file: str) -> Mapping[str, Any]:
+    try:
+        return type_hints(annotated_function(function), extras=True)
+    except Exception as error:  # an annotation may be any expression
+        raise SpecificationError(
+            f"an annotation of the pipeline's parameters cannot be read: {error}",
+            facts=[("file", file)],
+            consequence="nothing was run",
+            hint="import the annotated types outside `if TYPE_CHECKING:`",
+        ) from error
+
+
 def _type_of(
     name: str, hints: Mapping[str, Any], parameters: Mapping[str, inspect.Parameter]
 ) -> Any:
@@ -97,8 +110,3 @@ def _unfit(
         facts=facts,
         consequence="nothing was run",
     )
-
-
-def call_with(function: Callable[..., Any], values: Mapping[str, Any]) -> Any:
-    """Call a pipeline function."""
-    return function(**values)

@@ -34,7 +34,7 @@ def run_module(module: PipelineModule, workspace: Workspace) -> ModuleType:
     project = workspace.project
     folders = _put_on_path(module, project)
     shadowed = keep_apart(folders)
-    if shadowed and module.package:  # inside a package nobody takes a name for that of another
+    if shadowed and module.package:  # `import json` never means a module of one's own package
         inside = os.path.dirname(module.file) + os.sep
         shadowed = {name: own for name, own in shadowed.items() if not own.startswith(inside)}
     if shadowed:

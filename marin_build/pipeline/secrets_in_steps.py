@@ -64,15 +64,14 @@ def secrets_of_parameters(
 def _found(
     value: Any, path: str, name: str, allowed: Sequence[str], depth: int
 ) -> Iterator[tuple[str, str, str]]:
-    """Yield where secrets stand in a value: the path, the last name in it, and what is there."""
+    """Yield where secrets stand in a value: the path, the last name in it, and its form."""
     match value:
         case str():
             if any(fnmatchcase(name, each) or fnmatchcase(path, each) for each in allowed):
                 return
-            for form in forms_in(value):
+            if (form := next(forms_in(value), None)) is not None:
                 yield path, name, form
-                return
-            if is_called_secret(name, value):
+            elif is_called_secret(name, value):
                 yield path, name, "what is called a secret"
         case dict() if depth < _DEEPEST:
             for key, item in value.items():

@@ -1,7 +1,7 @@
 """Files of a project that are called as a module of Python, or of a package that we need.
 
 The folders of a project stand before all others on the module path, and many of our imports come
-late. So such a name always means the other module, whoever imports it; and a pipeline that imports
+late. So such a name means the other module in all imports of a process; and a pipeline that imports
 it, and may mean its own file, is refused with both places.
 """
 
@@ -43,7 +43,7 @@ def is_taken(name: str) -> bool:
 
 
 def keep_apart(folders: Sequence[str]) -> Mapping[str, str]:
-    """Let imports find Python's modules and ours, whatever the folders of a project hold.
+    """Let imports find Python's modules and ours, also where a project has files of these names.
 
     Args:
         folders: the project's folders on the module path.
@@ -117,8 +117,10 @@ def loaded_files(folders: Sequence[str], error: BaseException | None = None) -> 
         files.append(trace.tb_frame.f_code.co_filename)
         trace = trace.tb_next
     for file in files:
-        if isinstance(file, str) and file.startswith(starts) and file.endswith(".py"):
-            yield from () if installed_in(file) is not None else (file,)
+        if not isinstance(file, str) or not file.startswith(starts):
+            continue
+        if file.endswith(".py") and installed_in(file) is None:
+            yield file
 
 
 class _Others:

@@ -11,15 +11,13 @@ import os
 from typing import TYPE_CHECKING, Literal
 
 from marin_build.pipeline.glob_patterns import compile_patterns, may_match_below
+from marin_build.workspace import own_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from marin_build.pipeline.source import Source
 
-
-OWN_FOLDER = ".marin-build"
-"""Our notes on a project: no command can leave them as they are."""
 
 _Place = tuple[int, int]  # device and inode of a folder
 _Found = tuple[str, Literal["file", "dangling"]]
@@ -87,8 +85,8 @@ def _below(folder: str, prefix: str, is_left_out: Callable[[str], bool]) -> Iter
             for entry in entries:
                 name = f"{relative}{entry.name}"
                 match _kind_of(entry):
-                    case "folder":
-                        if entry.name != OWN_FOLDER and not is_left_out(name + "/"):
+                    case "folder":  # in our own, each command changes something
+                        if entry.name != own_folder.NAME and not is_left_out(name + "/"):
                             pending.append((name + "/", (*ancestors, place)))
                     case "file" | "dangling" as kind:
                         yield name, kind

@@ -49,13 +49,13 @@ def files_listed(data: bytes) -> dict[str, str]:
 
 def changed_in_words(before: Mapping[str, str], now: Mapping[str, str]) -> str:
     """Return what became of the files of a folder: `a.txt changed, b.txt added and 3 more`."""
-    told = []
+    changes = []
     for path in sorted(before.keys() | now.keys()):
         if before.get(path) != now.get(path):
             verb = "added" if path not in before else "removed" if path not in now else "changed"
-            told.append(f"{path} {verb}")
-    more = len(told) - _NAMED
-    return ", ".join(told[:_NAMED]) + (f" and {more} more" if more > 0 else "")
+            changes.append(f"{path} {verb}")
+    more = len(changes) - _NAMED
+    return ", ".join(changes[:_NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
 def _unescaped(path: str) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from marin_build.errors import MarinBuildError, SpecificationError, refuse
 from marin_build.identity.canonical import FrozenDict, freeze
+from marin_build.pipeline.command_limits import LONGEST_WORD
 from marin_build.pipeline.names import BUDGET_NAME, illegal_name, name_problem, version_problem
 from marin_build.pipeline.not_a_step import described, how_to_declare
 from marin_build.pipeline.placed import Placed
@@ -18,10 +19,6 @@ from marin_build.workspace.workspace import CodePolicy
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-
-LONGEST_VARIABLE = 1 << 17
-"""Bytes of the longest environment variable, name and end included: MAX_ARG_STRLEN of Linux."""
 
 
 EMPTY = FrozenDict()
@@ -221,12 +218,12 @@ def _variable_problem(key: object, value: object) -> str | None:
     if "\0" in value:
         return f"{named} has a value with a null character, which no program can be given"
     try:
-        size = len(os.fsencode(f"{key}={value}")) + 1
+        size = len(os.fsencode(f"{key}={value}"))
     except UnicodeEncodeError:
         return f"{named} has a name or a value that is no Unicode text"
-    if size > LONGEST_VARIABLE:
+    if size > LONGEST_WORD:
         return (
-            f"{named} has {size} bytes, and Linux gives programs at most {LONGEST_VARIABLE}: "
+            f"{named} has {size} bytes, and Linux gives programs at most {LONGEST_WORD}: "
             "give it as a file"
         )
     return None

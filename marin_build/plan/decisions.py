@@ -213,9 +213,9 @@ def make_plan(
                 if dep in decisions and decisions[dep].kind is Kind.BLOCKED
             ]
             if blocked:
-                upstream = why.UpstreamBlocked(targets.all[blocked[0]].id)
+                reason = why.UpstreamBlocked(targets.all[blocked[0]].id)
                 decision = replace(
-                    decision, kind=Kind.BLOCKED, reason=upstream, changed=decision.root
+                    decision, kind=Kind.BLOCKED, reason=reason, changed=decision.root
                 )
         decisions[index] = decision
         any_blocked = any_blocked or decision.kind is Kind.BLOCKED
@@ -236,15 +236,16 @@ def _decide(targets: Targets, index: int, seen: Observed, *, rerun_failed: bool)
     lease, step = seen.lease, targets.all[index].step
     if seen.damage is not None:
         return Decision(index, Kind.BLOCKED, seen.damage)
-    if lease is not None and not lease.is_sealed and seen.work and seen.status != "SUCCESS":
-        first = seen.work[0]
-        left = why.HeldByWork(lease.describe(), first.pid, first.command, len(seen.work))
-        return Decision(index, Kind.WAIT, left)
-    if lease is not None and not lease.is_sealed and not seen.gone and seen.status != "SUCCESS":
-        held = why.HeldBy(lease.describe(), lease.written_at, lease.time_to_live)
-        return Decision(index, Kind.WAIT, held)
     if lease is not None and lease.is_sealed:
         return Decision(index, Kind.REUSE, why.SealedBefore(lease.worker))
+    if lease is not None and seen.status != "SUCCESS":
+        if seen.work:
+            first = seen.work[0]
+            left = why.HeldByWork(lease.describe(), first.pid, first.command, len(seen.work))
+            return Decision(index, Kind.WAIT, left)
+        if not seen.gone:
+            held = why.HeldBy(lease.describe(), lease.written_at, lease.time_to_live)
+            return Decision(index, Kind.WAIT, held)
     if seen.status == "SUCCESS" and not seen.doubtful and not seen.lost:
         if seen.altered:
             return Decision(index, Kind.BLOCKED, why.OutputAltered(seen.altered))

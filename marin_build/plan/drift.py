@@ -131,8 +131,8 @@ class Drift:
         """One text for each difference: parts, captured values, upstream, environment, identity."""
         above = (f"{target} was rebuilt with different code" for target in self.upstream)
         identity = (printable(self.identity.text),) if self.identity is not None else ()
-        told = (item.text for item in self.environment)
-        return (*self._named, *above, *told, *identity)
+        around = (item.text for item in self.environment)
+        return (*self._named, *above, *around, *identity)
 
     @property
     def text(self) -> str:

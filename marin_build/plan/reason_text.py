@@ -37,7 +37,9 @@ def describe(reason: Reason) -> str:
     """Return a reason for people: lower case, a few words."""
     if isinstance(reason, why.RunReason):
         return _why_run(reason)
-    return _why_blocked(reason) if isinstance(reason, why.BlockReason) else _why_not(reason)
+    if isinstance(reason, why.BlockReason):
+        return _why_blocked(reason)
+    return _why_wait(reason) if isinstance(reason, why.WaitReason) else _why_reused(reason)
 
 
 NOT_READ = "not read: every target that needs it is built"
@@ -166,9 +168,10 @@ def _why_wait(reason: why.WaitReason) -> str:
                 f"its holder {by} is dead, but {process}{more} still works on it "
                 "(wait, or `marin-build unlock TARGET --kill`)"
             )
+    assert_never(reason)
 
 
-def _why_not(reason: why.ReuseReason | why.WaitReason) -> str:
+def _why_reused(reason: why.ReuseReason) -> str:
     match reason:
         case why.BuiltBefore(run=run, by=by, at=at):
             return f"built{_when_by(at, by)}, run {run}" if run else "built"
@@ -181,17 +184,15 @@ def _why_not(reason: why.ReuseReason | why.WaitReason) -> str:
             return "assumed to be built"
         case why.SealedBefore(by=by):
             return f"committed by {by}, about to be published"
-        case why.HeldBy() | why.HeldByWork():
-            return _why_wait(reason)
     assert_never(reason)
 
 
 def _why_blocked(reason: why.BlockReason) -> str:
     match reason:
-        case why.FailureKept(attempt=attempt) | why.ResultNotSaved(attempt=attempt):
-            number = f" (attempt {attempt})" if attempt else ""
-            is_kept = isinstance(reason, why.ResultNotSaved)
-            return f"finished{number}, {_NOT_SAVED}" if is_kept else f"failed previously{number}"
+        case why.FailureKept(attempt=attempt):
+            return f"failed previously{_number_of(attempt)}"
+        case why.ResultNotSaved(attempt=attempt):
+            return f"finished{_number_of(attempt)}, {_NOT_SAVED}"
         case why.UpstreamBlocked(upstream=upstream):
             return f"needs {upstream}, which is blocked"
         case why.NothingBuildsIt():
@@ -213,6 +214,10 @@ def _why_blocked(reason: why.BlockReason) -> str:
         case why.OverBudget(budget=name, needed=needed, found=found):
             return f"needs {needed} of the budget `{name}`, and there is {found} (--budget)"
     assert_never(reason)
+
+
+def _number_of(attempt: int) -> str:
+    return f" (attempt {attempt})" if attempt else ""
 
 
 _NOT_SAVED = (

@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
-from marin_build.pipeline.command import OwnSession, own_session
+from marin_build.pipeline.command_process import OwnSession, own_session
 from marin_build.protocol.living_work import MARK, living_work
 from marin_build.run_step.leftover_processes import Leftovers, end_leftovers
 

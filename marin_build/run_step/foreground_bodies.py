@@ -15,7 +15,7 @@ from contextlib import contextmanager, suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
-from marin_build.pipeline.command import stdin_inherited
+from marin_build.pipeline.command_process import stdin_inherited
 from marin_build.protocol.living_work import MARK, living_work
 from marin_build.run_step.body import Done, run_body
 from marin_build.run_step.interpreter_end import is_owed, join_threads

@@ -7,6 +7,7 @@ not contain twice, or is of bounded length.
 from __future__ import annotations
 
 import fnmatch
+import functools
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -73,9 +74,12 @@ def is_called_secret(name: str, value: str) -> bool:
     Stricter than for environment variables: pipelines of language models are full of `tokens`,
     `eos_token` and `key`.
     """
-    if _NO_VALUE.search(value):
-        return False
-    spaced = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name[:200])
+    return _names_secret(name[:200]) and not _NO_VALUE.search(value)
+
+
+@functools.lru_cache(maxsize=1024)  # the steps of a pipeline mostly share their names
+def _names_secret(name: str) -> bool:
+    spaced = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name)
     words = re.split(r"[_\-.\s]+", spaced.upper())
     if "KEY" in words:
         return not _KEYS.isdisjoint(words)
@@ -153,11 +157,22 @@ _FORMS = (
 )  # fmt: skip
 
 
+_ANY_SIGN = re.compile(b"|".join(re.escape(sign) for form in _FORMS for sign in form.signs))
+_SHORT = 500
+"""Bytes of a text in which one look for all signs is quicker than one look for each."""
+
+
+def _possible(data: bytes) -> Iterator[_Form]:
+    """Yield the forms that data may contain, by their signs."""
+    if len(data) <= _SHORT and _ANY_SIGN.search(data) is None:
+        return
+    yield from (form for form in _FORMS if any(sign in data for sign in form.signs))
+
+
 def masked(data: bytes) -> bytes:
     """Return data in which what has the form of a secret is blotted out."""
-    for form in _FORMS:
-        if any(sign in data for sign in form.signs):
-            data = form.pattern.sub(_blotted, data)
+    for form in _possible(data):
+        data = form.pattern.sub(_blotted, data)
     return data
 
 
@@ -176,18 +191,15 @@ def masked_text(text: str) -> str:
 def forms_in(text: str) -> Iterator[str]:
     """Yield what secrets a text holds, by their form: `a token of GitHub`."""
     data = text.encode("utf-8", "surrogatepass")
-    for form in _FORMS:
-        if any(sign in data for sign in form.signs) and form.pattern.search(data):
-            yield form.name
+    yield from (form.name for form in _possible(data) if form.pattern.search(data))
 
 
 def secrets_in(text: str) -> Iterator[bytes]:
     """Yield the secrets in a text, without what stands before them."""
     data = text.encode("utf-8", "surrogatepass")
-    for form in _FORMS:
-        if any(sign in data for sign in form.signs):
-            for found in form.pattern.finditer(data):
-                yield found.group()[len(found.group(1)) if form.pattern.groups else 0 :]
+    for form in _possible(data):
+        for found in form.pattern.finditer(data):
+            yield found.group()[len(found.group(1)) if form.pattern.groups else 0 :]
 
 
 def without_secret(name: str, value: str) -> str:

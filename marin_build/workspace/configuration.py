@@ -56,7 +56,7 @@ def _parse(file: str) -> dict[str, Any]:
     try:
         with open(file, "rb") as stream:
             return tomllib.load(stream)
-    except (OSError, tomllib.TOMLDecodeError) as error:
+    except (OSError, ValueError) as error:  # no TOML, or not even UTF-8
         raise UsageError(
             f"cannot read the configuration `{file}`", facts=[("reason", str(error))]
         ) from error

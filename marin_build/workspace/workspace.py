@@ -258,11 +258,16 @@ def noting_asked() -> Iterator[list[object]]:
 
 def relative(path: str, workspace: Workspace) -> str:
     """Return a place inside the project relative to it; any other place as it is."""
-    if not (path + os.sep).startswith(workspace.project + os.sep):
+    return relative_to(path, workspace.project)
+
+
+def relative_to(path: str, folder: str) -> str:
+    """Return a place inside a folder relative to it; any other place as it is."""
+    if not (path + os.sep).startswith(folder + os.sep):
         return path
-    inside = path[len(workspace.project) + 1 :]
+    inside = path[len(folder) + 1 :]
     if (
         inside and "./" not in inside and "//" not in inside
     ):  # as nearly all are; relpath takes 4 times as long
         return inside
-    return os.path.relpath(path, workspace.project).replace(os.sep, "/")
+    return os.path.relpath(path, folder).replace(os.sep, "/")

@@ -19,7 +19,7 @@ from contextlib import suppress
 from dataclasses import astuple, dataclass
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from marin_build.pipeline.command import stdin_inherited
+from marin_build.pipeline.command_process import stdin_inherited
 from marin_build.protocol.living_work import MARK
 from marin_build.run_step.body import Done, Request, described, run_body
 from marin_build.run_step.interpreter_end import (

@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
-from typing import Any, TypedDict
+from typing import Any, NamedTuple, TypedDict
 
 import pydantic
 import pytest
@@ -237,3 +237,20 @@ def test_a_url_does_not_arrive_as_a_path() -> None:
     reader = _taking(Path)(x=Source("text", "gs://bucket/text"))
     with pytest.raises(SpecificationError, match="is a URL"):
         reader.fn("/out")
+
+
+class Sides(NamedTuple):
+    left: Any
+    right: Any
+
+
+@pytest.mark.parametrize("around", [lambda it: it, lambda it: [it], lambda it: {"a": it}])
+def test_steps_in_a_named_tuple_are_refused(around: Any) -> None:
+    """Else the author reads that `__new__()` misses an argument, in a line that calls no class."""
+
+    @step
+    def pair(output: Path, sides: Any) -> None: ...
+
+    sides = around(Sides(StepSpec(name="l"), StepSpec(name="r")))
+    with pytest.raises(SpecificationError, match="is given steps in a Sides"):
+        pair(sides=sides)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from marin_build.identity.canonical import FrozenDict
-from marin_build.pipeline.command import Command, PathPart, join_word, run_argv
+from marin_build.pipeline.command import Command, PathPart, join_word
 from marin_build.pipeline.command_checks import check_command
 from marin_build.pipeline.source import Source
 from marin_build.pipeline.step_spec import StepSpec
@@ -83,21 +82,6 @@ def test_a_placeholder_of_nothing_is_refused_with_what_there_is() -> None:
 def test_a_command_is_made_of_strings(text: Any) -> None:
     (error,) = check_command(_command(text), "sort", "p.py:3")
     assert "a command is made of strings" in error.what
-
-
-@pytest.mark.parametrize(
-    ("argv", "code"),
-    [
-        (["sh", "-c", "exit 3"], 3),
-        (["sh", "-c", "kill -9 $$"], 137),
-        (["./no-such-program-here"], 127),
-        ([__file__], 126),  # there, but no program
-    ],
-)
-def test_the_exit_code_of_a_command_is_the_steps(argv: list[str], code: int) -> None:
-    with pytest.raises(SystemExit) as caught:
-        run_argv(argv, os.getcwd())
-    assert caught.value.code == code
 
 
 def test_a_command_that_ends_well_says_nothing_and_finds_this_python_first(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -9,14 +10,13 @@ import pytest
 from marin_build import StepSpec, command
 from marin_build.errors import MarinBuildError
 from marin_build.pipeline.command import Command
-from marin_build.pipeline.command_limits import LONGEST_LINE, LONGEST_WORD, list_path
+from marin_build.pipeline.command_limits import LONGEST_LINE, LONGEST_WORD, list_path, write_lists
 from marin_build.pipeline.source import Source
 from marin_build.workspace.workspace import Workspace
 from tests.workspaces import in_workspace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 
 @pytest.fixture(autouse=True)
@@ -96,3 +96,10 @@ def test_a_list_for_a_remote_output_lies_in_the_project(folder: Path) -> None:
 def test_what_is_no_line_is_refused(value: object) -> None:
     with pytest.raises(MarinBuildError, match="the parameter `names`"):
         command("cat {names}", name="join", params={"names": ["a", value]})
+
+
+def test_git_ignores_the_lists_in_a_project(folder: Path) -> None:
+    """Else `git add .` takes lists of paths into the project's history."""
+    write_lists({"parts": ["gs://bucket/a"]}, "gs://bucket/join_1")
+    assert (folder / ".marin-build/.gitignore").read_text().endswith("*\n")
+    assert Path(list_path("gs://bucket/join_1", "parts")).read_text() == "gs://bucket/a\n"

@@ -268,3 +268,23 @@ def test_what_a_decorated_function_has_by_default_contradicts_nothing() -> None:
     def train(output: str, lr: float = 0.1) -> None: ...
 
     assert train(lr=0.2).hash_attrs == {"lr": 0.2}
+
+
+def test_a_step_declared_again_has_the_value_of_now() -> None:
+    """Else a notebook that changes a setting and plans again is refused until it is restarted."""
+    there: dict[str, Any] = {"__name__": "pipeline", "rate": 1}
+    exec(HEAD + "build = lambda output: w(output, rate)", there)
+    for rate in (1, 2):
+        there["rate"] = rate
+        assert late_bindings([StepSpec(name="train", fn=there["build"])]) == []
+
+
+def test_each_step_of_one_function_shows_its_own_value() -> None:
+    """Else the error of the second step names the value that the first one was declared with."""
+    text = """
+        build = lambda output: w(output, i)
+        for i in range(3):
+            targets.append(StepSpec(name=f"s{i}", fn=build))
+        """
+    shown = [dict(error.facts)["then"] for error in late_bindings(_steps(text))]
+    assert shown == ["0", "1"]

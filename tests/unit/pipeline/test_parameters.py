@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import datetime as dt
 import enum
+import functools
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import pydantic
 import pytest
 
-from marin_build.errors import MarinBuildError
-from marin_build.pipeline.parameters import call_with, parse_settings
+from marin_build.errors import MarinBuildError, SpecificationError
+from marin_build.pipeline.parameters import parse_settings
 
 
 def _pipeline(seed: int, size: Literal["s", "l"] = "s", rest: Any = None) -> Any:
@@ -20,7 +21,7 @@ def _pipeline(seed: int, size: Literal["s", "l"] = "s", rest: Any = None) -> Any
 
 def test_values_reach_the_pipeline_function() -> None:
     values = parse_settings(_pipeline, {"seed": "3", "rest": "[1]"}, "p.py")
-    assert call_with(_pipeline, values) == (3, "s", [1])
+    assert _pipeline(**values) == (3, "s", [1])
 
 
 def test_all_that_is_wrong_with_the_values_is_reported_together() -> None:
@@ -35,7 +36,7 @@ def test_a_pipeline_that_takes_anything_is_given_anything() -> None:
     def takes_any(**rest: int) -> dict[str, int]:
         return rest
 
-    assert call_with(takes_any, parse_settings(takes_any, {"a": "1"}, "p.py")) == {"a": 1}
+    assert takes_any(**parse_settings(takes_any, {"a": "1"}, "p.py")) == {"a": 1}
 
 
 class _Opaque:
@@ -149,3 +150,38 @@ def test_without_a_type_only_what_is_clear_is_a_number(text: str, value: object)
     def pipeline(x): ...  # type: ignore[no-untyped-def]
 
     assert parse_settings(pipeline, {"x": text}, "p.py") == {"x": value}
+
+
+class _Called:
+    def __init__(self, seed: str = "") -> None: ...
+
+    def __call__(self, seed: int) -> None: ...
+
+
+@pytest.mark.parametrize(
+    ("called", "seed"),
+    [
+        (functools.partial(_pipeline, rest=1), 7),
+        (functools.partial(functools.partial(_pipeline, rest=1), rest=2), 7),
+        (_Called(), 7),
+        (_Called().__call__, 7),
+        (_Called, "7"),
+    ],
+    ids=["partial", "partial of a partial", "value", "method", "class"],
+)
+def test_annotations_are_found_of_anything_that_can_be_called(called: Any, seed: object) -> None:
+    """Else `--set` ends in a traceback of ours for a pipeline that is no plain function."""
+    assert parse_settings(called, {"seed": "7"}, "p.py")["seed"] == seed
+
+
+@pytest.mark.parametrize("annotation", ["Unknown", "int |", "1 + ''", "os.nothing"])
+def test_an_annotation_that_cannot_be_read_is_an_error_of_the_pipeline(annotation: str) -> None:
+    """Else a type that only type checkers import looks like a fault of marin-build."""
+
+    def pipeline(seed: int) -> None: ...
+
+    pipeline.__annotations__["seed"] = annotation
+    with pytest.raises(SpecificationError) as caught:
+        parse_settings(pipeline, {"seed": "7"}, "p.py")
+    assert "cannot be read" in caught.value.what
+    assert "TYPE_CHECKING" in str(caught.value.hint)

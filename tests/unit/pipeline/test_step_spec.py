@@ -80,7 +80,7 @@ def test_the_place_is_that_of_the_declaration() -> None:
         ({"env_vars": {"A\0": "1"}}, r"'A\\x00' contains a null character"),
         ({"env_vars": {"A": "\0"}}, "`A` has a value with a null character"),
         ({"env_vars": {"A": "\ud800"}}, "`A` has a name or a value that is no Unicode text"),
-        ({"env_vars": {"A": "x" * (1 << 17)}}, "`A` has 131075 bytes, and Linux gives programs"),
+        ({"env_vars": {"A": "x" * (1 << 17)}}, "`A` has 131074 bytes, and Linux gives programs"),
         ({"hash_attrs": {"f": print}}, "cannot fingerprint `train.attrs.f`"),
         ({"inputs": {"a": Source("n", "/a"), "b": Source("n", "/b")}}, "two inputs are called"),
         (

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from marin_build import StepSpec
-from marin_build.pipeline.command import stdin_inherited
+from marin_build.pipeline.command_process import stdin_inherited
 from marin_build.plan import outcomes as ended
 from marin_build.protocol.documents import Attempt, Provenance
 from marin_build.protocol.lease import Host, Lease

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from marin_build.errors import UsageError
+from marin_build.workspace.configuration import read_configuration
 from marin_build.workspace.places import is_url
 from marin_build.workspace.workspace import (
     Workspace,
@@ -190,3 +191,13 @@ def test_a_workspace_in_force_goes_before_the_declaring_file(
     assert common_prefix() is None
     monkeypatch.setenv("MARIN_PREFIX", "gs://bucket/a/")
     assert current_workspace(file).prefix == common_prefix() == "gs://bucket/a"
+
+
+@pytest.mark.parametrize("file", ["marin-build.toml", "pyproject.toml"])
+@pytest.mark.parametrize("rest", [b"= 1", b"x = '\xe4'", b"x = 1\nx = 2"])
+def test_a_configuration_that_is_no_toml_is_named(tmp_path: Path, file: str, rest: bytes) -> None:
+    """Else a file in another encoding than UTF-8 ends in a traceback that names no file."""
+    (tmp_path / file).write_bytes(b"[tool.marin-build]\n" + rest)
+    with pytest.raises(UsageError) as caught:
+        read_configuration(str(tmp_path))
+    assert str(tmp_path / file) in caught.value.what

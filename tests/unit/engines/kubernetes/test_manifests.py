@@ -328,7 +328,7 @@ def test_images_that_exist_are_taken(image: str) -> None:
         ({"resources": ResourceConfig(regions=("us_west1-",))}, "the region `us_west1-`"),
         ({"env_vars": {"A B": "1"}}, "the environment variable `A B`"),
         ({"env_vars": {"1A": "1"}}, "the environment variable `1A`"),
-        ({"env_vars": {"A": "x" * 2**17}}, "has 131075 bytes"),
+        ({"env_vars": {"A": "x" * 2**17}}, "has 131074 bytes"),
         ({"retries": 2**31}, "more than 2147483647 tries"),
     ],
 )  # fmt: skip
