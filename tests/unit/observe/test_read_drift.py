@@ -85,3 +85,19 @@ def test_each_step_is_compared_with_its_own_variables(tmp_path: Path) -> None:
         for n in ("1", "2", "1")
     ]
     assert found == [[], ["env_vars.N changed"], []]
+
+
+def test_each_step_is_compared_with_its_own_secrets(tmp_path: Path) -> None:
+    """Else a step whose variable became a secret gets the answer of its neighbour, or gives it."""
+    environments = Environments(str(tmp_path), are_here=True)
+    recorded = {"variables": variables_of({"N": "some value"})}
+    found = [
+        [
+            item.text
+            for item in environments.drift(
+                StepSpec(name="a", env_vars={"N": "some value"}, secrets=secrets), recorded
+            )
+        ]
+        for secrets in ((), ("N",), ())
+    ]
+    assert found == [[], ["env_vars.N removed"], []]
