@@ -1,4 +1,4 @@
-"""Work never outlives what keeps it: whoever is killed first, by what signal, in what group."""
+"""Work never outlives its keepers, whichever is killed first, by any signal, alone or all."""
 
 from __future__ import annotations
 

@@ -69,7 +69,7 @@ def test_a_step_that_is_given_other_variables_drifts(
 
 
 def test_records_keep_no_secret_of_a_step() -> None:
-    """Else whoever reads an output reads the token that built it."""
+    """Else all people who may read an output may read the token that built it."""
     given = {"API_KEY": "0123456789", "URL": "s3://a:0123456789@b", "N": "1"}
     kept = variables_of(given)
     assert list(kept) == ["N"]
