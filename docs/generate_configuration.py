@@ -6,6 +6,7 @@ python docs/generate_configuration.py
 from __future__ import annotations
 
 import inspect
+import json
 import re
 from dataclasses import MISSING, fields
 from pathlib import Path
@@ -39,14 +40,15 @@ def _default(one: Any) -> str:
     value = one.default_factory() if one.default is MISSING else one.default
     if value is None:
         return "none"
-    return f"`{list(value) if isinstance(value, tuple) else value}`"
+    return f"`{value if isinstance(value, str) else json.dumps(value)}`"  # as TOML has it
 
 
 def _meanings(kind: type[Any]) -> dict[str, str]:
     """Return what the docstring says of each field, in one line."""
     _, _, text = inspect.cleandoc(kind.__doc__ or "").partition("Args:\n")
     entries = re.findall(r"^    (\w+): (.*(?:\n {8}.*)*)", text, re.MULTILINE)
-    return {key: re.sub(r"\s+", " ", words).rstrip(".") for key, words in entries}
+    found = {key: re.sub(r"\s+", " ", words).rstrip(".") for key, words in entries}
+    return {key: re.sub(r"\bNone: ", "none: ", words) for key, words in found.items()}
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from marin_build.plan.reason_text import describe, reason_kind, stable_facts
+from marin_build.redaction import Redactor
 from marin_build.text.secret_shapes import masked_text, without_secret
 
 if TYPE_CHECKING:
@@ -60,11 +61,27 @@ def plan_json(
     found["cross_region_reads"] = [_read(read) for read in reads]
     if radius is not None:
         found["blast_radius"] = asdict(radius)
-    text = masked_text(json.dumps(found, indent=1))
-    for name, value in document.parameters.items():
-        if without_secret(name, value) != value:
-            text = text.replace(json.dumps(value)[1:-1], "...")
-    return f"{text}\n"
+    secrets = {
+        value.encode("utf-8", "surrogatepass"): b"..."
+        for name, value in document.parameters.items()
+        if without_secret(name, value) != value
+    }
+    return json.dumps(_cleaned(found, Redactor.for_values(secrets)), indent=1) + "\n"
+
+
+def _cleaned(value: Any, redactor: Redactor) -> Any:
+    """Return a JSON value without secrets.
+
+    A short secret may also be a key of the document, so keys lose only known forms of tokens.
+    """
+    match value:
+        case str():
+            return redactor.clean_text(value)
+        case dict():
+            return {masked_text(key): _cleaned(item, redactor) for key, item in value.items()}
+        case list():
+            return [_cleaned(item, redactor) for item in value]
+    return value
 
 
 _UNSAID = {"size", "engines"}

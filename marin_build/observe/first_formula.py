@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from marin_build.pipeline.source_digests import FIRST, NOW, source_identity
 from marin_build.protocol.layout import RECORD, STATUS
 from marin_build.protocol.record_reader import readable_record
-from marin_build.protocol.status import readable_status
+from marin_build.protocol.status import STATUS_SUCCESS, readable_status
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -65,7 +65,7 @@ def _are_built(
     ):
         data = blob.data if blob is not None else None
         if name == STATUS:
-            found.append(readable_status(data, path) == "SUCCESS")
+            found.append(readable_status(data, path) == STATUS_SUCCESS)
         else:
             record = readable_record(data)
             found.append(record is not None and record.fingerprint == fingerprint)

@@ -242,7 +242,7 @@ class Environments:
         if recorded is None:
             return ()
         image = step.resources.image if step.resources is not None else None
-        key = recorded, image, step.env_vars
+        key = recorded, image, step.env_vars, step.secrets
         if key != self._last:  # one run records the same for most of its targets
             then, now = Environment.of_record(recorded), self.today(step, recorded)
             self._last, self._drift = key, environment_drift(then, now)

@@ -1,4 +1,4 @@
-"""The digests of sources that live in stores, read at once: what no store and no cache knows."""
+"""The digests of sources in stores; objects whose digest is unknown are read, several at once."""
 
 from __future__ import annotations
 
@@ -9,7 +9,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 from marin_build.errors import MarinBuildError, StoreAwayError, StoreError
-from marin_build.observe.remote_objects import Found, content_found, keep, look, read_object
+from marin_build.observe.remote_objects import (
+    Found,
+    cache_of,
+    content_found,
+    keep,
+    look,
+    read_object,
+)
 from marin_build.pipeline.source_digests import Content, is_known, remember_content
 from marin_build.store.open_reader import open_reader
 
@@ -17,8 +24,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from concurrent.futures import Future
 
+    from marin_build.pipeline.digest_cache import DigestCache
     from marin_build.pipeline.source import Source
-    from marin_build.store.objects import ObjectReader
+    from marin_build.store.objects import ObjectReader, StoredObject
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -26,7 +34,7 @@ R = TypeVar("R")
 _AT_ONCE = 16
 """Sources that are asked for, or objects that are read, at once."""
 _PATIENCE, _EVERY = 2.0, 10.0
-"""Seconds until progress is told for the first time, and between two times."""
+"""Seconds until the first report of progress, and between two reports."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +67,11 @@ def read_remote_digests(
     Nothing is read whole before everything was found.
 
     Args:
-        sources: what is asked for, at once.
-        on_progress: is told how far it is after two seconds, and from time to time.
+        sources: the sources to read, several at once.
+        on_progress: called in this thread after two seconds, and every ten seconds from then on.
 
     Returns:
-        What cannot be read, an error for each source.
+        An error for each source that cannot be read.
 
     """
     wanted = {(s.location, s.include, s.exclude): s for s in sources if not is_known(s)}
@@ -89,18 +97,23 @@ def _look_at_all(
 ) -> tuple[list[Found], list[MarinBuildError]]:
     """Return what lies behind the URLs, and what cannot be found."""
     readers: dict[str, ObjectReader] = {}
+    caches: dict[str, DigestCache] = {}
     looking: list[tuple[Source, Future[Found | Content]]] = []
     found, errors = list[Found](), list[MarinBuildError]()
     for source in sources:
         try:
-            looking.append((source, pool.submit(look, source, _reader_of(source, readers))))
+            reader = _reader_of(source, readers)
+            if source.location not in caches:
+                caches[source.location] = cache_of(source)
+            cache = caches[source.location]
+            looking.append((source, pool.submit(look, source, reader, cache)))
         except StoreError as error:
-            errors.append(_told(source, error))
+            errors.append(_reading_error(source, error))
     for source, future in progress.ended(looking):
         try:
             result = future.result()
         except StoreError as error:
-            errors.append(_told(source, error))
+            errors.append(_reading_error(source, error))
         except MarinBuildError as error:
             errors.append(error)
         else:
@@ -114,24 +127,35 @@ def _look_at_all(
 def _read_all(
     pool: ThreadPoolExecutor, found: Sequence[Found], progress: _Progress
 ) -> list[MarinBuildError]:
-    """Read what no cache and no store knows, and remember all contents."""
-    unread = [(it.objects[path].size, it, path) for it in found for path in it.objects]
-    unread = [item for item in unread if item[2] not in item[1].digests]
-    unread.sort(key=lambda item: item[0] or 0, reverse=True)  # the longest first
-    progress.expect([size for size, _, _ in unread])
+    """Read the objects that no cache and no store knows, and remember all contents.
+
+    Sources of one place differ in their patterns; an object of several of them is read once.
+    """
+    unread: dict[tuple[str, str, StoredObject], list[Found]] = {}
+    for it in found:
+        for path, one in it.objects.items():
+            if path not in it.digests:
+                unread.setdefault((it.source.location, path, one), []).append(it)
+    objects = sorted(unread, key=lambda key: key[2].size or 0, reverse=True)  # the longest first
+    progress.expect([it.size for *_, it in objects])
     reading = [
-        ((it, path), pool.submit(read_object, it, path, progress.add)) for _, it, path in unread
+        (key, pool.submit(read_object, unread[key][0], key[1], progress.add)) for key in objects
     ]
     errors: dict[str, MarinBuildError] = {}
     try:
-        for (it, path), future in progress.ended(reading):
+        for key, future in progress.ended(reading):
+            readers = unread[key]
             try:
-                keep(it, path, future.result())
+                digest = future.result()
             except StoreError as error:
-                errors.setdefault(it.source.location, _told(it.source, error))
+                source = readers[0].source
+                errors.setdefault(source.location, _reading_error(source, error))
+                continue
+            for it in readers:
+                keep(it, key[1], digest)
     finally:
-        for it in found:
-            it.cache.save()
+        for cache in {it.source.location: it.cache for it in found}.values():
+            cache.save()
     if not errors:
         for it in found:
             remember_content(it.source, content_found(it))
@@ -143,7 +167,7 @@ class _StoppedReading(Exception):  # noqa: N818 - not an error
 
 
 class _Progress:
-    """Counts bytes as threads read them, and tells of it from the thread that waits."""
+    """Counts bytes as threads read them, and reports them from the thread that waits."""
 
     def __init__(self, tell: Callable[[ReadingInputs], None] | None, sources: int) -> None:
         self.stop = threading.Event()
@@ -154,7 +178,7 @@ class _Progress:
         self._size: int | None = None
 
     def expect(self, sizes: Sequence[int | None]) -> None:
-        """Say how large is what will be read."""
+        """Note the sizes of the objects that will be read."""
         known = [size for size in sizes if size is not None]
         self._size = sum(known) if len(known) == len(sizes) else None
 
@@ -166,7 +190,7 @@ class _Progress:
             self._done += count
 
     def ended(self, work: Sequence[tuple[R, Future[T]]]) -> Iterator[tuple[R, Future[T]]]:
-        """Yield work in the order given, as it has ended; tell of progress meanwhile."""
+        """Yield work in the order given, each when it has ended; report progress meanwhile."""
         for item, future in work:
             while not future.done():
                 wait([future], max(0.0, self._next - time.monotonic()))
@@ -185,8 +209,8 @@ def _reader_of(source: Source, readers: dict[str, ObjectReader]) -> ObjectReader
     return readers[place]
 
 
-def _told(source: Source, error: StoreError) -> MarinBuildError:
-    """Return the error for a source whose store says no."""
+def _reading_error(source: Source, error: StoreError) -> MarinBuildError:
+    """Return the error for a source that its store does not give."""
     facts = dict(error.facts)
     reason = error.what + (f": {facts['reason']}" if "reason" in facts else "")
     kind = StoreAwayError if isinstance(error, StoreAwayError) else StoreError

@@ -46,7 +46,7 @@ def read_renamed(store: Store, plan: Plan, names_now: Callable[[], Collection[st
     new = [d.index for d in plan.decisions if _has_no_past(plan, d)]
     ids = renames_among(plan.targets, plan.decisions)
     was, bases = _older_names(store, plan, new, names_now, ids) if new else ({}, {})
-    return _told(store, plan, was, ids, bases) if ids else plan
+    return _with_renames_among_reasons(store, plan, was, ids, bases) if ids else plan
 
 
 def _older_names(
@@ -65,19 +65,20 @@ def _older_names(
     found = _folders(store, {i: every[i].name for i in bases}, bases)
     if not found:
         return {}, bases
-    now = set(names_now())
+    now, starts = set(names_now()), {*bases.values()}
     places = [
         path.removeprefix(base)
-        for base in {*bases.values()}
+        for base in starts
         for path in found
         if path.startswith(base) and not path.endswith(_OUR_FOLDER)
     ]
     names = {_name_of(place) for place in places if _is_output(place)} - now
     folders = {place for place in places if not _is_output(place)} - now
-    versions = _versions(store, [every[i] for i in bases], bases.values(), folders)
+    versions = _versions(store, [every[i] for i in bases], starts, folders)
     if not names and not versions:
         return {}, bases
-    names |= {name for name in folders if versions}
+    if versions:
+        names |= folders
     search, was = RenameSearch(names, ids), dict[int, str]()
     for index in sorted(bases):  # dependencies first
         target, base = every[index], bases[index]
@@ -163,7 +164,7 @@ def _versions(
     }
 
 
-def _told(
+def _with_renames_among_reasons(
     store: Store,
     plan: Plan,
     was: Mapping[int, str],
@@ -186,8 +187,8 @@ def _told(
         if index in was:
             change = _change(Difference("name", was[index], target.name))
             it = built.get(index)
-            who = (it.run, it.worker, it.end) if it is not None else ("", "", "")
-            reason = why.IdentityChanged((change,), ids[target.id], *who)
+            origin = (it.run, it.worker, it.end) if it is not None else ("", "", "")
+            reason = why.IdentityChanged((change,), ids[target.id], *origin)
             is_new = isinstance(decision.reason, why.NeverBuilt)
             decisions.append(
                 replace(decision, reason=reason) if is_new else replace(decision, changed=reason)

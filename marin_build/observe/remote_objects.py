@@ -52,13 +52,17 @@ class Found:
     digests: dict[str, str]
 
 
-def look(source: Source, reader: ObjectReader) -> Found | Content:
+def cache_of(source: Source) -> DigestCache:
+    """Return the cache of the place of a source; sources of one place must share it."""
+    return DigestCache.of(source.location, current_workspace(source.declared_in).project)
+
+
+def look(source: Source, reader: ObjectReader, cache: DigestCache) -> Found | Content:
     """Return the objects of a source, with the digests that are known without reading them."""
     scheme, _, path = source.location.partition("://")
     if scheme in _LOCAL:
         return read_content(replace(source, location=path))
     objects, marks = _selected(source, reader)
-    cache = DigestCache.of(source.location, current_workspace(source.declared_in).project)
     digests = {}
     for path, it in objects.items():
         known = _vouched(source, it) or _cached(source, cache, path, it)
@@ -141,7 +145,8 @@ def read_object(found: Found, path: str, on_bytes: Callable[[int], None]) -> str
     Args:
         found: its source.
         path: inside the source.
-        on_bytes: is told how many bytes were read, piece by piece; may raise to end it.
+        on_bytes: called with the number of bytes of each piece that was read; may raise to end
+            the reading.
 
     """
     it = found.objects[path]

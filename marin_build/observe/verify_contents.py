@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Contents:
-    """What came of it.
+    """The result of comparing the contents of an output.
 
     Args:
         rewritten: paths of files with other bytes than were committed.
@@ -79,7 +79,7 @@ def _digest(store: Store, path: str) -> str:
                 with open(path, "rb") as stream:
                     return hashlib.file_digest(stream, "sha256").hexdigest()
         except OSError:
-            return ""
+            pass  # the store reads it, or says why it cannot be read
     blob = store.get(path)
     return hashlib.sha256(blob.data).hexdigest() if blob is not None else ""
 

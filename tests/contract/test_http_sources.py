@@ -30,7 +30,7 @@ DATA = b"some bytes\n" * 300_000
 
 
 class Server:
-    """Answers as it is told to; knows what it was asked."""
+    """Answers as a test sets it up, and keeps the methods of the requests."""
 
     def __init__(self) -> None:
         self.asked: list[str] = []

@@ -277,7 +277,9 @@ class Gate:
             assert ready, "nothing has happened"
             if descriptor not in ready:
                 return None
-            running.unread += os.read(descriptor, 4096)
+            data = os.read(descriptor, 4096)
+            assert data, "the program ended, and no step has begun"
+            running.unread += data
         line, _, running.unread = running.unread.partition(b"\n")
         event: dict[str, Any] = json.loads(line)
         return event

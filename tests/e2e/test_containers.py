@@ -10,7 +10,7 @@ import pytest
 
 from tests.servers.podman import find_podman, private_podman
 
-from .support import OUTPUTS, PROGRAM
+from .support import OUTPUTS, PATIENCE, PROGRAM
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -76,7 +76,8 @@ def boxed(project: Project, podman: Podman, gate: Gate) -> Project:
         "marin-build.toml",
         'engine = "container"\n[container]\npoll = 0.3\n'
         f'program = "{PROGRAM}"\nvolumes = ["{gate.folder}:{gate.folder}"]\n'
-        f'options = ["--rootfs", "--env=GATE={gate.folder}"]\n',
+        # A container whose test was killed ends all the same.
+        f'options = ["--rootfs", "--timeout={2 * PATIENCE:.0f}", "--env=GATE={gate.folder}"]\n',
     )
     return project
 

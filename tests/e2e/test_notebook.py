@@ -14,11 +14,13 @@ from jupyter_client.manager import start_new_kernel
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 
-from .support import PATIENCE, copy_examples
+from .support import PATIENCE, copy_examples, wait_for_exits
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from .support import Gate
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),  # of the client, not ours
@@ -214,7 +216,7 @@ def kernel(tmp_path: Path) -> Iterator[Any]:
 
 
 def test_an_interrupt_of_the_kernel_ends_the_run_and_not_the_kernel(
-    tmp_path: Path, kernel: Any
+    kernel: Any, gate: Gate
 ) -> None:
     """Else a person who stops a long cell loses the kernel, or leaves steps that go on."""
     manager, client = kernel
@@ -223,28 +225,20 @@ def test_an_interrupt_of_the_kernel_ends_the_run_and_not_the_kernel(
         "import time\n"
         "@step\n"
         "def slow(output: Path) -> int:\n"
-        f"    Path({str(tmp_path / 'pid')!r}).write_text(str(os.getpid()))\n"
+        f"    Path({str(gate.folder / 'started')!r}).write_text(f'slow {{os.getpid()}}\\n')\n"
         "    time.sleep(600)\n"
         "    return 1\n"
         "Project.of([slow()]).apply()"
     )
     client.execute(waits)
-    _until(lambda: (tmp_path / "pid").exists() and (tmp_path / "pid").read_text() != "")
+    _, step = gate.wait_started()
     manager.interrupt_kernel()
     reply = client.get_shell_msg(timeout=PATIENCE)
     assert reply["content"]["ename"] == "KeyboardInterrupt"
-    step = int((tmp_path / "pid").read_text())
-    _until(lambda: not os.path.exists(f"/proc/{step}"))
+    wait_for_exits([step], time.monotonic() + PATIENCE)
     after = client.execute_interactive(
         "assert list(Project.of([slow()]).plan().reasons.values())[0].startswith('interrupted')",
         timeout=PATIENCE,
         output_hook=lambda _message: None,
     )
     assert after["content"]["status"] == "ok", after["content"]
-
-
-def _until(happens: Any) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while not happens():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)

@@ -399,7 +399,7 @@ def test_step_runner_honours_the_configuration(project: CommandLine, policy: str
 
 
 def test_budgets_are_checked_and_an_unused_one_is_a_warning(diamond: CommandLine) -> None:
-    """Else a mistyped budget limits nothing, and nobody is told."""
+    """Else a mistyped budget limits nothing, without a word."""
     plan = Project.open().plan(budgets={"cpu": 2, "licences": 1})
     assert [each.message for each in plan.warnings] == ["no step takes from the budget `licences`"]
     with pytest.raises(UsageError, match="ram"):

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import time
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.servers.slurm import find_slurm, slurm_cluster
+from tests.servers.slurm import find_slurm, slurm_cluster, wait_until
 
-from .support import BIN, OUTPUTS, PATIENCE, PROGRAM
+from .support import BIN, OUTPUTS, PATIENCE, PROGRAM, wait_for_exits
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from tests.servers.slurm import Cluster
 
@@ -93,20 +92,12 @@ def _names(project: Project) -> list[str]:
     return [name for name, _ in _ran(project)]
 
 
-def _until(happens: Callable[[], object], patience: float = PATIENCE) -> None:
-    """Wait for what Slurm, or a job, does; neither has an event for it."""
-    deadline = time.monotonic() + patience
-    while not happens():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-
-
 def _until_built(project: Project, name: str) -> None:
-    _until(lambda: list((project.root / OUTPUTS).glob(f"{name}_*/.executor_info")))
+    wait_until(lambda: list((project.root / OUTPUTS).glob(f"{name}_*/.executor_info")), PATIENCE)
 
 
 def _until_empty(cluster: Cluster) -> None:
-    _until(lambda: not cluster.call("squeue", "--noheader").strip())
+    wait_until(lambda: not cluster.call("squeue", "--noheader").strip(), PATIENCE)
 
 
 def test_steps_that_ask_for_resources_run_as_jobs(on_slurm: Project) -> None:
@@ -156,7 +147,8 @@ def test_an_interrupt_cancels_the_job(on_slurm: Project, gate: Gate, cluster: Cl
     done = run.wait()
     assert done.code == 130, done.err
     assert done.names_of("step_interrupted") == ["model"]
-    _until(lambda: not cluster.call("squeue", "--noheader", f"--jobs={job}").strip())
+    query = ("squeue", "--noheader", f"--jobs={job}")
+    wait_until(lambda: not cluster.call(*query).strip(), PATIENCE)
     assert "interrupted" in on_slurm.run("plan", "--set", "gated=true").out
 
 
@@ -280,7 +272,7 @@ def test_a_job_that_slurm_starts_again_is_no_failure_of_the_step(
     job = run.wait_event("job_moved")["job"].partition(":")[2]
     _, first = gate.wait_started()
     cluster.call("scontrol", "requeue", job)
-    _until(lambda: not os.path.exists(f"/proc/{first}"))
+    wait_for_exits([first], time.monotonic() + PATIENCE)
 
     def runs_again() -> bool:
         state = cluster.call("squeue", "--noheader", "--format=%t", f"--jobs={job}").strip()
@@ -289,7 +281,7 @@ def test_a_job_that_slurm_starts_again_is_no_failure_of_the_step(
             cluster.call("scontrol", "release", job)
         return state == "R"
 
-    _until(runs_again, 2 * PATIENCE)
+    wait_until(runs_again, 2 * PATIENCE)
     gate.wait_started()
     gate.let_go()
     done = run.wait()

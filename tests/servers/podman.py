@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from .programs import answer_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -47,20 +48,12 @@ class Podman:
 
     def call(self, *words: str) -> str:
         """Return what podman prints; empty if it fails."""
-        done = subprocess.run(
-            ["podman", *words],
-            env=os.environ | self.environment,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
-        return done.stdout if done.returncode == 0 else ""
+        return answer_of(["podman", *words], self.environment)
 
 
 @contextmanager
 def private_podman(folder: Path) -> Iterator[Podman]:
-    """Use podman in a folder; its containers do not outlive the test."""
+    """Use podman in a folder; at the end its containers are removed."""
     podman = Podman(folder)
     podman.write()
     try:

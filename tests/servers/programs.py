@@ -1,4 +1,4 @@
-"""Programs that tests use: servers, which are waited for until they are ready; a browser."""
+"""Programs that tests use: servers, which end with the test process; a browser."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
 CHECKOUT = Path(__file__).parents[2]
 
@@ -21,6 +21,27 @@ AZURITE_ACCOUNT = "devstoreaccount1"
 AZURITE_KEY = (
     "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
 )
+
+
+_TIED = ("setpriv", "--pdeathsig", "KILL")
+
+
+def tied(argv: Sequence[str]) -> list[str]:
+    """Return a command line whose process dies with the thread that starts it, even if killed."""
+    return [*(_TIED if shutil.which(_TIED[0]) else ()), *argv]
+
+
+def answer_of(argv: Sequence[str], environment: Mapping[str, str]) -> str:
+    """Return what a program prints, with some variables more than ours; empty if it fails."""
+    done = subprocess.run(
+        argv,
+        env=os.environ | environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    return done.stdout if done.returncode == 0 else ""
 
 
 @contextmanager
@@ -66,7 +87,7 @@ def find_chromium() -> str | None:
 @contextmanager
 def _running(argv: Sequence[str], ready: re.Pattern[str], folder: Path) -> Iterator[str]:
     process = subprocess.Popen(
-        argv,
+        tied(argv),
         cwd=folder,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,

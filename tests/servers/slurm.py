@@ -1,4 +1,7 @@
-"""A private Slurm cluster for tests: munged, slurmctld and some slurmds, all on loopback."""
+"""A private Slurm cluster for tests: munged, slurmctld and some slurmds, all on loopback.
+
+The daemons end with the test process, even if it is killed.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from .programs import answer_of, tied
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
@@ -24,6 +29,20 @@ def find_slurm() -> bool:
     """Return whether Slurm can be run here: its programs are there, and we are root."""
     path = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
     return os.geteuid() == 0 and all(shutil.which(name, path=path) for name in _PROGRAMS)
+
+
+def wait_until(happens: Callable[[], object], patience: float) -> None:
+    """Ask until Slurm, or a job, has done something; neither has an event for it.
+
+    Raises:
+        TimeoutError: it did not happen within so many seconds.
+
+    """
+    deadline = time.monotonic() + patience
+    while not happens():
+        if time.monotonic() > deadline:
+            raise TimeoutError
+        time.sleep(0.05)
 
 
 def _free_ports(count: int) -> list[int]:
@@ -163,31 +182,22 @@ class Cluster:
 
     def call(self, *words: str) -> str:
         """Return what one of Slurm's programs prints; empty if it fails."""
-        done = subprocess.run(
-            words,
-            env=os.environ | self.environment,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
-        return done.stdout if done.returncode == 0 else ""
+        return answer_of(words, self.environment)
 
     def _run(self, name: str, argv: Sequence[str]) -> None:
         environment = os.environ | self.environment
         environment["PATH"] += ":/usr/sbin:/sbin"
         with (self.folder / "logs" / f"{name}.out").open("ab") as out:
             self._processes[name] = subprocess.Popen(
-                argv, env=environment, stdout=out, stderr=out, start_new_session=True
+                tied(argv), env=environment, stdout=out, stderr=out, start_new_session=True
             )
 
     def _wait(self, happens: Callable[[], bool]) -> None:
-        deadline = time.monotonic() + _UP_WITHIN
-        while not happens():
-            if time.monotonic() > deadline:
-                logs = [path.read_text()[-2000:] for path in (self.folder / "logs").iterdir()]
-                raise RuntimeError("the cluster does not come up:\n" + "\n".join(logs))
-            time.sleep(0.05)  # Slurm has no event for it
+        try:
+            wait_until(happens, _UP_WITHIN)
+        except TimeoutError as error:
+            logs = [path.read_text()[-2000:] for path in (self.folder / "logs").iterdir()]
+            raise RuntimeError("the cluster does not come up:\n" + "\n".join(logs)) from error
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 import shlex
 from typing import TYPE_CHECKING
 
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     from marin_build.plan.document import PlanDocument
 
 
-_ACTIONS = ("run.sh", "job.yaml")
 MOST_TARGETS = 20_000
 """A page of more targets has tens of megabytes, so `plan -o` does not write it."""
 
@@ -57,6 +57,8 @@ def page_of_plan(
 def scripts_of(document: PlanDocument, files: Collection[str], folder: str = "") -> dict[str, str]:
     """Return the addresses of the scripts that build targets, by id.
 
+    Each engine has names of its own for them: a script is the file in the folder of its target.
+
     Args:
         document: the plan.
         files: the paths of its files.
@@ -64,14 +66,13 @@ def scripts_of(document: PlanDocument, files: Collection[str], folder: str = "")
             in the same folder.
 
     """
-    found = {}
-    for decision in document.decisions:
-        for name in _ACTIONS:
-            path = f"steps/{decision.target}/{name}"
-            if path in files:
-                found[decision.target] = folder + path
-                break
-    return found
+    beside = {posixpath.dirname(path): path for path in files}
+    targets = [decision.target for decision in document.decisions]
+    return {
+        target: folder + beside[f"steps/{target}"]
+        for target in targets
+        if f"steps/{target}" in beside
+    }
 
 
 def replay_command(label: str, folder: str) -> tuple[str, tuple[str, ...]]:

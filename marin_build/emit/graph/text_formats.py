@@ -68,8 +68,11 @@ def as_text(picture: Picture, width: int | None = None) -> list[tuple[str, State
             lines = min(lines, _tree(picture, shape), key=len)
     shown = [(_fitting(lead, text, width), state) for lead, text, state in lines[:_LONGEST]]
     if (more := len(lines) - _LONGEST) > 0:
-        what = f"... and {more} more lines: name some targets, or use --collapse or --format html"
-        shown.append((what, lines[_LONGEST][2]))
+        lines_of = "line" if more == 1 else "lines"
+        what = (
+            f"... and {more} more {lines_of}: name some targets, or use --collapse or --format html"
+        )
+        shown.append((_fitting("", what, width), lines[_LONGEST][2]))
     return shown
 
 
@@ -118,7 +121,7 @@ def _tree(picture: Picture, shape: Callable[[Node], str] | None) -> list[tuple[s
 
 
 def _cut(lead: str) -> str:
-    """Return what stands before a line, without its beginning if that is long."""
+    """Return the branch before a line, without its beginning if it is long."""
     return lead if len(lead) <= _DEEPEST_LEAD else "... " + lead[4 - _DEEPEST_LEAD :]
 
 

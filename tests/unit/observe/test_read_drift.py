@@ -69,7 +69,7 @@ def test_a_step_that_is_given_other_variables_drifts(
 
 
 def test_records_keep_no_secret_of_a_step() -> None:
-    """Else whoever reads an output reads the token that built it."""
+    """Else all people who may read an output may read the token that built it."""
     given = {"API_KEY": "0123456789", "URL": "s3://a:0123456789@b", "N": "1"}
     kept = variables_of(given)
     assert list(kept) == ["N"]
@@ -85,3 +85,19 @@ def test_each_step_is_compared_with_its_own_variables(tmp_path: Path) -> None:
         for n in ("1", "2", "1")
     ]
     assert found == [[], ["env_vars.N changed"], []]
+
+
+def test_each_step_is_compared_with_its_own_secrets(tmp_path: Path) -> None:
+    """Else a step whose variable became a secret gets the answer of its neighbour, or gives it."""
+    environments = Environments(str(tmp_path), are_here=True)
+    recorded = {"variables": variables_of({"N": "some value"})}
+    found = [
+        [
+            item.text
+            for item in environments.drift(
+                StepSpec(name="a", env_vars={"N": "some value"}, secrets=secrets), recorded
+            )
+        ]
+        for secrets in ((), ("N",), ())
+    ]
+    assert found == [[], ["env_vars.N removed"], []]

@@ -14,11 +14,15 @@ from marin_build.errors import MarinBuildError
 from marin_build.observe import read_remote_sources
 from marin_build.observe.read_remote_sources import ReadingInputs, read_remote_digest
 from marin_build.pipeline.source import Source
-from marin_build.pipeline.source_digests import digest_of
+from marin_build.pipeline.source_digests import digest_of, forget_digests
+from marin_build.store import fsspec_objects
 from marin_build.store.fsspec_objects import FsspecObjects
+from marin_build.workspace.workspace import Workspace
+from tests.workspaces import in_workspace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 
 @pytest.fixture
@@ -127,3 +131,30 @@ def test_progress_is_one_line_beside_the_output(
 ) -> None:
     show_reading(progress)
     assert capsys.readouterr() == ("", line + "\n")
+
+
+def test_sources_of_one_place_read_an_object_once(
+    memory: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else train and eval splits of one folder are read twice, and read again by the next plan."""
+    memory.pipe({"/b/t/a": b"one", "/b/t/b": b"two", "/b/t/c": b"three"})
+    read: list[str] = []
+    pieces, described = FsspecObjects.pieces, fsspec_objects._described
+
+    def counted(self: Any, url: str, it: Any) -> Iterator[bytes]:
+        read.append(url)
+        return pieces(self, url, it)
+
+    monkeypatch.setattr(FsspecObjects, "pieces", counted)
+    monkeypatch.setattr(
+        fsspec_objects, "_described", lambda path, info: described(path, {**info, "etag": "1"})
+    )
+    sources = [Source("t", "memory://b/t", names) for names in (("a", "b"), ("b", "c"))]
+    with in_workspace(Workspace(str(tmp_path), str(tmp_path / "out"))):
+        for expected in (["a", "b", "c"], []):
+            forget_digests()
+            read.clear()
+            assert read_remote_sources.read_remote_digests(sources) == []
+            assert sorted(read) == [f"memory://b/t/{name}" for name in expected]
+    assert digest_of(sources[0]) != digest_of(sources[1])
+    forget_digests()

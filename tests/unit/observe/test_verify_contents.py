@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from marin_build.errors import StoreError
+from marin_build.observe import verify_contents
 from marin_build.observe.verify_contents import Contents, compare_contents
 from marin_build.protocol.attempt_reader import Committed
 from marin_build.protocol.record_reader import Built
@@ -14,6 +16,7 @@ from marin_build.store.base import File
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from pathlib import Path
 
     from tests.unit.conftest import MemoryStore
 
@@ -79,3 +82,23 @@ def test_what_a_step_returned(
 def test_what_was_not_compared_is_said(contents: Contents, words: str) -> None:
     """Else `intact` says more than is known."""
     assert contents.note.startswith(words)
+
+
+def test_a_file_that_cannot_be_read_is_not_called_rewritten(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, new_store: Callable[[], MemoryStore]
+) -> None:
+    """Else a colleague who lacks a right rebuilds days of work that is intact."""
+    (tmp_path / "a").write_bytes(b"abc")
+    store = new_store()
+
+    def refuse(path: str, *_: object) -> Any:
+        raise PermissionError(path)
+
+    def get(path: str) -> Any:
+        raise StoreError(f"cannot read `{path}`")
+
+    monkeypatch.setattr(verify_contents, "open", refuse, raising=False)
+    monkeypatch.setattr(store, "get", get)
+    committed = Committed(Built("f", "r", "w", ""), FILES[:1], False, None, {"a": DIGEST})
+    with pytest.raises(StoreError, match="cannot read"):
+        compare_contents(store, str(tmp_path), FILES[:1], committed, has_artifact=False)

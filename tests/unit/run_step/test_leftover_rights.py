@@ -85,7 +85,7 @@ def test_rights_that_a_step_took_from_itself_are_restored(
 
 
 def test_a_link_is_deleted_and_where_it_leads_stays(output: Path) -> None:
-    """Else clearing an output opens a folder of somebody else."""
+    """Else clearing an output opens a folder of another user."""
 
     def work() -> None:
         corpus = output.parent / "corpus"
@@ -105,7 +105,7 @@ def test_a_link_is_deleted_and_where_it_leads_stays(output: Path) -> None:
 
 @pytest.mark.skipif(os.getuid() != 0, reason="only root can leave files of another user")
 def test_what_is_another_users_is_named_with_its_owner(output: Path) -> None:
-    """Else `Permission denied` looks like the step's own, whoever left the files."""
+    """Else `Permission denied` of another user's files looks like a mistake of the step."""
     (output / "cache").mkdir(parents=True)
     (output / "cache" / "data").write_text("x")
     output.chmod(0o777)

@@ -25,7 +25,7 @@ def test_now_is_written_alike() -> None:
 
 
 def test_people_read_its_zone() -> None:
-    """Else 13:02 of a record is taken for the time of the reader's own wall."""
+    """Else a reader in another time zone takes 13:02 of a record as local time."""
     assert moment_text(WRITTEN) == "2026-11-22 09:10:11 UTC"
     assert moment_text(WRITTEN, "minutes") == "2026-11-22 09:10 UTC"
     assert moment_text("") == ""

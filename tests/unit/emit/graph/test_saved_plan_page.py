@@ -6,6 +6,8 @@ import json
 import re
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from marin_build.emit.graph import saved_plan_page
 from marin_build.emit.graph.saved_plan_page import page_of_plan
 from marin_build.emit.templates import Templates
@@ -17,8 +19,6 @@ from marin_build.plan.snapshot import Observed, Snapshot
 from marin_build.workspace.workspace import Workspace
 
 if TYPE_CHECKING:
-    import pytest
-
     from marin_build.plan.document import PlanDocument
     from tests.unit.conftest import TargetsOf
 
@@ -42,11 +42,12 @@ def _data(page: str | None) -> dict[str, Any]:
     return data
 
 
-def test_the_page_leads_to_the_actions_beside_it(targets_of: TargetsOf) -> None:
-    """Else whoever reviews a plan looks for the script of a step by its hash."""
+@pytest.mark.parametrize("script", ["job.yaml", "job.sbatch", "container.sh", "own.sh"])
+def test_the_page_leads_to_the_actions_beside_it(targets_of: TargetsOf, script: str) -> None:
+    """Else the reviewer of a plan looks for the script of a step by its hash."""
     document = _document(targets_of)
     ids = {decision.name: decision.target for decision in document.decisions}
-    files = [f"steps/{ids['s1']}/run.sh", f"steps/{ids['s2']}/job.yaml"]
+    files = [f"steps/{ids['s1']}/run.sh", f"steps/{ids['s2']}/{script}"]
     data = _data(page_of_plan(document, files, TEMPLATES))
     found = {node["name"]: node.get("script") for node in data["nodes"]}
     assert found == {"s0": None, "s1": files[0], "s2": files[1], "s3": None, "s4": None}

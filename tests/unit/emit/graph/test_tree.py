@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+from marin_build.emit.graph import text_formats
 from marin_build.emit.graph.picture import Picture
 from marin_build.emit.graph.text_formats import as_text
 from tests.unit.emit.graph.pictures import DIAMOND, node
+
+if TYPE_CHECKING:
+    import pytest
 
 
 def test_the_tree_shows_each_target_once_in_full() -> None:
@@ -87,3 +93,12 @@ def test_a_long_chain_is_not_longer_than_its_lines() -> None:
     assert max(map(len, lines)) < 150
     assert lines[-1].startswith("... and 5000 more lines: name some targets")
     assert len(lines) == 10_001
+
+
+def test_the_count_of_lines_left_out_fits_the_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else the last line of a large tree wraps, and a live screen counts its lines wrongly."""
+    monkeypatch.setattr(text_formats, "_LONGEST", 3)
+    chain = Picture(tuple(node(f"s{i}") for i in range(4)), ((0, 1), (1, 2), (2, 3)))
+    lines = [line for line, _ in as_text(chain, 24)]
+    assert [len(line) <= 24 for line in lines] == [True] * 4
+    assert as_text(chain)[-1][0].startswith("... and 1 more line: ")

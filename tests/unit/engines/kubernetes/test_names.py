@@ -66,6 +66,6 @@ def test_a_person_recognises_the_step(target: str, name: str) -> None:
 
 @given(_HASHED | _VERSIONED, _LONGEST)
 def test_one_target_has_another_name_under_another_prefix(target: str, longest: int) -> None:
-    """Else the second user of a namespace is told that the first one's job is unchanged."""
+    """Else kubectl tells the second user of a namespace that the first one's job is unchanged."""
     one, other = (f"gs://{bucket}/{target}" for bucket in ("ours", "theirs"))
     assert job_name(target, one, longest) != job_name(target, other, longest)
