@@ -66,7 +66,7 @@ def outcome_of_queue(state: JobState, job: str, output: str) -> Outcome:
     Args:
         state: what the queue says.
         job: engine and id, for people.
-        output: the local file with what it printed; empty if there is none.
+        output: the local file with what it printed; empty: there is none, so it never started.
 
     """
     if state.words.startswith("CANCELLED"):
@@ -74,7 +74,8 @@ def outcome_of_queue(state: JobState, job: str, output: str) -> Outcome:
             f"its job {job} was cancelled: {state.words}", hint="apply again to build it"
         )
     said = _last_error(output)
-    cause = state.cause or "app"
+    # Even a program that is not found leaves a file, with the words of the shell.
+    cause = state.cause or ("app" if output else "infra")
     message = f"job {job} ended: {state.words}"
     if said and state.cause is None:
         message = f"{message}: {said}"

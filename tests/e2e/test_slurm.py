@@ -73,13 +73,14 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
 
 
 @pytest.fixture
-def on_slurm(project: Project, cluster: Cluster, gate: Gate) -> Project:
+def on_slurm(project: Project, cluster: Cluster, gate: Gate) -> Iterator[Project]:
     """A project whose steps with resources go to the cluster."""
     project.environment |= cluster.environment
     project.write("pipeline.py", PIPELINE)
     setup = f'program = "{PROGRAM}"\nsetup = ["export GATE={gate.folder}"]\n'
     project.write("marin-build.toml", SETTINGS + setup)
-    return project
+    yield project
+    cluster.end_all_jobs()  # what one test leaves must not fail the next
 
 
 def _ran(project: Project) -> list[tuple[str, bool]]:
@@ -274,14 +275,13 @@ def test_a_job_that_slurm_starts_again_is_no_failure_of_the_step(
     cluster.call("scontrol", "requeue", job)
     wait_for_exits([first], time.monotonic() + PATIENCE)
 
-    def runs_again() -> bool:
-        state = cluster.call("squeue", "--noheader", "--format=%t", f"--jobs={job}").strip()
-        if state == "PD":  # else it starts in 121 s; a busy node may have had it held
-            cluster.call("scontrol", "update", f"JobId={job}", "StartTime=now")
-            cluster.call("scontrol", "release", job)
-        return state == "R"
+    def state() -> str:
+        return cluster.call("squeue", "--noheader", "--format=%t", f"--jobs={job}").strip()
 
-    wait_until(runs_again, 2 * PATIENCE)
+    wait_until(lambda: state() == "PD", PATIENCE)
+    # By itself it starts after 121 s. A node starts no job in the second in which it ended it.
+    cluster.call("scontrol", "update", f"JobId={job}", "StartTime=now+3")
+    wait_until(lambda: state() == "R", 2 * PATIENCE)
     gate.wait_started()
     gate.let_go()
     done = run.wait()

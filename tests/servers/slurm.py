@@ -113,7 +113,7 @@ class Cluster:
             "JobCompType=jobcomp/filetxt",
             f"JobCompLoc={self.folder}/logs/completed",
             "ReturnToService=2",
-            "SlurmdTimeout=10",
+            "SlurmdTimeout=300",
             "KillWait=5",
             "MailProg=/bin/true",
             "GresTypes=gpu,tpu",
@@ -149,12 +149,22 @@ class Cluster:
         self.start_controller()
         for i in range(self.nodes):
             self.start_node(f"n{i + 1}")
-        self._wait(lambda: self.call("sinfo", "--noheader", "--format=%t").split() == ["idle"])
+        self.wait_until_idle()
 
     def start_controller(self) -> None:
         """Start the controller; what it saved is read again."""
         self._run("slurmctld", ["slurmctld", "-D", "-f", str(self.config)])
         self._wait(lambda: bool(self.call("sinfo", "--noheader")))
+
+    def end_all_jobs(self) -> None:
+        """Cancel all jobs, and wait until their nodes take others."""
+        self.call("scancel", "--quiet", "--me")
+        self._wait(lambda: not self.call("squeue", "--noheader").strip())
+        self.wait_until_idle()
+
+    def wait_until_idle(self) -> None:
+        """Wait until all nodes answer the controller and run nothing."""
+        self._wait(lambda: self.call("sinfo", "--noheader", "--format=%t").split() == ["idle"])
 
     def start_node(self, name: str) -> None:
         """Start the daemon of a node."""

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import os
 import shutil
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from marin_build.engines.jobs import JobQueue, JobRefusedError, JobState, Phase, QueueAwayError
 from marin_build.engines.programs import answer_of
-from marin_build.engines.slurm.job_states import job_state
+from marin_build.engines.slurm.job_states import is_held, job_state
 from marin_build.errors import UsageError
 
 if TYPE_CHECKING:
@@ -28,6 +28,8 @@ _PATIENCE_AT_FIRST = 15.0
 _NEEDED = ("sbatch", "squeue", "scancel", "sinfo")
 """The programs that are always there; `sacct` is not."""
 _FIELDS = "%i|%j|%T|%N|%r"
+_Row: TypeAlias = "tuple[str, str, JobState]"
+"""Id, name and state of a job."""
 _TRIED_AGAIN = (  # what sbatch says when another try may do better
     "Unable to contact slurm controller",
     "Socket timed out",
@@ -77,8 +79,9 @@ class SlurmQueue(JobQueue):
 
     def find(self, names: Collection[str]) -> dict[str, str]:
         """Return the ids of the jobs of those names that wait or run."""
-        listed = self._listed([])
-        return {name: id_ for id_, name, state in listed if name in names and _is_live(state)}
+        listed = [row for row in self._listed([]) if row[1] in names]
+        self._end_held(listed)
+        return {name: id_ for id_, name, state in listed if _is_live(state)}
 
     def submit(self, job: JobRequest) -> str:
         """Submit a batch script; return the job's id."""
@@ -93,19 +96,12 @@ class SlurmQueue(JobQueue):
 
     def poll(self, jobs: Mapping[str, str]) -> dict[str, JobState]:
         """Return the states of jobs, by id."""
-        listed = self._listed(["--states=all"])
-        states = {id_: (name, state) for id_, name, state in listed}
-        found: dict[str, JobState] = {}
-        missing = []
-        for id_, name in jobs.items():
-            known = states.get(id_)
-            if known is not None and known[0] == name:
-                found[id_] = known[1]
-            else:
-                missing.append(id_)
-        if missing:
-            found |= self._accounted({id_: jobs[id_] for id_ in missing})
-        return {id_: found.get(id_, JobState(Phase.UNKNOWN, "unknown to Slurm")) for id_ in jobs}
+        listed = [row for row in self._listed(["--states=all"]) if jobs.get(row[0]) == row[1]]
+        self._end_held(listed)
+        states = {id_: state for id_, _, state in listed}
+        if missing := {id_: name for id_, name in jobs.items() if id_ not in states}:
+            states |= self._accounted(missing)
+        return {id_: states.get(id_, JobState(Phase.UNKNOWN, "unknown to Slurm")) for id_ in jobs}
 
     def cancel(self, ids: Collection[str], *, kill: bool) -> None:
         """Ask jobs to end, or kill all their processes. Those that have ended are no error."""
@@ -122,7 +118,11 @@ class SlurmQueue(JobQueue):
         found = [name for name in names if name.endswith(f"-{job_id}.log")]
         return os.path.join(self._logs, found[0]) if found else ""
 
-    def _listed(self, options: Sequence[str]) -> list[tuple[str, str, JobState]]:
+    def _end_held(self, listed: Collection[_Row]) -> None:
+        """Cancel jobs that Slurm would never start: another one of their name would wait, too."""
+        self.cancel([id_ for id_, _, state in listed if is_held(state)], kill=False)
+
+    def _listed(self, options: Sequence[str]) -> list[_Row]:
         """Return id, name and state of all jobs of this user that the controller remembers."""
         words = ["squeue", "--me", "--array", "--noheader", f"--format={_FIELDS}", *options]
         text = self._call(words)

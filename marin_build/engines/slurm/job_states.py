@@ -30,6 +30,14 @@ _ENDS: dict[str, Cause | None] = {
     "CANCELLED": "infra",
 }
 
+_HELD = ("launch failed requeued held", "launch_failed_requeued_held")
+"""Reasons of a job that Slurm could not start on a node: it waits until a person releases it."""
+
+
+def is_held(state: JobState) -> bool:
+    """Return whether a job waits without an end, because Slurm failed to start it."""
+    return state.words.startswith("PENDING") and any(f"({why})" in state.words for why in _HELD)
+
 
 def job_state(state: str, reason: str = "", nodes: str = "") -> JobState:
     """Return what a state means.
@@ -43,7 +51,8 @@ def job_state(state: str, reason: str = "", nodes: str = "") -> JobState:
     word = state.partition(" ")[0].rstrip("+")
     said = state if reason in {"", "None"} else f"{state} ({reason})"
     if word in _WAITS:
-        return JobState(Phase.QUEUED, said)
+        waits = JobState(Phase.QUEUED, said)
+        return JobState(Phase.ENDED, said, "infra") if is_held(waits) else waits
     if word in _RUNS:
         return JobState(Phase.RUNNING, said, place=nodes)
     if word in _ENDS:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from marin_build.engines.jobs import Phase
-from marin_build.engines.slurm.job_states import job_state
+from marin_build.engines.slurm.job_states import is_held, job_state
 
 QUEUED = ["PENDING", "CONFIGURING", "REQUEUED", "REQUEUE_HOLD", "REQUEUE_FED", "SPECIAL_EXIT"]
 QUEUED += ["RESV_DEL_HOLD"]
@@ -45,6 +45,15 @@ def test_a_job_that_ended_says_why(state: str, cause: str | None) -> None:
     """Else a lost node uses up the retries that a step has for its own failures."""
     found = job_state(state)
     assert (found.phase, found.cause) == (Phase.ENDED, cause)
+
+
+@pytest.mark.parametrize("why", ["launch failed requeued held", "launch_failed_requeued_held"])
+def test_a_job_that_slurm_failed_to_start_and_holds_is_lost(why: str) -> None:
+    """Else a run waits for ever for a job that only a person can release."""
+    held = job_state("PENDING", why)
+    assert (held.phase, held.cause) == (Phase.ENDED, "infra")
+    assert is_held(held)
+    assert not is_held(job_state("PENDING", "JobHeldUser"))
 
 
 @pytest.mark.parametrize("state", ["", "BORED", "?"])

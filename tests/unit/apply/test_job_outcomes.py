@@ -1,0 +1,52 @@
+"""What the end of a job means that left nothing in the store."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from marin_build.apply.job_outcomes import outcome_of_queue
+from marin_build.engines.jobs import JobState, Phase
+from marin_build.plan.outcomes import Failed, Stopped
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+FAILED = JobState(Phase.ENDED, "FAILED (NonZeroExitCode)")
+
+
+def _failure(state: JobState, output: str) -> Failed:
+    found = outcome_of_queue(state, "slurm:7", output)
+    assert isinstance(found, Failed)
+    return found
+
+
+def test_a_job_that_printed_is_the_programs_own_failure(tmp_path: Path) -> None:
+    """Else a program that is not found on the nodes is tried again and again."""
+    log = tmp_path / "7.log"
+    log.write_text("slurmstepd: note\nmarin-build: error: not found\nbye\n")
+    found = _failure(FAILED, str(log))
+    assert (found.cause, found.log) == ("app", str(log))
+    assert found.message.endswith(": marin-build: error: not found")
+
+
+def test_a_job_that_never_started_is_lost_and_no_failure_of_its_step() -> None:
+    """Else a node that refuses a job uses up the retries of a step that never ran."""
+    assert _failure(FAILED, "").cause == "infra"
+
+
+@pytest.mark.parametrize("cause", ["oom", "timeout", "infra"])
+def test_what_the_queue_knows_better_counts(cause: str, tmp_path: Path) -> None:
+    """Else a step that ran out of memory is told as any other failure."""
+    log = tmp_path / "7.log"
+    log.write_text("error: all is lost\n")
+    found = _failure(JobState(Phase.ENDED, "X", cause), str(log))  # type: ignore[arg-type]
+    assert (found.cause, found.message) == (cause, "job slurm:7 ended: X")
+
+
+def test_a_job_that_a_person_cancelled_is_not_started_again() -> None:
+    """Else `scancel` only starts the next try."""
+    found = outcome_of_queue(JobState(Phase.ENDED, "CANCELLED by 0"), "slurm:7", "")
+    assert isinstance(found, Stopped)
+    assert "slurm:7" in found.message
