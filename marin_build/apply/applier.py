@@ -5,15 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from marin_build.apply.build_loop import BuildLoop
-from marin_build.apply.devices import Devices
+from marin_build.apply.devices import NOTHING_QUEUED, Devices
 from marin_build.apply.events import ApplyFinished, ApplyStarted
 from marin_build.apply.plan_requests import PlanRequests
 from marin_build.apply.totals import blocked_before, drifted_before, reused_before, totals_of
 from marin_build.plan.schedule import Schedule
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping
+    from collections.abc import Callable, Mapping
 
+    from marin_build.apply.devices import Queued
     from marin_build.apply.events import Event
     from marin_build.plan.capacity import Capacity
     from marin_build.plan.decisions import Plan
@@ -33,8 +34,7 @@ class Applier:
         fail_fast: then end the running steps, too.
         expected: target -> the seconds it may take; targets of unknown duration are missing.
         capacity: what this machine has for steps; None: only `jobs` limits the run.
-        queued: those that jobs of a queue build; they take nothing of this machine.
-        max_queued: how many such jobs may wait or run at once.
+        queued: the targets that queues of engines build.
         once: a failed target is not tried again, whatever its step declares.
         on_event: called with every event.
 
@@ -51,8 +51,7 @@ class Applier:
         fail_fast: bool = False,
         expected: Mapping[int, float] | None = None,
         capacity: Capacity | None = None,
-        queued: Collection[int] = (),
-        max_queued: int = 0,
+        queued: Queued = NOTHING_QUEUED,
         once: bool = False,
         on_event: Callable[[Event], None],
     ) -> None:
@@ -61,14 +60,14 @@ class Applier:
         self._jobs = jobs
         self._on_event = on_event
         to_build = sorted(plan.to_build + plan.sealed)
-        devices = Devices(capacity, plan.targets, to_build, jobs, queued, max_queued)
-        jobs += min(len(queued), max_queued)
+        devices = Devices(capacity, plan.targets, to_build, jobs, queued)
+        jobs += min(len(queued.engines), sum(queued.most.values()))
         self._schedule = Schedule(to_build, plan.targets.deps, expected, devices.limits)
         self._loop = BuildLoop(
             plan.targets.all,
             self._schedule,
             isolation,
-            PlanRequests(plan, session, devices, on_event, queued),
+            PlanRequests(plan, session, devices, on_event, queued.engines),
             jobs=jobs,
             max_failures=max_failures,
             fail_fast=fail_fast,

@@ -2,20 +2,38 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from marin_build.plan.capacity import GPU, USUAL, Limits, limits_of, needs_of, unmet
 from marin_build.plan.reason_text import describe
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Collection, Iterable, Mapping
 
     from marin_build.pipeline.targets import Targets
     from marin_build.plan.capacity import Capacity
 
 
-_PLACE, _QUEUE = "a place on this machine", "a place in the queue"
+_PLACE, _QUEUE = "a place on this machine", "a place in the queue of"
 """Names that no budget can have."""
+
+
+@dataclass(frozen=True, slots=True)
+class Queued:
+    """The targets of a run that queues of engines build; they take nothing of this machine.
+
+    Args:
+        engines: target -> the engine whose queue builds it.
+        most: engine -> how many of its jobs may wait or run at once.
+
+    """
+
+    engines: Mapping[int, str] = field(default_factory=dict)
+    most: Mapping[str, int] = field(default_factory=dict)
+
+
+NOTHING_QUEUED = Queued()
 
 
 class Devices:
@@ -26,8 +44,7 @@ class Devices:
         targets: those of the pipeline.
         to_build: those of the run.
         jobs: how many run on this machine at once.
-        queued: those of the run that jobs of a queue build: they take nothing of this machine.
-        max_queued: how many such jobs there may be at once.
+        queued: those of the run that queues of engines build.
 
     Attributes:
         limits: what the targets may take together; None: nothing is counted.
@@ -41,22 +58,21 @@ class Devices:
         targets: Targets,
         to_build: Collection[int],
         jobs: int,
-        queued: Collection[int] = (),
-        max_queued: int = 0,
+        queued: Queued = NOTHING_QUEUED,
     ) -> None:
         self.limits: Limits | None = None
         self.refusals: dict[int, str] = {}
         self._free_gpus = list(capacity.gpus) if capacity is not None else []
         self._taken: dict[int, tuple[str, ...]] = {}
         if capacity is not None:
-            steps = {i: targets.all[i].step for i in to_build if i not in queued}
+            steps = {i: targets.all[i].step for i in to_build if i not in queued.engines}
             self.limits = limits_of(capacity, steps, jobs)
             for index, step in steps.items():
                 # The plan blocks such steps, but not those that another run builds just now.
                 if needs_of(step) != USUAL and (reason := unmet(step, capacity)):
                     self.refusals[index] = describe(reason)
-        if queued:
-            self.limits = _with_places(self.limits, to_build, jobs, queued, max_queued)
+        if queued.engines:
+            self.limits = _with_places(self.limits, to_build, jobs, queued)
 
     def take_gpus(self, index: int) -> tuple[str, ...]:
         """Reserve the first free GPUs for a target that starts; return their names."""
@@ -74,13 +90,14 @@ class Devices:
 
 
 def _with_places(
-    limits: Limits | None, to_build: Iterable[int], jobs: int, queued: Collection[int], most: int
+    limits: Limits | None, to_build: Iterable[int], jobs: int, queued: Queued
 ) -> Limits:
-    """Return limits by which a target takes a place on this machine, or one in the queue."""
+    """Return limits by which a target takes a place on this machine, or one in its queue."""
     amounts = dict(limits.amounts) if limits is not None else {}
     needs = limits.needs if limits is not None else {}
-    here, there = ((_PLACE, 1),), ((_QUEUE, 1),)
+    here = ((_PLACE, 1),)
+    there = {index: ((f"{_QUEUE} {name}", 1),) for index, name in queued.engines.items()}
     return Limits(
-        {**amounts, _PLACE: jobs, _QUEUE: most},
-        {i: there if i in queued else (*needs.get(i, ()), *here) for i in to_build},
+        {**amounts, _PLACE: jobs, **{f"{_QUEUE} {name}": n for name, n in queued.most.items()}},
+        {i: there[i] if i in there else (*needs.get(i, ()), *here) for i in to_build},
     )

@@ -1,35 +1,36 @@
-"""Targets built on this machine and by jobs of a queue, in one run."""
+"""Targets built on this machine and by jobs of queues, in one run."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Callable, Collection, Sequence
 
     from marin_build.apply.queue_workers import QueueWorkers
     from marin_build.run_step.workers import Ended, Isolation, Lingers, Start
 
 
 class MixedWorkers:
-    """An `Isolation` that hands each target to one of two.
+    """An `Isolation` that hands each target to one of several.
 
     Args:
         local: builds on this machine.
-        queued: which targets jobs build.
-        open_queue: makes their workers, which wake `local` when they have an answer.
+        queues: for each queue, the targets that its jobs build, and a function that makes their
+            workers, which wake `local` when they have an answer.
 
     """
 
     def __init__(
         self,
         local: Isolation,
-        queued: Collection[int],
-        open_queue: Callable[[Callable[[], None]], QueueWorkers],
+        queues: Sequence[tuple[Collection[int], Callable[[Callable[[], None]], QueueWorkers]]],
     ) -> None:
         self._local = local
-        self._queued = queued
-        self._queue = open_queue(local.wake)
+        self._queues = [open_queue(local.wake) for _, open_queue in queues]
+        self._builds: dict[int, QueueWorkers] = {}
+        for (targets, _), workers in zip(queues, self._queues, strict=True):
+            self._builds.update(dict.fromkeys(targets, workers))
 
     @property
     def is_spent(self) -> bool:
@@ -42,8 +43,11 @@ class MixedWorkers:
 
     def wait(self, timeout: float | None) -> list[Ended | Lingers]:
         """Return what has ended, and what lingers."""
-        found: list[Ended | Lingers] = [*self._queue.wait(0)]
-        return found or [*self._local.wait(timeout), *self._queue.wait(0)]
+        found = self._answers()
+        return found or [*self._local.wait(timeout), *self._answers()]
+
+    def _answers(self) -> list[Ended | Lingers]:
+        return [answer for workers in self._queues for answer in workers.wait(0)]
 
     def wake(self) -> None:
         """Make `wait` return; safe in a signal handler."""
@@ -55,8 +59,9 @@ class MixedWorkers:
 
     def close(self) -> None:
         """End what runs here; jobs go on."""
-        self._queue.close()
+        for workers in self._queues:
+            workers.close()
         self._local.close()
 
     def _of(self, index: int) -> Isolation:
-        return self._queue if index in self._queued else self._local
+        return self._builds.get(index, self._local)

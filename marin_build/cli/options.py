@@ -27,7 +27,7 @@ _OPTIONS = (
     click.option(
         "--engine",
         metavar="NAME",
-        help="Where actions run; `marin-build doctor` lists the engines.",
+        help="Where actions run: an engine, or rules (gpu=slurm); `doctor` lists them.",
     ),
     click.option(
         "--set",

@@ -40,7 +40,7 @@ class Row(NamedTuple):
         topic: the reason without the words that differ from target to target.
         place: file and line of the declaration; empty if the line need not show it.
         seconds: how long it may take; None if that is unknown, or too short to show.
-        resources: the resources it runs on; empty for this machine.
+        resources: the engine it is sent to, and the resources it runs on; empty for this machine.
         cost: US dollars; None if unknown.
 
     """

@@ -21,8 +21,9 @@ from marin_build.plan.reasons import (
 from marin_build.text.readable import bytes_text, printable
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
+    from marin_build.pipeline.step_spec import StepSpec
     from marin_build.plan.decisions import Decision, Plan
     from marin_build.plan.drift import Drift
     from marin_build.plan.estimate import Estimate, PlanEstimate
@@ -45,6 +46,7 @@ def show(
     reads: Sequence[CrossRegionRead] = (),
     verbose: bool = False,
     only: Collection[Verb] = (),
+    place_of: Callable[[StepSpec], str] = lambda _step: "",
 ) -> Shown:
     """Return what a plan shows.
 
@@ -58,6 +60,7 @@ def show(
         reads: the reads of steps to build from other regions.
         verbose: whether to show a line for each target, reused ones too, and its declaration.
         only: show only lines with these verbs; empty: all.
+        place_of: the engine that a step is sent to; empty for one that is built here.
 
     """
     rows: list[Row] = []
@@ -73,7 +76,8 @@ def show(
         words = said.get(key) or said.setdefault(key, _words(decision))
         is_quiet = words.verb == "reuse" or (words.verb == "adopt" and index not in near)
         if words.verb in only if only else verbose or not is_quiet:
-            rows.append(_row(plan, index, words, estimates.get(index), verbose=verbose))
+            where = "" if words.verb in _STAYING else place_of(plan.targets.all[index].step)
+            rows.append(_row(plan, index, words, estimates.get(index), where, verbose=verbose))
         else:
             hidden += is_quiet
     if verbose or "reuse" in only:
@@ -118,13 +122,14 @@ def _row(
     index: int,
     words: _Words,
     one: Estimate | None,
+    where: str,
     *,
     verbose: bool,
 ) -> Row:
     target = plan.targets.all[index]
     place = _place(plan, index) if verbose or words.is_own else ""
-    resources = target.step.resources
-    is_run = resources is not None and words.verb not in _STAYING
+    resources = target.step.resources if words.verb not in _STAYING else None
+    needs = resources.summary() if resources is not None else ""
     return Row(
         words.verb,
         target.name,
@@ -134,7 +139,7 @@ def _row(
         words.topic,
         place,
         one.seconds if one is not None else None,
-        resources.summary() if resources is not None and is_run else "",
+        f"{where} {needs}".strip(),
         one.cost if one is not None else None,
     )
 

@@ -12,7 +12,7 @@ from marin_build.emit import quoting
 from marin_build.errors import SpecificationError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from marin_build.workspace.workspace import Workspace
 
@@ -33,7 +33,7 @@ class Templates:
     Args:
         workspace: the project.
         overrides: the user's folder in the project; its templates win over all others.
-        folder: the engine's own folder, after ours; None if its templates are in ours.
+        folders: those of engines whose templates are not in ours; after ours.
         filters: an engine's own filters, by name.
 
     """
@@ -43,19 +43,19 @@ class Templates:
         workspace: Workspace,
         overrides: str | None = None,
         *,
-        folder: str | None = None,
+        folders: Sequence[str] = (),
         filters: Mapping[str, Callable[[Any], str]] | None = None,
     ) -> None:
-        folders = [templates_folder(), *([folder] if folder is not None else [])]
+        searched = [templates_folder(), *folders]
         if overrides is not None:
             own = os.path.join(workspace.project, overrides)
             if not os.path.isdir(own):
                 raise UsageError(
                     f"no templates folder `{overrides}`", facts=[("project", workspace.project)]
                 )
-            folders.insert(0, own)
+            searched.insert(0, own)
         self._environment = jinja2.Environment(
-            loader=jinja2.FileSystemLoader(folders),
+            loader=jinja2.FileSystemLoader(searched),
             undefined=jinja2.StrictUndefined,
             trim_blocks=True,
             lstrip_blocks=True,

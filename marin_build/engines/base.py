@@ -86,6 +86,11 @@ class Engine(ABC, Generic[S]):
         """The container image of steps that name none; None if the engine uses no image."""
         return None
 
+    def image_of(self, step: StepSpec) -> str | None:
+        """Return the image that a step is built in, where it is built in one."""
+        own = step.resources.image if step.resources is not None else None
+        return own or self.image
+
     def check(self, plan: Plan) -> Sequence[MarinBuildError]:  # noqa: ARG002 - some refuse nothing
         """Return an error for each thing in a plan that this engine cannot build."""
         return ()
@@ -107,6 +112,35 @@ class Engine(ABC, Generic[S]):
     @abstractmethod
     def words_to_run(self, folder: str) -> list[str]:
         """Return the command line that runs, or submits, the plan written to a folder."""
+
+    @property
+    def template_folders(self) -> Sequence[str]:
+        """The folders of templates that the engine brings."""
+        return (self.templates,) if self.templates is not None else ()
+
+    def builder_of(self, step: StepSpec) -> Engine[Any]:  # noqa: ARG002 - rules ask for it
+        """Return the engine that builds a step: this one, unless rules send steps to several."""
+        return self
+
+    def is_here(self, step: StepSpec) -> bool:
+        """Return whether a step takes cores and devices of this machine."""
+        facts = self.builder_of(step).capabilities
+        return facts.uses_this_machine or self.finds_our_packages(step)
+
+    def finds_our_packages(self, step: StepSpec) -> bool:
+        """Return whether a step is built with the programs and packages that are installed here."""
+        builder = self.builder_of(step)
+        facts = builder.capabilities
+        return not builder.takes(step) if facts.has_queue else facts.uses_this_machine
+
+    def place_of(self, step: StepSpec) -> str:
+        """Return the name of the engine that a step is sent to; empty if it is built here."""
+        return "" if self.finds_our_packages(step) else self.builder_of(step).name
+
+    @property
+    def queues(self) -> Sequence[Engine[Any]]:
+        """The engines whose queues build steps of a plan."""
+        return (self,) if self.capabilities.has_queue else ()
 
     @property
     def max_jobs(self) -> int:

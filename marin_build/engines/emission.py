@@ -60,7 +60,10 @@ def emit_for(
         engine=engine.name,
         emit=engine.emit,
         templates=Templates(
-            plan.targets.workspace, overrides, folder=engine.templates, filters=engine.filters
+            plan.targets.workspace,
+            overrides,
+            folders=engine.template_folders,
+            filters=engine.filters,
         ),
         draw=draw,
     )

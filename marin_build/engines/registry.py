@@ -64,6 +64,11 @@ def _package(entry: EntryPoint) -> str:
     return f"{entry.dist.name} {entry.dist.version}" if entry.dist is not None else "unknown"
 
 
+def are_routes(engine: str) -> bool:
+    """Return whether what `--engine` gives are rules, and not the name of one engine."""
+    return "=" in engine
+
+
 def is_engine(name: str) -> bool:
     """Return whether an engine has that name; entry points are read only if ours have not."""
     return name in OURS or any(one.name == name for one in registered_engines())
@@ -78,7 +83,7 @@ def open_engine(name: str, tables: Mapping[str, Table]) -> Engine[Any]:
     """Return the engine of a name, with its settings.
 
     Args:
-        name: what `--engine` gives.
+        name: what `--engine` gives: the name of one engine, or rules (`routes.py`).
         tables: the engines' tables of the configuration, by name.
 
     Raises:
@@ -86,6 +91,13 @@ def open_engine(name: str, tables: Mapping[str, Table]) -> Engine[Any]:
             its settings are not legal.
 
     """
+    if are_routes(name):
+        from marin_build.engines.routed import routed_engine
+        from marin_build.engines.routes import parse_routes
+
+        rules = parse_routes(name)
+        named = dict.fromkeys(rule.engine for rule in rules)
+        return routed_engine(rules, {each: open_engine(each, tables) for each in named})
     if name == DEFAULT_ENGINE:
         kind = load_engine(Registered(name, OURS[name], _US))
     else:

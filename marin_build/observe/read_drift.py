@@ -13,7 +13,7 @@ from marin_build.plan.reasons import Accepted, BuiltBefore
 from marin_build.protocol.provenance import Environment, Here, read_here, variables_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from typing import Any
 
     from marin_build.identity.code.document import CodeDocument
@@ -204,14 +204,15 @@ class Environments:
 
     Args:
         project: the folder whose lock files are compared.
-        are_here: steps are built on this machine; elsewhere only the image is known.
-        image: the image of steps that name none.
+        is_here: whether a step is built with what is installed here; elsewhere only its image is
+            known.
+        image_of: the image that a step is built in there.
 
     """
 
     project: str
-    are_here: bool
-    image: str | None = None
+    is_here: Callable[[StepSpec], bool]
+    image_of: Callable[[StepSpec], str | None]
     _here: Here | None = field(default=None, init=False)
     _last: tuple[object, ...] = field(default=(), init=False)
     """What `drift` compared last; its answer is `_drift`."""
@@ -229,20 +230,18 @@ class Environments:
         """
         if self._here is None:
             self._here = read_here(self.project, os.environ)
-        if self.are_here:
+        if self.is_here(step):
             names = Environment.of_record(recorded).distributions or ()
             found = self._here.with_distributions(names)
         else:
-            given = step.resources.image if step.resources is not None else None
-            found = Environment(locks=self._here.locks, image=given or self.image)
+            found = Environment(locks=self._here.locks, image=self.image_of(step))
         return replace(found, variables=variables_of(step.env_vars, step.secrets))
 
     def drift(self, step: StepSpec, recorded: Mapping[str, Any] | None) -> tuple[ValueDrift, ...]:
         """Return how a recorded environment differs from today's; nothing if none is recorded."""
         if recorded is None:
             return ()
-        image = step.resources.image if step.resources is not None else None
-        key = recorded, image, step.env_vars, step.secrets
+        key = recorded, self.is_here(step), self.image_of(step), step.env_vars, step.secrets
         if key != self._last:  # one run records the same for most of its targets
             then, now = Environment.of_record(recorded), self.today(step, recorded)
             self._last, self._drift = key, environment_drift(then, now)

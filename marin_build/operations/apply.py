@@ -8,6 +8,7 @@ import signal
 import threading
 from typing import TYPE_CHECKING, Any
 
+from marin_build.apply.devices import Queued
 from marin_build.errors import (
     EXIT_INTERRUPTED,
     EXIT_OK,
@@ -21,13 +22,12 @@ from marin_build.operations.taint import forget_taints
 from marin_build.plan.capacity import GPU, needs_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping, Sequence
+    from collections.abc import Callable, Collection, Sequence
 
     from marin_build.apply.events import ApplyFinished, Event
-    from marin_build.operations.loading import Loaded
+    from marin_build.operations.planned import Planned
     from marin_build.operations.prepare_apply import ReadyToBuild, Terms
     from marin_build.operations.queued_jobs import QueuedJobs
-    from marin_build.plan.capacity import Capacity
     from marin_build.plan.decisions import Plan
     from marin_build.run_step.session import Session
     from marin_build.run_step.workers import Isolation
@@ -45,110 +45,47 @@ def build(
     argv: Sequence[str] | None = None,
     on_start: Callable[[Callable[[], None]], None] | None = None,
 ) -> ApplyFinished:
-    """Build a plan on this machine; see `replay`.
+    """Build a plan from this machine; Ctrl-C, SIGTERM or a closed terminal end it in good order.
+
+    Only the main thread can handle signals; elsewhere, call the function that `on_start` gets.
 
     Args:
         ready: the plan, and what the build loop needs to know of it.
-        terms: how to handle failures, isolation, leases and the trace.
+        terms: how to handle failures, isolation, leases, the journal and the trace.
         on_event: called with every event, in the thread of the caller.
         argv: the command line to name in records; None: that of this process.
         on_start: called with a function that ends the run in good order; any thread may call it.
 
     """
-    planned = ready.planned
-    return replay(
-        planned.loaded,
-        planned.decided,
-        planned.pinned_code,
-        jobs=ready.jobs,
-        keep_going=terms.keep_going,
-        max_failures=terms.max_failures,
-        fail_fast=terms.fail_fast,
-        expected=ready.expected,
-        capacity=ready.capacity,
-        queued=ready.queued,
-        trace=terms.trace,
-        isolation=terms.isolation or planned.loaded.settings.isolation,
-        on_event=on_event,
-        lease=terms.lease,
-        keep=bool(planned.decided.to_build),
-        argv=argv,
-        on_start=on_start,
-    )
-
-
-def replay(
-    loaded: Loaded,
-    plan: Plan,
-    pinned_code: Mapping[str, str],
-    *,
-    jobs: int,
-    keep_going: bool,
-    isolation: str,
-    on_event: Callable[[Event], None],
-    lease: bool = True,
-    keep: bool = False,
-    max_failures: int | None = None,
-    fail_fast: bool = False,
-    expected: Mapping[int, float] | None = None,
-    trace: str | None = None,
-    capacity: Capacity | None = None,
-    queued: QueuedJobs | None = None,
-    once: bool = False,
-    argv: Sequence[str] | None = None,
-    on_start: Callable[[Callable[[], None]], None] | None = None,
-) -> ApplyFinished:
-    """Replay a plan on this machine; Ctrl-C, SIGTERM or a closed terminal end it in good order.
-
-    Only the main thread can handle signals; elsewhere, call the function that `on_start` gets.
-
-    Args:
-        loaded: the pipeline and its store.
-        plan: what to build.
-        pinned_code: target id -> code digest, for a saved plan.
-        jobs: targets built at once.
-        keep_going: after a failure, go on with steps that do not need the failed one.
-        isolation: one of ISOLATIONS.
-        on_event: called with every event.
-        lease: whether the store must have conditional writes; without, no other run may build.
-        keep: whether the plan and the journal of the run are kept under the prefix.
-        max_failures: go on after failures until there are this many.
-        fail_fast: after the failure that ends the run, end the running steps, too.
-        expected: target -> the seconds it may take; targets of unknown duration are missing.
-        trace: file to write a trace to when the run is over.
-        capacity: what this machine has for steps; None: only `jobs` limits the run.
-        queued: what an engine's queue builds; None: everything is built here.
-        once: a failed target is not tried again, whatever its step declares.
-        argv: the command line to name in records; None: that of this process.
-        on_start: called with a function that ends the run in good order.
-
-    """
     from marin_build.apply.applier import Applier
     from marin_build.apply.journal_writer import Journaling
 
-    session = make_session(loaded, plan, pinned_code, lease=lease, argv=argv)
+    planned, loaded, plan = ready.planned, ready.planned.loaded, ready.plan
+    session = make_session(loaded, plan, planned.pinned_code, lease=terms.lease, argv=argv)
     gc.freeze()  # the graph lives until the end: collections need not walk it
-    to_queue = frozenset(queued.jobs) if queued is not None else frozenset()
-    slots = min(jobs, len(plan.to_build) + len(plan.sealed) - len(to_queue)) or 1
-    runner = make_isolation(session, plan, isolation, slots, to_queue)
+    queued = _queued(ready.queued)
+    slots = min(ready.jobs, len(plan.to_build) + len(plan.sealed) - len(queued.engines)) or 1
+    isolation = terms.isolation or loaded.settings.isolation
+    runner = make_isolation(session, plan, isolation, slots, queued.engines)
     journal = Journaling(on_event)
-    if queued is not None:
+    if ready.queued:
         from marin_build.apply.mixed_workers import MixedWorkers
 
-        open_queue = functools.partial(queued.workers, session, journal)
-        runner = MixedWorkers(runner, to_queue, open_queue)
+        opened = [
+            (each.jobs, functools.partial(each.workers, session, journal)) for each in ready.queued
+        ]
+        runner = MixedWorkers(runner, opened)
     applier = Applier(
         plan,
         session,
         runner,
-        jobs=jobs,
-        max_failures=max_failures or (None if keep_going else 1),
-        fail_fast=fail_fast,
-        expected=expected,
-        capacity=capacity,
-        queued=to_queue,
-        max_queued=queued.engine.max_jobs if queued is not None else 0,
-        once=once,
+        jobs=ready.jobs,
+        max_failures=terms.stops_after,
+        fail_fast=terms.fail_fast,
+        expected=ready.expected,
+        capacity=ready.capacity,
+        queued=queued,
+        once=terms.once,
         on_event=journal,
     )
     before = _hear_signals(applier.interrupt)
@@ -158,40 +95,52 @@ def replay(
     try:
         syncing = syncing_of(loaded, session.run)
         session.refused.update(refused_readers(loaded, plan))
-        if keep:
-            from marin_build.apply.run_folder import keep_run
-            from marin_build.plan.document import plan_document
-
-            document = plan_document(
-                plan,
-                pipeline=loaded.file,
-                parameters=loaded.pipeline.parameters,
-                engine=loaded.settings.engine,
-                pin_code=True,
-            )
-            keep = keep_run(loaded.store, document, session, on_event)
-        if keep or trace is not None:
+        keep = terms.keep and bool(plan.to_build) and _keep(planned, session, on_event)
+        if keep or terms.trace is not None:
             journal.open(loaded.workspace.prefix, session, keep=keep)
-        if queued is not None:
+        if ready.queued:
             from marin_build.operations.queued_jobs import forget_marks, mark_forced
 
-            mark_forced(loaded, plan, to_queue)
+            mark_forced(loaded, plan, queued.engines)
         finished = applier.run()
-        if queued is not None:
-            forget_marks(loaded, plan, to_queue)
+        if ready.queued:
+            forget_marks(loaded, plan, queued.engines)
         forget_taints(loaded, plan)
         return finished
     finally:
         runner.close()
-        if trace is not None:
+        if terms.trace is not None:
             from marin_build.operations.trace import trace_file
 
             journal.finish()
-            trace_file(journal.path, trace, on_event)
+            trace_file(journal.path, terms.trace, on_event)
         journal.close()
         end_syncing(syncing, on_event)
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _queued(queues: Sequence[QueuedJobs]) -> Queued:
+    return Queued(
+        {index: each.engine.name for each in queues for index in each.jobs},
+        {each.engine.name: each.engine.max_jobs for each in queues},
+    )
+
+
+def _keep(planned: Planned, session: Session, on_event: Callable[[Event], None]) -> bool:
+    """Write the folder of a run, with its plan; return whether its journal can be kept there."""
+    from marin_build.apply.run_folder import keep_run
+    from marin_build.plan.document import plan_document
+
+    loaded = planned.loaded
+    document = plan_document(
+        planned.decided,
+        pipeline=loaded.file,
+        parameters=loaded.pipeline.parameters,
+        engine=loaded.settings.engine,
+        pin_code=True,
+    )
+    return keep_run(loaded.store, document, session, on_event)
 
 
 def _hear_signals(interrupt: Callable[[], None]) -> dict[signal.Signals, Any]:

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
     from marin_build.apply.events import Warned
     from marin_build.engines.base import Engine
+    from marin_build.pipeline.step_spec import StepSpec
     from marin_build.pipeline.targets import Targets
     from marin_build.plan.capacity import Capacity
     from marin_build.plan.decisions import Plan
@@ -74,23 +75,22 @@ def capacity_here(
 
 
 def fitted(plan: Plan, engine: Engine[Any], capacity: Callable[[], Capacity]) -> Plan:
-    """Return the plan; if it runs here, steps that this machine can never run are blocked in it."""
-    if not engine.capabilities.uses_this_machine or not plan.to_build:
+    """Return the plan; steps that stay here, and that this machine can never run, are blocked."""
+    if not plan.to_build:
         return plan
     from marin_build.plan.capacity import fit
 
-    return fit(plan, capacity)
+    return fit(plan, capacity, engine.is_here)
 
 
 def capacity_if_limited(
-    plan: Plan, capacity: Callable[[], Capacity], said: Collection[str]
+    steps: Collection[StepSpec], capacity: Callable[[], Capacity], said: Collection[str]
 ) -> Capacity | None:
-    """Return what this machine has if that can limit the steps to build; else None.
+    """Return what this machine has if that can limit these steps to build; else None.
 
     It can if a step declares what it takes. A stated amount of `cpu` (`said`: the names of stated
     amounts) limits the other steps, too.
     """
-    steps = (plan.targets.all[index].step for index in plan.to_build)
     if "cpu" in said or any(step.resources is not None or step.budgets for step in steps):
         return capacity()
     return None

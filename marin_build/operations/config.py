@@ -26,7 +26,8 @@ class Settings:
         pipeline: the pipeline, as `-f` names it: a file relative to the project, or a module, and
             perhaps a function of it.
         prefix: where outputs live; a relative folder is taken from the project.
-        engine: where actions run, by name.
+        engine: where actions run: the name of an engine, or rules that send steps to engines by
+            what they ask for, `gpu=slurm,image=container`.
         jobs: targets built at once on this machine.
         isolation: `process`, `worker` or `thread`.
         log_limit: MiB of the longest log of an attempt; of a longer one the middle is cut out.

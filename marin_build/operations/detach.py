@@ -56,9 +56,9 @@ def detach(planned: Planned, on_handed: Callable[[Handed], None]) -> int:
             hint="leave out --detach, and let `apply` run, or give another --engine",
         )
     planned = planned.with_adopted()
-    queued = queued_jobs(planned, all_targets=True)
-    if queued is None:
+    if not plan.to_build:
         return 0
+    (queued,) = queued_jobs(planned, all_targets=True)
     loaded, targets = planned.loaded, plan.targets
     check_writable(loaded.workspace.prefix)
     mark_forced(loaded, plan, queued.jobs)

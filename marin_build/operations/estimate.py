@@ -11,7 +11,7 @@ from marin_build.plan.decisions import Kind
 from marin_build.plan.estimate import PlanEstimate, estimate_plan, estimate_steps
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from marin_build.engines.base import Engine
     from marin_build.operations.loading import Declared, Loaded
@@ -43,7 +43,6 @@ def estimate_for(
 
     """
     targets = plan.targets
-    is_here = engine.capabilities.uses_this_machine
     has_price = any(targets.all[index].step.resources is not None for index in plan.to_build)
     steps = estimate_steps(
         targets,
@@ -51,24 +50,28 @@ def estimate_for(
         seconds_by_name(targets, plan.snapshot.earlier),
         _prices(loaded) if has_price else None,
         waiting=[decision.index for decision in plan.of_kind(Kind.WAIT)],
-        elsewhere=not is_here,
+        is_here=engine.is_here,
     )
     jobs = jobs or loaded.settings.jobs or os.cpu_count() or 1
-    limits = _limits(loaded, plan, jobs, budgets or {}) if is_here else None
+    here = [i for i in plan.to_build if engine.is_here(targets.all[i].step)]
+    limits = _limits(loaded, plan, here, jobs, budgets or {})
     return estimate_plan(steps, targets.deps, jobs, limits)
 
 
-def _limits(loaded: Declared, plan: Plan, jobs: int, budgets: Mapping[str, str]) -> Limits | None:
+def _limits(
+    loaded: Declared, plan: Plan, here: Sequence[int], jobs: int, budgets: Mapping[str, str]
+) -> Limits | None:
     """Return what the steps of a plan may take of this machine together; None: no limit."""
+    steps = {i: plan.targets.all[i].step for i in here}
     configured = loaded.settings.budgets
     capacity = capacity_if_limited(
-        plan, capacity_here(configured, budgets), {*configured, *budgets}
+        steps.values(), capacity_here(configured, budgets), {*configured, *budgets}
     )
     if capacity is None:
         return None
     from marin_build.plan.capacity import limits_of
 
-    return limits_of(capacity, {i: plan.targets.all[i].step for i in plan.to_build}, jobs)
+    return limits_of(capacity, steps, jobs)
 
 
 def _prices(loaded: Declared) -> Prices:

@@ -162,6 +162,8 @@ def _facts(planned: Planned, decision: Decision) -> list[tuple[str, str]]:
         ("declared", shown(target.step.declared, loaded.workspace.project)),
         ("output", target.output_path),
     ]
+    if place := planned.engine.place_of(target.step):
+        facts.append(("engine", place))
     if isinstance(reason, Adopted):
         facts.append(("adopted", f"{moment_text(reason.at, 'minutes')} by {reason.by}"))
         if note := _note(loaded, target.output_path):

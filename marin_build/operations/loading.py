@@ -135,8 +135,7 @@ def environments_for(loaded: Loaded, engine: Engine[Any]) -> Environments:
     """Return the environments that the pipeline's steps would be built in by an engine."""
     from marin_build.observe.read_drift import Environments
 
-    is_here = engine.capabilities.uses_this_machine
-    return Environments(loaded.workspace.project, is_here, engine.image)
+    return Environments(loaded.workspace.project, engine.finds_our_packages, engine.image_of)
 
 
 def declare(options: PipelineOptions) -> Declared:

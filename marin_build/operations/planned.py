@@ -192,6 +192,7 @@ class Planned:
             reads=self.reads,
             verbose=verbose,
             only=only,
+            place_of=self.engine.place_of,
         )
 
     def with_adopted(self) -> Planned:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from marin_build.errors import UsageError
@@ -34,6 +34,8 @@ class Terms:
         isolation: `process`, `worker` or `thread`; None: as configured.
         lease: whether the store must have conditional writes; without, no other run may build.
         trace: file to write a trace to when the run is over.
+        once: a failed target is not tried again, whatever its step declares.
+        keep: whether the plan and the journal of the run are kept under the prefix.
 
     """
 
@@ -43,6 +45,8 @@ class Terms:
     isolation: str | None = None
     lease: bool = True
     trace: str | None = None
+    once: bool = False
+    keep: bool = True
 
     @property
     def stops_after(self) -> int | None:
@@ -73,15 +77,15 @@ class ReadyToBuild:
         jobs: targets built at once.
         expected: target -> the seconds it may take; targets of unknown duration are missing.
         capacity: what this machine has for steps; None: only `jobs` limits the run.
-        queued: what an engine's queue builds; None: everything is built here.
+        queued: what the queues of engines build; all else is built here.
 
     """
 
     planned: Planned
     jobs: int
-    expected: Mapping[int, float]
-    capacity: Capacity | None
-    queued: QueuedJobs | None = None
+    expected: Mapping[int, float] = field(default_factory=dict)
+    capacity: Capacity | None = None
+    queued: Sequence[QueuedJobs] = ()
 
     @property
     def plan(self) -> Plan:
@@ -173,16 +177,19 @@ def prepare_build(
     planned = planned.with_adopted()
     for warning in planned.loaded.warnings():
         on_event(warning)
-    queued = None
+    queued: Sequence[QueuedJobs] = ()
     if planned.engine.capabilities.has_queue:
         from marin_build.operations.queued_jobs import queued_jobs
 
         queued = queued_jobs(planned)
     said = {*settings.budgets, *planned.request.budgets}
+    plan, engine = planned.decided, planned.engine
+    steps = [plan.targets.all[index].step for index in plan.to_build]
+    here = [step for step in steps if engine.is_here(step)]
     return ReadyToBuild(
         planned,
         jobs,
-        expected_seconds(planned.loaded, planned.decided, jobs, is_shown=is_shown),
-        capacity_if_limited(planned.decided, planned.capacity, said),
+        expected_seconds(planned.loaded, plan, jobs, is_shown=is_shown),
+        capacity_if_limited(here, planned.capacity, said),
         queued,
     )

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class QueuedJobs:
-    """The jobs of a run.
+    """The jobs of a run that go to one queue.
 
     Args:
         engine: the engine whose queue takes them.
@@ -49,19 +49,22 @@ class QueuedJobs:
         )
 
 
-def queued_targets(plan: Plan, engine: Engine[Any]) -> list[int]:
-    """Return the targets to build that an engine's queue takes; the others are built here."""
-    if not engine.capabilities.has_queue:
-        return []
-    return [i for i in plan.to_build if engine.takes(plan.targets.all[i].step)]
+def queued_targets(plan: Plan, engine: Engine[Any]) -> dict[str, list[int]]:
+    """Return the targets to build that go to a queue, by the name of its engine."""
+    found: dict[str, list[int]] = {one.name: [] for one in engine.queues}
+    for index in plan.to_build if found else ():
+        step = plan.targets.all[index].step
+        if engine.takes(step):
+            found[engine.builder_of(step).name].append(index)
+    return found
 
 
-def queued_jobs(planned: Planned, *, all_targets: bool = False) -> QueuedJobs | None:
+def queued_jobs(planned: Planned, *, all_targets: bool = False) -> list[QueuedJobs]:
     """Return the jobs of a plan, rendered, or read from its folder if it was saved.
 
     Args:
         planned: the plan.
-        all_targets: of what asks for nothing, too.
+        all_targets: of what asks for nothing, too; its engine must have a queue of its own.
 
     Raises:
         MarinBuildError: the engine cannot build a step, cannot be reached, or a template is
@@ -69,18 +72,21 @@ def queued_jobs(planned: Planned, *, all_targets: bool = False) -> QueuedJobs | 
 
     """
     plan, engine = planned.decided, planned.engine
-    queued = plan.to_build if all_targets else queued_targets(plan, engine)
-    if not queued:
-        return None
     workspace = plan.targets.workspace
-    queue = engine.open_queue(workspace)
-    queue.check()
+    queued = {engine.name: plan.to_build} if all_targets else queued_targets(plan, engine)
+    used = [one for one in engine.queues if queued[one.name]]
+    queues = [one.open_queue(workspace) for one in used]
+    for queue in queues:
+        queue.check()
+    if not used:
+        return []
     read = _from_folder(planned.folder) if planned.folder else _rendered(planned).__getitem__
-    jobs = {}
-    for index in queued:
-        name, path = engine.job_of(workspace, plan.targets.all[index].id)
-        jobs[index] = JobRequest(name, read(path))
-    return QueuedJobs(engine, jobs, queue)
+    found = []
+    for one, queue in zip(used, queues, strict=True):
+        places = {i: one.job_of(workspace, plan.targets.all[i].id) for i in queued[one.name]}
+        jobs = {i: JobRequest(name, read(path)) for i, (name, path) in places.items()}
+        found.append(QueuedJobs(one, jobs, queue))
+    return found
 
 
 def mark_forced(loaded: Loaded, plan: Plan, queued: Collection[int]) -> None:

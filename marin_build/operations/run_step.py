@@ -101,7 +101,10 @@ def run_step(
 
     """
     from marin_build.apply.events import StepEnded
-    from marin_build.operations.apply import exit_code, replay
+    from marin_build.operations.apply import build, exit_code
+    from marin_build.operations.budgets import capacity_here
+    from marin_build.operations.planned import Planned, PlanRequest
+    from marin_build.operations.prepare_apply import ReadyToBuild, Terms
     from marin_build.operations.run import plan_of_one
 
     index = loaded.targets.by_id.get(target_id)
@@ -130,17 +133,10 @@ def run_step(
             failed.append(event.outcome)
         on_event(event)
 
-    finished = replay(
-        loaded,
-        plan,
-        pinned_code(document) if document is not None else {},
-        jobs=1,
-        keep_going=False,
-        isolation="process",
-        on_event=watch,
-        lease=lease,
-        once=once,
-    )
+    pinned = pinned_code(document) if document is not None else {}
+    planned = Planned(loaded, plan, PlanRequest(), capacity_here({}, {}), pinned)
+    terms = Terms(isolation="process", lease=lease, once=once, keep=False)
+    finished = build(ReadyToBuild(planned, jobs=1), terms, watch)
     code = exit_code(finished)
     if once and failed and code == EXIT_TARGET_FAILED:
         code = CODE_OF_CAUSE.get(failed[-1].cause, code)

@@ -202,7 +202,15 @@ def parse_amount(name: str, text: object) -> int:
     raise UsageError(f"the budget `{name}` is {kind}, not `{text}`")
 
 
-def fit(plan: Plan, capacity: Callable[[], Capacity]) -> Plan:
+def _always(_step: StepSpec) -> bool:
+    return True
+
+
+def fit(
+    plan: Plan,
+    capacity: Callable[[], Capacity],
+    is_here: Callable[[StepSpec], bool] = _always,
+) -> Plan:
     """Return the plan with the steps BLOCKED that cannot run on a machine.
 
     A target that another run builds now is not checked: this run only waits for it.
@@ -210,14 +218,15 @@ def fit(plan: Plan, capacity: Callable[[], Capacity]) -> Plan:
     Args:
         plan: for any machine.
         capacity: what the machine has; asked for only if a step to build declares what it needs.
+        is_here: whether a step is built on the machine; what runs elsewhere is not checked.
 
     """
     targets = plan.targets
     asking = [
         decision.index
         for decision in plan.of_kind(Kind.RUN)
-        if targets.all[decision.index].step.resources is not None
-        or targets.all[decision.index].step.budgets
+        if ((step := targets.all[decision.index].step).resources is not None or step.budgets)
+        and is_here(step)
     ]
     if not asking:
         return plan

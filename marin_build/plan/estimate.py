@@ -17,8 +17,9 @@ from marin_build.plan.schedule import Ready
 from marin_build.text.readable import cost_text, duration_text
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
+    from marin_build.pipeline.step_spec import StepSpec
     from marin_build.pipeline.targets import Targets
     from marin_build.plan.capacity import Limits
     from marin_build.plan.prices import Prices
@@ -111,7 +112,7 @@ def estimate_steps(
     prices: Prices | None,
     *,
     waiting: Collection[int] = (),
-    elsewhere: bool = False,
+    is_here: Callable[[StepSpec], bool] = lambda _step: True,
 ) -> dict[int, Estimate]:
     """Return the estimate of each target that is to be built.
 
@@ -122,7 +123,7 @@ def estimate_steps(
         prices: the prices of resources; None if no step has resources.
         waiting: the targets of `to_build` that another run builds. They take no slot of this run
             and cost it nothing. The whole duration counts, as the rest of it is not known.
-        elsewhere: whether an engine runs the steps that have resources on other machines.
+        is_here: whether a step with resources takes a slot of this machine.
 
     """
     typicals = {name: typical(seconds) for name, seconds in history.items()}
@@ -144,7 +145,7 @@ def estimate_steps(
             rates[id(resources)] = prices.cost_of(resources, 1.0) if prices else None
         rate = rates[id(resources)]
         cost = None if seconds is None or rate is None else rate * seconds
-        found[index] = Estimate(seconds, count, cost, True, not elsewhere)
+        found[index] = Estimate(seconds, count, cost, True, is_here(step))
     return found
 
 

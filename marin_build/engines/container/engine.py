@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from marin_build.emit.plan_directory import steps_to_build
 from marin_build.engines.base import Capabilities, Engine, several_hosts
-from marin_build.engines.container.scripts import emit_containers, image_of, script_of
+from marin_build.engines.container.scripts import emit_containers, script_of
 from marin_build.engines.container.settings import ContainerSettings
 from marin_build.engines.jobs import job_name
 from marin_build.plan.capacity import hosts_of
@@ -61,7 +61,7 @@ class ContainerEngine(Engine[ContainerSettings]):
 
     def takes(self, step: StepSpec) -> bool:
         """Return whether a step runs in a container: it, or the configuration, names an image."""
-        return image_of(step, self.settings) is not None
+        return self.image_of(step) is not None
 
     def check(self, plan: Plan) -> Sequence[MarinBuildError]:
         """Return an error for each step in a container that needs several hosts."""

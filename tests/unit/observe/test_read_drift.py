@@ -17,7 +17,8 @@ BUILT = {"python": "3.1.0", "distributions": {"pydantic": "0.1"}, "locks": {}, "
 
 
 def _texts(folder: Path, engine: str, step: StepSpec, recorded: Any = BUILT) -> list[str]:
-    environments = Environments(str(folder), engine == "local", "a@2")
+    own = step.resources.image if step.resources is not None else None
+    environments = Environments(str(folder), lambda _: engine == "local", lambda _: own or "a@2")
     return [item.text for item in environments.drift(step, recorded)]
 
 
@@ -78,7 +79,7 @@ def test_records_keep_no_secret_of_a_step() -> None:
 
 def test_each_step_is_compared_with_its_own_variables(tmp_path: Path) -> None:
     """Else the second of two steps with one record gets the answer of the first."""
-    environments = Environments(str(tmp_path), are_here=True)
+    environments = Environments(str(tmp_path), lambda _: True, lambda _: None)
     recorded = {"variables": variables_of({"N": "1"})}
     found = [
         [item.text for item in environments.drift(StepSpec(name="a", env_vars={"N": n}), recorded)]
@@ -89,7 +90,7 @@ def test_each_step_is_compared_with_its_own_variables(tmp_path: Path) -> None:
 
 def test_each_step_is_compared_with_its_own_secrets(tmp_path: Path) -> None:
     """Else a step whose variable became a secret gets the answer of its neighbour, or gives it."""
-    environments = Environments(str(tmp_path), are_here=True)
+    environments = Environments(str(tmp_path), lambda _: True, lambda _: None)
     recorded = {"variables": variables_of({"N": "some value"})}
     found = [
         [

@@ -246,7 +246,7 @@ def pipeline(make: Callable[..., Targets]) -> Targets:
 
 def test_an_estimate_of_each_step(pipeline: Targets) -> None:
     history = {"words": [3600.0, 7200.0, 7200.0], "train": [60.0]}
-    steps = estimate_steps(pipeline, range(3), history, load_prices(), elsewhere=True)
+    steps = estimate_steps(pipeline, range(3), history, load_prices(), is_here=lambda _: False)
     assert steps[0].cost == pytest.approx(4 * 4.2 * 2)
     assert steps == {
         0: Estimate(7200.0, 3, steps[0].cost, is_charged=True, takes_slot=False),
