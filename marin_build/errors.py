@@ -71,6 +71,10 @@ class UsageError(MarinBuildError):
     """A command line, configuration or selection that cannot be followed."""
 
 
+class NotFoundError(UsageError):
+    """A command line that names a step or a pipeline that is not there."""
+
+
 class SpecificationError(MarinBuildError):
     """A pipeline that declares something impossible."""
 

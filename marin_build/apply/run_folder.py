@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from marin_build.apply.events import Warned
 from marin_build.errors import StoppedError, StoreError, UsageError
-from marin_build.plan.document import PLAN_FILE, PlanDocument, parse_plan
+from marin_build.plan.document import PLAN_FILE, PlanDocument, is_intact, parse_plan
 from marin_build.protocol.documents import Provenance  # noqa: TC001 - pydantic reads it
 from marin_build.text.moments import moment_text, stamp
 from marin_build.text.readable import did_you_mean
@@ -158,7 +158,7 @@ def _plan(data: bytes, id_: str) -> PlanDocument:
     what = f"the plan of the run `{id_}`"
     with suppress(ValidationError):
         plan = parse_plan(data, what)
-        if plan.is_intact:
+        if is_intact(data, plan):
             return plan
     raise StoppedError(
         f"{what} was changed after it was written", consequence="nothing was compared"

@@ -141,6 +141,7 @@ def emit_plan(
     plan: Plan,
     *,
     pipeline: str,
+    pipeline_digest: str,
     parameters: Mapping[str, str],
     engine: str,
     emit: Emit,
@@ -152,6 +153,7 @@ def emit_plan(
     Args:
         plan: the plan.
         pipeline: the pipeline, as `-f` names it, relative to the project.
+        pipeline_digest: sha-256 of its file.
         parameters: its `--set` values.
         engine: the name of the engine.
         emit: makes the files of the engine.
@@ -161,7 +163,12 @@ def emit_plan(
 
     """
     document = plan_document(
-        plan, pipeline=pipeline, parameters=parameters, engine=engine, pin_code=True
+        plan,
+        pipeline=pipeline,
+        pipeline_digest=pipeline_digest,
+        parameters=parameters,
+        engine=engine,
+        pin_code=True,
     )
     files = emit(plan, document, templates)
     page = draw(document, files.keys(), templates) if draw is not None else None

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
+from marin_build.emit.markdown import code, table
 from marin_build.emit.plan_rows import SYMBOLS
 from marin_build.text.readable import cost_text, duration_text, printable
 
@@ -121,20 +121,3 @@ def radius_markdown(radius: BlastRadius) -> str:
     """Return a blast radius in Markdown."""
     lines = [line for head, *rest in radius_tables(radius) for line in ["", *table(head, rest)]]
     return "\n".join(lines).rstrip() + "\n"
-
-
-def table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    """Return a table, every cell as code, and an empty line after it."""
-    lines = [headings, ["---"] * len(headings), *([code(cell) for cell in row] for row in rows)]
-    return [*(f"| {' | '.join(line)} |" for line in lines), ""]
-
-
-def code(text: str) -> str:
-    """Return a text as code, so that no Markdown, HTML or mention in it has an effect."""
-    if not text:
-        return ""
-    longest = max((len(run) for run in re.findall("`+", text)), default=0)
-    fence = "`" * (longest + 1)
-    pad = " " if text.startswith("`") or text.endswith("`") else ""
-    inside = re.sub(r"\s", " ", text.strip()).replace("|", r"\|")
-    return f"{fence}{pad}{inside}{pad}{fence}"

@@ -27,6 +27,7 @@ def emit_for(
     parameters: Mapping[str, str],
     overrides: str | None,
     with_page: bool = False,
+    pipeline_digest: str = "",
 ) -> dict[str, str]:
     """Return path -> text for every file of the plan directory, plan.json last.
 
@@ -37,6 +38,7 @@ def emit_for(
         parameters: its `--set` values.
         overrides: the user's folder of templates, relative to the project; None if there is none.
         with_page: whether to add the HTML page of the plan.
+        pipeline_digest: sha-256 of the pipeline's file; empty: the files are not replayed.
 
     Raises:
         MarinBuildError: all errors of `problems_of` together; or a template is malformed.
@@ -56,6 +58,7 @@ def emit_for(
     return emit_plan(
         plan,
         pipeline=pipeline,
+        pipeline_digest=pipeline_digest,
         parameters=parameters,
         engine=engine.name,
         emit=engine.emit,

@@ -42,6 +42,8 @@ class Settings:
         regions: prefix -> the region its bucket lies in; plans then report reads across regions.
         secrets: patterns of the names of environment variables that hold secrets, besides those
             that are known; `!NAME` says that a variable or an attribute is none.
+        allowed_signers: a file of allowed signers, relative to the project, in the form that
+            ssh-keygen(1) describes: a saved plan is applied only if one of them has signed it.
         budgets: how much there is of `cpu`, `ram`, `gpu`, `tpu`, or of other things steps name.
         engines: the tables of engines, by name; an engine reads its own when it is chosen.
 
@@ -61,6 +63,7 @@ class Settings:
     prices: str | None = None
     regions: Mapping[str, str] = field(default_factory=dict)
     secrets: tuple[str, ...] = ()
+    allowed_signers: str | None = None
     budgets: Mapping[str, int | float | str] = field(default_factory=dict)
     engines: Mapping[str, Table] = field(default_factory=dict, metadata=NOT_A_SETTING)
 

@@ -8,22 +8,29 @@ from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
-from marin_build.errors import StoppedError, UsageError
+from marin_build.errors import StoppedError
 from marin_build.operations.loading import refuse_without_file
 from marin_build.operations.planned import refuse_assumptions
+from marin_build.operations.project_of_plan import pipeline_digest
 from marin_build.operations.refuse_secrets import refuse_secrets
 from marin_build.operations.replace_plan import (
     file_digest,
     finish_replacement,
     write_plan_directory,
 )
-from marin_build.pipeline.locate import files_that_may_hold, locate, project_of_module
-from marin_build.plan.document import PAGE_FILE, PLAN_FILE, PlanDocument, _unreadable, parse_plan
+from marin_build.plan.document import (
+    PAGE_FILE,
+    PLAN_FILE,
+    SIGNATURE_FILE,
+    PlanDocument,
+    is_intact,
+    parse_plan,
+    unreadable,
+)
 from marin_build.workspace.places import refuse_url
-from marin_build.workspace.workspace import PROJECT_VARIABLE, find_project
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from marin_build.operations.planned import Planned
 
@@ -51,12 +58,17 @@ class SavedPlan:
         return label, engine.words_to_run(self.folder)
 
 
-def save_plan(planned: Planned, folder: str) -> SavedPlan:
+def save_plan(planned: Planned, folder: str, key: str | None = None) -> SavedPlan:
     """Write a plan to a directory, with the scripts of its steps and its picture.
 
+    Args:
+        planned: the plan.
+        folder: the directory.
+        key: the file of a key that ssh-keygen signs the plan with; None: it is not signed.
+
     Raises:
-        UsageError: the folder holds something else, the plan has assumptions, or its steps are
-            declared in no file.
+        UsageError: the folder holds something else, the plan has assumptions, its steps are
+            declared in no file, or it cannot be signed.
         SpecificationError: a second load of the pipeline declares something else.
         StoreError: it cannot be written.
 
@@ -74,23 +86,36 @@ def save_plan(planned: Planned, folder: str) -> SavedPlan:
             planned.engine,
             planned.decided,
             pipeline=loaded.file,
+            pipeline_digest=pipeline_digest(loaded.pipeline.module.file),
             parameters=loaded.pipeline.parameters,
             overrides=loaded.settings.templates,
             with_page=True,
         )
         compare()
+    if key is not None:
+        from marin_build.operations.plan_signature import sign
+
+        files[SIGNATURE_FILE] = sign(files[PLAN_FILE], key)
     write_plan_directory(folder, files)
     return SavedPlan(planned, folder, PAGE_FILE in files)
 
 
-def read_plan_directory(folder: str) -> PlanDocument:
+def read_plan_directory(
+    folder: str, signers: Callable[[PlanDocument], Iterable[str]] = lambda _plan: ()
+) -> PlanDocument:
     """Return the plan of a directory whose files are those that were written.
 
     Its page may be missing: nothing of it is run, and it may be too large to be kept.
 
+    Args:
+        folder: the directory.
+        signers: returns files of allowed signers; one of each must have signed the plan. It gets
+            the plan as it stands there.
+
     Raises:
-        UsageError: no plan there.
-        StoppedError: an unknown schema, or files that were edited or are missing.
+        StoppedError: no plan there, or it cannot be read; an unknown schema; files that were
+            edited or are missing; a signature that is missing, or is of nobody who may sign.
+        UsageError: the signature cannot be checked.
 
     """
     refuse_url(folder, "a plan directory", "plans/NAME")
@@ -99,17 +124,19 @@ def read_plan_directory(folder: str) -> PlanDocument:
         finish_replacement(folder)
         with open(path, "rb") as stream:
             data = stream.read()
-    except FileNotFoundError:
-        raise UsageError(
-            f"no plan in `{folder}`", hint="make one with `marin-build plan -o DIR`"
-        ) from None
+    except (FileNotFoundError, NotADirectoryError):
+        raise no_plan(folder) from None
     except OSError as error:
-        raise _unreadable(f"the plan `{path}`", error) from error
+        raise unreadable(f"the plan `{path}`", error, "make the plan again") from error
     try:
         plan = parse_plan(data, f"the plan `{path}`")
     except ValidationError as error:
         raise _edited(folder, [PLAN_FILE]) from error
-    changed = [] if plan.is_intact else [PLAN_FILE]
+    for allowed in signers(plan):
+        from marin_build.operations.plan_signature import check_signature
+
+        check_signature(folder, data, allowed)
+    changed = [] if is_intact(data, plan) else [PLAN_FILE]
     changed += [
         name
         for name, digest in plan.files.items()
@@ -118,6 +145,18 @@ def read_plan_directory(folder: str) -> PlanDocument:
     if changed:
         raise _edited(folder, changed)
     return plan
+
+
+def no_plan(folder: str) -> StoppedError:
+    """Return the error for a folder in which there is no plan, or none any more."""
+    is_there = os.path.isdir(folder)
+    what = f"it has no `{PLAN_FILE}`" if is_there else "there is no such folder"
+    return StoppedError(
+        f"no plan in `{folder}`",
+        facts=[("reason", what)],
+        consequence="nothing was run",
+        hint="make one with `marin-build plan -o DIR`",
+    )
 
 
 def _may_be_missing(folder: str, name: str) -> bool:
@@ -130,35 +169,4 @@ def _edited(folder: str, names: list[str]) -> StoppedError:
         facts=[("differs", "\n".join(names[:10]))],
         consequence="nothing was run",
         hint="make the plan again; to change what it emits, override a template",
-    )
-
-
-def find_project_of_plan(
-    folder: str, plan: PlanDocument, environ: Mapping[str, str], cwd: str
-) -> str:
-    """Return the folder of a plan's project, which has the pipeline.
-
-    These are tried: the folder that MARIN_BUILD_PROJECT names, those above the plan, `cwd`.
-
-    Raises:
-        UsageError: none of them has the pipeline, nor is it an installed module.
-
-    """
-    candidates = [environ[PROJECT_VARIABLE]] if environ.get(PROJECT_VARIABLE) else []
-    above = os.path.abspath(folder)
-    while above != os.path.dirname(above):
-        candidates.append(above)
-        above = os.path.dirname(above)
-    paths = files_that_may_hold(plan.pipeline)
-    for candidate in [*candidates, cwd]:
-        if any(os.path.isfile(os.path.join(candidate, path)) for path in paths):
-            return os.path.abspath(candidate)
-    here = find_project(environ.get(PROJECT_VARIABLE) or cwd)
-    if (module := locate(plan.pipeline, [here], here)).is_there:
-        return project_of_module(module, here)
-    raise UsageError(
-        f"cannot find the project of the plan in `{folder}`",
-        facts=[("pipeline", plan.pipeline)],
-        consequence="nothing was run",
-        hint="run it from the project's folder, or set MARIN_BUILD_PROJECT",
     )

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import os
 import shlex
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from marin_build.errors import UsageError
+from marin_build.errors import NotFoundError, UsageError
 from marin_build.operations.loading import chosen_engine
 from marin_build.operations.plan import make_planned
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from marin_build.apply.events import ApplyFinished, StepDrifted, Warned
     from marin_build.engines.base import Engine
@@ -93,9 +94,29 @@ class ReadyToBuild:
         return self.planned.decided
 
 
-def is_saved_plan(folder: str) -> bool:
-    """Return whether a folder holds a plan."""
-    return os.path.exists(os.path.join(folder, "plan.json"))
+def is_saved_plan(word: str) -> bool:
+    """Return whether a word names a plan directory: one with a plan.json, or written as a path.
+
+    A path begins with `/`, `./` or `../`, or ends with `/`: no target is called so. That plan.json
+    may be missing or damaged, which reading it says.
+    """
+    is_path = word.startswith(("/", "./", "../")) or word.endswith("/")
+    return is_path or any(
+        os.path.lexists(os.path.join(word, name)) for name in ("plan.json", ".marin-build-next")
+    )
+
+
+@contextmanager
+def folder_without_plan(targets: Sequence[str]) -> Iterator[None]:
+    """Say of a word that is no target, but a folder, that it holds no plan."""
+    try:
+        yield
+    except NotFoundError as error:
+        if targets and os.path.isdir(targets[0]):
+            from marin_build.operations.plan_directory import no_plan
+
+            raise no_plan(targets[0]) from error
+        raise
 
 
 def plan_to_build(

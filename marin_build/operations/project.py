@@ -260,7 +260,11 @@ class Project(ProjectTargets):
         return totals
 
     def _plan_to_apply(self, request: PlanRequest, on_event: Callable[[Event], None]) -> Planned:
-        from marin_build.operations.prepare_apply import is_saved_plan, plan_to_build
+        from marin_build.operations.prepare_apply import (
+            folder_without_plan,
+            is_saved_plan,
+            plan_to_build,
+        )
 
         if request.targets and is_saved_plan(request.targets[0]):
             from marin_build.operations.replay import plan_saved, refuse_what_is_fixed
@@ -270,7 +274,8 @@ class Project(ProjectTargets):
             profile = PipelineOptions(profile=self._options.profile)
             refuse_what_is_fixed(profile, others, request)
             return plan_saved(folder, profile, request, on_event)
-        return plan_to_build(load(self._options, needed=request.named), request, on_event)
+        with folder_without_plan(request.targets):
+            return plan_to_build(load(self._options, needed=request.named), request, on_event)
 
 
 if TYPE_CHECKING:

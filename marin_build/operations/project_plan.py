@@ -99,18 +99,22 @@ class ProjectPlan:
         values: dict[str, Any] = json.loads(text)
         return values
 
-    def save(self, folder: str) -> SavedPlan:
+    def save(self, folder: str, sign: str | None = None) -> SavedPlan:
         """Write the plan to a directory, for review and for `marin-build apply FOLDER`.
 
+        Args:
+            folder: the directory.
+            sign: the file of an ssh key to sign the plan with.
+
         Raises:
-            UsageError: the folder holds something else, the plan has assumptions, or its steps are
-                declared in no file.
+            UsageError: the folder holds something else, the plan has assumptions, its steps are
+                declared in no file, or it cannot be signed.
             StoreError: it cannot be written.
 
         """
         from marin_build.operations.plan_directory import save_plan
 
-        return save_plan(self.planned, folder)
+        return save_plan(self.planned, folder, sign)
 
     def markdown(self) -> str:
         """Return the plan for a comment on a change."""

@@ -19,14 +19,22 @@ from typing import TYPE_CHECKING
 from pydantic import ValidationError
 
 from marin_build.errors import StoppedError, StoreError, UsageError
-from marin_build.plan.document import PLAN_FILE, PlanDocument, parse_plan
+from marin_build.plan.document import (
+    PLAN_FILE,
+    SIGNATURE_FILE,
+    PlanDocument,
+    is_intact,
+    parse_plan,
+)
 from marin_build.plan.plan_id import text_digest
 from marin_build.workspace.places import refuse_url
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Container, Iterable, Iterator, Mapping
 
-_NEXT, _UNFINISHED = ".marin-build-next", ".marin-build-unfinished-"
+_NEXT = ".marin-build-next"
+_UNFINISHED = ".marin-build-unfinished-"
+SIGNATURE_START = b"-----BEGIN SSH SIGNATURE-----"
 _SHOWN = 10
 _OTHER_FOLDER = "name another folder with -o"
 _NOTHING_WRITTEN = "nothing was written"
@@ -77,12 +85,35 @@ def finish_replacement(folder: str) -> None:
         old = _plan_in(folder)
         if old is not None:
             _delete(folder, {p: d for p, d in old.files.items() if p not in new.files})
-        for path in [*_files_below(staged, leave_out=PLAN_FILE), PLAN_FILE]:
+        _replace_signature(staged, folder)
+        for path in [*_files_below(staged, leave_out={PLAN_FILE, SIGNATURE_FILE}), PLAN_FILE]:
             place = os.path.join(folder, path)
             os.makedirs(os.path.dirname(place), exist_ok=True)
             with suppress(FileNotFoundError):  # another process finishes it, too
                 os.rename(os.path.join(staged, path), place)
     shutil.rmtree(staged, ignore_errors=True)
+
+
+def _replace_signature(staged: str, folder: str) -> None:
+    """Put the signature of a new plan, or none, in the place of the old one's.
+
+    It is copied and not moved: a process that finishes the work of a dead one must still see
+    whether the new plan has a signature.
+    """
+    new, old = (os.path.join(each, SIGNATURE_FILE) for each in (staged, folder))
+    with suppress(FileNotFoundError):  # another process finishes it, too
+        if _is_signature(new):
+            shutil.copyfile(new, old)
+        elif _is_signature(old):
+            os.unlink(old)
+
+
+def _is_signature(path: str) -> bool:
+    """Return whether a file is a signature by ssh-keygen, and not one of the user's own."""
+    if os.path.islink(path) or not os.path.isfile(path):
+        return False
+    with open(path, "rb") as stream:
+        return stream.read(len(SIGNATURE_START)) == SIGNATURE_START
 
 
 def file_digest(folder: str, name: str) -> str | None:
@@ -130,7 +161,10 @@ def _check_replaceable(folder: str, files: Mapping[str, str]) -> None:
             consequence=_NOTHING_WRITTEN,
             hint=f"move what you want to keep away and delete the folder, or {_OTHER_FOLDER}",
         )
-    in_the_way = list(_in_the_way(folder, files, {*old.files, PLAN_FILE}))
+    ours = {*old.files, PLAN_FILE}
+    if _is_signature(os.path.join(folder, SIGNATURE_FILE)):
+        ours.add(SIGNATURE_FILE)
+    in_the_way = list(_in_the_way(folder, files, ours))
     if in_the_way:
         raise UsageError(
             f"files in `{folder}` that are not of its plan are in the way of the new one",
@@ -160,10 +194,13 @@ def _plan_in(folder: str) -> PlanDocument | None:
     """Return the plan whose directory a folder is, None if it is none: `plan --json` makes none."""
     try:
         with open(os.path.join(folder, PLAN_FILE), "rb") as stream:
-            plan = parse_plan(stream.read(), "the plan")
-    except (OSError, ValueError, RecursionError, StoppedError, ValidationError):
+            data = stream.read()
+        plan = parse_plan(data, "the plan")
+    except (OSError, StoppedError, ValidationError):
         return None
-    return plan if plan.files and plan.is_intact and all(map(_is_inside, plan.files)) else None
+    return (
+        plan if plan.files and is_intact(data, plan) and all(map(_is_inside, plan.files)) else None
+    )
 
 
 def _is_inside(path: str) -> bool:
@@ -227,10 +264,10 @@ def _parents(path: str) -> list[str]:
     return found
 
 
-def _files_below(folder: str, *, leave_out: str) -> list[str]:
+def _files_below(folder: str, *, leave_out: Container[str]) -> list[str]:
     found = [
         os.path.relpath(os.path.join(start, name), folder)
         for start, _, names in os.walk(folder)
         for name in names
     ]
-    return sorted(path for path in found if path != leave_out)
+    return sorted(path for path in found if path not in leave_out)

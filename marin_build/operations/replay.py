@@ -9,17 +9,20 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from marin_build.errors import StoppedError, UsageError
+from marin_build.operations.config import load_settings
 from marin_build.operations.loading import chosen_engine, load
 from marin_build.operations.options import PipelineOptions
 from marin_build.operations.plan import observe_tainted, planned_of
-from marin_build.operations.plan_directory import find_project_of_plan, read_plan_directory
+from marin_build.operations.plan_directory import read_plan_directory
 from marin_build.operations.prepare_apply import refuse_other_engine
+from marin_build.operations.project_of_plan import find_project_of_plan
 from marin_build.pipeline.locate import locate
 from marin_build.plan.decisions import Decision, Kind, Plan, make_plan
 from marin_build.plan.document import REBUILT_ANYWAY
 from marin_build.plan.payload_diff import describe_difference, differences, without_echoes
+from marin_build.plan.pinned_settings import pinned_settings
 from marin_build.plan.reasons import BlockedInPlan
-from marin_build.workspace.workspace import absolute_prefix
+from marin_build.workspace.workspace import absolute_prefix, find_project, relative
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -64,7 +67,11 @@ def refuse_what_is_fixed(
 
 
 def plan_saved(
-    folder: str, options: PipelineOptions, request: PlanRequest, on_event: Callable[[Warned], None]
+    folder: str,
+    options: PipelineOptions,
+    request: PlanRequest,
+    on_event: Callable[[Warned], None],
+    signers: str | None = None,
 ) -> Planned:
     """Return the plan in a directory, against the store as it is now.
 
@@ -73,14 +80,17 @@ def plan_saved(
         options: the profile; all else of the pipeline is fixed by the plan.
         request: the jobs and budgets; all else is fixed, too.
         on_event: gets a warning for each budget that no step takes from.
+        signers: the file of allowed signers, one of whom must have signed the plan; None: as
+            configured.
 
     Raises:
-        StoppedError: the plan was edited, the pipeline no longer has its targets, or it is stale.
+        StoppedError: the plan was edited, its signature is missing or wrong, the pipeline no
+            longer has its targets or runs them otherwise, or it is stale.
         UsageError: the plan is for an engine that builds elsewhere.
         StoreError: the store cannot be read.
 
     """
-    loaded, document = load_saved(folder, options)
+    loaded, document = load_saved(folder, options, signers=signers)
     plan = replan_saved(loaded, document)
     refuse_other_engine(chosen_engine(loaded), is_saved=True)
     planned = planned_of(loaded, plan, request, causes=False, on_event=on_event)
@@ -88,7 +98,11 @@ def plan_saved(
 
 
 def load_saved(
-    folder: str, options: PipelineOptions, target: str | None = None
+    folder: str,
+    options: PipelineOptions,
+    target: str | None = None,
+    *,
+    signers: str | None = None,
 ) -> tuple[Loaded, PlanDocument]:
     """Load the pipeline of a saved plan, with its parameters and prefix.
 
@@ -96,13 +110,25 @@ def load_saved(
         folder: the plan's directory.
         options: the profile; all else of the pipeline is fixed by the plan.
         target: the only target of the plan that is wanted: remote inputs of others are not read.
+        signers: the file of allowed signers; None: as configured.
 
     Raises:
-        StoppedError: the plan was edited, or the pipeline no longer has its targets.
+        StoppedError: the plan was edited, its signature is missing or wrong, or the pipeline no
+            longer has its targets, or runs them otherwise.
 
     """
-    document = read_plan_directory(folder)
-    project = find_project_of_plan(folder, document, os.environ, os.getcwd())
+
+    def project_of(plan: PlanDocument) -> str:
+        return find_project_of_plan(folder, plan, os.environ, os.getcwd())
+
+    def signers_of(plan: PlanDocument) -> Iterator[str]:
+        if signers is not None:
+            yield signers
+        else:
+            yield from _configured_signers(project_of(plan), options.profile)
+
+    document = read_plan_directory(folder, signers_of)
+    project = project_of(document)
     loaded = load(
         PipelineOptions(
             file=_in_project(document.pipeline, project),
@@ -116,8 +142,21 @@ def load_saved(
         ),
         needed=[target] if target is not None else [d.target for d in document.decisions],
     )
-    _check_fingerprints(loaded, document, folder, target)
+    planned = document.decisions if target is None else _needed_for(document, target)
+    _check_fingerprints(loaded, planned, folder)
+    _check_settings(loaded, planned, folder)
     return loaded, document
+
+
+def _configured_signers(project: str, profile: str | None) -> Iterator[str]:
+    """Yield the allowed signers that the plan's project names, and the one the user stands in.
+
+    Both count: a plan with a project of its own around it must not decide who may sign it.
+    """
+    for place in dict.fromkeys((project, find_project(os.getcwd()))):
+        signers = load_settings(place, profile if place == project else None).allowed_signers
+        if signers is not None:
+            yield os.path.join(place, os.path.expanduser(signers))
 
 
 def _in_project(pipeline: str, project: str) -> str:
@@ -126,12 +165,9 @@ def _in_project(pipeline: str, project: str) -> str:
     return pipeline if is_module else os.path.join(project, pipeline)
 
 
-def _check_fingerprints(
-    loaded: Loaded, document: PlanDocument, folder: str, wanted: str | None
-) -> None:
-    """Refuse targets of the plan that are no longer declared; of one, only what it needs counts."""
+def _check_fingerprints(loaded: Loaded, planned: Sequence[DecisionDocument], folder: str) -> None:
+    """Refuse targets of the plan that are no longer declared."""
     by_id, all_ = loaded.targets.by_id, loaded.targets.all
-    planned = document.decisions if wanted is None else _needed_for(document, wanted)
     gone = [
         d
         for d in planned
@@ -145,6 +181,26 @@ def _check_fingerprints(
                 ("missing", "\n".join(d.target for d in gone[:_SHOWN])),
                 *([("changed", "\n".join(changed[:_SHOWN]))] if changed else []),
             ],
+            consequence="nothing was run",
+            hint="make the plan again",
+        )
+
+
+def _check_settings(loaded: Loaded, planned: Sequence[DecisionDocument], folder: str) -> None:
+    """Refuse steps to run that the pipeline would run otherwise than the plan says."""
+    changed = []
+    for decision in planned:
+        if decision.settings is None:
+            continue
+        target = loaded.targets.all[loaded.targets.by_id[decision.target]]
+        output = relative(target.output_path, loaded.workspace)
+        old = {**decision.settings, "output_path": decision.output_path}
+        new = {**pinned_settings(target.step), "output_path": output}
+        changed += [f"`{decision.name}`: {describe_difference(d)}" for d in differences(old, new)]
+    if changed:
+        raise StoppedError(
+            f"steps would not run as the plan in `{folder}` says",
+            facts=[("changed", "\n".join(changed[:_SHOWN]))],
             consequence="nothing was run",
             hint="make the plan again",
         )

@@ -12,7 +12,7 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from marin_build.errors import UsageError
+from marin_build.errors import NotFoundError, UsageError
 from marin_build.identity.module_files import find_in, found_by_hooks
 from marin_build.workspace.workspace import find_project, installed_in, is_project
 
@@ -147,7 +147,7 @@ def sources_of(project: str) -> str | None:
 def no_such_module(module: PipelineModule, project: str) -> UsageError:
     """Return the error for a module that is nowhere."""
     folders = [folder for folder in (sources_of(project), project) if folder is not None]
-    return UsageError(
+    return NotFoundError(
         f"no pipeline file or module `{module.name}`",
         facts=[("looked in", "\n".join([*folders, "the installed packages"]))],
         consequence="nothing was run",

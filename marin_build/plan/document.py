@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
@@ -15,6 +16,7 @@ from marin_build.identity.code.digest import code_digest
 from marin_build.identity.payload import HASH_ID_LENGTH, fingerprint_of
 from marin_build.plan.decisions import Kind
 from marin_build.plan.document_text import END, document_pieces, document_text
+from marin_build.plan.pinned_settings import pinned_settings
 from marin_build.plan.plan_id import plan_id, text_digest
 from marin_build.plan.reason_text import reason_kind, stable_facts
 from marin_build.plan.reasons import Adopted
@@ -29,6 +31,8 @@ if TYPE_CHECKING:
 
 PLAN_FILE = "plan.json"
 PAGE_FILE = "graph.html"
+SIGNATURE_FILE = "plan.json.sig"
+"""What `ssh-keygen -Y sign` writes beside the plan; the plan cannot list it, as it lists itself."""
 SCHEMA_VERSION = 1
 REBUILT_ANYWAY = ("forced", "dev_version")
 """Kinds of reasons to build a built target that a replay cannot read from the store.
@@ -36,6 +40,10 @@ REBUILT_ANYWAY = ("forced", "dev_version")
 A cascade from such a target counts as one, too. `tainted` and `doubtful` are not among them: a
 replay reads them from the store, and they end when a run has built the target again.
 """
+
+
+_SEAL = re.compile(rb',\n "digest": "([0-9a-f]{64})"\n\}\n')
+_SEAL_SIZE = len(b',\n "digest": ""\n}\n') + 64
 
 
 def _as_text(payload: object) -> object:
@@ -66,6 +74,7 @@ class DecisionDocument:
     deps: tuple[str, ...]
     resources: str | None
     code_digest: str | None = None
+    settings: dict[str, Any] | None = None
     declared: str
     payload: Payload
 
@@ -89,6 +98,7 @@ class PlanDocument(BaseModel):
     schema_version: Literal[1] = 1
     plan_id: str
     pipeline: str
+    pipeline_digest: str = ""
     parameters: dict[str, str]
     prefix: str
     engine: str
@@ -115,12 +125,6 @@ class PlanDocument(BaseModel):
         yield f',\n "digest": "{own.hexdigest()}"{END}'
 
     @property
-    def is_intact(self) -> bool:
-        """Whether no byte was changed since it was written, and all fingerprints are right."""
-        body = document_text(self, leave_out=("digest",))
-        return text_digest(body) == self.digest and not self._misnamed()
-
-    @property
     def to_build(self) -> tuple[str, ...]:
         """The ids of the targets that a replay builds, dependencies first."""
         return tuple(d.target for d in self.decisions if d.decision in {"run", "wait"})
@@ -129,7 +133,7 @@ class PlanDocument(BaseModel):
         """Return the text that `plan --json` prints: without `pruned`, `files` and `digest`."""
         return document_text(self, leave_out=("pruned", "files", "digest"))
 
-    def _misnamed(self) -> list[str]:
+    def misnamed(self) -> list[str]:
         """Return the targets whose fingerprint or hash id is not that of their payload."""
         wrong = [d.target for d in self.decisions if fingerprint_of(d.payload) != d.fingerprint]
         for pruned in self.pruned:
@@ -137,6 +141,22 @@ class PlanDocument(BaseModel):
             if "@" not in pruned.target and not pruned.target.endswith(f"_{hash_id}"):
                 wrong.append(pruned.target)
         return wrong
+
+
+def is_intact(data: bytes, plan: PlanDocument) -> bool:
+    """Return whether no byte of a plan.json was changed since it was written, not even a space.
+
+    Args:
+        data: the bytes of the file.
+        plan: the plan in them; all its fingerprints must be those of its payloads.
+
+    """
+    seal = _SEAL.fullmatch(data[-_SEAL_SIZE:])
+    if seal is None:
+        return False
+    own = hashlib.sha256(memoryview(data)[:-_SEAL_SIZE])
+    own.update(END.encode())
+    return own.hexdigest().encode() == seal[1] and not plan.misnamed()
 
 
 def plan_document(
@@ -148,6 +168,7 @@ def plan_document(
     pin_code: bool,
     show_pruned: bool = False,
     drift: Mapping[int, Drift] | None = None,
+    pipeline_digest: str = "",
 ) -> PlanDocument:
     """Return a plan as a document.
 
@@ -156,10 +177,11 @@ def plan_document(
         pipeline: the pipeline, as `-f` names it, relative to the project.
         parameters: its `--set` values.
         engine: the name of the engine.
-        pin_code: whether to keep the code digest of each target to build.
+        pin_code: whether to keep the code digest and the settings of each target to build.
         show_pruned: whether to list pruned targets among the decisions, too.
         drift: how reused and pruned targets drifted, by index; pruned ones among them are listed.
             None for a saved plan, which must not depend on the machine.
+        pipeline_digest: sha-256 of the pipeline's file; empty: the plan is not replayed.
 
     """
     targets, workspace = plan.targets, plan.targets.workspace
@@ -174,6 +196,7 @@ def plan_document(
     return PlanDocument(
         plan_id=plan_id(plan, pipeline, parameters, engine),
         pipeline=pipeline,
+        pipeline_digest=pipeline_digest,
         parameters=dict(parameters),
         prefix=relative(workspace.prefix, workspace),
         engine=engine,
@@ -190,14 +213,20 @@ def _decision(plan: Plan, decision: Decision, *, pin_code: bool) -> DecisionDocu
     facts = [{"kind": reason_kind(each), **stable_facts(each)} for each in decision.reasons]
     if isinstance(reason, Adopted):
         facts[0]["location"] = relative(reason.location, plan.targets.workspace)
-    fn = plan.targets.all[decision.index].step.fn
-    is_pinned = pin_code and decision.kind in (Kind.RUN, Kind.WAIT) and fn is not None
-    digest = code_digest(fn) if is_pinned else None
-    return _entry(plan, decision.index, decision.kind.value, facts, digest)
+    step = plan.targets.all[decision.index].step
+    is_pinned = pin_code and decision.kind in (Kind.RUN, Kind.WAIT)
+    digest = code_digest(step.fn) if is_pinned and step.fn is not None else None
+    settings = pinned_settings(step) if is_pinned else None
+    return _entry(plan, decision.index, decision.kind.value, facts, digest, settings)
 
 
 def _entry(
-    plan: Plan, index: int, kind: Any, facts: list[dict[str, Any]], digest: str | None = None
+    plan: Plan,
+    index: int,
+    kind: Any,
+    facts: list[dict[str, Any]],
+    digest: str | None = None,
+    settings: dict[str, Any] | None = None,
 ) -> DecisionDocument:
     targets, workspace = plan.targets, plan.targets.workspace
     target = targets.all[index]
@@ -212,6 +241,7 @@ def _entry(
         deps=tuple(targets.all[dep].id for dep in targets.deps[index]),
         resources=step.resources.summary() if step.resources is not None else None,
         code_digest=digest,
+        settings=settings,
         declared=f"{relative(step.declared[0], workspace)}:{step.declared[1]}",
         payload=step.payload,
     )
@@ -234,8 +264,8 @@ def parse_plan(data: bytes, what: str) -> PlanDocument:
     """
     try:
         document = json.loads(data)
-    except ValueError as error:
-        raise _unreadable(what, error) from error
+    except (ValueError, RecursionError) as error:
+        raise unreadable(what, error) from error
     version = document.get("schema_version") if isinstance(document, dict) else None
     if version != SCHEMA_VERSION:
         raise StoppedError(
@@ -247,7 +277,11 @@ def parse_plan(data: bytes, what: str) -> PlanDocument:
     return PlanDocument.model_validate(document)
 
 
-def _unreadable(what: str, error: Exception) -> StoppedError:
+def unreadable(what: str, error: Exception, hint: str | None = None) -> StoppedError:
+    """Return the error for a plan that cannot be read; `what` names it."""
     return StoppedError(
-        f"{what} cannot be read", facts=[("reason", str(error))], consequence="nothing was run"
+        f"{what} cannot be read",
+        facts=[("reason", str(error))],
+        consequence="nothing was run",
+        hint=hint,
     )

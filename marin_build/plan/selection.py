@@ -14,7 +14,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, assert_never
 
-from marin_build.errors import MarinBuildError, UsageError, combined
+from marin_build.errors import MarinBuildError, NotFoundError, UsageError, combined
 from marin_build.identity.payload import HASH_ID_LENGTH
 from marin_build.pipeline.glob_patterns import compile_patterns
 from marin_build.plan.selector_grammar import parse_selector
@@ -265,7 +265,7 @@ def _nothing(targets: Targets, term: Term) -> UsageError:
             hint=f"{near} {known}" if near else known,
         )
     names = dict.fromkeys(target.name for target in targets.all)
-    return UsageError(
+    return NotFoundError(
         f"no step is called `{term.value}`",
         facts=[("steps", f"{len(names)} in this pipeline")],
         consequence="nothing was run",

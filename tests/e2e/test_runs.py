@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from marin_build.plan.document import PlanDocument
+from marin_build.plan.document import PlanDocument, is_intact
 
 from .support import BIN, DIAMOND, OUTPUTS
 
@@ -45,7 +45,7 @@ def test_a_run_keeps_its_plan_and_who_ran_it(project: Project) -> None:
     ]  # fmt: skip
     text = (folder / "plan.json").read_text()
     plan = PlanDocument.model_validate_json(text)
-    assert plan.is_intact
+    assert is_intact(text.encode(), plan)
     assert plan.summary == {"run": 4, "reuse": 0, "wait": 0, "blocked": 0, "pruned": 0}
     assert all(decision.code_digest for decision in plan.decisions)
     assert str(project.root) not in text

@@ -10,7 +10,7 @@ import click
 
 from marin_build.cli.options import budget_option, parse_budgets, pipeline_options
 from marin_build.cli.views.warnings import show_warning
-from marin_build.errors import EXIT_OK, EXIT_TARGET_FAILED
+from marin_build.errors import EXIT_OK, EXIT_TARGET_FAILED, NotFoundError
 from marin_build.operations.options import PipelineOptions, command_line, script_line, words_of
 from marin_build.operations.planned import PlanRequest
 
@@ -49,6 +49,12 @@ if TYPE_CHECKING:
     help="Write a trace for Perfetto or Chrome at the end.",
 )
 @click.option(
+    "--verify-signature",
+    "signers",
+    metavar="FILE",
+    help="Replay a plan only if one of the allowed signers in FILE has signed it.",
+)
+@click.option(
     "--detach", is_flag=True, help="Submit all of it to the engine's queue, and do not stay."
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON event a line.")
@@ -63,6 +69,7 @@ def command(
     isolation: str | None,
     max_failures: int | None,
     trace: str | None,
+    signers: str | None,
     *,
     keep_going: bool,
     fail_fast: bool,
@@ -80,6 +87,7 @@ def command(
     from marin_build.operations.loading import load
     from marin_build.operations.prepare_apply import (
         Terms,
+        folder_without_plan,
         is_saved_plan,
         plan_to_build,
         prepare_build,
@@ -100,9 +108,16 @@ def command(
         from marin_build.operations.replay import plan_saved, refuse_what_is_fixed
 
         refuse_what_is_fixed(options, targets[1:], request)
-        planned = plan_saved(saved, options, request, show_warning)
+        planned = plan_saved(saved, options, request, show_warning, signers)
     else:
-        planned = plan_to_build(load(options, needed=request.named), request, show_warning)
+        with folder_without_plan(targets):
+            if signers is not None:
+                raise NotFoundError(
+                    "`--verify-signature` is for a saved plan, and none is named",
+                    consequence="nothing was run",
+                    hint="marin-build apply DIR --verify-signature FILE",
+                )
+            planned = plan_to_build(load(options, needed=request.named), request, show_warning)
     words = words_of(
         ("-j", jobs),
         ("-k", keep_going),

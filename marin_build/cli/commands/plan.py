@@ -32,6 +32,7 @@ _ONLY = ("run", *VERBS)
 @click.command("plan")
 @click.argument("targets", nargs=-1)
 @click.option("-o", "--output", metavar="DIR", help="Write the plan directory.")
+@click.option("--sign", "key", metavar="KEY", help="With -o: sign the plan with an ssh key.")
 @click.option("--force", metavar="TARGET", multiple=True, help="Build it even if it is built.")
 @click.option(
     "--assume-changed", metavar="TARGET", multiple=True, help="What if its identity had changed?"
@@ -61,6 +62,7 @@ def command(
     options: PipelineOptions,
     targets: tuple[str, ...],
     output: str | None,
+    key: str | None,
     force: tuple[str, ...],
     assume_changed: tuple[str, ...],
     assume_built: tuple[str, ...],
@@ -89,6 +91,12 @@ def command(
         refuse_assumptions(assume_changed, assume_built)
     from marin_build.operations.plan import load_to_plan, make_planned
 
+    if key is not None and output is None:
+        raise UsageError(
+            "`--sign` signs a plan directory, and none is written",
+            consequence="nothing was planned",
+            hint="name one: -o plans/NAME",
+        )
     if only and form == "json":
         raise UsageError(
             "`--only` chooses lines for people: JSON has every decision",
@@ -117,7 +125,7 @@ def command(
     if output is not None:
         from marin_build.operations.plan_directory import save_plan
 
-        saved = save_plan(planned, output)
+        saved = save_plan(planned, output, key)
         planned, written = saved.planned, _written(saved)
         label, command_words = saved.again
         again = label, shlex.join(command_words)

@@ -16,7 +16,7 @@ from marin_build.identity.payload import fingerprint_of
 from marin_build.pipeline.graph import build_graph
 from marin_build.pipeline.targets import make_targets
 from marin_build.plan.decisions import make_plan
-from marin_build.plan.document import PlanDocument, plan_document
+from marin_build.plan.document import PlanDocument, is_intact, parse_plan, plan_document
 from marin_build.plan.plan_id import text_digest
 from marin_build.plan.snapshot import Observed, Snapshot
 from marin_build.protocol.record_reader import Built
@@ -116,13 +116,65 @@ def test_what_is_not_asked_for_is_not_pruned() -> None:
 def test_any_edit_shows_in_the_digest() -> None:
     text = _document(HERE).sealed_text({"run.sh": "true", "a": ""})
     sealed = PlanDocument.model_validate_json(text)
-    assert sealed.is_intact
+    assert is_intact(text.encode(), sealed)
     assert sealed.files == {"a": text_digest(""), "run.sh": text_digest("true")}
-    values = json.loads(text)
-    for key in set(values) - {"digest", "schema_version", "pruned"}:
-        edited = {**values, key: "ignore" if key == "code" else type(values[key])()}
-        assert not PlanDocument.model_validate(edited).is_intact, key
-    assert PlanDocument.model_validate_json(json.dumps(values, indent=4)).is_intact
+    digest = sealed.digest.encode()
+    for key in set(json.loads(text)) - {"digest", "schema_version", "pruned"}:
+        value = getattr(sealed, key)
+        edited = sealed.model_copy(update={key: "ignore" if key == "code" else type(value)()})
+        data = edited.sealed_text({}).encode()
+        forged = data.replace(json.loads(data)["digest"].encode(), digest)
+        assert not is_intact(forged, edited), key
+
+
+def test_every_byte_of_the_file_counts() -> None:
+    """Else white space, or a field that stands there twice, is changed after the review."""
+    data = _document(HERE).sealed_text({"run.sh": "true"}).encode()
+    plan = parse_plan(data, "the plan")
+    assert is_intact(data, plan)
+    for at in range(0, len(data), 7):
+        for edited in (data[:at] + b" " + data[at:], data[:at] + data[at + 1 :]):
+            assert not is_intact(edited, plan), at
+    for edited in (
+        b"",
+        data + b"\n",
+        data[:-1],
+        b"\xef\xbb\xbf" + data,
+        data.replace(b"\n", b"\r\n"),
+        json.dumps(json.loads(data), indent=1).encode(),
+        data.replace(b'"engine": "local"', b'"engine": "local",\n "engine": "local"'),
+    ):
+        assert not is_intact(edited, plan)
+
+
+def test_a_plan_says_how_its_steps_run() -> None:
+    """Else the learning rate in a variable is another one when the reviewed plan is applied."""
+    with in_workspace(HERE):
+        variables = {"LR": "0.1", "HF_TOKEN": "hf_abcdefghijklmnopqrstuvwxyz012345"}
+        step = StepSpec(
+            name="a",
+            fn=print,
+            env_vars=variables,
+            resources=ResourceConfig.with_gpu("h100"),
+            retries=3,
+            timeout=60.0,
+            outputs=("a.txt",),
+        )
+        targets = make_targets(build_graph([step, StepSpec(name="b", fn=print)]), HERE)
+    plan = make_plan(targets, Snapshot({0: Observed(), 1: Observed()}), targets.requested)
+    given: dict[str, Any] = {"pipeline": "p", "parameters": {}, "engine": "local"}
+    text = plan_document(plan, **given, pin_code=True).sealed_text({})
+    settings, none = (decision["settings"] for decision in json.loads(text)["decisions"])
+    assert none == {}
+    assert settings["env_vars"] == {
+        "HF_TOKEN": "secret",
+        "LR": f"sha256:{text_digest('0.1')[:16]}",
+    }
+    assert settings["resources"]["fields"]["device"]["fields"] == {"count": 1, "type": "h100"}
+    assert (settings["retries"], settings["timeout"], settings["outputs"]) == (3, 60.0, ["a.txt"])
+    assert "hf_" not in text
+    unpinned = plan_document(plan, **given, pin_code=False)
+    assert [decision.settings for decision in unpinned.decisions] == [None, None]
 
 
 def test_a_payload_is_in_the_file_as_json_and_is_what_was_hashed() -> None:
@@ -134,7 +186,7 @@ def test_a_payload_is_in_the_file_as_json_and_is_what_was_hashed() -> None:
     wrong = replace(sealed.decisions[0], payload=sealed.decisions[1].payload)
     edited = sealed.model_copy(update={"decisions": (wrong, *sealed.decisions[1:])})
     again = PlanDocument.model_validate_json(edited.sealed_text({}))
-    assert not again.is_intact, "not even with a digest that fits"
+    assert not is_intact(edited.sealed_text({}).encode(), again), "not even with a digest that fits"
 
 
 _KEYS = st.text().filter(lambda key: not key.startswith("__"))  # some of those are reserved
@@ -156,7 +208,7 @@ def test_any_payload_survives_the_file(attrs: dict[str, Any]) -> None:
         plan, pipeline="p", parameters={}, engine="local", pin_code=True
     ).sealed_text({})
     assert text.isascii()
-    assert PlanDocument.model_validate(json.loads(text)).is_intact
+    assert is_intact(text.encode(), PlanDocument.model_validate(json.loads(text)))
 
 
 def test_an_unknown_key_or_schema_is_refused() -> None:
