@@ -20,6 +20,7 @@ from marin_build.operations.replace_plan import (
 from marin_build.pipeline.locate import files_that_may_hold, locate, project_of_module
 from marin_build.plan.document import PAGE_FILE, PLAN_FILE, PlanDocument, _unreadable, parse_plan
 from marin_build.workspace.places import refuse_url
+from marin_build.workspace.regular_files import LONGEST_PLAN, read_regular
 from marin_build.workspace.workspace import PROJECT_VARIABLE, find_project
 
 if TYPE_CHECKING:
@@ -97,8 +98,7 @@ def read_plan_directory(folder: str) -> PlanDocument:
     path = os.path.join(folder, PLAN_FILE)
     try:
         finish_replacement(folder)
-        with open(path, "rb") as stream:
-            data = stream.read()
+        data = read_regular(path, LONGEST_PLAN)
     except FileNotFoundError:
         raise UsageError(
             f"no plan in `{folder}`", hint="make one with `marin-build plan -o DIR`"

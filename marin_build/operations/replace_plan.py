@@ -22,6 +22,7 @@ from marin_build.errors import StoppedError, StoreError, UsageError
 from marin_build.plan.document import PLAN_FILE, PlanDocument, parse_plan
 from marin_build.plan.plan_id import text_digest
 from marin_build.workspace.places import refuse_url
+from marin_build.workspace.regular_files import LONGEST_PLAN, read_regular
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -159,8 +160,7 @@ def _in_the_way(folder: str, files: Iterable[str], ours: set[str]) -> Iterator[s
 def _plan_in(folder: str) -> PlanDocument | None:
     """Return the plan whose directory a folder is, None if it is none: `plan --json` makes none."""
     try:
-        with open(os.path.join(folder, PLAN_FILE), "rb") as stream:
-            plan = parse_plan(stream.read(), "the plan")
+        plan = parse_plan(read_regular(os.path.join(folder, PLAN_FILE), LONGEST_PLAN), "the plan")
     except (OSError, ValueError, RecursionError, StoppedError, ValidationError):
         return None
     return plan if plan.files and plan.is_intact and all(map(_is_inside, plan.files)) else None

@@ -20,6 +20,7 @@ from marin_build.errors import CorruptStateError
 from marin_build.store.local_read import read_file
 from marin_build.text.moments import stamp_now
 from marin_build.untrusted_json import parse_json, table, text
+from marin_build.workspace.own_files import open_own
 from marin_build.workspace.own_folder import make_folder
 
 if TYPE_CHECKING:
@@ -95,7 +96,8 @@ class Syncing:
     def _write(self, synced_until: str) -> None:
         temporary = f"{self._path}.tmp"
         try:
-            with open(temporary, "w", encoding="utf-8") as stream:
+            descriptor = open_own(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+            with open(descriptor, "w", encoding="utf-8") as stream:
                 json.dump({**self._note, "synced_until": synced_until}, stream)
                 stream.flush()
                 os.fsync(stream.fileno())

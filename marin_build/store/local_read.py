@@ -10,6 +10,7 @@ import stat
 from marin_build.errors import StoreError
 from marin_build.store.base import Blob
 from marin_build.store.bounds import most_bytes, no_document, too_long
+from marin_build.workspace.regular_files import kind_of
 
 _READ = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 """Neither another user's link is followed, nor is a pipe waited for that no process writes to."""
@@ -44,7 +45,7 @@ def read_file(path: str) -> Blob | None:
     try:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
-            return no_document(_kind_of(status), version_of(status))
+            return no_document(kind_of(status), version_of(status))
         data, most = os.read(descriptor, _BLOCK), most_bytes(path)
         if len(data) == _BLOCK:
             blocks, size = [data], _BLOCK
@@ -67,20 +68,7 @@ def _not_read(path: str) -> Blob | None:
         status = os.lstat(path)
     except FileNotFoundError:
         return None
-    return no_document(_kind_of(status), version_of(status))
-
-
-def _kind_of(status: os.stat_result) -> str:
-    """Return in words what is there instead of a file."""
-    return f"{_KINDS.get(stat.S_IFMT(status.st_mode), 'a device')}, not a file"
-
-
-_KINDS = {
-    stat.S_IFLNK: "a symbolic link",
-    stat.S_IFDIR: "a folder",
-    stat.S_IFIFO: "a named pipe",
-    stat.S_IFSOCK: "a socket",
-}
+    return no_document(kind_of(status), version_of(status))
 
 
 def owner_of(path: str) -> str:
