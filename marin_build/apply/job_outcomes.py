@@ -11,6 +11,7 @@ from marin_build.plan.outcomes import Failed, Interrupted, Stopped, Succeeded
 from marin_build.protocol import layout
 from marin_build.protocol.record_reader import readable_record
 from marin_build.text.readable import printable
+from marin_build.workspace.regular_files import open_regular
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -85,7 +86,7 @@ def outcome_of_queue(state: JobState, job: str, output: str) -> Outcome:
 def _last_error(path: str) -> str:
     """Return the last line of a job's own output that tells an error, else its last line."""
     try:
-        with open(path, "rb") as stream:
+        with open_regular(path) as stream:
             stream.seek(0, 2)
             stream.seek(max(0, stream.tell() - _LAST_BYTES))
             lines = stream.read().decode("utf-8", "replace").splitlines()

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from marin_build.apply.events import event_fields, event_name
 from marin_build.text.moments import stamp
+from marin_build.untrusted_json import parse_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -130,7 +131,7 @@ def parse_journal(data: bytes) -> Journal:
 def _parse_line(line: bytes) -> dict[str, Any] | None:
     """Return the document of a line; None if it was cut, or is none."""
     try:
-        document = json.loads(line)
+        document = parse_json(line)
     except ValueError:
         return None
     return document if isinstance(document, dict) else None

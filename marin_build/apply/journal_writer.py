@@ -8,7 +8,6 @@ now and then and at the end. If it cannot be written, that is a warning, and the
 from __future__ import annotations
 
 import os
-import tempfile
 import threading
 import time
 from contextlib import suppress
@@ -18,8 +17,14 @@ from marin_build.apply.events import Warned
 from marin_build.apply.journal import FILE, Header, event_line, header_line
 from marin_build.apply.run_folder import folder_of
 from marin_build.errors import StoreError
+from marin_build.workspace.own_files import open_own
 from marin_build.workspace.own_folder import make_folder
 from marin_build.workspace.places import is_url
+from marin_build.workspace.private_folder import (
+    find_private_folders,
+    forget_private_folder,
+    private_folder,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -70,13 +75,15 @@ class Journaling:
         self._run, self._now, self._began = session.run, session.now, time.monotonic()
         path = f"{folder_of(prefix, session.run)}/{FILE}"
         self._is_temporary = is_url(prefix) or not keep
-        local = temporary_journal(session.run) if self._is_temporary else path
         who = session.provenance
         header = Header(session.run, f"{who.user}@{who.host}", os.getpid(), who.marin_build)
+        local = path
         try:
+            if self._is_temporary:
+                local = os.path.join(private_folder(session.run), FILE)
             make_folder(os.path.dirname(local))
-            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC
-            self._file = os.open(local, flags, 0o666)
+            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND
+            self._file = open_own(local, flags, 0o666)
             self.path = local
             os.write(self._file, header_line(header, self._now()))
         except OSError as error:
@@ -102,7 +109,7 @@ class Journaling:
         if self.path and self._is_temporary:
             with suppress(OSError):
                 os.unlink(self.path)
-                os.rmdir(os.path.dirname(self.path))  # unless logs lie there, too
+            forget_private_folder(self._run)  # unless logs lie there, too
             self.path = ""
 
     def _close_file(self) -> None:
@@ -144,14 +151,29 @@ class _Sending:
             pause = max(_SEND_EVERY, _SHARE * (time.monotonic() - began))
 
     def _send(self) -> None:
-        with open(self._local, "rb") as stream:
-            data = stream.read()
+        try:
+            data = read_private(self._local)
+        except OSError as error:  # a cleaner of temporary files took it away
+            raise StoreError(f"cannot read `{self._local}`: {error.strerror}") from error
         if len(data) != self._sent:
             self._store.put(self._path, data)
             self._sent = len(data)
 
 
-def temporary_journal(run: str) -> str:
-    """Return the local file for the journal of a run that cannot be written under the prefix."""
-    folder = os.path.join(tempfile.gettempdir(), f"marin-build-{os.getuid()}", run)
-    return os.path.join(folder, FILE)
+def journal_left_here(run: str) -> bytes | None:
+    """Return what a run into a bucket left on this machine: it died, and could not send all."""
+    for folder in find_private_folders(run):
+        with suppress(OSError):
+            return read_private(os.path.join(folder, FILE))
+    return None
+
+
+def read_private(path: str) -> bytes:
+    """Return the journal in a file of ours.
+
+    Raises:
+        OSError: it cannot be read, or something else than a file of ours lies there.
+
+    """
+    with open(open_own(path, os.O_RDONLY), "rb") as stream:
+        return stream.read()

@@ -9,7 +9,6 @@ notes every time, has to list an empty folder only.
 from __future__ import annotations
 
 import io
-import json
 import re
 from contextlib import suppress
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ from marin_build.plan.document import PLAN_FILE, PlanDocument, is_intact, parse_
 from marin_build.protocol.documents import Provenance  # noqa: TC001 - pydantic reads it
 from marin_build.text.moments import moment_text, stamp
 from marin_build.text.readable import did_you_mean
+from marin_build.untrusted_json import parse_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -202,6 +202,6 @@ def _latest(store: Store, prefix: str) -> str:
 
 def _who(data: bytes) -> RunDocument | None:
     try:
-        return RunDocument.model_validate(json.loads(data))
+        return RunDocument.model_validate(parse_json(data))
     except ValueError:
         return None  # it is only shown to people

@@ -29,6 +29,7 @@ def run(argv: list[str]) -> int:
 
     from marin_build.cli.group import cli
     from marin_build.cli.standard_streams import why_output_is_broken
+    from marin_build.cli.terminal import echo
     from marin_build.errors import EXIT_INTERRUPTED, EXIT_OK, EXIT_USAGE, MarinBuildError
     from marin_build.text.secret_shapes import masked_text
 
@@ -38,7 +39,7 @@ def run(argv: list[str]) -> int:
         return code if isinstance(code, int) else 0
     except MarinBuildError as error:
         why_output_is_broken()  # flush standard output before the error
-        sys.stderr.write(masked_text(error.render()) + "\n")
+        echo(masked_text(error.render()), err=True)
         return error.exit_code
     except click.exceptions.Exit as ending:
         return ending.exit_code
@@ -46,7 +47,7 @@ def run(argv: list[str]) -> int:
         sys.stdout.write(help_asked.format_message() + "\n")
         return EXIT_OK
     except click.ClickException as error:
-        sys.stderr.write(_usage_error(error))
+        echo(_usage_error(error), err=True, nl=False)
         return EXIT_USAGE
     except (KeyboardInterrupt, click.exceptions.Abort):
         sys.stderr.write("interrupted\n")
@@ -75,13 +76,15 @@ def _report_bug(argv: list[str]) -> int:
     import traceback
 
     from marin_build._version import __version__
+    from marin_build.cli.terminal import echo
     from marin_build.errors import EXIT_BUG
 
-    sys.stderr.write(traceback.format_exc())
-    sys.stderr.write(
+    echo(traceback.format_exc(), err=True, nl=False)
+    echo(
         "error: this is a bug in marin-build\n"
         f"  version: {__version__}, Python {platform.python_version()}, {platform.platform()}\n"
         f"  command: {' '.join(argv[:1])}\n"
-        "hint: report it with everything above\n"
+        "hint: report it with everything above",
+        err=True,
     )
     return EXIT_BUG

@@ -9,10 +9,12 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 from marin_build._package import is_ours
+from marin_build.errors import StoreError
 from marin_build.plan.reasons import FailedBefore, HeldBy, HeldByWork
 from marin_build.protocol import layout
 from marin_build.protocol.log_format import without_stamps
 from marin_build.text.readable import printable, shortened
+from marin_build.workspace.own_files import open_own
 from marin_build.workspace.places import is_url
 
 if TYPE_CHECKING:
@@ -120,7 +122,7 @@ def last_line(folder: str, since: float) -> str:
         if newest is None or layout.attempt_name(newest) in names:
             return ""
         path = os.path.join(folder, _log_name(newest))
-        with open(path, "rb") as stream:
+        with open(open_own(path, os.O_RDONLY), "rb") as stream:
             status = os.fstat(stream.fileno())
             if status.st_mtime < since - _CLOCK_SLACK:
                 return ""
@@ -151,7 +153,7 @@ _BLOCK = 1 << 16
 
 
 def copy_log(
-    path: str,
+    find: Callable[[], str],
     is_over: Callable[[], bool],
     write: Callable[[bytes], object],
     wait: Callable[[], object],
@@ -159,7 +161,7 @@ def copy_log(
     """Copy a file and all that is appended to it, until it grows no more.
 
     Args:
-        path: a file that a process appends to; it may not be there yet.
+        find: returns the path of a file that a process appends to; it may not be there yet.
         is_over: whether it grows no more; asked before the file is read, so that nothing is lost.
         write: takes the bytes.
         wait: waits a little.
@@ -170,7 +172,7 @@ def copy_log(
         while True:
             over = is_over()
             if stream is None:
-                stream = _open(path, stack)
+                stream = _open(find(), stack)
             if stream is not None:
                 _skip_cut(stream)
                 while block := stream.read(_BLOCK):
@@ -189,9 +191,11 @@ def _skip_cut(stream: BinaryIO) -> None:
 
 def _open(path: str, stack: ExitStack) -> BinaryIO | None:
     try:
-        return stack.enter_context(open(path, "rb"))
-    except FileNotFoundError:
+        return stack.enter_context(open(open_own(path, os.O_RDONLY), "rb"))
+    except (FileNotFoundError, NotADirectoryError):
         return None
+    except OSError as error:
+        raise StoreError(f"cannot read the log `{path}`: {str(error.strerror).lower()}") from None
 
 
 _TAIL_LINES = 20
@@ -203,7 +207,7 @@ _LIBRARY = re.compile(r"[/\\](site|dist)-packages[/\\]|/lib/python3[^/]*/|^<froz
 def log_tail(path: str, lines: int = _TAIL_LINES) -> list[str]:
     """Return the last lines of a local log, tracebacks cut; none if it cannot be read."""
     try:
-        with open(path, "rb") as stream:
+        with open(open_own(path, os.O_RDONLY), "rb") as stream:
             stream.seek(max(0, os.fstat(stream.fileno()).st_size - _TAIL_BYTES))
             return last_lines(stream.read(), lines)
     except OSError:

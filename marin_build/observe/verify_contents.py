@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from marin_build.protocol import layout
+from marin_build.untrusted_json import parse_json
 from marin_build.workspace.places import is_url
 
 if TYPE_CHECKING:
@@ -88,7 +89,7 @@ def _is_artifact(store: Store, place: str, committed: object) -> bool:
     blob = store.get(f"{place}/{layout.ARTIFACT}")
     try:
         # Compared as text: NaN does not equal itself.
-        return blob is not None and _text(json.loads(blob.data)) == _text(committed)
+        return blob is not None and _text(parse_json(blob.data)) == _text(committed)
     except ValueError:
         return False
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +18,7 @@ from marin_build.protocol.manifest import missing_output
 from marin_build.protocol.returned_value import UnsavableError
 from marin_build.run_step.commit_existing import commit_kept
 from marin_build.run_step.kept_output import files_of, kept_before
+from marin_build.untrusted_json import parse_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -106,7 +106,7 @@ def _value(step: StepSpec, artifact: bytes) -> Any:
     annotation = return_annotation(step.fn)
     try:
         if annotation is None or annotation is Any:
-            return artifact_value(json.loads(artifact))
+            return artifact_value(parse_json(artifact))
         value = parse_artifact(artifact, annotation, "given")
         return artifact_value(value, lambda: annotation)
     except (ValueError, RecursionError, UnsavableError, StoreError) as error:

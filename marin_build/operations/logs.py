@@ -112,13 +112,17 @@ def copy_attempt_log(
     on_attempt(seen)
     run = seen.ended.run if seen.ended is not None else ""
     path = local_log(attempts, number, run, loaded.host)
+
+    def find() -> str:  # the folder of an attempt that has just begun may not be there yet
+        return local_log(attempts, number, run, loaded.host) or ""
+
     if path is not None and seen.lease is not None and follow:
         is_over = _end_of(loaded, attempts, seen.lease, path)
-        copy_log(path, is_over, write, lambda: time.sleep(_LOOK_EVERY))
+        copy_log(find, is_over, write, lambda: time.sleep(_LOOK_EVERY))
         now = read_attempts(loaded.store, attempts.output, attempts.target)
         on_attempt(_look_again(loaded, now, number))
     elif path is not None:
-        copy_log(path, lambda: True, write, lambda: None)
+        copy_log(find, lambda: True, write, lambda: None)
     elif number in attempts.logs:
         blob = loaded.store.get(layout.log_path(attempts.output, number))
         write(blob.data if blob is not None else b"")

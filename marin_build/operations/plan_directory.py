@@ -28,6 +28,7 @@ from marin_build.plan.document import (
     unreadable,
 )
 from marin_build.workspace.places import refuse_url
+from marin_build.workspace.regular_files import LONGEST_PLAN, read_regular
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -122,8 +123,7 @@ def read_plan_directory(
     path = os.path.join(folder, PLAN_FILE)
     try:
         finish_replacement(folder)
-        with open(path, "rb") as stream:
-            data = stream.read()
+        data = read_regular(path, LONGEST_PLAN)
     except (FileNotFoundError, NotADirectoryError):
         raise no_plan(folder) from None
     except OSError as error:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from marin_build.engines.jobs import JobRequest
 from marin_build.errors import StoppedError, StoreError
+from marin_build.workspace.regular_files import read_regular
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
@@ -145,12 +146,11 @@ def _rendered(planned: Planned) -> Mapping[str, str]:
 def _from_folder(folder: str) -> Callable[[str], str]:
     def read(path: str) -> str:
         try:
-            with open(os.path.join(folder, path), encoding="utf-8", newline="") as stream:
-                return stream.read()
-        except OSError as error:
+            return read_regular(os.path.join(folder, path)).decode()
+        except (OSError, UnicodeDecodeError) as error:
             raise StoppedError(
                 f"cannot read `{path}` of the plan",
-                facts=[("reason", str(error.strerror).lower())],
+                facts=[("reason", str(getattr(error, "strerror", error)).lower())],
                 consequence="nothing was submitted",
                 hint="make the plan again",
             ) from error

@@ -28,6 +28,7 @@ from marin_build.plan.document import (
 )
 from marin_build.plan.plan_id import text_digest
 from marin_build.workspace.places import refuse_url
+from marin_build.workspace.regular_files import LONGEST_PLAN, read_regular
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Iterator, Mapping
@@ -193,8 +194,7 @@ def _in_the_way(folder: str, files: Iterable[str], ours: set[str]) -> Iterator[s
 def _plan_in(folder: str) -> PlanDocument | None:
     """Return the plan whose directory a folder is, None if it is none: `plan --json` makes none."""
     try:
-        with open(os.path.join(folder, PLAN_FILE), "rb") as stream:
-            data = stream.read()
+        data = read_regular(os.path.join(folder, PLAN_FILE), LONGEST_PLAN)
         plan = parse_plan(data, "the plan")
     except (OSError, StoppedError, ValidationError):
         return None

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from marin_build.apply.events import Warned
 from marin_build.apply.journal import FILE, UnreadableJournalError, parse_journal
+from marin_build.apply.journal_writer import journal_left_here, read_private
 from marin_build.apply.trace import empty_trace, trace_of
 from marin_build.errors import UsageError
 from marin_build.workspace.places import refuse_url
@@ -48,8 +49,7 @@ def trace_file(journal: str, file: str, on_event: Callable[[Event], None]) -> No
 
     """
     try:
-        with open(journal, "rb") as stream:
-            _write(trace_of(parse_journal(stream.read())), file)
+        _write(trace_of(parse_journal(read_private(journal))), file)
     except (OSError, UnreadableJournalError) as error:
         on_event(Warned(f"{_NOTHING_WRITTEN}: {error}"))
 
@@ -75,7 +75,7 @@ def run_trace(name: str, options: PipelineOptions) -> str:
     store = open_store(prefix)
     run = run_id(store, prefix, name) if may_be_run(name) else ""
     path = f"{folder_of(prefix, run)}/{FILE}"
-    data = _left_here(run) if run else None
+    data = journal_left_here(run) if run else None
     if data is None:
         blob = store.get(path) if run else None
         if blob is None:
@@ -89,17 +89,6 @@ def run_trace(name: str, options: PipelineOptions) -> str:
             facts=[("reason", str(error)), ("file", path)],
             consequence=_NOTHING_WRITTEN,
         ) from error
-
-
-def _left_here(run: str) -> bytes | None:
-    """Return what a run into a bucket left on this machine: it died, and could not send all."""
-    from marin_build.apply.journal_writer import temporary_journal
-
-    try:
-        with open(temporary_journal(run), "rb") as stream:
-            return stream.read()
-    except OSError:
-        return None
 
 
 def write_trace(text: str, file: str) -> None:

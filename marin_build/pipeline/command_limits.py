@@ -11,6 +11,7 @@ import os
 from typing import TYPE_CHECKING
 
 from marin_build.pipeline.placeholders import PLACEHOLDER
+from marin_build.workspace.own_files import open_own
 from marin_build.workspace.own_folder import NAME, make_folder
 from marin_build.workspace.places import is_url
 from marin_build.workspace.workspace import current_workspace
@@ -51,7 +52,8 @@ def write_lists(lists: Mapping[str, Sequence[str]], output: str) -> None:
     for name, lines in lists.items():
         path = list_path(output, name)
         make_folder(os.path.dirname(path))
-        with open(path, "w", encoding="utf-8", errors="surrogateescape") as stream:
+        descriptor = open_own(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+        with open(descriptor, "w", encoding="utf-8", errors="surrogateescape") as stream:
             stream.writelines(f"{line}\n" for line in lines)
 
 

@@ -12,9 +12,13 @@ import json
 import os
 from dataclasses import dataclass, field
 
+from marin_build.untrusted_json import parse_json, table, text
+from marin_build.workspace.own_files import open_own, read_own
 from marin_build.workspace.own_folder import NAME, make_folder
 
 Stamp = list[int | str]
+_LONGEST = 1 << 30
+"""Bytes: the digests of ten million files fit."""
 
 
 @dataclass(slots=True)
@@ -31,10 +35,11 @@ class DigestCache:
         name = hashlib.sha256(location.encode("utf-8", "surrogateescape")).hexdigest()[:32]
         cache = cls(os.path.join(project, NAME, "digests", name))
         try:
-            with open(cache.file, encoding="utf-8") as stream:
-                document = json.load(stream)
-            cache.known = {path: (digest, stamp) for path, (digest, stamp) in document.items()}
-        except (OSError, ValueError, AttributeError, TypeError):
+            document = table(parse_json(read_own(cache.file, _LONGEST)))
+            cache.known = {
+                path: (text(digest), stamp) for path, (digest, stamp) in document.items()
+            }
+        except (OSError, ValueError, TypeError):
             cache.known = {}  # a cache that cannot be read is an empty one
         return cache
 
@@ -55,7 +60,8 @@ class DigestCache:
         try:
             make_folder(os.path.dirname(self.file))
             temporary = f"{self.file}.{os.getpid()}"
-            with open(temporary, "w", encoding="utf-8") as stream:
+            descriptor = open_own(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+            with open(descriptor, "w", encoding="utf-8") as stream:
                 json.dump(self.known, stream)
             os.replace(temporary, self.file)
         except OSError:

@@ -16,6 +16,7 @@ from marin_build.pipeline.shadowed_names import (
     refuse_imports,
     refuse_name,
 )
+from marin_build.workspace.regular_files import read_regular
 from marin_build.workspace.workspace import installed_in
 
 if TYPE_CHECKING:
@@ -168,8 +169,7 @@ def _run(made: ModuleType, module: PipelineModule) -> ModuleType:
     sys.modules[module.name] = made
     # Not through the import system: it trusts a compiled copy of the same second and size.
     try:
-        with open(module.file, "rb") as stream:
-            code = compile(stream.read(), module.file, "exec")
+        code = compile(read_regular(module.file), module.file, "exec")
         exec(code, made.__dict__)  # noqa: S102 - the pipeline is the user's program
     except BaseException:
         sys.modules.pop(module.name, None)

@@ -13,6 +13,7 @@ from importlib.machinery import PathFinder
 from typing import TYPE_CHECKING
 
 from marin_build.errors import SpecificationError
+from marin_build.workspace.regular_files import open_regular
 from marin_build.workspace.workspace import installed_in
 
 if TYPE_CHECKING:
@@ -178,7 +179,7 @@ def _imports_of(file: str) -> Iterator[tuple[str, int]]:
     import ast
 
     try:
-        with open(file, "rb") as stream:
+        with open_regular(file) as stream:
             tree = ast.parse(stream.read())
     except (OSError, SyntaxError, ValueError):
         return

@@ -21,6 +21,7 @@ from marin_build.pipeline.source_files import (
     tree_line,
 )
 from marin_build.workspace.places import is_url
+from marin_build.workspace.regular_files import open_regular
 from marin_build.workspace.workspace import current_workspace
 
 if TYPE_CHECKING:
@@ -223,7 +224,7 @@ def _file_digest(cache: DigestCache, path: str, key: str) -> str:
 
 def _hash_file(path: str) -> str:
     digest = hashlib.sha256()
-    with open(path, "rb") as stream:
+    with open_regular(path) as stream:
         while block := stream.read(_BLOCK):
             digest.update(block)
     return digest.hexdigest()

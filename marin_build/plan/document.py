@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
@@ -20,6 +19,7 @@ from marin_build.plan.pinned_settings import pinned_settings
 from marin_build.plan.plan_id import plan_id, text_digest
 from marin_build.plan.reason_text import reason_kind, stable_facts
 from marin_build.plan.reasons import Adopted
+from marin_build.untrusted_json import parse_json
 from marin_build.workspace.workspace import relative
 
 if TYPE_CHECKING:
@@ -263,8 +263,8 @@ def parse_plan(data: bytes, what: str) -> PlanDocument:
 
     """
     try:
-        document = json.loads(data)
-    except (ValueError, RecursionError) as error:
+        document = parse_json(data)
+    except ValueError as error:
         raise unreadable(what, error) from error
     version = document.get("schema_version") if isinstance(document, dict) else None
     if version != SCHEMA_VERSION:

@@ -17,6 +17,8 @@ from marin_build.pipeline.resources import (
     TpuDevice,
     slice_table,
 )
+from marin_build.untrusted_json import parse_json
+from marin_build.workspace.regular_files import read_regular
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -173,8 +175,7 @@ def shipped_prices() -> Prices:
 
 def _read(path: str) -> _File:
     try:
-        with open(path, "rb") as stream:
-            return _File.model_validate(json.load(stream))
+        return _File.model_validate(parse_json(read_regular(path)))
     except ValidationError as error:
         raise _refused(path, _problem(error)) from error
     except (OSError, ValueError) as error:

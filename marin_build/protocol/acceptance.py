@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict
 
 from marin_build.errors import StoreError
 from marin_build.protocol import layout
+from marin_build.untrusted_json import parse_json
 
 if TYPE_CHECKING:
     from marin_build.store.base import Blob, Store
@@ -77,7 +78,7 @@ def read_accepted(blob: Blob | None, *, fingerprint: str, run: str) -> tuple[Acc
     if blob is None:
         return ()
     try:
-        document = AcceptedDocument.model_validate(json.loads(blob.data))
+        document = AcceptedDocument.model_validate(parse_json(blob.data))
     except ValueError:
         return ()
     return document.accepted if (document.fingerprint, document.run) == (fingerprint, run) else ()

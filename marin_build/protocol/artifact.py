@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from marin_build.errors import StoreError
 from marin_build.protocol import layout
 from marin_build.protocol.returned_value import UnsavableError, Walk
+from marin_build.untrusted_json import parse_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -94,7 +95,7 @@ def _without_descriptor(data: bytes) -> bytes | None:
     if b'"result_type"' not in data:
         return data
     try:
-        document = json.loads(data)
+        document = parse_json(data)
     except ValueError:
         return data  # `parse_artifact` reports what is wrong
     if not isinstance(document, dict) or not document.keys() >= _DESCRIPTOR:

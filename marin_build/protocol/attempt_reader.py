@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +10,17 @@ from marin_build.pipeline.retries import CAUSES
 from marin_build.protocol.record_reader import built_of
 from marin_build.store.base import File
 from marin_build.text.readable import LONGEST_MESSAGE, shortened
+from marin_build.untrusted_json import (
+    array,
+    parse_json,
+    path_inside,
+    table,
+    text,
+    text_or_none,
+    texts,
+    whole,
+    whole_or_none,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -75,20 +85,20 @@ def parse_attempt(data: bytes, path: str) -> EndedAttempt:
 
     """
     try:
-        document = json.loads(data)
+        document = table(parse_json(data))
         return EndedAttempt(
-            document["result"],
-            document["run"],
-            document["worker"],
-            document.get("attempt") or 0,
-            document.get("end"),
-            document.get("exit_code"),
-            _bounded(document.get("message")),
+            text(document["result"]),
+            text(document["run"]),
+            text(document["worker"]),
+            whole(document.get("attempt")),
+            text_or_none(document.get("end")),
+            whole_or_none(document.get("exit_code")),
+            _bounded(text_or_none(document.get("message"))),
             _committed(document.get("publish")),
-            document["cause"] if document.get("cause") in CAUSES else None,
+            _cause(document.get("cause")),
             document.get("finished") is not None,
         )
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError):
         raise CorruptStateError(
             f"the attempt `{path}` is not readable",
             consequence="how it ended, and which files belong to the output, is not known",
@@ -96,19 +106,28 @@ def parse_attempt(data: bytes, path: str) -> EndedAttempt:
         ) from None
 
 
-def _bounded(message: Any) -> Any:
-    return shortened(message, LONGEST_MESSAGE) if isinstance(message, str) else message
+def _bounded(message: str | None) -> str | None:
+    return None if message is None else shortened(message, LONGEST_MESSAGE)
+
+
+def _cause(said: object) -> Cause | None:
+    return next((cause for cause in CAUSES if cause == said), None)
 
 
 def _committed(publish: Any) -> Committed | None:
     if publish is None:
         return None
-    files = [File(str(entry["path"]), int(entry["size"])) for entry in publish["manifest"]]
-    record = built_of(publish["record"], publish["record"]["fingerprint"])
+    publish = table(publish)
+    files = [_file(table(entry)) for entry in array(publish["manifest"])]
+    record = table(publish["record"])
     return Committed(
-        record,
+        built_of(record, text(record["fingerprint"])),
         tuple(sorted(files)),
         bool(publish.get("has_artifact")),
         publish.get("artifact"),
-        dict(publish.get("digests") or {}),
+        texts(publish.get("digests") or {}),
     )
+
+
+def _file(entry: Mapping[str, Any]) -> File:
+    return File(path_inside(entry["path"]), whole(entry["size"]))

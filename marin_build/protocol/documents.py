@@ -8,6 +8,8 @@ from typing import Any, Literal, Self
 from pydantic import BaseModel, ConfigDict
 from pydantic_core import PydanticSerializationError
 
+from marin_build.untrusted_json import parse_json
+
 SCHEMA = 1
 EXECUTOR_VERSION: Literal["marin_build/1"] = "marin_build/1"
 
@@ -32,7 +34,7 @@ class _Document(BaseModel):
             ValueError: it is none.
 
         """
-        return cls.model_validate(json.loads(data))
+        return cls.model_validate(parse_json(data))
 
 
 class Provenance(_Document):

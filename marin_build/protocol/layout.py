@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+from marin_build.workspace.own_folder import make_folder
 from marin_build.workspace.places import is_url
 
 if TYPE_CHECKING:
@@ -22,6 +23,8 @@ OLD_ARTIFACT = ".artifact"
 ACCEPTED = ".accepted.json"
 """Statements of people that later code would have built the same output."""
 LOGS = ".logs"
+NOWHERE = "/dev/null/marin-build"
+"""A folder that cannot be: where logs lie of a run that left none on this machine."""
 
 
 def attempt_name(attempt: int) -> str:
@@ -61,13 +64,31 @@ def taint_path(prefix: str, target_id: str) -> str:
 
 
 def local_log_path(output: str, target: str, lease: Lease) -> str:
-    """Return the local file that takes what an attempt prints.
+    """Return the local file that takes what an attempt prints; it need not be there.
 
-    Beside a local output; for a remote one on this machine's disk, sent there at the end.
+    Beside a local output; for a remote one in the private folder of the run, sent there at the end.
     """
     if not is_url(output):
         return log_path(output, lease.attempt)
-    import tempfile  # brings half a dozen modules that planning does not use
+    from marin_build.workspace.private_folder import find_private_folders
 
-    folder = os.path.join(tempfile.gettempdir(), f"marin-build-{os.getuid()}", lease.run)
-    return log_path(os.path.join(folder, target), lease.attempt)
+    folders = find_private_folders(lease.run) or (NOWHERE,)
+    paths = [log_path(os.path.join(folder, target), lease.attempt) for folder in folders]
+    return next(filter(os.path.exists, paths), paths[0])
+
+
+def new_local_log(output: str, target: str, lease: Lease) -> str:
+    """Return the same for an attempt that begins here, and make the folder it lies in.
+
+    Raises:
+        OSError: the folder cannot be made.
+
+    """
+    if not is_url(output):
+        path = log_path(output, lease.attempt)
+    else:
+        from marin_build.workspace.private_folder import private_folder
+
+        path = log_path(os.path.join(private_folder(lease.run), target), lease.attempt)
+    make_folder(os.path.dirname(path))
+    return path

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 
 from marin_build.errors import CorruptStateError
 from marin_build.text.moments import stamp
+from marin_build.untrusted_json import parse_json, table
 
 TIME_TO_LIVE = 60.0
 """Seconds after which an unchanged lease of ours is stale, as watched by the observer."""
@@ -117,7 +118,7 @@ def parse_lease(data: bytes, path: str) -> Lease:
 
     """
     try:
-        return _parse(json.loads(data))
+        return _parse(table(parse_json(data)))
     except (ValueError, KeyError, TypeError, OverflowError):
         raise CorruptStateError(
             f"the lock file `{path}` is not readable",

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from marin_build.protocol.lease import process_start
 from marin_build.redaction import Redactor
+from marin_build.workspace.own_files import open_own
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -102,7 +103,7 @@ def still_written(log: str) -> bool:
     of them lives, no other process gets the lock, even if the supervisor is dead.
     """
     try:
-        descriptor = os.open(log, os.O_RDONLY | os.O_CLOEXEC)
+        descriptor = open_own(log, os.O_RDONLY)
     except OSError:
         return False
     try:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from marin_build.protocol.holder import current_user
 from marin_build.text.secret_shapes import masked_text
+from marin_build.workspace.regular_files import read_regular
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -189,8 +190,7 @@ def read_locks(project: str) -> dict[str, str]:
     for name in names:
         if name in _LOCKS or (name.startswith("requirements") and name.endswith(".txt")):
             try:
-                with open(os.path.join(project, name), "rb") as stream:
-                    data = stream.read()
+                data = read_regular(os.path.join(project, name))
             except OSError:
                 continue
             found[name] = f"sha256:{hashlib.sha256(data).hexdigest()[:_DIGITS]}"

@@ -95,7 +95,13 @@ def finish_publishing(store: Store, output: str, seen: Seen) -> None:
             f"the sealed attempt `{path}` is missing or was changed",
             consequence="the target was committed but cannot be published",
         )
-    attempt = Attempt.from_bytes(blob.data)
+    try:
+        attempt = Attempt.from_bytes(blob.data)
+    except ValueError:
+        raise CorruptStateError(
+            f"the sealed attempt `{path}` is not readable",
+            consequence="the target was committed but cannot be published",
+        ) from None
     if attempt.publish is None:
         raise CorruptStateError(f"the sealed attempt `{path}` commits nothing")
     Publisher(store, output, seen.lease_version).publish(attempt.publish, seen.status_version)

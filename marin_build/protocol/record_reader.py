@@ -6,11 +6,20 @@ the same names, and forgives what older versions did not write.
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from marin_build.errors import CorruptStateError
+from marin_build.untrusted_json import (
+    number,
+    parse_json,
+    path,
+    table,
+    text,
+    text_or_none,
+    texts_or_none,
+    whole,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -60,18 +69,17 @@ class Built:
     def hashed(self) -> Mapping[str, Any] | None:
         """What was hashed, as JSON values; None if it was not kept, or the record does not say."""
         try:
-            values = json.loads(self.payload or "")
+            return table(parse_json(self.payload or ""))
         except (ValueError, TypeError):
             return None
-        return values if isinstance(values, dict) else None
 
 
-def parse_record(data: bytes, path: str, declared: str = "") -> Built | None:
+def parse_record(data: bytes, place: str, declared: str = "") -> Built | None:
     """Return what a record says; None for a record that Marin wrote.
 
     Args:
         data: its bytes.
-        path: where it lies.
+        place: where it lies.
         declared: the fingerprint of the target; the payload is kept where another one was built.
 
     Raises:
@@ -79,11 +87,11 @@ def parse_record(data: bytes, path: str, declared: str = "") -> Built | None:
 
     """
     try:
-        document = json.loads(data)
+        document = table(parse_json(data))
         return built_of(document, declared) if _is_ours(document) else None
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError):
         raise CorruptStateError(
-            f"the record `{path}` is not readable",
+            f"the record `{place}` is not readable",
             facts=[("perhaps", "it is damaged, or of a newer marin-build")],
             hint="delete it to use the output without its history, or the folder to build it again",
         ) from None
@@ -109,52 +117,46 @@ def adopted_from(data: bytes) -> str | None:
 
     """
     try:
-        document = json.loads(data)
-        place = document.get("adopted_from") if _is_ours(document) else None
-    except (ValueError, AttributeError):
+        document = table(parse_json(data))
+        return _path_or_none(document.get("adopted_from")) if _is_ours(document) else None
+    except ValueError:
         return None
-    return place if isinstance(place, str) else None
 
 
 def built_of(record: Mapping[str, Any], declared: str = "") -> Built:
     """Return what a record of ours says, given as JSON values.
 
     Raises:
-        ValueError, KeyError, TypeError, AttributeError: it is damaged.
+        ValueError, KeyError: it is damaged.
 
     """
-    who, fingerprint = record["provenance"], _text(record["fingerprint"])
+    who, fingerprint = table(record["provenance"]), text(record["fingerprint"])
+    environment = record.get("environment")
     return Built(
         fingerprint,
-        record["run"],
-        f"{who['user']}@{who['host']}",
-        record["end"],
-        record.get("code_digest"),
-        record.get("code_document"),
-        record.get("captured"),
-        int(record.get("attempt") or 0),
-        float(record.get("seconds") or 0),
-        _text_or_none(record.get("adopted_from")),
-        int(record.get("files") or 0),
-        int(record.get("bytes") or 0),
-        deep_fingerprint=record.get("deep_fingerprint"),
-        deep_code_digest=record.get("deep_code_digest") or None,
-        environment=record.get("environment"),
-        payload=record.get("payload") if fingerprint != declared else None,
-        target=record.get("target") or "",
-        note=_text_or_none(record.get("note")),
+        text(record["run"]),
+        f"{text(who['user'])}@{text(who['host'])}",
+        text(record["end"]),
+        text_or_none(record.get("code_digest")),
+        _path_or_none(record.get("code_document")),
+        texts_or_none(record.get("captured")),
+        whole(record.get("attempt")),
+        number(record.get("seconds")),
+        _path_or_none(record.get("adopted_from")),
+        whole(record.get("files")),
+        whole(record.get("bytes")),
+        deep_fingerprint=text_or_none(record.get("deep_fingerprint")),
+        deep_code_digest=text_or_none(record.get("deep_code_digest")) or None,
+        environment=None if environment is None else table(environment),
+        payload=text_or_none(record.get("payload")) if fingerprint != declared else None,
+        target=text_or_none(record.get("target")) or "",
+        note=text_or_none(record.get("note")),
     )
 
 
-def _is_ours(document: Any) -> bool:
+def _path_or_none(value: object) -> str | None:
+    return None if value is None else path(value)
+
+
+def _is_ours(document: Mapping[str, Any]) -> bool:
     return str(document.get("executor_version", "")).startswith("marin_build/")
-
-
-def _text_or_none(value: object) -> str | None:
-    return None if value is None else _text(value)
-
-
-def _text(value: object) -> str:
-    if not isinstance(value, str):
-        raise TypeError(value)
-    return value

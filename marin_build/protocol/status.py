@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from typing import Literal, get_args
 
 from marin_build.errors import CorruptStateError
+from marin_build.untrusted_json import parse_json
 
 Status = Literal["RUNNING", "SUCCESS", "FAILED", "DEP_FAILED"]
 
@@ -45,7 +45,7 @@ def _parse_slowly(data: bytes, path: str) -> Status | None:
     if (token := _TOKENS.get(text)) is not None:
         return token
     try:  # the last line of JSON lines {"date", "status", "message"} is the newest
-        said = json.loads(text.splitlines()[-1])["status"]
+        said = parse_json(text.splitlines()[-1])["status"]
         return None if said in _NEVER_RAN else _TOKENS[said.encode()]
     except (ValueError, KeyError, TypeError, IndexError, AttributeError):
         shown = data[:60].decode("utf-8", "replace")

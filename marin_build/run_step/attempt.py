@@ -25,9 +25,10 @@ from marin_build.run_step.record import make_record
 from marin_build.run_step.step_log import add_line
 from marin_build.run_step.workers import INTERRUPTED
 from marin_build.store.base import File
+from marin_build.store.bounds import LONGEST
 from marin_build.text.moments import stamp
 from marin_build.text.readable import LONGEST_MESSAGE, shortened
-from marin_build.workspace.own_folder import make_folder
+from marin_build.workspace.own_files import read_own
 from marin_build.workspace.places import is_url
 
 if TYPE_CHECKING:
@@ -79,7 +80,7 @@ class Attempt:
 
         """
         try:
-            make_folder(os.path.dirname(self.log))
+            self.log = self.session.new_log(self.index, self.holding.lease)
             self._kept = kept_output(self.session, self.index, self.holding)
             if self._kept is not None:
                 return Done(1, NOT_SAVED, is_finished=True)
@@ -166,9 +167,9 @@ class Attempt:
         """Return the waits of a result that cannot be committed just now; note it in the log."""
         commit_retry = CommitRetry(time.monotonic() - self._began, asked_to_end)
         if (seconds := commit_retry.seconds) >= 1:
-            with suppress(OSError):
-                said = f"{error.what}; the result waits for the store, {seconds:.0f} s at most"
-                add_line(self.log, said, time.time())
+            self._add_to_log(
+                f"{error.what}; the result waits for the store, {seconds:.0f} s at most"
+            )
         return commit_retry
 
     def _commit(self, publication: Publication, now: datetime, seconds: float) -> ended.Succeeded:
@@ -200,17 +201,23 @@ class Attempt:
             wrong = f"an input changed while the step ran: {changed}"
         if wrong is None:
             return done, files
-        add_line(self.log, wrong, time.time())
+        self._add_to_log(wrong)
         return Done(1, wrong), []
+
+    def _add_to_log(self, text: str) -> None:
+        with suppress(OSError):  # a person, or a cleaner of temporary files, took the log away
+            add_line(self.log, text, time.time())
 
     def _send_log(self) -> None:
         """Bring the log beside a remote output, if the step printed anything."""
         output, log = self.holding.output, self.log
-        if not is_url(output) or not os.path.exists(log) or not os.path.getsize(log):
+        if not is_url(output):
             return
-        with open(log, "rb") as stream:
-            path = layout.log_path(output, self.holding.lease.attempt)
-            self.session.store.put(path, stream.read())
+        data = b""
+        with suppress(OSError):  # it printed nothing; or a cleaner of temporary files took it away
+            data = read_own(log, LONGEST)
+        if data:
+            self.session.store.put(layout.log_path(output, self.holding.lease.attempt), data)
 
     def _fail(
         self,

@@ -16,6 +16,7 @@ from marin_build.identity.callables import local_function
 from marin_build.identity.code.changes import reached_code
 from marin_build.pipeline.command import Command
 from marin_build.pipeline.command_scripts import scripts_of
+from marin_build.workspace.regular_files import open_regular
 from marin_build.workspace.workspace import current_workspace
 
 if TYPE_CHECKING:
@@ -97,7 +98,7 @@ def look_at_code(step: StepSpec, read: Callable[[str], _Script | None] | None = 
 
 def _read(path: str) -> _Script | None:
     try:
-        with open(path, "rb") as stream:
+        with open_regular(path) as stream:
             found = os.fstat(stream.fileno())
             digest = hashlib.file_digest(stream, "sha256").hexdigest()
     except OSError:

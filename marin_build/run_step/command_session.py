@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from marin_build.pipeline.command_process import OwnSession, own_session
 from marin_build.protocol.living_work import MARK, living_work
 from marin_build.run_step.leftover_processes import Leftovers, end_leftovers
+from marin_build.workspace.own_files import open_own
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -60,7 +61,7 @@ class CommandSession:
     @contextmanager
     def open(self) -> Iterator[None]:
         """Have this thread run its command in the session."""
-        log = os.open(self._request.log, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
+        log = open_own(self._request.log, os.O_RDWR | os.O_CREAT | os.O_APPEND)
         self._source, output = os.pipe()
         ends = {log, output}
         _open.update(ends, {self._source})

@@ -23,6 +23,7 @@ from marin_build.run_step.lease_keeper import Keeper
 from marin_build.run_step.leftover_processes import end_leftovers
 from marin_build.run_step.resource_usage import OWN, Meter
 from marin_build.run_step.workers import INTERRUPTED
+from marin_build.workspace.own_files import open_own
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -144,7 +145,8 @@ class ForegroundBodies:
 @contextmanager
 def _held_log(path: str) -> Iterator[None]:
     """Write NOTE to the log, and lock it as a running body does, for `still_written`."""
-    with open(path, "a", encoding="utf-8") as log:
+    descriptor = open_own(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    with open(descriptor, "a", encoding="utf-8") as log:
         fcntl.flock(log, fcntl.LOCK_EX)
         log.write(NOTE)
         log.flush()

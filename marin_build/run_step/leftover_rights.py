@@ -9,7 +9,7 @@ from contextlib import suppress
 
 from marin_build.errors import StoreError
 from marin_build.protocol import layout
-from marin_build.store.local import owner_of
+from marin_build.store.local_read import owner_of
 
 
 def give_rights_back(output: str) -> None:

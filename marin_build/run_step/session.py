@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from marin_build.protocol.layout import local_log_path
+from marin_build.protocol.layout import local_log_path, new_local_log
 from marin_build.protocol.lease import TIME_TO_LIVE
 from marin_build.protocol.living_work import is_abandoned, is_worked_on, living_work
 from marin_build.redaction import NOTHING_SECRET, Redactor
@@ -113,3 +113,8 @@ class Session:
         """Return the local file that takes what an attempt prints."""
         target = self.targets.all[index]
         return local_log_path(target.output_path, target.id, lease)
+
+    def new_log(self, index: int, lease: Lease) -> str:
+        """Return the same for an attempt that begins, and make the folder it lies in."""
+        target = self.targets.all[index]
+        return new_local_log(target.output_path, target.id, lease)

@@ -8,6 +8,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from marin_build.protocol.log_format import stamp
+from marin_build.workspace.own_files import open_own
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -74,7 +75,7 @@ def add_line(path: str, text: str, now: float) -> None:
         OSError: it cannot be written.
 
     """
-    with open(path, "ab") as stream:
+    with open(open_own(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND), "ab") as stream:
         stream.write(stamp(now) + text.encode("utf-8", "replace") + b"\n")
 
 
@@ -88,8 +89,7 @@ class _CutFile:
 
     def write(self, data: bytes) -> None:
         if self._descriptor < 0:
-            flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
-            self._descriptor = os.open(self._path, flags, 0o644)
+            self._descriptor = open_own(self._path, os.O_RDWR | os.O_CREAT | os.O_APPEND)
             self._size = os.fstat(self._descriptor).st_size
         while data:
             written = os.write(self._descriptor, data)

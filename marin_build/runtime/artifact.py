@@ -12,6 +12,7 @@ from marin_build.protocol import layout
 from marin_build.protocol.artifact import artifact_value, parse_artifact, read_artifact
 from marin_build.protocol.record_reader import adopted_from
 from marin_build.store.open_store import open_store
+from marin_build.untrusted_json import parse_json
 from marin_build.workspace.workspace import absolute_prefix, current_workspace
 
 if TYPE_CHECKING:
@@ -139,7 +140,7 @@ def _typed(data: bytes, path: str, annotation: Any) -> Any:
     if annotation is not None and annotation is not Any:
         return parse_artifact(data, annotation, path)
     try:
-        return json.loads(data)
+        return parse_json(data)
     except ValueError:
         raise CorruptStateError(
             f"the artifact `{path}` is not readable",

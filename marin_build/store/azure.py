@@ -7,6 +7,7 @@ from functools import cache
 from typing import Any
 
 from marin_build.store.base import Blob, File
+from marin_build.store.bounds import most_bytes, too_long
 from marin_build.store.objects import StoredObject
 from marin_build.store.remote import (
     CONNECT_SECONDS,
@@ -47,7 +48,10 @@ class AzureStore(RemoteStore):
     async def _get(self, fs: Any, path: str) -> Blob | None:
         try:
             stream = await _blob(fs, path).download_blob()
-            return Blob(await stream.readall(), _etag(stream.properties.etag))
+            etag, most = _etag(stream.properties.etag), most_bytes(path)
+            if most is not None and stream.size > most:
+                return too_long(stream.size, most, etag)
+            return Blob(await stream.readall(), etag)
         except Exception as error:
             if status_of(error) == _MISSING and not _no_container(error):
                 return None

@@ -17,7 +17,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from marin_build.errors import CorruptStateError
+from marin_build.store.local_read import read_file
 from marin_build.text.moments import stamp_now
+from marin_build.untrusted_json import parse_json, table, text
+from marin_build.workspace.own_files import open_own
 from marin_build.workspace.own_folder import make_folder
 
 if TYPE_CHECKING:
@@ -93,7 +96,8 @@ class Syncing:
     def _write(self, synced_until: str) -> None:
         temporary = f"{self._path}.tmp"
         try:
-            with open(temporary, "w", encoding="utf-8") as stream:
+            descriptor = open_own(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+            with open(descriptor, "w", encoding="utf-8") as stream:
                 json.dump({**self._note, "synced_until": synced_until}, stream)
                 stream.flush()
                 os.fsync(stream.fileno())
@@ -134,12 +138,12 @@ def runs_cut_short(prefix: str, *, boot: str, host: str) -> list[CutShort]:
 
 def _read(path: str) -> dict[str, str] | None:
     try:
-        with open(path, encoding="utf-8") as stream:
-            note = json.load(stream)
-        return {key: str(note[key]) for key in ("run", "boot", "host", "synced_until")}
-    except FileNotFoundError:  # its run ended just now
-        return None
-    except (ValueError, KeyError, TypeError):
+        blob = read_file(path)
+        if blob is None:  # its run ended just now
+            return None
+        note = table(parse_json(blob.data))
+        return {key: text(note[key]) for key in ("run", "boot", "host", "synced_until")}
+    except (ValueError, KeyError):
         raise CorruptStateError(
             f"the note `{path}` is not readable",
             facts=[("it says", "what a run had not surely written to disk")],

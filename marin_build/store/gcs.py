@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from marin_build.errors import StoreError
 from marin_build.store.base import Blob, File
+from marin_build.store.bounds import most_bytes, too_long
 from marin_build.store.objects import StoredObject
 from marin_build.store.remote import (
     CONNECT_SECONDS,
@@ -18,13 +19,14 @@ from marin_build.store.remote import (
     folder_prefix,
     split_url,
 )
-from marin_build.store.remote_errors import is_denied
+from marin_build.store.remote_errors import is_denied, status_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
 
 _PAGE = 1000  # the most the service returns
+_NO_SUCH_RANGE = 416
 _FACTS = "name,size,generation,md5Hash,crc32c"
 
 
@@ -92,14 +94,23 @@ class GcsStore(RemoteStore):
     async def _get(self, fs: Any, path: str) -> Blob | None:
         bucket, name = split_url(path)
         address = f"{fs._location}/download/storage/v1/b/{{}}/o/{{}}"  # noqa: SLF001 - the host
+        most = most_bytes(path)
+        part = {} if most is None else {"headers": {"Range": f"bytes=0-{most}"}}
         try:
-            headers, data = await _call(fs, "GET", address, bucket, name, alt="media")
+            try:
+                headers, data = await _call(fs, "GET", address, bucket, name, alt="media", **part)
+            except Exception as error:
+                if status_of(error) != _NO_SUCH_RANGE:
+                    raise  # else the object is empty
+                headers, data = await _call(fs, "GET", address, bucket, name, alt="media")
         except FileNotFoundError:  # gcsfs does not say whether of the bucket: see `get_many`
             return None
         self._found.add(bucket)
         generation = headers.get("X-Goog-Generation")
         if generation is None:
             raise StoreError(f"cannot read `{path}`: the answer names no generation")
+        if most is not None and len(data) > most:
+            return too_long(len(data), most, generation)
         return Blob(data, generation)
 
     async def _put(

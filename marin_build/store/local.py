@@ -11,7 +11,6 @@ has none for folders): there a file in the folder is locked instead, and files a
 
 from __future__ import annotations
 
-import errno
 import fcntl
 import itertools
 import os
@@ -23,11 +22,14 @@ from typing import TYPE_CHECKING
 
 from marin_build.errors import StoreError
 from marin_build.pauses import doubled
-from marin_build.store.base import GUARD, Blob, File
+from marin_build.store.base import GUARD, File
+from marin_build.store.local_read import read_file, store_error, version_of
 from marin_build.workspace.own_folder import make_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+
+    from marin_build.store.base import Blob
 
 
 LOCK_PATIENCE = 20.0
@@ -35,12 +37,7 @@ LOCK_PATIENCE = 20.0
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.001, 0.05
 _MANY = 512
 """From this number of paths on, folders are listed before files are opened."""
-_BLOCK = 1 << 16
 _counter = itertools.count()
-
-
-def _version(status: os.stat_result) -> str:
-    return f"{status.st_ino:x}-{status.st_mtime_ns:x}-{status.st_size:x}"
 
 
 class LocalStore:
@@ -59,16 +56,16 @@ class LocalStore:
 
     def get(self, path: str) -> Blob | None:
         """Return what is at `path`, or None."""
-        return self._read(path)
+        return read_file(path)
 
     def get_many(self, paths: Sequence[str]) -> list[Blob | None]:
         """Return what is at each path; of very many, only those are opened that may be there."""
         if len(paths) < _MANY:
-            return [self._read(path) for path in paths]
+            return [read_file(path) for path in paths]
         from marin_build.store.local_listing import Listings
 
         listings = Listings(len(paths))
-        return [self._read(path) if listings.may_hold(path) else None for path in paths]
+        return [read_file(path) if listings.may_hold(path) else None for path in paths]
 
     def put(self, path: str, data: bytes) -> str:
         """Write through a temporary file and `rename`."""
@@ -157,30 +154,10 @@ class LocalStore:
             os.unlink(temporary)
         return version
 
-    def _read(self, path: str) -> Blob | None:
-        try:
-            descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-        except OSError as error:
-            if error.errno in (errno.ENOENT, errno.ENOTDIR):
-                return None
-            raise store_error("read", path, error) from error
-        try:
-            data = os.read(descriptor, _BLOCK)
-            if len(data) == _BLOCK:
-                blocks = [data]
-                while block := os.read(descriptor, _BLOCK):
-                    blocks.append(block)
-                data = b"".join(blocks)
-            return Blob(data, _version(os.fstat(descriptor)))
-        except OSError as error:
-            raise store_error("read", path, error) from error
-        finally:
-            os.close(descriptor)
-
     def _has(self, path: str, version: str) -> bool:
         """Return whether this version is there."""
         try:
-            return _version(os.stat(path)) == version
+            return version_of(os.lstat(path)) == version
         except (FileNotFoundError, NotADirectoryError):
             return False
         except OSError as error:
@@ -203,7 +180,7 @@ class LocalStore:
                 # away as soon as the file is gone: two writes must differ all the same.
                 now = time.time_ns()
                 os.utime(descriptor, ns=(now, now))
-                return temporary, _version(os.fstat(descriptor))
+                return temporary, version_of(os.fstat(descriptor))
             except OSError:
                 os.unlink(temporary)
                 raise
@@ -218,7 +195,8 @@ class LocalStore:
         folder = os.path.dirname(path)
         locked, flags = folder, os.O_RDONLY | os.O_CLOEXEC
         if self._is_shared:
-            locked, flags = os.path.join(folder, GUARD), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
+            locked = os.path.join(folder, GUARD)
+            flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
         try:
             try:
                 descriptor = os.open(locked, flags, 0o644)
@@ -277,31 +255,3 @@ def _size(entry: os.DirEntry[str]) -> int:
     except FileNotFoundError:  # a link to nowhere
         return 0
     return 0 if stat.S_ISFIFO(status.st_mode) or stat.S_ISSOCK(status.st_mode) else status.st_size
-
-
-def owner_of(path: str) -> str:
-    """Return whose a file or folder is and its rights, in words: `owned by root, rights 0755`."""
-    try:
-        found = os.lstat(path)
-    except OSError:
-        return "owner unknown"
-    import pwd
-
-    try:
-        name = pwd.getpwuid(found.st_uid).pw_name
-    except KeyError:
-        name = f"user {found.st_uid}"
-    return f"owned by {name}, rights {stat.S_IMODE(found.st_mode):04o}"
-
-
-def store_error(verb: str, path: str, error: OSError) -> StoreError:
-    """Return the error for what the system refuses to do with a file or folder."""
-    what = f"cannot {verb} `{path}`: {(error.strerror or str(error)).lower()}"
-    if error.errno not in (errno.EACCES, errno.EPERM) or verb in ("read", "list"):
-        return StoreError(what)
-    folder = os.path.dirname(path)
-    return StoreError(
-        what,
-        facts=[("folder", f"{folder}, {owner_of(folder)}")],
-        hint=f"a step or a person left it so: chmod u+rwx {shlex.quote(folder)}",
-    )

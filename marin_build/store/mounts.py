@@ -7,6 +7,7 @@ import os
 
 from marin_build.errors import StoreError
 from marin_build.store.base import GUARD
+from marin_build.workspace.own_files import open_own
 
 SHARED = ("nfs", "cifs", "smb", "lustre", "gpfs", "ceph", "beegfs", "afs", "gluster", "9p", "fuse")
 """How the types of file systems begin that several machines may have mounted."""
@@ -41,7 +42,7 @@ def probe_locks(folder: str) -> None:
     """
     path = os.path.join(folder, GUARD)
     try:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        descriptor = open_own(path, os.O_RDWR | os.O_CREAT, any_folder=True)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
             holds = _is_kept_out(path)
@@ -59,7 +60,7 @@ def _is_kept_out(path: str) -> bool:
     if child == 0:
         code = 1
         try:
-            fcntl.flock(os.open(path, os.O_RDWR), fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(open_own(path, os.O_RDWR, any_folder=True), fcntl.LOCK_EX | fcntl.LOCK_NB)
             code = 0
         except BlockingIOError:
             code = _BUSY

@@ -6,6 +6,7 @@ import base64
 from typing import Any
 
 from marin_build.store.base import Blob, File
+from marin_build.store.bounds import most_bytes, too_long
 from marin_build.store.objects import StoredObject
 from marin_build.store.remote import (
     CONCURRENCY,
@@ -57,7 +58,7 @@ class S3Store(RemoteStore):
         bucket, name = split_url(path)
         client = await fs.set_session()
         try:
-            return await _read(client, Bucket=bucket, Key=name)
+            return await _read(client, most_bytes(path), Bucket=bucket, Key=name)
         except Exception as error:
             if status_of(error) == _MISSING and not _no_bucket(error):
                 return None
@@ -144,7 +145,9 @@ class S3Store(RemoteStore):
         bucket, name = split_url(path)
         client = await fs.set_session()
         piece = f"bytes={start}-{end - 1}"
-        return (await _read(client, Bucket=bucket, Key=name, Range=piece, IfMatch=version)).data
+        return (
+            await _read(client, None, Bucket=bucket, Key=name, Range=piece, IfMatch=version)
+        ).data
 
     async def _folders(self, fs: Any, start: str) -> list[str]:
         bucket, name = split_url(start)
@@ -162,12 +165,18 @@ class S3Store(RemoteStore):
             rest["ContinuationToken"] = page["NextContinuationToken"]
 
 
-async def _read(client: Any, **wanted: str) -> Blob:
-    """Read an object or a part of it; the library asks again for answers, not broken bodies."""
+async def _read(client: Any, most: int | None, **wanted: str) -> Blob:
+    """Read an object or a part of it; the library asks again for answers, not broken bodies.
+
+    Of an object of more bytes than `most` nothing is read.
+    """
     for attempt in range(1, _TRIES + 1):
         answer = await client.get_object(**wanted)
         try:
             async with answer["Body"] as stream:
+                size = answer.get("ContentLength", 0)
+                if most is not None and size > most:
+                    return too_long(size, most, answer["ETag"])
                 return Blob(await stream.read(), answer["ETag"])
         except Exception:
             if attempt == _TRIES:

@@ -70,6 +70,13 @@ def printable(text: str) -> str:
     )
 
 
+def visible(text: str) -> str:
+    """Return a text of several lines whose lines are printable; only tabs in them stay."""
+    if text.replace("\n", "").replace("\t", "").isprintable():
+        return text
+    return "".join(char if char in "\n\t" else printable(char) for char in text)
+
+
 def shortened(text: str, length: int = 200) -> str:
     """Return a text of at most so many characters; a longer one says how much is left out."""
     if len(text) <= length:

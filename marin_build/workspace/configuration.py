@@ -6,6 +6,7 @@ import os
 from typing import Any
 
 from marin_build.errors import UsageError
+from marin_build.workspace.regular_files import read_regular
 
 CONFIG_FILE = "marin-build.toml"
 SHARED_FILE = "pyproject.toml"
@@ -24,9 +25,8 @@ def read_configuration(project: str) -> tuple[str, dict[str, Any]]:
         return CONFIG_FILE, _parse(own)
     shared = os.path.join(project, SHARED_FILE)
     try:
-        with open(shared, "rb") as stream:
-            if _SECTION not in stream.read():  # saves the import of a parser
-                return "", {}
+        if _SECTION not in read_regular(shared):  # saves the import of a parser
+            return "", {}
     except OSError:
         return "", {}
     table = _parse(shared).get("tool", {}).get("marin-build", {})
@@ -54,8 +54,7 @@ def _parse(file: str) -> dict[str, Any]:
     import tomllib
 
     try:
-        with open(file, "rb") as stream:
-            return tomllib.load(stream)
+        return tomllib.loads(read_regular(file).decode())
     except (OSError, ValueError) as error:  # no TOML, or not even UTF-8
         raise UsageError(
             f"cannot read the configuration `{file}`", facts=[("reason", str(error))]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from marin_build.cli.options import pipeline_options
+from marin_build.cli.terminal import echo
 from marin_build.cli.views.warnings import show_event
 
 if TYPE_CHECKING:
@@ -49,5 +50,5 @@ def command(
     if as_json:
         sys.stdout.write(json.dumps(adopted_json(found), indent=1) + "\n")
     else:
-        click.echo(adopted_text(found))
+        echo(adopted_text(found))
     return 0

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from marin_build.cli.options import budget_option, parse_budgets, pipeline_options
+from marin_build.cli.terminal import echo
 from marin_build.cli.views.warnings import show_warning
 from marin_build.errors import EXIT_OK, EXIT_TARGET_FAILED, NotFoundError
 from marin_build.operations.options import PipelineOptions, command_line, script_line, words_of
@@ -187,16 +188,16 @@ def _nothing_to_build(planned: Planned, again: str, *, as_json: bool) -> int:
 
         show_json(totals_without_run(planned))
     elif not blocked:
-        click.echo(f"nothing to do: {reused} target{'s are' if reused != 1 else ' is'} built")
+        echo(f"nothing to do: {reused} target{'s are' if reused != 1 else ' is'} built")
     for decision in blocked:
         from marin_build.plan.reason_text import describe_decision
         from marin_build.text.readable import printable
 
         target = planned.decided.targets.all[decision.index]
         reason = printable(describe_decision(decision))
-        click.echo(f"error: `{target.name}` is blocked: {reason}", err=True)
+        echo(f"error: `{target.name}` is blocked: {reason}", err=True)
     if any(isinstance(decision.reason, FailureKept) for decision in blocked):
-        click.echo(f"hint: {again} reruns what failed", err=True)
+        echo(f"hint: {again} reruns what failed", err=True)
     return EXIT_TARGET_FAILED if blocked else EXIT_OK
 
 

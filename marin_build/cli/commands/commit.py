@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from marin_build.cli.options import pipeline_options
+from marin_build.cli.terminal import echo
 from marin_build.cli.views.warnings import show_event
 from marin_build.errors import UsageError
 
@@ -62,5 +63,5 @@ def command(
     if as_json:
         sys.stdout.write(json.dumps(committed_json(done), indent=1) + "\n")
     else:
-        click.echo(committed_text(done))
+        echo(committed_text(done))
     return 0

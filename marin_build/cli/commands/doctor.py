@@ -6,6 +6,7 @@ import os
 
 import click
 
+from marin_build.cli.terminal import echo
 from marin_build.errors import EXIT_OK, EXIT_USAGE
 
 
@@ -22,8 +23,8 @@ def command(profile: str | None) -> int:
 
     checkups = examine(os.getcwd(), profile)
     for one in checkups:
-        click.echo(f"{one.subject} ({printable(one.source)})")
+        echo(f"{one.subject} ({printable(one.source)})")
         said = one.problem.render().splitlines() if one.problem is not None else one.lines
         for line in said:
-            click.echo(f"  {printable(line)}".rstrip())
+            echo(f"  {printable(line)}".rstrip())
     return EXIT_USAGE if any(one.problem is not None for one in checkups) else EXIT_OK

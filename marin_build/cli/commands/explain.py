@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from marin_build.cli.options import pipeline_options
+from marin_build.cli.terminal import echo
 
 if TYPE_CHECKING:
     from marin_build.operations.options import PipelineOptions
@@ -33,7 +34,7 @@ def command(options: PipelineOptions, target: str, *, show_source: bool, as_json
     if as_json:
         sys.stdout.write(json.dumps(explained.json_values(), indent=1) + "\n")
         return 0
-    click.echo(str(explained))
+    echo(str(explained))
     if explained.code is not None:
         from marin_build.cli.views.explain_text import show_code
 

@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING
 import click
 
 from marin_build.cli.options import pipeline_options
+from marin_build.cli.terminal import echo
 from marin_build.emit.graph.drawing import FORMATS, View
 from marin_build.emit.graph.picture import STATES
 from marin_build.errors import StoreError, UsageError
+from marin_build.text.readable import visible
 from marin_build.workspace.places import refuse_url
 from marin_build.workspace.whole_files import write_whole
 
@@ -89,7 +91,7 @@ def command(
         drawing = draw_pipeline(loaded, targets, view, options=options)
     if states and not drawing.picture.nodes:
         words = " or ".join(word.replace("-", " ") for word in status)
-        click.echo(f"no target is {words}", err=True)
+        echo(f"no target is {words}", err=True)
     if kind == "text" and output is None:
         _print_tree(drawing.picture)
     else:
@@ -126,12 +128,12 @@ def _print_tree(picture: Picture) -> None:
 
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
     for line, state in as_text(picture, width):
-        click.secho(line, fg=COLOURS[state])
+        echo(line, fg=COLOURS[state])
 
 
 def _write(text: str, output: str | None) -> None:
     if output is None:
-        sys.stdout.write(text)
+        sys.stdout.write(visible(text) if sys.stdout.isatty() else text)
         return
     try:
         os.makedirs(os.path.dirname(os.path.abspath(output)), exist_ok=True)

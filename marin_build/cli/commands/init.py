@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import click
 
+from marin_build.cli.terminal import echo
+
 
 @click.command("init")
 @click.argument("folder", default=".")
@@ -15,5 +17,5 @@ def command(folder: str) -> int:
     from marin_build.cli.views.init_text import written_text
     from marin_build.operations.init import write_first_pipeline
 
-    click.echo(written_text(write_first_pipeline(folder), folder))
+    echo(written_text(write_first_pipeline(folder), folder))
     return 0

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from marin_build.cli.options import budget_option, parse_budgets, pipeline_options
+from marin_build.cli.terminal import echo
 from marin_build.cli.views.warnings import show_warning
 from marin_build.errors import EXIT_CHANGES_PENDING, UsageError
 from marin_build.operations.options import PipelineOptions, command_line, words_of
@@ -117,7 +118,7 @@ def command(
         from marin_build.operations.check_placement import check_placement as check
 
         check(loaded, options)
-        click.echo(f"placement: {len(loaded.targets)} identities are the same elsewhere", err=True)
+        echo(f"placement: {len(loaded.targets)} identities are the same elsewhere", err=True)
     planned = make_planned(loaded, request, on_event=show_warning)
     flags = [("--force", force), ("--budget", budgets)]
     words = [*targets, *words_of(*((flag, one) for flag, values in flags for one in values))]
@@ -139,7 +140,7 @@ def command(
         blast_radius=blast_radius,
     )
     if output is not None and form is None:
-        click.echo(written)
+        echo(written)
     pending = bool(planned.plan.to_build) or planned.plan.summary()["blocked"] > 0
     return EXIT_CHANGES_PENDING if detailed_exitcode and pending else 0
 
@@ -171,13 +172,13 @@ def _show(
 
         document = planned.document(show_pruned=show_all)
         text = plan_json(document, planned.plan, planned.estimate, radius, planned.reads)
-        click.echo(text, nl=False)
+        echo(text, nl=False)
         return
     shown = planned.shown(again, verbose=verbose, only=only)
     if form == "markdown":
         from marin_build.emit.plan_text import plan_markdown, radius_markdown
 
-        click.echo(plan_markdown(shown) + (radius_markdown(radius) if radius else ""), nl=False)
+        echo(plan_markdown(shown) + (radius_markdown(radius) if radius else ""), nl=False)
     elif sys.stdout.isatty():
         from marin_build.cli.views.plan_terminal import show_on_terminal
 
@@ -185,4 +186,4 @@ def _show(
     else:
         from marin_build.emit.plan_text import plan_text, radius_text
 
-        click.echo(plan_text(shown) + (radius_text(radius) if radius else ""), nl=False)
+        echo(plan_text(shown) + (radius_text(radius) if radius else ""), nl=False)

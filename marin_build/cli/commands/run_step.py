@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from marin_build.cli.options import pipeline_options
+from marin_build.cli.terminal import echo
 from marin_build.errors import EXIT_OK, StoreAwayError, UsageError
 from marin_build.operations.options import PipelineOptions, command_line, script_line
 from marin_build.pipeline.retries import INFRASTRUCTURE
@@ -96,5 +97,5 @@ def _unreachable_store_is_infrastructure() -> Iterator[None]:
     try:
         yield
     except StoreAwayError as error:
-        click.echo(error.render(), err=True)
+        echo(error.render(), err=True)
         raise click.exceptions.Exit(INFRASTRUCTURE) from error

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING
 
 import click
 
 from marin_build.cli.options import pipeline_options
+from marin_build.cli.terminal import echo
 from marin_build.errors import EXIT_OK
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def command(options: PipelineOptions, run: str, output: str | None) -> int:
 
     text = run_trace(run, options)
     if output is None:
-        sys.stdout.write(text)
+        echo(text, nl=False)
     else:
         write_trace(text, output)
     return EXIT_OK

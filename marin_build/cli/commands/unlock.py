@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from marin_build.cli.options import pipeline_options
+from marin_build.cli.terminal import echo
 
 if TYPE_CHECKING:
     from marin_build.operations.options import PipelineOptions
@@ -29,5 +30,5 @@ def command(options: PipelineOptions, target: str, *, force: bool, kill: bool) -
     from marin_build.operations.unlock import unlock_target
 
     loaded = load(options, needed=[target])
-    click.echo(unlocked_text(unlock_target(loaded, target, force=force, kill=kill)))
+    echo(unlocked_text(unlock_target(loaded, target, force=force, kill=kill)))
     return 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import click
+from marin_build.cli.terminal import echo
 
 if TYPE_CHECKING:
     from marin_build.operations.accept import AcceptedDrift
@@ -14,16 +14,16 @@ def show_found(found: AcceptedDrift) -> None:
     """Print the drift of each target, before it is accepted."""
     for each in found.targets:
         if not each.is_built:
-            click.echo(f"{each.target}  not built: nothing to accept")
+            echo(f"{each.target}  not built: nothing to accept")
         elif each.drift is None:
-            click.echo(f"{each.target}  no drift: nothing to accept")
+            echo(f"{each.target}  no drift: nothing to accept")
         elif each.is_accepted:
-            click.echo(f"{each.target}  {each.drift.text}")
+            echo(f"{each.target}  {each.drift.text}")
         else:
-            click.echo(f"{each.target}  {each.drift.text}: another identity is not accepted")
+            echo(f"{each.target}  {each.drift.text}: another identity is not accepted")
 
 
 def show_accepted(done: AcceptedDrift) -> None:
     """Print for how many targets drift was accepted; nothing if for none."""
     if count := len(done.accepted):
-        click.echo(f"accepted {count} target{'s' if count != 1 else ''}: {done.reason}")
+        echo(f"accepted {count} target{'s' if count != 1 else ''}: {done.reason}")

@@ -8,10 +8,9 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar, assert_never
 
-import click
-
 from marin_build.apply import events as report
 from marin_build.apply.events import event_fields, event_name
+from marin_build.cli.terminal import Styled, echo
 from marin_build.cli.views.failure_text import failure_block, some_of
 from marin_build.cli.views.warnings import show_warning
 from marin_build.plan.outcomes import Blocked, Failed, Interrupted, Reused, Stopped, Succeeded
@@ -54,20 +53,20 @@ class TextView:
             case report.ApplyStarted(run=run, to_build=count, reused=reused, jobs=jobs):
                 self.total = count
                 if count:
-                    click.echo(f"run {run}: {count} to build, {reused} reused, {jobs} at once")
+                    echo(f"run {run}: {count} to build, {reused} reused, {jobs} at once")
             case report.StepDrifted():
                 self._drifted(event)
             case report.StepEnded():
                 self._ended(event)
             case report.StepWaiting(target=target, held_by=who, work=[first, *more]):
                 others = f" and {len(more)} more" if more else ""
-                click.secho(
+                echo(
                     f"  waiting   {target}  its holder {who} is dead, but {first}{others} still "
                     f"works on it; `marin-build unlock {target} --kill` ends that",
                     fg="cyan",
                 )
             case report.StepWaiting(target=target, held_by=who):
-                click.secho(
+                echo(
                     f"  waiting   {target}  is held by {who}; last seen change "
                     f"{event.unchanged_for:.0f} s ago, lease {event.time_to_live:.0f} s",
                     fg="cyan",
@@ -75,13 +74,11 @@ class TextView:
             case report.JobMoved(target=target, job=job, phase=phase):
                 told = f"  {event.message}" if event.message else ""
                 place = f"  on {event.place}" if event.place else ""
-                click.secho(
-                    printable(f"  {phase:<9} {target}  {job}{place}{told}"), fg="bright_black"
-                )
+                echo(printable(f"  {phase:<9} {target}  {job}{place}{told}"), fg="bright_black")
             case report.StepLingers(target=target, text=text):
-                click.secho(f"  waiting   {target}  has returned, {printable(text)}", fg="cyan")
+                echo(f"  waiting   {target}  has returned, {printable(text)}", fg="cyan")
             case report.Interrupting() | report.FailingFast():
-                click.echo(_what_ends(event), err=True)
+                echo(_what_ends(event), err=True)
             case report.Warned():
                 show_warning(event)
             case report.ApplyFinished():
@@ -101,38 +98,38 @@ class TextView:
                 if upstream:
                     self.blocked.setdefault(upstream, []).append(target)
                 elif reason:
-                    click.secho(f"  blocked   {target}  {printable(reason)}", fg="red")
+                    echo(f"  blocked   {target}  {printable(reason)}", fg="red")
             case Stopped(message=message, hint=hint):
-                click.secho(f"  stopped   {target}  {message}", fg="red")
+                echo(f"  stopped   {target}  {message}", fg="red")
                 if hint:
-                    click.echo(f"hint: {hint}", err=True)
+                    echo(f"hint: {hint}", err=True)
             case Interrupted():
-                click.secho(f"  cut short {target}", fg="yellow")
+                echo(f"  cut short {target}", fg="yellow")
             case _:
                 assert_never(outcome)
 
     def _count(self, verb: str, target: str, detail: str, colour: str) -> None:
         self.done += 1
         width = len(str(self.total))
-        head = click.style(f"  {verb:<9}", fg=colour)
-        click.echo(f"{head} [{self.done:>{width}}/{self.total}] {target}  {detail}".rstrip())
+        head = Styled(f"  {verb:<9}", colour)
+        echo(head, f" [{self.done:>{width}}/{self.total}] {target}  {detail}".rstrip())
 
     def _drifted(self, event: report.StepDrifted) -> None:
         """Show a target that drifted; of many only the first few."""
         self.drifted += 1
         if self.drifted <= _MOST_DRIFTED:
             words = printable(f"{event.target}  reused, though {event.message}")
-            click.secho(f"  drift     {words}", fg="magenta")
+            echo(f"  drift     {words}", fg="magenta")
         elif self.drifted == _MOST_DRIFTED + 1:
-            click.secho("  drift     and more: marin-build plan shows them all", fg="magenta")
+            echo("  drift     and more: marin-build plan shows them all", fg="magenta")
 
     def _failed(self, event: report.StepEnded, failure: Failed) -> None:
         self._note_failure(event, failure)
         said = f"  failed    {event.target}  {first_line(failure.message)}"
         if failure.retries_left:
-            click.secho(f"{said}; {_next_try(failure)}", fg="yellow")
+            echo(f"{said}; {_next_try(failure)}", fg="yellow")
         else:
-            click.secho(said, fg="red")
+            echo(said, fg="red")
 
     def _note_failure(self, event: report.StepEnded, failure: Failed) -> None:
         self.tries[event.target] += 1
@@ -150,15 +147,16 @@ class TextView:
                 tries=self.tries[event.target],
                 hint=failure.hint or f"run it alone with: {self.alone(event)}",
             )
-            click.echo(block, err=True)
+            _, head, facts = block.split("\n", 2)
+            echo(Styled(f"\n{head}\n", "red"), facts, err=True)
         if rest := [event.name for event, _, _ in self.failures[_MOST_FAILED:]]:
-            click.secho(f"\nerror: {some_of(rest)} failed, too", fg="red", err=True)
-            click.echo("hint: marin-build status lists all; marin-build logs TARGET", err=True)
-        click.echo(totals_line(totals, duration))
+            echo(f"\nerror: {some_of(rest)} failed, too", fg="red", err=True)
+            echo("hint: marin-build status lists all; marin-build logs TARGET", err=True)
+        echo(totals_line(totals, duration))
         for line in where_time_went(totals, duration) if self.tells_where_time_went else ():
-            click.echo(line)
+            echo(line)
         if totals.interrupted or totals.not_started:
-            click.echo(f"to go on: {self.again}", err=True)
+            echo(f"to go on: {self.again}", err=True)
 
 
 class QuietView(TextView):

@@ -6,8 +6,7 @@ import json
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-import click
-
+from marin_build.cli.terminal import echo
 from marin_build.text.readable import printable
 
 if TYPE_CHECKING:
@@ -20,12 +19,12 @@ class DetachedView:
     def handed(self, one: Handed) -> None:
         """Show a job."""
         verb = "found" if one.was_there else "submitted"
-        click.echo(printable(f"  {verb:<9} {one.target}  {one.job}"))
+        echo(printable(f"  {verb:<9} {one.target}  {one.job}"))
 
     def finish(self, count: int) -> None:
         """Show what comes now."""
-        click.echo(f"{count} targets have jobs; this command does not wait for them")
-        click.echo("hint: marin-build status shows what is built; apply again follows the jobs")
+        echo(f"{count} targets have jobs; this command does not wait for them")
+        echo("hint: marin-build status shows what is built; apply again follows the jobs")
 
 
 class JsonView(DetachedView):
@@ -33,11 +32,11 @@ class JsonView(DetachedView):
 
     def handed(self, one: Handed) -> None:
         """Show a job."""
-        click.echo(json.dumps({"event": "job_handed", **asdict(one)}))
+        echo(json.dumps({"event": "job_handed", **asdict(one)}))
 
     def finish(self, count: int) -> None:
         """Show how many there are."""
-        click.echo(json.dumps({"event": "detached", "jobs": count}))
+        echo(json.dumps({"event": "detached", "jobs": count}))
 
 
 def detached_view(*, as_json: bool) -> DetachedView:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import click
-
+from marin_build.cli.terminal import Styled, echo
 from marin_build.emit.fold_rows import folder, same_name
 from marin_build.plan.payload_diff import ABSENT
 from marin_build.plan.targets_diff import Kind
@@ -45,14 +44,14 @@ def show_diff(comparison: Comparison, *, verbose: bool) -> None:
     for row in shown:
         _show(row, width, verbose=verbose)
     for symbol, more in folded:
-        click.secho(f"  {symbol} {more} (-v shows them)", fg="bright_black")
+        echo(f"  {symbol} {more} (-v shows them)", fg="bright_black")
     for side in (old, new):
         if side.pipeline is None:
-            click.echo(f"  there is no pipeline in {side.shown}")
+            echo(f"  there is no pipeline in {side.shown}")
     counts = diff.summary()
     parts = [f"{counts[kind.value]} {kind.value}" for kind in Kind if counts[kind.value]]
     found = ", ".join(parts) or "no difference"
-    click.echo(f"{old.shown} .. {new.shown}: {found}; {diff.same} the same")
+    echo(f"{old.shown} .. {new.shown}: {found}; {diff.same} the same")
 
 
 class _Row(NamedTuple):
@@ -110,16 +109,16 @@ def _folded(rows: Sequence[_Row], *, verbose: bool) -> tuple[list[_Row], list[tu
 
 def _show(row: _Row, width: int, *, verbose: bool) -> None:
     symbol, colour = _SYMBOLS[row.kind]
-    head = click.style(f"  {symbol} {row.kind.value:<8}", fg=colour)
+    head = Styled(f"  {symbol} {row.kind.value:<8}", colour)
     reasons = list(row.reasons) or [""]
     if not verbose and len(reasons) > _MOST_REASONS:
         more = len(reasons) - _MOST_REASONS
         reasons = [*reasons[:_MOST_REASONS], f"and {more} more (-v shows them)"]
     place = f"({row.place})" if row.place else ""
     first = "  ".join(filter(None, [reasons[0], place]))
-    click.echo(f"{head} {row.what:<{width}}  {first}".rstrip())
+    echo(head, f" {row.what:<{width}}  {first}".rstrip())
     for reason in reasons[1:]:
-        click.echo(" " * (width + 15) + reason)
+        echo(" " * (width + 15) + reason)
 
 
 def diff_document(comparison: Comparison) -> dict[str, Any]:

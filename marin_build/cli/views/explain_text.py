@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import click
+from marin_build.cli.terminal import echo
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,27 +24,27 @@ def show_code(drift: Drift | None, unseen: Sequence[str]) -> None:
 
     """
     if drift is None:
-        click.echo("code      no earlier build to compare with is known")
+        echo("code      no earlier build to compare with is known")
     elif not drift:
-        click.echo("code      unchanged since it was built, and so is its environment")
+        echo("code      unchanged since it was built, and so is its environment")
     else:
         for part in drift.parts:
             _show_part(part)
         if drift.is_unexplained:
-            click.echo("code      changed, and the source that built it was not kept")
+            echo("code      changed, and the source that built it was not kept")
         others = drift.differences[len(drift.parts) :]
         for text in others:
-            click.echo(f"differs   {text}")
+            echo(f"differs   {text}")
     for text in unseen:
-        click.echo(f"unseen    {_plain(text)}")
+        echo(f"unseen    {_plain(text)}")
 
 
 def _show_part(part: PartDrift) -> None:
     via = f"  via {' -> '.join(part.via)}" if len(part.via) > 1 else ""
-    click.secho(_plain(f"--- {part.shown}, as it was when built"), bold=True)
-    click.secho(_plain(f"+++ {part.shown}, now ({part.how}){via}"), bold=True)
+    echo(_plain(f"--- {part.shown}, as it was when built"), bold=True)
+    echo(_plain(f"+++ {part.shown}, now ({part.how}){via}"), bold=True)
     for line in part.diff:
-        click.secho(_plain(line), fg=_COLOURS.get(line[:1]))
+        echo(_plain(line), fg=_COLOURS.get(line[:1]))
 
 
 def _plain(line: str) -> str:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import click
-
 from marin_build.observe.read_logs import log_tail
 from marin_build.pipeline.retries import KILLED, unsaid_meaning
 from marin_build.text.readable import bytes_text, first_line
@@ -47,7 +45,7 @@ def failure_block(
     head = f"\nerror: `{name}` failed with exit code {failure.exit_code}{attempt}"
     if message and not any(line.endswith(message) for line in tail):  # a traceback ends with it
         head += f": {message}"
-    lines = [click.style(head, fg="red"), *(f"  | {line}" for line in tail)]
+    lines = [head, *(f"  | {line}" for line in tail)]
     if meaning := unsaid_meaning(failure.exit_code, failure.message):
         lines.append(f"  means:   {meaning}")
     if (words := _CAUSES.get(failure.cause, "")) and words not in failure.message:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-import click
-
+from marin_build.cli.terminal import echo, log_for_terminal
 from marin_build.protocol.log_format import without_stamps
 from marin_build.text.moments import moment_text
 from marin_build.text.readable import printable
@@ -21,13 +20,13 @@ def show_attempts(attempts: Iterable[AttemptSeen]) -> None:
     """Print a line for each attempt: how it ended, and how long its log is."""
     for seen in attempts:
         log = "no log" if seen.log_size is None else f"{seen.log_size} B"
-        click.echo(f"{seen.number:>4}  {_how(seen)}, {log}")
+        echo(f"{seen.number:>4}  {_how(seen)}, {log}")
 
 
 def show_attempt(seen: AttemptSeen) -> None:
     """Print on standard error which attempt a log belongs to."""
     more = f" (--list: {seen.others} more)" if seen.others else ""
-    click.echo(f"==> attempt {seen.number}: {_how(seen)}{more}", err=True)
+    echo(f"==> attempt {seen.number}: {_how(seen)}{more}", err=True)
 
 
 def _how(seen: AttemptSeen) -> str:
@@ -48,7 +47,7 @@ def _how(seen: AttemptSeen) -> str:
 
 
 class LogOutput:
-    """A log on standard output, a line at a time."""
+    """A log on standard output, a line at a time; of it a terminal gets what moves no cursor."""
 
     def __init__(self, *, timestamps: bool) -> None:
         self._stream, self._timestamps = sys.stdout.buffer, timestamps
@@ -64,10 +63,11 @@ class LogOutput:
         """Write an incomplete last line; if the log was empty, say why on standard error."""
         self._put(self._begun)
         if self._is_empty:
-            click.echo(_why_empty(seen, follow=follow), err=True)
+            echo(_why_empty(seen, follow=follow), err=True)
 
     def _put(self, lines: bytes) -> None:
-        self._stream.write(lines if self._timestamps else without_stamps(lines))
+        shown = lines if self._timestamps else without_stamps(lines)
+        self._stream.write(log_for_terminal(shown) if sys.stdout.isatty() else shown)
         self._stream.flush()
         self._is_empty = self._is_empty and not lines
 

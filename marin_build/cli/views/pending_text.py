@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING
 
-import click
-
+from marin_build.cli.terminal import echo
 from marin_build.plan.reason_text import describe
 from marin_build.text.readable import printable
 
@@ -19,7 +17,7 @@ if TYPE_CHECKING:
 def show_pending(pending: Sequence[PendingTarget]) -> None:
     """Print the ids of targets to build, one a line, and what is damaged on standard error."""
     for target in _ids_to_run(pending):
-        sys.stdout.write(f"{target}\n")
+        echo(target)
 
 
 def show_states(planned: Sequence[str], pending: Sequence[PendingTarget]) -> None:
@@ -35,7 +33,7 @@ def show_states(planned: Sequence[str], pending: Sequence[PendingTarget]) -> Non
     """
     to_run = set(_ids_to_run(pending))
     lines = [f"{'to-build' if target in to_run else 'built'} {target}\n" for target in planned]
-    sys.stdout.write("\n" + "".join(lines))
+    echo("\n" + "".join(lines), nl=False)
 
 
 def _ids_to_run(pending: Sequence[PendingTarget]) -> list[str]:
@@ -43,5 +41,5 @@ def _ids_to_run(pending: Sequence[PendingTarget]) -> list[str]:
     for each in pending:
         if each.damage is not None:
             reason = printable(describe(each.damage))
-            click.echo(f"error: `{each.target}` is blocked: {reason}", err=True)
+            echo(f"error: `{each.target}` is blocked: {reason}", err=True)
     return [each.target for each in pending if each.is_to_run]

@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from marin_build.emit.plan_text import next_line, radius_tables, row_cells, row_lines
+from marin_build.text.readable import visible
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -48,21 +49,27 @@ def show_on_terminal(
         table.add_column(no_wrap=True)
     if len(shown.rows) > _MOST_LAID_OUT:
         for line in row_lines(shown.rows):
-            console.print(Text(line), soft_wrap=True)
+            console.print(_text(line), soft_wrap=True)
     elif shown.rows:
         for row in shown.rows:
             table.add_row(*_cells(row))
         console.print(table)
     if shown.hidden:
-        console.print(Text(f"  = {shown.hidden} reused, not shown (-v shows them)", "bright_black"))
+        console.print(
+            _text(f"  = {shown.hidden} reused, not shown (-v shows them)", "bright_black")
+        )
     for warning in shown.warnings:
-        console.print(Text(f"  warning: {warning}", "yellow"), soft_wrap=True)
-    console.print(Text(shown.summary, "bold"), soft_wrap=True)
+        console.print(_text(f"  warning: {warning}", "yellow"), soft_wrap=True)
+    console.print(_text(shown.summary, "bold"), soft_wrap=True)
     if shown.next:
-        console.print(Text(next_line(shown)), soft_wrap=True)
+        console.print(_text(next_line(shown)), soft_wrap=True)
     for head, *rest in radius_tables(radius) if radius is not None else ():
         console.print()
         console.print(_padded(head, rest))
+
+
+def _text(text: str, style: str = "") -> Text:
+    return Text(visible(text), style)
 
 
 def _padded(head: Sequence[str], rest: Sequence[Sequence[str]]) -> Padding:
@@ -70,13 +77,13 @@ def _padded(head: Sequence[str], rest: Sequence[Sequence[str]]) -> Padding:
     for _ in head:
         table.add_column(overflow="fold")
     for number, row in enumerate([head, *rest]):
-        table.add_row(*(Text(cell, "" if number else "bold") for cell in row))
+        table.add_row(*(_text(cell, "" if number else "bold") for cell in row))
     return Padding(table, (0, 0, 0, 2))
 
 
 def _cells(row: Row) -> list[Text]:
     head, target, *rest = row_cells(row)
-    name = Text(target)
+    name = _text(target)
     if row.targets == 1 and row.target[-_HASH_LENGTH:][:1] == "_":
         name.stylize("bright_black", len(target) - _HASH_LENGTH)
-    return [Text(f"  {head}", _STYLES[row.verb]), name, *(Text(cell) for cell in rest)]
+    return [_text(f"  {head}", _STYLES[row.verb]), name, *(_text(cell) for cell in rest)]

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, assert_never
 
-import click
-
+from marin_build.cli.terminal import echo
 from marin_build.cli.views.apply_text import duration
 from marin_build.plan.outcomes import Interrupted, Reused, Succeeded
 
@@ -16,7 +15,7 @@ if TYPE_CHECKING:
 def show_ran(ran: RanTarget) -> None:
     """Print on standard error how a target ended that was run alone."""
     for line in _lines(ran):
-        click.echo(line, err=True)
+        echo(line, err=True)
 
 
 def _lines(ran: RanTarget) -> list[str]:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import click
-
+from marin_build.cli.terminal import Styled, echo
 from marin_build.cli.views.apply_text import duration
 from marin_build.emit.fold_rows import everything, folder, same_name
 from marin_build.pipeline.retries import unsaid_meaning
@@ -52,11 +51,11 @@ def show_status(read: ReadStatus, *, verbose: bool) -> None:
     width = max((len(row.state.value) for row in shown), default=0)
     longest = max((len(_name(row)) for row in shown), default=0)
     for row in shown:
-        state = click.style(row.state.value.ljust(width), fg=_COLOURS.get(row.state))
-        click.echo(f"{state}  {_name(row):<{longest}}  {row.text}".rstrip())
+        state = Styled(row.state.value.ljust(width), _COLOURS.get(row.state))
+        echo(state, f"  {_name(row):<{longest}}  {row.text}".rstrip())
     parts = [f"{count} {state.value}" for state, count in counts(states).items() if count]
     many = f"{len(states)} target{'s' if len(states) != 1 else ''}"
-    click.echo(f"{many}: {', '.join(parts)}")
+    echo(f"{many}: {', '.join(parts)}")
 
 
 def _name(row: Row) -> str:

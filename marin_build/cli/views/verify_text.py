@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-import click
-
+from marin_build.cli.terminal import Styled, echo
 from marin_build.observe.verify_outputs import Verdict
 from marin_build.text.readable import printable
 
@@ -27,18 +26,17 @@ def show_verified(verified: VerifiedOutputs) -> None:
     width = max((len(each.verdict.value) for each in found), default=0)
     for each in found:
         target = verified.targets.all[each.index]
-        verdict = click.style(each.verdict.value.ljust(width), fg=_COLOURS.get(each.verdict))
-        click.echo(
-            f"{verdict}  {target.id}  {printable(_facts(target.output_path, each))}".rstrip()
-        )
+        verdict = Styled(each.verdict.value.ljust(width), _COLOURS.get(each.verdict))
+        facts = printable(_facts(target.output_path, each))
+        echo(verdict, f"  {target.id}  {facts}".rstrip())
         words = [*each.changes.words, *(f"`{path}` has other bytes" for path in each.rewritten)]
         more = [f"and {len(words) - _SHOWN} more"] if len(words) > _SHOWN else []
         for line in [*words[:_SHOWN], *more]:
-            click.echo(f"{'':{width}}    {printable(line)}")
+            echo(f"{'':{width}}    {printable(line)}")
     counts = Counter(each.verdict for each in found)
     parts = [f"{counts[verdict]} {verdict.value}" for verdict in Verdict if counts[verdict]]
     many = f"{len(found)} target{'s' if len(found) != 1 else ''}"
-    click.echo(f"{many}: {', '.join(parts)}")
+    echo(f"{many}: {', '.join(parts)}")
 
 
 def _facts(output: str, each: Verified) -> str:

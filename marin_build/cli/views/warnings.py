@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import click
-
+from marin_build.cli.terminal import echo
 from marin_build.text.readable import bytes_text, printable
 
 if TYPE_CHECKING:
@@ -15,9 +14,9 @@ if TYPE_CHECKING:
 
 def show_warning(warned: Warned) -> None:
     """Print a warning and its hint."""
-    click.echo(f"warning: {printable(warned.message)}", err=True)
+    echo(f"warning: {printable(warned.message)}", err=True)
     if warned.hint:
-        click.echo(f"hint: {printable(warned.hint)}", err=True)
+        echo(f"hint: {printable(warned.hint)}", err=True)
 
 
 def show_reading(progress: ReadingInputs) -> None:
@@ -28,7 +27,7 @@ def show_reading(progress: ReadingInputs) -> None:
     else:
         of = f" of {bytes_text(progress.size)}" if progress.size is not None else ""
         text = f"reading {sources}: {bytes_text(progress.done)}{of}"
-    click.echo(f"{text} ...", err=True)
+    echo(f"{text} ...", err=True)
 
 
 def show_event(event: Event) -> None:
@@ -39,4 +38,4 @@ def show_event(event: Event) -> None:
         case Warned():
             show_warning(event)
         case StepDrifted(target=target, message=message):
-            click.echo(f"warning: {target} is reused, though {printable(message)}", err=True)
+            echo(f"warning: {target} is reused, though {printable(message)}", err=True)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from marin_build.engines.jobs import JobQueue, JobRefusedError, JobState, Phase, QueueAwayError
 from marin_build.engines.programs import answer_of
 from marin_build.errors import UsageError
+from marin_build.workspace.own_files import open_own
 from marin_build.workspace.workspace import PROJECT_VARIABLE
 
 if TYPE_CHECKING:
@@ -114,7 +115,8 @@ class ContainerQueue(JobQueue):
         if done.returncode == 0:
             with suppress(OSError):  # the outcome counts, with or without these words
                 os.makedirs(self._logs, exist_ok=True)
-                with open(path, "w", encoding="utf-8") as stream:
+                descriptor = open_own(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+                with open(descriptor, "w", encoding="utf-8") as stream:
                     stream.write(done.stdout + done.stderr)
         return path if os.path.exists(path) else ""
 

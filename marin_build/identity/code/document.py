@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import BaseModel, ConfigDict
 
 from marin_build.identity.code.syntax import digest_of_text
+from marin_build.untrusted_json import parse_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -58,7 +59,7 @@ class CodeDocument(_Document):
             ValueError: it is none.
 
         """
-        return cls.model_validate(json.loads(data))
+        return cls.model_validate(parse_json(data))
 
     @functools.cached_property
     def key(self) -> str:

@@ -10,6 +10,8 @@ import sys
 import types
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from marin_build.workspace.regular_files import LONGEST_TEXT, open_regular
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -140,9 +142,9 @@ def parse_file(file: str) -> tuple[ast.Module | None, FileStamp | None]:
     """
     stamp = None
     try:
-        with open(file, "rb") as stream:
+        with open_regular(file) as stream:
             stamp = _stamp(os.fstat(stream.fileno()))
-            return ast.parse(stream.read()), stamp
+            return ast.parse(stream.read(LONGEST_TEXT)), stamp
     except (OSError, SyntaxError, ValueError):
         return None, stamp
 

@@ -82,6 +82,7 @@ class ForkBodies:
 
     def _run(self, slot: int, request: Request, tell: Callable[[str], None]) -> Done:
         channel, done, left = self._slots[slot], None, ""
+        parts: list[bytes] = []
         try:
             channel.send(pack(astuple(request)))
             while packet := self._next(channel):
@@ -96,8 +97,10 @@ class ForkBodies:
                             if not self._reuse:  # else earlier bodies are counted, too
                                 done = replace(done, peak_memory=peak, cpu_seconds=cpu)
                         return done.with_left(left)
-                    case str(path):
-                        done = _read_spilled(path)
+                    case ["part", bytes(part)]:
+                        parts.append(part)
+                    case ["whole"]:
+                        done = Done(*unpack(b"".join(parts)))
                     case fields:
                         done = Done(*fields)
         except OSError:
@@ -161,14 +164,6 @@ def _socket_pairs(count: int) -> list[tuple[socket.socket, socket.socket]]:
                 end.close()
         raise
     return pairs
-
-
-def _read_spilled(path: str) -> Done:
-    """Return an answer that was too long for a packet, and remove its file."""
-    with open(path, "rb") as stream:
-        fields = unpack(stream.read())
-    os.unlink(path)
-    return Done(*fields)
 
 
 def _death(status: int) -> Done:

@@ -30,6 +30,7 @@ from marin_build.run_step.interpreter_end import (
 )
 from marin_build.run_step.leftover_processes import die_with_parent
 from marin_build.run_step.resource_usage import OWN, Meter
+from marin_build.workspace.own_files import open_own
 
 if TYPE_CHECKING:
     import io
@@ -40,8 +41,8 @@ if TYPE_CHECKING:
 
 
 PACKET = 1 << 17
-"""Bytes of the longest packet; a longer answer goes through a file."""
-_SPILL = PACKET - 1024
+"""Bytes of the longest packet; a longer answer is sent in parts."""
+_PART = PACKET - 1024
 _LONGEST_ORDER = 1 << 13
 FREE = b"free"
 """What a worker says when it can take the next body."""
@@ -51,8 +52,9 @@ _BEYOND = 1 << 40
 
 # Orders and answers are plain tuples, numbers and strings, packed by the quickest means: every
 # page that packing touches in a child is a page fault. A request is the fields of Request, a
-# signal (index, number); an answer is the fields of Done, the path of a file that holds them,
-# or of a process that is gone its status, CPU seconds and peak memory, as from wait4.
+# signal (index, number); an answer is the fields of Done, if they are long in parts, or of a
+# process that is gone its status, CPU seconds and peak memory, as from wait4. Only sockets without
+# a name carry them, so no other user can put bytes of his own in their place.
 pack, unpack = marshal.dumps, marshal.loads
 
 
@@ -102,7 +104,7 @@ class Child:
                 orders.send(FREE)
         except BaseException as error:  # noqa: BLE001 - a fork must never return into its parent's code
             if request is not None:
-                self._report_crash(request, error)
+                self._report_crash(error)
         finally:
             os._exit(0)
 
@@ -139,7 +141,7 @@ class Child:
         for stream in (sys.stdout, sys.stderr):
             with suppress(Exception):  # the step may have closed it, or put its own there
                 stream.flush()
-        self._answer(request, done)
+        self._answer(done)
         return is_last
 
     def _tell(self, text: str) -> None:
@@ -149,17 +151,16 @@ class Child:
         with suppress(OSError):
             self.channel.send(pack(("waits", text)))
 
-    def _report_crash(self, request: Request, error: BaseException) -> None:
+    def _report_crash(self, error: BaseException) -> None:
         with suppress(Exception):
-            self._answer(request, Done(1, described(error)))
+            self._answer(Done(1, described(error)))
 
-    def _answer(self, request: Request, done: Done) -> None:
+    def _answer(self, done: Done) -> None:
         packet = pack(astuple(done))
-        if len(packet) > _SPILL:
-            path = request.log.removesuffix(".log") + ".answer"
-            with open(path, "wb") as stream:
-                stream.write(packet)
-            packet = pack(path)
+        if len(packet) > _PART:
+            for start in range(0, len(packet), _PART):
+                self.channel.send(pack(("part", packet[start : start + _PART])))
+            packet = pack(("whole",))
         self.channel.send(packet)
 
 
@@ -229,7 +230,13 @@ def _print_to(pipe: int, path: str) -> int:
     Standard input is the log, read from behind its end: there is never anything to read, as from
     the null device. Every process that inherits it holds the lock which `still_written` tries.
     """
-    log = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
+    try:
+        log = open_own(path, os.O_RDWR | os.O_CREAT | os.O_APPEND)
+    except FileNotFoundError:  # a cleaner of temporary files took its folder away: the step goes on
+        import tempfile
+
+        with tempfile.TemporaryFile() as nameless:
+            log = os.dup(nameless.fileno())
     fcntl.flock(log, fcntl.LOCK_EX)
     os.lseek(log, _BEYOND, os.SEEK_SET)
     for descriptor, standard in ((log, 0), (pipe, 1), (pipe, 2)):

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from marin_build.errors import CorruptStateError
 from marin_build.observe.read_attempts import has_ended, local_log, read_attempts, read_documents
+from marin_build.protocol.layout import NOWHERE
 from marin_build.protocol.lease import Host, Lease
+from marin_build.workspace.private_folder import private_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from tests.unit.conftest import MemoryStore
 
@@ -81,12 +82,15 @@ def test_a_local_log_lies_beside_its_output(store: MemoryStore) -> None:
         assert local_log(attempts, number, "r-1", ELSEWHERE) == path
 
 
-def test_the_log_of_what_runs_lies_where_it_runs(store: MemoryStore) -> None:
+def test_the_log_of_what_runs_lies_where_it_runs(
+    store: MemoryStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Else a log of another machine is said to be empty."""
     attempts = read_attempts(store, FAR, "train_1")
-    path = local_log(attempts, 3, "", HERE)
-    assert path is not None
-    assert path.endswith("/r-1/train_1/.logs/attempt-0003.log")
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    assert local_log(attempts, 3, "", HERE) == f"{NOWHERE}/train_1/.logs/attempt-0003.log"
+    folder = private_folder("r-1")
+    assert local_log(attempts, 3, "", HERE) == f"{folder}/train_1/.logs/attempt-0003.log"
     assert local_log(attempts, 3, "", ELSEWHERE) is None
     assert local_log(attempts, 3, "", Host("x", "")) is None, "who cannot tell does not claim it"
 
@@ -98,7 +102,7 @@ def test_what_could_not_be_sent_is_found_where_it_ran(
     attempts = read_attempts(store, FAR, "train_1")
     assert local_log(attempts, 1, "r-1", HERE) is None, "it is in the store"
     assert local_log(attempts, 2, "r-1", HERE) is None
-    path = tmp_path / f"marin-build-{os.getuid()}/r-1/train_1/.logs/attempt-0002.log"
+    path = Path(private_folder("r-1")) / "train_1/.logs/attempt-0002.log"
     path.parent.mkdir(parents=True)
     path.touch()
     assert local_log(attempts, 2, "r-1", HERE) == str(path)

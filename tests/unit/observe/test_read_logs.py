@@ -31,7 +31,7 @@ class Writer:
 
 
 def _follow(writer: Writer) -> bytes:
-    copy_log(str(writer.path), writer.is_over, writer.write, writer.wait)
+    copy_log(lambda: str(writer.path), writer.is_over, writer.write, writer.wait)
     return writer.got
 
 

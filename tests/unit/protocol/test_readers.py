@@ -87,7 +87,7 @@ def test_that_data_was_adopted_is_known_from_a_record_damaged_elsewhere() -> Non
     assert [adopted_from(data) for data in DAMAGED] == [None] * len(DAMAGED)
 
 
-@pytest.mark.parametrize("payload", [None, 1, "", "[]", "no JSON"])
+@pytest.mark.parametrize("payload", [None, "", "[]", "no JSON", "[" * 100_000])
 def test_what_was_hashed_is_not_known_where_the_payload_is_none(payload: object) -> None:
     assert built_of({**RECORD, "payload": payload}).hashed is None
     assert built_of({**RECORD, "payload": '{"name": "x"}'}).hashed == {"name": "x"}
@@ -114,3 +114,66 @@ def test_a_damaged_attempt_is_an_error(changed: dict[str, Any]) -> None:
     for data in (*DAMAGED, json.dumps({**ATTEMPT, **changed}).encode()):
         with pytest.raises(CorruptStateError, match="is not readable"):
             parse_attempt(data, "/x/.logs/attempt-0001.json")
+
+
+_HOSTILE: list[Any] = [
+    1, -1, 1e308, 10**400, True, "x", "", "a\0b", "\ud800", "../../etc/passwd", [], [[]], ["x"],
+    {}, {"a": []}, {"a": 1}, "[" * 300,
+]  # fmt: skip
+
+
+def _texts_in(value: object) -> bool:
+    """Return whether the fields of a value that was read have the types they are declared with."""
+    match value:
+        case Built():
+            texts = (value.fingerprint, value.run, value.worker, value.end, value.target)
+            numbers = (value.attempt, value.files, value.size)
+            return (
+                all(isinstance(text, str) for text in texts)
+                and all(isinstance(number, int) for number in numbers)
+                and isinstance(value.seconds, float)
+                and value.hashed in (None, {})
+            )
+        case EndedAttempt():
+            texts = (value.result, value.run, value.worker)
+            return (
+                all(isinstance(text, str) for text in texts)
+                and isinstance(value.message, str | None)
+                and isinstance(value.exit_code, int | None)
+                and (value.committed is None or _texts_in(value.committed.record))
+            )
+    return False
+
+
+@pytest.mark.parametrize("key", RECORD)
+@pytest.mark.parametrize("value", _HOSTILE, ids=lambda value: repr(value)[:20])
+def test_a_record_with_any_value_anywhere_is_read_or_damaged(key: str, value: Any) -> None:
+    """Else one number in the place of a text ends `plan` of a thousand targets with a traceback."""
+    try:
+        read = parse_record(_changed(**{key: value}), "/x")
+    except CorruptStateError:
+        return
+    assert read is None or _texts_in(read)
+
+
+@pytest.mark.parametrize("key", [*ATTEMPT, "publish.manifest", "publish.record", "publish.digests"])
+@pytest.mark.parametrize("value", _HOSTILE, ids=lambda value: repr(value)[:20])
+def test_an_attempt_with_any_value_anywhere_is_read_or_damaged(key: str, value: Any) -> None:
+    """Else `logs`, `status` and `explain` end with a traceback, whatever target they are of."""
+    publish, _, inner = key.partition(".")
+    changed = {**ATTEMPT["publish"], inner: value} if inner else value
+    try:
+        read = parse_attempt(json.dumps({**ATTEMPT, publish: changed}).encode(), "/x")
+    except CorruptStateError:
+        return
+    assert _texts_in(read)
+
+
+@pytest.mark.parametrize(
+    "path", ["/etc/passwd", "../x", "a/../../x", "", "a\0b", "\ud800", 1, None]
+)
+def test_a_manifest_names_files_inside_its_output_only(path: object) -> None:
+    """Else `verify` reads, and says something about, files elsewhere on the machine."""
+    publish = {**ATTEMPT["publish"], "manifest": [{"path": path, "size": 1}]}
+    with pytest.raises(CorruptStateError):
+        parse_attempt(json.dumps({**ATTEMPT, "publish": publish}).encode(), "/x")
