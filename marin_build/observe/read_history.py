@@ -31,7 +31,12 @@ _HASHED = re.compile(r"_[0-9a-f]{8}$")
 
 
 def read_history(
-    store: Store, targets: Targets, indices: Sequence[int], *, most: int = _MOST
+    store: Store,
+    targets: Targets,
+    indices: Sequence[int],
+    *,
+    most: int = _MOST,
+    listed: dict[str, list[str]] | None = None,
 ) -> dict[int, tuple[Earlier, ...]]:
     """Return the latest earlier builds of some targets' names, by index.
 
@@ -42,18 +47,15 @@ def read_history(
         targets: the pipeline's targets.
         indices: which of them.
         most: how many records of one name are read; they need not be the latest.
+        listed: folders that were listed before; see `list_builds`.
 
     Raises:
         StoreError: the store cannot be read.
 
     """
-    starts = {
-        i: _start(targets.all[i])
-        for i in indices
-        if targets.all[i].step.override_output_path is None
-    }
-    found = _folders(store, starts.values())
-    if not found:
+    found = {} if listed is None else listed
+    starts = list_builds(store, targets, indices, found)
+    if not any(found.values()):
         return {}
     candidates = {
         i: sorted(found.get(start, ()), key=lambda path: path != targets.all[i].output_path)[:most]
@@ -76,6 +78,37 @@ def read_history(
             latest = sorted(builds, key=lambda build: build.built.end, reverse=True)
             history[index] = tuple(latest)
     return history
+
+
+def list_builds(
+    store: Store, targets: Targets, indices: Iterable[int], listed: dict[str, list[str]]
+) -> dict[int, str]:
+    """List the output folders of all builds of some targets' names.
+
+    Args:
+        store: where the outputs live.
+        targets: the pipeline's targets.
+        indices: which of them.
+        listed: the folders that were listed, by how their paths begin; what begins otherwise is
+            listed and joins them.
+
+    Returns:
+        How the paths of each target's name begin; one with a path of its own has no other builds.
+
+    Raises:
+        StoreError: the store cannot be read.
+
+    """
+    starts = {
+        i: _start(targets.all[i])
+        for i in indices
+        if targets.all[i].step.override_output_path is None
+    }
+    new = dict.fromkeys(start for start in starts.values() if start not in listed)
+    if new:
+        found = _folders(store, new)
+        listed.update((start, found.get(start, [])) for start in new)
+    return starts
 
 
 def _start(target: Target) -> str:

@@ -9,6 +9,8 @@ from marin_build.errors import CorruptStateError, StoppedError
 from marin_build.plan.reasons import Unreadable
 from marin_build.protocol import layout
 from marin_build.protocol.record_reader import Built, adopted_from, parse_record, readable_record
+from marin_build.store.folder_place import in_the_way
+from marin_build.workspace.places import is_url
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -54,6 +56,9 @@ def read_records(
         if record is None or index in rebuilt:
             continue
         if record.fingerprint != target.fingerprint:
+            if (found := _link_at(target.output_path)) is not None:
+                seen[index] = replace(seen[index], in_the_way=found)  # to another's output
+                continue
             if not target.step.has_free_path:
                 raise _two_of_one_hash(target, record)
             others.append(index)
@@ -100,6 +105,10 @@ def read_places(
         place = adopted_from(blob.data) if blob is not None else None
         places[index] = place if place != targets[index].output_path else None
     return places
+
+
+def _link_at(output: str) -> str | None:
+    return None if is_url(output) else in_the_way(output)
 
 
 def _is_made_of(record: Built, deep: str) -> bool:

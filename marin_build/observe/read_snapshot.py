@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import replace
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from marin_build.errors import CorruptStateError
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
 
 _LISTINGS_AT_ONCE = 32
+_NOTHING: Mapping[int, str | None] = MappingProxyType({})
 
 
 def observe(
@@ -48,6 +50,7 @@ def observe(
     below: bool = True,
     losses: bool = False,
     compared: Iterable[int] = (),
+    overwrite: Mapping[int, str | None] = _NOTHING,
 ) -> Snapshot:
     """Read what planning needs.
 
@@ -67,6 +70,7 @@ def observe(
         below: read what unbuilt ones need, too.
         losses: compare the outputs that feed what is to be built with what their builds left.
         compared: built targets whose outputs are compared, too.
+        overwrite: targets whose foreign data may be deleted; see `read_obstacles`.
 
     Raises:
         StoreError: something cannot be read.
@@ -91,8 +95,13 @@ def observe(
                     seen[index] = replace(seen[index], doubtful=True)
 
     def is_open(index: int) -> bool:
-        return index in cascade or seen[index].is_open
+        it = seen[index]
+        if it.in_the_way is not None or it.foreign is not None:
+            return False
+        return index in cascade or it.is_open
 
+    listed: dict[str, list[str]] = {}  # of buckets: folders of builds
+    looked_for: set[int] = set()
     manifests: dict[int, tuple[File, ...] | None] = {}
     recorded = set(assumed.built)
     while True:
@@ -100,6 +109,14 @@ def observe(
         # At the first plan nothing is built, so nothing was only read ahead.
         is_first = all(one is NOTHING_SEEN for one in seen.values())
         wanted = needed(targets.deps, requested, is_open) if below and not is_first else set(seen)
+        to_look_at = [i for i in sorted(wanted - looked_for) if is_open(i)] if below else []
+        if to_look_at:
+            from marin_build.observe.read_obstacles import read_obstacles
+
+            looked_for.update(to_look_at)
+            read_obstacles(store, targets, to_look_at, seen, overwrite, listed)
+            if any(seen[i].is_obstructed for i in to_look_at):
+                is_first, wanted = False, needed(targets.deps, requested, is_open)
         if records and is_doubtful is None:
             built = [i for i in wanted - recorded if seen[i].status == STATUS_SUCCESS]
             recorded.update(built)
@@ -117,15 +134,20 @@ def observe(
     if history:
         from marin_build.observe.read_history import read_history
 
-        to_build = [i for i in wanted if i in cascade or seen[i].is_open]
-        earlier = read_history(store, targets, sorted(to_build))
-    drifted: Mapping[int, IdentityDrift] = {}
-    if others:
-        from marin_build.observe.read_identity_drift import read_identity_drift
-
-        drifted = read_identity_drift(store, targets, seen, sorted(wanted.intersection(others)))
+        earlier = read_history(store, targets, sorted(filter(is_open, wanted)), listed=listed)
+    drifted = _drifted(store, targets, seen, wanted.intersection(others))
     looked_at = {i: seen[i] for i in sorted(wanted)}
     return Snapshot(looked_at, earlier, drifted=drifted, manifests=manifests)
+
+
+def _drifted(
+    store: Store, targets: Targets, seen: dict[int, Observed], others: AbstractSet[int]
+) -> Mapping[int, IdentityDrift]:
+    if not others:
+        return {}
+    from marin_build.observe.read_identity_drift import read_identity_drift
+
+    return read_identity_drift(store, targets, seen, sorted(others))
 
 
 def _compared(

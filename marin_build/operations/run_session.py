@@ -140,6 +140,7 @@ def make_session(
         job=os.environ.get(_JOB_VARIABLE, "").replace(" ", "_"),
         protect=loaded.settings.protect,
         digests=loaded.settings.digests,
+        overwrites=plan.overwrites,
         code=CodeWatch(plan.targets, [d.index for d in plan.of_kind(Kind.RUN)]),
         inputs=Inputs(store, plan.targets, plan.snapshot.manifests),
     )

@@ -138,6 +138,11 @@ class StepSpec(CountsByName):
         return bool(self.version or self.override_output_path)
 
     @property
+    def keeps_output(self) -> bool:
+        """Whether no build clears its output: it goes on there, or the author chose the folder."""
+        return self.resumable or self.override_output_path is not None
+
+    @property
     def code_name(self) -> str:
         """Its name and version, which stand for it in the digest of code that holds it."""
         return f"step {self.name}@{self.version or ''}"

@@ -41,6 +41,8 @@ class Decision:
         reason: why.
         changed: how the identity changed since the nearest earlier build, where that is not the
             reason itself: what failed or is being built was begun because of it.
+        overwrites: the data that its build deletes although no build of ours left it: a person
+            agreed to that.
 
     """
 
@@ -48,6 +50,7 @@ class Decision:
     kind: Kind
     reason: Reason
     changed: why.IdentityChanged | None = None
+    overwrites: why.Overwrites | None = None
 
     @property
     def root(self) -> why.IdentityChanged | None:
@@ -56,8 +59,9 @@ class Decision:
 
     @property
     def reasons(self) -> tuple[Reason, ...]:
-        """The reason, and after it the change of identity if that is another one."""
-        return (self.reason,) if self.changed is None else (self.reason, self.changed)
+        """The reason, then the change of identity if that is another one, then what it deletes."""
+        more = (each for each in (self.changed, self.overwrites) if each is not None)
+        return (self.reason, *more)
 
     def with_root(self, root: why.IdentityChanged) -> Decision:
         """Return the decision with other words for the change of identity."""
@@ -116,6 +120,12 @@ class Plan:
             if isinstance(d.reason, insisting)
             or (isinstance(d.reason, why.OutputVanished) and d.reason.lost)
         )
+
+    @property
+    def overwrites(self) -> dict[int, str]:
+        """The targets whose foreign data is deleted, each with the listing of that data."""
+        found = ((d.index, d.overwrites) for d in self.of_kind(Kind.RUN))
+        return {index: data.listing for index, data in found if data is not None}
 
     @property
     def to_build(self) -> list[int]:
@@ -196,7 +206,7 @@ def make_plan(
             decision = _decide(targets, index, observed, rerun_failed=rerun_failed)
             if index in cascade and targets.all[index].step.fn and not _is_held(decision.reason):
                 reason = _rebuild_reason(targets, index, forced, snapshot.tainted, cascade)
-                decision = Decision(index, Kind.RUN, reason)
+                decision = Decision(index, Kind.RUN, reason, overwrites=decision.overwrites)
         if index in snapshot.earlier and isinstance(decision.reason, BEGUN | why.NeverBuilt):
             if neighbours is None:
                 # Only if a target has earlier builds to compare with.
@@ -215,7 +225,11 @@ def make_plan(
             if blocked:
                 reason = why.UpstreamBlocked(targets.all[blocked[0]].id)
                 decision = replace(
-                    decision, kind=Kind.BLOCKED, reason=reason, changed=decision.root
+                    decision,
+                    kind=Kind.BLOCKED,
+                    reason=reason,
+                    changed=decision.root,
+                    overwrites=None,
                 )
         decisions[index] = decision
         any_blocked = any_blocked or decision.kind is Kind.BLOCKED
@@ -236,6 +250,12 @@ def _decide(targets: Targets, index: int, seen: Observed, *, rerun_failed: bool)
     lease, step = seen.lease, targets.all[index].step
     if seen.damage is not None:
         return Decision(index, Kind.BLOCKED, seen.damage)
+    if seen.in_the_way is not None:
+        path = targets.all[index].output_path
+        return Decision(index, Kind.BLOCKED, why.NotAFolder(seen.in_the_way, path))
+    if (data := seen.foreign) is not None:
+        found = why.ForeignData(step.name, data.files, data.size, data.paths, data.listing)
+        return Decision(index, Kind.BLOCKED, found)
     if lease is not None and lease.is_sealed:
         return Decision(index, Kind.REUSE, why.SealedBefore(lease.worker))
     if lease is not None and seen.status != "SUCCESS":
@@ -256,13 +276,16 @@ def _decide(targets: Targets, index: int, seen: Observed, *, rerun_failed: bool)
         return Decision(index, Kind.BLOCKED, why.ResultNotSaved(seen.last.attempt))
     if seen.status == "FAILED" and not rerun_failed:
         return Decision(index, Kind.BLOCKED, why.FailureKept(seen.last.attempt if seen.last else 0))
-    return Decision(index, Kind.RUN, run_reason(seen))
+    overwrites = None
+    if (data := seen.overwrites) is not None:
+        overwrites = why.Overwrites(data.files, data.size, data.paths, data.listing)
+    return Decision(index, Kind.RUN, run_reason(seen), overwrites=overwrites)
 
 
 def _is_held(reason: Reason) -> bool:
-    """Return whether a run holds a target, or may hold it: then it cannot be forced."""
+    """Return whether a run holds a target, or data may be lost there: then it cannot be forced."""
     may_be = isinstance(reason, why.Unreadable) and not reason.ends_with_a_build
-    return may_be or isinstance(reason, why.WaitReason)
+    return may_be or isinstance(reason, why.WaitReason | why.ForeignData | why.NotAFolder)
 
 
 def _rebuild_reason(

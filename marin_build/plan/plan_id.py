@@ -33,4 +33,6 @@ def plan_id(plan: Plan, pipeline: str, parameters: Mapping[str, str], engine: st
     if rebuilt or plan.assumed:  # forced rebuilds and assumptions are part of the name
         changed = sorted(plan.targets.all[index].id for index in plan.assumed.changed)
         facts.append([rebuilt, sorted(plan.targets.all[i].id for i in plan.forced), changed])
+    if overwrites := plan.overwrites:  # so is the data that is deleted
+        facts.append(sorted((plan.targets.all[i].id, listing) for i, listing in overwrites.items()))
     return f"p-{text_digest(json.dumps(facts))[:8]}"

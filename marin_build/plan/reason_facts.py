@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from marin_build.plan import reasons as why
 from marin_build.plan.payload_diff import describe_difference, without_nulls
-from marin_build.plan.reason_text import describe_both, describe_stably, kind_name
+from marin_build.plan.reason_text import describe_all, describe_stably, kind_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -20,7 +20,7 @@ _OTHER_NAMES = {"bytes": "size", "changed": "changes"}
 """Fields that JSON has under another name."""
 _UNKNOWN: Mapping[str, Any] = {
     "attempt": 0, "exit_code": None, "time_to_live": 0.0, "found": 0, "needed": 0, "hosts": 0,
-    "files": 0, "size": 0, "engines": (), "changes": (),
+    "files": 0, "size": 0, "engines": (), "changes": (), "paths": (),
 }  # fmt: skip
 """What a field is that plan.json does not contain; a text is empty."""
 
@@ -52,7 +52,7 @@ def describe_reasons(reasons: Sequence[Mapping[str, Any]]) -> str:
     found = [reason for facts in reasons if (reason := reason_in(facts)) is not None]
     if not found:
         return ""
-    return describe_both(found[0], _identity(found[1:]), describe_stably)
+    return describe_all(found, describe_stably)
 
 
 def identity_change_in(reasons: Sequence[Mapping[str, Any]]) -> IdentityChanged | None:

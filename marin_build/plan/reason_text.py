@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING, assert_never
@@ -54,15 +55,19 @@ def describe_decision(decision: Decision, say: Callable[[Reason], str] = describ
         say: `describe`, or `describe_stably` for emitted files.
 
     """
-    return describe_both(decision.reason, decision.changed, say)
+    return describe_all(decision.reasons, say)
 
 
-def describe_both(
-    reason: Reason, changed: why.IdentityChanged | None, say: Callable[[Reason], str] = describe
-) -> str:
-    """Return a reason, and what changed since the earlier build where that is another one."""
-    more = f"; changed since it was built: {say(changed)}" if changed is not None else ""
-    return f"{say(reason)}{more}"
+def describe_all(reasons: Sequence[Reason], say: Callable[[Reason], str] = describe) -> str:
+    """Return the reasons of one decision in words: the first, what changed, what is deleted."""
+    first, *others = reasons
+    changed = [
+        f"; changed since it was built: {say(x)}"
+        for x in others
+        if isinstance(x, why.IdentityChanged)
+    ]
+    deletes = [f"; {say(x)}" for x in others if isinstance(x, why.Overwrites)]
+    return "".join([say(first), *changed[:1], *deletes[:1]])
 
 
 def describe_stably(reason: Reason) -> str:
@@ -88,6 +93,10 @@ def describe_stably(reason: Reason) -> str:
             return describe(replace(reason, engines=()))
         case why.Unreadable(what=what):
             return f"its {what} is not readable"
+        case why.ForeignData(files=files, size=size, paths=paths):
+            return f"foreign data: {_data_text(files, size, paths)}"
+        case why.NotAFolder(found=found):
+            return f"{found.partition(' to `')[0]} lies in the place of its output"
         case why.SealedBefore():
             return "committed, about to be published"
         case why.BuiltBefore():
@@ -122,6 +131,8 @@ def _why_run(reason: why.RunReason) -> str:
             return "assumed to have changed"
         case why.Cascade(upstream=upstream):
             return f"needs {upstream}, which is rebuilt"
+        case why.Overwrites(files=files, size=size, paths=paths):
+            return f"deletes foreign data: {_data_text(files, size, paths)} (--overwrite)"
         case why.DependencyFailed():
             return "a dependency failed when it was last tried"
     assert_never(reason)
@@ -199,6 +210,14 @@ def _why_blocked(reason: why.BlockReason) -> str:
             return "nothing builds it, and its output is not there"
         case why.Unreadable(what=what, path=path):
             return f"its {what} is not readable: {path} ({_WAYS_OUT[what]})"
+        case why.ForeignData(name=name, files=files, size=size, paths=paths):
+            data = _data_text(files, size, paths)
+            return (
+                f"foreign data: {data}, which no build of ours left ({_WAYS_FOR_DATA.format(name)})"
+            )
+        case why.NotAFolder(found=found, path=path):
+            way_out = f"remove it: rm {shlex.quote(path)}"
+            return f"{found} lies in the place of its output: {path} ({way_out})"
         case why.OutputAltered(changes=changes):
             ways = "put that right, or build it again with --force or `marin-build taint`"
             return f"its output was changed since it was built: {_first_of(changes)} ({ways})"
@@ -216,6 +235,13 @@ def _why_blocked(reason: why.BlockReason) -> str:
     assert_never(reason)
 
 
+def _data_text(files: int, size: int, paths: Sequence[str]) -> str:
+    if not files:
+        return "empty folders"
+    shown = f"`{paths[0]}`{f' and {files - 1} more' if files > 1 else ''}" if paths else "its files"
+    return f"{shown}, {bytes_text(size)}"
+
+
 def _number_of(attempt: int) -> str:
     return f" (attempt {attempt})" if attempt else ""
 
@@ -223,6 +249,10 @@ def _number_of(attempt: int) -> str:
 _NOT_SAVED = (
     "but what it returned could not be saved: its output is kept "
     "(marin-build commit, or --force builds it again)"
+)
+_WAYS_FOR_DATA = (
+    "keep it: marin-build adopt {0}; delete it: --overwrite {0}; "
+    "or give the step another version or output path"
 )
 _WAYS_OUT = {
     "record": "delete it to use the output without its history, or build it again with --force",
@@ -255,6 +285,13 @@ def stable_facts(reason: Reason) -> dict[str, object]:
             return {"attempt": attempt}
         case why.Unreadable(what=what):
             return {"what": what}
+        case (
+            why.Overwrites(files=files, size=size, paths=paths, listing=listing)
+            | why.ForeignData(files=files, size=size, paths=paths, listing=listing)
+        ):
+            return {"files": files, "bytes": size, "paths": list(paths), "listing": listing}
+        case why.NotAFolder(found=found):
+            return {"found": found.partition(" to `")[0]}
         case why.OutputVanished(lost=lost):
             return {"lost": list(lost)} if lost else {}
         case why.OutputAltered(changes=changes):

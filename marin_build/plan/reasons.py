@@ -129,6 +129,24 @@ class Cascade:
 
 
 @dataclass(frozen=True, slots=True)
+class Overwrites:
+    """Data lies there that no build of ours left, and a user gave `--overwrite` for it.
+
+    Args:
+        files: how many files; none: only empty folders.
+        size: their bytes.
+        paths: some of them, inside the output.
+        listing: sha-256 of all paths and sizes: only this data may be deleted.
+
+    """
+
+    files: int
+    size: int
+    paths: tuple[str, ...]
+    listing: str
+
+
+@dataclass(frozen=True, slots=True)
 class DependencyFailed:
     """Another executor wrote DEP_FAILED: one of its dependencies failed there."""
 
@@ -257,6 +275,40 @@ class Unreadable:
 
 
 @dataclass(frozen=True, slots=True)
+class ForeignData:
+    """Data lies there that no build of ours left: to build it would delete that.
+
+    Args:
+        name: the step's name.
+        files: how many files; none: only empty folders.
+        size: their bytes.
+        paths: some of them, inside the output.
+        listing: sha-256 of all paths and sizes.
+
+    """
+
+    name: str
+    files: int
+    size: int
+    paths: tuple[str, ...]
+    listing: str
+
+
+@dataclass(frozen=True, slots=True)
+class NotAFolder:
+    """A link, a file or a pipe lies in the place of its output folder.
+
+    Args:
+        found: what lies there, in words: "a symbolic link to `corpus`", "a file".
+        path: the output path.
+
+    """
+
+    found: str
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
 class OutputAltered:
     """Something is to be built from it, and it holds what its build did not leave there.
 
@@ -326,6 +378,7 @@ RunReason = (
     | DevVersion
     | AssumedChanged
     | Cascade
+    | Overwrites
     | DependencyFailed
 )
 ReuseReason = BuiltBefore | SealedBefore | Adopted | Accepted | AssumedBuilt
@@ -335,11 +388,15 @@ BlockReason = (
     | UpstreamBlocked
     | NothingBuildsIt
     | Unreadable
+    | ForeignData
+    | NotAFolder
     | OutputAltered
     | DeviceMissing
     | SeveralHosts
     | OverBudget
     | BlockedInPlan
 )
+Obstacle = Unreadable | ForeignData | NotAFolder
+"""What lies at an output path and must be dealt with before anything is built there."""
 WaitReason = HeldBy | HeldByWork
 Reason = RunReason | ReuseReason | WaitReason | BlockReason

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
     from marin_build.plan.identity_drift import IdentityDrift
     from marin_build.plan.reasons import Unreadable
+    from marin_build.protocol.foreign_data import ForeignData
     from marin_build.protocol.lease import Lease
     from marin_build.protocol.living_work import Process
     from marin_build.protocol.record_reader import Built
@@ -71,18 +72,30 @@ class Observed:
     """What lies there that its build did not leave, in words: looked for in the same cases."""
     damage: Unreadable | None = None
     """A damaged file of it; its state is unknown then."""
+    in_the_way: str | None = None
+    """What lies in the place of its output folder, in words: looked for where it is to be built."""
+    foreign: ForeignData | None = None
+    """Data at its output path that no build of ours left, and that must not be cleared."""
+    overwrites: ForeignData | None = None
+    """The same, where a person agreed to have it deleted."""
 
     @property
     def is_built(self) -> bool:
         """Whether the target is committed: published, or sealed and about to be."""
-        if self.doubtful or self.lost:
+        if self.doubtful or self.lost or self.in_the_way is not None:
             return False
         return self.status == "SUCCESS" or (self.lease is not None and self.lease.is_sealed)
 
     @property
     def is_open(self) -> bool:
         """Whether it is to be built, so that its dependencies must be read, too."""
-        return not self.is_built and self.damage is None
+        return not self.is_built and not self.is_obstructed
+
+    @property
+    def is_obstructed(self) -> bool:
+        """Whether it cannot be built because of what lies there, so that it needs nothing."""
+        found = (self.damage, self.in_the_way, self.foreign)
+        return any(each is not None for each in found)
 
 
 NOTHING_SEEN = Observed()

@@ -12,12 +12,15 @@ from typing import TYPE_CHECKING
 
 from marin_build.protocol import layout
 from marin_build.protocol.documents import Attempt
+from marin_build.protocol.foreign_data import ForeignData, OwnData, find_data
 from marin_build.protocol.held_target import Holding, newest_attempt
 from marin_build.protocol.look import Seen, look
 from marin_build.protocol.publish import finish_publishing
 from marin_build.protocol.state_machine import Event, State, see, transition
 from marin_build.protocol.status import STATUS_RUNNING, STATUS_SUCCESS
+from marin_build.store.folder_place import refuse_what_is_in_the_way
 from marin_build.text.moments import stamp
+from marin_build.workspace.places import is_url
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -43,6 +46,13 @@ class Finished:
 
 
 @dataclass(frozen=True, slots=True)
+class Foreign:
+    """Data lies there that is not ours, and must not be cleared; nothing of ours is left there."""
+
+    data: ForeignData
+
+
+@dataclass(frozen=True, slots=True)
 class Claimant:
     """A run that wants a target, and how it judges what it finds there.
 
@@ -60,6 +70,8 @@ class Claimant:
         forced_over: the version of the status for which `force` holds; None: for every status.
             What another run has built since is not built again.
         stale_version: a lease version that was watched for longer than it may live.
+        may_clear: whether data that no build of ours left may be cleared; None: such data is not
+            looked for, because nothing is cleared.
 
     """
 
@@ -74,8 +86,9 @@ class Claimant:
     forced_over: str | None = None
     stale_version: str = ""
     is_worked_on: Callable[[Lease], bool] = lambda _: False
+    may_clear: Callable[[ForeignData], bool] | None = None
 
-    def acquire(self, seen: Seen | None = None) -> Holding | Held | Finished:
+    def acquire(self, seen: Seen | None = None) -> Holding | Held | Finished | Foreign:
         """Take the lease on the target and open an attempt.
 
         Args:
@@ -84,10 +97,13 @@ class Claimant:
         Raises:
             StoreError: the store cannot be reached.
             CorruptStateError: a document beside the output is not readable.
+            StoppedError: a link or a file lies in the place of the output.
 
         """
         insists, published, fresh = self.force, False, False
         while True:
+            if not is_url(self.output):
+                refuse_what_is_in_the_way(self.output)
             if seen is None:
                 seen, fresh = look(self.store, self.output), True
             force = insists and self._is_meant(seen)
@@ -107,9 +123,9 @@ class Claimant:
                     published, insists = True, False
                 seen = None
                 continue
-            holding = self._take(state, seen, force=force)
-            if holding is not None:
-                return holding
+            got = self._take(state, seen, force=force)
+            if got is not None:
+                return got
             seen = None
 
     def _is_meant(self, seen: Seen) -> bool:
@@ -125,8 +141,12 @@ class Claimant:
         )
         return see(seen.status, seen.lease, nonce=self.lease.nonce, stale=stale, force=force)
 
-    def _take(self, state: State, seen: Seen, *, force: bool) -> Holding | None:
-        """Take the lease and open an attempt; None if anything is not as it was seen."""
+    def _take(self, state: State, seen: Seen, *, force: bool) -> Holding | Foreign | None:
+        """Take the lease and open an attempt; None if anything is not as it was seen.
+
+        Where no status is, the data there is looked at before anything but the lease is written: a
+        status would prove, to the next run, that the data is ours.
+        """
         path, sent = f"{self.output}/{layout.LEASE}", self.clock()
         ours = replace(self.lease, attempt=self._next_attempt(seen))
         if state is State.HELD and seen.lease is not None:
@@ -147,18 +167,41 @@ class Claimant:
         if version is None:
             transition(state, Event.BEATEN)
             return None
-        if state is State.ABANDONED and seen.lease is not None:
-            why = f"its holder died; taken over by {self.lease.worker}"
-            record_abandoned(self.store, self.output, self.target, seen.lease, why)
-        event, status_version = self._say_running(seen, ours.attempt, force=force)
+        data = self._data_without(seen)
+        if isinstance(data, ForeignData):
+            event, status_version = Event.FOUND_FOREIGN, ""
+        else:
+            if state is State.ABANDONED and seen.lease is not None:
+                why = f"its holder died; taken over by {self.lease.worker}"
+                record_abandoned(self.store, self.output, self.target, seen.lease, why)
+            event, status_version = self._say_running(seen, ours.attempt, force=force)
         state = transition(transition(state, Event.TOOK_LEASE), event)
-        if event in (Event.SAW_SUCCESS, Event.BEATEN):
+        if event in (Event.SAW_SUCCESS, Event.BEATEN, Event.FOUND_FOREIGN):
             self.store.delete_if(path, version)
+        if isinstance(data, ForeignData):
+            return Foreign(data)
         if state is not State.RUNNING:
             return None
         return Holding(
-            self.store, self.output, self.target, ours, version, status_version, sent, self.now
+            self.store,
+            self.output,
+            self.target,
+            ours,
+            version,
+            status_version,
+            sent,
+            self.now,
+            is_empty=self.may_clear is not None and seen.status is None and data is None,
         )
+
+    def _data_without(self, seen: Seen) -> ForeignData | OwnData | None:
+        """Return the data there if there is no status, and it may not be cleared unasked."""
+        if self.may_clear is None or seen.status is not None:
+            return None
+        data = find_data(self.store, self.output, is_held=True)
+        if isinstance(data, ForeignData) and self.may_clear(data):
+            return OwnData()
+        return data
 
     def _say_running(self, seen: Seen, attempt: int, *, force: bool) -> tuple[Event, str]:
         """Write RUNNING over the status that was seen; return what happened, and the new version.
@@ -180,6 +223,8 @@ class Claimant:
             seen = look(self.store, self.output)
             if seen.lease is None or seen.lease.nonce != self.lease.nonce:
                 return Event.OVERTAKEN, ""
+            if isinstance(self._data_without(seen), ForeignData):  # it was exchanged just now
+                return Event.BEATEN, ""
             force = force and self._is_meant(seen)
             if seen.status == STATUS_SUCCESS and not force:
                 continue

@@ -44,6 +44,8 @@ class Holding:
     state: State = State.RUNNING
     sealed: Publication | None = None
     """What was committed, once it is."""
+    is_empty: bool = False
+    """Whether there was surely no data when it was taken."""
 
     def renew(self, clock: float, timestamp: float) -> bool:
         """Renew the lease; return False if another holder has it by now.

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 from typing import TYPE_CHECKING
 
+from marin_build.store.base import GUARD
 from marin_build.workspace.own_folder import make_folder
 from marin_build.workspace.places import is_url
 
@@ -25,6 +27,25 @@ ACCEPTED = ".accepted.json"
 LOGS = ".logs"
 NOWHERE = "/dev/null/marin-build"
 """A folder that cannot be: where logs lie of a run that left none on this machine."""
+_KEPT = frozenset((STATUS, LEASE, LOGS, GUARD, RECORD, ARTIFACT, ACCEPTED))
+_UNFINISHED = re.compile(r"(.+)\.\d+-\d+\.tmp")
+"""The name of a file whose writer was killed; before it, the name that the file was to have."""
+
+
+def is_kept(name: str) -> bool:
+    """Return whether something right in an output stays when the output is cleared.
+
+    Record and artifact too: only a commit may change them, and it does so on a condition.
+    """
+    return name in _KEPT
+
+
+def is_ours(name: str) -> bool:
+    """Return whether something right in an output is no data, but a file or folder of ours."""
+    if name in _KEPT or name == CHANGED:
+        return True
+    unfinished = _UNFINISHED.fullmatch(name)
+    return unfinished is not None and unfinished[1] in _KEPT
 
 
 def attempt_name(attempt: int) -> str:

@@ -29,6 +29,7 @@ class State(enum.Enum):
     FINISHED = "use the output"
     ENDED = "leave it to the next attempt"
     LOST = "stop: nothing of ours counts any more"
+    REFUSED = "leave it alone: what lies there is not ours"
 
 
 class Event(enum.Enum):
@@ -43,6 +44,7 @@ class Event(enum.Enum):
     TOOK_LEASE = "the lease is ours"
     OPENED = "the attempt is ours"
     BEATEN = "another run was faster"
+    FOUND_FOREIGN = "data that no build left, the lease is gone"
     SEALED = "our seal is in place"
     PUBLISHED = "SUCCESS is there, the lease is gone"
     GAVE_UP = "the attempt failed or was cut short, the lease is gone"
@@ -71,6 +73,7 @@ TRANSITIONS: dict[tuple[State, Event], State] = {
     (State.HELD, Event.OPENED): State.RUNNING,
     (State.HELD, Event.SAW_SUCCESS): State.FINISHED,
     (State.HELD, Event.OVERTAKEN): State.UNKNOWN,
+    (State.HELD, Event.FOUND_FOREIGN): State.REFUSED,
     (State.RUNNING, Event.SEALED): State.COMMITTED,
     (State.RUNNING, Event.GAVE_UP): State.ENDED,
     (State.RUNNING, Event.OVERTAKEN): State.LOST,

@@ -26,6 +26,7 @@ from marin_build.run_step.step_log import add_line
 from marin_build.run_step.workers import INTERRUPTED
 from marin_build.store.base import File
 from marin_build.store.bounds import LONGEST
+from marin_build.store.folder_place import in_the_way, way_out
 from marin_build.text.moments import stamp
 from marin_build.text.readable import LONGEST_MESSAGE, shortened
 from marin_build.workspace.own_files import read_own
@@ -114,6 +115,8 @@ class Attempt:
             StoreAwayError: the store gave no answer.
 
         """
+        if (replaced := self._replaced_folder()) is not None:
+            return replaced
         if self._result is not None:
             return self._commit(*self._result)
         if why_ended not in ("", INTERRUPTED) and not done.has_failed:
@@ -262,6 +265,28 @@ class Attempt:
             cause=cause,
             peak_memory_bytes=done.peak_memory,
             is_finished=finished is not None,
+        )
+
+    def _replaced_folder(self) -> ended.Failed | None:
+        """Return the failure if the step put something else in the place of its output folder.
+
+        Our lease and status went with the folder. Nothing is written: it would be written to where
+        the link points, which may be the user's own data, or another output.
+        """
+        output = self.holding.output
+        if is_url(output):
+            return None
+        logs = f"{output}/{layout.LOGS}"
+        if (found := in_the_way(output)) is None:
+            if in_the_way(logs) is not None:
+                os.unlink(logs)  # a link or a file that the step left in its own output
+            return None
+        return ended.Failed(
+            self.holding.lease.attempt,
+            1,
+            f"it left {found} in the place of its output `{output}`",
+            seconds=time.monotonic() - self._began,
+            hint=f"{way_out(output)}; let the step write, or link, inside its output folder",
         )
 
     def _folder_was_deleted(self) -> StoppedError | None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from marin_build.errors import NOTHING_WRITTEN, StoppedError
 from marin_build.protocol.acquire import Finished, Held
 from marin_build.protocol.documents import FileEntry, Publication
+from marin_build.protocol.held_target import Holding
 from marin_build.protocol.manifest import differences, manifest_of, shortened
 from marin_build.run_step.kept_output import files_of, kept_before
 from marin_build.run_step.output_folder import protect
@@ -22,7 +23,6 @@ from marin_build.text.moments import moment_text, stamp
 
 if TYPE_CHECKING:
     from marin_build.protocol.documents import Record
-    from marin_build.protocol.held_target import Holding
     from marin_build.protocol.lease import Lease
     from marin_build.protocol.manifest import Existing
     from marin_build.run_step.session import Session
@@ -52,6 +52,7 @@ def adopt(session: Session, index: int, existing: Existing, note: str | None) ->
         return None
     if isinstance(got, Held):
         raise held(target.id, got.lease)
+    assert isinstance(got, Holding)  # foreign data is what is committed here
     if existing.place == target.output_path:
         _check_still_there(session, got, existing)
     now = session.now()
@@ -86,6 +87,7 @@ def commit_kept(
         return None
     if isinstance(got, Held):
         raise held(target.id, got.lease)
+    assert isinstance(got, Holding)  # foreign data is what is committed here
     now, attempt = session.now(), got.lease.attempt
     kept = kept_before(session.store, got.output, attempt)
     if kept is None:

@@ -1,15 +1,28 @@
-"""What an earlier attempt left in an output, and forbade to be written or deleted."""
+"""Deletes what an earlier attempt left in an output, also what it forbade to be written or deleted.
+
+Whatever lies there, nothing outside the output is touched: every folder is opened from the one
+around it, and never through a link, even if one is put there meanwhile.
+"""
 
 from __future__ import annotations
 
+import itertools
 import os
 import shutil
 import stat
-from contextlib import suppress
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING
 
 from marin_build.errors import StoreError
 from marin_build.protocol import layout
+from marin_build.store.folder_place import open_folder
 from marin_build.store.local_read import owner_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+
+_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 def give_rights_back(output: str) -> None:
@@ -18,63 +31,114 @@ def give_rights_back(output: str) -> None:
         _give_back(folder)
 
 
-def _give_back(folder: str) -> bool:
+def clear_folder(output: str, is_kept: Callable[[str], bool]) -> None:
+    """Delete what lies in a local output, with the rights restored that it took from itself.
+
+    Args:
+        output: the folder.
+        is_kept: tells by its name whether something right in the folder stays.
+
+    Raises:
+        StoreError: something is another user's, or a link lies in the place of the folder.
+        OSError: something cannot be deleted for another reason.
+
+    """
+    give_rights_back(output)
+    folder = open_folder(output)
+    try:
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                if not is_kept(entry.name):
+                    _remove(entry, folder, f"{output}/{entry.name}")
+    finally:
+        os.close(folder)
+
+
+def _give_back(name: str, folder: int | None = None) -> bool:
     """Let the owner of a folder in; return whether it is a folder, and no link to one."""
     try:
-        mode = os.lstat(folder).st_mode
+        mode = os.lstat(name, dir_fd=folder).st_mode
         if not stat.S_ISDIR(mode):
             return False
         if mode & stat.S_IRWXU != stat.S_IRWXU:
-            os.chmod(folder, stat.S_IMODE(mode) | stat.S_IRWXU)
+            os.chmod(name, stat.S_IMODE(mode) | stat.S_IRWXU, dir_fd=folder)
     except OSError:  # what is done in it then says what is wrong
         return False
     return True
 
 
-def remove(entry: os.DirEntry[str]) -> None:
-    """Delete what an earlier attempt left, with the rights restored that it took from itself.
+def _remove(entry: os.DirEntry[str], folder: int, path: str) -> None:
+    """Delete one entry of an opened folder.
 
     Raises:
-        StoreError: it is another user's, or cannot be deleted for another reason.
+        StoreError: it is another user's.
 
     """
     try:
         if not entry.is_dir(follow_symlinks=False):
-            os.unlink(entry.path)
+            os.unlink(entry.name, dir_fd=folder)
             return
         with suppress(PermissionError):
-            _delete_folder(entry.path)
+            _delete_folder(entry.name, folder)
             return
-        todo = [entry.path]
-        while todo:
-            folder = todo.pop()
-            if _give_back(folder):
-                with os.scandir(folder) as inner:
-                    todo += [each.path for each in inner if each.is_dir(follow_symlinks=False)]
-        _delete_folder(entry.path)
+        _give_back_below(entry.name, folder)
+        _delete_folder(entry.name, folder)
     except PermissionError as error:
-        raise _not_ours(entry.path, error) from error
+        raise _not_ours(path, error) from error
 
 
-def _delete_folder(path: str) -> None:
+def _give_back_below(name: str, folder: int) -> None:
+    """Let the owner into a folder and all folders in it."""
+    todo: list[tuple[str, ...]] = [(name,)]
+    while todo:
+        *parents, last = path = todo.pop()
+        with _opened_below(folder, parents) as parent:
+            if not _give_back(last, parent):
+                continue
+        with _opened_below(folder, path) as inner, os.scandir(inner) as entries:
+            todo += [(*path, each.name) for each in entries if each.is_dir(follow_symlinks=False)]
+
+
+@contextmanager
+def _opened_below(folder: int, path: tuple[str, ...] | list[str]) -> Iterator[int]:
+    """Hold a descriptor of a folder inside an opened one; no link on the way is followed."""
+    descriptor = os.dup(folder)
+    try:
+        for name in path:
+            inner = os.open(name, _FLAGS, dir_fd=descriptor)
+            os.close(descriptor)
+            descriptor = inner
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _delete_folder(name: str, folder: int) -> None:
     """Delete a folder and what is in it, however deep that is."""
     try:
-        shutil.rmtree(path)
+        shutil.rmtree(name, dir_fd=folder)
     except RecursionError:  # Python 3.11 goes down by recursion
-        _delete_deep_folder(path)
+        _delete_deep_folder(name, folder)
 
 
-def _delete_deep_folder(path: str) -> None:
-    folders = [path]
-    for folder in folders:  # and what is appended meanwhile
-        with os.scandir(folder) as entries:
-            for entry in entries:
-                if entry.is_dir(follow_symlinks=False):
-                    folders.append(entry.path)
-                else:
-                    os.unlink(entry.path)
-    for folder in reversed(folders):
-        os.rmdir(folder)
+def _delete_deep_folder(name: str, folder: int) -> None:
+    """Delete a folder whose depth is beyond recursion: its inner folders are moved out first."""
+    aside, numbers = f".removed-{os.urandom(8).hex()}", itertools.count()
+    todo = [name]
+    while todo:
+        here = todo.pop()
+        inner = os.open(here, _FLAGS, dir_fd=folder)
+        try:
+            with os.scandir(inner) as entries:
+                for entry in entries:
+                    if entry.is_dir(follow_symlinks=False):
+                        todo.append(f"{aside}-{next(numbers)}")
+                        os.rename(entry.name, todo[-1], src_dir_fd=inner, dst_dir_fd=folder)
+                    else:
+                        os.unlink(entry.name, dir_fd=inner)
+        finally:
+            os.close(inner)
+        os.rmdir(here, dir_fd=folder)
 
 
 def _not_ours(path: str, error: OSError) -> StoreError:

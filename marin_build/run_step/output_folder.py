@@ -12,8 +12,8 @@ from marin_build.errors import CorruptStateError, StoppedError
 from marin_build.protocol import layout
 from marin_build.protocol.attempt_reader import parse_attempt
 from marin_build.protocol.record_reader import adopted_from, parse_record
-from marin_build.run_step.leftover_rights import give_rights_back, remove
-from marin_build.store.base import GUARD
+from marin_build.run_step.leftover_rights import clear_folder
+from marin_build.store.folder_place import in_the_way
 from marin_build.workspace.places import is_url
 
 if TYPE_CHECKING:
@@ -22,23 +22,8 @@ if TYPE_CHECKING:
     from marin_build.store.base import File, Store
 
 
-# Record and artifact too: only a commit may change them, and it does so on a condition.
-_KEPT = {
-    layout.STATUS,
-    layout.LEASE,
-    layout.LOGS,
-    GUARD,
-    layout.RECORD,
-    layout.ARTIFACT,
-    layout.ACCEPTED,
-}
 _WRITE = stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH
 ADOPTED_HERE = "it was adopted where it lies: to build it again would delete that data"
-
-
-def has_foreign(output: str) -> bool:
-    """Return whether a local output holds files that no attempt of ours made."""
-    return any(not name.startswith(".") for name in os.listdir(output))
 
 
 def refuse_to_clear_adopted(store: Store, output: str) -> None:
@@ -97,19 +82,15 @@ def clear_leftovers(store: Store, output: str, *, is_held: Callable[[], bool]) -
 
     """
     if is_url(output):
-        paths = [f"{output}/{file.path}" for file in store.files(output)]
-        kept = tuple(f"{output}/{name}" for name in _KEPT)
-        leftovers = [path for path in paths if not path.startswith(kept)]
+        files = [file.path for file in store.files(output)]
+        leftovers = [
+            f"{output}/{path}" for path in files if not layout.is_kept(path.partition("/")[0])
+        ]
         if leftovers and not is_held():
             return False
         store.delete(leftovers)
         return True
-    give_rights_back(output)
-    with os.scandir(output) as entries:
-        for entry in entries:
-            if entry.name in _KEPT:
-                continue
-            remove(entry)
+    clear_folder(output, layout.is_kept)
     return True
 
 
@@ -131,7 +112,7 @@ def digests_of(output: str, files: Iterable[File]) -> dict[str, str]:
 
 def protect(output: str) -> None:
     """Make a committed output read-only, if it is local, as far as its file system can."""
-    if not is_url(output):
+    if not is_url(output) and in_the_way(output) is None:
         with suppress(OSError):
             set_read_only(output, is_read_only=True)
 

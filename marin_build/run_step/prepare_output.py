@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import time
 from typing import TYPE_CHECKING
 
 from marin_build.protocol import layout
+from marin_build.protocol.foreign_data import has_data
 from marin_build.protocol.lease import boot_clock
 from marin_build.run_step.kept_output import kept_before
 from marin_build.run_step.output_folder import (
     clear_leftovers,
-    has_foreign,
     refuse_to_clear_adopted,
     set_read_only,
 )
@@ -69,25 +70,30 @@ def make_ready(session: Session, index: int, holding: Holding) -> bool:
 
 
 def _has_leftovers(session: Session, index: int, holding: Holding) -> bool:
-    """Return whether to clear what an earlier attempt or a foreign writer left on our path.
+    """Return whether to clear what an earlier attempt, or another executor, left on our path.
+
+    What no build left was refused when the target was acquired, or may be deleted.
 
     Raises:
         StoppedError: a person adopted the data there.
 
     """
-    output, step = holding.output, session.targets.all[index].step
-    keeps = step.override_output_path is not None or step.resumable
-    again = holding.lease.attempt > 1 or index in session.forced
-    # A remote output that was never built is not looked at: that would be a wasted request.
-    # But a step that keeps what lies there would write over adopted data, so we ask for that.
-    if not again and (not keeps if is_url(output) else not has_foreign(output)):
+    if holding.is_empty:
         return False
+    output, step = holding.output, session.targets.all[index].step
+    if not step.keeps_output:
+        refuse_to_clear_adopted(session.store, output)
+        return True
+    again = holding.lease.attempt > 1 or index in session.forced
+    if not again and not is_url(output) and not has_data(os.listdir(output)):
+        return False
+    # A step that keeps what lies there would write over adopted data.
     refuse_to_clear_adopted(session.store, output)
-    if keeps and not is_url(output):
+    if not is_url(output):
         # The step finds what it left, to go on with that.
         set_read_only(output, is_read_only=False)
         session.store.delete([f"{output}/{layout.CHANGED}"])
-    return not keeps
+    return False
 
 
 def _is_held(session: Session, holding: Holding) -> bool:

@@ -55,6 +55,7 @@ class Session:
         code: compares the code that steps reach with what was loaded; None: it is not looked at.
         protect: whether what is committed to a local disk is made read-only.
         digests: whether its contents are digested.
+        overwrites: targets whose foreign data may be deleted -> the listing of that data.
 
     """
 
@@ -79,6 +80,7 @@ class Session:
     code: CodeWatch | None = None
     protect: bool = False
     digests: bool = False
+    overwrites: Mapping[int, str] = field(default_factory=dict)
 
     @property
     def register_after(self) -> float:

@@ -7,14 +7,17 @@ from __future__ import annotations
 
 import os
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from marin_build.errors import MarinBuildError, StoppedError, StoreAwayError
 from marin_build.identity.code.digest import code_digest
 from marin_build.plan import outcomes as ended
+from marin_build.plan import reasons as why
 from marin_build.plan.nearest_build import changes_between
+from marin_build.plan.reason_text import describe
 from marin_build.protocol import layout
-from marin_build.protocol.acquire import Claimant, Finished, Held
+from marin_build.protocol.acquire import Claimant, Finished, Foreign, Held
 from marin_build.protocol.lease import TIME_TO_LIVE, Lease, boot_clock, process_start
 from marin_build.protocol.record_reader import readable_record
 from marin_build.run_step.attempt import Attempt
@@ -25,6 +28,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from marin_build.pipeline.retries import Cause
+    from marin_build.protocol.foreign_data import ForeignData
     from marin_build.protocol.record_reader import Built
     from marin_build.run_step.body import Bodies, Done
     from marin_build.run_step.commit_retry import CommitRetry
@@ -58,7 +62,10 @@ def build_target(
         with bookkeeping:
             if (refusal := _refusal(session, start.index)) is not None:
                 return refusal
-            got = claimant_of(session, start).acquire(start.seen)
+            claimant = replace(claimant_of(session, start), may_clear=_may_clear(session, start))
+            got = claimant.acquire(start.seen)
+            if isinstance(got, Foreign):
+                return _foreign_data(session, start.index, got.data)
             if isinstance(got, Finished):
                 return finished_elsewhere(session, start.index, got)
             if isinstance(got, Held):
@@ -120,6 +127,24 @@ def _refusal(session: Session, index: int) -> ended.Stopped | None:
         message = f"the code of `{target.name}` is not what the plan was made with"
         return ended.Stopped(message, hint="make the plan again")
     return None
+
+
+def _may_clear(session: Session, start: Start) -> Callable[[ForeignData], bool] | None:
+    """Return which foreign data a build may clear; None if it clears nothing."""
+    if session.targets.all[start.index].step.keeps_output:
+        return None
+    agreed = session.overwrites.get(start.index)
+    return lambda data: data.listing == agreed
+
+
+def _foreign_data(session: Session, index: int, data: ForeignData) -> ended.Stopped:
+    """Return the end of a target where data has come since the plan was made."""
+    target = session.targets.all[index]
+    found = why.ForeignData(target.name, data.files, data.size, data.paths, data.listing)
+    return ended.Stopped(
+        f"at the output path of `{target.id}` lies {describe(found)}",
+        hint=f"nothing was deleted at `{target.output_path}`",
+    )
 
 
 def finished_elsewhere(session: Session, index: int, got: Finished) -> ended.Outcome:

@@ -3,6 +3,7 @@
 Every write goes through a temporary file and `rename`. The conditional ones look and write under
 an advisory lock (`flock`) on the parent folder, which the kernel frees if the process dies. No file
 is ever changed in place, so a version is which file it is, when it was written, and how long.
+Nothing is written or deleted through a link in the place of the folder that holds the file.
 
 On file systems that several machines mount, a lock on a folder may be this machine's alone (NFS
 has none for folders): there a file in the folder is locked instead, and files are created by
@@ -23,6 +24,7 @@ from typing import TYPE_CHECKING
 from marin_build.errors import StoreError
 from marin_build.pauses import doubled
 from marin_build.store.base import GUARD, File
+from marin_build.store.folder_place import open_folder
 from marin_build.store.local_read import read_file, store_error, version_of
 from marin_build.workspace.own_folder import make_folder
 
@@ -69,13 +71,14 @@ class LocalStore:
 
     def put(self, path: str, data: bytes) -> str:
         """Write through a temporary file and `rename`."""
-        temporary, version = self._write_temporary(path, data)
-        try:
-            os.rename(temporary, path)
-        except OSError as error:
-            os.unlink(temporary)
-            raise store_error("write", path, error) from error
-        return version
+        with self._opened(path) as folder:
+            temporary, version = self._write_temporary(path, data, folder)
+            try:
+                os.rename(temporary, _name(path), src_dir_fd=folder, dst_dir_fd=folder)
+            except OSError as error:
+                os.unlink(temporary, dir_fd=folder)
+                raise store_error("write", path, error) from error
+            return version
 
     def put_if_absent(self, path: str, data: bytes) -> str | None:
         """Look and write under the folder's lock."""
@@ -135,7 +138,11 @@ class LocalStore:
         """Delete files."""
         for path in paths:
             try:
-                os.unlink(path)
+                folder = open_folder(os.path.dirname(path))
+                try:
+                    os.unlink(_name(path), dir_fd=folder)
+                finally:
+                    os.close(folder)
             except FileNotFoundError:
                 continue
             except OSError as error:
@@ -143,16 +150,17 @@ class LocalStore:
 
     def _link(self, path: str, data: bytes) -> str | None:
         """Create a file that is whole at once; None if the server says that one is there."""
-        temporary, version = self._write_temporary(path, data)
-        try:
-            os.link(temporary, path)
-        except FileExistsError:
-            return None
-        except OSError as error:
-            raise store_error("write", path, error) from error
-        finally:
-            os.unlink(temporary)
-        return version
+        with self._opened(path) as folder:
+            temporary, version = self._write_temporary(path, data, folder)
+            try:
+                os.link(temporary, _name(path), src_dir_fd=folder, dst_dir_fd=folder)
+            except FileExistsError:
+                return None
+            except OSError as error:
+                raise store_error("write", path, error) from error
+            finally:
+                os.unlink(temporary, dir_fd=folder)
+            return version
 
     def _has(self, path: str, version: str) -> bool:
         """Return whether this version is there."""
@@ -163,15 +171,24 @@ class LocalStore:
         except OSError as error:
             raise store_error("read", path, error) from error
 
-    def _write_temporary(self, path: str, data: bytes) -> tuple[str, str]:
-        temporary = f"{path}.{os.getpid()}-{next(_counter)}.tmp"
+    @contextmanager
+    def _opened(self, path: str) -> Iterator[int]:
+        """Hold a descriptor of the folder of `path`, which is made if it is not there."""
+        try:
+            folder = _made_and_opened(os.path.dirname(path))
+        except OSError as error:
+            raise store_error("write", path, error) from error
+        try:
+            yield folder
+        finally:
+            os.close(folder)
+
+    def _write_temporary(self, path: str, data: bytes, folder: int) -> tuple[str, str]:
+        """Write a file beside `path`, in the opened folder; return its name and its version."""
+        temporary = f"{_name(path)}.{os.getpid()}-{next(_counter)}.tmp"
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
         try:
-            try:
-                descriptor = os.open(temporary, flags, 0o644)
-            except FileNotFoundError:
-                make_folder(os.path.dirname(path))
-                descriptor = os.open(temporary, flags, 0o644)
+            descriptor = os.open(temporary, flags, 0o644, dir_fd=folder)
             try:
                 written = os.write(descriptor, data)
                 while written < len(data):
@@ -182,7 +199,7 @@ class LocalStore:
                 os.utime(descriptor, ns=(now, now))
                 return temporary, version_of(os.fstat(descriptor))
             except OSError:
-                os.unlink(temporary)
+                os.unlink(temporary, dir_fd=folder)
                 raise
             finally:
                 os.close(descriptor)
@@ -193,19 +210,16 @@ class LocalStore:
     def _locked(self, path: str, *, create: bool = False) -> Iterator[None]:
         """Hold the advisory lock of the folder of `path`; the kernel frees it if we die."""
         folder = os.path.dirname(path)
-        locked, flags = folder, os.O_RDONLY | os.O_CLOEXEC
-        if self._is_shared:
-            locked = os.path.join(folder, GUARD)
-            flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+        locked = os.path.join(folder, GUARD) if self._is_shared else folder
         try:
             try:
-                descriptor = os.open(locked, flags, 0o644)
+                opened = _made_and_opened(folder) if create else open_folder(folder)
             except FileNotFoundError:
-                if not create:
-                    yield  # there is nothing to guard
-                    return
-                make_folder(folder)
-                descriptor = os.open(locked, flags, 0o644)
+                if create:
+                    raise
+                yield  # there is nothing to guard
+                return
+            descriptor = _guard_in(opened) if self._is_shared else opened
         except OSError as error:
             raise store_error("lock", path, error) from error
         try:
@@ -215,6 +229,27 @@ class LocalStore:
             raise store_error("lock", path, error) from error
         finally:
             os.close(descriptor)
+
+
+def _name(path: str) -> str:
+    return path.rpartition("/")[2]
+
+
+def _made_and_opened(folder: str) -> int:
+    """Return a descriptor of a folder, which is made if it is not there."""
+    try:
+        return open_folder(folder)
+    except FileNotFoundError:
+        make_folder(folder)
+        return open_folder(folder)
+
+
+def _guard_in(folder: int) -> int:
+    """Return a descriptor of the file that is locked in a shared folder; the folder is closed."""
+    try:
+        return os.open(GUARD, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644, dir_fd=folder)
+    finally:
+        os.close(folder)
 
 
 def _take_lock(descriptor: int, path: str) -> None:

@@ -195,6 +195,20 @@ EXAMPLES: list[tuple[why.Reason, str, str, dict[str, object]]] = [
     (why.OverBudget("api", 3, 2), "over_budget",
      "needs 3 of the budget `api`, and there is 2 (--budget)",
      {"budget": "api", "needed": 3, "found": 2}),
+    (why.ForeignData("train", 3, 2048, ("a", "b", "c"), "l"), "foreign_data",
+     ("foreign data: `a` and 2 more, 2.0 KiB, which no build of ours left (keep it: marin-build "
+     "adopt train; delete it: --overwrite train; or give the step another version or output path)"),
+     {"files": 3, "bytes": 2048, "paths": ["a", "b", "c"], "listing": "l"}),
+    (why.Overwrites(1, 3, ("a",), "l"), "overwrites",
+     "deletes foreign data: `a`, 3 B (--overwrite)",
+     {"files": 1, "bytes": 3, "paths": ["a"], "listing": "l"}),
+    (why.Overwrites(0, 0, ("sub",), "l"), "overwrites",
+     "deletes foreign data: empty folders (--overwrite)",
+     {"files": 0, "bytes": 0, "paths": ["sub"], "listing": "l"}),
+    (why.NotAFolder("a symbolic link to `/data/corpus`", "/o/a 1"), "not_a_folder",
+     ("a symbolic link to `/data/corpus` lies in the place of its output: /o/a 1 "
+     "(remove it: rm '/o/a 1')"),
+     {"found": "a symbolic link"}),
     (why.BlockedInPlan(), "blocked_in_plan", "blocked when the plan was made", {}),
 ]  # fmt: skip
 

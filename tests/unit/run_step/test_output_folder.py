@@ -15,7 +15,6 @@ from marin_build.protocol.manifest import manifest_of, missing_output
 from marin_build.run_step.output_folder import (
     clear_leftovers,
     digests_of,
-    has_foreign,
     refuse_to_clear_adopted,
     set_read_only,
     was_adopted_here,
@@ -123,13 +122,6 @@ def test_an_empty_file_or_folder_is_not_there(tmp_path: Path) -> None:
 def test_our_own_files_are_not_in_the_manifest(tmp_path: Path) -> None:
     _write(tmp_path, ".executor_status", ".logs/attempt-0001.log", "a", "b/.hidden")
     assert manifest_of(LocalStore(), str(tmp_path)) == [File("a", 3), File("b/.hidden", 3)]
-
-
-def test_files_that_no_attempt_of_ours_made_are_foreign(tmp_path: Path) -> None:
-    _write(tmp_path, ".executor_status", ".logs/attempt-0001.log")
-    assert not has_foreign(str(tmp_path))
-    _write(tmp_path, "stray/a")
-    assert has_foreign(str(tmp_path))
 
 
 def test_leftovers_are_cleared_and_what_tells_of_attempts_is_kept(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import itertools
 import json
+import os
 import shutil
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
@@ -20,6 +21,7 @@ from marin_build.errors import StoreAwayError, StoreError
 from marin_build.plan import outcomes as ended
 from marin_build.protocol.acquire import Claimant
 from marin_build.protocol.documents import Attempt, FileEntry, Provenance, Publication, Record
+from marin_build.protocol.foreign_data import ForeignData, find_data
 from marin_build.protocol.held_target import Holding
 from marin_build.protocol.lease import Host, Lease
 from marin_build.protocol.look import look
@@ -240,18 +242,13 @@ def _delete(output: Path) -> None:
     shutil.rmtree(output)
 
 
-def _replace_by_file(output: Path) -> None:
-    shutil.rmtree(output)
-    output.write_text("new")
-
-
 def _delete_and_fail(output: Path) -> None:
     shutil.rmtree(output)
     raise ValueError("boom")
 
 
 @pytest.mark.parametrize(
-    "fn", [_remake, _empty, _delete, _replace_by_file, _delete_and_fail], ids=lambda fn: fn.__name__
+    "fn", [_remake, _empty, _delete, _delete_and_fail], ids=lambda fn: fn.__name__
 )
 def test_a_step_that_deletes_its_folder_is_told_so(
     stage: Callable[..., Stage], fn: Callable[[Path], None]
@@ -300,12 +297,131 @@ def test_a_new_attempt_finds_an_empty_folder_unless_it_resumes(
         _write("old", "sub/a")(made.output)
     else:
         made.build()
-    assert isinstance(made.build(), ended.Succeeded)
+    outcome = made.build()
+    if before == "stray" and not resumable:
+        assert isinstance(outcome, ended.Stopped)
+        assert "foreign data: `old` and 1 more" in outcome.message
+        assert sorted(path.name for path in made.output.iterdir()) == ["old", "sub"]
+        return
+    assert isinstance(outcome, ended.Succeeded)
     ours = {".executor_status", ".executor_status.lock", ".logs"}
     ours |= {".executor_info"} if before == "forced" else set()
     left = {"failed": {"half", ".tmp"}, "stray": {"old", "sub"},
             "forced": {"old", ".tmp"}}[before]  # fmt: skip
     assert set(found) == (ours | left if resumable else ours)
+
+
+@pytest.mark.parametrize("came", [False, True])
+def test_only_the_data_that_a_person_saw_is_overwritten(
+    stage: Callable[..., Stage], came: bool
+) -> None:
+    """What was copied there after the plan was made is another person's only copy."""
+    made = stage(_write("new"))
+    _write("old", ".tmp/x")(made.output)
+    data = find_data(LocalStore(), str(made.output))
+    assert isinstance(data, ForeignData)
+    made.session = replace(made.session, overwrites={0: data.listing})
+    if came:
+        _write("late")(made.output)
+    outcome = made.build()
+    names = {path.name for path in made.output.iterdir()}
+    if came:
+        assert isinstance(outcome, ended.Stopped)
+        assert names == {"old", ".tmp", "late"}
+    else:
+        assert isinstance(outcome, ended.Succeeded)
+        assert "new" in names
+        assert not names & {"old", ".tmp"}
+
+
+def _by_link(output: Path, corpus: Path) -> None:
+    shutil.rmtree(output)
+    output.symlink_to(corpus)
+
+
+def _by_dangling_link(output: Path, corpus: Path) -> None:
+    shutil.rmtree(output)
+    output.symlink_to(corpus / "nowhere")
+
+
+def _by_moving(output: Path, corpus: Path) -> None:
+    output.rename(output.with_name("aside"))
+    output.symlink_to(corpus)
+
+
+def _by_file(output: Path, corpus: Path) -> None:
+    shutil.rmtree(output)
+    output.write_text("new")
+
+
+def _by_pipe(output: Path, corpus: Path) -> None:
+    shutil.rmtree(output)
+    os.mkfifo(output)
+
+
+@pytest.mark.parametrize("fails", [False, True])
+@pytest.mark.parametrize("corpus_is", ["data", "output"])
+@pytest.mark.parametrize(
+    "swap", [_by_link, _by_dangling_link, _by_moving, _by_file, _by_pipe], ids=lambda f: f.__name__
+)
+def test_nothing_goes_through_what_a_step_put_in_the_place_of_its_output(
+    stage: Callable[..., Stage],
+    tmp_path: Path,
+    swap: Callable[[Path, Path], None],
+    corpus_is: str,
+    fails: bool,
+) -> None:
+    """Else this attempt marks another output as FAILED, and the next one empties the corpus."""
+    corpus = tmp_path / "corpus"
+    names = ["text", "sub/a"]
+    if corpus_is == "output":
+        names += [".executor_status", ".executor_info", ".logs/attempt-0001.json"]
+    _write(*names)(corpus)
+    before = _contents(corpus)
+
+    def build(output: Path) -> None:
+        swap(output, corpus)
+        if fails:
+            raise ValueError("boom")
+
+    made = stage(build)
+    outcome = made.build()
+    assert isinstance(outcome, ended.Failed)
+    assert "in the place of its output" in outcome.message
+    assert "rm " in outcome.hint
+    for forced in (False, True):
+        again = stage(build, forced=forced).build()
+        assert isinstance(again, ended.Stopped)
+        assert "lies in the place of the output" in again.message
+    assert len(made.bodies.requests) == 1
+    assert _contents(corpus) == before
+
+
+def _contents(folder: Path) -> dict[str, str]:
+    return {
+        str(path.relative_to(folder)): path.read_text() if path.is_file() else ""
+        for path in folder.rglob("*")
+    }
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_a_link_in_the_place_of_the_logs_is_not_followed(
+    stage: Callable[..., Stage], tmp_path: Path, fails: bool
+) -> None:
+    """Else the documents of attempts are written among the user's own files."""
+    _write("corpus/text")(tmp_path)
+
+    def build(output: Path) -> None:
+        shutil.rmtree(output / ".logs")
+        (output / ".logs").symlink_to(tmp_path / "corpus")
+        _write("new")(output)
+        if fails:
+            raise ValueError("boom")
+
+    made = stage(build)
+    assert isinstance(made.build(), ended.Failed if fails else ended.Succeeded)
+    assert _contents(tmp_path / "corpus") == {"text": "new"}
+    assert made.document().result == ("failed" if fails else "succeeded")
 
 
 def _finish(output: Path) -> object:

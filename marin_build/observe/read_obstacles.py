@@ -1,0 +1,86 @@
+"""What lies at the output paths of targets to be built, and must not be built over unasked.
+
+Only these targets are looked at: a plan with nothing to do looks at none. On a disk that is a look
+at each output. In a bucket the folders of all builds of a name are listed once, which is the
+listing that also finds earlier builds; an output is listed only if it is among them.
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from marin_build.observe.read_history import list_builds
+from marin_build.protocol.foreign_data import ForeignData, find_data
+from marin_build.store.folder_place import in_the_way
+from marin_build.workspace.places import is_url
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from marin_build.pipeline.targets import Target, Targets
+    from marin_build.plan.snapshot import Observed
+    from marin_build.store.base import Store
+
+
+_LISTINGS_AT_ONCE = 32
+
+
+def read_obstacles(
+    store: Store,
+    targets: Targets,
+    indices: Iterable[int],
+    seen: dict[int, Observed],
+    overwrite: Mapping[int, str | None],
+    listed: dict[str, list[str]],
+) -> None:
+    """Look at outputs before they are built; what is in the way joins what was seen.
+
+    Args:
+        store: where the outputs live.
+        targets: the pipeline's targets.
+        indices: which of them.
+        seen: what was seen of them.
+        overwrite: targets whose foreign data may be deleted -> the listing that a person agreed
+            to; None: whatever it is now.
+        listed: the folders of builds of each name that were listed, by how their paths begin; what
+            is listed now joins them.
+
+    Raises:
+        StoreError: an output cannot be listed.
+
+    """
+    remote, local = list[int](), list[int]()
+    for index in indices:
+        target = targets.all[index]
+        if target.step.fn is None:
+            continue  # nothing builds it
+        if is_url(target.output_path):
+            remote += [index] if _may_be_cleared(target, seen[index]) else []
+        elif (found := in_the_way(target.output_path)) is not None:
+            seen[index] = replace(seen[index], in_the_way=found)
+        elif _may_be_cleared(target, seen[index]):
+            local.append(index)
+    found_data = {i: find_data(store, targets.all[i].output_path) for i in local}
+    if remote:
+        list_builds(store, targets, remote, listed)
+        folders = {path for paths in listed.values() for path in paths}
+        there = [i for i in remote if targets.all[i].output_path in folders]
+        with ThreadPoolExecutor(_LISTINGS_AT_ONCE) as pool:
+            paths = [targets.all[i].output_path for i in there]
+            looks = pool.map(lambda path: find_data(store, path), paths)
+            found_data |= dict(zip(there, looks, strict=True))
+    for index, data in found_data.items():
+        if isinstance(data, ForeignData):
+            is_agreed = index in overwrite and overwrite[index] in (None, data.listing)
+            seen[index] = (
+                replace(seen[index], overwrites=data)
+                if is_agreed
+                else replace(seen[index], foreign=data)
+            )
+
+
+def _may_be_cleared(target: Target, seen: Observed) -> bool:
+    """Return whether a build clears the output, and no status says that what is there is ours."""
+    return seen.status is None and seen.lease is None and not target.step.keeps_output
