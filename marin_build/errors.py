@@ -51,6 +51,12 @@ class MarinBuildError(Exception):
         self.consequence = consequence
         self.hint = hint
 
+    @property
+    def with_reason(self) -> str:
+        """What is wrong, and the reason among the facts, in one line for lines of a run."""
+        reason = dict(self.facts).get("reason")
+        return f"{self.what}: {reason}" if reason else self.what
+
     def render(self) -> str:
         """Return the error in the form the command line shows, without a trailing newline."""
         first_line, *more = self.what.splitlines() or [""]
@@ -118,6 +124,10 @@ class StoreError(MarinBuildError):
 
 class StoreAwayError(StoreError):
     """A store that gave no answer, or refused for now: a later try may succeed."""
+
+
+class StoreDeniedError(StoreAwayError):
+    """A store that does not let us in, or not to that: with other credentials it may."""
 
 
 class CorruptStateError(StoreError):

@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING
 
 from marin_build.apply.build_loop import BuildLoop
 from marin_build.apply.devices import NOTHING_QUEUED, Devices
-from marin_build.apply.events import ApplyFinished, ApplyStarted
+from marin_build.apply.events import ApplyFinished, ApplyStarted, Warned
 from marin_build.apply.plan_requests import PlanRequests
 from marin_build.apply.totals import blocked_before, drifted_before, reused_before, totals_of
 from marin_build.plan.schedule import Schedule
+from marin_build.run_step.patient_store import PatientStore
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -56,7 +57,7 @@ class Applier:
         on_event: Callable[[Event], None],
     ) -> None:
         self._plan = plan
-        self._run = session.run
+        self._run, self._store = session.run, session.store
         self._jobs = jobs
         self._on_event = on_event
         to_build = sorted(plan.to_build + plan.sealed)
@@ -67,19 +68,28 @@ class Applier:
             plan.targets.all,
             self._schedule,
             isolation,
-            PlanRequests(plan, session, devices, on_event, queued.engines),
+            PlanRequests(plan, session, devices, on_event, isolation.wake, queued.engines),
             jobs=jobs,
             max_failures=max_failures,
             fail_fast=fail_fast,
             once=once,
+            tend=self._tell_news,
             on_event=on_event,
         )
 
     def run(self) -> ApplyFinished:
-        """Build everything that can be built; return the totals."""
+        """Build everything that can be built; return the totals, which are reported in any case."""
         self._say_what_is_known()
-        self._loop.run()
-        finished = totals_of(
+        try:
+            self._loop.run()
+        finally:
+            self._tell_news()
+            finished = self._totals()
+            self._on_event(finished)
+        return finished
+
+    def _totals(self) -> ApplyFinished:
+        return totals_of(
             self._plan,
             self._schedule,
             self._loop.timeline,
@@ -87,8 +97,12 @@ class Applier:
             seconds=self._loop.seconds,
             was_interrupted=self._loop.was_interrupted,
         )
-        self._on_event(finished)
-        return finished
+
+    def _tell_news(self) -> None:
+        """Say when the store gives no answer, and when it answers again."""
+        if isinstance(self._store, PatientStore):
+            for news in self._store.news():
+                self._on_event(Warned(news.message, news.hint))
 
     def interrupt(self) -> None:
         """Ask the run to end, from a signal handler, too; the second time kills what runs."""

@@ -65,6 +65,7 @@ class BuildLoop:
         fail_fast: then end the running steps, too.
         once: a failed target is not tried again, whatever its step declares.
         is_open: whether it waits for more targets until it is closed.
+        tend: called each time that something may have happened.
         on_event: called with every event.
 
     """
@@ -81,6 +82,7 @@ class BuildLoop:
         fail_fast: bool = False,
         once: bool = False,
         is_open: bool = False,
+        tend: Callable[[], None] = lambda: None,
         on_event: Callable[[Event], None],
     ) -> None:
         self._targets = targets
@@ -90,7 +92,7 @@ class BuildLoop:
         self._jobs = jobs
         self._max_failures = max_failures
         self._fail_fast = fail_fast
-        self._on_event = on_event
+        self._tend, self._on_event = tend, on_event
         self._once = once
         self.timeline = Timeline(len(targets), jobs)
         self._delays = Delays(targets)
@@ -109,6 +111,7 @@ class BuildLoop:
         while not self._must_end() and self._goes_on():
             for answer in self._isolation.wait(self._seconds_to_wait()):
                 self._settle(answer)
+            self._tend()
             self._end_overdue()
             self._look_at_held()
             self._end_delays()
@@ -298,4 +301,5 @@ class BuildLoop:
                 return False
             for answer in self._isolation.wait(left):
                 self._settle(answer)
+            self._tend()
         return True

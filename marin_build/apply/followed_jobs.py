@@ -58,7 +58,7 @@ def one_target(listener: Listener, index: int) -> Iterator[None]:
     except StoppedError as error:
         listener.ended(index, Stopped(error.what, error.hint or ""))
     except MarinBuildError as error:
-        listener.ended(index, Failed(0, 1, error.what, hint=error.hint or ""))
+        listener.ended(index, Failed(0, 1, error.with_reason, hint=error.hint or ""))
 
 
 @dataclass(frozen=True, slots=True)

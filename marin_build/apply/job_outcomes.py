@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from marin_build.observe.read_attempts import read_attempts, read_documents
-from marin_build.pipeline.retries import CODE_OF_CAUSE, cause_of
+from marin_build.pipeline.retries import CODE_OF_CAUSE, SAID_OF_INFRASTRUCTURE, cause_of
 from marin_build.plan.outcomes import Failed, Interrupted, Stopped, Succeeded
 from marin_build.protocol import layout
 from marin_build.protocol.record_reader import readable_record
@@ -74,26 +74,37 @@ def outcome_of_queue(state: JobState, job: str, output: str) -> Outcome:
         return Stopped(
             f"its job {job} was cancelled: {state.words}", hint="apply again to build it"
         )
-    said = _last_error(output)
+    lines = _last_lines(output)
+    is_infra = SAID_OF_INFRASTRUCTURE in lines
+    said = _last_error([line for line in lines if line != SAID_OF_INFRASTRUCTURE])
     # Even a program that is not found leaves a file, with the words of the shell.
-    cause = state.cause or ("app" if output else "infra")
+    cause = state.cause or ("app" if output and not is_infra else "infra")
     message = f"job {job} ended: {state.words}"
     if said and state.cause is None:
         message = f"{message}: {said}"
     return Failed(0, CODE_OF_CAUSE.get(cause, 1), message, output, cause=cause)
 
 
-def _last_error(path: str) -> str:
-    """Return the last line of a job's own output that tells an error, else its last line."""
+def _last_lines(path: str) -> list[str]:
+    """Return the last lines of a file that are not empty; none if it cannot be read."""
     try:
         with open_regular(path) as stream:
             stream.seek(0, 2)
             stream.seek(max(0, stream.tell() - _LAST_BYTES))
             lines = stream.read().decode("utf-8", "replace").splitlines()
     except OSError:
+        return []
+    return [line for line in lines if line.strip()]
+
+
+def _last_error(lines: list[str]) -> str:
+    """Return the last error that a job printed, with its reason, else its last line."""
+    if not lines:
         return ""
-    told = [line for line in lines if "error" in line.lower()] or [li for li in lines if li.strip()]
-    return printable(told[-1]) if told else ""
+    told = [number for number, line in enumerate(lines) if "error" in line.lower()]
+    last = told[-1] if told else len(lines) - 1
+    label, _, reason = "".join(lines[last + 1 : last + 2]).strip().partition(": ")
+    return printable(f"{lines[last]}: {reason.strip()}" if label == "reason" else lines[last])
 
 
 def with_output(outcome: Outcome, find: Callable[[], str]) -> Outcome:

@@ -17,6 +17,7 @@ from marin_build.apply.events import Warned
 from marin_build.apply.journal import FILE, Header, event_line, header_line
 from marin_build.apply.run_folder import folder_of
 from marin_build.errors import StoreError
+from marin_build.run_step.patient_store import Patience, patiently
 from marin_build.workspace.own_files import open_own
 from marin_build.workspace.own_folder import make_folder
 from marin_build.workspace.places import is_url
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
 _SEND_FIRST_AFTER = 10.0
 _SEND_EVERY = 60.0
 """Seconds between two sendings of a journal; before the second one fewer."""
+_PATIENCE = 30.0
+"""Seconds for which the last sending waits for a store that gives no answer."""
 _SHARE = 20
 """The pause after a sending is at least so many times as long as the sending took."""
 
@@ -100,7 +103,7 @@ class Journaling:
             try:
                 self._sending.close()
             except StoreError as error:
-                self._warn(error.what)
+                self._warn(error.with_reason)
             self._sending = None
 
     def close(self) -> None:
@@ -140,7 +143,8 @@ class _Sending:
         """
         self._over.set()
         self._thread.join()
-        self._send()
+        with patiently(self._store, Patience(lambda: False, away=_PATIENCE, denied=_PATIENCE)):
+            self._send()
 
     def _send_now_and_then(self) -> None:
         pause = _SEND_FIRST_AFTER

@@ -26,6 +26,7 @@ class PlanRequests:
         session: the run.
         devices: what this machine gives to each target.
         on_event: called when a target is waited for.
+        wake: called, by another thread, when a held target may be free.
         queued: targets that jobs of a queue build: their time counts from where they start.
 
     """
@@ -36,13 +37,14 @@ class PlanRequests:
         session: Session,
         devices: Devices,
         on_event: Callable[[Event], None],
+        wake: Callable[[], None],
         queued: Collection[int] = (),
     ) -> None:
         self._plan = plan
         self._queued = queued
         self._forced = session.forced
         self._devices = devices
-        self._holders = Holders(plan, session, on_event)
+        self._holders = Holders(plan, session, on_event, wake)
         self._nonce_root, self._nonce_count = os.urandom(8).hex(), 0
         self._unread = seen_by(plan)  # what the snapshot has is not read again
 

@@ -120,9 +120,9 @@ class QueueWorkers:
                 self._look()
                 self._ask()
             except QueueAwayError as error:
-                self._away(error.what, self._engine)
+                self._away(error.with_reason, self._engine)
             except StoreAwayError as error:
-                self._away(error.what, "the store")
+                self._away(error.with_reason, "the store")
             except BaseException as error:  # noqa: BLE001 - a lost answer would hang the run
                 self._fail_all(f"{type(error).__name__}: {error}")
             self._something.wait(self._pause())

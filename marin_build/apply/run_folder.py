@@ -97,7 +97,7 @@ def keep_run(
     try:
         _write(store, files)
     except StoreError as error:
-        on_event(Warned(f"neither plan nor journal of {session.run} is kept: {error.what}"))
+        on_event(Warned(f"neither plan nor journal of {session.run} is kept: {error.with_reason}"))
         return False
     return True
 

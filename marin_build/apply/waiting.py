@@ -6,15 +6,18 @@ import heapq
 from typing import TYPE_CHECKING
 
 from marin_build.apply.events import StepWaiting
+from marin_build.apply.looker import Looker
 from marin_build.pipeline.retries import Tries
-from marin_build.protocol.look import Seen, Watch, look
+from marin_build.protocol.look import Seen, Watch
 from marin_build.protocol.state_machine import Event as Sight
 from marin_build.protocol.state_machine import see
+from marin_build.run_step.commit_retry import LONGEST
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from marin_build.apply.events import Event
+    from marin_build.apply.looker import View
     from marin_build.pipeline.retries import Cause, Verdict
     from marin_build.pipeline.targets import Target
     from marin_build.plan.decisions import Plan
@@ -22,8 +25,6 @@ if TYPE_CHECKING:
     from marin_build.run_step.session import Session
 
 
-LOOK_AGAIN_AFTER = 0.5
-"""Seconds between two looks at a target that another run builds."""
 REPORT_WAITING_EVERY = 20.0
 """Seconds between two messages about the same target that another run builds."""
 
@@ -45,16 +46,29 @@ class Holders:
         plan: what is built.
         session: the run.
         on_event: called when the run waits for another run to build a target.
+        wake: called, by another thread, when `freed` has something to return.
 
     """
 
-    def __init__(self, plan: Plan, session: Session, on_event: Callable[[Event], None]) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        session: Session,
+        on_event: Callable[[Event], None],
+        wake: Callable[[], None],
+    ) -> None:
         self._plan = plan
         self._session = session
         self._on_event = on_event
+        self._looker = Looker(session.store, wake)
         self._watched: dict[int, Watch] = {}
+        self._lost: dict[int, float] = {}  # since when the store showed nothing of a target
         self._report_at: dict[int, float] = {}
-        self.next_look = 0.0
+
+    @property
+    def next_look(self) -> float:
+        """When to look again: seconds of the monotonic clock."""
+        return self._looker.next_look
 
     def stale_version(self, index: int, now: float) -> str:
         """Return the version of a lease that was not renewed in time; empty if there is none."""
@@ -65,17 +79,40 @@ class Holders:
         """Take note that a worker found a target held; the worker has reported its slot free."""
         self._report_at.pop(index, None)
         self._watch(index, lease, version, now)
+        self._looker.put_off(now)
 
     def freed(self, held: Iterable[int], now: float) -> list[int]:
-        """Look at held targets, if it is time; return those that were finished or abandoned."""
-        if now < self.next_look:
-            return []
-        self.next_look = now + LOOK_AGAIN_AFTER
-        return [index for index in held if not self._is_held(index, now)]
+        """Return those of the held targets that were finished or abandoned; have them looked at.
 
-    def _is_held(self, index: int, now: float) -> bool:
+        What is not readable is returned, too: a worker then says what is wrong with it.
+        """
+        waiting = set(held)
+        free = [v.index for v in self._looker.views() if v.index in waiting and self._is_free(v)]
+        if now >= self._looker.next_look:
+            targets = self._plan.targets.all
+            left = waiting.difference(free)
+            self._looker.ask({index: targets[index].output_path for index in sorted(left)}, now)
+        return free
+
+    def _is_free(self, view: View) -> bool:
+        """Return whether a worker can do something about a target.
+
+        While the store shows nothing, nothing is known of the holder: he may be as cut off as we.
+        """
+        index = view.index
+        if not view.is_lost:
+            self._lost.pop(index, None)
+            return view.seen is None or not self._is_held(index, view.seen, view.at)
+        for watch in self._watched.values():
+            watch.lose_sight()
+        since = self._lost.setdefault(index, view.at)
+        if view.seen is not None:
+            del self._lost[index]
+            return not self._is_held(index, view.seen, view.at)
+        return view.at - since > LONGEST
+
+    def _is_held(self, index: int, seen: Seen, now: float) -> bool:
         session = self._session
-        seen = look(session.store, self._plan.targets.all[index].output_path)
         if seen.lease is not None:
             self._watch(index, seen.lease, seen.lease_version, now)
         lease = seen.lease
@@ -91,7 +128,6 @@ class Holders:
 
     def _watch(self, index: int, lease: Lease, version: str, now: float) -> None:
         """Watch another run's lease; report it at first, and from time to time."""
-        self.next_look = now + LOOK_AGAIN_AFTER
         watch = self._watched.get(index)
         if watch is None:
             watch = self._watched[index] = Watch(lease, version, now)

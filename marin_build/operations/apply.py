@@ -20,6 +20,7 @@ from marin_build.operations.adopted_data import refused_readers
 from marin_build.operations.run_session import end_syncing, make_session, syncing_of
 from marin_build.operations.taint import forget_taints
 from marin_build.plan.capacity import GPU, needs_of
+from marin_build.store.hurry import hurry
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
@@ -88,9 +89,14 @@ def build(
         once=terms.once,
         on_event=journal,
     )
-    before = _hear_signals(applier.interrupt)
+
+    def interrupt() -> None:
+        applier.interrupt()
+        hurry(session.store)
+
+    before = _hear_signals(interrupt)
     if on_start is not None:
-        on_start(applier.interrupt)
+        on_start(interrupt)
     syncing: Syncing | None = None
     try:
         syncing = syncing_of(loaded, session.run)

@@ -119,6 +119,10 @@ def make_session(
     # Read now: of the code as it was loaded, whatever is edited while it runs.
     deep_code = deep_digests_of_run(plan.targets, plan.to_build, recorded)
     store = _leasing(loaded, lease=lease)
+    if not store.is_local:
+        from marin_build.run_step.patient_store import PatientStore
+
+        store = PatientStore(store)
     return Session(
         store=store,
         targets=plan.targets,

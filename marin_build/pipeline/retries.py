@@ -29,6 +29,9 @@ Cause = Literal["app", "oom", "timeout", "infra"]
 """Why an attempt failed: by itself, out of memory, too slow, or for the infrastructure."""
 CAUSES: tuple[Cause, ...] = get_args(Cause)
 
+SAID_OF_INFRASTRUCTURE = f"exit code {INFRASTRUCTURE}: infrastructure failed, try again"
+"""What a job prints last that ends so: some queues keep what it printed, and not its exit code."""
+
 CODE_OF_CAUSE: dict[Cause, int] = {"infra": INFRASTRUCTURE, "timeout": TIMED_OUT, "oom": KILLED}
 """How a program says why it failed, where its exit code is all that it can say."""
 

@@ -57,12 +57,13 @@ def look(store: Store, output: str) -> Seen:
 class Watch:
     """One observer's memory of one lease."""
 
-    __slots__ = ("_since", "_time_to_live", "version")
+    __slots__ = ("_is_blind", "_since", "_time_to_live", "version")
 
     def __init__(self, lease: Lease, version: str, now: float) -> None:
         self.version = version
         self._since = now
         self._time_to_live = lease.time_to_live
+        self._is_blind = False
 
     def look(self, lease: Lease, version: str, now: float) -> bool:
         """Take note of what is there now; return whether it changed.
@@ -73,10 +74,16 @@ class Watch:
             now: seconds on the observer's own monotonic clock.
 
         """
+        if self._is_blind:  # while nobody reached the store, nobody could renew it there
+            self._is_blind, self._since = False, now
         if version == self.version:
             return False
         self.version, self._since, self._time_to_live = version, now, lease.time_to_live
         return True
+
+    def lose_sight(self) -> None:
+        """Take note that the store gave no answer: the time until the next look does not count."""
+        self._is_blind = True
 
     def unchanged_for(self, now: float) -> float:
         """Return the seconds for which the lease did not change, as far as we saw."""
@@ -84,4 +91,4 @@ class Watch:
 
     def is_stale(self, now: float) -> bool:
         """Return whether it stood still for longer than it may live."""
-        return self.unchanged_for(now) > self._time_to_live
+        return not self._is_blind and self.unchanged_for(now) > self._time_to_live

@@ -49,7 +49,17 @@ class Keeping:
 
     """
 
-    __slots__ = ("_clock", "_life", "_nonce", "_path", "_scale", "deadline", "due", "output")
+    __slots__ = (
+        "_clock",
+        "_life",
+        "_nonce",
+        "_path",
+        "_scale",
+        "deadline",
+        "due",
+        "is_unsure",
+        "output",
+    )
 
     def __init__(
         self,
@@ -70,6 +80,8 @@ class Keeping:
         """The instant at which the work must have stopped."""
         self.due = held_since
         """When to renew next."""
+        self.is_unsure = False
+        """Whether it counts as lost only because the store gave no answer in time."""
 
     def renew(self, store: Store, timestamp: float) -> Kept:
         """Renew the lease, if it is still ours.
@@ -86,11 +98,13 @@ class Keeping:
             outcome = self._try(store, timestamp)
         except MarinBuildError:
             outcome = Kept.AWAY
+        self.is_unsure = False
         if outcome is Kept.RENEWED:
             self.deadline, self.due = sent + self._life, sent + RENEW_EVERY * self._scale
         elif outcome is Kept.AWAY:
             self.due = self._clock() + TRY_AGAIN_AFTER * self._scale
             if self.due > self.deadline:
+                self.is_unsure = True
                 return Kept.LOST
         return outcome
 

@@ -16,16 +16,17 @@ from marin_build.protocol.documents import FileEntry, Publication
 from marin_build.protocol.manifest import manifest_of, missing_output
 from marin_build.run_step.body import Done, Request
 from marin_build.run_step.checks import Checks
-from marin_build.run_step.commit_retry import CommitRetry
+from marin_build.run_step.commit_retry import LONGEST
 from marin_build.run_step.kept_output import NOT_SAVED, way_on
 from marin_build.run_step.leftover_rights import give_rights_back
 from marin_build.run_step.output_folder import digests_of, protect
+from marin_build.run_step.patient_store import Patience
 from marin_build.run_step.prepare_output import kept_output, make_ready
 from marin_build.run_step.record import make_record
 from marin_build.run_step.step_log import add_line
 from marin_build.run_step.workers import INTERRUPTED
+from marin_build.store import bounds
 from marin_build.store.base import File
-from marin_build.store.bounds import LONGEST
 from marin_build.store.folder_place import in_the_way, way_out
 from marin_build.text.moments import stamp
 from marin_build.text.readable import LONGEST_MESSAGE, shortened
@@ -64,8 +65,6 @@ class Attempt:
     _started: datetime = field(init=False)
     _kept: Publication | None = None
     """What an earlier attempt finished, where this one must not build over it."""
-    _result: tuple[Publication, datetime, float] | None = None
-    """What is to be committed, since when, and the seconds it took."""
 
     def __post_init__(self) -> None:
         """Take note of the time."""
@@ -101,14 +100,12 @@ class Attempt:
         lease, held_since = self.holding.lease, self.holding.held_since
         return Request(self.index, lease.nonce, held_since, self.log, gpus)
 
-    def end(self, done: Done, why_ended: str, *, is_last: bool = True) -> ended.Outcome:
+    def end(self, done: Done, why_ended: str) -> ended.Outcome:
         """Verify what the body left, and commit it or end the attempt without success.
 
         Args:
             done: how the body ended.
             why_ended: INTERRUPTED, or why else this run ended it; empty if it did not.
-            is_last: whether the attempt fails if the store gives no answer; else the caller calls
-                this again.
 
         Raises:
             StoppedError: the lease was lost; nothing was committed.
@@ -117,8 +114,6 @@ class Attempt:
         """
         if (replaced := self._replaced_folder()) is not None:
             return replaced
-        if self._result is not None:
-            return self._commit(*self._result)
         if why_ended not in ("", INTERRUPTED) and not done.has_failed:
             done = replace(done, exit_code=TIMED_OUT)  # it ended because it was asked to
         files: list[File] = []
@@ -134,8 +129,6 @@ class Attempt:
                 digests = digests_of(self.holding.output, files)
             self._send_log()
         except (MarinBuildError, OSError) as error:
-            if isinstance(error, StoreAwayError) and not is_last:
-                raise
             done = replace(_spoiled(error), is_finished=done.is_finished)
         seconds, now = time.monotonic() - self._began, self.session.now()
         if done.has_failed and not done.is_finished:
@@ -161,19 +154,18 @@ class Attempt:
         )
         if done.is_finished:
             return self._fail(done, why_ended, seconds, now, self._kept or publication)
-        self._result = (publication, now, seconds)
-        return self._commit(*self._result)
+        return self._commit(publication, now, seconds)
 
-    def wait_for_store(
-        self, error: StoreAwayError, asked_to_end: Callable[[], object]
-    ) -> CommitRetry:
-        """Return the waits of a result that cannot be committed just now; note it in the log."""
-        commit_retry = CommitRetry(time.monotonic() - self._began, asked_to_end)
-        if (seconds := commit_retry.seconds) >= 1:
-            self._add_to_log(
-                f"{error.what}; the result waits for the store, {seconds:.0f} s at most"
-            )
-        return commit_retry
+    def patience(self, asked_to_end: Callable[[], object]) -> Patience:
+        """Return how patient its end is: it waits for as long as it took, to run it again."""
+        took = min(time.monotonic() - self._began, LONGEST)
+
+        def note(error: StoreAwayError, seconds: float) -> None:
+            if seconds >= 1:
+                said = f"{error.with_reason}; what is to be written waits, "
+                self._add_to_log(f"{said}{seconds:.0f} s at most")
+
+        return Patience(asked_to_end, away=took, denied=took, on_wait=note)
 
     def _commit(self, publication: Publication, now: datetime, seconds: float) -> ended.Succeeded:
         try:
@@ -218,7 +210,7 @@ class Attempt:
             return
         data = b""
         with suppress(OSError):  # it printed nothing; or a cleaner of temporary files took it away
-            data = read_own(log, LONGEST)
+            data = read_own(log, bounds.LONGEST)
         if data:
             self.session.store.put(layout.log_path(output, self.holding.lease.attempt), data)
 
@@ -308,5 +300,5 @@ class Attempt:
 
 
 def _spoiled(error: MarinBuildError | OSError) -> Done:
-    what = error.what if isinstance(error, MarinBuildError) else str(error)
+    what = error.with_reason if isinstance(error, MarinBuildError) else str(error)
     return Done(1, what, cause="infra" if isinstance(error, StoreAwayError) else None)

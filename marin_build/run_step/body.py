@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
-from marin_build.errors import StepFailedError
+from marin_build.errors import MarinBuildError, StepFailedError, StoreAwayError
 from marin_build.identity.callables import local_function
 from marin_build.pipeline.bound_call import return_annotation
 from marin_build.pipeline.source_digests import changed_files, content_of, read_content
@@ -123,8 +123,15 @@ def _run(target: Target, *, is_interruptible: bool) -> Done:
         if is_interruptible and isinstance(error, KeyboardInterrupt):
             raise
         _print(user_traceback(error))
-        return Done(1, described(error), cause="oom" if isinstance(error, MemoryError) else None)
+        return Done(1, described(error), cause=_cause_of(error))
     return _saved(step, returned)
+
+
+def _cause_of(error: BaseException) -> Cause | None:
+    """Return why a step raised, where that is not its own doing: it loads what others returned."""
+    if isinstance(error, MemoryError):
+        return "oom"
+    return "infra" if isinstance(error, StoreAwayError) else None
 
 
 def _saved(step: StepSpec, returned: object) -> Done:
@@ -161,7 +168,7 @@ def described(error: BaseException) -> str:
     """Return an error in words, also one that cannot say what it is."""
     name = type(error).__name__
     try:
-        return f"{name}: {error}"
+        return f"{name}: {error.with_reason if isinstance(error, MarinBuildError) else error}"
     except Exception:  # noqa: BLE001 - `__str__` is the step's, too
         return f"{name}, whose text cannot be had"
 

@@ -1,4 +1,4 @@
-"""How long a body's result is kept for a store that gives no answer when it is to be committed."""
+"""The waits between two tries while a store gives no answer: ever longer, until a run ends."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ if TYPE_CHECKING:
 
 
 LONGEST = 3600.0
-"""Seconds, for a body that took longer."""
+"""Seconds that no wait exceeds."""
 _FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 30.0
 _HEARING = 0.5
 """Seconds after which a supervisor that waits checks whether the run is to end."""
 
 
 class CommitRetry:
-    """Waits between two tries, in all for as long as the body took: to run it again costs as much.
+    """Waits between two tries, in all for so long.
 
     Args:
-        took: seconds the body took.
+        seconds: in all; LONGEST at most.
         asked_to_end: whether the run asks the step to end.
         clock: seconds that only grow.
         sleep: waits for so many seconds.
@@ -31,12 +31,12 @@ class CommitRetry:
 
     def __init__(
         self,
-        took: float,
+        seconds: float,
         asked_to_end: Callable[[], object],
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        self.seconds = min(took, LONGEST)
+        self.seconds = min(seconds, LONGEST)
         self._asked_to_end, self._clock, self._sleep = asked_to_end, clock, sleep
         self._until = clock() + self.seconds
         self._tries = 0

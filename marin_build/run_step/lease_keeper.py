@@ -1,7 +1,8 @@
 """The lease keeper: a process of its own that renews the leases of steps that take long.
 
 It stands in another process group than the work, so that a signal to the work does not stop it,
-and kills the work when a lease is lost or could not be renewed in time; without it, the work ends.
+and kills the work when a lease is lost; without it, the work ends. While the store gives no answer
+for so long that the lease may be another's, the work is held still, and changes nothing.
 """
 
 from __future__ import annotations
@@ -14,14 +15,16 @@ import socket
 import sys
 import time
 from contextlib import suppress
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from marin_build.protocol.lease import boot_clock
 from marin_build.protocol.living_work import kill_work, living_work
 from marin_build.protocol.renewal import Keeping, Kept
+from marin_build.run_step.kept_work import Word, Work, signal_group
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from marin_build.protocol.living_work import Process
     from marin_build.run_step.body import Request
     from marin_build.store.base import Store
@@ -29,24 +32,6 @@ if TYPE_CHECKING:
 
 REGISTER_AFTER = 1 / 12
 """Part of its time to live after which a running step's lease is handed to the keeper."""
-LOST = 5
-"""Exit code of a keeper that lost the lease of work it cannot kill."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Work:
-    """A lease being kept, and the process, or process group, that dies with it; 0: none.
-
-    `reports_end`: the holder reports when the process has ended. If the lease is gone before that,
-    a person or another program deleted it, and another run may build.
-    """
-
-    keeping: Keeping
-    pid: int
-    group: bool
-    reports_end: bool
-    nonce: str
-    log: str
 
 
 class Keeper:
@@ -119,6 +104,18 @@ class Keeper:
         """Keep the lease no longer."""
         self._say({"output": output})
 
+    def fileno(self) -> int:
+        """Return the descriptor that can be read when the keeper says something, or has died."""
+        return self._socket.fileno()
+
+    def hear(self) -> list[Word]:
+        """Return what the keeper has said since the last call."""
+        heard: list[Word] = []
+        with suppress(OSError):
+            while packet := self._socket.recv(1 << 16, socket.MSG_DONTWAIT):
+                heard.append(Word(*json.loads(packet)))
+        return heard
+
     def has_died(self) -> bool:
         """Return whether the keeper process is gone: the leases it kept are about to be lost."""
         try:
@@ -168,6 +165,11 @@ class _Orders:
                 return order
         raise EOFError
 
+    def say(self, word: Word) -> None:
+        """Tell the run's side, if it listens."""
+        with suppress(OSError):
+            self._socket.send(json.dumps(word).encode(), socket.MSG_DONTWAIT)
+
 
 def _keep(store: Store, orders: _Orders, run: str) -> None:
     """Renew what is held until the run's side says that it is over; if it is gone, kill the work.
@@ -178,8 +180,8 @@ def _keep(store: Store, orders: _Orders, run: str) -> None:
         run: the run's id, if its steps share a process: all that it started is killed then.
 
     """
-    kept: dict[str, _Work] = {}
-    signal.signal(signal.SIGALRM, lambda *_: _kill_overdue(kept))
+    kept: dict[str, Work] = {}
+    signal.signal(signal.SIGALRM, lambda *_: _stop_overdue(kept, orders.say))
     while True:
         due = min((work.keeping.due for work in kept.values()), default=None)
         try:
@@ -193,17 +195,17 @@ def _keep(store: Store, orders: _Orders, run: str) -> None:
             _follow(order, kept)
         _watch_deadlines(kept)
         for output, work in list(kept.items()):
-            if work.keeping.due <= boot_clock() and not _renew(store, work):
+            if work.keeping.due <= boot_clock() and not _renew(store, work, orders.say):
                 del kept[output]
         signal.setitimer(signal.ITIMER_REAL, 0)
 
 
-def _kill_all(kept: dict[str, _Work], run: str) -> None:
+def _kill_all(kept: dict[str, Work], run: str) -> None:
     """Kill all work whose holder is gone: with it, the process that was to kill it is gone."""
     works = [work for work in kept.values() if work.pid]
     for work in works:
         if work.group:
-            _kill(work)
+            signal_group(work.pid, signal.SIGKILL)
 
     def find() -> list[Process]:
         found = {p for work in works for p in living_work(work.nonce, work.log)}
@@ -212,27 +214,28 @@ def _kill_all(kept: dict[str, _Work], run: str) -> None:
     kill_work(find)
 
 
-def _watch_deadlines(kept: dict[str, _Work]) -> None:
+def _watch_deadlines(kept: dict[str, Work]) -> None:
     """Have the kernel interrupt us at the next deadline: a request may hang for longer."""
-    if kept:
-        left = min(work.keeping.deadline for work in kept.values()) - boot_clock()
+    deadlines = [work.keeping.deadline for work in kept.values() if work.still_since is None]
+    if deadlines:
+        left = min(deadlines) - boot_clock()
         signal.setitimer(signal.ITIMER_REAL, max(left, 0.001), 1.0)
 
 
-def _kill_overdue(kept: dict[str, _Work]) -> None:
+def _stop_overdue(kept: dict[str, Work], say: Callable[[Word], None]) -> None:
     for work in list(kept.values()):
-        if work.keeping.deadline <= boot_clock():
-            _kill(work)
+        if work.keeping.deadline <= boot_clock() and work.still_since is None:
+            work.hold_still(say)
 
 
-def _follow(order: dict[str, Any], kept: dict[str, _Work]) -> None:
+def _follow(order: dict[str, Any], kept: dict[str, Work]) -> None:
     output = order["output"]
     if "pid" not in order:
         kept.pop(output, None)
         return
     if "nonce" not in order:
         if output in kept:
-            kept[output] = replace(kept[output], pid=order["pid"])
+            kept[output].pid = order["pid"]
         return
     keeping = Keeping(
         output,
@@ -242,29 +245,24 @@ def _follow(order: dict[str, Any], kept: dict[str, _Work]) -> None:
         time_to_live=order["ttl"],
     )
     keeping.due += order.get("wait", 0.0)
-    kept[output] = _Work(
+    kept[output] = Work(
         keeping, order["pid"], order["group"], order["reports_end"], order["nonce"], order["log"]
     )
 
 
-def _renew(store: Store, work: _Work) -> bool:
+def _renew(store: Store, work: Work, say: Callable[[Word], None]) -> bool:
     """Renew one lease; kill its work if it is lost. Return whether to go on keeping it."""
     match work.keeping.renew(store, time.time()):
-        case Kept.RENEWED | Kept.AWAY:
+        case Kept.RENEWED:
+            work.let_go_on(say)
             return True
+        case Kept.AWAY:
+            return True
+        case Kept.LOST if work.keeping.is_unsure:
+            return work.hold_still(say)
         case Kept.LOST:
-            _kill(work)
+            work.kill(say, "its lease is another's")
         case Kept.RELEASED if work.reports_end:
             # Its holder deletes it only after the process ended: it was not the holder.
-            _kill(work)
+            work.kill(say, "its lease was deleted")
     return False
-
-
-def _kill(work: _Work) -> None:
-    """Kill a body with all it started; of threads, the keeper's end tells their process to end."""
-    if not work.pid:
-        return
-    if not work.group:
-        os._exit(LOST)
-    with suppress(ProcessLookupError):
-        os.killpg(work.pid, signal.SIGKILL)

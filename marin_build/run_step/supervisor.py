@@ -21,6 +21,8 @@ from marin_build.protocol.acquire import Claimant, Finished, Foreign, Held
 from marin_build.protocol.lease import TIME_TO_LIVE, Lease, boot_clock, process_start
 from marin_build.protocol.record_reader import readable_record
 from marin_build.run_step.attempt import Attempt
+from marin_build.run_step.patient_store import Patience, patiently
+from marin_build.run_step.workers import INTERRUPTED
 from marin_build.workspace.workspace import current_workspace
 
 if TYPE_CHECKING:
@@ -30,8 +32,7 @@ if TYPE_CHECKING:
     from marin_build.pipeline.retries import Cause
     from marin_build.protocol.foreign_data import ForeignData
     from marin_build.protocol.record_reader import Built
-    from marin_build.run_step.body import Bodies, Done
-    from marin_build.run_step.commit_retry import CommitRetry
+    from marin_build.run_step.body import Bodies
     from marin_build.run_step.session import Session
     from marin_build.run_step.workers import Start
 
@@ -59,7 +60,7 @@ def build_target(
 
     """
     try:
-        with bookkeeping:
+        with bookkeeping, patiently(session.store, Patience(asked_to_end)):
             if (refusal := _refusal(session, start.index)) is not None:
                 return refusal
             claimant = replace(claimant_of(session, start), may_clear=_may_clear(session, start))
@@ -80,7 +81,8 @@ def build_target(
             spoiled = attempt.prepare()
         done = spoiled or bodies.run(slot, attempt.request(start.gpus), tell)
         try:
-            return _end(attempt, done, asked_to_end, bookkeeping)
+            with bookkeeping, patiently(session.store, attempt.patience(asked_to_end)):
+                return attempt.end(done, asked_to_end())
         finally:
             if attempt.is_long:
                 bodies.release(start.index)
@@ -89,32 +91,10 @@ def build_target(
     except MarinBuildError as error:
         # Our lease may be left behind. The next try finds it sealed and publishes the target, or
         # waits until the lease is stale, as with the lease of another run.
+        if asked_to_end() == INTERRUPTED:
+            return ended.Interrupted()
         cause: Cause = "infra" if isinstance(error, StoreAwayError) else "app"
-        return ended.Failed(0, 1, error.what, hint=error.hint or "", cause=cause)
-
-
-def _end(
-    attempt: Attempt,
-    done: Done,
-    asked_to_end: Callable[[], str],
-    bookkeeping: AbstractContextManager[object],
-) -> ended.Outcome:
-    """End an attempt; a result waits for a store that is away for as long as the body took.
-
-    However long that is, nothing wrong is committed: if another run took the target over meanwhile,
-    the lease is no longer ours, and the commit fails.
-    """
-    commit_retry: CommitRetry | None = None
-    is_last = done.has_failed and not done.is_finished
-    while True:
-        try:
-            with bookkeeping:
-                return attempt.end(done, asked_to_end(), is_last=is_last)
-        except StoreAwayError as error:
-            if is_last:
-                raise
-            commit_retry = commit_retry or attempt.wait_for_store(error, asked_to_end)
-            is_last = not commit_retry.wait()
+        return ended.Failed(0, 1, error.with_reason, hint=error.hint or "", cause=cause)
 
 
 def _refusal(session: Session, index: int) -> ended.Stopped | None:

@@ -91,7 +91,10 @@ def shown(error: BaseException) -> str:
     """Return an error in words."""
     if isinstance(error, SystemExit):
         return f"exit code {error.code}"
-    return str(error) if isinstance(error, StepFailedError) else f"{type(error).__name__}: {error}"
+    if isinstance(error, StepFailedError):
+        return str(error)
+    told = error.with_reason if isinstance(error, MarinBuildError) else error
+    return f"{type(error).__name__}: {told}"
 
 
 def _outcome_of(error: BaseException, seconds: float) -> Outcome:

@@ -45,6 +45,10 @@ class AzureStore(RemoteStore):
         environ = {k: v for k, v in os.environ.items() if k.startswith("AZURE_STORAGE_")}
         return _connect(os.getpid(), frozenset(account.items()), frozenset(environ.items()))
 
+    def _forget_credentials(self, fs: Any) -> None:
+        del fs
+        _connect.cache_clear()
+
     async def _get(self, fs: Any, path: str) -> Blob | None:
         try:
             stream = await _blob(fs, path).download_blob()

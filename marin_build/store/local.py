@@ -39,6 +39,7 @@ LOCK_PATIENCE = 20.0
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.001, 0.05
 _MANY = 512
 """From this number of paths on, folders are listed before files are opened."""
+_GUARD = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 _counter = itertools.count()
 
 
@@ -247,7 +248,7 @@ def _made_and_opened(folder: str) -> int:
 def _guard_in(folder: int) -> int:
     """Return a descriptor of the file that is locked in a shared folder; the folder is closed."""
     try:
-        return os.open(GUARD, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644, dir_fd=folder)
+        return os.open(GUARD, _GUARD, 0o644, dir_fd=folder)
     finally:
         os.close(folder)
 

@@ -14,9 +14,10 @@ import weakref
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
-from marin_build.errors import StoreAwayError
+from marin_build.errors import StoreAwayError, StoreDeniedError
 from marin_build.pauses import doubled, spread
-from marin_build.store.remote_errors import remote_error, status_of
+from marin_build.store.hurry import Hurry
+from marin_build.store.remote_errors import is_broken, remote_error, status_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
@@ -80,10 +81,22 @@ class RemoteStore(ABC):
 
     def __init__(self) -> None:
         self._opened: tuple[int, Any] | None = None
+        self._hurry = Hurry()
+
+    def hurry(self) -> None:
+        """Wait for no request longer than a moment from now on; safe in a signal handler.
+
+        What is given up raises StoreAwayError.
+        """
+        self._hurry.begin()
 
     @abstractmethod
     def _open(self) -> Any:
         """Return the file system of fsspec."""
+
+    def _forget_credentials(self, fs: Any) -> None:
+        """Have the next `_open` read credentials again, also those that a library keeps."""
+        type(fs).clear_instance_cache()
 
     @abstractmethod
     async def _get(self, fs: Any, path: str) -> Blob | None:
@@ -202,7 +215,7 @@ class RemoteStore(ABC):
                 verb, path, lambda: request(fs, path, *args, **kwargs), seconds
             )
 
-        return self._wait(fs, run)
+        return self._wait(verb, path, fs, run, seconds - PATIENCE)
 
     def _requests(
         self, verb: str, paths: Sequence[str], request: Callable[..., Coroutine[Any, Any, T]]
@@ -217,7 +230,7 @@ class RemoteStore(ABC):
         async def run() -> list[T]:
             return await gather(one, paths)
 
-        return self._wait(fs, run)
+        return self._wait(verb, paths[0], fs, run)
 
     async def _guarded(
         self, verb: str, path: str, request: Callable[[], Awaitable[T]], seconds: float
@@ -229,7 +242,7 @@ class RemoteStore(ABC):
                     try:
                         return await request()
                     except Exception as error:
-                        if status_of(error) not in self.undecided:
+                        if status_of(error) not in self.undecided and not is_broken(error):
                             raise
                     await asyncio.sleep(spread(doubled(number, FIRST_PAUSE, LONGEST_PAUSE)))
                 return await request()
@@ -251,12 +264,37 @@ class RemoteStore(ABC):
             disarm_in_children(fs)
         return self._opened[1]
 
-    @staticmethod
-    def _wait(fs: Any, run: Callable[[], Coroutine[Any, Any, T]]) -> T:
-        from fsspec.asyn import sync
+    def _wait(
+        self,
+        verb: str,
+        path: str,
+        fs: Any,
+        run: Callable[[], Coroutine[Any, Any, T]],
+        sending: float = 0.0,
+    ) -> T:
+        """Wait for requests, less long if the run is to end; forget credentials that do not hold.
 
-        result: T = sync(fs.loop, run)
-        return result
+        Args:
+            verb, path: what the first of them does, for messages.
+            fs: whose event loop makes them.
+            run: makes them.
+            sending: seconds that it takes to send what is written, on a slow line.
+
+        """
+        if not self._hurry.may_ask:
+            raise _given_up(verb, path)
+        future = asyncio.run_coroutine_threadsafe(run(), fs.loop)
+        try:
+            if self._hurry.wait_for(future, sending):
+                return future.result()
+        except StoreDeniedError:
+            if self._opened is not None and self._opened[1] is fs:
+                self._opened = None
+                self._forget_credentials(fs)
+            raise
+        finally:
+            future.cancel()
+        raise _given_up(verb, path)
 
     def folders(self, start: str) -> list[str]:
         """Return the paths of the folders that begin with `start`, sorted."""
@@ -265,6 +303,11 @@ class RemoteStore(ABC):
     def list(self, folder: str) -> list[str]:
         """Return the names of the files right in a folder, sorted."""
         return sorted(file.path for file in self._request("list", folder, self._list, deep=False))
+
+
+def _given_up(verb: str, path: str) -> StoreAwayError:
+    said = [("reason", "the store does not answer, and the run is to end")]
+    return StoreAwayError(f"cannot {verb} `{path}`", facts=said)
 
 
 async def gather(one: Callable[[T], Awaitable[R]], items: Iterable[T]) -> list[R]:

@@ -4,11 +4,53 @@ from __future__ import annotations
 
 import re
 
-from marin_build.errors import StoreAwayError, StoreError
+from marin_build.errors import StoreAwayError, StoreDeniedError, StoreError
 
 _LONGEST = 200
 _DENIED, _MISSING = frozenset({401, 403}), 404
 _BUSY, _SERVERS_FAULT = frozenset({408, 429}), 500
+_NO_LOGIN = frozenset(
+    {
+        "PermissionError",
+        # botocore
+        "NoCredentialsError",
+        "PartialCredentialsError",
+        "CredentialRetrievalError",
+        "TokenRetrievalError",
+        "NoAuthTokenError",
+        "SSOError",
+        "LoginError",
+        # google-auth
+        "DefaultCredentialsError",
+        "RefreshError",
+        # azure-core, azure-identity
+        "ClientAuthenticationError",
+    }
+)
+"""Errors of client libraries that have no login to send, or whose login is not accepted."""
+_OLD_LOGIN = frozenset(
+    {
+        "AccessDenied",
+        "AccessDeniedException",
+        "ExpiredToken",
+        "ExpiredTokenException",
+        "InvalidToken",
+        "RequestExpired",
+        "TokenRefreshRequired",
+    }
+)
+"""Codes of S3 about credentials, which have the status 400 as well."""
+_BROKEN = frozenset(
+    {
+        "ClientPayloadError",
+        "ContentDecodingError",
+        "IncompleteReadError",
+        "JSONDecodeError",
+        "ResponseParserError",
+        "ResponseStreamingError",
+    }
+)
+"""Errors of client libraries about an answer that ended early, or that is none."""
 # Signed URLs carry their signature in the query; connection strings and headers name their secrets.
 _QUERY = re.compile(r"\?\S+")
 _SECRET = re.compile(
@@ -32,12 +74,13 @@ def remote_error(
     if isinstance(error, StoreError):
         return error
     if is_denied(error):
-        return StoreError(
+        return StoreDeniedError(
             f"cannot {verb} `{path}`: permission denied",
             facts=[("reason", _reason(error))],
             hint=login,
         )
-    if isinstance(error, FileNotFoundError) or status_of(error) == _MISSING:
+    is_missing = isinstance(error, FileNotFoundError) or status_of(error) == _MISSING
+    if is_missing and not _is_unexplained(error):
         bucket = path.partition("://")[2].partition("/")[0]
         return StoreError(
             f"cannot {verb} `{path}`: there is no bucket `{bucket}`",
@@ -61,17 +104,40 @@ def status_of(error: BaseException) -> int | None:
 def is_denied(error: BaseException) -> bool:
     """Return whether the store does not let us in, or not to that."""
     return (
-        isinstance(error, PermissionError)
+        status_of(error) in _DENIED
         or str(error).startswith("Forbidden")  # an OSError of gcsfs
-        or status_of(error) in _DENIED
-        or type(error).__name__ in {"NoCredentialsError", "DefaultCredentialsError"}
+        or _code_of(error) in _OLD_LOGIN
+        or (_is_one_of(error, _NO_LOGIN) and not getattr(error, "retryable", False))
     )
+
+
+def is_broken(error: BaseException) -> bool:
+    """Return whether an answer came that is not whole: libraries do not all ask again then."""
+    return _is_one_of(error, _BROKEN)
+
+
+def _is_one_of(error: BaseException, names: frozenset[str]) -> bool:
+    """Return whether an error is of a class of these names, without importing the libraries."""
+    return any(kind.__name__ in names for kind in type(error).__mro__)
 
 
 def _may_pass(error: BaseException) -> bool:
     """Return whether the same request may be answered later: no status at all, or a busy one."""
     status = status_of(error)
-    return status is None or status in _BUSY or status >= _SERVERS_FAULT
+    is_refused = status is not None and status not in _BUSY and status < _SERVERS_FAULT
+    return not is_refused or _is_unexplained(error)
+
+
+def _is_unexplained(error: BaseException) -> bool:
+    """Return whether the status is all that botocore could read of an answer."""
+    return _code_of(error) == str(status_of(error))
+
+
+def _code_of(error: BaseException) -> str:
+    """Return the code in the body of an answer of S3; empty for other errors."""
+    response = getattr(error, "response", None)
+    said = response.get("Error", {}) if isinstance(response, dict) else {}
+    return str(said.get("Code", ""))
 
 
 def _reason(error: BaseException) -> str:

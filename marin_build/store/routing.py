@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from marin_build.store.hurry import hurry
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
@@ -22,6 +24,11 @@ class RoutingStore:
     def conditional(self) -> bool:
         """Whether the conditional writes hold in all of them."""
         return all(store.conditional for store in self._stores.values())
+
+    def hurry(self) -> None:
+        """Wait for no request longer than a moment from now on; safe in a signal handler."""
+        for store in self._stores.values():
+            hurry(store)
 
     def get(self, path: str) -> Blob | None:
         """Return what is at `path`, or None."""

@@ -16,7 +16,7 @@ from marin_build.store.remote import (
     folder_prefix,
     split_url,
 )
-from marin_build.store.remote_errors import status_of
+from marin_build.store.remote_errors import is_broken, status_of
 
 _PAGE = 1000  # the most the service returns
 _TRIES = 6
@@ -61,6 +61,9 @@ class S3Store(RemoteStore):
             return await _read(client, most_bytes(path), Bucket=bucket, Key=name)
         except Exception as error:
             if status_of(error) == _MISSING and not _no_bucket(error):
+                return None
+            # The body of an error may be broken: an answer without a body says what it was.
+            if is_broken(error) and await self._look(fs, path) is None:
                 return None
             raise
 

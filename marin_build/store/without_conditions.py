@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from marin_build.store.hurry import hurry
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -22,6 +24,10 @@ class UnfencedStore:
     def __init__(self, store: Store) -> None:
         self._store = store
         self.is_local = store.is_local
+
+    def hurry(self) -> None:
+        """Wait for no request longer than a moment from now on; safe in a signal handler."""
+        hurry(self._store)
 
     def get(self, path: str) -> Blob | None:
         """Return what is at `path`, or None."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Literal
 
-Loss = Literal["reply"]
+Loss = Literal["reply", "hang"]
 
 
 @dataclass(slots=True)
@@ -29,7 +29,8 @@ class Fault:
     """Which of the requests that match it a fault strikes, and how.
 
     Args:
-        how: a status to answer with, the request undone; or "reply": do it, then hang up.
+        how: a status to answer with, the request undone; or "reply": do it, then hang up;
+            or "hang": leave it undone and never answer.
         method: only such requests; any if empty.
         holds: only requests whose path holds this (object names as sent, `/` as `%2F`).
         nth: the number of the one that is struck, from 1 on.

@@ -103,6 +103,8 @@ class GcsServer:
             if self.faults.crowd:
                 await self._wait_for_crowd()
             reply = self._reply(call, request, body)
+            if call.fault == "hang":
+                await self._over.wait()
         finally:
             self._active -= 1
         call.status = reply.status
@@ -119,8 +121,9 @@ class GcsServer:
     def _reply(self, call: Call, request: web.BaseRequest, body: bytes) -> ApiReply:
         fault = self.faults.strike(call)
         call.fault = "" if fault is None else str(fault)
-        if isinstance(fault, int):
-            return document_reply(Refusal(fault, "injected by the test").document, fault)
+        if isinstance(fault, int) or fault == "hang":
+            status = fault if isinstance(fault, int) else 503
+            return document_reply(Refusal(status, "injected by the test").document, status)
         asked = ApiRequest(call.method, call.path, call.query, request.headers, body, self.url)
         return self.api.answer(asked)
 

@@ -11,7 +11,7 @@ from marin_build.cli.options import pipeline_options
 from marin_build.cli.terminal import echo
 from marin_build.errors import EXIT_OK, StoreAwayError, UsageError
 from marin_build.operations.options import PipelineOptions, command_line, script_line
-from marin_build.pipeline.retries import INFRASTRUCTURE
+from marin_build.pipeline.retries import INFRASTRUCTURE, SAID_OF_INFRASTRUCTURE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -88,6 +88,8 @@ def command(
         once=once,
         on_event=show_json if as_json else TextView(again, lambda _failure: again),
     )
+    if ran.exit_code == INFRASTRUCTURE:
+        click.echo(SAID_OF_INFRASTRUCTURE, err=True)
     return ran.exit_code
 
 
@@ -97,5 +99,5 @@ def _unreachable_store_is_infrastructure() -> Iterator[None]:
     try:
         yield
     except StoreAwayError as error:
-        echo(error.render(), err=True)
+        echo(f"{error.render()}\n{SAID_OF_INFRASTRUCTURE}", err=True)
         raise click.exceptions.Exit(INFRASTRUCTURE) from error

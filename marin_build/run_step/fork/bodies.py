@@ -33,6 +33,7 @@ from marin_build.run_step.fork.child import PACKET, lift_limit, pack, restore_li
 from marin_build.run_step.fork.guard import Guard
 from marin_build.run_step.fork.template_process import RELEASE, serve
 from marin_build.run_step.interpreter_end import flush_files
+from marin_build.run_step.patient_store import tell_news
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -81,7 +82,7 @@ class ForkBodies:
         return explained(self._run(slot, request, tell), self._kills, before)
 
     def _run(self, slot: int, request: Request, tell: Callable[[str], None]) -> Done:
-        channel, done, left = self._slots[slot], None, ""
+        channel, done, left, killed = self._slots[slot], None, "", ""
         parts: list[bytes] = []
         try:
             channel.send(pack(astuple(request)))
@@ -89,11 +90,15 @@ class ForkBodies:
                 match unpack(packet):
                     case ["waits", str(text)]:
                         tell(text)
+                    case ["keeper", str(text)]:
+                        tell_news(self._session.store, f"`{self._id_of(request)}`: {text}")
                     case ["left", str(left)]:
+                        pass
+                    case ["killed", str(killed)]:
                         pass
                     case [int(status), float(cpu), int(peak)]:
                         if done is None:
-                            done = _death(status)
+                            done = _death(status, killed)
                             if not self._reuse:  # else earlier bodies are counted, too
                                 done = replace(done, peak_memory=peak, cpu_seconds=cpu)
                         return done.with_left(left)
@@ -108,6 +113,9 @@ class ForkBodies:
         self.is_spent = True
         self._end_work_of(request)
         return Done(_TEMPLATE_DIED, "the process that starts the steps died", cause="infra")
+
+    def _id_of(self, request: Request) -> str:
+        return self._session.targets.all[request.index].id
 
     def _next(self, channel: socket.socket) -> bytes:
         """Return the next answer; nothing if there will be none."""
@@ -166,9 +174,17 @@ def _socket_pairs(count: int) -> list[tuple[socket.socket, socket.socket]]:
     return pairs
 
 
-def _death(status: int) -> Done:
-    """Return how a body ended whose process died without an answer."""
+def _death(status: int, killed: str) -> Done:
+    """Return how a body ended whose process died without an answer.
+
+    Args:
+        status: that of its process.
+        killed: why the lease keeper killed it; empty if it did not.
+
+    """
     code = os.waitstatus_to_exitcode(status)
+    if killed and code == -signal.SIGKILL:
+        return Done(KILLED, f"killed by the keeper of its lease: {killed}", cause="infra")
     if code >= 0:
         return Done(code or 1, f"the step ended its process with code {code} and no result")
     try:
@@ -228,7 +244,11 @@ def explained(done: Done, kills: OomKills, before: int | None) -> Done:
         before: what that was when the body began.
 
     """
-    if done.exit_code != KILLED or (for_memory := kills.since(before)) is None:
+    if (
+        done.cause == "infra"
+        or done.exit_code != KILLED
+        or (for_memory := kills.since(before)) is None
+    ):
         return done
     message = done.message.removesuffix(UNKNOWN)
     if for_memory:

@@ -7,8 +7,8 @@ import os
 import signal
 import time
 from contextlib import suppress
-from dataclasses import astuple, dataclass
-from typing import TYPE_CHECKING
+from dataclasses import astuple
+from typing import TYPE_CHECKING, NoReturn
 
 from marin_build.protocol.lease import boot_clock
 from marin_build.run_step.body import Done, Request
@@ -16,6 +16,7 @@ from marin_build.run_step.fork.child import PACKET, own_streams, pack, unpack
 from marin_build.run_step.fork.children import Children, Poller
 from marin_build.run_step.fork.guard import ignore_signals
 from marin_build.run_step.fork.leaving import Leaving
+from marin_build.run_step.fork.template_body import Body
 from marin_build.run_step.lease_keeper import Keeper
 from marin_build.run_step.leftover_processes import adopt_orphans, kill_children
 from marin_build.run_step.step_log import StepLog
@@ -33,23 +34,6 @@ RELEASE = 0
 _BLOCK = 1 << 16
 _LAST_BLOCKS = 64
 """Blocks that are still read of a body that ended: as much as any pipe holds."""
-
-
-@dataclass(slots=True)
-class _Body:
-    """A running body: its request, the slot that takes its answer, its log. A closed pipe is -1.
-
-    `asked`: whether it was asked to end; `leaving`: what it left, once it has ended.
-    """
-
-    request: Request
-    channel: socket.socket
-    output: str
-    pipe: int
-    log: StepLog
-    kept: bool = False
-    asked: bool = False
-    leaving: Leaving | None = None
 
 
 def serve(
@@ -90,8 +74,8 @@ class _Template:
         self._session = session
         self._control = control
         self._adopts = adopt_orphans()
-        self._bodies: dict[int, _Body] = {}  # by process
-        self._leaving: list[_Body] = []  # they have ended; what they left may not have
+        self._bodies: dict[int, Body] = {}  # by process
+        self._leaving: list[Body] = []  # they have ended; what they left may not have
         self._kept_on: dict[int, str] = {}  # by target, outputs being verified and committed
         self._keeper: Keeper | None = None
         self._poller = Poller()
@@ -148,7 +132,8 @@ class _Template:
         for pid, body in self._bodies.items():
             if body.request.index == index:
                 body.asked = True
-                _signal_group(pid, number)
+                # What is held still hears no request, and must not go on to follow it.
+                _signal_group(pid, signal.SIGKILL if body.is_still else number)
         for body in self._leaving:
             if body.request.index == index and body.leaving is not None:
                 body.leaving.signal(number)
@@ -184,7 +169,7 @@ class _Template:
         finally:
             os.close(write)
         log = StepLog(request.log, self._session.redactor_of(target.step), self._session.log_limit)
-        body = self._bodies[pid] = _Body(request, slot, target.output_path, read, log)
+        body = self._bodies[pid] = Body(request, slot, target.output_path, read, log)
         self._poller.watch(read, lambda: self._read(body))
 
     def _set_free(self, pid: int) -> None:
@@ -193,7 +178,7 @@ class _Template:
             self._leave(body, pid, 0)
             self._see_off()
 
-    def _read(self, body: _Body, blocks: int = 1) -> None:
+    def _read(self, body: Body, blocks: int = 1) -> None:
         """Take what a body printed, as much as is there or so many blocks."""
         for _ in range(blocks):
             try:
@@ -205,7 +190,7 @@ class _Template:
                 return
             body.log.write(data)
 
-    def _close_pipe(self, body: _Body) -> None:
+    def _close_pipe(self, body: Body) -> None:
         if body.pipe >= 0:
             self._poller.forget(body.pipe)
             os.close(body.pipe)
@@ -220,9 +205,7 @@ class _Template:
             if pid == 0:
                 return
             if self._keeper is not None and pid == self._keeper.pid:
-                self._keeper = None
-                self._end()  # no process renews the leases: the work must end
-                os._exit(1)
+                self._lose_keeper()
             self._children.forget(pid)
             if (body := self._bodies.pop(pid, None)) is not None:
                 if not self._adopts:
@@ -231,9 +214,11 @@ class _Template:
                 self._leave(body, pid, status, cpu, used.ru_maxrss * 1024)
 
     def _leave(
-        self, body: _Body, pid: int, status: int, cpu_seconds: float = 0.0, peak_memory: int = 0
+        self, body: Body, pid: int, status: int, cpu_seconds: float = 0.0, peak_memory: int = 0
     ) -> None:
         """Take note that a body has ended; what it used, if its process is gone."""
+        if body.kept:
+            self._hear_keeper(body)  # it may have killed it
         step = self._session.targets.all[body.request.index].step
         usage = (status, cpu_seconds, peak_memory)
         body.leaving = Leaving(pid, body.request, usage, step.detached, asked=body.asked)
@@ -251,7 +236,7 @@ class _Template:
                 self._leaving.remove(body)
                 self._finish(body, body.leaving)
 
-    def _finish(self, body: _Body, left: Leaving) -> None:
+    def _finish(self, body: Body, left: Leaving) -> None:
         """Say that a body and all it started have ended."""
         if body.pipe >= 0:
             self._read(body, _LAST_BLOCKS)
@@ -265,6 +250,8 @@ class _Template:
         with suppress(OSError):
             if left.refused:
                 body.channel.send(pack(("left", left.refused)))
+            if body.killed:
+                body.channel.send(pack(("killed", body.killed)))
             body.channel.send(pack(left.usage))
         self._children.has_ended(body.channel)
 
@@ -278,8 +265,26 @@ class _Template:
             if not body.kept and body.request.held_since <= due:
                 if self._keeper is None:
                     self._keeper = Keeper(self._session.store, self._session.time_to_live)
+                    self._poller.watch(self._keeper.fileno(), self._hear_keeper)
                 self._keeper.hold(body.output, body.request, pid, group=True)
                 body.kept = True
+
+    def _hear_keeper(self, *also: Body) -> None:
+        """Take note of what the keeper does with bodies whose leases it cannot renew."""
+        if self._keeper is None:
+            return
+        heard = {word.output: word for word in self._keeper.hear()}
+        if not heard and self._keeper.has_died():
+            self._lose_keeper()
+        for body in (*self._bodies.values(), *also):
+            if (word := heard.get(body.output)) is not None:
+                body.hear(word)
+
+    def _lose_keeper(self) -> NoReturn:
+        """End: no process renews the leases, so the work must end."""
+        self._keeper = None
+        self._end()
+        os._exit(1)
 
     def _end(self) -> None:
         """Kill what runs, and wait until it is dead: until then the keeper keeps its leases.

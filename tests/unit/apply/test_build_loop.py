@@ -16,9 +16,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from marin_build import Retries, StepSpec
-from marin_build.apply import build_loop, events
+from marin_build.apply import build_loop, events, looker, waiting
 from marin_build.apply.applier import Applier
 from marin_build.apply.build_loop import GRACE
+from marin_build.apply.looker import Looker
+from marin_build.errors import CorruptStateError, StoreAwayError, StoreDeniedError, StoreError
 from marin_build.pipeline.targets import Targets
 from marin_build.plan import outcomes as ended
 from marin_build.plan.capacity import Capacity, Machine
@@ -28,11 +30,12 @@ from marin_build.protocol.documents import Provenance
 from marin_build.protocol.lease import TIME_TO_LIVE, Host, Lease
 from marin_build.protocol.look import Seen
 from marin_build.protocol.record_reader import Built
+from marin_build.run_step.commit_retry import LONGEST
 from marin_build.run_step.session import Session
 from marin_build.run_step.workers import INTERRUPTED, Ended, Start
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from hypothesis.strategies import SearchStrategy
 
@@ -90,6 +93,13 @@ class Play:
         """Nothing is held."""
 
 
+class Inline(Looker):
+    """Looks at once, in the thread that asks."""
+
+    def _begin(self, outputs: Mapping[int, str], now: float) -> None:
+        self._look_at(outputs, now)
+
+
 class Stage:
     """A plan, a script and a store, played to the end."""
 
@@ -108,7 +118,9 @@ class Stage:
         self, *, jobs: int = 2, keep_going: bool = False, **options: Any
     ) -> events.ApplyFinished:
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(build_loop, "time", SimpleNamespace(monotonic=lambda: self.play.now))
+            for module in (build_loop, looker):
+                patch.setattr(module, "time", SimpleNamespace(monotonic=lambda: self.play.now))
+            patch.setattr(waiting, "Looker", Inline)
             options.setdefault("max_failures", None if keep_going else 1)
             played = Applier(self.plan, self.session, self.play, jobs=jobs,
                              on_event=self.told.append, **options)  # fmt: skip
@@ -542,6 +554,54 @@ def test_a_lease_that_is_renewed_is_never_taken_over(stage: Callable[..., Stage]
     assert _totals(played.run()) == {"reused": 1}
     assert [request.stale_version for request in played.play.started] == ["", ""]
     assert played.play.now > 10 * TIME_TO_LIVE
+
+
+@pytest.mark.parametrize("error", [StoreAwayError("away"), StoreDeniedError("no")])
+@pytest.mark.parametrize("seconds", [3.0, 75.0, 600.0])
+def test_a_store_without_an_answer_ends_no_waiting(
+    stage: Callable[..., Stage], seconds: float, error: StoreError
+) -> None:
+    """Else seconds of an outage end a run that waits, or have it take what another builds."""
+    played = stage([(), (), (1,)])
+    path = f"{played.plan.targets.all[0].output_path}/.executor_status.lock"
+    store: Any = played.session.store
+    version = store.put(path, THEIRS.encode())
+    played.play.script[0] = [ended.Held(THEIRS, version), ended.Reused()]
+    look, over = store.get, 2.0 + seconds
+
+    def get(asked: str) -> object:
+        if 2.0 < played.play.now < over:
+            raise error
+        if played.play.now > over + 20:  # the holder renews it as soon as it can, and ends
+            store.contents = {path.removesuffix(".lock"): b"SUCCESS"}
+        elif played.play.now > over + 10:
+            store.put(path, replace(THEIRS, timestamp=5.0).encode())
+        return look(asked)
+
+    store.get = get
+    assert _totals(played.run()) == {"reused": 1, "succeeded": 2}
+    assert [r.stale_version for r in played.play.started if r.index == 0] == ["", ""]
+    assert played.play.now > over
+
+
+@pytest.mark.parametrize(
+    "error", [StoreAwayError("away"), StoreError("no"), CorruptStateError("?")]
+)
+def test_what_stays_unseen_is_a_workers_matter(
+    stage: Callable[..., Stage], error: StoreError
+) -> None:
+    """Else a lease that is not readable ends the whole run, and what it builds besides."""
+    played = stage([(), ()])
+    played.play.script[0] = [HELD, replace(BAD, message="cannot read it")]
+    store: Any = played.session.store
+
+    def get(asked: str) -> object:
+        raise error
+
+    store.get = get
+    finished = played.run(keep_going=True)
+    assert _totals(finished) == {"failed": 1, "succeeded": 1}
+    assert (played.play.now > LONGEST) == isinstance(error, StoreAwayError)
 
 
 def test_a_dead_holder_on_this_host_is_not_waited_for(stage: Callable[..., Stage]) -> None:

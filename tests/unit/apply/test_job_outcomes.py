@@ -8,6 +8,8 @@ import pytest
 
 from marin_build.apply.job_outcomes import outcome_of_queue
 from marin_build.engines.jobs import JobState, Phase
+from marin_build.errors import StoreAwayError
+from marin_build.pipeline.retries import SAID_OF_INFRASTRUCTURE
 from marin_build.plan.outcomes import Failed, Stopped
 
 if TYPE_CHECKING:
@@ -29,6 +31,21 @@ def test_a_job_that_printed_is_the_programs_own_failure(tmp_path: Path) -> None:
     found = _failure(FAILED, str(log))
     assert (found.cause, found.log) == ("app", str(log))
     assert found.message.endswith(": marin-build: error: not found")
+
+
+def test_a_job_that_could_not_reach_the_store_is_the_infrastructures_failure(
+    tmp_path: Path,
+) -> None:
+    """Else an outage on a node uses up the tries of a step, and nothing says what gave no answer.
+
+    Slurm tells that a job failed, and not its exit code: only what it printed says why.
+    """
+    log = tmp_path / "7.log"
+    error = StoreAwayError("cannot read `gs://b/x`", facts=[("reason", "it is away")], hint="wait")
+    log.write_text(f"{error.render()}\n{SAID_OF_INFRASTRUCTURE}\n")
+    found = _failure(FAILED, str(log))
+    assert (found.cause, found.exit_code) == ("infra", 75)
+    assert found.message.endswith("error: cannot read `gs://b/x`: it is away")
 
 
 def test_a_job_that_never_started_is_lost_and_no_failure_of_its_step() -> None:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import os
+import select
 import signal
 import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
 
+from marin_build.errors import StoreAwayError
 from marin_build.protocol.lease import TIME_TO_LIVE, Lease, boot_clock, parse_lease
-from marin_build.run_step import lease_keeper
+from marin_build.run_step import kept_work, lease_keeper
 from marin_build.run_step.body import Request
+from marin_build.run_step.kept_work import LOST, Word, Work
 from marin_build.run_step.lease_keeper import Keeper
 from marin_build.store.local import LocalStore
 
@@ -38,8 +41,8 @@ def _order(output: Path, pid: int, *, group: bool = True) -> dict[str, object]:
             "pid": pid, "group": group, "reports_end": group, "log": ""}  # fmt: skip
 
 
-def _kept(output: Path, pid: int) -> dict[str, lease_keeper._Work]:
-    kept: dict[str, lease_keeper._Work] = {}
+def _kept(output: Path, pid: int) -> dict[str, Work]:
+    kept: dict[str, Work] = {}
     lease_keeper._follow(_order(output, pid), kept)
     return kept
 
@@ -47,7 +50,7 @@ def _kept(output: Path, pid: int) -> dict[str, lease_keeper._Work]:
 def test_work_whose_lease_is_ours_goes_on(tmp_path: Path, work: subprocess.Popen[bytes]) -> None:
     LocalStore().put(f"{tmp_path}/{LOCK}", OURS.encode())
     (held,) = _kept(tmp_path, work.pid).values()
-    assert lease_keeper._renew(LocalStore(), held)
+    assert lease_keeper._renew(LocalStore(), held, print)
     assert parse_lease((tmp_path / LOCK).read_bytes(), "p").timestamp > OURS.timestamp
     assert work.poll() is None
 
@@ -59,7 +62,9 @@ def test_work_that_lost_its_lease_is_killed(
     if found == "another's":
         LocalStore().put(f"{tmp_path}/{LOCK}", Lease("bob", 1.0, nonce="his").encode())
     (held,) = _kept(tmp_path, work.pid).values()
-    assert not lease_keeper._renew(LocalStore(), held)
+    said: list[Word] = []
+    assert not lease_keeper._renew(LocalStore(), held, said.append)
+    assert [bool(word.killed) for word in said] == [True]
     assert work.wait(30) == -signal.SIGKILL
 
 
@@ -72,7 +77,7 @@ def test_what_outlives_its_process_kills_nobody(
         LocalStore().put(f"{tmp_path}/{LOCK}", Lease("bob", 1.0, nonce="his").encode())
     kept = _kept(tmp_path, work.pid)
     lease_keeper._follow({"output": str(tmp_path), "pid": 0}, kept)
-    assert not lease_keeper._renew(LocalStore(), kept[str(tmp_path)])
+    assert not lease_keeper._renew(LocalStore(), kept[str(tmp_path)], print)
     assert work.poll() is None
 
 
@@ -109,7 +114,7 @@ def test_work_in_threads_that_lost_its_lease_is_told_by_the_end_of_the_keeper(
     LocalStore().put(f"{tmp_path}/{LOCK}", Lease("bob", 1.0, nonce="his").encode())
     kept.hold(str(tmp_path), Request(0, "mine", boot_clock(), ""), os.getpid(), group=False)
     _, status = os.waitpid(kept.pid, 0)
-    assert os.waitstatus_to_exitcode(status) == lease_keeper.LOST
+    assert os.waitstatus_to_exitcode(status) == LOST
     assert kept.has_died()
     kept.close()
 
@@ -123,7 +128,7 @@ class Hanging(LocalStore):
             signal.pause()
 
 
-def test_a_request_that_hangs_does_not_save_the_work_past_its_deadline(
+def test_a_request_that_hangs_holds_the_work_still_past_its_deadline(
     tmp_path: Path, work: subprocess.Popen[bytes]
 ) -> None:
     """Else the work goes on beside its successor for as long as a connection is waited for."""
@@ -131,7 +136,64 @@ def test_a_request_that_hangs_does_not_save_the_work_past_its_deadline(
     try:
         request = Request(0, "mine", boot_clock(), str(tmp_path / "log"))
         running.hold(str(tmp_path), request, work.pid, group=True)
-        assert work.wait(30) == -signal.SIGKILL
+        os.waitid(os.P_PID, work.pid, os.WSTOPPED | os.WNOWAIT)
+        select.select([running], [], [], 30)
+        assert running.hear() == [Word(str(tmp_path), is_still=True)]
     finally:
         os.kill(running.pid, signal.SIGKILL)
         running.close()
+
+
+class Away(LocalStore):
+    """A store that gives no answer for a while."""
+
+    is_away = True
+
+    def get(self, path: str) -> Blob | None:
+        if self.is_away:
+            raise StoreAwayError("away")
+        return super().get(path)
+
+
+@pytest.mark.parametrize("found", ["ours", "another's"])
+def test_an_outage_ends_no_work_but_that_of_which_another_run_has_the_lease(
+    tmp_path: Path, work: subprocess.Popen[bytes], found: str
+) -> None:
+    """Else a minute without an answer costs a day of training."""
+    lease = OURS if found == "ours" else Lease("bob", 1.0, nonce="his")
+    LocalStore().put(f"{tmp_path}/{LOCK}", lease.encode())
+    store, said = Away(), list[Word]()
+    order = _order(tmp_path, work.pid) | {"since": boot_clock() - TIME_TO_LIVE}
+    kept: dict[str, Work] = {}
+    lease_keeper._follow(order, kept)
+    (held,) = kept.values()
+    for _ in range(3):
+        assert lease_keeper._renew(store, held, said.append)
+    os.waitid(os.P_PID, work.pid, os.WSTOPPED | os.WNOWAIT)
+    store.is_away = False
+    assert lease_keeper._renew(store, held, said.append) == (found == "ours")
+    assert [(word.is_still, bool(word.killed)) for word in said] == [
+        (True, False),
+        (False, found != "ours"),
+    ]
+    if found == "ours":
+        os.waitid(os.P_PID, work.pid, os.WCONTINUED | os.WNOWAIT)
+        assert work.poll() is None
+    else:
+        assert work.wait(30) == -signal.SIGKILL
+
+
+def test_work_is_not_held_still_for_ever(
+    tmp_path: Path, work: subprocess.Popen[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else a store that is gone for good keeps a machine for ever, and nothing says why."""
+    said = list[Word]()
+    kept: dict[str, Work] = {}
+    order = _order(tmp_path, work.pid) | {"since": boot_clock() - TIME_TO_LIVE}
+    lease_keeper._follow(order, kept)
+    (held,) = kept.values()
+    assert lease_keeper._renew(Away(), held, said.append)
+    monkeypatch.setattr(kept_work, "LONGEST", 0.0)
+    assert not lease_keeper._renew(Away(), held, said.append)
+    assert said[-1].killed == "the store gave no answer for too long"
+    assert work.wait(30) == -signal.SIGKILL

@@ -25,9 +25,10 @@ from marin_build.protocol.foreign_data import ForeignData, find_data
 from marin_build.protocol.held_target import Holding
 from marin_build.protocol.lease import Host, Lease
 from marin_build.protocol.look import look
-from marin_build.run_step import attempt, prepare_output, supervisor
+from marin_build.run_step import attempt, patient_store, prepare_output, supervisor
 from marin_build.run_step.body import Done, run_body
 from marin_build.run_step.commit_retry import CommitRetry
+from marin_build.run_step.patient_store import PatientStore
 from marin_build.run_step.resource_usage import OWN, Meter
 from marin_build.run_step.session import Session
 from marin_build.run_step.supervisor import build_target
@@ -605,7 +606,7 @@ def patient(monkeypatch: pytest.MonkeyPatch) -> Clock:
         clock.now += seconds
 
     monkeypatch.setattr(
-        attempt, "CommitRetry", lambda _took, called: CommitRetry(100.0, called, clock, sleep)
+        patient_store, "CommitRetry", lambda _took, called: CommitRetry(100.0, called, clock, sleep)
     )
     return clock
 
@@ -629,7 +630,7 @@ def test_a_result_waits_for_a_store_that_is_away(
         store.is_over = False
         return 1
 
-    made = stage(build, store=store)
+    made = stage(build, store=PatientStore(store))
     assert isinstance(made.build(), ended.Succeeded)
     assert store.asked > at
     assert len(made.bodies.requests) == 1
@@ -648,13 +649,13 @@ def test_a_store_that_stays_away_is_given_up(stage: Callable[..., Stage], patien
         _write("a")(output)
         store.is_over = False
 
-    made = stage(build, store=store)
+    made = stage(build, store=PatientStore(store))
     failed = made.build()
     assert isinstance(failed, ended.Failed)
     assert (failed.cause, failed.message) == ("infra", "away")
     assert patient.now == pytest.approx(1100.0)
     assert (
-        "the result waits for the store, 100 s at most"
+        "away; what is to be written waits, 100 s at most"
         in Path(made.bodies.requests[0].log).read_text()
     )
 
@@ -677,7 +678,7 @@ def test_the_keeper_is_told_when_a_long_step_has_ended_however_it_did(
 ) -> None:
     """Else it renews, and at last kills for, a lease that is another's."""
     for step in (_write("a"), _fail):
-        times = iter([0.0, seconds, seconds])
+        times = iter([0.0, seconds, seconds, seconds])
         made = stage(step, output_path_prefix=f"out{step.__name__}")
         with monkeypatch.context() as patch:
             clock = SimpleNamespace(monotonic=functools.partial(next, times), time=lambda: 1.0)

@@ -174,8 +174,8 @@ def test_a_refusal_says_how_to_log_in(error: Exception) -> None:
 
 @pytest.mark.parametrize(
     ("status", "may_pass"),
-    [(None, True), (400, False), (404, False), (403, False), (408, True), (412, False), (429, True),
-     (500, True), (503, True)],
+    [(None, True), (400, False), (401, True), (403, True), (404, False), (408, True),
+     (412, False), (429, True), (500, True), (503, True)],
 )  # fmt: skip
 def test_what_another_try_may_find_better_is_told(status: int | None, may_pass: bool) -> None:
     """Else an outage fails a step for good, or a typing error in a bucket's name is tried again."""

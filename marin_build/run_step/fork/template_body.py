@@ -1,0 +1,50 @@
+"""A running body as its template knows it."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from marin_build.run_step.fork.child import pack
+
+if TYPE_CHECKING:
+    import socket
+
+    from marin_build.run_step.body import Request
+    from marin_build.run_step.fork.leaving import Leaving
+    from marin_build.run_step.kept_work import Word
+    from marin_build.run_step.step_log import StepLog
+
+
+_STILL = "it is held still: the store gives no answer, and its lease may be another's by now"
+_GOES_ON = "it goes on: its lease was renewed"
+
+
+@dataclass(slots=True)
+class Body:
+    """A running body: its request, the slot that takes its answer, its log. A closed pipe is -1.
+
+    `asked`: whether it was asked to end; `leaving`: what it left, once it has ended; `is_still`:
+    whether the keeper holds it still; `killed`: why the keeper killed it.
+    """
+
+    request: Request
+    channel: socket.socket
+    output: str
+    pipe: int
+    log: StepLog
+    kept: bool = False
+    asked: bool = False
+    leaving: Leaving | None = None
+    is_still: bool = False
+    killed: str = ""
+
+    def hear(self, word: Word) -> None:
+        """Take note of what the keeper does with it, and say so."""
+        self.is_still, self.killed = word.is_still, word.killed
+        if not word.killed:
+            said = _STILL if word.is_still else _GOES_ON
+            self.log.write(f"{said}\n".encode())
+            with suppress(OSError):
+                self.channel.send(pack(("keeper", said)))
