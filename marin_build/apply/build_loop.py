@@ -28,6 +28,9 @@ GRACE = 10.0
 """Seconds an interrupted step has to end by itself."""
 GRACE_AFTER_KILL = 2.0
 """Seconds to wait for the end of what was killed; then its leases are left to go stale."""
+GRACE_OF_GANG = 15.0
+"""The same where a gang builds: its ranks on other hosts end first. With GRACE, it is less than the
+30 s after which Slurm, by default, kills what it has asked to end."""
 
 
 class Requests(Protocol):
@@ -65,6 +68,7 @@ class BuildLoop:
         fail_fast: then end the running steps, too.
         once: a failed target is not tried again, whatever its step declares.
         is_open: whether it waits for more targets until it is closed.
+        grace_after_kill: seconds to wait for the end of what was killed.
         on_event: called with every event.
 
     """
@@ -81,6 +85,7 @@ class BuildLoop:
         fail_fast: bool = False,
         once: bool = False,
         is_open: bool = False,
+        grace_after_kill: float = GRACE_AFTER_KILL,
         on_event: Callable[[Event], None],
     ) -> None:
         self._targets = targets
@@ -92,6 +97,7 @@ class BuildLoop:
         self._fail_fast = fail_fast
         self._on_event = on_event
         self._once = once
+        self._grace_after_kill = grace_after_kill
         self.timeline = Timeline(len(targets), jobs)
         self._delays = Delays(targets)
         self._deadlines: dict[int, float] = {}
@@ -287,7 +293,7 @@ class BuildLoop:
             return
         for index in self._schedule.in_state(Open.RUNNING):
             self._isolation.terminate(index, kill=True, why=INTERRUPTED)
-        self._drain(GRACE_AFTER_KILL, lambda: False)
+        self._drain(self._grace_after_kill, lambda: False)
 
     def _drain(self, seconds: float, give_up: Callable[[], bool]) -> bool:
         """Wait until nothing runs; return False if time ran out, or `give_up` says so."""

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from marin_build.operations.queued_jobs import QueuedJobs
     from marin_build.plan.capacity import Capacity
     from marin_build.plan.decisions import Plan
+    from marin_build.run_step.launch import Launch
     from marin_build.run_step.session import Session
     from marin_build.run_step.workers import Isolation
     from marin_build.store.durability import Syncing
@@ -95,6 +96,7 @@ def replay(
     capacity: Capacity | None = None,
     queued: QueuedJobs | None = None,
     once: bool = False,
+    launch: Launch | None = None,
     argv: Sequence[str] | None = None,
     on_start: Callable[[Callable[[], None]], None] | None = None,
 ) -> ApplyFinished:
@@ -119,6 +121,7 @@ def replay(
         capacity: what this machine has for steps; None: only `jobs` limits the run.
         queued: what an engine's queue builds; None: everything is built here.
         once: a failed target is not tried again, whatever its step declares.
+        launch: the gang that this process leads, for its one target; None: it leads none.
         argv: the command line to name in records; None: that of this process.
         on_start: called with a function that ends the run in good order.
 
@@ -126,7 +129,7 @@ def replay(
     from marin_build.apply.applier import Applier
     from marin_build.apply.journal_writer import Journaling
 
-    session = make_session(loaded, plan, pinned_code, lease=lease, argv=argv)
+    session = make_session(loaded, plan, pinned_code, lease=lease, argv=argv, launch=launch)
     gc.freeze()  # the graph lives until the end: collections need not walk it
     to_queue = frozenset(queued.jobs) if queued is not None else frozenset()
     slots = min(jobs, len(plan.to_build) + len(plan.sealed) - len(to_queue)) or 1
@@ -151,7 +154,7 @@ def replay(
         once=once,
         on_event=journal,
     )
-    before = _hear_signals(applier.interrupt)
+    before = hear_signals(applier.interrupt)
     if on_start is not None:
         on_start(applier.interrupt)
     syncing: Syncing | None = None
@@ -194,7 +197,7 @@ def replay(
             signal.signal(number, handler)
 
 
-def _hear_signals(interrupt: Callable[[], None]) -> dict[signal.Signals, Any]:
+def hear_signals(interrupt: Callable[[], None]) -> dict[signal.Signals, Any]:
     """Make signals call a function; return the former handlers. In other threads do nothing."""
     if threading.current_thread() is not threading.main_thread():
         return {}

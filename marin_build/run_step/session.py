@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from marin_build.protocol.provenance import Here
     from marin_build.run_step.code_watch import CodeWatch
     from marin_build.run_step.input_files import Inputs
+    from marin_build.run_step.launch import Launch
     from marin_build.store.base import Store
 
 
@@ -55,6 +56,7 @@ class Session:
         code: compares the code that steps reach with what was loaded; None: it is not looked at.
         protect: whether what is committed to a local disk is made read-only.
         digests: whether its contents are digested.
+        launch: the gang that builds its one target; None: no gang does.
 
     """
 
@@ -79,6 +81,7 @@ class Session:
     code: CodeWatch | None = None
     protect: bool = False
     digests: bool = False
+    launch: Launch | None = None
 
     @property
     def register_after(self) -> float:

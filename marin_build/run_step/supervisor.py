@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from marin_build.errors import MarinBuildError, StoppedError, StoreAwayError
@@ -15,6 +16,7 @@ from marin_build.plan import outcomes as ended
 from marin_build.plan.nearest_build import changes_between
 from marin_build.protocol import layout
 from marin_build.protocol.acquire import Claimant, Finished, Held
+from marin_build.protocol.held_target import Holding
 from marin_build.protocol.lease import TIME_TO_LIVE, Lease, boot_clock, process_start
 from marin_build.protocol.record_reader import readable_record
 from marin_build.run_step.attempt import Attempt
@@ -56,13 +58,15 @@ def build_target(
     """
     try:
         with bookkeeping:
-            if (refusal := _refusal(session, start.index)) is not None:
-                return refusal
-            got = claimant_of(session, start).acquire(start.seen)
+            if (refused := refusal(session, start.index)) is not None:
+                return refused
+            got = _acquire(session, start, asked_to_end)
             if isinstance(got, Finished):
                 return finished_elsewhere(session, start.index, got)
             if isinstance(got, Held):
                 return ended.Held(got.lease, got.version)
+            if not isinstance(got, Holding):
+                return got
             attempt = Attempt(session, start.index, got)
             if start.refusal:
                 attempt.give_up(start.refusal)
@@ -71,7 +75,12 @@ def build_target(
                 attempt.give_up(stopped.message)
                 return stopped
             spoiled = attempt.prepare()
-        done = spoiled or bodies.run(slot, attempt.request(start.gpus), tell)
+        run = bodies.run
+        if session.launch is not None:
+            from marin_build.run_step.leader import Leader
+
+            run = Leader(session, start.index, got, bodies, asked_to_end).run
+        done = spoiled or run(slot, attempt.request(start.gpus), tell)
         try:
             return _end(attempt, done, asked_to_end, bookkeeping)
         finally:
@@ -84,6 +93,19 @@ def build_target(
         # waits until the lease is stale, as with the lease of another run.
         cause: Cause = "infra" if isinstance(error, StoreAwayError) else "app"
         return ended.Failed(0, 1, error.what, hint=error.hint or "", cause=cause)
+
+
+def _acquire(
+    session: Session, start: Start, asked_to_end: Callable[[], str]
+) -> Holding | Held | Finished | ended.Outcome:
+    claimant = claimant_of(session, start)
+    if session.launch is None:
+        return claimant.acquire(start.seen)
+    from marin_build.protocol.gang import gang_lease
+    from marin_build.run_step.leader import acquire_as_leader
+
+    claimant = replace(claimant, lease=gang_lease(claimant.lease, session.launch.name))
+    return acquire_as_leader(claimant, start.seen, asked_to_end)
 
 
 def _end(
@@ -110,7 +132,7 @@ def _end(
             is_last = not commit_retry.wait()
 
 
-def _refusal(session: Session, index: int) -> ended.Stopped | None:
+def refusal(session: Session, index: int) -> ended.Stopped | None:
     """Return why a target must not be built here, or None."""
     if (refused := session.refused.get(index)) is not None:
         return refused
