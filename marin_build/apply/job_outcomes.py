@@ -60,20 +60,23 @@ def outcome_in_store(
     return None
 
 
-def outcome_of_queue(state: JobState, job: str, output: str) -> Outcome:
+def outcome_of_queue(
+    state: JobState, job: str, output: str, says_why: Callable[[str], bool] = lambda _: False
+) -> Outcome:
     """Return what a job came to that ended and left nothing in the store.
 
     Args:
         state: what the queue says.
         job: engine and id, for people.
         output: the local file with what it printed; empty: there is none, so it never started.
+        says_why: whether a line in it is the engine's own word on why it ended.
 
     """
     if state.words.startswith("CANCELLED"):
         return Stopped(
             f"its job {job} was cancelled: {state.words}", hint="apply again to build it"
         )
-    said = _last_error(output)
+    said = _error_in(output, says_why)
     # Even a program that is not found leaves a file, with the words of the shell.
     cause = state.cause or ("app" if output else "infra")
     message = f"job {job} ended: {state.words}"
@@ -82,8 +85,8 @@ def outcome_of_queue(state: JobState, job: str, output: str) -> Outcome:
     return Failed(0, CODE_OF_CAUSE.get(cause, 1), message, output, cause=cause)
 
 
-def _last_error(path: str) -> str:
-    """Return the last line of a job's own output that tells an error, else its last line."""
+def _error_in(path: str, says_why: Callable[[str], bool]) -> str:
+    """Return what a job's output tells of its end: the engine's first word, or the last error."""
     try:
         with open(path, "rb") as stream:
             stream.seek(0, 2)
@@ -91,6 +94,8 @@ def _last_error(path: str) -> str:
             lines = stream.read().decode("utf-8", "replace").splitlines()
     except OSError:
         return ""
+    if words := [line for line in lines if says_why(line)]:
+        return printable(words[0])
     told = [line for line in lines if "error" in line.lower()] or [li for li in lines if li.strip()]
     return printable(told[-1]) if told else ""
 

@@ -28,7 +28,7 @@ from marin_build.protocol.look import Watch
 from marin_build.protocol.renewal import RENEW_EVERY
 from marin_build.run_step.body import Done
 from marin_build.run_step.step_log import add_line
-from marin_build.run_step.workers import INTERRUPTED
+from marin_build.run_step.workers import INTERRUPTED, hear_interrupt
 from marin_build.workspace.places import is_url
 
 if TYPE_CHECKING:
@@ -160,10 +160,13 @@ class Leader:
         watch = threading.Thread(target=self._end_with_ranks, args=(over,), daemon=True)
         watch.start()
         try:
-            return self.bodies.run(slot, request, tell)
+            done = self.bodies.run(slot, request, tell)
         finally:
             over.set()
             watch.join()
+        if not self._stops_own:
+            hear_interrupt(done.exit_code, self.asked_to_end)
+        return done
 
     def _end_with_ranks(self, over: threading.Event) -> None:
         """End our own part when a rank has failed: it may wait for that one for ever."""

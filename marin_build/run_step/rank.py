@@ -35,6 +35,7 @@ from marin_build.protocol.lease import boot_clock
 from marin_build.protocol.look import look
 from marin_build.run_step.body import Done, Request
 from marin_build.run_step.leader import GRACE, STOPPED
+from marin_build.run_step.workers import hear_interrupt
 from marin_build.text.readable import LONGEST_MESSAGE, shortened
 from marin_build.workspace.own_folder import make_folder
 from marin_build.workspace.places import is_url
@@ -171,7 +172,11 @@ class RankWorker:
             due = min(next_look, kill_at, self._watch.deadline) - boot_clock()
             self._news.wait(max(due, self._pause / 10))
             self._news.clear()
-        done, was_stopped = self._done, bool(self._said)
+        done = self._done
+        if not self._said:
+            hear_interrupt(done.exit_code, lambda: self._was_interrupted)
+            self._said = "interrupted" if self._was_interrupted else ""
+        was_stopped = bool(self._said)
         if self._said and done.has_failed:
             done = replace(done, exit_code=STOPPED, message=self._said)
         elif done.is_finished:  # only what it returned cannot be saved, and nobody reads that

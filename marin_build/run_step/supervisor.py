@@ -20,6 +20,7 @@ from marin_build.protocol.held_target import Holding
 from marin_build.protocol.lease import TIME_TO_LIVE, Lease, boot_clock, process_start
 from marin_build.protocol.record_reader import readable_record
 from marin_build.run_step.attempt import Attempt
+from marin_build.run_step.workers import hear_interrupt
 from marin_build.workspace.workspace import current_workspace
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
     from marin_build.pipeline.retries import Cause
     from marin_build.protocol.record_reader import Built
-    from marin_build.run_step.body import Bodies, Done
+    from marin_build.run_step.body import Bodies, Done, Request
     from marin_build.run_step.commit_retry import CommitRetry
     from marin_build.run_step.session import Session
     from marin_build.run_step.workers import Start
@@ -75,12 +76,10 @@ def build_target(
                 attempt.give_up(stopped.message)
                 return stopped
             spoiled = attempt.prepare()
-        run = bodies.run
-        if session.launch is not None:
-            from marin_build.run_step.leader import Leader
-
-            run = Leader(session, start.index, got, bodies, asked_to_end).run
-        done = spoiled or run(slot, attempt.request(start.gpus), tell)
+        done = spoiled or _runner(session, start.index, got, bodies, asked_to_end)(
+            slot, attempt.request(start.gpus), tell
+        )
+        hear_interrupt(done.exit_code, asked_to_end)
         try:
             return _end(attempt, done, asked_to_end, bookkeeping)
         finally:
@@ -106,6 +105,21 @@ def _acquire(
 
     claimant = replace(claimant, lease=gang_lease(claimant.lease, session.launch.name))
     return acquire_as_leader(claimant, start.seen, asked_to_end)
+
+
+def _runner(
+    session: Session,
+    index: int,
+    holding: Holding,
+    bodies: Bodies,
+    asked_to_end: Callable[[], str],
+) -> Callable[[int, Request, Callable[[str], None]], Done]:
+    """Return what runs the body of a target that we hold: here, or on the hosts of a gang."""
+    if session.launch is None:
+        return bodies.run
+    from marin_build.run_step.leader import Leader
+
+    return Leader(session, index, holding, bodies, asked_to_end).run
 
 
 def _end(
