@@ -43,6 +43,8 @@ if TYPE_CHECKING:
     from marin_build.runtime.clients import submit as submit
     from marin_build.runtime.disk_cache import disk_cache as disk_cache
     from marin_build.runtime.distributed_lock import distributed_lock as distributed_lock
+    from marin_build.runtime.ranks import Rank as Rank
+    from marin_build.runtime.ranks import current_rank as current_rank
     from marin_build.runtime.remote import RemoteCallable as RemoteCallable
     from marin_build.runtime.remote import remote as remote
     from marin_build.runtime.status_file import StatusFile as StatusFile
@@ -63,6 +65,7 @@ _HOMES = {
     "PreviousTaskFailedError": "errors",
     "Project": "operations.project",
     "ProjectPlan": "operations.project_plan",
+    "Rank": "runtime.ranks",
     "RemoteCallable": "runtime.remote",
     "ResourceConfig": "pipeline.resources",
     "Retries": "pipeline.retries",
@@ -79,6 +82,7 @@ _HOMES = {
     "StepSpec": "pipeline.step_spec",
     "command": "pipeline.command",
     "current_client": "runtime.clients",
+    "current_rank": "runtime.ranks",
     "disk_cache": "runtime.disk_cache",
     "distributed_lock": "runtime.distributed_lock",
     "remote": "runtime.remote",
@@ -108,6 +112,7 @@ __all__ = [
     "PreviousTaskFailedError",
     "Project",
     "ProjectPlan",
+    "Rank",
     "RemoteCallable",
     "ResourceConfig",
     "Retries",
@@ -121,6 +126,7 @@ __all__ = [
     "__version__",
     "command",
     "current_client",
+    "current_rank",
     "disk_cache",
     "distributed_lock",
     "remote",

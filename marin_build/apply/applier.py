@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from marin_build.apply.build_loop import BuildLoop
+from marin_build.apply.build_loop import GRACE_AFTER_KILL, GRACE_OF_GANG, BuildLoop
 from marin_build.apply.devices import NOTHING_QUEUED, Devices
 from marin_build.apply.events import ApplyFinished, ApplyStarted, Warned
 from marin_build.apply.plan_requests import PlanRequests
@@ -74,6 +74,7 @@ class Applier:
             fail_fast=fail_fast,
             once=once,
             tend=self._tell_news,
+            grace_after_kill=GRACE_AFTER_KILL if session.launch is None else GRACE_OF_GANG,
             on_event=on_event,
         )
 

@@ -28,6 +28,9 @@ GRACE = 10.0
 """Seconds an interrupted step has to end by itself."""
 GRACE_AFTER_KILL = 2.0
 """Seconds to wait for the end of what was killed; then its leases are left to go stale."""
+GRACE_OF_GANG = 15.0
+"""The same where a gang builds: its ranks on other hosts end first. With GRACE, it is less than the
+30 s after which Slurm, by default, kills what it has asked to end."""
 
 
 class Requests(Protocol):
@@ -66,6 +69,7 @@ class BuildLoop:
         once: a failed target is not tried again, whatever its step declares.
         is_open: whether it waits for more targets until it is closed.
         tend: called each time that something may have happened.
+        grace_after_kill: seconds to wait for the end of what was killed.
         on_event: called with every event.
 
     """
@@ -83,6 +87,7 @@ class BuildLoop:
         once: bool = False,
         is_open: bool = False,
         tend: Callable[[], None] = lambda: None,
+        grace_after_kill: float = GRACE_AFTER_KILL,
         on_event: Callable[[Event], None],
     ) -> None:
         self._targets = targets
@@ -94,6 +99,7 @@ class BuildLoop:
         self._fail_fast = fail_fast
         self._tend, self._on_event = tend, on_event
         self._once = once
+        self._grace_after_kill = grace_after_kill
         self.timeline = Timeline(len(targets), jobs)
         self._delays = Delays(targets)
         self._deadlines: dict[int, float] = {}
@@ -290,7 +296,7 @@ class BuildLoop:
             return
         for index in self._schedule.in_state(Open.RUNNING):
             self._isolation.terminate(index, kill=True, why=INTERRUPTED)
-        self._drain(GRACE_AFTER_KILL, lambda: False)
+        self._drain(self._grace_after_kill, lambda: False)
 
     def _drain(self, seconds: float, give_up: Callable[[], bool]) -> bool:
         """Wait until nothing runs; return False if time ran out, or `give_up` says so."""

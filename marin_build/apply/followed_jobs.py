@@ -254,7 +254,7 @@ class FollowedJobs:
             return
         job = f"{self._engine}:{followed.id}"
         output = self._queue.output_of(followed.id)
-        self._listener.ended(index, outcome_of_queue(state, job, output))
+        self._listener.ended(index, outcome_of_queue(state, job, output, self._queue.says_why))
 
     def _look_for(self, missing: Mapping[int, JobState]) -> None:
         """Look for jobs that the queue does not know; they may have other ids by now."""

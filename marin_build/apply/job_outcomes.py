@@ -61,13 +61,16 @@ def outcome_in_store(
     return None
 
 
-def outcome_of_queue(state: JobState, job: str, output: str) -> Outcome:
+def outcome_of_queue(
+    state: JobState, job: str, output: str, says_why: Callable[[str], bool] = lambda _: False
+) -> Outcome:
     """Return what a job came to that ended and left nothing in the store.
 
     Args:
         state: what the queue says.
         job: engine and id, for people.
         output: the local file with what it printed; empty: there is none, so it never started.
+        says_why: whether a line in it is the engine's own word on why it ended.
 
     """
     if state.words.startswith("CANCELLED"):
@@ -76,7 +79,7 @@ def outcome_of_queue(state: JobState, job: str, output: str) -> Outcome:
         )
     lines = _last_lines(output)
     is_infra = SAID_OF_INFRASTRUCTURE in lines
-    said = _last_error([line for line in lines if line != SAID_OF_INFRASTRUCTURE])
+    said = _last_error([line for line in lines if line != SAID_OF_INFRASTRUCTURE], says_why)
     # Even a program that is not found leaves a file, with the words of the shell.
     cause = state.cause or ("app" if output and not is_infra else "infra")
     message = f"job {job} ended: {state.words}"
@@ -97,10 +100,12 @@ def _last_lines(path: str) -> list[str]:
     return [line for line in lines if line.strip()]
 
 
-def _last_error(lines: list[str]) -> str:
-    """Return the last error that a job printed, with its reason, else its last line."""
+def _last_error(lines: list[str], says_why: Callable[[str], bool]) -> str:
+    """Return the engine's first word on the end, or the last error with its reason, or a line."""
     if not lines:
         return ""
+    if words := [line for line in lines if says_why(line)]:
+        return printable(words[0])
     told = [number for number, line in enumerate(lines) if "error" in line.lower()]
     last = told[-1] if told else len(lines) - 1
     label, _, reason = "".join(lines[last + 1 : last + 2]).strip().partition(": ")

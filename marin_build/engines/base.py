@@ -44,6 +44,8 @@ class Capabilities:
             ask for nothing stay on this machine.
         detaches: its queue starts a job after others have ended (`JobRequest.after`), and takes the
             steps that ask for nothing, too: `apply --detach` hands it a whole plan.
+        gangs: it starts `run-step` on several hosts at once for a step that needs them, and tells
+            each which rank it is (run_step/launch.py); its `check` refuses no such step.
 
     """
 
@@ -53,6 +55,7 @@ class Capabilities:
     workers: str = "steps"
     has_queue: bool = False
     detaches: bool = False
+    gangs: bool = False
 
 
 S = TypeVar("S")

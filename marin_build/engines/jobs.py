@@ -128,6 +128,10 @@ class JobQueue(ABC):
     def forget(self, job_id: str) -> None:  # noqa: B027 - most engines forget by themselves
         """Free what the engine keeps of a job whose end is known."""
 
+    def says_why(self, line: str) -> bool:  # noqa: ARG002 - most engines print nothing there
+        """Return whether a line of a job's output is the engine's own word on why it ended."""
+        return False
+
     def output_of(self, job_id: str) -> str:  # noqa: ARG002 - some engines keep none
         """Return the local file with what a job printed outside its step; empty: there is none."""
         return ""

@@ -62,7 +62,9 @@ def build(
     from marin_build.apply.journal_writer import Journaling
 
     planned, loaded, plan = ready.planned, ready.planned.loaded, ready.plan
-    session = make_session(loaded, plan, planned.pinned_code, lease=terms.lease, argv=argv)
+    session = make_session(
+        loaded, plan, planned.pinned_code, lease=terms.lease, argv=argv, launch=terms.launch
+    )
     gc.freeze()  # the graph lives until the end: collections need not walk it
     queued = _queued(ready.queued)
     slots = min(ready.jobs, len(plan.to_build) + len(plan.sealed) - len(queued.engines)) or 1
@@ -94,7 +96,7 @@ def build(
         applier.interrupt()
         hurry(session.store)
 
-    before = _hear_signals(interrupt)
+    before = hear_signals(interrupt)
     if on_start is not None:
         on_start(interrupt)
     syncing: Syncing | None = None
@@ -149,7 +151,7 @@ def _keep(planned: Planned, session: Session, on_event: Callable[[Event], None])
     return keep_run(loaded.store, document, session, on_event)
 
 
-def _hear_signals(interrupt: Callable[[], None]) -> dict[signal.Signals, Any]:
+def hear_signals(interrupt: Callable[[], None]) -> dict[signal.Signals, Any]:
     """Make signals call a function; return the former handlers. In other threads do nothing."""
     if threading.current_thread() is not threading.main_thread():
         return {}

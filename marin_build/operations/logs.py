@@ -17,6 +17,7 @@ from marin_build.observe.read_logs import copy_log
 from marin_build.plan.selection import only_one, select
 from marin_build.protocol import layout
 from marin_build.text.readable import printable
+from marin_build.workspace.places import is_url
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -78,6 +79,7 @@ def copy_attempt_log(
     selector: str,
     number: int | None = None,
     *,
+    rank: int = 0,
     follow: bool = False,
     write: Callable[[bytes], object],
     on_attempt: Callable[[AttemptSeen], object],
@@ -88,14 +90,15 @@ def copy_attempt_log(
         loaded: the pipeline and its store.
         selector: which target.
         number: which attempt; None: the newest.
+        rank: which rank of a gang, whose leader, 0, has the log of the attempt itself.
         follow: go on until the attempt ends, if its log lies on this machine.
         write: takes the bytes of the log; not called if there is no log.
         on_attempt: gets the attempt before its log is written, and, if that was followed, once
             more when the attempt has ended.
 
     Raises:
-        UsageError: the selector selects several targets, or none; there is no such attempt; or its
-            log is on another machine.
+        UsageError: the selector selects several targets, or none; there is no such attempt, or
+            rank of it; or its log is on another machine.
         CorruptStateError: the end of the attempt is not readable.
         StoreError: the store cannot be read.
 
@@ -112,8 +115,12 @@ def copy_attempt_log(
     on_attempt(seen)
     run = seen.ended.run if seen.ended is not None else ""
     path = local_log(attempts, number, run, loaded.host)
+    if rank:
+        path = _log_of_rank(loaded, attempts, number, rank)
 
     def find() -> str:  # the folder of an attempt that has just begun may not be there yet
+        if rank:
+            return path or ""
         return local_log(attempts, number, run, loaded.host) or ""
 
     if path is not None and seen.lease is not None and follow:
@@ -123,12 +130,33 @@ def copy_attempt_log(
         on_attempt(_look_again(loaded, now, number))
     elif path is not None:
         copy_log(find, lambda: True, write, lambda: None)
-    elif number in attempts.logs:
-        blob = loaded.store.get(layout.log_path(attempts.output, number))
+    elif number in attempts.logs or rank:
+        blob = loaded.store.get(layout.rank_log_path(attempts.output, number, rank))
         write(blob.data if blob is not None else b"")
     elif seen.lease is not None and not seen.is_gone:
         raise _runs_elsewhere(attempts, seen.lease)
     return seen
+
+
+def _log_of_rank(loaded: Loaded, attempts: Attempts, number: int, rank: int) -> str | None:
+    """Return the local path of the log of a rank; None: it is in the store.
+
+    Raises:
+        UsageError: the attempt has no such rank, or none that has printed anything.
+
+    """
+    folder = layout.ranks_folder(attempts.output, number)
+    path = layout.rank_log_path(attempts.output, number, rank)
+    logs = [name for name in loaded.store.list(folder) if name.endswith(".log")]
+    if path.rpartition("/")[2] not in logs:
+        raise UsageError(
+            f"attempt {number} at `{attempts.target}` has no log of a rank {rank}",
+            facts=[("ranks with logs", ", ".join(logs) or "none: it ran on one host")],
+            hint="a rank on another machine copies its log into the store when it ends"
+            if is_url(attempts.output)
+            else "the log of rank 0 is that of the attempt: leave `--rank` out",
+        )
+    return None if is_url(attempts.output) else path
 
 
 def _attempts_at(loaded: Loaded, selector: str) -> Attempts:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from marin_build.operations.queued_jobs import QueuedJobs
     from marin_build.plan.capacity import Capacity
     from marin_build.plan.decisions import Plan
+    from marin_build.run_step.launch import Launch
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,7 @@ class Terms:
         trace: file to write a trace to when the run is over.
         once: a failed target is not tried again, whatever its step declares.
         keep: whether the plan and the journal of the run are kept under the prefix.
+        launch: the gang that this process leads, for its one target; None: it leads none.
 
     """
 
@@ -48,6 +50,7 @@ class Terms:
     trace: str | None = None
     once: bool = False
     keep: bool = True
+    launch: Launch | None = None
 
     @property
     def stops_after(self) -> int | None:

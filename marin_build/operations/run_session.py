@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from marin_build.apply.events import Event
     from marin_build.operations.loading import Loaded
     from marin_build.plan.decisions import Plan
+    from marin_build.run_step.launch import Launch
     from marin_build.run_step.session import Session
     from marin_build.store.base import Store
     from marin_build.store.durability import Syncing
@@ -97,6 +98,7 @@ def make_session(
     *,
     lease: bool,
     argv: Sequence[str] | None = None,
+    launch: Launch | None = None,
 ) -> Session:
     """Return the session of a run, after checking that the prefix can be written.
 
@@ -106,6 +108,7 @@ def make_session(
         pinned_code: target id -> code digest, for a saved plan.
         lease: whether the store must have conditional writes.
         argv: the command line to name in records; None: that of this process.
+        launch: the gang that this process is a rank of; None: of none.
 
     """
     from marin_build.run_step.code_watch import CodeWatch
@@ -147,6 +150,7 @@ def make_session(
         overwrites=plan.overwrites,
         code=CodeWatch(plan.targets, [d.index for d in plan.of_kind(Kind.RUN)]),
         inputs=Inputs(store, plan.targets, plan.snapshot.manifests),
+        launch=launch,
     )
 
 

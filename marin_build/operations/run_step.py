@@ -9,6 +9,7 @@ from marin_build.errors import EXIT_TARGET_FAILED, StoppedError
 from marin_build.operations.adopted_data import with_adopted
 from marin_build.operations.replay import pinned_code, rebuilt_anyway, replan_saved
 from marin_build.pipeline.retries import CODE_OF_CAUSE
+from marin_build.plan.capacity import hosts_of
 from marin_build.plan.decisions import Kind
 from marin_build.plan.outcomes import Failed
 from marin_build.plan.reasons import Unreadable
@@ -19,7 +20,9 @@ if TYPE_CHECKING:
     from marin_build.apply.events import ApplyFinished, Event
     from marin_build.operations.loading import AdoptedData, Loaded
     from marin_build.pipeline.targets import Target
+    from marin_build.plan.decisions import Plan
     from marin_build.plan.document import PlanDocument
+    from marin_build.run_step.launch import Launch
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +83,7 @@ def run_step(
     *,
     lease: bool = True,
     once: bool = False,
+    launch: Launch | None = None,
     on_event: Callable[[Event], None],
 ) -> RanStep:
     """Build one target under its lease, unless it is built.
@@ -92,11 +96,13 @@ def run_step(
         lease: whether the store must have conditional writes; without, no other run may build.
         once: try once; the exit code then says why it failed: 75 for the infrastructure, 124 for
             its time-out, 137 for out of memory.
+        launch: the gang that this process leads; it is tried once, since its other ranks have ended
+            after that. None: it leads none.
         on_event: gets every event.
 
     Raises:
         StoppedError: the pipeline does not declare the target, something that it needs is not
-            built, or `words` are not its command.
+            built, `words` are not its command, or it needs a gang of another size.
         StoreError: the store cannot be read or written.
 
     """
@@ -105,6 +111,45 @@ def run_step(
     from marin_build.operations.budgets import capacity_here
     from marin_build.operations.planned import Planned, PlanRequest
     from marin_build.operations.prepare_apply import ReadyToBuild, Terms
+
+    loaded, plan = plan_of_target(loaded, target_id, document, words, launch)
+    failed: list[Failed] = []
+
+    def watch(event: Event) -> None:
+        if isinstance(event, StepEnded) and isinstance(event.outcome, Failed):
+            failed.append(event.outcome)
+        on_event(event)
+
+    pinned = pinned_code(document) if document is not None else {}
+    planned = Planned(loaded, plan, PlanRequest(), capacity_here({}, {}), pinned)
+    terms = Terms(
+        isolation="process",
+        lease=lease,
+        once=once or launch is not None,
+        keep=False,
+        launch=launch,
+    )
+    finished = build(ReadyToBuild(planned, jobs=1), terms, watch)
+    code = exit_code(finished)
+    if once and failed and code == EXIT_TARGET_FAILED:
+        code = CODE_OF_CAUSE.get(failed[-1].cause, code)
+    return RanStep(finished, code)
+
+
+def plan_of_target(
+    loaded: Loaded,
+    target_id: str,
+    document: PlanDocument | None,
+    words: Sequence[str],
+    launch: Launch | None,
+) -> tuple[Loaded, Plan]:
+    """Return a plan that builds one target, and the pipeline with what it reads that was adopted.
+
+    Raises:
+        StoppedError: see `run_step`.
+        StoreError: the store cannot be read.
+
+    """
     from marin_build.operations.run import plan_of_one
 
     index = loaded.targets.by_id.get(target_id)
@@ -126,21 +171,13 @@ def run_step(
     loaded, plan = with_adopted(loaded, plan, readers=[index])
     if words:
         _check_command(plan.targets.all[plan.decisions[0].index], words, loaded.adopted)
-    failed: list[Failed] = []
-
-    def watch(event: Event) -> None:
-        if isinstance(event, StepEnded) and isinstance(event.outcome, Failed):
-            failed.append(event.outcome)
-        on_event(event)
-
-    pinned = pinned_code(document) if document is not None else {}
-    planned = Planned(loaded, plan, PlanRequest(), capacity_here({}, {}), pinned)
-    terms = Terms(isolation="process", lease=lease, once=once, keep=False)
-    finished = build(ReadyToBuild(planned, jobs=1), terms, watch)
-    code = exit_code(finished)
-    if once and failed and code == EXIT_TARGET_FAILED:
-        code = CODE_OF_CAUSE.get(failed[-1].cause, code)
-    return RanStep(finished, code)
+    if launch is not None and (hosts := hosts_of(loaded.targets.all[index].step)) != launch.ranks:
+        raise StoppedError(
+            f"`{target_id}` needs {hosts} hosts at once, and its engine has started {launch.ranks}",
+            consequence="nothing was run",
+            hint="the step changed: make the plan again",
+        )
+    return loaded, plan
 
 
 def _has_vanished(document: PlanDocument, target_id: str) -> bool:

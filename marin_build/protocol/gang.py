@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from marin_build.errors import CorruptStateError, StoreError
+from marin_build.pipeline.retries import Cause  # noqa: TC001 - pydantic reads it
 from marin_build.protocol import layout
 from marin_build.protocol.lease import TIME_TO_LIVE, parse_lease
 from marin_build.protocol.renewal import MARGIN
@@ -29,7 +30,15 @@ if TYPE_CHECKING:
 
 
 LOOK_EVERY = 5.0
-"""Seconds between two looks of a rank at the lease."""
+"""Seconds between two looks of a rank at the lease; it scales with the time to live."""
+_LOCAL_LOOK_EVERY = 1.0
+"""The same where a look costs nothing."""
+
+
+def pause_between_looks(store: Store, time_to_live: float) -> float:
+    """Return the seconds between two looks at the lease, or at the ends of the ranks."""
+    pause = _LOCAL_LOOK_EVERY if store.is_local else LOOK_EVERY
+    return pause * time_to_live / TIME_TO_LIVE
 
 
 def gang_lease(lease: Lease, launch: str) -> Lease:
@@ -91,7 +100,8 @@ class RankWatch:
         self.attempt = self.attempt or lease.attempt
         if version != self._version:
             self._version = version
-            self.deadline = before + lease.time_to_live - MARGIN if before is not None else sent
+            life = lease.time_to_live * (1 - MARGIN / TIME_TO_LIVE)
+            self.deadline = before + life if before is not None else sent
         if self.is_over(sent):
             return Standing.STOP if self._works else Standing.WAIT
         if not self._works and not has_begun:
@@ -137,7 +147,11 @@ def look_as_rank(
 
 
 class RankEnd(BaseModel):
-    """How one rank of an attempt ended."""
+    """How one rank of an attempt ended.
+
+    `at`: seconds since the epoch, by the rank's clock, to show failures in their likely order.
+    `was_stopped`: it did not fail by itself; a signal, or another rank's failure, ended it.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -147,6 +161,11 @@ class RankEnd(BaseModel):
     rank: int
     exit_code: int
     message: str | None = None
+    cause: Cause | None = None
+    at: float = 0.0
+    was_stopped: bool = False
+    peak_memory_bytes: int | None = None
+    cpu_seconds: float | None = None
 
 
 class Verdict(enum.Enum):
@@ -166,15 +185,11 @@ def verdict(ends: Sequence[RankEnd | None]) -> Verdict:
 
 def end_path(output: str, attempt: int, rank: int) -> str:
     """Return the path of the document that says how a rank ended."""
-    return f"{_folder(output, attempt)}/rank-{rank}.json"
+    return f"{layout.ranks_folder(output, attempt)}/rank-{rank}.json"
 
 
 def _start_path(output: str, attempt: int) -> str:
-    return f"{_folder(output, attempt)}/start"
-
-
-def _folder(output: str, attempt: int) -> str:
-    return f"{output}/{layout.LOGS}/attempt-{attempt:04}"
+    return f"{layout.ranks_folder(output, attempt)}/start"
 
 
 def write_start(store: Store, output: str, *, launch: str, attempt: int) -> bool:
@@ -241,6 +256,7 @@ def stop_ranks(
     *,
     clock: Callable[[], float],
     wait: Callable[[float], None],
+    time_to_live: float = TIME_TO_LIVE,
 ) -> bool:
     """Write the leader's failure, and wait until no other rank works any more.
 
@@ -254,13 +270,15 @@ def stop_ranks(
         ranks: the others.
         clock: seconds, on a clock that counts sleep.
         wait: sleeps.
+        time_to_live: of the lease, in seconds.
 
     Returns:
         False if the failure could not be written: then the lease must be left to age.
 
     """
     began, is_said = clock(), False
-    while clock() - began <= TIME_TO_LIVE:
+    pause = pause_between_looks(store, time_to_live)
+    while clock() - began <= time_to_live:
         try:
             if not is_said:
                 is_said, began = write_end(store, output, end), clock()
@@ -269,5 +287,5 @@ def stop_ranks(
                 return True
         except StoreError:
             pass  # the next round tries again
-        wait(LOOK_EVERY)
+        wait(pause)
     return is_said

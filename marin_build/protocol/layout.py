@@ -69,6 +69,18 @@ def log_path(output: str, attempt: int) -> str:
     return f"{output}/{LOGS}/attempt-{attempt:04}.log"
 
 
+def ranks_folder(output: str, attempt: int) -> str:
+    """Return the folder in which the ranks of a gang say how they ended."""
+    return f"{output}/{LOGS}/attempt-{attempt:04}"
+
+
+def rank_log_path(output: str, attempt: int, rank: int) -> str:
+    """Return the path of the log of a rank of a gang; that of its leader is the attempt's own."""
+    if not rank:
+        return log_path(output, attempt)
+    return f"{ranks_folder(output, attempt)}/rank-{rank}.log"
+
+
 def taints_folder(prefix: str) -> str:
     """Return the folder of the marks on tainted targets."""
     return f"{prefix}/.marin-build/tainted"

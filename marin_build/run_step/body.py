@@ -225,7 +225,8 @@ class Request:
     Args:
         index: which target.
         nonce: recognises the lease it runs under.
-        held_since: when that was last written, on the clock that counts sleep.
+        held_since: when that was last written, on the clock that counts sleep; infinite: another
+            process keeps it.
         log: local path of the file that takes what the body prints.
         gpus: the devices it gets, as CUDA_VISIBLE_DEVICES names them; empty: left as it is.
 

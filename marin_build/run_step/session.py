@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from marin_build.protocol.provenance import Here
     from marin_build.run_step.code_watch import CodeWatch
     from marin_build.run_step.input_files import Inputs
+    from marin_build.run_step.launch import Launch
     from marin_build.store.base import Store
 
 
@@ -56,6 +57,7 @@ class Session:
         protect: whether what is committed to a local disk is made read-only.
         digests: whether its contents are digested.
         overwrites: targets whose foreign data may be deleted -> the listing of that data.
+        launch: the gang that builds its one target; None: no gang does.
 
     """
 
@@ -81,6 +83,7 @@ class Session:
     protect: bool = False
     digests: bool = False
     overwrites: Mapping[int, str] = field(default_factory=dict)
+    launch: Launch | None = None
 
     @property
     def register_after(self) -> float:

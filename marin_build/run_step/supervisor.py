@@ -18,11 +18,12 @@ from marin_build.plan.nearest_build import changes_between
 from marin_build.plan.reason_text import describe
 from marin_build.protocol import layout
 from marin_build.protocol.acquire import Claimant, Finished, Foreign, Held
+from marin_build.protocol.held_target import Holding
 from marin_build.protocol.lease import TIME_TO_LIVE, Lease, boot_clock, process_start
 from marin_build.protocol.record_reader import readable_record
 from marin_build.run_step.attempt import Attempt
 from marin_build.run_step.patient_store import Patience, patiently
-from marin_build.run_step.workers import INTERRUPTED
+from marin_build.run_step.workers import INTERRUPTED, hear_interrupt
 from marin_build.workspace.workspace import current_workspace
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from marin_build.pipeline.retries import Cause
     from marin_build.protocol.foreign_data import ForeignData
     from marin_build.protocol.record_reader import Built
-    from marin_build.run_step.body import Bodies
+    from marin_build.run_step.body import Bodies, Done, Request
     from marin_build.run_step.session import Session
     from marin_build.run_step.workers import Start
 
@@ -61,16 +62,17 @@ def build_target(
     """
     try:
         with bookkeeping, patiently(session.store, Patience(asked_to_end)):
-            if (refusal := _refusal(session, start.index)) is not None:
-                return refusal
-            claimant = replace(claimant_of(session, start), may_clear=_may_clear(session, start))
-            got = claimant.acquire(start.seen)
+            if (refused := refusal(session, start.index)) is not None:
+                return refused
+            got = _acquire(session, start, asked_to_end)
             if isinstance(got, Foreign):
                 return _foreign_data(session, start.index, got.data)
             if isinstance(got, Finished):
                 return finished_elsewhere(session, start.index, got)
             if isinstance(got, Held):
                 return ended.Held(got.lease, got.version)
+            if not isinstance(got, Holding):
+                return got
             attempt = Attempt(session, start.index, got)
             if start.refusal:
                 attempt.give_up(start.refusal)
@@ -79,7 +81,10 @@ def build_target(
                 attempt.give_up(stopped.message)
                 return stopped
             spoiled = attempt.prepare()
-        done = spoiled or bodies.run(slot, attempt.request(start.gpus), tell)
+        done = spoiled or _runner(session, start.index, got, bodies, asked_to_end)(
+            slot, attempt.request(start.gpus), tell
+        )
+        hear_interrupt(done.exit_code, asked_to_end)
         try:
             with bookkeeping, patiently(session.store, attempt.patience(asked_to_end)):
                 return attempt.end(done, asked_to_end())
@@ -97,7 +102,35 @@ def build_target(
         return ended.Failed(0, 1, error.with_reason, hint=error.hint or "", cause=cause)
 
 
-def _refusal(session: Session, index: int) -> ended.Stopped | None:
+def _acquire(
+    session: Session, start: Start, asked_to_end: Callable[[], str]
+) -> Holding | Held | Finished | Foreign | ended.Outcome:
+    claimant = replace(claimant_of(session, start), may_clear=_may_clear(session, start))
+    if session.launch is None:
+        return claimant.acquire(start.seen)
+    from marin_build.protocol.gang import gang_lease
+    from marin_build.run_step.leader import acquire_as_leader
+
+    claimant = replace(claimant, lease=gang_lease(claimant.lease, session.launch.name))
+    return acquire_as_leader(claimant, start.seen, asked_to_end)
+
+
+def _runner(
+    session: Session,
+    index: int,
+    holding: Holding,
+    bodies: Bodies,
+    asked_to_end: Callable[[], str],
+) -> Callable[[int, Request, Callable[[str], None]], Done]:
+    """Return what runs the body of a target that we hold: here, or on the hosts of a gang."""
+    if session.launch is None:
+        return bodies.run
+    from marin_build.run_step.leader import Leader
+
+    return Leader(session, index, holding, bodies, asked_to_end).run
+
+
+def refusal(session: Session, index: int) -> ended.Stopped | None:
     """Return why a target must not be built here, or None."""
     if (refused := session.refused.get(index)) is not None:
         return refused

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import signal
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from marin_build.plan.outcomes import Outcome
     from marin_build.protocol.look import Seen
@@ -78,6 +80,27 @@ class Isolation(Protocol):
 
     def close(self) -> None:
         """End everything that still runs and free what was held."""
+
+
+_SIGNALLED = {128 + number for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)}
+_HEARD_WITHIN = 0.5
+_LOOK = 0.02
+
+
+def hear_interrupt(exit_code: int, asked_to_end: Callable[[], object]) -> None:
+    """Wait a moment for an interrupt of this run, if a signal ended a body before it was asked to.
+
+    Who ends a job signals all its processes, and a body may be gone before this process has heard
+    of it. Else the attempt would count as failed.
+
+    Args:
+        exit_code: how the body ended.
+        asked_to_end: whether the run knows that it is to end.
+
+    """
+    deadline = time.monotonic() + _HEARD_WITHIN
+    while exit_code in _SIGNALLED and not asked_to_end() and time.monotonic() < deadline:
+        time.sleep(_LOOK)
 
 
 INTERRUPTED = "interrupted"

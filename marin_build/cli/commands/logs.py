@@ -22,6 +22,13 @@ if TYPE_CHECKING:
     metavar="N",
     help="The Nth attempt instead of the newest.",
 )
+@click.option(
+    "--rank",
+    type=click.IntRange(min=0),
+    default=0,
+    metavar="K",
+    help="Of a step on several hosts, rank K instead of rank 0.",
+)
 @click.option("-t", "--timestamps", is_flag=True, help="Show when each line was printed.")
 @click.option("--list", "only_list", is_flag=True, help="Only list the attempts.")
 @pipeline_options_without_f
@@ -29,6 +36,7 @@ def command(
     options: PipelineOptions,
     target: str,
     number: int | None,
+    rank: int,
     *,
     follow: bool,
     timestamps: bool,
@@ -50,7 +58,13 @@ def command(
         return 0
     out = LogOutput(timestamps=timestamps)
     seen = copy_attempt_log(
-        loaded, target, number, follow=follow, write=out.write, on_attempt=show_attempt
+        loaded,
+        target,
+        number,
+        rank=rank,
+        follow=follow,
+        write=out.write,
+        on_attempt=show_attempt,
     )
     out.end(seen, follow=follow)
     return 0

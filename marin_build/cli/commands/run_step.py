@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -55,7 +56,9 @@ def command(
     from marin_build.operations.loading import load
     from marin_build.operations.replay import load_saved
     from marin_build.operations.run_step import list_pending, run_step
+    from marin_build.run_step.launch import take_launch
 
+    launch = take_launch(os.environ)  # before the pipeline may start a program
     context = click.get_current_context()
     context.with_resource(lasting_streams())
     if once:
@@ -75,6 +78,13 @@ def command(
         return EXIT_OK
     if target is None:
         raise UsageError("no target is given", hint="--target NAME_WITH_HASH")
+    if launch is not None and not launch.leads:
+        from marin_build.cli.views.rank_text import show_rank
+        from marin_build.operations.run_rank import run_rank
+
+        ended = run_rank(loaded, target, launch, document, words, lease=not no_lease)
+        show_rank(launch, target, ended, as_json=as_json)
+        return ended.process_code
     if folder is not None:
         again = script_line(folder, target)
     else:
@@ -86,6 +96,7 @@ def command(
         words,
         lease=not no_lease,
         once=once,
+        launch=launch,
         on_event=show_json if as_json else TextView(again, lambda _failure: again),
     )
     if ran.exit_code == INFRASTRUCTURE:

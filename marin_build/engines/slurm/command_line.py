@@ -109,6 +109,10 @@ class SlurmQueue(JobQueue):
             how = ["--signal=KILL", "--full"] if kill else []
             self._call(["scancel", "--quiet", *how, *sorted(ids)])
 
+    def says_why(self, line: str) -> bool:
+        """Return whether `srun` says how a rank of a gang ended: the first one ended the others."""
+        return line.startswith("srun: error: ") and ": task " in line
+
     def output_of(self, job_id: str) -> str:
         """Return the file with what a job printed."""
         try:

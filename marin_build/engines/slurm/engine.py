@@ -8,7 +8,7 @@ import shutil
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from marin_build.emit.plan_directory import steps_to_build
-from marin_build.engines.base import Capabilities, Engine, several_hosts
+from marin_build.engines.base import Capabilities, Engine
 from marin_build.engines.jobs import job_name
 from marin_build.engines.slurm.batch_scripts import (
     LOGS,
@@ -19,7 +19,6 @@ from marin_build.engines.slurm.batch_scripts import (
 )
 from marin_build.engines.slurm.settings import SlurmSettings
 from marin_build.errors import MarinBuildError, UsageError
-from marin_build.plan.capacity import hosts_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -42,6 +41,7 @@ class SlurmEngine(Engine[SlurmSettings]):
         applies=True,
         has_queue=True,
         detaches=True,
+        gangs=True,
         workers="jobs",
     )
     filters: ClassVar[Mapping[str, Callable[[Any], str]]] = {
@@ -56,19 +56,15 @@ class SlurmEngine(Engine[SlurmSettings]):
         return self.settings.max_jobs
 
     def check(self, plan: Plan) -> Sequence[MarinBuildError]:
-        """Return an error for each step that needs a container, or several hosts."""
-        problems = []
-        for step in steps_to_build(plan):
-            if step.resources is not None and step.resources.image:
-                problems.append(
-                    UsageError(
-                        f"`{step.name}` names an image, and jobs run in none here",
-                        hint="leave the image out, or start the container in `slurm.setup`",
-                    )
-                )
-            if (hosts := hosts_of(step)) > 1:
-                problems.append(several_hosts(step.name, hosts, self.name))
-        return problems
+        """Return an error for each step that needs a container."""
+        return [
+            UsageError(
+                f"`{step.name}` names an image, and jobs run in none here",
+                hint="leave the image out, or start the container in `slurm.setup`",
+            )
+            for step in steps_to_build(plan)
+            if step.resources is not None and step.resources.image
+        ]
 
     def emit(self, plan: Plan, document: PlanDocument, templates: Templates) -> dict[str, str]:
         """Return the batch scripts, and what submits them."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import math
 import os
 import signal
 import time
@@ -169,7 +170,9 @@ class _Template:
         finally:
             os.close(write)
         log = StepLog(request.log, self._session.redactor_of(target.step), self._session.log_limit)
-        body = self._bodies[pid] = Body(request, slot, target.output_path, read, log)
+        is_kept = math.isinf(request.held_since)  # by another process, the leader of a gang
+        body = Body(request, slot, target.output_path, read, log, is_kept)
+        self._bodies[pid] = body
         self._poller.watch(read, lambda: self._read(body))
 
     def _set_free(self, pid: int) -> None:

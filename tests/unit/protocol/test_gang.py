@@ -187,7 +187,7 @@ def _stop(store: MemoryStore, ends: list[RankEnd]) -> tuple[bool, float]:
 
 
 def test_a_leader_that_failed_waits_until_the_ranks_have_stopped() -> None:
-    assert _stop(MemoryStore(), [_end(1, 143), _end(2)]) == (True, 10.0)
+    assert _stop(MemoryStore(), [_end(1, 143), _end(2)]) == (True, 2.0)
 
 
 def test_a_leader_does_not_wait_for_dead_ranks_longer_than_a_lease_lives() -> None:
