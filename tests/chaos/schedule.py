@@ -128,7 +128,7 @@ def _step(dice: random.Random, name: str, *, is_remote: bool, needs: tuple[str, 
     possible = ("child", "away") if kind == "command" else ("away",)
     if not is_remote:
         writers += [writer for writer in possible if dice.random() < 0.6]
-    lines, pause = dice.choice(((3, 0.05), (10, 0.1), (10, 0.2), (8, 0.4), (30, 0.1)))
+    lines, pause = dice.choice(((3, 0.05), (10, 0.1), (10, 0.2), (8, 0.4), (30, 0.1), (40, 0.2)))
     return Step(name, kind, tuple(writers), lines, pause, dice.random() < 0.5, needs)
 
 
