@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 LOOK = 0.02
 """Seconds between two looks at what goes on."""
+SCAN = 0.1
+"""Seconds between two looks at all processes of the machine."""
 MEET = 1.0
 """Seconds in which a victim of the kind that is wanted may appear."""
 PATIENCE = 90.0
@@ -135,7 +137,7 @@ class _Round:
         others = [kind for kind in kinds[first + 1 :] + kinds[:first] if kind not in EARLY]
         until = time.monotonic() + MEET
         while not self._struck(strike):
-            if not self._pass(LOOK):
+            if not self._pass(SCAN):
                 return
             if (late := time.monotonic() - until) < 0:
                 continue

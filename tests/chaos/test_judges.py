@@ -1,4 +1,4 @@
-"""Each judge of the chaos finds what it is there for: else an hour without violations says nothing."""
+"""Each judge of the chaos finds what it is there for: else an hour of it says nothing."""
 
 from __future__ import annotations
 

@@ -130,10 +130,9 @@ def victims_of(strike: Strike, leader: int, family: Family) -> list[int]:
     ours = family.of(OURS)
     match strike.kind:
         case "ours":
-            # With work, else there is nothing to orphan.
-            return ours if family.of(WORK) or family.of(("body",)) else []
+            return ours if _works(family) else []
         case "everything":
-            return family.all() if family.of(WORK) or family.of(("body",)) else []
+            return family.all() if _works(family) else []
         case "nearly":
             kept = [pid for pid in ours if pid not in family.of(("body", "spare"))]
             survivor = kept[strike.dice % len(kept)] if kept else 0
@@ -143,6 +142,12 @@ def victims_of(strike: Strike, leader: int, family: Family) -> list[int]:
         case kind:
             found = family.of((kind,))
             return [found[strike.dice % len(found)]] if found else []
+
+
+def _works(family: Family) -> bool:
+    """Return whether there is a step to orphan; one in a thread is no process."""
+    in_threads = bool(family.of(("keeper",))) and not family.of(("guard",))
+    return in_threads or bool(family.of((*WORK, "body")))
 
 
 def send(pids: Iterable[int], number: int) -> None:
