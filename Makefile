@@ -8,7 +8,7 @@ PYTEST_JOBS ?= 3
 EXAMPLE := examples/stdlib_lm/pipeline.py
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test unit fuzz sim lint types imports docs wheel check bench screenshots clean
+.PHONY: help demo test unit fuzz sim chaos lint types imports docs wheel check bench screenshots clean
 
 help:  ## what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -44,6 +44,10 @@ fuzz: $(VENV)/.dev  ## property tests, with many new examples
 N ?= 100000
 sim: $(VENV)/.dev  ## the protocol in N random schedules, or in one: SEED=7 KIND=unique
 	$(BIN)/python -m tests.sim $(if $(SEED),--seed $(SEED),--schedules $(N) --jobs $(PYTEST_JOBS)) $(if $(FIRST),--first $(FIRST)) $(if $(KIND),--kind $(KIND))
+
+SECONDS ?= 60
+chaos: $(VENV)/.dev  ## real appliers, killed and frozen for SECONDS=3600, or one round again: SEED=7 TIMES=10
+	$(BIN)/python -m tests.chaos $(if $(SEED),--seed $(SEED) --times $(or $(TIMES),1),--seconds $(SECONDS)) $(if $(FIRST),--first $(FIRST))
 
 lint: $(VENV)/.dev  ## ruff: lint and format
 	$(BIN)/ruff check .

@@ -218,6 +218,10 @@ def user_traceback(error: BaseException) -> str:
     return "".join(traceback.format_exception(type(error), error, frame))
 
 
+EXPIRED = Done(1, "its lease expired before the step started", cause="infra")
+"""How a body ends that came too late: another run may be building."""
+
+
 @dataclass(frozen=True, slots=True)
 class Request:
     """A body to run.

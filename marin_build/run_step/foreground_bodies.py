@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from marin_build.pipeline.command_process import stdin_inherited
 from marin_build.protocol.living_work import MARK, living_work
-from marin_build.run_step.body import Done, run_body
+from marin_build.run_step.body import EXPIRED, Done, run_body
 from marin_build.run_step.interpreter_end import is_owed, join_threads
 from marin_build.run_step.lease_keeper import Keeper
 from marin_build.run_step.leftover_processes import end_leftovers
@@ -84,7 +84,10 @@ class ForegroundBodies:
         try:
             with _held_log(request.log):
                 self._is_running = True
-                done = run_body(target, Meter.begin(OWN), is_interruptible=True, end=end)
+                if self._session.has_expired(request.held_since):
+                    done = EXPIRED
+                else:
+                    done = run_body(target, Meter.begin(OWN), is_interruptible=True, end=end)
             find = partial(living_work, request.nonce, request.log)
             left = end_leftovers(find, target.step.detached)
             if left.said:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from marin_build.protocol.layout import local_log_path, new_local_log
-from marin_build.protocol.lease import TIME_TO_LIVE
+from marin_build.protocol.lease import TIME_TO_LIVE, boot_clock
 from marin_build.protocol.living_work import is_abandoned, is_worked_on, living_work
 from marin_build.redaction import NOTHING_SECRET, Redactor
 from marin_build.run_step.lease_keeper import REGISTER_AFTER
@@ -89,6 +89,17 @@ class Session:
     def register_after(self) -> float:
         """Seconds a body runs before its lease is handed to the keeper."""
         return self.time_to_live * REGISTER_AFTER
+
+    def has_expired(self, held_since: float) -> bool:
+        """Return whether another run may have taken over a lease, as this process stood still.
+
+        A body asks when it has locked its log: no run of this machine takes over from then on.
+
+        Args:
+            held_since: when the lease was last written, on the clock that counts sleep.
+
+        """
+        return boot_clock() - held_since >= self.time_to_live
 
     def redactor_of(self, step: StepSpec) -> Redactor:
         """Return the redactor of the secrets that a step may print."""

@@ -1,10 +1,12 @@
 """Bodies in threads of this process. Light, but a body cannot be killed alone.
 
-A command can: it runs in a session of its own, with the mark and the log of its attempt.
+A command can: it runs in a session of its own, with the mark and the log of its attempt. A function
+holds its log, as any body does, so that no other run takes over while it runs.
 """
 
 from __future__ import annotations
 
+import fcntl
 import io
 import os
 import sys
@@ -17,7 +19,7 @@ from typing import TYPE_CHECKING, TextIO, cast
 from marin_build.errors import StoppedError
 from marin_build.pipeline.command import Command
 from marin_build.protocol.living_work import RUN_MARK, kill_work, living_work
-from marin_build.run_step.body import Done, run_body
+from marin_build.run_step.body import EXPIRED, Done, run_body
 from marin_build.run_step.command_session import CommandSession
 from marin_build.run_step.lease_keeper import Keeper
 from marin_build.run_step.owed_threads import OwedThreads, join_owed
@@ -62,10 +64,16 @@ class ThreadBodies:
             with self._logs.to(log), self._threads.of_this() as owed:
                 end = partial(join_owed, owed, tell)
                 if not isinstance(target.step.fn, Command):
-                    return run_body(target, Meter.begin(THREAD), end=end)
+                    with _held(request.log):
+                        if self._session.has_expired(request.held_since):
+                            return EXPIRED
+                        return run_body(target, Meter.begin(THREAD), end=end)
                 command = self._commands[request.index] = CommandSession(request, log.write)
                 with command.open():
-                    done = run_body(target, Meter.begin(THREAD), end=end)
+                    if self._session.has_expired(request.held_since):
+                        done = EXPIRED
+                    else:
+                        done = run_body(target, Meter.begin(THREAD), end=end)
                 left = command.end(target.step.detached)
                 if left.said:
                     log.write(f"{left.said}\n".encode())
@@ -127,6 +135,17 @@ class ThreadBodies:
 
     def _output(self, index: int) -> str:
         return self._session.targets.all[index].output_path
+
+
+@contextmanager
+def _held(path: str) -> Iterator[None]:
+    """Lock a log, for `still_written`."""
+    log = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
+    try:
+        fcntl.flock(log, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(log)
 
 
 class _SharedLog:

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from marin_build.pipeline.command_process import stdin_inherited
 from marin_build.protocol.living_work import MARK
-from marin_build.run_step.body import Done, Request, described, run_body
+from marin_build.run_step.body import EXPIRED, Done, Request, described, run_body
 from marin_build.run_step.interpreter_end import (
     end_as_interpreter,
     flush_files,
@@ -137,7 +137,10 @@ class Child:
         os.environ[MARK] = request.nonce
         if request.gpus:
             os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(request.gpus)
-        done = run_body(self.session.targets.all[request.index], meter, end=end)
+        if self.session.has_expired(request.held_since):
+            done = EXPIRED
+        else:
+            done = run_body(self.session.targets.all[request.index], meter, end=end)
         for stream in (sys.stdout, sys.stderr):
             with suppress(Exception):  # the step may have closed it, or put its own there
                 stream.flush()

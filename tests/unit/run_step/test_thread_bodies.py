@@ -11,9 +11,10 @@ import pytest
 from marin_build import StepSpec
 from marin_build.errors import StoppedError
 from marin_build.protocol.documents import Provenance
-from marin_build.protocol.lease import TIME_TO_LIVE, Host
+from marin_build.protocol.lease import TIME_TO_LIVE, Host, boot_clock
+from marin_build.protocol.living_work import still_written
 from marin_build.run_step import thread_bodies
-from marin_build.run_step.body import Request
+from marin_build.run_step.body import EXPIRED, Request
 from marin_build.run_step.session import Session
 from marin_build.run_step.thread_bodies import ThreadBodies
 
@@ -58,7 +59,7 @@ class Stage:
 
     def run(self, nonce: str, seconds: float, gate: Gate, *, tend: bool = True) -> None:
         """Have a body begin, take its time, and end; look at it while it runs."""
-        request = Request(0, nonce, 0.0, self.log)
+        request = Request(0, nonce, boot_clock(), self.log)
         thread = threading.Thread(target=self.bodies.run, args=(0, request, print))
         thread.start()
         gate.began.acquire()
@@ -102,6 +103,25 @@ def stage(
 
 
 LONG = TIME_TO_LIVE / 2
+
+
+def test_a_thread_holds_its_log_while_it_runs(stage: Stage, gate: Gate) -> None:
+    """Else a run whose keeper stands still is overtaken, and SUCCESS holds lines of two steps."""
+    thread = threading.Thread(
+        target=stage.bodies.run, args=(0, Request(0, "n1", boot_clock(), stage.log), print)
+    )
+    thread.start()
+    gate.began.acquire()
+    assert still_written(stage.log)
+    gate.go.release()
+    thread.join()
+    assert not still_written(stage.log)
+
+
+def test_a_step_whose_lease_expired_before_it_started_does_not_start(stage: Stage) -> None:
+    """Else a run that stood still just then builds beside the one that took over."""
+    late = Request(0, "n1", boot_clock() - TIME_TO_LIVE, stage.log)
+    assert stage.bodies.run(0, late, print) == EXPIRED
 
 
 def test_the_lease_of_a_long_body_is_kept_until_it_is_released(stage: Stage, gate: Gate) -> None:
