@@ -130,8 +130,8 @@ class PlanDocument(BaseModel):
         return tuple(d.target for d in self.decisions if d.decision in {"run", "wait"})
 
     def shown_text(self) -> str:
-        """Return the text that `plan --json` prints: without `pruned`, `files` and `digest`."""
-        return document_text(self, leave_out=("pruned", "files", "digest"))
+        """Return the text that `plan --json` prints: without what only a saved plan has."""
+        return document_text(self, leave_out=("pipeline_digest", "pruned", "files", "digest"))
 
     def misnamed(self) -> list[str]:
         """Return the targets whose fingerprint or hash id is not that of their payload."""

@@ -185,7 +185,7 @@ def keys(tmp_path: Path) -> Path:
         pytest.skip("needs openssh-client")
     for name in ("ada", "eve"):
         words = ["-q", "-t", "ed25519", "-N", "", "-f", tmp_path / name]
-        subprocess.run(["ssh-keygen", *words], check=True)
+        subprocess.run(["ssh-keygen", *map(str, words)], check=True)
     (tmp_path / "allowed").write_text(f"ada {(tmp_path / 'ada.pub').read_text()}")
     return tmp_path
 

@@ -221,3 +221,53 @@ def test_a_page_may_be_missing_and_a_file_is_no_folder(plan: Path, tmp_path: Pat
     (tmp_path / "file").write_text("")
     with pytest.raises(MarinBuildError, match="is not a folder"):
         write_plan_directory(str(tmp_path / "file"), NEW)
+
+
+SIGNATURE = "-----BEGIN SSH SIGNATURE-----\n{}\n"
+
+
+@pytest.mark.parametrize("new", [SIGNATURE.format("new"), None], ids=["signed", "unsigned"])
+def test_a_signature_goes_with_its_plan_whenever_a_process_dies(
+    tmp_path: Path, new: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else a new plan lies beside the signature of the old one, or without its own."""
+    files = {**NEW, **({"plan.json.sig": new} if new else {})}
+    for moment in range(30):
+        folder = tmp_path / f"{moment}"
+        write_plan_directory(str(folder), {**OLD, "plan.json.sig": SIGNATURE.format("old")})
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "rename", _killed_at(moment, os.rename))
+            try:
+                write_plan_directory(str(folder), files)
+            except Killed:
+                has_ended = False
+            else:
+                has_ended = True
+        plan = read_plan_directory(str(folder))
+        signature = folder / "plan.json.sig"
+        found = signature.read_text() if signature.exists() else None
+        assert found == (SIGNATURE.format("old") if plan.plan_id == "p-1" else new)
+        if has_ended:
+            assert plan.plan_id == "p-2"
+            return
+    pytest.fail("it never ended")
+
+
+def _killed_at(moment: int, rename: Callable[[Any, Any], None]) -> Callable[[Any, Any], None]:
+    calls = iter(range(moment + 1))
+
+    def renamed(old: Any, new: Any) -> None:
+        if next(calls) == moment:
+            raise Killed
+        rename(old, new)
+
+    return renamed
+
+
+def test_a_file_of_the_user_in_the_place_of_a_signature_stays(plan: Path) -> None:
+    """Else notes about the review are gone with the next plan."""
+    (plan / "plan.json.sig").write_text("signed by hand, on paper")
+    write_plan_directory(str(plan), NEW)
+    assert (plan / "plan.json.sig").read_text() == "signed by hand, on paper"
+    with pytest.raises(UsageError, match="in the way"):
+        write_plan_directory(str(plan), {**OLD, "plan.json.sig": SIGNATURE.format("new")})
