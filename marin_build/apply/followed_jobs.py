@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from marin_build.run_step.session import Session
     from marin_build.run_step.workers import Start
 
+_JOB_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,252}")
 _LOST_AFTER = 60.0
 """Seconds a queue may know nothing of a job before it counts as lost."""
 _QUEUED = JobState(Phase.QUEUED)
@@ -188,7 +190,8 @@ class FollowedJobs:
         if lease is None or lease.is_sealed or not lease.nonce:
             return ""
         engine, _, job = lease.job.partition(":")
-        return job if engine == self._engine else ""
+        is_id = _JOB_ID.fullmatch(job) is not None  # else another program could give us an option
+        return job if engine == self._engine and is_id else ""
 
     def look_at_statuses(self) -> None:
         """Report the targets whose status says that an attempt ended since."""

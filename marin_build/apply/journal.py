@@ -7,12 +7,13 @@ line that was cut, because the writer may have been killed.
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from marin_build.apply.events import event_fields, event_name
 from marin_build.text.moments import stamp
-from marin_build.untrusted_json import parse_json
+from marin_build.untrusted_json import number, parse_json, text, whole
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -116,15 +117,20 @@ def parse_journal(data: bytes) -> Journal:
     if head.get("schema_version") != SCHEMA_VERSION:
         raise UnreadableJournalError(f"its schema_version is {head.get('schema_version')}")
     try:
-        header = Header(head["run"], head["worker"], head["pid"], head["marin_build"])
-        time = head["time"]
+        run, worker, version = (text(head[key]) for key in ("run", "worker", "marin_build"))
+        header = Header(run, worker, whole(head["pid"]), version)
+        time = text(head["time"])
     except KeyError as missing:
         raise UnreadableJournalError(f"its first line lacks {missing}") from None
+    except ValueError as error:
+        raise UnreadableJournalError(f"its first line has {error}") from None
     entries = []
     for line in rest.splitlines():
         document = _parse_line(line)
-        if document is not None and isinstance(document.get("at"), int | float):
-            entries.append(Entry(str(document.pop("event", "")), document.pop("at"), document))
+        with suppress(ValueError):
+            if document is not None and "at" in document:
+                at = number(document.pop("at"))
+                entries.append(Entry(text(document.pop("event", "")), at, document))
     return Journal(header, time, tuple(entries))
 
 

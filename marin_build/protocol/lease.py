@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 
 from marin_build.errors import CorruptStateError
 from marin_build.text.moments import stamp
+from marin_build.text.readable import printable
 from marin_build.untrusted_json import parse_json, table
 
 TIME_TO_LIVE = 60.0
@@ -99,7 +100,7 @@ class Lease:
         return replace(self, seal=digest, timestamp=timestamp)
 
     def describe(self) -> str:
-        """Return who holds it, for people."""
+        """Return who holds it, for people, on one line: any program may have written it."""
         parts = [self.worker]
         if self.run:
             parts.append(f"run {self.run}")
@@ -107,7 +108,7 @@ class Lease:
             parts.append(f"attempt {self.attempt}")
         if self.job:
             parts.append(f"job {self.job}")
-        return ", ".join(parts)
+        return printable(", ".join(parts))
 
 
 def parse_lease(data: bytes, path: str) -> Lease:

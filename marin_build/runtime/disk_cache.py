@@ -3,13 +3,7 @@
 from __future__ import annotations
 
 import functools
-import hashlib
-import inspect
 import os
-import pickle
-import re
-import sys
-import types
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -23,23 +17,24 @@ from marin_build.errors import (
     StepAlreadyDone,
     StoppedError,
 )
-from marin_build.identity.canonical import canonical_text, freeze
+from marin_build.pipeline.bound_call import return_annotation
 from marin_build.protocol.holder import worker_id
 from marin_build.protocol.status import STATUS_FAILED, STATUS_SUCCESS
+from marin_build.runtime.cache_path import derived_path, variant_of
+from marin_build.runtime.cached_values import UnkeepableError, decoded, encoded
 from marin_build.runtime.distributed_lock import LockScope, lock_scope
 from marin_build.runtime.status_file import StatusFile
 from marin_build.store.open_store import open_store
-from marin_build.workspace.workspace import absolute_prefix, current_workspace
+from marin_build.workspace.workspace import absolute_prefix
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator
 
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
-_PICKLE = "data.pkl"
-_LONGEST_NAME = 150
+_VALUE, _PICKLE = "data.json", "data.pkl"
 _JUST_NOW = 5.0
 """Seconds after a look at a lease in which no other process can have taken it over."""
 
@@ -72,6 +67,7 @@ def disk_cache(
     output_path: str | None = None,
     save_fn: Callable[[R, str], object] | None = None,
     load_fn: Callable[[str], R] | None = None,
+    pickle: bool = False,
 ) -> Callable[P, R]: ...
 @overload
 def disk_cache(
@@ -79,6 +75,7 @@ def disk_cache(
     output_path: str | None = None,
     save_fn: Callable[[Any, str], object] | None = None,
     load_fn: Callable[[str], Any] | None = None,
+    pickle: bool = False,
 ) -> _Decorator: ...
 def disk_cache(
     fn: Callable[P, R] | None = None,
@@ -86,6 +83,7 @@ def disk_cache(
     output_path: str | None = None,
     save_fn: Callable[[R, str], object] | None = None,
     load_fn: Callable[[str], R] | None = None,
+    pickle: bool = False,
 ) -> Callable[P, R] | _Decorator:
     """Make a function remember on disk, or in a bucket, that it ran and what it returned.
 
@@ -97,22 +95,34 @@ def disk_cache(
         fn: the function; without it, a decorator is returned.
         output_path: where the status is kept. The function gets its own arguments, not this.
             Without it, a path under the prefix is derived from module, qualified name and
-            arguments, and the result is pickled there.
+            arguments, and the result is kept there: plain values, arrays of numpy, and what the
+            type that the function is annotated to return reads back equal.
         save_fn: saves a result at the output path: `save_fn(result, output_path)`.
         load_fn: loads it. With an output path and neither of them, the function itself reads and
             writes there: it is called again where the result would be loaded.
+        pickle: keep any value, as a pickle. To load one runs the code that is in it: whoever may
+            write there can have this program do anything. On this machine a folder that others may
+            write is refused; nobody can do that for you in a bucket.
 
     Raises:
-        SpecificationError: only one of `save_fn` and `load_fn` is given; or (by the call) an
-            argument has no canonical form, so that no path can be derived.
+        SpecificationError: only one of `save_fn` and `load_fn` is given, or `pickle` beside them or
+            a path; or (by the call) an argument has no canonical form, so that no path can be
+            derived, or the result has no form without pickle.
+        StoppedError: (by the call) other users may write where a pickle is kept.
 
     """
     if (save_fn is None) != (load_fn is None):
         given, missing = ("save_fn", "load_fn") if load_fn is None else ("load_fn", "save_fn")
         raise SpecificationError(f"`disk_cache` got `{given}` without `{missing}`")
+    if pickle and not (output_path is None and save_fn is None):
+        raise SpecificationError(
+            "`disk_cache` got `pickle=True` beside an `output_path` or a `save_fn`",
+            hint="leave it out: what you name saves the result",
+        )
 
     def decorate(fn: Callable[..., Any]) -> Callable[..., Any]:
-        return cached(Cache(fn, output_path, save_fn, load_fn, variant=_variant(fn)))
+        made = Cache(fn, output_path, save_fn, load_fn, variant=variant_of(fn), pickle=pickle)
+        return cached(made)
 
     return decorate if fn is None else decorate(fn)
 
@@ -127,6 +137,7 @@ class Cache(Generic[P, R]):
         judge: called with the output path before what another builder left there is loaded, which
             was waited for; raises if it must not be.
         variant: tells functions apart that share a name, where a path is derived from it.
+        pickle: as `disk_cache` has it.
 
     """
 
@@ -137,6 +148,7 @@ class Cache(Generic[P, R]):
     rebuild: bool = False
     variant: str = ""
     judge: Callable[[str], object] | None = None
+    pickle: bool = False
 
     def output(self, args: Any, kwargs: Any) -> str:
         """Return the output path of a call, absolute."""
@@ -148,15 +160,38 @@ class Cache(Generic[P, R]):
         """Save a result."""
         if self.save_fn is not None:
             self.save_fn(result, output)
+        elif self.output_path is None and self.pickle:
+            from marin_build.runtime.pickled_values import pickled
+
+            open_store(output).put(f"{output}/{_PICKLE}", pickled(result))
         elif self.output_path is None:
-            open_store(output).put(f"{output}/{_PICKLE}", pickle.dumps(result))
+            open_store(output).put(f"{output}/{_VALUE}", self._encoded(result))
+
+    def check(self, output: str) -> None:
+        """Refuse a place where other users may write what would be loaded, before any work."""
+        if self.pickle:
+            from marin_build.runtime.pickled_values import refuse_others
+
+            refuse_others(f"{output}/{_PICKLE}")
+
+    def _encoded(self, result: R) -> bytes:
+        try:
+            return encoded(result, lambda: return_annotation(self.fn))
+        except UnkeepableError as error:
+            name = getattr(self.fn, "__qualname__", type(self.fn).__qualname__)
+            raise SpecificationError(
+                f"what `{name}` returned cannot be kept without pickle: {error}",
+                consequence="it was computed, and is not kept",
+                hint="annotate what it returns, give `save_fn` and `load_fn`, or allow "
+                "`disk_cache(pickle=True)`, which runs what others may have written",
+            ) from None
 
     def load(self, output: str, args: Any, kwargs: Any) -> R:
         """Load a result that was saved."""
         if self.load_fn is not None:
             return self.load_fn(output)
         if self.output_path is None:
-            result: R = _unpickled(output)
+            result: R = _unpickled(output) if self.pickle else _kept(output, self.fn)
             return result
         with lock_scope(LockScope(output, reading=True)):
             return self.fn(*args, **kwargs)
@@ -170,9 +205,14 @@ def cached(cache: Cache[P, R]) -> Callable[P, R]:
         output = cache.output(args, kwargs)
         status = StatusFile(output, worker_id())
         look = not cache.rebuild and _seen_unbuilt.get() != output
+        cache.check(output)
+        again = cache.rebuild
         if look and status.status == STATUS_SUCCESS:
-            return cache.load(output, args, kwargs)
-        with lock_scope(LockScope(output, rebuild=cache.rebuild)) as scope:
+            try:
+                return cache.load(output, args, kwargs)
+            except _OtherFormError:
+                again = True
+        with lock_scope(LockScope(output, rebuild=again)) as scope:
             try:
                 result = cache.fn(*args, **kwargs)
                 scope.confirm()
@@ -202,80 +242,45 @@ def _write_failed(status: StatusFile, scope: LockScope, error: BaseException) ->
         error.add_note(f"FAILED was not written: {also.what}")
 
 
-def _unpickled(output: str) -> Any:
-    path = f"{output}/{_PICKLE}"
-    blob = open_store(output).get(path)
-    try:
-        return pickle.loads(blob.data if blob is not None else b"")  # noqa: S301 - we wrote it
-    except Exception as error:  # whatever a damaged pickle raises
-        what = f"the saved result `{path}` is " + ("missing" if blob is None else "not readable")
-        raise CorruptStateError(
-            what,
-            facts=[("reason", f"{type(error).__name__}: {error}")],
-            hint="delete the folder to compute it again",
-        ) from error
-
-
-def derived_path(fn: Callable[..., object], args: Any, kwargs: Any, variant: str = "") -> str:
-    """Return where the result of a call is kept: `{prefix}/.marin-build/cache/{name}_{digest}`.
+def _kept(output: str, fn: object) -> Any:
+    """Return the value that is kept without pickle.
 
     Raises:
-        UnfingerprintableError: an argument has no canonical form.
+        _OtherFormError: an older version, or a program that allows it, pickled it.
+        CorruptStateError: it is missing, or not readable.
 
     """
-    inner = inspect.unwrap(fn)
-    name = f"{_module_of(inner)}.{getattr(inner, '__qualname__', type(inner).__qualname__)}"
+    path, store = f"{output}/{_VALUE}", open_store(output)
+    blob = store.get(path)
+    if blob is None and _PICKLE in store.list(output):
+        raise _OtherFormError
     try:
-        bound = inspect.signature(fn).bind(*args, **kwargs)
-    except ValueError:  # a builtin without a signature
-        given: dict[str, object] = {"args": args, "kwargs": kwargs}
-    else:
-        bound.apply_defaults()
-        given = dict(bound.arguments)
-    identity: dict[str, object] = {"name": name, "arguments": freeze(given, name)}
-    if variant:
-        identity["variant"] = variant
-    digest = hashlib.sha256(canonical_text(identity).encode()).hexdigest()[:16]
-    shown = re.sub(r"[^A-Za-z0-9._-]+", "-", name)[-_LONGEST_NAME:].strip("-.")
-    code = getattr(inner, "__code__", None)
-    prefix = current_workspace(code.co_filename if code is not None else None).prefix
-    return f"{prefix}/.marin-build/cache/{shown}_{digest}"
+        return decoded(blob.data if blob is not None else b"", lambda: return_annotation(fn))
+    except Exception as error:  # pydantic and numpy have errors of their own
+        raise _unreadable(path, error, is_there=blob is not None) from error
 
 
-def _module_of(fn: object) -> str:
-    """Return a function's module; that of a script is named after its file."""
-    module = str(getattr(fn, "__module__", None) or "builtins")
-    file = getattr(sys.modules.get("__main__"), "__file__", None)
-    return os.path.abspath(file) if module == "__main__" and file else module
+def _unpickled(output: str) -> Any:
+    from marin_build.runtime.pickled_values import refuse_others, unpickled
 
-
-def _variant(fn: Callable[..., object]) -> str:
-    """Return what tells lambdas and inner functions apart that have one qualified name.
-
-    That is their code, and the plain values they captured, as they are when the function is
-    wrapped. What can change, like a list of results, is no part of it.
-    """
-    inner = inspect.unwrap(fn)
-    if not isinstance(inner, types.FunctionType) or "<" not in inner.__qualname__:
-        return ""
-    from marin_build.identity.code.digest import code_digest
-
-    cells = [_plain(cell) for cell in inner.__closure__ or ()]
-    return code_digest(_with_cells(inner, cells))
-
-
-def _with_cells(fn: types.FunctionType, cells: Sequence[types.CellType]) -> types.FunctionType:
-    return types.FunctionType(fn.__code__, fn.__globals__, closure=tuple(cells))
-
-
-def _plain(cell: types.CellType) -> types.CellType:
-    """Return the cell if its value cannot change, else an empty one."""
+    path = f"{output}/{_PICKLE}"
+    refuse_others(path)
+    blob = open_store(output).get(path)
+    if blob is None and _VALUE in open_store(output).list(output):
+        raise _OtherFormError
     try:
-        value = cell.cell_contents
-    except ValueError:  # not assigned yet
-        return types.CellType()
-    if isinstance(value, types.FunctionType):
-        empty = [types.CellType() for _ in value.__closure__ or ()]
-        return types.CellType(_with_cells(value, empty))
-    plain = isinstance(value, str | int | float | bytes | None)
-    return types.CellType(value) if plain else types.CellType()
+        return unpickled(blob.data if blob is not None else b"")
+    except Exception as error:  # whatever a damaged pickle raises
+        raise _unreadable(path, error, is_there=blob is not None) from error
+
+
+class _OtherFormError(Exception):
+    """A result is kept in the other form: it is computed again."""
+
+
+def _unreadable(path: str, error: Exception, *, is_there: bool) -> CorruptStateError:
+    return CorruptStateError(
+        f"the saved result `{path}` is " + ("not readable" if is_there else "missing"),
+        facts=[("reason", f"{type(error).__name__}: {error}")],
+        hint="delete the folder to compute it again",
+    )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from marin_build.errors import StoreError
 from marin_build.store.base import Blob, File
+from marin_build.store.bounds import most_bytes, too_long
 from marin_build.store.remote_errors import remote_error
 
 if TYPE_CHECKING:
@@ -123,6 +124,9 @@ class FsspecStore:
 
     def _blob(self, path: str, found: object) -> Blob | None:
         if isinstance(found, bytes):
+            most = most_bytes(path)  # it was read whole: a bound of its own would be a request more
+            if most is not None and len(found) > most:
+                return too_long(len(found), most, _version(found))
             return Blob(found, _version(found))
         if found is None or isinstance(found, FileNotFoundError):
             return None

@@ -118,7 +118,9 @@ class LocalStore:
         try:
             with os.scandir(parent) as entries:
                 return sorted(
-                    f"{parent}/{e.name}" for e in entries if e.name.startswith(head) and e.is_dir()
+                    f"{parent}/{e.name}"
+                    for e in entries
+                    if e.name.startswith(head) and _is_folder(e)
                 )
         except (FileNotFoundError, NotADirectoryError):
             return []
@@ -129,7 +131,7 @@ class LocalStore:
         """Return the names of the files right in a folder."""
         try:
             with os.scandir(folder) as entries:
-                return sorted(e.name for e in entries if not e.is_dir() and e.name != GUARD)
+                return sorted(e.name for e in entries if not _is_folder(e) and e.name != GUARD)
         except (FileNotFoundError, NotADirectoryError):
             return []
         except OSError as error:
@@ -285,9 +287,16 @@ def _files_below(top: str) -> Iterator[File]:
                     yield File(path, _size(entry))
 
 
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link to itself
+        return False
+
+
 def _size(entry: os.DirEntry[str]) -> int:
     try:
         status = entry.stat()
-    except FileNotFoundError:  # a link to nowhere
+    except OSError:  # a link to nowhere, or to itself
         return 0
     return 0 if stat.S_ISFIFO(status.st_mode) or stat.S_ISSOCK(status.st_mode) else status.st_size

@@ -48,6 +48,8 @@ def read_file(path: str) -> Blob | None:
             return no_document(kind_of(status), version_of(status))
         data, most = os.read(descriptor, _BLOCK), most_bytes(path)
         if len(data) == _BLOCK:
+            if most is not None and status.st_size > most:
+                return too_long(status.st_size, most, version_of(status))
             blocks, size = [data], _BLOCK
             while block := os.read(descriptor, _BLOCK):
                 size += len(block)

@@ -7,6 +7,7 @@ import threading
 from typing import TYPE_CHECKING
 
 from marin_build.store.base import Blob, File
+from marin_build.store.bounds import most_bytes, too_long
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,11 +26,11 @@ class MemoryStore:
 
     def get(self, path: str) -> Blob | None:
         """Return what is at `path`, or None."""
-        return self._blobs.get(path)
+        return _bounded(self._blobs.get(path), path)
 
     def get_many(self, paths: Sequence[str]) -> list[Blob | None]:
         """Return what is at each path."""
-        return [self._blobs.get(path) for path in paths]
+        return [_bounded(self._blobs.get(path), path) for path in paths]
 
     def put(self, path: str, data: bytes) -> str:
         """Write, whatever was there; return the version."""
@@ -88,3 +89,10 @@ class MemoryStore:
     def list(self, folder: str) -> list[str]:
         """Return the names of the files right in a folder, sorted."""
         return [file.path for file in self.files(folder) if "/" not in file.path]
+
+
+def _bounded(found: Blob | None, path: str) -> Blob | None:
+    most = most_bytes(path) if found is not None else None
+    if found is None or most is None or len(found.data) <= most:
+        return found
+    return too_long(len(found.data), most, found.version)

@@ -60,8 +60,9 @@ def read_own(path: str, most: int) -> bytes:
 
     """
     with open(open_own(path, os.O_RDONLY, any_folder=True), "rb") as stream:
-        data = stream.read(most + 1)
-    if len(data) > most:
+        is_longer = os.fstat(stream.fileno()).st_size > most
+        data = b"" if is_longer else stream.read(most + 1)
+    if is_longer or len(data) > most:
         raise OSError(errno.EFBIG, f"more than {most} bytes", path)
     return data
 

@@ -51,8 +51,9 @@ def read_regular(path: str, most: int = LONGEST_TEXT) -> bytes:
 
     """
     with open_regular(path) as stream:
-        data = stream.read(most + 1)
-    if len(data) > most:
+        is_longer = os.fstat(stream.fileno()).st_size > most
+        data = b"" if is_longer else stream.read(most + 1)
+    if is_longer or len(data) > most:
         raise OSError(errno.EFBIG, f"it has more than {most} bytes", path)
     return data
 

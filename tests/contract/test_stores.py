@@ -87,6 +87,30 @@ def test_bytes_of_any_size_and_kind(place: Place, size: int) -> None:
     assert place.store.files(place.folder) == [File("big", size)]
 
 
+# As above.
+@pytest.mark.filterwarnings("ignore:Sending a large body:ResourceWarning")
+@pytest.mark.parametrize("size", [0, 1, 1 << 20, (1 << 20) + 1, 2 << 20])
+def test_a_document_is_read_up_to_its_bound(place: Place, size: int) -> None:
+    """Else a status of a terabyte takes all memory of whoever plans under that prefix."""
+    path = place.path("out/.executor_status")
+    version = place.store.put(path, b"x" * size)
+    (found, one) = (*place.store.get_many([path]), place.store.get(path))
+    assert found == one
+    assert found is not None
+    assert found.version == version
+    if size <= 1 << 20:
+        assert found.data == b"x" * size
+    else:
+        assert found.data == b"<%d bytes or more, 1048576 are the most>" % found_size(found.data)
+
+
+def found_size(said: bytes) -> int:
+    """Return the size that is said; a store that reads a part knows no more than that."""
+    size = int(said[1:].partition(b" ")[0])
+    assert size > 1 << 20
+    return size
+
+
 def test_names_are_taken_to_the_letter(place: Place) -> None:
     for name in ODD_NAMES:
         place.store.put(place.path(f"x/{name}"), name.encode())

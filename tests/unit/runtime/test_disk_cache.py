@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import pickle
 import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
 from hypothesis import given
@@ -30,7 +31,7 @@ from marin_build.errors import (
     StoppedError,
     UnfingerprintableError,
 )
-from marin_build.runtime.disk_cache import derived_path
+from marin_build.runtime.cache_path import derived_path
 from marin_build.workspace.workspace import Workspace
 from tests.workspaces import in_workspace
 
@@ -104,7 +105,7 @@ def test_with_a_path_alone_a_lock_inside_does_not_stand_in_the_way(
     assert (cached(out), cached(out)) == ({"calls": 1}, {"calls": 2})
 
 
-def test_without_a_path_one_is_derived_and_the_result_is_pickled(tmp_path: Path) -> None:
+def test_without_a_path_one_is_derived_and_the_result_is_kept_there(tmp_path: Path) -> None:
     calls: list[int] = []
 
     def square(x: int, *, power: int = 2) -> set[int]:
@@ -117,7 +118,7 @@ def test_without_a_path_one_is_derived_and_the_result_is_pickled(tmp_path: Path)
     assert bare(4) == {16}
     assert calls == [3, 4]
     (folder, _) = sorted((tmp_path / "prefix/.marin-build/cache").iterdir())
-    assert sorted(p.name for p in folder.iterdir()) == [".executor_status", "data.pkl"]
+    assert sorted(p.name for p in folder.iterdir()) == [".executor_status", "data.json"]
     assert "square" in folder.name
 
 
@@ -199,12 +200,12 @@ def test_one_of_save_and_load_is_refused(counter: Counter) -> None:
 def test_a_result_that_is_gone_or_damaged_is_no_result(tmp_path: Path) -> None:
     cached = disk_cache(_named)
     cached(1)
-    (data,) = (tmp_path / "prefix/.marin-build/cache").glob("*/data.pkl")
+    (data,) = (tmp_path / "prefix/.marin-build/cache").glob("*/data.json")
     data.write_bytes(b"garbage")
-    with pytest.raises(CorruptStateError, match=r"data\.pkl` is not readable"):
+    with pytest.raises(CorruptStateError, match=r"data\.json` is not readable"):
         cached(1)
     data.unlink()
-    with pytest.raises(CorruptStateError, match=r"data\.pkl` is missing"):
+    with pytest.raises(CorruptStateError, match=r"data\.json` is missing"):
         cached(1)
 
 
@@ -277,3 +278,69 @@ def test_a_refusal_to_run_again_leaves_the_status(counter: Counter, out: str) ->
     with pytest.raises(PreviousTaskFailedError):
         _stepwise(distributed_lock(counter, force_run_failed=False), out)(out)
     assert (_status(out), counter.calls) == (STATUS_DEP_FAILED, 0)
+
+
+class _Planted:
+    """Loads as a call: what a pickle of another user may be."""
+
+    calls: ClassVar[list[str]] = []
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _run, ("ran",)
+
+
+def _run(word: str) -> None:
+    _Planted.calls.append(word)
+
+
+_counted: list[int] = []
+
+
+def counted(x: int) -> int:
+    """Count its calls, and have a name of its own."""
+    _counted.append(x)
+    return x + 1
+
+
+def test_a_pickle_in_the_prefix_is_not_loaded_unless_that_is_allowed(tmp_path: Path) -> None:
+    """Else whoever may write the prefix has every program that caches there run his code."""
+    _Planted.calls.clear()
+    _counted.clear()
+    folder = Path(derived_path(counted, (1,), {}))
+    folder.mkdir(parents=True)
+    (folder / "data.pkl").write_bytes(pickle.dumps(_Planted()))
+    (folder / ".executor_status").write_text("SUCCESS")
+    assert disk_cache(counted)(1) == 2
+    assert (_counted, _Planted.calls) == ([1], [])
+    assert disk_cache(counted)(1) == 2
+    assert _counted == [1], "the new form is loaded"
+    for place in (folder, *folder.parents):
+        if place.is_relative_to(tmp_path):
+            place.chmod(0o755)
+    assert disk_cache(counted, pickle=True)(1) is None
+    assert _Planted.calls == ["ran"]
+    folder.chmod(0o777)
+    with pytest.raises(StoppedError, match="a pickle is not used where other users may write it"):
+        disk_cache(counted, pickle=True)(1)
+    assert _Planted.calls == ["ran"]
+
+
+def test_any_value_is_kept_where_pickle_is_allowed(tmp_path: Path) -> None:
+    calls: list[complex] = []
+
+    def turned(x: int) -> Any:
+        calls.append(x)
+        return [x * 1j]
+
+    with pytest.raises(SpecificationError, match="kept without pickle: complex") as caught:
+        disk_cache(turned)(2)
+    assert "pickle=True" in (caught.value.hint or "")
+    for place in (tmp_path / "prefix").rglob("*"):
+        place.chmod(0o755)
+    cached = disk_cache(turned, pickle=True)
+    assert (cached(2), cached(2), calls) == ([2j], [2j], [2, 2])
+
+
+def test_pickle_beside_what_saves_the_result_is_refused(out: str) -> None:
+    with pytest.raises(SpecificationError, match="pickle=True"):
+        disk_cache(_named, output_path=out, pickle=True)
