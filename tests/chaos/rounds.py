@@ -229,6 +229,7 @@ class _Round:
     def _apply_plainly(self) -> None:
         """Build all that is left, by one plain run."""
         run = self._ground.start(("process", "worker", "thread")[self._schedule.seed % 3])
+        self._progress = (0.0, ())
         while not run.is_over:
             self._look()
             if self._hangs():
