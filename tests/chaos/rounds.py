@@ -34,8 +34,10 @@ SCAN = 0.1
 """Seconds between two looks at all processes of the machine."""
 MEET = 1.0
 """Seconds in which a victim of the kind that is wanted may appear."""
-PATIENCE = 90.0
-"""Seconds after which a run that should have ended counts as hung."""
+PATIENCE = 120.0
+"""Seconds without any progress after which a run counts as hung, on a crowded machine."""
+GONE = 30.0
+"""Seconds in which what a run has told to end is gone."""
 
 
 @dataclass(slots=True)
@@ -79,6 +81,7 @@ class _Round:
         self._seen = {step.name: Seen() for step in schedule.steps}
         self._falls: list[Fall] = []
         self._orphaned = False
+        self._progress: tuple[float, tuple[int, ...]] = (0.0, ())
         self.tally = Tally()
 
     def play(self) -> None:
@@ -171,6 +174,7 @@ class _Round:
                     os.killpg(run.process.pid, strike.number)
             else:
                 send(pids, strike.number)
+                send(pids, signal.SIGCONT)
             self.tally.counts[f"kill {strike.kind}"] += 1
             self._note_fall(strike, run, family, time_)
         self._ground.say(
@@ -191,10 +195,9 @@ class _Round:
 
     def _end_runs(self) -> None:
         """Let go on who is frozen, and wait for the ends of all runs."""
-        until = time.monotonic() + PATIENCE
         while self._thaws or any(not run.is_over for run in self._ground.runs):
             self._look()
-            if time.monotonic() > until:
+            if self._hangs():
                 hung = [run for run in self._ground.runs if not run.is_over]
                 for run in hung:
                     family = families().get(run.marker, Family())
@@ -202,6 +205,21 @@ class _Round:
                     send(family.all(), signal.SIGKILL)
                 return
             time.sleep(LOOK)
+
+    def _hangs(self) -> bool:
+        """Return whether nothing has happened for long: no note, no commit, no end of a run."""
+        now, state = (
+            time.monotonic(),
+            (
+                len(self._ground.notes()),
+                sum(seen.committed_at > 0 for seen in self._seen.values()),
+                sum(run.is_over for run in self._ground.runs),
+                len(self._thaws),
+            ),
+        )
+        if state != self._progress[1]:
+            self._progress = now, state
+        return now > self._progress[0] + PATIENCE
 
     def _unlock(self) -> None:
         """Kill what dead holders have left running, as a person would."""
@@ -211,10 +229,10 @@ class _Round:
     def _apply_plainly(self) -> None:
         """Build all that is left, by one plain run."""
         run = self._ground.start(("process", "worker", "thread")[self._schedule.seed % 3])
-        until = time.monotonic() + PATIENCE
+        self._progress = (0.0, ())
         while not run.is_over:
             self._look()
-            if time.monotonic() > until:
+            if self._hangs():
                 family = families().get(run.marker, Family())
                 self._violated(f"the last apply hangs: {family.by_kind}")
                 send(family.all(), signal.SIGKILL)
@@ -228,7 +246,7 @@ class _Round:
     def _all_gone(self) -> None:
         """Nothing of ours lives on; what a run has just told to end may take a moment."""
         markers = {run.marker for run in self._ground.runs}
-        until = time.monotonic() + 10.0
+        until = time.monotonic() + GONE
         while True:
             left = {m: f for m, f in families().items() if m in markers}
             if not left:

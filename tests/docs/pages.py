@@ -21,7 +21,10 @@ CHECKOUT = Path(__file__).parents[2]
 PAGES = sorted(
     [
         *(CHECKOUT / "docs").rglob("*.md"),
-        *(CHECKOUT / name for name in ("README.md", "CHANGELOG.md", "CONTRIBUTING.md")),
+        *(
+            CHECKOUT / name
+            for name in ("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md")
+        ),
     ]
 )
 
