@@ -7,6 +7,7 @@ listing that also finds earlier builds; an output is listed only if it is among 
 
 from __future__ import annotations
 
+import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -58,6 +59,8 @@ def read_obstacles(
             continue  # nothing builds it
         if is_url(target.output_path):
             remote += [index] if _may_be_cleared(target, seen[index]) else []
+        elif not os.path.lexists(target.output_path):
+            continue  # as at a first plan, of ten thousand steps
         elif (found := in_the_way(target.output_path)) is not None:
             seen[index] = replace(seen[index], in_the_way=found)
         elif _may_be_cleared(target, seen[index]):

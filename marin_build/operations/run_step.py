@@ -7,7 +7,12 @@ from typing import TYPE_CHECKING
 
 from marin_build.errors import EXIT_TARGET_FAILED, StoppedError
 from marin_build.operations.adopted_data import with_adopted
-from marin_build.operations.replay import pinned_code, rebuilt_anyway, replan_saved
+from marin_build.operations.replay import (
+    agreed_overwrites,
+    pinned_code,
+    rebuilt_anyway,
+    replan_saved,
+)
 from marin_build.pipeline.retries import CODE_OF_CAUSE
 from marin_build.plan.decisions import Kind
 from marin_build.plan.outcomes import Failed
@@ -80,6 +85,7 @@ def run_step(
     *,
     lease: bool = True,
     once: bool = False,
+    overwrite: str | None = None,
     on_event: Callable[[Event], None],
 ) -> RanStep:
     """Build one target under its lease, unless it is built.
@@ -92,6 +98,7 @@ def run_step(
         lease: whether the store must have conditional writes; without, no other run may build.
         once: try once; the exit code then says why it failed: 75 for the infrastructure, 124 for
             its time-out, 137 for out of memory.
+        overwrite: the listing of foreign data that may be deleted, for a target without a plan.
         on_event: gets every event.
 
     Raises:
@@ -113,12 +120,14 @@ def run_step(
             hint="the pipeline changed: make the plan again",
         )
     forced = rebuilt_anyway(document, loaded.targets) & {index} if document else frozenset()
+    agreed = agreed_overwrites(document, loaded.targets) if document else {index: overwrite or ""}
     plan = plan_of_one(
         loaded,
         index,
         forced,
         lambda _missing: "build them first, or all with `marin-build apply`",
         is_compared=document is None or _has_vanished(document, target_id),
+        overwrite={index: agreed[index]} if index in agreed else {},
     )
     loaded, plan = with_adopted(loaded, plan, readers=[index])
     if words:
