@@ -211,10 +211,11 @@ def good(output: Path) -> None:
 def linker(output: Path) -> None:
     shutil.rmtree(output)
     output.symlink_to(HERE / "TARGET")
+    print("said")
 
 
 def pipeline():
-    shell = command("rm -rf {output}; ln -s $PWD/TARGET {output}; THEN", name="shell")
+    shell = command("rm -rf {output}; ln -s $PWD/TARGET {output}; echo said; THEN", name="shell")
     return [good(), linker(), shell]
 """
 
