@@ -121,6 +121,7 @@ def run_step_words(
     ]
     policy = ("--code-policy", document.code) if document.code is not None else ()
     words = plain_words(action.command, plan.targets.workspace)
+    listing = plan.overwrites.get(plan.targets.by_id[action.target])
     return (
         "marin-build",
         "run-step",
@@ -133,6 +134,7 @@ def run_step_words(
         "--target",
         action.target,
         *(["--once"] if once else []),
+        *(["--overwrite", listing] if listing is not None else []),
         *(["--", *words] if words else []),
     )
 

@@ -12,7 +12,9 @@ from marin_build.plan.reasons import (
     Adopted,
     Cascade,
     FailedBefore,
+    ForeignData,
     IdentityChanged,
+    NotAFolder,
     OutputAltered,
     OutputVanished,
     Unreadable,
@@ -68,9 +70,9 @@ def show(
     estimates = estimate.steps if is_long(estimate) else {}
     adopts = any(isinstance(decision.reason, Adopted) for decision in plan.decisions)
     near = _near_what_is_built(plan) if adopts else frozenset()
-    said: dict[tuple[int, int], _Words] = {}  # by reason: many decisions share one
+    said: dict[tuple[int, ...], _Words] = {}  # by reason: many decisions share one
     for decision in plan.decisions:
-        index, key = decision.index, (id(decision.reason), id(decision.changed))
+        index, key = decision.index, tuple(map(id, decision.reasons))
         if index in drift:
             continue
         words = said.get(key) or said.setdefault(key, _words(decision))
@@ -114,7 +116,8 @@ def _words(decision: Decision) -> _Words:
     reason = decision.reason
     why = printable(describe_decision(decision))
     is_own = isinstance(reason, IdentityChanged) and not reason.is_cascade
-    return _Words(verb_of(decision), why, _topic(reason) or why, is_own)
+    topic = _topic(reason) if decision.overwrites is None else ""
+    return _Words(verb_of(decision), why, topic or why, is_own)
 
 
 def _row(
@@ -171,6 +174,10 @@ def _topic(reason: Reason) -> str:
             return "needs blocked targets"
         case Unreadable(what=what):
             return f"its {what} is not readable"
+        case ForeignData():
+            return "foreign data (keep it: marin-build adopt; delete it: --overwrite)"
+        case NotAFolder():
+            return "a link or a file lies in the place of its output"
         case OutputVanished(lost=lost) if lost:
             return "its data is gone"
         case OutputAltered():

@@ -25,9 +25,6 @@ if TYPE_CHECKING:
 
     from marin_build.store.base import Store
 
-ADOPTING = "a-"
-"""How the run id of an `adopt` begins: an interrupted one leaves no unfinished output."""
-
 
 def read_existing(store: Store, place: str) -> Existing:
     """Read what lies at a place; nothing is written there.
@@ -95,7 +92,7 @@ def refuse_unfit(existing: Existing, outputs: Sequence[str] | None, *, force: bo
 
 def _refuse_unfinished(existing: Existing) -> None:
     lease = existing.lease if existing.lease is not None and not existing.lease.is_sealed else None
-    if lease is not None and lease.run.startswith(ADOPTING):
+    if lease is not None and lease.is_adopting:
         return  # an `adopt` of it where it lies was killed
     if existing.status in (None, STATUS_SUCCESS) and lease is None:
         return

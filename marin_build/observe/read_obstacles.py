@@ -7,6 +7,7 @@ listing that also finds earlier builds; an output is listed only if it is among 
 
 from __future__ import annotations
 
+import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
     from marin_build.pipeline.targets import Target, Targets
     from marin_build.plan.snapshot import Observed
+    from marin_build.protocol.foreign_data import OwnData
     from marin_build.store.base import Store
 
 
@@ -58,19 +60,24 @@ def read_obstacles(
             continue  # nothing builds it
         if is_url(target.output_path):
             remote += [index] if _may_be_cleared(target, seen[index]) else []
+        elif not os.path.lexists(target.output_path):
+            continue  # as at a first plan, of ten thousand steps
         elif (found := in_the_way(target.output_path)) is not None:
             seen[index] = replace(seen[index], in_the_way=found)
         elif _may_be_cleared(target, seen[index]):
             local.append(index)
-    found_data = {i: find_data(store, targets.all[i].output_path) for i in local}
+
+    def look(index: int) -> ForeignData | OwnData | None:
+        adopting = _is_adopting(seen[index])
+        return find_data(store, targets.all[index].output_path, adopting=adopting)
+
+    found_data = {i: look(i) for i in local}
     if remote:
         list_builds(store, targets, remote, listed)
         folders = {path for paths in listed.values() for path in paths}
         there = [i for i in remote if targets.all[i].output_path in folders]
         with ThreadPoolExecutor(_LISTINGS_AT_ONCE) as pool:
-            paths = [targets.all[i].output_path for i in there]
-            looks = pool.map(lambda path: find_data(store, path), paths)
-            found_data |= dict(zip(there, looks, strict=True))
+            found_data |= dict(zip(there, pool.map(look, there), strict=True))
     for index, data in found_data.items():
         if isinstance(data, ForeignData):
             is_agreed = index in overwrite and overwrite[index] in (None, data.listing)
@@ -83,4 +90,10 @@ def read_obstacles(
 
 def _may_be_cleared(target: Target, seen: Observed) -> bool:
     """Return whether a build clears the output, and no status says that what is there is ours."""
-    return seen.status is None and seen.lease is None and not target.step.keeps_output
+    return (seen.status is None or _is_adopting(seen)) and not target.step.keeps_output
+
+
+def _is_adopting(seen: Observed) -> bool:
+    """Return whether an `adopt` that died left status and lease: they show no build."""
+    lease = seen.lease
+    return lease is not None and seen.gone and lease.is_adopting and not lease.is_sealed

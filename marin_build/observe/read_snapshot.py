@@ -95,10 +95,7 @@ def observe(
                     seen[index] = replace(seen[index], doubtful=True)
 
     def is_open(index: int) -> bool:
-        it = seen[index]
-        if it.in_the_way is not None or it.foreign is not None:
-            return False
-        return index in cascade or it.is_open
+        return index in cascade or seen[index].is_open
 
     listed: dict[str, list[str]] = {}  # of buckets: folders of builds
     looked_for: set[int] = set()
@@ -109,14 +106,11 @@ def observe(
         # At the first plan nothing is built, so nothing was only read ahead.
         is_first = all(one is NOTHING_SEEN for one in seen.values())
         wanted = needed(targets.deps, requested, is_open) if below and not is_first else set(seen)
-        to_look_at = [i for i in sorted(wanted - looked_for) if is_open(i)] if below else []
-        if to_look_at:
+        if below and (new := [i for i in sorted(wanted - looked_for) if is_open(i)]):
             from marin_build.observe.read_obstacles import read_obstacles
 
-            looked_for.update(to_look_at)
-            read_obstacles(store, targets, to_look_at, seen, overwrite, listed)
-            if any(seen[i].is_obstructed for i in to_look_at):
-                is_first, wanted = False, needed(targets.deps, requested, is_open)
+            looked_for.update(new)
+            read_obstacles(store, targets, new, seen, overwrite, listed)
         if records and is_doubtful is None:
             built = [i for i in wanted - recorded if seen[i].status == STATUS_SUCCESS]
             recorded.update(built)

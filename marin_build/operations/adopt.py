@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from marin_build.apply.events import Warned
 from marin_build.errors import NOTHING_WRITTEN, StoppedError, UsageError
-from marin_build.observe.existing_data import ADOPTING, read_existing, refuse_unfit
+from marin_build.observe.existing_data import read_existing, refuse_unfit
 from marin_build.operations.plan import choose
 from marin_build.operations.refuse_secrets import refuse_secrets
 from marin_build.operations.run_session import end_syncing, make_session, syncing_of
@@ -16,6 +16,8 @@ from marin_build.plan.decisions import Plan
 from marin_build.plan.selection import only_one
 from marin_build.plan.snapshot import Snapshot
 from marin_build.protocol import layout
+from marin_build.protocol.foreign_data import ForeignData, find_data
+from marin_build.protocol.lease import ADOPTING
 from marin_build.protocol.look import look
 from marin_build.protocol.record_reader import built_of, readable_record
 from marin_build.protocol.status import STATUS_SUCCESS
@@ -150,6 +152,8 @@ def _register(
     is_here = location == target.output_path
     existing = read_existing(loaded.store if is_here else open_store(location), location)
     refuse_unfit(existing, target.step.outputs, force=force)
+    if not is_here:
+        _refuse_foreign(loaded, target)
     syncing = syncing_of(loaded, session.run)
     try:
         adopted = adopt(session, index, existing, note)
@@ -162,6 +166,24 @@ def _register(
             hint="marin-build plan shows what is there now",
         )
     return AdoptedOutput(target, built_of(adopted.model_dump(mode="json")), already=False)
+
+
+def _refuse_foreign(loaded: Loaded, target: Target) -> None:
+    """Refuse to leave files of ours beside data at the output path: a later build would clear it.
+
+    Raises:
+        StoppedError: such data lies there.
+
+    """
+    output = target.output_path
+    data = find_data(loaded.store, output)
+    if isinstance(data, ForeignData):
+        raise StoppedError(
+            f"at the output path of `{target.id}` lies data that no build left",
+            facts=[("output", output), ("files", "\n".join(data.paths))],
+            consequence=NOTHING_WRITTEN,
+            hint="without --from, adopt takes that; or move it away",
+        )
 
 
 def _is_finished(session: Session, index: int) -> bool:

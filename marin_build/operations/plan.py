@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import cache
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from marin_build.errors import UsageError
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from marin_build.plan.snapshot import Snapshot
     from marin_build.protocol.status import Status
     from marin_build.protocol.taints import Taint
+
+_NOTHING: Mapping[int, str | None] = MappingProxyType({})
 
 
 def load_to_plan(
@@ -76,6 +79,7 @@ def make_planned(
         rerun_failed=request.rerun_failed,
         history=history,
         assumed=_assumptions(loaded, request),
+        overwrite=request.overwrite,
     )
     return planned_of(loaded, plan, request, causes=history, on_event=on_event)
 
@@ -145,11 +149,18 @@ def plan_for(
     rerun_failed: bool = True,
     history: bool = False,
     assumed: Assumptions = NOTHING_ASSUMED,
+    overwrite: Sequence[str] = (),
 ) -> Plan:
     """Observe the store and plan; with `history`, say what changed since earlier builds."""
     with without_garbage_collector():
         return _plan(
-            loaded, selectors, forced, rerun_failed=rerun_failed, history=history, assumed=assumed
+            loaded,
+            selectors,
+            forced,
+            rerun_failed=rerun_failed,
+            history=history,
+            assumed=assumed,
+            overwrite=overwrite,
         )
 
 
@@ -161,13 +172,21 @@ def _plan(
     rerun_failed: bool,
     history: bool,
     assumed: Assumptions,
+    overwrite: Sequence[str],
 ) -> Plan:
     targets = loaded.targets
     requested, forced_targets = targets.requested, frozenset[int]()
     if selectors or forced:
         requested = choose(loaded, selectors)
         forced_targets = frozenset(choose(loaded, forced)) if forced else forced_targets
-    snapshot = observe_tainted(loaded, requested, forced_targets, history=history, assumed=assumed)
+    snapshot = observe_tainted(
+        loaded,
+        requested,
+        forced_targets,
+        history=history,
+        assumed=assumed,
+        overwrite=dict.fromkeys(choose(loaded, overwrite)) if overwrite else _NOTHING,
+    )
     return make_plan(
         targets,
         snapshot,
@@ -186,19 +205,27 @@ def observe_tainted(
     history: bool = False,
     assumed: Assumptions = NOTHING_ASSUMED,
     compared: Sequence[int] = (),
+    overwrite: Mapping[int, str | None] = _NOTHING,
 ) -> Snapshot:
     """Read what planning needs, the marks of tainted targets included.
 
     Marks decide how far down the graph is read, but they are rare. So a remote store lists them
     while the snapshot is read as if there were none; if there are some, it is read again.
     `compared`: built targets whose data is compared, even if nothing is built from them.
+    `overwrite`: targets whose foreign data may be deleted -> its listing; None: whatever is there.
     """
     store, targets = loaded.store, loaded.targets
     cascade = cascade_of(targets, requested, forced, assumed)
 
     def read(cascade: AbstractSet[int]) -> Snapshot:
         return observe_for(
-            loaded, requested, cascade, history=history, assumed=assumed, compared=compared
+            loaded,
+            requested,
+            cascade,
+            history=history,
+            assumed=assumed,
+            compared=compared,
+            overwrite=overwrite,
         )
 
     if store.is_local:
@@ -234,6 +261,7 @@ def observe_for(
     history: bool = False,
     assumed: Assumptions = NOTHING_ASSUMED,
     compared: Sequence[int] = (),
+    overwrite: Mapping[int, str | None] = _NOTHING,
 ) -> Snapshot:
     """Read what planning needs; note outputs that a power cut may have kept from the disk."""
     return observe(
@@ -247,6 +275,7 @@ def observe_for(
         assumed=assumed,
         losses=True,
         compared=compared,
+        overwrite=overwrite,
     )
 
 

@@ -41,6 +41,7 @@ class PlanRequest:
         jobs: how many targets are built at once; None: as configured, or as many as there are
             cores.
         budgets: name -> amount of what steps take, in place of one configured or found here.
+        overwrite: selectors of targets whose foreign data may be deleted.
 
     """
 
@@ -51,11 +52,12 @@ class PlanRequest:
     rerun_failed: bool = True
     jobs: int | None = None
     budgets: Mapping[str, str] = field(default_factory=lambda: _NOTHING)
+    overwrite: tuple[str, ...] = ()
 
     @property
     def named(self) -> tuple[str, ...]:
         """The selectors of all that it is about; empty: the whole pipeline."""
-        others = (*self.forced, *self.assume_changed, *self.assume_built)
+        others = (*self.forced, *self.assume_changed, *self.assume_built, *self.overwrite)
         return (*self.targets, *others) if self.targets else ()
 
 

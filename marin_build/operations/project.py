@@ -105,6 +105,7 @@ class Project(ProjectTargets):
         rerun_failed: bool = True,
         jobs: int | None = None,
         budgets: Mapping[str, object] | None = None,
+        overwrite: Selectors = (),
     ) -> ProjectPlan:
         """Return what would be built and why; nothing is written.
 
@@ -116,6 +117,8 @@ class Project(ProjectTargets):
             rerun_failed: build again what failed before; else it is blocked.
             jobs: estimate for this many targets at once.
             budgets: how much there is of `cpu`, `ram`, `gpu`, `tpu`, or of what steps name.
+            overwrite: selectors of targets to build even if that deletes data at their output
+                paths that no build left.
 
         Raises:
             SpecificationError: the pipeline's declarations are wrong.
@@ -128,7 +131,7 @@ class Project(ProjectTargets):
 
         request = request_of(
             targets, force, rerun_failed, jobs, budgets,
-            changed=assume_changed, built=assume_built,
+            changed=assume_changed, built=assume_built, overwrite=overwrite,
         )  # fmt: skip
         warnings: list[Warned] = []
         with self._loading():
@@ -150,6 +153,7 @@ class Project(ProjectTargets):
         isolation: str | None = None,
         lease: bool = True,
         trace: str | None = None,
+        overwrite: Selectors = (),
     ) -> ApplyFinished:
         """Build the targets that are not built; return the totals.
 
@@ -158,7 +162,7 @@ class Project(ProjectTargets):
         Args:
             targets: selectors, as for `plan`; or the folder of a saved plan alone.
             on_event: called with every event, in this thread.
-            force, rerun_failed, budgets: as for `plan`.
+            force, rerun_failed, budgets, overwrite: as for `plan`.
             jobs: targets built at once; None: as configured, or as many as there are cores.
             keep_going: after a failure, go on with steps that do not need the failed one.
             max_failures: go on after failures until there are this many.
@@ -178,7 +182,7 @@ class Project(ProjectTargets):
         """
         from marin_build.operations.prepare_apply import Terms
 
-        request = request_of(targets, force, rerun_failed, jobs, budgets)
+        request = request_of(targets, force, rerun_failed, jobs, budgets, overwrite=overwrite)
         terms = Terms(keep_going, max_failures, fail_fast, isolation, lease, trace)
         return self._apply(request, terms, on_event or (lambda _event: None))
 
@@ -203,6 +207,7 @@ class Project(ProjectTargets):
                 options.get("rerun_failed", True),
                 options.get("jobs"),
                 options.get("budgets"),
+                overwrite=options.get("overwrite", ()),
             )
             terms = Terms(
                 options.get("keep_going", False),

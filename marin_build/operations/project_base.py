@@ -36,6 +36,7 @@ class ApplyOptions(TypedDict, total=False):
     isolation: str | None
     lease: bool
     trace: str | None
+    overwrite: Selectors
 
 
 class ProjectBase:
@@ -133,6 +134,7 @@ def request_of(
     *,
     changed: Selectors = (),
     built: Selectors = (),
+    overwrite: Selectors = (),
 ) -> PlanRequest:
     """Return the request that an equal command line would make; arguments as of `Project.plan`."""
     from marin_build.operations.budgets import check_budgets
@@ -147,6 +149,7 @@ def request_of(
         rerun_failed,
         jobs,
         given,
+        _several(overwrite),
     )
 
 

@@ -127,6 +127,8 @@ class ProjectPlan:
         words = [repr(word) for word in request.targets]
         if request.forced:
             words.append(f"force={list(request.forced)!r}")
+        if request.overwrite:
+            words.append(f"overwrite={list(request.overwrite)!r}")
         return self.planned.shown(("to build it", f"project.apply({', '.join(words)})"))
 
     def __str__(self) -> str:

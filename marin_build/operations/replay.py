@@ -55,6 +55,7 @@ def refuse_what_is_fixed(
         "--set": options.parameters,
         "--code-policy": options.code,
         "--force": request.forced,
+        "--overwrite": request.overwrite,
         "--no-rerun-failed": not request.rerun_failed,
     }
     names = [name for name, value in given.items() if value]
@@ -244,7 +245,9 @@ def replan_saved(loaded: Loaded, document: PlanDocument) -> Plan:
     planned = {targets.by_id[d.target]: d for d in document.decisions}
     requested = [targets.by_id[id_] for id_ in document.requested]
     forced = rebuilt_anyway(document, targets)
-    snapshot = observe_tainted(loaded, requested, forced)
+    snapshot = observe_tainted(
+        loaded, requested, forced, overwrite=agreed_overwrites(document, targets)
+    )
     plan = make_plan(targets, snapshot, requested, forced=forced)
     blocked = {i for i, decision in planned.items() if decision.decision == "blocked"}
     plan = _still_blocked(plan, blocked) if blocked else plan
@@ -287,6 +290,16 @@ def rebuilt_anyway(document: PlanDocument, targets: Targets) -> frozenset[int]:
         ):
             found.add(decision.target)
     return frozenset(targets.by_id[target] for target in found if target in targets.by_id)
+
+
+def agreed_overwrites(document: PlanDocument, targets: Targets) -> dict[int, str | None]:
+    """Return the targets whose foreign data a plan deletes, each with the listing of that data."""
+    return {
+        targets.by_id[decision.target]: str(reason["listing"])
+        for decision in document.decisions
+        for reason in decision.reasons
+        if reason["kind"] == "overwrites" and decision.target in targets.by_id
+    }
 
 
 def pinned_code(document: PlanDocument) -> dict[str, str]:

@@ -35,7 +35,7 @@ from marin_build.run_step.workers import Start
 from marin_build.text.readable import first_line, printable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from marin_build.apply.events import Event
     from marin_build.operations.loading import Loaded
@@ -225,6 +225,7 @@ def plan_of_one(
     hint: Callable[[Sequence[str]], str],
     *,
     is_compared: bool = False,
+    overwrite: Mapping[int, str | None] | None = None,
 ) -> Plan:
     """Return a plan that builds one target.
 
@@ -234,6 +235,7 @@ def plan_of_one(
         rebuilt_anyway: holds `index` if the target is to be built even if it is built; or nothing.
         hint: makes the hint of the error from the ids of the missing dependencies.
         is_compared: whether the target is built again if it is built and its data is gone.
+        overwrite: the target, if foreign data at its path may be deleted, with its listing.
 
     Raises:
         StoppedError: something that it needs is not built, or its data is gone.
@@ -242,7 +244,9 @@ def plan_of_one(
     targets = loaded.targets
     compared = [index] if is_compared else []
     needed = [index, *targets.deps[index]]
-    snapshot = observe_tainted(loaded, needed, rebuilt_anyway, compared=compared)
+    snapshot = observe_tainted(
+        loaded, needed, rebuilt_anyway, compared=compared, overwrite=overwrite or {}
+    )
     whole = make_plan(targets, snapshot, [index], forced=rebuilt_anyway)
     by_index = {decision.index: decision for decision in whole.decisions}
     missing = [

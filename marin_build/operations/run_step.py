@@ -7,7 +7,12 @@ from typing import TYPE_CHECKING
 
 from marin_build.errors import EXIT_TARGET_FAILED, StoppedError
 from marin_build.operations.adopted_data import with_adopted
-from marin_build.operations.replay import pinned_code, rebuilt_anyway, replan_saved
+from marin_build.operations.replay import (
+    agreed_overwrites,
+    pinned_code,
+    rebuilt_anyway,
+    replan_saved,
+)
 from marin_build.pipeline.retries import CODE_OF_CAUSE
 from marin_build.plan.capacity import hosts_of
 from marin_build.plan.decisions import Kind
@@ -84,6 +89,7 @@ def run_step(
     lease: bool = True,
     once: bool = False,
     launch: Launch | None = None,
+    overwrite: str | None = None,
     on_event: Callable[[Event], None],
 ) -> RanStep:
     """Build one target under its lease, unless it is built.
@@ -98,6 +104,7 @@ def run_step(
             its time-out, 137 for out of memory.
         launch: the gang that this process leads; it is tried once, since its other ranks have ended
             after that. None: it leads none.
+        overwrite: the listing of foreign data that may be deleted, for a target without a plan.
         on_event: gets every event.
 
     Raises:
@@ -112,7 +119,7 @@ def run_step(
     from marin_build.operations.planned import Planned, PlanRequest
     from marin_build.operations.prepare_apply import ReadyToBuild, Terms
 
-    loaded, plan = plan_of_target(loaded, target_id, document, words, launch)
+    loaded, plan = plan_of_target(loaded, target_id, document, words, launch, overwrite=overwrite)
     failed: list[Failed] = []
 
     def watch(event: Event) -> None:
@@ -142,6 +149,8 @@ def plan_of_target(
     document: PlanDocument | None,
     words: Sequence[str],
     launch: Launch | None,
+    *,
+    overwrite: str | None = None,
 ) -> tuple[Loaded, Plan]:
     """Return a plan that builds one target, and the pipeline with what it reads that was adopted.
 
@@ -161,12 +170,14 @@ def plan_of_target(
             hint="the pipeline changed: make the plan again",
         )
     forced = rebuilt_anyway(document, loaded.targets) & {index} if document else frozenset()
+    agreed = agreed_overwrites(document, loaded.targets) if document else {index: overwrite or ""}
     plan = plan_of_one(
         loaded,
         index,
         forced,
         lambda _missing: "build them first, or all with `marin-build apply`",
         is_compared=document is None or _has_vanished(document, target_id),
+        overwrite={index: agreed[index]} if index in agreed else {},
     )
     loaded, plan = with_adopted(loaded, plan, readers=[index])
     if words:

@@ -11,6 +11,7 @@ from marin_build.identity.canonical import canonical_text, quoted
 from marin_build.identity.payload import deep_fingerprint
 from marin_build.pipeline.command import Command
 from marin_build.pipeline.declared_at import shown
+from marin_build.pipeline.refused_places import refused_places
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -101,7 +102,9 @@ def make_targets(graph: Graph, workspace: Workspace) -> Targets:
             errors.append(clash)
     errors.extend(pin_errors(graph.steps, workspace))
     errors.extend(_dev_errors(graph.steps, workspace))
-    errors.extend(_path_errors(targets, workspace))
+    refused = dict(refused_places([(t.step, t.output_path) for t in targets], workspace))
+    errors.extend(refused.values())
+    errors.extend(_path_errors([t for t in targets if t.step not in refused], workspace))
     if errors:
         raise combined(errors)
     requested = tuple(dict.fromkeys(place_of[root] for root in graph.roots))

@@ -13,7 +13,7 @@ from marin_build.text.readable import bytes_text, first_line
 from marin_build.text.secret_shapes import masked_text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from marin_build.plan.decisions import Decision
     from marin_build.plan.reasons import Reason
@@ -70,17 +70,19 @@ def describe_all(reasons: Sequence[Reason], say: Callable[[Reason], str] = descr
     return "".join([say(first), *changed[:1], *deletes[:1]])
 
 
+_STABLE: Mapping[type[Reason], str] = {
+    why.HeldBy: "another run builds it",
+    why.HeldByWork: "its holder is dead, but its work is alive",
+    why.Interrupted: "interrupted",
+    why.Doubtful: "built, but the machine went down before it was surely on disk",
+    why.SealedBefore: "committed, about to be published",
+    why.BuiltBefore: "built",
+}
+
+
 def describe_stably(reason: Reason) -> str:
     """Return a reason for emitted files: without times, runs and hosts."""
     match reason:
-        case why.HeldBy():
-            return "another run builds it"
-        case why.HeldByWork():
-            return "its holder is dead, but its work is alive"
-        case why.Interrupted():
-            return "interrupted"
-        case why.Doubtful():
-            return "built, but the machine went down before it was surely on disk"
         case why.OutputVanished(lost=lost):
             return f"built before, but {_first_of(lost) or 'its status is gone'}"
         case why.FailedBefore():  # a message may hold anything, a secret too
@@ -97,13 +99,9 @@ def describe_stably(reason: Reason) -> str:
             return f"foreign data: {_data_text(files, size, paths)}"
         case why.NotAFolder(found=found):
             return f"{found.partition(' to `')[0]} lies in the place of its output"
-        case why.SealedBefore():
-            return "committed, about to be published"
-        case why.BuiltBefore():
-            return "built"
         case why.Accepted():
             return describe(replace(reason, accepted_by="", accepted_at=""))
-    return describe(reason)
+    return _STABLE.get(type(reason)) or describe(reason)
 
 
 def _why_run(reason: why.RunReason) -> str:

@@ -89,13 +89,7 @@ class Observed:
     @property
     def is_open(self) -> bool:
         """Whether it is to be built, so that its dependencies must be read, too."""
-        return not self.is_built and not self.is_obstructed
-
-    @property
-    def is_obstructed(self) -> bool:
-        """Whether it cannot be built because of what lies there, so that it needs nothing."""
-        found = (self.damage, self.in_the_way, self.foreign)
-        return any(each is not None for each in found)
+        return not self.is_built and self.damage is None
 
 
 NOTHING_SEEN = Observed()

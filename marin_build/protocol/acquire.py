@@ -123,6 +123,9 @@ class Claimant:
                     published, insists = True, False
                 seen = None
                 continue
+            data = self._data_beside_adopting(state, seen)
+            if isinstance(data, ForeignData):
+                return Foreign(data)  # as the `adopt` left it: a person can try that again
             got = self._take(state, seen, force=force)
             if got is not None:
                 return got
@@ -191,8 +194,19 @@ class Claimant:
             status_version,
             sent,
             self.now,
+            is_first=seen.status is None,
             is_empty=self.may_clear is not None and seen.status is None and data is None,
         )
+
+    def _data_beside_adopting(self, state: State, seen: Seen) -> ForeignData | OwnData | None:
+        """Return the data for which an `adopt` that died took the lease, before we take it."""
+        lease = seen.lease
+        if self.may_clear is None or state is not State.ABANDONED or lease is None:
+            return None
+        if not lease.is_adopting:
+            return None
+        data = find_data(self.store, self.output, adopting=True)
+        return OwnData() if isinstance(data, ForeignData) and self.may_clear(data) else data
 
     def _data_without(self, seen: Seen) -> ForeignData | OwnData | None:
         """Return the data there if there is no status, and it may not be cleared unasked."""
@@ -253,14 +267,14 @@ def record_abandoned(store: Store, output: str, target: str, dead: Lease, messag
         store: where the output lives.
         output: the output path.
         target: the target's id.
-        dead: the holder's lease; one without an attempt has no document.
+        dead: the holder's lease; one without an attempt, or of an `adopt`, has no document.
         message: how the attempt ended.
 
     Raises:
         StoreError: the store cannot be written.
 
     """
-    if not dead.attempt:
+    if not dead.attempt or dead.is_adopting:
         return
     last_sign = stamp(dead.timestamp)
     attempt = Attempt(

@@ -5,7 +5,8 @@ status, an attempt or a record beside it came from elsewhere: a checkpoint that 
 its dot files, a download, an export. It is never cleared, unless a person allows that.
 
 A lease alone proves nothing under our own lease. Before that, it says that another run may be about
-to write the status.
+to write the status. What an interrupted `adopt` left proves nothing either: it registers data that
+no build made.
 """
 
 from __future__ import annotations
@@ -14,7 +15,10 @@ import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from marin_build.errors import CorruptStateError
 from marin_build.protocol import layout
+from marin_build.protocol.attempt_reader import parse_attempt
+from marin_build.protocol.lease import ADOPTING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -47,7 +51,9 @@ class OwnData:
     """Data beside which a build of ours, or of another executor, left its files."""
 
 
-def find_data(store: Store, output: str, *, is_held: bool = False) -> ForeignData | OwnData | None:
+def find_data(
+    store: Store, output: str, *, is_held: bool = False, adopting: bool = False
+) -> ForeignData | OwnData | None:
     """Return whose the data at an output path is; None if there is none.
 
     A remote store is asked once. Of a local folder only the names right in it are read, unless
@@ -57,6 +63,7 @@ def find_data(store: Store, output: str, *, is_held: bool = False) -> ForeignDat
         store: where the output lives.
         output: the output path.
         is_held: whether the lease that lies there is our own.
+        adopting: whether lease and status are those of an `adopt` that was interrupted.
 
     Raises:
         StoreError: the output cannot be listed.
@@ -67,19 +74,23 @@ def find_data(store: Store, output: str, *, is_held: bool = False) -> ForeignDat
         names = {file.path.partition("/")[0] for file in files} - {""}
         start = f"{layout.LOGS}/"
         logs = [file.path.removeprefix(start) for file in files if file.path.startswith(start)]
-        if not has_data(names):
-            return None
-        if _is_proven(names, logs, is_held=is_held):
-            return OwnData()
     else:
         inside = [path.rpartition("/")[2] for path in store.folders(f"{output}/")]
         names = {*inside, *store.list(output)}
-        if not has_data(names):
-            return None
+        logs = None
+    if not has_data(names):
+        return None
+    proofs = {layout.RECORD, *(() if adopting else (layout.STATUS,))}
+    if not is_held and not adopting:
+        proofs.add(layout.LEASE)
+    if not proofs.isdisjoint(names):
+        return OwnData()
+    if logs is None:
         logs = store.list(f"{output}/{layout.LOGS}") if layout.LOGS in names else []
-        if _is_proven(names, logs, is_held=is_held):
-            return OwnData()
-        files = store.files(output)
+        files = ()
+    if _has_build(store, output, logs):
+        return OwnData()
+    files = files or store.files(output)
     data = [file for file in files if not layout.is_ours(file.path.partition("/")[0])]
     text = "".join(f"{file.path}\0{file.size}\n" for file in data)
     return ForeignData(
@@ -95,7 +106,15 @@ def has_data(names: Iterable[str]) -> bool:
     return not all(map(layout.is_ours, names))
 
 
-def _is_proven(names: Iterable[str], logs: Iterable[str], *, is_held: bool) -> bool:
-    """Return whether a build left its status, its record, an attempt or, before ours, its lease."""
-    proofs = {layout.STATUS, layout.RECORD, *(() if is_held else (layout.LEASE,))}
-    return not proofs.isdisjoint(names) or any(map(layout.attempt_number, logs))
+def _has_build(store: Store, output: str, logs: Iterable[str]) -> bool:
+    """Return whether one of the attempts at an output was a build, not the start of an `adopt`."""
+    numbers = [number for name in logs if (number := layout.attempt_number(name))]
+    blobs = store.get_many([layout.attempt_path(output, number) for number in numbers])
+    return any(blob is not None and _is_build(blob.data) for blob in blobs)
+
+
+def _is_build(data: bytes) -> bool:
+    try:
+        return not parse_attempt(data, "").run.startswith(ADOPTING)
+    except CorruptStateError:
+        return False

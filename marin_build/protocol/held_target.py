@@ -44,6 +44,8 @@ class Holding:
     state: State = State.RUNNING
     sealed: Publication | None = None
     """What was committed, once it is."""
+    is_first: bool = False
+    """Whether no status lay there before."""
     is_empty: bool = False
     """Whether there was surely no data when it was taken."""
 
@@ -122,6 +124,14 @@ class Holding:
         self.store.replace_if(status_path, said.encode(), self.status_version)
         self.state = transition(self.state, Event.GAVE_UP)
         return self._release()
+
+    def withdraw(self) -> None:
+        """Let go of the target and leave nothing of ours there, as if it had never been taken."""
+        if self.state is not State.RUNNING:
+            return
+        self.store.delete_if(f"{self.output}/{layout.STATUS}", self.status_version)
+        self.state = transition(self.state, Event.GAVE_UP)
+        self._release()
 
     def _write_attempt(
         self,

@@ -21,6 +21,8 @@ TIME_TO_LIVE = 60.0
 """Seconds after which an unchanged lease of ours is stale, as watched by the observer."""
 FOREIGN_TIME_TO_LIVE = 90.0
 """The same for a lock Marin wrote."""
+ADOPTING = "a-"
+"""How the run id of an `adopt` begins: an interrupted one leaves no unfinished output."""
 _YEAR_10000 = 253402300800.0
 _WORDS = ("run", "attempt", "nonce", "boot", "pid", "start", "since", "ttl", "job", "seal")
 
@@ -62,6 +64,11 @@ class Lease:
     def is_sealed(self) -> bool:
         """Whether it commits an attempt: then it is never taken over."""
         return bool(self.seal)
+
+    @property
+    def is_adopting(self) -> bool:
+        """Whether its holder adopts data: neither it nor its status shows that a run built that."""
+        return self.run.startswith(ADOPTING)
 
     @property
     def engine(self) -> str:

@@ -9,6 +9,7 @@ from marin_build.errors import StoppedError
 from marin_build.protocol import layout
 from marin_build.protocol.acquire import record_abandoned
 from marin_build.protocol.look import look
+from marin_build.protocol.status import STATUS_RUNNING
 from marin_build.text.moments import moment_text
 
 if TYPE_CHECKING:
@@ -84,6 +85,8 @@ def unlock(
             hint="apply takes it over when it stands still for that long; `--force` removes it now",
         )
     record_abandoned(store, output, target, lease, f"unlocked by {who}")
+    if lease.is_adopting and seen.status == STATUS_RUNNING:  # it would say that a build began
+        store.delete_if(f"{output}/{layout.STATUS}", seen.status_version)
     if not store.delete_if(f"{output}/{layout.LEASE}", seen.lease_version):
         raise StoppedError(
             f"the lease on `{target}` changed just now: its holder lives",

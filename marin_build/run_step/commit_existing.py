@@ -133,7 +133,10 @@ def _check_still_there(session: Session, holding: Holding, existing: Existing) -
     found = manifest_of(session.store, holding.output)
     if found == list(existing.files):
         return
-    holding.fail("interrupted", 1, "the data changed while it was adopted", session.now())
+    if holding.is_first:  # an attempt would say, to the next run, that a build left the data
+        holding.withdraw()
+    else:
+        holding.fail("interrupted", 1, "the data changed while it was adopted", session.now())
     raise StoppedError(
         f"what lies at `{existing.place}` changed while it was adopted",
         facts=[("differs", "\n".join(shortened(differences(existing.files, found))))],

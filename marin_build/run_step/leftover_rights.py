@@ -10,19 +10,15 @@ import itertools
 import os
 import shutil
 import stat
-from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from marin_build.errors import StoreError
 from marin_build.protocol import layout
-from marin_build.store.folder_place import open_folder
+from marin_build.store.folder_place import FOLDER_ITSELF, open_folder
 from marin_build.store.local_read import owner_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-
-_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+    from collections.abc import Callable
 
 
 def give_rights_back(output: str) -> None:
@@ -78,60 +74,27 @@ def _remove(entry: os.DirEntry[str], folder: int, path: str) -> None:
         if not entry.is_dir(follow_symlinks=False):
             os.unlink(entry.name, dir_fd=folder)
             return
-        with suppress(PermissionError):
-            _delete_folder(entry.name, folder)
-            return
-        _give_back_below(entry.name, folder)
-        _delete_folder(entry.name, folder)
+        try:
+            shutil.rmtree(entry.name, dir_fd=folder)
+        except (PermissionError, RecursionError):  # Python 3.11 goes down by recursion
+            _remove_one_by_one(entry.name, folder)
     except PermissionError as error:
         raise _not_ours(path, error) from error
 
 
-def _give_back_below(name: str, folder: int) -> None:
-    """Let the owner into a folder and all folders in it."""
-    todo: list[tuple[str, ...]] = [(name,)]
-    while todo:
-        *parents, last = path = todo.pop()
-        with _opened_below(folder, parents) as parent:
-            if not _give_back(last, parent):
-                continue
-        with _opened_below(folder, path) as inner, os.scandir(inner) as entries:
-            todo += [(*path, each.name) for each in entries if each.is_dir(follow_symlinks=False)]
-
-
-@contextmanager
-def _opened_below(folder: int, path: tuple[str, ...] | list[str]) -> Iterator[int]:
-    """Hold a descriptor of a folder inside an opened one; no link on the way is followed."""
-    descriptor = os.dup(folder)
-    try:
-        for name in path:
-            inner = os.open(name, _FLAGS, dir_fd=descriptor)
-            os.close(descriptor)
-            descriptor = inner
-        yield descriptor
-    finally:
-        os.close(descriptor)
-
-
-def _delete_folder(name: str, folder: int) -> None:
-    """Delete a folder and what is in it, however deep that is."""
-    try:
-        shutil.rmtree(name, dir_fd=folder)
-    except RecursionError:  # Python 3.11 goes down by recursion
-        _delete_deep_folder(name, folder)
-
-
-def _delete_deep_folder(name: str, folder: int) -> None:
-    """Delete a folder whose depth is beyond recursion: its inner folders are moved out first."""
+def _remove_one_by_one(name: str, folder: int) -> None:
+    """Delete a folder of any depth and rights: its inner folders are moved out of it first."""
     aside, numbers = f".removed-{os.urandom(8).hex()}", itertools.count()
     todo = [name]
+    _give_back(name, folder)
     while todo:
         here = todo.pop()
-        inner = os.open(here, _FLAGS, dir_fd=folder)
+        inner = os.open(here, FOLDER_ITSELF, dir_fd=folder)
         try:
             with os.scandir(inner) as entries:
                 for entry in entries:
                     if entry.is_dir(follow_symlinks=False):
+                        _give_back(entry.name, inner)  # to be moved, it must be writable
                         todo.append(f"{aside}-{next(numbers)}")
                         os.rename(entry.name, todo[-1], src_dir_fd=inner, dst_dir_fd=folder)
                     else:

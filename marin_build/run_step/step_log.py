@@ -84,11 +84,14 @@ class _CutFile:
 
     def __init__(self, path: str, limit: int) -> None:
         self._path, self._limit = path, limit
+        self._folder = _folder_of(path)
         self._descriptor = -1
         self._size = self._head = self._cut = 0
 
     def write(self, data: bytes) -> None:
         if self._descriptor < 0:
+            if _folder_of(self._path) != self._folder:
+                raise NotADirectoryError(f"the folder of {self._path} is another one now")
             self._descriptor = open_own(self._path, os.O_RDWR | os.O_CREAT | os.O_APPEND)
             self._size = os.fstat(self._descriptor).st_size
         while data:
@@ -120,6 +123,18 @@ class _CutFile:
             written = os.write(self._descriptor, rest)
             self._size += written
             rest = rest[written:]
+
+
+def _folder_of(path: str) -> tuple[int, int] | None:
+    """Return which folder a path lies in; None if it is not there.
+
+    A step can put a link to another output in the place of its own, logs included.
+    """
+    try:
+        found = os.stat(os.path.dirname(path))
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 LONGEST = 1 << 16

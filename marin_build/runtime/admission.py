@@ -19,6 +19,7 @@ from marin_build.errors import (
 from marin_build.observe.descent import descend, needed
 from marin_build.observe.read_records import read_built_into, read_places
 from marin_build.observe.read_snapshot import read_statuses
+from marin_build.pipeline.refused_places import refused_places
 from marin_build.pipeline.step_spec import StepSpec
 from marin_build.pipeline.targets import Target, clash_of, pin_errors
 from marin_build.plan.reason_text import describe
@@ -151,6 +152,9 @@ class Admission:
         """Refuse pinned fingerprints that do not match, and different steps of one output path."""
         steps = [self.targets[index].step for index in fresh]
         error = next(pin_errors(steps, self._workspace), None)
+        places = [(self.targets[index].step, self.targets[index].output_path) for index in fresh]
+        if (refused := next(refused_places(places, self._workspace), None)) is not None:
+            error = error or refused[1]
         doubled = [i for i in self._new_doubles if i in self._looked_at]
         for index in (*fresh, *doubled):
             for other in self._doubles.pop(index, ()):

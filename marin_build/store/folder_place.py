@@ -14,7 +14,8 @@ import stat
 
 from marin_build.errors import StoppedError, StoreError
 
-_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+FOLDER_ITSELF = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+"""How to open a folder, and no link to one."""
 
 
 def in_the_way(folder: str) -> str | None:
@@ -65,7 +66,7 @@ def open_folder(folder: str) -> int:
 
     """
     try:
-        return os.open(folder, _FLAGS)
+        return os.open(folder, FOLDER_ITSELF)
     except OSError as error:
         if (found := in_the_way(folder)) is None:
             raise

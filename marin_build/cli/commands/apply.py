@@ -39,6 +39,12 @@ if TYPE_CHECKING:
 )
 @click.option("--fail-fast", is_flag=True, help="After a failure end the running targets, too.")
 @click.option("--force", metavar="TARGET", multiple=True, help="Build it even if it is built.")
+@click.option(
+    "--overwrite",
+    metavar="TARGET",
+    multiple=True,
+    help="Build it even if that deletes foreign data at its output path.",
+)
 @budget_option
 @click.option("--no-rerun-failed", is_flag=True, help="Block targets that failed before.")
 @click.option("--isolation", help="How steps run: process, worker or thread.")
@@ -66,6 +72,7 @@ def command(
     targets: tuple[str, ...],
     jobs: int | None,
     force: tuple[str, ...],
+    overwrite: tuple[str, ...],
     budgets: tuple[str, ...],
     isolation: str | None,
     max_failures: int | None,
@@ -104,6 +111,7 @@ def command(
         rerun_failed=not no_rerun_failed,
         jobs=jobs,
         budgets=parse_budgets(budgets),
+        overwrite=overwrite,
     )
     if saved is not None:
         from marin_build.operations.replay import plan_saved, refuse_what_is_fixed

@@ -36,6 +36,12 @@ _ONLY = ("run", *VERBS)
 @click.option("--sign", "key", metavar="KEY", help="With -o: sign the plan with an ssh key.")
 @click.option("--force", metavar="TARGET", multiple=True, help="Build it even if it is built.")
 @click.option(
+    "--overwrite",
+    metavar="TARGET",
+    multiple=True,
+    help="Build it even if that deletes foreign data at its output path.",
+)
+@click.option(
     "--assume-changed", metavar="TARGET", multiple=True, help="What if its identity had changed?"
 )
 @click.option("--assume-built", metavar="TARGET", multiple=True, help="What if it were built?")
@@ -65,6 +71,7 @@ def command(
     output: str | None,
     key: str | None,
     force: tuple[str, ...],
+    overwrite: tuple[str, ...],
     assume_changed: tuple[str, ...],
     assume_built: tuple[str, ...],
     budgets: tuple[str, ...],
@@ -112,6 +119,7 @@ def command(
         rerun_failed=not no_rerun_failed,
         jobs=jobs,
         budgets=parse_budgets(budgets),
+        overwrite=overwrite,
     )
     loaded = load_to_plan(options, show_warning, request.named)
     if check_placement:
@@ -120,7 +128,7 @@ def command(
         check(loaded, options)
         echo(f"placement: {len(loaded.targets)} identities are the same elsewhere", err=True)
     planned = make_planned(loaded, request, on_event=show_warning)
-    flags = [("--force", force), ("--budget", budgets)]
+    flags = [("--force", force), ("--overwrite", overwrite), ("--budget", budgets)]
     words = [*targets, *words_of(*((flag, one) for flag, values in flags for one in values))]
     again, written = ("to build it", command_line("apply", options, words)), ""
     if output is not None:

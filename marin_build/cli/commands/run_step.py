@@ -31,6 +31,11 @@ if TYPE_CHECKING:
     is_flag=True,
     help="Try once; exit code 75, 124 or 137 for infrastructure, time-out, out of memory.",
 )
+@click.option(
+    "--overwrite",
+    metavar="LISTING",
+    help="Delete foreign data with this listing that lies at its output path.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON event a line.")
 @click.argument("words", nargs=-1, type=click.UNPROCESSED, metavar="[-- COMMAND...]")
 @pipeline_options
@@ -39,6 +44,7 @@ def command(
     target: str | None,
     folder: str | None,
     words: tuple[str, ...],
+    overwrite: str | None,
     *,
     pending: bool,
     states: bool,
@@ -97,6 +103,7 @@ def command(
         lease=not no_lease,
         once=once,
         launch=launch,
+        overwrite=overwrite,
         on_event=show_json if as_json else TextView(again, lambda _failure: again),
     )
     if ran.exit_code == INFRASTRUCTURE:

@@ -291,8 +291,6 @@ def test_two_declarations_that_cannot_be_one_are_refused_with_both_places(
         ({"override_output_path": "/data/a/b/c/d"}, {"override_output_path": "/data/a"}),
         ({"override_output_path": "/project/outputs/m/x"}, {"override_output_path": "outputs/m"}),
         ({"version": "v1"}, {"override_output_path": "outputs/inner"}),
-        ({}, {"override_output_path": "outputs"}),
-        ({}, {"override_output_path": "/project"}),
         ({"override_output_path": "/project/outputs-2/b"}, {"override_output_path": "outputs-2"}),
         ({"output_path_prefix": "/data/a"}, {"override_output_path": "/data/a"}),
         ({"output_path_prefix": "gs://b/a"}, {"override_output_path": "gs://b/a"}),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import pytest
@@ -57,10 +58,38 @@ def test_whose_data_it_is(
     store = MemoryStore()
     store.is_local = not is_remote
     for name in names:
-        store.put(f"/out/{name}", b"x")
+        store.put(f"/out/{name}", _document("r-1") if name == ATTEMPT else b"x")
     for is_held, kind in zip((False, True), whose, strict=True):
         found = find_data(store, "/out", is_held=is_held)
         assert (type(found) if found is not None else None) is kind
+
+
+def _document(run: str) -> bytes:
+    return json.dumps({"result": "failed", "run": run, "worker": "ada@here"}).encode()
+
+
+@pytest.mark.parametrize(
+    ("documents", "status", "whose"),
+    [
+        ([_document("a-1")], b"RUNNING", ForeignData),
+        ([], b"RUNNING", ForeignData),
+        ([b"damaged"], b"RUNNING", ForeignData),
+        ([_document("a-1"), _document("r-2")], b"RUNNING", OwnData),
+        ([_document("r-1"), _document("a-2")], b"RUNNING", OwnData),
+    ],
+)
+def test_what_an_interrupted_adopt_left_proves_nothing(
+    documents: list[bytes], status: bytes, whose: type
+) -> None:
+    """It writes lease, status and attempt beside data that a person wants to keep."""
+    store = MemoryStore()
+    store.put("/out/ckpt", b"hours")
+    store.put(f"/out/{STATUS}", status)
+    store.put(f"/out/{LEASE}", b"x")
+    for number, data in enumerate(documents, 1):
+        store.put(f"/out/.logs/attempt-{number:04}.json", data)
+    assert isinstance(find_data(store, "/out", adopting=True), whose)
+    assert isinstance(find_data(store, "/out"), OwnData)
 
 
 def test_an_empty_folder_is_data_on_a_disk(tmp_path: Path) -> None:

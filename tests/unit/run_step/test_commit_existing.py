@@ -19,6 +19,7 @@ from marin_build.protocol.documents import Attempt, Provenance, Record
 from marin_build.protocol.lease import Host, Lease
 from marin_build.protocol.look import look
 from marin_build.protocol.manifest import differences, shortened
+from marin_build.protocol.unlock import unlock
 from marin_build.run_step.commit_existing import adopt
 from marin_build.run_step.session import Session
 from marin_build.run_step.supervisor import build_target
@@ -196,7 +197,44 @@ def test_data_that_changes_meanwhile_is_not_adopted(session: Session) -> None:
         adopt(session, 0, existing, None)
     assert caught.value.facts == (("differs", "`a` is missing"),)
     seen = look(session.store, str(output))
-    assert (seen.status, seen.lease) == ("RUNNING", None)
+    assert (seen.status, seen.lease) == (None, None)
+
+
+@pytest.mark.parametrize("unlocked", [False, True])
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_a_build_after_an_adopt_that_died_does_not_clear_the_data(
+    make: Callable[..., Targets], session: Session, when: str, unlocked: bool,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    """Adopting is the way to keep data: if it is cut short, the data must not be lost by that."""
+    _nobody_lives(session, monkeypatch)
+    for at in itertools.count(1):
+        step = StepSpec(name=f"s{at}", fn=print, output_path_prefix="out")
+        targets = make(step)
+        here = replace(session, targets=targets, deep=targets.deep_fingerprints())
+        output = Path(targets.all[0].output_path)
+        _data(output)
+        (output / ".executor_status").unlink()
+        try:
+            _adopt(replace(here, store=Dying(at, when)), output)
+        except _DiedError:
+            if unlocked and not _is_sealed(output):
+                unlock(here.store, str(output), target="s", who="ada", is_abandoned=lambda _: True,
+                       left_working=lambda _: (), force=False)  # fmt: skip
+            for _ in range(2):
+                outcome = _build(replace(here, run="r-2"), 0)
+                assert isinstance(outcome, ended.Reused | ended.Stopped), at
+                assert (output / "a").read_text() == "aaa"
+            if isinstance(outcome, ended.Stopped):
+                assert "foreign data" in outcome.message
+        else:
+            assert at > 8
+            break
+
+
+def _is_sealed(output: Path) -> bool:
+    lease = look(LocalStore(), str(output)).lease
+    return lease is not None and lease.is_sealed
 
 
 def _build(session: Session, index: int) -> ended.Outcome:

@@ -6,13 +6,14 @@ import os
 import shutil
 import tempfile
 import traceback
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from marin_build.errors import StoreError
-from marin_build.run_step.leftover_rights import give_rights_back
+from marin_build.run_step.leftover_rights import clear_folder, give_rights_back
 from marin_build.run_step.output_folder import clear_leftovers
 from marin_build.store.local import LocalStore
 
@@ -130,5 +131,58 @@ def test_a_step_may_close_its_own_output(output: Path) -> None:
         give_rights_back(str(output))
         LocalStore().put(str(output / ".executor_status"), b"FAILED")
         LocalStore().put(str(output / ".logs" / "attempt-0001.json"), b"{}")
+
+    _as_user(work)
+
+
+@pytest.mark.parametrize("swapped", [".", "sub", "sub/inner"])
+@pytest.mark.parametrize("is_closed", [False, True], ids=["open", "with rights to restore"])
+def test_a_folder_that_becomes_a_link_while_it_is_deleted(
+    output: Path, swapped: str, is_closed: bool
+) -> None:
+    """A process that a step left behind can do that: what the link points to is not ours."""
+    corpus = output.parent / "corpus"
+
+    def work() -> None:
+        for folder in (corpus, output / "sub/inner"):
+            folder.mkdir(parents=True)
+            (folder / "data").write_text("x")
+        if is_closed:
+            (output / "sub").chmod(0o500)
+
+        def swap(_name: str) -> bool:
+            place = output / swapped
+            if not place.is_symlink():
+                (output / "sub").chmod(0o700)
+                place.rename(output.parent / "aside")
+                place.symlink_to(corpus)
+                if is_closed and swapped == "sub/inner":
+                    (output / "sub").chmod(0o500)
+            return False
+
+        with suppress(OSError):
+            clear_folder(str(output), swap)
+        assert (corpus / "data").read_text() == "x"
+
+    _as_user(work)
+
+
+@pytest.mark.parametrize("closed", [False, True])
+def test_folders_deeper_than_recursion_and_paths_reach(output: Path, closed: bool) -> None:
+    """A step may leave one; it must not end every later apply with a RecursionError."""
+
+    def work() -> None:
+        output.mkdir()
+        folder = os.open(output, os.O_RDONLY)
+        for _ in range(1100):
+            os.mkdir("of-some-length", dir_fd=folder)
+            inner = os.open("of-some-length", os.O_RDONLY, dir_fd=folder)
+            os.close(os.open("file", os.O_CREAT, dir_fd=inner))
+            if closed:
+                os.chmod(folder, 0o500)
+            os.close(folder)
+            folder = inner
+        os.close(folder)
+        _clear(output)
 
     _as_user(work)

@@ -23,6 +23,21 @@ def test_nothing_printed_makes_no_file(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_log_is_not_written_through_a_link_that_takes_the_place_of_its_folder(
+    tmp_path: Path,
+) -> None:
+    """A step puts a link to another output in the place of its own, and then prints."""
+    for name in ("mine", "other"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "other/a.log").write_text("other")
+    log = StepLog(str(tmp_path / "mine/a.log"), NOTHING_SECRET)
+    (tmp_path / "mine").rmdir()
+    (tmp_path / "mine").symlink_to("other")
+    log.write(b"printed\n")
+    log.close()
+    assert (tmp_path / "other/a.log").read_text() == "other"
+
+
 def test_a_long_log_keeps_its_beginning_and_its_end(tmp_path: Path) -> None:
     """Else a step that prints for a week fills the disk; or its last words are missing."""
     path = tmp_path / "a.log"
