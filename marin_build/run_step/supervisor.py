@@ -71,6 +71,8 @@ def build_target(
             if (stopped := attempt.checks.begin()) is not None:
                 attempt.give_up(stopped.message)
                 return stopped
+            if (committed := attempt.commit_finished()) is not None:
+                return committed
             spoiled = attempt.prepare()
         done = spoiled or bodies.run(slot, attempt.request(start.gpus), tell)
         try:

@@ -132,7 +132,7 @@ class TextView:
         if failure.retries_left:
             click.secho(f"{said}; {_next_try(failure)}", fg="yellow")
         else:
-            click.secho(said, fg="red")
+            click.secho(said + "; infrastructure" * (failure.cause == "infra"), fg="red")
 
     def _note_failure(self, event: report.StepEnded, failure: Failed) -> None:
         self.tries[event.target] += 1

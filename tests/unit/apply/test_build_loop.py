@@ -587,8 +587,6 @@ def test_a_store_without_an_answer_ends_no_waiting(
 @pytest.mark.parametrize(
     "error", [StoreAwayError("away"), StoreError("no"), CorruptStateError("?")]
 )
-    "error", [StoreAwayError("away"), StoreError("no"), CorruptStateError("?")]
-)
 def test_what_stays_unseen_is_a_workers_matter(
     stage: Callable[..., Stage], error: StoreError
 ) -> None:
