@@ -1,4 +1,4 @@
-"""From a kept output and the value that its step returned to a commit, without building again."""
+"""From a kept output, and the value that its step returned, to a commit without a build."""
 
 from __future__ import annotations
 
@@ -14,10 +14,11 @@ from marin_build.plan.selection import only_one
 from marin_build.plan.snapshot import Snapshot
 from marin_build.protocol.artifact import artifact_value, parse_artifact
 from marin_build.protocol.held_target import newest_attempt
+from marin_build.protocol.look import look
 from marin_build.protocol.manifest import missing_output
 from marin_build.protocol.returned_value import UnsavableError
-from marin_build.run_step.commit_existing import commit_kept
-from marin_build.run_step.kept_output import files_of, kept_before
+from marin_build.run_step.commit_existing import Returned, commit_kept
+from marin_build.run_step.kept_output import files_of, kept_before, listed
 from marin_build.untrusted_json import parse_json
 
 if TYPE_CHECKING:
@@ -47,19 +48,23 @@ def commit_target(
     selector: str,
     artifact: bytes | None,
     *,
+    returned_nothing: bool = False,
     on_event: Callable[[Event], None],
 ) -> CommittedTarget:
-    """Commit the output of a step that did its work, but returned what cannot be saved.
+    """Commit the output of a step that did its work, and was not committed.
+
+    Its store did not take it, or what it returned cannot be saved; then a person says what that is.
 
     Args:
         loaded: the pipeline and its store.
         selector: which target.
-        artifact: what the step returned, as JSON; None: it is committed as if it returned nothing.
+        artifact: what the step returned, as JSON; None: its attempt knows it, or it is nothing.
+        returned_nothing: commit it as if the step returned nothing.
         on_event: gets warnings.
 
     Raises:
         UsageError: the selector selects several targets, or none; the target has no kept output;
-            or the JSON is none, or does not fit what the step says it returns.
+            or the JSON is none, is missing, or does not fit what the step says it returns.
         StoppedError: another run holds the target, or its output is not as the step left it.
         StoreError: the store cannot be read or written.
 
@@ -69,22 +74,43 @@ def commit_target(
     )
     target = loaded.targets.all[index]
     output = target.output_path
-    kept = kept_before(loaded.store, output, newest_attempt(loaded.store, output) + 1)
+    newest = newest_attempt(loaded.store, output)
+    kept = kept_before(
+        loaded.store, output, max(newest, _held(loaded, output)) + 1, target.fingerprint
+    )
     if kept is None:
         raise _nothing_kept(target)
-    value = _value(target.step, artifact) if artifact is not None else None
-    if missing := missing_output(target.step.outputs, files_of(kept), value):
+    returned = None
+    if artifact is not None:
+        returned = Returned(_value(target.step, artifact))
+    elif returned_nothing:
+        returned = Returned(None)
+    elif not kept.is_complete:
+        raise UsageError(
+            f"what `{target.name}` returned could not be saved",
+            consequence=NOTHING_WRITTEN,
+            hint="give one of --artifact FILE and --no-artifact",
+        )
+    publication = listed(loaded.store, output, kept)
+    value = returned.artifact if returned is not None else publication.artifact
+    if missing := missing_output(target.step.outputs, files_of(publication), value):
         raise UsageError(missing, facts=[("output", output)], consequence=NOTHING_WRITTEN)
     nothing = Plan(loaded.targets, (), (), frozenset(), Snapshot())
     session = make_session(loaded, nothing, {}, lease=True)
     syncing = syncing_of(loaded, session.run)
     try:
-        record = commit_kept(session, index, value, has_artifact=value is not None)
+        record = commit_kept(session, index, returned)
     finally:
         end_syncing(syncing, on_event)
     if record is None:
         raise _nothing_kept(target)
     return CommittedTarget(target, record)
+
+
+def _held(loaded: Loaded, output: str) -> int:
+    """Return the attempt of a lease that stands there: that of a run which could not end it."""
+    lease = look(loaded.store, output).lease
+    return lease.attempt if lease is not None else 0
 
 
 def _nothing_kept(target: Target) -> UsageError:

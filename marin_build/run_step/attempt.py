@@ -8,25 +8,30 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from marin_build.errors import MarinBuildError, StoppedError, StoreAwayError
+from marin_build.errors import MarinBuildError, StoppedError, StoreAwayError, StoreError
 from marin_build.pipeline.retries import TIMED_OUT, cause_of
 from marin_build.plan import outcomes as ended
 from marin_build.protocol import layout
 from marin_build.protocol.documents import FileEntry, Publication
-from marin_build.protocol.manifest import manifest_of, missing_output
+from marin_build.protocol.manifest import compare, manifest_of, missing_output
 from marin_build.run_step.body import Done, Request
 from marin_build.run_step.checks import Checks
-from marin_build.run_step.commit_retry import LONGEST
-from marin_build.run_step.kept_output import NOT_SAVED, way_on
+from marin_build.run_step.kept_output import (
+    NOT_SAVED,
+    files_of,
+    listed,
+    way_on,
+    way_to_commit,
+)
 from marin_build.run_step.leftover_rights import give_rights_back
 from marin_build.run_step.output_folder import digests_of, protect
-from marin_build.run_step.patient_store import Patience
+from marin_build.run_step.patient_store import A_WHILE, Patience
 from marin_build.run_step.prepare_output import kept_output, make_ready
 from marin_build.run_step.record import make_record
+from marin_build.run_step.set_aside import SetAside, forget_set_aside, set_aside
 from marin_build.run_step.step_log import add_line
 from marin_build.run_step.workers import INTERRUPTED
 from marin_build.store import bounds
-from marin_build.store.base import File
 from marin_build.store.folder_place import in_the_way, way_out
 from marin_build.text.moments import stamp
 from marin_build.text.readable import LONGEST_MESSAGE, shortened
@@ -41,6 +46,7 @@ if TYPE_CHECKING:
     from marin_build.protocol.documents import Result
     from marin_build.protocol.held_target import Holding
     from marin_build.run_step.session import Session
+    from marin_build.store.base import File
 
 
 @dataclass(slots=True)
@@ -72,6 +78,33 @@ class Attempt:
         self.checks = Checks(self.session, self.index)
         self._began, self._started = time.monotonic(), self.session.now()
 
+    def commit_finished(self) -> ended.Reused | None:
+        """Commit what an earlier attempt finished, where only the commit is missing.
+
+        Returns:
+            None if there is nothing such: the body is to be run.
+
+        Raises:
+            StoppedError: the lease was lost.
+            StoreError: the store still does not take it.
+
+        """
+        kept = kept_output(self.session, self.index, self.holding)
+        if kept is None or not kept.is_complete:
+            self._kept = kept.publication if kept is not None else None
+            return None
+        publication = listed(self.session.store, self.holding.output, kept)
+        files, found = files_of(publication), manifest_of(self.session.store, self.holding.output)
+        is_whole = not missing_output(self._step.outputs, files, publication.artifact)
+        if compare(files, found) or not is_whole:
+            forget_set_aside(self.holding.output)
+            return None
+        attempt = self.holding.lease.attempt
+        record = publication.record.model_copy(update={"attempt": attempt})
+        self.holding.commit(publication.model_copy(update={"record": record}), self.session.now())
+        self._has_committed(files)
+        return ended.Reused(published=True)
+
     def prepare(self) -> Done | None:
         """Make the output ready for the body; return how it ended if that cannot be done.
 
@@ -81,7 +114,6 @@ class Attempt:
         """
         try:
             self.log = self.session.new_log(self.index, self.holding.lease)
-            self._kept = kept_output(self.session, self.index, self.holding)
             if self._kept is not None:
                 return Done(1, NOT_SAVED, is_finished=True)
             ready = make_ready(self.session, self.index, self.holding)
@@ -118,6 +150,7 @@ class Attempt:
             done = replace(done, exit_code=TIMED_OUT)  # it ended because it was asked to
         files: list[File] = []
         digests: dict[str, str] = {}
+        unlisted: StoreError | None = None
         if not is_url(self.holding.output):
             give_rights_back(self.holding.output)
         try:
@@ -128,6 +161,11 @@ class Attempt:
             if self.session.digests and not is_url(self.holding.output) and not done.has_failed:
                 digests = digests_of(self.holding.output, files)
             self._send_log()
+        except StoreError as error:
+            if not done.has_failed:
+                unlisted = error
+            else:
+                done = replace(_spoiled(error), is_finished=done.is_finished)
         except (MarinBuildError, OSError) as error:
             done = replace(_spoiled(error), is_finished=done.is_finished)
         seconds, now = time.monotonic() - self._began, self.session.now()
@@ -152,13 +190,15 @@ class Attempt:
             manifest=tuple(FileEntry(path=path, size=size) for path, size in files),
             digests=digests,
         )
+        if unlisted is not None:
+            return self._set_aside(publication, unlisted, seconds, is_listed=bool(files))
         if done.is_finished:
             return self._fail(done, why_ended, seconds, now, self._kept or publication)
         return self._commit(publication, now, seconds)
 
     def patience(self, asked_to_end: Callable[[], object]) -> Patience:
-        """Return how patient its end is: it waits for as long as it took, to run it again."""
-        took = min(time.monotonic() - self._began, LONGEST)
+        """Return how patient its end is: it waits for as long as it took, or a little while."""
+        took = max(time.monotonic() - self._began, A_WHILE)
 
         def note(error: StoreAwayError, seconds: float) -> None:
             if seconds >= 1:
@@ -167,17 +207,46 @@ class Attempt:
 
         return Patience(asked_to_end, away=took, denied=took, on_wait=note)
 
-    def _commit(self, publication: Publication, now: datetime, seconds: float) -> ended.Succeeded:
+    def _commit(
+        self, publication: Publication, now: datetime, seconds: float
+    ) -> ended.Succeeded | ended.Failed:
         try:
             self.holding.commit(publication, now)
         except StoppedError as error:
             raise self._folder_was_deleted() or error from None
-        files = [File(entry.path, entry.size) for entry in publication.manifest]
+        except StoreError as error:
+            if self.holding.sealed is not None:  # it is committed: the next try publishes it
+                raise
+            return self._set_aside(publication, error, seconds)
+        self._has_committed(files_of(publication))
+        return ended.Succeeded(self.holding.lease.attempt, seconds)
+
+    def _has_committed(self, files: list[File]) -> None:
+        forget_set_aside(self.holding.output)
         if self.session.inputs is not None:
             self.session.inputs.built(self.index, files)
         if self.session.protect:
             protect(self.holding.output)
-        return ended.Succeeded(self.holding.lease.attempt, seconds)
+
+    def _set_aside(
+        self, publication: Publication, error: StoreError, seconds: float, *, is_listed: bool = True
+    ) -> ended.Failed:
+        """Keep what the store does not take: a later try commits it, and does not run the body."""
+        attempt, output = self.holding.lease.attempt, self.holding.output
+        message = f"it did its work, and the store does not take it: {error.with_reason}"
+        aside = SetAside(
+            output=output, attempt=attempt, is_listed=is_listed, publication=publication
+        )
+        with suppress(OSError):
+            set_aside(aside)
+        with suppress(OSError):
+            add_line(self.log, message, time.time())
+        with suppress(StoreError):  # so that another run need not wait, if that can be written
+            self.holding.fail("interrupted", 1, message, self.session.now(), cause="infra")
+        hint = way_to_commit(self._step.name)
+        return ended.Failed(
+            attempt, 1, message, self.log, seconds, hint=hint, cause="infra", is_finished=True
+        )
 
     @property
     def is_long(self) -> bool:
@@ -231,16 +300,22 @@ class Attempt:
         if why_ended and not interrupted:
             code, message, cause = TIMED_OUT, why_ended, "timeout"
         result: Result = "interrupted" if interrupted else "failed"
-        if not self.holding.fail(
-            result,
-            code,
-            message,
-            now,
-            cause=None if interrupted else cause,
-            peak_memory=done.peak_memory,
-            cpu_seconds=done.cpu_seconds,
-            finished=finished,
-        ):
+        try:
+            is_ours = self.holding.fail(
+                result,
+                code,
+                message,
+                now,
+                cause=None if interrupted else cause,
+                peak_memory=done.peak_memory,
+                cpu_seconds=done.cpu_seconds,
+                finished=finished,
+            )
+        except StoreError as error:
+            # The step's own failure counts. Our lease may be left behind, for the next try to take.
+            add_line(self.log, f"its end could not be written: {error.with_reason}", time.time())
+            is_ours = True
+        if not is_ours:
             raise self._lost(message)
         if stopped is not None:
             return stopped

@@ -7,6 +7,7 @@ nothing is written, unless that is the target's own output path.
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from marin_build.errors import NOTHING_WRITTEN, StoppedError
@@ -14,9 +15,10 @@ from marin_build.protocol.acquire import Finished, Held
 from marin_build.protocol.documents import FileEntry, Publication
 from marin_build.protocol.held_target import Holding
 from marin_build.protocol.manifest import differences, manifest_of, shortened
-from marin_build.run_step.kept_output import files_of, kept_before
+from marin_build.run_step.kept_output import files_of, kept_before, listed
 from marin_build.run_step.output_folder import protect
 from marin_build.run_step.record import adopted_record
+from marin_build.run_step.set_aside import forget_set_aside
 from marin_build.run_step.supervisor import claimant_of
 from marin_build.run_step.workers import Start
 from marin_build.text.moments import moment_text, stamp
@@ -62,16 +64,20 @@ def adopt(session: Session, index: int, existing: Existing, note: str | None) ->
     return record.model_copy(update={"attempt": got.lease.attempt})
 
 
-def commit_kept(
-    session: Session, index: int, artifact: Any, *, has_artifact: bool
-) -> Record | None:
+@dataclass(frozen=True, slots=True)
+class Returned:
+    """What a person says that a step returned, as JSON values; None: nothing."""
+
+    artifact: Any
+
+
+def commit_kept(session: Session, index: int, returned: Returned | None) -> Record | None:
     """Commit what an earlier attempt finished.
 
     Args:
         session: the run.
         index: which target.
-        artifact: what the step returned, as JSON values.
-        has_artifact: whether there is one.
+        returned: what the step returned; None: its attempt says it.
 
     Returns:
         The record; None if the target was built already.
@@ -89,22 +95,27 @@ def commit_kept(
         raise held(target.id, got.lease)
     assert isinstance(got, Holding)  # foreign data is what is committed here
     now, attempt = session.now(), got.lease.attempt
-    kept = kept_before(session.store, got.output, attempt)
-    if kept is None:
+    kept = kept_before(session.store, got.output, attempt, target.fingerprint)
+    if kept is None or not (kept.is_complete or returned):
         got.fail("interrupted", 1, "there was nothing to commit", now)
         raise StoppedError(f"`{target.id}` has nothing to commit any more", hint="apply builds it")
+    publication = listed(session.store, got.output, kept)
     found = manifest_of(session.store, got.output)
-    if differs := differences(files_of(kept), found):
-        got.fail("failed", 1, "the kept output is not as it was", now, finished=kept)
+    if differs := differences(files_of(publication), found):
+        got.fail("failed", 1, "the kept output is not as it was", now, finished=kept.unfinished)
         raise StoppedError(
             f"the output of `{target.id}` is not as its step left it",
             facts=[("differs", "\n".join(shortened(differs)))],
             consequence="it was not committed",
             hint=f"`marin-build adopt {target.name}` takes it as it is now",
         )
-    record = kept.record.model_copy(update={"attempt": attempt})
-    update = {"record": record, "artifact": artifact, "has_artifact": has_artifact}
-    got.commit(kept.model_copy(update=update), now)
+    record = publication.record.model_copy(update={"attempt": attempt})
+    update: dict[str, Any] = {"record": record}
+    if returned is not None:
+        has_artifact = returned.artifact is not None
+        update |= {"artifact": returned.artifact, "has_artifact": has_artifact}
+    got.commit(publication.model_copy(update=update), now)
+    forget_set_aside(got.output)
     if session.protect:
         protect(got.output)
     return record

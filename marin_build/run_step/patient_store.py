@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-WHILE_DENIED = 30.0
-"""Seconds for which a store that refuses us is asked again before anything was built."""
+A_WHILE = 30.0
+"""Seconds for which a store that refuses us is asked again although nothing was built yet."""
 
 
 class News(NamedTuple):
@@ -50,7 +50,7 @@ class Patience:
 
     is_over: Callable[[], object]
     away: float = LONGEST
-    denied: float = WHILE_DENIED
+    denied: float = A_WHILE
     on_wait: Callable[[StoreAwayError, float], None] = lambda _error, _seconds: None
 
 

@@ -15,16 +15,19 @@ from marin_build.run_step.output_folder import (
     refuse_to_clear_adopted,
     set_read_only,
 )
+from marin_build.run_step.set_aside import forget_set_aside
 from marin_build.workspace.places import is_url
 
 if TYPE_CHECKING:
-    from marin_build.protocol.documents import Publication
     from marin_build.protocol.held_target import Holding
+    from marin_build.run_step.kept_output import Kept
     from marin_build.run_step.session import Session
 
 
-def kept_output(session: Session, index: int, holding: Holding) -> Publication | None:
+def kept_output(session: Session, index: int, holding: Holding) -> Kept | None:
     """Return what an earlier attempt finished and could not commit, if it is to be kept.
+
+    A resumable step goes on with what it left, unless only the commit is missing.
 
     Args:
         session: the run.
@@ -35,9 +38,13 @@ def kept_output(session: Session, index: int, holding: Holding) -> Publication |
         StoreError: the store cannot be read.
 
     """
-    if index in session.forced or session.targets.all[index].step.resumable:
+    step = session.targets.all[index].step
+    if index in session.forced:
+        forget_set_aside(holding.output)
         return None
-    return kept_before(session.store, holding.output, holding.lease.attempt)
+    attempt = holding.lease.attempt
+    kept = kept_before(session.store, holding.output, attempt, step.fingerprint)
+    return None if kept is not None and step.resumable and not kept.is_complete else kept
 
 
 def make_ready(session: Session, index: int, holding: Holding) -> bool:

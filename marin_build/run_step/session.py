@@ -112,7 +112,13 @@ class Session:
         return self.redactor.joined(own)
 
     def is_abandoned(self, index: int, lease: Lease) -> bool:
-        """Return whether the holder died on this host, and all its attempt had started with it."""
+        """Return whether the holder died on this host, and all its attempt had started with it.
+
+        A lease of this process is one, too: it has no other attempt at the target any more, and
+        could not delete the lease.
+        """
+        if (lease.run, lease.pid, lease.boot) == (self.run, os.getpid(), self.host.boot):
+            return not self.is_worked_on(index, lease)
         return is_abandoned(self.host, lease, self.log_path(index, lease))
 
     def is_worked_on(self, index: int, lease: Lease) -> bool:

@@ -80,6 +80,8 @@ def build_target(
             if (stopped := attempt.checks.begin()) is not None:
                 attempt.give_up(stopped.message)
                 return stopped
+            if (committed := attempt.commit_finished()) is not None:
+                return committed
             spoiled = attempt.prepare()
         done = spoiled or _runner(session, start.index, got, bodies, asked_to_end)(
             slot, attempt.request(start.gpus), tell

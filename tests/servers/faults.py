@@ -32,7 +32,8 @@ class Fault:
         how: a status to answer with, the request undone; or "reply": do it, then hang up;
             or "hang": leave it undone and never answer.
         method: only such requests; any if empty.
-        holds: only requests whose path holds this (object names as sent, `/` as `%2F`).
+        holds: only requests whose path holds this (object names as sent, `/` as `%2F`), or the name
+            of what is uploaded (as it is).
         nth: the number of the one that is struck, from 1 on.
         first: or so many from the start.
         every: or each so-many-th.
@@ -57,7 +58,9 @@ class Fault:
 
     def strikes(self, call: Call) -> bool:
         """Count a request and say whether it is struck."""
-        if self.method not in ("", call.method) or self.holds not in call.path:
+        if self.method not in ("", call.method):
+            return False
+        if self.holds not in call.path and self.holds not in call.query.get("name", ""):
             return False
         self.seen += 1
         struck = (

@@ -1,4 +1,4 @@
-"""`marin-build commit`: commit the output of a step that returned what cannot be saved."""
+"""`marin-build commit`: commit the output of a step that did its work and was not committed."""
 
 from __future__ import annotations
 
@@ -40,16 +40,16 @@ def command(
 ) -> int:
     """Commit the kept output of a step, without building it again.
 
-    A step that did all its work and returned what cannot be saved fails, and its output is kept.
-    Give what it returned as JSON.
+    A step that did all its work fails if the store does not take its output, or if what it returned
+    cannot be saved; its output is kept. In the second case, give what it returned as JSON.
     """
     from marin_build.cli.views.commit_text import committed_json, committed_text
     from marin_build.operations.commit import LARGEST_ARTIFACT, commit_target
     from marin_build.operations.loading import load
 
-    if (artifact is None) != no_artifact:
+    if artifact is not None and no_artifact:
         raise UsageError(
-            "`commit` needs one of --artifact FILE and --no-artifact",
+            "`commit` takes one of --artifact FILE and --no-artifact, not both",
             consequence="nothing was written",
         )
     data = artifact.read(LARGEST_ARTIFACT + 1) if artifact is not None else None
@@ -59,7 +59,9 @@ def command(
             consequence="nothing was written",
             hint="let the step write a file instead",
         )
-    done = commit_target(load(options), target, data, on_event=show_event)
+    done = commit_target(
+        load(options), target, data, returned_nothing=no_artifact, on_event=show_event
+    )
     if as_json:
         sys.stdout.write(json.dumps(committed_json(done), indent=1) + "\n")
     else:

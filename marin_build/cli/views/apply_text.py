@@ -129,7 +129,7 @@ class TextView:
         if failure.retries_left:
             echo(f"{said}; {_next_try(failure)}", fg="yellow")
         else:
-            echo(said, fg="red")
+            echo(said + "; infrastructure" * (failure.cause == "infra"), fg="red")
 
     def _note_failure(self, event: report.StepEnded, failure: Failed) -> None:
         self.tries[event.target] += 1

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 
 from marin_build import StepSpec
-from marin_build.errors import StoreAwayError, StoreError
+from marin_build.errors import StoreAwayError, StoreDeniedError, StoreError
 from marin_build.plan import outcomes as ended
 from marin_build.protocol.acquire import Claimant
 from marin_build.protocol.documents import Attempt, FileEntry, Provenance, Publication, Record
@@ -49,7 +49,8 @@ NOW = datetime(2026, 11, 21, tzinfo=UTC)
 
 
 @pytest.fixture(autouse=True)
-def folder(tmp_path: Path) -> Iterator[Path]:
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     with in_workspace(Workspace(str(tmp_path), str(tmp_path / "out"))):
         yield tmp_path
 
@@ -519,27 +520,45 @@ def test_the_number_that_is_told_is_that_of_the_document(stage: Callable[..., St
     assert Record.from_bytes((made.output / ".executor_info").read_bytes()).attempt == 2
 
 
-def test_a_store_that_is_away_when_the_body_has_ended_is_a_failure(
-    stage: Callable[..., Stage],
+@pytest.mark.parametrize("returned", [None, {"n": 1}])
+def test_what_cannot_be_listed_when_the_body_has_ended_is_kept(
+    stage: Callable[..., Stage], returned: object
 ) -> None:
+    """Else a store that lists nothing for a moment costs a day of work."""
+    is_away = True
+
     class Away(LocalStore):
         def files(self, folder: str) -> Sequence[File]:
-            raise StoreError("the store is away")
+            if is_away:
+                raise StoreError("it lists nothing")
+            return super().files(folder)
 
-    made = stage(_write("a"), store=Away())
+    def build(output: Path) -> object:
+        _write("a")(output)
+        return returned
+
+    made = stage(build, store=Away())
     failed = made.build()
     assert isinstance(failed, ended.Failed)
-    assert failed.message == "the store is away"
-    assert made.document().result == "failed"
+    assert failed.is_finished
+    assert failed.message == "it did its work, and the store does not take it: it lists nothing"
+    assert "marin-build commit s" in failed.hint
+    assert made.document().result == "interrupted"
     assert not (made.output / ".executor_status.lock").exists()
+    is_away = False
+    assert made.build() == ended.Reused(published=True)
+    assert len(made.bodies.requests) == 1
+    record = Record.from_bytes((made.output / ".executor_info").read_bytes())
+    assert (record.files, record.bytes, record.attempt) == (1, 3, 2)
+    assert json.loads((made.output / ".artifact.json").read_text()) == returned
 
 
-@pytest.mark.parametrize("error", [StoreAwayError("away"), StoreError("permission denied")])
+@pytest.mark.parametrize("error", [StoreDeniedError("no"), StoreError("no bucket")])
 @pytest.mark.parametrize("verb", ["files", "replace_if", "put_if_absent"])
-def test_a_store_without_an_answer_is_the_infrastructures_fault(
+def test_what_a_store_does_not_take_is_committed_later(
     stage: Callable[..., Stage], verb: str, error: StoreError
 ) -> None:
-    """Else an outage of a minute uses up the tries of a step, or a denied one is asked for ever."""
+    """Else a login that ends at the wrong moment throws away what a step has done."""
     away = False
 
     class Away(LocalStore):
@@ -554,16 +573,86 @@ def test_a_store_without_an_answer_is_the_infrastructures_fault(
         away = made.starts == 1
 
     made = stage(build, store=Away())
-    if verb == "put_if_absent":
-        away = True
     failed = made.build()
     assert isinstance(failed, ended.Failed)
-    assert failed.cause == ("infra" if isinstance(error, StoreAwayError) else "app")
+    assert (failed.cause, failed.is_finished) == ("infra", True)
     away = False
-    if verb == "files":
-        assert isinstance(made.build(), ended.Succeeded), "the lease was given back"
-    elif verb == "replace_if":
-        assert isinstance(made.build(), ended.Held), "ours still stands: it is waited for"
+    assert made.build() == ended.Reused(published=True)
+    assert (made.output / ".executor_status").read_text() == "SUCCESS"
+    assert len(made.bodies.requests) == 1
+
+
+@pytest.mark.parametrize(
+    "change", ["the output", "the identity", "a rebuild", "the status was deleted"]
+)
+def test_what_is_not_as_it_was_is_built_again(stage: Callable[..., Stage], change: str) -> None:
+    """Else the output of another program is committed, or a half one."""
+    away = False
+
+    class Away(LocalStore):
+        def replace_if(self, path: str, data: bytes, version: str) -> str | None:
+            if away:
+                raise StoreDeniedError("no")
+            return super().replace_if(path, data, version)
+
+    def build(output: Path) -> None:
+        nonlocal away
+        _write("a")(output)
+        away = made.starts == 1 and change != "the status was deleted"
+
+    store, place = Away(), {"override_output_path": "out/x"}
+    made = stage(build, store=store, **place)
+    first, away = made.build(), False
+    if change == "the status was deleted":
+        assert isinstance(first, ended.Succeeded)
+        (made.output / ".executor_status").unlink()
+    elif change == "the output":
+        (made.output / "a").write_text("longer")
+    elif change == "the identity":
+        made = stage(build, store=store, hash_attrs={"n": 2}, **place)
+        made.starts = 1
+    else:
+        made = stage(build, store=store, forced=True, **place)
+        made.starts = 1
+    assert isinstance(made.build(), ended.Succeeded)
+    assert (made.output / "a").read_text() == "new"
+
+
+@pytest.mark.parametrize("error", [StoreAwayError("away"), StoreError("permission denied")])
+def test_a_store_that_takes_no_lease_is_the_infrastructures_fault(
+    stage: Callable[..., Stage], error: StoreError
+) -> None:
+    """Else an outage of a minute uses up the tries of a step, or a wrong name is asked for ever."""
+
+    class Away(LocalStore):
+        def put_if_absent(self, path: str, data: bytes) -> str | None:
+            raise error
+
+    failed = stage(_write("a"), store=Away()).build()
+    assert isinstance(failed, ended.Failed)
+    assert failed.cause == ("infra" if isinstance(error, StoreAwayError) else "app")
+
+
+def test_a_step_that_fails_while_the_store_is_away_has_failed_by_itself(
+    stage: Callable[..., Stage], patient: Clock
+) -> None:
+    """Else its own error is nowhere to be read, and it is tried again as if it had none."""
+    store = Outage("replace_if", 0, 1000, is_heard=False)
+
+    def build(output: Path) -> None:
+        store.is_over = False
+        _fail(output)
+
+    made = stage(build, store=PatientStore(store))
+    failed = made.build()
+    assert isinstance(failed, ended.Failed)
+    assert (failed.cause, failed.message, failed.attempt) == ("app", "ValueError: boom", 1)
+    assert patient.now > 1000.0
+    store.is_over = True
+    made.session.refused.clear()
+    again = made.build()
+    assert isinstance(again, ended.Failed), "its lease is not waited for"
+    assert again.attempt == 2
 
 
 class Outage(LocalStore):
@@ -652,7 +741,8 @@ def test_a_store_that_stays_away_is_given_up(stage: Callable[..., Stage], patien
     made = stage(build, store=PatientStore(store))
     failed = made.build()
     assert isinstance(failed, ended.Failed)
-    assert (failed.cause, failed.message) == ("infra", "away")
+    assert (failed.cause, failed.is_finished) == ("infra", True)
+    assert failed.message.endswith(": away")
     assert patient.now == pytest.approx(1100.0)
     assert (
         "away; what is to be written waits, 100 s at most"
