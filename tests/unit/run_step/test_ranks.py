@@ -18,6 +18,7 @@ from marin_build.errors import StoppedError, StoreAwayError
 from marin_build.plan import outcomes as ended
 from marin_build.protocol.documents import Attempt, Provenance
 from marin_build.protocol.lease import Host, Lease
+from marin_build.protocol.look import look
 from marin_build.run_step.body import Done, run_body
 from marin_build.run_step.launch import Launch
 from marin_build.run_step.rank import RankEnded, RankWorker
@@ -98,6 +99,7 @@ class Gang:
     session: Session
     answers: tuple[Done | None, ...]
     ends: dict[int, Any] = field(default_factory=dict)
+    forced_over: str = ""
     why: str = ""
     """Why the leader is asked to end."""
 
@@ -106,7 +108,13 @@ class Gang:
             Bodies(self.session_of(rank), rank, answer) for rank, answer in enumerate(self.answers)
         ]
         self.workers = {
-            rank: RankWorker(self.session_of(rank), 0, self.bodies[rank], PATIENCE)
+            rank: RankWorker(
+                self.session_of(rank),
+                0,
+                self.bodies[rank],
+                forced_over=self.forced_over,
+                patience=PATIENCE,
+            )  # fmt: skip
             for rank in (1, 2)
         }
         self._threads: dict[int, threading.Thread] = {}
@@ -145,8 +153,8 @@ class Gang:
     def _lead(self) -> ended.Outcome:
         force = 0 in self.session.forced
         return build_target(
-            self.session_of(0), Start(0, "n", force=force), bodies=self.bodies[0], slot=0,
-            asked_to_end=lambda: self.why, tell=print, bookkeeping=nullcontext(),
+            self.session_of(0), Start(0, "n", force=force, forced_over=self.forced_over or None),
+            bodies=self.bodies[0], slot=0, asked_to_end=lambda: self.why, tell=print, bookkeeping=nullcontext(),
         )  # fmt: skip
 
     def _keep(self, rank: int, run: Callable[[], object]) -> None:
@@ -187,6 +195,23 @@ def test_the_parts_of_all_ranks_are_one_output(
     assert json.loads((made.output / ".artifact.json").read_text()) == {"n": 1}
     assert not (made.output / ".executor_status.lock").exists()
     assert "words of rank 1" in (made.output / ".logs/attempt-0001/rank-1.log").read_text()
+
+
+def test_what_is_forced_is_built_again_by_all_ranks(gang: Callable[..., Gang]) -> None:
+    """Else the ranks of a forced step end at once, and its leader waits for them for ever."""
+    made = gang()
+    made.run(1, 2, 0)
+    over = look(made.session.store, str(made.output)).status_version
+    forced = replace(made.session, forced=frozenset([0]))
+    again = Gang(forced, (None, None, None), forced_over=over)
+    led, ranks = again.run(1, 2, 0)
+    assert isinstance(led, ended.Succeeded)
+    assert led.attempt == 2
+    assert [rank.message for rank in ranks] == ["", ""]
+    meanwhile = Gang(forced, (None, None, None), forced_over=over)
+    meanwhile.start(1)
+    meanwhile.wait()
+    assert meanwhile.ends[1].message == "it is built already"
 
 
 @pytest.mark.parametrize("others", [HANGS, None], ids=["hang", "end"])
