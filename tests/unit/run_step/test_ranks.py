@@ -114,7 +114,7 @@ class Gang:
                 self.bodies[rank],
                 forced_over=self.forced_over,
                 patience=PATIENCE,
-            )  # fmt: skip
+            )
             for rank in (1, 2)
         }
         self._threads: dict[int, threading.Thread] = {}
@@ -153,9 +153,14 @@ class Gang:
     def _lead(self) -> ended.Outcome:
         force = 0 in self.session.forced
         return build_target(
-            self.session_of(0), Start(0, "n", force=force, forced_over=self.forced_over or None),
-            bodies=self.bodies[0], slot=0, asked_to_end=lambda: self.why, tell=print, bookkeeping=nullcontext(),
-        )  # fmt: skip
+            self.session_of(0),
+            Start(0, "n", force=force, forced_over=self.forced_over or None),
+            bodies=self.bodies[0],
+            slot=0,
+            asked_to_end=lambda: self.why,
+            tell=print,
+            bookkeeping=nullcontext(),
+        )
 
     def _keep(self, rank: int, run: Callable[[], object]) -> None:
         try:
