@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import signal
 import threading
+import time
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -17,8 +18,10 @@ from marin_build import StepSpec
 from marin_build.errors import StoppedError, StoreAwayError
 from marin_build.plan import outcomes as ended
 from marin_build.protocol.documents import Attempt, Provenance
-from marin_build.protocol.lease import Host, Lease
+from marin_build.protocol.gang import RankEnd, write_end
+from marin_build.protocol.lease import Host, Lease, boot_clock
 from marin_build.protocol.look import look
+from marin_build.protocol.renewal import Keeping
 from marin_build.run_step.body import Done, run_body
 from marin_build.run_step.launch import Launch
 from marin_build.run_step.rank import RankEnded, RankWorker
@@ -71,12 +74,23 @@ class Bodies:
         target = self.session.targets.all[request.index]
         assert self.after is None or self.after.wait(PATIENCE)
         if self.answer is HANGS:
-            assert self._ends.wait(PATIENCE)
+            self._wait(target.output_path, request)
             return Done(128 + self.heard[-1], f"killed by {self.heard[-1]}")
         if self.answer is not None:
             return self.answer
         Path(target.output_path, f"part-{self.rank}").write_text("x")
         return run_body(target, Meter.begin(OWN))
+
+    def _wait(self, output: str, request: Request) -> None:
+        """Wait for a signal; keep the lease meanwhile, as the keeper does for the leader."""
+        life = self.session.time_to_live
+        keeping = Keeping(output, request.nonce, held_since=boot_clock(), clock=boot_clock,
+                          time_to_live=life)  # fmt: skip
+        until = boot_clock() + PATIENCE
+        while not self._ends.wait(life / 20):
+            assert boot_clock() < until
+            if self.rank == 0:
+                keeping.renew(self.session.store, time.time())
 
     def release(self, index: int) -> None:
         """Nothing is kept."""
@@ -245,11 +259,19 @@ def test_a_leader_that_fails_ends_the_ranks(gang: Callable[..., Gang]) -> None:
 
 def test_each_rank_that_failed_by_itself_is_told(gang: Callable[..., Gang]) -> None:
     """Else the one that failed because of another one hides it."""
-    made = gang(Done(1, "lost its peer"), Done(7, "boom"), HANGS)
-    made.bodies[0].after = made.bodies[1].started
-    made.run(1, 0, 2)
+    made = gang(Done(1, "lost its peer"), None, None, life=600.0)  # it looks every ten seconds
+    made.bodies[0].after = threading.Event()
+    made.start(0)
+    assert made.bodies[0].started.wait(PATIENCE)
+    end = RankEnd(launch="l.1", attempt=1, rank=1, exit_code=7, message="boom", cause="app", at=1.0)
+    stopped = end.model_copy(update={"rank": 2, "message": "stopped", "was_stopped": True})
+    for each in (end, stopped):
+        assert write_end(made.session.store, str(made.output), each)
+    made.bodies[0].after.set()
+    made.wait()
     assert isinstance(made.ends[0], ended.Failed)
-    assert set(made.ends[0].message.split("; ")) == {"rank 0: lost its peer", "rank 1: boom"}
+    assert made.ends[0].message == "rank 1: boom; rank 0: lost its peer"
+    assert made.ends[0].exit_code == 7
 
 
 def test_a_rank_that_alone_is_asked_to_end_is_no_fault_of_the_step(
