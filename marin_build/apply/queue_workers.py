@@ -270,6 +270,8 @@ class QueueWorkers:
             before = replace(self._followed.before(start.index), attempt=lease.attempt - 1)
             self._take(start, job, before, is_adopted=True)
             return True
+        if job and states[job].phase is Phase.ENDED:
+            return False  # it died with its lease: the next job watches that age, as it must anyway
         is_over = start.stale_version == seen.lease_version
         if is_over or self._session.is_abandoned(start.index, lease):
             return False

@@ -177,5 +177,5 @@ def several_hosts(name: str, hosts: int, engine: str) -> UsageError:
     """Return the error about a step that asks an engine for a gang which it cannot start."""
     return UsageError(
         f"`{name}` needs {hosts} hosts at once, and the engine `{engine}` starts no gangs yet",
-        hint="give it one host, or another engine: --engine kubernetes",
+        hint="give it one host, or an engine that starts gangs: --engine slurm",
     )

@@ -61,7 +61,8 @@ def run_rank(
     if refused is not None:
         return RankEnded(refused.message, EXIT_STOPPED, EXIT_STOPPED)
     bodies = ForkBodies(session, 1)  # forked before there are threads
-    worker = RankWorker(session, decision.index, bodies)
+    over = plan.snapshot.of(decision.index).status_version
+    worker = RankWorker(session, decision.index, bodies, forced_over=over)
     before = hear_signals(worker.interrupt)
     try:
         return worker.run()

@@ -7,6 +7,10 @@ workers             the seam to the build loop: a request to build a target, and
 supervisor          builds one target: acquires its lease, has its body run, commits the result
 supervisor_pool     the threads that supervise, one a slot
 attempt             one attempt under a lease: clears the output, checks it, and ends the attempt
+launch              which rank of a gang this process is
+leader_lease        takes the lease of a gang
+leader              rank 0 of a gang: waits for the ranks, and says how all of them ended
+rank                another rank: works under the leader's lease, and says how it ended
 body                the step itself, and the seam where it runs: in a thread, a child, or here
 thread_bodies       bodies in threads of this process
 fork/               bodies in forked children of a warm template process

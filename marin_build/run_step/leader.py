@@ -11,9 +11,7 @@ from typing import TYPE_CHECKING
 
 from marin_build.errors import CorruptStateError, StoppedError, StoreError
 from marin_build.observe.read_logs import last_lines, log_tail
-from marin_build.plan.outcomes import Interrupted, Stopped
 from marin_build.protocol import layout
-from marin_build.protocol.acquire import Held
 from marin_build.protocol.gang import (
     RankEnd,
     Verdict,
@@ -24,7 +22,6 @@ from marin_build.protocol.gang import (
     write_start,
 )
 from marin_build.protocol.lease import TIME_TO_LIVE, boot_clock
-from marin_build.protocol.look import Watch
 from marin_build.protocol.renewal import RENEW_EVERY
 from marin_build.run_step.body import Done
 from marin_build.run_step.step_log import add_line
@@ -34,10 +31,7 @@ from marin_build.workspace.places import is_url
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from marin_build.plan.outcomes import Outcome
-    from marin_build.protocol.acquire import Claimant, Finished, Foreign
     from marin_build.protocol.held_target import Holding
-    from marin_build.protocol.look import Seen
     from marin_build.run_step.body import Bodies, Request
     from marin_build.run_step.launch import Launch
     from marin_build.run_step.session import Session
@@ -48,43 +42,6 @@ GRACE = 10.0
 STOPPED = 128 + signal.SIGTERM
 _MOST_FAILED = 3
 """Ranks whose failures are shown; the others often fail because the first one did."""
-
-
-def acquire_as_leader(
-    claimant: Claimant,
-    seen: Seen | None,
-    asked_to_end: Callable[[], str],
-    wait: Callable[[float], None] = time.sleep,
-) -> Holding | Finished | Foreign | Outcome:
-    """Take the lease; wait for one that stands still, but for no holder that lives.
-
-    A gang occupies machines that cost by the minute. The lease of a launch that died stands still,
-    and this takes it over when it is stale. A lease that is renewed ends the wait at once.
-
-    Raises:
-        StoreError: the store cannot be reached.
-
-    """
-    watch: Watch | None = None
-    pause = pause_between_looks(claimant.store, claimant.lease.time_to_live)
-    while True:
-        got = claimant.acquire(seen)
-        if not isinstance(got, Held):
-            return got
-        seen, now = None, boot_clock()
-        if watch is None:
-            watch = Watch(got.lease, got.version, now)
-        elif got.version != watch.version:
-            return Stopped(
-                f"`{claimant.target}` is held by {got.lease.describe()}",
-                "a step on several hosts waits for no other run: it would keep all of them idle",
-            )
-        if asked_to_end():
-            return Interrupted()
-        if watch.is_stale(now):
-            claimant = replace(claimant, stale_version=got.version)
-        else:
-            wait(pause)
 
 
 @dataclass(slots=True)

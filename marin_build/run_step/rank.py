@@ -78,17 +78,24 @@ class RankWorker:
         session: the run; it has a launch.
         index: which target.
         bodies: run the body.
+        forced_over: the version of the status over which a forced target is built.
         patience: seconds to wait for the leader.
 
     """
 
     def __init__(
-        self, session: Session, index: int, bodies: Bodies, patience: float = PATIENCE
+        self,
+        session: Session,
+        index: int,
+        bodies: Bodies,
+        *,
+        forced_over: str = "",
+        patience: float = PATIENCE,
     ) -> None:
         assert session.launch is not None
         self._session, self._index, self._bodies = session, index, bodies
         self._launch: Launch = session.launch
-        self._patience = patience
+        self._forced_over, self._patience = forced_over, patience
         self._watch = RankWatch(self._launch.name)
         self._pause = pause_between_looks(session.store, session.time_to_live)
         self._news = threading.Event()
@@ -142,13 +149,12 @@ class RankWorker:
 
     def _is_built(self) -> bool:
         """Return whether there is nothing to do: another run has built the target."""
-        if self._index in self._session.forced:
-            return False
         try:
             seen = look(self._session.store, self._target.output_path)
         except MarinBuildError:
             return False
-        return seen.status == "SUCCESS" and seen.lease is None
+        is_meant = self._index in self._session.forced and seen.status_version == self._forced_over
+        return seen.status == "SUCCESS" and seen.lease is None and not is_meant
 
     def _work(self) -> RankEnded:
         """Run the body, and end it when the lease is not known to live any more."""

@@ -110,11 +110,9 @@ def _acquire(
     claimant = replace(claimant_of(session, start), may_clear=_may_clear(session, start))
     if session.launch is None:
         return claimant.acquire(start.seen)
-    from marin_build.protocol.gang import gang_lease
-    from marin_build.run_step.leader import acquire_as_leader
+    from marin_build.run_step.leader_lease import acquire_as_leader
 
-    claimant = replace(claimant, lease=gang_lease(claimant.lease, session.launch.name))
-    return acquire_as_leader(claimant, start.seen, asked_to_end)
+    return acquire_as_leader(claimant, session.launch.name, start.seen, asked_to_end)
 
 
 def _runner(

@@ -40,7 +40,7 @@ def corpus(output: Path) -> int:
     return 1
 
 
-@step(resources=THREE)
+@step(resources=THREE, retries=1)
 def model(output: Path, corpus: Path, gated: bool, fails: int) -> dict:
     rank = current_rank()
     print("rank", rank.number, "of", rank.count)
@@ -119,27 +119,28 @@ def test_a_rank_that_fails_is_named_with_its_last_words(on_slurm: Project) -> No
     done = on_slurm.run("apply", "--set", "fails=1")
     assert done.code == 1
     assert "rank 1: ValueError: no <such> shard 1" in done.out + done.err
+    assert "tried:   2 times" in done.err  # by two jobs
+    jobs = {on_slurm.attempt_of("model", number)["job"] for number in (1, 2)}
+    assert len(jobs) == 2
     assert "  | ValueError: no <such> shard 1" in done.err
     assert "no <such> shard 1" in on_slurm.run("logs", "model", "--set", "fails=1").out
     assert on_slurm.status_of("model") == "FAILED"
     assert not on_slurm.open_leases()
 
 
-def test_a_gang_whose_rank_died_without_a_word_is_built_by_the_next_apply(
+def test_a_gang_whose_rank_died_without_a_word_is_built_by_the_next_job(
     on_slurm: Project, gate: Gate
 ) -> None:
     """Else two hosts wait for a dead one until the job's time is over, or are built beside."""
-    run = on_slurm.start("apply", "--set", "gated=true")
+    run = on_slurm.start("apply", "--set", "gated=true", "--json")
     bodies = _bodies(gate)
     os.kill(_run_step_of(bodies["1"]), signal.SIGKILL)
-    done = run.wait()
-    assert done.code == 1
-    assert "srun: error: n2: task 1: Killed" in done.err
+    failed = run.wait_event("step_failed")
+    assert failed["message"].endswith("srun: error: n2: task 1: Killed")
     assert on_slurm.open_leases()  # the leader could not know that nothing works any more
-    again = on_slurm.start("apply", "--set", "gated=true")
     _bodies(gate)
     gate.let_go(RANKS)
-    done = again.wait()
+    done = run.wait()
     assert done.code == 0, done.err
     assert json.loads((on_slurm.output_of("model") / ".executor_info").read_text())["attempt"] == 2
     assert on_slurm.attempt_of("model", 1)["result"] == "abandoned"

@@ -56,7 +56,7 @@ def emit_slurm(
             options=options_of(action.step, settings),
             setup=settings.setup,
             words=_words(action, plan, document, settings),
-            hosts=hosts_of(action.step),
+            hosts=str(hosts) if (hosts := hosts_of(action.step)) > 1 else "",
         )
     return files
 

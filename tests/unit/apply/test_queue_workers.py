@@ -336,6 +336,19 @@ def test_jobs_of_a_killed_run_are_asked_for_together(scene: Callable[[int], Scen
     assert "submit" not in [name for name, _ in it.queue.calls]
 
 
+def test_a_job_that_died_with_its_lease_is_followed_by_another_at_once(
+    scene: Callable[[int], Scene],
+) -> None:
+    """Else a lost gang costs the life of its lease twice: once here, and once on its nodes."""
+    it = scene(1)
+    lease = Lease("w", 1.0, run="r-0", attempt=1, nonce="n", job="slurm:dead")
+    it.store.put(it.path(0, layout.LEASE), lease.encode())
+    it.store.put(it.path(0, layout.STATUS), b"RUNNING")
+    it.queue.jobs["dead"] = JobState(Phase.ENDED, "FAILED")
+    it.start(0)
+    it.until("submit", "job0")
+
+
 @contextmanager
 def _together(it: Scene) -> Iterator[None]:
     """Let the workers see what is asked for in a block at once."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import signal
 import threading
+import time
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -17,7 +18,10 @@ from marin_build import StepSpec
 from marin_build.errors import StoppedError, StoreAwayError
 from marin_build.plan import outcomes as ended
 from marin_build.protocol.documents import Attempt, Provenance
-from marin_build.protocol.lease import Host, Lease
+from marin_build.protocol.gang import RankEnd, write_end
+from marin_build.protocol.lease import Host, Lease, boot_clock
+from marin_build.protocol.look import look
+from marin_build.protocol.renewal import Keeping
 from marin_build.run_step.body import Done, run_body
 from marin_build.run_step.launch import Launch
 from marin_build.run_step.rank import RankEnded, RankWorker
@@ -70,12 +74,23 @@ class Bodies:
         target = self.session.targets.all[request.index]
         assert self.after is None or self.after.wait(PATIENCE)
         if self.answer is HANGS:
-            assert self._ends.wait(PATIENCE)
+            self._wait(target.output_path, request)
             return Done(128 + self.heard[-1], f"killed by {self.heard[-1]}")
         if self.answer is not None:
             return self.answer
         Path(target.output_path, f"part-{self.rank}").write_text("x")
         return run_body(target, Meter.begin(OWN))
+
+    def _wait(self, output: str, request: Request) -> None:
+        """Wait for a signal; keep the lease meanwhile, as the keeper does for the leader."""
+        life = self.session.time_to_live
+        keeping = Keeping(output, request.nonce, held_since=boot_clock(), clock=boot_clock,
+                          time_to_live=life)  # fmt: skip
+        until = boot_clock() + PATIENCE
+        while not self._ends.wait(life / 20):
+            assert boot_clock() < until
+            if self.rank == 0:
+                keeping.renew(self.session.store, time.time())
 
     def release(self, index: int) -> None:
         """Nothing is kept."""
@@ -98,6 +113,7 @@ class Gang:
     session: Session
     answers: tuple[Done | None, ...]
     ends: dict[int, Any] = field(default_factory=dict)
+    forced_over: str = ""
     why: str = ""
     """Why the leader is asked to end."""
 
@@ -106,7 +122,13 @@ class Gang:
             Bodies(self.session_of(rank), rank, answer) for rank, answer in enumerate(self.answers)
         ]
         self.workers = {
-            rank: RankWorker(self.session_of(rank), 0, self.bodies[rank], PATIENCE)
+            rank: RankWorker(
+                self.session_of(rank),
+                0,
+                self.bodies[rank],
+                forced_over=self.forced_over,
+                patience=PATIENCE,
+            )
             for rank in (1, 2)
         }
         self._threads: dict[int, threading.Thread] = {}
@@ -145,9 +167,14 @@ class Gang:
     def _lead(self) -> ended.Outcome:
         force = 0 in self.session.forced
         return build_target(
-            self.session_of(0), Start(0, "n", force=force), bodies=self.bodies[0], slot=0,
-            asked_to_end=lambda: self.why, tell=print, bookkeeping=nullcontext(),
-        )  # fmt: skip
+            self.session_of(0),
+            Start(0, "n", force=force, forced_over=self.forced_over or None),
+            bodies=self.bodies[0],
+            slot=0,
+            asked_to_end=lambda: self.why,
+            tell=print,
+            bookkeeping=nullcontext(),
+        )
 
     def _keep(self, rank: int, run: Callable[[], object]) -> None:
         try:
@@ -189,6 +216,23 @@ def test_the_parts_of_all_ranks_are_one_output(
     assert "words of rank 1" in (made.output / ".logs/attempt-0001/rank-1.log").read_text()
 
 
+def test_what_is_forced_is_built_again_by_all_ranks(gang: Callable[..., Gang]) -> None:
+    """Else the ranks of a forced step end at once, and its leader waits for them for ever."""
+    made = gang()
+    made.run(1, 2, 0)
+    over = look(made.session.store, str(made.output)).status_version
+    forced = replace(made.session, forced=frozenset([0]))
+    again = Gang(forced, (None, None, None), forced_over=over)
+    led, ranks = again.run(1, 2, 0)
+    assert isinstance(led, ended.Succeeded)
+    assert led.attempt == 2
+    assert [rank.message for rank in ranks] == ["", ""]
+    meanwhile = Gang(forced, (None, None, None), forced_over=over)
+    meanwhile.start(1)
+    meanwhile.wait()
+    assert meanwhile.ends[1].message == "it is built already"
+
+
 @pytest.mark.parametrize("others", [HANGS, None], ids=["hang", "end"])
 def test_a_rank_that_fails_ends_the_others_and_is_named(
     gang: Callable[..., Gang], others: Done | None
@@ -215,11 +259,19 @@ def test_a_leader_that_fails_ends_the_ranks(gang: Callable[..., Gang]) -> None:
 
 def test_each_rank_that_failed_by_itself_is_told(gang: Callable[..., Gang]) -> None:
     """Else the one that failed because of another one hides it."""
-    made = gang(Done(1, "lost its peer"), Done(7, "boom"), HANGS)
-    made.bodies[0].after = made.bodies[1].started
-    made.run(1, 0, 2)
+    made = gang(Done(1, "lost its peer"), None, None, life=600.0)  # it looks every ten seconds
+    made.bodies[0].after = threading.Event()
+    made.start(0)
+    assert made.bodies[0].started.wait(PATIENCE)
+    end = RankEnd(launch="l.1", attempt=1, rank=1, exit_code=7, message="boom", cause="app", at=1.0)
+    stopped = end.model_copy(update={"rank": 2, "message": "stopped", "was_stopped": True})
+    for each in (end, stopped):
+        assert write_end(made.session.store, str(made.output), each)
+    made.bodies[0].after.set()
+    made.wait()
     assert isinstance(made.ends[0], ended.Failed)
-    assert set(made.ends[0].message.split("; ")) == {"rank 0: lost its peer", "rank 1: boom"}
+    assert made.ends[0].message == "rank 1: boom; rank 0: lost its peer"
+    assert made.ends[0].exit_code == 7
 
 
 def test_a_rank_that_alone_is_asked_to_end_is_no_fault_of_the_step(

@@ -111,11 +111,43 @@ def test_hostile_parameters_reach_the_program_as_they_are(value: str) -> None:
 def test_what_slurm_cannot_run_is_refused_before_anything_is_submitted() -> None:
     """Else the cheap steps run first, and the dear one is found impossible."""
     image = _step("boxed", resources=ResourceConfig.with_cpu(1).with_image("x:1"))
-    gang = _step("gang", resources=ResourceConfig.with_tpu("v5p-16"))
     with pytest.raises(MarinBuildError) as caught:
-        _emit(image, gang)
+        _emit(image)
     assert "`boxed` names an image" in caught.value.render()
-    assert "`gang` needs 2 hosts at once" in caught.value.render()
+
+
+@pytest.mark.parametrize(
+    ("resources", "hosts"),
+    [
+        (ResourceConfig.with_tpu("v5p-16"), 2),
+        (ResourceConfig.with_tpu("v5p-16", 2), 4),
+        (ResourceConfig.with_gpu("h100", 8, replicas=3), 3),
+        (ResourceConfig.with_cpu(2, replicas=1), 1),
+        (None, 1),
+    ],
+)
+def test_each_host_of_a_step_gets_a_rank(resources: ResourceConfig | None, hosts: int) -> None:
+    """Else a step on several hosts runs on the first of its nodes, and the others idle."""
+    gang = _step("gang", resources=resources)
+    text = _emit(gang)[f"steps/{gang.target_id}/job.sbatch"]
+    assert f"#SBATCH --nodes={hosts}\n" in text
+    _, _, run = text.partition("\nexec ")
+    words = shlex.split(run)
+    assert ("srun" in words) == (hosts > 1)
+    assert words[words.index("--target") + 1] == gang.target_id
+    subprocess.run(["bash", "-n"], input=text, text=True, check=True)
+
+
+def test_a_rank_learns_what_it_is_on_its_own_node() -> None:
+    """Else all ranks are what the first node is: each of them leads."""
+    gang = _step("gang", resources=ResourceConfig.with_cpu(1, replicas=3))
+    text = _emit(gang, program="env")[f"steps/{gang.target_id}/job.sbatch"]
+    _, _, run = text.partition("\nexec ")
+    words = shlex.split(run)
+    words = [*words[words.index("bash") : words.index("rank") + 1], "env"]
+    environ = {"SLURM_PROCID": "2", "SLURM_NTASKS": "3", "PATH": "/usr/bin:/bin"}
+    done = subprocess.run(words, env=environ, capture_output=True, text=True, check=True)
+    assert {"MARIN_BUILD_RANK=2", "MARIN_BUILD_RANKS=3"} <= set(done.stdout.splitlines())
 
 
 def test_the_plan_is_submitted_dependencies_first() -> None:
