@@ -109,6 +109,14 @@ class Engine(ABC, Generic[S]):
         """Return the command line that runs, or submits, the plan written to a folder."""
 
     @property
+    def bundle_limit(self) -> int | None:
+        """The bytes that a bundle of the project's code may have; None: jobs load no bundle.
+
+        Where they do, `run_step_words` names the bundle, which is under the prefix by then.
+        """
+        return None
+
+    @property
     def max_jobs(self) -> int:
         """How many jobs may wait or run at once, of an engine with a queue."""
         return 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from marin_build.emit.plan_directory import emit_plan
@@ -27,6 +28,8 @@ def emit_for(
     parameters: Mapping[str, str],
     overrides: str | None,
     with_page: bool = False,
+    bundle: str | None = None,
+    others: Mapping[str, str] = MappingProxyType({}),
 ) -> dict[str, str]:
     """Return path -> text for every file of the plan directory, plan.json last.
 
@@ -37,6 +40,8 @@ def emit_for(
         parameters: its `--set` values.
         overrides: the user's folder of templates, relative to the project; None if there is none.
         with_page: whether to add the HTML page of the plan.
+        bundle: the name of the bundle of code that its jobs load, if they load one.
+        others: further files, path -> text.
 
     Raises:
         MarinBuildError: all errors of `problems_of` together; or a template is malformed.
@@ -63,6 +68,8 @@ def emit_for(
             plan.targets.workspace, overrides, folder=engine.templates, filters=engine.filters
         ),
         draw=draw,
+        bundle=bundle,
+        others=others,
     )
 
 

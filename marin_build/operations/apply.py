@@ -16,6 +16,7 @@ from marin_build.errors import (
     UsageError,
 )
 from marin_build.operations.adopted_data import refused_readers
+from marin_build.operations.prepare_apply import ISOLATIONS, isolates
 from marin_build.operations.run_session import end_syncing, make_session, syncing_of
 from marin_build.operations.taint import forget_taints
 from marin_build.plan.capacity import GPU, needs_of
@@ -32,9 +33,6 @@ if TYPE_CHECKING:
     from marin_build.run_step.session import Session
     from marin_build.run_step.workers import Isolation
     from marin_build.store.durability import Syncing
-
-
-ISOLATIONS = ("process", "worker", "thread")
 
 
 def build(
@@ -175,6 +173,7 @@ def replay(
         if queued is not None:
             from marin_build.operations.queued_jobs import forget_marks, mark_forced
 
+            queued.send_code(loaded)
             mark_forced(loaded, plan, to_queue)
         finished = applier.run()
         if queued is not None:
@@ -247,11 +246,18 @@ def _isolation(
 
         return SupervisorPool(session, ForkBodies(session, jobs, reuse=name == "worker"), jobs)
     if name != "thread":
-        raise UsageError(f"unknown isolation `{name}`", facts=[("known", ", ".join(ISOLATIONS))])
+        raise _unknown_isolation(name)
     _check_threads(plan, elsewhere)
     from marin_build.run_step.thread_bodies import ThreadBodies
 
     return SupervisorPool(session, ThreadBodies(session), jobs)
+
+
+def _unknown_isolation(name: str) -> UsageError:
+    # On the command line such a name chooses the engine; a configuration names the engine itself.
+    hint = f'it is an engine: engine = "{name}"' if isolates(name) else None
+    known = ", ".join(ISOLATIONS)
+    return UsageError(f"unknown isolation `{name}`", facts=[("known", known)], hint=hint)
 
 
 def _check_threads(plan: Plan, elsewhere: Collection[int]) -> None:

@@ -18,7 +18,14 @@ from marin_build.operations.replace_plan import (
     write_plan_directory,
 )
 from marin_build.pipeline.locate import files_that_may_hold, locate, project_of_module
-from marin_build.plan.document import PAGE_FILE, PLAN_FILE, PlanDocument, _unreadable, parse_plan
+from marin_build.plan.document import (
+    BUNDLE_FILE,
+    PAGE_FILE,
+    PLAN_FILE,
+    PlanDocument,
+    _unreadable,
+    parse_plan,
+)
 from marin_build.workspace.places import refuse_url
 from marin_build.workspace.workspace import PROJECT_VARIABLE, find_project
 
@@ -62,6 +69,7 @@ def save_plan(planned: Planned, folder: str) -> SavedPlan:
 
     """
     from marin_build.engines.emission import emit_for
+    from marin_build.operations.queued_jobs import bundle_to_make
     from marin_build.operations.second_load import loaded_twice
 
     refuse_assumptions(planned.request.assume_changed, planned.request.assume_built)
@@ -70,6 +78,7 @@ def save_plan(planned: Planned, folder: str) -> SavedPlan:
         planned = planned.with_adopted()
         loaded = planned.loaded
         refuse_secrets(loaded, range(len(loaded.targets)))
+        bundle = bundle_to_make(planned)
         files = emit_for(
             planned.engine,
             planned.decided,
@@ -77,6 +86,8 @@ def save_plan(planned: Planned, folder: str) -> SavedPlan:
             parameters=loaded.pipeline.parameters,
             overrides=loaded.settings.templates,
             with_page=True,
+            bundle=bundle.name if bundle is not None else None,
+            others={BUNDLE_FILE: bundle.as_text} if bundle is not None else {},
         )
         compare()
     write_plan_directory(folder, files)

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 PLAN_FILE = "plan.json"
 PAGE_FILE = "graph.html"
+BUNDLE_FILE = "bundle.zip"
 SCHEMA_VERSION = 1
 REBUILT_ANYWAY = ("forced", "dev_version")
 """Kinds of reasons to build a built target that a replay cannot read from the store.
@@ -93,6 +94,8 @@ class PlanDocument(BaseModel):
     prefix: str
     engine: str
     code: Literal["report", "rebuild", "ignore"] | None = None
+    bundle: str | None = None
+    """The bundle of code that its jobs load, `sha256:...`; the file beside it holds that."""
     requested: tuple[str, ...]
     summary: dict[str, int]
     decisions: tuple[DecisionDocument, ...]

@@ -45,6 +45,16 @@ def log_path(output: str, attempt: int) -> str:
     return f"{output}/{LOGS}/attempt-{attempt:04}.log"
 
 
+def bundles_folder(prefix: str) -> str:
+    """Return the folder of the bundles of code that jobs load."""
+    return f"{prefix}/.marin-build/bundles"
+
+
+def bundle_name(digest: str) -> str:
+    """Return the name of a bundle in that folder; `digest` is its sha-256 in hex."""
+    return f"{digest}.zip"
+
+
 def taints_folder(prefix: str) -> str:
     """Return the folder of the marks on tainted targets."""
     return f"{prefix}/.marin-build/tainted"
