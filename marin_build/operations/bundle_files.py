@@ -154,7 +154,8 @@ def _refuse_size(sizes: Mapping[str, int], limit: int) -> None:
         f"and may have {bytes_text(limit)}",
         facts=[("files", f"{len(sizes):,}"), ("largest", "\n".join(lines))],
         consequence=_NOTHING,
-        hint="name what is no code in .gitignore, or raise the engine's setting `bundle_limit`",
+        hint="let git ignore what is no code, or move it out of the project, or raise the "
+        "engine's setting `bundle_limit`",
     )
 
 

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 import tempfile
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from marin_build.errors import StoppedError, StoreError, UsageError
+from marin_build.pipeline.locate import sources_of
 from marin_build.plan.document import BUNDLE_FILE
 from marin_build.protocol.layout import bundle_name, bundles_folder
 from marin_build.store.open_store import open_store
@@ -21,7 +23,12 @@ from marin_build.text.readable import printable
 from marin_build.workspace.code_zip import Entry, unzip, zip_digest, zip_of
 from marin_build.workspace.configuration import CONFIG_FILE, SHARED_FILE
 from marin_build.workspace.places import is_url
-from marin_build.workspace.workspace import PREFIX_VARIABLE, absolute_prefix, relative_to
+from marin_build.workspace.workspace import (
+    PREFIX_VARIABLE,
+    absolute_prefix,
+    installed_in,
+    relative_to,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
@@ -149,10 +156,35 @@ def unpacked(options: PipelineOptions, name: str) -> Iterator[PipelineOptions]:
         except (OSError, ValueError) as error:
             raise _cannot_unpack(name, error) from error
         os.chdir(folder)
-        yield replace(options, prefix=prefix, folder=folder)
+        with _before_other_copies(sources_of(folder)):
+            yield replace(options, prefix=prefix, folder=folder)
     finally:
         os.chdir(start)
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def _before_other_copies(sources: str | None) -> Iterator[None]:
+    """Put a folder of modules before others that lie in no environment, for a block.
+
+    Where the project is installed as editable, its own `src` is among those: the modules of the
+    bundle would else be found behind it. What is really installed keeps its place.
+    """
+    path = list(sys.path)
+    if sources is not None:
+        places = (i for i, folder in enumerate(path) if _is_in_no_environment(folder))
+        sys.path.insert(next(places, len(path)), sources)
+    try:
+        yield
+    finally:
+        sys.path[:] = path
+
+
+def _is_in_no_environment(folder: str) -> bool:
+    if not os.path.isdir(folder) or installed_in(os.path.join(folder, "x")) is not None:
+        return False
+    roots = {os.path.realpath(root) + os.sep for root in (sys.prefix, sys.base_prefix)}
+    return not f"{os.path.realpath(folder)}{os.sep}".startswith(tuple(roots))
 
 
 def _read(prefix: str, name: str) -> bytes:

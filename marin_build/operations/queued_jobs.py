@@ -122,7 +122,8 @@ def bundle_to_make(planned: Planned) -> Bundle | None:
     """
     engine, plan = planned.engine, planned.decided
     limit = engine.bundle_limit
-    takes_some = plan.to_build if engine.capabilities.detaches else queued_targets(plan, engine)
+    is_mixed = engine.capabilities.has_queue and not engine.capabilities.detaches
+    takes_some = queued_targets(plan, engine) if is_mixed else plan.to_build
     if limit is None or not takes_some:
         return None
     from marin_build.operations.code_bundle import make_bundle

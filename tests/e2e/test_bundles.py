@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.servers.gcs import GcsServer
 from tests.servers.podman import find_podman, private_podman
 from tests.servers.slurm import find_slurm, slurm_cluster, wait_until
 
@@ -256,3 +257,35 @@ def test_a_person_submits_a_saved_plan_with_its_code(on_slurm: Project, cluster:
     assert "marin-build-code-" in (next(outside.glob("told_*")) / ".artifact.json").read_text()
     assert list((outside / ".marin-build/slurm").glob("mb-*.log"))
     assert on_slurm.run("run-step", "--plan", "there", "--send-code").out.startswith("already")
+
+
+def test_a_job_loads_its_code_from_a_bucket(on_slurm: Project) -> None:
+    """Else nodes that share nothing with this machine cannot build for it."""
+    with GcsServer("lab") as server:
+        on_slurm.build_in_bucket(server.url, "gs://lab/run")
+        on_slurm.pipeline(
+            "import fsspec, words\n"
+            "from marin_build import ResourceConfig, step\n"
+            "@step(resources=ResourceConfig.with_cpu(1))\n"
+            "def told(output: str) -> str:\n"
+            "    with fsspec.open(f'{output}/said', 'w') as stream:\n"
+            "        stream.write(words.SAID)\n"
+            "    return __file__\n"
+            "def pipeline():\n"
+            "    return told()\n"
+        )
+        hosts = f'"export STORAGE_EMULATOR_HOST={server.url}", '
+        text = on_slurm.file("marin-build.toml").replace("setup = [", f"setup = [{hosts}")
+        text = text.replace(
+            "setup = [", 'setup = ["export GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT=false", '
+        )
+        on_slurm.write("marin-build.toml", text)
+        done = on_slurm.run("apply")
+        assert done.code == 0, done.out + done.err
+        found = {name: it.data for name, it in server.api.buckets.objects("lab").items()}
+    said = [data for name, data in found.items() if name.endswith("/said")]
+    assert said == [b"first"]
+    (folder,) = [data for name, data in found.items() if name.endswith("/.artifact.json")]
+    assert b"marin-build-code-" in folder
+    (bundle,) = [name for name in found if name.startswith("run/.marin-build/bundles/")]
+    assert bundle.endswith(".zip")

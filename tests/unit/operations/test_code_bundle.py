@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -142,3 +143,20 @@ def test_a_bundle_is_a_file_of_a_plan_directory_byte_for_byte() -> None:
     whole = Bundle(bytes(range(256)) * 3)
     assert whole.as_text.encode("utf-8", "surrogateescape") == whole.data
     assert f"sha256:{text_digest(whole.as_text)}" == whole.name
+
+
+def test_the_modules_of_a_bundle_are_found_before_an_editable_installation(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else a job on a node that sees the project loads half of its code from there."""
+    installed = tmp_path / "env/lib/site-packages"
+    for folder in (tmp_path / "project/src", installed):
+        folder.mkdir(parents=True)
+    path = ["/no/such/python.zip", sys.prefix, str(installed), str(tmp_path / "project/src")]
+    monkeypatch.setattr(sys, "path", list(path))
+    bundle = Bundle(zip_of([Entry("src/lm/__init__.py", b""), Entry("pipeline.py", b"")]))
+    send_bundle(LocalStore(), str(tmp_path / "out"), bundle)
+    options = PipelineOptions(file="pipeline.py", prefix=str(tmp_path / "out"))
+    with unpacked(options, bundle.name) as found:
+        assert sys.path == [*path[:3], f"{found.folder}/src", path[3]]
+    assert sys.path == path
