@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from marin_build.emit.quoting import plain_words
@@ -103,34 +104,47 @@ def environment_script(plan: Plan, document: PlanDocument, templates: Templates)
 
 
 def run_step_words(
-    action: Action, plan: Plan, document: PlanDocument, *, once: bool = False
+    action: Action,
+    plan: Plan,
+    document: PlanDocument,
+    *,
+    once: bool = False,
+    in_project: bool = True,
 ) -> tuple[str, ...]:
-    """Return the command line that builds an action's target; it is for the project's folder.
+    """Return the command line that builds an action's target.
+
+    It is for the project's folder, unless the code comes from a bundle or lies in an image: then
+    the prefix in it is absolute.
 
     Args:
         action: an action of the plan.
         plan: the plan.
         document: its plan.json.
         once: whether it tries once only, because the engine repeats tries.
+        in_project: whether it runs in the project's folder.
 
     """
+    workspace = plan.targets.workspace
+    in_project = in_project and document.bundle is None
     settings = [
         part
         for key, value in sorted(document.parameters.items())
         for part in ("--set", f"{key}={value}")
     ]
     policy = ("--code-policy", document.code) if document.code is not None else ()
-    words = plain_words(action.command, plan.targets.workspace)
+    bundle = ("--bundle", document.bundle) if document.bundle is not None else ()
+    words = plain_words(action.command, workspace, with_prefix=in_project)
     listing = plan.overwrites.get(plan.targets.by_id[action.target])
     return (
         "marin-build",
         "run-step",
+        *bundle,
         "--file",
         document.pipeline,
         *settings,
         *policy,
         "--prefix",
-        relative(plan.targets.workspace.prefix, plan.targets.workspace),
+        relative(workspace.prefix, workspace) if in_project else workspace.prefix,
         "--target",
         action.target,
         *(["--once"] if once else []),
@@ -149,6 +163,8 @@ def emit_plan(
     emit: Emit,
     templates: Templates,
     draw: DrawPage | None = None,
+    bundle: str | None = None,
+    others: Mapping[str, str] = MappingProxyType({}),
 ) -> dict[str, str]:
     """Return path -> text for every file of the plan directory, plan.json last.
 
@@ -162,6 +178,8 @@ def emit_plan(
         templates: the templates of all files.
         draw: makes the HTML page from the plan's document and the paths of its files, or returns
             None; None: there is no page.
+        bundle: the name of the bundle of code that its jobs load, `sha256:...`.
+        others: further files, path -> text.
 
     """
     document = plan_document(
@@ -171,8 +189,8 @@ def emit_plan(
         parameters=parameters,
         engine=engine,
         pin_code=True,
-    )
-    files = emit(plan, document, templates)
+    ).model_copy(update={"bundle": bundle})
+    files = {**emit(plan, document, templates), **others}
     page = draw(document, files.keys(), templates) if draw is not None else None
     if page is not None:
         files[PAGE_FILE] = page

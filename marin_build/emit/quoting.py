@@ -117,12 +117,23 @@ def words_filter(workspace: Workspace) -> Callable[[Iterable[Word]], str]:
     return words
 
 
-def plain_words(words: Iterable[Word], workspace: Workspace) -> list[str]:
-    """Return words as texts; paths inside the project are relative to it, the working directory."""
-    root = workspace.project + "/"
-    return [
-        "".join(
-            part.path.removeprefix(root) if isinstance(part, PathPart) else part for part in word
-        )
-        for word in words
-    ]
+def plain_words(
+    words: Iterable[Word], workspace: Workspace, *, with_prefix: bool = True
+) -> list[str]:
+    """Return words as texts; paths inside the project are relative to it, the working directory.
+
+    Args:
+        words: of a command.
+        workspace: has the project and the prefix.
+        with_prefix: whether the prefix lies in the working directory if it lies in the project.
+
+    """
+    root, outputs = workspace.project + "/", workspace.prefix + "/"
+
+    def text(part: str | PathPart) -> str:
+        if not isinstance(part, PathPart):
+            return part
+        is_output = not with_prefix and part.path.startswith(outputs)
+        return part.path if is_output else part.path.removeprefix(root)
+
+    return ["".join(map(text, word)) for word in words]

@@ -146,6 +146,14 @@ class Engine(ABC, Generic[S]):
         return (self,) if self.capabilities.has_queue else ()
 
     @property
+    def bundle_limit(self) -> int | None:
+        """The bytes that a bundle of the project's code may have; None: jobs load no bundle.
+
+        Where they do, `run_step_words` names the bundle, which is under the prefix by then.
+        """
+        return None
+
+    @property
     def max_jobs(self) -> int:
         """How many jobs may wait or run at once, of an engine with a queue."""
         return 1

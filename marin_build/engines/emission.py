@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from marin_build.emit.plan_directory import emit_plan
@@ -28,6 +29,8 @@ def emit_for(
     overrides: str | None,
     with_page: bool = False,
     pipeline_digest: str = "",
+    bundle: str | None = None,
+    others: Mapping[str, str] = MappingProxyType({}),
 ) -> dict[str, str]:
     """Return path -> text for every file of the plan directory, plan.json last.
 
@@ -39,6 +42,8 @@ def emit_for(
         overrides: the user's folder of templates, relative to the project; None if there is none.
         with_page: whether to add the HTML page of the plan.
         pipeline_digest: sha-256 of the pipeline's file; empty: the files are not replayed.
+        bundle: the name of the bundle of code that its jobs load, if they load one.
+        others: further files, path -> text.
 
     Raises:
         MarinBuildError: all errors of `problems_of` together; or a template is malformed.
@@ -69,6 +74,8 @@ def emit_for(
             filters=engine.filters,
         ),
         draw=draw,
+        bundle=bundle,
+        others=others,
     )
 
 

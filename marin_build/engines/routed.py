@@ -78,6 +78,12 @@ class _RoutedEngine(Engine[Routes]):
         return [folder for one in self._engines for folder in one.template_folders]
 
     @property
+    def bundle_limit(self) -> int | None:
+        """The smallest limit of those engines whose jobs load the code from a bundle."""
+        limits = (one.bundle_limit for one in self._engines)
+        return min((limit for limit in limits if limit is not None), default=None)
+
+    @property
     def _engines(self) -> list[Engine[Any]]:
         return list(self.settings.engines.values())
 
@@ -102,9 +108,11 @@ class _RoutedEngine(Engine[Routes]):
     def emit(self, plan: Plan, document: PlanDocument, templates: Templates) -> dict[str, str]:
         """Return the scripts of this machine for all steps, and each engine's files for its own."""
         here, *others = self._engines
-        files = here.emit(plan, document, templates)
+        files = here.emit(plan, document.model_copy(update={"bundle": None}), templates)
         for one in others:
-            emitted = one.emit(self._part(plan, one), document, templates)
+            loads = document.bundle if one.bundle_limit is not None else None
+            own = document.model_copy(update={"bundle": loads})
+            emitted = one.emit(self._part(plan, one), own, templates)
             files |= {path: text for path, text in emitted.items() if path.startswith("steps/")}
         return files
 

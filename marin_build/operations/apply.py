@@ -17,6 +17,7 @@ from marin_build.errors import (
     UsageError,
 )
 from marin_build.operations.adopted_data import refused_readers
+from marin_build.operations.prepare_apply import ISOLATIONS, isolates
 from marin_build.operations.run_session import end_syncing, make_session, syncing_of
 from marin_build.operations.taint import forget_taints
 from marin_build.plan.capacity import GPU, needs_of
@@ -33,9 +34,6 @@ if TYPE_CHECKING:
     from marin_build.run_step.session import Session
     from marin_build.run_step.workers import Isolation
     from marin_build.store.durability import Syncing
-
-
-ISOLATIONS = ("process", "worker", "thread")
 
 
 def build(
@@ -109,6 +107,8 @@ def build(
         if ready.queued:
             from marin_build.operations.queued_jobs import forget_marks, mark_forced
 
+            for each in ready.queued:
+                each.send_code(loaded)
             mark_forced(loaded, plan, queued.engines)
         finished = applier.run()
         if ready.queued:
@@ -204,11 +204,18 @@ def _isolation(
 
         return SupervisorPool(session, ForkBodies(session, jobs, reuse=name == "worker"), jobs)
     if name != "thread":
-        raise UsageError(f"unknown isolation `{name}`", facts=[("known", ", ".join(ISOLATIONS))])
+        raise _unknown_isolation(name)
     _check_threads(plan, elsewhere)
     from marin_build.run_step.thread_bodies import ThreadBodies
 
     return SupervisorPool(session, ThreadBodies(session), jobs)
+
+
+def _unknown_isolation(name: str) -> UsageError:
+    # On the command line such a name chooses the engine; a configuration names the engine itself.
+    hint = f'it is an engine: engine = "{name}"' if isolates(name) else None
+    known = ", ".join(ISOLATIONS)
+    return UsageError(f"unknown isolation `{name}`", facts=[("known", known)], hint=hint)
 
 
 def _check_threads(plan: Plan, elsewhere: Collection[int]) -> None:

@@ -61,6 +61,7 @@ def detach(planned: Planned, on_handed: Callable[[Handed], None]) -> int:
     (queued,) = queued_jobs(planned, all_targets=True)
     loaded, targets = planned.loaded, plan.targets
     check_writable(loaded.workspace.prefix)
+    queued.send_code(loaded)
     mark_forced(loaded, plan, queued.jobs)
     known = queued.queue.find({request.name for request in queued.jobs.values()})
     ids: dict[int, str] = {}

@@ -19,6 +19,7 @@ from marin_build.operations.replace_plan import (
     write_plan_directory,
 )
 from marin_build.plan.document import (
+    BUNDLE_FILE,
     PAGE_FILE,
     PLAN_FILE,
     SIGNATURE_FILE,
@@ -75,6 +76,7 @@ def save_plan(planned: Planned, folder: str, key: str | None = None) -> SavedPla
 
     """
     from marin_build.engines.emission import emit_for
+    from marin_build.operations.queued_jobs import bundle_to_make
     from marin_build.operations.second_load import loaded_twice
 
     refuse_assumptions(planned.request.assume_changed, planned.request.assume_built)
@@ -83,6 +85,7 @@ def save_plan(planned: Planned, folder: str, key: str | None = None) -> SavedPla
         planned = planned.with_adopted()
         loaded = planned.loaded
         refuse_secrets(loaded, range(len(loaded.targets)))
+        bundle = bundle_to_make(planned)
         files = emit_for(
             planned.engine,
             planned.decided,
@@ -91,6 +94,8 @@ def save_plan(planned: Planned, folder: str, key: str | None = None) -> SavedPla
             parameters=loaded.pipeline.parameters,
             overrides=loaded.settings.templates,
             with_page=True,
+            bundle=bundle.name if bundle is not None else None,
+            others={BUNDLE_FILE: bundle.as_text} if bundle is not None else {},
         )
         compare()
     if key is not None:

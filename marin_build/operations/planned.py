@@ -88,6 +88,7 @@ class Planned:
         capacity: reads, once, what this machine has.
         pinned_code: target id -> code digest, of a plan that was saved.
         folder: where it was saved; empty if it was not.
+        bundle: the name of the bundle of code in that folder, if its jobs load one.
 
     """
 
@@ -97,6 +98,7 @@ class Planned:
     capacity: Callable[[], Capacity]
     pinned_code: Mapping[str, str] = field(default_factory=lambda: _NOTHING)
     folder: str = ""
+    bundle: str | None = None
 
     @cached_property
     def engine(self) -> Engine[Any]:

@@ -167,7 +167,8 @@ class Project(ProjectTargets):
             keep_going: after a failure, go on with steps that do not need the failed one.
             max_failures: go on after failures until there are this many.
             fail_fast: after the failure that ends the run, end the running steps, too.
-            isolation: `process`, `worker` or `thread`; None: as configured.
+            isolation: `process`, `worker` or `thread`, or the name of an engine that runs steps on
+                this machine in jobs of its own, which is then the engine; None: as configured.
             lease: whether the store must have conditional writes; without, no other run may build.
             trace: file to write a trace to when the run is over.
 
@@ -233,6 +234,7 @@ class Project(ProjectTargets):
             drifted_without_run,
             prepare_build,
             totals_without_run,
+            with_isolation,
         )
 
         terms.check()
@@ -243,7 +245,8 @@ class Project(ProjectTargets):
             on_event(event)
 
         with self._loading():
-            planned = self._plan_to_apply(request, note)
+            options, terms = with_isolation(self._options, terms)
+            planned = self._plan_to_apply(options, request, note)
             if terms.trace is not None:
                 from marin_build.operations.trace import begin_trace
 
@@ -264,7 +267,9 @@ class Project(ProjectTargets):
         failures.raise_unless_built(totals)
         return totals
 
-    def _plan_to_apply(self, request: PlanRequest, on_event: Callable[[Event], None]) -> Planned:
+    def _plan_to_apply(
+        self, options: PipelineOptions, request: PlanRequest, on_event: Callable[[Event], None]
+    ) -> Planned:
         from marin_build.operations.prepare_apply import (
             folder_without_plan,
             is_saved_plan,
@@ -276,11 +281,12 @@ class Project(ProjectTargets):
 
             folder, *others = request.targets
             request = replace(request, targets=())
-            profile = PipelineOptions(profile=self._options.profile)
+            engine = options.engine if options.engine != self._options.engine else None
+            profile = PipelineOptions(profile=options.profile, engine=engine)
             refuse_what_is_fixed(profile, others, request)
             return plan_saved(folder, profile, request, on_event)
         with folder_without_plan(request.targets):
-            return plan_to_build(load(self._options, needed=request.named), request, on_event)
+            return plan_to_build(load(options, needed=request.named), request, on_event)
 
 
 if TYPE_CHECKING:

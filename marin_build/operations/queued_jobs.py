@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from marin_build.apply.queue_workers import QueueWorkers
     from marin_build.engines.base import Engine
     from marin_build.engines.jobs import JobQueue
+    from marin_build.operations.code_bundle import Bundle
     from marin_build.operations.loading import Loaded
     from marin_build.operations.planned import Planned
     from marin_build.plan.decisions import Plan
@@ -32,12 +33,26 @@ class QueuedJobs:
         engine: the engine whose queue takes them.
         jobs: by index of the target, what is submitted.
         queue: the engine's queue, which answered.
+        bundle: the code that the jobs load; None: they find it where they run.
 
     """
 
     engine: Engine[Any]
     jobs: Mapping[int, JobRequest]
     queue: JobQueue
+    bundle: Bundle | None = None
+
+    def send_code(self, loaded: Loaded) -> None:
+        """Put the code where the jobs look for it: before the first of them is submitted.
+
+        Raises:
+            StoreError: the store cannot be read or written.
+
+        """
+        if self.bundle is not None:
+            from marin_build.operations.code_bundle import send_bundle
+
+            send_bundle(loaded.store, loaded.workspace.prefix, self.bundle)
 
     def workers(
         self, session: Session, on_event: Callable[[Event], None], on_answer: Callable[[], None]
@@ -81,13 +96,47 @@ def queued_jobs(planned: Planned, *, all_targets: bool = False) -> list[QueuedJo
         queue.check()
     if not used:
         return []
-    read = _from_folder(planned.folder) if planned.folder else _rendered(planned).__getitem__
+    bundle = _bundle(planned)
+    if planned.folder:
+        read = _from_folder(planned.folder)
+    else:
+        read = _rendered(planned, bundle).__getitem__
     found = []
     for one, queue in zip(used, queues, strict=True):
         places = {i: one.job_of(workspace, plan.targets.all[i].id) for i in queued[one.name]}
         jobs = {i: JobRequest(name, read(path)) for i, (name, path) in places.items()}
-        found.append(QueuedJobs(one, jobs, queue))
+        loaded = bundle if one.bundle_limit is not None else None
+        found.append(QueuedJobs(one, jobs, queue, loaded))
     return found
+
+
+def _bundle(planned: Planned) -> Bundle | None:
+    """Return the code that the jobs of a plan load: that of its folder, if it was saved."""
+    if not planned.folder:
+        return bundle_to_make(planned)
+    if planned.bundle is None:
+        return None
+    from marin_build.operations.code_bundle import read_bundle
+
+    return read_bundle(planned.folder, planned.bundle)
+
+
+def bundle_to_make(planned: Planned) -> Bundle | None:
+    """Return the bundle of the project's code as it is now, if the jobs of a plan load one.
+
+    Raises:
+        UsageError: it cannot be made.
+
+    """
+    engine, plan = planned.engine, planned.decided
+    limit = engine.bundle_limit
+    is_mixed = engine.capabilities.has_queue and not engine.capabilities.detaches
+    takes_some = any(queued_targets(plan, engine).values()) if is_mixed else bool(plan.to_build)
+    if limit is None or not takes_some:
+        return None
+    from marin_build.operations.code_bundle import make_bundle
+
+    return make_bundle(planned.loaded, limit)
 
 
 def mark_forced(loaded: Loaded, plan: Plan, queued: Collection[int]) -> None:
@@ -128,7 +177,7 @@ def forget_marks(loaded: Loaded, plan: Plan, queued: Collection[int]) -> None:
         forget_taints(loaded.store, plan.targets, forced - still.keys())
 
 
-def _rendered(planned: Planned) -> Mapping[str, str]:
+def _rendered(planned: Planned, bundle: Bundle | None) -> Mapping[str, str]:
     from marin_build.engines.emission import emit_for
     from marin_build.operations.loading import refuse_without_file
 
@@ -140,6 +189,7 @@ def _rendered(planned: Planned) -> Mapping[str, str]:
         pipeline=loaded.file,
         parameters=loaded.pipeline.parameters,
         overrides=loaded.settings.templates,
+        bundle=bundle.name if bundle is not None else None,
     )
 
 

@@ -95,7 +95,8 @@ def plan_saved(
     plan = replan_saved(loaded, document)
     refuse_other_engine(chosen_engine(loaded), is_saved=True)
     planned = planned_of(loaded, plan, request, causes=False, on_event=on_event)
-    return replace(planned, pinned_code=pinned_code(document), folder=folder)
+    pinned = pinned_code(document)
+    return replace(planned, pinned_code=pinned, folder=folder, bundle=document.bundle)
 
 
 def load_saved(

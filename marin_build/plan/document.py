@@ -33,6 +33,7 @@ PLAN_FILE = "plan.json"
 PAGE_FILE = "graph.html"
 SIGNATURE_FILE = "plan.json.sig"
 """What `ssh-keygen -Y sign` writes beside the plan; the plan cannot list it, as it lists itself."""
+BUNDLE_FILE = "bundle.zip"
 SCHEMA_VERSION = 1
 REBUILT_ANYWAY = ("forced", "dev_version")
 """Kinds of reasons to build a built target that a replay cannot read from the store.
@@ -103,6 +104,8 @@ class PlanDocument(BaseModel):
     prefix: str
     engine: str
     code: Literal["report", "rebuild", "ignore"] | None = None
+    bundle: str | None = None
+    """The bundle of code that its jobs load, `sha256:...`; the file beside it holds that."""
     requested: tuple[str, ...]
     summary: dict[str, int]
     decisions: tuple[DecisionDocument, ...]

@@ -40,7 +40,7 @@ def document_pieces(document: BaseModel, leave_out: Container[str] = ()) -> Iter
     """
     before = "{\n "
     for name, value in document:
-        if name in leave_out:
+        if name in leave_out or (name == "bundle" and value is None):
             continue
         yield f'{before}"{name}": '
         before = ",\n "

@@ -81,6 +81,16 @@ def rank_log_path(output: str, attempt: int, rank: int) -> str:
     return f"{ranks_folder(output, attempt)}/rank-{rank}.log"
 
 
+def bundles_folder(prefix: str) -> str:
+    """Return the folder of the bundles of code that jobs load."""
+    return f"{prefix}/.marin-build/bundles"
+
+
+def bundle_name(digest: str) -> str:
+    """Return the name of a bundle in that folder; `digest` is its sha-256 in hex."""
+    return f"{digest}.zip"
+
+
 def taints_folder(prefix: str) -> str:
     """Return the folder of the marks on tainted targets."""
     return f"{prefix}/.marin-build/tainted"

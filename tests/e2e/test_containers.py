@@ -147,3 +147,60 @@ def test_a_runtime_that_is_not_installed_is_told_before_anything_runs(boxed: Pro
     assert done.code == 4
     assert "`podman` is not installed here" in done.err
     assert not (boxed.root / "ran.txt").exists()
+
+
+def test_a_killed_container_is_lost_and_its_step_is_built_again(
+    boxed: Project, gate: Gate, podman: Podman
+) -> None:
+    """Else a machine that is cleaned up fails a step, and blames its need for memory."""
+    text = boxed.file("marin-build.toml").replace("[container]", "lease = 2\n[container]")
+    boxed.write("marin-build.toml", text)
+    run = boxed.start("apply", "--set", "what=wait", "--json")
+    gate.wait_started()
+    podman.call("kill", "--signal", "KILL", *podman.call("ps", "--quiet").split())
+    lost = run.wait_event("step_failed")
+    assert (lost["cause"], lost["retries_left"]) == ("infra", 3)
+    assert "the container was killed" in lost["message"]
+    gate.wait_started()
+    gate.let_go()
+    done = run.wait()
+    assert done.code == 0, done.err
+    assert _ran(boxed) == ["inside in", "inside in", "outside out"]
+    assert podman.call("ps", "--all", "--quiet") == ""
+
+
+def test_code_in_the_image_and_inputs_elsewhere_are_found(boxed: Project, podman: Podman) -> None:
+    """Else an image with its code needs the project beside it, and data must lie in the project."""
+    boxed.pipeline(
+        "from pathlib import Path\n"
+        "from marin_build import source, step\n"
+        "@step\n"
+        "def copy(output: Path, text: Path) -> str:\n"
+        "    (output / 'text').write_text(text.read_text())\n"
+        "    try:\n"
+        "        text.write_text('spoiled')\n"
+        "    except OSError as error:\n"
+        "        return error.strerror\n"
+        "def pipeline():\n"
+        f"    return copy(text=source({str(boxed.home / 'data/text')!r}, name='text'))\n"
+    )
+    (boxed.home / "data").mkdir()
+    (boxed.home / "data/text").write_text("of all")
+    text = boxed.file("marin-build.toml").replace(
+        'options = ["--rootfs"',
+        f'image = "/:O"\ncode_from = "image"\noptions = ["--rootfs", "--workdir={boxed.root}", '
+        f'"--tmpfs={boxed.home}"',  # what lies outside, is only there if it is mounted
+    )
+    boxed.write("marin-build.toml", text)
+    done = boxed.run("apply", "--isolation", "container")
+    assert done.code == 0, done.err
+    output = boxed.output_of("copy")
+    assert (output / "text").read_text() == "of all"
+    assert json.loads((output / ".artifact.json").read_text()) == "Read-only file system"
+
+
+def test_two_engines_for_one_run_are_refused(boxed: Project) -> None:
+    """Else one of the two words is ignored."""
+    done = boxed.run("apply", "--isolation", "container", "--engine", "slurm")
+    assert done.code == 4
+    assert "chooses the engine `container`, and `--engine slurm` another one" in done.err

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from marin_build.errors import MarinBuildError, StoppedError
-from marin_build.protocol.acquire import Claimant, Finished, Held
+from marin_build.protocol.acquire import Claimant, Finished, Foreign, Held
 from marin_build.protocol.documents import FileEntry, Provenance, Publication, Record
 from marin_build.protocol.held_target import Holding, newest_attempt
 from marin_build.protocol.lease import Lease
@@ -198,6 +198,8 @@ class Applier:
                     return "held"
                 case Holding():
                     return self._attempt(output, got)
+                case Foreign():
+                    raise AssertionError("in this world nobody but builders writes")
         except StoppedError:
             return "stopped"
         except MarinBuildError:

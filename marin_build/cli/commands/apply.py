@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 )
 @budget_option
 @click.option("--no-rerun-failed", is_flag=True, help="Block targets that failed before.")
-@click.option("--isolation", help="How steps run: process, worker or thread.")
+@click.option("--isolation", help="How steps run: process, worker or thread, or in an engine here.")
 @click.option("--no-lease", is_flag=True, help="Take no leases: no other run may build there.")
 @click.option(
     "--trace",
@@ -99,11 +99,13 @@ def command(
         is_saved_plan,
         plan_to_build,
         prepare_build,
+        with_isolation,
     )
 
     click.get_current_context().with_resource(lasting_streams())
     terms = Terms(keep_going, max_failures, fail_fast, isolation, not no_lease, trace)
     terms.check()
+    options, terms = with_isolation(options, terms)
     saved = targets[0] if targets and is_saved_plan(targets[0]) else None
     request = PlanRequest(
         () if saved is not None else targets,
@@ -133,7 +135,7 @@ def command(
         ("--max-failures", max_failures),
         ("--fail-fast", fail_fast),
         *(("--budget", budget) for budget in budgets),
-        ("--isolation", isolation),
+        ("--isolation", terms.isolation),
         ("--no-lease", no_lease),
     )
     again = command_line("apply", options, [*targets, *words])

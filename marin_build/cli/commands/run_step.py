@@ -25,6 +25,12 @@ if TYPE_CHECKING:
 @click.option(
     "--states", is_flag=True, help="With --plan: say of each target: `to-build ID` or `built ID`."
 )
+@click.option(
+    "--bundle", metavar="NAME", help="Load the pipeline from a bundle of code under the prefix."
+)
+@click.option(
+    "--send-code", is_flag=True, help="With --plan: put its bundle of code under the prefix."
+)
 @click.option("--no-lease", is_flag=True, help="Take no lease: no other run may build there.")
 @click.option(
     "--once",
@@ -43,9 +49,11 @@ def command(
     options: PipelineOptions,
     target: str | None,
     folder: str | None,
+    bundle: str | None,
     words: tuple[str, ...],
     overwrite: str | None,
     *,
+    send_code: bool,
     pending: bool,
     states: bool,
     no_lease: bool,
@@ -69,6 +77,14 @@ def command(
     context.with_resource(lasting_streams())
     if once:
         context.with_resource(_unreachable_store_is_infrastructure())
+    if send_code:
+        return _send_code(folder)
+    if bundle is not None:
+        from marin_build.operations.code_bundle import unpacked
+
+        if folder is not None:
+            raise UsageError("a saved plan names its bundle of code itself: leave out `--bundle`")
+        options = context.with_resource(unpacked(options, bundle))
     if folder is not None:
         loaded, document = load_saved(folder, options, None if pending or states else target)
     else:
@@ -109,6 +125,17 @@ def command(
     if ran.exit_code == INFRASTRUCTURE:
         click.echo(SAID_OF_INFRASTRUCTURE, err=True)
     return ran.exit_code
+
+
+def _send_code(folder: str | None) -> int:
+    """Put the bundle of a saved plan under its prefix; say whether it was there."""
+    from marin_build.operations.send_code import send_saved
+
+    if folder is None:
+        raise UsageError("`--send-code` needs `--plan DIR`")
+    name, is_new = send_saved(folder)
+    click.echo(f"{'sent' if is_new else 'already there'}  {name}")
+    return EXIT_OK
 
 
 @contextmanager

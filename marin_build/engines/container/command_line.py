@@ -148,9 +148,13 @@ class ContainerQueue(JobQueue):
         code = row.get("ExitCode")
         if code is None:  # docker has it in words only: `Exited (137) 2 seconds ago`
             code = int(str(row["Status"]).partition("(")[2].partition(")")[0] or 0)
-        # The kernel's mark of a lack of memory is not always there: what we did not kill was.
-        is_oom = code == _KILLED and name not in self._killed
-        return JobState(Phase.ENDED, f"exit code {code}", "oom" if is_oom else None)
+        if code != _KILLED or name in self._killed:
+            return JobState(Phase.ENDED, f"exit code {code}")
+        # Its first process was killed. A step that was alone killed says so itself.
+        told = self._run("inspect", "--format", "{{.State.OOMKilled}}", name).stdout.strip()
+        if told == "true":
+            return JobState(Phase.ENDED, f"exit code {code}", "oom")
+        return JobState(Phase.ENDED, "the container was killed", "infra")
 
     def _remove(self, name: str) -> None:
         self._run("rm", "--force", name)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from marin_build.emit.plan_directory import steps_to_build
 from marin_build.engines.base import Capabilities, Engine, several_hosts
+from marin_build.engines.bundle_setting import check_bundle_limit
 from marin_build.engines.container.scripts import emit_containers, script_of
 from marin_build.engines.container.settings import ContainerSettings
 from marin_build.engines.jobs import job_name
@@ -46,6 +47,13 @@ class ContainerEngine(Engine[ContainerSettings]):
     def image(self) -> str | None:
         """The image of steps that name none."""
         return self.settings.image
+
+    @property
+    def bundle_limit(self) -> int | None:
+        """The bytes of a bundle of code; None: jobs find the code where they run."""
+        if self.settings.code_from != "bundle":
+            return None
+        return check_bundle_limit(self.name, self.settings.bundle_limit)
 
     @property
     def max_jobs(self) -> int:

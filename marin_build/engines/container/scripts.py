@@ -6,6 +6,7 @@ Facts: podman-run(1), docker container run.
 from __future__ import annotations
 
 import math
+import os
 from typing import TYPE_CHECKING
 
 from marin_build.emit.plan_directory import actions_of, environment_script, run_step_words
@@ -18,6 +19,8 @@ from marin_build.workspace.places import is_url
 from marin_build.workspace.workspace import relative
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from marin_build.emit.plan_directory import Action
     from marin_build.emit.templates import Templates
     from marin_build.engines.container.settings import ContainerSettings
@@ -39,7 +42,11 @@ def emit_containers(
     """
     workspace = plan.targets.workspace
     files = {"environment.sh": environment_script(plan, document, templates)}
-    prefix = "" if is_url(workspace.prefix) else relative(workspace.prefix, workspace)
+    in_project = settings.code_from == "project"
+    prefix = workspace.prefix if not in_project else relative(workspace.prefix, workspace)
+    prefix = "" if is_url(prefix) else prefix
+    sources = [it for target in plan.targets.all for it in target.step.inputs.values()]
+    inputs = sorted({it.location for it in sources if not is_url(it.location)})
     for action in actions_of(plan):
         image = image_of(action.step, settings)
         if image is None:
@@ -57,9 +64,10 @@ def emit_containers(
             runtime=runtime,
             image=image,
             prefix=prefix,
-            options=_options(action, plan, settings, runtime),
+            options=_options(action, plan, inputs, settings, runtime),
             program=settings.program,
-            arguments=run_step_words(action, plan, document, once=True)[1:],
+            in_project=in_project,
+            arguments=run_step_words(action, plan, document, once=True, in_project=in_project)[1:],
         )
     return files
 
@@ -75,7 +83,13 @@ def script_of(target: str) -> str:
     return f"steps/{target}/container.sh"
 
 
-def _options(action: Action, plan: Plan, settings: ContainerSettings, runtime: str) -> list[str]:
+def _options(
+    action: Action,
+    plan: Plan,
+    inputs: Sequence[str],
+    settings: ContainerSettings,
+    runtime: str,
+) -> list[str]:
     """Return the options of `run` for what a step needs, in a fixed order."""
     workspace, resources = plan.targets.workspace, action.step.resources
     found = []
@@ -83,8 +97,7 @@ def _options(action: Action, plan: Plan, settings: ContainerSettings, runtime: s
     network = settings.network or (None if is_remote else "none")
     if network is not None:
         found.append(f"--network={network}")
-    if not is_remote and relative(workspace.prefix, workspace) == workspace.prefix:
-        found += ["--volume", _bind(workspace.prefix)]
+    found += _volumes(action, plan, inputs, in_project=settings.code_from == "project")
     for volume in settings.volumes:
         found += ["--volume", volume]
     if resources is not None and resources.cpu is not None:
@@ -97,6 +110,45 @@ def _options(action: Action, plan: Plan, settings: ContainerSettings, runtime: s
         else:
             found.append("--device=nvidia.com/gpu=all")
     return [*found, *settings.options]
+
+
+def _volumes(action: Action, plan: Plan, inputs: Sequence[str], *, in_project: bool) -> list[str]:
+    """Return the options for places beside the project: prefix, outputs elsewhere, inputs.
+
+    Args:
+        action: the step.
+        plan: its plan.
+        inputs: the local inputs of the whole pipeline: it is loaded inside, and reads all of them.
+        in_project: whether the container sees the project's folder; else what is in it comes from
+            a bundle, or lies in the image.
+
+    """
+    targets, workspace = plan.targets, plan.targets.workspace
+    index = targets.by_id[action.target]
+    seen = [workspace.project] if in_project else []
+    found: list[str] = []
+
+    def add(path: str, mode: str = "") -> None:
+        if not is_url(path) and not any(_is_in(path, other) for other in seen):
+            seen.append(path)
+            found.extend(["--volume", _bind(path) + mode])
+
+    add(workspace.prefix)
+    own = targets.all[index].output_path
+    if not _is_in(own, workspace.prefix):
+        add(os.path.dirname(own))
+    for dep in targets.deps[index]:
+        add(os.path.dirname(targets.all[dep].output_path), ":ro")
+    for place in sorted(workspace.adopted.values()):
+        add(place, ":ro")
+    for path in inputs:
+        if not _is_in(path, workspace.project):
+            add(path, ":ro")
+    return found
+
+
+def _is_in(path: str, folder: str) -> bool:
+    return path == folder or path.startswith(folder.rstrip("/") + "/")
 
 
 def _bind(path: str) -> str:

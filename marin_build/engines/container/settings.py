@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from marin_build.engines.bundle_setting import BUNDLE_LIMIT, check_bundle_limit
 from marin_build.errors import UsageError
 
 
@@ -21,6 +22,10 @@ class ContainerSettings:
             runtime's default.
         volumes: further places that steps see, `/data:/data:ro`.
         options: further options of `run`, such as `--shm-size=8g`.
+        code_from: where steps find the project's code: `project`, its folder, which they see at the
+            place it has outside; `bundle`, a copy of it under the prefix; or `image`, whose working
+            directory has the project's files.
+        bundle_limit: bytes that such a bundle may have.
         max_containers: how many run at once; None: as many as there are cores.
         poll: seconds between two questions to the runtime about all containers.
 
@@ -32,6 +37,8 @@ class ContainerSettings:
     network: str | None = None
     volumes: tuple[str, ...] = ()
     options: tuple[str, ...] = ()
+    code_from: Literal["project", "bundle", "image"] = "project"
+    bundle_limit: str = BUNDLE_LIMIT
     max_containers: int | None = None
     poll: float = 1.0
 
@@ -39,6 +46,7 @@ class ContainerSettings:
         """Refuse numbers that mean nothing, and options that are none."""
         if self.max_containers is not None and self.max_containers <= 0:
             raise UsageError("the setting `container.max_containers` is not a number above 0")
+        check_bundle_limit("container", self.bundle_limit)
         if not self.poll > 0:
             raise UsageError("the setting `container.poll` is not a number above 0")
         for option in self.options:

@@ -15,6 +15,8 @@ from marin_build.errors import SpecificationError
 from marin_build.pipeline.resources import GpuDevice, TpuDevice
 from marin_build.plan.capacity import RAM, hosts_of, parse_amount
 from marin_build.plan.plan_id import text_digest
+from marin_build.workspace.places import is_url
+from marin_build.workspace.workspace import relative
 
 if TYPE_CHECKING:
     from marin_build.emit.plan_directory import Action
@@ -23,9 +25,10 @@ if TYPE_CHECKING:
     from marin_build.pipeline.step_spec import StepSpec
     from marin_build.plan.decisions import Plan
     from marin_build.plan.document import PlanDocument
+    from marin_build.workspace.workspace import Workspace
 
-LOGS = ".marin-build/slurm"
-"""Where jobs print what is not a step's own, in the project's folder."""
+_LOGS = ".marin-build/slurm"
+_LOGS_OF_NODE = "/tmp"  # noqa: S108 - all that a node surely has
 _MARGIN = 300
 """Seconds that a job may take beside its step's time-out: to start, and to commit."""
 
@@ -41,8 +44,9 @@ def emit_slurm(
             plan_id=document.plan_id,
             jobs=actions,
             reason=f"rebuilt by plan {document.plan_id}",
+            sends_code=document.bundle is not None,
             forced=[plan.targets.all[i].id for i in sorted(plan.rebuilt_anyway)],
-            logs=LOGS,
+            logs=logs_of(plan.targets.workspace, settings),
         ),
         "environment.sh": environment_script(plan, document, templates),
     }
@@ -59,6 +63,18 @@ def emit_slurm(
             hosts=str(hosts) if (hosts := hosts_of(action.step)) > 1 else "",
         )
     return files
+
+
+def logs_of(workspace: Workspace, settings: SlurmSettings) -> str:
+    """Return where jobs print what is not a step's own; nodes must have that folder.
+
+    It is a path in the project's folder. But with a bundle the nodes need not see that: then it
+    lies beside the outputs, or on the node if those are in a bucket.
+    """
+    prefix = workspace.prefix
+    if settings.code_from == "project" or relative(prefix, workspace) != prefix:
+        return _LOGS
+    return _LOGS_OF_NODE if is_url(prefix) else f"{prefix}/{_LOGS}"
 
 
 def script_of(target: str) -> str:

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from marin_build.emit.plan_directory import steps_to_build
 from marin_build.engines.base import Capabilities, Engine
+from marin_build.engines.bundle_setting import check_bundle_limit
 from marin_build.engines.jobs import job_name
 from marin_build.engines.slurm.batch_scripts import (
-    LOGS,
     emit_slurm,
+    logs_of,
     sbatch_text,
     script_of,
     shell_line,
@@ -51,6 +52,13 @@ class SlurmEngine(Engine[SlurmSettings]):
     }
 
     @property
+    def bundle_limit(self) -> int | None:
+        """The bytes of a bundle of code; None: jobs find the code in the project's folder."""
+        if self.settings.code_from != "bundle":
+            return None
+        return check_bundle_limit(self.name, self.settings.bundle_limit)
+
+    @property
     def max_jobs(self) -> int:
         """How many jobs may wait or run at once."""
         return self.settings.max_jobs
@@ -82,7 +90,7 @@ class SlurmEngine(Engine[SlurmSettings]):
         """Return the jobs of this user."""
         from marin_build.engines.slurm.command_line import SlurmQueue
 
-        logs = os.path.join(workspace.project, LOGS)
+        logs = os.path.join(workspace.project, logs_of(workspace, self.settings))
         return SlurmQueue(workspace.project, logs, self.settings.poll)
 
     def doctor(self) -> list[str]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
+from marin_build.engines.bundle_setting import BUNDLE_LIMIT, check_bundle_limit
 from marin_build.errors import UsageError
 
 
@@ -27,6 +29,9 @@ class SlurmSettings:
         gpu_types: whether jobs ask for the declared type of GPU, or for any.
         requeue: whether Slurm starts a job again itself after a lost node or a preemption.
         max_jobs: how many jobs may wait or run at once.
+        code_from: where jobs find the project's code: `project`, its folder, which all nodes see;
+            or `bundle`, a copy of it under the prefix.
+        bundle_limit: bytes that such a bundle may have.
         poll: seconds between two questions to the controller about all jobs.
 
     """
@@ -45,6 +50,8 @@ class SlurmSettings:
     gpu_types: bool = True
     requeue: bool = True
     max_jobs: int = 1000
+    code_from: Literal["project", "bundle"] = "project"
+    bundle_limit: str = BUNDLE_LIMIT
     poll: float = 6.0
 
     def __post_init__(self) -> None:
@@ -53,6 +60,7 @@ class SlurmSettings:
             value = getattr(self, key)
             if value is not None and not value > 0:
                 raise UsageError(f"the setting `slurm.{key}` is not a number above 0")
+        check_bundle_limit("slurm", self.bundle_limit)
         for key in ("partition", "account", "qos", "constraint", "reservation"):
             _check_word(key, getattr(self, key))
         for option in self.options:

@@ -110,6 +110,7 @@ def test_data_is_told_apart_by_its_listing() -> None:
         assert isinstance(found, ForeignData)
         seen.add(found.listing)
     assert len(seen) == 3
+    assert isinstance(found, ForeignData)
     assert (found.files, found.size, found.paths) == (2, 3, ("a", "b"))
 
 

@@ -135,9 +135,8 @@ def _texts_in(value: object) -> bool:
                 and value.hashed in (None, {})
             )
         case EndedAttempt():
-            texts = (value.result, value.run, value.worker)
             return (
-                all(isinstance(text, str) for text in texts)
+                all(isinstance(text, str) for text in (value.result, value.run, value.worker))
                 and isinstance(value.message, str | None)
                 and isinstance(value.exit_code, int | None)
                 and (value.committed is None or _texts_in(value.committed.record))
