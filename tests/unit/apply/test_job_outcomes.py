@@ -8,6 +8,7 @@ import pytest
 
 from marin_build.apply.job_outcomes import outcome_of_queue
 from marin_build.engines.jobs import JobState, Phase
+from marin_build.engines.slurm.command_line import SlurmQueue
 from marin_build.errors import StoreAwayError
 from marin_build.pipeline.retries import SAID_OF_INFRASTRUCTURE
 from marin_build.plan.outcomes import Failed, Stopped
@@ -46,6 +47,17 @@ def test_a_job_that_could_not_reach_the_store_is_the_infrastructures_failure(
     found = _failure(FAILED, str(log))
     assert (found.cause, found.exit_code) == ("infra", 75)
     assert found.message.endswith("error: cannot read `gs://b/x`: it is away")
+
+
+def test_the_rank_that_died_first_is_named(tmp_path: Path) -> None:
+    """Else a person looks at a host whose rank was only ended because of another one."""
+    log = tmp_path / "7.log"
+    first = "srun: error: n2: task 1: Killed"
+    log.write_text(f"0: error: noise\n{first}\nsrun: error: n1: task 0: Killed\n")
+    says_why = SlurmQueue("/", "/", 1.0).says_why
+    found = outcome_of_queue(FAILED, "slurm:7", str(log), says_why)
+    assert isinstance(found, Failed)
+    assert found.message == f"job slurm:7 ended: {FAILED.words}: {first}"
 
 
 def test_a_job_that_never_started_is_lost_and_no_failure_of_its_step() -> None:

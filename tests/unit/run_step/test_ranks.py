@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import tempfile
 import threading
 import time
 from contextlib import nullcontext
@@ -31,6 +32,7 @@ from marin_build.run_step.step_log import add_line
 from marin_build.run_step.supervisor import build_target
 from marin_build.run_step.workers import INTERRUPTED, Start
 from marin_build.store.local import LocalStore
+from marin_build.store.memory import MemoryStore
 from marin_build.workspace.workspace import Workspace
 from tests.workspaces import in_workspace
 
@@ -187,8 +189,10 @@ class Gang:
 def gang(make: Callable[..., Targets]) -> Callable[..., Gang]:
     """Return what makes a gang of three."""
 
-    def gang(*answers: Done | None, store: Any = None, life: float = LIFE) -> Gang:
-        targets = make(StepSpec(name="s", fn=lambda _: {"n": 1}, output_path_prefix="out"))
+    def gang(
+        *answers: Done | None, store: Any = None, life: float = LIFE, prefix: str = "out"
+    ) -> Gang:
+        targets = make(StepSpec(name="s", fn=lambda _: {"n": 1}, output_path_prefix=prefix))
         session = Session(
             store=store or LocalStore(), targets=targets, deep=targets.deep_fingerprints(),
             run="r-1", host=Host("me@here", "here"), now=lambda: NOW, time_to_live=life,
@@ -246,6 +250,25 @@ def test_a_rank_that_fails_ends_the_others_and_is_named(
     assert "words of rank 1" in made.log()
     assert (made.output / ".executor_status").read_text() == "FAILED"
     assert not (made.output / ".executor_status.lock").exists()
+
+
+def test_the_log_of_a_rank_is_sent_to_a_bucket(
+    gang: Callable[..., Gang], folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else the words of a rank are lost with its host."""
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    store = MemoryStore()
+    made = gang(HANGS, Done(3, "no shard"), HANGS, store=store, prefix="mem://b/out")
+    led, _ = made.run(1, 2, 0)
+    output = made.session.targets.all[0].output_path
+    assert isinstance(led, ended.Failed)
+    assert led.message == "rank 1: no shard"
+    logs = [file.path for file in store.files(f"{output}/.logs") if file.path.endswith(".log")]
+    assert logs == ["attempt-0001.log", "attempt-0001/rank-1.log", "attempt-0001/rank-2.log"]
+    for name in ("attempt-0001.log", "attempt-0001/rank-1.log"):
+        blob = store.get(f"{output}/.logs/{name}")
+        assert blob is not None
+        assert b"words of rank 1" in blob.data
 
 
 def test_a_leader_that_fails_ends_the_ranks(gang: Callable[..., Gang]) -> None:
