@@ -7,6 +7,7 @@ refused: a placeholder there is an error, never a guess.
 from __future__ import annotations
 
 import re
+import string
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -33,8 +34,10 @@ if TYPE_CHECKING:
 _RESERVED = frozenset(
     ["if", "then", "elif", "else", "while", "until", "do", "done", "fi", "{", "}", "!", "time"]
 )
+_PLAIN = frozenset(string.ascii_letters + string.digits + "/.-_{'\"$=")
 _OPERATOR = re.compile(r"<<<|<<-?|<&|<>|>&|>>|>\||&>>|&>|<|>")
 _SEPARATOR = re.compile(r";;&|;;|;&|\|\||\|&|&&|[;&|\n]")
+_JOINED = re.compile(r"(?<=[^\s;&|])\\\n(?=\S)|(?<=[;&|])\\\n(?=[^\w\s./])")
 _FUNCTION = re.compile(r"\(\s*\)")
 _POSITIONAL = re.compile(r"\$\{?[0-9@*]")
 _HEREDOC = "after `<<`; put the text into a script and declare it as an input"
@@ -54,14 +57,22 @@ def places_in(text: str) -> list[Place]:
 
     """
     reader = _CommandReader(text, len(text))
+    if "\\\n" in text and (found := _JOINED.search(text)):
+        raise reader.not_understood(
+            found.start(), "a `\\` at its end that joins two lines to a word"
+        )
     try:
         reader.code(0, "")
         reader.finish()
     except _HereDocument:
         reader.finish()
+    except RecursionError:
+        raise NotUnderstoodError("its brackets are nested too deep") from None
     except NotUnderstoodError:
         if not any(place.problem for place in reader.places.values()):
             raise
+    if len(reader.places) != sum(1 for _ in PLACEHOLDER.finditer(text)):
+        raise NotUnderstoodError("not all of them were met")  # never guess
     return [reader.places[at] for at in sorted(reader.places)]
 
 
@@ -112,6 +123,9 @@ class _CommandReader(WordReader):
                 i += 2
             elif char == "#":
                 i = self.comment(i)
+            elif char in _PLAIN:
+                word, i = self.word(i)
+                i = self._use(word, i, words, cases)
             elif (operator := _OPERATOR.match(self.text, i, self.stop)) and not self.is_process(i):
                 if words and words[-1].raw.isdigit() and self.text[i - 1].isdigit():
                     words.pop()  # the number of a file: `2>`
@@ -287,11 +301,11 @@ class _CommandReader(WordReader):
         raise self.not_understood(i, "a `[[` that is not closed")
 
     def _regex(self, i: int) -> tuple[Word, int]:
-        word, start, depth = Word(), i, 0
+        word, start, depth, known = Word(), i, 0, len(self.met)
         self.reasons.append(_REGEX)
         while i < self.stop and (depth > 0 or self.text[i] not in " \t\n"):
             depth += {"(": 1, ")": -1}.get(self.text[i], 0)
             i = self.piece(i, word)
         self.reasons.pop()
-        self.end_word(word, start, i)
+        self.end_word(word, start, i, known)
         return word, i

@@ -15,6 +15,10 @@ PLACEHOLDER = re.compile(r"\{\{([a-z_][a-z0-9_]*)\}\}|(?<!\$)\{([a-z_][a-z0-9_]*
 """Groups: the name where the braces are doubled, which is text; the name of a placeholder."""
 
 _ENDS_WORD = " \t\n;&|()<>"
+_SIMPLE = re.compile(r"[A-Za-z0-9_./,%^:-]+(?=[ \t\n;])")
+_PLAIN = re.compile(r"[A-Za-z0-9_./,+%^=:@-]+")
+_PLAIN_IN_QUOTES = re.compile(r'[^"\\$`{]+')
+_PLAIN_IN_SINGLE = re.compile(r"[^'\\{]+")
 _COMPUTED_PART = re.compile(r"\[|:(?![-=?+])")
 _ARITHMETIC = (
     "inside arithmetic, which evaluates it as code; compare with `test {n} -gt 3`, compute with "
@@ -55,6 +59,7 @@ class WordReader:
         text: bash code.
         stop: where it ends.
         places: the placeholders that were met, by where they begin.
+        met: where these begin, in their order.
         reasons: why a placeholder cannot be quoted, of the contexts that are open; innermost last.
         computed: what bash evaluates as arithmetic.
 
@@ -63,6 +68,7 @@ class WordReader:
     text: str
     stop: int
     places: dict[int, Place] = field(default_factory=dict)
+    met: list[int] = field(default_factory=list)
     reasons: list[str] = field(default_factory=list)
     computed: list[str] = field(default_factory=list)
 
@@ -72,10 +78,17 @@ class WordReader:
 
     def word(self, i: int) -> tuple[Word, int]:
         """Read a word, at least one character of it."""
+        if simple := _SIMPLE.match(self.text, i, self.stop):
+            raw = simple[0]
+            return Word(raw, plain=raw, program=raw.rpartition("/")[2]), simple.end()
         word, start, braces, bracket = Word(), i, 0, False
+        known = len(self.met)
         while i < self.stop:
+            if plain := _PLAIN.match(self.text, i, self.stop):
+                i = plain.end()
+                continue
             char = self.text[i]
-            found = PLACEHOLDER.match(self.text, i, self.stop)
+            found = PLACEHOLDER.match(self.text, i, self.stop) if char == "{" else None
             if found is not None and found[2]:
                 why = _why_not(self.text[start:i], braces, bracket=bracket)
                 i = self._hole(found, word, why)
@@ -97,13 +110,22 @@ class WordReader:
                 i = self.piece(i, word)
         if i == start:
             raise self.not_understood(i, "an operator without a word")
-        self.end_word(word, start, i)
+        self.end_word(word, start, i, known)
         return word, i
 
-    def end_word(self, word: Word, start: int, end: int) -> None:
-        """Complete a word: what it is, and which placeholders stand in substitutions in it."""
-        word.raw = self.text[start:end]
-        word.nested = [at for at in self.places if start <= at < end and at not in word.holes]
+    def end_word(self, word: Word, start: int, end: int, known: int) -> None:
+        """Complete a word: what it is, and which placeholders stand in substitutions in it.
+
+        Args:
+            word: the word; it has its own placeholders.
+            start, end: where it stands.
+            known: the number of placeholders before it.
+
+        """
+        word.complete(self.text[start:end])
+        if len(self.met) > known + len(word.holes):
+            own = set(word.holes)
+            word.nested = [at for at in self.met[known:] if at not in own]
 
     def _array(self, i: int, word: Word) -> int:
         """Read the elements of `a=(...)`."""
@@ -114,6 +136,8 @@ class WordReader:
                 i = self.comment(i)
             else:
                 element, i = self.word(i)
+                if element.raw.startswith("[") and "]" not in element.raw:
+                    raise self.not_understood(i, "a subscript with a space in it")
                 word.holes += element.holes
         return self._closed(i)
 
@@ -133,7 +157,7 @@ class WordReader:
     def piece(self, i: int, word: Word) -> int:
         """Read one character outside double quotes, or what it begins."""
         char = self.text[i]
-        if found := PLACEHOLDER.match(self.text, i, self.stop):
+        if char == "{" and (found := PLACEHOLDER.match(self.text, i, self.stop)):
             return self._hole(found, word, None)
         if char == "\\":
             return self._escaped(i, word)
@@ -159,7 +183,7 @@ class WordReader:
         if text.startswith("$[", i):
             return self.arithmetic(i + 2, "]")
         if text.startswith("${{", i) and (found := PLACEHOLDER.match(text, i + 1, self.stop)):
-            self.places[found.start()] = Place(found, in_quotes, None)
+            self._meet(Place(found, in_quotes, None))
             return found.end()
         if text.startswith("${", i):
             return self._parameter(i + 2, word, in_quotes=in_quotes)
@@ -174,10 +198,15 @@ class WordReader:
         self, found: re.Match[str], word: Word, why: str | None, *, in_quotes: bool = False
     ) -> int:
         problem = (self.reasons[-1] if self.reasons else why) if found[2] else None
-        self.places[found.start()] = Place(found, in_quotes, problem)
+        self._meet(Place(found, in_quotes, problem))
         if found[2]:
             word.holes.append(found.start())
         return found.end()
+
+    def _meet(self, place: Place) -> None:
+        at = place.found.start()
+        self.places[at] = place
+        self.met.append(at)
 
     def _escaped(self, i: int, word: Word) -> int:
         found = PLACEHOLDER.match(self.text, i + 1, self.stop)
@@ -191,7 +220,8 @@ class WordReader:
             elif found := PLACEHOLDER.match(self.text, i, self.stop):
                 i = self._hole(found, word, None)
             else:
-                i += 1
+                plain = _PLAIN_IN_SINGLE.match(self.text, i, self.stop)
+                i = plain.end() if plain else i + 1
         end = self._closed(i)
         self.reasons.pop()
         return end
@@ -202,6 +232,8 @@ class WordReader:
                 i = self._escaped(i, word)
             elif found := PLACEHOLDER.match(self.text, i, self.stop):
                 i = self._hole(found, word, None, in_quotes=True)
+            elif plain := _PLAIN_IN_QUOTES.match(self.text, i, self.stop):
+                i = plain.end()
             else:
                 i = self._expansion(i, word, in_quotes=True)
         return self._closed(i)
@@ -271,7 +303,7 @@ class WordReader:
     def note_all(self, i: int, end: int, problem: str | None) -> None:
         """Note the placeholders of a part that is not read in detail."""
         for found in PLACEHOLDER.finditer(self.text, i, end):
-            self.places[found.start()] = Place(found, False, problem)
+            self._meet(Place(found, False, problem))
 
 
 def _why_not(before: str, braces: int, *, bracket: bool) -> str | None:

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
 
+_QUOTES = re.compile(r"""\\\n|['"\\]""")
+
+
 @dataclass(slots=True)
 class Word:
     """A word of a command as it is written.
@@ -23,6 +26,8 @@ class Word:
         holes: where in the text placeholders stand in it.
         nested: where placeholders stand in substitutions in it, as `$(cat {x})`.
         names: variables that it reads, not counting those in substitutions.
+        plain: it without its quotes.
+        program: the name of the program that it may name.
 
     """
 
@@ -31,15 +36,14 @@ class Word:
     nested: list[int] = field(default_factory=list)
     names: list[str] = field(default_factory=list)
 
-    @property
-    def plain(self) -> str:
-        """The word without its quotes."""
-        return re.sub(r"""\\\n|['"\\]""", "", self.raw)
+    plain: str = ""
+    program: str = ""
 
-    @property
-    def program(self) -> str:
-        """The name of the program that the word may name."""
-        return self.plain.rpartition("/")[2]
+    def complete(self, raw: str) -> None:
+        """Take how it is written, now that all of it was read."""
+        self.raw = raw
+        self.plain = _QUOTES.sub("", raw) if any(map(raw.__contains__, "'\"\\")) else raw
+        self.program = self.plain.rpartition("/")[2]
 
 
 Problem = tuple[Word, str]
@@ -80,6 +84,9 @@ _RUNNERS = _PREFIXES | frozenset(
         "find",
     ]
 )
+_SSH_PROGRAMS = {"ssh", "rsh", "slogin"}
+_SPLIT = {"-S", "--split-string"}
+_READ_CODE = {*_RUN_CODE_WITH_C, *_RUN_CODE, *_SSH_PROGRAMS, *_SPLIT}
 _SSH_WITH_VALUE = set("BbcDEeFIiJLlmOopQRSWw")
 _EVALUATED_LATER = {"PS4", "PS0", "PROMPT_COMMAND", "BASH_ENV", "ENV"}
 _BINARY = {*NUMERIC, "=", "==", "!=", "<", ">", "-nt", "-ot", "-ef"}
@@ -176,6 +183,8 @@ def _test(name: str, words: Sequence[Word]) -> Iterator[Problem]:
 
 def _nested_code(words: Sequence[Word], heres: Iterable[Word]) -> Iterator[Problem]:
     """Yield the words that programs give to another shell."""
+    if _READ_CODE.isdisjoint([word.program for word in words]):
+        return
     is_run = words[0].program in _RUNNERS
     for at, word in enumerate(words):
         rest = words[at + 1 :]
@@ -185,9 +194,9 @@ def _nested_code(words: Sequence[Word], heres: Iterable[Word]) -> Iterator[Probl
                 yield from _all(heres, _NESTED)
         elif word.program in _RUN_CODE and (at == 0 or is_run):
             yield from _all(rest, _NESTED)
-        elif word.program in {"ssh", "rsh", "slogin"} and (at == 0 or is_run or _is_cloud(words)):
+        elif word.program in _SSH_PROGRAMS and (at == 0 or is_run or _is_cloud(words)):
             yield from _all(_remote(rest), _SSH)
-        elif word.plain in {"-S", "--split-string"} and words[0].program == "env":
+        elif word.plain in _SPLIT and words[0].program == "env":
             yield from _all(rest[:1], _NESTED)
 
 
