@@ -16,7 +16,8 @@ from marin_build.identity.canonical import FrozenDict
 from marin_build.pipeline.command_checks import check_command
 from marin_build.pipeline.command_limits import list_path, write_lists
 from marin_build.pipeline.declared_at import declaring_place, shown_here
-from marin_build.pipeline.placeholders import PLACEHOLDER, names_in, plain_text, shell_code
+from marin_build.pipeline.placeholders import names_in, plain_text, shell_code
+from marin_build.pipeline.shell_lexer import PLACEHOLDER
 from marin_build.pipeline.source import Source
 from marin_build.pipeline.step_options import StepOptions, check_options
 from marin_build.pipeline.step_spec import DeclaredStep, StepSpec

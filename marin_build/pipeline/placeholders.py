@@ -7,18 +7,15 @@ from __future__ import annotations
 
 import enum
 import os
-import re
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from marin_build.identity.secret import Secret
+from marin_build.pipeline.shell_contexts import places_in
+from marin_build.pipeline.shell_lexer import PLACEHOLDER, NotUnderstoodError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-
-PLACEHOLDER = re.compile(r"\{\{([a-z_][a-z0-9_]*)\}\}|(?<!\$)\{([a-z_][a-z0-9_]*)\}")
-"""Groups: the name where the braces are doubled, which is text; the name of a placeholder."""
-_HEREDOC = re.compile(r"(?<!<)<<(?!<)")
 
 
 def names_in(text: str) -> Iterator[tuple[str, bool]]:
@@ -52,6 +49,7 @@ def plain_text(value: object) -> str:
     raise ValueError(f"{kind} has no canonical form as a word: give text, a number or a path")
 
 
+@lru_cache(maxsize=1024)  # the steps of a sweep share their text
 def shell_code(text: str) -> str:
     """Return bash code in which each placeholder is a quoted variable.
 
@@ -59,86 +57,23 @@ def shell_code(text: str) -> str:
         ValueError: a placeholder stands where no quoting is right.
 
     """
+    try:
+        places = places_in(text) if any(found[2] for found in PLACEHOLDER.finditer(text)) else None
+    except NotUnderstoodError as error:
+        raise ValueError(f"placeholders in it cannot be quoted: {error}") from None
+    if places is None:
+        return PLACEHOLDER.sub(lambda found: f"{{{found[1]}}}", text)
     pieces: list[str] = []
     end = 0
-    heredoc = _HEREDOC.search(text)
-    from_here = heredoc.end() if heredoc is not None else len(text) + 1
-    for found, context in _placeholders_in_shell(text):
-        literal, name = found.groups()
-        pieces.append(text[end : found.start()])
+    for place in places:
+        literal, name = place.found.groups()
+        pieces.append(text[end : place.found.start()])
         if literal:
             pieces.append(f"{{{literal}}}")
-        elif (why := _unquotable(text, found.start(), context, from_here)) is not None:
-            raise ValueError(f"the placeholder {{{name}}} stands {why}")
+        elif place.problem is not None:
+            raise ValueError(f"the placeholder {{{name}}} stands {place.problem}")
         else:
-            pieces.append(f"${{{name}}}" if context == '"' else f'"${{{name}}}"')
-        end = found.end()
+            pieces.append(f"${{{name}}}" if place.in_quotes else f'"${{{name}}}"')
+        end = place.found.end()
     pieces.append(text[end:])
     return "".join(pieces)
-
-
-def _unquotable(text: str, at: int, context: str, heredoc: int) -> str | None:
-    """Return why a placeholder cannot be quoted there, and what to do instead."""
-    if context == "#":
-        return None
-    if context in {"'", "$'"}:
-        return "inside single quotes; leave them out, it is quoted for you"
-    if text[at - 1 : at] == "\\":
-        return "after a backslash; leave it out, it is quoted for you"
-    if heredoc <= at:
-        return "after `<<`; put the text into a script and declare it as an input"
-    return None
-
-
-def _placeholders_in_shell(text: str) -> Iterator[tuple[re.Match[str], str]]:
-    """Yield each placeholder and what it stands in.
-
-    That is one of: `"`, `'`, `$'` (quotes), `#` (a comment), or nothing of these: the top level,
-    or the inside of `$(...)`, `(...)` or backticks, where quoting begins anew.
-    """
-    open_contexts: list[str] = []
-    i = 0
-    while i < len(text):
-        top = open_contexts[-1] if open_contexts else ""
-        found = PLACEHOLDER.match(text, i)
-        if found is not None:
-            yield found, top if top in {'"', "'", "$'", "#"} else ""
-            i = found.end()
-        else:
-            i += _step(text, i, top, open_contexts)
-
-
-def _step(text: str, i: int, top: str, contexts: list[str]) -> int:
-    """Follow bash's quoting over one character; return how many characters were passed."""
-    char = text[i]
-    if top == "#":
-        if char == "\n":
-            contexts.pop()
-    elif top in {"'", "$'"}:
-        if char == "\\" and top == "$'":
-            return 1 if PLACEHOLDER.match(text, i + 1) else 2
-        if char == "'":
-            contexts.pop()
-    elif char == "\\":
-        return 1 if PLACEHOLDER.match(text, i + 1) else 2
-    elif char == '"':
-        contexts.pop() if top == '"' else contexts.append('"')
-    elif char == "`":
-        _toggle_backtick(contexts)
-    elif char == "(" and (top != '"' or text[i - 1 : i] == "$"):
-        contexts.append("(")
-    elif char == ")" and top == "(":
-        contexts.pop()
-    elif top != '"' and char == "'":
-        contexts.append("$'" if text[i - 1 : i] == "$" else "'")
-    elif top != '"' and char == "#" and (i == 0 or text[i - 1] in " \t\n;&|("):
-        contexts.append("#")
-    return 1
-
-
-def _toggle_backtick(contexts: list[str]) -> None:
-    if "`" not in contexts:
-        contexts.append("`")
-        return
-    while contexts.pop() != "`":
-        pass
