@@ -133,7 +133,7 @@ class _Round:
     def _strike(self, strike: Strike) -> None:
         """Strike, or strike the next kind that has a victim if this one has none for some time.
 
-        An applier that has just started has no work yet: that is struck only if nothing else is.
+        An applier that has just started has no work yet: it is no such next kind.
         """
         kinds = FREEZES if strike.number == signal.SIGSTOP else KINDS
         first = kinds.index(strike.kind)
