@@ -93,7 +93,7 @@ def steps_to_build(plan: Plan) -> list[StepSpec]:
 def environment_script(plan: Plan, document: PlanDocument, templates: Templates) -> str:
     """Return the script that finds the project and the prefix, for all others of a directory."""
     workspace = plan.targets.workspace
-    prefix = relative(workspace.prefix, workspace)
+    prefix = document.prefix
     return templates.render(
         "environment.sh.j2",
         plan_id=document.plan_id,
@@ -189,7 +189,10 @@ def emit_plan(
         parameters=parameters,
         engine=engine,
         pin_code=True,
-    ).model_copy(update={"bundle": bundle})
+    )
+    if bundle is not None:  # its jobs have the prefix as an absolute path, and so must a replay
+        place = plan.targets.workspace.prefix
+        document = document.model_copy(update={"bundle": bundle, "prefix": place})
     files = {**emit(plan, document, templates), **others}
     page = draw(document, files.keys(), templates) if draw is not None else None
     if page is not None:

@@ -201,6 +201,9 @@ def test_a_saved_plan_runs_the_code_that_was_reviewed(boxed: Project) -> None:
     assert boxed.run("plan", "told", "--engine", "container", "-o", "there").code == 0
     plan = json.loads(boxed.file("there/plan.json"))
     assert plan["bundle"] == f"sha256:{plan['files']['bundle.zip']}"
+    assert plan["prefix"] == str(
+        boxed.root / OUTPUTS
+    )  # as its jobs have it, wherever it is replayed
     scripts = sorted((boxed.root / "there").rglob("*.sh"))
     shellcheck(*scripts)
     assert all(plan["bundle"] in path.read_text() for path in scripts if "container" in path.name)
