@@ -245,9 +245,17 @@ class FollowedJobs:
 
     def _ended_in_queue(self, index: int, state: JobState) -> None:
         followed = self._followed[index]
-        outcome = self._in_store(index)
+        outcome: Outcome | None
+        try:
+            outcome = self._in_store(index)
+        except StoreAwayError:
+            if index not in self._to_end:
+                raise
+            outcome = None  # the next run finds out
         if index in self._to_end and not isinstance(outcome, Succeeded):
-            outcome = Interrupted(outcome.attempt if outcome is not None else 0)
+            outcome = Interrupted(
+                outcome.attempt if isinstance(outcome, Failed | Interrupted) else 0
+            )
         if self._end(index, outcome):
             return
         if followed.is_adopted and outcome is None:

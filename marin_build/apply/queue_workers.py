@@ -21,6 +21,7 @@ from marin_build.pauses import doubled
 from marin_build.plan.outcomes import Failed, Held, Interrupted
 from marin_build.protocol.acquire import Finished
 from marin_build.protocol.look import look
+from marin_build.run_step.patient_store import PatientStore
 from marin_build.run_step.supervisor import finished_elsewhere
 from marin_build.run_step.workers import Ended
 
@@ -116,15 +117,15 @@ class QueueWorkers:
 
     def _follow(self) -> None:
         while not self._is_closed:
-            try:
-                self._look()
-                self._ask()
-            except QueueAwayError as error:
-                self._away(error.with_reason, self._engine)
-            except StoreAwayError as error:
-                self._away(error.with_reason, "the store")
-            except BaseException as error:  # noqa: BLE001 - a lost answer would hang the run
-                self._fail_all(f"{type(error).__name__}: {error}")
+            for part in (self._look, self._ask):  # jobs are ended while the store is away, too
+                try:
+                    part()
+                except QueueAwayError as error:
+                    self._away(error.with_reason, self._engine)
+                except StoreAwayError as error:
+                    self._away(error.with_reason, "the store")
+                except BaseException as error:  # noqa: BLE001 - a lost answer would hang the run
+                    self._fail_all(f"{type(error).__name__}: {error}")
             self._something.wait(self._pause())
             self._something.clear()
 
@@ -139,25 +140,33 @@ class QueueWorkers:
 
     def _ask(self) -> None:
         """Ask the queue what is to be asked, unless it gave no answer a moment ago."""
-        if time.monotonic() < self._ask_at:
+        ends_without_store = bool(self._to_end) and self._who != self._engine
+        if time.monotonic() < self._ask_at and not ends_without_store:
             return
-        self._begin()
         self._cancel()
+        self._begin()
         if self._followed and time.monotonic() >= self._poll_at:
             self._followed.poll()
             self._poll_at = time.monotonic() + self._jobs.poll_every
         if self._away_since is not None:
             seconds = time.monotonic() - self._away_since
             self._away_since, self._pauses = None, 0
-            self._say(Warned(f"{self._who} answers again, after {seconds:.0f} s"))
+            if not self._is_told_of(self._who):
+                self._say(Warned(f"{self._who} answers again, after {seconds:.0f} s"))
 
     def _away(self, what: str, who: str) -> None:
         """Wait for a queue or a store that gives no answer; say so once."""
         self._pauses += 1
-        self._ask_at = time.monotonic() + doubled(self._pauses, 1.0, _LONGEST_PAUSE)
+        longest = 1.0 if self._to_end else _LONGEST_PAUSE  # who ends the run does not wait
+        self._ask_at = time.monotonic() + doubled(self._pauses, 1.0, longest)
         if self._away_since is None:
             self._away_since, self._who = time.monotonic(), who
-            self._say(Warned(f"{what}; asking again until it answers, jobs go on meanwhile"))
+            if not self._is_told_of(who):
+                self._say(Warned(f"{what}; asking again until it answers, jobs go on meanwhile"))
+
+    def _is_told_of(self, who: str) -> bool:
+        """Return whether the run says by itself that the store gives no answer."""
+        return who != self._engine and isinstance(self._session.store, PatientStore)
 
     def _pause(self) -> float | None:
         due = [self._ask_at] if self._away_since is not None else []
@@ -199,6 +208,8 @@ class QueueWorkers:
 
     def _begin(self) -> None:
         """Find or submit the jobs of what was asked for."""
+        for index in self._asked.keys() & self._to_end.keys() - self._perhaps:
+            self.ended(index, Interrupted())
         ready = self._unsettled(list(self._asked.values()))
         if not ready:
             return

@@ -155,11 +155,14 @@ def _build_in_foreground(
     loaded: Loaded, plan: Plan, *, lease: bool, on_event: Callable[[Event], None]
 ) -> Outcome:
     """Build the only target of a plan in the main thread of this process, at the keyboard."""
-    from marin_build.apply.events import StepLingers
+    from marin_build.apply.events import StepLingers, Warned
+    from marin_build.run_step.patient_store import PatientStore
 
     (decision,) = plan.decisions
     target = plan.targets.all[decision.index]
     session = make_session(loaded, plan, {}, lease=lease)
+    if isinstance(session.store, PatientStore):
+        session.store.listen(lambda news: on_event(Warned(news.message, news.hint)))
     bodies = ForegroundBodies(session, _end_at_once())
     syncing: Syncing | None = None
     try:

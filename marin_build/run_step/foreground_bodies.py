@@ -23,6 +23,7 @@ from marin_build.run_step.lease_keeper import Keeper
 from marin_build.run_step.leftover_processes import end_leftovers
 from marin_build.run_step.resource_usage import OWN, Meter
 from marin_build.run_step.workers import INTERRUPTED
+from marin_build.store.hurry import hurry
 from marin_build.workspace.own_files import open_own
 
 if TYPE_CHECKING:
@@ -131,10 +132,11 @@ class ForegroundBodies:
             signal.signal(number, handler)
 
     def _interrupt(self, *_: object) -> None:
-        """Interrupt the body; while its result is committed, nothing."""
+        """Interrupt the body; its result is committed all the same, unless the store hangs."""
         if self._is_running:
             raise KeyboardInterrupt
         self._was_interrupted = True
+        hurry(self._session.store)
 
     def _watch_keeper(self) -> None:
         """Wait for the keeper to end; if it ends while the body runs, the lease was lost."""

@@ -90,6 +90,11 @@ class PatientStore:
         self._lock = threading.Lock()
         self._away: dict[str, float] = {}  # request -> since when it gets no answer
         self._news: queue.SimpleQueue[News] = queue.SimpleQueue()
+        self._tell: Callable[[News], None] = self._news.put
+
+    def listen(self, tell: Callable[[News], None]) -> None:
+        """Have news told by the threads that meet them, and not kept for `news`."""
+        self._tell = tell
 
     @property
     def conditional(self) -> bool:
@@ -103,7 +108,7 @@ class PatientStore:
 
     def tell(self, message: str) -> None:
         """Have something told of work that waits for the store."""
-        self._news.put(News(message))
+        self._tell(News(message))
 
     def news(self) -> list[News]:
         """Return what is to be told since the last call."""
@@ -188,7 +193,7 @@ class PatientStore:
                 is_denied = isinstance(error, StoreDeniedError)
                 said = "does not let us in" if is_denied else "gives no answer"
                 message = f"the store {said}: {error.with_reason}; asking again"
-                self._news.put(News(message, error.hint or ""))
+                self._tell(News(message, error.hint or ""))
             self._away.setdefault(what, time.monotonic())
 
     def _note_answer(self, what: str) -> None:
@@ -196,7 +201,7 @@ class PatientStore:
             since = self._away.pop(what, None)
             if since is not None and not self._away:
                 seconds = time.monotonic() - since
-                self._news.put(News(f"the store answers again, after {seconds:.0f} s"))
+                self._tell(News(f"the store answers again, after {seconds:.0f} s"))
 
 
 def patiently(store: Store, patience: Patience) -> AbstractContextManager[None]:

@@ -1,4 +1,4 @@
-"""A store that refuses, hangs or does not take what was built, under the build loop over HTTP."""
+"""A store that refuses, hangs or does not take what was built, over HTTP, under the build loop."""
 
 from __future__ import annotations
 

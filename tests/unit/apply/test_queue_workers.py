@@ -20,6 +20,7 @@ from marin_build.engines.jobs import (
     Phase,
     QueueAwayError,
 )
+from marin_build.errors import StoreAwayError
 from marin_build.plan import outcomes as ended
 from marin_build.protocol import layout
 from marin_build.protocol.documents import Attempt, Provenance
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from marin_build.pipeline.targets import Targets
     from marin_build.plan.outcomes import Outcome
     from marin_build.protocol.documents import Result
-    from marin_build.store.base import File
+    from marin_build.store.base import Blob, File
     from tests.unit.conftest import TargetsOf
 
 PATIENCE = 20.0
@@ -49,12 +50,20 @@ class SharedStore(MemoryStore):
     def __init__(self) -> None:
         super().__init__()
         self._lock = threading.Lock()
+        self.is_away = False
+
+    def get_many(self, paths: Sequence[str]) -> list[Blob | None]:
+        if self.is_away:
+            raise StoreAwayError("away")
+        return super().get_many(paths)
 
     def put(self, path: str, data: bytes) -> str:
         with self._lock:
             return super().put(path, data)
 
     def list(self, folder: str) -> list[str]:
+        if self.is_away:
+            raise StoreAwayError("away")
         with self._lock:
             return super().list(folder)
 
@@ -236,6 +245,19 @@ def test_a_cancel_without_an_answer_is_asked_again(scene: Callable[[int], Scene]
     it.workers.terminate(0, kill=False, why=INTERRUPTED)
     assert it.ends(1)[0] == ended.Interrupted()
     assert it.queue.calls.count(("cancel", (["job0"], False))) == 4
+
+
+def test_an_interrupt_cancels_jobs_while_the_store_gives_no_answer(
+    scene: Callable[[int], Scene],
+) -> None:
+    """Else Ctrl-C in an outage leaves all jobs, and takes until the longest pause is over."""
+    made = scene(1)
+    made.start(0)
+    made.until("poll", ["job0"])
+    made.store.is_away = True
+    made.workers.terminate(0, kill=False, why=INTERRUPTED)
+    assert made.ends() == {0: ended.Interrupted()}
+    assert ("cancel", (["job0"], False)) in made.queue.calls
 
 
 def test_a_kill_cancels_first(scene: Callable[[int], Scene]) -> None:

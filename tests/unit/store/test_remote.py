@@ -2,23 +2,35 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Self
 
 import fsspec
 import pytest
+from botocore.exceptions import (
+    CredentialRetrievalError,
+    NoCredentialsError,
+    UnauthorizedSSOTokenError,
+)
 from fsspec.asyn import get_loop
+from gcsfs.retry import HttpError
+from google.auth.exceptions import DefaultCredentialsError, RefreshError
 
-from marin_build.errors import StoreAwayError, StoreError
+from marin_build.errors import StoreAwayError, StoreDeniedError, StoreError
 from marin_build.store.azure import AzureStore
 from marin_build.store.base import Blob, File
 from marin_build.store.fsspec import FsspecStore
 from marin_build.store.gcs import GcsStore
+from marin_build.store.hurry import hurry
 from marin_build.store.local import LocalStore
 from marin_build.store.open_store import open_store
+from marin_build.store.remote import RemoteStore
 from marin_build.store.remote_errors import remote_error
+from marin_build.store.routing import RoutingStore
 from marin_build.store.s3 import S3Store
+from marin_build.store.without_conditions import UnfencedStore
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -153,7 +165,18 @@ class _AzureError(Exception):
 
 
 class _AwsError(Exception):
-    response = {"ResponseMetadata": {"HTTPStatusCode": 403}}  # noqa: RUF012 - as botocore's
+    """An error of botocore: with the code of an answer, or what botocore makes of none."""
+
+    def __init__(self, status: int = 403, code: str = "AccessDenied") -> None:
+        super().__init__(f"An error occurred ({code})")
+        metadata = {"HTTPStatusCode": status}
+        self.response = {"Error": {"Code": code}, "ResponseMetadata": metadata}
+
+
+def _named(name: str, base: type[Exception] = Exception, **fields: object) -> Exception:
+    """Return an error of a class that is only known by its name."""
+    error: Exception = type(name, (base,), fields)("no")
+    return error
 
 
 @pytest.mark.parametrize(
@@ -161,12 +184,24 @@ class _AwsError(Exception):
     [
         OSError("Forbidden: https://storage/b/o/a\nyou lack storage.objects.get"),
         _AzureError("no"),
-        _AwsError("no"),
+        _AwsError(),
+        _AwsError(400, "ExpiredToken"),
+        _AwsError(401, "401"),
+        _AwsError(403, "403"),
         PermissionError("no"),
+        HttpError({"code": 401, "message": "Invalid Credentials"}),
+        RefreshError("invalid_grant", retryable=False),
+        DefaultCredentialsError("no"),
+        NoCredentialsError(),
+        CredentialRetrievalError(provider="x", error_msg="no"),
+        UnauthorizedSSOTokenError(),
+        _named("CredentialUnavailableError", type(_named("ClientAuthenticationError"))),
     ],
 )
 def test_a_refusal_says_how_to_log_in(error: Exception) -> None:
+    """Else what a step has done is thrown away as soon as a token ends."""
     said = remote_error("read", "gs://b/a", error, login="log in")
+    assert isinstance(said, StoreDeniedError)
     assert said.what == "cannot read `gs://b/a`: permission denied"
     assert said.hint == "log in"
     assert "https" not in said.facts[0][1]
@@ -183,6 +218,34 @@ def test_what_another_try_may_find_better_is_told(status: int | None, may_pass: 
     if status is not None:
         error.status_code = status  # type: ignore[attr-defined]
     assert isinstance(remote_error("read", "gs://b/a", error), StoreAwayError) == may_pass
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        _AwsError(404, "404"),  # the body was cut, or no XML at all
+        _AwsError(400, "400"),
+        _AwsError(503, "SlowDown"),
+        RefreshError("the metadata server is away", retryable=True),
+        _named("ResponseParserError"),
+        _named("ClientPayloadError"),
+        ValueError("no JSON"),
+        ConnectionError("reset"),
+    ],
+)
+def test_an_answer_that_cannot_be_read_is_no_answer(error: Exception) -> None:
+    """Else one broken answer ends a run of days, or says that a bucket is not there."""
+    said = remote_error("write", "s3://b/a", error)
+    assert type(said) is StoreAwayError
+    assert said.with_reason.startswith("cannot write `s3://b/a`: ")
+
+
+@pytest.mark.parametrize(
+    "error", [_AwsError(404, "NoSuchBucket"), FileNotFoundError("b"), _AwsError(400, "Malformed")]
+)
+def test_what_no_other_try_changes_is_no_outage(error: Exception) -> None:
+    """Else a typing error in the name of a bucket is waited for."""
+    assert type(remote_error("write", "s3://b/a", error)) is StoreError
 
 
 @pytest.mark.parametrize(
@@ -249,6 +312,64 @@ def test_a_busy_store_is_asked_again(
     else:
         assert store.get("az://c/a") == Blob(b"x", "1")
     assert store.asked == asked
+
+
+class _GuardedStore(_BusyStore):
+    """A store whose login ends, and which lets in who reads it anew."""
+
+    opened = 0
+    _forget_credentials = RemoteStore._forget_credentials
+
+    def _open(self) -> Any:
+        self.opened += 1
+        return _FileSystem(self.opened)
+
+    async def _get(self, fs: Any, path: str) -> Blob | None:
+        if fs.number == 1:
+            raise PermissionError("your token has ended")
+        return Blob(b"x", "1")
+
+
+class _FileSystem:
+    cleared = 0
+
+    def __init__(self, number: int) -> None:
+        self.number, self.loop = number, get_loop()
+
+    @classmethod
+    def clear_instance_cache(cls) -> None:
+        cls.cleared += 1
+
+
+def test_a_login_that_has_ended_is_read_again() -> None:
+    """Else a run whose user has logged in again still may not write what it built."""
+    store = _GuardedStore(0)
+    with pytest.raises(StoreDeniedError):
+        store.get("az://c/a")
+    assert store.get("az://c/a") == Blob(b"x", "1")
+    assert (store.opened, _FileSystem.cleared) == (2, 1)
+
+
+class _HangingStore(_BusyStore):
+    """A store that never answers."""
+
+    async def _get(self, fs: Any, path: str) -> Blob | None:
+        self.asked += 1
+        await asyncio.Event().wait()
+        return None
+
+
+def test_what_hangs_is_given_up_when_the_run_is_to_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else Ctrl-C takes two minutes."""
+    monkeypatch.setattr("marin_build.store.hurry.A_MOMENT", 0.0)
+    store = RoutingStore(["az://c"], lambda _: _HangingStore(0))
+    hurry(UnfencedStore(store))
+    for _ in range(3):
+        with pytest.raises(StoreAwayError) as caught:
+            store.get("az://c/a")
+        assert "the run is to end" in caught.value.with_reason
+    (inner,) = store._stores.values()
+    assert inner.asked <= 1, "after the first one nothing is asked any more"  # type: ignore[attr-defined]
 
 
 class _Breaking:
