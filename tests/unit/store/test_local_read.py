@@ -15,6 +15,7 @@ from marin_build.store.local import LocalStore
 from marin_build.untrusted_json import parse_json
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 
@@ -27,7 +28,7 @@ def _link(to: str, path: Path) -> None:
     path.symlink_to(to)
 
 
-PLANTS = {
+PLANTS: dict[str, Callable[[Path], object]] = {
     "a folder": lambda path: path.mkdir(),
     "a named pipe": os.mkfifo,
     "a socket": _socket,

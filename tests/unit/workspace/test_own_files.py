@@ -12,6 +12,7 @@ from marin_build.workspace.own_files import PRIVATE, open_own, read_own
 from marin_build.workspace.regular_files import open_regular, read_regular
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 
@@ -20,7 +21,7 @@ def _socket(path: Path) -> None:
         made.bind(str(path))
 
 
-PLANTS = {
+PLANTS: dict[str, Callable[[Path], object]] = {
     "a folder": lambda path: path.mkdir(),
     "a named pipe": os.mkfifo,
     "a socket": _socket,
