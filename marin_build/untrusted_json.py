@@ -10,8 +10,8 @@ import json
 import math
 from typing import Any
 
-DEEPEST = 200
-"""Levels of the deepest document. Python, pydantic and jq give up not much deeper."""
+DEEPEST = 300
+"""Levels of the deepest document: nothing that we write has more, and readers give up soon after."""
 
 
 def parse_json(data: bytes | str) -> Any:
@@ -30,6 +30,7 @@ def parse_json(data: bytes | str) -> Any:
     return value
 
 
+_MANY = (dict, list, tuple)
 _TOO_DEEP = f"it is nested more than {DEEPEST} levels deep"
 
 
@@ -37,15 +38,15 @@ def _other(value: object, expected: str) -> ValueError:
     return ValueError(f"a {type(value).__name__} where {expected} is expected")
 
 
-def is_deep(value: Any) -> bool:
-    """Return whether a value of JSON has more levels than DEEPEST; found without recursion."""
-    level = [value] if isinstance(value, dict | list) else []
-    for _ in range(DEEPEST):
+def is_deep(value: Any, deepest: int = DEEPEST) -> bool:
+    """Return whether a value of JSON has more levels than that; found without recursion."""
+    level = [value] if isinstance(value, _MANY) else []
+    for _ in range(deepest):
         level = [
             part
             for whole in level
             for part in (whole.values() if isinstance(whole, dict) else whole)
-            if isinstance(part, dict | list)
+            if isinstance(part, _MANY)
         ]
         if not level:
             return False

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Never
 from marin_build.errors import UnfingerprintableError
 from marin_build.identity.callables import CountsByName, StandsForFunction
 from marin_build.identity.secret import Secret
+from marin_build.untrusted_json import is_deep
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -33,6 +34,9 @@ _TAGS = frozenset(
         "__secret__",
     }
 )
+
+_DEEPEST = 250
+"""Levels of the deepest attributes: the record that holds them must be readable."""
 
 
 class FrozenDict(dict[str, Any]):
@@ -91,12 +95,15 @@ def freeze(attrs: Mapping[str, object], where: str) -> FrozenDict:
 
     """
     try:
-        return FrozenDict(
+        frozen = FrozenDict(
             {
                 _key(key, where): value if type(value) in _PLAIN else _freeze(value, where, key)
                 for key, value in attrs.items()
             }
         )
+        if is_deep(frozen, _DEEPEST):
+            raise RecursionError
+        return frozen
     except RecursionError:
         raise UnfingerprintableError(
             f"cannot fingerprint `{where}`: it contains itself or is nested too deeply",

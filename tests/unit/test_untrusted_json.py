@@ -21,7 +21,7 @@ def test_nesting_is_bounded(opening: bytes, closing: bytes, levels: int) -> None
     """Else one document that is nested deeply ends every command with a traceback."""
     data = opening * levels + b"1" + closing * levels
     if levels > DEEPEST:
-        with pytest.raises(ValueError, match="nested more than 200 levels"):
+        with pytest.raises(ValueError, match="nested more than 300 levels"):
             parse_json(data)
     else:
         assert not is_deep(parse_json(data))

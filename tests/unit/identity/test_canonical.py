@@ -28,6 +28,7 @@ from hypothesis import strategies as st
 
 from marin_build.errors import UnfingerprintableError
 from marin_build.identity.canonical import FrozenDict, canonical_text, freeze
+from marin_build.untrusted_json import parse_json
 
 CASES = Path(__file__).parents[2] / "data" / "canonical_cases.json"
 
@@ -266,3 +267,16 @@ def test_every_field_of_an_open_model_counts() -> None:
     assert _text(Open.model_validate({"lr": 1, "warmup": 2})) != _text(
         Open.model_validate({"lr": 1, "warmup": 3})
     )
+
+
+@pytest.mark.parametrize("levels", [240, 260, 5_000])
+def test_attributes_are_not_nested_deeper_than_a_record_is_read(levels: int) -> None:
+    """Else a step is built whose record no later plan can read."""
+    value: object = 1
+    for _ in range(levels):
+        value = {"a": value}
+    if levels > 250:
+        with pytest.raises(UnfingerprintableError, match="nested too deeply"):
+            freeze({"x": value}, "train.attrs")
+    else:
+        assert parse_json(canonical_text(freeze({"x": value}, "train.attrs")))

@@ -126,7 +126,13 @@ def _texts_in(value: object) -> bool:
     """Return whether the fields of a value that was read have the types they are declared with."""
     match value:
         case Built():
-            texts = (value.fingerprint, value.run, value.worker, value.end, value.target)
+            texts: tuple[object, ...] = (
+                value.fingerprint,
+                value.run,
+                value.worker,
+                value.end,
+                value.target,
+            )
             numbers = (value.attempt, value.files, value.size)
             return (
                 all(isinstance(text, str) for text in texts)

@@ -110,7 +110,7 @@ def _looped() -> list[Any]:
         _looped(),
         Path,
     ],
-    ids=str,
+    ids=lambda value: type(value).__name__,
 )
 def test_what_has_no_form_is_refused(value: Any) -> None:
     """Else it is pickled unsaid, or comes back as something else."""
