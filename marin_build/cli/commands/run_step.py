@@ -123,7 +123,7 @@ def command(
         on_event=show_json if as_json else TextView(again, lambda _failure: again),
     )
     if ran.exit_code == INFRASTRUCTURE:
-        click.echo(SAID_OF_INFRASTRUCTURE, err=True)
+        echo(SAID_OF_INFRASTRUCTURE, err=True)
     return ran.exit_code
 
 
@@ -134,7 +134,7 @@ def _send_code(folder: str | None) -> int:
     if folder is None:
         raise UsageError("`--send-code` needs `--plan DIR`")
     name, is_new = send_saved(folder)
-    click.echo(f"{'sent' if is_new else 'already there'}  {name}")
+    echo(f"{'sent' if is_new else 'already there'}  {name}")
     return EXIT_OK
 
 
