@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from marin_build.errors import MarinBuildError, StoppedError
-from marin_build.protocol.acquire import Claimant, Finished, Held
+from marin_build.protocol.acquire import Claimant, Finished, Foreign, Held
 from marin_build.protocol.documents import FileEntry, Provenance, Publication, Record
 from marin_build.protocol.held_target import Holding, newest_attempt
 from marin_build.protocol.lease import Lease
@@ -185,6 +185,7 @@ class Applier:
             now=self._date(),
             force=self.habits.forces,
             stale_version=stale,
+            may_clear=lambda _data: False,
         )  # fmt: skip
         try:
             got = claimant.acquire(self._unread.pop(output, None))
@@ -198,6 +199,8 @@ class Applier:
                     return "held"
                 case Holding():
                     return self._attempt(output, got)
+                case Foreign():  # all data there is that of appliers
+                    raise AssertionError(f"the data of a build at {output} is called foreign")
         except StoppedError:
             return "stopped"
         except MarinBuildError:

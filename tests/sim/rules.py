@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Protocol
 from marin_build.protocol import layout
 from marin_build.protocol.documents import Attempt, Record
 from marin_build.protocol.lease import Lease, parse_lease
-from marin_build.run_step import output_folder
 
 if TYPE_CHECKING:
     from marin_build.protocol.documents import Publication
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
     from tests.sim.bucket import Bucket
     from tests.sim.world import Actor, World
 
-RECORDS_ARE_CLEARED = layout.RECORD not in output_folder._KEPT
+RECORDS_ARE_CLEARED = not layout.is_kept(layout.RECORD)
 """Whether who clears what an earlier attempt left deletes its record and artifact too, which is
 no conditional write: carried out late, it takes away those of a later attempt. Then nothing is
 said of a target where that happened."""

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from marin_build.errors import StoreError
-from marin_build.protocol.acquire import Claimant, Finished, Held
+from marin_build.protocol.acquire import Claimant, Finished, Foreign, Held
 from marin_build.protocol.documents import FileEntry, Provenance, Publication, Record
 from marin_build.protocol.held_target import Holding
 from marin_build.protocol.lease import Host, Lease, parse_lease
@@ -57,7 +57,9 @@ def claimant(
 def take(
     store: Store, output: str, who: str = "ada", *, seen: Seen | None = None, **rest: Any
 ) -> Holding | Held | Finished:
-    return claimant(store, output, who, **rest).acquire(seen)
+    got = claimant(store, output, who, **rest).acquire(seen)
+    assert not isinstance(got, Foreign)  # these claimants clear nothing
+    return got
 
 
 def hold(store: Store, output: str, who: str = "ada", **rest: Any) -> Holding:
