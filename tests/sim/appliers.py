@@ -185,7 +185,6 @@ class Applier:
             now=self._date(),
             force=self.habits.forces,
             stale_version=stale,
-            may_clear=lambda _data: False,
         )  # fmt: skip
         try:
             got = claimant.acquire(self._unread.pop(output, None))
@@ -199,8 +198,8 @@ class Applier:
                     return "held"
                 case Holding():
                     return self._attempt(output, got)
-                case Foreign():  # all data there is that of appliers
-                    raise AssertionError(f"the data of a build at {output} is called foreign")
+                case Foreign():
+                    raise AssertionError("a claimant that clears nothing does not look")
         except StoppedError:
             return "stopped"
         except MarinBuildError:
