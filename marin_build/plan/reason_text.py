@@ -214,7 +214,7 @@ def _why_blocked(reason: why.BlockReason) -> str:
                 f"foreign data: {data}, which no build of ours left ({_WAYS_FOR_DATA.format(name)})"
             )
         case why.NotAFolder(found=found, path=path):
-            way_out = f"remove it: rm {shlex.quote(path)}"
+            way_out = f"remove it: rm {shlex.quote(path)}; or give the step another output path"
             return f"{found} lies in the place of its output: {path} ({way_out})"
         case why.OutputAltered(changes=changes):
             ways = "put that right, or build it again with --force or `marin-build taint`"

@@ -146,6 +146,8 @@ class Attempt:
         """
         if (replaced := self._replaced_folder()) is not None:
             return replaced
+        if (deleted := self._folder_was_deleted()) is not None:
+            raise deleted  # what lies there now may be anything: the step may have moved it there
         if why_ended not in ("", INTERRUPTED) and not done.has_failed:
             done = replace(done, exit_code=TIMED_OUT)  # it ended because it was asked to
         files: list[File] = []
@@ -364,7 +366,10 @@ class Attempt:
             return None
         return StoppedError(
             f"`{output}` was deleted while the step ran, and the lease with it",
-            hint="the step gets an empty folder: let it delete what it wrote there, not the folder",
+            hint=(
+                "the step gets an empty folder: let it delete what it wrote there, not the folder; "
+                f"what lies there now is kept, and `--overwrite {self._step.name}` deletes it"
+            ),
         )
 
     def _lost(self, message: str) -> StoppedError:

@@ -265,6 +265,27 @@ def test_a_step_that_puts_a_link_in_the_place_of_its_output(
     assert tree(target) == before
 
 
+@pytest.mark.parametrize("then", ["true", "false"])
+def test_a_step_that_moves_a_folder_to_the_place_of_its_output(project: Project, then: str) -> None:
+    """The lease goes with the folder; an attempt written beside the corpus would make it ours."""
+    project.pipeline(
+        "from marin_build import command\n"
+        f"swap = 'rm -rf {{output}}; mv $PWD/corpus {{output}}; {then}'\n"
+        "targets = [command(swap, name='mover')]\n"
+    )
+    corpus = _put(project.root / "corpus", {"a": b"1", "sub/b": b"2"})
+    data = tree(corpus)
+    stopped = project.run("apply")
+    assert (stopped.code, "was deleted while the step ran" in stopped.out) == (5, True), stopped
+    assert "--overwrite mover" in stopped.out + stopped.err
+    output = project.output_of("mover")
+    for words in [(), ("--force", "mover"), ("-k",)]:
+        assert tree(output) == data
+        done = project.run("apply", *words)
+        assert (done.code, "foreign data" in done.out + done.err) == (1, True), done
+    assert tree(output) == data
+
+
 @pytest.mark.parametrize("kind", ["link", "dangling", "file", "pipe"])
 def test_what_a_person_put_in_the_place_of_an_output(project: Project, kind: str) -> None:
     """A pipe made every command hang; what a link points to was emptied."""

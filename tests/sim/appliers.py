@@ -199,7 +199,7 @@ class Applier:
                 case Holding():
                     return self._attempt(output, got)
                 case Foreign():
-                    raise AssertionError("in this world nobody but builders writes")
+                    raise AssertionError("a claimant that clears nothing does not look")
         except StoppedError:
             return "stopped"
         except MarinBuildError:

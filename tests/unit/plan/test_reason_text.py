@@ -207,7 +207,7 @@ EXAMPLES: list[tuple[why.Reason, str, str, dict[str, object]]] = [
      {"files": 0, "bytes": 0, "paths": ["sub"], "listing": "l"}),
     (why.NotAFolder("a symbolic link to `/data/corpus`", "/o/a 1"), "not_a_folder",
      ("a symbolic link to `/data/corpus` lies in the place of its output: /o/a 1 "
-     "(remove it: rm '/o/a 1')"),
+     "(remove it: rm '/o/a 1'; or give the step another output path)"),
      {"found": "a symbolic link"}),
     (why.BlockedInPlan(), "blocked_in_plan", "blocked when the plan was made", {}),
 ]  # fmt: skip

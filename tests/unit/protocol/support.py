@@ -58,7 +58,7 @@ def take(
     store: Store, output: str, who: str = "ada", *, seen: Seen | None = None, **rest: Any
 ) -> Holding | Held | Finished:
     got = claimant(store, output, who, **rest).acquire(seen)
-    assert not isinstance(got, Foreign)
+    assert not isinstance(got, Foreign)  # these claimants clear nothing
     return got
 
 

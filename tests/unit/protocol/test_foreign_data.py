@@ -103,15 +103,14 @@ def test_an_empty_folder_is_data_on_a_disk(tmp_path: Path) -> None:
 def test_data_is_told_apart_by_its_listing() -> None:
     """Else an agreement to delete one file deletes all that came since."""
     store = MemoryStore()
-    seen = set()
+    seen: list[ForeignData] = []
     for name, data in [("a", b"x"), ("b", b"x"), ("a", b"xy")]:
         store.put(f"/out/{name}", data)
         found = find_data(store, "/out")
         assert isinstance(found, ForeignData)
-        seen.add(found.listing)
-    assert len(seen) == 3
-    assert isinstance(found, ForeignData)
-    assert (found.files, found.size, found.paths) == (2, 3, ("a", "b"))
+        seen.append(found)
+    assert len({found.listing for found in seen}) == 3
+    assert (seen[-1].files, seen[-1].size, seen[-1].paths) == (2, 3, ("a", "b"))
 
 
 @pytest.mark.parametrize("name", sorted(layout._KEPT | {".changed", TEMPORARY}))
