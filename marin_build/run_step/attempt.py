@@ -13,13 +13,13 @@ from marin_build.pipeline.retries import TIMED_OUT, cause_of
 from marin_build.plan import outcomes as ended
 from marin_build.protocol import layout
 from marin_build.protocol.documents import FileEntry, Publication
-from marin_build.protocol.manifest import compare, manifest_of, missing_output
+from marin_build.protocol.manifest import manifest_of, missing_output
 from marin_build.run_step.body import Done, Request
 from marin_build.run_step.checks import Checks
+from marin_build.run_step.finished_work import commit_kept, keep_for_later
 from marin_build.run_step.kept_output import (
     NOT_SAVED,
     files_of,
-    listed,
     way_on,
     way_to_commit,
 )
@@ -28,7 +28,7 @@ from marin_build.run_step.output_folder import digests_of, protect
 from marin_build.run_step.patient_store import A_WHILE, Patience
 from marin_build.run_step.prepare_output import kept_output, make_ready
 from marin_build.run_step.record import make_record
-from marin_build.run_step.set_aside import SetAside, forget_set_aside, set_aside
+from marin_build.run_step.set_aside import forget_set_aside
 from marin_build.run_step.step_log import add_line
 from marin_build.run_step.workers import INTERRUPTED
 from marin_build.store import bounds
@@ -93,15 +93,9 @@ class Attempt:
         if kept is None or not kept.is_complete:
             self._kept = kept.publication if kept is not None else None
             return None
-        publication = listed(self.session.store, self.holding.output, kept)
-        files, found = files_of(publication), manifest_of(self.session.store, self.holding.output)
-        is_whole = not missing_output(self._step.outputs, files, publication.artifact)
-        if compare(files, found) or not is_whole:
-            forget_set_aside(self.holding.output)
+        files = commit_kept(self.session, self.index, self.holding, kept)
+        if files is None:
             return None
-        attempt = self.holding.lease.attempt
-        record = publication.record.model_copy(update={"attempt": attempt})
-        self.holding.commit(publication.model_copy(update={"record": record}), self.session.now())
         self._has_committed(files)
         return ended.Reused(published=True)
 
@@ -234,13 +228,9 @@ class Attempt:
         self, publication: Publication, error: StoreError, seconds: float, *, is_listed: bool = True
     ) -> ended.Failed:
         """Keep what the store does not take: a later try commits it, and does not run the body."""
-        attempt, output = self.holding.lease.attempt, self.holding.output
+        attempt = self.holding.lease.attempt  # that of what is kept; to fail may take a new number
         message = f"it did its work, and the store does not take it: {error.with_reason}"
-        aside = SetAside(
-            output=output, attempt=attempt, is_listed=is_listed, publication=publication
-        )
-        with suppress(OSError):
-            set_aside(aside)
+        keep_for_later(self.holding, publication, is_listed=is_listed)
         with suppress(OSError):
             add_line(self.log, message, time.time())
         with suppress(StoreError):  # so that another run need not wait, if that can be written

@@ -16,18 +16,18 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from marin_build.errors import StoreAwayError, StoreDeniedError
 from marin_build.pauses import doubled, spread
+from marin_build.store.gather import gather
 from marin_build.store.hurry import Hurry
 from marin_build.store.remote_errors import is_broken, remote_error, status_of
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
+    from collections.abc import Awaitable, Callable, Coroutine, Sequence
 
     from marin_build.store.base import Blob, File
     from marin_build.store.objects import StoredObject
 
 
 T = TypeVar("T")
-R = TypeVar("R")
 
 CONCURRENCY = 100
 """Requests under way at once: as many connections as aiohttp opens by default."""
@@ -228,7 +228,7 @@ class RemoteStore(ABC):
             return await self._guarded(verb, path, lambda: request(fs, path), PATIENCE)
 
         async def run() -> list[T]:
-            return await gather(one, paths)
+            return await gather(one, paths, CONCURRENCY)
 
         return self._wait(verb, paths[0], fs, run)
 
@@ -308,30 +308,6 @@ class RemoteStore(ABC):
 def _given_up(verb: str, path: str) -> StoreAwayError:
     said = [("reason", "the store does not answer, and the run is to end")]
     return StoreAwayError(f"cannot {verb} `{path}`", facts=said)
-
-
-async def gather(one: Callable[[T], Awaitable[R]], items: Iterable[T]) -> list[R]:
-    """Return what `one` returns for each item, CONCURRENCY of them at a time.
-
-    The first error ends the others.
-    """
-    todo = list(enumerate(items))
-    results: dict[int, R] = {}
-    queue = iter(todo)
-
-    async def work() -> None:
-        for index, item in queue:
-            results[index] = await one(item)
-
-    workers = [asyncio.ensure_future(work()) for _ in range(min(CONCURRENCY, len(todo)))]
-    try:
-        await asyncio.gather(*workers)
-    except BaseException:
-        for worker in workers:
-            worker.cancel()
-        await asyncio.gather(*workers, return_exceptions=True)
-        raise
-    return [results[index] for index in range(len(todo))]
 
 
 class Body(io.BytesIO):

@@ -16,7 +16,7 @@ from botocore.exceptions import (
 )
 from fsspec.asyn import get_loop
 from gcsfs.retry import HttpError
-from google.auth.exceptions import DefaultCredentialsError, RefreshError
+from google.auth import exceptions as google_errors
 
 from marin_build.errors import StoreAwayError, StoreDeniedError, StoreError
 from marin_build.store.azure import AzureStore
@@ -34,6 +34,9 @@ from marin_build.store.without_conditions import UnfencedStore
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+DefaultCredentialsError: Any = google_errors.DefaultCredentialsError
+RefreshError: Any = google_errors.RefreshError
 
 
 @pytest.fixture
