@@ -84,7 +84,7 @@ class Journaling:
                 local = os.path.join(private_folder(session.run), FILE)
             make_folder(os.path.dirname(local))
             flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND
-            self._file = open_own(local, flags, 0o666)
+            self._file = open_own(local, flags)
             self.path = local
             os.write(self._file, header_line(header, self._now()))
         except OSError as error:
