@@ -71,6 +71,8 @@ def _not_read(path: str) -> Blob | None:
         status = os.lstat(path)
     except FileNotFoundError:
         return None
+    except OSError as error:  # links in a circle above it
+        raise store_error("read", path, error) from error
     return no_document(kind_of(status), version_of(status))
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from marin_build.errors import StoreError
 from marin_build.protocol import layout
 from marin_build.store import bounds
 from marin_build.store.bounds import most_bytes
@@ -96,3 +97,10 @@ def test_every_file_of_ours_has_a_bound() -> None:
     assert most_bytes(layout.taint_path("/p", "x")) == bounds.LONGEST
     assert most_bytes("/p/x/data.parquet") is None
     assert most_bytes("/p/.marin-build/cache/f/data.pkl") is None
+
+
+def test_links_in_a_circle_above_a_file_are_an_error_of_the_store(tmp_path: Path) -> None:
+    """Else an output that is a link to itself ends the command with a traceback."""
+    (tmp_path / "out").symlink_to("out")
+    with pytest.raises(StoreError, match="too many levels of symbolic links"):
+        LocalStore().get(f"{tmp_path}/out/{layout.STATUS}")
