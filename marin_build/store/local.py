@@ -195,7 +195,7 @@ class LocalStore:
     def _locked(self, path: str, *, create: bool = False) -> Iterator[None]:
         """Hold the advisory lock of the folder of `path`; the kernel frees it if we die."""
         folder = os.path.dirname(path)
-        locked, flags = folder, os.O_RDONLY | os.O_CLOEXEC
+        locked, flags = folder, os.O_RDONLY | os.O_CLOEXEC | os.O_DIRECTORY
         if self._is_shared:
             locked = os.path.join(folder, GUARD)
             flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK

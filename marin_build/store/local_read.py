@@ -71,8 +71,8 @@ def _not_read(path: str) -> Blob | None:
         status = os.lstat(path)
     except FileNotFoundError:
         return None
-    except OSError as error:  # links in a circle above it
-        raise store_error("read", path, error) from error
+    except OSError:
+        return no_document("links in a circle above it, not a file", "circle")
     return no_document(kind_of(status), version_of(status))
 
 
