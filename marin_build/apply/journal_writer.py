@@ -40,6 +40,7 @@ _SEND_EVERY = 60.0
 """Seconds between two sendings of a journal; before the second one fewer."""
 _PATIENCE = 30.0
 """Seconds for which the last sending waits for a store that gives no answer."""
+_BLOCK = 1 << 20
 _SHARE = 20
 """The pause after a sending is at least so many times as long as the sending took."""
 
@@ -85,8 +86,8 @@ class Journaling:
             if self._is_temporary:
                 local = os.path.join(private_folder(session.run), FILE)
             make_folder(os.path.dirname(local))
-            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND
-            self._file = open_own(local, flags, 0o666)
+            flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND
+            self._file = open_own(local, flags)
             self.path = local
             os.write(self._file, header_line(header, self._now()))
         except OSError as error:
@@ -94,7 +95,7 @@ class Journaling:
             self._close_file()
             return
         if keep and self._is_temporary:
-            self._sending = _Sending(session.store, local, path)
+            self._sending = _Sending(session.store, self._file, path)
 
     def finish(self) -> None:
         """Send the journal to its store. The local file stays until `close`."""
@@ -125,10 +126,11 @@ class Journaling:
 
 
 class _Sending:
-    """Sends a growing file to a store, each time the whole of it."""
+    """Sends a growing file to a store, each time the whole of it, whatever became of its name."""
 
-    def __init__(self, store: Store, local: str, path: str) -> None:
-        self._store, self._local, self._path = store, local, path
+    def __init__(self, store: Store, descriptor: int, path: str) -> None:
+        self._store, self._path = store, path
+        self._file = os.dup(descriptor)
         self._sent = 0
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._send_now_and_then, daemon=True)
@@ -143,8 +145,12 @@ class _Sending:
         """
         self._over.set()
         self._thread.join()
-        with patiently(self._store, Patience(lambda: False, away=_PATIENCE, denied=_PATIENCE)):
-            self._send()
+        patience = Patience(lambda: False, away=_PATIENCE, denied=_PATIENCE)
+        try:
+            with patiently(self._store, patience):
+                self._send()
+        finally:
+            os.close(self._file)
 
     def _send_now_and_then(self) -> None:
         pause = _SEND_FIRST_AFTER
@@ -155,12 +161,12 @@ class _Sending:
             pause = max(_SEND_EVERY, _SHARE * (time.monotonic() - began))
 
     def _send(self) -> None:
-        try:
-            data = read_private(self._local)
-        except OSError as error:  # a cleaner of temporary files took it away
-            raise StoreError(f"cannot read `{self._local}`: {error.strerror}") from error
+        # Read at its places: whoever writes to the file moves the position that we share.
+        data = bytearray()
+        while block := os.pread(self._file, _BLOCK, len(data)):
+            data += block
         if len(data) != self._sent:
-            self._store.put(self._path, data)
+            self._store.put(self._path, bytes(data))
             self._sent = len(data)
 
 

@@ -101,14 +101,18 @@ def freeze(attrs: Mapping[str, object], where: str) -> FrozenDict:
                 for key, value in attrs.items()
             }
         )
-        if is_deep(frozen, _DEEPEST):
-            raise RecursionError
-        return frozen
     except RecursionError:
-        raise UnfingerprintableError(
-            f"cannot fingerprint `{where}`: it contains itself or is nested too deeply",
-            consequence="nothing was run",
-        ) from None
+        raise _too_deep(where) from None
+    if is_deep(frozen, _DEEPEST):
+        raise _too_deep(where)
+    return frozen
+
+
+def _too_deep(where: str) -> UnfingerprintableError:
+    return UnfingerprintableError(
+        f"cannot fingerprint `{where}`: it contains itself or is nested too deeply",
+        consequence="nothing was run",
+    )
 
 
 def _freeze(value: object, parent: str, key: object) -> Any:

@@ -46,8 +46,9 @@ def read_file(path: str) -> Blob | None:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
             return no_document(kind_of(status), version_of(status))
-        data, most = os.read(descriptor, _BLOCK), most_bytes(path)
-        if len(data) == _BLOCK:
+        data = os.read(descriptor, _BLOCK)
+        if len(data) == _BLOCK:  # no bound is shorter
+            most = most_bytes(path)
             if most is not None and status.st_size > most:
                 return too_long(status.st_size, most, version_of(status))
             blocks, size = [data], _BLOCK
@@ -70,6 +71,8 @@ def _not_read(path: str) -> Blob | None:
         status = os.lstat(path)
     except FileNotFoundError:
         return None
+    except OSError:
+        return no_document("links in a circle above it, not a file", "circle")
     return no_document(kind_of(status), version_of(status))
 
 

@@ -299,3 +299,57 @@ def test_a_store_without_conditional_writes_needs_a_promise(remote: Project) -> 
     promised = remote.run(*somewhere, "--no-lease")
     assert (promised.code, "4 built" in promised.out) == (0, True), promised
     assert _ran(remote) == ONCE
+
+
+CLEANED = """\
+import os
+import shutil
+import subprocess
+
+from marin_build import step
+
+HERE = os.environ["TMPDIR"]
+
+
+@step
+def cleaner(output: str) -> int:
+    print("one", flush=True)
+    for name in os.listdir(HERE):
+        if name.startswith("marin-build-run-"):
+            shutil.rmtree(f"{HERE}/{name}")
+    print("two", flush=True)
+    return 1
+
+
+@step
+def later(output: str) -> int:
+    print("three")
+    raise ValueError("four")
+
+
+@step
+def rights(output: str) -> list:
+    names = [name for name in os.listdir(HERE) if name.startswith("marin-build-run-")]
+    return sorted(oct(os.lstat(f"{HERE}/{name}").st_mode) for name in names)
+
+
+targets = [cleaner(), later(), rights()]
+"""
+
+
+def test_a_run_outlives_its_folder_on_this_machine(remote: Project, server: GcsServer) -> None:
+    """Else a cleaner of temporary files ends a run of weeks, and its last logs are lost, too."""
+    temporary = remote.root / "temporary"
+    temporary.mkdir(mode=0o777)
+    remote.environment["TMPDIR"] = str(temporary)
+    remote.pipeline(CLEANED)
+    done = remote.run("apply", "-k", "-j", "1")
+    assert (done.code, done.out.count("built     [")) == (1, 2), done
+    assert "warning" not in done.err, done
+    found = _objects(server)
+    assert any(name.endswith("events.jsonl") for name in found)
+    (log,) = [
+        without_stamps(data).decode() for name, data in found.items() if name.endswith(".log")
+    ]
+    assert log.startswith("three\n"), "the folder was made again; what is gone is not sent"
+    assert found["rights/.artifact.json"] == b'["0o40700"]', "for nobody else"

@@ -100,7 +100,7 @@ class TextView:
                 elif reason:
                     echo(f"  blocked   {target}  {printable(reason)}", fg="red")
             case Stopped(message=message, hint=hint):
-                echo(f"  stopped   {target}  {message}", fg="red")
+                echo(f"  stopped   {target}  {printable(message)}", fg="red")
                 if hint:
                     echo(f"hint: {hint}", err=True)
             case Interrupted():

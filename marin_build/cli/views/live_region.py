@@ -11,7 +11,7 @@ from rich.progress_bar import ProgressBar
 from rich.segment import Segment
 
 from marin_build.cli.views.apply_text import duration
-from marin_build.text.readable import duration_text
+from marin_build.text.readable import duration_text, printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -112,7 +112,7 @@ def step_rows(
     rows: list[Row] = []
     for step, time in zip(shown, times, strict=True):
         row: Row = [(f"  {_cut(step, for_name)}  ", ""), (time, "green")]
-        said = last_lines.get(step, "") or progress.place_of(step)
+        said = last_lines.get(step, "") or printable(progress.place_of(step))
         if said and for_log >= _NARROWEST_LOG:
             row[-1] = (f"{time:<{for_times}}", "green")
             row.append((f"  {_cut(said, for_log).rstrip()}", "dim"))

@@ -126,7 +126,7 @@ def _texts_in(value: object) -> bool:
     """Return whether the fields of a value that was read have the types they are declared with."""
     match value:
         case Built():
-            texts: tuple[object, ...] = (
+            texts = (
                 value.fingerprint,
                 value.run,
                 value.worker,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from marin_build.errors import StoreError
 from marin_build.protocol import layout
 from marin_build.store import bounds
 from marin_build.store.bounds import most_bytes
@@ -96,3 +97,27 @@ def test_every_file_of_ours_has_a_bound() -> None:
     assert most_bytes(layout.taint_path("/p", "x")) == bounds.LONGEST
     assert most_bytes("/p/x/data.parquet") is None
     assert most_bytes("/p/.marin-build/cache/f/data.pkl") is None
+
+
+def test_links_in_a_circle_above_a_document_damage_it(tmp_path: Path) -> None:
+    """Else an output that is a link to itself ends the plan of all others."""
+    (tmp_path / "out").symlink_to("out")
+    found = LocalStore().get(f"{tmp_path}/out/{layout.STATUS}")
+    assert found is not None
+    assert found.data == b"<links in a circle above it, not a file>"
+
+
+@pytest.mark.parametrize("kind", ["a named pipe", "a socket", "a link to a device"])
+def test_what_lies_in_the_place_of_an_output_is_not_waited_for(kind: str, tmp_path: Path) -> None:
+    """Else a pipe in the place of an output hangs `apply` as it takes the lease."""
+    PLANTS[kind](tmp_path / "out")
+    for is_shared in (False, True):
+        store = LocalStore(is_shared=is_shared)
+        path = f"{tmp_path}/out/{layout.LEASE}"
+        assert store.get(path) is None
+        with pytest.raises(StoreError, match="not a directory"):
+            store.put_if_absent(path, b"x")
+        with pytest.raises(StoreError, match="not a directory"):
+            store.put(path, b"x")
+        assert store.files(f"{tmp_path}/out") == []
+        assert store.list(f"{tmp_path}/out") == []
