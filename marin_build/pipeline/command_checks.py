@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from marin_build.errors import SpecificationError
 from marin_build.pipeline.command_limits import size_problem
-from marin_build.pipeline.placeholders import names_in, plain_text, shell_code
+from marin_build.pipeline.placeholders import check_words, names_in, plain_text, shell_code
 from marin_build.workspace.workspace import current_workspace
 
 if TYPE_CHECKING:
@@ -63,11 +63,13 @@ def check_command(command: Declared, name: str, place: str) -> list[Specificatio
         if is_list and any("\n" in text for text in texts_of):
             what = f"the parameter `{key}`: a text with a line break cannot be one of a list"
             errors.append(_command_error(name, place, what))
-    if isinstance(command.text, str):
-        try:
+    try:
+        if isinstance(command.text, str):
             shell_code(command.text)
-        except ValueError as error:
-            errors.append(_command_error(name, place, str(error)))
+        else:
+            check_words(command.text, {"output", *command.deps})
+    except ValueError as error:
+        errors.append(_command_error(name, place, str(error)))
     if not errors and (problem := size_problem(command.text, _sizes(command))) is not None:
         what = f"the command line is too long: {problem}"
         hint = 'give many dependencies by file: deps={"parts": [...]}'

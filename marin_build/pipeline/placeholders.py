@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING
 from marin_build.identity.secret import Secret
 from marin_build.pipeline.shell_contexts import places_in
 from marin_build.pipeline.shell_lexer import PLACEHOLDER, NotUnderstoodError
+from marin_build.pipeline.shell_words import Word, words_for_shells
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Container, Iterator, Sequence
 
 
 def names_in(text: str) -> Iterator[tuple[str, bool]]:
@@ -77,3 +78,21 @@ def shell_code(text: str) -> str:
         end = place.found.end()
     pieces.append(text[end:])
     return "".join(pieces)
+
+
+def check_words(words: Sequence[str], ours: Container[str]) -> None:
+    """Refuse a placeholder in the code that a list of words gives to a shell: `bash -c CODE`.
+
+    Args:
+        words: the command.
+        ours: the names of placeholders that stand for folders of ours.
+
+    Raises:
+        ValueError: such a placeholder stands in such code.
+
+    """
+    read = [Word(word, plain=word, program=word.rpartition("/")[2]) for word in words]
+    for word, why in words_for_shells(read):
+        for name, literal in names_in(word.raw):
+            if not literal and name not in ours:
+                raise ValueError(f"the placeholder {{{name}}} stands {why}")

@@ -37,7 +37,6 @@ _RESERVED = frozenset(
 _PLAIN = frozenset(string.ascii_letters + string.digits + "/.-_{'\"$=")
 _OPERATOR = re.compile(r"<<<|<<-?|<&|<>|>&|>>|>\||&>>|&>|<|>")
 _SEPARATOR = re.compile(r";;&|;;|;&|\|\||\|&|&&|[;&|\n]")
-_JOINED = re.compile(r"(?<=[^\s;&|])\\\n(?=\S)|(?<=[;&|])\\\n(?=[^\w\s./])")
 _FUNCTION = re.compile(r"\(\s*\)")
 _POSITIONAL = re.compile(r"\$\{?[0-9@*]")
 _HEREDOC = "after `<<`; put the text into a script and declare it as an input"
@@ -57,10 +56,6 @@ def places_in(text: str) -> list[Place]:
 
     """
     reader = _CommandReader(text, len(text))
-    if "\\\n" in text and (found := _JOINED.search(text)):
-        raise reader.not_understood(
-            found.start(), "a `\\` at its end that joins two lines to a word"
-        )
     try:
         reader.code(0, "")
         reader.finish()
@@ -120,7 +115,7 @@ class _CommandReader(WordReader):
             if char in " \t":
                 i += 1
             elif self.text.startswith("\\\n", i):
-                i += 2
+                i = self.next_line(i)
             elif char == "#":
                 i = self.comment(i)
             elif char in _PLAIN:
@@ -284,7 +279,7 @@ class _CommandReader(WordReader):
             if char in " \t\n":
                 i += 1
             elif self.text.startswith("\\\n", i):
-                i += 2
+                i = self.next_line(i)
             elif char in "()<>|&;":
                 words.append(Word(char))
                 i += 1

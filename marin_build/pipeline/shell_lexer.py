@@ -15,6 +15,7 @@ PLACEHOLDER = re.compile(r"\{\{([a-z_][a-z0-9_]*)\}\}|(?<!\$)\{([a-z_][a-z0-9_]*
 """Groups: the name where the braces are doubled, which is text; the name of a placeholder."""
 
 _ENDS_WORD = " \t\n;&|()<>"
+_JOINED = re.compile(r"(?<=[^\s;&|])\\\n(?=\S)|(?<=[;&|])\\\n(?=[^\w\s./])")
 _SIMPLE = re.compile(r"[A-Za-z0-9_./,%^:-]+(?=[ \t\n;])")
 _PLAIN = re.compile(r"[A-Za-z0-9_./,+%^=:@-]+")
 _PLAIN_IN_QUOTES = re.compile(r'[^"\\$`{]+')
@@ -208,7 +209,18 @@ class WordReader:
         self.places[at] = place
         self.met.append(at)
 
+    def next_line(self, i: int) -> int:
+        """Pass over a backslash at the end of a line, unless it joins what is one word or operator.
+
+        Bash leaves both characters out before it reads on: `$` and `((` in the next line are one.
+        """
+        if _JOINED.match(self.text, i):
+            raise self.not_understood(i, "a `\\` at its end that joins two lines to a word")
+        return i + 2
+
     def _escaped(self, i: int, word: Word) -> int:
+        if self.text.startswith("\\\n", i):
+            return self.next_line(i)
         found = PLACEHOLDER.match(self.text, i + 1, self.stop)
         return i + 2 if found is None else self._hole(found, word, _BACKSLASH)
 

@@ -126,9 +126,14 @@ def problems_of_command(words: Sequence[Word], heres: Iterable[Word] = ()) -> It
         yield from _declarations(name, rest)
     elif name in {"test", "["}:
         yield from _test(name, rest)
-    elif name == "printf" and rest and rest[0].plain.startswith("-v"):
-        yield from _all(rest[:2], "where `printf -v` takes the name of a variable; write the name")
-    yield from _nested_code(words, heres)
+    elif name == "printf":
+        names = [
+            word
+            for before, word in zip(words, rest, strict=False)
+            if word.plain.startswith("-v") or before.plain == "-v"
+        ]
+        yield from _all(names, "where `printf -v` takes the name of a variable; write the name")
+    yield from words_for_shells(words, heres)
 
 
 def _all(words: Iterable[Word], why: str) -> Iterator[Problem]:
@@ -181,7 +186,7 @@ def _test(name: str, words: Sequence[Word]) -> Iterator[Problem]:
         )
 
 
-def _nested_code(words: Sequence[Word], heres: Iterable[Word]) -> Iterator[Problem]:
+def words_for_shells(words: Sequence[Word], heres: Iterable[Word] = ()) -> Iterator[Problem]:
     """Yield the words that programs give to another shell."""
     if _READ_CODE.isdisjoint([word.program for word in words]):
         return

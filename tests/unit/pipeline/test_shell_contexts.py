@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from marin_build.pipeline.placeholders import shell_code
+from marin_build.pipeline.placeholders import check_words, shell_code
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -105,6 +105,7 @@ RIGHT = (
     "printf '<%s>' {x} 2>&1 # it's {x} `",
     "printf '<%s>' {x} \\\n",
     "printf \\\n  '<%s>'\\\n {x}",
+    "echo 'a\\\nb' > f # \\\nprintf '<%s>' {x}",
     "true &&\\\nprintf '<%s>' {x}",
     "cat /dev/null <<'E'; printf '<%s>' never\nE\nprintf '<%s>' \"$x\" # {{x}}",
     "n=$(wc -l < /dev/null); m=$((n + 1)); printf '<%s>' {x}",
@@ -190,6 +191,7 @@ WRONG = (
     "mapfile {x} < /dev/null",
     "printf -v {x} a",
     "printf -v{x} a",
+    "printf -v v -v {x} a",
     "printf -v 'a['{x}']' b",
     "test -v {x}",
     "[ -v {x} ]",
@@ -338,6 +340,44 @@ def test_a_context_that_reads_a_value_as_code_is_refused(context: str) -> None:
     for wrapper in ("{}", "true; {}", "if true; then {}\nfi", 'printf %s "$({}\n)"', "({}\n)"):
         with pytest.raises(ValueError, match=r"stands|cannot be quoted"):
             shell_code(_written(wrapper, context))
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["bash", "-c", "echo {x}"],
+        ["/bin/bash", "-eu", "-o", "pipefail", "-c", "echo '{x}'"],
+        ["env", "A=1", "sh", "-lc", 'echo "{x}"'],
+        ["timeout", "5", "bash", "-c", "{x}"],
+        ["xargs", "-a", "/dev/null", "sh", "-c", "echo {x}"],
+        ["ssh", "host", "echo", "{x}"],
+        ["ssh", "-p", "22", "host", "echo {x}"],
+        ["su", "ada", "-c", "echo {x}"],
+        ["watch", "{x}"],
+    ],
+    ids=" ".join,
+)
+def test_a_list_of_words_gives_no_value_to_a_shell_as_code(words: list[str]) -> None:
+    """Nothing quotes it there at all."""
+    with pytest.raises(ValueError, match=r"the placeholder \{x\} stands in"):
+        check_words(words, {"output"})
+    check_words([word.replace("{x}", "{output}") for word in words], {"output"})
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["bash", "-c", 'echo "$1"', "_", "{x}"],
+        ["bash", "{x}", "-c", "{{x}}"],
+        ["bash", "script.sh", "{x}"],
+        ["echo", "-c", "{x}"],
+        ["ssh", "{x}", "uptime"],
+        ["python", "train.py", "--lr", "{x}", "-c", "{x}"],
+    ],
+    ids=" ".join,
+)
+def test_a_list_of_words_hands_values_on(words: list[str]) -> None:
+    check_words(words, {"output"})
 
 
 @pytest.mark.parametrize("context", BROKEN)
