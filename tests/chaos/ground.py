@@ -140,6 +140,11 @@ class Ground:
         path = self._folder / "notes"
         return path.read_text() if path.exists() else ""
 
+    def bytes_said(self) -> int:
+        """Return how much runs and executions have written so far: more means that they go on."""
+        files = [*self._folder.glob("run-*.txt"), *self._folder.glob("notes")]
+        return sum(path.stat().st_size for path in files)
+
     def say(self, text: str) -> None:
         """Tell the story of the round, for people who look for the cause of a violation."""
         stamp = time.clock_gettime(time.CLOCK_BOOTTIME)

@@ -34,7 +34,7 @@ SCAN = 0.1
 """Seconds between two looks at all processes of the machine."""
 MEET = 1.0
 """Seconds in which a victim of the kind that is wanted may appear."""
-PATIENCE = 120.0
+PATIENCE = 300.0
 """Seconds without any progress after which a run counts as hung, on a crowded machine."""
 GONE = 30.0
 """Seconds in which what a run has told to end is gone."""
@@ -207,11 +207,11 @@ class _Round:
             time.sleep(LOOK)
 
     def _hangs(self) -> bool:
-        """Return whether nothing has happened for long: no note, no commit, no end of a run."""
+        """Return whether nothing has happened for long: no word of it, no commit, no end."""
         now, state = (
             time.monotonic(),
             (
-                len(self._ground.notes()),
+                self._ground.bytes_said(),
                 sum(seen.committed_at > 0 for seen in self._seen.values()),
                 sum(run.is_over for run in self._ground.runs),
                 len(self._thaws),
