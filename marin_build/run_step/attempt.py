@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -24,6 +23,7 @@ from marin_build.run_step.kept_output import (
     way_to_commit,
 )
 from marin_build.run_step.leftover_rights import give_rights_back
+from marin_build.run_step.lost_folder import what_deleted, what_replaced
 from marin_build.run_step.output_folder import digests_of, protect
 from marin_build.run_step.patient_store import A_WHILE, Patience
 from marin_build.run_step.prepare_output import kept_output, make_ready
@@ -32,7 +32,6 @@ from marin_build.run_step.set_aside import forget_set_aside
 from marin_build.run_step.step_log import add_line
 from marin_build.run_step.workers import INTERRUPTED
 from marin_build.store import bounds
-from marin_build.store.folder_place import in_the_way, way_out
 from marin_build.text.moments import stamp
 from marin_build.text.readable import LONGEST_MESSAGE, shortened
 from marin_build.workspace.own_files import read_own
@@ -138,9 +137,11 @@ class Attempt:
             StoreAwayError: the store gave no answer.
 
         """
-        if (replaced := self._replaced_folder()) is not None:
-            return replaced
-        if (deleted := self._folder_was_deleted()) is not None:
+        replaced, hint = what_replaced(self.holding.output)
+        if replaced:
+            attempt, seconds = self.holding.lease.attempt, time.monotonic() - self._began
+            return ended.Failed(attempt, 1, replaced, seconds=seconds, hint=hint)
+        if (deleted := self._was_deleted()) is not None:
             raise deleted  # what lies there now may be anything: the step may have moved it there
         if why_ended not in ("", INTERRUPTED) and not done.has_failed:
             done = replace(done, exit_code=TIMED_OUT)  # it ended because it was asked to
@@ -209,7 +210,7 @@ class Attempt:
         try:
             self.holding.commit(publication, now)
         except StoppedError as error:
-            raise self._folder_was_deleted() or error from None
+            raise self._was_deleted() or error from None
         except StoreError as error:
             if self.holding.sealed is not None:  # it is committed: the next try publishes it
                 raise
@@ -231,8 +232,7 @@ class Attempt:
         attempt = self.holding.lease.attempt  # that of what is kept; to fail may take a new number
         message = f"it did its work, and the store does not take it: {error.with_reason}"
         keep_for_later(self.holding, publication, is_listed=is_listed)
-        with suppress(OSError):
-            add_line(self.log, message, time.time())
+        self._add_to_log(message)
         with suppress(StoreError):  # so that another run need not wait, if that can be written
             self.holding.fail("interrupted", 1, message, self.session.now(), cause="infra")
         hint = way_to_commit(self._step.name)
@@ -326,44 +326,11 @@ class Attempt:
             is_finished=finished is not None,
         )
 
-    def _replaced_folder(self) -> ended.Failed | None:
-        """Return the failure if the step put something else in the place of its output folder.
-
-        Our lease and status went with the folder. Nothing is written: it would be written to where
-        the link points, which may be the user's own data, or another output.
-        """
-        output = self.holding.output
-        if is_url(output):
-            return None
-        logs = f"{output}/{layout.LOGS}"
-        if (found := in_the_way(output)) is None:
-            if in_the_way(logs) is not None:
-                os.unlink(logs)  # a link or a file that the step left in its own output
-            return None
-        return ended.Failed(
-            self.holding.lease.attempt,
-            1,
-            f"it left {found} in the place of its output `{output}`",
-            seconds=time.monotonic() - self._began,
-            hint=f"{way_out(output)}; let the step write, or link, inside its output folder",
-        )
-
-    def _folder_was_deleted(self) -> StoppedError | None:
-        """Return the error if a step, or a person, deleted the folder with our lease in it."""
-        output = self.holding.output
-        ours = (f"{output}/{layout.STATUS}", f"{output}/{layout.LEASE}")
-        if is_url(output) or any(map(os.path.exists, ours)):
-            return None
-        return StoppedError(
-            f"`{output}` was deleted while the step ran, and the lease with it",
-            hint=(
-                "the step gets an empty folder: let it delete what it wrote there, not the folder; "
-                f"what lies there now is kept, and `--overwrite {self._step.name}` deletes it"
-            ),
-        )
+    def _was_deleted(self) -> StoppedError | None:
+        return what_deleted(self.holding.output, self._step.name)
 
     def _lost(self, message: str) -> StoppedError:
-        if (deleted := self._folder_was_deleted()) is not None:
+        if (deleted := self._was_deleted()) is not None:
             return deleted
         target = self.session.targets.all[self.index]
         return StoppedError(f"the lease on `{target.id}` was lost: {message}")
