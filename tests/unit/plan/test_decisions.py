@@ -21,13 +21,14 @@ from marin_build.plan.decisions import Kind, cascade_of, make_plan
 from marin_build.plan.outcomes import Blocked, Failed
 from marin_build.plan.schedule import Schedule
 from marin_build.plan.snapshot import LastAttempt, Observed, Snapshot
+from marin_build.protocol.foreign_data import ForeignData
 from marin_build.protocol.lease import Host, Lease
 from marin_build.protocol.living_work import Process
 from marin_build.protocol.record_reader import Built
 from marin_build.protocol.taints import Taint
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from hypothesis.strategies import SearchStrategy
 
@@ -55,6 +56,16 @@ SIGHTS: dict[str, Observed] = {
     "lease damaged": Observed("RUNNING", damage=why.Unreadable("lease", "p")),
     "record damaged": Observed("SUCCESS", damage=why.Unreadable("record", "p")),
 }
+DATA = ForeignData(2, 3, ("a", "b"), "l")
+OBSTACLES: dict[str, Observed] = {
+    "foreign data": Observed(foreign=DATA),
+    "foreign data, an adopt died": Observed("RUNNING", LIVE, gone=True, foreign=DATA),
+    "a link": Observed(in_the_way="a symbolic link"),
+    "a link to a built output": Observed("SUCCESS", in_the_way="a symbolic link"),
+    "a link to a held output": Observed("RUNNING", LIVE, in_the_way="a symbolic link"),
+}
+"""What only a look at the output path shows."""
+EVERY = {**SIGHTS, **OBSTACLES}
 BUILT = {"success", "success of Marin", "sealed", "sealed, holder dead"}
 HELD = {"running", "dead, its work alive"}
 FAILED = {"failed", "failed without attempt"}
@@ -114,6 +125,8 @@ class Model:
         sight = self.world.sight[index]
         if sight in HELD:
             return Kind.WAIT
+        if sight in OBSTACLES:  # whatever insists on a build: it would delete data
+            return Kind.BLOCKED
         if sight in {"status damaged", "lease damaged"}:  # somebody may hold it
             return Kind.BLOCKED
         if self.rebuilt_anyway(index) and index not in self.world.unbuildable:
@@ -136,7 +149,9 @@ class Model:
 
 
 @st.composite
-def _worlds(draw: st.DrawFn, dags: SearchStrategy[Dag]) -> World:
+def _worlds(
+    draw: st.DrawFn, dags: SearchStrategy[Dag], sights: Iterable[str] = tuple(SIGHTS)
+) -> World:
     dag = draw(dags)
     indices = st.sampled_from(range(len(dag)))
     dev: set[int] = set(draw(st.sets(indices, max_size=1)))
@@ -146,7 +161,7 @@ def _worlds(draw: st.DrawFn, dags: SearchStrategy[Dag]) -> World:
     return World(
         dag,
         tuple(
-            draw(st.lists(st.sampled_from(sorted(SIGHTS)), min_size=len(dag), max_size=len(dag)))
+            draw(st.lists(st.sampled_from(sorted(sights)), min_size=len(dag), max_size=len(dag)))
         ),
         tuple(sorted(draw(st.sets(indices, min_size=1, max_size=3)))),
         frozenset(draw(st.sets(indices, max_size=2))),
@@ -166,7 +181,7 @@ def _snapshot(world: World, model: Model) -> Snapshot:
     needed = [i for i in range(len(world.dag)) if model.needed(i)]
     taint = Taint("bad", "ada@host", "2026")
     return Snapshot(
-        {i: SIGHTS[world.sight[i]] for i in needed}, tainted=dict.fromkeys(world.tainted, taint)
+        {i: EVERY[world.sight[i]] for i in needed}, tainted=dict.fromkeys(world.tainted, taint)
     )
 
 
@@ -188,7 +203,7 @@ def _targets(world: World, targets_of: TargetsOf) -> Targets:
 def test_the_plan_follows_the_rules_on_every_graph(
     data: st.DataObject, dags: SearchStrategy[Dag], targets_of: TargetsOf
 ) -> None:
-    world = data.draw(_worlds(dags))
+    world = data.draw(_worlds(dags, EVERY))
     model = Model(world)
     targets = _targets(world, targets_of)
     plan = make_plan(targets, _snapshot(world, model), world.requested, forced=world.forced,
@@ -328,6 +343,26 @@ def test_what_is_finished_and_not_saved_is_built_again_only_by_force(
     plan = make_plan(targets_of([()]), seen, [0], **rest)
     assert plan.decisions[0].kind is kind
     assert kind is Kind.RUN or plan.decisions[0].reason == why.ResultNotSaved(2)
+
+
+@pytest.mark.parametrize("forced", [False, True])
+def test_what_a_person_agreed_to_delete_is_said_beside_the_reason(
+    targets_of: TargetsOf, forced: bool
+) -> None:
+    """It is recorded in a saved plan, whatever else the reason is; a blocked target has none."""
+    seen = Snapshot({0: Observed(overwrites=DATA), 1: Observed()})
+    forced_ones = [0] if forced else []
+    plan = make_plan(targets_of([(), (0,)]), seen, [1], forced=forced_ones)
+    agreed = why.Overwrites(2, 3, ("a", "b"), "l")
+    assert plan.decisions[0].kind is Kind.RUN
+    first = why.Forced() if forced else why.NeverBuilt()
+    assert plan.decisions[0].reasons == (first, agreed)
+    assert plan.decisions[1].reasons[1:] == ()
+    assert plan.overwrites == {0: "l"}
+    above = Snapshot({0: Observed(in_the_way="a file"), 1: Observed(overwrites=DATA)})
+    blocked = make_plan(targets_of([(), (0,)]), above, [1])
+    assert [decision.overwrites for decision in blocked.decisions] == [None, None]
+    assert blocked.overwrites == {}
 
 
 def test_reasons_name_the_upstream_they_come_from(targets_of: TargetsOf) -> None:
