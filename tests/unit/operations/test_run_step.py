@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from marin_build.cli.main import run
-from marin_build.errors import StoreAwayError, StoreError
+from marin_build.errors import StoreAwayError, StoreDeniedError, StoreError
 from marin_build.operations import loading
 
 
@@ -13,6 +13,7 @@ from marin_build.operations import loading
     ("error", "words", "code"),
     [
         (StoreAwayError("cannot read `gs://b/a`"), ["--once"], 75),
+        (StoreDeniedError("cannot read `gs://b/a`"), ["--once"], 75),
         (StoreAwayError("cannot read `gs://b/a`"), [], 4),
         (StoreError("cannot read `gs://b/a`"), ["--once"], 4),
     ],
@@ -31,4 +32,5 @@ def test_a_store_that_is_away_while_it_plans_is_the_infrastructures_fault(
 
     monkeypatch.setattr(loading, "load", load)
     assert run(["run-step", "--target", "a_0badcafe", *words]) == code
-    assert capsys.readouterr().err == "error: cannot read `gs://b/a`\n"
+    last = "exit code 75: infrastructure failed, try again\n" if code == 75 else ""
+    assert capsys.readouterr().err == f"error: cannot read `gs://b/a`\n{last}"
