@@ -196,6 +196,8 @@ class LocalStore:
         """Hold the advisory lock of the folder of `path`; the kernel frees it if we die."""
         folder = os.path.dirname(path)
         locked, flags = folder, os.O_RDONLY | os.O_CLOEXEC | os.O_DIRECTORY
+        if folder.endswith("/.logs"):  # an output may be a link, if a person says so; this may not
+            flags |= os.O_NOFOLLOW
         if self._is_shared:
             locked = os.path.join(folder, GUARD)
             flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
