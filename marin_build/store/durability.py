@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from marin_build.errors import CorruptStateError
-from marin_build.store.local_read import read_file
+from marin_build.store.local_read import read_file, store_error
 from marin_build.text.moments import stamp_now
 from marin_build.untrusted_json import parse_json, table, text
 from marin_build.workspace.own_files import open_own
@@ -123,17 +123,22 @@ def runs_cut_short(prefix: str, *, boot: str, host: str) -> list[CutShort]:
 
     Raises:
         CorruptStateError: a note is not readable.
+        StoreError: their folder cannot be listed.
 
     """
     folder = os.path.join(prefix, FOLDER)
-    found = []
-    with suppress(FileNotFoundError, NotADirectoryError):
-        for name in sorted(os.listdir(folder)):
-            if name.endswith(".json"):
-                note = _read(os.path.join(folder, name))
-                if note is not None and note["host"] == host and note["boot"] != boot:
-                    found.append(CutShort(note["run"], note["synced_until"]))
-    return found
+    try:
+        names = sorted(os.listdir(folder))
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    except OSError as error:
+        raise store_error("list", folder, error) from error
+    notes = [_read(os.path.join(folder, name)) for name in names if name.endswith(".json")]
+    return [
+        CutShort(note["run"], note["synced_until"])
+        for note in notes
+        if note is not None and note["host"] == host and note["boot"] != boot
+    ]
 
 
 def _read(path: str) -> dict[str, str] | None:

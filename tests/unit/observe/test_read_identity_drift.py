@@ -180,7 +180,7 @@ def test_an_output_path_of_its_own_is_told_like_a_version(
     assert texts == {"raw": "its identity changed at its output path: attrs.q 1 -> 2"}
 
 
-@pytest.mark.parametrize("payload", [None, 3, "{", "[]"])
+@pytest.mark.parametrize("payload", [None, "{", "[]"])
 def test_a_record_that_does_not_say_what_was_hashed(built: Built, payload: object) -> None:
     """Else a field that is missing costs the whole plan."""
     targets = built.declare(q=2)

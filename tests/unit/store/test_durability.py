@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from marin_build.errors import CorruptStateError
+from marin_build.errors import CorruptStateError, StoreError
 from marin_build.store import durability
-from marin_build.store.durability import Syncing, doubter, runs_cut_short
+from marin_build.store.durability import FOLDER, Syncing, doubter, runs_cut_short
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -122,3 +122,21 @@ def test_a_note_nobody_can_read_is_told_not_passed_over(tmp_path: Path, text: st
     (folder / "r-1.json").write_text(text)
     with pytest.raises(CorruptStateError, match=r"r-1\.json"):
         _cut(tmp_path)
+
+
+@pytest.mark.parametrize("plant", ["a file", "a pipe", "links in a circle"])
+def test_what_lies_in_the_place_of_the_notes_is_no_bug(plant: str, tmp_path: Path) -> None:
+    """Else one link in a shared prefix ends each plan with a traceback."""
+    folder = tmp_path / FOLDER
+    folder.parent.mkdir()
+    match plant:
+        case "a file":
+            folder.touch()
+        case "a pipe":
+            os.mkfifo(folder)
+        case _:
+            folder.symlink_to(folder.name)
+            with pytest.raises(StoreError, match="cannot list"):
+                runs_cut_short(str(tmp_path), boot="b", host="h")
+            return
+    assert runs_cut_short(str(tmp_path), boot="b", host="h") == []

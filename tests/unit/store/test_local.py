@@ -99,7 +99,7 @@ def test_a_disk_that_refuses_is_an_error_that_names_the_path(tmp_path: Path, ver
     folder.mkdir()
     store = LocalStore()
     calls: dict[str, Callable[[], object]] = {
-        "get": lambda: store.get(str(folder)),
+        "get": lambda: store.get(f"{tmp_path}/{'x' * 300}"),
         "put": lambda: store.put(str(folder), b""),
         "put_if_absent": lambda: store.put_if_absent(f"{file}/x", b""),
         "list": lambda: store.list(f"{tmp_path}/{'x' * 300}"),

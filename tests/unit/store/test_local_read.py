@@ -121,3 +121,13 @@ def test_what_lies_in_the_place_of_an_output_is_not_waited_for(kind: str, tmp_pa
             store.put(path, b"x")
         assert store.files(f"{tmp_path}/out") == []
         assert store.list(f"{tmp_path}/out") == []
+
+
+def test_a_link_in_the_place_of_the_folder_of_logs_is_not_written_through(tmp_path: Path) -> None:
+    """Else what says how an attempt ended is written where another user likes."""
+    (tmp_path / "out").mkdir()
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "out/.logs").symlink_to("../elsewhere")
+    with pytest.raises(StoreError):
+        LocalStore().put_if_absent(layout.attempt_path(f"{tmp_path}/out", 1), b"x")
+    assert list((tmp_path / "elsewhere").iterdir()) == []
