@@ -326,12 +326,16 @@ def test_a_resumable_step_finds_what_it_left(project: Project) -> None:
     assert (project.output_of("one") / "checkpoint").read_text() == "xx"
 
 
-def test_files_of_somebody_else_in_a_fresh_output_are_removed(project: Project) -> None:
-    """Else a copy that was cut short is taken for a part of the output."""
+def test_other_files_in_a_fresh_output_are_removed_only_if_a_person_agrees(
+    project: Project,
+) -> None:
+    """They may be the only copy; and they must not be committed as a part of the output."""
     only(project, "write('x', '1')")
     target = project.run("plan", "--json").document["decisions"][0]["target"]
     project.write(f"{OUTPUTS}/{target}/stray.bin", "junk")
-    assert project.run("apply").code == 0
+    assert project.run("apply").code == 1
+    assert (project.output_of("one") / "stray.bin").read_text() == "junk"
+    assert project.run("apply", "--overwrite", "one").code == 0
     assert not (project.output_of("one") / "stray.bin").exists()
 
 
