@@ -58,11 +58,12 @@ def set_aside_of(output: str) -> SetAside | None:
         descriptor = os.open(_path(output), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     except OSError:
         return None
+    found = os.fstat(descriptor)
+    is_ours = stat.S_ISREG(found.st_mode) and found.st_uid == os.getuid()
+    if not is_ours or found.st_size > _LARGEST:
+        os.close(descriptor)
+        return None
     with os.fdopen(descriptor, "rb") as stream:
-        found = os.fstat(descriptor)
-        is_ours = stat.S_ISREG(found.st_mode) and found.st_uid == os.getuid()
-        if not is_ours or found.st_size > _LARGEST:
-            return None
         try:
             aside = SetAside.model_validate_json(stream.read())
         except (ValueError, OSError):
