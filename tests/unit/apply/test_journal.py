@@ -18,6 +18,7 @@ from marin_build.apply.journal import (
     header_line,
     parse_journal,
 )
+from marin_build.apply.trace import trace_of
 from marin_build.plan import outcomes
 
 NOW = datetime(2026, 11, 21, 10, 20, 30, 123456, tzinfo=UTC)
@@ -116,3 +117,28 @@ def test_what_ended_is_told_as_it_always_was() -> None:
         ("step_stopped", ["message", "hint"]), ("step_interrupted", []),
         ("step_blocked", ["upstream", "reason"]),
     ]  # fmt: skip
+
+
+_HOSTILE = [None, 1, -1.0, True, "x", "\ud800", [], {}, [[]], {"a": 1}, float("inf"), 10**400]
+_HEADER = {
+    "event": "journal", "schema": "marin_build/events", "schema_version": 1, "time": "t", "at": 0.0,
+    "run": "r-1", "worker": "ada@h", "pid": 1, "marin_build": "1",
+}  # fmt: skip
+_STARTED = {
+    "event": "step_started", "at": 1.0, "target": "x", "slot": 1, "queued": 0.1, "after": "",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("key", [*_HEADER, "queued", "slot", "target", "after"])
+@pytest.mark.parametrize("value", _HOSTILE, ids=lambda value: repr(value)[:12])
+def test_a_journal_with_any_value_anywhere_is_read_or_unreadable(key: str, value: object) -> None:
+    """Else `trace` of a run that another program wrote ends with a traceback."""
+    first = {**_HEADER, key: value} if key in _HEADER else _HEADER
+    second = {**_STARTED, key: value} if key in _STARTED else _STARTED
+    ended = {**second, "event": "step_succeeded", "seconds": value}
+    lines = [json.dumps(line) for line in (first, second, ended, {"event": value, "at": value})]
+    try:
+        journal = parse_journal("\n".join(lines).encode())
+    except UnreadableJournalError:
+        return
+    json.dumps(trace_of(journal))
