@@ -597,10 +597,6 @@ def test_several_unknown_targets_are_reported_together(project: Project) -> None
     ),
     no_target=(["run-step"], "error: no target is given\nhint: --target NAME_WITH_HASH\n"),
     pending_alone=(["run-step", "--pending"], "error: `--pending` needs `--plan DIR`\n"),
-    no_plan=(
-        ["run-step", "--plan", "saved", "--pending"],
-        "error: no plan in `saved`\nhint: make one with `marin-build plan -o DIR`\n",
-    ),
 )
 def test_wrong_command_lines(project: Project, args: list[str], error: str) -> None:
     """Else a slip of the finger is answered with a traceback, or with something else done."""
