@@ -119,7 +119,20 @@ def test_what_ended_is_told_as_it_always_was() -> None:
     ]  # fmt: skip
 
 
-_HOSTILE: list[Any] = [None, 1, -1.0, True, "x", "\ud800", [], {}, [[]], {"a": 1}, float("inf"), 10**400]
+_HOSTILE: list[Any] = [
+    None,
+    1,
+    -1.0,
+    True,
+    "x",
+    "\ud800",
+    [],
+    {},
+    [[]],
+    {"a": 1},
+    float("inf"),
+    10**400,
+]
 _HEADER = {
     "event": "journal", "schema": "marin_build/events", "schema_version": 1, "time": "t", "at": 0.0,
     "run": "r-1", "worker": "ada@h", "pid": 1, "marin_build": "1",
