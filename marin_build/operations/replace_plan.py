@@ -79,10 +79,10 @@ def finish_replacement(folder: str) -> None:
 
     """
     staged = os.path.join(folder, _NEXT)
-    if not os.path.isdir(staged):
+    if not os.path.isdir(staged) or os.path.islink(staged):
         return
     new = _plan_in(staged)
-    if new is not None:  # else it has moved, and only empty folders are left
+    if new is not None:  # else it has moved, and only empty folders and its signature are left
         old = _plan_in(folder)
         if old is not None:
             _delete(folder, {p: d for p, d in old.files.items() if p not in new.files})
@@ -92,7 +92,13 @@ def finish_replacement(folder: str) -> None:
             os.makedirs(os.path.dirname(place), exist_ok=True)
             with suppress(FileNotFoundError):  # another process finishes it, too
                 os.rename(os.path.join(staged, path), place)
-    shutil.rmtree(staged, ignore_errors=True)
+    signature = os.path.join(staged, SIGNATURE_FILE)
+    with suppress(FileNotFoundError):
+        if _is_signature(signature):
+            os.unlink(signature)
+    for place, _, _ in os.walk(staged, topdown=False):
+        with suppress(OSError):  # it holds what no plan of ours wrote
+            os.rmdir(place)
 
 
 def _replace_signature(staged: str, folder: str) -> None:

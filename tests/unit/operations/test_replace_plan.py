@@ -65,6 +65,16 @@ def test_a_plan_is_replaced_and_what_else_is_there_stays(plan: Path) -> None:
     assert not os.access(plan / "environment.sh", os.X_OK)
 
 
+def test_files_of_a_user_in_the_folder_of_a_new_plan_are_kept(plan: Path) -> None:
+    """Else a folder that is called like one of ours, and that we did not write, is deleted."""
+    (plan / ".marin-build-next" / "empty").mkdir(parents=True)
+    (plan / ".marin-build-next" / "mine").write_text("mine")
+    before = _tree(plan)
+    with pytest.raises(StoreError, match="not empty"):
+        write_plan_directory(str(plan), NEW)
+    assert _tree(plan) == before
+
+
 def _break_at(
     number: int, monkeypatch: pytest.MonkeyPatch, error: Callable[[], BaseException], names: str
 ) -> list[str]:
