@@ -1,4 +1,4 @@
-"""Files of ours, opened so that nobody can lead us elsewhere by what he puts in their place.
+"""Files of ours, opened so that what another user puts in their place leads us nowhere else.
 
 A link is not followed, neither as the file nor as the folder right above it, and what is no regular
 file is refused before anything waits for it. Files below a private folder are reached through its
