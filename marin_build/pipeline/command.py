@@ -16,8 +16,7 @@ from marin_build.identity.canonical import FrozenDict
 from marin_build.pipeline.command_checks import check_command
 from marin_build.pipeline.command_limits import list_path, write_lists
 from marin_build.pipeline.declared_at import declaring_place, shown_here
-from marin_build.pipeline.placeholders import names_in, plain_text, shell_code
-from marin_build.pipeline.shell_lexer import PLACEHOLDER
+from marin_build.pipeline.placeholders import PLACEHOLDER, names_in, plain_text
 from marin_build.pipeline.source import Source
 from marin_build.pipeline.step_options import StepOptions, check_options
 from marin_build.pipeline.step_spec import DeclaredStep, StepSpec
@@ -73,6 +72,8 @@ class Command(Bound, CountsByName):
         """Return the command line, paths kept apart from text."""
         if isinstance(self.text, tuple):
             return tuple(self._word(word, output_path) for word in self.text)
+        from marin_build.pipeline.shell_code import shell_code  # most pipelines have no bash
+
         names = dict.fromkeys(name for name, literal in names_in(self.text) if not literal)
         variables = tuple((f"{name}=", self._value(name, output_path)) for name in names)
         command: tuple[Word, ...] = tuple((word,) for word in (*SHELL, shell_code(self.text)))

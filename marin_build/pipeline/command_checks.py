@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from marin_build.errors import SpecificationError
 from marin_build.pipeline.command_limits import size_problem
-from marin_build.pipeline.placeholders import check_words, names_in, plain_text, shell_code
+from marin_build.pipeline.placeholders import names_in, plain_text
 from marin_build.workspace.workspace import current_workspace
 
 if TYPE_CHECKING:
@@ -63,6 +63,8 @@ def check_command(command: Declared, name: str, place: str) -> list[Specificatio
         if is_list and any("\n" in text for text in texts_of):
             what = f"the parameter `{key}`: a text with a line break cannot be one of a list"
             errors.append(_command_error(name, place, what))
+    from marin_build.pipeline.shell_code import check_words, shell_code
+
     try:
         if isinstance(command.text, str):
             shell_code(command.text)

@@ -10,7 +10,7 @@ import hashlib
 import os
 from typing import TYPE_CHECKING
 
-from marin_build.pipeline.shell_lexer import PLACEHOLDER
+from marin_build.pipeline.placeholders import PLACEHOLDER
 from marin_build.workspace.own_files import open_own
 from marin_build.workspace.own_folder import NAME, make_folder
 from marin_build.workspace.places import is_url

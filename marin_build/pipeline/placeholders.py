@@ -1,22 +1,19 @@
-"""Placeholders in the text of a command: `{name}`, their values, and in bash their quotes. Pure.
-
-Values never enter shell code: a placeholder there becomes a quoted reference to a variable.
-"""
+"""Placeholders in the text of a command, `{name}`, and their values. Pure."""
 
 from __future__ import annotations
 
 import enum
 import os
-from functools import lru_cache
+import re
 from typing import TYPE_CHECKING
 
 from marin_build.identity.secret import Secret
-from marin_build.pipeline.shell_contexts import places_in
-from marin_build.pipeline.shell_lexer import PLACEHOLDER, NotUnderstoodError
-from marin_build.pipeline.shell_words import Word, words_for_shells
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterator, Sequence
+    from collections.abc import Iterator
+
+PLACEHOLDER = re.compile(r"\{\{([a-z_][a-z0-9_]*)\}\}|(?<!\$)\{([a-z_][a-z0-9_]*)\}")
+"""Groups: the name where the braces are doubled, which is text; the name of a placeholder."""
 
 
 def names_in(text: str) -> Iterator[tuple[str, bool]]:
@@ -48,51 +45,3 @@ def plain_text(value: object) -> str:
             )
     kind = type(value).__name__
     raise ValueError(f"{kind} has no canonical form as a word: give text, a number or a path")
-
-
-@lru_cache(maxsize=1024)  # the steps of a sweep share their text
-def shell_code(text: str) -> str:
-    """Return bash code in which each placeholder is a quoted variable.
-
-    Raises:
-        ValueError: a placeholder stands where no quoting is right.
-
-    """
-    try:
-        places = places_in(text) if any(found[2] for found in PLACEHOLDER.finditer(text)) else None
-    except NotUnderstoodError as error:
-        raise ValueError(f"placeholders in it cannot be quoted: {error}") from None
-    if places is None:
-        return PLACEHOLDER.sub(lambda found: f"{{{found[1]}}}", text)
-    pieces: list[str] = []
-    end = 0
-    for place in places:
-        literal, name = place.found.groups()
-        pieces.append(text[end : place.found.start()])
-        if literal:
-            pieces.append(f"{{{literal}}}")
-        elif place.problem is not None:
-            raise ValueError(f"the placeholder {{{name}}} stands {place.problem}")
-        else:
-            pieces.append(f"${{{name}}}" if place.in_quotes else f'"${{{name}}}"')
-        end = place.found.end()
-    pieces.append(text[end:])
-    return "".join(pieces)
-
-
-def check_words(words: Sequence[str], ours: Container[str]) -> None:
-    """Refuse a placeholder in the code that a list of words gives to a shell: `bash -c CODE`.
-
-    Args:
-        words: the command.
-        ours: the names of placeholders that stand for folders of ours.
-
-    Raises:
-        ValueError: such a placeholder stands in such code.
-
-    """
-    read = [Word(word, plain=word, program=word.rpartition("/")[2]) for word in words]
-    for word, why in words_for_shells(read):
-        for name, literal in names_in(word.raw):
-            if not literal and name not in ours:
-                raise ValueError(f"the placeholder {{{name}}} stands {why}")

@@ -11,7 +11,8 @@ import string
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from marin_build.pipeline.shell_lexer import PLACEHOLDER, NotUnderstoodError, Place, WordReader
+from marin_build.pipeline.placeholders import PLACEHOLDER
+from marin_build.pipeline.shell_lexer import NotUnderstoodError, Place, WordReader
 from marin_build.pipeline.shell_words import (
     ASSIGNMENT,
     COMPARE_WITH_TEST,

@@ -9,10 +9,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
+from marin_build.pipeline.placeholders import PLACEHOLDER
 from marin_build.pipeline.shell_words import ASSIGNMENT, IDENTIFIER, Word
-
-PLACEHOLDER = re.compile(r"\{\{([a-z_][a-z0-9_]*)\}\}|(?<!\$)\{([a-z_][a-z0-9_]*)\}")
-"""Groups: the name where the braces are doubled, which is text; the name of a placeholder."""
 
 _ENDS_WORD = " \t\n;&|()<>"
 _JOINED = re.compile(r"(?<=[^\s;&|])\\\n(?=\S)|(?<=[;&|])\\\n(?=[^\w\s./])")

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from marin_build.pipeline.placeholders import check_words, shell_code
+from marin_build.pipeline.shell_code import check_words, shell_code
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from marin_build.pipeline.placeholders import shell_code
+from marin_build.pipeline.shell_code import shell_code
 
 
 @pytest.mark.parametrize(
