@@ -25,6 +25,7 @@ from marin_build.run_step.lease_keeper import Keeper
 from marin_build.run_step.owed_threads import OwedThreads, join_owed
 from marin_build.run_step.resource_usage import THREAD, Meter
 from marin_build.run_step.step_log import StepLog
+from marin_build.workspace.own_files import open_own
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -140,7 +141,7 @@ class ThreadBodies:
 @contextmanager
 def _held(path: str) -> Iterator[None]:
     """Lock a log, for `still_written`."""
-    log = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
+    log = open_own(path, os.O_RDWR | os.O_CREAT | os.O_APPEND)
     try:
         fcntl.flock(log, fcntl.LOCK_EX)
         yield

@@ -19,6 +19,8 @@ ACQUIRE, HELD = f"{UNIT}/protocol/test_acquire.py", f"{UNIT}/protocol/test_held_
 KEEPERS, KILL = f"{E2E}/test_work_and_its_keepers.py", f"{E2E}/test_interrupt_and_kill.py"
 CHAOS = "tests/chaos/test_rounds.py"
 ANY_KILL = "test_whatever_is_killed_or_frozen_each_target_is_built_once_and_alone"
+OUTAGES, FOREIGN = f"{E2E}/test_store_outages.py", f"{E2E}/test_foreign_data.py"
+WAITING = "test_waiting_and_working_outlive_refusals_and_ctrl_c_outlives_a_store_that_hangs"
 SIM = ("tests/sim/test_simulation.py", "test_every_invariant_holds_in_every_schedule")
 
 Tests = tuple[tuple[str, str], ...]
@@ -44,6 +46,24 @@ PROMISED: Mapping[str, Tests] = {
         (ACQUIRE, "test_a_seal_is_never_taken_over_even_if_it_was_watched_for_ever"),
         (KILL, "test_a_sealed_attempt_is_published_and_not_run_again"),
     ),
+    "Nothing is deleted but what builds left.": (
+        ("tests/contract/test_foreign_data.py",
+         "test_foreign_data_is_found_left_and_overwritten_only_as_agreed"),
+        (FOREIGN, "test_data_that_comes_after_the_plan_is_found_under_the_lease"),
+        (FOREIGN, "test_a_step_that_puts_a_link_in_the_place_of_its_output"),
+        (FOREIGN, "test_what_a_person_put_in_the_place_of_an_output"),
+    ),
+    "Outages end no run.": (
+        (OUTAGES, WAITING),
+        (OUTAGES, "test_a_commit_waits_for_a_login_that_has_ended"),
+        (f"{UNIT}/run_step/test_lease_keeper.py",
+         "test_an_outage_ends_no_work_but_that_of_which_another_run_has_the_lease"),
+    ),
+    "Finished work is kept.": (
+        (OUTAGES, "test_what_the_store_does_not_take_is_committed_later"),
+        (OUTAGES, "test_a_job_says_that_the_infrastructure_failed_and_the_next_one_commits"),
+    ),
+    "Ctrl-C gives up requests that hang": ((OUTAGES, WAITING),),
     "No SUCCESS without its record": (
         SIM,
         (HELD, "test_the_order_of_the_writes_is_the_promise"),
@@ -101,8 +121,34 @@ SURVIVES: Mapping[str, Tests] = {
         (f"{E2E}/test_chaos.py",
          "test_who_is_frozen_past_the_lease_is_overtaken_and_commits_nothing"),
     ),
-    "the store": (
+    "the process of one rank of a gang": (
+        (f"{E2E}/test_slurm_gangs.py", "test_a_rank_that_fails_is_named_with_its_last_words"),
+        (f"{E2E}/test_slurm_gangs.py",
+         "test_a_gang_whose_rank_died_without_a_word_is_built_by_the_next_job"),
+    ),
+    "the leader of a gang": (
+        SIM,
+        (f"{UNIT}/run_step/test_ranks.py", "test_a_rank_whose_leader_vanished_ends"),
+        (f"{UNIT}/run_step/test_ranks.py", "test_a_gang_takes_over_from_a_launch_that_died"),
+    ),
+    "the store, for a while, when a step has ended": (
         (f"{UNIT}/run_step/test_supervisor.py", "test_a_result_waits_for_a_store_that_is_away"),
+        (OUTAGES, "test_a_commit_waits_for_a_login_that_has_ended"),
+    ),
+    "the same, for longer": (
+        (f"{UNIT}/run_step/test_supervisor.py",
+         "test_what_a_store_does_not_take_is_committed_later"),
+        (OUTAGES, "test_what_the_store_does_not_take_is_committed_later"),
+    ),
+    "the store, for a while, when a step is to begin": ((OUTAGES, WAITING),),
+    "the store, for longer than a lease holds": (
+        (f"{UNIT}/run_step/test_lease_keeper.py",
+         "test_an_outage_ends_no_work_but_that_of_which_another_run_has_the_lease"),
+        (f"{UNIT}/run_step/test_lease_keeper.py", "test_work_is_not_held_still_for_ever"),
+    ),
+    "anything, between the attempt file and the seal": (
+        (f"{UNIT}/run_step/test_supervisor.py",
+         "test_what_a_store_does_not_take_is_committed_later"),
     ),
     "the lease keeper": ((KEEPERS, "test_whichever_process_is_killed_the_work_ends"),),
     "anything, between seal and `SUCCESS`": (
