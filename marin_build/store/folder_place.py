@@ -17,6 +17,8 @@ from marin_build.errors import StoppedError, StoreError
 FOLDER_ITSELF = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 """How to open a folder, and no link to one."""
 
+_KINDS = {stat.S_IFREG: "a file", stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket"}
+
 
 def in_the_way(folder: str) -> str | None:
     """Return what lies in the place of a folder: `a symbolic link to ...`, `a file`, `a pipe`.
@@ -34,9 +36,7 @@ def in_the_way(folder: str) -> str | None:
             return f"a symbolic link to `{os.readlink(folder)}`"
         except OSError:  # removed just now
             return "a symbolic link"
-    if stat.S_ISREG(mode):
-        return "a file"
-    return "a pipe" if stat.S_ISFIFO(mode) else "no folder"
+    return _KINDS.get(stat.S_IFMT(mode), "a device")
 
 
 def way_out(folder: str) -> str:

@@ -46,6 +46,7 @@ def breakable() -> Iterator[tuple[_Gone, _Gone]]:
     out, err = (_Gone(write) for _, write in pipes)
     with redirect_stdout(out), redirect_stderr(err):
         yield out, err
+    out.is_gone = err.is_gone = False  # click keeps them, and a body of a later test closes them
     for pipe in pipes:
         for end in pipe:
             os.close(end)

@@ -115,9 +115,9 @@ def test_what_lies_in_the_place_of_an_output_is_not_waited_for(kind: str, tmp_pa
         store = LocalStore(is_shared=is_shared)
         path = f"{tmp_path}/out/{layout.LEASE}"
         assert store.get(path) is None
-        with pytest.raises(StoreError, match="not a directory"):
+        with pytest.raises(StoreError, match="in the place of the folder"):
             store.put_if_absent(path, b"x")
-        with pytest.raises(StoreError, match="not a directory"):
+        with pytest.raises(StoreError, match="in the place of the folder"):
             store.put(path, b"x")
         assert store.files(f"{tmp_path}/out") == []
         assert store.list(f"{tmp_path}/out") == []

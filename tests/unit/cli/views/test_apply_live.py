@@ -39,6 +39,8 @@ class _Terminal:
             self.shown += os.read(self.ours, 65536).decode()
 
     def close(self) -> None:
+        with suppress(OSError):
+            self.stream.close()  # click keeps it: what it holds back would go to a later test
         for descriptor in (self.ours, self.theirs):
             with suppress(OSError):
                 os.close(descriptor)
