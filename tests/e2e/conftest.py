@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from typing import TYPE_CHECKING
 
 import pytest
@@ -18,6 +19,14 @@ if TYPE_CHECKING:
 @pytest.fixture(scope="session", autouse=True)
 def _program_is_there() -> None:
     assert PROGRAM.exists(), f"install the package: {PROGRAM} is missing"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _signals_are_as_at_a_terminal() -> None:
+    """A shell has what it starts in the background ignore signals that these tests send."""
+    for number in (signal.SIGQUIT, signal.SIGHUP):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, signal.SIG_DFL)
 
 
 @pytest.fixture
