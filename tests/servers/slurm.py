@@ -163,8 +163,19 @@ class Cluster:
         self.wait_until_idle()
 
     def wait_until_idle(self) -> None:
-        """Wait until all nodes answer the controller and run nothing."""
-        self._wait(lambda: self.call("sinfo", "--noheader", "--format=%t").split() == ["idle"])
+        """Wait until all nodes answer the controller and run nothing.
+
+        A node on which a job could not be started is drained: Slurm waits for an administrator.
+        """
+
+        def are_idle() -> bool:
+            states = self.call("sinfo", "--noheader", "--format=%t").split()
+            if any(state.startswith(("drain", "drng", "down")) for state in states):
+                nodes = ",".join(f"n{i + 1}" for i in range(self.nodes))
+                self.call("scontrol", "update", f"NodeName={nodes}", "State=RESUME")
+            return states == ["idle"]
+
+        self._wait(are_idle)
 
     def start_node(self, name: str) -> None:
         """Start the daemon of a node."""
