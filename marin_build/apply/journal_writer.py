@@ -161,7 +161,7 @@ class _Sending:
             pause = max(_SEND_EVERY, _SHARE * (time.monotonic() - began))
 
     def _send(self) -> None:
-        # Read at its places: whoever writes to the file moves the position that we share.
+        # Read by offset: the thread that writes to the file moves the position that we share.
         data = bytearray()
         while block := os.pread(self._file, _BLOCK, len(data)):
             data += block

@@ -6,10 +6,10 @@ import heapq
 from typing import TYPE_CHECKING
 
 from marin_build.apply.events import ApplyFinished, CriticalPath, StepDrifted, StepEnded, Timed
+from marin_build.plan.block_reasons import UpstreamBlocked
 from marin_build.plan.decisions import Kind
 from marin_build.plan.outcomes import Blocked, Failed, Held, Interrupted, Reused, Stopped, Succeeded
 from marin_build.plan.reason_text import describe
-from marin_build.plan.reasons import UpstreamBlocked
 from marin_build.plan.schedule import Open
 
 if TYPE_CHECKING:

@@ -6,20 +6,16 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from marin_build.emit.plan_rows import Row, Shown, folded, folded_alike
 from marin_build.pipeline.declared_at import shown
-from marin_build.plan.plan_summary import count_verbs, is_long, summary_line, verb_of
-from marin_build.plan.reason_text import NOT_READ, describe_decision
-from marin_build.plan.reasons import (
-    Adopted,
-    Cascade,
-    FailedBefore,
+from marin_build.plan.block_reasons import (
     ForeignData,
-    IdentityChanged,
     NotAFolder,
     OutputAltered,
-    OutputVanished,
     Unreadable,
     UpstreamBlocked,
 )
+from marin_build.plan.plan_summary import count_verbs, is_long, summary_line, verb_of
+from marin_build.plan.reason_text import NOT_READ, describe_decision
+from marin_build.plan.reasons import Adopted, Cascade, FailedBefore, IdentityChanged, OutputVanished
 from marin_build.text.readable import bytes_text, printable
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from marin_build.errors import CorruptStateError, StoppedError
-from marin_build.plan.reasons import Unreadable
+from marin_build.plan.block_reasons import Unreadable
 from marin_build.protocol import layout
 from marin_build.protocol.record_reader import Built, adopted_from, parse_record, readable_record
 from marin_build.store.folder_place import in_the_way

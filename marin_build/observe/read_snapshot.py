@@ -11,7 +11,7 @@ from marin_build.errors import CorruptStateError
 from marin_build.observe.descent import descend, needed
 from marin_build.observe.read_records import read_records
 from marin_build.plan.assumptions import NOTHING_ASSUMED
-from marin_build.plan.reasons import Unreadable
+from marin_build.plan.block_reasons import Unreadable
 from marin_build.plan.snapshot import NOTHING_SEEN, LastAttempt, Observed, Snapshot
 from marin_build.protocol import layout
 from marin_build.protocol.lease import parse_lease

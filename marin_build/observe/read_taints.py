@@ -6,8 +6,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from marin_build.errors import CorruptStateError
+from marin_build.plan.block_reasons import Unreadable
 from marin_build.plan.graph_shape import upstream
-from marin_build.plan.reasons import Unreadable
 from marin_build.protocol import layout
 from marin_build.protocol.record_reader import readable_record
 from marin_build.protocol.taints import Entry, Taint, _parse

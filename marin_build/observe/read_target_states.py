@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from marin_build.pipeline.targets import Targets
-    from marin_build.plan.reasons import Unreadable
+    from marin_build.plan.block_reasons import Unreadable
     from marin_build.plan.snapshot import Snapshot
     from marin_build.protocol.lease import Host
     from marin_build.store.base import Store

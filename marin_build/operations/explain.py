@@ -10,10 +10,11 @@ from marin_build.operations.loading import environments_for
 from marin_build.operations.plan import make_planned
 from marin_build.operations.planned import PlanRequest
 from marin_build.pipeline.declared_at import shown
+from marin_build.plan.block_reasons import UpstreamBlocked
 from marin_build.plan.decisions import Kind
 from marin_build.plan.plan_summary import verb_of
 from marin_build.plan.reason_text import describe_decision
-from marin_build.plan.reasons import Accepted, Adopted, Cascade, UpstreamBlocked
+from marin_build.plan.reasons import Accepted, Adopted, Cascade
 from marin_build.plan.selection import select
 from marin_build.text.moments import moment_text
 from marin_build.text.readable import printable

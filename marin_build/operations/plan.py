@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from marin_build.operations.loading import Loaded
     from marin_build.operations.options import PipelineOptions
     from marin_build.plan.assumptions import Assumptions
-    from marin_build.plan.reasons import Unreadable
+    from marin_build.plan.block_reasons import Unreadable
     from marin_build.plan.snapshot import Snapshot
     from marin_build.protocol.status import Status
     from marin_build.protocol.taints import Taint

@@ -17,11 +17,11 @@ from marin_build.operations.plan_directory import read_plan_directory
 from marin_build.operations.prepare_apply import refuse_other_engine
 from marin_build.operations.project_of_plan import find_project_of_plan
 from marin_build.pipeline.locate import locate
+from marin_build.plan.block_reasons import BlockedInPlan
 from marin_build.plan.decisions import Decision, Kind, Plan, make_plan
 from marin_build.plan.document import REBUILT_ANYWAY
 from marin_build.plan.payload_diff import describe_difference, differences, without_echoes
 from marin_build.plan.pinned_settings import pinned_settings
-from marin_build.plan.reasons import BlockedInPlan
 from marin_build.workspace.workspace import absolute_prefix, find_project, relative
 
 if TYPE_CHECKING:

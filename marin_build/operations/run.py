@@ -24,10 +24,11 @@ from marin_build.operations.plan import observe_tainted
 from marin_build.operations.run_session import end_syncing, make_session, syncing_of
 from marin_build.operations.taint import forget_taints
 from marin_build.pipeline.retries import unsaid_meaning
+from marin_build.plan.block_reasons import OutputAltered, Unreadable
 from marin_build.plan.decisions import Kind, Plan, make_plan
 from marin_build.plan.outcomes import Failed, Held, Interrupted, Reused, Stopped, Succeeded
 from marin_build.plan.reason_text import describe
-from marin_build.plan.reasons import OutputAltered, OutputVanished, Unreadable
+from marin_build.plan.reasons import OutputVanished
 from marin_build.plan.selection import only_one, select
 from marin_build.run_step.foreground_bodies import ForegroundBodies
 from marin_build.run_step.supervisor import build_target

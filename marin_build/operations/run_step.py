@@ -14,10 +14,10 @@ from marin_build.operations.replay import (
     replan_saved,
 )
 from marin_build.pipeline.retries import CODE_OF_CAUSE
+from marin_build.plan.block_reasons import Unreadable
 from marin_build.plan.capacity import hosts_of
 from marin_build.plan.decisions import Kind
 from marin_build.plan.outcomes import Failed
-from marin_build.plan.reasons import Unreadable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 
 from marin_build.errors import UsageError
 from marin_build.pipeline.names import BUDGET_NAME
-from marin_build.plan import reasons as why
+from marin_build.plan import block_reasons as blocks
 from marin_build.plan.decisions import Decision, Kind
 
 if TYPE_CHECKING:
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 
     from marin_build.pipeline.resources import ResourceConfig
     from marin_build.pipeline.step_spec import StepSpec
+    from marin_build.plan.block_reasons import BlockReason
     from marin_build.plan.decisions import Plan
-    from marin_build.plan.reasons import BlockReason
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,14 +118,14 @@ def _limited(needs: Needs, amounts: Mapping[str, int]) -> Needs:
 def unmet(step: StepSpec, capacity: Capacity) -> BlockReason | None:
     """Return why a step can never run here; None if it can."""
     if (hosts := hosts_of(step)) > 1:
-        return why.SeveralHosts(hosts, capacity.elsewhere())
+        return blocks.SeveralHosts(hosts, capacity.elsewhere())
     amounts = capacity.amounts(1)
     for name, needed in needs_of(step):
         if name in {CPU, RAM} or needed <= amounts.get(name, needed):
             continue
         if name in {GPU, TPU}:
-            return why.DeviceMissing(name, needed, amounts[name], capacity.elsewhere())
-        return why.OverBudget(name, needed, amounts[name])
+            return blocks.DeviceMissing(name, needed, amounts[name], capacity.elsewhere())
+        return blocks.OverBudget(name, needed, amounts[name])
     return None
 
 
@@ -243,7 +243,7 @@ def fit(
         if index in refused:
             blocked[index] = _blocked(decision, refused[index])
         elif above is not None:
-            reason = why.UpstreamBlocked(targets.all[above].id)
+            reason = blocks.UpstreamBlocked(targets.all[above].id)
             blocked[index] = _blocked(decision, reason)
     return replace(plan, decisions=tuple(blocked.get(d.index, d) for d in plan.decisions))
 

@@ -6,6 +6,7 @@ import enum
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from marin_build.plan import block_reasons as blocks
 from marin_build.plan import reasons as why
 from marin_build.plan.assumptions import NOTHING_ASSUMED, assumed_reason
 from marin_build.plan.graph_shape import upstream
@@ -223,7 +224,7 @@ def make_plan(
                 if dep in decisions and decisions[dep].kind is Kind.BLOCKED
             ]
             if blocked:
-                reason = why.UpstreamBlocked(targets.all[blocked[0]].id)
+                reason = blocks.UpstreamBlocked(targets.all[blocked[0]].id)
                 decision = replace(
                     decision,
                     kind=Kind.BLOCKED,
@@ -252,9 +253,9 @@ def _decide(targets: Targets, index: int, seen: Observed, *, rerun_failed: bool)
         return Decision(index, Kind.BLOCKED, seen.damage)
     if seen.in_the_way is not None:
         path = targets.all[index].output_path
-        return Decision(index, Kind.BLOCKED, why.NotAFolder(seen.in_the_way, path))
+        return Decision(index, Kind.BLOCKED, blocks.NotAFolder(seen.in_the_way, path))
     if (data := seen.foreign) is not None:
-        found = why.ForeignData(step.name, data.files, data.size, data.paths, data.listing)
+        found = blocks.ForeignData(step.name, data.files, data.size, data.paths, data.listing)
         return Decision(index, Kind.BLOCKED, found)
     if lease is not None and lease.is_sealed:
         return Decision(index, Kind.REUSE, why.SealedBefore(lease.worker))
@@ -268,14 +269,15 @@ def _decide(targets: Targets, index: int, seen: Observed, *, rerun_failed: bool)
             return Decision(index, Kind.WAIT, held)
     if seen.status == "SUCCESS" and not seen.doubtful and not seen.lost:
         if seen.altered:
-            return Decision(index, Kind.BLOCKED, why.OutputAltered(seen.altered))
+            return Decision(index, Kind.BLOCKED, blocks.OutputAltered(seen.altered))
         return Decision(index, Kind.REUSE, reuse_reason(seen.built))
     if step.fn is None:
-        return Decision(index, Kind.BLOCKED, why.NothingBuildsIt())
+        return Decision(index, Kind.BLOCKED, blocks.NothingBuildsIt())
     if seen.last is not None and seen.last.is_finished and not step.resumable:
-        return Decision(index, Kind.BLOCKED, why.ResultNotSaved(seen.last.attempt))
+        return Decision(index, Kind.BLOCKED, blocks.ResultNotSaved(seen.last.attempt))
     if seen.status == "FAILED" and not rerun_failed:
-        return Decision(index, Kind.BLOCKED, why.FailureKept(seen.last.attempt if seen.last else 0))
+        attempt = seen.last.attempt if seen.last else 0
+        return Decision(index, Kind.BLOCKED, blocks.FailureKept(attempt))
     overwrites = None
     if (data := seen.overwrites) is not None:
         overwrites = why.Overwrites(data.files, data.size, data.paths, data.listing)
@@ -284,8 +286,8 @@ def _decide(targets: Targets, index: int, seen: Observed, *, rerun_failed: bool)
 
 def _is_held(reason: Reason) -> bool:
     """Return whether a run holds a target, or data may be lost there: then it cannot be forced."""
-    may_be = isinstance(reason, why.Unreadable) and not reason.ends_with_a_build
-    return may_be or isinstance(reason, why.WaitReason | why.ForeignData | why.NotAFolder)
+    may_be = isinstance(reason, blocks.Unreadable) and not reason.ends_with_a_build
+    return may_be or isinstance(reason, why.WaitReason | blocks.ForeignData | blocks.NotAFolder)
 
 
 def _rebuild_reason(

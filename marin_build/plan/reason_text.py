@@ -7,6 +7,7 @@ from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING, assert_never
 
+from marin_build.plan import block_reasons as blocks
 from marin_build.plan import reasons as why
 from marin_build.text.moments import moment_text
 from marin_build.text.readable import bytes_text, first_line
@@ -38,7 +39,7 @@ def describe(reason: Reason) -> str:
     """Return a reason for people: lower case, a few words."""
     if isinstance(reason, why.RunReason):
         return _why_run(reason)
-    if isinstance(reason, why.BlockReason):
+    if isinstance(reason, blocks.BlockReason):
         return _why_blocked(reason)
     return _why_wait(reason) if isinstance(reason, why.WaitReason) else _why_reused(reason)
 
@@ -89,15 +90,15 @@ def describe_stably(reason: Reason) -> str:
             return describe(replace(reason, by="", at="", message=""))
         case why.Tainted():
             return describe(replace(reason, by="", at=""))
-        case why.DeviceMissing():
+        case blocks.DeviceMissing():
             return f"{_needs_devices(reason)}, which the machine that planned lacks"
-        case why.SeveralHosts():  # installed engines differ between machines
+        case blocks.SeveralHosts():  # installed engines differ between machines
             return describe(replace(reason, engines=()))
-        case why.Unreadable(what=what):
+        case blocks.Unreadable(what=what):
             return f"its {what} is not readable"
-        case why.ForeignData(files=files, size=size, paths=paths):
+        case blocks.ForeignData(files=files, size=size, paths=paths):
             return f"foreign data: {_data_text(files, size, paths)}"
-        case why.NotAFolder(found=found):
+        case blocks.NotAFolder(found=found):
             return f"{found.partition(' to `')[0]} lies in the place of its output"
         case why.Accepted():
             return describe(replace(reason, accepted_by="", accepted_at=""))
@@ -196,39 +197,39 @@ def _why_reused(reason: why.ReuseReason) -> str:
     assert_never(reason)
 
 
-def _why_blocked(reason: why.BlockReason) -> str:
+def _why_blocked(reason: blocks.BlockReason) -> str:
     match reason:
-        case why.FailureKept(attempt=attempt):
+        case blocks.FailureKept(attempt=attempt):
             return f"failed previously{_number_of(attempt)}"
-        case why.ResultNotSaved(attempt=attempt):
+        case blocks.ResultNotSaved(attempt=attempt):
             return f"finished{_number_of(attempt)}, {_NOT_SAVED}"
-        case why.UpstreamBlocked(upstream=upstream):
+        case blocks.UpstreamBlocked(upstream=upstream):
             return f"needs {upstream}, which is blocked"
-        case why.NothingBuildsIt():
+        case blocks.NothingBuildsIt():
             return "nothing builds it, and its output is not there"
-        case why.Unreadable(what=what, path=path):
+        case blocks.Unreadable(what=what, path=path):
             return f"its {what} is not readable: {path} ({_WAYS_OUT[what]})"
-        case why.ForeignData(name=name, files=files, size=size, paths=paths):
+        case blocks.ForeignData(name=name, files=files, size=size, paths=paths):
             data = _data_text(files, size, paths)
             return (
                 f"foreign data: {data}, which no build of ours left ({_WAYS_FOR_DATA.format(name)})"
             )
-        case why.NotAFolder(found=found, path=path):
+        case blocks.NotAFolder(found=found, path=path):
             way_out = f"remove it: rm {shlex.quote(path)}; or give the step another output path"
             return f"{found} lies in the place of its output: {path} ({way_out})"
-        case why.OutputAltered(changes=changes):
+        case blocks.OutputAltered(changes=changes):
             ways = "put that right, or build it again with --force or `marin-build taint`"
             return f"its output was changed since it was built: {_first_of(changes)} ({ways})"
-        case why.DeviceMissing(device=device, found=found):
+        case blocks.DeviceMissing(device=device, found=found):
             here = f"this machine has {found or 'none'}"
             given = f"--budget {device}={reason.needed} if it has them after all"
             return f"{_needs_devices(reason)}, {here} ({_ways_out(reason.engines, given)})"
-        case why.SeveralHosts(hosts=hosts, engines=engines):
+        case blocks.SeveralHosts(hosts=hosts, engines=engines):
             ways = _ways_out(engines)
             return f"runs on {hosts} machines at once" + (f" ({ways})" if ways else "")
-        case why.BlockedInPlan():
+        case blocks.BlockedInPlan():
             return "blocked when the plan was made"
-        case why.OverBudget(budget=name, needed=needed, found=found):
+        case blocks.OverBudget(budget=name, needed=needed, found=found):
             return f"needs {needed} of the budget `{name}`, and there is {found} (--budget)"
     assert_never(reason)
 
@@ -260,7 +261,7 @@ _WAYS_OUT = {
 }
 
 
-def _needs_devices(reason: why.DeviceMissing) -> str:
+def _needs_devices(reason: blocks.DeviceMissing) -> str:
     word = {"gpu": "GPU", "tpu": "TPU chip"}[reason.device]
     return f"needs {reason.needed} {word}{'s' if reason.needed != 1 else ''}"
 
@@ -277,28 +278,28 @@ def stable_facts(reason: Reason) -> dict[str, object]:
             return {"since": since, "changes": [_change_facts(change) for change in changes]}
         case why.FailedBefore(attempt=attempt, exit_code=code):
             return {"attempt": attempt, "exit_code": code}
-        case why.Cascade(upstream=upstream) | why.UpstreamBlocked(upstream=upstream):
+        case why.Cascade(upstream=upstream) | blocks.UpstreamBlocked(upstream=upstream):
             return {"upstream": upstream}
-        case why.FailureKept(attempt=attempt) | why.ResultNotSaved(attempt=attempt):
+        case blocks.FailureKept(attempt=attempt) | blocks.ResultNotSaved(attempt=attempt):
             return {"attempt": attempt}
-        case why.Unreadable(what=what):
+        case blocks.Unreadable(what=what):
             return {"what": what}
         case (
             why.Overwrites(files=files, size=size, paths=paths, listing=listing)
-            | why.ForeignData(files=files, size=size, paths=paths, listing=listing)
+            | blocks.ForeignData(files=files, size=size, paths=paths, listing=listing)
         ):
             return {"files": files, "bytes": size, "paths": list(paths), "listing": listing}
-        case why.NotAFolder(found=found):
+        case blocks.NotAFolder(found=found):
             return {"found": found.partition(" to `")[0]}
         case why.OutputVanished(lost=lost):
             return {"lost": list(lost)} if lost else {}
-        case why.OutputAltered(changes=changes):
+        case blocks.OutputAltered(changes=changes):
             return {"changed": list(changes)}
-        case why.DeviceMissing(device=device, needed=needed):
+        case blocks.DeviceMissing(device=device, needed=needed):
             return {"device": device, "needed": needed}
-        case why.SeveralHosts(hosts=hosts):
+        case blocks.SeveralHosts(hosts=hosts):
             return {"hosts": hosts}
-        case why.OverBudget(budget=name, needed=needed, found=found):
+        case blocks.OverBudget(budget=name, needed=needed, found=found):
             return {"budget": name, "needed": needed, "found": found}
         case why.Tainted(reason=words) | why.Accepted(reason=words):
             return {"reason": words}

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from marin_build.plan.block_reasons import Unreadable
     from marin_build.plan.identity_drift import IdentityDrift
-    from marin_build.plan.reasons import Unreadable
     from marin_build.protocol.foreign_data import ForeignData
     from marin_build.protocol.lease import Lease
     from marin_build.protocol.living_work import Process

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from marin_build.plan import block_reasons as blocks
 from marin_build.plan import reasons as why
 
 if TYPE_CHECKING:
@@ -18,8 +19,8 @@ BEGUN = (
     | why.Interrupted
     | why.DependencyFailed
     | why.WaitReason
-    | why.FailureKept
-    | why.ResultNotSaved
+    | blocks.FailureKept
+    | blocks.ResultNotSaved
 )
 """Reasons of targets that a run has begun, and none has built."""
 

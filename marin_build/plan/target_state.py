@@ -11,7 +11,7 @@ from marin_build.protocol.status import STATUS_DEP_FAILED, STATUS_FAILED, STATUS
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from marin_build.plan.reasons import Unreadable
+    from marin_build.plan.block_reasons import Unreadable
     from marin_build.plan.snapshot import LastAttempt, Observed
     from marin_build.protocol.lease import Lease
     from marin_build.protocol.living_work import Process

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 from marin_build.errors import MarinBuildError, StoppedError, StoreAwayError
 from marin_build.identity.code.digest import code_digest
+from marin_build.plan import block_reasons as blocks
 from marin_build.plan import outcomes as ended
-from marin_build.plan import reasons as why
 from marin_build.plan.nearest_build import changes_between
 from marin_build.plan.reason_text import describe
 from marin_build.protocol import layout
@@ -153,7 +153,7 @@ def _may_clear(session: Session, start: Start) -> Callable[[ForeignData], bool] 
 def _foreign_data(session: Session, index: int, data: ForeignData) -> ended.Stopped:
     """Return the end of a target where data has come since the plan was made."""
     target = session.targets.all[index]
-    found = why.ForeignData(target.name, data.files, data.size, data.paths, data.listing)
+    found = blocks.ForeignData(target.name, data.files, data.size, data.paths, data.listing)
     return ended.Stopped(
         f"at the output path of `{target.id}` lies {describe(found)}",
         hint=f"nothing was deleted at `{target.output_path}`",

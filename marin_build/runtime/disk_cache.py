@@ -100,9 +100,9 @@ def disk_cache(
         save_fn: saves a result at the output path: `save_fn(result, output_path)`.
         load_fn: loads it. With an output path and neither of them, the function itself reads and
             writes there: it is called again where the result would be loaded.
-        pickle: keep any value, as a pickle. To load one runs the code that is in it: whoever may
-            write there can have this program do anything. On this machine a folder that others may
-            write is refused; nobody can do that for you in a bucket.
+        pickle: keep any value, as a pickle. To load one runs the code that is in it: a user who may
+            write there can have this program do anything. On this machine a folder that other users
+            may write is refused. Who may write to a bucket is not checked.
 
     Raises:
         SpecificationError: only one of `save_fn` and `load_fn` is given, or `pickle` beside them or

@@ -91,7 +91,7 @@ def test_bytes_of_any_size_and_kind(place: Place, size: int) -> None:
 @pytest.mark.filterwarnings("ignore:Sending a large body:ResourceWarning")
 @pytest.mark.parametrize("size", [0, 1, 1 << 20, (1 << 20) + 1, 2 << 20])
 def test_a_document_is_read_up_to_its_bound(place: Place, size: int) -> None:
-    """Else a status of a terabyte takes all memory of whoever plans under that prefix."""
+    """Else a status of a terabyte takes all memory of each plan under that prefix."""
     path = place.path("out/.executor_status")
     version = place.store.put(path, b"x" * size)
     (found, one) = (*place.store.get_many([path]), place.store.get(path))

@@ -191,7 +191,7 @@ def keys(tmp_path: Path) -> Path:
 
 
 def test_only_signed_plans_are_applied(project: Project, keys: Path) -> None:
-    """Else a plan with digests that fit runs, whoever wrote it."""
+    """Else a plan that a stranger wrote runs, if its digests fit."""
     _declare(project)
     mark = project.root / "loaded"
     assert project.run("plan", "-o", "saved", "--sign", keys / "ada").code == 0

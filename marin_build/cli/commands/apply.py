@@ -187,8 +187,8 @@ def _alone(
 def _nothing_to_build(planned: Planned, again: str, *, as_json: bool) -> int:
     """Print that no target is to be built; return the exit code: blocked targets are a failure."""
     from marin_build.operations.prepare_apply import drifted_without_run, totals_without_run
+    from marin_build.plan.block_reasons import FailureKept
     from marin_build.plan.decisions import Kind
-    from marin_build.plan.reasons import FailureKept
 
     blocked, reused = planned.decided.of_kind(Kind.BLOCKED), planned.reused
     for event in drifted_without_run(planned):

@@ -67,7 +67,7 @@ def test_a_job_that_never_started_is_lost_and_no_failure_of_its_step() -> None:
 
 @pytest.mark.parametrize("cause", ["oom", "timeout", "infra"])
 def test_what_the_queue_knows_better_counts(cause: str, tmp_path: Path) -> None:
-    """Else a step that ran out of memory is told as any other failure."""
+    """Else `apply` says of a step that ran out of memory only that it failed."""
     log = tmp_path / "7.log"
     log.write_text("error: all is lost\n")
     found = _failure(JobState(Phase.ENDED, "X", cause), str(log))  # type: ignore[arg-type]

@@ -297,7 +297,7 @@ def test_a_job_of_another_run_is_left_alone_by_an_early_interrupt(
 
 
 def test_a_job_that_ends_while_it_is_submitted_says_why(scene: Callable[[int], Scene]) -> None:
-    """Else a quick failure is told in the queue's words, without its cause, code and log."""
+    """Else `apply` tells a quick failure without its cause, code and log."""
     it = scene(1)
 
     def at_once(name: str) -> None:

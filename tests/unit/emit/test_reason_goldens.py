@@ -14,6 +14,7 @@ from marin_build.emit.plan_json import plan_json
 from marin_build.emit.plan_text import plan_markdown, plan_text
 from marin_build.emit.plan_view import show
 from marin_build.observe.read_drift import FoundDrift
+from marin_build.plan import block_reasons as blocks
 from marin_build.plan import reasons as why
 from marin_build.plan.decisions import Decision, Kind, Plan
 from marin_build.plan.document import plan_document
@@ -39,7 +40,7 @@ def plan(make: Callable[..., Targets]) -> Plan:
     for reason, kind, *_ in EXAMPLES:
         counts[kind] = counts.get(kind, 0) + 1
         name = f"{kind}/{counts[kind]}"
-        needs = steps[:1] if isinstance(reason, why.Cascade | why.UpstreamBlocked) else []
+        needs = steps[:1] if isinstance(reason, why.Cascade | blocks.UpstreamBlocked) else []
         resources = ResourceConfig.with_tpu("v5p-8") if isinstance(reason, why.RunReason) else None
         steps.append(
             StepSpec(

@@ -9,6 +9,7 @@ import pytest
 
 from marin_build import StepSpec
 from marin_build.observe.read_snapshot import observe
+from marin_build.plan import block_reasons as blocks
 from marin_build.plan import reasons as why
 from marin_build.plan.decisions import Kind, make_plan
 from marin_build.protocol.lease import Host
@@ -124,7 +125,7 @@ def test_what_was_changed_is_a_persons_to_decide(
     world.store.contents[world.path(TOKENS, name)] = data
     plan = world.plan()
     assert world.kinds(plan) == {TOKENS: Kind.BLOCKED, TRAIN: Kind.BLOCKED}
-    assert plan.decisions[0].reason == why.OutputAltered((said,))
+    assert plan.decisions[0].reason == blocks.OutputAltered((said,))
     assert world.kinds(world.plan(TOKENS, wanted=[TOKENS]))[TOKENS] is Kind.RUN
 
 

@@ -10,7 +10,7 @@ import pytest
 from marin_build import StepSpec
 from marin_build.errors import StoppedError
 from marin_build.observe.read_snapshot import observe
-from marin_build.plan.reasons import Unreadable
+from marin_build.plan.block_reasons import Unreadable
 from marin_build.protocol.lease import Host, Lease
 from marin_build.protocol.look import Seen, look
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from marin_build import ResourceConfig, StepSpec
-from marin_build.plan import reasons as why
+from marin_build.plan import block_reasons as blocks
 from marin_build.plan.capacity import Capacity, Machine, fit
 from marin_build.plan.decisions import Kind, Plan, make_plan
 from marin_build.plan.snapshot import Observed, Snapshot
@@ -45,8 +45,8 @@ def test_what_cannot_run_is_blocked_with_all_that_needs_it(make: Callable[..., T
     assert _kinds(fitted) == {"raw": Kind.RUN, "train": Kind.BLOCKED, "report": Kind.BLOCKED,
                               "other": Kind.RUN}  # fmt: skip
     reasons = {plan.targets.all[d.index].name: d.reason for d in fitted.decisions}
-    assert reasons["train"] == why.DeviceMissing("gpu", 1, 0)
-    assert reasons["report"] == why.UpstreamBlocked(train.target_id)
+    assert reasons["train"] == blocks.DeviceMissing("gpu", 1, 0)
+    assert reasons["report"] == blocks.UpstreamBlocked(train.target_id)
     assert fit(plan, lambda: Capacity(Machine(2, gpus=("0",)), {})) is plan
 
 

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from marin_build import StepSpec
 from marin_build.observe.read_snapshot import observe
+from marin_build.plan import block_reasons as blocks
 from marin_build.plan import reasons as why
 from marin_build.plan.decisions import Kind, cascade_of, make_plan
 from marin_build.plan.outcomes import Blocked, Failed
@@ -52,9 +53,9 @@ SIGHTS: dict[str, Observed] = {
     "dead, its work alive": Observed("RUNNING", LIVE, gone=True, work=(Process(7, "sleep 9"),)),
     "sealed": Observed("RUNNING", SEALED),
     "sealed, holder dead": Observed("RUNNING", SEALED, gone=True),
-    "status damaged": Observed(damage=why.Unreadable("status", "p")),
-    "lease damaged": Observed("RUNNING", damage=why.Unreadable("lease", "p")),
-    "record damaged": Observed("SUCCESS", damage=why.Unreadable("record", "p")),
+    "status damaged": Observed(damage=blocks.Unreadable("status", "p")),
+    "lease damaged": Observed("RUNNING", damage=blocks.Unreadable("lease", "p")),
+    "record damaged": Observed("SUCCESS", damage=blocks.Unreadable("record", "p")),
 }
 DATA = ForeignData(2, 3, ("a", "b"), "l")
 OBSTACLES: dict[str, Observed] = {
@@ -304,9 +305,9 @@ def _decide(targets_of: TargetsOf, sight: str, **rest: Any) -> why.Reason:
         ("success of Marin", {}, why.BuiltBefore("", "", "")),
         ("success", {"forced": [0]}, why.Forced()),
         ("failed", {}, why.FailedBefore(2, 3, "boom", "ada@host", "2026")),
-        ("failed", {"rerun_failed": False}, why.FailureKept(2)),
+        ("failed", {"rerun_failed": False}, blocks.FailureKept(2)),
         ("failed without attempt", {}, why.FailedBefore(0, None, "", "", "")),
-        ("failed without attempt", {"rerun_failed": False}, why.FailureKept(0)),
+        ("failed without attempt", {"rerun_failed": False}, blocks.FailureKept(0)),
         ("dependency failed", {"rerun_failed": False}, why.DependencyFailed()),
         ("abandoned", {}, why.Interrupted("")),
         (
@@ -321,10 +322,10 @@ def _decide(targets_of: TargetsOf, sight: str, **rest: Any) -> why.Reason:
             why.HeldBy("ada@far, run r-1, attempt 1", LIVE.written_at, 60.0),
         ),
         ("sealed, holder dead", {}, why.SealedBefore("ada@far")),
-        ("record damaged", {}, why.Unreadable("record", "p")),
+        ("record damaged", {}, blocks.Unreadable("record", "p")),
         ("record damaged", {"forced": [0]}, why.Forced()),
-        ("status damaged", {"forced": [0]}, why.Unreadable("status", "p")),
-        ("lease damaged", {"forced": [0]}, why.Unreadable("lease", "p")),
+        ("status damaged", {"forced": [0]}, blocks.Unreadable("status", "p")),
+        ("lease damaged", {"forced": [0]}, blocks.Unreadable("lease", "p")),
     ],
 )
 def test_every_decision_has_its_reason(
@@ -342,7 +343,7 @@ def test_what_is_finished_and_not_saved_is_built_again_only_by_force(
     seen = Snapshot({0: Observed("FAILED", last=last)})
     plan = make_plan(targets_of([()]), seen, [0], **rest)
     assert plan.decisions[0].kind is kind
-    assert kind is Kind.RUN or plan.decisions[0].reason == why.ResultNotSaved(2)
+    assert kind is Kind.RUN or plan.decisions[0].reason == blocks.ResultNotSaved(2)
 
 
 @pytest.mark.parametrize("forced", [False, True])
@@ -370,9 +371,9 @@ def test_reasons_name_the_upstream_they_come_from(targets_of: TargetsOf) -> None
     seen = Snapshot(dict.fromkeys(range(3), Observed()))
     plan = make_plan(targets, seen, [2])
     assert [d.reason for d in plan.decisions] == [
-        why.NothingBuildsIt(),
-        why.UpstreamBlocked(targets.all[0].id),
-        why.UpstreamBlocked(targets.all[1].id),
+        blocks.NothingBuildsIt(),
+        blocks.UpstreamBlocked(targets.all[0].id),
+        blocks.UpstreamBlocked(targets.all[1].id),
     ]
     targets = targets_of([(), (0,), (1,)])
     built = Snapshot(dict.fromkeys(range(3), SIGHTS["success"]))

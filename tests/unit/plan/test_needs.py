@@ -6,6 +6,7 @@ import pytest
 
 from marin_build import ResourceConfig, StepSpec
 from marin_build.errors import UsageError
+from marin_build.plan import block_reasons as blocks
 from marin_build.plan import reasons as why
 from marin_build.plan.capacity import (
     USUAL,
@@ -89,13 +90,13 @@ HERE = Capacity(Machine(cores=2, ram=GIB, gpus=("0",)), {"api": 2})
         (_step(), None),
         (_step(ResourceConfig.with_cpu(64, "512Gi")), None),  # it runs alone
         (_step(api=2, other=100), None),
-        (_step(api=3), why.OverBudget("api", 3, 2)),
+        (_step(api=3), blocks.OverBudget("api", 3, 2)),
         (_step(ResourceConfig.with_gpu("h100")), None),
-        (_step(ResourceConfig.with_gpu("h100", 8)), why.DeviceMissing("gpu", 8, 1)),
-        (_step(gpu=2), why.DeviceMissing("gpu", 2, 1)),
-        (_step(ResourceConfig.with_tpu("v5p-8")), why.DeviceMissing("tpu", 4, 0)),
-        (_step(ResourceConfig.with_tpu("v5p-64")), why.SeveralHosts(8)),
-        (_step(ResourceConfig.with_cpu(1, replicas=3)), why.SeveralHosts(3)),
+        (_step(ResourceConfig.with_gpu("h100", 8)), blocks.DeviceMissing("gpu", 8, 1)),
+        (_step(gpu=2), blocks.DeviceMissing("gpu", 2, 1)),
+        (_step(ResourceConfig.with_tpu("v5p-8")), blocks.DeviceMissing("tpu", 4, 0)),
+        (_step(ResourceConfig.with_tpu("v5p-64")), blocks.SeveralHosts(8)),
+        (_step(ResourceConfig.with_cpu(1, replicas=3)), blocks.SeveralHosts(3)),
     ],
 )  # fmt: skip
 def test_what_can_never_run_here_is_told(step: StepSpec, reason: why.Reason | None) -> None:

@@ -8,6 +8,7 @@ from typing import get_args
 
 import pytest
 
+from marin_build.plan import block_reasons as blocks
 from marin_build.plan import reasons as why
 from marin_build.plan.decisions import Decision, Kind
 from marin_build.plan.nearest_build import nearest_change
@@ -96,7 +97,7 @@ EXAMPLES: list[tuple[why.Reason, str, str, dict[str, object]]] = [
         {"lost": ["`a` is missing"]},
     ),
     (
-        why.OutputAltered(("`a` has 4 B, not 3 B", "`b` is new")),
+        blocks.OutputAltered(("`a` has 4 B, not 3 B", "`b` is new")),
         "output_altered",
         (
             "its output was changed since it was built: `a` has 4 B, not 3 B and 1 more"
@@ -156,46 +157,46 @@ EXAMPLES: list[tuple[why.Reason, str, str, dict[str, object]]] = [
         ),
         {},
     ),
-    (why.FailureKept(3), "failure_kept", "failed previously (attempt 3)", {"attempt": 3}),
-    (why.FailureKept(0), "failure_kept", "failed previously", {"attempt": 0}),
-    (why.ResultNotSaved(3), "result_not_saved",
+    (blocks.FailureKept(3), "failure_kept", "failed previously (attempt 3)", {"attempt": 3}),
+    (blocks.FailureKept(0), "failure_kept", "failed previously", {"attempt": 0}),
+    (blocks.ResultNotSaved(3), "result_not_saved",
      ("finished (attempt 3), but what it returned could not be saved: its output is kept "
      "(marin-build commit, or --force builds it again)"),
      {"attempt": 3}),
-    (why.UpstreamBlocked("a_1"), "upstream_blocked", "needs a_1, which is blocked",
+    (blocks.UpstreamBlocked("a_1"), "upstream_blocked", "needs a_1, which is blocked",
      {"upstream": "a_1"}),
-    (why.NothingBuildsIt(), "nothing_builds_it", "nothing builds it, and its output is not there",
-     {}),
-    (why.Unreadable("record", "/o/a_1/.executor_info"), "unreadable",
+    (blocks.NothingBuildsIt(), "nothing_builds_it",
+     "nothing builds it, and its output is not there", {}),
+    (blocks.Unreadable("record", "/o/a_1/.executor_info"), "unreadable",
      ("its record is not readable: /o/a_1/.executor_info (delete it to use the output without "
      "its history, or build it again with --force)"),
      {"what": "record"}),
-    (why.Unreadable("status", "/o/a_1/.executor_status"), "unreadable",
+    (blocks.Unreadable("status", "/o/a_1/.executor_status"), "unreadable",
      ("its status is not readable: /o/a_1/.executor_status (look at the output; write FAILED "
      "into the file to build it again)"),
      {"what": "status"}),
-    (why.Unreadable("lease", "/o/a_1/.executor_status.lock"), "unreadable",
+    (blocks.Unreadable("lease", "/o/a_1/.executor_status.lock"), "unreadable",
      ("its lease is not readable: /o/a_1/.executor_status.lock (make sure that no run builds it, "
      "then delete the file)"),
      {"what": "lease"}),
-    (why.Unreadable("taint", "/o/.marin-build/tainted/a_1.json"), "unreadable",
+    (blocks.Unreadable("taint", "/o/.marin-build/tainted/a_1.json"), "unreadable",
      ("its taint is not readable: /o/.marin-build/tainted/a_1.json (delete it, and taint the "
      "target again)"),
      {"what": "taint"}),
-    (why.DeviceMissing("gpu", 8, 0, ("kubernetes",)), "device_missing",
+    (blocks.DeviceMissing("gpu", 8, 0, ("kubernetes",)), "device_missing",
      ("needs 8 GPUs, this machine has none "
      "(--engine kubernetes, or --budget gpu=8 if it has them after all)"),
      {"device": "gpu", "needed": 8}),
-    (why.DeviceMissing("tpu", 1, 0, ("kubernetes",)), "device_missing",
+    (blocks.DeviceMissing("tpu", 1, 0, ("kubernetes",)), "device_missing",
      ("needs 1 TPU chip, this machine has none "
      "(--engine kubernetes, or --budget tpu=1 if it has them after all)"),
      {"device": "tpu", "needed": 1}),
-    (why.SeveralHosts(8, ("kubernetes",)), "several_hosts",
+    (blocks.SeveralHosts(8, ("kubernetes",)), "several_hosts",
      "runs on 8 machines at once (--engine kubernetes)", {"hosts": 8}),
-    (why.OverBudget("api", 3, 2), "over_budget",
+    (blocks.OverBudget("api", 3, 2), "over_budget",
      "needs 3 of the budget `api`, and there is 2 (--budget)",
      {"budget": "api", "needed": 3, "found": 2}),
-    (why.ForeignData("train", 3, 2048, ("a", "b", "c"), "l"), "foreign_data",
+    (blocks.ForeignData("train", 3, 2048, ("a", "b", "c"), "l"), "foreign_data",
      ("foreign data: `a` and 2 more, 2.0 KiB, which no build of ours left (keep it: marin-build "
      "adopt train; delete it: --overwrite train; or give the step another version or output path)"),
      {"files": 3, "bytes": 2048, "paths": ["a", "b", "c"], "listing": "l"}),
@@ -205,11 +206,11 @@ EXAMPLES: list[tuple[why.Reason, str, str, dict[str, object]]] = [
     (why.Overwrites(0, 0, ("sub",), "l"), "overwrites",
      "deletes foreign data: empty folders (--overwrite)",
      {"files": 0, "bytes": 0, "paths": ["sub"], "listing": "l"}),
-    (why.NotAFolder("a symbolic link to `/data/corpus`", "/o/a 1"), "not_a_folder",
+    (blocks.NotAFolder("a symbolic link to `/data/corpus`", "/o/a 1"), "not_a_folder",
      ("a symbolic link to `/data/corpus` lies in the place of its output: /o/a 1 "
      "(remove it: rm '/o/a 1'; or give the step another output path)"),
      {"found": "a symbolic link"}),
-    (why.BlockedInPlan(), "blocked_in_plan", "blocked when the plan was made", {}),
+    (blocks.BlockedInPlan(), "blocked_in_plan", "blocked when the plan was made", {}),
 ]  # fmt: skip
 
 

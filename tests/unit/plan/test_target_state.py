@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from marin_build.plan.reasons import Unreadable
+from marin_build.plan.block_reasons import Unreadable
 from marin_build.plan.snapshot import NOTHING_SEEN, LastAttempt, Observed
 from marin_build.plan.target_state import State, TargetState, counts, target_state
 from marin_build.protocol.lease import Lease

@@ -34,7 +34,7 @@ REQUESTS: dict[str, Callable[[PatientStore, str], object]] = {
 
 
 class Clock:
-    """Time that passes only while somebody waits."""
+    """Time that passes only while a thread waits."""
 
     now = 0.0
 

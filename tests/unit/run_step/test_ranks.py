@@ -445,7 +445,7 @@ def test_what_a_rank_returns_need_not_be_savable(gang: Callable[..., Gang]) -> N
 
 
 def test_an_end_that_cannot_be_read_leaves_the_lease_to_age(gang: Callable[..., Gang]) -> None:
-    """Else what a damaged file hides is taken for a success, or built beside."""
+    """Else a failure that a damaged file hides counts as a success."""
     made = gang(HANGS, HANGS, HANGS, life=1.2)
     made.start(0, 2)
     assert made.bodies[2].started.wait(PATIENCE)

@@ -303,7 +303,7 @@ def counted(x: int) -> int:
 
 
 def test_a_pickle_in_the_prefix_is_not_loaded_unless_that_is_allowed(tmp_path: Path) -> None:
-    """Else whoever may write the prefix has every program that caches there run his code."""
+    """Else every program that caches there runs code of each user who may write there."""
     _Planted.calls.clear()
     _counted.clear()
     folder = Path(derived_path(counted, (1,), {}))
