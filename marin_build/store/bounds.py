@@ -1,7 +1,7 @@
 """How much of a file is read into memory at most, by its name.
 
-A user who may write to a prefix may leave a file of a terabyte in the place of a document there, and a
-reader of all targets must survive that. What a step wrote has no bound: a person asks for it.
+A user who may write to a prefix may leave a file of a terabyte in the place of a document there,
+and a reader of all targets must survive that. What a step wrote has no bound: a person asks for it.
 """
 
 from __future__ import annotations
