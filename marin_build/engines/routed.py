@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from marin_build.engines.base import Capabilities, Engine
 from marin_build.engines.local.engine import LocalEngine
 from marin_build.engines.routes import text_of
+from marin_build.errors import UsageError
 from marin_build.plan.decisions import Kind
 
 if TYPE_CHECKING:
@@ -42,7 +43,18 @@ def routed_engine(rules: Sequence[Route], engines: Mapping[str, Engine[Any]]) ->
         rules: which steps go where.
         engines: the engines that they name, with their settings.
 
+    Raises:
+        UsageError: `apply` does not build with one of them: a person would have to submit its
+            steps in the middle of a run.
+
     """
+    for engine in engines.values():
+        if not engine.capabilities.applies:
+            raise UsageError(
+                f"the engine `{engine.name}` only writes files, and no rule can send steps to it",
+                facts=[("rules", text_of(rules))],
+                hint=f"write the whole plan for it: marin-build plan --engine {engine.name} -o DIR",
+            )
     all_ = {LocalEngine.name: LocalEngine(LocalEngine.settings_type()), **engines}
     facts = [engine.capabilities for engine in all_.values()]
 
@@ -53,7 +65,7 @@ def routed_engine(rules: Sequence[Route], engines: Mapping[str, Engine[Any]]) ->
         capabilities = Capabilities(
             uses_this_machine=True,
             sees_local_prefix=all(each.sees_local_prefix for each in facts),
-            applies=all(each.applies for each in facts),
+            applies=True,
             has_queue=any(each.has_queue for each in facts),
             workers=next((each.workers for each in facts if not each.sees_local_prefix), "steps"),
         )
@@ -117,9 +129,8 @@ class _RoutedEngine(Engine[Routes]):
         return files
 
     def words_to_run(self, folder: str) -> list[str]:
-        """Return how the plan is built, or what is asked of a person."""
-        asking = [one for one in self._engines if not one.capabilities.applies]
-        return (asking or self._engines)[0].words_to_run(folder)
+        """Return the command line with which `apply` replays the plan."""
+        return self._engines[0].words_to_run(folder)
 
     def _part(self, plan: Plan, engine: Engine[Any]) -> Plan:
         """Return a plan in which only the steps of one engine are to be built."""

@@ -29,14 +29,14 @@ V6E = StepSpec(name="a", resources=ResourceConfig.with_tpu("v6e-4"))
         ("gpu=slurm", V5P, ""),
         ("gpu:h100=slurm", H100, "slurm"),
         ("gpu:h100=slurm", A100, ""),
-        ("gpu:h100=kubernetes,gpu=slurm", H100, "kubernetes"),
-        ("gpu:h100=kubernetes,gpu=slurm", A100, "slurm"),
+        ("gpu:h100=local,gpu=slurm", H100, ""),
+        ("gpu:h100=local,gpu=slurm", A100, "slurm"),
         ("tpu:v5p=slurm", V5P, "slurm"),
         ("tpu:v5p=slurm", V6E, ""),
-        ("tpu:v5p-16=kubernetes,tpu=slurm", V5P_16, "kubernetes"),
-        ("tpu:v5p-16=kubernetes,tpu=slurm", V5P, "slurm"),
-        ("hosts=kubernetes,gpu=slurm", HOSTS, "kubernetes"),
-        ("hosts=kubernetes,gpu=slurm", H100, "slurm"),
+        ("tpu:v5p-16=local,tpu=slurm", V5P_16, ""),
+        ("tpu:v5p-16=local,tpu=slurm", V5P, "slurm"),
+        ("hosts=slurm,gpu=local", HOSTS, "slurm"),
+        ("hosts=slurm,gpu=local", H100, ""),
         ("image=container,gpu=slurm", IMAGE, "container"),
         ("image=container", CPU, ""),
         ("resources=slurm", CPU, "slurm"),
@@ -77,6 +77,12 @@ def test_an_unknown_engine_in_a_rule_is_named() -> None:
     """Else the steps of a mistyped engine are built elsewhere."""
     with pytest.raises(UsageError, match="unknown engine `slurn`"):
         open_engine("gpu=slurn", {})
+
+
+def test_an_engine_that_only_writes_files_takes_no_rule() -> None:
+    """Else a plan names a script to submit that it does not have."""
+    with pytest.raises(UsageError, match="`kubernetes` only writes files"):
+        open_engine("image=container,gpu=kubernetes", {})
 
 
 def test_rules_have_one_spelling() -> None:
