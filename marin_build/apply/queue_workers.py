@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from marin_build.apply.events import Warned
 from marin_build.apply.followed_jobs import FollowedJobs, one_target
-from marin_build.engines.jobs import Phase, QueueAwayError
+from marin_build.engines.jobs import JobRefusedError, Phase, QueueAwayError
 from marin_build.errors import StoreAwayError
 from marin_build.pauses import doubled
 from marin_build.plan.outcomes import Failed, Held, Interrupted
@@ -214,9 +214,8 @@ class QueueWorkers:
         if not ready:
             return
         known = self._jobs.find({self._specs[start.index].name for start in ready})
+        new: list[Start] = []
         for start in ready:
-            if self._is_closed:
-                return
             with one_target(self, start.index):
                 job = known.get(self._specs[start.index].name)
                 # A submit without an answer may have been carried out: that job is ended, too.
@@ -225,16 +224,40 @@ class QueueWorkers:
                 elif job is not None:
                     self._take(start, job, self._followed.before(start.index), is_adopted=True)
                 else:
-                    self._submit(start)
+                    new.append(start)
+        by_name = {self._specs[start.index].name: start for start in new}
+        for batch in self._jobs.batches([self._specs[start.index] for start in new]):
+            if self._is_closed:
+                return
+            self._submit(batch, [by_name[job.name] for job in batch])
 
-    def _submit(self, start: Start) -> None:
-        before = self._followed.before(start.index)  # read first: a job may end very soon
+    def _submit(self, batch: Sequence[JobRequest], starts: Sequence[Start]) -> None:
+        """Submit jobs by one request; if it is refused, one by one, to hear which of them why."""
+        befores: dict[int, Before] = {}  # read first: a job may end very soon
+        for start in starts:
+            with one_target(self, start.index):
+                befores[start.index] = self._followed.before(start.index)
+        asked = [
+            (job, start) for job, start in zip(batch, starts, strict=True) if start.index in befores
+        ]
         try:
-            job = self._jobs.submit(self._specs[start.index])
+            ids = self._jobs.submit_batch([job for job, _ in asked]) if asked else ()
         except QueueAwayError:
-            self._perhaps.add(start.index)
+            self._perhaps.update(start.index for _, start in asked)
             raise
-        self._take(start, job, before, is_adopted=False)
+        except JobRefusedError as error:
+            if len(asked) == 1:
+                self._refused(asked[0][1], error)
+            else:
+                for job, start in asked:
+                    self._submit([job], [start])
+            return
+        for id_, (_, start) in zip(ids, asked, strict=True):
+            self._take(start, id_, befores[start.index], is_adopted=False)
+
+    def _refused(self, start: Start, error: JobRefusedError) -> None:
+        with one_target(self, start.index):
+            raise error
 
     def _take(self, start: Start, job: str, before: Before, *, is_adopted: bool) -> None:
         """Follow a job from now on."""

@@ -53,6 +53,7 @@ def plan_json(
         "jobs": estimate.jobs,
         "critical_path": [targets.all[index].id for index in estimate.critical_path],
         "critical_seconds": estimate.critical_seconds,
+        "queued_seconds": estimate.queued_seconds,
         "total_seconds": estimate.total_seconds,
         "cost": estimate.cost,
         "no_history": estimate.no_history,
@@ -96,7 +97,7 @@ def reason_json(reason: Reason) -> dict[str, Any]:
 
 
 def _one(step: Estimate) -> dict[str, float | int | None]:
-    return {"seconds": step.seconds, "builds": step.count, "cost": step.cost}
+    return {"seconds": step.seconds, "builds": step.count, "cost": step.cost, "queued": step.queued}
 
 
 def _read(read: CrossRegionRead) -> dict[str, Any]:

@@ -5,11 +5,11 @@ A test walks the syntax trees of the templates and fails on a value without one 
 
 from __future__ import annotations
 
+import html
 import json
 import re
 import shlex
 from typing import TYPE_CHECKING
-from xml.sax.saxutils import escape
 
 from marin_build.pipeline.command import PathPart, Word
 from marin_build.text.readable import printable
@@ -58,7 +58,7 @@ def yaml(value: object) -> str:
 
 def xml(value: object) -> str:
     """Return a value as text or attribute of XML, control characters replaced."""
-    return escape(_CONTROL.sub("\ufffd", str(value)), {'"': "&quot;", "'": "&#39;"})
+    return html.escape(_CONTROL.sub("\ufffd", str(value)))
 
 
 def inline_json(value: object) -> str:

@@ -15,7 +15,7 @@ from marin_build.errors import MarinBuildError
 from marin_build.plan.plan_id import text_digest
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Mapping, Sequence
 
     from marin_build.pipeline.retries import Cause
 
@@ -111,6 +111,20 @@ class JobQueue(ABC):
             QueueAwayError: no answer; the job may have been taken: `find` will tell.
 
         """
+
+    def batches(self, jobs: Sequence[JobRequest]) -> Sequence[Sequence[JobRequest]]:
+        """Return jobs in groups that one request can submit; most engines take them one by one."""
+        return [[job] for job in jobs]
+
+    def submit_batch(self, jobs: Sequence[JobRequest]) -> Sequence[str]:
+        """Submit a group that `batches` made; return the ids, in the same order.
+
+        Raises:
+            JobRefusedError: the engine takes none of them.
+            QueueAwayError: no answer; the jobs may have been taken: `find` will tell.
+
+        """
+        return [self.submit(job) for job in jobs]
 
     @abstractmethod
     def poll(self, jobs: Mapping[str, str]) -> Mapping[str, JobState]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from marin_build.errors import UsageError
 from marin_build.operations.queued_jobs import mark_forced, queued_jobs
 from marin_build.operations.run_session import check_writable
+from marin_build.plan.graph_shape import waves
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -65,11 +66,20 @@ def detach(planned: Planned, on_handed: Callable[[Handed], None]) -> int:
     mark_forced(loaded, plan, queued.jobs)
     known = queued.queue.find({request.name for request in queued.jobs.values()})
     ids: dict[int, str] = {}
-    for index, request in queued.jobs.items():  # dependencies first
-        there = known.get(request.name)
-        after = tuple(ids[dep] for dep in targets.deps[index] if dep in ids)
-        ids[index] = there or queued.queue.submit(replace(request, after=after))
-        target = targets.all[index]
-        job = f"{engine.name}:{ids[index]}"
-        on_handed(Handed(target.name, target.id, job, there is not None))
+    for wave in waves({index: targets.deps[index] for index in queued.jobs}):
+        requests = {}
+        for index in wave:
+            job = queued.jobs[index]
+            if (there := known.get(job.name)) is not None:
+                ids[index] = there
+            else:
+                after = tuple(ids[dep] for dep in targets.deps[index] if dep in ids)
+                requests[job.name] = replace(job, after=after)
+        by_name = {queued.jobs[index].name: index for index in wave}
+        for batch in queued.queue.batches(list(requests.values())):
+            new = queued.queue.submit_batch(batch)
+            ids |= {by_name[job.name]: id_ for job, id_ in zip(batch, new, strict=True)}
+        for index in wave:
+            target, was_there = targets.all[index], queued.jobs[index].name in known
+            on_handed(Handed(target.name, target.id, f"{engine.name}:{ids[index]}", was_there))
     return len(ids)

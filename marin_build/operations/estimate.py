@@ -51,6 +51,7 @@ def estimate_for(
         _prices(loaded) if has_price else None,
         waiting=[decision.index for decision in plan.of_kind(Kind.WAIT)],
         is_here=engine.is_here,
+        queued=_queued_by_name(plan) if engine.queues else {},
     )
     jobs = jobs or loaded.settings.jobs or os.cpu_count() or 1
     here = [i for i in plan.to_build if engine.is_here(targets.all[i].step)]
@@ -111,6 +112,16 @@ def expected_seconds(
     typicals = {name: known.seconds for name, s in found.items() if (known := typical(s))}
     names = {index: plan.targets.all[index].name for index in plan.to_build}
     return {index: typicals[name] for index, name in names.items() if name in typicals}
+
+
+def _queued_by_name(plan: Plan) -> dict[str, list[float]]:
+    """Return name of a step -> the seconds that jobs of its earlier builds waited in a queue."""
+    return {
+        plan.targets.all[index].name: [
+            waited for each in builds if (waited := each.built.queued_seconds) is not None
+        ]
+        for index, builds in plan.snapshot.earlier.items()
+    }
 
 
 def seconds_by_name(

@@ -14,12 +14,12 @@ from marin_build.operations.loading import chosen_engine, load
 from marin_build.operations.options import PipelineOptions
 from marin_build.operations.plan import observe_tainted, planned_of
 from marin_build.operations.plan_directory import read_plan_directory
+from marin_build.operations.plan_pins import agreed_overwrites, pinned_code, rebuilt_anyway
 from marin_build.operations.prepare_apply import refuse_other_engine
 from marin_build.operations.project_of_plan import find_project_of_plan
 from marin_build.pipeline.locate import locate
 from marin_build.plan.block_reasons import BlockedInPlan
 from marin_build.plan.decisions import Decision, Kind, Plan, make_plan
-from marin_build.plan.document import REBUILT_ANYWAY
 from marin_build.plan.payload_diff import describe_difference, differences, without_echoes
 from marin_build.plan.pinned_settings import pinned_settings
 from marin_build.workspace.workspace import absolute_prefix, find_project, relative
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from marin_build.apply.events import Warned
     from marin_build.operations.loading import Loaded
     from marin_build.operations.planned import Planned, PlanRequest
-    from marin_build.pipeline.targets import Targets
     from marin_build.plan.document import DecisionDocument, PlanDocument
 
 
@@ -276,33 +275,3 @@ def _still_blocked(plan: Plan, blocked: AbstractSet[int]) -> Plan:
         for d in plan.decisions
     )
     return replace(plan, decisions=decisions)
-
-
-def rebuilt_anyway(document: PlanDocument, targets: Targets) -> frozenset[int]:
-    """Return the targets that a plan builds even if they are built.
-
-    They have a reason of the kinds in REBUILT_ANYWAY, or follow such a target in a cascade.
-    """
-    found: set[str] = set()
-    for decision in document.decisions:  # topological: dependencies first
-        kinds = {reason["kind"] for reason in decision.reasons}
-        if kinds.intersection(REBUILT_ANYWAY) or (
-            "cascade" in kinds and found.intersection(decision.deps)
-        ):
-            found.add(decision.target)
-    return frozenset(targets.by_id[target] for target in found if target in targets.by_id)
-
-
-def agreed_overwrites(document: PlanDocument, targets: Targets) -> dict[int, str | None]:
-    """Return the targets whose foreign data a plan deletes, each with the listing of that data."""
-    return {
-        targets.by_id[decision.target]: str(reason["listing"])
-        for decision in document.decisions
-        for reason in decision.reasons
-        if reason["kind"] == "overwrites" and decision.target in targets.by_id
-    }
-
-
-def pinned_code(document: PlanDocument) -> dict[str, str]:
-    """Return target id -> code digest, for the targets that a plan builds."""
-    return {d.target: d.code_digest for d in document.decisions if d.code_digest is not None}

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from marin_build.errors import EXIT_OK, EXIT_STOPPED
 from marin_build.operations.apply import hear_signals
-from marin_build.operations.replay import pinned_code
+from marin_build.operations.plan_pins import pinned_code
 from marin_build.operations.run_session import make_session
 from marin_build.operations.run_step import plan_of_target
 from marin_build.plan.decisions import Kind

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import os
 import sys
+import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -33,6 +35,8 @@ if TYPE_CHECKING:
 
 _JOB_VARIABLE = "MARIN_BUILD_JOB"
 """The environment variable by which a job says which one it is: `<engine>:<id>`."""
+_QUEUED_VARIABLE = "MARIN_BUILD_QUEUED_SINCE"
+"""The same for when it was submitted: seconds since 1970, if it waited for nothing but its turn."""
 
 
 def check_writable(prefix: str) -> None:
@@ -145,6 +149,7 @@ def make_session(
         secrets=loaded.settings.secrets,
         log_limit=loaded.settings.log_limit << 20,
         job=os.environ.get(_JOB_VARIABLE, "").replace(" ", "_"),
+        queued_seconds=_queued_seconds(os.environ.get(_QUEUED_VARIABLE, ""), time.time()),
         protect=loaded.settings.protect,
         digests=loaded.settings.digests,
         overwrites=plan.overwrites,
@@ -152,6 +157,18 @@ def make_session(
         inputs=Inputs(store, plan.targets, plan.snapshot.manifests),
         launch=launch,
     )
+
+
+def _queued_seconds(since: str, now: float) -> float | None:
+    """Return how long the job of this process waited in a queue; None if that is not known.
+
+    The clocks of two machines are compared: it is good for estimates, and for nothing else.
+    """
+    try:
+        seconds = now - float(since)
+    except ValueError:
+        return None
+    return round(max(0.0, seconds), 1) if seconds < math.inf else None
 
 
 def _deep_fingerprints(plan: Plan) -> list[str]:

@@ -7,12 +7,7 @@ from typing import TYPE_CHECKING
 
 from marin_build.errors import EXIT_TARGET_FAILED, StoppedError
 from marin_build.operations.adopted_data import with_adopted
-from marin_build.operations.replay import (
-    agreed_overwrites,
-    pinned_code,
-    rebuilt_anyway,
-    replan_saved,
-)
+from marin_build.operations.plan_pins import agreed_overwrites, pinned_code, rebuilt_anyway
 from marin_build.pipeline.retries import CODE_OF_CAUSE
 from marin_build.plan.block_reasons import Unreadable
 from marin_build.plan.capacity import hosts_of
@@ -66,6 +61,8 @@ def list_pending(loaded: Loaded, document: PlanDocument) -> tuple[PendingTarget,
         StoreError: the store cannot be read.
 
     """
+    from marin_build.operations.replay import replan_saved
+
     plan = replan_saved(loaded, document)
     planned = set(document.to_build)
     found = []

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from statistics import median
 from typing import TYPE_CHECKING
 
+from marin_build.identity.canonical import FrozenDict
 from marin_build.plan.graph_shape import dependents, longest_chain, ranks
 from marin_build.plan.schedule import Ready
 from marin_build.text.readable import cost_text, duration_text
@@ -43,6 +44,7 @@ class Estimate:
         cost: US dollars; None if it is not paid for by the hour, or at an unknown price.
         is_charged: whether it is paid for by the hour.
         takes_slot: whether it takes one of the `-j` slots; a step on another machine does not.
+        queued: the seconds that its job may wait in the engine's queue before; they cost nothing.
 
     """
 
@@ -51,6 +53,7 @@ class Estimate:
     cost: float | None = None
     is_charged: bool = False
     takes_slot: bool = True
+    queued: float = 0.0
 
 
 _UNKNOWN = Estimate(None, 0)
@@ -66,6 +69,7 @@ class PlanEstimate:
         critical_path: the targets of the slowest chain, the first one first; empty if no
             duration is known.
         critical_seconds: the duration of that chain, which no number of machines shortens.
+        queued_seconds: how much of that is waiting in the queues of engines.
         total_seconds: the duration of the whole with `jobs` slots; a lower bound without all
             durations.
         is_limited: whether the amounts of the machine, not only the slots, make it longer.
@@ -84,6 +88,7 @@ class PlanEstimate:
     no_history: int
     no_price: int
     is_limited: bool = False
+    queued_seconds: float = 0.0
 
     @property
     def is_complete(self) -> bool:
@@ -113,6 +118,7 @@ def estimate_steps(
     *,
     waiting: Collection[int] = (),
     is_here: Callable[[StepSpec], bool] = lambda _step: True,
+    queued: Mapping[str, Sequence[float]] = FrozenDict(),
 ) -> dict[int, Estimate]:
     """Return the estimate of each target that is to be built.
 
@@ -124,8 +130,10 @@ def estimate_steps(
         waiting: the targets of `to_build` that another run builds. They take no slot of this run
             and cost it nothing. The whole duration counts, as the rest of it is not known.
         is_here: whether a step with resources takes a slot of this machine.
+        queued: the seconds that jobs of earlier builds waited in a queue, by name of the step.
 
     """
+    waits = {name: known.seconds for name, seen in queued.items() if (known := typical(seen))}
     typicals = {name: typical(seconds) for name, seconds in history.items()}
     rates: dict[int, float | None] = {}  # of a second; by object, because many steps share one
     waiting = frozenset(waiting)
@@ -145,7 +153,9 @@ def estimate_steps(
             rates[id(resources)] = prices.cost_of(resources, 1.0) if prices else None
         rate = rates[id(resources)]
         cost = None if seconds is None or rate is None else rate * seconds
-        found[index] = Estimate(seconds, count, cost, True, is_here(step))
+        here = is_here(step)
+        queue = 0.0 if here else waits.get(step.name, 0.0)
+        found[index] = Estimate(seconds, count, cost, True, here, queue)
     return found
 
 
@@ -190,6 +200,7 @@ def estimate_plan(
         no_history=no_history,
         no_price=no_price,
         is_limited=total > unlimited,
+        queued_seconds=math.fsum(steps[index].queued for index in path),
     )
 
 
@@ -201,7 +212,7 @@ class _Work:
         self.place = {index: i for i, index in enumerate(self.order)}
         self.needs = [[self.place[d] for d in deps[i] if d in self.place] for i in self.order]
         self.dependents = dependents(self.needs)
-        self.seconds = [steps[index].seconds or 0.0 for index in self.order]
+        self.seconds = [(steps[i].seconds or 0.0) + steps[i].queued for i in self.order]
         self.takes_slot = [steps[index].takes_slot for index in self.order]
 
     def slowest_chain(self) -> tuple[list[int], float]:
@@ -284,7 +295,9 @@ def _known_text(plan: PlanEstimate) -> str:
     critical, total = duration_text(plan.critical_seconds), duration_text(plan.total_seconds)
     also = " and the resources here" if plan.is_limited else ""
     with_jobs = f"{total} with -j {plan.jobs}{also}, " if total != critical else ""
-    text = f"{words} {with_jobs}{critical} on the critical path"
+    in_queues = duration_text(plan.queued_seconds)
+    waiting = f" ({in_queues} of it in queues)" if plan.queued_seconds >= 1.0 else ""
+    text = f"{words} {with_jobs}{critical} on the critical path{waiting}"
     if plan.cost is None:
         return text
     of_cost = "about" if plan.cost_is_complete else "at least"

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterable, Sequence
+    from collections.abc import Container, Iterable, Mapping, Sequence
 
     from marin_build.pipeline.targets import Targets
+
+T = TypeVar("T")
 
 
 def ranks(needs: Sequence[Sequence[int]], seconds: Sequence[float | None]) -> list[float]:
@@ -61,6 +63,23 @@ def dependents(needs: Sequence[Sequence[int]]) -> list[list[int]]:
         for dep in above:
             found[dep].append(index)
     return found
+
+
+def waves(needs: Mapping[T, Iterable[T]]) -> list[list[T]]:
+    """Return steps in groups: what a step needs is in the groups before its own.
+
+    Args:
+        needs: what each step needs; the steps in topological order. What is no step itself is left
+            out.
+
+    """
+    wave: dict[T, int] = {}
+    for step, above in needs.items():
+        wave[step] = max((wave[need] + 1 for need in above if need in wave), default=0)
+    groups: list[list[T]] = [[] for _ in range(max(wave.values(), default=-1) + 1)]
+    for step, number in wave.items():
+        groups[number].append(step)
+    return groups
 
 
 def upstream(targets: Targets, of: Iterable[int]) -> set[int]:

@@ -91,6 +91,8 @@ class Record(_Document):
     exit_code: int
     peak_memory_bytes: int | None
     cpu_seconds: float | None = None
+    queued_seconds: float | None = None
+    """How long the engine's job waited for its turn before; null: in no queue, or it is unknown."""
     files: int | None = None
     bytes: int | None = None
     """Number and sizes of the files in the manifest."""

@@ -34,6 +34,7 @@ class Built:
         code_digest, code_document, captured: which code built it; None if it does not say.
         attempt: the number of the attempt.
         seconds: how long it took; 0 if that is not known.
+        queued_seconds: seconds that its job waited in a queue before; None if that is not known.
         adopted_from: where the data lies that was registered as this output; None: it was built.
         files, size: number and bytes of its files; 0 if the record is older than that.
         deep_fingerprint: over the whole fingerprints of all it was made from; None: not said.
@@ -64,6 +65,7 @@ class Built:
     payload: str | None = None
     target: str = ""
     note: str | None = None
+    queued_seconds: float | None = None
 
     @property
     def hashed(self) -> Mapping[str, Any] | None:
@@ -151,6 +153,7 @@ def built_of(record: Mapping[str, Any], declared: str = "") -> Built:
         payload=text_or_none(record.get("payload")) if fingerprint != declared else None,
         target=text_or_none(record.get("target")) or "",
         note=text_or_none(record.get("note")),
+        queued_seconds=None if (waited := record.get("queued_seconds")) is None else number(waited),
     )
 
 

@@ -66,6 +66,7 @@ def make_record(
         exit_code=0,
         peak_memory_bytes=done.peak_memory,
         cpu_seconds=done.cpu_seconds,
+        queued_seconds=session.queued_seconds,
     )
 
 

@@ -52,6 +52,7 @@ class Session:
         secrets: patterns of further variables that hold some, from the configuration.
         log_limit: bytes of the longest log.
         job: engine and id of the job that the run is in, `slurm:1234`; empty outside any.
+        queued_seconds: how long that job waited for its turn; None: it did not, or nobody knows.
         inputs: compares what steps read with what was built; None: nothing is compared.
         code: compares the code that steps reach with what was loaded; None: it is not looked at.
         protect: whether what is committed to a local disk is made read-only.
@@ -78,6 +79,7 @@ class Session:
     secrets: tuple[str, ...] = ()
     log_limit: int = LIMIT
     job: str = ""
+    queued_seconds: float | None = None
     inputs: Inputs | None = None
     code: CodeWatch | None = None
     protect: bool = False

@@ -68,7 +68,6 @@ def command(
     from marin_build.cli.views.apply_text import TextView, show_json
     from marin_build.cli.views.pending_text import show_pending, show_states
     from marin_build.operations.loading import load
-    from marin_build.operations.replay import load_saved
     from marin_build.operations.run_step import list_pending, run_step
     from marin_build.run_step.launch import take_launch
 
@@ -86,6 +85,8 @@ def command(
             raise UsageError("a saved plan names its bundle of code itself: leave out `--bundle`")
         options = context.with_resource(unpacked(options, bundle))
     if folder is not None:
+        from marin_build.operations.replay import load_saved
+
         loaded, document = load_saved(folder, options, None if pending or states else target)
     else:
         loaded, document = load(options, needed=[target] if target else []), None

@@ -18,12 +18,11 @@ from marin_build.engines.kubernetes.retries import deadline_of, job_retries
 from marin_build.errors import SpecificationError
 from marin_build.identity.payload import HASH_ID_LENGTH
 from marin_build.pipeline.resources import ResourceConfig, TpuDevice
+from marin_build.plan.graph_shape import waves
 from marin_build.plan.plan_id import text_digest
 from marin_build.text.readable import bytes_text
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from marin_build.emit.plan_directory import Action
     from marin_build.emit.templates import Templates
     from marin_build.engines.kubernetes.settings import KubernetesSettings
@@ -60,23 +59,14 @@ def emit_kubernetes(
     script = templates.render(
         "kubernetes/submit.sh.j2",
         plan_id=document.plan_id,
-        waves=[[jobs[action.target] for action in wave] for wave in waves_of(actions)],
+        waves=[
+            [jobs[target] for target in wave]
+            for wave in waves({action.target: action.needs for action in actions})
+        ],
         cluster=settings,
     )
     manifests = {f"{each.folder}/job.yaml": jobs[each.target].text for each in actions}
     return {**manifests, "submit.sh": script}
-
-
-def waves_of(actions: Sequence[Action]) -> list[list[Action]]:
-    """Return actions in groups: those of one need only those of groups before it."""
-    wave: dict[str, int] = {}
-    for action in actions:  # in topological order
-        above = (wave[need] + 1 for need in action.needs if need in wave)
-        wave[action.target] = max(above, default=0)
-    groups: list[list[Action]] = [[] for _ in range(max(wave.values(), default=-1) + 1)]
-    for action in actions:
-        groups[wave[action.target]].append(action)
-    return groups
 
 
 def _job(

@@ -12,7 +12,7 @@ from marin_build.emit.plan_directory import actions_of, environment_script, run_
 from marin_build.engines.jobs import job_name
 from marin_build.engines.slurm.settings import is_sbatch_word
 from marin_build.errors import SpecificationError
-from marin_build.pipeline.resources import GpuDevice, TpuDevice
+from marin_build.pipeline.resources import CpuDevice, GpuDevice, TpuDevice
 from marin_build.plan.capacity import RAM, hosts_of, parse_amount
 from marin_build.plan.plan_id import text_digest
 from marin_build.workspace.places import is_url
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from marin_build.emit.plan_directory import Action
     from marin_build.emit.templates import Templates
     from marin_build.engines.slurm.settings import SlurmSettings
+    from marin_build.pipeline.resources import ResourceConfig
     from marin_build.pipeline.step_spec import StepSpec
     from marin_build.plan.decisions import Plan
     from marin_build.plan.document import PlanDocument
@@ -96,10 +97,7 @@ def options_of(step: StepSpec, settings: SlurmSettings) -> list[str]:
         found.append(f"--time={settings.time_limit}")
     resources = step.resources
     found += [f"--nodes={hosts_of(step)}", "--ntasks-per-node=1"]
-    cpu = resources.cpu if resources is not None else None
-    found.append(f"--cpus-per-task={math.ceil(cpu or 1)}")
-    if resources is not None and resources.ram is not None:
-        found.append(f"--mem={math.ceil(parse_amount(RAM, resources.ram) / (1 << 20))}M")
+    found += _cores_and_memory(resources)
     match resources.device if resources is not None else None:
         case GpuDevice(type=kind, count=count):
             named = f"{kind}:" if settings.gpu_types else ""
@@ -107,6 +105,19 @@ def options_of(step: StepSpec, settings: SlurmSettings) -> list[str]:
         case TpuDevice(chips_per_host=chips):
             found.append(f"--gres={settings.tpu_gres}:{chips}")
     return [*found, *settings.options]
+
+
+def _cores_and_memory(resources: ResourceConfig | None) -> list[str]:
+    if resources is None:
+        return ["--cpus-per-task=1"]
+    found = [f"--cpus-per-task={math.ceil(resources.cpu or 1)}"]
+    if resources.cpu is None and not isinstance(resources.device, CpuDevice):
+        found = ["--exclusive"]  # the accelerator's whole host
+        if resources.ram is None:
+            return [*found, "--mem=0"]
+    if resources.ram is not None:
+        found.append(f"--mem={math.ceil(parse_amount(RAM, resources.ram) / (1 << 20))}M")
+    return found
 
 
 def sbatch_text(value: str) -> str:

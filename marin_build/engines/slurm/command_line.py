@@ -2,17 +2,19 @@
 
 They are used rather than a library: submitit cannot look up a job before it submits one and says
 UNKNOWN without accounting, psij-python does not attach to jobs that have ended, and parsl keeps
-pilots of its own (docs/decisions/0016).
+pilots of its own (docs/adr/0017).
 """
 
 from __future__ import annotations
 
 import os
 import shutil
+import time
 from typing import TYPE_CHECKING, TypeAlias
 
 from marin_build.engines.jobs import JobQueue, JobRefusedError, JobState, Phase, QueueAwayError
 from marin_build.engines.programs import answer_of
+from marin_build.engines.slurm.arrays import ARRAY, array_name, array_script, batches_of, jobs_in
 from marin_build.engines.slurm.job_states import is_held, job_state
 from marin_build.errors import UsageError
 
@@ -45,6 +47,11 @@ _TRIED_AGAIN = (  # what sbatch says when another try may do better
 )
 
 
+_NO_JOB = "Invalid job id"
+_QUEUED_SINCE = "SLURM_MARIN_BUILD_QUEUED_SINCE"
+"""Tells a job when it was submitted: of the environment, only variables of Slurm reach it."""
+
+
 class SlurmQueue(JobQueue):
     """The jobs of this user on the cluster that SLURM_CONF, or the machine, names.
 
@@ -59,6 +66,7 @@ class SlurmQueue(JobQueue):
         self.poll_every = poll_every
         self._project = project
         self._logs = logs
+        self._arrays: dict[str, tuple[str, ...]] = {}  # by name: a name never means other jobs
 
     def check(self) -> None:
         """Raise a MarinBuildError if there is no Slurm here, or it gives no answer."""
@@ -79,24 +87,47 @@ class SlurmQueue(JobQueue):
 
     def find(self, names: Collection[str]) -> dict[str, str]:
         """Return the ids of the jobs of those names that wait or run."""
-        listed = [row for row in self._listed([]) if row[1] in names]
+        listed = [row for row in self._with_own_names(self._listed([])) if row[1] in names]
         self._end_held(listed)
         return {name: id_ for id_, name, state in listed if _is_live(state)}
 
     def submit(self, job: JobRequest) -> str:
         """Submit a batch script; return the job's id."""
-        os.makedirs(self._logs, exist_ok=True)
-        words = ["sbatch", "--parsable", f"--job-name={job.name}", f"--chdir={self._project}"]
         # Of two jobs of one name the second waits, and then finds what the first one built.
-        after = "".join(f",afterany:{id_}" for id_ in job.after)
-        words.append(f"--dependency=singleton{after}")
-        words.append(f"--output={_as_pattern(f'{self._logs}/{job.name}')}-%j.log")
-        done = self._call(words, text=job.spec)
-        return done.strip().partition(";")[0]
+        after = ",".join(["singleton", *_after(job)])
+        return self._submit(job.name, job.spec, job.after, "%j", f"--dependency={after}")
+
+    def batches(self, jobs: Sequence[JobRequest]) -> list[list[JobRequest]]:
+        """Return jobs in groups that can be arrays."""
+        return batches_of(jobs)
+
+    def submit_batch(self, jobs: Sequence[JobRequest]) -> list[str]:
+        """Submit jobs of one shape as an array; return the ids of its tasks."""
+        if len(jobs) == 1:
+            return [self.submit(jobs[0])]
+        names = tuple(job.name for job in jobs)
+        name = array_name(names)
+        options = [f"--array=0-{len(jobs) - 1}"]
+        if after := _after(jobs[0]):
+            options.append(f"--dependency={','.join(after)}")
+        id_ = self._submit(name, array_script(jobs), jobs[0].after, "%A_%a", *options)
+        self._arrays[name] = names
+        return [f"{id_}_{task}" for task in range(len(jobs))]
+
+    def _submit(
+        self, name: str, script: str, waits_for: Sequence[str], pattern: str, *options: str
+    ) -> str:
+        os.makedirs(self._logs, exist_ok=True)
+        words = ["sbatch", "--parsable", f"--job-name={name}", f"--chdir={self._project}", *options]
+        words.append(f"--output={_as_pattern(f'{self._logs}/{name}')}-{pattern}.log")
+        # A job that waits for others does not wait for its turn alone.
+        since = {} if waits_for else {_QUEUED_SINCE: f"{time.time():.3f}"}
+        return self._call(words, text=script, added=since).strip().partition(";")[0]
 
     def poll(self, jobs: Mapping[str, str]) -> dict[str, JobState]:
         """Return the states of jobs, by id."""
-        listed = [row for row in self._listed(["--states=all"]) if jobs.get(row[0]) == row[1]]
+        known = [row for row in self._listed(["--states=all"]) if row[0] in jobs]
+        listed = [row for row in self._with_own_names(known) if jobs[row[0]] == row[1]]
         self._end_held(listed)
         states = {id_: state for id_, _, state in listed}
         if missing := {id_: name for id_, name in jobs.items() if id_ not in states}:
@@ -136,6 +167,26 @@ class SlurmQueue(JobQueue):
             for id_, name, state, nodes, reason in rows
         ]
 
+    def _with_own_names(self, listed: Sequence[_Row]) -> list[_Row]:
+        """Return rows in which a task of an array has the name of its job."""
+        return [(id_, self._own_name(id_, name), state) for id_, name, state in listed]
+
+    def _own_name(self, id_: str, name: str) -> str:
+        """Return the name of the job that an id means, `1234` or, in an array, `1234_56`."""
+        array, is_task, task = id_.partition("_")
+        if not is_task or not name.startswith(ARRAY):
+            return name
+        if name not in self._arrays:
+            try:
+                script = self._call(["scontrol", "write", "batch_script", array, "-"])
+            except QueueAwayError as error:
+                if _NO_JOB not in error.what:
+                    raise
+                return name  # it ended a moment ago
+            self._arrays[name] = jobs_in(script)
+        names = self._arrays[name]
+        return names[int(task)] if task.isdecimal() and int(task) < len(names) else name
+
     def _accounted(self, jobs: Mapping[str, str]) -> dict[str, JobState]:
         """Return how jobs ended that the controller has forgotten, if the accounting says it.
 
@@ -150,13 +201,19 @@ class SlurmQueue(JobQueue):
         found: dict[str, JobState] = {}
         for line in text.splitlines():  # of a job that was requeued the last line counts
             id_, name, state, nodes = (line.split("|") + [""] * 4)[:4]
-            if jobs.get(id_) == name:
+            if id_ in jobs and jobs[id_] == self._own_name(id_, name):
                 found[id_] = job_state(state, nodes=nodes)
         return {id_: state for id_, state in found.items() if state.phase is Phase.ENDED}
 
-    def _call(self, words: Sequence[str], text: str = "", patience: float = _PATIENCE) -> str:
+    def _call(
+        self,
+        words: Sequence[str],
+        text: str = "",
+        patience: float = _PATIENCE,
+        added: Mapping[str, str] | None = None,
+    ) -> str:
         """Run one of Slurm's programs; return what it prints."""
-        environ = clean_environment(os.environ)
+        environ = {**clean_environment(os.environ), **(added or {})}
         done = answer_of(words, text=text, patience=patience, environ=environ)
         if done.returncode == 0:
             return done.stdout
@@ -176,6 +233,10 @@ def clean_environment(environ: Mapping[str, str]) -> dict[str, str]:
     prefixes = ("SBATCH_", "SLURM_", "SQUEUE_", "SCANCEL_", "SACCT_", "SINFO_", "SRUN_")
     found = {k: v for k, v in environ.items() if k in kept or not k.startswith(prefixes)}
     return found | {"LC_ALL": "C"}
+
+
+def _after(job: JobRequest) -> list[str]:
+    return [f"afterany:{id_}" for id_ in job.after]
 
 
 def _is_live(state: JobState) -> bool:

@@ -32,7 +32,7 @@ RECORD: dict[str, Any] = {
     "deep_code_digest": "dc", "environment": ENVIRONMENT,
     "deps": ("raw_1",), "provenance": PROVENANCE, "run": "r-1", "attempt": 1,
     "start": "s", "end": "e", "seconds": 1.5, "exit_code": 0,
-    "peak_memory_bytes": None, "cpu_seconds": 1.5, "files": 2, "bytes": 30,
+    "peak_memory_bytes": None, "cpu_seconds": 1.5, "queued_seconds": 7.5, "files": 2, "bytes": 30,
     "adopted_from": "gs://old/train",
     "note": "built before",
 }  # fmt: skip

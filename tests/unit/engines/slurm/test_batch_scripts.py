@@ -64,7 +64,21 @@ def _step(name: str = "a", **fields: Any) -> StepSpec:
             {"gpu_types": False, "gpu_gres": "card"},
             ["--gres=card:2"],
         ),
-        ({"resources": ResourceConfig.with_tpu("v5p-8")}, {}, ["--gres=tpu:4"]),
+        (
+            {"resources": ResourceConfig.with_tpu("v5p-8")},
+            {},
+            ["--gres=tpu:4", "--exclusive", "--mem=0"],
+        ),
+        (
+            {"resources": ResourceConfig.with_gpu("h100", 2, ram="8Gi")},
+            {},
+            ["--gres=gpu:h100:2", "--exclusive", "--mem=8192M"],
+        ),
+        (
+            {"resources": ResourceConfig.with_gpu("h100", 2, cpu=6)},
+            {},
+            ["--gres=gpu:h100:2", "--cpus-per-task=6"],
+        ),
         ({"timeout": 61.0}, {"time_limit": 5}, ["--time=7"]),
         ({}, {"time_limit": 5, "requeue": False}, ["--time=5", "--no-requeue"]),
         ({}, {"partition": "gpu", "options": ["--exclusive"]}, ["--partition=gpu", "--exclusive"]),
