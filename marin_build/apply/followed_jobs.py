@@ -280,6 +280,8 @@ class FollowedJobs:
                     continue
                 if followed.name in again:
                     followed.id, followed.unknown_since = again[followed.name], None
+                elif index in self._to_end:  # it was cancelled; were it alive, it would be found
+                    self._listener.ended(index, Interrupted())
                 elif now - followed.unknown_since >= _LOST_AFTER:
                     self._ended_in_queue(index, JobState(Phase.ENDED, state.words, "infra"))
 

@@ -67,6 +67,7 @@ class SlurmQueue(JobQueue):
         self._project = project
         self._logs = logs
         self._arrays: dict[str, tuple[str, ...]] = {}  # by name: a name never means other jobs
+        self._waiting: set[str] = set()  # the ids of jobs that had not begun when last asked
 
     def check(self) -> None:
         """Raise a MarinBuildError if there is no Slurm here, or it gives no answer."""
@@ -112,7 +113,9 @@ class SlurmQueue(JobQueue):
             options.append(f"--dependency={','.join(after)}")
         id_ = self._submit(name, array_script(jobs), jobs[0].after, "%A_%a", *options)
         self._arrays[name] = names
-        return [f"{id_}_{task}" for task in range(len(jobs))]
+        ids = [f"{id_}_{task}" for task in range(len(jobs))]
+        self._waiting.update(ids)
+        return ids
 
     def _submit(
         self, name: str, script: str, waits_for: Sequence[str], pattern: str, *options: str
@@ -126,10 +129,14 @@ class SlurmQueue(JobQueue):
 
     def poll(self, jobs: Mapping[str, str]) -> dict[str, JobState]:
         """Return the states of jobs, by id."""
-        known = [row for row in self._listed(["--states=all"]) if row[0] in jobs]
+        all_rows = self._listed(["--states=all"])
+        known = [row for row in all_rows if row[0] in jobs]
         listed = [row for row in self._with_own_names(known) if jobs[row[0]] == row[1]]
         self._end_held(listed)
         states = {id_: state for id_, _, state in listed}
+        waiting = {id_ for id_, state in states.items() if state.phase is Phase.QUEUED}
+        self._waiting = (self._waiting - states.keys()) | waiting
+        states |= self._cancelled({row[0] for row in all_rows})
         if missing := {id_: name for id_, name in jobs.items() if id_ not in states}:
             states |= self._accounted(missing)
         return {id_: states.get(id_, JobState(Phase.UNKNOWN, "unknown to Slurm")) for id_ in jobs}
@@ -166,6 +173,16 @@ class SlurmQueue(JobQueue):
             (id_.strip(), name, job_state(state, reason.strip(), nodes))
             for id_, name, state, nodes, reason in rows
         ]
+
+    def _cancelled(self, listed: Collection[str]) -> dict[str, JobState]:
+        """Return the tasks that are gone, though they waited and their array is still known.
+
+        Slurm forgets a task at once that is cancelled before it begins.
+        """
+        arrays = {id_.partition("_")[0] for id_ in listed}
+        gone = [id_ for id_ in self._waiting if "_" in id_ and id_ not in listed]
+        cancelled = JobState(Phase.ENDED, "CANCELLED", "infra")
+        return {id_: cancelled for id_ in gone if id_.partition("_")[0] in arrays}
 
     def _with_own_names(self, listed: Sequence[_Row]) -> list[_Row]:
         """Return rows in which a task of an array has the name of its job."""

@@ -260,6 +260,25 @@ def test_an_estimate_of_each_step(pipeline: Targets) -> None:
     )
 
 
+def test_jobs_wait_for_their_turn_and_waiting_costs_nothing(pipeline: Targets) -> None:
+    """Else a plan promises an hour where the queue of the cluster takes five."""
+    history, queued = {"words": [3600.0], "report": [60.0]}, {"words": [7200.0, 9.0, 7200.0]}
+    steps = estimate_steps(
+        pipeline,
+        range(3),
+        history,
+        load_prices(),
+        is_here=lambda step: step.name != "words",
+        queued=queued | {"report": [500.0]},
+    )
+    assert (steps[0].seconds, steps[0].queued) == (3600.0, 7200.0)
+    assert steps[0].cost == pytest.approx(4 * 4.2)
+    assert steps[2].queued == 0.0  # it asks for nothing, so it is built here
+    found = estimate_plan({0: steps[0], 2: steps[2]}, ((), (0,), (0,)), 1)
+    assert (found.queued_seconds, found.critical_seconds) == (7200.0, 10860.0)
+    assert summary_text(found) == "about 3 h on the critical path (2 h of it in queues), $17"
+
+
 def test_on_this_machine_every_step_takes_a_slot(pipeline: Targets) -> None:
     steps = estimate_steps(pipeline, range(3), {}, load_prices())
     assert all(step.takes_slot for step in steps.values())
