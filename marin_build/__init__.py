@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from marin_build.identity.secret import Secret as Secret
     from marin_build.operations.apply_errors import ApplyFailedError as ApplyFailedError
     from marin_build.operations.apply_errors import ApplyStoppedError as ApplyStoppedError
+    from marin_build.operations.engine_client import EngineClient as EngineClient
     from marin_build.operations.project import Project as Project
     from marin_build.operations.project_plan import ProjectPlan as ProjectPlan
     from marin_build.pipeline.command import command as command
@@ -57,6 +58,7 @@ _HOMES = {
     "Artifact": "runtime.artifact",
     "Client": "runtime.clients",
     "DeclaredStep": "pipeline.step_spec",
+    "EngineClient": "operations.engine_client",
     "JobHandle": "runtime.clients",
     "JobRequest": "runtime.clients",
     "JobStatus": "runtime.clients",
@@ -104,6 +106,7 @@ __all__ = [
     "Artifact",
     "Client",
     "DeclaredStep",
+    "EngineClient",
     "JobHandle",
     "JobRequest",
     "JobStatus",

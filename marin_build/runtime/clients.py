@@ -148,7 +148,7 @@ class LocalJob:
                 with ENVIRONMENT.holding(env_vars):
                     entrypoint()
             else:
-                _run_command(entrypoint, env_vars)
+                run_command(entrypoint, env_vars)
             self._status = JobStatus.SUCCEEDED
         except BaseException as error:  # noqa: BLE001 - `wait` raises it again
             self._error = error
@@ -157,7 +157,14 @@ class LocalJob:
             self._done.set()
 
 
-def _run_command(words: tuple[str, ...], env_vars: Mapping[str, str]) -> None:
+def run_command(words: tuple[str, ...], env_vars: Mapping[str, str]) -> None:
+    """Run a command; a failure is raised as the exit code of a program.
+
+    Raises:
+        StepFailedError: there is no such program.
+        SystemExit: it failed.
+
+    """
     import subprocess
 
     try:

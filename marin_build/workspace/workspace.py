@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal, cast, get_args
 
+from marin_build import _package
 from marin_build.errors import UsageError
 from marin_build.workspace.configuration import CONFIG_FILE, SHARED_FILE, read_setting
 from marin_build.workspace.places import checked_place, is_url
@@ -136,6 +137,8 @@ def _project_or_packages(start: str) -> tuple[str | None, str | None]:
     """Return the project that a folder of code lies in, else the packages it is installed among."""
     folder = start
     while True:
+        if folder == _package.FOLDER:  # a checkout of ours is no project of the user's
+            return None, os.path.dirname(folder)
         if os.path.basename(folder) in _INSTALLED:
             return None, folder
         names = _names_in(folder)
