@@ -26,6 +26,7 @@ BUILT = Built(
     seconds=1.5, adopted_from="gs://old/train", files=2, size=30, deep_fingerprint="d",
     deep_code_digest="dc", environment=RECORD["environment"], payload="{}", target="train_1",
     note="built before",
+    queued_seconds=7.5,
 )  # fmt: skip
 DAMAGED = [b"", b"[]", b'"x"', b'{"executor_version": "marin_build/1"}']
 _OF_OTHER_NAME = {"worker": "provenance", "size": "bytes"}
