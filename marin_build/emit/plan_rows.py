@@ -42,6 +42,7 @@ class Row(NamedTuple):
         seconds: how long it may take; None if that is unknown, or too short to show.
         resources: the engine it is sent to, and the resources it runs on; empty for this machine.
         cost: US dollars; None if unknown.
+        spec: the file that the engine gets; empty if there is none, or none was written.
 
     """
 
@@ -55,6 +56,7 @@ class Row(NamedTuple):
     seconds: float | None = None
     resources: str = ""
     cost: float | None = None
+    spec: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,4 +145,5 @@ def _merged(words: str, pattern: str, group: Sequence[Row]) -> Row:
         why=words,
         seconds=sum(seconds) if seconds else None,
         cost=sum(costs) if costs else None,
+        spec=group[0].spec if is_one_name else "",
     )

@@ -94,7 +94,8 @@ def row_cells(row: Row) -> tuple[str, str, str, str, str, str]:
         target = many if target == "*" else f"{target} ({many})"
     why = f"{row.why} ({row.place})" if row.place else row.why
     seconds, cost = amount_cells(row.seconds, row.cost)
-    return f"{SYMBOLS[row.verb]} {row.verb:<8}", target, why, seconds, row.resources, cost
+    where = f"{row.resources}: {row.spec}" if row.spec else row.resources
+    return f"{SYMBOLS[row.verb]} {row.verb:<8}", target, why, seconds, where, cost
 
 
 _HEADINGS = ("", "target", "why", "time", "on", "cost")

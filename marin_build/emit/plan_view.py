@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
 
     from marin_build.pipeline.step_spec import StepSpec
+    from marin_build.pipeline.targets import Target
     from marin_build.plan.decisions import Decision, Plan
     from marin_build.plan.drift import Drift
     from marin_build.plan.estimate import Estimate, PlanEstimate
@@ -45,6 +46,7 @@ def show(
     verbose: bool = False,
     only: Collection[Verb] = (),
     place_of: Callable[[StepSpec], str] = lambda _step: "",
+    spec_of: Callable[[Target], str] = lambda _target: "",
 ) -> Shown:
     """Return what a plan shows.
 
@@ -59,6 +61,7 @@ def show(
         verbose: whether to show a line for each target, reused ones too, and its declaration.
         only: show only lines with these verbs; empty: all.
         place_of: the engine that a step is sent to; empty for one that is built here.
+        spec_of: the file that this engine gets; empty where there is none.
 
     """
     rows: list[Row] = []
@@ -75,7 +78,9 @@ def show(
         is_quiet = words.verb == "reuse" or (words.verb == "adopt" and index not in near)
         if words.verb in only if only else verbose or not is_quiet:
             where = "" if words.verb in _STAYING else place_of(plan.targets.all[index].step)
-            rows.append(_row(plan, index, words, estimates.get(index), where, verbose=verbose))
+            spec = spec_of(plan.targets.all[index]) if where else ""
+            row = _row(plan, index, words, estimates.get(index), where, verbose=verbose)
+            rows.append(row._replace(spec=spec) if spec else row)
         else:
             hidden += is_quiet
     if verbose or "reuse" in only:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from marin_build.engines.jobs import JobQueue
     from marin_build.errors import MarinBuildError
     from marin_build.pipeline.step_spec import StepSpec
+    from marin_build.pipeline.targets import Target
     from marin_build.plan.decisions import Plan
     from marin_build.plan.document import PlanDocument
     from marin_build.workspace.workspace import Workspace
@@ -139,6 +140,13 @@ class Engine(ABC, Generic[S]):
     def place_of(self, step: StepSpec) -> str:
         """Return the name of the engine that a step is sent to; empty if it is built here."""
         return "" if self.finds_our_packages(step) else self.builder_of(step).name
+
+    def spec_of(self, workspace: Workspace, target: Target) -> str:
+        """Return the path of a target's job in a plan directory; empty: no job builds it."""
+        builder = self.builder_of(target.step)
+        if not (builder.capabilities.has_queue and builder.takes(target.step)):
+            return ""
+        return builder.job_of(workspace, target.id)[1]
 
     @property
     def queues(self) -> Sequence[Engine[Any]]:

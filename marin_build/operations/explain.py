@@ -164,7 +164,8 @@ def _facts(planned: Planned, decision: Decision) -> list[tuple[str, str]]:
         ("output", target.output_path),
     ]
     if place := planned.engine.place_of(target.step):
-        facts.append(("engine", place))
+        spec = planned.engine.spec_of(loaded.workspace, target)
+        facts.append(("engine", f"{place}: {spec} of a saved plan" if spec else place))
     if isinstance(reason, Adopted):
         facts.append(("adopted", f"{moment_text(reason.at, 'minutes')} by {reason.by}"))
         if note := _note(loaded, target.output_path):

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from marin_build.engines.base import Engine
     from marin_build.observe.read_drift import FoundDrift
     from marin_build.operations.loading import Loaded
+    from marin_build.pipeline.targets import Target
     from marin_build.plan.blast_radius import BlastRadius
     from marin_build.plan.capacity import Capacity
     from marin_build.plan.decisions import Plan
@@ -182,10 +183,25 @@ class Planned:
         )
 
     def shown(
-        self, again: tuple[str, str], *, verbose: bool = False, only: Collection[Verb] = ()
+        self,
+        again: tuple[str, str],
+        *,
+        verbose: bool = False,
+        only: Collection[Verb] = (),
+        folder: str = "",
     ) -> Shown:
-        """Return the lines for people; see `plan_view.show`."""
+        """Return the lines for people; see `plan_view.show`.
+
+        Args:
+            again, verbose, only: what to show.
+            folder: where the plan was written, as people should read it; empty: nowhere.
+
+        """
         from marin_build.emit.plan_view import show
+
+        def spec_of(target: Target) -> str:
+            spec = self.engine.spec_of(self.loaded.workspace, target) if folder else ""
+            return f"{folder}/{spec}" if spec else ""
 
         return show(
             self.plan,
@@ -197,6 +213,7 @@ class Planned:
             verbose=verbose,
             only=only,
             place_of=self.engine.place_of,
+            spec_of=spec_of,
         )
 
     def with_adopted(self) -> Planned:

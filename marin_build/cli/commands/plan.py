@@ -146,6 +146,7 @@ def command(
         show_all=show_all,
         verbose=verbose,
         blast_radius=blast_radius,
+        folder=output or "",
     )
     if output is not None and form is None:
         echo(written)
@@ -172,6 +173,7 @@ def _show(
     show_all: bool,
     verbose: bool,
     blast_radius: bool,
+    folder: str,
 ) -> None:
     """Print the plan in one of its forms."""
     radius = planned.radius if blast_radius else None
@@ -182,7 +184,7 @@ def _show(
         text = plan_json(document, planned.plan, planned.estimate, radius, planned.reads)
         echo(text, nl=False)
         return
-    shown = planned.shown(again, verbose=verbose, only=only)
+    shown = planned.shown(again, verbose=verbose, only=only, folder=folder)
     if form == "markdown":
         from marin_build.emit.plan_text import plan_markdown, radius_markdown
 
