@@ -230,15 +230,35 @@ def test_a_submit_whose_answer_is_lost_runs_once(on_slurm: Project) -> None:
     assert _names(on_slurm) == ["corpus", "model", "report"]
 
 
-def test_a_detached_plan_needs_nobody(on_slurm: Project, cluster: Cluster) -> None:
-    """Else a person keeps a terminal open for days."""
-    done = on_slurm.run("apply", "--detach")
+def test_a_detached_plan_needs_nobody(on_slurm: Project, gate: Gate, cluster: Cluster) -> None:
+    """Else a person keeps a terminal open for days, or cannot see whether anything waits."""
+    gated = ("--set", "gated=true")
+    done = on_slurm.run("apply", "--detach", *gated)
     assert done.code == 0, done.err
     assert "3 targets have jobs" in done.out
+    job = done.out.splitlines()[2].split()[-1]
+    gate.wait_started()
+    told = on_slurm.run("status", "--json", *gated).document
+    states = {each["name"]: each["state"] for each in told["targets"]}
+    assert states == {"corpus": "built", "model": "running", "report": "queued"}
+    (queued,) = (each["job"] for each in told["targets"] if each["job"])
+    assert queued == {"job": job, "words": "PENDING (Dependency)", "place": None}
+    assert told["silent_queues"] == {}
+    (line,) = on_slurm.run("status", "report", *gated).out.splitlines()[:-1]
+    assert line.startswith("queued  report_")
+    assert line.endswith(f"  {job}, PENDING (Dependency)")
+    log = on_slurm.run("logs", "report", *gated)
+    assert f"job: {job}, PENDING (Dependency)" in log.err
+    gone = {"SLURM_CONF": str(on_slurm.root / "no.conf")}
+    away = on_slurm.run("status", *gated, env=gone)
+    assert (away.code, away.out.splitlines()[0].split()[0]) == (0, "running")
+    assert away.out.endswith("3 targets: 1 running, 1 not built, 1 built\n")
+    assert "note: what waits in the queue of slurm is not known: SLURM_CONF names" in away.err
+    gate.let_go()
     _until_built(on_slurm, "report")
     assert _ran(on_slurm) == [("corpus", True), ("model", True), ("report", True)]
     _until_empty(cluster)
-    assert "nothing to do" in on_slurm.run("apply").out
+    assert "nothing to do" in on_slurm.run("apply", *gated).out
 
 
 def test_a_detached_failure_blocks_what_needs_it(on_slurm: Project, cluster: Cluster) -> None:
