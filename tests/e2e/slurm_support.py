@@ -20,15 +20,22 @@ if TYPE_CHECKING:
 SETTINGS = 'engine = "slurm"\n[slurm]\npoll = 0.5\n'
 
 
+def use_cluster(
+    project: Project, cluster: Cluster, gate: Gate, pipeline: str, settings: str = SETTINGS
+) -> None:
+    """Have a project's steps with resources go to a cluster."""
+    project.environment |= cluster.environment
+    project.pipeline(pipeline)
+    program = f'program = "{PROGRAM}"\nsetup = ["export GATE={gate.folder}"]\n'
+    project.write("marin-build.toml", f"{settings}{program}")
+
+
 @contextmanager
 def on_cluster(
     project: Project, cluster: Cluster, gate: Gate, pipeline: str, settings: str = SETTINGS
 ) -> Iterator[Project]:
     """Have a project's steps with resources go to a cluster; end its jobs at the end."""
-    project.environment |= cluster.environment
-    project.pipeline(pipeline)
-    program = f'program = "{PROGRAM}"\nsetup = ["export GATE={gate.folder}"]\n'
-    project.write("marin-build.toml", f"{settings}{program}")
+    use_cluster(project, cluster, gate, pipeline, settings)
     yield project
     cluster.end_all_jobs()  # what one test leaves must not fail the next
 
