@@ -102,6 +102,16 @@ class JobQueue(ABC):
     def find(self, names: Collection[str]) -> Mapping[str, str]:
         """Return the ids of those jobs, by name, that wait or run; one request for all of them."""
 
+    def look(self, names: Collection[str]) -> Mapping[str, tuple[str, JobState]]:
+        """Return ids and states of those jobs, by name, that wait or run; nothing is changed.
+
+        A person waits for it, so a queue that is away should say so within seconds. Override it if
+        `find` tidies up.
+        """
+        ids = self.find(names)
+        states = self.poll({id_: name for name, id_ in ids.items()}) if ids else {}
+        return {name: (id_, states[id_]) for name, id_ in ids.items()}
+
     @abstractmethod
     def submit(self, job: JobRequest) -> str:
         """Submit a job that `find` does not know; return its id.

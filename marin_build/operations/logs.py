@@ -14,6 +14,7 @@ from marin_build.observe.read_attempts import (
     read_documents,
 )
 from marin_build.observe.read_logs import copy_log
+from marin_build.operations.read_jobs import read_jobs
 from marin_build.plan.selection import only_one, select
 from marin_build.protocol import layout
 from marin_build.text.readable import printable
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
     from marin_build.observe.read_attempts import Attempts
     from marin_build.operations.loading import Loaded
+    from marin_build.operations.read_jobs import SeenJobs
     from marin_build.protocol.attempt_reader import EndedAttempt
     from marin_build.protocol.lease import Lease
 
@@ -164,7 +166,7 @@ def _attempts_at(loaded: Loaded, selector: str) -> Attempts:
     wanted = loaded.targets.all[only_one(selector, chosen, "has its logs shown")]
     attempts = read_attempts(loaded.store, wanted.output_path, wanted.id)
     if not attempts.numbers:
-        raise _no_attempt(attempts)
+        raise _no_attempt(attempts, lambda: read_jobs(loaded, chosen))
     return attempts
 
 
@@ -186,14 +188,21 @@ def _seen(
     )
 
 
-def _no_attempt(attempts: Attempts) -> UsageError:
+def _no_attempt(attempts: Attempts, ask: Callable[[], SeenJobs]) -> UsageError:
     if attempts.lease is not None:
         facts = [("holder", printable(attempts.lease.describe()))]
         what = f"`{attempts.target}` is held by a process that keeps no log"
         return UsageError(what, facts=facts)
     if attempts.status is None:
+        seen = ask()
+        for job in seen.jobs.values():
+            return UsageError(
+                f"`{attempts.target}` has a job that has not begun it: there is no log yet",
+                facts=[("job", printable(job.describe()))],
+            )
         return UsageError(
             f"`{attempts.target}` was never built: there is no log",
+            facts=[("queue", f"{name}: {printable(why)}") for name, why in seen.silent.items()],
             hint="marin-build status says how targets stand",
         )
     return UsageError(

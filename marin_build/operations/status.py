@@ -1,14 +1,16 @@
-"""The states of targets under a prefix, as one look at the store shows them."""
+"""The states of targets under a prefix, as one look at the store, and at queues, shows them."""
 
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from marin_build.observe.read_target_states import read_target_states
 from marin_build.operations.plan import choose
+from marin_build.operations.read_jobs import read_jobs
 from marin_build.plan.graph_shape import upstream
+from marin_build.plan.target_state import MAY_WAIT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -28,6 +30,7 @@ class ReadStatus:
         states: by index, in the order of the pipeline.
         host: the machine that read them.
         at: when, in seconds since the epoch.
+        silent: engine -> why its queue gave no answer: what waits there is not known.
 
     """
 
@@ -35,6 +38,7 @@ class ReadStatus:
     states: Mapping[int, TargetState]
     host: Host
     at: float
+    silent: Mapping[str, str] = field(default_factory=dict)
 
 
 def read_status(loaded: Loaded, selectors: Sequence[str] = ()) -> ReadStatus:
@@ -45,7 +49,7 @@ def read_status(loaded: Loaded, selectors: Sequence[str] = ()) -> ReadStatus:
         selectors: which targets; none: what the pipeline requests, and all that this needs.
 
     Raises:
-        UsageError: selectors that cannot be read, or select nothing.
+        UsageError: selectors that cannot be read, or select nothing; or the engine is unknown.
         StoreError: the store cannot be read.
 
     """
@@ -53,4 +57,7 @@ def read_status(loaded: Loaded, selectors: Sequence[str] = ()) -> ReadStatus:
     if not selectors:
         chosen = tuple(sorted(upstream(loaded.targets, chosen)))
     states = read_target_states(loaded.store, loaded.targets, loaded.host, chosen)
-    return ReadStatus(loaded.targets, states, loaded.host, time.time())
+    seen = read_jobs(loaded, [index for index, each in states.items() if each.state in MAY_WAIT])
+    for index, job in seen.jobs.items():
+        states[index] = states[index].with_job(job)
+    return ReadStatus(loaded.targets, states, loaded.host, time.time(), seen.silent)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from marin_build.protocol.status import STATUS_DEP_FAILED, STATUS_FAILED, STATUS_RUNNING
@@ -30,6 +30,8 @@ class State(enum.Enum):
     """A file beside its output is damaged, so its state is unknown."""
     CUT_SHORT = "cut short"
     """An attempt began, has neither succeeded nor failed, and no run holds it."""
+    QUEUED = "queued"
+    """No run holds it, and a queue has a job that will look at it."""
     SEALED = "sealed"
     """Committed; the next run publishes it."""
     DOUBTFUL = "doubtful"
@@ -38,6 +40,44 @@ class State(enum.Enum):
     """Built, and marked as bad: the next run that needs it builds it again."""
     NOT_BUILT = "not built"
     BUILT = "built"
+
+
+MAY_WAIT = frozenset(
+    {
+        State.GONE,
+        State.FAILED,
+        State.CUT_SHORT,
+        State.DOUBTFUL,
+        State.TAINTED,
+        State.NOT_BUILT,
+    }
+)
+"""States of targets that a run would build, and that no run which may live holds."""
+
+
+@dataclass(frozen=True, slots=True)
+class WaitingJob:
+    """A job of a queue, for a target that no run holds.
+
+    Args:
+        job: engine and id, `slurm:123`.
+        words: what the queue says of it, for people; may be empty.
+        place: the machines that it has begun on, for people; empty if it waits.
+
+    """
+
+    job: str
+    words: str
+    place: str = ""
+
+    def describe(self) -> str:
+        """Return `slurm:123, PENDING (Dependency)`."""
+        return f"{self.job}, {self.said}" if self.said else self.job
+
+    @property
+    def said(self) -> str:
+        """What the queue says of it, and where it is."""
+        return f"{self.words} on {self.place}" if self.place else self.words
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +91,7 @@ class TargetState:
         work: the processes that its holder, which is gone, has left working on it.
         damage: the file that cannot be read; None if there is none.
         taint: why it is marked as bad; None if it is not, or not built.
+        job: the job that a queue has for it; None if no queue was asked, or none has one.
 
     """
 
@@ -60,6 +101,11 @@ class TargetState:
     work: tuple[Process, ...] = ()
     damage: Unreadable | None = None
     taint: Taint | None = None
+    job: WaitingJob | None = None
+
+    def with_job(self, job: WaitingJob) -> TargetState:
+        """Return the state of the target now that a queue has a job for it."""
+        return replace(self, state=State.QUEUED, job=job)
 
 
 def target_state(seen: Observed, *, taint: Taint | None = None) -> TargetState:

@@ -7,11 +7,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.servers.slurm import slurm_cluster
+
 from .support import PROGRAM, Gate, gate_in, project_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from tests.servers.slurm import Cluster
 
     from .support import Project
 
@@ -27,6 +31,13 @@ def _signals_are_as_at_a_terminal() -> None:
     for number in (signal.SIGQUIT, signal.SIGHUP):
         if signal.getsignal(number) is signal.SIG_IGN:
             signal.signal(number, signal.SIG_DFL)
+
+
+@pytest.fixture(scope="session")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """A private Slurm cluster of three nodes; a test that uses it ends its jobs."""
+    with slurm_cluster(tmp_path_factory.mktemp("slurm"), nodes=3) as made:
+        yield made
 
 
 @pytest.fixture

@@ -366,12 +366,18 @@ class Project:
         env: Mapping[str, str] | None = None,
     ) -> Done:
         """Run bash; what a script runs of ours is forked, what `-c` runs is not."""
+        if args[0] != "-c":
+            env = self.forking(env)
+        return self.execute(["bash", *args], cwd=cwd, env=env)
+
+    def forking(self, env: Mapping[str, str] | None = None) -> dict[str, str]:
+        """Return an environment in which our program is a fork of the resident process."""
         environ = self.environ(env)
         resident = resident_for(PROGRAM, environ)
-        if resident is not None and args[0] != "-c":
-            path = environ["PATH"].replace(str(BIN), f"{resident.folder}:{BIN}")
-            env = {**(env or {}), "PATH": path}
-        return self.execute(["bash", *args], cwd=cwd, env=env)
+        if resident is None:
+            return dict(env or {})
+        path = environ["PATH"].replace(str(BIN), f"{resident.folder}:{BIN}")
+        return {**(env or {}), "PATH": path}
 
     def execute(
         self,

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.servers.slurm import find_slurm, slurm_cluster, wait_until
+from tests.servers.slurm import find_slurm, wait_until
 
+from .slurm_support import SETTINGS, on_cluster, until_built, until_empty
 from .support import BIN, OUTPUTS, PATIENCE, PROGRAM, wait_for_exits
 
 if TYPE_CHECKING:
@@ -62,25 +63,13 @@ def report(output: Path, model: Path) -> int:
 def pipeline(lines: int = 3, gated: bool = False):
     return report(model=model(corpus=corpus(lines=lines), gated=gated))
 """
-SETTINGS = 'engine = "slurm"\n[slurm]\npoll = 0.5\n'
-
-
-@pytest.fixture(scope="module")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    """One cluster for the tests of this file."""
-    with slurm_cluster(tmp_path_factory.mktemp("slurm")) as made:
-        yield made
 
 
 @pytest.fixture
 def on_slurm(project: Project, cluster: Cluster, gate: Gate) -> Iterator[Project]:
     """A project whose steps with resources go to the cluster."""
-    project.environment |= cluster.environment
-    project.write("pipeline.py", PIPELINE)
-    setup = f'program = "{PROGRAM}"\nsetup = ["export GATE={gate.folder}"]\n'
-    project.write("marin-build.toml", SETTINGS + setup)
-    yield project
-    cluster.end_all_jobs()  # what one test leaves must not fail the next
+    with on_cluster(project, cluster, gate, PIPELINE) as made:
+        yield made
 
 
 def _ran(project: Project) -> list[tuple[str, bool]]:
@@ -91,14 +80,6 @@ def _ran(project: Project) -> list[tuple[str, bool]]:
 
 def _names(project: Project) -> list[str]:
     return [name for name, _ in _ran(project)]
-
-
-def _until_built(project: Project, name: str) -> None:
-    wait_until(lambda: list((project.root / OUTPUTS).glob(f"{name}_*/.executor_info")), PATIENCE)
-
-
-def _until_empty(cluster: Cluster) -> None:
-    wait_until(lambda: not cluster.call("squeue", "--noheader").strip(), PATIENCE)
 
 
 def test_steps_that_ask_for_resources_run_as_jobs(on_slurm: Project) -> None:
@@ -203,7 +184,7 @@ def test_a_controller_that_is_away_is_waited_for(
             line = run.process.stderr.readline()  # type: ignore[union-attr]
             assert line
         gate.let_go()
-        _until_built(on_slurm, "report")  # without the queue: the store says that the job ended
+        until_built(on_slurm, "report")  # without the queue: the store says that the job ended
     finally:
         cluster.start_controller()
     done = run.wait()
@@ -230,22 +211,42 @@ def test_a_submit_whose_answer_is_lost_runs_once(on_slurm: Project) -> None:
     assert _names(on_slurm) == ["corpus", "model", "report"]
 
 
-def test_a_detached_plan_needs_nobody(on_slurm: Project, cluster: Cluster) -> None:
-    """Else a person keeps a terminal open for days."""
-    done = on_slurm.run("apply", "--detach")
+def test_a_detached_plan_needs_nobody(on_slurm: Project, gate: Gate, cluster: Cluster) -> None:
+    """Else a person keeps a terminal open for days, or cannot see whether anything waits."""
+    gated = ("--set", "gated=true")
+    done = on_slurm.run("apply", "--detach", *gated)
     assert done.code == 0, done.err
     assert "3 targets have jobs" in done.out
-    _until_built(on_slurm, "report")
+    job = done.out.splitlines()[2].split()[-1]
+    gate.wait_started()
+    told = on_slurm.run("status", "--json", *gated).document
+    states = {each["name"]: each["state"] for each in told["targets"]}
+    assert states == {"corpus": "built", "model": "running", "report": "queued"}
+    (queued,) = (each["job"] for each in told["targets"] if each["job"])
+    assert queued == {"job": job, "words": "PENDING (Dependency)", "place": None}
+    assert told["silent_queues"] == {}
+    (line,) = on_slurm.run("status", "report", *gated).out.splitlines()[:-1]
+    assert line.startswith("queued  report_")
+    assert line.endswith(f"  {job}, PENDING (Dependency)")
+    log = on_slurm.run("logs", "report", *gated)
+    assert f"job: {job}, PENDING (Dependency)" in log.err
+    gone = {"SLURM_CONF": str(on_slurm.root / "no.conf")}
+    away = on_slurm.run("status", *gated, env=gone)
+    assert (away.code, away.out.splitlines()[0].split()[0]) == (0, "running")
+    assert away.out.endswith("3 targets: 1 running, 1 not built, 1 built\n")
+    assert "note: what waits in the queue of slurm is not known: SLURM_CONF names" in away.err
+    gate.let_go()
+    until_built(on_slurm, "report")
     assert _ran(on_slurm) == [("corpus", True), ("model", True), ("report", True)]
-    _until_empty(cluster)
-    assert "nothing to do" in on_slurm.run("apply").out
+    until_empty(cluster)
+    assert "nothing to do" in on_slurm.run("apply", *gated).out
 
 
 def test_a_detached_failure_blocks_what_needs_it(on_slurm: Project, cluster: Cluster) -> None:
     """Else a job waits for ever for what will never be built, or builds from half of it."""
     on_slurm.pipeline(PIPELINE.replace('ran("model")', 'raise ValueError("no shard")'))
     assert on_slurm.run("apply", "--detach").code == 0
-    _until_empty(cluster)
+    until_empty(cluster)
     assert _names(on_slurm) == ["corpus"]
     assert "failed" in on_slurm.run("plan").out
 
@@ -257,8 +258,8 @@ def test_a_saved_plan_is_submitted_by_its_script_and_by_apply(
     assert on_slurm.run("plan", "-o", "there").code == 0
     done = on_slurm.bash("there/submit.sh")
     assert done.code == 0, done.err
-    _until_built(on_slurm, "report")
-    _until_empty(cluster)
+    until_built(on_slurm, "report")
+    until_empty(cluster)
     assert _names(on_slurm) == ["corpus", "model", "report"]
     done = on_slurm.run("apply", "there")
     assert done.code == 0, done.err

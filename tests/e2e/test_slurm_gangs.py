@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.servers.slurm import find_slurm, slurm_cluster, wait_until
+from tests.servers.slurm import find_slurm, wait_until
 
-from .support import OUTPUTS, PATIENCE, PROGRAM, parent_of
+from .slurm_support import on_cluster
+from .support import OUTPUTS, PATIENCE, parent_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -63,22 +64,11 @@ def pipeline(gated: bool = False, fails: int = -1):
 SETTINGS = 'engine = "slurm"\nlease = 5\n[slurm]\npoll = 0.5\n'
 
 
-@pytest.fixture(scope="module")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    """One cluster for the tests of this file."""
-    with slurm_cluster(tmp_path_factory.mktemp("slurm"), nodes=RANKS) as made:
-        yield made
-
-
 @pytest.fixture
 def on_slurm(project: Project, cluster: Cluster, gate: Gate) -> Iterator[Project]:
     """A project whose steps with resources go to the cluster."""
-    project.environment |= cluster.environment
-    project.write("pipeline.py", PIPELINE)
-    setup = f'program = "{PROGRAM}"\nsetup = ["export GATE={gate.folder}"]\n'
-    project.write("marin-build.toml", SETTINGS + setup)
-    yield project
-    cluster.end_all_jobs()
+    with on_cluster(project, cluster, gate, PIPELINE, SETTINGS) as made:
+        yield made
 
 
 def _bodies(gate: Gate) -> dict[str, int]:

@@ -13,13 +13,13 @@ import subprocess
 import time
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .programs import answer_of, tied
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
-    from pathlib import Path
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
 _PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch")
 _UP_WITHIN = 60.0
@@ -63,11 +63,15 @@ class Cluster:
     Args:
         folder: everything that belongs to it.
         nodes: how many nodes; each has 64 CPUs and 4 chips of a TPU and 2 GPUs.
+        lost_after: seconds without a word from a node until it is down.
+        requeued_after: seconds until a job starts again after its node was lost.
 
     """
 
     folder: Path
     nodes: int = 3
+    lost_after: int = 300
+    requeued_after: int = 120
     _processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
 
     @property
@@ -94,7 +98,8 @@ class Cluster:
             "ClusterName=private",
             f"SlurmctldHost={host}(127.0.0.1)",
             f"SlurmctldPort={control}",
-            f"AuthInfo=socket={self.folder}/munge/socket",
+            # A job that is requeued waits until what allowed its first start has surely expired.
+            f"AuthInfo=socket={self.folder}/munge/socket,cred_expire={self.requeued_after}",
             "SlurmUser=root",
             "SlurmdUser=root",
             f"StateSaveLocation={self.folder}/state",
@@ -113,22 +118,21 @@ class Cluster:
             "JobCompType=jobcomp/filetxt",
             f"JobCompLoc={self.folder}/logs/completed",
             "ReturnToService=2",
-            "SlurmdTimeout=300",
+            f"SlurmdTimeout={self.lost_after}",
+            f"MessageTimeout={min(10, self.lost_after)}",
             "KillWait=5",
             "MailProg=/bin/true",
             "GresTypes=gpu,tpu",
             "MaxArraySize=2000",
             "MaxJobCount=5000",
         ]
-        names = [f"n{i + 1}" for i in range(self.nodes)]
         lines += [
             f"NodeName={name} NodeHostname={host} NodeAddr=127.0.0.1 Port={port} CPUs=64"
             " RealMemory=64000 Gres=gpu:h100:2,tpu:4"
-            for name, port in zip(names, daemons, strict=True)
+            for name, port in zip(self._names, daemons, strict=True)
         ]
-        lines += [
-            f"PartitionName=main Nodes={','.join(names)} Default=YES MaxTime=INFINITE State=UP",
-        ]
+        names = ",".join(self._names)
+        lines += [f"PartitionName=main Nodes={names} Default=YES MaxTime=INFINITE State=UP"]
         self.config.write_text("\n".join(lines) + "\n")
         devices = self.folder / "devices"
         devices.mkdir(exist_ok=True)
@@ -147,8 +151,8 @@ class Cluster:
         self._run("munged", ["munged", *words])
         self._wait((munge / "socket").exists)
         self.start_controller()
-        for i in range(self.nodes):
-            self.start_node(f"n{i + 1}")
+        for name in self._names:
+            self.start_node(name)
         self.wait_until_idle()
 
     def start_controller(self) -> None:
@@ -171,8 +175,7 @@ class Cluster:
         def are_idle() -> bool:
             states = self.call("sinfo", "--noheader", "--format=%t").split()
             if any(state.startswith(("drain", "drng", "down")) for state in states):
-                nodes = ",".join(f"n{i + 1}" for i in range(self.nodes))
-                self.call("scontrol", "update", f"NodeName={nodes}", "State=RESUME")
+                self.call("scontrol", "update", f"NodeName={','.join(self._names)}", "State=RESUME")
             return states == ["idle"]
 
         self._wait(are_idle)
@@ -182,24 +185,43 @@ class Cluster:
         self._run(name, ["slurmd", "-D", "-f", str(self.config), "-N", name])
 
     def kill(self, name: str) -> None:
-        """Kill a daemon: `slurmctld`, or a node; what runs there goes on."""
+        """Kill a daemon: `slurmctld`, or that of a node, where what runs goes on."""
         process = self._processes.pop(name)
         process.kill()
         process.wait()
 
+    def kill_machine(self, name: str) -> None:
+        """Kill all that runs on a node: its daemon first, which cannot report an end then."""
+        self.kill(name)
+        self._kill_jobs([name])
+
+    def _kill_jobs(self, nodes: Sequence[str], keepers: Iterable[int] = ()) -> None:
+        """Kill what runs on nodes, and before it what would report its end."""
+        names = {f"SLURMD_NODENAME={name}" for name in nodes}
+        jobs = [pid for pid, begun in self._living() if names & begun]
+        parents = {parent for pid in jobs if _keeps_jobs(parent := _parent_of(pid))}
+        for pid in [*parents, *keepers, *jobs]:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
+    def _living(self) -> Iterator[tuple[int, frozenset[str]]]:
+        """Return the processes that know this cluster, and the environments they began with."""
+        for folder in filter(str.isdigit, os.listdir("/proc")):
+            with suppress(OSError):
+                text = Path("/proc", folder, "environ").read_bytes().decode("utf-8", "replace")
+                begun = frozenset(text.split("\0"))
+                if f"SLURM_CONF={self.config}" in begun:
+                    yield int(folder), begun
+
     def stop(self) -> None:
-        """End everything, jobs included."""
-        with suppress(OSError, subprocess.SubprocessError):
-            self.call("scancel", "--signal=KILL", "--full", "--me")
-            self.call("scancel", "--me")
+        """Kill everything, jobs included: what is asked to end waits for nodes that are lost."""
         for name in list(self._processes):
-            process = self._processes.pop(name)
-            process.send_signal(signal.SIGTERM)
-            try:
-                process.wait(10)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+            self.kill(name)
+        self._kill_jobs(self._names, [pid for pid, _ in self._living() if _keeps_jobs(pid)])
+
+    @property
+    def _names(self) -> list[str]:
+        return [f"n{i + 1}" for i in range(self.nodes)]
 
     def call(self, *words: str) -> str:
         """Return what one of Slurm's programs prints; empty if it fails."""
@@ -221,10 +243,26 @@ class Cluster:
             raise RuntimeError("the cluster does not come up:\n" + "\n".join(logs)) from error
 
 
+def _parent_of(pid: int) -> int:
+    """Return the parent of a process; 0 if that has ended."""
+    with suppress(OSError):
+        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+    return 0
+
+
+def _keeps_jobs(pid: int) -> bool:
+    """Return whether a node keeps a job with this process, and hears from it how that ends."""
+    with suppress(OSError):
+        return Path(f"/proc/{pid}/comm").read_text().startswith("slurmstepd")
+    return False
+
+
 @contextmanager
-def slurm_cluster(folder: Path, nodes: int = 3) -> Iterator[Cluster]:
+def slurm_cluster(
+    folder: Path, nodes: int = 3, *, lost_after: int = 300, requeued_after: int = 120
+) -> Iterator[Cluster]:
     """Run a cluster in a folder."""
-    cluster = Cluster(folder, nodes)
+    cluster = Cluster(folder, nodes, lost_after, requeued_after)
     cluster.write()
     try:
         cluster.start()

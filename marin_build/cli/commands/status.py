@@ -25,7 +25,8 @@ def command(
     """Show the state of each target under this prefix, for runs on all machines.
 
     TARGET is as for `plan`; without one: the requested targets, and all they need. The command
-    writes nothing. It does not judge whether a holder on another machine is still alive.
+    writes nothing. It does not judge whether a holder on another machine is still alive. If the
+    engine has a queue, it asks that once for jobs of targets that are not built.
     """
     from marin_build.cli.views.status_text import show_status, status_json
     from marin_build.operations.loading import load

@@ -24,7 +24,7 @@ class DetachedView:
     def finish(self, count: int) -> None:
         """Show what comes now."""
         echo(f"{count} targets have jobs; this command does not wait for them")
-        echo("hint: marin-build status shows what is built; apply again follows the jobs")
+        echo("hint: marin-build status shows what is built and what waits; apply follows the jobs")
 
 
 class JsonView(DetachedView):

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from marin_build.operations.status import ReadStatus
     from marin_build.pipeline.targets import Targets
     from marin_build.plan.snapshot import LastAttempt
-    from marin_build.plan.target_state import TargetState
+    from marin_build.plan.target_state import TargetState, WaitingJob
     from marin_build.protocol.lease import Host, Lease
 
 
@@ -30,6 +30,7 @@ _COLOURS = {
     State.FAILED: "red",
     State.UNREADABLE: "red",
     State.CUT_SHORT: "yellow",
+    State.QUEUED: "cyan",
     State.DOUBTFUL: "yellow",
     State.TAINTED: "yellow",
     State.BUILT: "green",
@@ -56,6 +57,8 @@ def show_status(read: ReadStatus, *, verbose: bool) -> None:
     parts = [f"{count} {state.value}" for state, count in counts(states).items() if count]
     many = f"{len(states)} target{'s' if len(states) != 1 else ''}"
     echo(f"{many}: {', '.join(parts)}")
+    for engine, why in read.silent.items():
+        echo(f"note: what waits in the queue of {engine} is not known: {printable(why)}", err=True)
 
 
 def _name(row: Row) -> str:
@@ -80,9 +83,11 @@ def status_json(read: ReadStatus) -> dict[str, Any]:
                 "failure": _failure_json(each.last),
                 "unreadable": each.damage.path if each.damage is not None else None,
                 "tainted": each.taint.reason if each.taint is not None else None,
+                "job": _job_json(each.job),
             }
             for index, each in states.items()
         ],
+        "silent_queues": dict(read.silent),
     }
 
 
@@ -101,6 +106,12 @@ def _lease_json(lease: Lease | None) -> dict[str, Any] | None:
         "renewed": lease.written_at,
         "time_to_live": lease.time_to_live,
     }
+
+
+def _job_json(job: WaitingJob | None) -> dict[str, Any] | None:
+    if job is None:
+        return None
+    return {"job": job.job, "words": job.words, "place": job.place or None}
 
 
 def _failure_json(last: LastAttempt | None) -> dict[str, Any] | None:
@@ -174,6 +185,9 @@ def _facts(target: TargetState, host: Host, now: float) -> tuple[str, str]:
             return _held(lease, host, now) + more, _by(lease) + left
         case State.GONE if lease is not None:
             return f"its holder is gone: {lease.describe()}", f"its holder is gone: {_by(lease)}"
+        case State.QUEUED if (job := target.job) is not None:
+            before = f"; before, {_failed(target.last)}" if target.last is not None else ""
+            return job.describe() + before, f"{job.job.partition(':')[0]}, {job.said}"
         case State.SEALED if lease is not None:
             return f"by {lease.describe()}; the next apply publishes it", f"by {_by(lease)}"
         case State.FAILED if target.last is not None:

@@ -73,6 +73,14 @@ class ContainerQueue(JobQueue):
                 self._remove(name)
         return found
 
+    def look(self, names: Collection[str]) -> dict[str, tuple[str, JobState]]:
+        """Return the containers of those names that run, or wait for their start."""
+        return {
+            name: (name, state)
+            for name, state in self._listed().items()
+            if name in names and state.phase is not Phase.ENDED
+        }
+
     def submit(self, job: JobRequest) -> str:
         """Start a container by its script; return its name, which is its id for us."""
         done = answer_of(

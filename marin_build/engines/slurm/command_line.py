@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 _PATIENCE = 60.0
 """Seconds that one call may take; Slurm's own MessageTimeout is 10."""
 _PATIENCE_AT_FIRST = 15.0
-"""The same for the first call, before anything was submitted."""
+"""The same for a call that a person waits for, before anything was submitted."""
 _NEEDED = ("sbatch", "squeue", "scancel", "sinfo")
 """The programs that are always there; `sacct` is not."""
 _FIELDS = "%i|%j|%T|%N|%r"
@@ -78,12 +78,7 @@ class SlurmQueue(JobQueue):
                     consequence="nothing was submitted",
                     hint="run this where jobs are submitted, such as the cluster's login node",
                 )
-        config = os.environ.get("SLURM_CONF")
-        if config and not os.path.exists(config):  # else every call would look for it for a minute
-            raise UsageError(
-                f"SLURM_CONF names `{config}`, and no such file is there",
-                consequence="nothing was submitted",
-            )
+        _check_configuration()
         self._call(["sinfo", "--noheader", "--format=%R"], patience=_PATIENCE_AT_FIRST)
 
     def find(self, names: Collection[str]) -> dict[str, str]:
@@ -91,6 +86,14 @@ class SlurmQueue(JobQueue):
         listed = [row for row in self._with_own_names(self._listed([])) if row[1] in names]
         self._end_held(listed)
         return {name: id_ for id_, name, state in listed if _is_live(state)}
+
+    def look(self, names: Collection[str]) -> dict[str, tuple[str, JobState]]:
+        """Return ids and states of the jobs of those names that wait or run, with one call."""
+        _check_configuration()
+        listed = self._with_own_names(self._listed([], patience=_PATIENCE_AT_FIRST))
+        return {
+            name: (id_, state) for id_, name, state in listed if name in names and _is_live(state)
+        }
 
     def submit(self, job: JobRequest) -> str:
         """Submit a batch script; return the job's id."""
@@ -164,10 +167,10 @@ class SlurmQueue(JobQueue):
         """Cancel jobs that Slurm would never start: another one of their name would wait, too."""
         self.cancel([id_ for id_, _, state in listed if is_held(state)], kill=False)
 
-    def _listed(self, options: Sequence[str]) -> list[_Row]:
+    def _listed(self, options: Sequence[str], patience: float = _PATIENCE) -> list[_Row]:
         """Return id, name and state of all jobs of this user that the controller remembers."""
         words = ["squeue", "--me", "--array", "--noheader", f"--format={_FIELDS}", *options]
-        text = self._call(words)
+        text = self._call(words, patience=patience)
         rows = [line.split("|", 4) for line in text.splitlines() if line.count("|") >= 4]  # noqa: PLR2004
         return [
             (id_.strip(), name, job_state(state, reason.strip(), nodes))
@@ -254,6 +257,16 @@ def clean_environment(environ: Mapping[str, str]) -> dict[str, str]:
 
 def _after(job: JobRequest) -> list[str]:
     return [f"afterany:{id_}" for id_ in job.after]
+
+
+def _check_configuration() -> None:
+    """Raise a UsageError if SLURM_CONF names no file: every call would look for it for a minute."""
+    config = os.environ.get("SLURM_CONF")
+    if config and not os.path.exists(config):
+        raise UsageError(
+            f"SLURM_CONF names `{config}`, and no such file is there",
+            consequence="nothing was submitted",
+        )
 
 
 def _is_live(state: JobState) -> bool:

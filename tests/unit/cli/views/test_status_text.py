@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,7 +12,7 @@ from marin_build.cli.views.status_text import Row, folded, rows_of, show_status,
 from marin_build.operations.status import ReadStatus
 from marin_build.plan.block_reasons import Unreadable
 from marin_build.plan.snapshot import LastAttempt
-from marin_build.plan.target_state import State, TargetState
+from marin_build.plan.target_state import State, TargetState, WaitingJob
 from marin_build.protocol.lease import Host, Lease
 from marin_build.protocol.living_work import Process
 from marin_build.protocol.taints import Taint
@@ -100,6 +101,32 @@ def test_what_its_holder_left_running_is_said(make: Callable[..., Targets]) -> N
         "; its holder is gone, but what it started still works: pid 7 (`sleep 9`); "
         "`marin-build unlock TARGET --kill` ends it"
     )
+
+
+def test_what_waits_in_a_queue_is_said_in_the_queue_s_words(
+    make: Callable[..., Targets], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Else a person cannot tell a job that waits from one that nobody submitted."""
+    waits = WaitingJob("slurm:7", "PENDING (Priority)")
+    assert _text(TargetState(State.NOT_BUILT).with_job(waits), make) == (
+        "slurm:7, PENDING (Priority)"
+    )
+    starts = WaitingJob("slurm:8", "RUNNING", "n1")
+    again = TargetState(State.FAILED, last=LastAttempt(1, None, None, "w", None)).with_job(starts)
+    assert _text(again, make) == "slurm:8, RUNNING on n1; before, attempt 1, w"
+    targets = make(*(StepSpec(name=f"s{i}") for i in range(100)))
+    many = {
+        i: TargetState(State.NOT_BUILT).with_job(replace(waits, job=f"slurm:{i}"))
+        for i in range(100)
+    }
+    show_status(ReadStatus(targets, many, HERE, 0.0, {"slurm": "no\x1b answer"}), verbose=False)
+    told = capsys.readouterr()
+    assert told.out == (
+        "queued  * (100 targets)  slurm, PENDING (Priority)\n100 targets: 100 queued\n"
+    )
+    assert told.err == "note: what waits in the queue of slurm is not known: no\\x1b answer\n"
+    document = status_json(_read(targets, again))
+    assert document["targets"][0]["job"] == {"job": "slurm:8", "words": "RUNNING", "place": "n1"}
 
 
 def test_what_needs_an_eye_comes_first(make: Callable[..., Targets]) -> None:

@@ -1,0 +1,62 @@
+"""Projects whose steps go to the private Slurm cluster of these tests."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from tests.servers.slurm import wait_until
+
+from .resident import resident_for
+from .support import OUTPUTS, PATIENCE, PROGRAM
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.servers.slurm import Cluster
+
+    from .support import Gate, Project
+
+SETTINGS = 'engine = "slurm"\n[slurm]\npoll = 0.5\n'
+
+
+def use_cluster(
+    project: Project, cluster: Cluster, gate: Gate, pipeline: str, settings: str = SETTINGS
+) -> None:
+    """Have a project's steps with resources go to a cluster."""
+    project.environment |= cluster.environment
+    project.pipeline(pipeline)
+    program = f'program = "{PROGRAM}"\nsetup = ["export GATE={gate.folder}"]\n'
+    project.write("marin-build.toml", f"{settings}{program}")
+
+
+@contextmanager
+def on_cluster(
+    project: Project, cluster: Cluster, gate: Gate, pipeline: str, settings: str = SETTINGS
+) -> Iterator[Project]:
+    """Have a project's steps with resources go to a cluster; end its jobs at the end."""
+    use_cluster(project, cluster, gate, pipeline, settings)
+    yield project
+    cluster.end_all_jobs()  # what one test leaves must not fail the next
+
+
+def fork_jobs(project: Project) -> None:
+    """Have jobs fork the resident process instead of loading Python: no signal reaches those."""
+    environ = project.environ()
+    resident = resident_for(PROGRAM, environ)
+    assert resident is not None
+    begins = " ".join(f"{name}={environ[name]}" for name in ("LANG", "PYTHONWARNINGS"))
+    text = project.file("marin-build.toml")
+    text = text.replace(f'"{PROGRAM}"', f'"{resident.folder / PROGRAM.name}"')
+    text = text.replace('["export ', f'["export {begins} ')
+    project.write("marin-build.toml", text)
+
+
+def until_built(project: Project, name: str) -> None:
+    """Wait until a step has committed its output."""
+    wait_until(lambda: list((project.root / OUTPUTS).glob(f"{name}_*/.executor_info")), PATIENCE)
+
+
+def until_empty(cluster: Cluster) -> None:
+    """Wait until no job waits or runs."""
+    wait_until(lambda: not cluster.call("squeue", "--noheader").strip(), PATIENCE)
