@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from marin_build.engines.kubernetes.api_rules import LARGEST_OBJECT
 from marin_build.engines.kubernetes.object_checks import violations_and_unrunnable
+from marin_build.engines.kubernetes.objects.violation import ACCEPTED
 from marin_build.engines.kubernetes.read_manifests import (
     UnreadableManifestError,
     read_manifests,
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 _MOST_NAMED = 8
 _REFUSED = "a cluster would refuse {}"
-_NEVER_RUN = "a cluster would take {}, and never run it as it is meant"
+_NEVER_RUN = "a cluster would take, and never run as it should, {}"
 
 
 class Manifest(Protocol):
@@ -52,7 +53,7 @@ def problems_of_manifests(manifests: Iterable[Manifest]) -> list[MarinBuildError
             found.setdefault((what, hint, template, facts), []).append(manifest.target)
     return [
         SpecificationError(
-            what.format(f"the manifest of {_named(targets)}"),
+            what.format(_named(targets)),
             facts=[*facts, ("template", template)],
             consequence="nothing was written",
             hint=hint or None,
@@ -62,11 +63,13 @@ def problems_of_manifests(manifests: Iterable[Manifest]) -> list[MarinBuildError
 
 
 def _named(targets: list[str]) -> str:
-    """Return several targets in words; of many, the first ones."""
+    """Return the manifests of targets in words; of many, the first ones are named."""
     names = [f"`{target}`" for target in targets[:_MOST_NAMED]]
     if more := len(targets) - len(names):
         names.append(f"{more} more")
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+    if len(names) == 1:
+        return f"the manifest of {names[0]}"
+    return f"the manifests of {', '.join(names[:-1])} and {names[-1]}"
 
 
 def _problems_of(manifest: Manifest) -> Iterator[tuple[str, str, tuple[Fact, ...]]]:
@@ -75,7 +78,7 @@ def _problems_of(manifest: Manifest) -> Iterator[tuple[str, str, tuple[Fact, ...
     if size > LARGEST_OBJECT:
         hint = "put long texts of its command into files, and declare them with source(...)"
         sizes = (("size", bytes_text(size)), ("at most", bytes_text(LARGEST_OBJECT)))
-        yield "{} is larger than a cluster stores", hint, sizes
+        yield "a cluster cannot store {}", hint, sizes
         return
     try:
         objects = read_manifests(manifest.text)
@@ -84,12 +87,14 @@ def _problems_of(manifest: Manifest) -> Iterator[tuple[str, str, tuple[Fact, ...
         return
     if not any(_is_of_step(one, manifest) for one in objects):
         wanted = f"a {manifest.kind} of the name `{manifest.name}`"
-        yield "the job of the step is not in {}", "", (("wanted", wanted),)
+        yield "the job of its step is not in {}", "", (("wanted", wanted),)
     for one in objects:
-        refused, never_run = violations_and_unrunnable(one)
-        for what, found in ((_REFUSED, refused), (_NEVER_RUN, never_run)):
+        wrong, never_run = violations_and_unrunnable(one)
+        refused = [each for each in wrong if each.status != ACCEPTED]
+        silent = [each for each in wrong if each.status == ACCEPTED]
+        for what, found in ((_REFUSED, refused), (_NEVER_RUN, [*silent, *never_run])):
             if found:
-                yield what, "", tuple((wrong.field, wrong.message) for wrong in found)
+                yield what, "", tuple(("field", each.sentence) for each in found)
 
 
 def _is_of_step(document: dict[str, Any], manifest: Manifest) -> bool:
