@@ -16,12 +16,15 @@ from marin_build.engines.kubernetes.read_manifests import (
     read_manifests,
 )
 from marin_build.errors import SpecificationError
+from marin_build.pipeline.resources import OwnTpuDevice
 from marin_build.text.readable import bytes_text, printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from marin_build.errors import Fact, MarinBuildError
+    from marin_build.pipeline.step_spec import StepSpec
+    from marin_build.pipeline.tpu_slices import TpuSlice
 
 _MOST_NAMED = 8
 _REFUSED = "a cluster would refuse {}"
@@ -41,15 +44,24 @@ class Manifest(Protocol):
     def text(self) -> str: ...  # noqa: D102
 
 
-def problems_of_manifests(manifests: Iterable[Manifest]) -> list[MarinBuildError]:
+def problems_of_manifests(
+    manifests: Iterable[Manifest], steps: Iterable[StepSpec]
+) -> list[MarinBuildError]:
     """Return an error for each step whose manifest is wrong, with all that is wrong with it.
 
     Steps with the same mistakes share one: a mistake in a template is in each of them.
+
+    Args:
+        manifests: those of a plan.
+        steps: its steps, which may declare slices that are not in our table.
+
     """
+    devices = [step.resources.device for step in steps if step.resources is not None]
+    slices = frozenset(device.own for device in devices if isinstance(device, OwnTpuDevice))
     found: dict[tuple[str, str, str, tuple[Fact, ...]], list[str]] = {}
     for manifest in manifests:
         template = f"kubernetes/{manifest.kind}.yaml.j2"
-        for what, hint, facts in _problems_of(manifest):
+        for what, hint, facts in _problems_of(manifest, slices):
             found.setdefault((what, hint, template, facts), []).append(manifest.target)
     return [
         SpecificationError(
@@ -72,7 +84,9 @@ def _named(targets: list[str]) -> str:
     return f"the manifests of {', '.join(names[:-1])} and {names[-1]}"
 
 
-def _problems_of(manifest: Manifest) -> Iterator[tuple[str, str, tuple[Fact, ...]]]:
+def _problems_of(
+    manifest: Manifest, slices: frozenset[TpuSlice]
+) -> Iterator[tuple[str, str, tuple[Fact, ...]]]:
     """Yield what is wrong with a manifest: a sentence, a hint and facts."""
     size = len(manifest.text.encode())
     if size > LARGEST_OBJECT:
@@ -89,7 +103,7 @@ def _problems_of(manifest: Manifest) -> Iterator[tuple[str, str, tuple[Fact, ...
         wanted = f"a {manifest.kind} of the name `{manifest.name}`"
         yield "the job of its step is not in {}", "", (("wanted", wanted),)
     for one in objects:
-        wrong, never_run = violations_and_unrunnable(one)
+        wrong, never_run = violations_and_unrunnable(one, slices)
         refused = [each for each in wrong if each.status != ACCEPTED]
         silent = [each for each in wrong if each.status == ACCEPTED]
         for what, found in ((_REFUSED, refused), (_NEVER_RUN, [*silent, *never_run])):

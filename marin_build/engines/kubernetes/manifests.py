@@ -56,7 +56,8 @@ def emit_kubernetes(
     """
     actions = actions_of(plan)
     jobs = {each.target: _job(each, settings, plan, document, templates) for each in actions}
-    if problems := problems_of_manifests(jobs.values()):
+    steps = (each.step for each in actions)
+    if problems := problems_of_manifests(jobs.values(), steps):
         raise combined(problems)
     script = templates.render(
         "kubernetes/submit.sh.j2",

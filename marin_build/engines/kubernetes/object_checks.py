@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping
 
     from marin_build.engines.kubernetes.objects.violation import Fields
+    from marin_build.pipeline.tpu_slices import TpuSlice
 
 __all__ = ["Violation", "unrunnable", "violations", "violations_and_unrunnable"]
 
@@ -48,21 +49,30 @@ def violations(
     return _violations_of(*read, namespaces) if read is not None else []
 
 
-def unrunnable(manifest: Mapping[str, Any]) -> list[Violation]:
+def unrunnable(
+    manifest: Mapping[str, Any], slices: frozenset[TpuSlice] = frozenset()
+) -> list[Violation]:
     """Return why a Job or a JobSet that a server takes could not run, or not as it was meant.
 
     What `violations` returns is not repeated. The status of all is 201.
+
+    Args:
+        manifest: the object.
+        slices: TPU slices that are not in our table.
+
     """
     read = _read(manifest)
-    return _unrunnable_of(*read) if read is not None else []
+    return _unrunnable_of(*read, slices) if read is not None else []
 
 
 def violations_and_unrunnable(
-    manifest: Mapping[str, Any],
+    manifest: Mapping[str, Any], slices: frozenset[TpuSlice]
 ) -> tuple[list[Violation], list[Violation]]:
     """Return what `violations` and `unrunnable` return, in half the time."""
     read = _read(manifest)
-    return (_violations_of(*read, None), _unrunnable_of(*read)) if read is not None else ([], [])
+    if read is None:
+        return [], []
+    return _violations_of(*read, None), _unrunnable_of(*read, slices)
 
 
 def _read(manifest: Mapping[str, Any]) -> tuple[Fields, list[Violation]] | None:
@@ -78,11 +88,13 @@ def _violations_of(
     return sorted([*misread, *further], key=_in_order_of_answers)
 
 
-def _unrunnable_of(read: Fields, misread: list[Violation]) -> list[Violation]:
+def _unrunnable_of(
+    read: Fields, misread: list[Violation], slices: frozenset[TpuSlice]
+) -> list[Violation]:
     spec = read.get("spec", {})
-    is_job = read.get("kind") == "Job"
-    found = job_that_cannot_run(spec, "spec") if is_job else jobset_that_cannot_run(spec)
-    return _further(found, misread)
+    if read.get("kind") == "Job":
+        return _further(job_that_cannot_run(spec, "spec", slices), misread)
+    return _further(jobset_that_cannot_run(spec, slices), misread)
 
 
 def _further(found: Iterable[Violation], misread: list[Violation]) -> list[Violation]:

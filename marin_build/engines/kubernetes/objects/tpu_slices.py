@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from marin_build.engines.kubernetes.objects.quantities import quantity_of
 from marin_build.engines.kubernetes.objects.violation import ACCEPTED, Violation, shown
-from marin_build.pipeline.resources import TpuSlice, slice_table
+from marin_build.pipeline.tpu_slices import TpuSlice, slice_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,7 +23,9 @@ TOPOLOGY = "cloud.google.com/gke-tpu-topology"
 MACHINE = "node.kubernetes.io/instance-type"
 
 
-def tpu_violations(spec: Fields, path: str) -> Iterator[Violation]:
+def tpu_violations(
+    spec: Fields, path: str, slices: frozenset[TpuSlice] = frozenset()
+) -> Iterator[Violation]:
     """Yield why the pods of a Job are no slice that there is: they would wait for ever.
 
     A kind of TPU that is not in the table is left to the cluster.
@@ -31,6 +33,7 @@ def tpu_violations(spec: Fields, path: str) -> Iterator[Violation]:
     Args:
         spec: the spec of a Job.
         path: of it.
+        slices: the user's own, which are not in the table.
 
     """
     pod, here = spec.get("template", {}).get("spec", {}), f"{path}.template.spec"
@@ -43,7 +46,7 @@ def tpu_violations(spec: Fields, path: str) -> Iterator[Violation]:
         missing = ACCELERATOR if accelerator is None else TOPOLOGY
         yield Violation(f"{here}.nodeSelector", f"lacks `{missing}`", ACCEPTED)
         return
-    topologies = _known().get(accelerator)
+    topologies = _known(slices).get(accelerator)
     if topologies is None:
         return
     shapes = topologies.get(topology, [])
@@ -53,12 +56,12 @@ def tpu_violations(spec: Fields, path: str) -> Iterator[Violation]:
         return
     fitting = [shape for shape in shapes if shape.chips_per_host == chips]
     if not fitting:
-        hosts = " or ".join(sorted({str(shape.chips_per_host) for shape in shapes}))
+        hosts = " or ".join(map(str, sorted({shape.chips_per_host for shape in shapes})))
         what = f"a pod asks for {chips:g} `{TPU}`; hosts of {topology} have {hosts}"
         yield Violation(f"{here}.containers[0].resources.limits", what, ACCEPTED)
         return
     pods = spec.get("parallelism", 1)
-    if pods != fitting[0].hosts:
+    if pods not in {shape.hosts for shape in fitting}:
         what = f"{shown(pods)} pods of {chips:g} chips are no {topology}: {fitting[0].hosts} are"
         yield Violation(f"{path}.parallelism", what, ACCEPTED)
     machine = selector.get(MACHINE)
@@ -77,12 +80,10 @@ def _chips_of(pod: Fields) -> int:
 
 
 @functools.cache
-def _known() -> dict[str, dict[str, list[TpuSlice]]]:
+def _known(slices: frozenset[TpuSlice]) -> dict[str, dict[str, list[TpuSlice]]]:
     """Return what GKE calls a kind of TPU -> topology -> the shapes that it has."""
     found: dict[str, dict[str, list[TpuSlice]]] = {}
-    for shapes in slice_table().values():
-        for shape in shapes:
-            known = found.setdefault(shape.gke_accelerator, {}).setdefault(shape.topology, [])
-            if shape not in known:
-                known.append(shape)
+    table = (shape for shapes in slice_table().values() for shape in shapes)
+    for shape in dict.fromkeys((*table, *slices)):  # a row may have several names
+        found.setdefault(shape.gke_accelerator, {}).setdefault(shape.topology, []).append(shape)
     return found

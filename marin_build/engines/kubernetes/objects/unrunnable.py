@@ -17,12 +17,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from marin_build.engines.kubernetes.objects.violation import Fields
+    from marin_build.pipeline.tpu_slices import TpuSlice
 
 _NOT_OF_RE2 = re.compile(r"(?<!\\)(\\\\)*(\(\?<?[=!]|\\[1-9])")
 
 
-def job_that_cannot_run(spec: Fields, path: str) -> Iterator[Violation]:
-    """Yield why no pod of a Job could do what it is for."""
+def job_that_cannot_run(
+    spec: Fields, path: str, slices: frozenset[TpuSlice]
+) -> Iterator[Violation]:
+    """Yield why no pod of a Job could do what it is for; `slices` are the user's own."""
     if spec.get("activeDeadlineSeconds") == 0:
         what = "`0` ends the Job before it has begun"
         yield Violation(f"{path}.activeDeadlineSeconds", what, ACCEPTED)
@@ -36,7 +39,7 @@ def job_that_cannot_run(spec: Fields, path: str) -> Iterator[Violation]:
     for kind in ("initContainers", "containers"):
         for i, container in enumerate(pod.get(kind, [])):
             yield from _container_that_cannot_run(container, f"{here}.{kind}[{i}]")
-    yield from tpu_violations(spec, path)
+    yield from tpu_violations(spec, path, slices)
 
 
 def _container_that_cannot_run(container: Fields, path: str) -> Iterator[Violation]:
@@ -54,8 +57,8 @@ def _container_that_cannot_run(container: Fields, path: str) -> Iterator[Violati
         seen.add(name)
 
 
-def jobset_that_cannot_run(spec: Fields) -> Iterator[Violation]:
-    """Yield why a JobSet could not do what it is for."""
+def jobset_that_cannot_run(spec: Fields, slices: frozenset[TpuSlice]) -> Iterator[Violation]:
+    """Yield why a JobSet could not do what it is for; `slices` are the user's own."""
     policy, here = spec.get("failurePolicy", {}), "spec.failurePolicy"
     if (restarts := policy.get("maxRestarts", 0)) < 0:
         yield Violation(f"{here}.maxRestarts", f"{shown(restarts)} is below 0", ACCEPTED)
@@ -70,7 +73,7 @@ def jobset_that_cannot_run(spec: Fields) -> Iterator[Violation]:
         if job.get("replicas") == 0:
             yield Violation(f"{there}.replicas", "`0` is no Job at all", ACCEPTED)
         inner = job.get("template", {}).get("spec", {})
-        yield from job_that_cannot_run(inner, f"{there}.template.spec")
+        yield from job_that_cannot_run(inner, f"{there}.template.spec", slices)
 
 
 def _is_re2(pattern: str) -> bool:

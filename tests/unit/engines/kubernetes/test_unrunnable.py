@@ -10,7 +10,8 @@ import pytest
 from marin_build import ResourceConfig
 from marin_build.engines.kubernetes.object_checks import unrunnable, violations
 from marin_build.engines.kubernetes.read_manifests import read_manifests
-from marin_build.pipeline.resources import TpuSlice, slice_table
+from marin_build.errors import UsageError
+from marin_build.pipeline.tpu_slices import TpuSlice, slice_table
 
 from .sample_objects import changed, emitted, manifest_of, step
 
@@ -113,6 +114,22 @@ def test_tpus_that_the_table_does_not_know_are_left_to_the_cluster(gang: dict[st
     new = {f"{selector}[{ACCELERATOR}]": "tpu9", f"{selector}[{TOPOLOGY}]": "2x2x2x2"}
     assert unrunnable(changed(gang, new)) == []
     assert unrunnable(changed(gang, {selector: {MACHINE: "ct5p-hightpu-4t"}})) == []
+
+
+def test_slices_of_the_users_own_are_known(gang: dict[str, Any]) -> None:
+    """Else a topology that the table lacks can be declared, and is then refused."""
+    mine = TpuSlice("v5p-24", "v5p", "2x2x3", 3, 4, "tpu-v5p-slice", "ct5p-hightpu-4t")
+    files = emitted(step(ResourceConfig.with_tpu(mine)))
+    (manifest,) = read_manifests(next(text for name, text in files.items() if "job.yaml" in name))
+    assert manifest["spec"]["replicatedJobs"][0]["template"]["spec"]["parallelism"] == 3
+    assert unrunnable(manifest, frozenset({mine})) == []
+    assert len(unrunnable(manifest)) == 1
+
+
+def test_a_slice_that_gke_does_not_have_is_refused() -> None:
+    """Else its pods wait for nodes without a label."""
+    with pytest.raises(UsageError, match="GKE has no machine for the slice `v5litepod-2`"):
+        emitted(step(ResourceConfig.with_tpu("v5e-2")))
 
 
 def test_the_chips_of_several_containers_are_counted_together(gang: dict[str, Any]) -> None:
