@@ -636,16 +636,16 @@ def test_what_a_cluster_would_refuse_is_said_before_anything_is_written(cluster:
         "  field:    spec.bakoffLimit is unknown\n"
         f"  field:    {main}.{policy}\n"
         "  template: kubernetes/job.yaml.j2\n"
-        "  nothing was written\n\n"
+        "  nothing was written or submitted\n\n"
         f"error: a cluster would take, and never run as it should, the manifests of {jobs}\n"
         f"  field:    {main}.{folder}\n"
         "  template: kubernetes/job.yaml.j2\n"
-        "  nothing was written\n\n"
+        "  nothing was written or submitted\n\n"
         f"error: a cluster would take, and never run as it should, the manifests of {gangs}\n"
         f"  field:    {child}.{policy}\n"
         f"  field:    {child}.{folder}\n"
         "  template: kubernetes/jobset.yaml.j2\n"
-        "  nothing was written\n"
+        "  nothing was written or submitted\n"
     )
 
 

@@ -67,7 +67,7 @@ def problems_of_manifests(
         SpecificationError(
             what.format(_named(targets)),
             facts=[*facts, ("template", template)],
-            consequence="nothing was written",
+            consequence="nothing was written or submitted",
             hint=hint or None,
         )
         for (what, hint, template, facts), targets in found.items()

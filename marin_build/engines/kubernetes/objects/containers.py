@@ -99,8 +99,8 @@ def _port_violations(ports: list[Fields], path: str, host_network: bool) -> Iter
         if of_host and not 0 < of_host <= _LARGEST_PORT:
             yield Violation(f"{here}.hostPort", _no_port(of_host))
         elif of_host and host_network and of_host != number:
-            what = f"{shown(of_host)} is another than `containerPort`, under `hostNetwork`"
-            yield Violation(f"{here}.hostPort", what)
+            what = f"{shown(number)} is another than `hostPort`, under `hostNetwork`"
+            yield Violation(f"{here}.containerPort", what)
         yield from enum(port, here, "protocol", ("TCP", "UDP", "SCTP"))
         if (address := port.get("hostIP")) and not is_address(address):
             yield Violation(f"{here}.hostIP", f"{shown(address)} is not an IP address")

@@ -77,8 +77,10 @@ def _index_violations(name: str, spec: Fields, path: str) -> Iterator[Violation]
     per_index, most_failed = spec.get("backoffLimitPerIndex"), spec.get("maxFailedIndexes")
     if most_failed is not None and per_index is None:
         yield Violation(f"{path}.backoffLimitPerIndex", "is missing beside `maxFailedIndexes`")
-    if spec.get("completionMode") != "Indexed":
-        for key in ("backoffLimitPerIndex", "maxFailedIndexes", "successPolicy"):
+    mode = spec.get("completionMode") or "NonIndexed"
+    if mode != "Indexed":
+        of_indexes = ("successPolicy", "backoffLimitPerIndex", "maxFailedIndexes")
+        for key in of_indexes if mode == "NonIndexed" else of_indexes[:1]:
             if spec.get(key) is not None:
                 yield Violation(f"{path}.{key}", "needs `completionMode: Indexed`")
         return
@@ -125,11 +127,8 @@ def _restart_violations(spec: Fields, path: str) -> Iterator[Violation]:
     if policy in {"", "Always"}:
         was = shown(policy) if policy else "`Always`, where none is given,"
         yield Violation(here, f"{was} is none of Never, OnFailure")
-    elif policy == "OnFailure":
-        for key in ("podFailurePolicy", "backoffLimitPerIndex"):
-            if spec.get(key) is not None:
-                yield Violation(here, f"`OnFailure` stands beside `{key}`, which needs `Never`")
-                break
+    elif policy == "OnFailure" and spec.get("podFailurePolicy") is not None:
+        yield Violation(here, "`OnFailure` stands beside `podFailurePolicy`, which needs `Never`")
 
 
 def _failure_violations(policy: Fields, spec: Fields, path: str) -> Iterator[Violation]:
@@ -205,8 +204,8 @@ def _success_violations(policy: Fields, completions: int, path: str) -> Iterator
             if found is None:
                 what = f"{shown(indexes)} are not indexes below {completions} in ascending order"
                 yield Violation(f"{here}.succeededIndexes", what)
-        if count is not None and not 0 < count <= total:
-            what = f"{shown(count)} is not from 1 to {total}"
+        if count is not None and not 0 <= count <= total:
+            what = f"{shown(count)} is not from 0 to {total}"
             yield Violation(f"{here}.succeededCount", what)
 
 

@@ -33,6 +33,9 @@ def job_that_cannot_run(
         if spec.get(key) == 0:
             yield Violation(f"{path}.{key}", "`0` is a Job without pods", ACCEPTED)
     pod, here = spec.get("template", {}).get("spec", {}), f"{path}.template.spec"
+    if spec.get("backoffLimitPerIndex") is not None and pod.get("restartPolicy") == "OnFailure":
+        what = "`OnFailure` tries again without counting for `backoffLimitPerIndex`"
+        yield Violation(f"{here}.restartPolicy", what, ACCEPTED)
     if (grace := pod.get("terminationGracePeriodSeconds", 0)) < 0:
         what = f"{shown(grace)} is below 0: pods are killed without notice"
         yield Violation(f"{here}.terminationGracePeriodSeconds", what, ACCEPTED)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from marin_build.engines.kubernetes.api_rules import file_key_problem, label_problem
+from marin_build.engines.kubernetes.api_rules import label_problem
 from marin_build.engines.kubernetes.objects.containers import field_violations, is_local_path
 from marin_build.engines.kubernetes.objects.quantities import (
     quantity_of,
@@ -96,8 +96,7 @@ def _file_violations(source: Fields, path: str) -> Iterator[Violation]:
     yield from _mode_violations(source, path, "defaultMode")
     for i, item in enumerate(source.get("items", [])):
         here = f"{path}.items[{i}]"
-        key = item.get("key", "")
-        yield from problem_at(f"{here}.key", key, file_key_problem(key) if key else "is empty")
+        yield from required(item, here, "key")
         yield from _path_violations(item, here)
         yield from _mode_violations(item, here, "mode")
 

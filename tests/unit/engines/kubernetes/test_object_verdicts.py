@@ -9,6 +9,7 @@ import pytest
 
 from marin_build import ResourceConfig
 from marin_build.engines.kubernetes.object_checks import violations
+from marin_build.engines.kubernetes.objects.schemas import SCHEMAS, read_object
 
 from .sample_objects import changed, manifest_of, step
 
@@ -151,6 +152,15 @@ def test_so_is_that_on_the_jobs_of_a_jobset(
     assert {one.status for one in found} == {400 if server == "400" else 201}
     if field:
         assert {one.field for one in found} == {field.replace("spec", CHILD, 1)}
+
+
+def test_the_schema_alone_would_find_three(sample: dict[str, Any]) -> None:
+    """Else the rules by hand are thought to be needless, or the schema is not read."""
+    lines = [line.split("\t") for line in TABLE.read_text().splitlines() if line[0] != "#"]
+    for case, _, _, schema in lines:
+        document = changed(sample, CASES[case])
+        found = read_object(document, SCHEMAS["batch/v1", "Job"])[1]
+        assert bool(found) == (schema == "found"), case
 
 
 def test_every_row_has_its_case() -> None:

@@ -44,6 +44,16 @@ def gang() -> dict[str, Any]:
         ({f"{MAIN}.workingDir": "src"}, f"{MAIN}.workingDir"),
         ({f"{MAIN}.env[4]": {"name": "NUMBER", "value": "1"}}, f"{MAIN}.env[4].name"),
         ({"spec.activeDeadlineSeconds": 0}, "spec.activeDeadlineSeconds"),
+        (
+            {
+                "spec.completionMode": "Indexed",
+                "spec.completions": 2,
+                "spec.podFailurePolicy": ...,
+                "spec.backoffLimitPerIndex": 1,
+                f"{POD}.restartPolicy": "OnFailure",
+            },
+            f"{POD}.restartPolicy",
+        ),
         ({"spec.parallelism": 0}, "spec.parallelism"),
         ({"spec.completions": 0}, "spec.completions"),
         ({f"{POD}.terminationGracePeriodSeconds": -1}, f"{POD}.terminationGracePeriodSeconds"),
