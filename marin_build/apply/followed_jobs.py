@@ -136,9 +136,10 @@ class FollowedJobs:
         """The targets whose jobs are followed."""
         return list(self._followed)
 
-    def ids(self, indices: Collection[int]) -> list[str]:
-        """Return the ids of the jobs of some of these targets."""
-        return [self._followed[index].id for index in indices]
+    def jobs(self, indices: Collection[int]) -> dict[str, str]:
+        """Return the jobs of some of these targets: id -> name."""
+        followed = [self._followed[index] for index in indices]
+        return {each.id: each.name for each in followed}
 
     def take(self, start: Start, name: str, job: str, before: Before, *, is_adopted: bool) -> None:
         """Follow a job from now on.
@@ -280,9 +281,8 @@ class FollowedJobs:
                     continue
                 if followed.name in again:
                     followed.id, followed.unknown_since = again[followed.name], None
-                elif index in self._to_end:  # it was cancelled; were it alive, it would be found
-                    self._listener.ended(index, Interrupted())
-                elif now - followed.unknown_since >= _LOST_AFTER:
+                # Nobody can end what the queue does not know: an interrupt does not wait for it.
+                elif index in self._to_end or now - followed.unknown_since >= _LOST_AFTER:
                     self._ended_in_queue(index, JobState(Phase.ENDED, state.words, "infra"))
 
     def _say_where(self, index: int, state: JobState) -> None:

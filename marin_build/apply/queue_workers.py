@@ -325,6 +325,6 @@ class QueueWorkers:
             ]
             if not asked:
                 continue
-            self._jobs.cancel(self._followed.ids(asked), kill=kill)
+            self._jobs.cancel(self._followed.jobs(asked), kill=kill)
             self._cancelled.update((i, kill) for i in asked)  # what got no answer is asked again
             self._poll_at = min(self._poll_at, time.monotonic() + 1.0)

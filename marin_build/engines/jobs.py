@@ -146,8 +146,14 @@ class JobQueue(ABC):
         """
 
     @abstractmethod
-    def cancel(self, ids: Collection[str], *, kill: bool) -> None:
-        """Ask jobs to end, as the engine does it (SIGTERM first), or kill them at once."""
+    def cancel(self, jobs: Mapping[str, str], *, kill: bool) -> None:
+        """Ask jobs to end, as the engine does it (SIGTERM first), or kill them at once.
+
+        Args:
+            jobs: id -> name. Where an id means a job of another name by now, that is left alone.
+            kill: whether to kill them.
+
+        """
 
     def forget(self, job_id: str) -> None:  # noqa: B027 - most engines forget by themselves
         """Free what the engine keeps of a job whose end is known."""

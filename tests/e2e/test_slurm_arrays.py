@@ -172,7 +172,7 @@ def test_a_thousand_jobs_cost_a_few_requests(
     assert set(words) <= {"squeue", "scontrol", "sacct"}
     assert len(words) <= 3
     wait_until(lambda: mine.output_of(next(iter(jobs))), PATIENCE)
-    mine.cancel(list(jobs), kill=False)
+    mine.cancel(jobs, kill=False)
 
     def have_ended() -> bool:
         return {state.phase for state in mine.poll(jobs).values()} == {Phase.ENDED}

@@ -190,6 +190,10 @@ class Cluster:
         process.kill()
         process.wait()
 
+    def pid(self, name: str) -> int:
+        """Return the process id of a daemon."""
+        return self._processes[name].pid
+
     def kill_machine(self, name: str) -> None:
         """Kill all that runs on a node: its daemon first, which cannot report an end then."""
         self.kill(name)

@@ -108,9 +108,9 @@ class Queue(JobQueue):
         self._called("poll", sorted(jobs))
         return {id_: self.jobs.get(id_, JobState(Phase.UNKNOWN)) for id_ in jobs}
 
-    def cancel(self, ids: Collection[str], *, kill: bool) -> None:
-        self._called("cancel", (sorted(ids), kill))
-        for id_ in ids:
+    def cancel(self, jobs: Mapping[str, str], *, kill: bool) -> None:
+        self._called("cancel", (sorted(jobs), kill))
+        for id_ in jobs:
             self.jobs[id_] = JobState(Phase.ENDED, "CANCELLED", "infra")
 
     def forget(self, job_id: str) -> None:
@@ -339,6 +339,19 @@ def test_unknown_jobs_are_looked_for_together_and_go_on(scene: Callable[[int], S
     for index in range(3):
         it.attempt(index, 2)
     assert set(it.ends(3).values()) == {ended.Failed(2, 7, "boom 2")}
+
+
+def test_an_interrupt_does_not_wait_for_a_job_that_the_queue_has_forgotten(
+    scene: Callable[[int], Scene], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else Ctrl-C hangs for a minute for a job that is nowhere, and that nobody can end."""
+    monkeypatch.setattr(Queue, "cancel", lambda *_, **__: None)  # there is nothing to cancel
+    it = scene(1)
+    it.start(0)
+    it.until("submit", "job0")
+    it.queue.jobs["job0"] = JobState(Phase.UNKNOWN)
+    it.workers.terminate(0, kill=False, why=INTERRUPTED)
+    assert it.ends() == {0: ended.Interrupted()}
 
 
 def test_jobs_of_a_killed_run_are_asked_for_together(scene: Callable[[int], Scene]) -> None:
