@@ -15,7 +15,7 @@ from marin_build.plan.reason_text import describe_decision, describe_stably
 from marin_build.workspace.workspace import relative
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     from marin_build.emit.templates import Templates
     from marin_build.pipeline.step_spec import StepSpec
@@ -88,6 +88,18 @@ def steps_to_build(plan: Plan) -> list[StepSpec]:
     """Return the step of each of these actions."""
     decisions = plan.of_kind(Kind.RUN, Kind.WAIT)
     return [plan.targets.all[decision.index].step for decision in decisions]
+
+
+def waves_of(actions: Sequence[Action]) -> list[list[Action]]:
+    """Return actions in groups: those of one need only those of groups before it."""
+    wave: dict[str, int] = {}
+    for action in actions:  # in topological order
+        above = (wave[need] + 1 for need in action.needs if need in wave)
+        wave[action.target] = max(above, default=0)
+    groups: list[list[Action]] = [[] for _ in range(max(wave.values(), default=-1) + 1)]
+    for action in actions:
+        groups[wave[action.target]].append(action)
+    return groups
 
 
 def environment_script(plan: Plan, document: PlanDocument, templates: Templates) -> str:

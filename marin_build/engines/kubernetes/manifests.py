@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from marin_build.emit.plan_directory import actions_of, run_step_words
+from marin_build.emit.plan_directory import actions_of, run_step_words, waves_of
 from marin_build.engines.kubernetes.api_rules import LARGEST_OBJECT
 from marin_build.engines.kubernetes.pods import pod_of
 from marin_build.engines.kubernetes.retries import deadline_of, job_retries
@@ -22,8 +22,6 @@ from marin_build.plan.plan_id import text_digest
 from marin_build.text.readable import bytes_text
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from marin_build.emit.plan_directory import Action
     from marin_build.emit.templates import Templates
     from marin_build.engines.kubernetes.settings import KubernetesSettings
@@ -65,18 +63,6 @@ def emit_kubernetes(
     )
     manifests = {f"{each.folder}/job.yaml": jobs[each.target].text for each in actions}
     return {**manifests, "submit.sh": script}
-
-
-def waves_of(actions: Sequence[Action]) -> list[list[Action]]:
-    """Return actions in groups: those of one need only those of groups before it."""
-    wave: dict[str, int] = {}
-    for action in actions:  # in topological order
-        above = (wave[need] + 1 for need in action.needs if need in wave)
-        wave[action.target] = max(above, default=0)
-    groups: list[list[Action]] = [[] for _ in range(max(wave.values(), default=-1) + 1)]
-    for action in actions:
-        groups[wave[action.target]].append(action)
-    return groups
 
 
 def _job(
