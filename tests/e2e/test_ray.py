@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shutil
 import signal
-import tempfile
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -82,12 +81,8 @@ START_TIMEOUT = 8
 @pytest.fixture(scope="module")
 def head() -> Iterator[Head]:
     """One head for the tests of this file."""
-    folder = Path(tempfile.mkdtemp(prefix="mbray", dir="/tmp"))
-    try:
-        with ray_head(folder, START_TIMEOUT) as made:
-            yield made
-    finally:
-        shutil.rmtree(folder)
+    with ray_head(START_TIMEOUT) as made:
+        yield made
 
 
 @pytest.fixture

@@ -1,7 +1,8 @@
 """A head of Ray for tests, in a network namespace: it listens on every address that it sees.
 
-Ray has an environment of its own, because it would bring 400 MB into that of the tests. The
-processes of a head end with it, and the head ends with the test process, even if that is killed.
+Ray has an environment of its own, because it would bring 400 MB into that of the tests. A head, its
+network and its folder end with the test process, even if that is killed: some of the processes that
+Ray starts outlive it, so a keeper waits for that end.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import secrets
 import shutil
 import signal
 import subprocess
+import tempfile
 import threading
 import urllib.request
 from contextlib import contextmanager, suppress
@@ -29,6 +31,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 _UP_WITHIN = 120.0
+_KEEPER = """\
+cat > /dev/null
+while pids=$(ip netns pids "$1") && [ -n "$pids" ]; do kill -9 $pids; sleep 0.05; done
+ip netns del "$1"
+rm -rf "$2"
+"""
 _RESOURCES = {"TPU": 4, "TPU-v4-8-head": 1, "accelerator_type:H100": 1}
 
 
@@ -38,9 +46,12 @@ def find_ray() -> Path | None:
     It needs root, and `ip`, for a network of its own.
     """
     program = Path(os.environ.get("RAY") or CHECKOUT / ".venv" / "ray" / "bin" / "ray")
-    path = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
-    has_network = os.geteuid() == 0 and shutil.which("ip", path=path) is not None
+    has_network = os.geteuid() == 0 and shutil.which("ip", path=_path()) is not None
     return program if program.exists() and has_network else None
+
+
+def _path() -> str:
+    return os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
 
 
 @dataclass
@@ -64,6 +75,7 @@ class Head:
         default_factory=lambda: "10.{}.{}".format(*SystemRandom().choices(range(128, 254), k=2))
     )
     _process: subprocess.Popen[bytes] | None = None
+    _keeper: subprocess.Popen[bytes] | None = None
 
     @property
     def address(self) -> str:
@@ -78,8 +90,15 @@ class Head:
     def make_network(self) -> None:
         """Make its network: a link between it and this machine, and no way out."""
         inside = ("-n", self._name)
+        self._ip("netns", "add", self._name)
+        self._keeper = subprocess.Popen(
+            ["sh", "-c", _KEEPER, "keeper", self._name, str(self.folder)],
+            env={**os.environ, "PATH": _path()},
+            stdin=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
         for words in (
-            ("netns", "add", self._name),
             (
                 "link",
                 "add",
@@ -141,9 +160,11 @@ class Head:
         self._process = None
         wait_until(self._kill_what_is_left, _UP_WITHIN)
 
-    def remove_network(self) -> None:
-        """Remove its network; the link goes with it."""
-        self._ip("netns", "del", self._name)
+    def stop(self) -> None:
+        """End everything."""
+        self.kill()
+        if self._keeper is not None:
+            self._keeper.communicate(timeout=_UP_WITHIN)
 
     def ask(self, path: str, method: str = "GET", body: Mapping[str, Any] | None = None) -> Any:
         """Return what the dashboard answers."""
@@ -182,10 +203,9 @@ class Head:
         return not left
 
     def _ip(self, *words: str) -> str:
-        path = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
         done = subprocess.run(
             ["ip", *words],
-            env={**os.environ, "PATH": path},
+            env={**os.environ, "PATH": _path()},
             capture_output=True,
             text=True,
             timeout=60,
@@ -195,18 +215,17 @@ class Head:
 
 
 @contextmanager
-def ray_head(folder: Path, start_timeout: int = 900) -> Iterator[Head]:
-    """Run a head in a folder."""
+def ray_head(start_timeout: int) -> Iterator[Head]:
+    """Run a head."""
     program = find_ray()
     assert program is not None
-    head = Head(folder, program, start_timeout)
-    head.make_network()
+    head = Head(Path(tempfile.mkdtemp(prefix="mbray", dir="/tmp")), program, start_timeout)
     try:
+        head.make_network()
         head.start()
         yield head
     finally:
-        head.kill()
-        head.remove_network()
+        head.stop()
 
 
 @contextmanager

@@ -109,6 +109,7 @@ class RayQueue(JobQueue):
             if name in names:
                 self._last[name] = max(number, self._last.get(name, 0))
                 if is_live(row):
+                    self._sessions.setdefault(id_, self._session)
                     live[name] = max(number, live.get(name, 0))
         return {name: f"{name}-{number}" for name, number in live.items()}
 
