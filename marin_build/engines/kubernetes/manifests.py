@@ -11,14 +11,13 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from marin_build.emit.plan_directory import actions_of, run_step_words
+from marin_build.emit.plan_directory import actions_of, run_step_words, waves_of
 from marin_build.engines.kubernetes.check_manifests import problems_of_manifests
 from marin_build.engines.kubernetes.pods import pod_of
 from marin_build.engines.kubernetes.retries import deadline_of, job_retries
 from marin_build.errors import combined
 from marin_build.identity.payload import HASH_ID_LENGTH
 from marin_build.pipeline.resources import ResourceConfig, TpuDevice
-from marin_build.plan.graph_shape import waves
 from marin_build.plan.plan_id import text_digest
 
 if TYPE_CHECKING:
@@ -61,10 +60,7 @@ def emit_kubernetes(
     script = templates.render(
         "kubernetes/submit.sh.j2",
         plan_id=document.plan_id,
-        waves=[
-            [jobs[target] for target in wave]
-            for wave in waves({action.target: action.needs for action in actions})
-        ],
+        waves=[[jobs[action.target] for action in wave] for wave in waves_of(actions)],
         cluster=settings,
     )
     manifests = {f"{each.folder}/job.yaml": jobs[each.target].text for each in actions}
