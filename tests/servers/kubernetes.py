@@ -127,7 +127,12 @@ class KubernetesCluster:
 
         """
         with self.store.changed:
-            if not self.store.changed.wait_for(happens, patience):
+            found = self.store.changed.wait_for(
+                lambda: self.controllers.failure or happens(), patience
+            )
+            if self.controllers.failure is not None:
+                raise self.controllers.failure
+            if not found:
                 raise TimeoutError(json.dumps(self.objects("Pod"), indent=1)[-4000:])
 
     def log(self, pod: str, container: str = "", namespace: str = "default") -> str:

@@ -35,8 +35,6 @@ from .kubernetes_selectors import selector_of
 from .kubernetes_watch import Watch
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
-
     from .kubernetes_kubelet import Kubelet
     from .kubernetes_store import Store
 
@@ -72,6 +70,10 @@ class Request:
             raise bad_request(f"couldn't get version/kind; json parse error: {error}") from error
 
     @property
+    def is_strict(self) -> bool:
+        return self.query.get("fieldValidation") == "Strict"
+
+    @property
     def is_dry(self) -> bool:
         return self.query.get("dryRun") == "All"
 
@@ -96,14 +98,10 @@ class _Target:
 
 
 class KubernetesApi:
-    """The API as a function of requests; one at a time, so that each is atomic.
-
-    `check` yields what is wrong with an object: reason, text and field of each cause.
-    """
+    """The API as a function of requests; one at a time, so that each is atomic."""
 
     def __init__(self, store: Store, kubelet: Kubelet) -> None:
         self.store, self.kubelet = store, kubelet
-        self.check: Callable[[Object], Iterable[tuple[str, str, str]]] = lambda _: ()
 
     def answer(self, request: Request) -> Answer:
         """Do what a request asks."""
@@ -113,7 +111,7 @@ class KubernetesApi:
         except ApiError as error:
             return Answer(error.status, error.code)
 
-    def create(self, new: Object, *, dry: bool = False) -> Object:
+    def create(self, new: Object, *, dry: bool = False, is_strict: bool = False) -> Object:
         """Store a new object, as a server does.
 
         Raises:
@@ -121,7 +119,7 @@ class KubernetesApi:
 
         """
         resource = next(each for each in BY_NAME.values() if each.kind == new["kind"])
-        made = prepared(resource, new, self.check)
+        made = prepared(resource, new, is_strict=is_strict)
         if resource.name not in ("pods", "events"):
             made.pop("status", None)
         if resource.name == "jobs":
@@ -215,7 +213,8 @@ class KubernetesApi:
     def _create(self, request: Request, target: _Target) -> Answer:
         new = body_object(target.resource, request.document(), target.namespace)
         self._check_namespace(target)
-        return Answer(self.create(new, dry=request.is_dry), 201)
+        made = self.create(new, dry=request.is_dry, is_strict=request.is_strict)
+        return Answer(made, 201)
 
     def _check_namespace(self, target: _Target) -> None:
         is_there = self.store.get("namespaces", "", target.namespace) is not None
@@ -258,7 +257,7 @@ class KubernetesApi:
             if "status" in there:
                 made["status"] = there["status"]
             check_change(target.resource, there, made)
-            made = prepared(target.resource, made, self.check)
+            made = prepared(target.resource, made, is_strict=request.is_strict, is_new=False)
             made["status"] = there.get("status", {})
         return Answer(made if request.is_dry else self.store.put(name, made))
 

@@ -1,7 +1,9 @@
-"""What a server does with an object before it stores it: defaults, and its checks.
+"""What a server does with an object before it stores it: its checks, and defaults.
 
-The defaults are those of batch/v1, core/v1 and of the webhook of JobSet v0.12. Fields that no part
-of this stand-in acts on, and that change what happens, are refused with 501: never ignored.
+What is wrong with a Job or JobSet is what the engine says of it before it submits, so that the two
+agree; that table was taken from a real server. The defaults are those of batch/v1, core/v1 and of
+the webhook of JobSet v0.12. Fields that change what happens, and that no part of this stand-in acts
+on, are refused with 501: never ignored.
 """
 
 from __future__ import annotations
@@ -9,12 +11,16 @@ from __future__ import annotations
 import copy
 from typing import TYPE_CHECKING, Any
 
-from .kubernetes_resources import Object, Resource, bad_request, invalid, unknown_here
+from marin_build.engines.kubernetes.object_checks import Violation, violations
+from marin_build.engines.kubernetes.objects.schemas import SCHEMAS, read_object
+from marin_build.engines.kubernetes.objects.violation import UNREADABLE
+
+from .kubernetes_resources import ApiError, Object, Resource, bad_request, invalid, unknown_here
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
 
-Cause = tuple[str, str, str]
+_DENIED, _INVALID = 403, 422
 
 _UNKNOWN_OF_JOBS = ("backoffLimitPerIndex", "successPolicy", "managedBy")
 _UNKNOWN_OF_JOBSETS = ("managedBy",)
@@ -23,14 +29,22 @@ _JOB_NAME_LABELS = ("batch.kubernetes.io/job-name", "job-name")
 _FIXED = ("selector", "template", "completionMode", "podFailurePolicy", "podReplacementPolicy")
 
 
-def prepared(resource: Resource, new: Object, check: Callable[[Object], Iterable[Cause]]) -> Object:
-    """Return an object as it is stored: with defaults, a uid still to come.
+def prepared(
+    resource: Resource, new: Object, *, is_strict: bool = False, is_new: bool = True
+) -> Object:
+    """Return an object as it is stored: with defaults, without what it has too much.
+
+    Args:
+        resource: its kind.
+        new: what was sent.
+        is_strict: whether unknown fields are refused, or dropped.
+        is_new: whether there is none yet: those that there are have a selector.
 
     Raises:
         ApiError: the server refuses it.
 
     """
-    made = copy.deepcopy(new)
+    made = _checked(resource, new, is_strict=is_strict, is_new=is_new)
     match resource.name:
         case "jobs":
             _default_job(made)
@@ -42,9 +56,63 @@ def prepared(resource: Resource, new: Object, check: Callable[[Object], Iterable
     if not name and not made["metadata"].get("generateName"):
         text = "Required value: name or generateName is required"
         raise invalid(resource, name, [("FieldValueRequired", text, "metadata.name")])
-    if causes := list(check(made)):
-        raise invalid(resource, name, causes)
     return made
+
+
+def _checked(resource: Resource, new: Object, *, is_strict: bool, is_new: bool) -> Object:
+    """Return an object with the fields that its kind has, if a server takes it."""
+    meta = new["metadata"]
+    kept = ("name", "generateName", "namespace", "labels", "annotations")
+    shown = {**new, "metadata": {key: meta[key] for key in kept if key in meta}}
+    shown.pop("status", None)
+    selector = None if is_new else (new.get("spec") or {}).get("selector")
+    if selector is not None:
+        shown["spec"] = {key: value for key, value in new["spec"].items() if key != "selector"}
+    found = [one for one in violations(shown) if one.status >= UNREADABLE]
+    if not is_strict:
+        found = [one for one in found if not _is_unknown(one)]
+    if found:
+        raise _refusal(resource, meta.get("name", ""), found)
+    made = copy.deepcopy(new)
+    if (file := SCHEMAS.get((resource.api_version, resource.kind))) is not None:
+        made["spec"] = read_object(shown, file)[0]["spec"]
+        if selector is not None:
+            made["spec"]["selector"] = selector
+    if resource.name == "pods" and not made.get("spec", {}).get("containers"):
+        cause = ("FieldValueRequired", "Required value", "spec.containers")
+        raise invalid(resource, meta.get("name", ""), [cause])
+    return made
+
+
+def _is_unknown(one: Violation) -> bool:
+    return one.status == UNREADABLE and one.message == "is unknown"
+
+
+def _refusal(resource: Resource, name: str, found: list[Violation]) -> ApiError:
+    """Return a server's answer to an object, which is to the first thing that is wrong with it."""
+    status = found[0].status
+    found = [one for one in found if one.status == status]
+    said = ", ".join(
+        f'unknown field "{one.field}"' if _is_unknown(one) else f"{one.field}: {one.message}"
+        for one in found
+    )
+    if status == UNREADABLE:
+        what = "strict decoding error: " if any(map(_is_unknown, found)) else ""
+        kind = resource.kind
+        return bad_request(
+            f'{kind} in version "{resource.version}" cannot be handled as a {kind}: {what}{said}'
+        )
+    if status == _DENIED:
+        text = f'admission webhook "v{resource.kind.lower()}.kb.io" denied the request: {said}'
+        return ApiError(_DENIED, "Forbidden", text)
+    assert status == _INVALID, found
+    return invalid(resource, name, [(_reason(one), one.message, one.field) for one in found])
+
+
+def _reason(one: Violation) -> str:
+    if one.message in ("is empty", "is missing"):
+        return "FieldValueRequired"
+    return "FieldValueNotSupported" if "is none of" in one.message else "FieldValueInvalid"
 
 
 def _default_job(job: Object) -> None:
@@ -109,7 +177,9 @@ def _default_pod_spec(spec: Object) -> None:
     spec.setdefault("schedulerName", "default-scheduler")
     spec.setdefault("securityContext", {})
     for container in (*(spec.get("initContainers") or ()), *(spec.get("containers") or ())):
-        container.setdefault("resources", {})
+        for amounts in container.setdefault("resources", {}).values():
+            if isinstance(amounts, dict):  # a quantity may come as a number, and goes as a text
+                amounts |= {name: str(quantity) for name, quantity in amounts.items()}
         container.setdefault("terminationMessagePath", "/dev/termination-log")
         container.setdefault("terminationMessagePolicy", "File")
         latest = ":" not in container.get("image", "").rpartition("/")[2]

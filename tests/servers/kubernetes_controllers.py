@@ -50,9 +50,10 @@ class Controllers:
                     due = self._sync()
                     if self._store.version == seen and not self._is_over:
                         self._store.changed.wait(min(due, _LONGEST_PAUSE))
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001 - for who waits for the cluster
             self.failure = error
-            raise
+            with self._store.changed:
+                self._store.changed.notify_all()
 
     def _sync(self) -> float:
         collect_garbage(self._store)

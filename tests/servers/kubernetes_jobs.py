@@ -247,7 +247,7 @@ class JobController:
             return [None] * missing
         taken = {index_of(pod) for pod in alive}
         taken |= parse_indexes(job["status"]["completedIndexes"])
-        free = (i for i in range(job["spec"]["completions"]) if i not in taken)
+        free = (i for i in range(job["spec"].get("completions", 0)) if i not in taken)
         return [index for index, _ in zip(free, range(missing), strict=False)]
 
 
