@@ -20,13 +20,14 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
+from .certificates import loopback_tls
 from .kubernetes_api import KubernetesApi
 from .kubernetes_controllers import Controllers
 from .kubernetes_deletion import evict
 from .kubernetes_http import ApiServer
 from .kubernetes_kubelet import Kubelet
 from .kubernetes_nodes import Node
-from .kubernetes_resources import BY_KIND, Object, set_condition
+from .kubernetes_resources import BY_KIND, Object, holds, set_condition
 from .kubernetes_store import Store
 
 if TYPE_CHECKING:
@@ -50,7 +51,9 @@ class KubernetesCluster:
         self._kubelet = Kubelet(self.store, folder / "pods")
         self.api = KubernetesApi(self.store, self._kubelet)
         self.controllers = Controllers(self.api)
-        self.server = ApiServer(self.api)
+        folder.mkdir(parents=True, exist_ok=True)
+        tls, self._certificate = loopback_tls(folder)
+        self.server = ApiServer(self.api, tls)
         for node in nodes:
             self.store.add("nodes", node.resource())
         for name in ("default", "kube-system"):
@@ -58,7 +61,7 @@ class KubernetesCluster:
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.server.port}"
+        return f"https://127.0.0.1:{self.server.port}"
 
     @property
     def environment(self) -> dict[str, str]:
@@ -86,7 +89,6 @@ class KubernetesCluster:
 
     def start(self) -> None:
         """Start everything, with a token in the kubeconfig."""
-        self.folder.mkdir(parents=True, exist_ok=True)
         self.expire_token()
         self.write_kubeconfig()
         self.server.up()
@@ -134,6 +136,25 @@ class KubernetesCluster:
                 raise self.controllers.failure
             if not found:
                 raise TimeoutError(json.dumps(self.objects("Pod"), indent=1)[-4000:])
+
+    def wait_for_condition(
+        self, kind: str, name: str, condition: str, namespace: str = "default"
+    ) -> Object:
+        """Wait until a condition of an object is true, and return the object.
+
+        Raises:
+            TimeoutError: it has not happened in a minute.
+
+        """
+        found: list[Object] = []
+
+        def is_so() -> bool:
+            there = self.find(kind, name, namespace)
+            found[:] = [there] if there is not None and holds(there, condition) else []
+            return bool(found)
+
+        self.wait_for(is_so)
+        return found[0]
 
     def log(self, pod: str, container: str = "", namespace: str = "default") -> str:
         """Return what a container has printed; the first if none is named."""
@@ -220,11 +241,13 @@ class KubernetesCluster:
         """Write the kubeconfig, with the token that is good now."""
         name = "stand-in"
         context = {"cluster": name, "user": name, "namespace": namespace}
+        trusted = base64.b64encode(self._certificate).decode()
+        cluster = {"server": self.url, "certificate-authority-data": trusted}
         config = {
             "apiVersion": "v1",
             "kind": "Config",
             "current-context": name,
-            "clusters": [{"name": name, "cluster": {"server": self.url}}],
+            "clusters": [{"name": name, "cluster": cluster}],
             "users": [{"name": name, "user": {"token": self.server.token}}],
             "contexts": [{"name": name, "context": context}],
         }
