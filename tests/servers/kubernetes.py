@@ -27,30 +27,29 @@ from .kubernetes_deletion import evict
 from .kubernetes_http import ApiServer
 from .kubernetes_kubelet import Kubelet
 from .kubernetes_nodes import Node
-from .kubernetes_resources import BY_KIND, Object, holds, set_condition
+from .kubernetes_resources import Object, set_condition
 from .kubernetes_store import Store
+from .kubernetes_view import ClusterView
 
 if TYPE_CHECKING:
     from collections import Counter
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     from .faults import Call, Faults
     from .kubernetes_kubelet import RunningPod
 
-PATIENCE = 60.0
 
-
-class KubernetesCluster:
+class KubernetesCluster(ClusterView):
     """A cluster in a folder, and what a test can do to it."""
 
     def __init__(self, folder: Path, nodes: Sequence[Node]) -> None:
         self.folder = folder
         self.kubeconfig = folder / "kubeconfig"
-        self.store = Store()
-        self._kubelet = Kubelet(self.store, folder / "pods")
-        self.api = KubernetesApi(self.store, self._kubelet)
-        self.controllers = Controllers(self.api)
+        store = Store()
+        kubelet = Kubelet(store, folder / "pods")
+        self.api = KubernetesApi(store, kubelet)
+        super().__init__(store, kubelet, Controllers(self.api))
         folder.mkdir(parents=True, exist_ok=True)
         tls, self._certificate = loopback_tls(folder)
         self.server = ApiServer(self.api, tls)
@@ -71,7 +70,7 @@ class KubernetesCluster:
     @property
     def image_environment(self) -> dict[str, str]:
         """The variables that every image sets; may be changed."""
-        return self._kubelet.image_environment
+        return self.kubelet.image_environment
 
     @property
     def faults(self) -> Faults:
@@ -101,68 +100,6 @@ class KubernetesCluster:
         if self.controllers.failure is not None:
             raise self.controllers.failure
 
-    # What it holds
-
-    def objects(self, kind: str, namespace: str = "") -> list[Object]:
-        """Return the objects of a kind, `Job` say, as they are at the moment."""
-        return self.store.list(BY_KIND[kind].name, namespace)
-
-    def find(self, kind: str, name: str, namespace: str = "default") -> Object | None:
-        """Return an object; None if it is not there."""
-        namespace = namespace if BY_KIND[kind].namespaced else ""
-        return self.store.get(BY_KIND[kind].name, namespace, name)
-
-    def pods_of(self, job: str, namespace: str = "default") -> list[Object]:
-        """Return the pods of a Job, or of all Jobs of a JobSet, by name."""
-        keys = ("batch.kubernetes.io/job-name", "jobset.sigs.k8s.io/jobset-name")
-        return [
-            pod
-            for pod in self.objects("Pod", namespace)
-            if job in [(pod["metadata"].get("labels") or {}).get(key) for key in keys]
-        ]
-
-    def wait_for(self, happens: Callable[[], object], patience: float = PATIENCE) -> None:
-        """Wait for the change after which something is so.
-
-        Raises:
-            TimeoutError: it has not happened within so many seconds.
-
-        """
-        with self.store.changed:
-            found = self.store.changed.wait_for(
-                lambda: self.controllers.failure or happens(), patience
-            )
-            if self.controllers.failure is not None:
-                raise self.controllers.failure
-            if not found:
-                raise TimeoutError(json.dumps(self.objects("Pod"), indent=1)[-4000:])
-
-    def wait_for_condition(
-        self, kind: str, name: str, condition: str, namespace: str = "default"
-    ) -> Object:
-        """Wait until a condition of an object is true, and return the object.
-
-        Raises:
-            TimeoutError: it has not happened in a minute.
-
-        """
-        found: list[Object] = []
-
-        def is_so() -> bool:
-            there = self.find(kind, name, namespace)
-            found[:] = [there] if there is not None and holds(there, condition) else []
-            return bool(found)
-
-        self.wait_for(is_so)
-        return found[0]
-
-    def log(self, pod: str, container: str = "", namespace: str = "default") -> str:
-        """Return what a container has printed; the first if none is named."""
-        found = self._pod(pod, namespace)
-        container = container or found["spec"]["containers"][0]["name"]
-        path = self._kubelet.log_of(found, container)
-        return path.read_text() if path.exists() else ""
-
     # What a test plants
 
     def add_namespace(self, name: str) -> None:
@@ -181,13 +118,13 @@ class KubernetesCluster:
 
     def unpullable(self, *prefixes: str) -> None:
         """Let images whose names begin so not be pulled, from now on; others are."""
-        self._kubelet.unpullable = set(prefixes)
+        self.kubelet.unpullable = set(prefixes)
 
     # What a test does to it
 
     def evict(self, pod: str, namespace: str = "default") -> None:
         """Evict a pod as the eviction API does: SIGTERM, and it is the cluster's fault."""
-        evict(self.store, self._pod(pod, namespace))
+        evict(self.store, self.pod(pod, namespace))
 
     def oom(self, pod: str, container: str = "", namespace: str = "default") -> None:
         """Kill a container as at its memory limit: 137, OOMKilled, and it is its own fault."""
@@ -198,7 +135,7 @@ class KubernetesCluster:
         with self.store.changed:
             for pod in self.objects("Pod"):
                 if pod["spec"].get("nodeName") == name:
-                    if (running := self._kubelet.find(pod)) is not None:
+                    if (running := self.kubelet.find(pod)) is not None:
                         running.lose()
                     self.store.change("pods", pod, _lose_sight)
             node = self.store.get("nodes", "", name)
@@ -254,13 +191,8 @@ class KubernetesCluster:
         self.kubeconfig.write_text(json.dumps(config))  # which is YAML
         self.kubeconfig.chmod(0o600)
 
-    def _pod(self, name: str, namespace: str) -> Object:
-        found = self.store.get("pods", namespace, name)
-        assert found is not None, name
-        return found
-
     def _running(self, pod: str, namespace: str) -> RunningPod:
-        running = self._kubelet.find(self._pod(pod, namespace))
+        running = self.kubelet.find(self.pod(pod, namespace))
         assert running is not None, pod
         return running
 
