@@ -61,7 +61,7 @@ class Watch:
             with store.changed:
                 if version < store.oldest:
                     raise expired(version, store.oldest)
-                news = [change for change in store.changes if change.version > version]
+                news = store.since(version)
                 now = time.monotonic()
                 if not news and now < end:
                     next_mark = marked + self.bookmarks if self._has_bookmarks else end
