@@ -14,7 +14,7 @@ from marin_build.engines.kubernetes.api_rules import (
 from marin_build.engines.kubernetes.pods import GPU_PRODUCTS, product_of
 from marin_build.errors import UsageError
 from marin_build.pipeline.command import Command
-from marin_build.pipeline.resources import GpuDevice, ResourceConfig
+from marin_build.pipeline.resources import GpuDevice, ResourceConfig, TpuDevice
 from marin_build.pipeline.retries import policy_of
 from marin_build.text.readable import did_you_mean
 
@@ -67,6 +67,8 @@ def _placement_problems(step: StepSpec, resources: ResourceConfig) -> Iterator[M
             f"the zone `{zone}` is in none of its regions {', '.join(regions)}",
             "no node is in both: give the zone, or the regions",
         )
+    if isinstance(resources.device, TpuDevice) and not resources.device.slice.gke_accelerator:
+        yield _error(step, f"GKE has no machine for the slice `{resources.device.type}`")
     if isinstance(resources.device, GpuDevice):
         kind = resources.device.type
         product = product_of(kind)

@@ -45,10 +45,10 @@ def manifest_of(step: StepSpec) -> dict[str, Any]:
     return document
 
 
-def step(resources: ResourceConfig) -> StepSpec:
+def step(resources: ResourceConfig, name: str = "train") -> StepSpec:
     """Return a step with three variables."""
     variables = {"GREETING": "hello", "NUMBER": "32", "YES": "yes"}
-    return StepSpec(name="train", fn=print, env_vars=variables, resources=resources)
+    return StepSpec(name=name, fn=print, env_vars=variables, resources=resources)
 
 
 def parts(path: str) -> list[str | int]:
