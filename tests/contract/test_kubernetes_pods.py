@@ -104,7 +104,9 @@ def test_an_evicted_pod_is_told_to_end(
     name = start(api, "evicted", script, podFailurePolicy={"rules": [DISRUPTED]})
     (pod,) = cluster.wait_for_pods(name)
     cluster.wait_for_log(name_of(pod), "up")
-    cluster.evict(name_of(pod))
+    api.core.create_namespaced_pod_eviction(
+        name_of(pod), NAMESPACE, {"metadata": {"name": name_of(pod)}}
+    )
     assert cluster.wait_for_condition("Job", name, "Complete")["status"]["failed"] == 0
     last = states_of(cluster, pod)[-1]
     assert last["status"]["phase"] == "Failed"
@@ -140,6 +142,49 @@ def test_a_lost_node_takes_its_pods_along(cluster: KubernetesCluster, api: Clien
     assert (cluster.find("Job", name) or {})["status"]["failed"] == 0
     cluster.wait_for(lambda: fits_nowhere(cluster, name))
     api.batch.delete_namespaced_job(name, NAMESPACE, propagation_policy="Background")
+
+
+def test_a_spot_node_is_shut_down(cluster: KubernetesCluster, api: Clients, tmp_path: Path) -> None:
+    """Else nothing would show a preemption, after which a pod is told to end and has failed."""
+    cluster.add_node(Node("spot", labels={"zone": "spot"}))
+    rules = {"podFailurePolicy": {"rules": [DISRUPTED]}}
+    script = f"trap 'touch {tmp_path}/told; exit 0' TERM; echo up; sleep 600 & wait"
+    name = start(api, "spot", script, pod={"nodeSelector": {"zone": "spot"}}, **rules)
+    (pod,) = cluster.wait_for_pods(name)
+    cluster.wait_for_log(name_of(pod), "up")
+    cluster.preempt_node("spot")
+    assert (tmp_path / "told").exists()
+    cluster.wait_for(lambda: fits_nowhere(cluster, name))
+    failed = next(each for each in states_of(cluster, pod) if each["status"]["phase"] == "Failed")
+    assert failed["status"]["reason"] == "Terminated"
+    assert (condition_of(failed, "DisruptionTarget") or {})["reason"] == "TerminationByKubelet"
+    assert (cluster.find("Job", name) or {})["status"]["failed"] == 0
+    api.batch.delete_namespaced_job(name, NAMESPACE, propagation_policy="Background")
+
+
+def test_a_node_may_refuse_a_pod(cluster: KubernetesCluster, api: Clients) -> None:
+    """Else nothing would show a pod that fails without an exit code, and counts as a failure."""
+    cluster.refuse_pods(1)
+    name = start(api, "refused", "exit 0", backoffLimit=1)
+    assert cluster.wait_for_condition("Job", name, "Complete")["status"]["failed"] == 1
+    (refused,) = [pod for pod in cluster.pods_of(name) if pod["status"]["phase"] == "Failed"]
+    assert refused["status"]["reason"] == "UnexpectedAdmissionError"
+    assert "containerStatuses" not in refused["status"]
+    assert not holds(refused, "DisruptionTarget")
+
+
+def test_what_is_not_known_is_refused(api: Clients) -> None:
+    """Else a test would pass because the stand-in passes over what a cluster acts on."""
+    unknown: list[dict[str, Any]] = [
+        {"pod": {"activeDeadlineSeconds": 1}},
+        {"pod": {"volumes": [{"name": "a", "hostPath": {"path": "/"}}]}},
+        {"container": {"lifecycle": {"preStop": {"exec": {"command": ["true"]}}}}},
+        {"backoffLimitPerIndex": 1, "completionMode": "Indexed", "completions": 1},
+    ]
+    for each in unknown:
+        with pytest.raises(ApiException) as caught:
+            start(api, "unknown", "exit 0", **each)
+        assert caught.value.status == 501
 
 
 def test_a_pod_that_fits_nowhere_waits(cluster: KubernetesCluster, api: Clients) -> None:
