@@ -64,7 +64,7 @@ def _are_complete(cluster: KubernetesCluster) -> bool:
 
 
 def test_kubectl_submits_a_plan_that_pods_build(project: Project, tmp_path: Path) -> None:
-    """Else the script fits a kubectl of our own making, and nothing else has ever read a manifest."""
+    """Else the script fits a kubectl of our own making, and nothing else reads a manifest."""
     with GcsServer("b") as bucket, kubernetes_cluster(tmp_path / "k", SPOT) as cluster:
         project.build_in_bucket(bucket.url, "gs://b/out")
         project.write("marin-build.toml", SETTINGS.format(root=project.root, digest="0" * 64))
