@@ -85,6 +85,9 @@ def test_unknown_fields_are_dropped_or_refused(api: Clients) -> None:
     assert strictly["code"] == 400
     assert 'strict decoding error: unknown field "spec.backofflimit"' in strictly["message"]
     assert "backofflimit" not in create(*JOBS, misspelt)["spec"]
+    assert status_of(lambda: create(*JOBS, gang(new_name("kind"), "exit 0")))["code"] == 400
+    assert status_of(lambda: create(*JOBS, {"metadata": 7}))["code"] == 400
+    assert status_of(lambda: create(*JOBS, job("")))["code"] == 422
 
 
 def test_a_gang_with_a_faulty_pod_is_taken_and_stays_silent(

@@ -97,8 +97,9 @@ class KubernetesCluster(ClusterView):
         """End everything; pods are killed."""
         self.controllers.stop()
         self.server.close()
-        if self.controllers.failure is not None:
-            raise self.controllers.failure
+        for failure in (self.controllers.failure, self.server.failure):
+            if failure is not None:
+                raise failure
 
     # What a test plants
 
