@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from marin_build.apply.events import Warned
 from marin_build.apply.followed_jobs import FollowedJobs, one_target
-from marin_build.engines.jobs import Phase, QueueAwayError
+from marin_build.engines.jobs import JobNotYetError, Phase, QueueAwayError
 from marin_build.errors import StoreAwayError
 from marin_build.pauses import doubled
 from marin_build.plan.outcomes import Failed, Held, Interrupted
@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 
 LOOK_EVERY = 0.3
 """Seconds between two looks at the statuses of running targets on a local disk."""
+_PAUSE_IF_NOT_YET = 2.0
+"""Seconds between two tries to submit a job that the queue cannot take now."""
 _LONGEST_PAUSE = 20.0
 """Seconds between two tries to reach a queue that gives no answer."""
 
@@ -73,6 +75,7 @@ class QueueWorkers:
         self._to_end: dict[int, bool] = {}  # index -> whether by force
         self._cancelled: set[tuple[int, bool]] = set()
         self._perhaps: set[int] = set()  # a submit of theirs got no answer
+        self._not_yet: set[int] = set()  # the queue cannot take their jobs now
         self._followed = FollowedJobs(session, engine, jobs, self._to_end, self)
         self._something = threading.Event()
         self._is_closed = False
@@ -169,7 +172,7 @@ class QueueWorkers:
         return who != self._engine and isinstance(self._session.store, PatientStore)
 
     def _pause(self) -> float | None:
-        due = [self._ask_at] if self._away_since is not None else []
+        due = [self._ask_at] if self._away_since is not None or self._not_yet else []
         if self._followed:
             due += [self._look_at, max(self._poll_at, self._ask_at)]
         return max(0.0, min(due) - time.monotonic()) if due else None
@@ -183,6 +186,7 @@ class QueueWorkers:
         self._asked.pop(index, None)
         self._to_end.pop(index, None)
         self._perhaps.discard(index)
+        self._not_yet.discard(index)
         self._cancelled -= {(index, False), (index, True)}
         job = self._followed.drop(index, outcome)
         try:
@@ -231,6 +235,12 @@ class QueueWorkers:
         before = self._followed.before(start.index)  # read first: a job may end very soon
         try:
             job = self._jobs.submit(self._specs[start.index])
+        except JobNotYetError as error:
+            if start.index not in self._not_yet:
+                self._not_yet.add(start.index)
+                self._say(Warned(f"{error.with_reason}; submitted later", error.hint or ""))
+            self._ask_at = time.monotonic() + _PAUSE_IF_NOT_YET
+            return
         except QueueAwayError:
             self._perhaps.add(start.index)
             raise
@@ -242,6 +252,7 @@ class QueueWorkers:
         self._followed.take(start, name, job, before, is_adopted=is_adopted)
         self._asked.pop(start.index)
         self._perhaps.discard(start.index)
+        self._not_yet.discard(start.index)
         self._poll_at = min(self._poll_at, time.monotonic() + self._jobs.poll_every)
 
     def _unsettled(self, asked: Sequence[Start]) -> list[Start]:

@@ -75,6 +75,7 @@ def test_a_step_on_one_machine_is_a_job() -> None:
     assert container["env"] == [
         {"name": "A", "value": "$$(B)"},
         {"name": "MARIN_BUILD_IMAGE", "value": container["image"]},
+        {"name": "MARIN_BUILD_JOB", "value": f"kubernetes:{manifest['metadata']['name']}"},
     ]
     assert container["workingDir"] == "/src"
     assert container["envFrom"] == [{"secretRef": {"name": "s1", "optional": False}}]
@@ -153,14 +154,17 @@ def test_a_job_lasts_for_all_its_tries_and_for_what_is_none(
         (ResourceConfig(cpu=12345678), {"cpu": "12345678", "memory": "4Gi"}),
         (ResourceConfig.with_gpu("h100", 8), None),
         (ResourceConfig.with_gpu("h100", 8, cpu=100), {"cpu": "100"}),
-        (ResourceConfig.with_gpu("h100", ram="900Gi"), {"memory": "900Gi"}),
+        (ResourceConfig.with_gpu("h100", 2), {"cpu": "41", "memory": "348Gi"}),
+        (ResourceConfig.with_gpu("h100", ram="900Gi"), {"cpu": "20", "memory": "900Gi"}),
+        (ResourceConfig.with_gpu("l4", 1), {"cpu": "3", "memory": "11Gi"}),
+        (ResourceConfig.with_gpu("nvidia-of-tomorrow", 1), None),
         (ResourceConfig.with_tpu("v5p-8"), None),
     ],
 )
-def test_an_accelerator_comes_with_its_whole_host(
+def test_an_accelerator_comes_with_its_host_or_with_its_share(
     resources: ResourceConfig, requests: dict[str, str] | None
 ) -> None:
-    """Else eight GPUs wait for one core."""
+    """Else eight GPUs wait for one core, or one GPU gets none beside seven others."""
     pod = _pod(_manifest(StepSpec(name="a", fn=print, resources=resources)))
     (main,) = pod["containers"]
     assert main["resources"].get("requests") == requests
