@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from jsonschema.protocols import Validator
 
 BUCKET = "memory://bucket/x"
+FOLDER = CHECKOUT / "marin_build/engines/kubernetes/schemas"
 SCHEMAS = {
     "Job": "job-batch-v1.standalone-strict.json",
     "JobSet": "jobset-v1alpha2-v0.12.0.standalone-strict.json",
@@ -129,7 +130,9 @@ def check_schema(document: dict[str, Any]) -> None:
 @functools.cache
 def _validator(kind: str) -> Validator:
     """Return what holds documents against a schema; reading the schema takes a second."""
-    schema = json.loads((CHECKOUT / "tests/data/schemas" / SCHEMAS[kind]).read_text())
+    schema = json.loads(
+        (CHECKOUT / "marin_build/engines/kubernetes/schemas" / SCHEMAS[kind]).read_text()
+    )
     found = jsonschema.validators.validator_for(schema)
     found.check_schema(schema)
     return found(schema)

@@ -69,7 +69,7 @@ def test_the_source_archive_is_complete(archives: tuple[Path, Path]) -> None:
     for needed in (
         "pyproject.toml", "README.md", "LICENSE", "templates/local/run.sh.j2",
         "templates/kubernetes/job.yaml.j2", "tests/e2e/test_packaging.py",
-        "tests/golden/local_plan/run.sh", "tests/data/schemas/README.md",
+        "tests/golden/local_plan/run.sh", "marin_build/engines/kubernetes/schemas/README.md",
         "examples/stdlib_lm/pipeline.py", "marin_build/data/tpu_slices.json",
     ):  # fmt: skip
         assert needed in names

@@ -14,8 +14,12 @@ _SUBDOMAIN = re.compile(
     r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*", re.ASCII
 )
 _LABEL_VALUE = re.compile(r"([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?", re.ASCII)
-# Servers before 1.34 take no other names.
+# Servers before 1.34 take no other names of variables; later ones take what is printed in ASCII.
 _VARIABLE = re.compile(r"[-._a-zA-Z][-._a-zA-Z0-9]*", re.ASCII)
+_PRINTED = re.compile(r"[ -<>-~]+", re.ASCII)
+_KEY_NAME = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?", re.ASCII)
+_PORT_NAME = re.compile(r"(?=[a-z0-9-]*[a-z])[a-z0-9]+(-[a-z0-9]+)*", re.ASCII)
+_FILE_KEY = re.compile(r"[-._a-zA-Z0-9]+", re.ASCII)
 # The grammar of github.com/distribution/reference.
 _IMAGE = re.compile(
     r"(?P<name>(?:(?:[A-Za-z0-9]|[A-Za-z0-9][-A-Za-z0-9]*[A-Za-z0-9])"
@@ -25,7 +29,8 @@ _IMAGE = re.compile(
     r"(?:@[A-Za-z][A-Za-z0-9]*(?:[-_+.][A-Za-z][A-Za-z0-9]*)*:[0-9a-fA-F]{32,})?",
     re.ASCII,
 )
-_LONGEST_SUBDOMAIN, _LONGEST_IMAGE = 253, 255
+_LONGEST_LABEL = 63
+_LONGEST_SUBDOMAIN, _LONGEST_IMAGE, _LONGEST_PORT_NAME = 253, 255, 15
 
 LARGEST_INT32 = 2**31 - 1
 """Seconds and counts of the API are no larger, where they are not 64 bits wide."""
@@ -62,6 +67,57 @@ def label_value_problem(text: str) -> str | None:
     )
 
 
+def label_text_problem(text: str) -> str | None:
+    """Return why a text cannot be the value of any label: it may also be empty."""
+    return label_value_problem(text) if text else None
+
+
+def key_problem(key: str) -> str | None:
+    """Return why a text cannot be the key of a label, an annotation or a resource."""
+    prefix, slash, name = key.rpartition("/")
+    if slash and (problem := name_problem(prefix)):
+        return f"is not a key: what stands before `/` {problem}"
+    if _KEY_NAME.fullmatch(name):
+        return None
+    return (
+        "is not a key: at most 63 letters, digits, `-`, `_` and `.`, with a letter or digit at the "
+        "ends, and a domain with `/` before them where there is one"
+    )
+
+
+def domain_path_problem(text: str) -> str | None:
+    """Return why a text cannot be a name in a domain: `example.com/controller`."""
+    domain, _, path = text.partition("/")
+    if len(text) <= _LONGEST_LABEL and domain and path and name_problem(domain) is None:
+        return None
+    return f"is not a domain, `/` and a name, together at most {_LONGEST_LABEL} characters"
+
+
+def port_name_problem(name: str) -> str | None:
+    """Return why a text cannot be the name of a port (RFC 6335)."""
+    if len(name) <= _LONGEST_PORT_NAME and _PORT_NAME.fullmatch(name):
+        return None
+    return (
+        "is not the name of a port: at most 15 lower-case letters, digits and single `-`, a letter "
+        "among them"
+    )
+
+
+def file_key_problem(key: str) -> str | None:
+    """Return why a text cannot be a key of a Secret or a ConfigMap."""
+    is_name = key != "." and not key.startswith("..")
+    if is_name and len(key) <= _LONGEST_SUBDOMAIN and _FILE_KEY.fullmatch(key):
+        return None
+    return "is not a key of a Secret or a ConfigMap: letters, digits, `-`, `_` and `.`"
+
+
+def dns_1035_problem(name: str) -> str | None:
+    """Return why a text cannot be a DNS label that starts with a letter (RFC 1035)."""
+    if not _LABEL.fullmatch(name):
+        return label_problem(name)
+    return None if name[0].isalpha() else "does not start with a letter"
+
+
 def named_by_label_problem(text: str) -> str | None:
     """Return why a text cannot be the name of an object that a label names: a queue."""
     return name_problem(text) or label_value_problem(text)
@@ -72,6 +128,13 @@ def variable_problem(name: str) -> str | None:
     if _VARIABLE.fullmatch(name):
         return None
     return "is not a variable of a pod: letters, digits, `_`, `-` and `.`, not a digit first"
+
+
+def new_variable_problem(name: str) -> str | None:
+    """Return why a server since 1.34 refuses the name of an environment variable."""
+    if _PRINTED.fullmatch(name):
+        return None
+    return "is not a variable of a pod: printed characters of ASCII, and no `=`"
 
 
 def image_problem(image: str) -> str | None:
