@@ -20,37 +20,39 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
+from .certificates import loopback_tls
 from .kubernetes_api import KubernetesApi
 from .kubernetes_controllers import Controllers
 from .kubernetes_deletion import evict
 from .kubernetes_http import ApiServer
 from .kubernetes_kubelet import Kubelet
 from .kubernetes_nodes import Node
-from .kubernetes_resources import BY_KIND, Object, set_condition
+from .kubernetes_resources import Object, set_condition
 from .kubernetes_store import Store
+from .kubernetes_view import ClusterView
 
 if TYPE_CHECKING:
     from collections import Counter
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     from .faults import Call, Faults
     from .kubernetes_kubelet import RunningPod
 
-PATIENCE = 60.0
 
-
-class KubernetesCluster:
+class KubernetesCluster(ClusterView):
     """A cluster in a folder, and what a test can do to it."""
 
     def __init__(self, folder: Path, nodes: Sequence[Node]) -> None:
         self.folder = folder
         self.kubeconfig = folder / "kubeconfig"
-        self.store = Store()
-        self._kubelet = Kubelet(self.store, folder / "pods")
-        self.api = KubernetesApi(self.store, self._kubelet)
-        self.controllers = Controllers(self.api)
-        self.server = ApiServer(self.api)
+        store = Store()
+        kubelet = Kubelet(store, folder / "pods")
+        self.api = KubernetesApi(store, kubelet)
+        super().__init__(store, kubelet, Controllers(self.api))
+        folder.mkdir(parents=True, exist_ok=True)
+        tls, self._certificate = loopback_tls(folder)
+        self.server = ApiServer(self.api, tls)
         for node in nodes:
             self.store.add("nodes", node.resource())
         for name in ("default", "kube-system"):
@@ -58,7 +60,7 @@ class KubernetesCluster:
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.server.port}"
+        return f"https://127.0.0.1:{self.server.port}"
 
     @property
     def environment(self) -> dict[str, str]:
@@ -68,7 +70,7 @@ class KubernetesCluster:
     @property
     def image_environment(self) -> dict[str, str]:
         """The variables that every image sets; may be changed."""
-        return self._kubelet.image_environment
+        return self.kubelet.image_environment
 
     @property
     def faults(self) -> Faults:
@@ -86,7 +88,6 @@ class KubernetesCluster:
 
     def start(self) -> None:
         """Start everything, with a token in the kubeconfig."""
-        self.folder.mkdir(parents=True, exist_ok=True)
         self.expire_token()
         self.write_kubeconfig()
         self.server.up()
@@ -98,49 +99,6 @@ class KubernetesCluster:
         self.server.close()
         if self.controllers.failure is not None:
             raise self.controllers.failure
-
-    # What it holds
-
-    def objects(self, kind: str, namespace: str = "") -> list[Object]:
-        """Return the objects of a kind, `Job` say, as they are at the moment."""
-        return self.store.list(BY_KIND[kind].name, namespace)
-
-    def find(self, kind: str, name: str, namespace: str = "default") -> Object | None:
-        """Return an object; None if it is not there."""
-        namespace = namespace if BY_KIND[kind].namespaced else ""
-        return self.store.get(BY_KIND[kind].name, namespace, name)
-
-    def pods_of(self, job: str, namespace: str = "default") -> list[Object]:
-        """Return the pods of a Job, or of all Jobs of a JobSet, by name."""
-        keys = ("batch.kubernetes.io/job-name", "jobset.sigs.k8s.io/jobset-name")
-        return [
-            pod
-            for pod in self.objects("Pod", namespace)
-            if job in [(pod["metadata"].get("labels") or {}).get(key) for key in keys]
-        ]
-
-    def wait_for(self, happens: Callable[[], object], patience: float = PATIENCE) -> None:
-        """Wait for the change after which something is so.
-
-        Raises:
-            TimeoutError: it has not happened within so many seconds.
-
-        """
-        with self.store.changed:
-            found = self.store.changed.wait_for(
-                lambda: self.controllers.failure or happens(), patience
-            )
-            if self.controllers.failure is not None:
-                raise self.controllers.failure
-            if not found:
-                raise TimeoutError(json.dumps(self.objects("Pod"), indent=1)[-4000:])
-
-    def log(self, pod: str, container: str = "", namespace: str = "default") -> str:
-        """Return what a container has printed; the first if none is named."""
-        found = self._pod(pod, namespace)
-        container = container or found["spec"]["containers"][0]["name"]
-        path = self._kubelet.log_of(found, container)
-        return path.read_text() if path.exists() else ""
 
     # What a test plants
 
@@ -160,13 +118,13 @@ class KubernetesCluster:
 
     def unpullable(self, *prefixes: str) -> None:
         """Let images whose names begin so not be pulled, from now on; others are."""
-        self._kubelet.unpullable = set(prefixes)
+        self.kubelet.unpullable = set(prefixes)
 
     # What a test does to it
 
     def evict(self, pod: str, namespace: str = "default") -> None:
         """Evict a pod as the eviction API does: SIGTERM, and it is the cluster's fault."""
-        evict(self.store, self._pod(pod, namespace))
+        evict(self.store, self.pod(pod, namespace))
 
     def oom(self, pod: str, container: str = "", namespace: str = "default") -> None:
         """Kill a container as at its memory limit: 137, OOMKilled, and it is its own fault."""
@@ -177,7 +135,7 @@ class KubernetesCluster:
         with self.store.changed:
             for pod in self.objects("Pod"):
                 if pod["spec"].get("nodeName") == name:
-                    if (running := self._kubelet.find(pod)) is not None:
+                    if (running := self.kubelet.find(pod)) is not None:
                         running.lose()
                     self.store.change("pods", pod, _lose_sight)
             node = self.store.get("nodes", "", name)
@@ -220,24 +178,21 @@ class KubernetesCluster:
         """Write the kubeconfig, with the token that is good now."""
         name = "stand-in"
         context = {"cluster": name, "user": name, "namespace": namespace}
+        trusted = base64.b64encode(self._certificate).decode()
+        cluster = {"server": self.url, "certificate-authority-data": trusted}
         config = {
             "apiVersion": "v1",
             "kind": "Config",
             "current-context": name,
-            "clusters": [{"name": name, "cluster": {"server": self.url}}],
+            "clusters": [{"name": name, "cluster": cluster}],
             "users": [{"name": name, "user": {"token": self.server.token}}],
             "contexts": [{"name": name, "context": context}],
         }
         self.kubeconfig.write_text(json.dumps(config))  # which is YAML
         self.kubeconfig.chmod(0o600)
 
-    def _pod(self, name: str, namespace: str) -> Object:
-        found = self.store.get("pods", namespace, name)
-        assert found is not None, name
-        return found
-
     def _running(self, pod: str, namespace: str) -> RunningPod:
-        running = self._kubelet.find(self._pod(pod, namespace))
+        running = self.kubelet.find(self.pod(pod, namespace))
         assert running is not None, pod
         return running
 

@@ -256,8 +256,8 @@ class KubernetesApi:
                     made["metadata"].pop(field_name, None)
             if "status" in there:
                 made["status"] = there["status"]
-            check_change(target.resource, there, made)
             made = prepared(target.resource, made, is_strict=request.is_strict, is_new=False)
+            check_change(target.resource, there, made)
             made["status"] = there.get("status", {})
         return Answer(made if request.is_dry else self.store.put(name, made))
 

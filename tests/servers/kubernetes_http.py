@@ -16,6 +16,7 @@ from .kubernetes_api import Answer, KubernetesApi, Request
 from .kubernetes_resources import ApiError
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Iterable
 
 
@@ -25,8 +26,9 @@ class ApiServer:
     `faults` may be changed and `calls` read at any time.
     """
 
-    def __init__(self, api: KubernetesApi) -> None:
+    def __init__(self, api: KubernetesApi, tls: ssl.SSLContext) -> None:
         self.api = api
+        self.tls = tls
         self.faults = Faults()
         self.calls: list[Call] = []
         self.token = ""
@@ -106,10 +108,15 @@ class _Server(ThreadingHTTPServer):
         self.server_bind()
         self.server_activate()
 
-    def process_request(self, request: Any, client_address: Any) -> None:
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        try:
+            secured = self.owner.tls.wrap_socket(request, server_side=True)
+        except OSError:  # hung up, or does not trust us
+            request.close()
+            return
         with self._lock:
-            self._open.add(request)
-        super().process_request(request, client_address)
+            self._open.add(secured)
+        super().process_request_thread(secured, client_address)
 
     def shutdown_request(self, request: Any) -> None:
         with self._lock:
@@ -128,7 +135,7 @@ class _Server(ThreadingHTTPServer):
         with self._lock:
             for each in self._open:
                 try:
-                    each.shutdown(socket.SHUT_RDWR)
+                    socket.socket.shutdown(each, socket.SHUT_RDWR)
                 except OSError:
                     continue
 

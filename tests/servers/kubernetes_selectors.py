@@ -11,9 +11,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _TERM = re.compile(
-    r"\s*(?:(?P<set>[^\s=!,()]+)\s+(?P<in>in|notin)\s*\((?P<values>[^)]*)\)"
-    r"|(?P<key>[^\s=!,()]+)\s*(?P<op>==|=|!=)\s*(?P<value>[^\s=!,()]*)"
-    r"|(?P<not>!?)\s*(?P<has>[^\s=!,()]+))\s*(?:,|$)"
+    r"\s*(?:(?P<set>[\w./-]+)\s+(?P<in>in|notin)\s*\((?P<values>[\w., -]*)\)"
+    r"|(?P<key>[\w./-]+)\s*(?P<op>==|=|!=)\s*(?P<value>[\w.-]*)"
+    r"|(?P<not>!?)\s*(?P<has>[\w./-]+))\s*(?:,|$)"
 )
 _FIELDS = {
     "pods": ("spec.nodeName", "spec.restartPolicy", "status.phase", "status.podIP"),
