@@ -317,12 +317,15 @@ def test_lost_nodes_restart_a_gang_and_program_errors_do_not(
         policy = document["spec"]["failurePolicy"]
         ((spec, _),) = pods(document)
         assert (policy["maxRestarts"], policy["restartStrategy"]) == (retries, "BlockingRecreate")
-        assert spec["podFailurePolicy"]["rules"] == [
-            {
-                "action": "FailJob",
-                "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}],
-            }
-        ]
+        lost, interrupted = spec["podFailurePolicy"]["rules"]
+        assert lost == {
+            "action": "FailJob",
+            "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}],
+        }
+        assert interrupted["onExitCodes"]["values"] == [130]
+        first = policy["rules"][0]
+        assert first["action"] == "RestartJobSetAndIgnoreMaxRestarts"
+        assert first["onJobFailureMessagePatterns"] == ["failed with exit code 130 "]
         by_reason = {
             reason: rule["action"]
             for rule in policy["rules"]
@@ -624,8 +627,9 @@ def test_a_tag_is_warned_of(cluster: Project) -> None:
     done = cluster.run("plan", "--engine", "kubernetes", "--prefix", BUCKET)
     assert done.code == 0
     assert done.err == (
-        "warning: the image `registry.example/lm:new` of `corpus/clean`, `Train/GPU_small`, `tpu/one` and "
-        "2 more may be another one when its pods start: name it by its digest, `...@sha256:...`\n"
+        "warning: the image `registry.example/lm:new` of `corpus/clean`, `Train/GPU_small`, "
+        "`tpu/one` and 2 more may be another one when its pods start: name it by its digest, "
+        "`...@sha256:...`\n"
     )
 
 
