@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from marin_build.pipeline.source import source as source
     from marin_build.pipeline.step_spec import DeclaredStep as DeclaredStep
     from marin_build.pipeline.step_spec import StepSpec as StepSpec
+    from marin_build.pipeline.tpu_slices import TpuSlice as TpuSlice
     from marin_build.protocol.holder import worker_id as worker_id
     from marin_build.protocol.status import STATUS_DEP_FAILED as STATUS_DEP_FAILED
     from marin_build.protocol.status import STATUS_FAILED as STATUS_FAILED
@@ -80,6 +81,7 @@ _HOMES = {
     "StepFunction": "pipeline.decorator",
     "StepRunner": "runtime.step_runner",
     "StepSpec": "pipeline.step_spec",
+    "TpuSlice": "pipeline.tpu_slices",
     "command": "pipeline.command",
     "current_client": "runtime.clients",
     "current_rank": "runtime.ranks",
@@ -123,6 +125,7 @@ __all__ = [
     "StepFunction",
     "StepRunner",
     "StepSpec",
+    "TpuSlice",
     "__version__",
     "command",
     "current_client",

@@ -4,13 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, assert_never
 
-from marin_build.pipeline.resources import (
-    CpuDevice,
-    GpuDevice,
-    ResourceConfig,
-    TpuDevice,
-    find_slice,
-)
+from marin_build.pipeline.resources import CpuDevice, GpuDevice, ResourceConfig, TpuDevice
+from marin_build.pipeline.tpu_slices import find_slice
 
 if TYPE_CHECKING:
     from marin_build.pipeline.resources import Device

@@ -1,19 +1,17 @@
 """What a step runs on: ResourceConfig and the devices it can ask for.
 
-Never part of identity. TPU slices are checked against the table that ships in the package.
+Never part of identity.
 """
 
 from __future__ import annotations
 
-import functools
-import json
 import math
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
 from marin_build.errors import SpecificationError
-from marin_build.text.readable import did_you_mean
+from marin_build.pipeline.tpu_slices import TpuSlice, find_slice
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,19 +25,6 @@ class GpuDevice:
 
     type: str
     count: int = 1
-
-
-@dataclass(frozen=True, slots=True)
-class TpuSlice:
-    """One row of the slice table: a TPU slice and the hosts (VMs) it is made of."""
-
-    name: str
-    generation: str
-    topology: str
-    hosts: int
-    chips_per_host: int
-    gke_accelerator: str
-    machine_type: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +45,18 @@ class TpuDevice:
     def slice(self) -> TpuSlice:
         """The row of the slice table."""
         return find_slice(self.type, self.hosts)
+
+
+@dataclass(frozen=True, slots=True)
+class OwnTpuDevice(TpuDevice):
+    """Slices that are not in the table, of a type that the author describes."""
+
+    own: TpuSlice = field(kw_only=True)
+
+    @property
+    def slice(self) -> TpuSlice:
+        """The author's description."""
+        return self.own
 
 
 Device = CpuDevice | GpuDevice | TpuDevice
@@ -136,7 +133,7 @@ class ResourceConfig:
     @classmethod
     def with_tpu(
         cls,
-        type: str | list[str] | tuple[str, ...],  # noqa: A002 - the field's word
+        type: str | TpuSlice | list[str] | tuple[str, ...],  # noqa: A002 - the field's word
         slice_count: int = 1,
         hosts: int | None = None,
         **rest: Any,
@@ -144,7 +141,8 @@ class ResourceConfig:
         """Return resources with TPU slices.
 
         Args:
-            type: a slice, `v5p-64`, or several of the same shape, the preferred one first.
+            type: a slice, `v5p-64`, or several of the same shape, the preferred one first; or a
+                TpuSlice that is not in the table.
             slice_count: slices that run as one gang (multislice).
             hosts: VMs of a slice; must be chosen for the 8-chip slices that exist in two shapes.
             rest: other fields of ResourceConfig.
@@ -154,11 +152,13 @@ class ResourceConfig:
 
         """
         names = list(type) if isinstance(type, list | tuple) else [type]
-        if not all(isinstance(name, str) for name in names):
+        if not all(isinstance(name, str | TpuSlice) for name in names):
             raise SpecificationError(f"a slice type is a name like `v5p-64`, not `{type!r}`")
         if not names or not isinstance(slice_count, int) or slice_count < 1:
             raise SpecificationError("a TPU step needs at least one slice type and one slice")
-        first, *others = [find_slice(name, hosts) for name in names]
+        first, *others = [
+            name if isinstance(name, TpuSlice) else find_slice(name, hosts) for name in names
+        ]
         for other in others:
             if (other.hosts, other.chips_per_host) != (first.hosts, first.chips_per_host):
                 raise SpecificationError(
@@ -168,7 +168,9 @@ class ResourceConfig:
                         for s in (first, other)
                     ],
                 )
-        device = TpuDevice(first.name, first.hosts, first.chips_per_host, slice_count)
+        shape = (first.name, first.hosts, first.chips_per_host, slice_count)
+        is_own = isinstance(type, TpuSlice)
+        device = OwnTpuDevice(*shape, own=first) if is_own else TpuDevice(*shape)
         return cls(device=device, device_alternatives=tuple(s.name for s in others), **rest)
 
     def with_image(self, image: str) -> Self:
@@ -214,62 +216,3 @@ def _is_quantity(amount: object) -> bool:
         return False
     number = amount[:-2] if amount[-2:] in {"Ki", "Mi", "Gi", "Ti"} else ""
     return re.fullmatch(r"[0-9]+(\.[0-9]+)?", number) is not None and float(number) > 0
-
-
-def find_slice(name: str, hosts: int | None = None) -> TpuSlice:
-    """Return the slice of that name and, where it exists in two shapes, that many hosts.
-
-    Raises:
-        SpecificationError: unknown, or ambiguous without `hosts`.
-
-    """
-    table = slice_table()
-    shapes = table.get(name.lower())
-    if shapes is None:
-        known = sorted({shape.generation for shapes in table.values() for shape in shapes})
-        near = did_you_mean(name, table) or f"there are slices of {', '.join(known)}"
-        raise SpecificationError(f"unknown TPU slice `{name}`", hint=near)
-    if hosts is not None:
-        shapes = tuple(shape for shape in shapes if shape.hosts == hosts)
-        if not shapes:
-            raise SpecificationError(
-                f"no `{name}` has {hosts} hosts",
-                facts=[
-                    (s.name, f"{s.hosts} hosts of {s.chips_per_host} chips")
-                    for s in table[name.lower()]
-                ],
-            )
-    if len(shapes) > 1:
-        raise SpecificationError(
-            f"the slice `{name}` exists in several shapes",
-            facts=[
-                (s.machine_type, f"hosts={s.hosts}, {s.chips_per_host} chips each") for s in shapes
-            ],
-            hint=f'choose one: ResourceConfig.with_tpu("{name}", hosts={shapes[0].hosts})',
-        )
-    return shapes[0]
-
-
-@functools.cache
-def slice_table() -> dict[str, tuple[TpuSlice, ...]]:
-    """Return every slice, by name and alias; most have one shape."""
-    from importlib import resources as package_files
-
-    text = package_files.files("marin_build").joinpath("data/tpu_slices.json").read_text("utf-8")
-    table: dict[str, tuple[TpuSlice, ...]] = {}
-    for row in json.loads(text)["slices"]:
-        shapes = tuple(
-            TpuSlice(
-                name=row["name"],
-                generation=row["generation"],
-                topology=row["topology"],
-                hosts=shape["pods"],
-                chips_per_host=shape["google_com_tpu_per_pod"],
-                gke_accelerator=shape["gke_tpu_accelerator"],
-                machine_type=shape["machine_type"],
-            )
-            for shape in row["gke"]
-        )
-        for name in (row["name"], *row["aliases"]):
-            table[name.lower()] = shapes
-    return table

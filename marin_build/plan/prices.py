@@ -13,10 +13,11 @@ from marin_build.errors import UsageError
 from marin_build.pipeline.resources import (
     CpuDevice,
     GpuDevice,
+    OwnTpuDevice,
     ResourceConfig,
     TpuDevice,
-    slice_table,
 )
+from marin_build.pipeline.tpu_slices import slice_table
 from marin_build.untrusted_json import parse_json
 from marin_build.workspace.regular_files import read_regular
 
@@ -142,6 +143,8 @@ def _times(units: float, entry: Entry | None, resources: ResourceConfig) -> floa
 
 
 def _generation(tpu: TpuDevice) -> str:
+    if isinstance(tpu, OwnTpuDevice):
+        return tpu.own.generation
     shapes = slice_table().get(tpu.type.lower())
     return shapes[0].generation if shapes else ""
 

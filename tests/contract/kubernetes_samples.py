@@ -18,6 +18,11 @@ NAMESPACE = "default"
 GANGS = ("jobset.x-k8s.io", "v1alpha2", NAMESPACE, "jobsets")
 JOBS = ("batch", "v1", NAMESPACE, "jobs")
 TOPOLOGY = "2x2x2"
+LONG = "exec sleep 600"
+DISRUPTED = {
+    "action": "Ignore",
+    "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}],
+}
 _numbers = count(1)
 
 
@@ -31,7 +36,8 @@ class Clients(NamedTuple):
 
 def clients_of(kubeconfig: Path) -> Clients:
     """Return the official client, as it is made from a kubeconfig."""
-    api = config.new_client_from_config(str(kubeconfig))
+    make: Any = config.new_client_from_config
+    api = make(str(kubeconfig))
     return Clients(client.BatchV1Api(api), client.CoreV1Api(api), client.CustomObjectsApi(api))
 
 
@@ -113,10 +119,28 @@ def gang(
     }
 
 
+def start(api: Clients, word: str, script: str, **spec: Any) -> str:
+    """Create a Job, and return its name."""
+    name = new_name(word)
+    api.batch.create_namespaced_job(NAMESPACE, job(name, script, **spec))
+    return name
+
+
+def name_of(pod: dict[str, Any]) -> str:
+    """Return the name of a pod."""
+    return str(pod["metadata"]["name"])
+
+
+def end_of(pod: dict[str, Any]) -> dict[str, Any]:
+    """Return how the first container of a pod has ended."""
+    found: dict[str, Any] = pod["status"]["containerStatuses"][0]["state"]["terminated"]
+    return found
+
+
 def watched(jobs: Any, **asked: Any) -> list[Any]:
     """Return all events of a watch of Jobs, which ends by itself after a second."""
-    stream = watch.Watch().stream  # type: ignore[no-untyped-call]
-    return list(stream(jobs, NAMESPACE, timeout_seconds=1, **asked))
+    make: Any = watch.Watch
+    return list(make().stream(jobs, NAMESPACE, timeout_seconds=1, **asked))
 
 
 def status_of(asked: Callable[[], object]) -> dict[str, Any]:

@@ -11,19 +11,20 @@ from kubernetes.client import ApiException
 from .kubernetes_samples import (
     GANGS,
     JOBS,
+    LONG,
     NAMESPACE,
     Clients,
     gang,
     job,
     new_name,
     status_of,
+    watched,
 )
 
 if TYPE_CHECKING:
     from tests.servers.kubernetes import KubernetesCluster
 
 MERGE = "application/merge-patch+json"
-LONG = "exec sleep 600"
 
 
 def remove(cluster: KubernetesCluster, api: Clients, name: str) -> None:

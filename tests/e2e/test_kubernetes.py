@@ -633,6 +633,44 @@ def test_a_tag_is_warned_of(cluster: Project) -> None:
     )
 
 
+def test_what_a_cluster_would_refuse_is_said_before_anything_is_written(cluster: Project) -> None:
+    """Else it is found out by a cluster, one step after the other; of a gang it never is."""
+    pod = (CHECKOUT / "templates/kubernetes/pod.yaml.j2").read_text()
+    pod = pod.replace("imagePullPolicy: IfNotPresent", "imagePullPolicy: Sometimes")
+    pod = pod.replace("workingDir: {{ cluster.working_dir | yaml }}", "workingDir: app")
+    job = (CHECKOUT / "templates/kubernetes/job.yaml.j2").read_text()
+    job = job.replace("spec:\n  backoffLimit:", "spec:\n  bakoffLimit:", 1)
+    cluster.write("my/kubernetes/pod.yaml.j2", pod)
+    cluster.write("my/kubernetes/job.yaml.j2", job)
+    cluster.write("marin-build.toml", 'templates = "my"\n' + CONFIG)
+    done = cluster.run("plan", "--engine", "kubernetes", "--prefix", BUCKET, "-o", "saved")
+    assert (done.code, done.out) == (4, "")
+    assert not (cluster.root / "saved").exists()
+    said = re.sub(r"_[0-9a-f]{8}`", "`", done.err)
+    jobs = "`corpus/clean`, `corpus/count` and `Train/GPU_small@2026.11.21`"
+    gangs = "`tpu/one`, `tpu/two` and `fan-out`"
+    main = "spec.template.spec.containers[0]"
+    child = f"spec.replicatedJobs[0].template.{main}"
+    policy = "imagePullPolicy: `Sometimes` is none of Always, IfNotPresent, Never"
+    folder = "workingDir: `app` is not an absolute path: no container starts in it"
+    assert said == (
+        f"error: a cluster would refuse the manifests of {jobs}\n"
+        "  field:    spec.bakoffLimit is unknown\n"
+        f"  field:    {main}.{policy}\n"
+        "  template: kubernetes/job.yaml.j2\n"
+        "  nothing was written\n\n"
+        f"error: a cluster would take, and never run as it should, the manifests of {jobs}\n"
+        f"  field:    {main}.{folder}\n"
+        "  template: kubernetes/job.yaml.j2\n"
+        "  nothing was written\n\n"
+        f"error: a cluster would take, and never run as it should, the manifests of {gangs}\n"
+        f"  field:    {child}.{policy}\n"
+        f"  field:    {child}.{folder}\n"
+        "  template: kubernetes/jobset.yaml.j2\n"
+        "  nothing was written\n"
+    )
+
+
 KUBECTL = """\
 #!/bin/bash
 # Stands for kubectl: notes what is applied; a job runs when it is asked about first, then ends.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import signal
 from typing import TYPE_CHECKING, Any
@@ -18,7 +19,7 @@ from tests.servers.gcs import GcsServer
 from tests.servers.kubernetes import kubernetes_cluster
 from tests.servers.kubernetes_nodes import Node
 
-from .support import BIN, CHECKOUT
+from .support import BIN
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -302,17 +303,12 @@ def test_a_job_that_a_person_deletes_stops_its_step(
 
 
 def test_what_the_server_refuses_is_told_in_its_own_words(there: Project) -> None:
-    """Else a faulty JobSet is accepted, and then nothing ever happens."""
-    there.pipeline(PIPELINE.replace("with_cpu(1,", "with_cpu(1, replicas=2,"))
-    template = (CHECKOUT / "templates/kubernetes/jobset.yaml.j2").read_text()
-    faulty = template.replace("backoffLimit: 0", "backoffLimit: -1")
-    there.write("templates/kubernetes/jobset.yaml.j2", faulty)
+    """Else a person reads `422`, and asks kubectl what is wrong."""
     settings = there.file("marin-build.toml")
-    there.write("marin-build.toml", f'templates = "templates"\n{settings}')
+    there.write("marin-build.toml", f'{settings}namespace = "nowhere"\n')
     done = there.run("apply")
     assert done.code == 1
-    said = done.err + done.out
-    assert "spec.backoffLimit: " in said
+    assert 'the cluster refuses it: namespaces "nowhere" not found' in done.err + done.out
 
 
 def test_a_saved_plan_is_submitted_as_it_was_reviewed(
@@ -391,3 +387,72 @@ def test_a_gang_of_two_slices_builds_one_target_and_survives_an_eviction(
         f"part-{rank}" for rank in range(4)
     ]
     assert there.run("apply", "--set", "gated=true").out.startswith("nothing to do")
+
+
+KILLING = """
+
+if "KILL_AT" in os.environ:
+    import itertools
+    import signal
+
+    from marin_build.apply import journal_writer
+
+    count, as_it_was = itertools.count(1), journal_writer.event_line
+
+    def event_line(*event):
+        if next(count) == int(os.environ["KILL_AT"]):
+            os.kill(os.getpid(), signal.SIGKILL)
+        return as_it_was(*event)
+
+    journal_writer.event_line = event_line
+"""
+
+
+def test_an_applier_that_is_killed_at_every_event_builds_each_step_once(
+    there: Project, cluster: KubernetesCluster
+) -> None:
+    """Else a closed laptop means a second pod for a step, or one that nobody follows."""
+    one_step, _, _ = PIPELINE.partition("def pipeline")
+    there.pipeline(
+        f"{one_step}def pipeline(lines: int):\n    return corpus(lines=lines)\n{KILLING}"
+    )
+    for number in itertools.count(1):
+        args = ("apply", "--set", f"lines={number}")
+        cluster.calls.clear()
+        done = there.start(*args, env={"KILL_AT": str(number)}).wait()
+        if done.code == 0:
+            break
+        assert done.code == -signal.SIGKILL, done
+        again = there.run(*args)
+        assert (again.code, again.err) == (0, "")
+        made = [call for call in cluster.calls if call.method == "POST" and call.status == 201]
+        assert len(made) == 1
+        assert _names(there) == ["corpus"] * number
+    assert number > 5, "begun, started, queued, built, ended"
+
+
+def test_a_pod_out_of_memory_is_told_as_that(
+    there: Project, cluster: KubernetesCluster, gate: Gate
+) -> None:
+    """Else it is tried again on the same node, with the same memory, as a lost machine."""
+    run = there.start("apply", "--set", "gated=true", "--json")
+    gate.wait_started()
+    (pod,) = cluster.pods_of(_running_job(cluster))
+    cluster.oom(pod["metadata"]["name"])
+    failed = run.wait_event("step_failed")
+    run.wait()
+    assert failed["cause"] == "oom"
+    assert "OOMKilled, exit code 137" in failed["message"]
+
+
+def test_code_comes_from_a_bundle(there: Project, cluster: KubernetesCluster) -> None:
+    """Else each change of a line needs an image of its own."""
+    settings = there.file("marin-build.toml")
+    elsewhere = there.root.parent / "elsewhere"
+    elsewhere.mkdir()
+    bundled = settings.replace(str(there.root), str(elsewhere)) + 'code_from = "bundle"\n'
+    there.write("marin-build.toml", bundled)
+    there.pipeline(PIPELINE.replace("Path(__file__).parent", f"Path({str(there.root)!r})"))
+    done = there.run("apply")
+    assert done.code == 0, done.err
+    assert _names(there) == ["corpus", "model", "report"]

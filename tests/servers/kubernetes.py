@@ -142,6 +142,24 @@ class KubernetesCluster(ClusterView):
             assert node is not None
             self.store.drop("nodes", node)
 
+    def preempt_node(self, name: str, grace: float = 15.0) -> None:
+        """Shut a node down, as a spot machine is: SIGTERM, seconds, SIGKILL, and it is gone."""
+        pods = [pod for pod in self.objects("Pod") if pod["spec"].get("nodeName") == name]
+        running = [each for each in map(self.kubelet.find, pods) if each is not None]
+        with self.store.changed:  # first, so that nothing new is put there
+            node = self.store.get("nodes", "", name)
+            assert node is not None
+            self.store.change("nodes", node, lambda node: node["spec"].update(unschedulable=True))
+        for each in running:
+            each.shut_down(grace)
+        for each in running:
+            each.thread.join()
+        self.lose_node(name)
+
+    def refuse_pods(self, count: int) -> None:
+        """Let nodes refuse the next pods: they fail without an exit code, by no disruption."""
+        self.kubelet.refusals = count
+
     def down(self) -> None:
         """Let the API server be gone: connections are cut and refused; pods go on."""
         self.server.down()

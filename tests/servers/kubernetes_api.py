@@ -1,7 +1,7 @@
 """The API of the tests' Kubernetes as a function from requests to answers.
 
 Source: the API concepts of Kubernetes 1.36: verbs, `Status`, resource versions, selectors, pages,
-dry runs, watches. Not known, and said so with 501: tables, streaming lists, `exec`.
+dry runs, watches. Not known, and said so with 501: the deletion of collections, `exec`.
 """
 
 from __future__ import annotations
@@ -184,8 +184,6 @@ class KubernetesApi:
 
     def _list(self, request: Request, target: _Target) -> Answer:
         resource, query = target.resource, request.query
-        if query.get("sendInitialEvents"):
-            raise unknown_here("streaming lists")
         chosen = selector_of(
             resource.name, query.get("labelSelector", ""), query.get("fieldSelector", "")
         )

@@ -24,6 +24,12 @@ _DENIED, _INVALID = 403, 422
 
 _UNKNOWN_OF_JOBS = ("backoffLimitPerIndex", "successPolicy", "managedBy")
 _UNKNOWN_OF_JOBSETS = ("managedBy",)
+_UNKNOWN_OF_PODS = ("activeDeadlineSeconds", "topologySpreadConstraints")
+_UNKNOWN_OF_CONTAINERS = (
+    "livenessProbe", "readinessProbe", "startupProbe", "lifecycle", "restartPolicy",
+)  # fmt: skip
+_UNKNOWN_AFFINITY = "podAffinity", "podAntiAffinity"
+_VOLUMES = ("emptyDir", "secret", "configMap")
 _JOB_LABELS = ("batch.kubernetes.io/controller-uid", "controller-uid")
 _JOB_NAME_LABELS = ("batch.kubernetes.io/job-name", "job-name")
 _FIXED = ("selector", "template", "completionMode", "podFailurePolicy", "podReplacementPolicy")
@@ -162,7 +168,9 @@ def _default_jobset(jobset: Object) -> None:
         replicated.setdefault("groupName", "default")
         inner = _dict(_dict(replicated, "template"), "spec")
         inner.setdefault("completionMode", "Indexed")
-        _dict(_dict(inner, "template"), "spec").setdefault("restartPolicy", "OnFailure")
+        pod = _dict(_dict(inner, "template"), "spec")
+        pod.setdefault("restartPolicy", "OnFailure")
+        _refuse_unknown(pod)  # here: its Jobs would be refused in silence
 
 
 def _default_pod(pod: Object) -> None:
@@ -171,6 +179,7 @@ def _default_pod(pod: Object) -> None:
 
 
 def _default_pod_spec(spec: Object) -> None:
+    _refuse_unknown(spec)
     spec.setdefault("restartPolicy", "Always")
     spec.setdefault("terminationGracePeriodSeconds", 30)
     spec.setdefault("dnsPolicy", "ClusterFirst")
@@ -184,6 +193,16 @@ def _default_pod_spec(spec: Object) -> None:
         container.setdefault("terminationMessagePolicy", "File")
         latest = ":" not in container.get("image", "").rpartition("/")[2]
         container.setdefault("imagePullPolicy", "Always" if latest else "IfNotPresent")
+
+
+def _refuse_unknown(spec: Object) -> None:
+    """Refuse what this stand-in's scheduler and kubelet do not act on."""
+    _refuse(spec, _UNKNOWN_OF_PODS)
+    _refuse(spec.get("affinity") or {}, _UNKNOWN_AFFINITY)
+    for container in (*(spec.get("initContainers") or ()), *(spec.get("containers") or ())):
+        _refuse(container, _UNKNOWN_OF_CONTAINERS)
+    for volume in spec.get("volumes") or ():
+        _refuse(volume, [key for key in volume if key not in ("name", *_VOLUMES)])
 
 
 def check_change(resource: Resource, before: Object, after: Object) -> None:

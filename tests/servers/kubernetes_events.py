@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import TYPE_CHECKING
 
 from .kubernetes_resources import Object, now
-from .kubernetes_store import random_suffix
 
 if TYPE_CHECKING:
     from .kubernetes_store import Store
@@ -17,12 +17,12 @@ def record(store: Store, about: Object, reason: str, message: str, source: str =
     """Write an event, or count one more where it has been written before."""
     meta = about["metadata"]
     namespace = meta.get("namespace", "default")
+    told = hashlib.sha1(f"{meta['uid']} {reason} {message}".encode(), usedforsecurity=False)
+    name = f"{meta['name']}.{told.hexdigest()[:16]}"
     with store.changed:
-        for event in store.list("events", namespace):
-            said = event["involvedObject"]["uid"], event["reason"], event["message"]
-            if said == (meta["uid"], reason, message):
-                store.change("events", event, _count)
-                return
+        if (there := store.get("events", namespace, name)) is not None:
+            store.change("events", there, _count)
+            return
         is_bad = reason in _BAD or reason.startswith(("Failed", "PodFailurePolicy"))
         moment = now()
         store.add(
@@ -30,10 +30,7 @@ def record(store: Store, about: Object, reason: str, message: str, source: str =
             {
                 "apiVersion": "v1",
                 "kind": "Event",
-                "metadata": {
-                    "name": f"{meta['name']}.{random_suffix()}{random_suffix()}",
-                    "namespace": namespace,
-                },
+                "metadata": {"name": name, "namespace": namespace},
                 "involvedObject": {
                     "apiVersion": about["apiVersion"],
                     "kind": about["kind"],

@@ -93,6 +93,12 @@ def _kind(call: Call) -> str:
     return f"{'WATCH' if 'watch' in call.query else call.method} {name}"
 
 
+def _too_many(retry_after: int) -> Answer:
+    """Return what a server says that is asked too much: a text, and no `Status`."""
+    text = b"Too many requests, please try again later.\n"
+    return Answer(status=429, text=text, headers={"Retry-After": str(retry_after)})
+
+
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
     block_on_close = False
@@ -186,10 +192,11 @@ class _Handler(BaseHTTPRequestHandler):
         if owner.throttled > 0:
             owner.throttled -= 1
             call.fault = "throttled"
-            text = b"Too many requests, please try again later.\n"
-            return Answer(status=429, text=text, headers={"Retry-After": str(owner.retry_after)})
+            return _too_many(owner.retry_after)
         fault = owner.faults.strike(call)
         call.fault = "" if fault is None else str(fault)
+        if fault == 429:
+            return _too_many(owner.retry_after)
         if isinstance(fault, int):
             reason = {500: "InternalError", 503: "ServiceUnavailable", 504: "Timeout"}.get(fault)
             error = ApiError(fault, reason or "Unknown", "injected by the test")

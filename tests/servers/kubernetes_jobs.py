@@ -79,7 +79,8 @@ class JobController:
     def _sync(self, job: Object, pods: list[Object]) -> float:
         if is_finished(job):
             for pod in pods:
-                remove_finalizer(self.store, "pods", pod, TRACKING)
+                if TRACKING in pod["metadata"].get("finalizers", ()):
+                    remove_finalizer(self.store, "pods", pod, TRACKING)
             return self._live_on(job)
         edited = copy.deepcopy(job)
         due = self._advance(edited, pods)

@@ -18,7 +18,15 @@ from typing import TYPE_CHECKING
 
 from .kubernetes_containers import Command, Waits, command_of
 from .kubernetes_events import record
-from .kubernetes_pod_status import admit, finish, is_over, set_running, set_state
+from .kubernetes_pod_status import (
+    admit,
+    fail_by_shutdown,
+    finish,
+    is_over,
+    refuse,
+    set_running,
+    set_state,
+)
 from .kubernetes_resources import Object, now, set_condition
 from .programs import tied
 
@@ -40,6 +48,8 @@ class Kubelet:
         self.image_environment = {"PATH": os.environ["PATH"], "HOME": "/root", "LANG": "C.UTF-8"}
         self.unpullable: set[str] = set()
         self.restart_delay = 0.1
+        self.refusals = 0
+        """How many of the next pods their nodes refuse to run."""
         self._pods: dict[str, RunningPod] = {}
         self._addresses = 1
 
@@ -85,7 +95,7 @@ class RunningPod:
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         self._out_of_memory: set[str] = set()
         self._is_ending = threading.Event()
-        self._is_lost = False
+        self._is_lost = self._is_shut_down = False
         self._timer: threading.Timer | None = None
         self.thread = threading.Thread(target=self._run, name=pod["metadata"]["name"], daemon=True)
         self.thread.start()
@@ -110,6 +120,11 @@ class RunningPod:
         self._is_lost = True
         self.kill()
 
+    def shut_down(self, grace: float) -> None:
+        """End all containers because their node is shut down; the pod has failed by that."""
+        self._is_shut_down = True
+        self.terminate(grace)
+
     def run_out_of_memory(self, container: str = "") -> None:
         """Kill a container as the kernel does at its memory limit; the first if none is named."""
         name = container or next(iter(self._processes))
@@ -127,6 +142,10 @@ class RunningPod:
 
     def _run(self) -> None:
         self._folder.mkdir(parents=True, exist_ok=True)
+        if self._kubelet.refusals > 0:
+            self._kubelet.refusals -= 1
+            self._change(refuse)
+            return
         self._change(partial(admit, address=self._address))
         spec = self._pod["spec"]
         codes: list[int] = []
@@ -155,7 +174,10 @@ class RunningPod:
             codes.append(1)
         if self._timer is not None:
             self._timer.cancel()
-        self._change(partial(finish, phase="Failed" if any(codes) else "Succeeded"))
+        if self._is_shut_down:
+            self._change(fail_by_shutdown)
+        else:
+            self._change(partial(finish, phase="Failed" if any(codes) else "Succeeded"))
 
     def _run_container(self, container: Object, field: str) -> int:
         """Run a container until it has ended for good; return its exit code."""

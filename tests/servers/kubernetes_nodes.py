@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
 
-from .kubernetes_resources import Object, now, set_condition
+from .kubernetes_events import record
+from .kubernetes_resources import Object, condition_of, now, set_condition
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -141,10 +142,15 @@ def schedule(store: Store) -> None:
         fitting = [name for name, problem in problems.items() if problem is None]
         if fitting:
             store.change("pods", pod, partial(_bind, node=fitting[0]))
+            meta = pod["metadata"]
+            said = f"Successfully assigned {meta['namespace']}/{meta['name']} to {fitting[0]}"
+            record(store, pod, "Scheduled", said, "default-scheduler")
             pods = store.list("pods")
         else:
             said = _unschedulable([problem for problem in problems.values() if problem])
-            store.change("pods", pod, partial(_leave, message=said))
+            if (condition_of(pod, "PodScheduled") or {}).get("message") != said:
+                store.change("pods", pod, partial(_leave, message=said))
+                record(store, pod, "FailedScheduling", said, "default-scheduler")
 
 
 def _bind(pod: Object, node: str) -> None:

@@ -56,6 +56,20 @@ def finish(pod: Object, phase: str) -> None:
         pod["metadata"]["deletionGracePeriodSeconds"] = 0
 
 
+def fail_by_shutdown(pod: Object) -> None:
+    """Say that a pod was ended because its node was shut down."""
+    finish(pod, "Failed")
+    why = "Pod was terminated in response to imminent node shutdown."
+    pod["status"] |= {"reason": "Terminated", "message": why}
+    set_condition(pod, "DisruptionTarget", "True", "TerminationByKubelet", why)
+
+
+def refuse(pod: Object) -> None:
+    """Say that a node does not run a pod: its devices are not known yet, after a restart, say."""
+    why = "Pod was rejected: Allocate failed due to no healthy devices present, which is unexpected"
+    pod["status"] |= {"phase": "Failed", "reason": "UnexpectedAdmissionError", "message": why}
+
+
 def set_running(pod: Object, field: str, name: str, started: str) -> None:
     """Say that a container runs."""
     set_state(pod, field, name, {"running": {"startedAt": started}})

@@ -6,8 +6,10 @@ count over all kinds, as etcd's are.
 
 from __future__ import annotations
 
+import bisect
 import copy
 import threading
+from collections import defaultdict
 from dataclasses import dataclass
 from random import SystemRandom
 from typing import TYPE_CHECKING
@@ -48,17 +50,23 @@ class Store:
         self.oldest = 0
         """Watches may begin at this version or later."""
         self.changes: list[Change] = []
-        self._objects: dict[tuple[str, str, str], Object] = {}
+        self._objects: defaultdict[str, dict[tuple[str, str], Object]] = defaultdict(dict)
 
     def get(self, resource: str, namespace: str, name: str) -> Object | None:
         with self.changed:
-            return self._objects.get((resource, namespace, name))
+            return self._objects[resource].get((namespace, name))
+
+    def since(self, version: int) -> list[Change]:
+        """Return the changes after a version."""
+        with self.changed:
+            first = bisect.bisect_right(self.changes, version, key=lambda each: each.version)
+            return self.changes[first:]
 
     def list(self, resource: str, namespace: str = "") -> list[Object]:
         """Return the objects of a kind, in the order of their namespaces and names."""
         with self.changed:
-            found = sorted(key for key in self._objects if key[0] == resource)
-            return [self._objects[key] for key in found if namespace in ("", key[1])]
+            found = self._objects[resource]
+            return [found[key] for key in sorted(found) if namespace in ("", key[0])]
 
     def add(self, resource: str, new: Object) -> Object:
         """Store a new object; its uid, version and time of creation are given to it.
@@ -72,8 +80,7 @@ class Store:
             meta = made["metadata"]
             if "name" not in meta:
                 meta["name"] = meta["generateName"] + random_suffix()
-            key = _key(resource, made)
-            if (there := self._objects.get(key)) is not None:
+            if (there := self._objects[resource].get(_key(made))) is not None:
                 leaving = "deletionTimestamp" in there["metadata"]
                 raise already_exists(BY_NAME[resource], meta["name"], is_leaving=leaving)
             meta.setdefault("uid", str(uuid4()))
@@ -95,10 +102,10 @@ class Store:
 
         """
         with self.changed:
-            key = _key(resource, new)
-            before = self._objects[key]
+            key = _key(new)
+            before = self._objects[resource][key]
             if version and version != before["metadata"]["resourceVersion"]:
-                raise conflict(BY_NAME[resource], key[2])
+                raise conflict(BY_NAME[resource], key[1])
             made = copy.deepcopy(new)
             made["metadata"]["resourceVersion"] = before["metadata"]["resourceVersion"]
             if made == before:
@@ -112,7 +119,7 @@ class Store:
     def change(self, resource: str, thing: Object, edit: Callable[[Object], object]) -> Object:
         """Change an object as it is at the moment, unless it is gone, or another in its place."""
         with self.changed:
-            there = self._objects.get(_key(resource, thing))
+            there = self._objects[resource].get(_key(thing))
             if there is None or there["metadata"]["uid"] != thing["metadata"]["uid"]:
                 return thing
             made = copy.deepcopy(there)
@@ -122,7 +129,7 @@ class Store:
     def drop(self, resource: str, thing: Object) -> Object:
         """Take an object out."""
         with self.changed:
-            before = self._objects.pop(_key(resource, thing), None)
+            before = self._objects[resource].pop(_key(thing), None)
             if before is None:
                 return thing
             self.version += 1
@@ -143,14 +150,14 @@ class Store:
     def _write(self, resource: str, before: Object | None, after: Object) -> Object:
         self.version += 1
         after["metadata"]["resourceVersion"] = str(self.version)
-        self._objects[_key(resource, after)] = after
+        self._objects[resource][_key(after)] = after
         self.changes.append(Change(self.version, resource, before, after))
         self.changed.notify_all()
         return after
 
 
-def _key(resource: str, thing: Object) -> tuple[str, str, str]:
-    return resource, thing["metadata"].get("namespace", ""), thing["metadata"]["name"]
+def _key(thing: Object) -> tuple[str, str]:
+    return thing["metadata"].get("namespace", ""), thing["metadata"]["name"]
 
 
 def _may_go(resource: str, thing: Object) -> bool:

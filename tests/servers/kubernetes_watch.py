@@ -1,7 +1,8 @@
 """Watches of the tests' Kubernetes: every change since a version, bookmarks, and 410.
 
 Source: the API concepts of Kubernetes, "Efficient detection of changes". A version that is too old
-is told in an event ERROR, as servers do once a watch is accepted.
+is told in an event ERROR, as servers do once a watch is accepted. A streaming list (kubectl asks
+for them) is a watch that begins with all there is, and marks its end.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from .kubernetes_store import Change, Store
 
 _LONGEST = 1800.0
+_LISTED = "k8s.io/initial-events-end"
 
 
 class Watch:
@@ -37,7 +39,8 @@ class Watch:
         self._chosen = chosen
         self._seconds = float(query.get("timeoutSeconds") or _LONGEST)
         self._has_bookmarks = query.get("allowWatchBookmarks") in ("true", "True", "1")
-        asked = query.get("resourceVersion") or "0"
+        self._is_list = query.get("sendInitialEvents") in ("true", "True", "1")
+        asked = "0" if self._is_list else query.get("resourceVersion") or "0"
         if not asked.isdigit():
             raise bad_request(f"strconv.ParseUint: parsing {asked!r}: invalid syntax")
         self._from = int(asked)
@@ -56,12 +59,14 @@ class Watch:
             first = store.list(self._resource.name, self._namespace) if not self._from else []
         for thing in filter(self._chosen, first):
             yield _line("ADDED", thing)
+        if self._is_list and self._has_bookmarks:
+            yield _line("BOOKMARK", self._bookmark(version, {_LISTED: "true"}))
         marked = time.monotonic()
         while not is_over():
             with store.changed:
                 if version < store.oldest:
                     raise expired(version, store.oldest)
-                news = [change for change in store.changes if change.version > version]
+                news = store.since(version)
                 now = time.monotonic()
                 if not news and now < end:
                     next_mark = marked + self.bookmarks if self._has_bookmarks else end
@@ -88,12 +93,12 @@ class Watch:
             return _line("MODIFIED" if was else "ADDED", change.after)
         return _line("DELETED", change.after) if was else None
 
-    def _bookmark(self, version: int) -> Object:
-        return {
-            "kind": self._resource.kind,
-            "apiVersion": self._resource.api_version,
-            "metadata": {"resourceVersion": str(version), "creationTimestamp": None},
-        }
+    def _bookmark(self, version: int, annotations: Mapping[str, str] | None = None) -> Object:
+        meta: Object = {"resourceVersion": str(version), "creationTimestamp": None}
+        if annotations is not None:
+            meta["annotations"] = annotations
+        head = {"kind": self._resource.kind, "apiVersion": self._resource.api_version}
+        return {**head, "metadata": meta}
 
 
 def _line(kind: str, thing: Object) -> bytes:

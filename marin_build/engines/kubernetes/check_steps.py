@@ -99,6 +99,8 @@ def _placement_problems(step: StepSpec, resources: ResourceConfig) -> Iterator[M
             f"the zone `{zone}` is in none of its regions {', '.join(regions)}",
             "no node is in both: give the zone, or the regions",
         )
+    if isinstance(resources.device, TpuDevice) and not resources.device.slice.gke_accelerator:
+        yield _error(step, f"GKE has no machine for the slice `{resources.device.type}`")
     if isinstance(resources.device, GpuDevice):
         kind = resources.device.type
         product = product_of(kind)

@@ -91,7 +91,7 @@ def job_state(job: Object, pods: Sequence[Object], children: Sequence[Object] = 
     if not running:
         return JobState(Phase.QUEUED, _first(map(_waiting, pods)) or "no pod yet")
     others = len([pod for pod in pods if _phase(pod) == "Pending"])
-    said = f"{len(running)} of {len(running) + others} pods run" if others else "Running"
+    said = f"{len(running)} of {len(running) + others} pods run" if others else ""
     return JobState(Phase.RUNNING, said, place=place)
 
 

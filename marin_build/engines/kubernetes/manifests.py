@@ -10,15 +10,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from marin_build.emit.plan_directory import actions_of, run_step_words
-from marin_build.engines.kubernetes.api_rules import LARGEST_OBJECT
+from marin_build.engines.kubernetes.check_manifests import problems_of_manifests
 from marin_build.engines.kubernetes.labels import prefix_label
 from marin_build.engines.kubernetes.names import WORKER, job_name
 from marin_build.engines.kubernetes.pods import pod_of
 from marin_build.engines.kubernetes.retries import deadline_of, job_retries
-from marin_build.errors import SpecificationError
+from marin_build.errors import combined
 from marin_build.pipeline.resources import ResourceConfig, TpuDevice
 from marin_build.plan.capacity import hosts_of
-from marin_build.text.readable import bytes_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -46,11 +45,14 @@ def emit_kubernetes(
     """Return path -> text: one manifest for each target to build, and `submit.sh`.
 
     Raises:
-        SpecificationError: a manifest is too large for a cluster.
+        SpecificationError: a cluster would refuse manifests, or never run them; all of them.
 
     """
     actions = actions_of(plan)
     jobs = {each.target: _job(each, settings, plan, document, templates) for each in actions}
+    steps = (each.step for each in actions)
+    if problems := problems_of_manifests(jobs.values(), steps):
+        raise combined(problems)
     script = templates.render(
         "kubernetes/submit.sh.j2",
         plan_id=document.plan_id,
@@ -108,7 +110,7 @@ def _job(
         text = templates.render(
             "kubernetes/job.yaml.j2", deadline=deadline(tries=retries.limit + 1), **common
         )
-        return Job(action.target, "job", name, _storable(text, action))
+        return Job(action.target, "job", name, text)
     device = resources.device
     text = templates.render(
         "kubernetes/jobset.yaml.j2",
@@ -119,21 +121,4 @@ def _job(
         is_tpu=isinstance(device, TpuDevice),
         **common,
     )
-    return Job(action.target, "jobset", name, _storable(text, action))
-
-
-def _storable(text: str, action: Action) -> str:
-    """Return a manifest that a cluster can store.
-
-    Raises:
-        SpecificationError: it is too large.
-
-    """
-    size = len(text.encode())
-    if size > LARGEST_OBJECT:
-        raise SpecificationError(
-            f"the manifest of `{action.target}` is larger than a cluster stores",
-            facts=[("size", bytes_text(size)), ("at most", bytes_text(LARGEST_OBJECT))],
-            hint="put long texts of its command into files, and declare them with source(...)",
-        )
-    return text
+    return Job(action.target, "jobset", name, text)

@@ -15,6 +15,7 @@ _AS_IN_0_1 = {
     "pipeline.retries": "retries",
     "pipeline.source": "sources",
     "pipeline.step_spec": "step_spec",
+    "pipeline.tpu_slices": "resources",
     "protocol.holder": "worker",
     "runtime.artifact": "artifacts",
     "runtime.clients": "clients",

@@ -396,7 +396,7 @@ def test_a_job_that_died_with_its_lease_is_followed_by_another_at_once(
 @contextmanager
 def _together(it: Scene) -> Iterator[None]:
     """Let the workers see what is asked for in a block at once."""
-    it.workers._ask_at = float("inf")
+    it.workers._silence.ask_at = float("inf")
     yield
-    it.workers._ask_at = 0.0
+    it.workers._silence.ask_at = 0.0
     it.workers._something.set()

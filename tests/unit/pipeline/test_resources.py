@@ -7,14 +7,8 @@ import math
 import pytest
 
 from marin_build.errors import SpecificationError
-from marin_build.pipeline.resources import (
-    CpuDevice,
-    GpuDevice,
-    ResourceConfig,
-    TpuDevice,
-    find_slice,
-    slice_table,
-)
+from marin_build.pipeline.resources import CpuDevice, GpuDevice, ResourceConfig, TpuDevice
+from marin_build.pipeline.tpu_slices import TpuSlice, find_slice, slice_table
 
 
 def test_the_hosts_of_every_slice_hold_all_chips_of_its_topology() -> None:
@@ -38,6 +32,25 @@ def test_a_slice_of_two_shapes_must_be_chosen() -> None:
         ResourceConfig.with_tpu(double[0])
     shape = slice_table()[double[0]][1]
     assert find_slice(double[0], shape.hosts) == shape
+
+
+def test_a_slice_that_is_not_in_the_table_can_be_declared() -> None:
+    """Else nobody can use a new TPU before we have heard of it."""
+    mine = TpuSlice("v9-16", "v9", "2x2x2", 2, 4, "tpu9", "tpu9-standard-4t")
+    resources = ResourceConfig.with_tpu(mine, slice_count=2)
+    assert isinstance(resources.device, TpuDevice)
+    assert (resources.device.slice, resources.device.chips) == (mine, 16)
+    assert resources.summary() == "2x v9-16"
+
+
+@pytest.mark.parametrize(
+    ("topology", "hosts", "chips"),
+    [("2x2x2", 4, 4), ("2x2", 1, 8), ("2x", 1, 2), ("axb", 0, 0), ("", 1, 1), ("-2x-2", 1, 4)],
+)
+def test_a_slice_has_the_chips_of_its_topology(topology: str, hosts: int, chips: int) -> None:
+    """Else its pods wait for ever."""
+    with pytest.raises(SpecificationError, match="has not the chips of its topology"):
+        TpuSlice("mine", "v9", topology, hosts, chips)
 
 
 def test_slices_that_stand_in_for_each_other_have_one_shape() -> None:

@@ -44,8 +44,8 @@ def jobset_violations(name: str, spec: Fields) -> Iterator[Violation]:
     names = [job.get("name", "") for job in jobs]
     for i, job in enumerate(jobs):
         here = f"spec.replicatedJobs[{i}]"
-        if job.get("name", "") in names[:i]:
-            yield Violation(f"{here}.name", f"{shown(job['name'])} is there twice")
+        if names[i] and names[i] in names[:i]:
+            yield Violation(f"{here}.name", f"{shown(names[i])} is there twice")
         yield from _name_violations(name, job, here)
         yield from _need_violations(job, names[:i], here)
         yield from _child_violations(name, job, here)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from marin_build.engines.kubernetes.api_rules import key_problem
 from marin_build.engines.kubernetes.objects.violation import UNREADABLE, Fields, Violation, shown
@@ -120,8 +120,3 @@ def resource_field_violations(reference: Fields, path: str) -> Iterator[Violatio
     if value and value not in [quantity_of(one) for one in allowed]:
         what = f"{shown(divisor)} is none of {', '.join(allowed)}"
         yield Violation(f"{path}.divisor", what)
-
-
-def same_quantity(one: Any, other: Any) -> bool:
-    """Return whether two quantities are the same amount: `1000m` and `1`."""
-    return quantity_of(one) == quantity_of(other)

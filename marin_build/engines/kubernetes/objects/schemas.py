@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 from marin_build.engines.kubernetes.objects.violation import (
@@ -19,8 +20,9 @@ if TYPE_CHECKING:
 
     from jsonschema import Draft7Validator, ValidationError
 
+_JOB = "job-batch-v1.standalone-strict.json"
 SCHEMAS = {
-    ("batch/v1", "Job"): "job-batch-v1.standalone-strict.json",
+    ("batch/v1", "Job"): _JOB,
     ("jobset.x-k8s.io/v1alpha2", "JobSet"): "jobset-v1alpha2-v0.12.0.standalone-strict.json",
 }
 """Version and kind of an object -> the file of its schema, in `schemas/`."""
@@ -42,7 +44,13 @@ def read_object(manifest: Mapping[str, Any], file: str) -> tuple[Fields, list[Vi
     Fields of a wrong type or name are not in the object that is returned, and a null is no field.
     """
     read: Fields = _without_nulls(manifest)
-    errors = sorted(validator_of(file).iter_errors(read), key=_place)
+    schema = schema_of(file)
+    shape = _shape_of(read, schema.words)
+    if shape in schema.sound and "status" not in read:
+        return read, []
+    errors = sorted(schema.validator.iter_errors(read), key=_place)
+    if not errors:
+        schema.sound.add(shape)
     # A list of all that is missing comes once for each.
     found = dict.fromkeys(one for error in errors for one in _violations_of(error))
     for error in errors:
@@ -57,10 +65,15 @@ def _place(error: ValidationError) -> str:
 
 def _without_nulls(value: Any) -> Any:
     if isinstance(value, dict):
-        return {key: _without_nulls(one) for key, one in value.items() if one is not None}
+        return {_key(key): _without_nulls(one) for key, one in value.items() if one is not None}
     if isinstance(value, list | tuple):
         return [_without_nulls(one) for one in value]
     return value
+
+
+def _key(key: object) -> str:
+    """Return a key of YAML as the key of JSON that is sent to a server."""
+    return key if isinstance(key, str) else json.dumps(key, default=str)
 
 
 def _violations_of(error: ValidationError) -> Iterator[Violation]:
@@ -79,10 +92,10 @@ def _violations_of(error: ValidationError) -> Iterator[Violation]:
             words = ", ".join(map(str, expected))
             yield Violation(path, f"{shown(error.instance)} is none of {words}", INVALID)
         case "type":
-            what = f"{_value(error.instance)} is not {_a(expected)}"
+            what = f"{_value(error.instance)} is not {_types_of(error.schema)}"
             yield Violation(path, what, UNREADABLE)
         case "oneOf" | "anyOf":
-            types = " or ".join(_a(one["type"]) for one in expected)
+            types = " or ".join(map(_types_of, expected))
             yield Violation(path, f"{_value(error.instance)} is not {types}", UNREADABLE)
         case "format":
             what = (
@@ -99,8 +112,14 @@ def _extra(error: ValidationError) -> list[str]:
     return [key for key in cast("Fields", error.instance) if key not in known]
 
 
-def _a(word: str) -> str:
-    return f"an {word}" if word[0] in "aio" else f"a {word}"
+def _types_of(schema: Any) -> str:
+    """Return the types that a schema allows, in words; null stands for no value at all."""
+    types = schema["type"] if isinstance(schema["type"], list) else [schema["type"]]
+    return " or ".join(f"an {one}" if one[0] in "aio" else f"a {one}" for one in _given(types))
+
+
+def _given(types: list[str]) -> list[str]:
+    return [one for one in types if one != "null"]
 
 
 def _value(value: object) -> str:
@@ -121,7 +140,8 @@ def _take_out(read: Fields, error: ValidationError) -> None:
         for key in _extra(error):
             place.pop(key, None)
     elif isinstance(parent, list):  # the others keep their places
-        parent[cast("int", last)] = _EMPTY.get(str(error.validator_value), 0)
+        types = cast("Any", error.schema).get("type", "")
+        parent[cast("int", last)] = _EMPTY.get(types[0] if isinstance(types, list) else types, 0)
     else:
         parent.pop(last, None)
 
@@ -134,19 +154,61 @@ def path_of(keys: Iterable[Any]) -> str:
     return text.removeprefix(".")
 
 
+@dataclass(frozen=True, slots=True)
+class Schema:
+    """What holds objects against a schema of the package.
+
+    Args:
+        validator: finds what breaks it.
+        words: the texts that it tells from others, of enumerations.
+        sound: shapes of objects that do not break it. Manifests of a plan have few shapes, and
+            finding one is quicker than validating by a factor of five. Only in `status`, which
+            servers write, the schemas have other rules for texts.
+
+    """
+
+    validator: Draft7Validator
+    words: frozenset[str]
+    sound: set[Any]
+
+
 @functools.cache
-def validator_of(file: str) -> Draft7Validator:
-    """Return what holds an object against a schema of the package."""
+def schema_of(file: str) -> Schema:
+    """Return the schema of a file in `schemas/`."""
     from importlib import resources
 
     from jsonschema import Draft7Validator, FormatChecker
 
-    package = resources.files("marin_build.engines.kubernetes")
-    schema = json.loads(package.joinpath("schemas", file).read_text("utf-8"))
+    folder = resources.files("marin_build.engines.kubernetes").joinpath("schemas")
+    schema, job = (json.loads(folder.joinpath(one).read_text("utf-8")) for one in (file, _JOB))
+    # A CRD says nothing of metadata, which all objects have alike.
+    schema["properties"]["metadata"] = job["properties"]["metadata"]
     formats = FormatChecker(formats=())
     for name, most in _WIDTHS.items():
         formats.checks(name)(functools.partial(_fits, most))
-    return Draft7Validator(schema, format_checker=formats)
+    validator = Draft7Validator(schema, format_checker=formats)
+    return Schema(validator, frozenset(_words_of(schema)), set())
+
+
+def _words_of(schema: Any) -> Iterator[str]:
+    """Yield the words of all enumerations in a schema."""
+    if isinstance(schema, dict):
+        words = schema.get("enum", ())
+        yield from words if isinstance(words, list) else ()
+    if isinstance(schema, dict | list):
+        for part in schema.values() if isinstance(schema, dict) else schema:
+            yield from _words_of(part)
+
+
+def _shape_of(value: Any, words: frozenset[str]) -> Any:
+    """Return a value without its texts, except those that a schema tells from others."""
+    if isinstance(value, dict):
+        return dict, *[(key, _shape_of(one, words)) for key, one in value.items()]
+    if isinstance(value, list):
+        return list, *[_shape_of(one, words) for one in value]
+    if isinstance(value, str):
+        return value if value in words else str
+    return type(value), value
 
 
 def _fits(most: int, value: object) -> bool:

@@ -31,6 +31,11 @@ class Violation:
     message: str
     status: int = INVALID
 
+    @property
+    def sentence(self) -> str:
+        """The field and what is wrong with it; a colon stands before a value."""
+        return f"{self.field}{': ' if self.message[0] == '`' else ' '}{self.message}"
+
 
 def shown(value: object) -> str:
     """Return a value for a message, cut where it is long."""

@@ -42,13 +42,18 @@ def manifest_of(step: StepSpec) -> dict[str, Any]:
     with in_workspace(BUCKET):
         files = emitted(step)
         document: dict[str, Any] = yaml.safe_load(files[f"steps/{step.target_id}/job.yaml"])
+    job = document["spec"]
+    if document["kind"] == "JobSet":
+        job = job["replicatedJobs"][0]["template"]["spec"]
+    pod = job["template"]["spec"]
+    del pod["volumes"], pod["containers"][0]["volumeMounts"]  # tests mount what they are about
     return document
 
 
-def step(resources: ResourceConfig) -> StepSpec:
+def step(resources: ResourceConfig, name: str = "train") -> StepSpec:
     """Return a step with three variables."""
     variables = {"GREETING": "hello", "NUMBER": "32", "YES": "yes"}
-    return StepSpec(name="train", fn=print, env_vars=variables, resources=resources)
+    return StepSpec(name=name, fn=print, env_vars=variables, resources=resources)
 
 
 def parts(path: str) -> list[str | int]:

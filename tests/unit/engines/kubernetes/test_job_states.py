@@ -124,7 +124,7 @@ def test_a_state_means_what_the_table_says(kind: str, name: str) -> None:
         (BACKOFF, [DISRUPTED], "Failed (BackoffLimitExceeded): EvictionByEvictionAPI: bye"),
         (_failed("DeadlineExceeded", "Job was active\nfor too long"), [],
          "Failed (DeadlineExceeded): Job was active"),
-        (_job(), [_pod("Running")], "Running"),
+        (_job(), [_pod("Running")], ""),
         (_job(), [_pod("Running"), _pod("Pending")], "1 of 2 pods run"),
         (_job(), [], "no pod yet"),
         (_job(), [_pod("Pending", conditions=[{"type": "PodScheduled", "status": "False",

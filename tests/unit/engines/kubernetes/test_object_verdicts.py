@@ -104,6 +104,15 @@ def _rows() -> list[tuple[str, str, str]]:
     return [tuple(line.split("\t")[:3]) for line in lines]  # type: ignore[misc]
 
 
+CHILD = "spec.replicatedJobs[0].template.spec"
+OF_CHILDREN = [
+    row
+    for row in _rows()
+    if all(path.startswith("spec.") for path in CASES[row[0]])
+    and not row[0].endswith("_nonindexed")  # those of a JobSet have indexes
+]
+
+
 @pytest.fixture(scope="module")
 def sample() -> dict[str, Any]:
     """A Job as we write it: two rules, four variables, spot nodes, a Secret."""
@@ -124,6 +133,24 @@ def test_the_verdict_is_that_of_a_server(
         assert {one.field for one in found} == {field}
     else:  # the answer names none
         assert len(found) == 1
+
+
+@pytest.mark.parametrize(("case", "server", "field"), OF_CHILDREN, ids=lambda value: value or "-")
+def test_so_is_that_on_the_jobs_of_a_jobset(
+    sample: dict[str, Any], case: str, server: str, field: str
+) -> None:
+    """Else a cluster takes a gang, makes no Job of it, and says nothing."""
+    gang = manifest_of(step(ResourceConfig(replicas=2)))
+    sent = {"completions": 2, "parallelism": 2, **sample["spec"]}
+    sent.pop("ttlSecondsAfterFinished")
+    changes = {path.replace("spec", CHILD, 1): value for path, value in CASES[case].items()}
+    found = violations(changed(changed(gang, {CHILD: sent}), changes))
+    if server == "accepted":
+        assert found == []
+        return
+    assert {one.status for one in found} == {400 if server == "400" else 201}
+    if field:
+        assert {one.field for one in found} == {field.replace("spec", CHILD, 1)}
 
 
 def test_every_row_has_its_case() -> None:
