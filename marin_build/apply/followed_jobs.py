@@ -264,6 +264,8 @@ class FollowedJobs:
             del self._followed[index]
             self._listener.ask_again(replace(followed.request, seen=None))
             return
+        if isinstance(outcome, Interrupted) and state.cause is None:
+            state = replace(state, cause="infra")  # not its program ended it, and not this run
         job = f"{self._engine}:{followed.id}"
         output = self._queue.output_of(followed.id)
         self._listener.ended(index, outcome_of_queue(state, job, output, self._queue.says_why))

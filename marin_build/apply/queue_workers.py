@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING
 
 from marin_build.apply.events import Warned
 from marin_build.apply.followed_jobs import FollowedJobs, one_target
-from marin_build.engines.jobs import JobRefusedError, Phase, QueueAwayError
+from marin_build.apply.silence import Silence
+from marin_build.engines.jobs import JobNotYetError, JobRefusedError, Phase, QueueAwayError
 from marin_build.errors import StoreAwayError
-from marin_build.pauses import doubled
 from marin_build.plan.outcomes import Failed, Held, Interrupted
 from marin_build.protocol.acquire import Finished
 from marin_build.protocol.look import look
@@ -38,8 +38,8 @@ if TYPE_CHECKING:
 
 LOOK_EVERY = 0.3
 """Seconds between two looks at the statuses of running targets on a local disk."""
-_LONGEST_PAUSE = 20.0
-"""Seconds between two tries to reach a queue that gives no answer."""
+_PAUSE_IF_NOT_YET = 2.0
+"""Seconds between two tries to submit a job that the queue cannot take now."""
 
 
 class QueueWorkers:
@@ -73,13 +73,12 @@ class QueueWorkers:
         self._to_end: dict[int, bool] = {}  # index -> whether by force
         self._cancelled: set[tuple[int, bool]] = set()
         self._perhaps: set[int] = set()  # a submit of theirs got no answer
+        self._not_yet: set[int] = set()  # the queue cannot take their jobs now
         self._followed = FollowedJobs(session, engine, jobs, self._to_end, self)
         self._something = threading.Event()
         self._is_closed = False
-        self._poll_at = self._look_at = self._ask_at = 0.0
-        self._away_since: float | None = None
-        self._who = ""
-        self._pauses = 0
+        self._poll_at = self._look_at = 0.0
+        self._silence = Silence()
         self._thread = threading.Thread(target=self._follow, daemon=True, name=f"{engine} jobs")
         self._thread.start()
 
@@ -140,38 +139,32 @@ class QueueWorkers:
 
     def _ask(self) -> None:
         """Ask the queue what is to be asked, unless it gave no answer a moment ago."""
-        ends_without_store = bool(self._to_end) and self._who != self._engine
-        if time.monotonic() < self._ask_at and not ends_without_store:
+        ends_without_store = bool(self._to_end) and self._silence.who != self._engine
+        if time.monotonic() < self._silence.ask_at and not ends_without_store:
             return
         self._cancel()
         self._begin()
         if self._followed and time.monotonic() >= self._poll_at:
             self._followed.poll()
             self._poll_at = time.monotonic() + self._jobs.poll_every
-        if self._away_since is not None:
-            seconds = time.monotonic() - self._away_since
-            self._away_since, self._pauses = None, 0
-            if not self._is_told_of(self._who):
-                self._say(Warned(f"{self._who} answers again, after {seconds:.0f} s"))
+        seconds, who = self._silence.is_over(), self._silence.who
+        if seconds is not None and not self._is_told_of(who):
+            self._say(Warned(f"{who} answers again, after {seconds:.0f} s"))
 
     def _away(self, what: str, who: str) -> None:
         """Wait for a queue or a store that gives no answer; say so once."""
-        self._pauses += 1
-        longest = 1.0 if self._to_end else _LONGEST_PAUSE  # who ends the run does not wait
-        self._ask_at = time.monotonic() + doubled(self._pauses, 1.0, longest)
-        if self._away_since is None:
-            self._away_since, self._who = time.monotonic(), who
-            if not self._is_told_of(who):
-                self._say(Warned(f"{what}; asking again until it answers, jobs go on meanwhile"))
+        is_first = self._silence.goes_on(who, is_urgent=bool(self._to_end))
+        if is_first and not self._is_told_of(who):
+            self._say(Warned(f"{what}; asking again until it answers, jobs go on meanwhile"))
 
     def _is_told_of(self, who: str) -> bool:
         """Return whether the run says by itself that the store gives no answer."""
         return who != self._engine and isinstance(self._session.store, PatientStore)
 
     def _pause(self) -> float | None:
-        due = [self._ask_at] if self._away_since is not None else []
+        due = [self._silence.ask_at] if self._silence or self._not_yet else []
         if self._followed:
-            due += [self._look_at, max(self._poll_at, self._ask_at)]
+            due += [self._look_at, max(self._poll_at, self._silence.ask_at)]
         return max(0.0, min(due) - time.monotonic()) if due else None
 
     def _say(self, answer: Ended | Event) -> None:
@@ -183,6 +176,7 @@ class QueueWorkers:
         self._asked.pop(index, None)
         self._to_end.pop(index, None)
         self._perhaps.discard(index)
+        self._not_yet.discard(index)
         self._cancelled -= {(index, False), (index, True)}
         job = self._followed.drop(index, outcome)
         try:
@@ -242,6 +236,13 @@ class QueueWorkers:
         ]
         try:
             ids = self._jobs.submit_batch([job for job, _ in asked]) if asked else ()
+        except JobNotYetError as error:
+            new = {start.index for _, start in asked} - self._not_yet
+            if new:
+                self._not_yet |= new
+                self._say(Warned(f"{error.with_reason}; submitted later", error.hint or ""))
+            self._silence.ask_at = time.monotonic() + _PAUSE_IF_NOT_YET
+            return
         except QueueAwayError:
             self._perhaps.update(start.index for _, start in asked)
             raise
@@ -265,6 +266,7 @@ class QueueWorkers:
         self._followed.take(start, name, job, before, is_adopted=is_adopted)
         self._asked.pop(start.index)
         self._perhaps.discard(start.index)
+        self._not_yet.discard(start.index)
         self._poll_at = min(self._poll_at, time.monotonic() + self._jobs.poll_every)
 
     def _unsettled(self, asked: Sequence[Start]) -> list[Start]:

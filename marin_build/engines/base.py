@@ -99,6 +99,10 @@ class Engine(ABC, Generic[S]):
         """Return an error for each thing in a plan that this engine cannot build."""
         return ()
 
+    def warnings(self, plan: Plan) -> Sequence[str]:  # noqa: ARG002 - most have none
+        """Return a line for each thing in a plan that it builds, and that may surprise later."""
+        return ()
+
     @abstractmethod
     def emit(self, plan: Plan, document: PlanDocument, templates: Templates) -> dict[str, str]:
         """Return path -> text of the engine's files in a plan directory.

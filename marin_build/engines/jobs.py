@@ -80,6 +80,10 @@ class QueueAwayError(MarinBuildError):
     exit_code: ClassVar[int] = 4
 
 
+class JobNotYetError(QueueAwayError):
+    """The queue answers, and cannot take this one job now: it may later."""
+
+
 class JobRefusedError(MarinBuildError):
     """The queue refuses a job: no later try would do better."""
 
@@ -119,6 +123,7 @@ class JobQueue(ABC):
         Raises:
             JobRefusedError: the engine does not take it.
             QueueAwayError: no answer; the job may have been taken: `find` will tell.
+            JobNotYetError: not taken now, and others may be.
 
         """
 

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from marin_build.apply import queue_workers
+from marin_build.apply import queue_workers, silence
 from marin_build.apply.queue_workers import QueueWorkers
 from marin_build.engines.jobs import (
+    JobNotYetError,
     JobQueue,
     JobRefusedError,
     JobRequest,
@@ -167,7 +168,8 @@ def scene(
 ) -> Iterator[Callable[[int], Scene]]:
     """Return what makes a scene with so many targets."""
     monkeypatch.setattr(queue_workers, "LOOK_EVERY", 0.01)
-    monkeypatch.setattr(queue_workers, "doubled", lambda *_: 0.01)
+    monkeypatch.setattr(queue_workers, "_PAUSE_IF_NOT_YET", 0.01)
+    monkeypatch.setattr(silence, "doubled", lambda *_: 0.01)
     made: list[Scene] = []
 
     def make(count: int) -> Scene:
@@ -223,6 +225,26 @@ def test_an_error_about_one_target_ends_that_target_alone(
     it.until("submit", "job1")
     it.attempt(1, 1)
     assert it.ends(1)[1] == ended.Failed(1, 7, "boom 1")
+
+
+def test_a_job_that_cannot_be_taken_now_holds_up_no_other(scene: Callable[[int], Scene]) -> None:
+    """Else one pod that saves its checkpoint keeps a hundred others from starting."""
+    it = scene(2)
+    tries: list[str] = []
+
+    def submitted(name: str) -> None:
+        tries.append(name)
+        if tries == ["job0"]:
+            del it.queue.jobs["job0"]
+            raise JobNotYetError("an earlier one is still ending")
+
+    it.queue.on_submit = submitted
+    it.start(0, 1)
+    it.until("submit", "job0")
+    assert tries == ["job0", "job1", "job0"]
+    it.attempt(0, 1)
+    it.attempt(1, 1)
+    assert set(it.ends(2)) == {0, 1}
 
 
 def test_a_target_damaged_while_its_job_runs_ends_alone(scene: Callable[[int], Scene]) -> None:
@@ -387,7 +409,7 @@ def test_a_job_that_died_with_its_lease_is_followed_by_another_at_once(
 @contextmanager
 def _together(it: Scene) -> Iterator[None]:
     """Let the workers see what is asked for in a block at once."""
-    it.workers._ask_at = float("inf")
+    it.workers._silence.ask_at = float("inf")
     yield
-    it.workers._ask_at = 0.0
+    it.workers._silence.ask_at = 0.0
     it.workers._something.set()
