@@ -125,8 +125,8 @@ class FollowedJobs:
         self._followed: dict[int, _Followed] = {}
         self._reported: dict[int, int] = {}  # index -> the last failed attempt that was reported
 
-    def __bool__(self) -> bool:
-        return bool(self._followed)
+    def __len__(self) -> int:
+        return len(self._followed)
 
     def __contains__(self, index: int) -> bool:
         return index in self._followed

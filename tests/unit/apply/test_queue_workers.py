@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from marin_build.apply import queue_workers, silence
+from marin_build.apply import queue_workers, silence, wanted_jobs
 from marin_build.apply.queue_workers import QueueWorkers
 from marin_build.engines.jobs import (
     JobNotYetError,
@@ -168,7 +168,7 @@ def scene(
 ) -> Iterator[Callable[[int], Scene]]:
     """Return what makes a scene with so many targets."""
     monkeypatch.setattr(queue_workers, "LOOK_EVERY", 0.01)
-    monkeypatch.setattr(queue_workers, "_PAUSE_IF_NOT_YET", 0.01)
+    monkeypatch.setattr(wanted_jobs, "_PAUSE_IF_NOT_YET", 0.01)
     monkeypatch.setattr(silence, "doubled", lambda *_: 0.01)
     made: list[Scene] = []
 
