@@ -247,6 +247,58 @@ def test_a_job_that_cannot_be_taken_now_holds_up_no_other(scene: Callable[[int],
     assert set(it.ends(2)) == {0, 1}
 
 
+class BatchQueue(Queue):
+    """A queue that takes several jobs by one request, or none of them."""
+
+    def batches(self, jobs: Sequence[JobRequest]) -> list[Sequence[JobRequest]]:
+        return [jobs] if jobs else []
+
+    def submit_batch(self, jobs: Sequence[JobRequest]) -> list[str]:
+        names = [job.name for job in jobs]
+        self._called("batch", names)
+        return [self.submit(job) for job in jobs]
+
+
+def test_jobs_that_are_refused_together_are_submitted_one_by_one(
+    scene: Callable[[int], Scene],
+) -> None:
+    """Else one impossible step of a sweep fails all of them, without saying which it is."""
+    it = scene(3)
+    it.queue.__class__ = BatchQueue
+    it.queue.fails["find"] = [QueueAwayError("away")]  # so that all three begin together
+    it.queue.fails["batch"] = [JobRefusedError("no")]
+    refused: list[str] = []
+
+    def submitted(name: str) -> None:
+        if name == "job1":
+            refused.append(name)
+            del it.queue.jobs[name]
+            raise JobRefusedError("too large an array")
+
+    it.queue.on_submit = submitted
+    it.start(0, 1, 2)
+    found = it.ends(1)[1]
+    assert isinstance(found, ended.Failed)
+    assert "too large" in found.message
+    assert refused == ["job1"]
+    it.attempt(0, 1)
+    it.attempt(2, 1)
+    assert set(it.ends(2)) == {0, 2}
+
+
+def test_an_array_whose_answer_is_lost_is_found(scene: Callable[[int], Scene]) -> None:
+    """Else a busy controller starts a thousand jobs twice."""
+    it = scene(2)
+    it.queue.__class__ = BatchQueue
+    it.queue.fails["submit"] = [QueueAwayError("away")]
+    it.start(0, 1)
+    it.until("poll", ["job0", "job1"])
+    it.attempt(0, 1)
+    it.attempt(1, 1)
+    assert set(it.ends(2)) == {0, 1}
+    assert [with_what for name, with_what in it.queue.calls if name == "submit"].count("job0") == 1
+
+
 def test_a_target_damaged_while_its_job_runs_ends_alone(scene: Callable[[int], Scene]) -> None:
     """Else no other end of a job is ever seen."""
     it = scene(2)
