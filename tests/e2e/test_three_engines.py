@@ -10,13 +10,15 @@ import pytest
 
 from marin_build.protocol.attempt_reader import parse_attempt
 from tests.servers.podman import find_podman, private_podman
-from tests.servers.slurm import find_slurm, slurm_cluster
+from tests.servers.slurm import find_slurm
 
 from .support import BIN, PATIENCE, PROGRAM, Project, copy_examples
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from tests.servers.slurm import Cluster
 
 pytestmark = pytest.mark.skipif(
     not (find_podman() and find_slurm()), reason="needs podman and Slurm, and to be root"
@@ -26,7 +28,7 @@ IN_JOBS = ("count/declaration", "count/rights", "model")
 
 
 @pytest.fixture
-def example(tmp_path: Path) -> Iterator[Project]:
+def example(tmp_path: Path, cluster: Cluster) -> Iterator[Project]:
     """A copy of the example, on machines that exist."""
     copy_examples(tmp_path)
     (tmp_path / "home").mkdir()
@@ -43,12 +45,13 @@ def example(tmp_path: Path) -> Iterator[Project]:
     )
     assert found == 1
     project.write("marin-build.toml", text)
-    with private_podman(tmp_path) as podman, slurm_cluster(tmp_path / "slurm", 1) as cluster:
+    with private_podman(tmp_path) as podman:
         project.environment |= podman.environment | cluster.environment
         try:
             yield project
         finally:
             project.clean_up()
+            cluster.end_all_jobs()
 
 
 def _built(project: Project, prefix: str) -> dict[str, tuple[str, Any, str]]:

@@ -163,8 +163,12 @@ class Cluster:
     def end_all_jobs(self) -> None:
         """Cancel all jobs, and wait until their nodes take others."""
         self.call("scancel", "--quiet", "--me")
-        self._wait(lambda: not self.call("squeue", "--noheader").strip())
+        self._wait(self.is_empty)
         self.wait_until_idle()
+
+    def is_empty(self) -> bool:
+        """Return whether no job waits or runs; False if the controller gives no answer."""
+        return len(self.call("squeue").splitlines()) == 1  # the titles of the columns
 
     def wait_until_idle(self) -> None:
         """Wait until all nodes answer the controller and run nothing.
