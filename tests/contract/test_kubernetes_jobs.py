@@ -57,6 +57,21 @@ def test_failures_are_counted(cluster: KubernetesCluster, api: Clients) -> None:
     assert [(end["exitCode"], end["reason"]) for end in ends] == [(3, "Error")] * 3
 
 
+def test_a_container_may_be_started_again_in_its_pod(
+    cluster: KubernetesCluster, api: Clients, tmp_path: Path
+) -> None:
+    """Else a program that fails and goes on in the same pod would look like a new pod."""
+    script = f"echo >> {tmp_path}/tries; [ $(wc -l < {tmp_path}/tries) = 3 ]"
+    on_failure = {"restartPolicy": "OnFailure"}
+    name = start(api, "again", script, backoffLimit=5, pod=on_failure)
+    assert cluster.wait_for_condition("Job", name, "Complete")["status"]["failed"] == 0
+    (pod,) = cluster.pods_of(name)
+    assert pod["status"]["containerStatuses"][0]["restartCount"] == 2
+    wrong = start(api, "again", "exit 1", backoffLimit=1, pod=on_failure)
+    found = cluster.wait_for_condition("Job", wrong, "Failed")
+    assert (condition_of(found, "Failed") or {})["reason"] == "BackoffLimitExceeded"
+
+
 @pytest.mark.parametrize(
     ("action", "reason", "failed"),
     [("FailJob", "PodFailurePolicy", 1), ("Count", "BackoffLimitExceeded", 2)],

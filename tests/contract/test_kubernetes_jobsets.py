@@ -122,3 +122,29 @@ def test_a_final_exit_code_ends_a_gang(cluster: KubernetesCluster, api: Clients)
     assert (condition_of(found, "Failed") or {})["reason"] == "FailJobSetFailurePolicyAction"
     assert found["status"]["restarts"] == 0
     end(cluster, api, name)
+
+
+def test_a_queue_takes_a_gang_back_and_counts_nothing(
+    cluster: KubernetesCluster, api: Clients
+) -> None:
+    """Else a gang that waits for its quota would look as if it ran, or had failed."""
+    name = new_name("queued")
+    wanted = gang(name, LONG)
+    wanted["spec"]["suspend"] = True
+    api.custom.create_namespaced_custom_object(*GANGS, wanted)
+
+    def suspend(value: bool) -> None:
+        patch = {"spec": {"suspend": value}}
+        api.custom.patch_namespaced_custom_object(*GANGS, name, patch)
+
+    cluster.wait_for_condition("JobSet", name, "Suspended")
+    assert not cluster.pods_of(name)
+    suspend(False)
+    cluster.wait_for_pods(name, 4)
+    suspend(True)
+    cluster.wait_for(lambda: not cluster.pods_of(name))
+    suspend(False)
+    cluster.wait_for_pods(name, 4)
+    status = (cluster.find("JobSet", name) or {})["status"]
+    assert (status["restarts"], status["replicatedJobsStatus"][0]["suspended"]) == (0, 0)
+    end(cluster, api, name)

@@ -44,11 +44,17 @@ def test_a_name_is_taken_once(api: Clients) -> None:
     assert made.metadata.uid
     assert made.spec.pod_replacement_policy == "TerminatingOrFailed"
     assert (made.spec.completions, made.spec.parallelism) == (1, 1)
+    own = {"batch.kubernetes.io/controller-uid": made.metadata.uid}
+    assert (made.spec.selector.match_labels, made.metadata.generation) == (own, 1)
     again = status_of(lambda: api.batch.create_namespaced_job(NAMESPACE, job(name)))
     assert (again["code"], again["reason"]) == (409, "AlreadyExists")
     assert again["message"] == f'jobs.batch "{name}" already exists'
     there = api.batch.read_namespaced_job(name, NAMESPACE)
     assert there.metadata.uid == made.metadata.uid
+    nameless = job("")
+    nameless["metadata"] = {"generateName": f"{name}-"}
+    others = [api.batch.create_namespaced_job(NAMESPACE, nameless) for _ in range(2)]
+    assert len({other.metadata.name for other in others}) == 2
     assert int(there.metadata.resource_version) >= int(made.metadata.resource_version)
 
 
@@ -85,6 +91,9 @@ def test_unknown_fields_are_dropped_or_refused(api: Clients) -> None:
     assert strictly["code"] == 400
     assert 'strict decoding error: unknown field "spec.backofflimit"' in strictly["message"]
     assert "backofflimit" not in create(*JOBS, misspelt)["spec"]
+    assert status_of(lambda: create(*JOBS, gang(new_name("kind"), "exit 0")))["code"] == 400
+    assert status_of(lambda: create(*JOBS, {"metadata": 7}))["code"] == 400
+    assert status_of(lambda: create(*JOBS, job("")))["code"] == 422
 
 
 def test_a_gang_with_a_faulty_pod_is_taken_and_stays_silent(

@@ -10,13 +10,19 @@ of pods and services are not resolved. It deliberately fails in all the ways tha
     with kubernetes_cluster(folder) as cluster:
         subprocess.run([...], env=os.environ | cluster.environment)
         cluster.evict("a-pod")
+
+    python -m tests.servers.kubernetes FOLDER
+    KUBECONFIG=FOLDER/kubeconfig kubectl get nodes
 """
 
 from __future__ import annotations
 
+import argparse
 import base64
 import json
+import threading
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
@@ -34,7 +40,6 @@ from .kubernetes_view import ClusterView
 if TYPE_CHECKING:
     from collections import Counter
     from collections.abc import Iterator, Mapping, Sequence
-    from pathlib import Path
 
     from .faults import Call, Faults
     from .kubernetes_kubelet import RunningPod
@@ -97,8 +102,9 @@ class KubernetesCluster(ClusterView):
         """End everything; pods are killed."""
         self.controllers.stop()
         self.server.close()
-        if self.controllers.failure is not None:
-            raise self.controllers.failure
+        for failure in (self.controllers.failure, self.server.failure):
+            if failure is not None:
+                raise failure
 
     # What a test plants
 
@@ -230,3 +236,19 @@ def kubernetes_cluster(
         yield cluster
     finally:
         cluster.stop()
+
+
+def main() -> None:
+    """Run a cluster until interrupted."""
+    parser = argparse.ArgumentParser(description="a small Kubernetes for tests")
+    parser.add_argument("folder", type=Path, help="where its files are")
+    with kubernetes_cluster(parser.parse_args().folder) as cluster:
+        print(f"export KUBECONFIG={cluster.kubeconfig}", flush=True)
+        try:
+            threading.Event().wait()
+        except KeyboardInterrupt:
+            return
+
+
+if __name__ == "__main__":
+    main()

@@ -12,6 +12,7 @@ import json
 import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 import yaml
 
@@ -32,6 +33,7 @@ from .kubernetes_resources import (
     unknown_here,
 )
 from .kubernetes_selectors import selector_of
+from .kubernetes_store import random_suffix
 from .kubernetes_watch import Watch
 
 if TYPE_CHECKING:
@@ -124,15 +126,14 @@ class KubernetesApi:
             made.pop("status", None)
         if resource.name == "jobs":
             made["status"] = {}
+        meta = made["metadata"]
+        meta["name"] = meta.get("name") or meta["generateName"] + random_suffix()
+        meta["uid"] = str(uuid4())
+        if resource.name == "jobs":
+            select_own_pods(made)
         with self.store.changed:
-            there = _same_name(self.store, resource, made)
-            if dry and there is None:
-                made["metadata"].setdefault("uid", "")
-                return made
-            added = self.store.add(resource.name, made)
-            if resource.name == "jobs":
-                added = self.store.change("jobs", added, select_own_pods)
-            return added
+            is_there = self.store.get(resource.name, meta.get("namespace", ""), meta["name"])
+            return made if dry and not is_there else self.store.add(resource.name, made)
 
     def _route(self, request: Request) -> Answer:
         if (found := discover(request.path)) is not None:
@@ -282,11 +283,6 @@ class KubernetesApi:
         details |= {"kind": target.resource.name, "uid": there["metadata"]["uid"]}
         head = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success"}
         return Answer({**head, "details": details})
-
-
-def _same_name(store: Store, resource: Resource, thing: Object) -> Object | None:
-    meta = thing["metadata"]
-    return store.get(resource.name, meta.get("namespace", ""), meta.get("name", ""))
 
 
 def _place(thing: Object) -> tuple[str, str]:

@@ -111,8 +111,8 @@ def _data(store: Store, pod: Object, resource: str, reference: Object) -> dict[s
     if held is None:
         if reference.get("optional"):
             return None
-        kind = resource.removesuffix("s").replace("configmap", "configmap")
-        raise Waits("CreateContainerConfigError", f'{kind} "{name}" not found')
+        said = f'{resource.removesuffix("s")} "{name}" not found'
+        raise Waits("CreateContainerConfigError", said)
     data: dict[str, str] = held.get("data") or {}
     if resource == "secrets":
         return {key: base64.b64decode(value).decode() for key, value in data.items()}

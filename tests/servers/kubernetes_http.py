@@ -6,6 +6,7 @@ import json
 import socket
 import threading
 import time
+import traceback
 from collections import Counter
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any, cast
@@ -33,6 +34,7 @@ class ApiServer:
         self.calls: list[Call] = []
         self.token = ""
         self.throttled = 0
+        self.failure: BaseException | None = None
         self.retry_after = 1
         # Keeps the port while the server is down: who connects is refused.
         self._place = _bound(0)
@@ -203,7 +205,14 @@ class _Handler(BaseHTTPRequestHandler):
             return Answer(error.status, fault)
         if self.headers.get("Authorization") != f"Bearer {owner.token}":
             return Answer(ApiError(401, "Unauthorized", "Unauthorized").status, 401)
-        return Answer() if fault == "hang" else owner.api.answer(request)
+        if fault == "hang":
+            return Answer()
+        try:
+            return owner.api.answer(request)
+        except Exception as error:  # noqa: BLE001 - ours; the test is told at its end
+            owner.failure = error
+            text = f"the stand-in is broken: {traceback.format_exc()}"
+            return Answer(ApiError(500, "InternalError", text).status, 500)
 
     def _send(self, answer: Answer) -> None:
         is_text = answer.text is not None

@@ -95,7 +95,7 @@ class RunningPod:
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         self._out_of_memory: set[str] = set()
         self._is_ending = threading.Event()
-        self._is_lost = self._is_shut_down = False
+        self._is_killed = self._is_lost = self._is_shut_down = False
         self._timer: threading.Timer | None = None
         self.thread = threading.Thread(target=self._run, name=pod["metadata"]["name"], daemon=True)
         self.thread.start()
@@ -111,6 +111,7 @@ class RunningPod:
 
     def kill(self) -> None:
         """Kill all containers."""
+        self._is_killed = True
         self._is_ending.set()
         for process in list(self._processes.values()):
             _kill_group(process)
@@ -215,11 +216,12 @@ class RunningPod:
             )
         self._processes[name] = process
         if self._is_ending.is_set():  # it was told to while this one was being made
-            self._signal(signal.SIGKILL if self._is_lost else signal.SIGTERM)
+            self._signal(signal.SIGKILL if self._is_killed else signal.SIGTERM)
         self._change(lambda pod: set_running(pod, field, name, started))
         record(self._store, self._pod, "Started", f"Container started: {name}")
         code = process.wait()
         _kill_group(process)  # what it has left behind goes with it
+        self._processes.pop(name)  # its number may be that of another process soon
         code = 128 - code if code < 0 else code
         reason = "Completed" if code == 0 else "Error"
         if name in self._out_of_memory:

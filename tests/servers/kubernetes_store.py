@@ -69,7 +69,7 @@ class Store:
             return [found[key] for key in sorted(found) if namespace in ("", key[0])]
 
     def add(self, resource: str, new: Object) -> Object:
-        """Store a new object; its uid, version and time of creation are given to it.
+        """Store a new object; it is given a version, a time of creation, and a uid if it has none.
 
         Raises:
             ApiError: there is one of that name.
@@ -78,8 +78,6 @@ class Store:
         with self.changed:
             made = copy.deepcopy(new)
             meta = made["metadata"]
-            if "name" not in meta:
-                meta["name"] = meta["generateName"] + random_suffix()
             if (there := self._objects[resource].get(_key(made))) is not None:
                 leaving = "deletionTimestamp" in there["metadata"]
                 raise already_exists(BY_NAME[resource], meta["name"], is_leaving=leaving)
