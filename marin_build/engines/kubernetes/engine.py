@@ -14,17 +14,17 @@ from marin_build.engines.kubernetes.manifests import emit_kubernetes, manifest_o
 from marin_build.engines.kubernetes.names import job_name
 from marin_build.engines.kubernetes.settings import KubernetesSettings
 from marin_build.engines.kubernetes.text import kubernetes_text
+from marin_build.errors import MarinBuildError
+from marin_build.workspace.workspace import Workspace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from marin_build.emit.templates import Templates
     from marin_build.engines.jobs import JobQueue
-    from marin_build.errors import MarinBuildError
     from marin_build.pipeline.step_spec import StepSpec
     from marin_build.plan.decisions import Plan
     from marin_build.plan.document import PlanDocument
-    from marin_build.workspace.workspace import Workspace
 
 _LOGS = ".marin-build/kubernetes"
 
@@ -104,8 +104,10 @@ class KubernetesEngine(Engine[KubernetesSettings]):
         )
 
     def doctor(self) -> list[str]:
-        """Return a line that says whether `kubectl` is installed here."""
-        program = shutil.which("kubectl")
-        if program is None:
-            return ["kubectl: not found; manifests are written here, and submitted elsewhere"]
-        return [f"kubectl: {program}"]
+        """Return whether a cluster answers, and whether `kubectl`, which scripts need, is here."""
+        lines = [f"kubectl: {shutil.which('kubectl') or 'not found; `apply` needs none'}"]
+        try:
+            self.open_queue(Workspace("/", "/")).check()
+        except MarinBuildError as error:
+            return [*lines, f"cluster: {error.with_reason}"]
+        return [*lines, "cluster: answers"]

@@ -9,7 +9,12 @@ import functools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from marin_build.emit.plan_directory import actions_of, run_step_words, waves_of
+from marin_build.emit.plan_directory import (
+    actions_of,
+    environment_script,
+    run_step_words,
+    waves_of,
+)
 from marin_build.engines.kubernetes.check_manifests import problems_of_manifests
 from marin_build.engines.kubernetes.labels import prefix_label
 from marin_build.engines.kubernetes.names import WORKER, job_name
@@ -57,9 +62,13 @@ def emit_kubernetes(
         waves=[[jobs[action.target] for action in wave] for wave in waves_of(actions)],
         cluster=settings,
         sends_code=document.bundle is not None,
+        forced=[plan.targets.all[i].id for i in sorted(plan.rebuilt_anyway)],
+        reason=f"rebuilt by plan {document.plan_id}",
     )
-    manifests = {manifest_of(each.target): jobs[each.target].text for each in actions}
-    return {**manifests, "submit.sh": script}
+    files = {manifest_of(each.target): jobs[each.target].text for each in actions}
+    if document.bundle is not None or plan.rebuilt_anyway:  # only these need our program
+        files["environment.sh"] = environment_script(plan, document, templates)
+    return {**files, "submit.sh": script}
 
 
 def manifest_of(target: str) -> str:
