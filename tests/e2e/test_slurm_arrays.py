@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
     from tests.servers.slurm import Cluster
 
-    from .slurm_support import fork_jobs
 from .support import Gate, Project
 
 pytestmark = pytest.mark.skipif(not find_slurm(), reason="needs Slurm, and to be root")
