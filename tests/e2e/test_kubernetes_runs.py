@@ -456,3 +456,21 @@ def test_code_comes_from_a_bundle(there: Project, cluster: KubernetesCluster) ->
     done = there.run("apply")
     assert done.code == 0, done.err
     assert _names(there) == ["corpus", "model", "report"]
+
+
+def test_an_owner_of_a_cluster_tries_what_jobs_rely_on(
+    there: Project, cluster: KubernetesCluster
+) -> None:
+    """Else missing rights, or evictions that count as failures, are found by a training run."""
+    done = there.run("doctor", "--engine", "kubernetes", "--deep")
+    assert done.code == 0, done.err
+    said = [line.split(":")[0].strip() for line in done.out.splitlines()]
+    assert said[-9:] == [
+        *("dry run", "create", "create again", "list", "run", "log", "evict", "delete", "JobSet")
+    ]
+    assert cluster.objects("Job") == []
+    cluster.throttle(1000)
+    done = there.run("doctor", "--engine", "kubernetes", "--deep")
+    assert done.code == 4
+    assert "gives no answer" in done.err + done.out
+    assert there.run("doctor", "--engine", "local", "--deep").code == 4

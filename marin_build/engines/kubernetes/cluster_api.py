@@ -116,6 +116,17 @@ class ClusterApi:
             body["preconditions"] = {"uid": uid}
         self._send("delete", self._path(kind, name), body=body, **options)
 
+    def evict(self, pod: str) -> None:
+        """Evict a pod, as a drained node does.
+
+        Raises:
+            ApiError: it was not evicted.
+
+        """
+        metadata = {"name": pod, "namespace": self.namespace}
+        body: dict[str, Any] = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": metadata}
+        self._send("post", f"{self._path('Pod', pod)}/eviction", body=body)
+
     def log(self, pod: str, lines: int, limit: int) -> bytes:
         """Return the end of what a pod printed.
 

@@ -18,7 +18,7 @@ from marin_build.errors import MarinBuildError
 from marin_build.workspace.workspace import Workspace
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from marin_build.emit.templates import Templates
     from marin_build.engines.jobs import JobQueue
@@ -111,3 +111,13 @@ class KubernetesEngine(Engine[KubernetesSettings]):
         except MarinBuildError as error:
             return [*lines, f"cluster: {error.with_reason}"]
         return [*lines, "cluster: answers"]
+
+    def trial(self) -> Iterator[str]:
+        """Create, follow, evict and delete a tiny Job."""
+        from marin_build.engines.kubernetes.cluster_api import ClusterApi
+        from marin_build.engines.kubernetes.trial import has_jobsets, trial
+
+        api = ClusterApi(self.settings.context, self.settings.namespace)
+        yield from trial(api, self.settings)
+        known = "known" if has_jobsets(api) else "not known: steps on several hosts cannot run"
+        yield f"JobSet: {known}"
