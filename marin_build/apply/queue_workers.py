@@ -14,7 +14,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from marin_build.apply.events import Warned
-from marin_build.apply.followed_jobs import FollowedJobs, one_target
+from marin_build.apply.followed_jobs import FollowedJobs
+from marin_build.apply.job_listener import one_target
 from marin_build.apply.silence import Silence
 from marin_build.engines.jobs import JobNotYetError, Phase, QueueAwayError
 from marin_build.errors import StoreAwayError
@@ -178,12 +179,8 @@ class QueueWorkers:
         self._perhaps.discard(index)
         self._not_yet.discard(index)
         self._cancelled -= {(index, False), (index, True)}
-        job = self._followed.drop(index, outcome)
         try:
-            if job is not None:
-                self._jobs.forget(job)
-        except QueueAwayError:
-            pass  # `find` meets what is left of it, if the target is built again
+            self._followed.let_go(index, outcome, self._specs[index].name)
         finally:  # a lost answer would hang the run
             self._say(Ended(index, outcome))
 
