@@ -229,6 +229,25 @@ def test_an_evicted_pod_is_no_failure_of_the_step(
     assert _attempt(there, "model", 1)["result"] == "interrupted"
 
 
+def test_a_lost_node_is_no_failure_of_the_step(
+    there: Project, cluster: KubernetesCluster, gate: Gate
+) -> None:
+    """Else a machine that dies ends a run of a week."""
+    run = there.start("apply", "--set", "gated=true", "--json")
+    gate.wait_started()
+    (pod,) = cluster.pods_of(_running_job(cluster))
+    node = pod["spec"]["nodeName"]
+    cluster.lose_node(node)
+    gate.wait_started()  # after the lease of the dead one has aged
+    gate.let_go(2)
+    done = run.wait()
+    cluster.add_node(Node(node, labels=SPOT))
+    assert done.code == 0, done.err
+    assert done.names_of("step_failed") == []
+    assert _names(there) == ["corpus", "model", "model", "report"]
+    assert _attempt(there, "model", 1)["result"] == "abandoned"
+
+
 def test_a_pod_that_its_node_refuses_is_tried_again(
     there: Project, cluster: KubernetesCluster
 ) -> None:
