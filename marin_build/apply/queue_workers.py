@@ -59,7 +59,7 @@ class QueueWorkers:
         on_event: Callable[[Event], None],
         on_answer: Callable[[], None] = lambda: None,
     ) -> None:
-        self._session, self._engine, self._jobs = session, engine, jobs
+        self._session, self._engine, self._jobs, self._specs = session, engine, jobs, specs
         self._on_event, self._on_answer = on_event, on_answer
         self._answers: queue.SimpleQueue[Ended | Event | None] = queue.SimpleQueue()
         self._to_end: dict[int, bool] = {}  # index -> whether by force
@@ -173,12 +173,8 @@ class QueueWorkers:
         self._wanted.drop(index)
         self._to_end.pop(index, None)
         self._cancelled -= {(index, False), (index, True)}
-        job = self._followed.drop(index, outcome)
         try:
-            if job is not None:
-                self._jobs.forget(job)
-        except QueueAwayError:
-            pass  # `find` meets what is left of it, if the target is built again
+            self._followed.let_go(index, outcome, self._specs[index].name)
         finally:  # a lost answer would hang the run
             self._say(Ended(index, outcome))
 

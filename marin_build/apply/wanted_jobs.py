@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from marin_build.apply.events import Warned
-from marin_build.apply.followed_jobs import one_target
+from marin_build.apply.job_listener import one_target
 from marin_build.engines.jobs import JobNotYetError, JobRefusedError, Phase, QueueAwayError
 from marin_build.plan.outcomes import Held, Interrupted
 from marin_build.protocol.acquire import Finished
@@ -17,7 +17,8 @@ from marin_build.run_step.supervisor import finished_elsewhere
 if TYPE_CHECKING:
     from collections.abc import Container, Mapping, Sequence
 
-    from marin_build.apply.followed_jobs import Before, FollowedJobs, Listener
+    from marin_build.apply.followed_jobs import Before, FollowedJobs
+    from marin_build.apply.job_listener import Listener
     from marin_build.engines.jobs import JobQueue, JobRequest, JobState
     from marin_build.protocol.look import Seen
     from marin_build.run_step.session import Session

@@ -19,7 +19,7 @@ from tests.servers.gcs import GcsServer
 from tests.servers.kubernetes import kubernetes_cluster
 from tests.servers.kubernetes_nodes import Node
 
-from .support import BIN
+from .support import BIN, shellcheck
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -72,6 +72,7 @@ lease = 5
 [kubernetes]
 image = "registry.example/lm@sha256:{digest}"
 working_dir = "{root}"
+context = "stand-in"
 poll = 0.3
 start_within = 1
 """
@@ -228,6 +229,37 @@ def test_an_evicted_pod_is_no_failure_of_the_step(
     assert _attempt(there, "model", 1)["result"] == "interrupted"
 
 
+def test_a_lost_node_is_no_failure_of_the_step(
+    there: Project, cluster: KubernetesCluster, gate: Gate
+) -> None:
+    """Else a machine that dies ends a run of a week."""
+    run = there.start("apply", "--set", "gated=true", "--json")
+    gate.wait_started()
+    (pod,) = cluster.pods_of(_running_job(cluster))
+    node = pod["spec"]["nodeName"]
+    cluster.lose_node(node)
+    gate.wait_started()  # after the lease of the dead one has aged
+    gate.let_go(2)
+    done = run.wait()
+    cluster.add_node(Node(node, labels=SPOT))
+    assert done.code == 0, done.err
+    assert done.names_of("step_failed") == []
+    assert _names(there) == ["corpus", "model", "model", "report"]
+    assert _attempt(there, "model", 1)["result"] == "abandoned"
+
+
+def test_a_pod_that_its_node_refuses_is_tried_again(
+    there: Project, cluster: KubernetesCluster
+) -> None:
+    """Else a node that comes back before its devices do fails a step that never ran."""
+    cluster.refuse_pods(1)
+    done = there.run("apply", "--json")
+    assert done.code == 0, done.err
+    (failed,) = [e for e in done.events if e["event"] == "step_failed"]
+    assert failed["cause"] == "infra"
+    assert "UnexpectedAdmissionError" in failed["message"]
+
+
 def test_an_image_that_cannot_be_pulled_ends_the_job(
     there: Project, cluster: KubernetesCluster
 ) -> None:
@@ -274,6 +306,12 @@ def test_a_login_that_ends_is_read_again(
     cluster.write_kubeconfig()
     assert done.code == 4
     assert "the cluster does not accept our login" in done.err
+    assert "cluster: answers" in there.run("doctor").out
+    there.write("marin-build.toml", there.file("marin-build.toml").replace("stand-in", "gone"))
+    done = there.run("apply", "--set", "lines=4")
+    assert done.code == 4
+    assert "no cluster is configured here" in done.err
+    assert "gone" in done.err
 
 
 def test_a_create_whose_answer_is_lost_makes_one_job(
@@ -321,6 +359,11 @@ def test_a_saved_plan_is_submitted_as_it_was_reviewed(
     assert done.code == 0, done.err
     assert _names(there) == ["corpus", "model", "report"]
     assert cluster.counts()["POST jobs"] == 3
+    assert there.run("plan", "--force", "model", "-o", "again").code == 0
+    shellcheck(there.root / "again" / "submit.sh")
+    assert there.file("again/submit.sh").count(" taint ") == 2  # and what is made of it
+    assert there.run("apply", "again").code == 0  # over the Jobs of the first time
+    assert _names(there)[3:] == ["model", "report"]
     texts = [data.decode() for name, data in there.tree("saved").items() if name.endswith("yaml")]
     made = {job["metadata"]["name"] for job in cluster.objects("Job")}
     assert {yaml.safe_load(text)["metadata"]["name"] for text in texts} <= made

@@ -151,7 +151,7 @@ def test_the_installed_wheel_works_alone(environment: Path, tmp_path: Path) -> N
     project.root.mkdir()
     assert project.execute([program, "--version"]).out.startswith("marin-build ")
     assert project.execute([program, "init"]).code == 0
-    project.write("marin-build.toml", '[kubernetes]\nimage = "image"\n')
+    project.write("marin-build.toml", '[kubernetes]\nimage = "image@sha256:' + "0" * 64 + '"\n')
     planned = project.execute([program, "plan", "-o", "saved"])
     assert (planned.code, planned.err) == (0, "")
     replayed = project.bash("saved/run.sh")

@@ -32,17 +32,24 @@ from marin_build.engines.kubernetes.api_errors import (
     away,
     refusal,
 )
+from marin_build.engines.kubernetes.job_manifest import is_same, metadata_of, read_job
 from marin_build.engines.kubernetes.job_states import (
+    NO_POD,
     gone_state,
     has_ended,
     has_failed,
     is_going,
     job_state,
+)
+from marin_build.engines.kubernetes.labels import selector_of
+from marin_build.engines.kubernetes.names import WORKER
+from marin_build.engines.kubernetes.pod_states import (
+    creation_problem,
     log_pod,
     owner_of,
+    passes_by_itself,
     why_it_cannot_start,
 )
-from marin_build.engines.kubernetes.labels import MANAGED, OURS, TARGET, selector_of
 from marin_build.errors import UsageError
 from marin_build.workspace.own_files import open_own
 
@@ -51,7 +58,7 @@ if TYPE_CHECKING:
 
     from marin_build.engines.jobs import JobRequest
     from marin_build.engines.kubernetes.cluster_api import ClusterApi
-    from marin_build.engines.kubernetes.job_states import Object
+    from marin_build.engines.kubernetes.json_objects import Object
 
 _ALIVE = "status.phase!=Succeeded,status.phase!=Failed"
 _OF_JOB = {"Job": "batch.kubernetes.io/job-name", "JobSet": "jobset.sigs.k8s.io/jobset-name"}
@@ -79,7 +86,8 @@ class ApiQueue(JobQueue):
         self._api, self._selector, self._logs = api, selector_of(prefix), logs
         self._start_within = start_within
         self._known: dict[str, Object] = {}  # by name, as it was seen last
-        self._stuck: dict[str, float] = {}  # since when its pod fails to start
+        self._stuck: dict[str, float] = {}  # since when its pods fail to start
+        self._podless: set[str] = set()  # had no pod at the last poll
 
     def check(self) -> None:
         """Raise a MarinBuildError if there is no cluster, or it does not let us see its jobs."""
@@ -97,19 +105,19 @@ class ApiQueue(JobQueue):
 
     def find(self, names: Collection[str]) -> dict[str, str]:
         """Return the names of the jobs that wait or run."""
-        listed = self._listed()
+        listed = self._listed(names)
         return {name: name for name in names if name in listed and _is_live(listed[name])}
 
     def submit(self, job: JobRequest) -> str:
         """Create a job, after what an earlier one has left under its name; return its name."""
-        body = _read_manifest(job)
+        body = read_job(job)
         kind: str = body["kind"]
         try:
             if kind == "JobSet":
                 self._rehearse(body)
             for _ in range(2):
                 try:
-                    self._known[job.name] = self._api.create(kind, body)
+                    self._known[job.name] = {"kind": kind, **self._api.create(kind, body)}
                     return job.name
                 except ApiError as error:
                     if error.status != CONFLICT:
@@ -122,7 +130,7 @@ class ApiQueue(JobQueue):
 
     def poll(self, jobs: Mapping[str, str]) -> dict[str, JobState]:
         """Return the states of jobs."""
-        listed = self._listed()
+        listed = self._listed(jobs)
         pods: dict[str, list[Object]] = {id_: [] for id_ in jobs}
         if any(id_ not in listed or not has_ended(listed[id_]) for id_ in jobs):
             for pod in self._list("Pod", self._selector, _ALIVE):
@@ -133,12 +141,12 @@ class ApiQueue(JobQueue):
         """Delete jobs, and after the end of their pods their names; or kill their pods."""
         for id_ in ids:
             for kind in self._kinds_of(id_):
-                uid = _metadata(self._known.get(id_, {})).get("uid", "")
+                uid = metadata_of(self._known.get(id_, {})).get("uid", "")
                 # In the foreground: a list shows the job until its last pod has ended.
                 self._delete(kind, id_, uid=uid, propagation_policy="Foreground")
                 if kill:
                     for pod in self._list("Pod", f"{_OF_JOB[kind]}={id_}", _ALIVE):
-                        self._delete("Pod", _metadata(pod)["name"], grace_period_seconds=0)
+                        self._delete("Pod", metadata_of(pod)["name"], grace_period_seconds=0)
 
     def output_of(self, job_id: str) -> str:
         """Return a file with the end of what the pod printed that decided how the job ended."""
@@ -154,21 +162,25 @@ class ApiQueue(JobQueue):
                 return path
         return ""
 
-    def _listed(self) -> dict[str, Object]:
-        """Return all jobs of this prefix, by name."""
+    def _listed(self, names: Collection[str]) -> dict[str, Object]:
+        """Return all jobs of this prefix, by name; JobSets if one of the names may be one."""
         found = [{"kind": "Job", **each} for each in self._list("Job", self._selector)]
+        kinds = {self._known[name]["kind"] if name in self._known else "" for name in names}
+        if kinds - {"Job"}:
+            found += self._jobsets(is_needed="JobSet" in kinds)
+        listed = {str(metadata_of(each).get("name")): each for each in found}
+        self._known |= listed
+        return listed
+
+    def _jobsets(self, *, is_needed: bool) -> list[Object]:
+        """Return the JobSets; not every cluster has them, and not everybody may see them."""
         try:
             sets = self._api.list_all("JobSet", labels=self._selector)
         except ApiError as error:
-            # Not every cluster has JobSets, and not everybody may see them.
-            is_needed = any(each["kind"] == "JobSet" for each in self._known.values())
             if is_needed or error.status not in {MISSING, FORBIDDEN}:
                 raise away(error) from error
-            sets = []
-        found += [{"kind": "JobSet", **each} for each in sets]
-        listed = {str(_metadata(each).get("name")): each for each in found}
-        self._known |= listed
-        return listed
+            return []
+        return [{"kind": "JobSet", **each} for each in sets]
 
     def _list(self, kind: str, labels: str, fields: str = "") -> list[Object]:
         try:
@@ -189,8 +201,14 @@ class ApiQueue(JobQueue):
             children = self._list("Job", f"{_OF_JOB[kind]}={id_}") if is_set else []
             return job_state(job, self._pods_of(kind, id_), children)
         state = job_state(job, pods)
-        why = why_it_cannot_start(pods) if state.phase is not Phase.ENDED else ""
-        if not why:
+        why = why_it_cannot_start(pods) if state.phase is Phase.QUEUED else ""
+        if state == NO_POD:
+            if id_ in self._podless and (why := self._why_no_pod(id_, job["kind"])):
+                state = JobState(Phase.QUEUED, why)
+            self._podless.add(id_)
+        else:
+            self._podless.discard(id_)
+        if not why or passes_by_itself(why):
             self._stuck.pop(id_, None)
             return state
         now = time.monotonic()
@@ -199,13 +217,22 @@ class ApiQueue(JobQueue):
         self.cancel([id_], kill=False)
         return JobState(Phase.ENDED, why, "app")
 
+    def _why_no_pod(self, name: str, kind: str) -> str:
+        """Return why a job has no pod: its events say it, if we may read them."""
+        about = name if kind == "Job" else f"{name}-{WORKER}-0"
+        fields = f"involvedObject.name={about},reason=FailedCreate"
+        try:
+            return creation_problem(self._api.list_all("Event", fields=fields))
+        except ApiError:
+            return ""
+
     def _rehearse(self, jobset: Object) -> None:
         """Have the server check a JobSet and its Jobs.
 
         A JobSet with a faulty pod is accepted, and then nothing ever happens.
         """
         self._api.create("JobSet", jobset, dry_run=True)
-        name = _metadata(jobset)["name"]
+        name = metadata_of(jobset)["name"]
         for replicated in jobset["spec"]["replicatedJobs"]:
             child = f"{name}-{replicated['name']}-0"
             template = replicated["template"]
@@ -229,7 +256,7 @@ class ApiQueue(JobQueue):
         there = self._api.get(body["kind"], name)
         if there is None:
             return False
-        if not _is_same(there, body):
+        if not is_same(there, body):
             raise JobRefusedError(
                 f"a {body['kind']} named `{name}` is there that builds something else",
                 hint=f"kubectl delete {body['kind'].lower()} {name}, if nobody needs it",
@@ -239,7 +266,7 @@ class ApiQueue(JobQueue):
             raise _not_yet(name)
         if not has_ended(there):
             return True
-        uid = _metadata(there).get("uid", "")
+        uid = metadata_of(there).get("uid", "")
         self._delete(body["kind"], name, uid=uid, propagation_policy="Background")
         return False
 
@@ -261,53 +288,8 @@ def _is_live(job: Object) -> bool:
     return not has_ended(job) and not is_going(job)
 
 
-def _is_same(there: Object, body: Object) -> bool:
-    """Return whether an object is one of ours, for the same target."""
-    ours, theirs = _metadata(body), _metadata(there)
-    return (theirs.get("labels") or {}).get(MANAGED) == OURS and (
-        theirs.get("annotations") or {}
-    ).get(TARGET) == ours["annotations"][TARGET]
-
-
 def _not_yet(name: str) -> JobNotYetError:
     return JobNotYetError(
         f"an earlier job `{name}` is still ending",
         hint="its pods save what they have: this takes a minute at most",
-    )
-
-
-def _metadata(thing: Object) -> Object:
-    found = thing.get("metadata")
-    return found if isinstance(found, dict) else {}
-
-
-def _read_manifest(job: JobRequest) -> Object:
-    """Return the manifest of a job.
-
-    Raises:
-        JobRefusedError: it is none that could be found again.
-
-    """
-    import yaml
-
-    try:
-        body = yaml.safe_load(job.spec)
-        metadata = body["metadata"]
-        is_known = (
-            body["kind"] in _OF_JOB
-            and metadata["name"] == job.name
-            and metadata["labels"][MANAGED] == OURS
-            and isinstance(metadata["annotations"][TARGET], str)
-        )
-    except (yaml.YAMLError, KeyError, TypeError) as error:
-        raise _unknown(job, str(error).replace("\n", " ")) from error
-    if not is_known:
-        raise _unknown(job, "its name, labels or annotations are others")
-    return dict(body)
-
-
-def _unknown(job: JobRequest, reason: str) -> JobRefusedError:
-    return JobRefusedError(
-        f"the manifest of `{job.name}` is none of ours: {reason}",
-        hint="a template must keep the block `metadata`",
     )

@@ -23,12 +23,13 @@ from marin_build.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from marin_build.engines.kubernetes.job_states import Object
+    from marin_build.engines.kubernetes.json_objects import Object
 
 PATHS = {
     "Job": "/apis/batch/v1/namespaces/{namespace}/jobs",
     "JobSet": "/apis/jobset.x-k8s.io/v1alpha2/namespaces/{namespace}/jobsets",
     "Pod": "/api/v1/namespaces/{namespace}/pods",
+    "Event": "/api/v1/namespaces/{namespace}/events",
 }
 """A kind -> where its objects are."""
 _PATIENCE = (5.0, 60.0)
@@ -60,7 +61,7 @@ class ClusterApi:
         """The namespace; that of a context is known after the first request."""
         return self._namespace
 
-    def list_all(self, kind: str, *, labels: str, fields: str = "") -> list[Object]:
+    def list_all(self, kind: str, *, labels: str = "", fields: str = "") -> list[Object]:
         """Return the objects of a kind with these labels: all that there are at one moment.
 
         Raises:

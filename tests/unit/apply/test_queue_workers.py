@@ -152,11 +152,14 @@ class Scene:
     def path(self, index: int, name: str) -> str:
         return f"{self.targets.all[index].output_path}/{name}"
 
-    def attempt(self, index: int, number: int, result: Result = "failed") -> None:
+    def attempt(
+        self, index: int, number: int, result: Result = "failed", exit_code: int = 7
+    ) -> None:
         """Write what an attempt leaves that ended."""
         target = self.targets.all[index]
         document = Attempt(target=target.id, attempt=number, run="r-2", worker="w", result=result,
-                           start=NOW, end=NOW, exit_code=7, message=f"boom {number}")  # fmt: skip
+                           start=NOW, end=NOW, exit_code=exit_code,
+                           message=f"boom {number}")  # fmt: skip
         self.store.put(layout.attempt_path(target.output_path, number), document.to_bytes())
         said = b"FAILED" if result == "failed" else b"RUNNING"
         self.store.put(self.path(index, layout.STATUS), said)
@@ -398,6 +401,19 @@ def test_each_try_of_a_job_is_counted(scene: Callable[[int], Scene]) -> None:
     it.start(0)
     assert it.ends(1)[0] == ended.Failed(2, 7, "boom 2")
     assert [name for name, _ in it.queue.calls].count("submit") == 1
+
+
+def test_a_job_whose_run_has_given_up_is_ended(scene: Callable[[int], Scene]) -> None:
+    """Else an engine that counts no lost machines pays for tries that nobody waits for."""
+    it = scene(1)
+    for number in range(1, 5):  # three tries beside the first one
+        it.start(0)
+        it.until("find", ["job0"])
+        it.attempt(0, number, exit_code=75)
+        (failed,) = it.ends(1).values()
+        assert isinstance(failed, ended.Failed)
+        assert (failed.attempt, failed.cause) == (number, "infra")
+        assert (("cancel", (["job0"], False)) in it.queue.calls) == (number == 4)
 
 
 def test_unknown_jobs_are_looked_for_together_and_go_on(scene: Callable[[int], Scene]) -> None:

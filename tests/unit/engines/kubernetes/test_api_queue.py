@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from kubernetes.client import Configuration
 
 from marin_build.engines.jobs import (
     JobNotYetError,
@@ -13,6 +14,7 @@ from marin_build.engines.jobs import (
     Phase,
     QueueAwayError,
 )
+from marin_build.engines.kubernetes import cluster_api
 from marin_build.engines.kubernetes.api_errors import ApiError
 from marin_build.engines.kubernetes.api_queue import ApiQueue
 from marin_build.engines.kubernetes.cluster_api import ClusterApi
@@ -60,13 +62,13 @@ class Cluster(ClusterApi):
         condition = {"type": how, "status": "True", "reason": "BackoffLimitExceeded"}
         self.objects["Job", name]["status"] = {"conditions": [condition]}
 
-    def list_all(self, kind: str, *, labels: str, fields: str = "") -> list[dict[str, Any]]:
+    def list_all(self, kind: str, *, labels: str = "", fields: str = "") -> list[dict[str, Any]]:
         self._call(f"list {kind}")
-        wanted = dict(pair.split("=") for pair in labels.split(","))
+        wanted = dict(pair.split("=") for pair in labels.split(",") if pair)
         return [
             each
             for (of, _), each in self.objects.items()
-            if of == kind and wanted.items() <= each["metadata"]["labels"].items()
+            if of == kind and wanted.items() <= each["metadata"].get("labels", {}).items()
         ]
 
     def get(self, kind: str, name: str) -> dict[str, Any] | None:
@@ -203,6 +205,19 @@ def test_a_pod_that_cannot_start_ends_its_job(cluster: Cluster, queue: ApiQueue)
     assert ("Job", "mb-a") not in cluster.objects
 
 
+def test_a_job_whose_pods_are_refused_is_told_why(cluster: Cluster, queue: ApiQueue) -> None:
+    """Else a missing service account is a job without a pod, for a week."""
+    queue.submit(_request("mb-a"))
+    said = "error looking up service account"
+    event = {"metadata": {}, "reason": "FailedCreate", "message": "exceeded quota: pods=1"}
+    cluster.objects["Event", "e"] = event
+    assert queue.poll({"mb-a": "mb-a"})["mb-a"].words == "no pod yet"  # it was just created
+    assert queue.poll({"mb-a": "mb-a"})["mb-a"].words == "FailedCreate: exceeded quota: pods=1"
+    event["message"] = said
+    state = queue.poll({"mb-a": "mb-a"})["mb-a"]
+    assert (state.phase, state.words) == (Phase.ENDED, f"FailedCreate: {said}")
+
+
 def test_a_cancelled_job_ends_with_its_pods(cluster: Cluster, queue: ApiQueue) -> None:
     """Else a deleted Job leaves pods that nobody owns, and that run on."""
     queue.submit(_request("mb-a"))
@@ -305,3 +320,23 @@ def test_an_answer_that_is_none_is_waited_for(monkeypatch: pytest.MonkeyPatch) -
         api = _api(Client(answer), monkeypatch=monkeypatch)
         with pytest.raises(QueueAwayError):
             api.list_all("Job", labels="l")
+
+
+def test_in_a_pod_its_service_account_logs_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else an applier in the cluster needs a kubeconfig with a key that somebody must keep."""
+    from kubernetes.config import incluster_config, kube_config
+
+    for name, text in (("token", "abc"), ("ca.crt", "certificate"), ("namespace", "of-pod\n")):
+        (tmp_path / name).write_text(text)
+    monkeypatch.setattr(kube_config, "KUBE_CONFIG_DEFAULT_LOCATION", str(tmp_path / "none"))
+    monkeypatch.setattr(incluster_config, "SERVICE_TOKEN_FILENAME", str(tmp_path / "token"))
+    monkeypatch.setattr(incluster_config, "SERVICE_CERT_FILENAME", str(tmp_path / "ca.crt"))
+    monkeypatch.setattr(cluster_api, "_IN_CLUSTER", str(tmp_path / "namespace"))
+    monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "10.0.0.1")
+    monkeypatch.setenv("KUBERNETES_SERVICE_PORT", "443")
+    configuration = Configuration()
+    assert cluster_api._log_in(configuration, None) == "of-pod"
+    assert configuration.host == "https://10.0.0.1:443"
+    assert configuration.api_key["BearerToken"] == "bearer abc"

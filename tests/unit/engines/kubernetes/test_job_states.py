@@ -9,14 +9,8 @@ from typing import Any
 import pytest
 
 from marin_build.engines.jobs import JobState, Phase
-from marin_build.engines.kubernetes.job_states import (
-    gone_state,
-    has_ended,
-    job_state,
-    log_pod,
-    owner_of,
-    why_it_cannot_start,
-)
+from marin_build.engines.kubernetes.job_states import gone_state, has_ended, job_state
+from marin_build.engines.kubernetes.pod_states import log_pod, owner_of, why_it_cannot_start
 
 TABLE = json.loads((Path(__file__).parents[3] / "data/kubernetes_states.json").read_text())
 """State -> what it means, collected from the published APIs."""
