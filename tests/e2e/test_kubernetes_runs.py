@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import re
 import signal
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -19,14 +20,15 @@ from tests.servers.gcs import GcsServer
 from tests.servers.kubernetes import kubernetes_cluster
 from tests.servers.kubernetes_nodes import Node
 
-from .support import BIN, shellcheck
+from .support import BIN, Project, copy_examples, shellcheck
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from tests.servers.kubernetes import KubernetesCluster
 
-    from .support import Gate, Project, Running
+    from .support import Gate, Running
 
 PIPELINE = """\
 import os
@@ -369,37 +371,19 @@ def test_a_saved_plan_is_submitted_as_it_was_reviewed(
     assert {yaml.safe_load(text)["metadata"]["name"] for text in texts} <= made
 
 
-GANG = """\
-import os
-import time
-from pathlib import Path
-
-import fsspec
-from gate import wait_at_gate
-from marin_build import ResourceConfig, current_rank, step
-
-HERE = Path(__file__).parent
-
-
-@step(resources=ResourceConfig.with_tpu("v5p-16", slice_count=2))
-def train(output: str, gated: bool) -> dict:
-    rank = current_rank()
-    if gated:
-        wait_at_gate(str(rank.number))
-    with fsspec.open(f"{output}/part-{rank.number}", "w") as stream:
-        stream.write(f"{rank.number} of {rank.count}, led by {rank.leader}")
-    return {"ranks": rank.count}
-
-
-def pipeline(gated: bool = False):
-    return train(gated=gated)
-"""
-
-
-def test_a_gang_of_two_slices_builds_one_target_and_survives_an_eviction(
-    there: Project, tmp_path_factory: pytest.TempPathFactory, gate: Gate
+def test_the_example_of_two_slices_builds_one_target_and_survives_an_eviction(
+    tmp_path: Path, bucket: GcsServer
 ) -> None:
     """Else a model on four hosts is trained four times, or a taken host ends it."""
+    copy_examples(tmp_path)
+    (tmp_path / "home").mkdir()
+    (tmp_path / "cluster").mkdir()
+    example = Project(tmp_path / "examples/multislice", tmp_path / "home")
+    example.build_in_bucket(bucket.url, f"gs://b/{tmp_path.name}")
+    text = example.file("marin-build.toml")
+    text = re.sub("(?m)^(prefix|service_account|queue|namespace) = .*", "", text)
+    text = text.replace("/app", str(example.root))
+    example.write("marin-build.toml", f"{text}poll = 0.3\n")
     slice_ = {**SPOT, "cloud.google.com/gke-tpu-accelerator": "tpu-v5p-slice",
               "cloud.google.com/gke-tpu-topology": "2x2x2"}  # fmt: skip
     tpus = [
@@ -407,29 +391,30 @@ def test_a_gang_of_two_slices_builds_one_target_and_survives_an_eviction(
              labels={**slice_, "cloud.google.com/gke-nodepool": f"p{pool}"})
         for pool in range(2) for host in range(2)
     ]  # fmt: skip
-    there.pipeline(GANG)
-    with kubernetes_cluster(tmp_path_factory.mktemp("tpu"), tpus) as cluster:
-        cluster.image_environment.clear()
-        cluster.image_environment.update(there.environ() | {"GATE": str(gate.folder)})
-        there.environment |= cluster.environment
-        run = there.start("apply", "--set", "gated=true", "--json")
-        assert {gate.wait_started()[0] for _ in range(4)} == {"0", "1", "2", "3"}
-        (jobset,) = cluster.objects("JobSet")
-        pods = cluster.pods_of(jobset["metadata"]["name"])
-        assert len({pod["spec"]["nodeName"] for pod in pods}) == 4
-        cluster.evict(pods[-1]["metadata"]["name"])
-        assert {gate.wait_started()[0] for _ in range(4)} == {"0", "1", "2", "3"}
-        gate.let_go(8)
-        done = run.wait()
+    with kubernetes_cluster(tmp_path / "cluster", [Node("n1", labels=SPOT), *tpus]) as cluster:
+        path = f"{BIN}:/usr/bin:/bin"
+        cluster.image_environment.update(example.environ() | {"PATH": path})
+        example.environment |= cluster.environment
+        try:
+            run = example.start("apply", "--json")
+            cluster.wait_for(lambda: cluster.objects("JobSet"))
+            (jobset,) = cluster.objects("JobSet")
+            pods = cluster.wait_for_pods(jobset["metadata"]["name"], 4)
+            assert len({pod["spec"]["nodeName"] for pod in pods}) == 4
+            cluster.evict(pods[-1]["metadata"]["name"])
+            done = run.wait()
+        finally:
+            example.clean_up()
         assert done.code == 0, done.err
         assert done.names_of("step_failed") == []
         (jobset,) = cluster.objects("JobSet")
-    assert jobset["status"]["restarts"] == 1
-    record = _attempt(there, "train", 2)
+        assert jobset["status"]["restarts"] == 1
+    record = _attempt(example, "train", 2)
+    assert record["publish"]["artifact"] == pytest.approx(range(1, 9), abs=0.01)
     assert [entry["path"] for entry in record["publish"]["manifest"]] == [
-        f"part-{rank}" for rank in range(4)
+        f"sums-{host}.npz" for host in range(4)
     ]
-    assert there.run("apply", "--set", "gated=true").out.startswith("nothing to do")
+    assert example.run("apply").out.startswith("nothing to do")
 
 
 KILLING = """
