@@ -50,8 +50,26 @@ def emit_tpu_vms(
         SpecificationError: the script of a step is too long for the metadata of a machine.
 
     """
-    files = {"environment.sh": environment_script(plan, document, templates)}
-    for action in actions_of(plan):
+    actions = actions_of(plan)
+    prefix = plan.targets.workspace.prefix
+    names = {
+        action.target: resource_name(prefix, action.target) if device_of(action.step) else ""
+        for action in actions
+    }
+    files = {
+        "submit.sh": templates.render(
+            "tpu_vm/submit.sh.j2",
+            plan_id=document.plan_id,
+            jobs=actions,
+            names=names,
+            parent=parent_of(settings),
+            reason=f"rebuilt by plan {document.plan_id}",
+            sends_code=document.bundle is not None,
+            forced=[plan.targets.all[i].id for i in sorted(plan.rebuilt_anyway)],
+        ),
+        "environment.sh": environment_script(plan, document, templates),
+    }
+    for action in actions:
         device = device_of(action.step)
         if device is None:
             files[f"{action.folder}/run.sh"] = templates.render(
@@ -59,7 +77,7 @@ def emit_tpu_vms(
             )
             continue
         script = _startup_script(action, device, plan, document, templates, settings)
-        name = resource_name(plan.targets.workspace.prefix, action.target)
+        name = names[action.target]
         files[file_of(action.target)] = templates.render(
             "tpu_vm/queued_resource.json.j2",
             action=action,

@@ -52,7 +52,7 @@ work() {
 # A startup script runs at each boot. A step does not go on where a restart has ended it.
 if mkdir "$state"; then
   cd "$state" || exit 1
-  (work) 2>&1 | tee output
+  (work) 2>&1 | (trap "" TERM; exec tee output)
   printf '%s\n' "${PIPESTATUS[0]}" > exit-code
 elif cd "$state" && [ ! -s exit-code ]; then
   printf 'the machine was restarted\nexit code 75: infrastructure failed, try again\n' | tee -a output
