@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import re
 import time
-from contextlib import contextmanager
+from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from marin_build.apply.events import JobMoved
+from marin_build.apply.job_listener import one_target
 from marin_build.apply.job_outcomes import outcome_in_store, outcome_of_queue, with_output
 from marin_build.engines.jobs import JobState, Phase, QueueAwayError
-from marin_build.errors import MarinBuildError, StoppedError, StoreAwayError
-from marin_build.plan.outcomes import Failed, Interrupted, Stopped, Succeeded
+from marin_build.errors import StoreAwayError
+from marin_build.pipeline.retries import Tries
+from marin_build.plan.outcomes import Failed, Interrupted, Succeeded
 from marin_build.protocol import layout
 from marin_build.protocol.held_target import newest_attempt
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Container, Iterator, Mapping
+    from collections.abc import Collection, Container, Mapping
 
-    from marin_build.apply.events import Event
+    from marin_build.apply.job_listener import Listener
     from marin_build.engines.jobs import JobQueue
     from marin_build.plan.outcomes import Outcome
     from marin_build.protocol.lease import Lease
@@ -30,37 +32,6 @@ _JOB_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,252}")
 _LOST_AFTER = 60.0
 """Seconds a queue may know nothing of a job before it counts as lost."""
 _QUEUED = JobState(Phase.QUEUED)
-
-
-class Listener(Protocol):
-    """Who hears of followed jobs."""
-
-    def ended(self, index: int, outcome: Outcome) -> None:
-        """Take note of how a target ended."""
-
-    def moved(self, event: Event) -> None:
-        """Take note of what a queue says of a job."""
-
-    def ask_again(self, request: Start) -> None:
-        """Take back a request whose job had ended when it was found."""
-
-
-@contextmanager
-def one_target(listener: Listener, index: int) -> Iterator[None]:
-    """Let an error about one target end that target, and not the others.
-
-    Raises:
-        QueueAwayError, StoreAwayError: they are no error about a target, and pass.
-
-    """
-    try:
-        yield
-    except (QueueAwayError, StoreAwayError):
-        raise
-    except StoppedError as error:
-        listener.ended(index, Stopped(error.what, error.hint or ""))
-    except MarinBuildError as error:
-        listener.ended(index, Failed(0, 1, error.with_reason, hint=error.hint or ""))
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,9 +95,10 @@ class FollowedJobs:
         self._to_end, self._listener = to_end, listener
         self._followed: dict[int, _Followed] = {}
         self._reported: dict[int, int] = {}  # index -> the last failed attempt that was reported
+        self._tries: dict[int, Tries] = {}
 
-    def __bool__(self) -> bool:
-        return bool(self._followed)
+    def __len__(self) -> int:
+        return len(self._followed)
 
     def __contains__(self, index: int) -> bool:
         return index in self._followed
@@ -136,9 +108,10 @@ class FollowedJobs:
         """The targets whose jobs are followed."""
         return list(self._followed)
 
-    def ids(self, indices: Collection[int]) -> list[str]:
-        """Return the ids of the jobs of some of these targets."""
-        return [self._followed[index].id for index in indices]
+    def jobs(self, indices: Collection[int]) -> dict[str, str]:
+        """Return the jobs of some of these targets: id -> name."""
+        followed = [self._followed[index] for index in indices]
+        return {each.id: each.name for each in followed}
 
     def take(self, start: Start, name: str, job: str, before: Before, *, is_adopted: bool) -> None:
         """Follow a job from now on.
@@ -169,12 +142,36 @@ class FollowedJobs:
         said = store.get(f"{output}/{layout.STATUS}")
         return Before(last, said.version if said is not None else "")
 
-    def drop(self, index: int, outcome: Outcome) -> str | None:
-        """Follow the job of a target no more; return its id, or None if there was none."""
+    def let_go(self, index: int, outcome: Outcome, name: str) -> None:
+        """Follow the job of a target no more, and free what its engine keeps of it.
+
+        If it gives no answer, `find` meets what is left, should the target be built again.
+
+        Args:
+            index: which target.
+            outcome: how it ended.
+            name: of its job.
+
+        """
         if isinstance(outcome, Failed) and outcome.attempt:
             self._reported[index] = outcome.attempt
         followed = self._followed.pop(index, None)
-        return followed.id if followed is not None else None
+        with suppress(QueueAwayError):
+            if self._gives_up(index, outcome):
+                live = self._queue.find({name})
+                self._queue.cancel({id_: own for own, id_ in live.items()}, kill=False)
+            if followed is not None:
+                self._queue.forget(followed.id)
+
+    def _gives_up(self, index: int, outcome: Outcome) -> bool:
+        """Take note of a failure; return whether the run tries no more, though its job may.
+
+        An engine that counts no failures of the infrastructure tries again for days after them.
+        """
+        if not isinstance(outcome, Failed) or outcome.cause != "infra":
+            return False
+        step = self._session.targets.all[index].step
+        return self._tries.setdefault(index, Tries(step.retries)).failed("infra").wait is None
 
     def unreported(self, request: Start) -> Outcome | None:
         """Return how a target ended since its last failure in this run, which its job repeated."""
@@ -263,6 +260,8 @@ class FollowedJobs:
             del self._followed[index]
             self._listener.ask_again(replace(followed.request, seen=None))
             return
+        if isinstance(outcome, Interrupted) and state.cause is None:
+            state = replace(state, cause="infra")  # not its program ended it, and not this run
         job = f"{self._engine}:{followed.id}"
         output = self._queue.output_of(followed.id)
         self._listener.ended(index, outcome_of_queue(state, job, output, self._queue.says_why))
@@ -280,9 +279,8 @@ class FollowedJobs:
                     continue
                 if followed.name in again:
                     followed.id, followed.unknown_since = again[followed.name], None
-                elif index in self._to_end:  # it was cancelled; were it alive, it would be found
-                    self._listener.ended(index, Interrupted())
-                elif now - followed.unknown_since >= _LOST_AFTER:
+                # Nobody can end what the queue does not know: an interrupt does not wait for it.
+                elif index in self._to_end or now - followed.unknown_since >= _LOST_AFTER:
                     self._ended_in_queue(index, JobState(Phase.ENDED, state.words, "infra"))
 
     def _say_where(self, index: int, state: JobState) -> None:

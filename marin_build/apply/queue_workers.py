@@ -10,36 +10,29 @@ import queue
 import threading
 import time
 from contextlib import suppress
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from marin_build.apply.events import Warned
-from marin_build.apply.followed_jobs import FollowedJobs, one_target
-from marin_build.engines.jobs import JobRefusedError, Phase, QueueAwayError
+from marin_build.apply.followed_jobs import FollowedJobs
+from marin_build.apply.silence import Silence
+from marin_build.apply.wanted_jobs import WantedJobs
+from marin_build.engines.jobs import QueueAwayError
 from marin_build.errors import StoreAwayError
-from marin_build.pauses import doubled
-from marin_build.plan.outcomes import Failed, Held, Interrupted
-from marin_build.protocol.acquire import Finished
-from marin_build.protocol.look import look
+from marin_build.plan.outcomes import Failed
 from marin_build.run_step.patient_store import PatientStore
-from marin_build.run_step.supervisor import finished_elsewhere
 from marin_build.run_step.workers import Ended
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Mapping
 
     from marin_build.apply.events import Event
-    from marin_build.apply.followed_jobs import Before
-    from marin_build.engines.jobs import JobQueue, JobRequest, JobState
+    from marin_build.engines.jobs import JobQueue, JobRequest
     from marin_build.plan.outcomes import Outcome
-    from marin_build.protocol.look import Seen
     from marin_build.run_step.session import Session
     from marin_build.run_step.workers import Start
 
 LOOK_EVERY = 0.3
 """Seconds between two looks at the statuses of running targets on a local disk."""
-_LONGEST_PAUSE = 20.0
-"""Seconds between two tries to reach a queue that gives no answer."""
 
 
 class QueueWorkers:
@@ -69,23 +62,20 @@ class QueueWorkers:
         self._session, self._engine, self._jobs, self._specs = session, engine, jobs, specs
         self._on_event, self._on_answer = on_event, on_answer
         self._answers: queue.SimpleQueue[Ended | Event | None] = queue.SimpleQueue()
-        self._asked: dict[int, Start] = {}
         self._to_end: dict[int, bool] = {}  # index -> whether by force
         self._cancelled: set[tuple[int, bool]] = set()
-        self._perhaps: set[int] = set()  # a submit of theirs got no answer
         self._followed = FollowedJobs(session, engine, jobs, self._to_end, self)
+        self._wanted = WantedJobs(session, jobs, specs, self._followed, self._to_end, self)
         self._something = threading.Event()
         self._is_closed = False
-        self._poll_at = self._look_at = self._ask_at = 0.0
-        self._away_since: float | None = None
-        self._who = ""
-        self._pauses = 0
+        self._poll_at = self._look_at = 0.0
+        self._silence = Silence()
         self._thread = threading.Thread(target=self._follow, daemon=True, name=f"{engine} jobs")
         self._thread.start()
 
     def start(self, request: Start) -> None:
         """Have a target built by a job."""
-        self._asked[request.index] = request
+        self._wanted.add(request)
         self._something.set()
 
     def wait(self, timeout: float | None) -> list[Ended]:
@@ -113,6 +103,7 @@ class QueueWorkers:
     def close(self) -> None:
         """Follow no more. What runs goes on: the next run finds it."""
         self._is_closed = True
+        self._wanted.close()
         self._something.set()
 
     def _follow(self) -> None:
@@ -140,38 +131,37 @@ class QueueWorkers:
 
     def _ask(self) -> None:
         """Ask the queue what is to be asked, unless it gave no answer a moment ago."""
-        ends_without_store = bool(self._to_end) and self._who != self._engine
-        if time.monotonic() < self._ask_at and not ends_without_store:
+        ends_without_store = bool(self._to_end) and self._silence.who != self._engine
+        if time.monotonic() < self._silence.ask_at and not ends_without_store:
             return
         self._cancel()
-        self._begin()
+        count = len(self._followed)
+        self._wanted.begin()
+        if len(self._followed) > count:  # new jobs are asked about soon
+            self._poll_at = min(self._poll_at, time.monotonic() + self._jobs.poll_every)
         if self._followed and time.monotonic() >= self._poll_at:
             self._followed.poll()
             self._poll_at = time.monotonic() + self._jobs.poll_every
-        if self._away_since is not None:
-            seconds = time.monotonic() - self._away_since
-            self._away_since, self._pauses = None, 0
-            if not self._is_told_of(self._who):
-                self._say(Warned(f"{self._who} answers again, after {seconds:.0f} s"))
+        seconds, who = self._silence.is_over(), self._silence.who
+        if seconds is not None and not self._is_told_of(who):
+            self._say(Warned(f"{who} answers again, after {seconds:.0f} s"))
 
     def _away(self, what: str, who: str) -> None:
         """Wait for a queue or a store that gives no answer; say so once."""
-        self._pauses += 1
-        longest = 1.0 if self._to_end else _LONGEST_PAUSE  # who ends the run does not wait
-        self._ask_at = time.monotonic() + doubled(self._pauses, 1.0, longest)
-        if self._away_since is None:
-            self._away_since, self._who = time.monotonic(), who
-            if not self._is_told_of(who):
-                self._say(Warned(f"{what}; asking again until it answers, jobs go on meanwhile"))
+        is_first = self._silence.goes_on(who, is_urgent=bool(self._to_end))
+        if is_first and not self._is_told_of(who):
+            self._say(Warned(f"{what}; asking again until it answers, jobs go on meanwhile"))
 
     def _is_told_of(self, who: str) -> bool:
         """Return whether the run says by itself that the store gives no answer."""
         return who != self._engine and isinstance(self._session.store, PatientStore)
 
     def _pause(self) -> float | None:
-        due = [self._ask_at] if self._away_since is not None else []
+        due = [self._silence.ask_at] if self._silence else []
+        if self._wanted.due is not None:
+            due.append(self._wanted.due)
         if self._followed:
-            due += [self._look_at, max(self._poll_at, self._ask_at)]
+            due += [self._look_at, max(self._poll_at, self._silence.ask_at)]
         return max(0.0, min(due) - time.monotonic()) if due else None
 
     def _say(self, answer: Ended | Event) -> None:
@@ -180,16 +170,11 @@ class QueueWorkers:
 
     def ended(self, index: int, outcome: Outcome) -> None:
         """Answer with how a target ended."""
-        self._asked.pop(index, None)
+        self._wanted.drop(index)
         self._to_end.pop(index, None)
-        self._perhaps.discard(index)
         self._cancelled -= {(index, False), (index, True)}
-        job = self._followed.drop(index, outcome)
         try:
-            if job is not None:
-                self._jobs.forget(job)
-        except QueueAwayError:
-            pass  # `find` meets what is left of it, if the target is built again
+            self._followed.let_go(index, outcome, self._specs[index].name)
         finally:  # a lost answer would hang the run
             self._say(Ended(index, outcome))
 
@@ -199,118 +184,12 @@ class QueueWorkers:
 
     def ask_again(self, request: Start) -> None:
         """Find or submit another job: the one that was found had ended."""
-        self._asked[request.index] = request
+        self._wanted.add(request)
         self._something.set()
 
     def _fail_all(self, message: str) -> None:
-        for index in [*self._followed.indices, *list(self._asked)]:
+        for index in [*self._followed.indices, *self._wanted.indices]:
             self.ended(index, Failed(0, 3, message))
-
-    def _begin(self) -> None:
-        """Find or submit the jobs of what was asked for."""
-        for index in self._asked.keys() & self._to_end.keys() - self._perhaps:
-            self.ended(index, Interrupted())
-        ready = self._unsettled(list(self._asked.values()))
-        if not ready:
-            return
-        known = self._jobs.find({self._specs[start.index].name for start in ready})
-        new: list[Start] = []
-        for start in ready:
-            with one_target(self, start.index):
-                job = known.get(self._specs[start.index].name)
-                # A submit without an answer may have been carried out: that job is ended, too.
-                if start.index in self._to_end and not (job and start.index in self._perhaps):
-                    self.ended(start.index, Interrupted())
-                elif job is not None:
-                    self._take(start, job, self._followed.before(start.index), is_adopted=True)
-                else:
-                    new.append(start)
-        by_name = {self._specs[start.index].name: start for start in new}
-        for batch in self._jobs.batches([self._specs[start.index] for start in new]):
-            if self._is_closed:
-                return
-            self._submit(batch, [by_name[job.name] for job in batch])
-
-    def _submit(self, batch: Sequence[JobRequest], starts: Sequence[Start]) -> None:
-        """Submit jobs by one request; if it is refused, one by one, to hear which of them why."""
-        befores: dict[int, Before] = {}  # read first: a job may end very soon
-        for start in starts:
-            with one_target(self, start.index):
-                befores[start.index] = self._followed.before(start.index)
-        asked = [
-            (job, start) for job, start in zip(batch, starts, strict=True) if start.index in befores
-        ]
-        try:
-            ids = self._jobs.submit_batch([job for job, _ in asked]) if asked else ()
-        except QueueAwayError:
-            self._perhaps.update(start.index for _, start in asked)
-            raise
-        except JobRefusedError as error:
-            if len(asked) == 1:
-                self._refused(asked[0][1], error)
-            else:
-                for job, start in asked:
-                    self._submit([job], [start])
-            return
-        for id_, (_, start) in zip(ids, asked, strict=True):
-            self._take(start, id_, befores[start.index], is_adopted=False)
-
-    def _refused(self, start: Start, error: JobRefusedError) -> None:
-        with one_target(self, start.index):
-            raise error
-
-    def _take(self, start: Start, job: str, before: Before, *, is_adopted: bool) -> None:
-        """Follow a job from now on."""
-        name = self._specs[start.index].name
-        self._followed.take(start, name, job, before, is_adopted=is_adopted)
-        self._asked.pop(start.index)
-        self._perhaps.discard(start.index)
-        self._poll_at = min(self._poll_at, time.monotonic() + self._jobs.poll_every)
-
-    def _unsettled(self, asked: Sequence[Start]) -> list[Start]:
-        """Return those that need a job; the others are built, held, or a job runs them."""
-        store, targets = self._session.store, self._session.targets.all
-        seen: dict[int, Seen] = {}
-        for start in asked:
-            with one_target(self, start.index):
-                seen[start.index] = start.seen or look(store, targets[start.index].output_path)
-        names = {
-            job: self._specs[index].name
-            for index, it in seen.items()
-            if (job := self._followed.job_holding(it.lease))
-        }
-        states = self._jobs.poll(names) if names else {}
-        found = []
-        for start in asked:
-            with one_target(self, start.index):
-                if start.index in seen and not self._is_settled(start, seen[start.index], states):
-                    found.append(start)
-        return found
-
-    def _is_settled(self, start: Start, seen: Seen, states: Mapping[str, JobState]) -> bool:
-        """Answer for a target that needs no new job; return whether it is one."""
-        if (outcome := self._followed.unreported(start)) is not None:
-            self.ended(start.index, outcome)
-            return True
-        if seen.status == "SUCCESS" and not start.force:
-            built = finished_elsewhere(self._session, start.index, Finished(published=False))
-            self.ended(start.index, built)
-            return True
-        lease = seen.lease
-        if lease is None or lease.is_sealed or lease.nonce == "":
-            return False
-        job = self._followed.job_holding(lease)
-        if job and states[job].phase in {Phase.QUEUED, Phase.RUNNING}:
-            before = replace(self._followed.before(start.index), attempt=lease.attempt - 1)
-            self._take(start, job, before, is_adopted=True)
-            return True
-        if job and states[job].phase is Phase.ENDED:
-            return False  # it died with its lease: the next job watches that age, as it must anyway
-        is_over = start.stale_version == seen.lease_version
-        if is_over or self._session.is_abandoned(start.index, lease):
-            return False
-        self.ended(start.index, Held(lease, seen.lease_version))
-        return True
 
     def _cancel(self) -> None:
         """Ask the jobs that are to end to do so, once each; then kill those that do not.
@@ -325,6 +204,6 @@ class QueueWorkers:
             ]
             if not asked:
                 continue
-            self._jobs.cancel(self._followed.ids(asked), kill=kill)
+            self._jobs.cancel(self._followed.jobs(asked), kill=kill)
             self._cancelled.update((i, kill) for i in asked)  # what got no answer is asked again
             self._poll_at = min(self._poll_at, time.monotonic() + 1.0)

@@ -11,11 +11,12 @@ from marin_build.pipeline.command import Command, Word
 from marin_build.pipeline.locate import files_that_may_hold
 from marin_build.plan.decisions import Kind
 from marin_build.plan.document import PAGE_FILE, PLAN_FILE, plan_document
+from marin_build.plan.graph_shape import waves
 from marin_build.plan.reason_text import describe_decision, describe_stably
 from marin_build.workspace.workspace import relative
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     from marin_build.emit.templates import Templates
     from marin_build.pipeline.step_spec import StepSpec
@@ -88,6 +89,13 @@ def steps_to_build(plan: Plan) -> list[StepSpec]:
     """Return the step of each of these actions."""
     decisions = plan.of_kind(Kind.RUN, Kind.WAIT)
     return [plan.targets.all[decision.index].step for decision in decisions]
+
+
+def waves_of(actions: Sequence[Action]) -> list[list[Action]]:
+    """Return actions in groups: those of one need only those of groups before it."""
+    by_target = {action.target: action for action in actions}
+    groups = waves({action.target: action.needs for action in actions})  # in topological order
+    return [[by_target[target] for target in group] for group in groups]
 
 
 def environment_script(plan: Plan, document: PlanDocument, templates: Templates) -> str:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from marin_build.emit.plan_rows import Row, Shown, folded, folded_alike
 from marin_build.pipeline.declared_at import shown
+from marin_build.pipeline.resources import CpuDevice, accelerators_text
 from marin_build.plan.block_reasons import (
     ForeignData,
     NotAFolder,
@@ -21,6 +22,7 @@ from marin_build.text.readable import bytes_text, printable
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
 
+    from marin_build.pipeline.resources import ResourceConfig
     from marin_build.pipeline.step_spec import StepSpec
     from marin_build.pipeline.targets import Target
     from marin_build.plan.decisions import Decision, Plan
@@ -47,6 +49,7 @@ def show(
     only: Collection[Verb] = (),
     place_of: Callable[[StepSpec], str] = lambda _step: "",
     spec_of: Callable[[Target], str] = lambda _target: "",
+    price_of: Callable[[ResourceConfig], str] = lambda _resources: "",
 ) -> Shown:
     """Return what a plan shows.
 
@@ -62,6 +65,7 @@ def show(
         only: show only lines with these verbs; empty: all.
         place_of: the engine that a step is sent to; empty for one that is built here.
         spec_of: the file that this engine gets; empty where there is none.
+        price_of: what an hour of resources costs, in words; empty if that is not known.
 
     """
     rows: list[Row] = []
@@ -78,9 +82,8 @@ def show(
         is_quiet = words.verb == "reuse" or (words.verb == "adopt" and index not in near)
         if words.verb in only if only else verbose or not is_quiet:
             where = "" if words.verb in _STAYING else place_of(plan.targets.all[index].step)
-            spec = spec_of(plan.targets.all[index]) if where else ""
             row = _row(plan, index, words, estimates.get(index), where, verbose=verbose)
-            rows.append(row._replace(spec=spec) if spec else row)
+            rows.append(_sent(row, plan.targets.all[index], spec_of, price_of) if where else row)
         else:
             hidden += is_quiet
     if verbose or "reuse" in only:
@@ -146,6 +149,21 @@ def _row(
         f"{where} {needs}".strip(),
         one.cost if one is not None else None,
     )
+
+
+def _sent(
+    row: Row,
+    target: Target,
+    spec_of: Callable[[Target], str],
+    price_of: Callable[[ResourceConfig], str],
+) -> Row:
+    """Return the row of a step that an engine gets, with all that a reviewer asks of it."""
+    resources = target.step.resources
+    if resources is None or isinstance(resources.device, CpuDevice):
+        return row._replace(spec=spec_of(target))
+    told = ", ".join(filter(None, (accelerators_text(resources), price_of(resources))))
+    on = f"{row.resources} ({told})" if told else row.resources
+    return row._replace(resources=on, spec=spec_of(target))
 
 
 def _drifted(plan: Plan, index: int, drift: Drift, *, verbose: bool) -> Row:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 from marin_build.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from marin_build.emit.templates import Templates
     from marin_build.engines.jobs import JobQueue
@@ -100,6 +100,10 @@ class Engine(ABC, Generic[S]):
 
     def check(self, plan: Plan) -> Sequence[MarinBuildError]:  # noqa: ARG002 - some refuse nothing
         """Return an error for each thing in a plan that this engine cannot build."""
+        return ()
+
+    def warnings(self, plan: Plan) -> Sequence[str]:  # noqa: ARG002 - most have none
+        """Return a line for each thing in a plan that it builds, and that may surprise later."""
         return ()
 
     @abstractmethod
@@ -190,6 +194,21 @@ class Engine(ABC, Generic[S]):
         It must not change anything, and must end soon even if no server answers.
         """
         return []
+
+    def trial(self) -> Iterator[str]:
+        """Try what jobs rely on with a tiny one; yield a line for each thing as it is seen to hold.
+
+        Nothing that it creates stays.
+
+        Raises:
+            MarinBuildError: something does not hold, or the engine has no trial.
+
+        """
+        raise UsageError(
+            f"the engine `{self.name}` has no trial",
+            consequence="nothing was run",
+            hint="leave out --deep",
+        )
 
 
 def several_hosts(name: str, hosts: int, engine: str) -> UsageError:

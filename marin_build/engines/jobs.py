@@ -80,6 +80,10 @@ class QueueAwayError(MarinBuildError):
     exit_code: ClassVar[int] = 4
 
 
+class JobNotYetError(QueueAwayError):
+    """The queue answers, and cannot take this one job now: it may later."""
+
+
 class JobRefusedError(MarinBuildError):
     """The queue refuses a job: no later try would do better."""
 
@@ -119,6 +123,7 @@ class JobQueue(ABC):
         Raises:
             JobRefusedError: the engine does not take it.
             QueueAwayError: no answer; the job may have been taken: `find` will tell.
+            JobNotYetError: not taken now, and others may be.
 
         """
 
@@ -146,8 +151,14 @@ class JobQueue(ABC):
         """
 
     @abstractmethod
-    def cancel(self, ids: Collection[str], *, kill: bool) -> None:
-        """Ask jobs to end, as the engine does it (SIGTERM first), or kill them at once."""
+    def cancel(self, jobs: Mapping[str, str], *, kill: bool) -> None:
+        """Ask jobs to end, as the engine does it (SIGTERM first), or kill them at once.
+
+        Args:
+            jobs: id -> name. Where an id means a job of another name by now, that is left alone.
+            kill: whether to kill them.
+
+        """
 
     def forget(self, job_id: str) -> None:  # noqa: B027 - most engines forget by themselves
         """Free what the engine keeps of a job whose end is known."""

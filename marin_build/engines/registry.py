@@ -26,6 +26,7 @@ OURS = {
     DEFAULT_ENGINE: "marin_build.engines.local.engine:LocalEngine",
     "container": "marin_build.engines.container.engine:ContainerEngine",
     "slurm": "marin_build.engines.slurm.engine:SlurmEngine",
+    "ray": "marin_build.engines.ray.engine:RayEngine",
     "tpu-vm": "marin_build.engines.tpu_vm.engine:TpuVmEngine",
     "kubernetes": "marin_build.engines.kubernetes.engine:KubernetesEngine",
 }

@@ -117,6 +117,10 @@ class _RoutedEngine(Engine[Routes]):
         """Return what the engines refuse of their own steps."""
         return [each for one in self._engines for each in one.check(self._part(plan, one))]
 
+    def warnings(self, plan: Plan) -> Sequence[str]:
+        """Return what the engines say of their own steps."""
+        return [each for one in self._engines for each in one.warnings(self._part(plan, one))]
+
     def emit(self, plan: Plan, document: PlanDocument, templates: Templates) -> dict[str, str]:
         """Return the scripts of this machine for all steps, and each engine's files for its own."""
         here, *others = self._engines

@@ -52,9 +52,10 @@ def detach(planned: Planned, on_handed: Callable[[Handed], None]) -> int:
     engine, plan = planned.engine, planned.decided
     if not engine.capabilities.detaches:
         raise UsageError(
-            f"the engine `{engine.name}` has no queue to hand a plan over to",
+            f"the engine `{engine.name}` starts no job after others: "
+            "a whole plan cannot be handed over to it",
             consequence="nothing was submitted",
-            hint="leave out --detach, and let `apply` run, or give another --engine",
+            hint="leave out --detach, and let `apply` run; killed, it leaves its jobs to the next",
         )
     planned = planned.with_adopted()
     if not plan.to_build:

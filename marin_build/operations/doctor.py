@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from marin_build.engines.registry import (
     load_engine,
+    open_engine,
     registered_engines,
     two_packages,
     with_settings,
@@ -16,7 +17,7 @@ from marin_build.operations.config import Settings, load_settings
 from marin_build.workspace.workspace import find_project
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from marin_build.engines.registry import Registered
 
@@ -39,10 +40,19 @@ class Checkup:
     problem: MarinBuildError | None = None
 
 
-def examine(folder: str, profile: str | None = None) -> list[Checkup]:
+def examine(folder: str, profile: str | None = None, only: str | None = None) -> list[Checkup]:
     """Look at the configuration that holds in a folder, and at every engine that is installed.
 
     A broken engine does not hide the others. Nothing is changed, and no pipeline is loaded.
+
+    Args:
+        folder: whose configuration counts.
+        profile: of the configuration.
+        only: the name of the one engine to look at; None: all of them.
+
+    Raises:
+        UsageError: no engine has that name.
+
     """
     settings, problem = Settings(), None
     project = find_project(folder)
@@ -51,10 +61,30 @@ def examine(folder: str, profile: str | None = None) -> list[Checkup]:
     except MarinBuildError as error:
         problem = error
     engines = registered_engines()
+    if only is not None:
+        engines = [one for one in engines if one.name == only]
+        if not engines:
+            open_engine(only, {})  # it raises the error about an unknown engine
     return [
         Checkup("configuration", project, problem=problem),
         *(_examine_engine(one, engines, settings) for one in engines),
     ]
+
+
+def try_engine(folder: str, name: str, profile: str | None = None) -> Iterator[str]:
+    """Have an engine try, with a tiny job, what all jobs rely on; yield its lines.
+
+    Args:
+        folder: whose configuration counts.
+        name: of the engine.
+        profile: of the configuration.
+
+    Raises:
+        MarinBuildError: something does not hold, or the engine has no trial.
+
+    """
+    settings = load_settings(find_project(folder), profile)
+    yield from open_engine(name, settings.engines).trial()
 
 
 def _examine_engine(one: Registered, engines: Sequence[Registered], settings: Settings) -> Checkup:

@@ -48,7 +48,7 @@ def estimate_for(
         targets,
         plan.to_build,
         seconds_by_name(targets, plan.snapshot.earlier),
-        _prices(loaded) if has_price else None,
+        prices_of(loaded) if has_price else None,
         waiting=[decision.index for decision in plan.of_kind(Kind.WAIT)],
         is_here=engine.is_here,
         queued=_queued_by_name(plan) if engine.queues else {},
@@ -75,7 +75,13 @@ def _limits(
     return limits_of(capacity, steps, jobs)
 
 
-def _prices(loaded: Declared) -> Prices:
+def prices_of(loaded: Declared) -> Prices:
+    """Return the prices that estimates count with.
+
+    Raises:
+        UsageError: the project's file of prices is not readable.
+
+    """
     from marin_build.plan.prices import load_prices
 
     given = loaded.settings.prices

@@ -111,7 +111,13 @@ def planned_of(
             for warning in warnings_of_secrets(loaded, to_build):
                 on_event(warning)
     capacity = capacity_here(loaded.settings.budgets, request.budgets)
-    plan = fitted(plan, chosen_engine(loaded), capacity)
+    engine = chosen_engine(loaded)
+    plan = fitted(plan, engine, capacity)
+    if on_event is not None and plan.to_build:
+        from marin_build.apply.events import Warned
+
+        for text in engine.warnings(plan):
+            on_event(Warned(text))
     if causes:
         from marin_build.observe.read_causes import with_causes
         from marin_build.observe.read_renames import read_renamed

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from marin_build.engines.base import Engine
     from marin_build.observe.read_drift import FoundDrift
     from marin_build.operations.loading import Loaded
+    from marin_build.pipeline.resources import ResourceConfig
     from marin_build.pipeline.targets import Target
     from marin_build.plan.blast_radius import BlastRadius
     from marin_build.plan.capacity import Capacity
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from marin_build.plan.drift import Drift
     from marin_build.plan.estimate import PlanEstimate
     from marin_build.plan.plan_summary import Verb
+    from marin_build.plan.prices import Prices
     from marin_build.plan.regions import CrossRegionRead
 
 
@@ -161,6 +163,12 @@ class Planned:
         return blast_radius(self.plan, self.estimate)
 
     @cached_property
+    def _prices(self) -> Prices:
+        from marin_build.operations.estimate import prices_of
+
+        return prices_of(self.loaded)
+
+    @cached_property
     def id(self) -> str:
         """The short name of the plan: `p-81c2d3e4`."""
         from marin_build.plan.plan_id import plan_id
@@ -203,6 +211,9 @@ class Planned:
             spec = self.engine.spec_of(self.loaded.workspace, target) if folder else ""
             return f"{folder}/{spec}" if spec else ""
 
+        def price_of(resources: ResourceConfig) -> str:
+            return self._prices.range_text(resources)  # read only where a line shows a price
+
         return show(
             self.plan,
             self.id,
@@ -214,6 +225,7 @@ class Planned:
             only=only,
             place_of=self.engine.place_of,
             spec_of=spec_of,
+            price_of=price_of,
         )
 
     def with_adopted(self) -> Planned:

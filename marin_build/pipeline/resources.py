@@ -195,6 +195,17 @@ class ResourceConfig:
                 return f"{self.cpu or 1:g} cpu"
 
 
+def accelerators_text(resources: ResourceConfig) -> str:
+    """Return what an accelerator is made of: `8 chips on 2 hosts`; empty where one word says it."""
+    match resources.device:
+        case TpuDevice(chips=chips, hosts=hosts, slice_count=slices):
+            count = hosts * slices
+            return f"{chips} chips on {count} host{'s' if count > 1 else ''}"
+        case GpuDevice() if resources.replicas > 1:
+            return f"on {resources.replicas} hosts"
+    return ""
+
+
 def _words(name: str, value: object) -> tuple[str, ...]:
     """Return a field that holds several texts as a tuple."""
     if value is None:

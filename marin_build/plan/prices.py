@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -18,6 +18,7 @@ from marin_build.pipeline.resources import (
     TpuDevice,
 )
 from marin_build.pipeline.tpu_slices import slice_table
+from marin_build.text.readable import cost_text
 from marin_build.untrusted_json import parse_json
 from marin_build.workspace.regular_files import read_regular
 
@@ -125,6 +126,16 @@ class Prices:
             case CpuDevice():
                 shares = max(resources.cpu or 1, _gib(resources) / self.cpu.gib_per_cpu)
                 return _times(shares * resources.replicas, self.cpu, resources)
+
+    def range_text(self, resources: ResourceConfig) -> str:
+        """Return what an hour costs, spot and on demand: `$13 to $34 an hour`; empty: unknown.
+
+        Of several allowed regions the dearest one counts, as in `per_hour`.
+        """
+        kinds = (replace(resources, preemptible=spot) for spot in (True, False))
+        rates = [rate for kind in kinds if (rate := self.per_hour(kind)) is not None]
+        texts = dict.fromkeys(cost_text(rate) for rate in sorted(rates))
+        return f"{' to '.join(texts)} an hour" if texts else ""
 
     def cost_of(self, resources: ResourceConfig | None, seconds: float) -> float | None:
         """Return the US dollars for `seconds` of these resources.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 import time
@@ -131,12 +132,17 @@ class Leader:
             if over.wait(self._pause):
                 return
             try:
-                if verdict(self._ends()) is Verdict.FAILED:
+                ends = self._ends()
+                if verdict(ends) is Verdict.FAILED:
                     break
             except CorruptStateError:
+                ends = []
                 break
             except StoreError:
                 pass  # the next round looks again
+        if _is_interruption(ends):
+            interrupt_run()
+            return
         self._stops_own = True
         self.bodies.signal(self.index, signal.SIGTERM)
         if not over.wait(GRACE):
@@ -155,6 +161,9 @@ class Leader:
             match verdict(ends):
                 case Verdict.SUCCEEDED:
                     return done
+                case Verdict.FAILED if _is_interruption(ends):
+                    if not self.asked_to_end():
+                        interrupt_run()
                 case Verdict.FAILED:
                     self._stops_own = True
                     return Done(STOPPED, "stopped: another rank failed")
@@ -264,6 +273,20 @@ class Leader:
             f"`{self.holding.target}` failed, and its ranks could not all be told: {why}",
             consequence="the lease is left to age, so that nothing is built beside them",
         )
+
+
+def interrupt_run() -> None:
+    """Have this run end as if its engine had asked it to: a leader is a process of its own."""
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _is_interruption(ends: Sequence[RankEnd | None]) -> bool:
+    """Return whether ranks ended because their hosts were asked to end, and none failed.
+
+    A host of a gang that is taken away interrupts the whole gang. It is no failure of the step.
+    """
+    failed = [end for end in ends if end is not None and end.exit_code]
+    return bool(failed) and all(e.was_stopped and e.message == INTERRUPTED for e in failed)
 
 
 def _told(failed: Sequence[RankEnd]) -> Iterator[str]:

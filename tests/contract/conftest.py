@@ -16,7 +16,11 @@ from marin_build.store.local import LocalStore
 from marin_build.store.memory import MemoryStore
 from marin_build.store.s3 import S3Store
 from tests.servers.gcs import GcsServer
+from tests.servers.kubernetes import KubernetesCluster, kubernetes_cluster
+from tests.servers.kubernetes_nodes import Node, gpu_nodes, tpu_slice
 from tests.servers.programs import azurite_server, find_azurite, moto_server
+
+from .kubernetes_samples import TOPOLOGY, Clients, clients_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -142,3 +146,28 @@ def lasting(request: pytest.FixtureRequest) -> Place:
 def bucket(request: pytest.FixtureRequest) -> Place:
     """A place in Cloud Storage."""
     return _new_place("gcs", request)
+
+
+@pytest.fixture(scope="session")
+def _kubernetes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KubernetesCluster]:
+    pools = [
+        tpu_slice(pool, 2, accelerator="tpu-v5p-slice", topology=TOPOLOGY)
+        for pool in ("pool-a", "pool-b")
+    ]
+    nodes = [Node("n1"), Node("n2"), *gpu_nodes(), *pools[0], *pools[1]]
+    with kubernetes_cluster(tmp_path_factory.mktemp("kubernetes"), nodes) as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def cluster(_kubernetes: KubernetesCluster) -> Iterator[KubernetesCluster]:
+    """The stand-in for Kubernetes, well, and with no memory of earlier requests."""
+    _kubernetes.heal()
+    yield _kubernetes
+    _kubernetes.heal()
+
+
+@pytest.fixture
+def api(cluster: KubernetesCluster) -> Clients:
+    """The official client of the stand-in for Kubernetes."""
+    return clients_of(cluster.kubeconfig)

@@ -59,4 +59,4 @@ def until_built(project: Project, name: str) -> None:
 
 def until_empty(cluster: Cluster) -> None:
     """Wait until no job waits or runs."""
-    wait_until(lambda: not cluster.call("squeue", "--noheader").strip(), PATIENCE)
+    wait_until(cluster.is_empty, PATIENCE)

@@ -1,25 +1,30 @@
-"""Containers, really run by podman, with the root of this machine as their image."""
+"""Containers, really run by podman and by docker, with the programs of this machine in them."""
 
 from __future__ import annotations
 
 import json
 import signal
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pytest
 
+from marin_build.engines.container.command_line import ContainerQueue
+from marin_build.engines.jobs import JobState, Phase
+from tests.servers import docker
 from tests.servers.podman import find_podman, private_podman
 
 from .support import OUTPUTS, PATIENCE, PROGRAM
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from tests.servers.podman import Podman
 
     from .support import Gate, Project
 
-pytestmark = pytest.mark.skipif(not find_podman(), reason="needs podman, and to be root")
 
 PIPELINE = """\
 import os
@@ -34,10 +39,10 @@ ROOM = ResourceConfig.with_cpu(1, ram="256Mi")
 
 def ran(name):
     with open(HERE / "ran.txt", "a") as stream:
-        stream.write(name + (" in" if os.path.exists("/run/.containerenv") else " out") + "\\n")
+        stream.write(name + (" in" if "GATE_INSIDE" in os.environ else " out") + "\\n")
 
 
-@step(resources=ROOM.with_image("/:O"))
+@step(resources=ROOM.with_image(IMAGE))
 def inside(output: Path, what: str) -> int:
     ran("inside")
     if what == "wait":
@@ -59,25 +64,77 @@ def pipeline(what: str = "plain"):
 """
 
 
-@pytest.fixture(scope="module")
-def podman(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Podman]:
-    """Podman for the tests of this file."""
-    with private_podman(tmp_path_factory.mktemp("podman")) as made:
+@dataclass(frozen=True)
+class Runtime:
+    """A program that runs containers, and what the configuration says for it.
+
+    Args:
+        name: the program.
+        tool: it, with a store of its own.
+        image: that of the steps.
+        missing: an image that is not there.
+        options, volumes: further settings.
+
+    """
+
+    name: str
+    tool: Podman | docker.Docker
+    image: str
+    missing: str
+    options: tuple[str, ...] = ()
+    volumes: tuple[str, ...] = ()
+
+    def call(self, *words: str) -> str:
+        """Return what the program prints; empty if it fails."""
+        return self.tool.call(*words)
+
+
+@contextmanager
+def _podman(folder: Path) -> Iterator[Runtime]:
+    with private_podman(folder) as tool:
+        # A container whose test was killed ends all the same.
+        options = ("--rootfs", f"--timeout={2 * PATIENCE:.0f}")
+        yield Runtime("podman", tool, "/:O", "/no/such/root:O", options)
+
+
+@contextmanager
+def _docker(folder: Path) -> Iterator[Runtime]:
+    with docker.private_docker(folder) as tool:
+        missing = "127.0.0.1:1/none:1"  # nobody listens there
+        volumes = tuple(docker.volumes())
+        yield Runtime("docker", tool, docker.IMAGE, missing, volumes=volumes)
+
+
+NEEDS_PODMAN = pytest.mark.skipif(not find_podman(), reason="needs podman, and to be root")
+NEEDS_DOCKER = pytest.mark.skipif(not docker.find_docker(), reason="needs docker, and to be root")
+PODMAN = pytest.param(_podman, marks=NEEDS_PODMAN, id="podman")
+
+
+@pytest.fixture(
+    scope="module",
+    params=[PODMAN, pytest.param(_docker, marks=NEEDS_DOCKER, id="docker")],
+)
+def runtime(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Runtime]:
+    """A program that runs containers, for the tests of this file."""
+    with request.param(tmp_path_factory.mktemp("containers")) as made:
         yield made
 
 
 @pytest.fixture
-def boxed(project: Project, podman: Podman, gate: Gate) -> Project:
+def boxed(project: Project, runtime: Runtime, gate: Gate) -> Project:
     """A project whose steps with an image run in containers."""
-    project.environment |= podman.environment
+    project.environment |= runtime.tool.environment
     project.environment["PATH"] = f"{PROGRAM.parent}:/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin"
-    project.pipeline(PIPELINE)
+    project.pipeline(PIPELINE.replace("IMAGE", repr(runtime.image)))
+    volumes = [*runtime.volumes, f"{gate.folder}:{gate.folder}"]
+    options = [*runtime.options, f"--env=GATE={gate.folder}", "--env=GATE_INSIDE=1"]
     project.write(
         "marin-build.toml",
-        'engine = "container"\n[container]\npoll = 0.3\n'
-        f'program = "{PROGRAM}"\nvolumes = ["{gate.folder}:{gate.folder}"]\n'
-        # A container whose test was killed ends all the same.
-        f'options = ["--rootfs", "--timeout={2 * PATIENCE:.0f}", "--env=GATE={gate.folder}"]\n',
+        f'engine = "container"\n[container]\npoll = 0.3\nruntime = "{runtime.name}"\n'
+        f'program = "{PROGRAM}"\nvolumes = {json.dumps(volumes)}\n'
+        f"options = {json.dumps(options)}\n",
     )
     return project
 
@@ -86,7 +143,7 @@ def _ran(project: Project) -> list[str]:
     return project.file("ran.txt").splitlines()
 
 
-def test_a_step_with_an_image_runs_in_a_container(boxed: Project, podman: Podman) -> None:
+def test_a_step_with_an_image_runs_in_a_container(boxed: Project, runtime: Runtime) -> None:
     """Else a step runs in another environment than its author named, with the network on."""
     done = boxed.run("apply")
     assert done.code == 0, done.err
@@ -95,7 +152,7 @@ def test_a_step_with_an_image_runs_in_a_container(boxed: Project, podman: Podman
     assert (output / "network").read_text() == "lo"
     attempt = json.loads((output / ".logs" / "attempt-0001.json").read_text())
     assert attempt["engine"] == "container"
-    assert podman.call("ps", "--all", "--quiet") == ""
+    assert runtime.call("ps", "--all", "--quiet") == ""
     assert "nothing to do" in boxed.run("apply").out
 
 
@@ -121,7 +178,7 @@ def test_a_killed_apply_leaves_its_container_to_the_next_one(boxed: Project, gat
     assert _ran(boxed) == ["inside in", "outside out"]
 
 
-def test_an_interrupt_ends_the_container(boxed: Project, gate: Gate, podman: Podman) -> None:
+def test_an_interrupt_ends_the_container(boxed: Project, gate: Gate, runtime: Runtime) -> None:
     """Else Ctrl-C leaves containers behind that hold memory and devices."""
     run = boxed.start("apply", "--set", "what=wait", "--json")
     gate.wait_started()
@@ -129,35 +186,39 @@ def test_an_interrupt_ends_the_container(boxed: Project, gate: Gate, podman: Pod
     done = run.wait()
     assert done.code == 130
     assert done.names_of("step_interrupted") == ["inside"]
-    assert podman.call("ps", "--quiet") == ""
+    assert runtime.call("ps", "--quiet") == ""
 
 
-def test_an_image_that_is_not_there_is_told_in_the_runtime_s_words(boxed: Project) -> None:
+def test_an_image_that_is_not_there_is_told_in_the_runtime_s_words(
+    boxed: Project, runtime: Runtime
+) -> None:
     """Else a mistyped image fails without a reason."""
-    boxed.pipeline(PIPELINE.replace('"/:O"', '"/no/such/root:O"'))
+    boxed.pipeline(PIPELINE.replace("IMAGE", repr(runtime.missing)))
     done = boxed.run("apply")
     assert done.code == 1
-    assert "podman refuses it" in done.out + done.err
+    assert f"{runtime.name} refuses it" in done.out + done.err
 
 
-def test_a_runtime_that_is_not_installed_is_told_before_anything_runs(boxed: Project) -> None:
+def test_a_runtime_that_is_not_installed_is_told_before_anything_runs(
+    boxed: Project, runtime: Runtime
+) -> None:
     """Else the steps outside containers run, and then nothing more can."""
     boxed.environment["PATH"] = str(PROGRAM.parent)
     done = boxed.run("apply")
     assert done.code == 4
-    assert "`podman` is not installed here" in done.err
+    assert f"`{runtime.name}` is not installed here" in done.err
     assert not (boxed.root / "ran.txt").exists()
 
 
 def test_a_killed_container_is_lost_and_its_step_is_built_again(
-    boxed: Project, gate: Gate, podman: Podman
+    boxed: Project, gate: Gate, runtime: Runtime
 ) -> None:
     """Else a machine that is cleaned up fails a step, and blames its need for memory."""
     text = boxed.file("marin-build.toml").replace("[container]", "lease = 2\n[container]")
     boxed.write("marin-build.toml", text)
     run = boxed.start("apply", "--set", "what=wait", "--json")
     gate.wait_started()
-    podman.call("kill", "--signal", "KILL", *podman.call("ps", "--quiet").split())
+    runtime.call("kill", "--signal", "KILL", *runtime.call("ps", "--quiet").split())
     lost = run.wait_event("step_failed")
     assert (lost["cause"], lost["retries_left"]) == ("infra", 3)
     assert "the container was killed" in lost["message"]
@@ -166,10 +227,11 @@ def test_a_killed_container_is_lost_and_its_step_is_built_again(
     done = run.wait()
     assert done.code == 0, done.err
     assert _ran(boxed) == ["inside in", "inside in", "outside out"]
-    assert podman.call("ps", "--all", "--quiet") == ""
+    assert runtime.call("ps", "--all", "--quiet") == ""
 
 
-def test_code_in_the_image_and_inputs_elsewhere_are_found(boxed: Project, podman: Podman) -> None:
+@pytest.mark.parametrize("runtime", [PODMAN], indirect=True)  # the image has the project in it
+def test_code_in_the_image_and_inputs_elsewhere_are_found(boxed: Project, runtime: Runtime) -> None:
     """Else an image with its code needs the project beside it, and data must lie in the project."""
     boxed.pipeline(
         "from pathlib import Path\n"
@@ -197,6 +259,23 @@ def test_code_in_the_image_and_inputs_elsewhere_are_found(boxed: Project, podman
     output = boxed.output_of("copy")
     assert (output / "text").read_text() == "of all"
     assert json.loads((output / ".artifact.json").read_text()) == "Read-only file system"
+
+
+def test_a_look_at_containers_changes_nothing(
+    runtime: Runtime, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else `status` starts or removes containers, and with them what they printed."""
+    for name, value in runtime.tool.environment.items():
+        monkeypatch.setenv(name, value)
+    flags = [option for option in runtime.options if option == "--rootfs"]
+    words = ("create", "--name=mb-a", "--label=marin-build=1", *flags, runtime.image, "true")
+    assert runtime.call(*words)
+    queue = ContainerQueue(runtime.name, str(tmp_path), str(tmp_path), 1.0)
+    waits = {"mb-a": ("mb-a", JobState(Phase.QUEUED, "created"))}
+    assert queue.look(["mb-a", "mb-b"]) == waits
+    assert queue.look(["mb-a"]) == waits
+    assert queue.look(["mb-b"]) == {}
+    assert runtime.call("rm", "mb-a")
 
 
 def test_two_engines_for_one_run_are_refused(boxed: Project) -> None:

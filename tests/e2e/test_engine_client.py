@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.servers.slurm import find_slurm, slurm_cluster, wait_until
+from tests.servers.slurm import find_slurm, wait_until
 
 from .support import BIN, PATIENCE, PROGRAM
 
@@ -39,13 +39,6 @@ def note(text):
 
 set_current_client(EngineClient("slurm"))
 """
-
-
-@pytest.fixture(scope="module")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    """One cluster for the tests of this file."""
-    with slurm_cluster(tmp_path_factory.mktemp("slurm"), nodes=1) as made:
-        yield made
 
 
 @pytest.fixture

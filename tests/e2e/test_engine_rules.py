@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.servers.podman import find_podman, private_podman
-from tests.servers.slurm import find_slurm, slurm_cluster
+from tests.servers.slurm import find_slurm
 
 from .support import PATIENCE, PROGRAM
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from tests.servers.slurm import Cluster
 
     from .support import Project
 
@@ -73,16 +75,16 @@ EVERYWHERE = "boxed container\nmodel slurm\nreport here\n"
 
 
 @pytest.fixture
-def mixed(project: Project, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
+def mixed(
+    project: Project, cluster: Cluster, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Project]:
     """A project whose steps go to three engines."""
     project.pipeline(PIPELINE)
     project.write("marin-build.toml", CONFIGURATION)
-    with (
-        slurm_cluster(tmp_path_factory.mktemp("slurm"), nodes=1) as cluster,
-        private_podman(tmp_path_factory.mktemp("podman")) as podman,
-    ):
+    with private_podman(tmp_path_factory.mktemp("podman")) as podman:
         project.environment |= cluster.environment | podman.environment
         yield project
+    cluster.end_all_jobs()
 
 
 def test_each_step_is_built_where_its_rule_says(mixed: Project) -> None:

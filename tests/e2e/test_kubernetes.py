@@ -61,7 +61,7 @@ def pipeline(level: int = 2):
         name="corpus/count", deps={"corpus": cleaned}, inputs={"lists": source("lists")},
         env_vars={"GREETING": "it's $(HOME)", "NUMBER": "32", "YES": "yes"}, retries=2,
         resources=ResourceConfig.with_cpu(
-            cpu=2.5, ram="512Mi", disk="10Gi", preemptible=False, image="python:3.12",
+            cpu=2.5, ram="512Mi", disk="10Gi", preemptible=False, image="python@sha256:" + "0" * 64,
             regions=("europe-west4", "us-central1"),
         ),
     )
@@ -148,6 +148,12 @@ def container(document: dict[str, Any]) -> dict[str, Any]:
     """Return the only container of a manifest."""
     (found,) = pod(document)["containers"]
     return dict(found)
+
+
+def words_of(main: dict[str, Any]) -> list[str]:
+    """Return the words that start `run-step`; in a gang a shell counts its rank before it."""
+    words: list[str] = main.get("args") or main["command"]
+    return words
 
 
 def kubernetes_expands(text: str, variables: Mapping[str, str]) -> str:
@@ -311,12 +317,15 @@ def test_lost_nodes_restart_a_gang_and_program_errors_do_not(
         policy = document["spec"]["failurePolicy"]
         ((spec, _),) = pods(document)
         assert (policy["maxRestarts"], policy["restartStrategy"]) == (retries, "BlockingRecreate")
-        assert spec["podFailurePolicy"]["rules"] == [
-            {
-                "action": "FailJob",
-                "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}],
-            }
-        ]
+        lost, interrupted = spec["podFailurePolicy"]["rules"]
+        assert lost == {
+            "action": "FailJob",
+            "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}],
+        }
+        assert interrupted["onExitCodes"]["values"] == [130]
+        first = policy["rules"][0]
+        assert first["action"] == "RestartJobSetAndIgnoreMaxRestarts"
+        assert first["onJobFailureMessagePatterns"] == ["failed with exit code 130 "]
         by_reason = {
             reason: rule["action"]
             for rule in policy["rules"]
@@ -343,7 +352,7 @@ def test_a_step_gets_the_node_it_asks_for(specs: dict[str, dict[str, Any]]) -> N
     )
     assert next(pods(gpu))[0]["activeDeadlineSeconds"] == 3600 + 60 + 7 * 86400
     count = specs["corpus/count"]
-    assert container(count)["image"] == "python:3.12"
+    assert container(count)["image"].startswith("python@sha256:")
     assert container(count)["resources"]["requests"] == {
         "cpu": "2.5", "memory": "512Mi", "ephemeral-storage": "10Gi",
     }  # fmt: skip
@@ -384,7 +393,7 @@ def test_the_clusters_settings_reach_every_job(specs: dict[str, dict[str, Any]])
         main = container(document)
         assert main["workingDir"] == "/app"
         assert [one["secretRef"]["name"] for one in main["envFrom"]] == ["wandb", "hf-token"]
-        assert main["command"][:2] == ["marin-build", "run-step"]
+        assert words_of(main)[:2] == ["marin-build", "run-step"]
         assert name in metadata["annotations"]["marin-build/step"]
 
 
@@ -394,7 +403,7 @@ def test_a_job_runs_the_target_of_the_plan(cluster: Project) -> None:
     planned = json.loads(cluster.file("saved/plan.json"))["decisions"]
     targets = {decision["name"]: decision["target"] for decision in planned}
     for name, document in found.items():
-        words = container(document)["command"]
+        words = words_of(container(document))
         head = ["marin-build", "run-step", "--file", "pipeline.py", "--set", "level=9",
                 "--prefix", BUCKET, "--target", targets[name]]  # fmt: skip
         assert words[: len(head)] == head
@@ -551,7 +560,7 @@ def test_buckets_of_google_are_named_as_they_are(cluster: Project) -> None:
     found = manifests(emit(cluster, script))
     assert len(found) == 6
     for document in found.values():
-        words = container(document)["command"]
+        words = words_of(container(document))
         assert words[words.index("--prefix") + 1] == "gs://bucket/x y"
     assert not (cluster.root / OUTPUTS).exists()
 
@@ -600,14 +609,27 @@ def test_wrong_settings_are_refused(cluster: Project, table: str, error: str) ->
     assert not (cluster.root / "saved").exists()
 
 
-def test_applying_on_kubernetes_says_what_to_do_instead(cluster: Project) -> None:
+def test_applying_without_a_cluster_says_so(cluster: Project) -> None:
     """Else it is built on this machine, or a traceback is all there is to read."""
-    done = cluster.run("apply", "--engine", "kubernetes", "--prefix", BUCKET)
-    assert (done.code, done.out) == (4, "")
+    words = ("apply", "--engine", "kubernetes", "--prefix", BUCKET)
+    for more in ((), ("--detach",)):
+        done = cluster.run(*words, *more, env={"KUBECONFIG": str(cluster.root / "none")})
+        assert (done.code, done.out) == (4, "")
+        assert "  nothing was submitted\n" in done.err
+        what = "starts no job after others" if more else "no cluster is configured here"
+        assert done.err.startswith("error: ")
+        assert what in done.err.splitlines()[0]
+
+
+def test_a_tag_is_warned_of(cluster: Project) -> None:
+    """Else the pods of a reviewed plan run another image than its reviewer saw."""
+    cluster.write("marin-build.toml", '[kubernetes]\nimage = "registry.example/lm:new"\n')
+    done = cluster.run("plan", "--engine", "kubernetes", "--prefix", BUCKET)
+    assert done.code == 0
     assert done.err == (
-        "error: cannot submit to `kubernetes` yet\n"
-        "  nothing was run\n"
-        "hint: marin-build plan --engine kubernetes -o DIR, and submit its files\n"
+        "warning: the image `registry.example/lm:new` of `corpus/clean`, `Train/GPU_small`, "
+        "`tpu/one` and 2 more may be another one when its pods start: name it by its digest, "
+        "`...@sha256:...`\n"
     )
 
 

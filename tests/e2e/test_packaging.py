@@ -151,7 +151,7 @@ def test_the_installed_wheel_works_alone(environment: Path, tmp_path: Path) -> N
     project.root.mkdir()
     assert project.execute([program, "--version"]).out.startswith("marin-build ")
     assert project.execute([program, "init"]).code == 0
-    project.write("marin-build.toml", '[kubernetes]\nimage = "image"\n')
+    project.write("marin-build.toml", '[kubernetes]\nimage = "image@sha256:' + "0" * 64 + '"\n')
     planned = project.execute([program, "plan", "-o", "saved"])
     assert (planned.code, planned.err) == (0, "")
     replayed = project.bash("saved/run.sh")
@@ -233,5 +233,5 @@ def test_a_package_adds_an_engine(environment: Path, tmp_path: Path) -> None:
     project.write("marin-build.toml", "")
     gone = marin_build("apply", "saved")
     assert (gone.code, gone.err) == (
-        4, "error: unknown engine `spool`\n  engines: local, container, slurm, kubernetes\n"
+        4, "error: unknown engine `spool`\n  engines: local, container, slurm, ray, kubernetes\n"
     )  # fmt: skip

@@ -114,7 +114,7 @@ def pipeline():
 NO_GPU = {"CUDA_VISIBLE_DEVICES": ""}
 NEEDS = (
     "needs 8 GPUs, this machine has none "
-    "(--engine slurm, or --engine kubernetes, or --budget gpu=8 if it has them"
+    "(--engine slurm, or --engine ray, or --engine kubernetes, or --budget gpu=8 if it has them"
 )
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from tests.servers.slurm import find_slurm, wait_until
 
-from .slurm_support import SETTINGS, on_cluster, until_built, until_empty
+from .slurm_support import SETTINGS, fork_jobs, on_cluster, until_built, until_empty
 from .support import BIN, OUTPUTS, PATIENCE, PROGRAM, wait_for_exits
 
 if TYPE_CHECKING:
@@ -98,6 +98,7 @@ def test_steps_that_ask_for_resources_run_as_jobs(on_slurm: Project) -> None:
 
 def test_a_forced_step_is_rebuilt_by_a_job(on_slurm: Project) -> None:
     """Else `--force` submits a job that finds the target built, and ends."""
+    fork_jobs(on_slurm)
     assert on_slurm.run("apply").code == 0
     done = on_slurm.run("apply", "--force", "model")
     assert done.code == 0, done.err
@@ -136,6 +137,7 @@ def test_an_interrupt_cancels_the_job(on_slurm: Project, gate: Gate, cluster: Cl
 
 def test_a_failing_step_says_what_it_printed(on_slurm: Project) -> None:
     """Else a person must log in to a node to learn what a line of a traceback would tell."""
+    fork_jobs(on_slurm)
     on_slurm.pipeline(PIPELINE.replace('ran("model")', 'raise ValueError("no <such> shard")'))
     done = on_slurm.run("apply")
     assert done.code == 1
@@ -213,6 +215,7 @@ def test_a_submit_whose_answer_is_lost_runs_once(on_slurm: Project) -> None:
 
 def test_a_detached_plan_needs_nobody(on_slurm: Project, gate: Gate, cluster: Cluster) -> None:
     """Else a person keeps a terminal open for days, or cannot see whether anything waits."""
+    fork_jobs(on_slurm)
     gated = ("--set", "gated=true")
     done = on_slurm.run("apply", "--detach", *gated)
     assert done.code == 0, done.err
@@ -244,6 +247,7 @@ def test_a_detached_plan_needs_nobody(on_slurm: Project, gate: Gate, cluster: Cl
 
 def test_a_detached_failure_blocks_what_needs_it(on_slurm: Project, cluster: Cluster) -> None:
     """Else a job waits for ever for what will never be built, or builds from half of it."""
+    fork_jobs(on_slurm)
     on_slurm.pipeline(PIPELINE.replace('ran("model")', 'raise ValueError("no shard")'))
     assert on_slurm.run("apply", "--detach").code == 0
     until_empty(cluster)
@@ -255,6 +259,7 @@ def test_a_saved_plan_is_submitted_by_its_script_and_by_apply(
     on_slurm: Project, cluster: Cluster
 ) -> None:
     """Else what was reviewed is not what runs."""
+    fork_jobs(on_slurm)
     assert on_slurm.run("plan", "-o", "there").code == 0
     done = on_slurm.bash("there/submit.sh")
     assert done.code == 0, done.err

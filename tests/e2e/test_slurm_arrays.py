@@ -10,8 +10,9 @@ import pytest
 
 from marin_build.engines.jobs import JobRequest, Phase
 from marin_build.engines.slurm.command_line import SlurmQueue
-from tests.servers.slurm import find_slurm, slurm_cluster, wait_until
+from tests.servers.slurm import find_slurm, wait_until
 
+from .slurm_support import fork_jobs
 from .support import BIN, OUTPUTS, PATIENCE, PROGRAM
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
     from tests.servers.slurm import Cluster
 
-    from .support import Gate, Project
+from .support import Gate, Project
 
 pytestmark = pytest.mark.skipif(not find_slurm(), reason="needs Slurm, and to be root")
 
@@ -59,13 +60,6 @@ def pipeline(gated: bool = False):
 """
 
 
-@pytest.fixture(scope="module")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    """One cluster for the tests of this file."""
-    with slurm_cluster(tmp_path_factory.mktemp("slurm"), nodes=1) as made:
-        yield made
-
-
 @pytest.fixture
 def sweep(project: Project, cluster: Cluster, gate: Gate) -> Iterator[Project]:
     """A project with twelve steps of one shape, which count the calls of `sbatch`."""
@@ -79,6 +73,7 @@ def sweep(project: Project, cluster: Cluster, gate: Gate) -> Iterator[Project]:
     project.write("pipeline.py", PIPELINE)
     setup = f'program = "{PROGRAM}"\nsetup = ["export GATE={gate.folder}"]\npoll = 0.5\n'
     project.write("marin-build.toml", f'engine = "slurm"\n[slurm]\n{setup}')
+    fork_jobs(project)
     yield project
     cluster.end_all_jobs()
 
@@ -172,7 +167,7 @@ def test_a_thousand_jobs_cost_a_few_requests(
     assert set(words) <= {"squeue", "scontrol", "sacct"}
     assert len(words) <= 3
     wait_until(lambda: mine.output_of(next(iter(jobs))), PATIENCE)
-    mine.cancel(list(jobs), kill=False)
+    mine.cancel(jobs, kill=False)
 
     def have_ended() -> bool:
         return {state.phase for state in mine.poll(jobs).values()} == {Phase.ENDED}

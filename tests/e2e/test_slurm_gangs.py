@@ -12,7 +12,7 @@ import pytest
 
 from tests.servers.slurm import find_slurm, wait_until
 
-from .slurm_support import on_cluster
+from .slurm_support import on_cluster, until_empty
 from .support import OUTPUTS, PATIENCE, parent_of
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ def test_the_hosts_of_a_gang_build_one_output(on_slurm: Project, cluster: Cluste
     assert on_slurm.run("logs", "model", "--rank", "2").out == "rank 2 of 3\n"
     assert on_slurm.run("logs", "model").out == "rank 0 of 3\n"
     assert "nothing to do" in on_slurm.run("apply").out
-    wait_until(lambda: not cluster.call("squeue", "--noheader").strip(), PATIENCE)
+    until_empty(cluster)
     assert not on_slurm.open_leases()
 
 

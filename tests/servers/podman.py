@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import tempfile
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -22,9 +23,16 @@ def find_podman() -> bool:
 
 @dataclass(frozen=True)
 class Podman:
-    """Podman in a folder."""
+    """Podman in a folder.
+
+    Args:
+        folder: its settings and its store.
+        runroot: what it keeps while containers run.
+
+    """
 
     folder: Path
+    runroot: str
 
     @property
     def environment(self) -> dict[str, str]:
@@ -42,7 +50,7 @@ class Podman:
             '[engine]\nruntime = "runc"\ncgroup_manager = "cgroupfs"\nevents_logger = "file"\n'
         )
         (self.folder / "storage.conf").write_text(
-            f'[storage]\ndriver = "overlay"\nrunroot = "{self.folder}/run"\n'
+            f'[storage]\ndriver = "overlay"\nrunroot = "{self.runroot}"\n'
             f'graphroot = "{self.folder}/graph"\n'
         )
 
@@ -54,9 +62,11 @@ class Podman:
 @contextmanager
 def private_podman(folder: Path) -> Iterator[Podman]:
     """Use podman in a folder; at the end its containers are removed."""
-    podman = Podman(folder)
-    podman.write()
-    try:
-        yield podman
-    finally:
-        podman.call("rm", "--all", "--force", "--time", "0")
+    # Below a path of more than 50 characters podman never learns that a container has ended.
+    with tempfile.TemporaryDirectory(prefix="podman-", dir="/tmp") as runroot:
+        podman = Podman(folder, runroot)
+        podman.write()
+        try:
+            yield podman
+        finally:
+            podman.call("rm", "--all", "--force", "--time", "0")

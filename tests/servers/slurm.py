@@ -163,8 +163,12 @@ class Cluster:
     def end_all_jobs(self) -> None:
         """Cancel all jobs, and wait until their nodes take others."""
         self.call("scancel", "--quiet", "--me")
-        self._wait(lambda: not self.call("squeue", "--noheader").strip())
+        self._wait(self.is_empty)
         self.wait_until_idle()
+
+    def is_empty(self) -> bool:
+        """Return whether no job waits or runs; False if the controller gives no answer."""
+        return len(self.call("squeue").splitlines()) == 1  # the titles of the columns
 
     def wait_until_idle(self) -> None:
         """Wait until all nodes answer the controller and run nothing.
@@ -189,6 +193,10 @@ class Cluster:
         process = self._processes.pop(name)
         process.kill()
         process.wait()
+
+    def pid(self, name: str) -> int:
+        """Return the process id of a daemon."""
+        return self._processes[name].pid
 
     def kill_machine(self, name: str) -> None:
         """Kill all that runs on a node: its daemon first, which cannot report an end then."""

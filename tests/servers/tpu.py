@@ -15,6 +15,7 @@ import re
 import secrets
 import signal
 import subprocess
+import tempfile
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -70,7 +71,6 @@ class Machine:
 
     def boot(self) -> None:
         """Start it: it runs its startup script."""
-        self.folder.mkdir(parents=True, exist_ok=True)
         (self.folder / "tmp").mkdir(exist_ok=True)
         script = self.folder / "startup-script"
         script.write_text(self.attributes["startup-script"])
@@ -185,6 +185,7 @@ class TpuCloud:
         self.resources: dict[str, Resource] = {}
         self.ended: list[Resource] = []
         self._folder, self._environment = folder, dict(environment)
+        folder.mkdir()
         self._lock = threading.RLock()
         self._port = 0
         self._threads: list[threading.Thread] = []
@@ -326,7 +327,8 @@ class TpuCloud:
         }
         address = f"127.0.0.1:{self._port}/vm/{node}/{worker}"
         environment = {**self._environment, "GCE_METADATA_HOST": address, ENDPOINT: self.url}
-        return Machine(self._folder / f"{node}-{worker}", attributes, environment)
+        disk = Path(tempfile.mkdtemp(prefix=f"{node}-{worker}-", dir=self._folder))
+        return Machine(disk, attributes, environment)
 
     def _guest_attributes(self, node: str, body: Any) -> Any:
         request = tpu_v2.GetGuestAttributesRequest.pb(tpu_v2.GetGuestAttributesRequest())

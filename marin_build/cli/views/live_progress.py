@@ -104,7 +104,10 @@ class LiveProgress:
         if (job := self.in_queue.get(target)) is None:
             return ""
         place = f" on {job.place}" if job.place else ""
-        return f"{job.job}{place}" if job.phase == "running" else f"{job.phase} as {job.job}"
+        if job.phase == "running":
+            return f"{job.job}{place}"
+        why = f": {job.message}," if job.message else ""
+        return f"{job.phase}{why} as {job.job}"
 
     def _moved(self, event: report.JobMoved, at: float) -> None:
         """Count the time of a job anew where it begins to wait, or to run."""

@@ -104,9 +104,9 @@ class ContainerQueue(JobQueue):
         gone = JobState(Phase.ENDED, "the container was removed", "infra")
         return {id_: listed.get(id_, gone) for id_ in jobs}
 
-    def cancel(self, ids: Collection[str], *, kill: bool) -> None:
+    def cancel(self, jobs: Mapping[str, str], *, kill: bool) -> None:
         """Ask containers to end, or kill them."""
-        for id_ in ids:
+        for id_ in jobs:
             self._killed.add(id_)
             self._run("kill", "--signal", "KILL" if kill else "TERM", id_)
 

@@ -11,18 +11,22 @@ from marin_build.engines.kubernetes.api_rules import (
     label_value_problem,
     variable_problem,
 )
+from marin_build.engines.kubernetes.names import LARGEST_GANG, MOST_SLICES
 from marin_build.engines.kubernetes.pods import GPU_PRODUCTS, product_of
 from marin_build.errors import UsageError
 from marin_build.pipeline.command import Command
 from marin_build.pipeline.resources import GpuDevice, ResourceConfig, TpuDevice
 from marin_build.pipeline.retries import policy_of
+from marin_build.plan.capacity import hosts_of
 from marin_build.text.readable import did_you_mean
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from marin_build.errors import MarinBuildError
     from marin_build.pipeline.step_spec import StepSpec
+
+_SHOWN = 3
 
 
 def problems_of_step(step: StepSpec, image: str | None) -> Iterator[MarinBuildError]:
@@ -46,13 +50,41 @@ def problems_of_step(step: StepSpec, image: str | None) -> Iterator[MarinBuildEr
     yield from _variable_problems(step, step.env_vars)
     if policy_of(step.retries).limit > LARGEST_INT32:
         yield _error(step, f"more than {LARGEST_INT32} tries are asked for")
-    if resources.replicas > LARGEST_INT32:
-        yield _error(step, f"more than {LARGEST_INT32} replicas are asked for")
+    if hosts_of(step) > LARGEST_GANG:
+        yield _error(step, f"more than {LARGEST_GANG} hosts are asked for")
+    if isinstance(resources.device, TpuDevice) and resources.device.slice_count > MOST_SLICES:
+        yield _error(step, f"more than {MOST_SLICES} slices are asked for")
     if isinstance(step.fn, Command):
         words = step.fn.text if isinstance(step.fn.text, tuple) else (step.fn.text,)
         if max(len(word.encode()) for word in words) > LONGEST_WORD:
             what = f"a word of its command is longer than the {LONGEST_WORD} bytes Linux can start"
             yield _error(step, what, "put the text into a file, and declare it with source(...)")
+
+
+def without_digest(steps: Iterable[StepSpec], image: str | None) -> list[str]:
+    """Return a line for each image that is named by a tag: it may be another one tomorrow.
+
+    Args:
+        steps: the steps to build.
+        image: that of steps which name none.
+
+    """
+    users: dict[str, list[str]] = {}
+    for step in steps:
+        own = step.resources.image if step.resources is not None else None
+        used = own or image
+        if used is not None and "@" not in used:
+            users.setdefault(used, []).append(step.name)
+    return [
+        f"the image `{one}` of {_named(names)} may be another one when its pods start: "
+        "name it by its digest, `...@sha256:...`"
+        for one, names in users.items()
+    ]
+
+
+def _named(names: list[str]) -> str:
+    shown = ", ".join(f"`{name}`" for name in names[:_SHOWN])
+    return f"{shown} and {len(names) - _SHOWN} more" if len(names) > _SHOWN else shown
 
 
 def _placement_problems(step: StepSpec, resources: ResourceConfig) -> Iterator[MarinBuildError]:

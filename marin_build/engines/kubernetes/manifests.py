@@ -1,25 +1,28 @@
 """Job specs for Kubernetes: a Job for a step on one pod, a JobSet for a gang.
 
 Facts: batch/v1 Job, jobset.x-k8s.io/v1alpha2 JobSet v0.12, TPU slices on GKE.
-This module does not submit them.
 """
 
 from __future__ import annotations
 
 import functools
-import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from marin_build.emit.plan_directory import actions_of, run_step_words
+from marin_build.emit.plan_directory import (
+    actions_of,
+    environment_script,
+    run_step_words,
+    waves_of,
+)
 from marin_build.engines.kubernetes.check_manifests import problems_of_manifests
+from marin_build.engines.kubernetes.labels import prefix_label
+from marin_build.engines.kubernetes.names import WORKER, job_name
 from marin_build.engines.kubernetes.pods import pod_of
 from marin_build.engines.kubernetes.retries import deadline_of, job_retries
 from marin_build.errors import combined
-from marin_build.identity.payload import HASH_ID_LENGTH
 from marin_build.pipeline.resources import ResourceConfig, TpuDevice
-from marin_build.plan.graph_shape import waves
-from marin_build.plan.plan_id import text_digest
+from marin_build.plan.capacity import hosts_of
 
 if TYPE_CHECKING:
     from marin_build.emit.plan_directory import Action
@@ -27,11 +30,6 @@ if TYPE_CHECKING:
     from marin_build.engines.kubernetes.settings import KubernetesSettings
     from marin_build.plan.decisions import Plan
     from marin_build.plan.document import PlanDocument
-
-
-_LONGEST_LABEL = 63
-_WORKER = "w"
-_PLACE_LENGTH = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,14 +59,21 @@ def emit_kubernetes(
     script = templates.render(
         "kubernetes/submit.sh.j2",
         plan_id=document.plan_id,
-        waves=[
-            [jobs[target] for target in wave]
-            for wave in waves({action.target: action.needs for action in actions})
-        ],
+        waves=[[jobs[action.target] for action in wave] for wave in waves_of(actions)],
         cluster=settings,
+        sends_code=document.bundle is not None,
+        forced=[plan.targets.all[i].id for i in sorted(plan.rebuilt_anyway)],
+        reason=f"rebuilt by plan {document.plan_id}",
     )
-    manifests = {f"{each.folder}/job.yaml": jobs[each.target].text for each in actions}
-    return {**manifests, "submit.sh": script}
+    files = {manifest_of(each.target): jobs[each.target].text for each in actions}
+    if document.bundle is not None or plan.rebuilt_anyway:  # only these need our program
+        files["environment.sh"] = environment_script(plan, document, templates)
+    return {**files, "submit.sh": script}
+
+
+def manifest_of(target: str) -> str:
+    """Return the path of a target's manifest in a plan directory."""
+    return f"steps/{target}/job.yaml"
 
 
 def _job(
@@ -82,56 +87,33 @@ def _job(
     image = resources.image or cluster.image
     assert image is not None  # `check` refuses steps without an image
     command = run_step_words(action, plan, document, once=True)
-    pod = pod_of(resources, image, command, action.step)
+    prefix = plan.targets.workspace.prefix
+    name = job_name(prefix, action.target)
+    pod = pod_of(resources, image, command, action.step, name)
     retries = job_retries(action.step)
-    place = plan.targets.all[plan.targets.by_id[action.target]].output_path
     deadline = functools.partial(deadline_of, action.step, cluster.deadline)
     common = {
         "action": action,
+        "name": name,
+        "prefix_label": prefix_label(prefix),
         "pod": pod,
         "cluster": cluster,
         "retries": retries,
         "plan_id": document.plan_id,
     }
-    match resources.device:
-        case TpuDevice(hosts=hosts, slice_count=slices):
-            pass
-        case _ if resources.replicas > 1:
-            hosts, slices = resources.replicas, 1
-        case _:
-            name = job_name(action.target, place, _LONGEST_LABEL)
-            text = templates.render(
-                "kubernetes/job.yaml.j2",
-                name=name,
-                deadline=deadline(tries=retries.limit + 1),
-                **common,
-            )
-            return Job(action.target, "job", name, text)
-    # The webhook tests <jobset>-<job>-<slice>-<pod>-abcde against 63 characters.
-    longest = _LONGEST_LABEL - 9 - len(_WORKER) - len(str(slices - 1)) - len(str(hosts - 1))
-    name = job_name(action.target, place, longest)
+    if hosts_of(action.step) == 1:
+        text = templates.render(
+            "kubernetes/job.yaml.j2", deadline=deadline(tries=retries.limit + 1), **common
+        )
+        return Job(action.target, "job", name, text)
+    device = resources.device
     text = templates.render(
         "kubernetes/jobset.yaml.j2",
-        name=name,
         deadline=deadline(tries=1),  # a gang that restarts gets new jobs
-        worker=_WORKER,
-        hosts=hosts,
-        slices=slices,
-        is_tpu=isinstance(resources.device, TpuDevice),
+        worker=WORKER,
+        hosts=device.hosts if isinstance(device, TpuDevice) else resources.replicas,
+        slices=device.slice_count if isinstance(device, TpuDevice) else 1,
+        is_tpu=isinstance(device, TpuDevice),
         **common,
     )
     return Job(action.target, "jobset", name, text)
-
-
-def job_name(target: str, output: str, longest: int) -> str:
-    """Return the name of a target's job: `mb-<slug>-<hash>-<place>`, a DNS-1035 label.
-
-    The hash is the target's own, or, for a versioned one, that of its whole id. The place stands
-    for its output path: under another prefix it is another job.
-    """
-    slug, _, tail = target.rpartition("_")
-    if "@" in target:
-        slug, tail = target, text_digest(target)[:HASH_ID_LENGTH]
-    tail = f"{tail}-{text_digest(output)[:_PLACE_LENGTH]}"
-    clean = re.sub(r"[^a-z0-9]+", "-", slug.lower()).strip("-") or "step"
-    return f"mb-{clean[: longest - len(tail) - 4].strip('-')}-{tail}"

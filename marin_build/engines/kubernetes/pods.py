@@ -9,6 +9,7 @@ import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from marin_build.engines.kubernetes.gpu_hosts import gpu_share
 from marin_build.pipeline.resources import CpuDevice, GpuDevice, ResourceConfig, TpuDevice
 from marin_build.protocol.provenance import IMAGE_VARIABLE
 from marin_build.redaction import without_secrets
@@ -55,13 +56,19 @@ class Pod:
     """Seconds that it has for its end, once it was told to end."""
 
 
-def pod_of(resources: ResourceConfig, image: str, command: tuple[str, ...], step: StepSpec) -> Pod:
-    """Return the pod that runs a command with these resources."""
+def pod_of(
+    resources: ResourceConfig, image: str, command: tuple[str, ...], step: StepSpec, job: str
+) -> Pod:
+    """Return the pod of a job that runs a command with these resources."""
     return Pod(
         image=image,
         command=command,
         # Secrets among `env_vars` are left out: the pod gets them when it loads the pipeline.
-        env={**without_secrets(step.env_vars, step.secrets), IMAGE_VARIABLE: image},
+        env={
+            **without_secrets(step.env_vars, step.secrets),
+            IMAGE_VARIABLE: image,
+            "MARIN_BUILD_JOB": f"kubernetes:{job}",
+        },
         requests=_requests(resources),
         limits=_limits(resources),
         node_selector=_node_selector(resources),
@@ -71,16 +78,29 @@ def pod_of(resources: ResourceConfig, image: str, command: tuple[str, ...], step
 
 
 def _requests(resources: ResourceConfig) -> dict[str, str]:
-    # Without requests and limits a pod may use all of the host that its accelerators are on.
-    whole_host = not isinstance(resources.device, CpuDevice)
+    cpu, ram = _share(resources)
     found = {}
-    if resources.cpu is not None or not whole_host:
-        found["cpu"] = _cores(resources.cpu or 1)
-    if resources.ram is not None or not whole_host:
-        found["memory"] = resources.ram or "4Gi"
+    if resources.cpu is not None or cpu:
+        found["cpu"] = _cores(resources.cpu or cpu)
+    if resources.ram is not None or ram:
+        found["memory"] = resources.ram or f"{ram}Gi"
     if resources.disk is not None:
         found["ephemeral-storage"] = resources.disk
     return found
+
+
+def _share(resources: ResourceConfig) -> tuple[float, int]:
+    """Return the cores and GiB that a pod asks for unless its step says more; 0: it asks for none.
+
+    Without requests and limits a pod may use all of a host: that is right where its accelerators
+    are all that the host has. Where they are not, other pods come, and each asks for its share.
+    """
+    match resources.device:
+        case CpuDevice():
+            return 1, 4
+        case GpuDevice(type=kind, count=count):
+            return gpu_share(product_of(kind), count)
+    return 0, 0
 
 
 def _cores(cpu: float) -> str:

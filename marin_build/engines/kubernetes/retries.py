@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from marin_build.engines.kubernetes.api_rules import LARGEST_INT32
 from marin_build.engines.kubernetes.pods import GRACE
+from marin_build.errors import EXIT_INTERRUPTED
 from marin_build.pipeline.retries import CODE_OF_CAUSE, INFRASTRUCTURE, policy_of
 
 if TYPE_CHECKING:
@@ -40,15 +41,18 @@ class JobRetries:
         limit: how many counted failures a job survives.
         tries_infra: whether failures of the infrastructure are tried again at all.
         exits: rules for the pod of a Job, after the rule for a lost node.
+        interrupted: the exit code of a pod that was asked to end, without having failed: one of a
+            gang whose other hosts were taken away, or one that a person deleted.
         final_exits: rules for the pods of a JobSet: exit codes after which the whole gang has
-            failed. Exit code 75 is counted there: JobSet cannot leave it uncounted without
-            retrying errors of the program for ever.
+            failed. Exit code 75 is counted there: JobSet restarts at once, and would do so for
+            ever.
 
     """
 
     limit: int
     tries_infra: bool
     exits: tuple[ExitRule, ...]
+    interrupted: int
     final_exits: tuple[ExitRule, ...]
 
 
@@ -62,11 +66,12 @@ def job_retries(step: StepSpec) -> JobRetries:
         if left_out:
             final.append(ExitRule("FailJob", "In", tuple(sorted(left_out))))
         if "app" not in policy.on:
-            others = (INFRASTRUCTURE, *sorted(_CODES.values()))
+            others = (INFRASTRUCTURE, *sorted((*_CODES.values(), EXIT_INTERRUPTED)))
             final.append(ExitRule("FailJob", "NotIn", others))
     action = "Ignore" if tries_infra else "FailJob"
-    infrastructure = ExitRule(action, "In", (INFRASTRUCTURE,))
-    return JobRetries(policy.limit, tries_infra, (infrastructure, *final), tuple(final))
+    infrastructure = ExitRule(action, "In", (INFRASTRUCTURE, EXIT_INTERRUPTED))
+    exits = (infrastructure, *final)
+    return JobRetries(policy.limit, tries_infra, exits, EXIT_INTERRUPTED, tuple(final))
 
 
 def deadline_of(step: StepSpec, beside: int, *, tries: int) -> int:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
+from marin_build.engines.bundle_setting import BUNDLE_LIMIT, check_bundle_limit
 from marin_build.engines.kubernetes.api_rules import (
     LARGEST_INT32,
     image_problem,
@@ -28,29 +29,45 @@ class KubernetesSettings:
 
     Args:
         image: for steps whose resources name none; best with its digest.
-        namespace: of the cluster.
+        context: of the kubeconfig, which names a cluster and a login; None: its current one, or, in
+            a pod without a kubeconfig, the cluster and the service account of that pod.
+        namespace: of the cluster; None: that of the context.
         service_account: of the pods.
         queue: a local queue of Kueue.
         priority_class: a priority class of Kueue.
+        code_from: where pods find the project's code: `image`, whose `working_dir` has the
+            project's files; or `bundle`, a copy of them under the prefix.
+        bundle_limit: bytes that such a bundle may have.
         working_dir: where the project is inside the image; by default the image's own.
         secrets: names of Secrets whose keys become environment variables.
         deadline: seconds that a job may take beside the time-outs of its tries: for waiting, pulls
             of images and tries that are not counted; without one, a node that crashes its pods
             again and again would be given new ones for ever. It is all a step without a time-out
             has.
-        keep_finished: seconds that a finished Job stays; no other Job can have its name until then.
+        keep_finished: seconds that a finished Job stays, with its pods and what they printed. It is
+            longer than a run may be away, since a run reads there how a job ended.
+        start_within: seconds that a pod may fail to start, because its image cannot be pulled or a
+            Secret is missing; then its job is ended.
+        max_jobs: how many jobs may wait or run at once.
+        poll: seconds between two questions to the cluster about all jobs.
 
     """
 
     image: str | None = None
+    context: str | None = None
     namespace: str | None = None
     service_account: str | None = None
     queue: str | None = None
     priority_class: str | None = None
+    code_from: Literal["image", "bundle"] = "image"
+    bundle_limit: str = BUNDLE_LIMIT
     working_dir: str | None = None
     secrets: tuple[str, ...] = ()
     deadline: int = _DEFAULT_DEADLINE
     keep_finished: int = _DEFAULT_DEADLINE
+    start_within: float = 600.0
+    max_jobs: int = 1000
+    poll: float = 10.0
 
     def __post_init__(self) -> None:
         """Refuse what a cluster would refuse."""
@@ -59,6 +76,10 @@ class KubernetesSettings:
                 raise UsageError(
                     f"the setting `kubernetes.{key}` is not an integer from 1 to {LARGEST_INT32}"
                 )
+        for key in ("start_within", "max_jobs", "poll"):
+            if not getattr(self, key) > 0:
+                raise UsageError(f"the setting `kubernetes.{key}` is not a number above 0")
+        check_bundle_limit("kubernetes", self.bundle_limit)
         for key, rule in _RULES.items():
             value: str | None = getattr(self, key)
             if value is not None and (problem := rule(value)):
@@ -68,6 +89,11 @@ class KubernetesSettings:
                 raise UsageError(
                     f"the setting `kubernetes.secrets`: `{secret}` {problem}", facts=_shown(secret)
                 )
+
+
+def _context_problem(name: str) -> str | None:
+    is_option = name.startswith("-")  # of kubectl, in the script that submits a plan
+    return None if name and name.isprintable() and not is_option else "is not the name of a context"
 
 
 def _folder_problem(folder: str) -> str | None:
@@ -80,6 +106,7 @@ def _shown(value: str) -> list[Fact]:
 
 _RULES: Mapping[str, Callable[[str], str | None]] = {
     "image": image_problem,
+    "context": _context_problem,
     "namespace": label_problem,
     "service_account": name_problem,
     "queue": named_by_label_problem,

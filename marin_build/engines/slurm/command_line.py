@@ -144,11 +144,12 @@ class SlurmQueue(JobQueue):
             states |= self._accounted(missing)
         return {id_: states.get(id_, JobState(Phase.UNKNOWN, "unknown to Slurm")) for id_ in jobs}
 
-    def cancel(self, ids: Collection[str], *, kill: bool) -> None:
+    def cancel(self, jobs: Mapping[str, str], *, kill: bool) -> None:
         """Ask jobs to end, or kill all their processes. Those that have ended are no error."""
-        if ids:
-            how = ["--signal=KILL", "--full"] if kill else []
-            self._call(["scancel", "--quiet", *how, *sorted(ids)])
+        known = [row for row in self._listed(["--states=all"]) if row[0] in jobs]
+        listed = self._with_own_names(known)  # an id may mean another job by now
+        ids = [id_ for id_, name, state in listed if jobs[id_] == name and _is_live(state)]
+        self._cancel(ids, ["--signal=KILL", "--full"] if kill else [])
 
     def says_why(self, line: str) -> bool:
         """Return whether `srun` says how a rank of a gang ended: the first one ended the others."""
@@ -165,7 +166,11 @@ class SlurmQueue(JobQueue):
 
     def _end_held(self, listed: Collection[_Row]) -> None:
         """Cancel jobs that Slurm would never start: another one of their name would wait, too."""
-        self.cancel([id_ for id_, _, state in listed if is_held(state)], kill=False)
+        self._cancel([id_ for id_, _, state in listed if is_held(state)])
+
+    def _cancel(self, ids: Collection[str], how: Sequence[str] = ()) -> None:
+        if ids:
+            self._call(["scancel", "--quiet", *how, *sorted(ids)])
 
     def _listed(self, options: Sequence[str], patience: float = _PATIENCE) -> list[_Row]:
         """Return id, name and state of all jobs of this user that the controller remembers."""

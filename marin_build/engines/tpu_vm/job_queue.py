@@ -14,7 +14,14 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from marin_build.engines.jobs import JobQueue, JobRefusedError, JobState, Phase, QueueAwayError
+from marin_build.engines.jobs import (
+    JobNotYetError,
+    JobQueue,
+    JobRefusedError,
+    JobState,
+    Phase,
+    QueueAwayError,
+)
 from marin_build.engines.tpu_vm.job_states import node_state, resource_state
 from marin_build.engines.tpu_vm.machine_words import (
     job_in,
@@ -120,9 +127,9 @@ class TpuVmQueue(JobQueue):
         unknown = JobState(Phase.UNKNOWN, "there is no such queued resource")
         return {**dict.fromkeys(jobs, unknown), **self._states(known)}
 
-    def cancel(self, ids: Collection[str], *, kill: bool) -> None:  # noqa: ARG002 - it is one
+    def cancel(self, jobs: Mapping[str, str], *, kill: bool) -> None:  # noqa: ARG002 - it is one
         """Delete queued resources: machines are shut down, which sends SIGTERM first."""
-        for id_ in sorted(ids):
+        for id_ in sorted(jobs):  # an id says the name of its job
             self._delete(id_)
 
     def forget(self, job_id: str) -> None:
@@ -241,9 +248,9 @@ def _refused(error: AnswerError, id_: str) -> JobRefusedError | QueueAwayError:
         return QueueAwayError(f"a queued resource {id_} is there already")
     said = error.reason.lower()
     if "quota" in said and "per minute" not in said:
-        return JobRefusedError(
-            f"Google Cloud refuses it: {error.reason}",
-            hint="lower tpu-vm.max_jobs, or ask Google for a larger quota",
+        return JobNotYetError(
+            f"Google Cloud takes no more: {error.reason}",
+            hint="jobs that end free their part of it; a larger one is Google's to give",
         )
     if error.code in _WRONG:
         return JobRefusedError(f"Google Cloud refuses it: {error.reason}")

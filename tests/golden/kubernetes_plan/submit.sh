@@ -4,13 +4,14 @@
 # shellcheck disable=SC2154,SC1091,SC2016,SC2026,SC1003,SC1078,SC1079  # set by environment.sh; quotes are meant
 set -euo pipefail
 steps=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)/steps
-apply=(kubectl apply --server-side --field-manager=marin-build)
+kubectl=(kubectl)
+apply=("${kubectl[@]}" apply --server-side --field-manager=marin-build)
 
 # wait_for KIND NAME TARGET: waits until a job has ended; fails if the job has.
 wait_for() {
   local kind=$1 name=$2 target=$3 ends
   while true; do
-    ends=$(kubectl get "$kind" "$name" --namespace research \
+    ends=$("${kubectl[@]}" get "$kind" "$name" --namespace research \
       -o 'jsonpath={.status.conditions[?(@.status=="True")].type}') || return 1
     case " $ends " in
       *' Complete '* | *' Completed '*)
@@ -31,17 +32,17 @@ wait_for() {
 failed=0
 
 "${apply[@]}" -f "$steps"/corpus/clean_cadb2f7b/job.yaml
-wait_for job mb-corpus-clean-cadb2f7b-3b0821 corpus/clean_cadb2f7b || failed=1
+wait_for job mb-corpus-clean-cadb2f7b-655ffb corpus/clean_cadb2f7b || failed=1
 [ "$failed" = 0 ] || exit 1
 
 "${apply[@]}" -f "$steps"/corpus/count_f9aba9f0/job.yaml
 "${apply[@]}" -f "$steps"/tpu/one_d9111d52/job.yaml
 "${apply[@]}" -f "$steps"/tpu/two_ffd903cf/job.yaml
 "${apply[@]}" -f "$steps"/fan-out_19fa1918/job.yaml
-wait_for job mb-corpus-count-f9aba9f0-734c53 corpus/count_f9aba9f0 || failed=1
-wait_for jobset mb-tpu-one-d9111d52-1b2b19 tpu/one_d9111d52 || failed=1
-wait_for jobset mb-tpu-two-ffd903cf-5e65f3 tpu/two_ffd903cf || failed=1
-wait_for jobset mb-fan-out-19fa1918-e0a4c7 fan-out_19fa1918 || failed=1
+wait_for job mb-corpus-count-f9aba9f0-655ffb corpus/count_f9aba9f0 || failed=1
+wait_for jobset mb-tpu-one-d9111d52-655ffb tpu/one_d9111d52 || failed=1
+wait_for jobset mb-tpu-two-ffd903cf-655ffb tpu/two_ffd903cf || failed=1
+wait_for jobset mb-fan-out-19fa1918-655ffb fan-out_19fa1918 || failed=1
 [ "$failed" = 0 ] || exit 1
 
 "${apply[@]}" -f "$steps"/Train/GPU_small@2026.11.21/job.yaml

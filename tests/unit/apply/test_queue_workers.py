@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from marin_build.apply import queue_workers
+from marin_build.apply import queue_workers, silence, wanted_jobs
 from marin_build.apply.queue_workers import QueueWorkers
 from marin_build.engines.jobs import (
+    JobNotYetError,
     JobQueue,
     JobRefusedError,
     JobRequest,
@@ -108,9 +109,9 @@ class Queue(JobQueue):
         self._called("poll", sorted(jobs))
         return {id_: self.jobs.get(id_, JobState(Phase.UNKNOWN)) for id_ in jobs}
 
-    def cancel(self, ids: Collection[str], *, kill: bool) -> None:
-        self._called("cancel", (sorted(ids), kill))
-        for id_ in ids:
+    def cancel(self, jobs: Mapping[str, str], *, kill: bool) -> None:
+        self._called("cancel", (sorted(jobs), kill))
+        for id_ in jobs:
             self.jobs[id_] = JobState(Phase.ENDED, "CANCELLED", "infra")
 
     def forget(self, job_id: str) -> None:
@@ -151,11 +152,14 @@ class Scene:
     def path(self, index: int, name: str) -> str:
         return f"{self.targets.all[index].output_path}/{name}"
 
-    def attempt(self, index: int, number: int, result: Result = "failed") -> None:
+    def attempt(
+        self, index: int, number: int, result: Result = "failed", exit_code: int = 7
+    ) -> None:
         """Write what an attempt leaves that ended."""
         target = self.targets.all[index]
         document = Attempt(target=target.id, attempt=number, run="r-2", worker="w", result=result,
-                           start=NOW, end=NOW, exit_code=7, message=f"boom {number}")  # fmt: skip
+                           start=NOW, end=NOW, exit_code=exit_code,
+                           message=f"boom {number}")  # fmt: skip
         self.store.put(layout.attempt_path(target.output_path, number), document.to_bytes())
         said = b"FAILED" if result == "failed" else b"RUNNING"
         self.store.put(self.path(index, layout.STATUS), said)
@@ -167,7 +171,8 @@ def scene(
 ) -> Iterator[Callable[[int], Scene]]:
     """Return what makes a scene with so many targets."""
     monkeypatch.setattr(queue_workers, "LOOK_EVERY", 0.01)
-    monkeypatch.setattr(queue_workers, "doubled", lambda *_: 0.01)
+    monkeypatch.setattr(wanted_jobs, "_PAUSE_IF_NOT_YET", 0.01)
+    monkeypatch.setattr(silence, "doubled", lambda *_: 0.01)
     made: list[Scene] = []
 
     def make(count: int) -> Scene:
@@ -223,6 +228,78 @@ def test_an_error_about_one_target_ends_that_target_alone(
     it.until("submit", "job1")
     it.attempt(1, 1)
     assert it.ends(1)[1] == ended.Failed(1, 7, "boom 1")
+
+
+def test_a_job_that_cannot_be_taken_now_holds_up_no_other(scene: Callable[[int], Scene]) -> None:
+    """Else one pod that saves its checkpoint keeps a hundred others from starting."""
+    it = scene(2)
+    tries: list[str] = []
+
+    def submitted(name: str) -> None:
+        tries.append(name)
+        if tries == ["job0"]:
+            del it.queue.jobs["job0"]
+            raise JobNotYetError("an earlier one is still ending")
+
+    it.queue.on_submit = submitted
+    it.start(0, 1)
+    it.until("submit", "job0")
+    assert tries == ["job0", "job1", "job0"]
+    it.attempt(0, 1)
+    it.attempt(1, 1)
+    assert set(it.ends(2)) == {0, 1}
+
+
+class BatchQueue(Queue):
+    """A queue that takes several jobs by one request, or none of them."""
+
+    def batches(self, jobs: Sequence[JobRequest]) -> list[Sequence[JobRequest]]:
+        return [jobs] if jobs else []
+
+    def submit_batch(self, jobs: Sequence[JobRequest]) -> list[str]:
+        names = [job.name for job in jobs]
+        self._called("batch", names)
+        return [self.submit(job) for job in jobs]
+
+
+def test_jobs_that_are_refused_together_are_submitted_one_by_one(
+    scene: Callable[[int], Scene],
+) -> None:
+    """Else one impossible step of a sweep fails all of them, without saying which it is."""
+    it = scene(3)
+    it.queue.__class__ = BatchQueue
+    it.queue.fails["find"] = [QueueAwayError("away")]  # so that all three begin together
+    it.queue.fails["batch"] = [JobRefusedError("no")]
+    refused: list[str] = []
+
+    def submitted(name: str) -> None:
+        if name == "job1":
+            refused.append(name)
+            del it.queue.jobs[name]
+            raise JobRefusedError("too large an array")
+
+    it.queue.on_submit = submitted
+    it.start(0, 1, 2)
+    found = it.ends(1)[1]
+    assert isinstance(found, ended.Failed)
+    assert "too large" in found.message
+    assert refused == ["job1"]
+    it.attempt(0, 1)
+    it.attempt(2, 1)
+    assert set(it.ends(2)) == {0, 2}
+
+
+def test_an_array_whose_answer_is_lost_is_found(scene: Callable[[int], Scene]) -> None:
+    """Else a busy controller starts a thousand jobs twice."""
+    it = scene(2)
+    it.queue.__class__ = BatchQueue
+    it.queue.fails["submit"] = [QueueAwayError("away")]
+    it.start(0, 1)
+    it.until("poll", ["job0", "job1"])
+    it.attempt(0, 1)
+    it.attempt(1, 1)
+    assert set(it.ends(2)) == {0, 1}
+    assert [with_what for name, with_what in it.queue.calls if name == "submit"].count("job0") == 1
 
 
 def test_a_target_damaged_while_its_job_runs_ends_alone(scene: Callable[[int], Scene]) -> None:
@@ -326,6 +403,19 @@ def test_each_try_of_a_job_is_counted(scene: Callable[[int], Scene]) -> None:
     assert [name for name, _ in it.queue.calls].count("submit") == 1
 
 
+def test_a_job_whose_run_has_given_up_is_ended(scene: Callable[[int], Scene]) -> None:
+    """Else an engine that counts no lost machines pays for tries that nobody waits for."""
+    it = scene(1)
+    for number in range(1, 5):  # three tries beside the first one
+        it.start(0)
+        it.until("find", ["job0"])
+        it.attempt(0, number, exit_code=75)
+        (failed,) = it.ends(1).values()
+        assert isinstance(failed, ended.Failed)
+        assert (failed.attempt, failed.cause) == (number, "infra")
+        assert (("cancel", (["job0"], False)) in it.queue.calls) == (number == 4)
+
+
 def test_unknown_jobs_are_looked_for_together_and_go_on(scene: Callable[[int], Scene]) -> None:
     """Else a controller that forgot a thousand jobs gets a thousand questions a poll."""
     it = scene(3)
@@ -339,6 +429,19 @@ def test_unknown_jobs_are_looked_for_together_and_go_on(scene: Callable[[int], S
     for index in range(3):
         it.attempt(index, 2)
     assert set(it.ends(3).values()) == {ended.Failed(2, 7, "boom 2")}
+
+
+def test_an_interrupt_does_not_wait_for_a_job_that_the_queue_has_forgotten(
+    scene: Callable[[int], Scene], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else Ctrl-C hangs for a minute for a job that is nowhere, and that nobody can end."""
+    monkeypatch.setattr(Queue, "cancel", lambda *_, **__: None)  # there is nothing to cancel
+    it = scene(1)
+    it.start(0)
+    it.until("submit", "job0")
+    it.queue.jobs["job0"] = JobState(Phase.UNKNOWN)
+    it.workers.terminate(0, kill=False, why=INTERRUPTED)
+    assert it.ends() == {0: ended.Interrupted()}
 
 
 def test_jobs_of_a_killed_run_are_asked_for_together(scene: Callable[[int], Scene]) -> None:
@@ -374,7 +477,7 @@ def test_a_job_that_died_with_its_lease_is_followed_by_another_at_once(
 @contextmanager
 def _together(it: Scene) -> Iterator[None]:
     """Let the workers see what is asked for in a block at once."""
-    it.workers._ask_at = float("inf")
+    it.workers._silence.ask_at = float("inf")
     yield
-    it.workers._ask_at = 0.0
+    it.workers._silence.ask_at = 0.0
     it.workers._something.set()

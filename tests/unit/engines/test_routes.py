@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from marin_build import ResourceConfig, StepSpec
+from marin_build.engines.base import NoSettings
+from marin_build.engines.local.engine import LocalEngine
 from marin_build.engines.registry import open_engine
+from marin_build.engines.routed import routed_engine
 from marin_build.engines.routes import parse_routes, text_of
 from marin_build.errors import UsageError
 
@@ -81,8 +86,14 @@ def test_an_unknown_engine_in_a_rule_is_named() -> None:
 
 def test_an_engine_that_only_writes_files_takes_no_rule() -> None:
     """Else a plan names a script to submit that it does not have."""
-    with pytest.raises(UsageError, match="`kubernetes` only writes files"):
-        open_engine("image=container,gpu=kubernetes", {})
+
+    class Writer(LocalEngine):
+        name = "writer"
+        capabilities = replace(LocalEngine.capabilities, applies=False)
+
+    rules = parse_routes("gpu=writer")
+    with pytest.raises(UsageError, match="`writer` only writes files"):
+        routed_engine(rules, {"writer": Writer(NoSettings())})
 
 
 def test_rules_have_one_spelling() -> None:

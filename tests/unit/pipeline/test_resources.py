@@ -7,8 +7,32 @@ import math
 import pytest
 
 from marin_build.errors import SpecificationError
-from marin_build.pipeline.resources import CpuDevice, GpuDevice, ResourceConfig, TpuDevice
+from marin_build.pipeline.resources import (
+    CpuDevice,
+    GpuDevice,
+    ResourceConfig,
+    TpuDevice,
+    accelerators_text,
+)
 from marin_build.pipeline.tpu_slices import TpuSlice, find_slice, slice_table
+
+
+@pytest.mark.parametrize(
+    ("resources", "expected"),
+    [
+        (ResourceConfig.with_tpu("v5p-16"), "8 chips on 2 hosts"),
+        (ResourceConfig.with_tpu("v5p-16", slice_count=2), "16 chips on 4 hosts"),
+        (ResourceConfig.with_tpu("v6e-8", hosts=1), "8 chips on 1 host"),
+        (ResourceConfig.with_gpu("h100", 8, replicas=2), "on 2 hosts"),
+        (ResourceConfig.with_gpu("h100", 8), ""),
+        (ResourceConfig.with_cpu(4), ""),
+    ],
+)
+def test_a_plan_says_what_an_accelerator_is_made_of(
+    resources: ResourceConfig, expected: str
+) -> None:
+    """Else a reviewer must know that a v5p-16 has 8 chips, and a v6e-16 has 16."""
+    assert accelerators_text(resources) == expected
 
 
 def test_the_hosts_of_every_slice_hold_all_chips_of_its_topology() -> None:

@@ -55,6 +55,21 @@ def test_an_hour_costs(resources: ResourceConfig | None, expected: float | None)
     assert found == (None if expected is None else pytest.approx(expected))
 
 
+@pytest.mark.parametrize(
+    ("resources", "expected"),
+    [
+        (ResourceConfig.with_tpu("v5p-16"), "$13 to $34 an hour"),
+        (ResourceConfig.with_tpu("v5p-8", regions=["mars-north1"]), ""),
+        (ResourceConfig.with_gpu("h100", 8, **ON_DEMAND), "$19 to $88 an hour"),
+    ],
+)
+def test_an_hour_of_an_accelerator_costs_between_spot_and_on_demand(
+    resources: ResourceConfig, expected: str
+) -> None:
+    """Else a reviewer of a plan learns the price of a slice from the bill."""
+    assert load_prices().range_text(resources) == expected
+
+
 def test_a_cost_grows_with_time() -> None:
     resources = ResourceConfig.with_tpu("v5p-8")
     assert load_prices().cost_of(resources, 0.0) == 0.0

@@ -23,6 +23,7 @@ from marin_build.protocol.gang import RankEnd, write_end
 from marin_build.protocol.lease import Host, Lease, boot_clock
 from marin_build.protocol.look import look
 from marin_build.protocol.renewal import Keeping
+from marin_build.run_step import leader
 from marin_build.run_step.body import Done, run_body
 from marin_build.run_step.launch import Launch
 from marin_build.run_step.rank import RankEnded, RankWorker
@@ -297,19 +298,25 @@ def test_each_rank_that_failed_by_itself_is_told(gang: Callable[..., Gang]) -> N
     assert made.ends[0].exit_code == 7
 
 
-def test_a_rank_that_alone_is_asked_to_end_is_no_fault_of_the_step(
-    gang: Callable[..., Gang],
+@pytest.mark.parametrize("own", [HANGS, None], ids=["running", "over"])
+def test_a_rank_that_alone_is_asked_to_end_interrupts_the_gang(
+    gang: Callable[..., Gang], monkeypatch: pytest.MonkeyPatch, own: Done | None
 ) -> None:
-    """Else a person who drains a node uses up the retries of a step."""
-    made = gang(HANGS, HANGS, HANGS)
+    """Else each host that is taken away, or drained, uses up a try of the step."""
+    made = gang(own, HANGS, HANGS)
+
+    def interrupt() -> None:
+        made.why = INTERRUPTED
+        made.bodies[0].signal(0, signal.SIGTERM)
+
+    monkeypatch.setattr(leader, "interrupt_run", interrupt)
     made.start(1, 2, 0)
     made.bodies[1].started.wait(PATIENCE)
     made.workers[1].interrupt()
     made.wait()
-    led = made.ends[0]
-    assert isinstance(led, ended.Failed)
-    assert led.cause == "infra"
-    assert "rank 1: interrupted" in led.message
+    assert made.attempt().result == "interrupted"
+    assert made.bodies[2].heard == [signal.SIGTERM]
+    assert not (made.output / ".executor_status.lock").exists()
 
 
 @pytest.mark.parametrize("own", [HANGS, None], ids=["running", "over"])

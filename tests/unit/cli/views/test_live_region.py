@@ -95,6 +95,13 @@ def test_a_job_that_waits_is_not_said_to_run() -> None:
     assert _drawn(runs, 12.0)[-1].split() == ["a", "9", "s", "slurm:7", "on", "n1"]
 
 
+def test_why_a_job_waits_is_shown_for_as_long_as_it_waits() -> None:
+    """Else a request that can never be met looks like one that waits its turn."""
+    why = report.JobMoved("a", "a", "slurm:7", "queued", "PENDING (Priority)")
+    row = _drawn(_after(_started("a"), why), 12.0)[-1]
+    assert row.endswith("queued: PENDING (Priority), as slurm:7")
+
+
 def test_the_longest_running_steps_are_shown_as_many_as_fit() -> None:
     """Else a hundred slots push everything else off the screen."""
     progress = _after(*[_started(f"step-{i}") for i in range(9)])

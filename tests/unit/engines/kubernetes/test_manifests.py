@@ -75,6 +75,7 @@ def test_a_step_on_one_machine_is_a_job() -> None:
     assert container["env"] == [
         {"name": "A", "value": "$$(B)"},
         {"name": "MARIN_BUILD_IMAGE", "value": container["image"]},
+        {"name": "MARIN_BUILD_JOB", "value": f"kubernetes:{manifest['metadata']['name']}"},
     ]
     assert container["workingDir"] == "/src"
     assert container["envFrom"] == [{"secretRef": {"name": "s1", "optional": False}}]
@@ -99,14 +100,14 @@ def _on_exit(action: str, operator: str, *codes: int) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("retries", "limit", "rules"),
     [
-        (0, 0, [_on_exit("Ignore", "In", 75)]),
-        (2, 2, [_on_exit("Ignore", "In", 75)]),
+        (0, 0, [_on_exit("Ignore", "In", 75, 130)]),
+        (2, 2, [_on_exit("Ignore", "In", 75, 130)]),
         (Retries(limit=2, on=("app", "oom", "infra")), 2,
-         [_on_exit("Ignore", "In", 75), _on_exit("FailJob", "In", 124)]),
+         [_on_exit("Ignore", "In", 75, 130), _on_exit("FailJob", "In", 124)]),
         (Retries(limit=1, on=("infra",)), 1,
-         [_on_exit("Ignore", "In", 75), _on_exit("FailJob", "In", 124, 137),
-          _on_exit("FailJob", "NotIn", 75, 124, 137)]),
-        (Retries(limit=1, infra=0), 1, [_on_exit("FailJob", "In", 75)]),
+         [_on_exit("Ignore", "In", 75, 130), _on_exit("FailJob", "In", 124, 137),
+          _on_exit("FailJob", "NotIn", 75, 124, 130, 137)]),
+        (Retries(limit=1, infra=0), 1, [_on_exit("FailJob", "In", 75, 130)]),
     ],
 )  # fmt: skip
 def test_pods_are_tried_again_as_the_step_says(
@@ -153,14 +154,17 @@ def test_a_job_lasts_for_all_its_tries_and_for_what_is_none(
         (ResourceConfig(cpu=12345678), {"cpu": "12345678", "memory": "4Gi"}),
         (ResourceConfig.with_gpu("h100", 8), None),
         (ResourceConfig.with_gpu("h100", 8, cpu=100), {"cpu": "100"}),
-        (ResourceConfig.with_gpu("h100", ram="900Gi"), {"memory": "900Gi"}),
+        (ResourceConfig.with_gpu("h100", 2), {"cpu": "41", "memory": "348Gi"}),
+        (ResourceConfig.with_gpu("h100", ram="900Gi"), {"cpu": "20", "memory": "900Gi"}),
+        (ResourceConfig.with_gpu("l4", 1), {"cpu": "3", "memory": "11Gi"}),
+        (ResourceConfig.with_gpu("nvidia-of-tomorrow", 1), None),
         (ResourceConfig.with_tpu("v5p-8"), None),
     ],
 )
-def test_an_accelerator_comes_with_its_whole_host(
+def test_an_accelerator_comes_with_its_host_or_with_its_share(
     resources: ResourceConfig, requests: dict[str, str] | None
 ) -> None:
-    """Else eight GPUs wait for one core."""
+    """Else eight GPUs wait for one core, or one GPU gets none beside seven others."""
     pod = _pod(_manifest(StepSpec(name="a", fn=print, resources=resources)))
     (main,) = pod["containers"]
     assert main["resources"].get("requests") == requests
@@ -198,8 +202,11 @@ def test_a_gang_is_not_tried_again_after_what_its_step_leaves_out() -> None:
     tpu = ResourceConfig.with_tpu("v5p-16")
     policy = Retries(limit=3, on=("app", "timeout", "infra"))
     manifest = _manifest(StepSpec(name="a", fn=print, retries=policy, resources=tpu))
-    final, lost, *_ = manifest["spec"]["failurePolicy"]["rules"]
-    assert (final["action"], lost["action"]) == ("FailJobSet", "RestartJobSetAndIgnoreMaxRestarts")
+    ended, final, lost, *_ = manifest["spec"]["failurePolicy"]["rules"]
+    again = "RestartJobSetAndIgnoreMaxRestarts"
+    assert [ended["action"], final["action"], lost["action"]] == [again, "FailJobSet", again]
+    said = "Container main for pod a/b failed with exit code 130 matching FailJob rule at index 1"
+    assert re.search(ended["onJobFailureMessagePatterns"][0], said)
     (pattern,) = final["onJobFailureMessagePatterns"]
     said = "Container main for pod a/b failed with exit code 137 matching FailJob rule at index 1"
     assert re.search(pattern, said)
@@ -207,7 +214,7 @@ def test_a_gang_is_not_tried_again_after_what_its_step_leaves_out() -> None:
     (job,) = manifest["spec"]["replicatedJobs"]
     rules = job["template"]["spec"]["podFailurePolicy"]["rules"]
     assert rules == [{"action": "FailJob", "onPodConditions": LOST_NODE},
-                     _on_exit("FailJob", "In", 137)]  # fmt: skip
+                     _on_exit("FailJob", "In", 130), _on_exit("FailJob", "In", 137)]  # fmt: skip
     unlucky = StepSpec(name="a", fn=print, retries=Retries(infra=0), resources=tpu)
     (lost, *_) = _manifest(unlucky)["spec"]["failurePolicy"]["rules"]
     assert lost["action"] == "FailJobSet"

@@ -354,7 +354,7 @@ JOBSETS: list[tuple[dict[str, Any], int, str]] = [
     ({"spec.failurePolicy.rules[0].action": "Ignore"}, 422, "spec.failurePolicy.rules[0].action"),
     ({"spec.failurePolicy.rules[0].name": "a-b"}, 403, "spec.failurePolicy.rules[0].name"),
     ({"spec.failurePolicy.rules[0].name": "a" * 129}, 403, "spec.failurePolicy.rules[0].name"),
-    ({"spec.failurePolicy.rules[1].name": "infrastructure"}, 403,
+    ({"spec.failurePolicy.rules[1].name": "interrupted"}, 403,
      "spec.failurePolicy.rules[1].name"),
     ({"spec.failurePolicy.rules[0].targetReplicatedJobs": ["w", "x"]}, 403,
      "spec.failurePolicy.rules[0].targetReplicatedJobs[1]"),

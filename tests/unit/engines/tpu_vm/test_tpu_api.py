@@ -11,7 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from marin_build.engines.jobs import JobRefusedError, JobRequest, Phase, QueueAwayError
+from marin_build.engines.jobs import (
+    JobNotYetError,
+    JobRefusedError,
+    JobRequest,
+    Phase,
+    QueueAwayError,
+)
 from marin_build.engines.tpu_vm.job_queue import TpuVmQueue
 from marin_build.engines.tpu_vm.machine_words import last_words_of, state_at_end, words_in
 from marin_build.engines.tpu_vm.tpu_api import AnswerError, TpuApi, open_api
@@ -137,14 +143,14 @@ def test_lists_come_in_pages(monkeypatch: pytest.MonkeyPatch) -> None:
     [
         (400, _error("no such accelerator"), JobRefusedError, "refuses it: no such accelerator"),
         (403, _error("tpu.nodes.create denied"), JobRefusedError, "tpu.nodes.create denied"),
-        (429, _error("Quota limit 'TPUs' exceeded"), JobRefusedError, "tpu-vm.max_jobs"),
+        (429, _error("Quota limit 'TPUs' exceeded"), JobNotYetError, "Quota limit 'TPUs' exceeded"),
         (429, _error("Quota exceeded: requests per minute"), QueueAwayError, "takes no request"),
         (409, _error("it already exists"), QueueAwayError, "is there already"),
         (503, b"", QueueAwayError, "takes no request now: Service Unavailable"),
         (401, _error("no \x1b[1m ghp_" + "a1B2" * 9), QueueAwayError, "no \\x1b[1m [secret]"),
         (200, b"<html>", QueueAwayError, "speaks no JSON"),
         (200, b"[]", QueueAwayError, "speaks no JSON"),
-        (200, b'{"error": {"message": "no quota"}}', JobRefusedError, "no quota"),
+        (200, b'{"error": {"message": "no quota"}}', JobNotYetError, "no quota"),
     ],
 )
 def test_only_a_wrong_request_is_refused_for_good(
@@ -191,7 +197,7 @@ def test_a_deletion_without_an_answer_is_asked_for_again(monkeypatch: pytest.Mon
     with _server((503, b""), (400, b""), (200, b"{}")) as (url, seen):
         queue = TpuVmQueue(_api(monkeypatch, url), "/nowhere", 1.0)
         with pytest.raises(QueueAwayError):
-            queue.cancel([f"{NAME}-1"], kill=False)
+            queue.cancel({f"{NAME}-1": NAME}, kill=False)
         assert queue.find({NAME}) == {}  # the API says that it cannot be deleted now
         assert queue.find({NAME}) == {}
         assert queue.find({NAME}) == {}
