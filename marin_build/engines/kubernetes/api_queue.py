@@ -137,9 +137,9 @@ class ApiQueue(JobQueue):
                 pods.setdefault(owner_of(pod), []).append(pod)
         return {id_: self._state(id_, listed.get(id_), pods[id_]) for id_ in jobs}
 
-    def cancel(self, ids: Collection[str], *, kill: bool) -> None:
+    def cancel(self, jobs: Mapping[str, str], *, kill: bool) -> None:
         """Delete jobs, and after the end of their pods their names; or kill their pods."""
-        for id_ in ids:
+        for id_ in jobs:
             for kind in self._kinds_of(id_):
                 uid = metadata_of(self._known.get(id_, {})).get("uid", "")
                 # In the foreground: a list shows the job until its last pod has ended.
@@ -214,7 +214,7 @@ class ApiQueue(JobQueue):
         now = time.monotonic()
         if now - self._stuck.setdefault(id_, now) < self._start_within:
             return state
-        self.cancel([id_], kill=False)
+        self.cancel({id_: id_}, kill=False)
         return JobState(Phase.ENDED, why, "app")
 
     def _why_no_pod(self, name: str, kind: str) -> str:

@@ -55,6 +55,11 @@ class JobRetries:
     interrupted: int
     final_exits: tuple[ExitRule, ...]
 
+    @property
+    def interrupted_pattern(self) -> str:
+        """What the message of a Job holds whose pod ended with that code."""
+        return f"failed with exit code {self.interrupted} "
+
 
 def job_retries(step: StepSpec) -> JobRetries:
     """Return the retries of a step as rules."""

@@ -221,10 +221,10 @@ def test_a_job_whose_pods_are_refused_is_told_why(cluster: Cluster, queue: ApiQu
 def test_a_cancelled_job_ends_with_its_pods(cluster: Cluster, queue: ApiQueue) -> None:
     """Else a deleted Job leaves pods that nobody owns, and that run on."""
     queue.submit(_request("mb-a"))
-    queue.cancel(["mb-a"], kill=False)
+    queue.cancel({"mb-a": "mb-a"}, kill=False)
     assert cluster.calls[-1].startswith("delete Job mb-a {'propagation_policy': 'Foreground'}")
     _add_pod(cluster, "p", "mb-a", phase="Running")
-    queue.cancel(["mb-a", "mb-unknown"], kill=True)
+    queue.cancel({"mb-a": "mb-a", "mb-unknown": "mb-unknown"}, kill=True)
     assert any("grace_period_seconds': 0" in call for call in cluster.calls)
     assert ("Pod", "p") not in cluster.objects
 
