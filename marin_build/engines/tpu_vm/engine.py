@@ -103,6 +103,17 @@ class TpuVmEngine(Engine[TpuVmSettings]):
                 hint="set tpu-vm.image, or tpu-vm.code_from to bundle",
             )
 
+    def warnings(self, plan: Plan) -> Sequence[str]:
+        """Return a line for each step that would take other slices, too."""
+        return [
+            f"`{step.name}` would take {', '.join(resources.device_alternatives)}, too; "
+            f"a queued resource asks for {resources.summary()} only"
+            for step in steps_to_build(plan)
+            if self.takes(step)
+            and (resources := step.resources) is not None
+            and resources.device_alternatives
+        ]
+
     def emit(self, plan: Plan, document: PlanDocument, templates: Templates) -> dict[str, str]:
         """Return the queued resources, and scripts for the other steps."""
         return emit_tpu_vms(plan, document, templates, self.settings)

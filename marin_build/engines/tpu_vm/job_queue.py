@@ -107,7 +107,8 @@ class TpuVmQueue(JobQueue):
         number = self._last.get(job.name, 0) + 1
         id_ = f"{job.name}-{number}"
         try:
-            body = with_id(job.spec, job.name, id_, f"{id_}.{secrets.token_hex(8)}")
+            launch = f"{id_}.{secrets.token_hex(8)}"
+            body = with_id(job.spec, job.name, id_, launch, time.time())
             query = {"queuedResourceId": id_}
             operation = self._api.ask("POST", "queuedResources", query, body)
         except ValueError as error:

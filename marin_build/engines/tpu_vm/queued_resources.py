@@ -31,13 +31,15 @@ if TYPE_CHECKING:
     from marin_build.plan.document import PlanDocument
 
 JOB_KEY, LAUNCH_KEY = "marin-build-job", "marin-build-launch"
-"""Metadata of a machine: the name of its queued resource, and of the start of it."""
+SINCE_KEY = "marin-build-queued-since"
+"""Metadata of a machine: the name of its queued resource, that of the start of it, and when it was
+submitted, in seconds since 1970."""
 JOB_LABEL = "marin-build-job"
 """A label of its nodes: the name of the job, which is the same for each number of it."""
 _LARGEST_SCRIPT = 256 << 10
 """Bytes that one value of metadata may have."""
 _LONGEST_SLUG = 30
-_VARIABLES = ("MARIN_BUILD_JOB", "JAX_PLATFORMS", "PJRT_DEVICE")
+_VARIABLES = ("MARIN_BUILD_JOB", "MARIN_BUILD_QUEUED_SINCE", "JAX_PLATFORMS", "PJRT_DEVICE")
 _OF_GANGS = tuple(f"MARIN_BUILD_{name}" for name in ("LAUNCH", "LEADER", "RANK", "RANKS"))
 
 
@@ -91,6 +93,7 @@ def emit_tpu_vms(
                 "enable-guest-attributes": "TRUE",
                 JOB_KEY: name,
                 LAUNCH_KEY: name,
+                SINCE_KEY: "",
             },
         )
     return files
@@ -132,7 +135,7 @@ def json_text(value: object) -> str:
     return json.dumps(value, sort_keys=True, allow_nan=False, default=refuse)
 
 
-def with_id(spec: str, name: str, id_: str, launch: str) -> dict[str, Any]:
+def with_id(spec: str, name: str, id_: str, launch: str, since: float) -> dict[str, Any]:
     """Return the body of a request with its id where the name of its job stands.
 
     Args:
@@ -140,6 +143,7 @@ def with_id(spec: str, name: str, id_: str, launch: str) -> dict[str, Any]:
         name: of the job.
         id_: of this queued resource.
         launch: the name of this start of it, which all of its machines read.
+        since: when it is submitted, in seconds since 1970.
 
     Raises:
         ValueError: it is no such file.
@@ -157,7 +161,7 @@ def with_id(spec: str, name: str, id_: str, launch: str) -> dict[str, Any]:
     if names != {name}:
         raise ValueError(f"it does not name `{name}`")
     naming[key] = metadata[JOB_KEY] = id_
-    metadata[LAUNCH_KEY] = launch
+    metadata[LAUNCH_KEY], metadata[SINCE_KEY] = launch, f"{since:.3f}"
     return body
 
 

@@ -45,7 +45,8 @@ rank=0
 # work: runs the step, and ends as it does.
 work() {
   set -e
-  export MARIN_BUILD_JOB="tpu-vm:$job" JAX_PLATFORMS=tpu,cpu PJRT_DEVICE=TPU
+  MARIN_BUILD_QUEUED_SINCE=$(ask attributes/marin-build-queued-since || true)  # for estimates
+  export MARIN_BUILD_JOB="tpu-vm:$job" MARIN_BUILD_QUEUED_SINCE JAX_PLATFORMS=tpu,cpu PJRT_DEVICE=TPU
   exec marin-build run-step --file p.py --set 'n=a b' --prefix gs://lab/out --target one_556cd3e0 -- env output=gs://lab/out/one_556cd3e0 bash -euo pipefail -c 'echo "${output}"'
 }
 

@@ -54,7 +54,8 @@ work() {
     printf 'the metadata server does not say which machine of the gang this is\nexit code 75: infrastructure failed, try again\n'
     exit 75
   fi
-  export MARIN_BUILD_JOB="tpu-vm:$job" JAX_PLATFORMS=tpu,cpu PJRT_DEVICE=TPU
+  MARIN_BUILD_QUEUED_SINCE=$(ask attributes/marin-build-queued-since || true)  # for estimates
+  export MARIN_BUILD_JOB="tpu-vm:$job" MARIN_BUILD_QUEUED_SINCE JAX_PLATFORMS=tpu,cpu PJRT_DEVICE=TPU
   # A gang: a rank on each machine. A rank that could say how it ended exits with 0, and the leader, rank 0, with the
   # truth about all. Any other code means that a rank died without a word: then the others are ended.
   MARIN_BUILD_LAUNCH=$(ask attributes/marin-build-launch)
@@ -63,6 +64,7 @@ work() {
 gcloud auth configure-docker us-docker.pkg.dev --quiet
   exec docker run --rm --init --net=host --privileged --shm-size=100g --ulimit memlock=68719476736:68719476736 \
     --env MARIN_BUILD_JOB \
+    --env MARIN_BUILD_QUEUED_SINCE \
     --env JAX_PLATFORMS \
     --env PJRT_DEVICE \
     --env MARIN_BUILD_LAUNCH \

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 import subprocess
@@ -17,8 +18,10 @@ from marin_build import ResourceConfig, StepSpec, TpuSlice, command
 from marin_build.engines.emission import emit_for
 from marin_build.engines.registry import open_engine
 from marin_build.engines.settings import Table
+from marin_build.engines.tpu_vm.engine import TpuVmEngine
 from marin_build.engines.tpu_vm.machine_words import job_in, name_and_number, node_ids
 from marin_build.engines.tpu_vm.queued_resources import resource_name, with_id
+from marin_build.engines.tpu_vm.settings import TpuVmSettings
 from marin_build.errors import MarinBuildError, UsageError
 from marin_build.pipeline.graph import build_graph
 from marin_build.pipeline.targets import make_targets
@@ -31,6 +34,8 @@ from tests.workspaces import in_workspace
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from marin_build.plan.decisions import Plan
+
 HERE = Workspace("/a 'project'", "gs://lab/out")
 PLACE = {"project": "my-project", "zone": "us-east5-a"}
 SHELLCHECK = Path(sys.executable).parent / "shellcheck"
@@ -42,14 +47,19 @@ def _here() -> Iterator[None]:
         yield
 
 
+def _plan(*steps: StepSpec) -> Plan:
+    targets = make_targets(build_graph(steps), HERE)
+    seen = dict.fromkeys(range(len(targets)), Observed())
+    return make_plan(targets, Snapshot(seen), targets.requested)
+
+
 def _emit(
     *steps: StepSpec, parameter: str = "a b", place: Any = PLACE, **settings: Any
 ) -> dict[str, str]:
-    targets = make_targets(build_graph(steps), HERE)
-    seen = dict.fromkeys(range(len(targets)), Observed())
-    plan = make_plan(targets, Snapshot(seen), targets.requested)
     engine = open_engine("tpu-vm", {"tpu-vm": Table("tpu-vm", {**place, **settings}, "here")})
-    return emit_for(engine, plan, pipeline="p.py", parameters={"n": parameter}, overrides=None)
+    return emit_for(
+        engine, _plan(*steps), pipeline="p.py", parameters={"n": parameter}, overrides=None
+    )
 
 
 def _step(name: str = "a", slice_type: Any = "v4-8", **resources: Any) -> StepSpec:
@@ -107,7 +117,7 @@ def test_google_s_own_types_read_the_body(step: StepSpec, settings: dict[str, An
     assert again["metadata"] == _node(body)["metadata"]
     assert again["labels"] == _node(body)["labels"]
     name = resource_name(HERE.prefix, step.target_id)
-    sent = with_id(json.dumps(body), name, f"{name}-1", "launch")
+    sent = with_id(json.dumps(body), name, f"{name}-1", "launch", 1.5)
     json_format.ParseDict(sent, parsed, ignore_unknown_fields=False)
 
 
@@ -125,6 +135,7 @@ def test_a_body_asks_for_what_gcloud_would_ask_for() -> None:
         "enable-guest-attributes": "TRUE",
         "marin-build-job": name,
         "marin-build-launch": name,
+        "marin-build-queued-since": "",
     }
     labels = node.pop("labels")
     assert labels.pop("marin-build-target")
@@ -184,6 +195,15 @@ def test_a_place_and_an_image_are_asked_for_before_anything_is_written() -> None
         assert part in caught.value.render()
 
 
+def test_slices_that_would_do_as_well_are_not_dropped_in_silence() -> None:
+    """Else a step waits for one type for days, while another one that it names is free."""
+    step = _step(slice_type=["v5p-8", "v4-8"])
+    (said,) = TpuVmEngine(TpuVmSettings()).warnings(_plan(step))
+    assert said == "`a` would take v4-8, too; a queued resource asks for v5p-8 only"
+    assert _node(_body(step))["acceleratorType"] == "v5p-8"
+    assert not TpuVmEngine(TpuVmSettings()).warnings(_plan(_step()))
+
+
 def test_only_steps_with_tpus_have_queued_resources() -> None:
     """Else a tokenizer runs on a machine with chips that it does not use."""
     plain = command("echo {output}", name="plain", resources=ResourceConfig.with_cpu(2))
@@ -236,6 +256,48 @@ def test_hostile_parameters_reach_the_program_as_they_are(
     assert sorted(path.name for path in tmp_path.iterdir()) == ["bin", "marin-build", "words"]
 
 
+@pytest.mark.parametrize(
+    ("worker", "code", "deletes"), [(0, 0, True), (1, 0, False), (0, 4, True), (1, 137, True)]
+)
+def test_a_machine_tells_its_end_and_then_deletes_what_is_paid_for(
+    worker: int, code: int, deletes: bool, tmp_path: Path
+) -> None:
+    """Else machines of a run that nobody follows stay, or vanish while other ranks still write."""
+    (tmp_path / "bin").mkdir()
+    program = tmp_path / "bin" / "marin-build"
+    program.write_text(f'#!/bin/sh\necho "$MARIN_BUILD_RANK of $MARIN_BUILD_RANKS"\nexit {code}\n')
+    curl = tmp_path / "bin" / "curl"
+    curl.write_text(
+        '#!/bin/bash\nprintf "%s\\n" "$*" >> "$OUT"\nfor word; do case $word in\n'
+        "  */agent-worker-number) printf " + str(worker) + ";;\n"
+        "  */marin-build-*) printf mb-x-1;;\n"
+        "  */worker-network-endpoints) printf a:b:10.0.0.7,a:b:10.0.0.8;;\n"
+        '  */token) printf \'{"access_token":"hush-hush","expires_in":3}\';;\n'
+        '  /dev/fd/*) cat "$word" >> "$OUT.header";;\n'
+        '  @/dev/fd/*) cat "${word#@}" >> "$OUT.header";;\n'
+        '  @-) cat >> "$OUT";;\nesac; done\n'
+    )
+    for path in (program, curl):
+        path.chmod(0o755)
+    environment = {
+        "PATH": f"{tmp_path / 'bin'}:/usr/bin:/bin",
+        "OUT": str(tmp_path / "asked"),
+        "STATE_DIRECTORY": str(tmp_path),
+    }
+    script = _script(_step(slice_type="v4-16"), linger=0)
+    subprocess.run(["bash", "-c", script], env=environment, capture_output=True, check=True)
+    asked = (tmp_path / "asked").read_text()
+    said = base64.b64encode(f"{worker} of 2\n".encode()).decode()
+    output, told = asked.index(said), asked.index("guest-attributes/marin-build/exit-code")
+    assert output < told
+    deletion = "/v2/projects/my-project/locations/us-east5-a/queuedResources/mb-x-1?force=true"
+    assert (deletion in asked) == deletes
+    assert "hush-hush" not in asked
+    if deletes:
+        assert told < asked.index(deletion)
+        assert (tmp_path / "asked.header").read_text() == "Authorization: Bearer hush-hush\n"
+
+
 @pytest.mark.parametrize("slices", [1, 2])
 @pytest.mark.parametrize("settings", [{}, EVERYTHING])
 def test_shellcheck_finds_nothing(slices: int, settings: dict[str, Any], tmp_path: Path) -> None:
@@ -274,18 +336,19 @@ def test_the_id_of_a_submit_stands_wherever_machines_look_for_it() -> None:
     for slices in (1, 3):
         step = _step(slice_count=slices)
         text, name = json.dumps(_body(step)), resource_name(HERE.prefix, step.target_id)
-        body = with_id(text, name, f"{name}-7", "launch")
+        body = with_id(text, name, f"{name}-7", "launch", 1.5)
         assert node_ids(body) == (
             [f"{name}-7"] if slices == 1 else [f"{name}-7-{k}" for k in range(3)]
         )
         metadata = _node(body)["metadata"]
         assert metadata["marin-build-job"] == f"{name}-7"
         assert metadata["marin-build-launch"] == "launch"
+        assert metadata["marin-build-queued-since"] == "1.500"
         assert job_in(body, f"{name}-7") == name
         assert job_in(body, "another-7") == job_in({}, "x-1") == ""
         for broken in ("", "[]", "{}", '{"tpu": 3}', text.replace(name, "other")):
             with pytest.raises(ValueError, match=r"Expecting|object|name|queued"):
-                with_id(broken, name, f"{name}-1", "launch")
+                with_id(broken, name, f"{name}-1", "launch", 1.5)
 
 
 @pytest.mark.parametrize(
