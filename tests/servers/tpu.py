@@ -10,17 +10,11 @@ with a metadata server; it has neither chips nor docker.
 from __future__ import annotations
 
 import json
-import os
 import re
 import secrets
-import signal
-import subprocess
 import tempfile
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlsplit
@@ -28,140 +22,15 @@ from urllib.parse import parse_qsl, urlsplit
 from google.cloud import tpu_v2
 from google.protobuf import json_format
 
-from .programs import tied
-from .slurm import wait_until
+from .tpu_machines import Machine
+from .tpu_resources import PARENT, STATES, ZONE, ApiError, Resource
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
-PROJECT, ZONE = "my-project", "us-central2-b"
-PARENT = f"projects/{PROJECT}/locations/{ZONE}"
 ENDPOINT = "CLOUDSDK_API_ENDPOINT_OVERRIDES_TPU"
 _HOSTS = {"v4-8": 1, "v4-16": 2}
-_STATES = ["CREATING", "ACCEPTED", "WAITING_FOR_RESOURCES", "PROVISIONING", "ACTIVE"]
 _ID = re.compile(r"[a-z]([-a-z0-9]{0,61}[a-z0-9])?")
-_SHUTDOWN = 15.0
-"""Seconds between the SIGTERM of a shutdown and the end of a machine."""
-
-
-class ApiError(Exception):
-    """An answer that is an error."""
-
-    def __init__(self, code: int, message: str) -> None:
-        super().__init__(message)
-        self.code, self.message = code, message
-
-
-@dataclass(eq=False)
-class Machine:
-    """One VM of a node.
-
-    Args:
-        folder: its disk.
-        attributes: its metadata.
-        environment: what its scripts find.
-
-    """
-
-    folder: Path
-    attributes: dict[str, str]
-    environment: dict[str, str]
-    notes: dict[str, str] = field(default_factory=dict)
-    _process: subprocess.Popen[bytes] | None = None
-
-    def boot(self) -> None:
-        """Start it: it runs its startup script."""
-        (self.folder / "tmp").mkdir(exist_ok=True)
-        script = self.folder / "startup-script"
-        script.write_text(self.attributes["startup-script"])
-        isolated = ["unshare", "--pid", "--fork", "--kill-child", "--mount-proc"]
-        with (self.folder / "console").open("ab") as out:
-            self._process = subprocess.Popen(
-                tied([*isolated, "bash", str(script)]),
-                cwd="/",
-                env={
-                    **self.environment,
-                    "HOME": str(self.folder),
-                    "TMPDIR": str(self.folder / "tmp"),
-                    "STATE_DIRECTORY": str(self.folder),
-                },
-                stdin=subprocess.DEVNULL,
-                stdout=out,
-                stderr=out,
-                start_new_session=True,
-            )
-
-    def shut_down(self) -> None:
-        """Ask what runs on it to end, then stop it."""
-        asked = self._processes()
-        for pid in asked:
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGTERM)
-        with suppress(TimeoutError):
-            wait_until(lambda: not asked & self._processes(), _SHUTDOWN)
-        self.stop()
-
-    def stop(self) -> None:
-        """Stop it at once, and all that runs on it."""
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait()
-            self._process = None
-
-    def _processes(self) -> set[int]:
-        """Return the processes on it, but for its first."""
-        if self._process is None or self._process.poll() is not None:
-            return set()
-        parent = self._process.pid
-        children = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
-        found = set()
-        with suppress(OSError, IndexError):
-            space = os.readlink(f"/proc/{children[0]}/ns/pid")
-            for path in Path("/proc").iterdir():
-                if path.name.isdigit() and path.name not in children:
-                    with suppress(OSError):
-                        if os.readlink(path / "ns/pid") == space:
-                            found.add(int(path.name))
-        return found
-
-
-@dataclass(eq=False)
-class Resource:
-    """A queued resource.
-
-    Args:
-        id: its id.
-        body: of the request that made it.
-        states: what it said of itself, the last one now.
-        nodes: its machines, by the id of the node.
-
-    """
-
-    id: str
-    body: dict[str, Any]
-    states: list[str] = field(default_factory=lambda: [_STATES[0]])
-    nodes: dict[str, list[Machine]] = field(default_factory=dict)
-    node_state: str = "READY"
-    initiator: str = "SERVICE"
-    message: str = ""
-
-    @property
-    def state(self) -> str:
-        """Its state."""
-        return self.states[-1]
-
-    @property
-    def machines(self) -> list[Machine]:
-        """All of its machines."""
-        return [machine for node in self.nodes.values() for machine in node]
-
-    @property
-    def row(self) -> dict[str, Any]:
-        """What a list says of it."""
-        state: dict[str, Any] = {"state": self.state, "stateInitiator": self.initiator}
-        if self.message:
-            state["failedData"] = {"error": {"code": 8, "message": self.message}}
-        return {**self.body, "name": f"{PARENT}/queuedResources/{self.id}", "state": state}
 
 
 class TpuCloud:
@@ -174,6 +43,7 @@ class TpuCloud:
     Attributes:
         has_capacity: whether requests that wait get machines.
         faults: the next answers to a method of HTTP; with the code 0 an answer is lost.
+        port: where it is served (tpu_http.py).
         calls: the method and the path of each request, and the status of its answer.
 
     """
@@ -187,7 +57,7 @@ class TpuCloud:
         self._folder, self._environment = folder, dict(environment)
         folder.mkdir()
         self._lock = threading.RLock()
-        self._port = 0
+        self.port = 0
         self._threads: list[threading.Thread] = []
         # Machines end with the thread that starts them: not with that of a connection.
         self._power = ThreadPoolExecutor(1, "power")
@@ -195,7 +65,7 @@ class TpuCloud:
     @property
     def url(self) -> str:
         """The address of the API."""
-        return f"http://127.0.0.1:{self._port}/"
+        return f"http://127.0.0.1:{self.port}/"
 
     @property
     def environment(self) -> dict[str, str]:
@@ -289,11 +159,11 @@ class TpuCloud:
         return {"name": f"{PARENT}/operations/{id_}", "done": False}
 
     def _advance(self, resource: Resource) -> None:
-        if resource.state not in _STATES[:-1]:
+        if resource.state not in STATES[:-1]:
             return
         if resource.state == "WAITING_FOR_RESOURCES" and not self.has_capacity:
             return
-        resource.states.append(_STATES[_STATES.index(resource.state) + 1])
+        resource.states.append(STATES[STATES.index(resource.state) + 1])
         if resource.state == "ACTIVE":
             self._boot(resource)
 
@@ -325,7 +195,7 @@ class TpuCloud:
             "worker-network-endpoints": endpoints,
             "tpu-env": f"ZONE: '{ZONE}'\n{multislice}",
         }
-        address = f"127.0.0.1:{self._port}/vm/{node}/{worker}"
+        address = f"127.0.0.1:{self.port}/vm/{node}/{worker}"
         environment = {**self._environment, "GCE_METADATA_HOST": address, ENDPOINT: self.url}
         disk = Path(tempfile.mkdtemp(prefix=f"{node}-{worker}-", dir=self._folder))
         return Machine(disk, attributes, environment)
@@ -390,60 +260,3 @@ class TpuCloud:
         if rest == "service-accounts/default/token":
             return json.dumps({"access_token": secrets.token_hex(8), "expires_in": 3000})
         raise ApiError(404, f"no such metadata: {rest}")
-
-    @contextmanager
-    def serve(self) -> Iterator[None]:
-        """Answer requests while the block runs."""
-        cloud = self
-
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def _answer(self) -> None:
-                body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-                is_api = self.path.startswith("/v2/")
-                faults = cloud.faults.get(self.command, []) if is_api else []
-                fault = faults.pop(0) if faults else None
-                status = 200
-                said: Any = None
-                try:
-                    if fault is not None and fault.code:
-                        raise fault
-                    said = cloud.answer(self.command, self.path, dict(self.headers), body)
-                except ApiError as error:
-                    status = error.code
-                    said = {"error": {"code": status, "message": error.message}}
-                if is_api:
-                    cloud.calls.append((self.command, self.path, status))
-                if (
-                    fault is not None and not fault.code
-                ):  # it was carried out, and the answer is lost
-                    self.close_connection = True
-                    return
-                data = (said if isinstance(said, str) else json.dumps(said)).encode()
-                self.send_response(status)
-                self.send_header("Content-Length", str(len(data)))
-                self.end_headers()
-                self.wfile.write(data)
-
-            do_GET = do_POST = do_PUT = do_DELETE = _answer  # noqa: N815 - names of http.server
-
-            def log_message(self, *_: object) -> None:
-                """Say nothing."""
-
-        class Server(ThreadingHTTPServer):
-            daemon_threads = True
-
-            def handle_error(self, *_: object) -> None:
-                """Say nothing of a program that was killed as it asked."""
-
-        server = Server(("127.0.0.1", self._port), Handler)
-        self._port = server.server_address[1]
-        thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
-        thread.start()
-        try:
-            yield
-        finally:
-            server.shutdown()
-            server.server_close()
-            thread.join()
