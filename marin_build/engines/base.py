@@ -47,6 +47,8 @@ class Capabilities:
             steps that ask for nothing, too: `apply --detach` hands it a whole plan.
         gangs: it starts `run-step` on several hosts at once for a step that needs them, and tells
             each which rank it is (run_step/launch.py); its `check` refuses no such step.
+        only_device: the accelerator that a step must ask for to run there, `tpu`; empty: it runs
+            steps with any, or none.
 
     """
 
@@ -57,6 +59,7 @@ class Capabilities:
     has_queue: bool = False
     detaches: bool = False
     gangs: bool = False
+    only_device: str = ""
 
 
 S = TypeVar("S")

@@ -27,6 +27,7 @@ OURS = {
     "container": "marin_build.engines.container.engine:ContainerEngine",
     "slurm": "marin_build.engines.slurm.engine:SlurmEngine",
     "ray": "marin_build.engines.ray.engine:RayEngine",
+    "tpu-vm": "marin_build.engines.tpu_vm.engine:TpuVmEngine",
     "kubernetes": "marin_build.engines.kubernetes.engine:KubernetesEngine",
 }
 _US = "marin-build"
@@ -187,14 +188,20 @@ def _broken(one: Registered, reason: str) -> UsageError:
     )
 
 
-def engines_elsewhere() -> tuple[str, ...]:
-    """Return the names of engines that run steps on other machines; broken ones are left out."""
+def engines_elsewhere(device: str) -> tuple[str, ...]:
+    """Return the names of engines that run steps on other machines; broken ones are left out.
+
+    Args:
+        device: the accelerator of the step, `gpu` or `tpu`; empty: it has none.
+
+    """
     found = []
     for one in registered_engines():
         try:
             kind = load_engine(one)
         except UsageError:
             continue  # `doctor` reports the reason, and so does a command that uses the engine
-        if not kind.capabilities.uses_this_machine:
+        facts = kind.capabilities
+        if not facts.uses_this_machine and facts.only_device in {"", device}:
             found.append(one.name)
     return tuple(dict.fromkeys(found))

@@ -50,6 +50,10 @@ class Machine:
     chips: int = 0
 
 
+def _nowhere(_device: str) -> tuple[str, ...]:
+    return ()
+
+
 @dataclass(frozen=True, slots=True)
 class Capacity:
     """The amounts that steps may take together.
@@ -57,14 +61,14 @@ class Capacity:
     Args:
         machine: the hardware that was found.
         given: the user's own amounts, by name, in the units above; they win over `machine`.
-        elsewhere: returns the names of the engines that run steps on other machines; called only
-            if a step cannot run here.
+        elsewhere: returns the names of the engines that run steps with an accelerator, `gpu` or
+            `tpu`, or without one, on other machines; called only if a step cannot run here.
 
     """
 
     machine: Machine
     given: Mapping[str, int]
-    elsewhere: Callable[[], tuple[str, ...]] = field(default=tuple, compare=False)
+    elsewhere: Callable[[str], tuple[str, ...]] = field(default=_nowhere, compare=False)
 
     def amounts(self, jobs: int) -> dict[str, int]:
         """Return each amount by name, where `jobs` steps run at once: at least `jobs` cores."""
@@ -117,14 +121,16 @@ def _limited(needs: Needs, amounts: Mapping[str, int]) -> Needs:
 
 def unmet(step: StepSpec, capacity: Capacity) -> BlockReason | None:
     """Return why a step can never run here; None if it can."""
+    needs = needs_of(step)
     if (hosts := hosts_of(step)) > 1:
-        return blocks.SeveralHosts(hosts, capacity.elsewhere())
+        device = next((name for name, _ in needs if name in {GPU, TPU}), "")
+        return blocks.SeveralHosts(hosts, capacity.elsewhere(device))
     amounts = capacity.amounts(1)
-    for name, needed in needs_of(step):
+    for name, needed in needs:
         if name in {CPU, RAM} or needed <= amounts.get(name, needed):
             continue
         if name in {GPU, TPU}:
-            return blocks.DeviceMissing(name, needed, amounts[name], capacity.elsewhere())
+            return blocks.DeviceMissing(name, needed, amounts[name], capacity.elsewhere(name))
         return blocks.OverBudget(name, needed, amounts[name])
     return None
 

@@ -147,7 +147,7 @@ def test_an_engine_nobody_offers_is_refused_with_those_that_are(
         open_engine("toi", {})
     assert caught.value.render() == (
         "error: unknown engine `toi`\n"
-        "  engines: local, container, slurm, ray, kubernetes, toy\n"
+        "  engines: local, container, slurm, ray, tpu-vm, kubernetes, toy\n"
         "hint: did you mean `toy`?"
     )
 
@@ -204,7 +204,10 @@ def test_a_broken_package_does_not_hide_the_engines_of_others(add: Callable[...,
     """Else one bad package breaks every plan with a step that cannot run here."""
     add("bad", "nowhere_at_all:Toy")
     add("toy", f"{HERE}:Toy")
-    assert engines_elsewhere() == ("slurm", "ray", "kubernetes", "toy")
+    assert (
+        engines_elsewhere("gpu") == engines_elsewhere("") == ("slurm", "ray", "kubernetes", "toy")
+    )
+    assert engines_elsewhere("tpu") == ("slurm", "ray", "tpu-vm", "kubernetes", "toy")
 
 
 def test_where_no_distribution_is_known_the_engine_is_found_all_the_same(
