@@ -56,8 +56,9 @@ HEAD = """\
 Written by `python -m benchmarks.engines --output benchmarks/ENGINES.md`: the same work by hand and
 by marin-build, which take turns in one run, on a private cluster of Slurm with one node and with
 podman. A step sleeps and writes a file. Times are from the first command to the last output. A step
-of marin-build starts an interpreter, holds a lease, keeps a log and commits; all of that shares the
-cores of this machine.
+of marin-build starts an interpreter, loads the pipeline, holds a lease, keeps a log and commits:
+0.4 s of a core here. Jobs that start at once share the cores of this machine for that; on a cluster
+each has its own. So the chain shows what a step costs there, and the arrays show more.
 """
 
 

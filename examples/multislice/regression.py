@@ -22,7 +22,7 @@ def make(output: str, rows: int, shards: int, seed: int) -> int:
     for shard in range(shards):
         inputs = random.normal(size=(rows // shards, FEATURES))
         answers = inputs @ weights + random.normal(scale=0.01, size=len(inputs))
-        _save(f"{output}/{shard}.npz", inputs=inputs, answers=answers)
+        _save(f"{output}/{shard}.npz", inputs, answers)
     return rows // shards * shards
 
 
@@ -30,10 +30,10 @@ def add_up(output: str, data: str, shards: int, host: int, hosts: int) -> None:
     """Write the sums of every `hosts`-th shard, beginning with that of this host."""
     squares, products = np.zeros((FEATURES, FEATURES)), np.zeros(FEATURES)
     for shard in range(host, shards, hosts):
-        inputs, answers = _load(f"{data}/{shard}.npz", "inputs", "answers")
+        inputs, answers = _load(f"{data}/{shard}.npz")
         squares += inputs.T @ inputs
         products += inputs.T @ answers
-    _save(f"{output}/sums-{host}.npz", squares=squares, products=products)
+    _save(f"{output}/sums-{host}.npz", squares, products)
 
 
 def solve(output: str, hosts: int) -> list[float]:
@@ -44,25 +44,25 @@ def solve(output: str, hosts: int) -> list[float]:
         filesystem, path = fsspec.core.url_to_fs(place, use_listings_cache=False)
         while not filesystem.exists(path):
             time.sleep(_PAUSE)
-        more_squares, more_products = _load(place, "squares", "products")
+        more_squares, more_products = _load(place)
         squares += more_squares
         products += more_products
     weights: list[float] = np.linalg.solve(squares, products).round(4).tolist()
     return weights
 
 
-def _save(place: str, **arrays: np.ndarray) -> None:
+def _save(place: str, *arrays: np.ndarray) -> None:
     """Write arrays at once, so that whoever finds the file can read all of it."""
     buffer = io.BytesIO()
-    np.savez(buffer, **arrays)
+    np.savez(buffer, *arrays)
     filesystem, path = fsspec.core.url_to_fs(place)
     filesystem.pipe_file(path, buffer.getvalue())
 
 
-def _load(place: str, *names: str) -> list[np.ndarray]:
+def _load(place: str) -> list[np.ndarray]:
     with fsspec.open(place, "rb") as stream:
         held = np.load(io.BytesIO(stream.read()))
-    return [held[name] for name in names]
+    return [held[name] for name in held.files]
 
 
 def write(place: str, text: str) -> None:

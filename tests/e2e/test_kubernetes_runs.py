@@ -19,8 +19,9 @@ from tests.servers.faults import Fault
 from tests.servers.gcs import GcsServer
 from tests.servers.kubernetes import kubernetes_cluster
 from tests.servers.kubernetes_nodes import Node
+from tests.servers.slurm import wait_until
 
-from .support import BIN, Project, copy_examples, shellcheck
+from .support import BIN, PATIENCE, Project, copy_examples, shellcheck
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -127,6 +128,13 @@ def _attempt(project: Project, name: str, number: int) -> dict[str, Any]:
     ]
     document: dict[str, Any] = json.load(urlopen(f"{objects}/{quote(found, safe='')}?alt=media"))
     return document
+
+
+def _is_running(project: Project, name: str) -> bool:
+    objects = f"{project.environment['STORAGE_EMULATOR_HOST']}/storage/v1/b/b/o"
+    place = f"{project.environment['MARIN_PREFIX'].removeprefix('gs://b/')}/{name}_"
+    listed = json.load(urlopen(f"{objects}?prefix={place}")).get("items", ())
+    return any(item["name"].endswith("/.executor_status") for item in listed)
 
 
 def _names(project: Project) -> list[str]:
@@ -383,7 +391,7 @@ def test_the_example_of_two_slices_builds_one_target_and_survives_an_eviction(
     text = example.file("marin-build.toml")
     text = re.sub("(?m)^(prefix|service_account|queue|namespace) = .*", "", text)
     text = text.replace("/app", str(example.root))
-    example.write("marin-build.toml", f"{text}poll = 0.3\n")
+    example.write("marin-build.toml", f"lease = 5\n{text}poll = 0.3\n")
     slice_ = {**SPOT, "cloud.google.com/gke-tpu-accelerator": "tpu-v5p-slice",
               "cloud.google.com/gke-tpu-topology": "2x2x2"}  # fmt: skip
     tpus = [
@@ -400,6 +408,8 @@ def test_the_example_of_two_slices_builds_one_target_and_survives_an_eviction(
             cluster.wait_for(lambda: cluster.objects("JobSet"))
             (jobset,) = cluster.objects("JobSet")
             pods = cluster.wait_for_pods(jobset["metadata"]["name"], 4)
+            # The leader holds its lease; the others follow within some seconds.
+            wait_until(lambda: _is_running(example, "train"), PATIENCE)
             assert len({pod["spec"]["nodeName"] for pod in pods}) == 4
             cluster.evict(pods[-1]["metadata"]["name"])
             done = run.wait()

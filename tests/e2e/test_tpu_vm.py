@@ -118,46 +118,48 @@ def test_a_saved_plan_is_built_by_its_script_and_by_apply(
     assert "0 to build" in done.out or "nothing to do" in done.out
 
 
-@pytest.mark.skipif(shutil.which("gcloud") is None, reason="needs gcloud")
-def test_gcloud_asks_for_the_same_and_can_list_and_delete_it(
-    on_tpus: Project, cloud: TpuCloud
-) -> None:
-    """Else what a person knows of gcloud does not hold for our requests, or ours are not legal."""
-    cloud.has_capacity = False
-    configure(on_tpus, 'service_account = "sa@x.iam"\nvalid_until = 6\ntags = ["a"]\n')
-    assert on_tpus.run("plan", "model", "-o", "there").code == 0
-    (path,) = (on_tpus.root / "there").glob("steps/model_*/queued_resource.json")
-    body = json.loads(path.read_text())
-    (ours,) = body["tpu"]["nodeSpec"]
-    labels = ",".join(f"{key}={value}" for key, value in ours["node"]["labels"].items())
-    on_tpus.write("script", ours["node"]["metadata"].pop("startup-script"))
-    metadata = ",".join(f"{key}={value}" for key, value in ours["node"]["metadata"].items())
+# No package index has gcloud. Elsewhere Google's own types judge our bodies (tests/unit).
+if shutil.which("gcloud"):
 
-    def gcloud(*words: str) -> str:
-        command = ["gcloud", "--quiet", f"--project={PROJECT}", "compute", "tpus"]
-        done = on_tpus.execute([*command, "queued-resources", *words, f"--zone={ZONE}"])
-        assert done.code == 0, done.err
-        return done.out
+    def test_gcloud_asks_for_the_same_and_can_list_and_delete_it(
+        on_tpus: Project, cloud: TpuCloud
+    ) -> None:
+        """Else what a person knows of gcloud does not hold for us, or our requests are not legal."""
+        cloud.has_capacity = False
+        configure(on_tpus, 'service_account = "sa@x.iam"\nvalid_until = 6\ntags = ["a"]\n')
+        assert on_tpus.run("plan", "model", "-o", "there").code == 0
+        (path,) = (on_tpus.root / "there").glob("steps/model_*/queued_resource.json")
+        body = json.loads(path.read_text())
+        (ours,) = body["tpu"]["nodeSpec"]
+        labels = ",".join(f"{key}={value}" for key, value in ours["node"]["labels"].items())
+        on_tpus.write("script", ours["node"]["metadata"].pop("startup-script"))
+        metadata = ",".join(f"{key}={value}" for key, value in ours["node"]["metadata"].items())
 
-    on_tpus.environment |= {
-        "CLOUDSDK_CONFIG": str(on_tpus.home / "gcloud"),
-        "CLOUDSDK_CORE_DISABLE_USAGE_REPORTING": "true",
-        "PYTHONWARNINGS": "ignore",
-    }
-    node = ours["node"]
-    gcloud(
-        "create", ours["nodeId"], f"--node-id={ours['nodeId']}", "--spot", "--async",
-        f"--accelerator-type={node['acceleratorType']}", f"--labels={labels}",
-        f"--runtime-version={node['runtimeVersion']}", f"--metadata={metadata}",
-        "--metadata-from-file=startup-script=script", "--valid-until-duration=6h",
-        "--service-account=sa@x.iam", "--tags=a",
-    )  # fmt: skip
-    (created,) = cloud.resources.values()
-    node["metadata"]["startup-script"] = (on_tpus.root / "script").read_text()
-    assert created.body == body
-    assert ours["nodeId"] in gcloud("list")
-    gcloud("delete", ours["nodeId"], "--force", "--async")
-    until_deleted(cloud)
+        def gcloud(*words: str) -> str:
+            command = ["gcloud", "--quiet", f"--project={PROJECT}", "compute", "tpus"]
+            done = on_tpus.execute([*command, "queued-resources", *words, f"--zone={ZONE}"])
+            assert done.code == 0, done.err
+            return done.out
+
+        on_tpus.environment |= {
+            "CLOUDSDK_CONFIG": str(on_tpus.home / "gcloud"),
+            "CLOUDSDK_CORE_DISABLE_USAGE_REPORTING": "true",
+            "PYTHONWARNINGS": "ignore",
+        }
+        node = ours["node"]
+        gcloud(
+            "create", ours["nodeId"], f"--node-id={ours['nodeId']}", "--spot", "--async",
+            f"--accelerator-type={node['acceleratorType']}", f"--labels={labels}",
+            f"--runtime-version={node['runtimeVersion']}", f"--metadata={metadata}",
+            "--metadata-from-file=startup-script=script", "--valid-until-duration=6h",
+            "--service-account=sa@x.iam", "--tags=a",
+        )  # fmt: skip
+        (created,) = cloud.resources.values()
+        node["metadata"]["startup-script"] = (on_tpus.root / "script").read_text()
+        assert created.body == body
+        assert ours["nodeId"] in gcloud("list")
+        gcloud("delete", ours["nodeId"], "--force", "--async")
+        until_deleted(cloud)
 
 
 def test_a_failure_is_told_in_its_own_words(
