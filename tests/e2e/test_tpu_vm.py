@@ -124,7 +124,7 @@ if shutil.which("gcloud"):
     def test_gcloud_asks_for_the_same_and_can_list_and_delete_it(
         on_tpus: Project, cloud: TpuCloud
     ) -> None:
-        """Else what a person knows of gcloud does not hold for us, or our requests are not legal."""
+        """Else what people know of gcloud does not hold for us, or our requests are not legal."""
         cloud.has_capacity = False
         configure(on_tpus, 'service_account = "sa@x.iam"\nvalid_until = 6\ntags = ["a"]\n')
         assert on_tpus.run("plan", "model", "-o", "there").code == 0
