@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import functools
+from dataclasses import replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +16,7 @@ from marin_build.workspace.places import is_url
 from marin_build.workspace.workspace import relative
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from marin_build.engines.base import Engine
     from marin_build.plan.decisions import Plan
@@ -30,6 +32,7 @@ def emit_for(
     with_page: bool = False,
     pipeline_digest: str = "",
     bundle: str | None = None,
+    secrets: Sequence[str] = (),
     others: Mapping[str, str] = MappingProxyType({}),
 ) -> dict[str, str]:
     """Return path -> text for every file of the plan directory, plan.json last.
@@ -43,6 +46,7 @@ def emit_for(
         with_page: whether to add the HTML page of the plan.
         pipeline_digest: sha-256 of the pipeline's file; empty: the files are not replayed.
         bundle: the name of the bundle of code that its jobs load, if they load one.
+        secrets: patterns of the variables that hold secrets, from the configuration.
         others: further files, path -> text.
 
     Raises:
@@ -51,6 +55,7 @@ def emit_for(
     """
     if problems := problems_of(engine, plan):
         raise combined(problems)
+    told = _with_secrets(plan, secrets)
     draw = None
     if with_page:
         from marin_build.emit.graph.saved_plan_page import page_of_plan
@@ -66,7 +71,7 @@ def emit_for(
         pipeline_digest=pipeline_digest,
         parameters=parameters,
         engine=engine.name,
-        emit=engine.emit,
+        emit=lambda _, document, templates: engine.emit(told, document, templates),
         templates=Templates(
             plan.targets.workspace,
             overrides,
@@ -77,6 +82,22 @@ def emit_for(
         bundle=bundle,
         others=others,
     )
+
+
+def _with_secrets(plan: Plan, declared: Sequence[str]) -> Plan:
+    """Return a plan whose steps know the patterns of the configuration, too, as their own secrets.
+
+    So an engine need not know the configuration to leave them out of what it writes.
+    """
+    targets = plan.targets
+    if not declared or not any(target.step.env_vars for target in targets.all):
+        return plan
+    told = []
+    for target in targets.all:
+        step = copy.copy(target.step)  # `replace` would look at its attributes again
+        object.__setattr__(step, "secrets", (*step.secrets, *declared))
+        told.append(replace(target, step=step))
+    return replace(plan, targets=replace(targets, all=tuple(told)))
 
 
 def problems_of(engine: Engine[Any], plan: Plan) -> list[MarinBuildError]:

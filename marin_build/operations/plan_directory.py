@@ -93,6 +93,7 @@ def save_plan(planned: Planned, folder: str, key: str | None = None) -> SavedPla
             pipeline_digest=pipeline_digest(loaded.pipeline.module.file),
             parameters=loaded.pipeline.parameters,
             overrides=loaded.settings.templates,
+            secrets=loaded.settings.secrets,
             with_page=True,
             bundle=bundle.name if bundle is not None else None,
             others={BUNDLE_FILE: bundle.as_text} if bundle is not None else {},

@@ -189,6 +189,7 @@ def _rendered(planned: Planned, bundle: Bundle | None) -> Mapping[str, str]:
         pipeline=loaded.file,
         parameters=loaded.pipeline.parameters,
         overrides=loaded.settings.templates,
+        secrets=loaded.settings.secrets,
         bundle=bundle.name if bundle is not None else None,
     )
 

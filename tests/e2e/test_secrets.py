@@ -73,3 +73,52 @@ def test_a_value_that_is_a_secret_is_neither_shown_nor_written(
             assert done.code == 4
     assert not (project.root / "saved").exists()
     assert _holds(project) == []
+
+
+ENGINES = {
+    "container": (".out", ""),
+    "slurm": (".out", 'setup = ["module load x"]\n'),
+    "ray": (".out", 'address = "http://127.0.0.1:1"\n'),
+    "kubernetes": ("memory://b/x", 'secrets = ["lab"]\n'),
+    "tpu-vm": ("memory://b/x", 'project = "my-project"\nzone = "us-east5-a"\n'),
+}
+ON_ENGINES = """\
+import os
+from pathlib import Path
+from marin_build import ResourceConfig, Secret, command, step
+
+TPU = "TPU" in os.environ
+ROOM = ResourceConfig.with_tpu("v5p-8") if TPU else ResourceConfig.with_cpu(1)
+IMAGE = "registry.example/lm@sha256:" + "0" * 64
+ROOM = ROOM if "PLAIN" in os.environ else ROOM.with_image(IMAGE)
+OWN = {name: os.environ[name] for name in ("LAB", "ACME_LOGIN", "API_TOKEN")}
+
+
+@step(resources=ROOM, env_vars=OWN)
+def fetch(output, token: Secret[str]) -> int:
+    return 1
+
+
+def pipeline(token: Secret[str] = Secret("env:LAB")):
+    said = command("echo {output}", name="say", env_vars=OWN, resources=ROOM)
+    return [fetch(token=token), said]
+"""
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_no_file_for_an_engine_holds_a_secret(project: Project, engine: str) -> None:
+    """Else a job spec, which others may read in the cluster, gives it away."""
+    prefix, settings = ENGINES[engine]
+    project.pipeline(ON_ENGINES)
+    project.write("marin-build.toml", f'secrets = ["ACME_*", "LAB"]\n[{engine}]\n{settings}')
+    project.environment |= {"LAB": "hunt3r", "ACME_LOGIN": "acm3login", "API_TOKEN": "s3cr3tpw"}
+    if engine == "tpu-vm":
+        project.environment["TPU"] = "1"
+    if engine in {"slurm", "ray"}:
+        project.environment["PLAIN"] = "1"
+    done = project.run("plan", "--engine", engine, "--prefix", prefix, "-o", "there")
+    assert done.code == 0, done.err
+    specs = [path for path in (project.root / "there" / "steps").rglob("*") if path.is_file()]
+    assert len(specs) == 2
+    assert _holds(project) == []
+    assert not any(value in done.out + done.err for value in VALUES)

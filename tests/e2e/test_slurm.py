@@ -294,3 +294,27 @@ def test_a_job_that_slurm_starts_again_is_no_failure_of_the_step(
     assert done.code == 0, done.err
     assert done.names_of("step_failed") == []
     assert _names(on_slurm) == ["corpus", "model", "model", "report"]
+
+
+def test_a_step_out_of_time_is_ended_by_itself_or_by_slurm(
+    on_slurm: Project, gate: Gate, cluster: Cluster
+) -> None:
+    """Else a step that hangs takes a node for days, or is called a lost machine and tried again."""
+    limited = PIPELINE.replace("(resources=ResourceConfig", "(timeout=1, resources=ResourceConfig")
+    on_slurm.pipeline(limited)
+    done = on_slurm.run("apply", "--set", "gated=true", "--json")
+    assert done.code == 1
+    (failed,) = [event for event in done.events if event["event"] == "step_failed"]
+    assert (failed["cause"], failed["exit_code"]) == ("timeout", 124)
+
+    on_slurm.pipeline(PIPELINE)
+    run = on_slurm.start("apply", "--set", "gated=true", "--set", "lines=4", "--json")
+    job = run.wait_event("job_moved")["job"].partition(":")[2]
+    gate.wait_started()
+    gate.wait_started()
+    cluster.call("scontrol", "update", f"JobId={job}", "TimeLimit=00:00:01")
+    done = run.wait()
+    assert done.code == 1, done.err
+    (failed,) = [event for event in done.events if event["event"] == "step_failed"]
+    assert failed["cause"] == "timeout"
+    assert "TIMEOUT" in failed["message"]
