@@ -565,7 +565,8 @@ def test_several_unknown_targets_are_reported_together(project: Project) -> None
     engine=(
         ["plan", "--engine", "kubernets"],
         (
-            "error: unknown engine `kubernets`\n  engines: local, container, slurm, kubernetes\n"
+            "error: unknown engine `kubernets`\n"
+            "  engines: local, container, slurm, ray, tpu-vm, kubernetes\n"
             "hint: did you mean `kubernetes`?\n"
         ),
     ),

@@ -233,5 +233,7 @@ def test_a_package_adds_an_engine(environment: Path, tmp_path: Path) -> None:
     project.write("marin-build.toml", "")
     gone = marin_build("apply", "saved")
     assert (gone.code, gone.err) == (
-        4, "error: unknown engine `spool`\n  engines: local, container, slurm, ray, kubernetes\n"
+        4,
+        "error: unknown engine `spool`\n"
+        "  engines: local, container, slurm, ray, tpu-vm, kubernetes\n",
     )  # fmt: skip
