@@ -1,6 +1,6 @@
 """What engines cost a step: the same work by hand and by marin-build, in turns, in one run.
 
-    python -m benchmarks.engines [--steps 200] [--seconds 5] [--jobs 1000] [--output FILE]
+    python -m benchmarks.engines [--steps 200] [--seconds 5] [--at-once 2] [--output FILE]
 
 Slurm is the private cluster of the tests, containers are podman's, with this machine's root as
 their image. By hand means: `sbatch` of a chain and of an array, and `podman run`, of scripts that
@@ -47,8 +47,8 @@ def pipeline(shape: str, steps: int, seconds: str, image: str = ""):
         made.append(command(text, name=f"s{index:04}", deps=deps, resources=room))
     return made
 """
-SLOTS = 8
-"""Jobs that run at once: the cores of a node in the array, of which this machine has fewer."""
+CPUS = 64
+"""Those of a node of the private cluster."""
 REPEAT = 3
 HEAD = """\
 # What engines cost
@@ -57,8 +57,7 @@ Written by `python -m benchmarks.engines --output benchmarks/ENGINES.md`: the sa
 by marin-build, which take turns in one run, on a private cluster of Slurm with one node and with
 podman. A step sleeps and writes a file. Times are from the first command to the last output. A step
 of marin-build starts an interpreter, loads the pipeline, holds a lease, keeps a log and commits:
-0.4 s of a core here. Jobs that start at once share the cores of this machine for that; on a cluster
-each has its own. So the chain shows what a step costs there, and the arrays show more.
+0.4 s of a core here. As many run at once as this machine has cores: on a cluster each has its own.
 """
 
 
@@ -145,29 +144,32 @@ def in_turns(
 class SlurmCosts:
     """Chains and arrays of jobs."""
 
-    def __init__(self, bench: Bench, cluster: Cluster, steps: int, seconds: float) -> None:
+    def __init__(
+        self, bench: Bench, cluster: Cluster, steps: int, seconds: float, at_once: int
+    ) -> None:
         self._bench, self._cluster = bench, cluster
-        self._steps, self._seconds = steps, seconds
-        self._settings = f'[slurm]\nprogram = "{PROGRAM}"\noptions = ["--cpus-per-task=8"]\n'
+        self._steps, self._seconds, self._at_once = steps, seconds, at_once
+        self._room = f"--cpus-per-task={CPUS // at_once}"
+        self._settings = f'[slurm]\nprogram = "{PROGRAM}"\noptions = ["{self._room}"]\n'
 
     def rows(self, repeat: int) -> list[Row]:
         """Return all comparisons."""
         chain = max(self._steps // 10, 2)
         return [
             in_turns(
-                f"array: {self._steps} steps of {self._seconds:g} s, {SLOTS} at once; `apply`",
+                f"array: {self._steps} of {self._seconds:g} s, {self._at_once} at once; `apply`",
                 self._array_by_hand,
                 lambda: self._apply("wide", self._steps),
                 repeat,
             ),
             in_turns(
-                f"array: {self._steps} steps of {self._seconds:g} s; `apply --detach`",
+                f"array: {self._steps} of {self._seconds:g} s; `apply --detach`",
                 self._array_by_hand,
                 lambda: self._apply("wide", self._steps, "--detach"),
                 repeat,
             ),
             in_turns(
-                f"chain: {chain} steps of {self._seconds:g} s; `apply --detach`",
+                f"chain: {chain} of {self._seconds:g} s; `apply --detach`",
                 lambda: self._chain_by_hand(chain),
                 lambda: self._apply("chain", chain, "--detach"),
                 repeat,
@@ -190,7 +192,7 @@ class SlurmCosts:
         until((folder / f"out.{steps - 1}").exists)
 
     def _submit(self, folder: Path, work: str, *options: str) -> str:
-        words = ["sbatch", "--parsable", "--cpus-per-task=8", "--output=/dev/null", *options]
+        words = ["sbatch", "--parsable", self._room, "--output=/dev/null", *options]
         return self._bench.call(folder, *words, script=f"#!/bin/bash\n{work}").strip()
 
     def _apply(self, shape: str, steps: int, *options: str) -> None:
@@ -268,6 +270,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--steps", type=int, default=200)
     parser.add_argument("--seconds", type=float, default=5.0)
+    parser.add_argument("--at-once", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--jobs", type=int, default=1000)
     parser.add_argument("--repeat", type=int, default=REPEAT)
     parser.add_argument("--output", type=Path)
@@ -278,7 +281,7 @@ def main() -> None:
         (folder / "slurm").mkdir()
         with slurm_cluster(folder / "slurm", nodes=1) as cluster:
             bench = Bench(folder, cluster.environment)
-            slurm = SlurmCosts(bench, cluster, asked.steps, asked.seconds)
+            slurm = SlurmCosts(bench, cluster, asked.steps, asked.seconds, asked.at_once)
             rows = slurm.rows(asked.repeat)
             requests = slurm.requests_a_minute(asked.jobs)
         (folder / "podman").mkdir()
