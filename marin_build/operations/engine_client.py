@@ -13,6 +13,7 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from marin_build.errors import StepFailedError
+from marin_build.operations.config import load_settings
 from marin_build.operations.sent_calls import send_call
 from marin_build.runtime.clients import JobStatus
 from marin_build.workspace.workspace import current_workspace
@@ -46,11 +47,13 @@ class EngineClient:
 
         Raises:
             SpecificationError: its function cannot be sent to another process.
+            UsageError: the configuration is not readable.
             StoreError: the prefix cannot be written.
 
         """
         workspace = current_workspace()
-        call = send_call(request, workspace)
+        settings = load_settings(workspace.project, self._profile)
+        call = send_call(request, workspace, settings.secrets)
         words = [sys.executable, "-m", "marin_build", "apply", "--json", "--engine", self._engine]
         words += ["-f", _PIPELINE, "--set", f"call={call}", "--prefix", workspace.prefix]
         if self._profile is not None:

@@ -21,7 +21,7 @@ from marin_build.store.open_store import open_store
 from marin_build.workspace.workspace import installed_in, relative_to
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from marin_build.pipeline.resources import ResourceConfig
     from marin_build.runtime.clients import JobRequest
@@ -61,8 +61,13 @@ class Call:
         function()
 
 
-def send_call(request: JobRequest, workspace: Workspace) -> str:
+def send_call(request: JobRequest, workspace: Workspace, secrets: Sequence[str] = ()) -> str:
     """Write a call under the prefix of a program's project; return its digest.
+
+    Args:
+        request: what is run.
+        workspace: of the program.
+        secrets: patterns of the variables that hold secrets, from the configuration.
 
     Raises:
         SpecificationError: the function cannot be pickled, or a variable is a secret.
@@ -73,7 +78,7 @@ def send_call(request: JobRequest, workspace: Workspace) -> str:
 
     entrypoint = request.entrypoint
     env_vars = dict(request.env_vars)
-    if secret := env_vars.keys() - without_secrets(env_vars).keys():
+    if secret := env_vars.keys() - without_secrets(env_vars, secrets).keys():
         raise SpecificationError(
             f"the environment variable `{min(secret)}` of the job `{request.name}` is a secret",
             consequence="nothing was submitted",

@@ -46,7 +46,7 @@ def program(project: Project, cluster: Cluster, gate: Gate) -> Iterator[Project]
     """A project without a pipeline."""
     project.environment |= cluster.environment
     setup = f'program = "{PROGRAM}"\nsetup = ["export GATE={gate.folder}"]\npoll = 0.5\n'
-    project.write("marin-build.toml", f"[slurm]\n{setup}")
+    project.write("marin-build.toml", f'secrets = ["ACME_*"]\n[slurm]\n{setup}')
     yield project
     cluster.end_all_jobs()
 
@@ -95,6 +95,10 @@ try:
     secret("x")
 except Exception as error:
     print(error)
+try:
+    remote(note, env_vars={"ACME_LOGIN": "abcdefghijklmnopqrstuvwxyz012345"})("x")
+except Exception as error:
+    print(error)
 import threading
 try:
     remote(threading.Lock().acquire)()
@@ -107,6 +111,7 @@ except Exception as error:
     assert "StepFailedError the job `broken-" in done.out
     assert "ValueError: no <such> shard" in done.out
     assert "the environment variable `HF_TOKEN` of the job" in done.out
+    assert "the environment variable `ACME_LOGIN` of the job" in done.out
     assert "cannot be sent to another process" in done.out
     calls = program.tree(".marin-build")
     assert not any(b"abcdefghijklmnopqrstuvwxyz012345" in data for data in calls.values())
