@@ -57,7 +57,8 @@ Written by `python -m benchmarks.engines --output benchmarks/ENGINES.md`: the sa
 by marin-build, which take turns in one run, on a private cluster of Slurm with one node and with
 podman. A step sleeps and writes a file. Times are from the first command to the last output. A step
 of marin-build starts an interpreter, loads the pipeline, holds a lease, keeps a log and commits:
-0.4 s of a core here. As many run at once as this machine has cores: on a cluster each has its own.
+0.4 s of a core here. On a cluster each job has its own cores. Here all share those of this machine,
+so with more at once than it has cores, the arrays show more than a step costs there.
 """
 
 
