@@ -1,8 +1,16 @@
-"""The environment of Slurm's programs: what a terminal set must not change a job."""
+"""Slurm's programs: the environment they get, and what is made of their answers."""
 
 from __future__ import annotations
 
-from marin_build.engines.slurm.command_line import clean_environment
+from typing import TYPE_CHECKING
+
+from marin_build.engines.jobs import Phase, QueueAwayError
+from marin_build.engines.slurm.command_line import SlurmQueue, clean_environment
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import pytest
 
 
 def test_what_a_terminal_inside_a_job_set_does_not_reach_the_next_job() -> None:
@@ -20,3 +28,39 @@ def test_what_a_terminal_inside_a_job_set_does_not_reach_the_next_job() -> None:
         "SLURM_CONF": "/etc/slurm.conf",
         "LC_ALL": "C",
     }
+
+
+SAID = """\
+7|mb-a|NODE_FAIL|n1
+7|mb-a|COMPLETED|n2
+8|another|COMPLETED|n1
+9|mb-c|RUNNING|n1
+10_1|mb-array-x|TIMEOUT|n1
+11|mb-e|CANCELLED by 1000|n1
+"""
+
+
+def test_what_the_controller_has_forgotten_is_asked_of_the_accounting(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Else a job that ended while nobody looked counts as lost, and runs again after a minute."""
+    asked: list[Sequence[str]] = []
+
+    def call(_queue: SlurmQueue, words: Sequence[str], **_more: object) -> str:
+        asked.append(words)
+        if words[0] == "scontrol":
+            raise QueueAwayError("Slurm gives no answer: Invalid job id specified")
+        return SAID if words[0] == "sacct" else ""
+
+    monkeypatch.setattr(SlurmQueue, "_call", call)
+    names = {"7": "mb-a", "8": "mb-b", "9": "mb-c", "10_1": "mb-d", "11": "mb-e", "12": "mb-f"}
+    found = SlurmQueue("/p", "/logs", 1.0).poll(names)
+    assert {id_: (state.phase, state.cause) for id_, state in found.items()} == {
+        "7": (Phase.ENDED, None),  # of a job that was requeued the last line counts
+        "8": (Phase.UNKNOWN, None),  # the id means another job
+        "9": (Phase.UNKNOWN, None),  # accounting that lost an end says for ever that a job runs
+        "10_1": (Phase.UNKNOWN, None),  # nobody knows any more which step the task was
+        "11": (Phase.ENDED, "infra"),
+        "12": (Phase.UNKNOWN, None),
+    }
+    assert [words[0] for words in asked] == ["squeue", "sacct", "scontrol"]
