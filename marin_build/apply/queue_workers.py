@@ -66,6 +66,7 @@ class QueueWorkers:
         self._cancelled: set[tuple[int, bool]] = set()
         self._followed = FollowedJobs(session, engine, jobs, self._to_end, self)
         self._wanted = WantedJobs(session, jobs, specs, self._followed, self._to_end, self)
+        self._ready: list[Start] = []  # of the thread that calls `start` and `wait`
         self._something = threading.Event()
         self._is_closed = False
         self._poll_at = self._look_at = 0.0
@@ -74,12 +75,16 @@ class QueueWorkers:
         self._thread.start()
 
     def start(self, request: Start) -> None:
-        """Have a target built by a job."""
-        self._wanted.add(request)
-        self._something.set()
+        """Have a target built by a job: what is ready together is submitted together, by `wait`."""
+        self._ready.append(request)
 
     def wait(self, timeout: float | None) -> list[Ended]:
         """Return what has ended."""
+        if self._ready:
+            for request in self._ready:
+                self._wanted.add(request)
+            self._ready.clear()
+            self._something.set()
         found: list[Ended] = []
         with suppress(queue.Empty):
             got = self._answers.get(timeout=timeout)

@@ -55,6 +55,7 @@ class WantedJobs:
         self._asked: dict[int, Start] = {}
         self._perhaps: set[int] = set()  # a submit of theirs got no answer
         self._not_yet: set[int] = set()  # the queue cannot take their jobs now
+        self._looked: dict[int, str] = {}  # version of the status by which a target needs a job
         self._submit_at = 0.0
         self._is_closed = False
 
@@ -121,7 +122,11 @@ class WantedJobs:
         befores: dict[int, Before] = {}  # read first: a job may end very soon
         for _, start in batch:
             with one_target(self._listener, start.index):
-                befores[start.index] = self._followed.before(start.index)
+                before = self._followed.before(start.index)
+                if before.status and before.status != self._looked[start.index]:
+                    self._listener.ask_again(replace(start, seen=None))  # its job ended meanwhile
+                else:
+                    befores[start.index] = before
         left = [(job, start) for job, start in batch if start.index in befores]
         if not left:
             return
@@ -164,19 +169,20 @@ class WantedJobs:
         seen: dict[int, Seen] = {}
         for start in asked:
             with one_target(self._listener, start.index):
-                seen[start.index] = start.seen or look(store, targets[start.index].output_path)
+                found = start.seen or look(store, targets[start.index].output_path)
+                seen[start.index], self._looked[start.index] = found, found.status_version
         names = {
             job: self._specs[index].name
             for index, it in seen.items()
             if (job := self._followed.job_holding(it.lease))
         }
         states = self._queue.poll(names) if names else {}
-        found = []
+        unsettled = []
         for start in asked:
             with one_target(self._listener, start.index):
                 if start.index in seen and not self._is_settled(start, seen[start.index], states):
-                    found.append(start)
-        return found
+                    unsettled.append(start)
+        return unsettled
 
     def _is_settled(self, start: Start, seen: Seen, states: Mapping[str, JobState]) -> bool:
         """Answer for a target that needs no new job; return whether it is one."""

@@ -26,6 +26,7 @@ from marin_build.plan import outcomes as ended
 from marin_build.protocol import layout
 from marin_build.protocol.documents import Attempt, Provenance
 from marin_build.protocol.lease import Host, Lease
+from marin_build.protocol.look import look
 from marin_build.run_step.session import Session
 from marin_build.run_step.workers import INTERRUPTED, Start
 from tests.unit.conftest import MemoryStore
@@ -131,13 +132,15 @@ class Scene:
         )  # fmt: skip
         specs = {i: JobRequest(f"job{i}", "spec") for i in range(len(targets))}
         self.workers = QueueWorkers(session, "slurm", self.queue, specs, lambda _: None)
+        self._ended: dict[int, Outcome] = {}
 
     def start(self, *indices: int, force: bool = False) -> None:
         for index in indices:
             self.workers.start(Start(index, "nonce", force=force))
+        self._ended |= {e.index: e.outcome for e in self.workers.wait(0)}
 
     def ends(self, count: int = 1) -> dict[int, Outcome]:
-        found: dict[int, Outcome] = {}
+        found, self._ended = self._ended, {}
         deadline = time.monotonic() + PATIENCE
         while len(found) < count and time.monotonic() < deadline:
             found |= {e.index: e.outcome for e in self.workers.wait(1.0)}
@@ -287,6 +290,28 @@ def test_jobs_that_are_refused_together_are_submitted_one_by_one(
     it.attempt(0, 1)
     it.attempt(2, 1)
     assert set(it.ends(2)) == {0, 2}
+
+
+def test_what_is_ready_together_is_submitted_together(scene: Callable[[int], Scene]) -> None:
+    """Else it depends on the moment how many requests a sweep costs."""
+    it = scene(3)
+    it.queue.__class__ = BatchQueue
+    it.start(0, 1, 2)
+    it.until("batch", ["job0", "job1", "job2"])
+
+
+def test_a_job_that_ends_before_the_next_is_submitted_is_not_made_again(
+    scene: Callable[[int], Scene],
+) -> None:
+    """Else a run that begins as the job of another one ends pays for a second job."""
+    it = scene(1)
+    output = it.targets.all[0].output_path
+    seen = look(it.store, output)
+    it.attempt(0, 1)
+    it.store.put(it.path(0, layout.STATUS), b"SUCCESS")
+    it.workers.start(Start(0, "nonce", seen=seen))
+    assert isinstance(it.ends(1)[0], ended.Reused)
+    assert [name for name, _ in it.queue.calls if name == "submit"] == []
 
 
 def test_an_array_whose_answer_is_lost_is_found(scene: Callable[[int], Scene]) -> None:
