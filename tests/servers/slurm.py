@@ -6,6 +6,7 @@ The daemons end with the test process, even if it is killed.
 from __future__ import annotations
 
 import os
+import secrets
 import shutil
 import signal
 import socket
@@ -46,14 +47,17 @@ def wait_until(happens: Callable[[], object], patience: float) -> None:
 
 
 def _free_ports(count: int) -> list[int]:
-    held = [socket.socket() for _ in range(count)]
-    try:
-        for one in held:
-            one.bind(("127.0.0.1", 0))
-        return [one.getsockname()[1] for one in held]
-    finally:
-        for one in held:
-            one.close()
+    """Return ports that the kernel gives to no connection in the moment before a daemon binds them.
+
+    They lie below ip_local_port_range, and are random: other clusters start at the same time.
+    """
+    found: set[int] = set()
+    while len(found) < count:
+        port = secrets.randbelow(17_000) + 15_000
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            found.add(port)
+    return list(found)
 
 
 @dataclass
