@@ -52,7 +52,7 @@ def solve(output: str, hosts: int) -> list[float]:
 
 
 def _save(place: str, *arrays: np.ndarray) -> None:
-    """Write arrays at once, so that whoever finds the file can read all of it."""
+    """Write arrays at once, so that a host that finds the file can read all of it."""
     buffer = io.BytesIO()
     np.savez(buffer, *arrays)
     filesystem, path = fsspec.core.url_to_fs(place)

@@ -33,7 +33,7 @@ class Silence:
 
         Args:
             who: gave none.
-            is_urgent: somebody waits for the run's end, so that it asks again soon.
+            is_urgent: a person waits for the run's end, so that it asks again soon.
 
         """
         self._tries += 1

@@ -65,7 +65,7 @@ def test_kubectl_is_told_what_is_wrong(cluster: KubernetesCluster) -> None:
 
 
 def test_kubectl_ends_a_gang(cluster: KubernetesCluster) -> None:
-    """Else hosts would go on after somebody has deleted their gang."""
+    """Else hosts would go on after a person has deleted their gang."""
     name = new_name("gang")
     applied = kubectl(cluster, *APPLY, said=gang(name, LONG))
     assert applied.stdout == f"jobset.jobset.x-k8s.io/{name} serverside-applied\n", applied.stderr

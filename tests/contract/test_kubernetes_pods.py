@@ -145,7 +145,7 @@ def test_a_lost_node_takes_its_pods_along(cluster: KubernetesCluster, api: Clien
 
 
 def test_a_spot_node_is_shut_down(cluster: KubernetesCluster, api: Clients, tmp_path: Path) -> None:
-    """Else nothing would show a preemption, after which a pod is told to end and has failed."""
+    """Else nothing would show a preemption, after which a pod gets SIGTERM and has failed."""
     cluster.add_node(Node("spot", labels={"zone": "spot"}))
     rules = {"podFailurePolicy": {"rules": [DISRUPTED]}}
     script = f"trap 'touch {tmp_path}/told; exit 0' TERM; echo up; sleep 600 & wait"

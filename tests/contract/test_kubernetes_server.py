@@ -200,7 +200,7 @@ def test_a_job_leaves_its_pods_unless_asked(cluster: KubernetesCluster, api: Cli
 
 
 def test_a_name_is_free_when_its_job_is_gone(cluster: KubernetesCluster, api: Clients) -> None:
-    """Else a job that is submitted again at once would be taken for one that is there already."""
+    """Else a job that is submitted again at once would count as one that is there already."""
     name = new_name("leaving")
     slow = job(
         name,

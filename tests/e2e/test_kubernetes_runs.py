@@ -273,7 +273,7 @@ def test_a_pod_that_its_node_refuses_is_tried_again(
 def test_an_image_that_cannot_be_pulled_ends_the_job(
     there: Project, cluster: KubernetesCluster
 ) -> None:
-    """Else a mistyped image waits for a week, and nobody is told."""
+    """Else a mistyped image waits for a week, and the run says nothing."""
     cluster.unpullable("registry.example/")
     done = there.run("apply", "--json")
     assert done.code == 1
@@ -338,7 +338,7 @@ def test_a_create_whose_answer_is_lost_makes_one_job(
 def test_a_job_that_a_person_deletes_stops_its_step(
     there: Project, cluster: KubernetesCluster, gate: Gate
 ) -> None:
-    """Else what somebody has ended on purpose is started again behind their back."""
+    """Else what a person has ended on purpose is started again behind their back."""
     run = there.start("apply", "--set", "gated=true", "--json")
     gate.wait_started()
     job = _running_job(cluster)

@@ -1,6 +1,6 @@
 """What the tests' Kubernetes knows: objects by name, and every change, numbered.
 
-Objects are never changed in place: whoever holds one holds a moment. Resource versions are one
+Objects are never changed in place: a reader of one holds a moment. Resource versions are one
 count over all kinds, as etcd's are.
 """
 

@@ -53,7 +53,7 @@ def has_failed(job: Object) -> bool:
 
 
 def is_going(job: Object) -> bool:
-    """Return whether somebody has deleted it, and its pods still end."""
+    """Return whether a person or a controller has deleted it, and its pods still end."""
     return bool(table_at(job, "metadata").get("deletionTimestamp"))
 
 

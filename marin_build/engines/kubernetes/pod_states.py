@@ -55,7 +55,7 @@ _QUOTA = "exceeded quota"
 def why_it_cannot_start(pods: Iterable[Object]) -> str:
     """Return why a container of these pods cannot start, if that does not pass by itself.
 
-    Kubernetes tries again for ever, and what is missing may come: whoever asks decides for how long
+    Kubernetes tries again for ever, and what is missing may come: the caller decides for how long
     it waits.
     """
     return first_said(_problem(status) for pod in pods for status in _containers(pod))

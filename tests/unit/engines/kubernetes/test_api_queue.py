@@ -129,7 +129,7 @@ def test_what_has_ended_makes_way(cluster: Cluster, queue: ApiQueue) -> None:
 
 
 def test_what_is_still_ending_is_waited_for(cluster: Cluster, queue: ApiQueue) -> None:
-    """Else an apply after Ctrl-C follows a job that somebody has deleted."""
+    """Else an apply after Ctrl-C follows a job that a person has deleted."""
     cluster.put("mb-a")["metadata"]["deletionTimestamp"] = "now"
     assert queue.find({"mb-a"}) == {}
     with pytest.raises(JobNotYetError, match="still ending"):
@@ -139,7 +139,7 @@ def test_what_is_still_ending_is_waited_for(cluster: Cluster, queue: ApiQueue) -
 
 @pytest.mark.parametrize("change", ["label", "annotation"])
 def test_what_is_not_ours_is_not_deleted(cluster: Cluster, queue: ApiQueue, change: str) -> None:
-    """Else a name that somebody else chose costs them their Job."""
+    """Else a name that another team chose costs them their Job."""
     metadata = cluster.put("mb-a")["metadata"]
     if change == "label":
         metadata["labels"] = {}
@@ -195,7 +195,7 @@ def _add_pod(cluster: Cluster, name: str, job: str, **status: Any) -> None:
 
 
 def test_a_pod_that_cannot_start_ends_its_job(cluster: Cluster, queue: ApiQueue) -> None:
-    """Else a mistyped image waits for a week, and nobody is told."""
+    """Else a mistyped image waits for a week, and the run says nothing."""
     queue.submit(_request("mb-a"))
     waiting = {"waiting": {"reason": "ImagePullBackOff", "message": "no such image"}}
     _add_pod(cluster, "p", "mb-a", phase="Pending", containerStatuses=[{"state": waiting}])
@@ -325,7 +325,7 @@ def test_an_answer_that_is_none_is_waited_for(monkeypatch: pytest.MonkeyPatch) -
 def test_in_a_pod_its_service_account_logs_in(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Else an applier in the cluster needs a kubeconfig with a key that somebody must keep."""
+    """Else an applier in the cluster needs a kubeconfig with a key that a person must keep."""
     from kubernetes.config import incluster_config, kube_config
 
     for name, text in (("token", "abc"), ("ca.crt", "certificate"), ("namespace", "of-pod\n")):

@@ -1,4 +1,4 @@
-"""What Kubernetes says of a job is told as what it is: else a lost node counts as a broken step."""
+"""The words of Kubernetes for a job mean what they mean there: else a lost node counts as a broken step."""
 
 from __future__ import annotations
 
@@ -180,6 +180,6 @@ def test_the_log_is_that_of_the_pod_that_decided() -> None:
      {"metadata": [], "spec": "x", "status": {"containerStatuses": {"a": 1}, "phase": 7}}],
 )  # fmt: skip
 def test_an_object_of_another_shape_says_nothing(odd: dict[str, Any]) -> None:
-    """Else a controller of somebody else ends our run with a traceback."""
+    """Else a controller of another team ends our run with a traceback."""
     assert job_state(odd, [odd]).phase is Phase.QUEUED
     assert owner_of(odd) == log_pod([odd]) == why_it_cannot_start([odd]) == ""

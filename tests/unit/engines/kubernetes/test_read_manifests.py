@@ -29,7 +29,7 @@ def test_scalars_are_those_that_a_server_gets(text: str, value: object) -> None:
 
 
 def test_documents_are_read_apart() -> None:
-    """Else a Service that a template adds is taken for a mistake."""
+    """Else a Service that a template adds counts as a mistake."""
     assert read_manifests("# nothing\n---\na: 1\n---\n---\nb: 2\n") == [{"a": 1}, {"b": 2}]
     assert read_manifests("") == []
 

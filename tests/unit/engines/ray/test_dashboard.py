@@ -53,7 +53,7 @@ def _server(status: int, body: bytes, location: str = "") -> Iterator[tuple[str,
 
 
 def test_a_redirect_is_not_followed_with_the_token() -> None:
-    """Else whoever can redirect a request can use the cluster."""
+    """Else a server that redirects a request can use the cluster."""
     with _server(200, b"{}") as (other, stolen), _server(302, b"", other) as (address, seen):
         dashboard = Dashboard(address + "/base/", {"Authorization": "Bearer t"})
         with pytest.raises(AnswerError) as caught:

@@ -97,7 +97,7 @@ def test_a_script_tells_which_task_is_which_job(names: list[str], body: str) -> 
 
 
 def test_a_script_that_is_no_array_of_ours_has_no_jobs() -> None:
-    """Else the task of another program's array is taken for a step."""
+    """Else the task of another program's array counts as a step."""
     assert jobs_in("#!/bin/bash\n# task 1: a\ntrue\n") == ()
     assert jobs_in("") == ()
 

@@ -55,7 +55,7 @@ def test_a_node_is_what_the_table_says(words: str, meaning: str) -> None:
 
 
 def test_every_state_of_the_api_is_known() -> None:
-    """Else a state that nobody thought of is told as unknown."""
+    """Else a state that nobody thought of is shown as unknown."""
     states: Any = tpu_v2.QueuedResourceState.State
     for state in states:
         assert (resource_state(_row(state.name)).phase is Phase.UNKNOWN) == (not state.value)

@@ -94,7 +94,7 @@ def _error(message: str) -> bytes:
 
 
 def test_a_redirect_is_not_followed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Else whoever can redirect a request gets a token for a whole project."""
+    """Else a server that redirects a request gets a token for a whole project."""
     with (
         _server((200, b"{}")) as (other, stolen),
         _server((302, b""), location=other) as (url, seen),
@@ -193,7 +193,7 @@ def test_what_others_made_is_left_alone(
 
 
 def test_a_deletion_without_an_answer_is_asked_for_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Else machines are paid for until somebody looks at the bill."""
+    """Else machines are paid for until a person looks at the bill."""
     with _server((503, b""), (400, b""), (200, b"{}")) as (url, seen):
         queue = TpuVmQueue(_api(monkeypatch, url), "/nowhere", 1.0)
         with pytest.raises(QueueAwayError):
