@@ -209,7 +209,7 @@ class _Handler(BaseHTTPRequestHandler):
             return Answer()
         try:
             return owner.api.answer(request)
-        except Exception as error:  # noqa: BLE001 - ours; the test is told at its end
+        except Exception as error:  # noqa: BLE001 - ours; the test fails at its end
             owner.failure = error
             text = f"the stand-in is broken: {traceback.format_exc()}"
             return Answer(ApiError(500, "InternalError", text).status, 500)

@@ -1,7 +1,7 @@
 """Watches of the tests' Kubernetes: every change since a version, bookmarks, and 410.
 
 Source: the API concepts of Kubernetes, "Efficient detection of changes". A version that is too old
-is told in an event ERROR, as servers do once a watch is accepted. A streaming list (kubectl asks
+comes as an event ERROR, as servers send it once a watch is accepted. A streaming list (kubectl asks
 for them) is a watch that begins with all there is, and marks its end.
 """
 
@@ -23,7 +23,7 @@ _LISTED = "k8s.io/initial-events-end"
 
 
 class Watch:
-    """What one watch is told. `bookmarks` are seconds between bookmarks, where they are allowed."""
+    """What one watch sends. `bookmarks` are seconds between bookmarks, where they are allowed."""
 
     bookmarks = 1.0
 

@@ -1,4 +1,4 @@
-"""What a server says when it refuses is told in its words, and what may pass is waited for."""
+"""A refusal is shown in the words of the server, and what may pass is waited for."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The words of Kubernetes for a job mean what they mean there: else a lost node counts as a broken step."""
+"""What Kubernetes says of a job has its meaning here: else a lost node is a broken step."""
 
 from __future__ import annotations
 
