@@ -112,3 +112,18 @@ def test_paths_in_a_bucket_are_urls(project: Project, server: GcsServer) -> None
     project.pipeline(BROKEN)
     for word in ("say/n@latest", url.removeprefix(f"{PREFIX}/")):
         assert project.run("path", word) == Done(0, f"{url}\n", "")
+
+
+def test_apply_ends_by_saying_where_the_requested_outputs_are(diamond: Project) -> None:
+    """Else a user who has just built a report has to look for it."""
+    report = diamond.output_of("report")
+    where = f"  report: {OUTPUTS}/{report.name}\n"
+    assert diamond.run("apply").out.endswith(where)
+    assert diamond.run("apply", "--force", "report").out.endswith(where)
+    assert report.name not in diamond.run("apply", "-q").out
+    for more in ((), ("--force", "report")):
+        finished = diamond.run("apply", "--json", *more).events[-1]
+        assert finished["outputs"] == [
+            {"name": "report", "target": report.name, "path": str(report)}
+        ]
+        assert finished["more_outputs"] == 0
