@@ -100,6 +100,8 @@ class Record(_Document):
     """Where the data lies that a person registered as this output; None: a step built it."""
     note: str | None = None
     """Why it was adopted, in the words of the person who did it."""
+    fingerprint_payload: str | None = None
+    """A text that the step asks to have recorded."""
 
 
 class FileEntry(_Document):
@@ -113,11 +115,13 @@ class Publication(_Document):
     """What a sealed attempt commits: record, artifact and manifest.
 
     `digests`: path in the manifest -> sha-256 in hex, of the files that were read for it.
+    `keeps_artifact`: the step itself wrote the artifact file, which holds `artifact`.
     """
 
     record: Record
     has_artifact: bool
     artifact: Any = None
+    keeps_artifact: bool = False
     manifest: tuple[FileEntry, ...]
     digests: dict[str, str] = {}
 

@@ -121,6 +121,7 @@ def declared(step: StepSpec, deps: Iterable[str], deep: str) -> dict[str, Any]:
         "fingerprint": step.fingerprint,
         "deep_fingerprint": deep,
         "payload": step.payload,
+        "fingerprint_payload": step.fingerprint_payload,
         "deps": tuple(deps),
     }
 
