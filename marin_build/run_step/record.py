@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 from marin_build.errors import StoreError
 from marin_build.identity.callables import local_function
-from marin_build.identity.canonical import FrozenDict
+from marin_build.identity.canonical import FrozenDict, canonical_text
 from marin_build.identity.code.digest import code_of
 from marin_build.identity.code.document import code_document, code_document_path
 from marin_build.pipeline.command import Command
@@ -114,7 +115,7 @@ def declared(step: StepSpec, output: str, deps: Iterable[str], deep: str) -> dic
 
     """
     fn = local_function(step.fn)
-    attributes = dict(step.hash_attrs)
+    attributes = json.loads(canonical_text(step.hash_attrs))
     told = fn if isinstance(fn, TellsRecord) else None
     return {
         "name": step.name,
