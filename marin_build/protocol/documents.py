@@ -100,8 +100,14 @@ class Record(_Document):
     """Where the data lies that a person registered as this output; None: a step built it."""
     note: str | None = None
     """Why it was adopted, in the words of the person who did it."""
+    config: dict[str, Any] = {}
+    version: dict[str, Any] = {}
+    dependencies: tuple[str, ...] = ()
+    output_path: str = ""
+    """What Marin's data browser reads: the configuration and the version as its executor has them,
+    the output paths of the dependencies, and its own."""
     fingerprint_payload: str | None = None
-    """A text that the step asks to have recorded."""
+    """The text that the step brought with it to be recorded."""
 
 
 class FileEntry(_Document):
