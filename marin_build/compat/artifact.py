@@ -11,7 +11,6 @@ from marin_build.compat.artifact_record import (
     RECORD_FILENAME,
     STEP_RUNNER_EXECUTOR_VERSION,
     ArtifactRecord,
-    NoArtifactError,
     NotAModelError,
     StepRecordIdentity,
     payload_json,
@@ -23,12 +22,11 @@ from marin_build.compat.artifact_record import (
 )
 from marin_build.compat.launch_provenance import Provenance, launch_provenance
 from marin_build.compat.versions import (
-    IllegalArtifactError,
     is_mutable_version,
     validate_path_segment,
     validate_version,
 )
-from marin_build.errors import FingerprintMismatchError, StoreError
+from marin_build.errors import FingerprintMismatchError, NoArtifactError, StoreError
 
 __all__ = [
     "ARTIFACT_LOAD_CONTEXT_KEY",
@@ -42,7 +40,6 @@ __all__ = [
     "ArtifactRecord",
     "ArtifactTypeMismatchError",
     "FingerprintMismatchError",
-    "IllegalArtifactError",
     "NoArtifactError",
     "NotAModelError",
     "Provenance",

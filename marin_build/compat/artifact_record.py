@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from pydantic import BaseModel, Field
 
 from marin_build.compat.launch_provenance import Provenance, launch_provenance
-from marin_build.errors import StoreError
+from marin_build.errors import NoArtifactError, StoreError
 from marin_build.protocol import layout
 from marin_build.store.open_store import open_store
 from marin_build.untrusted_json import parse_json
@@ -29,10 +29,6 @@ STEP_RUNNER_EXECUTOR_VERSION = "step_runner"
 """Marks an `.executor_info` that is written before its step runs: it records nothing."""
 _IDENTITY = ("name", "fingerprint", "result_type", "result")
 """Fields of which each record has one at least; a bare value that an older Marin wrote has none."""
-
-
-class NoArtifactError(StoreError, FileNotFoundError):
-    """There is no record with a value where one was to be read."""
 
 
 class NotAModelError(StoreError, TypeError):

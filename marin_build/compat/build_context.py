@@ -7,7 +7,8 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from marin_build.compat.versions import IllegalArtifactError, validate_version
+from marin_build.compat.versions import validate_version
+from marin_build.errors import SpecificationError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -22,7 +23,7 @@ class VersionCodex:
         overrides: name, as the builder was given it -> version.
 
     Raises:
-        IllegalArtifactError: one of them is no version; a ValueError.
+        SpecificationError: one of them is no version; a ValueError.
 
     """
 
@@ -36,7 +37,7 @@ class VersionCodex:
             try:
                 validate_version(version)
             except ValueError as error:
-                raise IllegalArtifactError(f"override '{name}': {error}") from None
+                raise SpecificationError(f"override '{name}': {error}") from None
 
     def version_for(self, name: str) -> str:
         """Return the version of an artifact."""
@@ -79,14 +80,14 @@ def resolve_version(name: str, version: str | None) -> str:
     """Return the version of an artifact: the one that its author gave, else that of the run.
 
     Raises:
-        IllegalArtifactError: neither says one; a ValueError.
+        SpecificationError: neither says one; a ValueError.
 
     """
     if version is not None:
         return version
     context = current_build_context()
     if context is None:
-        raise IllegalArtifactError(
+        raise SpecificationError(
             f"`{name}` has no version, and there is no active BuildContext that gives it one",
             consequence="nothing was run",
             hint="pass version=..., or declare it inside "

@@ -22,18 +22,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from marin_build.errors import UnfingerprintableError
-from marin_build.plan.payload_diff import ABSENT, differences
+from marin_build.plan.config_changes import config_changes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from marin_build.plan.payload_diff import Difference
-
 
 FINGERPRINT_DIGITS = 8
 STRICT_VARIABLE = "MARIN_FINGERPRINT_STRICT"
-_MOST_LINES = 20
-"""How many changed values a description of drift names."""
 _SCALAR_KINDS = "biufcV"
 """The kinds of numpy's dtypes that stand for one number; `V` is that of bfloat16 and its like."""
 _PYTHON_DTYPES = {bool: "bool", int: "int64", float: "float64", complex: "complex128"}
@@ -44,10 +40,6 @@ _encoders: dict[type, Callable[[Any], object]] = {}
 _warned_of: set[str] = set()
 _STRICT_OVERRIDE: bool | None = None
 """What `set_strict` said; None: the environment says it. Tests of Marin's users restore it."""
-
-
-class UncanonicalConfigError(UnfingerprintableError, TypeError):
-    """A config value whose text differs from process to process, where that must not be."""
 
 
 def register_fingerprint(tp: type, encode: Callable[[Any], object]) -> None:
@@ -61,7 +53,7 @@ def register_fingerprint(tp: type, encode: Callable[[Any], object]) -> None:
     _encoders[tp] = encode
 
 
-def set_strict(enabled: bool) -> None:  # noqa: FBT001 - Marin's signature
+def set_strict(enabled: bool) -> None:
     """Refuse values of unknown types, or give them a form; this wins over the environment."""
     global _STRICT_OVERRIDE  # noqa: PLW0603 - one setting for the process, as in Marin
     _STRICT_OVERRIDE = enabled
@@ -71,7 +63,7 @@ def canonical_json(config: object) -> str:
     """Return the canonical JSON of a config.
 
     Raises:
-        UncanonicalConfigError: in strict mode, a value of an unknown type; a TypeError.
+        UnfingerprintableError: in strict mode, a value of an unknown type; a TypeError.
         TypeError: a key of a dictionary is no text, number, boolean or None.
 
     """
@@ -91,22 +83,8 @@ def describe_drift(old_payload: str | None, new_payload: str | None) -> str:
     """
     if old_payload is None or new_payload is None:
         return ""
-    before, after = {"": json.loads(old_payload)}, {"": json.loads(new_payload)}
-    lines = [_in_words(each) for each in differences(before, after)]
-    if not lines:
-        return ""
-    more = len(lines) - _MOST_LINES
-    shown = [*lines[:_MOST_LINES], *([f"and {more} more"] if more > 0 else [])]
-    return "\nChanged config values:" + "".join(f"\n  {line}" for line in shown)
-
-
-def _in_words(difference: Difference) -> str:
-    path = difference.path.removeprefix('[""]').removeprefix(".") or "(root)"
-    if difference.old is ABSENT:
-        return f"{path}: (added) {difference.new!r}"
-    if difference.new is ABSENT:
-        return f"{path}: {difference.old!r} (removed)"
-    return f"{path}: {difference.old!r} -> {difference.new!r}"
+    lines = config_changes(json.loads(old_payload), json.loads(new_payload))
+    return "\nChanged config values:" + "".join(f"\n  {line}" for line in lines) if lines else ""
 
 
 def _form(value: Any) -> object:
@@ -187,14 +165,14 @@ def _is_strict() -> bool:
     return os.environ.get(STRICT_VARIABLE, "").lower() in ("1", "true", "yes")
 
 
-def _refusal(value: object) -> UncanonicalConfigError:
+def _refusal(value: object) -> UnfingerprintableError:
     if inspect.isroutine(value) or isinstance(value, functools.partial):
         why = "a callable has no stable identity"
     elif type(value).__repr__ is object.__repr__:
         why = "it has the default object repr, which holds an address in memory"
     else:
         why = "no form is known that is the same in every process"
-    return UncanonicalConfigError(
+    return UnfingerprintableError(
         f"cannot fingerprint a config value of the type `{_name_of(value)}`: {why}",
         consequence="nothing was run",
         hint="make it a dataclass or an Enum, give its type a form with `register_fingerprint`, "

@@ -11,10 +11,6 @@ _CALENDAR = re.compile(r"\d{4}\.\d{2}\.\d{2}(\.\d+)?")
 _RULE = "a day, YYYY.MM.DD or YYYY.MM.DD.N, or `dev`, or a text that ends in `-dev`"
 
 
-class IllegalArtifactError(SpecificationError, ValueError):
-    """An artifact that is declared with values that contradict each other, or are not legal."""
-
-
 def is_mutable_version(version: str) -> bool:
     """Return whether what has this version is built anew each time: `dev`, `*-dev`."""
     return version == "dev" or version.endswith("-dev")
@@ -28,27 +24,27 @@ def validate_path_segment(label: str, value: str) -> None:
         value: the text.
 
     Raises:
-        IllegalArtifactError: it is empty, or has a scheme, `..`, or a slash at one of its ends; a
+        SpecificationError: it is empty, or has a scheme, `..`, or a slash at one of its ends; a
             ValueError.
 
     """
     if not value:
-        raise IllegalArtifactError(f"{label} must not be empty")
+        raise SpecificationError(f"{label} must not be empty")
     if "://" in value or urlparse(value).scheme:
-        raise IllegalArtifactError(f"{label} `{value}` must not have the scheme of a URL")
+        raise SpecificationError(f"{label} `{value}` must not have the scheme of a URL")
     if ".." in value:
-        raise IllegalArtifactError(f"{label} `{value}` must not contain `..`")
+        raise SpecificationError(f"{label} `{value}` must not contain `..`")
     if value.startswith("/") or value.endswith("/"):
-        raise IllegalArtifactError(f"{label} `{value}` must not begin or end with `/`")
+        raise SpecificationError(f"{label} `{value}` must not begin or end with `/`")
 
 
 def validate_version(version: str) -> None:
     """Refuse what is no version of an artifact.
 
     Raises:
-        IllegalArtifactError: it is neither a day nor a dev version; a ValueError.
+        SpecificationError: it is neither a day nor a dev version; a ValueError.
 
     """
     validate_path_segment("version", version)
     if not is_mutable_version(version) and not _CALENDAR.fullmatch(version):
-        raise IllegalArtifactError(f"version `{version}` is none: it is {_RULE}")
+        raise SpecificationError(f"version `{version}` is none: it is {_RULE}")

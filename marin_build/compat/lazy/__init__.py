@@ -1,4 +1,4 @@
-"""Marin's artifact era: steps that make a named and versioned artifact, `{prefix}/{name}/{version}`.
+"""Marin's artifact era: steps that make a named artifact, at `{prefix}/{name}/{version}`.
 
 `ArtifactStep` declares one; `lower` makes it a StepSpec; `run` builds it and loads what it left.
 """

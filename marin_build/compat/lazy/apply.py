@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import inspect
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from marin_build.compat.build_context import resolve_version
 from marin_build.compat.lazy.artifact_step import ArtifactStep, artifact_class
 from marin_build.errors import SpecificationError
 from marin_build.identity.callables import StandsForFunction
+from marin_build.runtime.remote import RemoteCallable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -61,7 +62,7 @@ def apply(
 
     Raises:
         UnbindableInputsError: the function does not take these arguments; a TypeError.
-        IllegalArtifactError: no version is given, or an illegal one; a ValueError.
+        SpecificationError: no version is given, or an illegal one; a ValueError.
 
     """
     version = resolve_version(name, version)
@@ -78,11 +79,18 @@ def apply(
         name=name,
         version=version,
         artifact_type=artifact_class(artifact_type),
-        run=_WithKeywords(fn),
+        run=_with_keywords(fn),
         build_config=_Inputs(inputs),
         deps=tuple(dict.fromkeys(_artifacts_in(inputs))),
         override_path=pin,
     )
+
+
+def _with_keywords(fn: Callable[..., Any]) -> Callable[[Any], Any]:
+    """Return a function of the config; a `remote` function runs where it says, with its inputs."""
+    if isinstance(fn, RemoteCallable):
+        return replace(fn, fn=_WithKeywords(fn.fn))
+    return _WithKeywords(fn)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,11 +9,8 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from marin_build.compat.fingerprint import canonical_json, fingerprint_hash
 from marin_build.compat.lazy.context import StepContext
-from marin_build.compat.versions import (
-    IllegalArtifactError,
-    validate_path_segment,
-    validate_version,
-)
+from marin_build.compat.versions import validate_path_segment, validate_version
+from marin_build.errors import SpecificationError
 from marin_build.pipeline.declared_at import declaring_place
 from marin_build.pipeline.stands_for import StandsForStep
 from marin_build.workspace.places import is_relative
@@ -21,7 +18,6 @@ from marin_build.workspace.workspace import absolute_prefix, current_workspace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from typing import Self
 
     from marin_build.compat.artifact import Artifact
     from marin_build.pipeline.step_spec import StepSpec
@@ -54,7 +50,7 @@ class ArtifactStep(StandsForStep, Generic[T_co]):
         expected_fingerprint: refuse every other fingerprint, now and in the record.
 
     Raises:
-        IllegalArtifactError: an illegal name or version, or both kinds of paths; a ValueError.
+        SpecificationError: an illegal name or version, or both kinds of paths; a ValueError.
 
     """
 
@@ -74,7 +70,7 @@ class ArtifactStep(StandsForStep, Generic[T_co]):
         validate_path_segment("name", self.name)
         validate_version(self.version)
         if self.adopt_source is not None and self.override_path is not None:
-            raise IllegalArtifactError(
+            raise SpecificationError(
                 f"`{self.identity}` has both an `adopt_source` and an `override_path`",
                 hint="adopted data stays where it is: leave out `override_path`",
             )

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from marin_build.compat.versions import IllegalArtifactError
 from marin_build.errors import SpecificationError
 
 if TYPE_CHECKING:
@@ -50,7 +49,7 @@ class StepContext:
         """Return where the data of a dependency lies.
 
         Raises:
-            IllegalArtifactError: the step does not declare it; a ValueError.
+            SpecificationError: the step does not declare it; a ValueError.
 
         """
         self._refuse_undeclared(dep)
@@ -60,13 +59,13 @@ class StepContext:
         """Return what a dependency made: its values, from its record, which is read once.
 
         Raises:
-            IllegalArtifactError: the step does not declare it, or the config is only built to be
+            SpecificationError: the step does not declare it, or the config is only built to be
                 fingerprinted, when nothing need be built; a ValueError.
             StoreError: the store cannot be read.
 
         """
         if self.is_fingerprint:
-            raise IllegalArtifactError(
+            raise SpecificationError(
                 f"`{dep.name}@{dep.version}` has no values at fingerprint time: nothing is built",
                 hint="ask `ctx.is_fingerprint` first, and leave in their place what tells them",
             )
@@ -128,7 +127,7 @@ class StepContext:
 
     def _refuse_undeclared(self, dep: ArtifactStep[Any]) -> None:
         if dep not in self._deps:
-            raise IllegalArtifactError(
+            raise SpecificationError(
                 f"`{dep.name}@{dep.version}` is not a declared dependency of this step",
                 consequence="nothing was run",
                 hint="add it to `deps`, so that it is built first",
