@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from json.encoder import encode_basestring_ascii
-from typing import TYPE_CHECKING, Any, Never
+from typing import TYPE_CHECKING, Any, Never, TypeVar
 
 from marin_build.errors import UnfingerprintableError
 from marin_build.identity.callables import CountsByName, StandsForFunction
@@ -34,6 +34,8 @@ _TAGS = frozenset(
         "__secret__",
     }
 )
+
+T = TypeVar("T")
 
 _DEEPEST = 250
 """Levels of the deepest attributes: the record that holds them must be readable."""
@@ -61,6 +63,35 @@ class FrozenDict(dict[str, Any]):
 
     def __reduce__(self) -> tuple[type, tuple[dict[str, Any]]]:
         return FrozenDict, (dict(self),)
+
+
+class Tagged(FrozenDict):
+    """The canonical form of a value JSON has no form for: its key says which kind it is of.
+
+    Only `freeze` makes one. So a step that is declared with another one's attributes has the same
+    ones, while a dictionary that an author writes with such a key is refused.
+    """
+
+    __slots__ = ()
+
+    def __reduce__(self) -> tuple[type, tuple[dict[str, Any]]]:
+        return Tagged, (dict(self),)
+
+
+class FrozenList(tuple[T, ...]):
+    """A list that cannot be changed: a tuple that equals a list of the same items."""
+
+    __slots__ = ()
+
+    def __eq__(self, other: object) -> bool:
+        """Return whether `other` is a list or a tuple of equal items."""
+        return tuple.__eq__(self, tuple(other) if isinstance(other, list) else other)
+
+    def __ne__(self, other: object) -> bool:
+        """Return whether it is not; a tuple's own `!=` does not ask `==`."""
+        return not self == other
+
+    __hash__ = tuple.__hash__
 
 
 quoted: Callable[[str], str] = encode_basestring_ascii
@@ -123,10 +154,14 @@ def _freeze(value: object, parent: str, key: object) -> Any:
     path = f"{parent}.{key}"
     if kind is float:
         return _finite(value, path)  # type: ignore[arg-type]
-    if kind is list or kind is tuple:
-        return tuple(_freeze(item, path, i) for i, item in enumerate(value))  # type: ignore[arg-type, var-annotated]
+    if kind is list or kind is FrozenList:
+        return FrozenList([_freeze(item, path, i) for i, item in enumerate(value)])  # type: ignore[arg-type, var-annotated]
+    if kind is tuple:
+        return tuple([_freeze(item, path, i) for i, item in enumerate(value)])  # type: ignore[arg-type, var-annotated]
     if kind is dict or kind is FrozenDict:
         return FrozenDict({_key(k, path): _freeze(v, path, k) for k, v in value.items()})  # type: ignore[attr-defined]
+    if kind is Tagged:
+        return value
     return _freeze_object(value, path)
 
 
@@ -153,7 +188,7 @@ def _freeze_object(value: object, path: str) -> Any:
 
     kind = type(value)
     if kind is Secret:  # where it is found differs between machines that build the same
-        return FrozenDict({"__secret__": True})
+        return Tagged({"__secret__": True})
     if isinstance(value, CountsByName):
         raise _refusal(
             path, f"a {kind.__name__} is no attribute", "give it as an argument of its own"
@@ -172,14 +207,14 @@ def _freeze_object(value: object, path: str) -> Any:
             )
         case set() | frozenset():
             items = [_freeze(item, path, "item") for item in value]
-            return FrozenDict({"__set__": tuple(sorted(items, key=canonical_text))})
+            return Tagged({"__set__": tuple(sorted(items, key=canonical_text))})
         case pathlib.PurePath():
-            return FrozenDict({"__path__": value.as_posix()})
+            return Tagged({"__path__": value.as_posix()})
         case dt.timedelta():
             microseconds = value // dt.timedelta(microseconds=1)
-            return FrozenDict({"__timedelta__": microseconds})
+            return Tagged({"__timedelta__": microseconds})
         case bytes():
-            return FrozenDict({"__bytes__": value.hex()})
+            return Tagged({"__bytes__": value.hex()})
         case _ if dataclasses.is_dataclass(value) and not isinstance(value, type):
             fields = {
                 f.name: getattr(value, f.name) for f in dataclasses.fields(value) if f.compare
@@ -204,8 +239,8 @@ def _freeze_object(value: object, path: str) -> Any:
     raise _refusal(path, _why_not(value), hint=_instead(value))
 
 
-def _tagged(tag: str, name: str, **parts: object) -> FrozenDict:
-    return FrozenDict(
+def _tagged(tag: str, name: str, **parts: object) -> Tagged:
+    return Tagged(
         {tag: name, **{k: FrozenDict(v) if type(v) is dict else v for k, v in parts.items()}}
     )
 
@@ -223,13 +258,13 @@ def _array_library_value(value: object, path: str) -> Any:
     if not any(base.__module__.split(".")[0] in libraries for base in kind.__mro__):
         return None
     if isinstance(value, type):  # numpy.float32, jax.numpy.bfloat16 given as classes
-        return FrozenDict({"__dtype__": value.__name__})
+        return Tagged({"__dtype__": value.__name__})
     if kind.__name__.endswith("DType") or kind.__name__ == "dtype":
-        return FrozenDict({"__dtype__": _dtype_text(value)})
+        return Tagged({"__dtype__": _dtype_text(value)})
     if hasattr(value, "item") and getattr(value, "shape", None) == ():
         return _freeze(value.item(), path, "item")
     if callable(value) and hasattr(value, "dtype"):  # jax.numpy.bfloat16 is an instance
-        return FrozenDict({"__dtype__": str(value.dtype)})
+        return Tagged({"__dtype__": str(value.dtype)})
     return None
 
 

@@ -31,7 +31,7 @@ def secrets_of_step(step: StepSpec, declared: Sequence[str] = ()) -> list[Specif
     if isinstance(step.fn, Command):
         texts.append(("command", step.fn.text))
     texts += [(f"inputs.{key}", source.location) for key, source in step.inputs.items()]
-    texts += [("output", step.override_output_path or ""), ("description", step.description)]
+    texts += [("output", str(step.override_output_path or "")), ("description", step.description)]
     found = [each for path, value in texts for each in _found(value, path, path, allowed, 0)]
     return [
         SpecificationError(

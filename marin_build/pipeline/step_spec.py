@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import posixpath
+from dataclasses import KW_ONLY, dataclass, field
+from types import NoneType
 from typing import TYPE_CHECKING, Any
 
 from marin_build.errors import SpecificationError, refuse
@@ -14,7 +16,8 @@ from marin_build.pipeline.declared_at import declaring_place, shown_here
 from marin_build.pipeline.dependencies_first import dependencies_first
 from marin_build.pipeline.source import Source
 from marin_build.pipeline.source_digests import NOW, Formula, source_identity
-from marin_build.pipeline.step_checks import EMPTY, check_and_freeze
+from marin_build.pipeline.step_checks import EMPTY, NONE_OF_THEM, check_and_freeze
+from marin_build.workspace.places import is_relative
 from marin_build.workspace.workspace import (
     CodePolicy,
     absolute_prefix,
@@ -24,6 +27,7 @@ from marin_build.workspace.workspace import (
 )
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from marin_build.pipeline.captured_values import Captured
@@ -32,15 +36,16 @@ if TYPE_CHECKING:
     from marin_build.workspace.workspace import Workspace
 
 
-@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class StepSpec(CountsByName):
     """One step: a name, what builds it, what it needs, and its identity attributes.
 
-    Frozen and hashable. Equality is that of the object; steps declared twice with equal
-    fingerprints are merged by the graph, which also checks that their code is equal.
+    Frozen and hashable; `dataclasses.replace` works. Equality is that of the object; steps declared
+    twice with equal fingerprints are merged by the graph, which also checks that their code is
+    equal.
 
     Identity (a change renames the target and so rebuilds it):
-        name: segments of letters, digits, `.`, `_`, `-`, joined by `/`.
+        name: segments of letters, digits, `.`, `_`, `-`, `+`, joined by `/`.
         deps: the steps whose outputs this one reads; enters by their `name_with_hash`.
         hash_attrs: JSON values, dataclasses, enums, paths ... (see docs/concepts/identity.md).
         inputs: external inputs by parameter name; enters by logical name and content digest.
@@ -53,14 +58,18 @@ class StepSpec(CountsByName):
         fn: a function of the output path. What it returns (a pydantic model, a dataclass or a
             JSON value) is saved as the artifact. None: the target must exist already.
         output_path_prefix: a prefix for this step alone.
-        override_output_path: the whole output path.
+        override_output_path: the output path in place of the one that name and identity give:
+            an absolute path, a URL, or a path below the prefix.
+        fingerprint_payload: a text that is recorded with what was built.
+        writes_record: the function writes `.artifact.json` itself: what it returns is not saved.
         version: puts the target at `{prefix}/{name}/{version}`; dependents then know it by
             `name@version`. `dev` and `*-dev` are rebuilt each time.
         expected_fingerprint: refuse to plan if the fingerprint is another one, here or in the
             record of what was built.
         outputs: files that must be there, not empty, before the step counts as built. None:
             any file or an artifact. Empty: nothing is expected.
-        resources: what it runs on; None: this machine.
+        resources: what it runs on; None: this machine. What stands for a ResourceConfig
+            (pipeline/stands_for.py) becomes one.
         env_vars: environment variables for the step.
         retries: further tries after a failure, or `Retries(...)`.
         timeout: seconds of one attempt, then it gets SIGTERM, and SIGKILL 10 seconds later.
@@ -74,11 +83,14 @@ class StepSpec(CountsByName):
     """
 
     name: str
-    fn: Callable[[str], object] | None = None
-    deps: Sequence[StepSpec] = ()
+    output_path_prefix: str | os.PathLike[str] | None = None
+    deps: Sequence[StepSpec] = NONE_OF_THEM
     hash_attrs: Mapping[str, Any] = EMPTY
-    output_path_prefix: str | None = None
-    override_output_path: str | None = None
+    override_output_path: str | os.PathLike[str] | None = None
+    _: KW_ONLY
+    fn: Callable[[str], object] | None = None
+    fingerprint_payload: str | None = None
+    writes_record: bool = False
     version: str | None = None
     expected_fingerprint: str | None = None
     inputs: Mapping[str, Source] = EMPTY
@@ -95,9 +107,10 @@ class StepSpec(CountsByName):
     description: str = ""
     code: CodePolicy | None = None
     declared: tuple[str, int] = field(default=("", 0), repr=False)
-    captured: tuple[Captured, ...] = field(default=(), init=False, repr=False)
-    _fingerprint: str | None = field(default=None, init=False, repr=False)
-    _source_formula: Formula = field(default=NOW, init=False, repr=False)
+    # Factories, because a dataclass that inherits these fields does not set their defaults.
+    captured: tuple[Captured, ...] = field(default_factory=tuple, init=False, repr=False)
+    _fingerprint: str | None = field(default_factory=NoneType, init=False, repr=False)
+    _source_formula: Formula = field(default_factory=lambda: NOW, init=False, repr=False)
 
     def __post_init__(self) -> None:
         """Check and freeze the fields, reporting all that is wrong with them together."""
@@ -212,12 +225,15 @@ class StepSpec(CountsByName):
 
         None stands for the prefix of the step's own project: see `common_prefix`.
         """
-        if self.override_output_path is not None:
-            return absolute_prefix(self.override_output_path, self._workspace().project)
+        override = self.override_output_path
+        if override is not None and not is_relative(override):
+            return absolute_prefix(override, self._workspace().project)
         if self.output_path_prefix is not None:
             prefix = absolute_prefix(self.output_path_prefix, self._workspace().project)
         elif prefix is None:
             prefix = self._workspace().prefix
+        if override is not None:
+            return f"{prefix}/{posixpath.normpath(override)}"
         if self.version is not None:
             return f"{prefix}/{self.name}/{self.version}"
         return f"{prefix}/{self.name}_{self.fingerprint[:HASH_ID_LENGTH]}"
@@ -226,9 +242,14 @@ class StepSpec(CountsByName):
         return current_workspace(self.declared[0])
 
     @property
-    def dep_paths(self) -> tuple[str, ...]:
+    def dep_paths(self) -> list[str]:
         """Where the data of the dependencies is read, in the order declared."""
-        return tuple(dep.output_path for dep in self.deps)
+        return [dep.output_path for dep in self.deps]
+
+    @property
+    def dep_names(self) -> list[str]:
+        """How this step's identity names its dependencies, in the order declared."""
+        return [dep.target_id for dep in self.deps]
 
     @property
     def executable_fn(self) -> Callable[[str], object]:

@@ -12,6 +12,7 @@ from marin_build.identity.payload import deep_fingerprint
 from marin_build.pipeline.command import Command
 from marin_build.pipeline.declared_at import shown
 from marin_build.pipeline.refused_places import refused_places
+from marin_build.workspace.workspace import absolute_prefix
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -129,9 +130,9 @@ def _places(workspace: Workspace, deps: Iterable[StepSpec]) -> list[str]:
     prefixes, paths = [workspace.prefix], []
     for dep in deps:
         if dep.output_path_prefix:
-            prefixes.append(dep.output_path_prefix)
+            prefixes.append(absolute_prefix(dep.output_path_prefix, workspace.project))
         if dep.override_output_path:
-            paths.append(dep.override_output_path)
+            paths.append(dep.output_path_in(workspace.prefix))
         if workspace.adopted and dep.target_id in workspace.adopted:
             paths.append(workspace.adopted[dep.target_id])
     return [prefix for prefix in prefixes if prefix.count("/") > 1] + paths  # `/out` is a word, too

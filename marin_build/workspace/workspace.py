@@ -78,14 +78,14 @@ def find_project(start: str) -> str:
         folder = parent
 
 
-def absolute_prefix(prefix: str, base: str) -> str:
+def absolute_prefix(prefix: str | os.PathLike[str], base: str) -> str:
     """Return `prefix` without a trailing slash; a relative folder is taken from `base`.
 
     Raises:
         UsageError: it is nearly a URL.
 
     """
-    prefix = checked_place(prefix)
+    prefix = checked_place(os.fspath(prefix))
     if is_url(prefix):
         return prefix.rstrip("/")
     return os.path.normpath(os.path.join(base, os.path.expanduser(prefix)))
