@@ -156,6 +156,11 @@ class StepSpec(CountsByName):
         return self.resumable or self.override_output_path is not None
 
     @property
+    def may_name_places(self) -> bool:
+        """Whether paths of outputs may be part of its identity, because another program named it."""
+        return False
+
+    @property
     def code_name(self) -> str:
         """Its name and version, which stand for it in the digest of code that holds it."""
         return f"step {self.name}@{self.version or ''}"
@@ -193,12 +198,12 @@ class StepSpec(CountsByName):
 
     @property
     def hash_id(self) -> str:
-        """The first 8 digits of the fingerprint."""
+        """The digits at the end of its folder's name: the first 8 of the fingerprint."""
         return self.fingerprint[:HASH_ID_LENGTH]
 
     @property
     def name_with_hash(self) -> str:
-        """`{name}_{hash_id}`."""
+        """`{name}_{hash_id}`: its folder's name. A step that another program named has its own."""
         return f"{self.name}_{self.fingerprint[:HASH_ID_LENGTH]}"
 
     @property
@@ -206,7 +211,7 @@ class StepSpec(CountsByName):
         """How dependents and the command line know it: `name_with_hash`, or `name@version`."""
         if self.version is not None:
             return f"{self.name}@{self.version}"
-        return f"{self.name}_{self.fingerprint[:HASH_ID_LENGTH]}"
+        return self.name_with_hash
 
     @property
     def output_path(self) -> str:
@@ -236,7 +241,7 @@ class StepSpec(CountsByName):
             return f"{prefix}/{posixpath.normpath(override)}"
         if self.version is not None:
             return f"{prefix}/{self.name}/{self.version}"
-        return f"{prefix}/{self.name}_{self.fingerprint[:HASH_ID_LENGTH]}"
+        return f"{prefix}/{self.name_with_hash}"
 
     def _workspace(self) -> Workspace:
         return current_workspace(self.declared[0])

@@ -3,36 +3,35 @@
 from __future__ import annotations
 
 import json
-import math
 import os
+import sys
 from contextlib import nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from marin_build.compat.executor.config_walk import upstream_steps
+from marin_build.compat.executor.config_walk import (
+    InputNameEvent,
+    upstream_steps,
+    walk_config,
+)
 from marin_build.compat.executor.instantiate import (
     instantiate_config,
     largest_mirror_budget,
-    under_prefix,
 )
 from marin_build.compat.executor.json_encoder import CustomJsonEncoder
 from marin_build.compat.executor.version import Versions
 from marin_build.compat.step_spec import original_step
-from marin_build.identity.callables import StandsForFunction
-from marin_build.identity.canonical import FrozenDict
+from marin_build.identity.callables import Bound, StandsForFunction
 from marin_build.pipeline.step_spec import StepSpec
 from marin_build.runtime.remote import RemoteCallable
 from marin_build.workspace.workspace import absolute_prefix, current_workspace
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from contextlib import AbstractContextManager
 
     from marin_build.compat.executor.values import ExecutorStep
     from marin_build.workspace.workspace import Workspace
-
-PSEUDO = "pseudo-dependencies"
-"""The attribute that names the folders a step counts in its identity and does not wait for."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -44,7 +43,7 @@ class LoweredStep(StepSpec):
 
     """
 
-    digits: str = ""
+    digits: str = field(default="", kw_only=True)
 
     @property
     def hash_id(self) -> str:
@@ -66,7 +65,7 @@ class LoweredStep(StepSpec):
 
 
 @dataclass(frozen=True, slots=True)
-class ConfigCall(StandsForFunction):
+class ConfigCall(Bound, StandsForFunction):
     """The function of a step, waiting for its output path, with a config that holds placeholders.
 
     Args:
@@ -86,9 +85,8 @@ class ConfigCall(StandsForFunction):
 
     def __call__(self, output_path: str) -> object:
         """Call the function with the config in which paths stand for placeholders."""
-        config = self.config_at(output_path)
         with _mirror_budget(self.config):
-            return self.function(config)
+            return self.function(self.config_at(output_path))
 
     def config_at(self, output_path: str) -> Any:
         """Return the config as the function gets it, where outputs are read in this run."""
@@ -97,8 +95,20 @@ class ConfigCall(StandsForFunction):
             for step, (spec, spelling) in self.places.items()
         }
         prefix = self.prefix if self.prefix is not None else current_workspace().prefix
-        own = _spelled(output_path, self.spelling)
-        return instantiate_config(self.config, own, paths, prefix)
+        return instantiate_config(
+            self.config, _spelled(output_path, self.spelling), paths, prefix
+        )
+
+    def bound(self) -> Mapping[str, object]:
+        """Return path in the config -> the step whose output it names, and whether it waits."""
+        return {
+            event.prefix: spec if place.block_on_step else {"nonblocking": spec}
+            for event in walk_config(self.config)
+            if isinstance(event, InputNameEvent)
+            for place in (event.input_name,)
+            if place.step is not None
+            for spec, _ in (self.places[place.step],)
+        }
 
     @property
     def code_function(self) -> Callable[[Any], object]:
@@ -109,6 +119,16 @@ class ConfigCall(StandsForFunction):
     def __wrapped__(self) -> Callable[[Any], object]:
         """The function, for `inspect`."""
         return self.function
+
+
+class RemoteConfigCall(RemoteCallable[[str], object], Bound):
+    """The same on resources of its own; `fn` is a ConfigCall."""
+
+    __slots__ = ()
+
+    def bound(self) -> Mapping[str, object]:
+        """Return what the ConfigCall says."""
+        return self.fn.bound() if isinstance(self.fn, ConfigCall) else {}
 
 
 class Lowering:
@@ -143,32 +163,101 @@ class Lowering:
         known = self._known
         deps = [self._specs[dep] for dep in dict.fromkeys(known.dependencies[step])]
         if (original := original_step(step)) is not None:
-            return _with_deps(original, deps)
+            return with_deps(original, deps)
         prefix = absolute_prefix(known.prefix, os.getcwd())
         own_prefix = None if prefix == current_workspace(step.declared[0]).prefix else prefix
-        places = {
-            dep: (self._specs[known.same(dep)], known.output_paths[dep])
-            for dep in upstream_steps(step.config)
-        }
-        call = ConfigCall(
-            local_function_of(step), step.config, known.output_paths[step], places, own_prefix
-        ) if step.fn is not None else None
+        remote = remote_of(step)
+        call: Callable[[str], object] | None = None
+        if step.fn is not None:
+            call = ConfigCall(
+                remote.fn if remote is not None else step.fn,
+                step.config,
+                known.output_paths[step],
+                {
+                    dep: (self._specs[known.same(dep)], known.output_paths[dep])
+                    for dep in upstream_steps(step.config)
+                },
+                own_prefix,
+            )
+        if remote is not None and call is not None:
+            call = RemoteConfigCall(
+                call,
+                remote.resources,
+                remote.env_vars,
+                remote.pip_dependency_groups,
+                remote.name,
+            )
+        is_elsewhere = not known.is_computed_path(step)
         return LoweredStep(
             step.name,
             own_prefix,
             deps,
-            _attributes(known, step),
-            _override(known, step),
-            fn=_placed(step, call),
+            _attributes(known.versions[step]["config"]),
+            step.override_output_path if is_elsewhere else None,
+            fn=call,
             resources=step.resources,
             env_vars=step.env_vars or {},
-            outputs=(),
-            resumable=True,
+            outputs=(),  # Marin asks for none, and steps may write elsewhere
+            resumable=True,  # no run of Marin's clears an output: training goes on from its state
             description=step.description or "",
-            code="report",
+            code="report",  # its folder's name knows nothing of code
             declared=step.declared,
             digits=known.hashed_versions[step],
         )
+
+
+def remote_of(step: ExecutorStep[Any]) -> RemoteCallable[..., Any] | None:
+    """Return the function of a step with what it runs on; None if it runs in this program.
+
+    The step's own resources, variables and groups go before those of `@remote`.
+    """
+    given = step.fn if isinstance(step.fn, RemoteCallable) else None
+    if given is None and (step.resources is None or step.fn is None):
+        return None
+    resources = step.resources if step.resources is not None else given.resources
+    groups = step.pip_dependency_groups or (given.pip_dependency_groups if given else ())
+    return RemoteCallable(
+        given.fn if given is not None else step.fn,
+        resources,
+        {**(given.env_vars if given is not None else {}), **(step.env_vars or {})},
+        tuple(groups),
+        given.name if given is not None else None,
+    )
+
+
+def with_deps(original: StepSpec, deps: Sequence[StepSpec]) -> StepSpec:
+    """Return a StepSpec that came as an ExecutorStep, with what its dependencies are now.
+
+    It stays itself if they are what it declares. Else it keeps its output path.
+    """
+    if [dep.target_id for dep in deps] == [dep.target_id for dep in original.deps]:
+        return original
+    return replace(original, deps=deps, override_output_path=original.output_path)
+
+
+def _attributes(leaves: Mapping[str, Any]) -> dict[str, Any]:
+    """Return versioned values in the form in which Marin hashes them, as plain JSON values.
+
+    JSON has no infinity and no NaN, so they are texts here.
+    """
+    text = json.dumps(leaves, sort_keys=True, cls=CustomJsonEncoder)
+    values: dict[str, Any] = json.loads(text, parse_constant=str)
+    return values
+
+
+def _spelled(path: str, spelling: str) -> str:
+    """Return a path as Marin spells it: with a slash at its end where its author wrote one."""
+    return f"{path}/" if spelling.endswith("/") else path
+
+
+def _mirror_budget(config: Any) -> AbstractContextManager[object]:
+    """Allow what the config says Marin's mirror file system may copy, where that is installed."""
+    budget = largest_mirror_budget(config)
+    filesystem = sys.modules.get("rigging.filesystem")
+    if budget is None or not hasattr(filesystem, "mirror_budget"):
+        return nullcontext()
+    allowed: AbstractContextManager[object] = filesystem.mirror_budget(budget)
+    return allowed
 
 
 _shared: tuple[Workspace, Versions, Lowering] | None = None

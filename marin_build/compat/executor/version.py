@@ -86,6 +86,10 @@ class Versions:
         """Return the name of a step's folder, `{name}-{digits}`."""
         return f"{step.name}-{self.hashed_versions[step]}"
 
+    def is_computed_path(self, step: ExecutorStep[Any]) -> bool:
+        """Return whether a step's output lies where its version says."""
+        return self.output_paths[step] == os.path.join(self.prefix, self.folder(step))
+
     def _walk(self, root: ExecutorStep[Any]) -> None:
         """Compute what is not known yet, without recursion: chains may be long."""
         pending = [root]
