@@ -13,7 +13,7 @@ import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from marin_build.errors import PreviousTaskFailedError, StoppedError, StoreError
+from marin_build.errors import LeaseLostError, PreviousTaskFailedError, StoreError
 from marin_build.pauses import doubled
 from marin_build.protocol import layout
 from marin_build.protocol.lease import TIME_TO_LIVE, boot_clock, parse_lease
@@ -169,7 +169,7 @@ class PathLock:
             within: a look that many seconds ago will do.
 
         Raises:
-            StoppedError: it is another's, or gone.
+            LeaseLostError: it is another's, or gone.
 
         """
         if self._clocks.keep() - self._confirmed < within:
@@ -179,7 +179,7 @@ class PathLock:
             blob = self._store.get(self._path)
             current = parse_lease(blob.data, self._path) if blob is not None else None
             if blob is None or current is None or current.nonce != self._lease.nonce:
-                raise StoppedError(
+                raise LeaseLostError(
                     f"the lease on `{self._output}` was lost",
                     facts=[("holder now", current.describe() if current else "none")],
                     consequence="what was done there does not count",
@@ -194,7 +194,7 @@ class PathLock:
         """Renew the lease now.
 
         Raises:
-            StoppedError: it is another's, or gone.
+            LeaseLostError: it is another's, or gone.
 
         """
         self._deadline = 0.0
