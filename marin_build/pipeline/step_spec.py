@@ -157,7 +157,7 @@ class StepSpec(CountsByName):
 
     @property
     def may_name_places(self) -> bool:
-        """Whether paths of outputs may be part of its identity, because another program named it."""
+        """Whether its identity may contain paths of outputs: another program names it."""
         return False
 
     @property

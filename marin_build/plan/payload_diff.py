@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
 
-_PLAIN_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*(?:\.(?:\[\d+\]|[A-Za-z_][A-Za-z0-9_-]*))*", re.ASCII)
+_NAME = r"[A-Za-z_][A-Za-z0-9_-]*"
+_PLAIN_KEY = re.compile(rf"{_NAME}(?:\.(?:\[\d+\]|{_NAME}))*", re.ASCII)
 """A name, or several joined by dots, as Marin's executor joins those of a config."""
 _VERSIONED = re.compile(r"(?P<name>.+?)@[^@]*")
 _TAGS = ("__dataclass__", "__model__")  # canonical.py: their attributes stand below `fields`

@@ -84,7 +84,7 @@ def _walk(obj: Any, path: str) -> Iterator[InputNameEvent | VersionedEvent]:
                 if not isinstance(key, str):
                     kind = type(key).__name__
                     raise IllegalValueError(
-                        f"the key {key!r} in a config is of the type {kind}: dict keys must be strs",
+                        f"dict keys must be strs, and {key!r} in a config is of the type {kind}",
                         facts=[("at", path or "the config itself")],
                         consequence="nothing was run",
                     )
@@ -122,5 +122,6 @@ def collect_dependencies_and_version(obj: Any) -> Dependencies:
         index = len(found.dependencies) + len(found.pseudo_dependencies)
         kind = found.dependencies if place.block_on_step else found.pseudo_dependencies
         kind.append(place.step)
-        found.version[event.prefix] = f"DEP[{index}]/{place.name}" if place.name else f"DEP[{index}]"
+        below = f"/{place.name}" if place.name else ""
+        found.version[event.prefix] = f"DEP[{index}]{below}"
     return found

@@ -14,6 +14,8 @@ from marin_build.compat.executor.instantiate import instantiate_config
 from marin_build.compat.executor.lowering import Lowering
 from marin_build.compat.executor.values import ExecutorStep, InputName
 from marin_build.compat.executor.version import Versions
+from marin_build.pipeline.caught_run import offer_steps
+from marin_build.protocol.holder import worker_id
 from marin_build.runtime.step_runner import StepRunner
 
 if TYPE_CHECKING:
@@ -67,7 +69,7 @@ class Executor:
         self.executor_info: records.ExecutorInfo | None = None
         self.executor_info_path = ""
 
-    def compute_version(self, step: ExecutorStep[Any], is_pseudo_dep: bool) -> None:  # noqa: FBT001
+    def compute_version(self, step: ExecutorStep[Any], is_pseudo_dep: bool) -> None:
         """Compute version, output path and config of a step, and of all that it needs.
 
         Args:
@@ -79,12 +81,10 @@ class Executor:
             CycleError: a step needs itself.
 
         """
-        self._known.add(step, is_pseudo_dep=is_pseudo_dep)
-        for each in self.versions:
-            if each not in self.configs:
-                self.configs[each] = instantiate_config(
-                    each.config, self.output_paths[each], self.output_paths, self.prefix
-                )
+        for new in self._known.add(step, is_pseudo_dep=is_pseudo_dep):
+            self.configs[new] = instantiate_config(
+                new.config, self.output_paths[new], self.output_paths, self.prefix
+            )
 
     def canonicalize(self, step: ExecutorStep[Any]) -> ExecutorStep[Any]:
         """Return the step that counts among those of the same version."""
@@ -131,8 +131,8 @@ class Executor:
         if run_only is not None:
             wanted = self._matching(run_only)
         specs: list[StepSpec] = [self._lowering.lower(step) for step in dict.fromkeys(wanted)]
+        offer_steps(specs)  # to the pipeline that is being loaded: before anything is written
         self.get_infos()
-        offer_steps(specs)
         if not dry_run:
             self.write_infos()
         StepRunner().run(

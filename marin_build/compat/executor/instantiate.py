@@ -152,9 +152,7 @@ def _below(path: str, name: str | None) -> str:
 def _rebuilt(value: Any, resolved: Callable[[Any], Any]) -> Any:
     """Return a container with resolved values in it; any other value as it is."""
     match value:
-        case type():
-            return value
-        case _ if is_dataclass(value):
+        case _ if is_dataclass(value) and not isinstance(value, type):
             made = {each.name: resolved(getattr(value, each.name)) for each in fields(value)}
             return replace(value, **made)
         case list():

@@ -1,4 +1,4 @@
-"""ExecutorStep -> StepSpec: a step with Marin's folder, whose attributes are its versioned values."""
+"""ExecutorStep -> StepSpec: the folder is Marin's, the attributes are the versioned values."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from marin_build.compat.executor.instantiate import (
     largest_mirror_budget,
 )
 from marin_build.compat.executor.json_encoder import CustomJsonEncoder
+from marin_build.compat.executor.lifting import original_step
 from marin_build.compat.executor.version import Versions
-from marin_build.compat.step_spec import original_step
 from marin_build.identity.callables import Bound, StandsForFunction
 from marin_build.pipeline.step_spec import StepSpec
 from marin_build.runtime.remote import RemoteCallable
@@ -95,9 +95,7 @@ class ConfigCall(Bound, StandsForFunction):
             for step, (spec, spelling) in self.places.items()
         }
         prefix = self.prefix if self.prefix is not None else current_workspace().prefix
-        return instantiate_config(
-            self.config, _spelled(output_path, self.spelling), paths, prefix
-        )
+        return instantiate_config(self.config, _spelled(output_path, self.spelling), paths, prefix)
 
     def bound(self) -> Mapping[str, object]:
         """Return path in the config -> the step whose output it names, and whether it waits."""
@@ -211,17 +209,16 @@ def remote_of(step: ExecutorStep[Any]) -> RemoteCallable[..., Any] | None:
 
     The step's own resources, variables and groups go before those of `@remote`.
     """
-    given = step.fn if isinstance(step.fn, RemoteCallable) else None
-    if given is None and (step.resources is None or step.fn is None):
-        return None
-    resources = step.resources if step.resources is not None else given.resources
-    groups = step.pip_dependency_groups or (given.pip_dependency_groups if given else ())
-    return RemoteCallable(
-        given.fn if given is not None else step.fn,
-        resources,
-        {**(given.env_vars if given is not None else {}), **(step.env_vars or {})},
-        tuple(groups),
-        given.name if given is not None else None,
+    fn = step.fn
+    if not isinstance(fn, RemoteCallable):
+        if fn is None or step.resources is None:
+            return None
+        fn = RemoteCallable(fn, step.resources)
+    return replace(
+        fn,
+        resources=step.resources if step.resources is not None else fn.resources,
+        env_vars={**fn.env_vars, **(step.env_vars or {})},
+        pip_dependency_groups=tuple(step.pip_dependency_groups or fn.pip_dependency_groups),
     )
 
 
@@ -253,10 +250,10 @@ def _spelled(path: str, spelling: str) -> str:
 def _mirror_budget(config: Any) -> AbstractContextManager[object]:
     """Allow what the config says Marin's mirror file system may copy, where that is installed."""
     budget = largest_mirror_budget(config)
-    filesystem = sys.modules.get("rigging.filesystem")
-    if budget is None or not hasattr(filesystem, "mirror_budget"):
+    allow = getattr(sys.modules.get("rigging.filesystem"), "mirror_budget", None)
+    if budget is None or allow is None:
         return nullcontext()
-    allowed: AbstractContextManager[object] = filesystem.mirror_budget(budget)
+    allowed: AbstractContextManager[object] = allow(budget)
     return allowed
 
 

@@ -156,7 +156,9 @@ def git_commit() -> str | None:
     """Return the commit of the current folder, if that is the root of a repository."""
     if not os.path.exists(".git"):
         return None
-    found = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=False)
+    found = subprocess.run(
+        ["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=False
+    )
     return found.stdout.strip()
 
 

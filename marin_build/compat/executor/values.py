@@ -109,7 +109,7 @@ class InputName:
 
     @staticmethod
     def hardcoded(path: str) -> InputName:
-        """Return a path that no step of the pipeline makes; a relative one lies under the prefix."""
+        """Return a path that no step makes; a relative one lies under the prefix."""
         return InputName(None, path)
 
     def nonblocking(self) -> InputName:
@@ -119,13 +119,11 @@ class InputName:
 
 if TYPE_CHECKING:
 
-    class OutputName(str):
+    class OutputName(str):  # noqa: SLOT000 - for type checkers alone
         """For type checkers a text, so that fields of configs can be annotated as `str`."""
 
-        __slots__ = ("name",)
         name: str | None
 
-        def __new__(cls, name: str | None) -> OutputName: ...
 else:
 
     @dataclass(frozen=True)
@@ -156,7 +154,7 @@ class MirroredValue(Generic[T_co]):
     budget_gb: float = 10
 
 
-THIS_OUTPUT_PATH: OutputName = OutputName(None)
+THIS_OUTPUT_PATH = OutputName(None)
 """The output of the step whose config holds it."""
 
 
@@ -191,7 +189,7 @@ def versioned(value: T) -> VersionedValue[T]:
     """Have a value of a config count as part of its step's identity.
 
     Raises:
-        ValueError: it is versioned already, or a place in the output of a step, which counts anyway.
+        ValueError: it is versioned already, or a place in the output of a step.
 
     """
     if isinstance(value, VersionedValue):

@@ -59,24 +59,32 @@ class Versions:
         self.hashed_versions: dict[ExecutorStep[Any], str] = {}
         self.output_paths: dict[ExecutorStep[Any], str] = {}
         self.is_pseudo_dep: dict[ExecutorStep[Any], bool] = {}
+        self._declared: dict[ExecutorStep[Any], list[ExecutorStep[Any]]] = {}
+        """The dependencies as the config has them, not yet those that count."""
         self._depths: dict[ExecutorStep[Any], int] = {}
         self._warned: set[str] = set()
 
-    def add(self, step: ExecutorStep[Any], *, is_pseudo_dep: bool = False) -> None:
+    def add(
+        self, step: ExecutorStep[Any], *, is_pseudo_dep: bool = False
+    ) -> list[ExecutorStep[Any]]:
         """Compute the version of a step, and of all that it needs.
 
         Args:
             step: the step.
             is_pseudo_dep: whether it only counts in the identity of others, and is not wanted.
 
+        Returns:
+            The steps that were not known before, dependencies first.
+
         Raises:
             ValueError: a dict in a config has a key that is not a string.
             CycleError: a step needs itself.
 
         """
-        self._walk(step)
+        new = self._walk(step)
         if not is_pseudo_dep:
             self._want(step)
+        return new
 
     def same(self, step: ExecutorStep[Any]) -> ExecutorStep[Any]:
         """Return the step that counts among those of the same version."""
@@ -90,9 +98,10 @@ class Versions:
         """Return whether a step's output lies where its version says."""
         return self.output_paths[step] == os.path.join(self.prefix, self.folder(step))
 
-    def _walk(self, root: ExecutorStep[Any]) -> None:
+    def _walk(self, root: ExecutorStep[Any]) -> list[ExecutorStep[Any]]:
         """Compute what is not known yet, without recursion: chains may be long."""
         pending = [root]
+        new: list[ExecutorStep[Any]] = []
         open_steps: dict[ExecutorStep[Any], Dependencies] = {}  # on the path from the root
         while pending:
             step = pending[-1]
@@ -112,6 +121,8 @@ class Versions:
             pending.pop()
             del open_steps[step]
             self._compute(step, found)
+            new.append(step)
+        return new
 
     def _compute(self, step: ExecutorStep[Any], found: Dependencies) -> None:
         deps = [self.same(dep) for dep in found.dependencies]
@@ -133,6 +144,7 @@ class Versions:
         self.versions[step] = version
         self.version_strs[step] = text
         self.hashed_versions[step] = digits
+        self._declared[step] = found.dependencies
         self.dependencies[step] = deps
         self.pseudo_dependencies[step] = pseudo
         self._depths[step] = 1 + max((self._depths[dep] for dep in deps), default=-1)
@@ -166,9 +178,7 @@ class Versions:
             return computed
         given = under_prefix(self.prefix, step.override_output_path)
         if given != computed:
-            self._warn(
-                f"`{step.name}` has the output path {given}, not {computed}, which its version gives"
-            )
+            self._warn(f"`{step.name}` has the output path {given}, not {computed} of its version")
         return given
 
     def _warn_of_doubles(
@@ -188,7 +198,6 @@ class Versions:
         pending = [root]
         while pending:
             step = pending.pop()
-            is_new = self.is_pseudo_dep[step] or self.is_pseudo_dep[self.same(step)]
-            self.is_pseudo_dep[step] = self.is_pseudo_dep[self.same(step)] = False
-            if is_new:
-                pending.extend(self.dependencies[step])
+            if self.is_pseudo_dep[step]:
+                self.is_pseudo_dep[step] = False
+                pending += (self.same(step), *self._declared[step])
