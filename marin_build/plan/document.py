@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
@@ -10,7 +11,6 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict
 
 from marin_build.errors import StoppedError
-from marin_build.identity.canonical import canonical_text
 from marin_build.identity.code.digest import code_digest
 from marin_build.identity.payload import HASH_ID_LENGTH, HASHED_NAME, fingerprint_of
 from marin_build.plan.decisions import Kind
@@ -48,12 +48,18 @@ _SEAL_SIZE = len(b',\n "digest": ""\n}\n') + 64
 
 
 def _as_text(payload: object) -> object:
-    """Return the JSON value of a payload as the text that was hashed."""
-    return canonical_text(payload) if isinstance(payload, dict) else payload
+    """Return the JSON value of a payload as the text that was hashed.
+
+    Its keys have the order that they have there: keys that are numbers were put in order as such.
+    """
+    return json.dumps(payload) if isinstance(payload, dict) else payload
 
 
 Payload = Annotated[str, BeforeValidator(_as_text)]
-"""The canonical text that was hashed; in plan.json it is a JSON value, not a string."""
+"""The canonical text that was hashed; in plan.json it is a JSON value, not a string.
+
+It is a string there if it may hold NaN or an infinity, which strict readers of JSON refuse.
+"""
 
 
 _STRICT = ConfigDict(extra="forbid")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import enum
 import json
+import math
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -198,6 +199,8 @@ def _shown(value: Any) -> Any:
     match value:
         case str():
             return masked_text(value)
+        case float() if not math.isfinite(value):
+            return canonical_text(value)  # as text: strict readers of JSON refuse it as a number
         case dict():
             return {key: _shown(item) for key, item in value.items()}
         case list() | tuple():
