@@ -26,10 +26,10 @@ from marin_build.protocol.artifact import artifact_value
 from marin_build.protocol.record_reader import readable_record
 from marin_build.run_step.code_watch import look_at_code
 from marin_build.runtime.artifact import load_returned, save_returned
-from marin_build.runtime.clients import ENVIRONMENT
 from marin_build.runtime.disk_cache import Cache, cached
 from marin_build.runtime.distributed_lock import distributed_lock
-from marin_build.runtime.remote import RemoteCallable, job_name
+from marin_build.runtime.process_environment import ENVIRONMENT
+from marin_build.runtime.remote import RemoteCallable, new_job_name
 from marin_build.store.open_store import open_store
 from marin_build.workspace.workspace import absolute_prefix, current_workspace
 
@@ -62,7 +62,7 @@ def executable(step: StepSpec) -> Callable[[str], object]:
         return build
     given = step.fn if isinstance(step.fn, RemoteCallable) else None
     env_vars = {**(given.env_vars if given is not None else {}), **step.env_vars}
-    name = (given.name if given is not None else None) or job_name(step.target_id)
+    name = new_job_name(step.target_id)
     if given is None:
         return RemoteCallable(build, step.resources, env_vars, name=name)
     return replace(given, fn=build, resources=step.resources, env_vars=env_vars, name=name)

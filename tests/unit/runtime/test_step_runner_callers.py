@@ -1,4 +1,4 @@
-"""What a program that calls StepRunner can rely on: its context, its errors, the leases it holds."""
+"""What a program that calls StepRunner can rely on: its context, its errors, its leases."""
 
 from __future__ import annotations
 
