@@ -6,11 +6,10 @@ in which many names lie together; they are read in one batch.
 
 from __future__ import annotations
 
-import re
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
-from marin_build.identity.payload import HASH_ID_LENGTH
+from marin_build.identity.payload import HASHED_NAME
 from marin_build.plan.snapshot import Earlier
 from marin_build.protocol import layout
 from marin_build.protocol.record_reader import readable_record
@@ -27,7 +26,6 @@ _MOST = 400
 _MANY = 50
 """With more names than this in one folder, it is listed once, not once for each name."""
 _AT_ONCE = 32
-_HASHED = re.compile(r"_[0-9a-f]{8}$")
 
 
 def read_history(
@@ -115,7 +113,7 @@ def _start(target: Target) -> str:
     """Return how the output paths of all builds of this name begin."""
     if target.step.version is not None:
         return target.output_path.removesuffix(target.step.version)
-    return target.output_path.removesuffix(target.fingerprint[:8])
+    return target.output_path.removesuffix(target.step.hash_id)
 
 
 def _folders(store: Store, starts: Iterable[str]) -> dict[str, list[str]]:
@@ -136,8 +134,8 @@ def _folders(store: Store, starts: Iterable[str]) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for listing in listings:
         for path in listing:
-            if _HASHED.search(path):
-                found.setdefault(path[:-HASH_ID_LENGTH], []).append(path)
+            if (hashed := HASHED_NAME.fullmatch(path)) is not None:
+                found.setdefault(hashed["start"], []).append(path)
             folder = path[: path.rindex("/") + 1]
             if folder in versions:
                 found.setdefault(folder, []).append(path)
