@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from marin_build.identity.attributes import former_attributes
 from marin_build.identity.callables import Bound, CountsByName
 from marin_build.identity.payload import HASH_ID_LENGTH, fingerprint_of, payload_text
+from marin_build.pipeline.dependencies_first import dependencies_first
 from marin_build.pipeline.formulas import FIRST, NOW
 from marin_build.pipeline.recipe import attributes_of_recipe
 from marin_build.pipeline.source import Source
@@ -64,9 +65,13 @@ def dependency_names(step: Any) -> list[str]:
 
 
 def hash_of_attributes(step: Any) -> str:
-    """Return the hash of a step by its attributes alone; its dependencies have theirs."""
-    names = [dep.name_with_hash for dep in step.deps]
-    return fingerprint_of(payload_text(step.name, step.hash_attrs, names))[:HASH_ID_LENGTH]
+    """Return the hash of a step with a recipe by its attributes alone; it is computed once."""
+    for each in dependencies_first([step], lambda one: not one.has_recipe or one.attributes_hash):
+        names = [dep.name_with_hash for dep in each.deps]
+        hashed = fingerprint_of(payload_text(each.name, each.hash_attrs, names))
+        object.__setattr__(each, "attributes_hash", hashed[:HASH_ID_LENGTH])
+    known: str = step.attributes_hash
+    return known
 
 
 def _names_of(value: object, formula: Formula) -> Any:

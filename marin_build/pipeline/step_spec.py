@@ -111,7 +111,7 @@ class StepSpec(CountsByName):
     # Factories, because a dataclass that inherits these fields does not set their defaults.
     captured: tuple[Captured, ...] = field(default_factory=tuple, init=False, repr=False)
     _fingerprint: str | None = field(default_factory=NoneType, init=False, repr=False)
-    _attributes_hash: str | None = field(default_factory=NoneType, init=False, repr=False)
+    attributes_hash: str | None = field(default_factory=NoneType, init=False, repr=False)
     _formula: Formula = field(default_factory=lambda: NOW, init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -158,6 +158,11 @@ class StepSpec(CountsByName):
         )
 
     @property
+    def may_name_places(self) -> bool:
+        """Whether its identity may contain paths of outputs: another program says what it is."""
+        return self.has_recipe
+
+    @property
     def code_name(self) -> str:
         """Its name and version, which stand for it in the digest of code that holds it."""
         return f"step {self.name}@{self.version or ''}"
@@ -201,16 +206,15 @@ class StepSpec(CountsByName):
 
     @property
     def hash_id(self) -> str:
-        """The first 8 digits of the fingerprint; with a recipe, of that of its attributes."""
-        if not self.has_recipe:
-            return self.fingerprint[:HASH_ID_LENGTH]
-        for step in dependencies_first([self], _has_hash_of_attributes):
-            object.__setattr__(step, "_attributes_hash", hash_of_attributes(step))
-        return self._attributes_hash  # type: ignore[return-value]
+        """The digits at the end of its folder's name: the first 8 of the fingerprint.
+
+        With a recipe those of the hash of its attributes, by which plain dependents know it.
+        """
+        return hash_of_attributes(self) if self.has_recipe else self.fingerprint[:HASH_ID_LENGTH]
 
     @property
     def name_with_hash(self) -> str:
-        """`{name}_{hash_id}`."""
+        """`{name}_{hash_id}`: its folder's name. A step that another program named has its own."""
         return f"{self.name}_{self.hash_id}"
 
     @property
@@ -218,7 +222,7 @@ class StepSpec(CountsByName):
         """How dependents and the command line know it: `name_with_hash`, or `name@version`."""
         if self.version is not None:
             return f"{self.name}@{self.version}"
-        return f"{self.name}_{self.fingerprint[:HASH_ID_LENGTH]}"
+        return self.name_with_hash
 
     @property
     def output_path(self) -> str:
@@ -248,7 +252,7 @@ class StepSpec(CountsByName):
             return f"{prefix}/{posixpath.normpath(override)}"
         if self.version is not None:
             return f"{prefix}/{self.name}/{self.version}"
-        return f"{prefix}/{self.name}_{self.fingerprint[:HASH_ID_LENGTH]}"
+        return f"{prefix}/{self.name_with_hash}"
 
     def _workspace(self) -> Workspace:
         return current_workspace(self.declared[0])
@@ -290,10 +294,6 @@ def _compute_fingerprints(steps: Iterable[StepSpec]) -> None:
     for step in dependencies_first(steps, _has_fingerprint):
         payload = payload_of(step, step._formula)  # noqa: SLF001 - its own class
         object.__setattr__(step, "_fingerprint", fingerprint_of(payload))
-
-
-def _has_hash_of_attributes(step: StepSpec) -> bool:
-    return not step.has_recipe or step._attributes_hash is not None  # noqa: SLF001 - its own class
 
 
 def _has_fingerprint(step: StepSpec) -> bool:

@@ -114,6 +114,8 @@ def make_targets(graph: Graph, workspace: Workspace) -> Targets:
 
 def _leak(step: StepSpec, payload: str, places: Iterable[str]) -> str | None:
     """Return the place of outputs that an attribute or the command contains, or None."""
+    if step.may_name_places:
+        return None
     for place in places:
         escaped = quoted(place)[1:-1]
         if escaped in payload:  # perhaps only in the name of a dependency
