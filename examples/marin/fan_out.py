@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import bigrams
 import corpus
 from fray.cluster import ResourceConfig
-from marin.execution.executor import (
+from marin.execution import (
     ExecutorStep,
     executor_main,
     output_path_of,
@@ -126,7 +126,7 @@ def tokenize_step(name: str, documents: StepSpec) -> StepSpec:
 
 
 def write_weights(config: MixtureConfig) -> None:
-    """The more tokens a source has, the less each of them counts."""
+    """Give each source a weight: the more tokens it has, the less each of them counts."""
     lines = []
     for name, path in config.tokens.items():
         count = sum(map(len, corpus.token_lists(path)))

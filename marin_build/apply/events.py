@@ -16,6 +16,7 @@ from marin_build.plan.outcomes import (
 
 if TYPE_CHECKING:
     from marin_build.plan.outcomes import End
+    from marin_build.plan.requested_outputs import BuiltOutput
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,6 +187,8 @@ class ApplyFinished:
             were read; None if that is known of none.
         slowest: the attempts that took longest, the slowest one first.
         critical_path: None if nothing was started.
+        outputs: the requested targets that are built, and where; of many the first 100.
+        more_outputs: how many more there are.
 
     """
 
@@ -202,6 +205,8 @@ class ApplyFinished:
     saved_seconds: float | None = None
     slowest: tuple[Timed, ...] = ()
     critical_path: CriticalPath | None = None
+    outputs: tuple[BuiltOutput, ...] = ()
+    more_outputs: int = 0
 
 
 @dataclass(frozen=True, slots=True)
