@@ -205,7 +205,7 @@ def _declare(
         project,
         prefix_of(options, settings, project),
         policy,
-        marin_aliases=settings.marin_aliases,
+        marin_era=settings.marin_era if settings.marin_aliases else None,
     )
     parameters = {**passed_variables(settings, os.environ), **(options.parameters or {})}
     if options.engine:

@@ -82,15 +82,19 @@ class RunCatcher:
         self.is_used = True
         return self.run.steps
 
-    def take(self, steps: Iterable[Any]) -> None:
+    def take(self, steps: Iterable[Any], called: str) -> None:
         """Take the steps of a call, unless there was one before; then end the program.
+
+        Args:
+            steps: of the call.
+            called: what it is of, unless the author has called something around it.
 
         Raises:
             ProgramEnded: always.
 
         """
         if not self.has_caught:
-            called, place = _caller(sys._getframe(1), self.file)  # noqa: SLF001 - CPython's own way
+            called, place = _caller(sys._getframe(1), called, self.file)  # noqa: SLF001 - CPython's own way
             try:
                 self.run = CaughtRun(tuple(steps), called, place)
             except MarinBuildError as error:
@@ -126,24 +130,24 @@ def has_caught() -> bool:
     return _catcher is not None and _catcher.has_caught
 
 
-def offer_steps(steps: Iterable[Any]) -> None:
+def offer_steps(steps: Iterable[Any], called: str = "StepRunner.run") -> None:
     """Hand the steps of a call that would run them to the pipeline that is being loaded, if any.
 
     Args:
         steps: of a generator all are taken. One that needs what an earlier step has built fails.
+        called: the function that would run them.
 
     Raises:
         ProgramEnded: they were taken, and the program that called is left.
 
     """
     if _catcher is not None and is_catching():
-        _catcher.take(steps)
+        _catcher.take(steps, called)
 
 
-def _caller(frame: FrameType | None, file: str) -> tuple[str, tuple[str, int]]:
+def _caller(frame: FrameType | None, called: str, file: str) -> tuple[str, tuple[str, int]]:
     """Return the function that the author called, and where: in the pipeline's file, if there."""
     found: tuple[str, tuple[str, int]] | None = None
-    called = ""
     while frame is not None:
         code = frame.f_code
         here = (called, (code.co_filename, frame.f_lineno))
@@ -152,9 +156,10 @@ def _caller(frame: FrameType | None, file: str) -> tuple[str, tuple[str, int]]:
         is_theirs = not _package.is_ours(code.co_filename)
         if found is None and is_theirs and installed_in(code.co_filename) is None:
             found = here
-        called = code.co_qualname
+        if code.co_filename != __file__ and "<" not in code.co_qualname:  # no wrapper
+            called = code.co_qualname
         frame = frame.f_back
-    return found or ("a call", (file, 0))
+    return found or (called, (file, 0))
 
 
 def _needs_outputs(error: Exception, called: str, place: tuple[str, int]) -> SpecificationError:

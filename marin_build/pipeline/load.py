@@ -152,7 +152,7 @@ def _load(
     ):
         try:
             made = run_module(module, workspace) if program is None else program.made
-            is_program = workspace.marin_aliases and program is None
+            is_program = workspace.marin_era is not None and program is None
             roots = offered_steps(made, module, parameters, catcher, is_program=is_program)
         except MarinBuildError as error:
             errors.append(error)
@@ -185,8 +185,8 @@ def _surroundings(
     if program is not None:
         yield
         return
-    if workspace.marin_aliases:
-        runtime_calls.install_marin_names()
+    if workspace.marin_era is not None:
+        runtime_calls.install_marin_names(workspace.marin_era)
     with as_program(module.file, parameters), runtime_calls.watching_for_marin(workspace.prefix):
         yield
 

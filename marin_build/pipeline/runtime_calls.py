@@ -41,9 +41,14 @@ def load_artifact(path: str, annotation: Any) -> Any:
     return _runtime("artifact").load_artifact(path, annotation)
 
 
-def install_marin_names() -> None:
-    """Have the names of Marin's modules lead to ours, where Marin is not installed."""
-    importlib.import_module("marin_build.compat").install()
+def install_marin_names(era: str) -> None:
+    """Have the names of Marin's modules lead to ours, where Marin is not installed.
+
+    Args:
+        era: which Marin, as the setting `marin_era` names it.
+
+    """
+    importlib.import_module("marin_build.compat").install(era)
 
 
 def step_of_marin(value: object) -> Any:

@@ -47,7 +47,8 @@ class Workspace:
         code: the policy of the run or the configuration, for steps that declare none; None if
             neither sets one.
         adopted: target id -> where its data lies, of adopted targets that steps of this run read.
-        marin_aliases: whether pipelines are written for Marin, whose modules are ours here.
+        marin_era: for which Marin pipelines are written, whose modules are ours here; None: for
+            none.
 
     """
 
@@ -55,7 +56,7 @@ class Workspace:
     prefix: str
     code: CodePolicy | None = None
     adopted: Mapping[str, str] = field(default_factory=lambda: _NOTHING, hash=False)
-    marin_aliases: bool = False
+    marin_era: str | None = None
 
     def policy(self, said: CodePolicy | None) -> CodePolicy:
         """Return the policy of a step whose author declared `said`; that goes before this one."""
