@@ -32,7 +32,8 @@ def _aliases() -> Iterator[None]:
 
 def test_a_name_of_marin_is_one_of_ours() -> None:
     """Else experiments must be edited before anything can be planned."""
-    exec("from fray.cluster import ResourceConfig; from fray.types import JobRequest", seen := {})
+    seen: dict[str, object] = {}
+    exec("from fray.cluster import ResourceConfig; from fray.types import JobRequest", seen)
     assert seen["ResourceConfig"] is resources.ResourceConfig
     assert seen["JobRequest"] is job_request.JobRequest
 
@@ -65,7 +66,8 @@ def test_taking_the_names_away_leaves_nothing() -> None:
 def test_a_function_of_a_package_is_not_hidden_by_the_module_of_its_name() -> None:
     """`fray.current_client` is both, and programs import both."""
     importlib.import_module("fray.current_client")
-    exec("from fray import current_client", seen := {})
+    seen: dict[str, object] = {}
+    exec("from fray import current_client", seen)
     assert seen["current_client"] is clients.current_client
 
 
