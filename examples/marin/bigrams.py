@@ -4,6 +4,7 @@ import json
 import math
 from collections import Counter
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 import corpus
@@ -58,7 +59,7 @@ def train(config: Training) -> None:
     for name, path in config.tokens.items():
         for tokens in corpus.token_lists(path):
             ones.update(tokens)
-            for pair in zip(tokens, tokens[1:], strict=False):
+            for pair in pairwise(tokens):
                 pairs[pair] = pairs.get(pair, 0.0) + config.weights[name]
     known = sorted(ones, key=lambda token: (-ones[token], token))[: config.model.vocabulary]
     document = {
@@ -82,7 +83,7 @@ def evaluate(config: Evaluation) -> dict[str, float]:
     bits, total = 0.0, 0
     for tokens in corpus.token_lists(config.tokens_path):
         words = [token if token in known else "" for token in tokens]
-        for a, b in zip(words, words[1:], strict=False):
+        for a, b in pairwise(words):
             share = (counts[a, b] + smoothing) / (before[a] + smoothing * (len(known) + 1))
             bits -= math.log2(share)
             total += 1

@@ -4,7 +4,8 @@ An experiment as people write it for Marin today: each artifact has a name and a
 
     python fan_in.py --version 2026.11.01 --run              with Marin
     marin-build plan -f fan_in.py --set version=2026.11.01
-    TRAIN_ON=v5p-8 marin-build plan -f fan_in.py --set version=2026.11.01 --engine kubernetes -o jobs
+    export TRAIN_ON=v5p-8
+    marin-build plan -f fan_in.py --set version=2026.11.01 --engine kubernetes -o jobs
 """
 
 import os
@@ -14,6 +15,7 @@ import bigrams
 import corpus
 from fray.types import ResourceConfig
 from marin.execution.artifact import Artifact
+from marin.execution.build_context import resolve_version
 from marin.execution.lazy import ArtifactStep, StepContext
 from marin.execution.remote import remote
 from marin.experiment.cli import experiment_main
@@ -78,7 +80,7 @@ def summarise(config: bigrams.Summary) -> Summary:
 
 
 def train_resources() -> ResourceConfig:
-    """A TPU where the environment names one; else this machine serves."""
+    """Return a TPU where the environment names one; else this machine serves."""
     tpu = os.environ.get("TRAIN_ON")
     return ResourceConfig.with_tpu(tpu) if tpu else ResourceConfig.with_cpu(cpu=1, ram="2g")
 
@@ -98,8 +100,6 @@ def tokens_of(ctx: StepContext, step: ArtifactStep[Tokens]) -> str:
 
 
 def build() -> list[ArtifactStep]:
-    from marin.execution.build_context import resolve_version
-
     train_on = [component(module) for module in COMPONENTS]
     held_out = {module: component(module) for module in HELD_OUT}
     model = ArtifactStep(

@@ -126,7 +126,7 @@ def tokenize_step(name: str, documents: StepSpec) -> StepSpec:
 
 
 def write_weights(config: MixtureConfig) -> None:
-    """The more tokens a source has, the less each of them counts."""
+    """Give each source a weight: the more tokens it has, the less each of them counts."""
     lines = []
     for name, path in config.tokens.items():
         count = sum(map(len, corpus.token_lists(path)))
