@@ -14,6 +14,7 @@ from marin_build.pipeline import runtime_calls
 from marin_build.pipeline.captured_values import captured_by, contradictions, shown_value
 from marin_build.pipeline.declared_at import declaring_place, shown_here
 from marin_build.pipeline.dependencies_first import dependencies_first
+from marin_build.pipeline.recipe import attributes_of_recipe
 from marin_build.pipeline.source import Source
 from marin_build.pipeline.source_digests import NOW, Formula, source_identity
 from marin_build.pipeline.step_checks import EMPTY, NONE_OF_THEM, check_and_freeze
@@ -60,7 +61,8 @@ class StepSpec(CountsByName):
         output_path_prefix: a prefix for this step alone.
         override_output_path: the output path in place of the one that name and identity give:
             an absolute path, a URL, or a path below the prefix.
-        fingerprint_payload: a text that is recorded with what was built.
+        fingerprint_payload: a text that is recorded with what was built. With a version, it is the
+            recipe: JSON that is identity in place of `hash_attrs` (see pipeline/recipe.py).
         writes_record: the function writes `.artifact.json` itself: what it returns is not saved.
         version: puts the target at `{prefix}/{name}/{version}`; dependents then know it by
             `name@version`. `dev` and `*-dev` are rebuilt each time.
@@ -110,6 +112,7 @@ class StepSpec(CountsByName):
     # Factories, because a dataclass that inherits these fields does not set their defaults.
     captured: tuple[Captured, ...] = field(default_factory=tuple, init=False, repr=False)
     _fingerprint: str | None = field(default_factory=NoneType, init=False, repr=False)
+    _attributes_hash: str | None = field(default_factory=NoneType, init=False, repr=False)
     _source_formula: Formula = field(default_factory=lambda: NOW, init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -122,9 +125,11 @@ class StepSpec(CountsByName):
 
     def _look_around(self) -> None:
         """Remember what the function reads from around it, and refuse what contradicts."""
-        captured = captured_by(self.fn, self.hash_attrs)
+        # The attributes of a recipe are no values that its function could read under their names.
+        attrs = EMPTY if self.has_recipe else self.hash_attrs
+        captured = captured_by(self.fn, attrs)
         object.__setattr__(self, "captured", captured)
-        if self.hash_attrs:
+        if attrs:
             for name, value in contradictions(self.fn, self.hash_attrs, captured):
                 what = f"`{name}` of `{self.name}` is one value as an attribute, and another in its"
                 refuse(
@@ -154,6 +159,18 @@ class StepSpec(CountsByName):
     def keeps_output(self) -> bool:
         """Whether no build clears its output: it goes on there, or the author chose the folder."""
         return self.resumable or self.override_output_path is not None
+
+    @property
+    def has_recipe(self) -> bool:
+        """Whether its identity is the recipe in `fingerprint_payload`, not its attributes."""
+        return self.version is not None and self.fingerprint_payload is not None
+
+    @property
+    def is_pinned(self) -> bool:
+        """Whether no other identity may lie at its path; a recipe's attributes pin it, too."""
+        return self.expected_fingerprint is not None or (
+            self.has_recipe and self.hash_attrs.get("expected_fingerprint") is not None
+        )
 
     @property
     def code_name(self) -> str:
@@ -193,13 +210,13 @@ class StepSpec(CountsByName):
 
     @property
     def hash_id(self) -> str:
-        """The first 8 digits of the fingerprint."""
-        return self.fingerprint[:HASH_ID_LENGTH]
+        """The first 8 digits of the fingerprint; with a recipe, of that of its attributes."""
+        return _hash_of_attributes(self) if self.has_recipe else self.fingerprint[:HASH_ID_LENGTH]
 
     @property
     def name_with_hash(self) -> str:
         """`{name}_{hash_id}`."""
-        return f"{self.name}_{self.fingerprint[:HASH_ID_LENGTH]}"
+        return f"{self.name}_{self.hash_id}"
 
     @property
     def target_id(self) -> str:
@@ -249,7 +266,9 @@ class StepSpec(CountsByName):
     @property
     def dep_names(self) -> list[str]:
         """How this step's identity names its dependencies, in the order declared."""
-        return [dep.target_id for dep in self.deps]
+        if self.has_recipe:
+            return [dep.target_id for dep in self.deps]
+        return [dep.name_with_hash if dep.has_recipe else dep.target_id for dep in self.deps]
 
     @property
     def executable_fn(self) -> Callable[[str], object]:
@@ -284,8 +303,10 @@ def _payload(step: StepSpec) -> str:
         code = code_digest(fn, step.declared[0])
     return payload_text(
         step.name,
-        step.hash_attrs,
-        [dep.target_id for dep in step.deps],
+        attributes_of_recipe(step.fingerprint_payload or "")
+        if step.has_recipe
+        else step.hash_attrs,
+        step.dep_names,
         bind=bind,
         command=command,
         inputs=dict(
@@ -296,6 +317,22 @@ def _payload(step: StepSpec) -> str:
         else None,
         code=code,
     )
+
+
+def _hash_of_attributes(step: StepSpec) -> str:
+    """Return the hash that a step with a recipe has among the names of plain dependents.
+
+    It is that of Marin's StepSpec, so that what was built from such steps is found.
+    """
+    for each in dependencies_first([step], _has_hash_of_attributes):
+        names = [dep.name_with_hash for dep in each.deps]
+        hashed = fingerprint_of(payload_text(each.name, each.hash_attrs, names))
+        object.__setattr__(each, "_attributes_hash", hashed[:HASH_ID_LENGTH])
+    return step._attributes_hash  # type: ignore[return-value]  # noqa: SLF001 - its own class
+
+
+def _has_hash_of_attributes(step: StepSpec) -> bool:
+    return not step.has_recipe or step._attributes_hash is not None  # noqa: SLF001 - its own class
 
 
 def _names_of(value: object, formula: Formula) -> Any:

@@ -134,7 +134,8 @@ class _Body:
 
     def save(self, value: object, output: str) -> None:
         """Save the artifact and the record."""
-        save_returned(local_function(self.step.fn), value, output)
+        if not self.step.writes_record:
+            save_returned(local_function(self.step.fn), value, output)
         seconds = time.monotonic() - self.began
         open_store(output).put(
             f"{output}/{layout.RECORD}", _record(self.step, self.started, seconds)
