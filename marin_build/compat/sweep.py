@@ -9,10 +9,8 @@ from typing import TYPE_CHECKING, Any
 from marin_build.compat.rigging.storage_path import prefix_join
 from marin_build.compat.sweep_coordination import GangRole, gang_coordinator
 from marin_build.errors import StepAlreadyDone
-from marin_build.protocol.holder import worker_id
 from marin_build.protocol.status import STATUS_FAILED, STATUS_SUCCESS
-from marin_build.runtime.distributed_lock import LockScope, distributed_lock, lock_scope
-from marin_build.runtime.status_file import StatusFile
+from marin_build.runtime.step_lock import step_lock
 from marin_build.workspace.workspace import absolute_prefix, current_workspace
 
 if TYPE_CHECKING:
@@ -82,43 +80,22 @@ def _lead(
     """Run the targets that this worker gets, and announce each of them to its gang."""
     announced = 0
     for target in targets:
-
-        def run(_output: str, target: SweepTarget = target, number: int = announced) -> None:
-            gang.publish(number, target.target_id)
-            run_fn(target)
-
         output = prefix_join(root, target.target_id)
         try:
-            _run_locked(output, run)
+            with step_lock(output, target.target_id) as status:
+                gang.publish(announced, target.target_id)
+                announced += 1
+                try:
+                    run_fn(target)
+                except Exception:
+                    status.write_status(STATUS_FAILED)
+                    raise
+                status.refresh_lock()  # what was run without the lock does not count
+                status.write_status(STATUS_SUCCESS)
         except StepAlreadyDone:
             _log.info("`%s` was run by another worker", target.target_id)
-        else:
-            announced += 1
     gang.publish(announced, None)
     gang.wait_for_followers(announced)
-
-
-def _run_locked(output: str, run: Callable[[str], None]) -> None:
-    """Run a target under its lock, which is held until its status says how it ended.
-
-    Raises:
-        StepAlreadyDone: another worker had finished it.
-        StoppedError: the lock was lost meanwhile: what was run does not count.
-
-    """
-    status = StatusFile(output, worker_id())
-    with lock_scope(LockScope(output)) as scope:
-        try:
-            distributed_lock(run)(output)
-        except StepAlreadyDone:
-            raise
-        except Exception:
-            if scope.lock is not None:
-                scope.confirm()
-                status.write_status(STATUS_FAILED)
-            raise
-        scope.confirm()
-        status.write_status(STATUS_SUCCESS)
 
 
 def _follow(
