@@ -169,7 +169,7 @@ def no_such_run(
     store: Store, prefix: str, name: str, consequence: str = "nothing was compared"
 ) -> UsageError:
     """Return the error for a run that was not kept under the prefix."""
-    known = _kept(store, prefix)
+    known = kept_runs(store, prefix)
     return UsageError(
         f"there is no run `{name}`",
         facts=[("looked in", prefix), ("kept there", f"{len(known)} runs")],
@@ -178,7 +178,7 @@ def no_such_run(
     )
 
 
-def _kept(store: Store, prefix: str) -> list[str]:
+def kept_runs(store: Store, prefix: str) -> list[str]:
     """Return the ids of the runs that were kept, from one listing."""
     folders = store.folders(f"{prefix}/{FOLDER}/")
     return [name for folder in folders if _RUN.fullmatch(name := folder.rpartition("/")[2])]
@@ -190,7 +190,7 @@ def _latest(store: Store, prefix: str) -> str:
     All of their small documents are read: ids are random, and clocks of machines are compared here
     for convenience only.
     """
-    known = _kept(store, prefix)
+    known = kept_runs(store, prefix)
     blobs = store.get_many([f"{folder_of(prefix, id_)}/{RUN_FILE}" for id_ in known])
     starts = [
         (who.start, who.run)

@@ -17,6 +17,7 @@ _COMMANDS = (
     "explain",
     "status",
     "logs",
+    "path",
     "run",
     "verify",
     "accept",

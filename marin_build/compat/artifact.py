@@ -62,6 +62,7 @@ VERSION_KEY = "version"
 RESULT_TYPE_KEY = "result_type"
 EXPECTED_FINGERPRINT_KEY = "expected_fingerprint"
 ARTIFACT_LOAD_CONTEXT_KEY = "artifact_load"
+_MARINS_MODULE = "marin.execution.artifact"
 _SCRIPT = "__main__"
 """The module of a class that is declared in the file that Python was started with."""
 
@@ -71,8 +72,12 @@ class ArtifactTypeMismatchError(StoreError):
 
 
 def result_type_name(artifact_type: type[Artifact]) -> str:
-    """Return the name under which records keep a class: `module.Qualname`."""
-    return f"{artifact_type.__module__}.{artifact_type.__qualname__}"
+    """Return the name under which records keep a class: `module.Qualname`.
+
+    That of `Artifact` is Marin's, because Marin refuses to load what was recorded as another class.
+    """
+    module = artifact_type.__module__
+    return f"{_MARINS_MODULE if module == __name__ else module}.{artifact_type.__qualname__}"
 
 
 class Artifact(BaseModel):

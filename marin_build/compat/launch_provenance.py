@@ -20,7 +20,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from marin_build.errors import MarinBuildError
-from marin_build.text.secret_shapes import masked_text
+from marin_build.protocol.provenance import without_secret_words
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -79,7 +79,7 @@ class Provenance:
             built_by=_login(),
             git_remote=_CREDENTIALS.sub("", git("remote", "get-url", "origin")) or None,
             created_at=datetime.now().isoformat(),  # noqa: DTZ005 - as Marin writes it
-            command_line=tuple(masked_text(word) for word in sys.argv),
+            command_line=without_secret_words(sys.argv),
         )
 
     @classmethod

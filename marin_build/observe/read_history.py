@@ -6,13 +6,12 @@ in which many names lie together; they are read in one batch.
 
 from __future__ import annotations
 
-import re
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from marin_build.errors import CorruptStateError
-from marin_build.identity.payload import HASH_ID_LENGTH
+from marin_build.identity.payload import HASHED_NAME
 from marin_build.plan.snapshot import Earlier
 from marin_build.protocol import layout
 from marin_build.protocol.artifact_record_reader import parse_artifact_record
@@ -31,7 +30,6 @@ _MOST = 400
 _MANY = 50
 """With more names than this in one folder, it is listed once, not once for each name."""
 _AT_ONCE = 32
-_HASHED = re.compile(r"_[0-9a-f]{8}$")
 
 
 def read_history(
@@ -118,7 +116,7 @@ def _start(target: Target) -> str:
     """Return how the output paths of all builds of this name begin."""
     if target.step.version is not None:
         return target.output_path.removesuffix(target.step.version)
-    return target.output_path.removesuffix(target.fingerprint[:8])
+    return target.output_path.removesuffix(target.step.hash_id)
 
 
 def _lies_among_its_builds(target: Target) -> bool:
@@ -148,8 +146,8 @@ def _folders(store: Store, starts: Iterable[str]) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for listing in listings:
         for path in listing:
-            if _HASHED.search(path):
-                found.setdefault(path[:-HASH_ID_LENGTH], []).append(path)
+            if (hashed := HASHED_NAME.fullmatch(path)) is not None:
+                found.setdefault(hashed["start"], []).append(path)
             folder = path[: path.rindex("/") + 1]
             if folder in versions:
                 found.setdefault(folder, []).append(path)

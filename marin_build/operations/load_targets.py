@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from marin_build.errors import MarinBuildError, combined
+from marin_build.identity.attributes import FormerlyTagged
 from marin_build.pipeline.graph import build_graph, steps_below
 from marin_build.pipeline.late_bindings import late_bindings
 from marin_build.pipeline.source_digests import digest_of
@@ -100,8 +101,9 @@ def _identify(graph: Graph, workspace: Workspace, on_progress: OnProgress) -> No
 
     """
     errors: list[MarinBuildError] = []
-    remote = []
+    remote, has_former = [], False
     for step in graph.steps:
+        has_former = has_former or type(step.hash_attrs) is FormerlyTagged
         for source in step.inputs.values():
             if is_url(source.location):
                 remote.append(source)
@@ -118,8 +120,8 @@ def _identify(graph: Graph, workspace: Workspace, on_progress: OnProgress) -> No
         errors += late_bindings(graph.steps)
     if errors:
         raise combined(sorted(errors, key=str))
-    if remote:
-        from marin_build.observe.first_formula import keep_first_identities
+    if remote or has_former:
+        from marin_build.observe.former_formulas import keep_former_identities
 
         prefix = workspace.prefix
-        keep_first_identities(graph, prefix, lambda steps: store_of(steps, prefix))
+        keep_former_identities(graph, prefix, lambda steps: store_of(steps, prefix))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from marin_build.errors import SpecificationError
 from marin_build.pipeline.command import Command
+from marin_build.pipeline.program_surroundings import VARIABLE
 from marin_build.pipeline.recipe import attributes_of_recipe
 from marin_build.text.secret_shapes import forms_in, is_called_secret
 
@@ -60,7 +61,7 @@ def secrets_of_parameters(
             hint=f"declare `{name}: Secret[str]`, and give a reference: --set {name}=env:NAME",
         )
         for name, value in parameters.items()
-        for _, _, what in _found(value, name, name, allowed, 0)
+        for _, _, what in _found(value, name, name.removeprefix(VARIABLE), allowed, 0)
     ]
 
 

@@ -9,14 +9,14 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, get_args
 
 from marin_build.errors import MarinBuildError, SpecificationError, refuse
-from marin_build.identity.canonical import FrozenDict, FrozenList, freeze
+from marin_build.identity.attributes import freeze_attributes
+from marin_build.identity.canonical import FrozenDict, FrozenList
 from marin_build.pipeline.command_limits import LONGEST_WORD
 from marin_build.pipeline.names import BUDGET_NAME, illegal_name, name_problem, version_problem
 from marin_build.pipeline.not_a_step import described, how_to_declare
-from marin_build.pipeline.placed import Placed
+from marin_build.pipeline.placed import Placed, StandsForResources
 from marin_build.pipeline.recipe import recipe_problem
 from marin_build.pipeline.source import Source
-from marin_build.pipeline.stands_for import StandsForResources
 from marin_build.text.readable import shortened
 from marin_build.workspace.places import checked_place, is_relative
 from marin_build.workspace.workspace import CodePolicy
@@ -90,7 +90,7 @@ def _freeze_attrs(step: Any) -> None:
         if problem is not None:
             refuse(_error(step, f"`hash_attrs` of `{step.name}` {problem}"))
     try:
-        attrs = freeze(given, f"{step.name}.attrs")
+        attrs = freeze_attributes(given, f"{step.name}.attrs")
     except MarinBuildError as error:
         error.facts = (*error.facts, ("declared", step.place))
         refuse(error)

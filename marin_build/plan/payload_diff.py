@@ -13,14 +13,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from marin_build.identity.canonical import canonical_text
+from marin_build.identity.payload import HASHED_NAME
 from marin_build.text.secret_shapes import masked_value
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
 
-_PLAIN_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*", re.ASCII)
-_ID = re.compile(r"(?P<name>.+?)(?:_[0-9a-f]{8}|@[^@]*)", re.ASCII)
+_NAME = r"[A-Za-z_][A-Za-z0-9_-]*"
+_PLAIN_KEY = re.compile(rf"{_NAME}(?:\.(?:\[\d+\]|{_NAME}))*", re.ASCII)
+"""A name, or several joined by dots, as Marin's executor joins those of a config."""
+_VERSIONED = re.compile(r"(?P<name>.+?)@[^@]*")
 _TAGS = ("__dataclass__", "__model__")  # canonical.py: their attributes stand below `fields`
 _WIDTH = 48
 """Characters of a value that one line of a plan shows."""
@@ -98,7 +101,7 @@ def _are_names(*values: object) -> bool:
 
 def dependency_name(target_id: str) -> str:
     """Return the step name in a target's id: `tokenize` of `tokenize_1a2b3c4d`, `tokenize@v1`."""
-    match = _ID.fullmatch(target_id)
+    match = HASHED_NAME.fullmatch(target_id) or _VERSIONED.fullmatch(target_id)
     return match["name"] if match else target_id
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 from marin_build.errors import StoreError
 from marin_build.identity.callables import local_function
-from marin_build.identity.canonical import FrozenDict
+from marin_build.identity.canonical import FrozenDict, canonical_text
 from marin_build.identity.code.digest import code_of
 from marin_build.identity.code.document import code_document, code_document_path
 from marin_build.pipeline.command import Command
@@ -116,7 +117,7 @@ def declared(step: StepSpec, deps: Iterable[str], deep: str) -> dict[str, Any]:
         "target": step.target_id,
         "fn": function_name(fn),
         "command": dict(fn.template) if isinstance(fn, Command) else None,
-        "attributes": dict(step.hash_attrs),
+        "attributes": json.loads(canonical_text(step.hash_attrs)),
         "fingerprint": step.fingerprint,
         "deep_fingerprint": deep,
         "payload": step.payload,

@@ -9,10 +9,11 @@ import pytest
 
 from marin_build import StepSpec
 from marin_build import step as declared_as_step
-from marin_build.observe.first_formula import keep_first_identities
+from marin_build.observe.former_formulas import keep_former_identities
+from marin_build.pipeline.formulas import FIRST, NOW, Formula
 from marin_build.pipeline.graph import build_graph
 from marin_build.pipeline.source import DeclaredSource, Source
-from marin_build.pipeline.source_digests import FIRST, NOW, Content, Formula, remember_content
+from marin_build.pipeline.source_digests import Content, remember_content
 from marin_build.store.memory import MemoryStore
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ def _with(formulas: dict[str, Formula]) -> dict[str, StepSpec]:
     """Return the same steps, each with the identity of a formula."""
     steps = _pipeline()
     for name, formula in formulas.items():
-        steps[name].use_source_formula(formula)
+        steps[name].use_formula(formula)
     return steps
 
 
@@ -66,7 +67,7 @@ def _store(steps: Sequence[StepSpec]) -> MemoryStore:
 
 
 def _chosen(store: Store, steps: dict[str, StepSpec]) -> dict[str, str]:
-    keep_first_identities(build_graph([steps["d"]]), PREFIX, lambda _: store)
+    keep_former_identities(build_graph([steps["d"]]), PREFIX, lambda _: store)
     return {name: step.fingerprint for name, step in steps.items()}
 
 
@@ -100,7 +101,7 @@ def test_what_is_built_under_both_is_what_it_is_now() -> None:
 def test_a_pinned_fingerprint_says_which_formula_counts() -> None:
     first = _with({"a": FIRST})["a"].fingerprint
     a = StepSpec(name="a", inputs={"x": COMPOSED}, version="v1", expected_fingerprint=first)
-    keep_first_identities(build_graph([a]), PREFIX, lambda _: MemoryStore())
+    keep_former_identities(build_graph([a]), PREFIX, lambda _: MemoryStore())
     assert a.fingerprint == first
 
 
@@ -111,9 +112,9 @@ def test_the_record_of_a_version_says_which_formula_counts() -> None:
         return StepSpec(name="a", inputs={"x": COMPOSED}, version="v1")
 
     was = make()
-    was.use_source_formula(FIRST)
+    was.use_formula(FIRST)
     step = make()
-    keep_first_identities(build_graph([step]), PREFIX, lambda _: _store([was]))
+    keep_former_identities(build_graph([step]), PREFIX, lambda _: _store([was]))
     assert step.fingerprint == was.fingerprint != make().fingerprint
 
 
@@ -121,7 +122,7 @@ def test_a_pipeline_without_such_sources_asks_no_store() -> None:
     def never(_: Sequence[StepSpec]) -> Store:
         raise AssertionError
 
-    keep_first_identities(build_graph([StepSpec(name="a", inputs={"x": SAME})]), PREFIX, never)
+    keep_former_identities(build_graph([StepSpec(name="a", inputs={"x": SAME})]), PREFIX, never)
 
 
 def test_the_place_of_an_argument_has_the_name_of_its_formula() -> None:
@@ -133,6 +134,6 @@ def test_the_place_of_an_argument_has_the_name_of_its_formula() -> None:
 
     step = declared(x=SPELLED)
     assert '"bind": {"x": "source:gs://b/s"}' in step.payload
-    step.use_source_formula(FIRST)
+    step.use_formula(FIRST)
     assert '"bind": {"x": "source:gs://b/s/"}' in step.payload
     assert '"inputs": {"gs://b/s/": "d"}' in step.payload

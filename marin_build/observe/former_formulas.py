@@ -1,14 +1,17 @@
-"""Steps that were built when the first formula named their sources keep that identity.
+"""Steps that were built under a former formula of identity keep the identity they had.
 
-Formula 2 names some remote sources otherwise (docs/adr/0016). A step that reads such a source keeps
-the identity it had, as long as its output lies there under that one, and not under the new one.
+The formulas name some remote sources otherwise (docs/adr/0016), and write some enums otherwise
+(docs/adr/0027). A step with such a source or attribute keeps the identity it had, as long as its
+output lies there under that one, and not under a newer one.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from marin_build.pipeline.source_digests import FIRST, NOW, source_identity
+from marin_build.identity.attributes import FormerlyTagged
+from marin_build.pipeline.formulas import FIRST, FORMULAS, NOW, TAGGED_ENUMS
+from marin_build.pipeline.source_digests import source_identity
 from marin_build.protocol.layout import RECORD, STATUS
 from marin_build.protocol.record_reader import readable_record
 from marin_build.protocol.status import STATUS_SUCCESS, readable_status
@@ -16,18 +19,18 @@ from marin_build.protocol.status import STATUS_SUCCESS, readable_status
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from marin_build.pipeline.formulas import Formula
     from marin_build.pipeline.graph import Graph
-    from marin_build.pipeline.source_digests import Formula
     from marin_build.pipeline.step_spec import StepSpec
     from marin_build.store.base import Store
 
 _Identity = tuple[str, str]  # fingerprint and output path
 
 
-def keep_first_identities(
+def keep_former_identities(
     graph: Graph, prefix: str, store_of: Callable[[Sequence[StepSpec]], Store]
 ) -> None:
-    """Choose, for each step whose sources the two formulas name otherwise, which of them counts.
+    """Choose, for each step to which the formulas give several identities, which of them counts.
 
     Args:
         graph: its sources are known, and nothing of it was fingerprinted.
@@ -41,13 +44,17 @@ def keep_first_identities(
     store: Store | None = None
     for steps in _by_level(graph):  # what a step needs has its identity before the step
         store = store or store_of(steps)
-        first = [_identity(step, FIRST, prefix) for step in steps]
-        now = [_identity(step, NOW, prefix) for step in steps]
-        were, are = _are_built(store, steps, first), _are_built(store, steps, now)
-        for step, identity, was, is_now in zip(steps, first, were, are, strict=True):
-            pinned = step.expected_fingerprint
-            if (was and not is_now) if pinned is None else pinned == identity[0]:
-                step.use_source_formula(FIRST)
+        undecided = dict.fromkeys(steps)
+        for formula in FORMULAS:
+            asked = [step for step in undecided if _differs_under(step, formula)]
+            identities = [_identity(step, formula, prefix) for step in asked]
+            built = _are_built(store, asked, identities)
+            for step, identity, is_built in zip(asked, identities, built, strict=True):
+                pinned = step.expected_fingerprint
+                if is_built if pinned is None else pinned == identity[0]:
+                    del undecided[step]
+        for step in undecided:
+            step.use_formula(NOW)
 
 
 def _are_built(
@@ -78,7 +85,7 @@ def _by_level(graph: Graph) -> list[list[StepSpec]]:
     found: list[list[StepSpec]] = []
     for step, deps in zip(graph.steps, graph.deps, strict=True):
         level = max((levels[dep] for dep in deps), default=0)
-        if _is_named_otherwise(step):
+        if _has_several(step):
             level += 1
             if level > len(found):
                 found.append([])
@@ -87,13 +94,25 @@ def _by_level(graph: Graph) -> list[list[StepSpec]]:
     return found
 
 
-def _is_named_otherwise(step: StepSpec) -> bool:
-    return any(
-        source_identity(source, FIRST) != source_identity(source, NOW)
-        for source in step.inputs.values()
-    )
+def _has_several(step: StepSpec) -> bool:
+    """Return whether the formulas give a step several identities."""
+    return _differs_under(step, TAGGED_ENUMS) or _differs_under(step, FIRST)
+
+
+def _differs_under(step: StepSpec, formula: Formula) -> bool:
+    """Return whether a formula gives a step another identity than the newer ones; the newest does.
+
+    So a step that has both such sources and such attributes has three identities, and no fourth:
+    there was no time when only its sources had their former names.
+    """
+    if formula == NOW:
+        return True
+    if formula == TAGGED_ENUMS:
+        return type(step.hash_attrs) is FormerlyTagged
+    sources = step.inputs.values()
+    return any(source_identity(it, FIRST) != source_identity(it, NOW) for it in sources)
 
 
 def _identity(step: StepSpec, formula: Formula, prefix: str) -> _Identity:
-    step.use_source_formula(formula)
+    step.use_formula(formula)
     return step.fingerprint, step.output_path_in(prefix)

@@ -1,0 +1,129 @@
+"""After the build: where the results are, whatever the pipeline says today."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.servers.gcs import GcsServer
+
+from .support import DIAMOND, OUTPUTS, Done
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from .support import Project
+
+BUCKET = "outputs"
+PREFIX = f"gs://{BUCKET}/run"
+BROKEN = "def f(:\n"
+IN_A_BUCKET = """\
+import fsspec
+
+from marin_build import step
+
+
+@step(name="say/n")
+def say(output: str, n: int = 1) -> dict[str, int]:
+    with fsspec.open(f"{output}/n.txt", "w") as stream:
+        stream.write(f"the number {n}\\n")
+    return {"n": n}
+
+
+def pipeline(n: int = 1):
+    return [say(n=n)]
+"""
+
+
+@pytest.fixture
+def diamond(project: Project) -> Project:
+    """A project in which everything is built."""
+    project.pipeline(DIAMOND)
+    assert project.run("apply").code == 0
+    return project
+
+
+@pytest.fixture
+def server() -> Iterator[GcsServer]:
+    """A bucket of its own."""
+    with GcsServer(BUCKET) as made:
+        yield made
+
+
+def _run_of(project: Project, name: str) -> str:
+    record = json.loads((project.output_of(name) / ".executor_info").read_text())
+    return str(record["run"])
+
+
+def test_path_prints_where_outputs_are(diamond: Project) -> None:
+    """Else a script must parse a plan to read a result."""
+    report, corpus = diamond.output_of("report"), diamond.output_of("corpus")
+    assert diamond.run("path", "report") == Done(0, f"{report}\n", "")
+    assert diamond.run("path").out == f"{report}\n"
+    assert diamond.run("path", "corpus,tag:final").out == f"{corpus}\n{report}\n"
+    other = diamond.run("path", "report", "--set", "lines=9")
+    assert (other.code, other.out.startswith(f"{diamond.root}/{OUTPUTS}/report_")) == (1, True)
+    assert other.err.endswith("is not built\n")
+
+
+def test_path_finds_any_identity_without_the_pipeline(diamond: Project) -> None:
+    """Else the results of last week are lost with the pipeline that declared them."""
+    old, run = diamond.output_of("report"), _run_of(diamond, "report")
+    assert diamond.run("apply", "--set", "right=5").code == 0
+    new = next(p for p in (diamond.root / OUTPUTS).glob("report_*") if p != old)
+    corpus = diamond.output_of("corpus")
+    second = json.loads((new / ".executor_info").read_text())["run"]
+    diamond.pipeline(BROKEN)
+    for word, path in {
+        "report@latest": new,
+        f"report@{run}": old,
+        f"report@{run[:6]}": old,
+        old.name: old,
+        f"corpus@{second}": corpus,  # which that run reused
+    }.items():
+        assert diamond.run("path", word) == Done(0, f"{path}\n", ""), word
+    named = diamond.run("path", "report")
+    assert (named.code, named.out) == (0, f"{new}\n")
+    assert "SyntaxError" in named.err
+    assert f"{new.name} is the newest of its name" in named.err
+
+
+def test_path_says_what_there_is_if_it_finds_nothing(diamond: Project) -> None:
+    """Else a user cannot tell a wrong word from a lost output."""
+    none = diamond.run("path", "report@r-00000000")
+    assert (none.code, none.out) == (4, "")
+    assert f"builds of `report`: {diamond.output_of('report').name}, " in none.err
+    diamond.pipeline(BROKEN)
+    assert "SyntaxError" in diamond.run("path", "nothing").err
+    diamond.pipeline("targets = []\n")
+    gone = diamond.run("path", "corpus")
+    assert (gone.code, gone.out) == (0, f"{diamond.output_of('corpus')}\n"), gone.err
+
+
+def test_paths_in_a_bucket_are_urls(project: Project, server: GcsServer) -> None:
+    """Else results in a bucket have to be searched for by hand."""
+    project.build_in_bucket(server.url, PREFIX)
+    project.pipeline(IN_A_BUCKET)
+    assert project.run("apply").code == 0
+    url = project.run("path", "say/n").out.strip()
+    assert url.startswith(f"{PREFIX}/say/n_")
+    project.pipeline(BROKEN)
+    for word in ("say/n@latest", url.removeprefix(f"{PREFIX}/")):
+        assert project.run("path", word) == Done(0, f"{url}\n", "")
+
+
+def test_apply_ends_by_saying_where_the_requested_outputs_are(diamond: Project) -> None:
+    """Else a user who has just built a report has to look for it."""
+    report = diamond.output_of("report")
+    where = f"  report: {OUTPUTS}/{report.name}\n"
+    assert diamond.run("apply").out.endswith(where)
+    assert diamond.run("apply", "--force", "report").out.endswith(where)
+    assert report.name not in diamond.run("apply", "-q").out
+    for more in ((), ("--force", "report")):
+        finished = diamond.run("apply", "--json", *more).events[-1]
+        assert finished["outputs"] == [
+            {"name": "report", "target": report.name, "path": str(report)}
+        ]
+        assert finished["more_outputs"] == 0
