@@ -137,7 +137,7 @@ def _two_of_one_hash(target: Target, record: Built) -> StoppedError:
         f"`{target.output_path}` holds another target",
         facts=[("recorded", record.fingerprint), ("declared", target.fingerprint)],
         consequence="nothing was run",
-        hint="two identities share 8 digits of their fingerprint: rename the step",
+        hint=f"two identities share the digits `{target.step.hash_id}`: rename the step",
     )
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from marin_build.protocol import layout
+from marin_build.protocol.artifact import read_artifact
 from marin_build.untrusted_json import parse_json
 from marin_build.workspace.places import is_url
 
@@ -86,10 +87,10 @@ def _digest(store: Store, path: str) -> str:
 
 
 def _is_artifact(store: Store, place: str, committed: object) -> bool:
-    blob = store.get(f"{place}/{layout.ARTIFACT}")
+    found = read_artifact(store, place)
     try:
         # Compared as text: NaN does not equal itself.
-        return blob is not None and _text(parse_json(blob.data)) == _text(committed)
+        return _text(parse_json(found[0] if found is not None else b"null")) == _text(committed)
     except ValueError:
         return False
 
