@@ -18,6 +18,7 @@ _COMMANDS = (
     "status",
     "logs",
     "path",
+    "show",
     "run",
     "verify",
     "accept",
