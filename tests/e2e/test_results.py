@@ -10,6 +10,7 @@ import pytest
 from tests.servers.gcs import GcsServer
 
 from .support import DIAMOND, OUTPUTS, Done
+from .terminal import on_terminal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -182,3 +183,34 @@ def test_show_reads_outputs_in_a_bucket(project: Project, server: GcsServer) -> 
     assert f"output     {PREFIX}/say/n_" in shown
     assert 'returned   {"n": 1}\n' in shown
     assert "  | the number 1\n" in shown
+
+
+def test_open_hands_an_output_to_the_users_program(diamond: Project) -> None:
+    """Else a user copies the path of each plot into another program."""
+    report = diamond.output_of("report")
+    (report / "plot.png").write_bytes(b"\x89PNG")
+    script = diamond.write("viewer", '#!/bin/sh\necho "$@" >> opened.txt\n')
+    script.chmod(0o755)
+    diamond.environment["BROWSER"] = f"{script} --page %s"
+    for words in (("report",), ("report", "plot.png"), ("corpus@latest",)):
+        with on_terminal(diamond, "open", *words) as terminal:
+            assert terminal.wait() == 0, terminal.text
+    (opened, named, lone) = diamond.file("opened.txt").splitlines()
+    assert opened == f"--page {report}"
+    assert named == f"--page {report}/plot.png"
+    assert lone == f"--page {diamond.output_of('corpus')}/text.txt"
+
+
+def test_open_says_what_it_does_not_do(diamond: Project) -> None:
+    """Else a script, or a machine without a screen, waits for a window."""
+    report = diamond.output_of("report") / "report.txt"
+    away = diamond.run("open", "report", env={"BROWSER": "true"})
+    assert away == Done(
+        0, f"{report}\n", "note: nothing was opened: standard output is no terminal\n"
+    )
+    none = diamond.run("open", "report", env={"DISPLAY": "", "BROWSER": ""})
+    assert (none.code, "no program is known" in none.err) == (0, True)
+    for words in (("report", "../../x"), ("report", "reprot.txt"), ("report", "--set", "lines=9")):
+        refused = diamond.run("open", *words)
+        assert (refused.code, refused.out) == (4, "")
+        assert "nothing was opened" in refused.err
