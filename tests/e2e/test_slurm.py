@@ -226,7 +226,7 @@ def test_a_detached_plan_needs_nobody(on_slurm: Project, gate: Gate, cluster: Cl
     states = {each["name"]: each["state"] for each in told["targets"]}
     assert states == {"corpus": "built", "model": "running", "report": "queued"}
     (queued,) = (each["job"] for each in told["targets"] if each["job"])
-    assert queued == {"job": job, "words": "PENDING (Dependency)", "place": None}
+    assert queued == {"job": job, "words": "PENDING (Dependency)", "place": None, "hint": None}
     assert told["silent_queues"] == {}
     (line,) = on_slurm.run("status", "report", *gated).out.splitlines()[:-1]
     assert line.startswith("queued  report_")
