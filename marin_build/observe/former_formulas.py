@@ -40,7 +40,8 @@ def keep_former_identities(
     Args:
         graph: its sources are known.
         prefix: where outputs live; None: each below the prefix of its step's own project.
-        store_of: returns the store of the outputs of steps; called only where there are such steps.
+        store_of: returns the store of the outputs of steps, whose dependencies have their identity
+            by then.
         wanted: the id of a target that is asked for: what may have this id has it. Its output may
             be on the way.
 
@@ -54,10 +55,9 @@ def keep_former_identities(
     levels = _by_level(graph)
     for step in graph.steps if levels else ():
         step.use_formula(NOW)  # and forget what a pipeline that asked for its paths made known
-    store: Store | None = None
     chosen: dict[str, int] = {}
     for steps in levels:  # what a step needs has its identity before the step
-        store = store or store_of(steps)
+        store = store_of(steps)
         undecided = {step: step.fingerprint for step in steps}
         for formula in FORMULAS:
             asked = [step for step in undecided if _differs_under(step, formula)]

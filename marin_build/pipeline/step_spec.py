@@ -193,6 +193,11 @@ class StepSpec(CountsByName):
             _compute_fingerprints([self])
         return self._fingerprint  # type: ignore[return-value]
 
+    @property
+    def is_identified(self) -> bool:
+        """Whether its fingerprint was asked for; those of what it needs were, then."""
+        return self._fingerprint is not None
+
     def use_formula(self, formula: Formula) -> None:
         """Have the identity that a formula gives; what needs it must not have been asked yet."""
         object.__setattr__(self, "_formula", formula)
