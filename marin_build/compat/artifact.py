@@ -63,7 +63,7 @@ RESULT_TYPE_KEY = "result_type"
 EXPECTED_FINGERPRINT_KEY = "expected_fingerprint"
 ARTIFACT_LOAD_CONTEXT_KEY = "artifact_load"
 _MARINS_MODULE = "marin.execution.artifact"
-_SCRIPT = "__main__"
+SCRIPT = "__main__"
 """The module of a class that is declared in the file that Python was started with."""
 
 
@@ -162,5 +162,5 @@ def _is_recorded_as(recorded: str, kind: type[Artifact]) -> bool:
     """Return whether a record's class is this one, which a script calls `__main__.Name`."""
     if not recorded or recorded == result_type_name(kind):
         return True
-    is_of_script = recorded.startswith(f"{_SCRIPT}.") or kind.__module__ == _SCRIPT
+    is_of_script = recorded.startswith(f"{SCRIPT}.") or kind.__module__ == SCRIPT
     return is_of_script and recorded.endswith(f".{kind.__qualname__}")

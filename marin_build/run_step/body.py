@@ -16,11 +16,8 @@ from marin_build.errors import MarinBuildError, StepFailedError, StoreAwayError
 from marin_build.identity.callables import local_function
 from marin_build.pipeline.bound_call import return_annotation
 from marin_build.pipeline.source_digests import changed_files, content_of, read_content
-from marin_build.protocol import layout
 from marin_build.protocol.artifact import artifact_value
 from marin_build.protocol.returned_value import UnsavableError
-from marin_build.store.open_store import open_store
-from marin_build.untrusted_json import parse_json
 from marin_build.workspace.places import is_url
 
 if TYPE_CHECKING:
@@ -127,7 +124,7 @@ def _run(target: Target, *, is_interruptible: bool) -> Done:
             raise
         _print(user_traceback(error))
         return Done(1, described(error), cause=_cause_of(error))
-    return _saved(step, returned) if not step.writes_record else _recorded(target.output_path)
+    return _saved(step, returned)
 
 
 def _cause_of(error: BaseException) -> Cause | None:
@@ -149,16 +146,6 @@ def _saved(step: StepSpec, returned: object) -> Done:
         message = f"what the step returned cannot be saved: {described(error)}"
     _print(f"{message}\nit returned: {_shortened(returned)}\n")
     return Done(1, message, is_finished=True)
-
-
-def _recorded(output: str) -> Done:
-    """Return what a step that writes its record itself has left there: the commit publishes it."""
-    try:
-        blob = open_store(output).get(f"{output}/{layout.ARTIFACT}")
-        return Done(0, artifact=None if blob is None else parse_json(blob.data))
-    except (MarinBuildError, ValueError) as error:
-        message = f"the record that the step wrote cannot be read: {described(error)}"
-    return Done(1, message)
 
 
 def _shortened(value: object) -> str:

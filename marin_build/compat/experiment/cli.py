@@ -21,6 +21,7 @@ from marin_build.compat.lazy.lowering import lower
 from marin_build.compat.lazy.running import run
 from marin_build.compat.versions import is_mutable_version, validate_version
 from marin_build.errors import SpecificationError
+from marin_build.pipeline.caught_run import is_catching
 from marin_build.pipeline.dependencies_first import dependencies_first
 
 if TYPE_CHECKING:
@@ -102,7 +103,9 @@ def build_options_with_runner(
                 "or that artifact is declared with a version of its own.",
                 param_hint="--override",
             )
-        if do_run:
+        if is_catching():
+            _run_here(handles, max_concurrent)
+        elif do_run:
             runner(handles, max_concurrent)
         else:
             _print_plan(handles)

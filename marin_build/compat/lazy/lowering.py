@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -9,12 +10,14 @@ from marin_build.compat.fingerprint import fingerprint_hash
 from marin_build.compat.lazy.body import ArtifactBody
 from marin_build.compat.versions import is_mutable_version
 from marin_build.errors import FingerprintMismatchError, SpecificationError
+from marin_build.pipeline.caught_run import program_file
 from marin_build.pipeline.declared_at import shown_here
 from marin_build.pipeline.dependencies_first import dependencies_first
 from marin_build.pipeline.step_spec import StepSpec
 from marin_build.runtime.remote import RemoteCallable
 
 if TYPE_CHECKING:
+    from marin_build.compat.artifact import Artifact
     from marin_build.compat.lazy.artifact_step import ArtifactStep
 
 
@@ -45,14 +48,12 @@ def _step_of(handle: ArtifactStep[Any]) -> StepSpec:
 
 def _lowered(handle: ArtifactStep[Any]) -> StepSpec:
     """Return the step of an artifact whose dependencies have theirs."""
-    from marin_build.compat.artifact import result_type_name
-
     payload = handle.fingerprint_payload()
     fingerprint = fingerprint_hash(payload)
     _refuse_other_pin(handle, fingerprint)
     _refuse_mutable_deps(handle)
     dep_ids = [dep.identity for dep in handle.deps]
-    result_type = result_type_name(handle.artifact_type)
+    result_type = _recorded_name(handle.artifact_type)
     body = ArtifactBody(handle, payload, fingerprint, result_type, tuple(dep_ids))
     fn = handle.run  # a function that runs elsewhere does so with our body in it
     attrs: dict[str, Any] = {
@@ -75,6 +76,19 @@ def _lowered(handle: ArtifactStep[Any]) -> StepSpec:
         outputs=(),  # the record is all that must be there, and at a chosen path not even that
         declared=handle.place,
     )
+
+
+def _recorded_name(kind: type[Artifact]) -> str:
+    """Return the name that records keep of a class: in a program's own file `__main__.Name`.
+
+    Python gives it that name when it runs the file, and Marin then loads no other one.
+    """
+    from marin_build.compat.artifact import SCRIPT, result_type_name
+
+    module, program = sys.modules.get(kind.__module__), program_file()
+    if program is not None and getattr(module, "__file__", None) == program:
+        return f"{SCRIPT}.{kind.__qualname__}"
+    return result_type_name(kind)
 
 
 def _refuse_other_pin(handle: ArtifactStep[Any], fingerprint: str) -> None:
