@@ -12,15 +12,24 @@ from marin_build.errors import NoArtifactError
 from marin_build.pipeline.step_spec import StepSpec
 from marin_build.protocol.status import STATUS_FAILED, STATUS_SUCCESS
 from marin_build.runtime.status_file import StatusFile
+from marin_build.workspace.workspace import Workspace
+from tests.workspaces import in_workspace
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 
-def test_a_value_goes_before_the_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def prefix(tmp_path: Path) -> Iterator[str]:
+    with in_workspace(Workspace(str(tmp_path), str(tmp_path))):
+        yield str(tmp_path)
+
+
+def test_a_value_goes_before_the_path(prefix: str) -> None:
     """Else a consumer of a download cannot name the folder that it is in."""
-    monkeypatch.setenv("MARIN_PREFIX", str(tmp_path))
     step = StepSpec("download", fn=print)
+    assert step.output_path.startswith(prefix)
     status = StatusFile(step.output_path, "a test")
     status.write_status(STATUS_FAILED)
     with pytest.raises(NoArtifactError):
