@@ -13,6 +13,7 @@ it hashes the names of its dependencies. `tests/data/fingerprint_vectors.json` p
 from __future__ import annotations
 
 import hashlib
+import re
 from typing import TYPE_CHECKING, Any
 
 from marin_build.identity.canonical import canonical_text, quoted
@@ -22,6 +23,11 @@ if TYPE_CHECKING:
 
 
 HASH_ID_LENGTH = 8
+HASHED_NAME = re.compile(
+    r"(?P<start>(?P<name>.+)[_-])(?P<hash_id>(?<=_)[0-9a-f]{8}|(?<=-)[0-9a-f]{6})", re.DOTALL
+)
+"""A name and what its folder has behind it: `_` and 8 digits, or, of a step that Marin's executor
+names (compat/executor/version.py), `-` and 6 digits."""
 
 
 def payload_text(

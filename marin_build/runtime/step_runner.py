@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from marin_build.apply.build_loop import BuildLoop
 from marin_build.apply.events import StepEnded
 from marin_build.errors import PreviousTaskFailedError, SpecificationError, StepFailedError
+from marin_build.pipeline.caught_run import offer_steps
 from marin_build.pipeline.step_spec import StepSpec
 from marin_build.plan.outcomes import Blocked, Failed, Stopped
 from marin_build.plan.schedule import Schedule
@@ -53,6 +54,8 @@ class StepRunner:
     ) -> None:
         """Build the steps that are not built; return when nothing is left to do.
 
+        While a pipeline's file is loaded nothing is run: its steps are those of the pipeline.
+
         A step is started as soon as it is taken from `steps` and what it needs is built: `steps`
         may be a generator that makes the next step from the output of the last one. Their order
         is free. What they need is found through `deps`; below a built step nothing is looked at.
@@ -82,6 +85,7 @@ class StepRunner:
             )
         if isinstance(steps, StepSpec):
             raise SpecificationError("`steps` is one step, not several", hint="run([step])")
+        offer_steps(steps)
         admission = Admission(
             current_workspace(), common_prefix(), force_run_failed=force_run_failed
         )

@@ -47,6 +47,8 @@ class Workspace:
         code: the policy of the run or the configuration, for steps that declare none; None if
             neither sets one.
         adopted: target id -> where its data lies, of adopted targets that steps of this run read.
+        marin_era: for which Marin pipelines are written, whose modules are ours here; None: for
+            none.
 
     """
 
@@ -54,6 +56,7 @@ class Workspace:
     prefix: str
     code: CodePolicy | None = None
     adopted: Mapping[str, str] = field(default_factory=lambda: _NOTHING, hash=False)
+    marin_era: str | None = None
 
     def policy(self, said: CodePolicy | None) -> CodePolicy:
         """Return the policy of a step whose author declared `said`; that goes before this one."""
