@@ -71,10 +71,11 @@ def test_a_step_on_a_device_brings_its_packages_unless_its_function_names_others
 
     def train(output_path: str) -> None: ...
 
-    gpu = ResourceConfig.with_gpu("H100", 8)
+    gpu: Any = ResourceConfig.with_gpu("H100", 8)
+    cpu: Any = ResourceConfig.with_cpu()
     steps = [
         MarinStepSpec("a", fn=train, resources=gpu),
-        MarinStepSpec("b", fn=train, resources=ResourceConfig.with_cpu()),
+        MarinStepSpec("b", fn=train, resources=cpu),
         MarinStepSpec("c", fn=remote(train, resources=gpu, pip_dependency_groups=["eval"])),
         StepSpec("d", fn=train, resources=gpu),
     ]
