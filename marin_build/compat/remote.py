@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ParamSpec, TypeVar, cast, overload
 
+from marin_build.compat.aliases import installed_era
 from marin_build.compat.fray.devices import GpuConfig, TpuConfig
 from marin_build.compat.fray.resources import ResourceConfig
 from marin_build.runtime.remote import RemoteCallable
@@ -55,27 +56,41 @@ def remote(
     Args:
         fn: the function; without it, a decorator is returned.
         name: the job's name.
-        resources: what it needs; default: `ResourceConfig.with_cpu()`.
+        resources: what it needs; default: `ResourceConfig.with_cpu()` of the installed era.
         env_vars: environment variables where it runs.
         pip_dependency_groups: groups of dependencies to install there; None: that of the device,
             `gpu` or `tpu`.
         pip_packages: packages to install there.
 
     """
-    needs = ResourceConfig.with_cpu() if resources is None else resources
+    needs = _usual_resources() if resources is None else resources
     groups = device_groups(needs) if pip_dependency_groups is None else pip_dependency_groups
 
     def decorate(fn: Callable[P, R]) -> RemoteCallable[P, R]:
         return RemoteCallable(
             fn,
             cast("NativeResources", needs),  # what stands for resources is lowered where it is used
-            env_vars or {},
+            {**_variables(needs, groups), **(env_vars or {})},
             groups,
             pip_packages or (),
             name,
         )
 
     return decorate if fn is None else decorate(fn)
+
+
+def _usual_resources() -> ResourceMethods:
+    if installed_era() == "artifact":
+        from marin_build.compat.fray import artifact_era_resources
+
+        return artifact_era_resources.ResourceConfig.with_cpu()
+    return ResourceConfig.with_cpu()
+
+
+def _variables(resources: ResourceMethods, groups: Sequence[str]) -> Mapping[str, str]:
+    """Return the variables without which vLLM does not look for a TPU."""
+    needs_tpu = "vllm" in groups and isinstance(resources.device, TpuConfig)
+    return {"VLLM_TARGET_DEVICE": "tpu"} if needs_tpu else {}
 
 
 def device_groups(resources: ResourceMethods) -> tuple[str, ...]:
