@@ -10,6 +10,7 @@ import enum
 import functools
 import json
 import logging
+import sys
 import types
 import uuid
 from pathlib import Path, PurePosixPath
@@ -110,7 +111,7 @@ def test_every_value_has_the_form_that_marin_gives_it(name: str) -> None:
 def test_numbers_of_python_need_no_numpy(monkeypatch: pytest.MonkeyPatch) -> None:
     """Else a plan of a config that names `float` loads numpy for a tenth of a second."""
     with_numpy = canonical_json(CASES["classes"])
-    monkeypatch.setitem(fingerprint.sys.modules, "numpy", None)  # type: ignore[arg-type]
+    monkeypatch.setitem(sys.modules, "numpy", None)
     assert canonical_json(CASES["classes"]) == with_numpy
 
 
