@@ -36,6 +36,7 @@ def secrets_of_step(step: StepSpec, declared: Sequence[str] = ()) -> list[Specif
         texts.append(("command", step.fn.text))
     texts += [(f"inputs.{key}", source.location) for key, source in step.inputs.items()]
     texts += [("output", str(step.override_output_path or "")), ("description", step.description)]
+    texts.append(("fingerprint_payload", step.fingerprint_payload or ""))
     found = [each for path, value in texts for each in _found(value, path, path, allowed, 0)]
     return [
         SpecificationError(
