@@ -20,13 +20,13 @@ from marin_build.compat.artifact_record import (
     write_record,
     write_step_record,
 )
-from marin_build.compat.launch_provenance import Provenance, launch_provenance
 from marin_build.compat.versions import (
     is_mutable_version,
     validate_path_segment,
     validate_version,
 )
 from marin_build.errors import FingerprintMismatchError, NoArtifactError, StoreError
+from marin_build.protocol.launch_provenance import Provenance, launch_provenance
 
 __all__ = [
     "ARTIFACT_LOAD_CONTEXT_KEY",
