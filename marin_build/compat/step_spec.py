@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from marin_build.pipeline import step_spec as native
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from marin_build.compat.executor.lifting import StepSpecConfig
     from marin_build.compat.executor.values import ExecutorStep
 
 
+@dataclass(frozen=True, slots=True, eq=False)
 class StepSpec(native.StepSpec):
-    """A StepSpec with `as_executor_step`."""
+    """A StepSpec with `as_executor_step`, and with what Marin takes for granted.
 
-    __slots__ = ()
+    Args:
+        outputs: Marin asks for none, and steps may write elsewhere.
+        resumable: no run of Marin's clears an output: training goes on from its checkpoints.
+
+    """
+
+    outputs: Sequence[str] | None = ()
+    resumable: bool = True
 
     def as_executor_step(self) -> ExecutorStep[StepSpecConfig]:
         """Return an ExecutorStep with the output path of this step, for ExecutorSteps that need it.
