@@ -91,10 +91,20 @@ class ForeignSteps:
                 hash_attrs=theirs.hash_attrs,
                 override_output_path=theirs.override_output_path,
                 fingerprint_payload=getattr(theirs, "fingerprint_payload", None),
+                writes_record=getattr(theirs, "writes_record", False),
+                version=_version_of(theirs),
             )
         if step.output_path != theirs.output_path:
             return replace(step, override_output_path=theirs.output_path)
         return step
+
+
+def _version_of(theirs: Any) -> str | None:
+    """Return the version of an artifact that Marin lowered to a step; None for other steps."""
+    if not getattr(theirs, "fingerprint_payload", None):
+        return None
+    version: str | None = theirs.hash_attrs.get("version")
+    return version
 
 
 class _Node:

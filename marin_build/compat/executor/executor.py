@@ -16,7 +16,6 @@ from marin_build.compat.executor.values import ExecutorStep, InputName
 from marin_build.compat.executor.version import Versions
 from marin_build.pipeline.caught_run import offer_steps
 from marin_build.protocol.holder import worker_id
-from marin_build.runtime.step_runner import StepRunner
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -135,6 +134,8 @@ class Executor:
         self.get_infos()
         if not dry_run:
             self.write_infos()
+        from marin_build.runtime.step_runner import StepRunner  # a plan does not need it
+
         StepRunner().run(
             specs,
             dry_run=dry_run,

@@ -6,7 +6,7 @@ import json
 import os
 import sys
 from contextlib import nullcontext
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any
 
 from marin_build.compat.executor.config_walk import (
@@ -178,13 +178,8 @@ class Lowering:
                 own_prefix,
             )
         if remote is not None and call is not None:
-            call = RemoteConfigCall(
-                call,
-                remote.resources,
-                remote.env_vars,
-                remote.pip_dependency_groups,
-                remote.name,
-            )
+            given = {each.name: getattr(remote, each.name) for each in fields(remote)}
+            call = RemoteConfigCall(**{**given, "fn": call})
         is_elsewhere = not known.is_computed_path(step)
         return LoweredStep(
             step.name,

@@ -33,6 +33,7 @@ DIGITS = 6
 DEPTH_OF_WHOLE_VERSIONS = 4
 DeepDependencies = Literal["names", "paths"]
 _log = logging.getLogger("marin_build.executor")
+_log.addHandler(logging.NullHandler())  # silent unless the program sets up logging
 
 
 class Versions:
