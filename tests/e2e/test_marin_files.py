@@ -300,6 +300,26 @@ def test_what_marin_built_is_reused_and_its_record_is_shown(marin: Project) -> N
     assert "from      /x" in explained
 
 
+def test_what_changed_since_marin_built_is_the_reason(marin: Project) -> None:
+    _executor(marin)
+    output, raw = _output(marin, "train/m+1"), _output(marin, "raw")
+    (raw / ".executor_status").write_text("SUCCESS")
+    config = {"data": "DEP[0]", "model": {"width": 4, "seq_len": 4096}}
+    record = {
+        "name": "train/m+1",
+        "version": {"name": "train/m+1", "config": config},
+        "output_path": str(output),
+        "dependencies": [str(raw)],
+    }
+    (output / ".executor_info").write_text(json.dumps(record))
+    _executor(marin, seq_len=8192)
+    planned = _run(marin, "plan").out
+    assert "model.seq_len 4096 -> 8192" in planned
+    assert "needs" not in planned
+    explained = _run(marin, "explain", "train/m+1")
+    assert f"compared  with train/{output.name}, built by Marin\n" in explained.out
+
+
 @pytest.mark.parametrize("age", [0, 1_000_000])
 def test_a_training_that_marin_runs_is_waited_for(marin: Project, age: int) -> None:
     """Its clock is not ours: only an apply that sees its lock stand still may take it over."""
