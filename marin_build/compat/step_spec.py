@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from marin_build.pipeline import step_spec as native
 from marin_build.pipeline.placed import Placed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from marin_build.compat.executor.lifting import StepSpecConfig
     from marin_build.compat.executor.values import ExecutorStep
 
 
+@dataclass(frozen=True, slots=True, eq=False)
 class StepSpec(native.StepSpec):
-    """A StepSpec with `as_executor_step`."""
+    """A StepSpec with `as_executor_step`, and with what Marin takes for granted.
 
-    __slots__ = ()
+    Args:
+        outputs: Marin asks for none, and steps may write elsewhere.
+        resumable: no run of Marin's clears an output: training goes on from its checkpoints.
+
+    """
+
+    outputs: Sequence[str] | None = ()
+    resumable: bool = True
 
     @property
     def executable_fn(self) -> Callable[[str], object]:
