@@ -1,4 +1,4 @@
-"""The fields that fray's ResourceConfig has in both eras; each era has its own defaults and more."""
+"""The fields that fray's ResourceConfig has in both eras; defaults are those of the era."""
 
 from __future__ import annotations
 
