@@ -18,7 +18,7 @@ from marin_build.pipeline.caught_run import is_catching, offer_steps
 from marin_build.workspace.workspace import PREFIX_VARIABLE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from importlib.machinery import ModuleSpec
     from types import ModuleType
 
@@ -58,11 +58,17 @@ def _change_step_runner(module: ModuleType) -> None:
     @functools.wraps(run)
     def offering(self: Any, steps: Iterable[Any], *args: Any, **options: Any) -> Any:
         if is_catching():
-            lowered = ForeignSteps(_running[-1] if _running else None)
-            offer_steps(lowered.step(step) for step in steps)
+            offer_steps(_lowered(steps, _running[-1] if _running else None))
         return run(self, steps, *args, **options)
 
     kind.run = offering
+
+
+def _lowered(steps: Iterable[Any], executor: Any) -> Iterator[StepSpec]:
+    """Yield our steps for those of a call; nothing is taken before the first one is asked for."""
+    given = list(steps)
+    lowered = ForeignSteps(given, executor)
+    yield from [lowered.step(step) for step in given]
 
 
 def _change_executor(module: ModuleType) -> None:

@@ -10,6 +10,7 @@ import sys
 from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from marin_build.compat.executor.lowering import LoweredStep, versioned_attributes
 from marin_build.compat.fray.devices import CpuConfig, GpuConfig, TpuConfig
 from marin_build.compat.fray.resources import ResourceConfig
 from marin_build.errors import SpecificationError
@@ -20,68 +21,112 @@ from marin_build.runtime.remote import RemoteCallable
 from marin_build.workspace.workspace import current_workspace
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping, Sequence
 
 
 class ForeignSteps:
-    """Lowers StepSpecs of Marin, each once.
+    """Lowers StepSpecs of Marin, each once; one output path is one step, as for Marin.
 
     Args:
+        given: those that are to be run. Others at the same paths stand for them: Marin's Executor
+            names what a step needs by stubs, which have a path and nothing that builds it.
         executor: the Executor that made them of its own steps; None: the author made them.
+
+    Raises:
+        SpecificationError: one is no step.
 
     """
 
-    def __init__(self, executor: Any = None) -> None:
-        self._known: dict[int, tuple[Any, StepSpec]] = {}  # keeps theirs alive, for their numbers
-        self._versions: dict[str, Any] = {}
+    def __init__(self, given: Sequence[Any], executor: Any = None) -> None:
+        for theirs in given:
+            if not _is_step_spec(theirs):
+                raise SpecificationError(
+                    f"Marin's StepRunner was given {type(theirs).__name__}, not a step",
+                    consequence="nothing was run",
+                )
+        self._given: dict[str, Any] = {theirs.output_path: theirs for theirs in given}
+        self._known: dict[str, StepSpec] = {}
+        self._versions: dict[str, tuple[Any, str]] = {}  # the config's part, and its digits
         if executor is not None:
-            paths = executor.output_paths
-            self._versions = {paths[step]: version for step, version in executor.versions.items()}
+            for step, version in executor.versions.items():
+                of_step = (version["config"], executor.hashed_versions[step])
+                if not hasattr(step, "_original_step_spec"):  # else it is a StepSpec itself
+                    self._versions[executor.output_paths[step]] = of_step
 
     def step(self, theirs: Any) -> StepSpec:
         """Return our step for one of theirs; its needs are lowered, too.
 
         Raises:
-            SpecificationError: it is no step, or one that we cannot run.
+            SpecificationError: it is one that we cannot run.
 
         """
-        if isinstance(theirs, StepSpec):
-            return theirs
-        if not _is_step_spec(theirs):
-            raise SpecificationError(
-                f"Marin's StepRunner was given {type(theirs).__name__}, not a step",
-                consequence="nothing was run",
-            )
-        for each in dependencies_first([theirs], lambda one: id(one) in self._known):
-            self._known[id(each)] = each, self._lowered(each)
-        return self._known[id(theirs)][1]
+        for node in dependencies_first([_Node(theirs, self._given)], self._is_known):
+            self._known[node.path] = self._lowered(node.theirs)
+        return self._known[theirs.output_path]
+
+    def _is_known(self, node: _Node) -> bool:
+        return node.path in self._known
 
     def _lowered(self, theirs: Any) -> StepSpec:
-        version = self._versions.get(theirs.output_path)
-        resources = _resources_of(theirs)
-        step = StepSpec(
-            name=theirs.name,
-            output_path_prefix=theirs.output_path_prefix,
-            deps=[self._known[id(dep)][1] for dep in theirs.deps],
-            hash_attrs=theirs.hash_attrs if version is None else version["config"],
-            override_output_path=theirs.override_output_path,
-            fn=_function_of(theirs.fn),
-            fingerprint_payload=getattr(theirs, "fingerprint_payload", None),
-            outputs=(),  # Marin asks for none
-            resources=resources.lowered_resources if resources is not None else None,
-            declared=_place_of(theirs.fn),
-        )
+        resources = getattr(theirs, "resources", None)
+        place = _place_of(theirs.fn)
+        given = {
+            "name": theirs.name,
+            "deps": [self._known[dep.output_path] for dep in theirs.deps],
+            "fn": _function_of(theirs.fn),
+            "outputs": (),  # Marin asks for none
+            "resources": None if resources is None else _resources(resources).lowered_resources,
+            **({} if place is None else {"declared": place}),
+        }
+        found = self._versions.get(theirs.output_path)
+        step: StepSpec
+        if found is not None:
+            config, digits = found
+            step = LoweredStep(**given, hash_attrs=versioned_attributes(config), digits=digits)
+        else:
+            step = StepSpec(
+                **given,
+                output_path_prefix=theirs.output_path_prefix,
+                hash_attrs=theirs.hash_attrs,
+                override_output_path=theirs.override_output_path,
+                fingerprint_payload=getattr(theirs, "fingerprint_payload", None),
+                writes_record=getattr(theirs, "writes_record", False),
+                version=_version_of(theirs),
+            )
         if step.output_path != theirs.output_path:
             return replace(step, override_output_path=theirs.output_path)
         return step
 
 
+def _version_of(theirs: Any) -> str | None:
+    """Return the version of an artifact that Marin lowered to a step; None for other steps."""
+    if not getattr(theirs, "fingerprint_payload", None):
+        return None
+    version: str | None = theirs.hash_attrs.get("version")
+    return version
+
+
+class _Node:
+    """A step of Marin, with the steps that are meant by what it needs."""
+
+    def __init__(self, theirs: Any, given: Mapping[str, Any]) -> None:
+        self.path: str = theirs.output_path
+        self.theirs = given.get(self.path, theirs)
+        self._given = given
+
+    @property
+    def deps(self) -> list[_Node]:
+        """What it needs."""
+        return [_Node(dep, self._given) for dep in self.theirs.deps]
+
+
 def steps_of_object(value: Any) -> StepSpec | None:
     """Return the step that an object of Marin stands for; None if it is none."""
     if _is_step_spec(value):
-        return ForeignSteps().step(value)
+        return ForeignSteps([value]).step(value)
     if _has(value, "name", "version", "artifact_type", "build_config", "lower"):
-        return ForeignSteps().step(value.lower())
+        lowered = value.lower()
+        return ForeignSteps([lowered]).step(lowered)
     if _has(value, "name", "fn", "config", "override_output_path", "with_output_path"):
         return _step_of_executor_step(value)
     return None
@@ -97,8 +142,8 @@ def _step_of_executor_step(value: Any) -> StepSpec:
     executor.compute_version(value, is_pseudo_dep=False)
     steps = [step for step in executor.steps if not executor.is_pseudo_dep[step]]
     path = executor.output_paths[value]
-    lowered = ForeignSteps(executor)
     resolved = executor._resolve_steps(steps)  # noqa: SLF001 - what its `run` does
+    lowered = ForeignSteps(resolved, executor)
     return next(lowered.step(step) for step in resolved if step.output_path == path)
 
 
@@ -174,22 +219,17 @@ def _names_of(fn: Any) -> tuple[str, ...]:
     return names
 
 
-def _place_of(fn: Any) -> tuple[str, int]:
-    """Return where the author wrote a step's function."""
+def _place_of(fn: Any) -> tuple[str, int] | None:
+    """Return where the author wrote a step's function; None if that is not known."""
     inner = _author_function(fn.fn if _is_remote(fn) else fn)
     while isinstance(inner, functools.partial):
         inner = inner.func
     code = getattr(inner, "__code__", None)
-    return (code.co_filename, code.co_firstlineno) if code is not None else ("", 0)
+    return (code.co_filename, code.co_firstlineno) if code is not None else None
 
 
 def _is_remote(fn: Any) -> bool:
     return is_dataclass(fn) and _has(fn, "fn", "resources", "env_vars", "pip_dependency_groups")
-
-
-def _resources_of(theirs: Any) -> ResourceConfig | None:
-    given = getattr(theirs, "resources", None)
-    return None if given is None else _resources(given)
 
 
 def _resources(given: Any) -> ResourceConfig:

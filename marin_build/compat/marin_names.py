@@ -24,12 +24,14 @@ class MarinModule:
         name: `fray.types`.
         ours: its names, and where each of ours is: `marin_build.compat.fray.devices.CpuConfig`.
         differences: names that behave differently, and how.
+        repeats: other modules, all of whose names it has.
 
     """
 
     name: str
     ours: Mapping[str, str]
     differences: Mapping[str, str] = field(default_factory=dict)
+    repeats: tuple[str, ...] = ()
 
 
 def marin_modules(era: Era) -> dict[str, MarinModule]:
@@ -42,7 +44,8 @@ def _module(name: str, era: Era) -> MarinModule:
     row = _table()["modules"][name]
     ours: dict[str, str] = {}
     differences: dict[str, str] = {}
-    for other in (*row.get("repeats", ()), *row.get(f"repeats_in_{era}_era", ())):
+    repeats = (*row.get("repeats", ()), *row.get(f"repeats_in_{era}_era", ()))
+    for other in repeats:
         repeated = _module(other, era)
         ours |= repeated.ours
         differences |= repeated.differences
@@ -50,7 +53,7 @@ def _module(name: str, era: Era) -> MarinModule:
     ours |= {one: f"{home}.{one}" for home, names in own for one in names}
     ours |= row.get("called_otherwise", {})
     differences |= row.get("differences", {})
-    return MarinModule(name, ours, {one: differences[one] for one in differences if one in ours})
+    return MarinModule(name, ours, differences, repeats)
 
 
 @functools.cache

@@ -7,17 +7,21 @@ in which many names lie together; they are read in one batch.
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from marin_build.errors import CorruptStateError
 from marin_build.identity.payload import HASHED_NAME
 from marin_build.plan.snapshot import Earlier
 from marin_build.protocol import layout
+from marin_build.protocol.artifact_record_reader import parse_artifact_record
 from marin_build.protocol.record_reader import readable_record
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from marin_build.pipeline.targets import Target, Targets
+    from marin_build.protocol.record_reader import Built
     from marin_build.store.base import Store
 
 
@@ -64,8 +68,11 @@ def read_history(
     records = {
         path: record
         for path, blob in zip(paths, blobs, strict=True)
-        if blob is not None and (record := _earlier(blob.data)) is not None
+        if blob is not None and (record := _earlier(readable_record(blob.data))) is not None
     }
+    recipes = [i for i in candidates if targets.all[i].step.has_recipe]
+    unread = {path for i in recipes for path in candidates[i]} - records.keys()
+    records |= _recorded_by_marin(store, sorted(unread))
     history: dict[int, tuple[Earlier, ...]] = {}
     for index, folders in candidates.items():
         name = targets.all[index].name
@@ -97,11 +104,7 @@ def list_builds(
         StoreError: the store cannot be read.
 
     """
-    starts = {
-        i: _start(targets.all[i])
-        for i in indices
-        if targets.all[i].step.override_output_path is None
-    }
+    starts = {i: _start(targets.all[i]) for i in indices if _lies_among_its_builds(targets.all[i])}
     new = dict.fromkeys(start for start in starts.values() if start not in listed)
     if new:
         found = _folders(store, new)
@@ -114,6 +117,15 @@ def _start(target: Target) -> str:
     if target.step.version is not None:
         return target.output_path.removesuffix(target.step.version)
     return target.output_path.removesuffix(target.step.hash_id)
+
+
+def _lies_among_its_builds(target: Target) -> bool:
+    """Return whether other builds of the name lie beside it: its author chose no path."""
+    if target.step.override_output_path is None:
+        return True
+    return target.step.has_recipe and target.output_path.endswith(
+        f"/{target.name}/{target.step.version}"
+    )
 
 
 def _folders(store: Store, starts: Iterable[str]) -> dict[str, list[str]]:
@@ -142,9 +154,20 @@ def _folders(store: Store, starts: Iterable[str]) -> dict[str, list[str]]:
     return found
 
 
-def _earlier(data: bytes) -> Earlier | None:
-    """Return what a record of ours says; None for any other document, which explains nothing."""
-    built = readable_record(data)
+def _recorded_by_marin(store: Store, folders: Sequence[str]) -> dict[str, Earlier]:
+    """Return what Marin recorded in some folders; those without a readable record are left out."""
+    found: dict[str, Earlier] = {}
+    blobs = store.get_many([f"{folder}/{layout.ARTIFACT}" for folder in folders])
+    for folder, blob in zip(folders, blobs, strict=True):
+        with suppress(CorruptStateError):
+            built = parse_artifact_record(blob.data, folder) if blob is not None else None
+            if (earlier := _earlier(built)) is not None:
+                found[folder] = earlier
+    return found
+
+
+def _earlier(built: Built | None) -> Earlier | None:
+    """Return what a record says; None where it does not say what was hashed."""
     hashed = built.hashed if built is not None else None
     if built is None or hashed is None:
         return None

@@ -164,6 +164,8 @@ def _facts(planned: Planned, decision: Decision) -> list[tuple[str, str]]:
         ("declared", shown(target.step.declared, loaded.workspace.project)),
         ("output", target.output_path),
     ]
+    if target.step.has_recipe:  # the digits that its author may pin
+        facts.append(("recipe", str(target.step.hash_attrs.get("fingerprint", ""))))
     if place := planned.engine.place_of(target.step):
         spec = planned.engine.spec_of(loaded.workspace, target)
         facts.append(("engine", f"{place}: {spec} of a saved plan" if spec else place))

@@ -130,6 +130,11 @@ def has_caught() -> bool:
     return _catcher is not None and _catcher.has_caught
 
 
+def program_file() -> str | None:
+    """Return the file that is loaded as if Python ran it as a program; None: no run is caught."""
+    return _catcher.file if _catcher is not None and is_catching() else None
+
+
 def offer_steps(steps: Iterable[Any], called: str = "StepRunner.run") -> None:
     """Hand the steps of a call that would run them to the pipeline that is being loaded, if any.
 

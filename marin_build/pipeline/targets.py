@@ -167,6 +167,8 @@ def _dev_errors(steps: Sequence[StepSpec], workspace: Workspace) -> Iterator[Mar
         if step in dev or dev.isdisjoint(step.deps):
             continue
         for dep in dict.fromkeys(dep for dep in step.deps if dep in dev):
+            if dep.has_recipe and step.version is None:
+                continue  # Marin allows it: this one is built again each time, too
             what = f"`{step.name}` depends on the dev version `{dep.target_id}`"
             hint = "a dev version is rebuilt each time: give the step that depends on it one, too"
             yield _error_of(step, what, hint, workspace)

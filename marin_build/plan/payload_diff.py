@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import enum
 import json
-import math
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from marin_build.identity.canonical import canonical_text
 from marin_build.identity.payload import HASHED_NAME
-from marin_build.text.secret_shapes import masked_text
+from marin_build.text.secret_shapes import masked_value
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -191,21 +190,7 @@ def _of(path: str, old: Any, new: Any) -> Iterator[Difference]:
                 return
         yield from _of_lists(path, old, new)
     elif not _same(old, new):
-        yield Difference(path, _shown(old), _shown(new))
-
-
-def _shown(value: Any) -> Any:
-    """Return one side of a difference without what has the form of a secret."""
-    match value:
-        case str():
-            return masked_text(value)
-        case float() if not math.isfinite(value):
-            return canonical_text(value)  # as text: strict readers of JSON refuse it as a number
-        case dict():
-            return {key: _shown(item) for key, item in value.items()}
-        case list() | tuple():
-            return [_shown(item) for item in value]
-    return value
+        yield Difference(path, masked_value(old), masked_value(new))
 
 
 def _of_dependencies(old: Sequence[str], new: Sequence[str]) -> Iterator[Difference]:

@@ -12,6 +12,7 @@ a,b   a&b   ^c        union, intersection, all but
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING, assert_never
 
 from marin_build.errors import MarinBuildError, NotFoundError, UsageError, combined
@@ -183,6 +184,10 @@ def _matches(
 ) -> set[int]:
     """Return the targets that a term selects, as if it had no `^`."""
     found = _atom_matches(targets, term, status_of, changed_since)
+    if not found and term.kind == "name" and term.with_downstream:
+        # A name may end in `+`, as `code/c++` does.
+        named = replace(term, value=f"{term.value}+", with_downstream=False)
+        return _matches(targets, named, status_of, changed_since)
     if not found or not (term.with_upstream or term.with_downstream):
         return found
     from marin_build.plan.graph_shape import downstream, upstream

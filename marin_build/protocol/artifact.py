@@ -6,7 +6,7 @@ import json
 import typing
 from typing import TYPE_CHECKING, Any
 
-from marin_build.errors import StoreError
+from marin_build.errors import StepFailedError, StoreError
 from marin_build.protocol import layout
 from marin_build.protocol.returned_value import UnsavableError, Walk
 from marin_build.untrusted_json import parse_json
@@ -90,6 +90,26 @@ def artifact_file(value: Any, output: str) -> bytes:
         empty = dict.fromkeys(("name", "version", "fingerprint", "result_type"), "")
         value = {**empty, "output_path": output, "result": value}
     return json.dumps(value).encode()
+
+
+def own_artifact(store: Store, output: str) -> Any:
+    """Return the JSON value that a step wrote as its artifact itself; None if it wrote none.
+
+    Raises:
+        StepFailedError: it is no JSON.
+        StoreError: the store cannot be reached.
+
+    """
+    path = f"{output}/{layout.ARTIFACT}"
+    blob = store.get(path)
+    if blob is None:
+        return None
+    try:
+        return parse_json(blob.data)
+    except ValueError as error:
+        raise StepFailedError(
+            f"the step wrote `{path}`, which is no JSON", facts=[("reason", str(error))]
+        ) from None
 
 
 def read_artifact(store: Store, output: str) -> tuple[bytes, str] | None:

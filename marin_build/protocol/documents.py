@@ -121,13 +121,13 @@ class Publication(_Document):
     """What a sealed attempt commits: record, artifact and manifest.
 
     `digests`: path in the manifest -> sha-256 in hex, of the files that were read for it.
-    `writes_record`: the step wrote the file of the artifact itself.
+    `keeps_artifact`: the step itself wrote the artifact file, which holds `artifact`.
     """
 
     record: Record
     has_artifact: bool
     artifact: Any = None
-    writes_record: bool = False
+    keeps_artifact: bool = False
     manifest: tuple[FileEntry, ...]
     digests: dict[str, str] = {}
 

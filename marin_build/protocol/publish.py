@@ -41,9 +41,8 @@ class Publisher:
         if not self._write(layout.RECORD, publication.record.to_bytes()):
             return
         # A slow publisher of an earlier attempt may have left its artifact: null replaces it.
-        # Data that was adopted where it lies keeps its own artifact.
-        # So does a step that writes it itself.
-        is_kept = publication.writes_record or publication.record.adopted_from == self.output
+        # Data that was adopted where it lies keeps its own artifact; so does a step that wrote it.
+        is_kept = publication.keeps_artifact or publication.record.adopted_from == self.output
         if not is_kept and (publication.has_artifact or publication.record.attempt > 1):
             artifact = artifact_file(publication.artifact, self.output)
             if not self._write(layout.ARTIFACT, artifact):

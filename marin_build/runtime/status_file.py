@@ -46,7 +46,7 @@ class StatusFile:
 
     """
 
-    def __init__(self, output_path: str, worker_id: str) -> None:
+    def __init__(self, output_path: str | os.PathLike[str], worker_id: str) -> None:
         self.output_path = absolute_prefix(output_path, os.getcwd())
         self.worker_id = worker_id
         self.path = f"{self.output_path}/{layout.STATUS}"
@@ -87,14 +87,22 @@ class StatusFile:
         """
         return self._claim().try_acquire()
 
-    def wait_for_lock(self, *, force_run_failed: bool = True) -> bool:
+    def wait_for_lock(self, *, force_run_failed: bool = True, force_rerun: bool = False) -> bool:
         """Wait until the lock is ours; return False if the output is built by then.
+
+        Args:
+            force_run_failed: whether a target that failed may be tried again.
+            force_rerun: whether one that is built is built again.
 
         Raises:
             PreviousTaskFailedError: it failed, and must not be tried again.
 
         """
-        return self._claim().acquire(rerun_failed=force_run_failed)
+        return self._claim().acquire(rerun_failed=force_run_failed, rebuild=force_rerun)
+
+    def keep_lock(self) -> None:
+        """Have a thread renew the lock until it is released."""
+        self._claim().keep()
 
     def refresh_lock(self) -> None:
         """Renew the lock: at least every 60 seconds, else others may take it.
@@ -139,25 +147,32 @@ def new_lock(output: str, worker: str) -> PathLock:
 
 
 def should_run(
-    status_file: StatusFile, step_name: str | None = None, force_run_failed: bool = True
+    status_file: StatusFile,
+    step_name: str | None = None,
+    force_run_failed: bool = True,
+    *,
+    force_rerun: bool = False,
 ) -> bool:
     """Wait for the lock of an output and write RUNNING; return False if it is built already.
 
     If it returns True, the caller runs the step: it calls `refresh_lock` now and then, and at the
-    end it writes a status and calls `release_lock`. `distributed_lock` does all of that but the
+    end it writes a status and calls `release_lock`. `step_lock` does all of that but the last
     status.
 
     Args:
         status_file: the output, and who asks.
         step_name: for messages; default: the output path.
         force_run_failed: whether a target that failed may be tried again.
+        force_rerun: whether one that is built is built again.
 
     Raises:
         PreviousTaskFailedError: it failed, and must not be tried again.
 
     """
     try:
-        if not status_file.wait_for_lock(force_run_failed=force_run_failed):
+        if not status_file.wait_for_lock(
+            force_run_failed=force_run_failed, force_rerun=force_rerun
+        ):
             return False
     except PreviousTaskFailedError as error:
         error.facts = (*error.facts, ("step", step_name)) if step_name else error.facts

@@ -5,18 +5,19 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from tests.servers.slurm import wait_until
+from tests.servers.slurm import Cluster, wait_until
+from tests.servers.slurm_report import file_end
 
 from .resident import resident_for
-from .support import OUTPUTS, PATIENCE, PROGRAM
+from .support import OUTPUTS, PATIENCE, PROGRAM, Project
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
-    from tests.servers.slurm import Cluster
+    from .support import Gate
 
-    from .support import Gate, Project
-
+_LOGS = (".marin-build/slurm/*.log", ".logs/*.log")
+_MOST_LOGS = 12
 SETTINGS = 'engine = "slurm"\n[slurm]\npoll = 0.5\n'
 
 
@@ -57,6 +58,34 @@ def until_built(project: Project, name: str) -> None:
     wait_until(lambda: list((project.root / OUTPUTS).glob(f"{name}_*/.executor_info")), PATIENCE)
 
 
+def start_again(cluster: Cluster, job: str) -> None:
+    """Wait until a job is back in the queue; have it start in seconds instead of two minutes.
+
+    A node starts no job in the second in which it ended it.
+    """
+    words = ("squeue", "--noheader", "--format=%t", f"--jobs={job}")
+    wait_until(lambda: cluster.call(*words).strip() == "PD", PATIENCE)
+    cluster.call("scontrol", "update", f"JobId={job}", "StartTime=now+3")
+
+
 def until_empty(cluster: Cluster) -> None:
     """Wait until no job waits or runs."""
     wait_until(cluster.is_empty, PATIENCE)
+
+
+def report_on(values: Iterable[object]) -> Iterator[tuple[str, str]]:
+    """Say how the clusters among the fixtures of a test stand, and what its jobs and steps printed.
+
+    Yields:
+        A title, and the text below it.
+
+    """
+    values = list(values)
+    clusters = [each for each in values if isinstance(each, Cluster)]
+    for cluster in clusters:
+        yield "Slurm", cluster.report()
+    if clusters:
+        for project in (each for each in values if isinstance(each, Project)):
+            logs = [path for pattern in _LOGS for path in project.root.rglob(pattern)]
+            newest = sorted(logs, key=lambda path: path.stat().st_mtime)[-_MOST_LOGS:]
+            yield "jobs and steps", "\n".join(file_end(path) for path in newest)

@@ -206,7 +206,7 @@ class Lowering:
             step.name,
             own_prefix,
             deps,
-            _attributes(known.versions[step]["config"]),
+            versioned_attributes(known.versions[step]["config"]),
             step.override_output_path if is_elsewhere else None,
             fn=call,
             resources=step.resources,
@@ -248,7 +248,7 @@ def with_deps(original: StepSpec, deps: Sequence[StepSpec]) -> StepSpec:
     return replace(original, deps=deps, override_output_path=original.output_path)
 
 
-def _attributes(leaves: Mapping[str, Any]) -> dict[str, Any]:
+def versioned_attributes(leaves: Mapping[str, Any]) -> dict[str, Any]:
     """Return versioned values in the form in which Marin hashes them, as plain JSON values.
 
     JSON has no infinity and no NaN, so they are texts here.

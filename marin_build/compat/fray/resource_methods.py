@@ -9,13 +9,13 @@ from marin_build.compat.fray.byte_sizes import scaled_size
 from marin_build.compat.fray.devices import CpuConfig, GpuConfig, TpuConfig
 from marin_build.compat.fray.lowered_resources import lowered
 from marin_build.compat.fray.tpu_topologies import get_tpu_topology
+from marin_build.pipeline.resources import ResourceConfig as NativeResources
 from marin_build.pipeline.stands_for import StandsForResources
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from marin_build.compat.fray.devices import DeviceConfig
-    from marin_build.pipeline.resources import ResourceConfig as NativeResources
 
 _CPU_FLOPS = 100e9
 """What fray counts for a job without an accelerator, whatever its cores."""
@@ -52,6 +52,14 @@ class ResourceMethods(StandsForResources):
 
         """
         return lowered(self)
+
+    def __eq__(self, other: object) -> bool:
+        """Return whether the fields are equal; to resources of a step, whether these are meant."""
+        if type(other) is type(self):
+            return vars(self) == vars(other)
+        return self.lowered_resources == other if isinstance(other, NativeResources) else False
+
+    __hash__ = None  # type: ignore[assignment]  # it can be changed
 
     def chip_count(self) -> int:
         """Return the accelerator chips of all replicas."""

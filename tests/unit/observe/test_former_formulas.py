@@ -1,7 +1,8 @@
-"""What was built while the first formula named remote sources is still built."""
+"""What was built while a former formula named remote sources, or wrote enums, is still built."""
 
 from __future__ import annotations
 
+import enum
 import json
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,7 @@ import pytest
 from marin_build import StepSpec
 from marin_build import step as declared_as_step
 from marin_build.observe.former_formulas import keep_former_identities
-from marin_build.pipeline.formulas import FIRST, NOW, Formula
+from marin_build.pipeline.formulas import FIRST, NOW, TAGGED_ENUMS, Formula
 from marin_build.pipeline.graph import build_graph
 from marin_build.pipeline.source import DeclaredSource, Source
 from marin_build.pipeline.source_digests import Content, remember_content
@@ -19,7 +20,7 @@ from marin_build.store.memory import MemoryStore
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from marin_build.store.base import Store
+    from marin_build.store.base import Blob, Store
 
 PREFIX = "/out"
 SAME = Source("same", "gs://b/same")
@@ -137,3 +138,75 @@ def test_the_place_of_an_argument_has_the_name_of_its_formula() -> None:
     step.use_formula(FIRST)
     assert '"bind": {"x": "source:gs://b/s/"}' in step.payload
     assert '"inputs": {"gs://b/s/": "d"}' in step.payload
+
+
+class Mode(enum.StrEnum):
+    EXACT = "exact"
+
+
+def _with_enums(formulas: dict[str, Formula]) -> dict[str, StepSpec]:
+    """Return steps by name, of which two have an enum and one an old source besides."""
+    a = StepSpec(name="a", hash_attrs={"mode": Mode.EXACT})
+    b = StepSpec(name="b", deps=[a])
+    c = StepSpec(name="c", deps=[b], hash_attrs={"modes": [Mode.EXACT]}, inputs={"x": COMPOSED})
+    d = StepSpec(name="d", deps=[c])
+    steps = {step.name: step for step in (a, b, c, d)}
+    for name, formula in formulas.items():
+        steps[name].use_formula(formula)
+    return steps
+
+
+@pytest.mark.parametrize(
+    ("built", "expected"),
+    [
+        ({}, {}),
+        ({"a": TAGGED_ENUMS}, {"a": TAGGED_ENUMS}),
+        ({"a": TAGGED_ENUMS, "c": TAGGED_ENUMS}, {"a": TAGGED_ENUMS, "c": TAGGED_ENUMS}),
+        ({"a": TAGGED_ENUMS, "c": FIRST}, {"a": TAGGED_ENUMS, "c": FIRST}),
+        ({"a": TAGGED_ENUMS, "c": NOW}, {"a": TAGGED_ENUMS}),
+        ({"a": NOW, "c": FIRST}, {"c": FIRST}),
+    ],
+)
+def test_a_step_with_an_enum_keeps_the_identity_under_which_it_is_built(
+    built: dict[str, Formula], expected: dict[str, Formula]
+) -> None:
+    """Else a new version of marin-build trains again every model whose step names an enum."""
+    were = _with_enums(built)
+    store = _store([were[name] for name in built])
+    wanted = {name: step.fingerprint for name, step in _with_enums(expected).items()}
+    assert _chosen(store, _with_enums({})) == wanted
+
+
+def test_the_former_identity_of_an_enum_is_what_it_was() -> None:
+    """This digest was computed by the version that had the former formula."""
+    step = _with_enums({"a": TAGGED_ENUMS})["a"]
+    assert step.payload == (
+        '{"attrs": {"mode": {"__enum__": "Mode.EXACT", "value": "exact"}}, "deps": [], "name": "a"}'
+    )
+    pinned = StepSpec(
+        name="a", hash_attrs={"mode": Mode.EXACT}, expected_fingerprint=step.fingerprint
+    )
+    keep_former_identities(build_graph([pinned]), PREFIX, lambda _: MemoryStore())
+    assert pinned.fingerprint == step.fingerprint != _with_enums({})["a"].fingerprint
+
+
+class _Counting(MemoryStore):
+    """Takes note of the paths that are read."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.read: list[str] = []
+
+    def get_many(self, paths: Sequence[str]) -> list[Blob | None]:
+        self.read += paths
+        return super().get_many(paths)
+
+
+def test_what_is_built_is_looked_for_once() -> None:
+    """A pipeline that was never built otherwise pays one read a step for its enums."""
+    store = _Counting()
+    steps = _with_enums({})
+    for step in _with_enums({}).values():
+        store.put(f"{step.output_path_in(PREFIX)}/.executor_status", b"SUCCESS")
+    _chosen(store, steps)
+    assert len(store.read) == 2

@@ -39,7 +39,7 @@ RECORD: dict[str, Any] = {
     "fingerprint_payload": "{}",
 }  # fmt: skip
 PUBLICATION: dict[str, Any] = {
-    "record": RECORD, "has_artifact": False, "artifact": None, "writes_record": False,
+    "record": RECORD, "has_artifact": False, "artifact": None, "keeps_artifact": False,
     "manifest": ({"path": "a", "size": 1},), "digests": {"a": "0f"},
 }  # fmt: skip
 ATTEMPT: dict[str, Any] = {
