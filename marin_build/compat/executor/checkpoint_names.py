@@ -1,4 +1,4 @@
-"""Names for analyses of checkpoints: `llama-8b-730000` of `checkpoints/llama-8b/.../step-730000`."""
+"""Names for analyses of checkpoints: `llama-730000` of `checkpoints/llama/.../step-730000`."""
 
 from __future__ import annotations
 

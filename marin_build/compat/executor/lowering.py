@@ -249,12 +249,8 @@ def with_deps(original: StepSpec, deps: Sequence[StepSpec]) -> StepSpec:
 
 
 def versioned_attributes(leaves: Mapping[str, Any]) -> dict[str, Any]:
-    """Return versioned values in the form in which Marin hashes them, as plain JSON values.
-
-    JSON has no infinity and no NaN, so they are texts here.
-    """
-    text = json.dumps(leaves, sort_keys=True, cls=CustomJsonEncoder)
-    values: dict[str, Any] = json.loads(text, parse_constant=str)
+    """Return versioned values in the form in which Marin hashes them, as plain JSON values."""
+    values: dict[str, Any] = json.loads(json.dumps(leaves, cls=CustomJsonEncoder))
     return values
 
 

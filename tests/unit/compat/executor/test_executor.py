@@ -188,6 +188,8 @@ def test_a_config_stands_for_the_command_line(
     given = ExecutorMainConfig(prefix=str(tmp_path), executor_info_base_path=str(tmp_path / "i"))
     executor_main(given, steps=[chain()[0]], max_concurrent=2)
     assert len(os.listdir(tmp_path / "i")) == 1
+    executor_main.__wrapped__(given, [chain()[1]], "with a command line of its own")
+    assert len(os.listdir(tmp_path / "i")) == 2
 
 
 def test_a_job_builds_what_its_config_names(tmp_path: Path) -> None:
