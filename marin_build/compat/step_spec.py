@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 class StepSpec(native.StepSpec):
     """A StepSpec with `as_executor_step`."""
 
-    __slots__ = ()
+    __slots__ = ("_lifted",)  # see executor/lifting.py: what stands for it there, once it is known
 
     def as_executor_step(self) -> ExecutorStep[StepSpecConfig]:
         """Return an ExecutorStep with the output path of this step, for ExecutorSteps that need it.

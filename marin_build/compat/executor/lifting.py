@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from marin_build.pipeline.step_spec import StepSpec
 
 _ORIGINAL = "_original_step_spec"
+_LIFTED = "_lifted"
 
 
 @dataclass(frozen=True)
@@ -31,9 +32,23 @@ class StepSpecConfig:
 
 
 def as_executor_step(step: StepSpec) -> ExecutorStep[StepSpecConfig]:
-    """Return an ExecutorStep that stands for a StepSpec, and for what that needs."""
+    """Return an ExecutorStep that stands for a StepSpec, and for what that needs.
+
+    Of a StepSpec of Marin's dialect it is always the same one, while its output path is the same:
+    hundreds of steps may need one.
+    """
     made: dict[StepSpec, ExecutorStep[StepSpecConfig]] = {}
-    for each in dependencies_first([step], made.__contains__):
+
+    def is_made(each: StepSpec) -> bool:
+        if each in made:
+            return True
+        lifted = getattr(each, _LIFTED, None)
+        if lifted is None or lifted.override_output_path != each.output_path:
+            return False
+        made[each] = lifted
+        return True
+
+    for each in dependencies_first([step], is_made):
         config = StepSpecConfig(
             THIS_OUTPUT_PATH,
             VersionedValue(dict(each.hash_attrs)),
@@ -48,6 +63,8 @@ def as_executor_step(step: StepSpec) -> ExecutorStep[StepSpecConfig]:
         )
         object.__setattr__(lifted, _ORIGINAL, each)
         object.__setattr__(lifted, "_declared", each.declared)
+        if hasattr(type(each), _LIFTED):
+            object.__setattr__(each, _LIFTED, lifted)
         made[each] = lifted
     return made[step]
 
