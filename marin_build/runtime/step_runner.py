@@ -194,7 +194,8 @@ class _Run:
         ]
         failed = StepFailedError(f"Step failed: {targets[next(iter(errors))].id}")
         failed.__cause__ = causes[0]
-        raise kind(f"{len(errors)} step(s) failed", facts=facts) from failed
+        when = " previously" if before else ""
+        raise kind(f"{len(errors)} step(s) failed{when}", facts=facts) from failed
 
     def _blocker_of(self, index: int) -> int:
         states = self._schedule.states

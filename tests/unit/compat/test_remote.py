@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
+from marin_build.compat import artifact_era_remote
 from marin_build.compat.fray import artifact_era_resources
 from marin_build.compat.fray.resources import ResourceConfig
 from marin_build.compat.remote import RemoteCallable, remote
-from marin_build.compat.step_spec import StepSpec as MarinStepSpec
 from marin_build.pipeline.step_spec import StepSpec
 from marin_build.runtime.clients import set_current_client
 from marin_build.runtime.local_client import LocalClient, LocalJob
@@ -31,6 +31,19 @@ def test_a_function_without_resources_asks_for_what_fray_asks_for() -> None:
     wrapped = remote(print)
     assert isinstance(wrapped, RemoteCallable)
     assert wrapped.resources == ResourceConfig.with_cpu()
+
+
+def test_each_era_has_its_own_default() -> None:
+    """Else the newer one asks for too little disk."""
+    kind: Any = artifact_era_resources.ResourceConfig
+    one: Any = artifact_era_remote.remote(print)
+    two: Any = artifact_era_remote.remote(resources=kind(cpu=2))(print)
+    assert (one.resources, two.resources) == (kind.with_cpu(), kind(cpu=2))
+
+
+def test_vllm_on_a_tpu_is_built_for_it() -> None:
+    made = remote(print, resources=ResourceConfig.with_tpu("v6e-4"), pip_dependency_groups=["vllm"])
+    assert made.env_vars == {"VLLM_TARGET_DEVICE": "tpu"}
 
 
 @pytest.mark.parametrize(
@@ -64,34 +77,3 @@ def test_a_step_runs_where_its_function_does() -> None:
     resources = ResourceConfig.with_tpu("v6e-8", regions=["us-east5"])
     step = StepSpec("train", fn=remote(print, resources=resources))
     assert step.resources == resources.lowered_resources
-
-
-def test_a_step_on_a_device_brings_its_packages_unless_its_function_names_others() -> None:
-    """Else the same step has another environment as `resources=` than by `@remote`."""
-
-    def train(output_path: str) -> None: ...
-
-    gpu: Any = ResourceConfig.with_gpu("H100", 8)
-    cpu: Any = ResourceConfig.with_cpu()
-    steps = [
-        MarinStepSpec("a", fn=train, resources=gpu),
-        MarinStepSpec("b", fn=train, resources=cpu),
-        MarinStepSpec("c", fn=remote(train, resources=gpu, pip_dependency_groups=["eval"])),
-        StepSpec("d", fn=train, resources=gpu),
-    ]
-    made: list[Any] = [step.executable_fn for step in steps]
-    assert [one.pip_dependency_groups for one in made] == [["gpu"], [], ["eval"], []]
-
-
-def test_vllm_is_told_that_it_runs_on_a_tpu() -> None:
-    """Else it looks for a GPU, and finds none."""
-    tpu = ResourceConfig.with_tpu("v6e-4")
-    wrapped = remote(print, resources=tpu, pip_dependency_groups=["vllm"], env_vars={"A": "1"})
-    assert wrapped.env_vars == {"A": "1", "VLLM_TARGET_DEVICE": "tpu"}
-    assert remote(print, resources=tpu).env_vars == {}
-
-
-def test_the_usual_resources_are_those_of_the_era(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Else a function without resources is not equal to one with `ResourceConfig.with_cpu()`."""
-    monkeypatch.setattr("marin_build.compat.remote.installed_era", lambda: "artifact")
-    assert remote(print).resources == artifact_era_resources.ResourceConfig.with_cpu()
