@@ -15,6 +15,7 @@ from marin_build.identity.payload import HASHED_NAME
 from marin_build.plan.snapshot import Earlier
 from marin_build.protocol import layout
 from marin_build.protocol.artifact_record_reader import parse_artifact_record
+from marin_build.protocol.executor_info_reader import parse_executor_info
 from marin_build.protocol.record_reader import readable_record
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ def read_history(
     records = {
         path: record
         for path, blob in zip(paths, blobs, strict=True)
-        if blob is not None and (record := _earlier(readable_record(blob.data))) is not None
+        if blob is not None and (record := _earlier(_built(blob.data))) is not None
     }
     recipes = [i for i in candidates if targets.all[i].step.has_recipe]
     unread = {path for i in recipes for path in candidates[i]} - records.keys()
@@ -164,6 +165,11 @@ def _recorded_by_marin(store: Store, folders: Sequence[str]) -> dict[str, Earlie
             if (earlier := _earlier(built)) is not None:
                 found[folder] = earlier
     return found
+
+
+def _built(data: bytes) -> Built | None:
+    """Return what a record of ours says, or one of Marin's executor."""
+    return readable_record(data) or parse_executor_info(data)
 
 
 def _earlier(built: Built | None) -> Earlier | None:
