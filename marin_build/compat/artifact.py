@@ -144,6 +144,13 @@ class Artifact(BaseModel):
 
         return Saved.load(source, artifact_type)
 
+    @classmethod
+    def from_path(cls, base_path: Any, artifact_type: Any = None) -> Any:
+        """Load what a step returned, in the words of Marin's executor: see `value_or_path`."""
+        from marin_build.compat.path_metadata import value_or_path
+
+        return value_or_path(base_path, artifact_type)
+
     @staticmethod
     def save(value: object, output_path: str) -> None:
         """Save a value beside an output, in the words of earlier versions of Marin.

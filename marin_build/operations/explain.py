@@ -174,10 +174,9 @@ def _facts(planned: Planned, decision: Decision) -> list[tuple[str, str]]:
         if note := _note(loaded, target.output_path):
             facts.append(("because", note))
     if (changed := decision.root) is not None:
-        when = moment_text(changed.at, "minutes")
-        facts.append(
-            ("compared", f"with {changed.since}, built {when} by {changed.by}, run {changed.run}")
-        )
+        when = f" {moment_text(changed.at, 'minutes')}" if changed.at else ""
+        run = f", run {changed.run}" if changed.run else ""  # Marin's records say neither
+        facts.append(("compared", f"with {changed.since}, built{when} by {changed.by}{run}"))
         facts += _listed("changed", [*_changes(changed.changes)])
     if (root := _root(plan, decision)) is not None:
         target_id = plan.targets.all[root.index].id

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from marin_build.compat.executor.values import THIS_OUTPUT_PATH, ExecutorStep, VersionedValue
 from marin_build.pipeline.dependencies_first import dependencies_first
+from marin_build.workspace.workspace import current_workspace
 
 if TYPE_CHECKING:
     from marin_build.pipeline.step_spec import StepSpec
+    from marin_build.workspace.workspace import Workspace
 
 _ORIGINAL = "_original_step_spec"
 
@@ -30,9 +32,20 @@ class StepSpecConfig:
     deps: list[ExecutorStep[Any]] = field(default_factory=list)
 
 
+_made: tuple[Workspace, dict[StepSpec, ExecutorStep[StepSpecConfig]]] | None = None
+"""The steps that were made under a prefix. Else what 90 steps share would be made 90 times."""
+
+
 def as_executor_step(step: StepSpec) -> ExecutorStep[StepSpecConfig]:
-    """Return an ExecutorStep that stands for a StepSpec, and for what that needs."""
-    made: dict[StepSpec, ExecutorStep[StepSpecConfig]] = {}
+    """Return an ExecutorStep that stands for a StepSpec, and for what that needs.
+
+    While one prefix is in force it is always the same one.
+    """
+    global _made  # noqa: PLW0603 - what is in force is one for the process, too
+    workspace = current_workspace(step.declared[0])
+    if _made is None or _made[0] != workspace:
+        _made = (workspace, {})
+    made = _made[1]
     for each in dependencies_first([step], made.__contains__):
         config = StepSpecConfig(
             THIS_OUTPUT_PATH,
