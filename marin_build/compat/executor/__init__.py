@@ -26,9 +26,9 @@ from marin_build.compat.executor.main import executor_main
 from marin_build.compat.executor.records import (
     ExecutorInfo,
     ExecutorStepInfo,
+    asdict_without_description,
     function_name,
     info_path,
-    plain,
 )
 from marin_build.compat.executor.resolve import resolve_executor_step
 from marin_build.compat.executor.values import (
@@ -50,7 +50,6 @@ from marin_build.compat.executor.values import (
 _Dependencies = Dependencies
 _get_info_path = info_path
 get_fn_name = function_name
-asdict_without_description = plain
 
 __all__ = [
     "THIS_OUTPUT_PATH",

@@ -35,7 +35,7 @@ class Executor:
 
     Args:
         prefix: where outputs live.
-        executor_info_base_path: the folder of documents about runs.
+        executor_info_base_path: the folder of documents about runs; None: `{prefix}/experiments`.
         description: for people.
         deep_dependencies: how a step enters the versions of others if a chain of more than 4
             dependencies lies below it: `names` since May 2026; `paths` for outputs of before.
@@ -45,13 +45,16 @@ class Executor:
     def __init__(
         self,
         prefix: str,
-        executor_info_base_path: str,
+        executor_info_base_path: str | None = None,
         description: str | None = None,
         *,
         deep_dependencies: DeepDependencies = "names",
     ) -> None:
         self.prefix = os.fspath(prefix)
-        self.executor_info_base_path = os.fspath(executor_info_base_path)
+        base = executor_info_base_path
+        self.executor_info_base_path = (
+            os.fspath(base) if base is not None else os.path.join(self.prefix, "experiments")
+        )
         self.description = description
         known = Versions(self.prefix, deep_dependencies)
         self._known, self._lowering = known, Lowering(known)
@@ -68,7 +71,11 @@ class Executor:
         self.executor_info: records.ExecutorInfo | None = None
         self.executor_info_path = ""
 
-    def compute_version(self, step: ExecutorStep[Any], is_pseudo_dep: bool) -> None:
+    def compute_version(
+        self,
+        step: ExecutorStep[Any],
+        is_pseudo_dep: bool = False,
+    ) -> None:
         """Compute version, output path and config of a step, and of all that it needs.
 
         Args:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import Any, TypeVar
 
 from marin_build.compat.executor.config_walk import upstream_steps
@@ -19,11 +18,6 @@ ConfigT = TypeVar("ConfigT")
 def prefix_in_force(prefix: str | None = None) -> str:
     """Return a prefix that was given, else the one of the workspace in force."""
     return prefix if prefix is not None else current_workspace().prefix
-
-
-def experiments_folder(prefix: str) -> str:
-    """Return where the documents about runs lie."""
-    return os.path.join(prefix, "experiments")
 
 
 def compute_output_path(
@@ -72,5 +66,5 @@ def materialize(
         )
     paths: dict[ExecutorStep[Any], str] = {}
     if steps := upstream_steps(config):
-        paths = Executor(prefix, experiments_folder(prefix)).run(steps)
+        paths = Executor(prefix).run(steps)
     return instantiate_config(config, own, paths, prefix)

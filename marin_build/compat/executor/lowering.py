@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any
 
@@ -20,8 +20,11 @@ from marin_build.compat.executor.instantiate import (
 )
 from marin_build.compat.executor.json_encoder import CustomJsonEncoder
 from marin_build.compat.executor.lifting import original_step
+from marin_build.compat.executor.records import json_value, step_info, write_step_info
 from marin_build.compat.executor.version import Versions
+from marin_build.errors import StoreError
 from marin_build.identity.callables import Bound, StandsForFunction
+from marin_build.pipeline.foreign_records import TellsRecord
 from marin_build.pipeline.step_spec import StepSpec
 from marin_build.runtime.remote import RemoteCallable
 from marin_build.workspace.workspace import absolute_prefix, current_workspace
@@ -30,6 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from contextlib import AbstractContextManager
 
+    from marin_build.compat.executor.records import ExecutorStepInfo
     from marin_build.compat.executor.values import ExecutorStep
     from marin_build.workspace.workspace import Workspace
 
@@ -65,28 +69,32 @@ class LoweredStep(StepSpec):
 
 
 @dataclass(frozen=True, slots=True)
-class ConfigCall(Bound, StandsForFunction):
+class ConfigCall(Bound, StandsForFunction, TellsRecord):
     """The function of a step, waiting for its output path, with a config that holds placeholders.
 
     Args:
         function: takes the config alone.
         config: with steps, places and versioned values in it.
-        spelling: the step's output path as Marin spells it, which may end in a slash.
-        places: step in the config -> the step that stands for it, and that spelling of its path.
+        info: what Marin writes of the step; without a config.
+        places: step in the config -> the step that stands for it, and its output path as Marin
+            spells it, which may end in a slash.
         prefix: what paths without a step lie under; None: the prefix in force.
 
     """
 
     function: Callable[[Any], object]
     config: Any
-    spelling: str
+    info: ExecutorStepInfo
     places: Mapping[ExecutorStep[Any], tuple[StepSpec, str]]
     prefix: str | None
 
     def __call__(self, output_path: str) -> object:
         """Call the function with the config in which paths stand for placeholders."""
+        config = self.config_at(output_path)
+        with suppress(StoreError):  # it is for Marin's data browser alone
+            write_step_info(replace(self.info, config=config), output_path)
         with _mirror_budget(self.config):
-            return self.function(self.config_at(output_path))
+            return self.function(config)
 
     def config_at(self, output_path: str) -> Any:
         """Return the config as the function gets it, where outputs are read in this run."""
@@ -95,7 +103,20 @@ class ConfigCall(Bound, StandsForFunction):
             for step, (spec, spelling) in self.places.items()
         }
         prefix = self.prefix if self.prefix is not None else current_workspace().prefix
-        return instantiate_config(self.config, _spelled(output_path, self.spelling), paths, prefix)
+        own = _spelled(output_path, self.info.output_path)
+        return instantiate_config(self.config, own, paths, prefix)
+
+    @property
+    def recorded_config(self) -> Any:
+        """The config as the function gets it, as a JSON value."""
+        own = absolute_prefix(self.info.output_path, os.getcwd())
+        return json_value(self.config_at(own))
+
+    @property
+    def recorded_version(self) -> Mapping[str, Any]:
+        """The version that names the step's folder."""
+        version: Mapping[str, Any] = json_value(self.info.version)
+        return version
 
     def bound(self) -> Mapping[str, object]:
         """Return path in the config -> the step whose output it names, and whether it waits."""
@@ -170,7 +191,7 @@ class Lowering:
             call = ConfigCall(
                 remote.fn if remote is not None else step.fn,
                 step.config,
-                known.output_paths[step],
+                step_info(known, step),
                 {
                     dep: (self._specs[known.same(dep)], known.output_paths[dep])
                     for dep in upstream_steps(step.config)
@@ -228,12 +249,8 @@ def with_deps(original: StepSpec, deps: Sequence[StepSpec]) -> StepSpec:
 
 
 def versioned_attributes(leaves: Mapping[str, Any]) -> dict[str, Any]:
-    """Return versioned values in the form in which Marin hashes them, as plain JSON values.
-
-    JSON has no infinity and no NaN, so they are texts here.
-    """
-    text = json.dumps(leaves, sort_keys=True, cls=CustomJsonEncoder)
-    values: dict[str, Any] = json.loads(text, parse_constant=str)
+    """Return versioned values in the form in which Marin hashes them, as plain JSON values."""
+    values: dict[str, Any] = json.loads(json.dumps(leaves, cls=CustomJsonEncoder))
     return values
 
 

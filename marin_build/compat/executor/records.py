@@ -17,6 +17,7 @@ from marin_build.compat.executor.json_encoder import CustomJsonEncoder
 from marin_build.protocol import layout
 from marin_build.runtime.remote import RemoteCallable
 from marin_build.store.open_store import open_store
+from marin_build.text.secret_shapes import masked_text
 from marin_build.workspace.workspace import absolute_prefix
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ class ExecutorInfo:
     steps: list[ExecutorStepInfo]
 
 
-def step_info(known: Versions, step: ExecutorStep[Any], config: Any) -> ExecutorStepInfo:
+def step_info(known: Versions, step: ExecutorStep[Any], config: Any = None) -> ExecutorStepInfo:
     """Return what is written of a step.
 
     Args:
@@ -87,25 +88,32 @@ def function_name(fn: object) -> str:
     return str(fn)
 
 
-def plain(value: Any) -> Any:
-    """Return dataclasses as dicts, without the `description` of the outermost one."""
-    made = _plain(value)
-    if isinstance(made, dict):
-        made.pop("description", None)
+def asdict_without_description(info: Any) -> dict[str, Any]:
+    """Return a dataclass as dicts, without its `description`; those of inner ones stay."""
+    made: dict[str, Any] = plain(info)
+    made.pop("description", None)
     return made
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """Return dataclasses as dicts, in containers, too."""
     match value:
         case _ if is_dataclass(value) and not isinstance(value, type):
-            return {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
+            return {field.name: plain(getattr(value, field.name)) for field in fields(value)}
         case tuple() if hasattr(value, "_fields"):
-            return type(value)(*(_plain(item) for item in value))
+            return type(value)(*(plain(item) for item in value))
         case list() | tuple():
-            return type(value)(_plain(item) for item in value)
+            return type(value)(plain(item) for item in value)
         case dict():
-            return {_plain(key): _plain(item) for key, item in value.items()}
+            return {plain(key): plain(item) for key, item in value.items()}
+        case str():
+            return masked_text(value)
     return copy.deepcopy(value)
+
+
+def json_value(value: Any) -> Any:
+    """Return a value as JSON has it in a document."""
+    return json.loads(json.dumps(plain(value), cls=CustomJsonEncoder))
 
 
 def info_text(info: Any) -> str:
@@ -115,7 +123,7 @@ def info_text(info: Any) -> str:
 
 def run_document(info: ExecutorInfo) -> dict[str, Any]:
     """Return what is written of a run."""
-    document: dict[str, Any] = plain(info)
+    document = asdict_without_description(info)
     for step in document["steps"]:
         step.pop("description", None)
     return document
@@ -139,6 +147,16 @@ def run_path(base: str, document: Mapping[str, Any]) -> str:
 def info_path(output_path: str) -> str:
     """Return where the document of a step lies."""
     return os.path.join(output_path, layout.RECORD)
+
+
+def write_step_info(info: ExecutorStepInfo, output_path: str) -> None:
+    """Write the document of a step into its output.
+
+    Raises:
+        StoreError: it cannot be written.
+
+    """
+    write_text(info_path(output_path), info_text(asdict_without_description(info)))
 
 
 def write_text(path: str, text: str) -> None:

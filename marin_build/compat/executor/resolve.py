@@ -72,7 +72,7 @@ def resolve_executor_step(
     call: Callable[[str], object] = ResolvedCall(function, config)
     return StepSpec(
         step.name,
-        deps=deps or (),
+        deps=list(deps or ()),
         override_output_path=output_path,
         fn=replace(remote, fn=call) if remote is not None else call,
         resources=step.resources,

@@ -77,7 +77,9 @@ class ExecutorStep(StandsForStep, Generic[ConfigT_co]):
 
     def with_output_path(self, output_path: str) -> ExecutorStep[ConfigT_co]:
         """Return a copy with another output path."""
-        return replace(self, override_output_path=output_path)
+        copy = replace(self, override_output_path=output_path)
+        object.__setattr__(copy, "_declared", self.declared)
+        return copy
 
     def as_input_name(self) -> InputName:
         """Return the place of its output."""
@@ -201,7 +203,7 @@ def versioned(value: T) -> VersionedValue[T]:
     return VersionedValue(value)
 
 
-def ensure_versioned(value: VersionedValue[T] | T) -> VersionedValue[T]:
+def ensure_versioned(value: Any) -> VersionedValue[Any]:
     """Return a versioned value as it is, and any other value versioned."""
     return value if isinstance(value, VersionedValue) else VersionedValue(value)
 
