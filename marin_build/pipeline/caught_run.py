@@ -59,6 +59,7 @@ class RunCatcher:
         error: why its steps could not be taken.
         has_gone_on: whether the program went on after its call, because it stops every exception.
         is_used: whether the steps of the call are those of the pipeline.
+        has_run: whether the file was run as a program.
 
     """
 
@@ -68,6 +69,7 @@ class RunCatcher:
     error: MarinBuildError | None = None
     has_gone_on: bool = False
     is_used: bool = False
+    has_run: bool = False
 
     @property
     def has_caught(self) -> bool:

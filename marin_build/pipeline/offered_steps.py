@@ -100,6 +100,7 @@ def _run_as_program(made: ModuleType, catcher: RunCatcher) -> bool:
 
     if (code := main_guard(file)) is None:
         return False
+    catcher.has_run = True
     run_guard(code, made, catcher)
     return True
 
