@@ -15,6 +15,7 @@ from marin_build.identity.payload import HASHED_NAME
 from marin_build.plan.snapshot import Earlier
 from marin_build.protocol import layout
 from marin_build.protocol.artifact_record_reader import parse_artifact_record
+from marin_build.protocol.executor_info_reader import parse_executor_info
 from marin_build.protocol.marin_record import built_by_marin
 from marin_build.protocol.record_reader import readable_record
 
@@ -170,7 +171,7 @@ def _records(infos: Mapping[str, bytes], targets: Targets) -> dict[str, Earlier]
     found: dict[str, Earlier] = {}
     ids: dict[str, str] = {}
     for path, info in infos.items():
-        built = readable_record(info)
+        built = readable_record(info) or parse_executor_info(info)
         if built is None:
             ids = ids or {target.output_path: target.id for target in targets.all}
             built = built_by_marin(info, ids)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import getpass
-import hashlib
 import json
 import os
 import subprocess
@@ -14,6 +13,7 @@ from dataclasses import dataclass, fields, is_dataclass
 from typing import TYPE_CHECKING, Any
 
 from marin_build.compat.executor.json_encoder import CustomJsonEncoder
+from marin_build.identity.payload import executor_digits
 from marin_build.protocol import layout
 from marin_build.runtime.remote import RemoteCallable
 from marin_build.store.open_store import open_store
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 
     from marin_build.compat.executor.values import ExecutorStep
     from marin_build.compat.executor.version import Versions
-
-_DIGITS = 6
 
 
 @dataclass(frozen=True)
@@ -139,9 +137,8 @@ def run_path(base: str, document: Mapping[str, Any]) -> str:
 
     """
     text = json.dumps(document["steps"], sort_keys=True, cls=CustomJsonEncoder)
-    digits = hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()[:_DIGITS]
     name = os.path.basename(document["caller_path"]).replace(".py", "")
-    return os.path.join(base, f"{name}-{digits}.json")
+    return os.path.join(base, f"{name}-{executor_digits(text)}.json")
 
 
 def info_path(output_path: str) -> str:

@@ -12,7 +12,6 @@ bucket is: `deep="paths"`).
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
 import os
@@ -22,14 +21,13 @@ from marin_build.compat.executor.config_walk import Dependencies, collect_depend
 from marin_build.compat.executor.instantiate import under_prefix
 from marin_build.compat.executor.json_encoder import CustomJsonEncoder
 from marin_build.errors import CycleError
+from marin_build.identity.payload import executor_digits
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from marin_build.compat.executor.values import ExecutorStep
 
-DIGITS = 6
-"""How many digits of the md5 the name of a folder has."""
 DEPTH_OF_WHOLE_VERSIONS = 4
 DeepDependencies = Literal["names", "paths"]
 _log = logging.getLogger("marin_build.executor")
@@ -140,11 +138,10 @@ class Versions:
             version["pseudo_dependencies"] = [self._entry(dep) for dep in found.pseudo_dependencies]
             text += f', "pseudo_dependencies": {self._entry_texts(found.pseudo_dependencies)}'
         text += "}"
-        digits = hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()[:DIGITS]
         first = self.version_str_to_step.setdefault(text, step)
         self.versions[step] = version
         self.version_strs[step] = text
-        self.hashed_versions[step] = digits
+        self.hashed_versions[step] = executor_digits(text)
         self._declared[step] = found.dependencies
         self.dependencies[step] = deps
         self.pseudo_dependencies[step] = pseudo
