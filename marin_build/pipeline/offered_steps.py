@@ -145,6 +145,8 @@ def _nothing_called(wanted: str, made: ModuleType, module: PipelineModule) -> Us
 def _steps(value: Any, where: str) -> tuple[StepSpec, ...]:
     """Return the steps in what a pipeline returned: one, or any nesting of lists and dicts."""
     match value:
+        case StepSpec():
+            return (value,)
         case None:
             return ()
         case dict():
