@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import importlib
 import sys
-from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder
 from types import ModuleType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 from marin_build.compat.marin_names import ERAS, Era, marin_modules
 from marin_build.errors import UsageError
@@ -57,6 +56,12 @@ def uninstall() -> None:
             del sys.modules[name]
 
 
+def installed_era() -> Era | None:
+    """Return which Marin the names stand for; None if they are not installed."""
+    finder = _installed_finder()
+    return finder.era if finder is not None else None
+
+
 class AliasModule(ModuleType):
     """A module of Marin's name, whose names are ours."""
 
@@ -87,7 +92,7 @@ class AliasModule(ModuleType):
         return list(self.__dict__["__all__"])
 
 
-class AliasFinder(MetaPathFinder, Loader):
+class AliasFinder:
     """Finds the modules of the table, and says of others that they are not there."""
 
     def __init__(self, era: Era) -> None:
@@ -111,7 +116,7 @@ class AliasFinder(MetaPathFinder, Loader):
         elif not isinstance(sys.modules.get(parent), AliasModule):
             return None
         if fullname in self._modules:
-            return ModuleSpec(fullname, self, origin="marin-build", is_package=True)
+            return ModuleSpec(fullname, cast("Any", self), origin="marin-build", is_package=True)
         # Python asks for `fray.types.Name`, too, when `from fray.types import Name` finds no name:
         # every module of ours counts as a package. An error of another name than the one that was
         # asked for is told as it is, and not replaced by Python's own.

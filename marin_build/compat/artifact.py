@@ -20,13 +20,13 @@ from marin_build.compat.artifact_record import (
     write_record,
     write_step_record,
 )
-from marin_build.compat.launch_provenance import Provenance, launch_provenance
 from marin_build.compat.versions import (
     is_mutable_version,
     validate_path_segment,
     validate_version,
 )
 from marin_build.errors import FingerprintMismatchError, NoArtifactError, StoreError
+from marin_build.protocol.launch_provenance import Provenance, launch_provenance
 
 __all__ = [
     "ARTIFACT_LOAD_CONTEXT_KEY",
@@ -143,6 +143,13 @@ class Artifact(BaseModel):
         from marin_build.runtime.artifact import Artifact as Saved
 
         return Saved.load(source, artifact_type)
+
+    @classmethod
+    def from_path(cls, base_path: Any, artifact_type: Any = None) -> Any:
+        """Load what a step returned, in the words of Marin's executor: see `value_or_path`."""
+        from marin_build.compat.path_metadata import value_or_path
+
+        return value_or_path(base_path, artifact_type)
 
     @staticmethod
     def save(value: object, output_path: str) -> None:

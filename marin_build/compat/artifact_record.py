@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import BaseModel, Field
 
-from marin_build.compat.launch_provenance import Provenance, launch_provenance
 from marin_build.errors import NoArtifactError, StoreError
 from marin_build.protocol import layout
+from marin_build.protocol.launch_provenance import Provenance, launch_provenance
 from marin_build.store.open_store import open_store
 from marin_build.untrusted_json import parse_json
 from marin_build.workspace.workspace import absolute_prefix, current_workspace

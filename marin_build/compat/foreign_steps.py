@@ -75,6 +75,7 @@ class ForeignSteps:
             "deps": [self._known[dep.output_path] for dep in theirs.deps],
             "fn": _function_of(theirs.fn),
             "outputs": (),  # Marin asks for none
+            "resumable": True,  # and clears none: training goes on from its checkpoints
             "resources": None if resources is None else _resources(resources).lowered_resources,
             **({} if place is None else {"declared": place}),
         }

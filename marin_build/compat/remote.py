@@ -31,6 +31,7 @@ def remote(
     env_vars: Mapping[str, str] | None = None,
     pip_dependency_groups: Sequence[str] | None = None,
     pip_packages: Sequence[str] | None = None,
+    default: type[ResourceMethods] = ...,
 ) -> RemoteCallable[P, R]: ...
 @overload
 def remote(
@@ -40,6 +41,7 @@ def remote(
     env_vars: Mapping[str, str] | None = None,
     pip_dependency_groups: Sequence[str] | None = None,
     pip_packages: Sequence[str] | None = None,
+    default: type[ResourceMethods] = ...,
 ) -> Callable[[Callable[P, R]], RemoteCallable[P, R]]: ...
 def remote(
     fn: Callable[P, R] | None = None,
@@ -49,27 +51,32 @@ def remote(
     env_vars: Mapping[str, str] | None = None,
     pip_dependency_groups: Sequence[str] | None = None,
     pip_packages: Sequence[str] | None = None,
+    default: type[ResourceMethods] = ResourceConfig,
 ) -> RemoteCallable[P, R] | Callable[[Callable[P, R]], RemoteCallable[P, R]]:
     """Have the current client run a function.
 
     Args:
         fn: the function; without it, a decorator is returned.
         name: the job's name.
-        resources: what it needs; default: `ResourceConfig.with_cpu()`.
+        resources: what it needs; None: what `with_cpu()` of `default` asks for.
         env_vars: environment variables where it runs.
         pip_dependency_groups: groups of dependencies to install there; None: that of the device,
             `gpu` or `tpu`.
         pip_packages: packages to install there.
+        default: the ResourceConfig of the era.
 
     """
-    needs = ResourceConfig.with_cpu() if resources is None else resources
+    needs = default.with_cpu() if resources is None else resources
     groups = device_groups(needs) if pip_dependency_groups is None else pip_dependency_groups
+    variables = dict(env_vars or {})
+    if "vllm" in groups and isinstance(needs.device, TpuConfig):
+        variables.setdefault("VLLM_TARGET_DEVICE", "tpu")  # else vllm is built for GPUs
 
     def decorate(fn: Callable[P, R]) -> RemoteCallable[P, R]:
         return RemoteCallable(
             fn,
             cast("NativeResources", needs),  # what stands for resources is lowered where it is used
-            env_vars or {},
+            variables,
             groups,
             pip_packages or (),
             name,

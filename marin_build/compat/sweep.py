@@ -6,6 +6,11 @@ import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from marin_build.compat.artifact_record import (
+    StepRecordIdentity,
+    payload_json,
+    write_step_record,
+)
 from marin_build.compat.rigging.storage_path import prefix_join
 from marin_build.compat.sweep_coordination import GangRole, gang_coordinator
 from marin_build.errors import StepAlreadyDone
@@ -90,12 +95,21 @@ def _lead(
                 except Exception:
                     status.write_status(STATUS_FAILED)
                     raise
+                _record(output, target)
                 status.refresh_lock()  # what was run without the lock does not count
                 status.write_status(STATUS_SUCCESS)
         except StepAlreadyDone:
             _log.info("`%s` was run by another worker", target.target_id)
     gang.publish(announced, None)
     gang.wait_for_followers(announced)
+
+
+def _record(output: str, target: SweepTarget) -> None:
+    """Write what was run beside its output, where the config is an object of JSON."""
+    config = payload_json(target.config)
+    if config is None or isinstance(config, dict):
+        identity = StepRecordIdentity(target.target_id, deps=[], dep_paths=[], config=config)
+        write_step_record(identity, output_path=output, result=None)
 
 
 def _follow(

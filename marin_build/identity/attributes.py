@@ -51,14 +51,12 @@ def freeze_attributes(attrs: Mapping[Any, object], where: str) -> FrozenDict:
         UnfingerprintableError: a value has no form.
 
     """
+    attrs = _with_json_keys(attrs, where)
+    if _PLAIN.issuperset(map(type, attrs.values())):
+        return FrozenDict(attrs)
     enums: list[enum.Enum] = []
     try:
-        frozen = FrozenDict(
-            {
-                key: value if type(value) in _PLAIN else _form(value, where, key, enums)
-                for key, value in _with_json_keys(attrs, where).items()
-            }
-        )
+        frozen = FrozenDict({k: _form(value, where, k, enums) for k, value in attrs.items()})
     except RecursionError:
         raise too_deep(where) from None
     if is_deep(frozen, DEEPEST):
@@ -130,7 +128,7 @@ def _had_a_form(member: enum.Enum) -> bool:
 
 def _with_json_keys(value: Mapping[Any, Any], path: str) -> Mapping[Any, Any]:
     """Return a dictionary with keys that JSON can write, and can put into an order."""
-    if not {*map(type, value)} <= _TEXT:
+    if not _TEXT.issuperset(map(type, value)):
         value = {_json_key(key, path): item for key, item in value.items()}
         kinds = {*map(type, value)}
         if not (kinds <= _TEXT or kinds <= _NUMBERS or len(value) == 1):

@@ -28,33 +28,51 @@ _Identity = tuple[str, str]  # fingerprint and output path
 
 
 def keep_former_identities(
-    graph: Graph, prefix: str, store_of: Callable[[Sequence[StepSpec]], Store]
-) -> None:
+    graph: Graph,
+    prefix: str | None,
+    store_of: Callable[[Sequence[StepSpec]], Store],
+    wanted: str | None = None,
+) -> dict[str, int]:
     """Choose, for each step to which the formulas give several identities, which of them counts.
 
+    The steps of the graph have these identities then.
+
     Args:
-        graph: its sources are known, and nothing of it was fingerprinted.
-        prefix: where outputs live.
-        store_of: returns the store of the outputs of steps; called only where there are such steps.
+        graph: its sources are known.
+        prefix: where outputs live; None: each below the prefix of its step's own project.
+        store_of: returns the store of the outputs of steps, whose dependencies have their identity
+            by then.
+        wanted: the id of a target that is asked for: what may have this id has it. Its output may
+            be on the way.
+
+    Returns:
+        Today's fingerprint -> the formula that counts, of each step that keeps a former identity.
 
     Raises:
         StoreError: the store cannot be read.
 
     """
-    store: Store | None = None
-    for steps in _by_level(graph):  # what a step needs has its identity before the step
-        store = store or store_of(steps)
-        undecided = dict.fromkeys(steps)
+    levels = _by_level(graph)
+    for step in graph.steps if levels else ():
+        step.use_formula(NOW)  # and forget what a pipeline that asked for its paths made known
+    chosen: dict[str, int] = {}
+    for steps in levels:  # what a step needs has its identity before the step
+        store = store_of(steps)
+        undecided = {step: step.fingerprint for step in steps}
         for formula in FORMULAS:
             asked = [step for step in undecided if _differs_under(step, formula)]
             identities = [_identity(step, formula, prefix) for step in asked]
             built = _are_built(store, asked, identities)
-            for step, identity, is_built in zip(asked, identities, built, strict=True):
+            for step, (fingerprint, _), is_built in zip(asked, identities, built, strict=True):
                 pinned = step.expected_fingerprint
-                if is_built if pinned is None else pinned == identity[0]:
-                    del undecided[step]
+                counts = is_built if pinned is None else pinned == fingerprint
+                if counts or (step.version is None and step.target_id == wanted):
+                    today = undecided.pop(step)
+                    if formula != NOW:
+                        chosen[today] = formula
         for step in undecided:
             step.use_formula(NOW)
+    return chosen
 
 
 def _are_built(
@@ -85,18 +103,13 @@ def _by_level(graph: Graph) -> list[list[StepSpec]]:
     found: list[list[StepSpec]] = []
     for step, deps in zip(graph.steps, graph.deps, strict=True):
         level = max((levels[dep] for dep in deps), default=0)
-        if _has_several(step):
+        if _differs_under(step, TAGGED_ENUMS) or _differs_under(step, FIRST):
             level += 1
             if level > len(found):
                 found.append([])
             found[level - 1].append(step)
         levels.append(level)
     return found
-
-
-def _has_several(step: StepSpec) -> bool:
-    """Return whether the formulas give a step several identities."""
-    return _differs_under(step, TAGGED_ENUMS) or _differs_under(step, FIRST)
 
 
 def _differs_under(step: StepSpec, formula: Formula) -> bool:
@@ -113,6 +126,6 @@ def _differs_under(step: StepSpec, formula: Formula) -> bool:
     return any(source_identity(it, FIRST) != source_identity(it, NOW) for it in sources)
 
 
-def _identity(step: StepSpec, formula: Formula, prefix: str) -> _Identity:
+def _identity(step: StepSpec, formula: Formula, prefix: str | None) -> _Identity:
     step.use_formula(formula)
     return step.fingerprint, step.output_path_in(prefix)

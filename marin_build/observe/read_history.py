@@ -16,10 +16,11 @@ from marin_build.plan.snapshot import Earlier
 from marin_build.protocol import layout
 from marin_build.protocol.artifact_record_reader import parse_artifact_record
 from marin_build.protocol.executor_info_reader import parse_executor_info
+from marin_build.protocol.marin_record import built_by_marin
 from marin_build.protocol.record_reader import readable_record
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from marin_build.pipeline.targets import Target, Targets
     from marin_build.protocol.record_reader import Built
@@ -66,14 +67,12 @@ def read_history(
     }
     paths = list(dict.fromkeys(path for paths in candidates.values() for path in paths))
     blobs = store.get_many([f"{path}/{layout.RECORD}" for path in paths])
-    records = {
-        path: record
-        for path, blob in zip(paths, blobs, strict=True)
-        if blob is not None and (record := _earlier(_built(blob.data))) is not None
-    }
+    there = {path: blob.data for path, blob in zip(paths, blobs, strict=True) if blob is not None}
+    records = _records(there, targets)
     recipes = [i for i in candidates if targets.all[i].step.has_recipe]
     unread = {path for i in recipes for path in candidates[i]} - records.keys()
-    records |= _recorded_by_marin(store, sorted(unread))
+    if unread:
+        records |= _recorded_by_marin(store, sorted(unread))
     history: dict[int, tuple[Earlier, ...]] = {}
     for index, folders in candidates.items():
         name = targets.all[index].name
@@ -167,9 +166,18 @@ def _recorded_by_marin(store: Store, folders: Sequence[str]) -> dict[str, Earlie
     return found
 
 
-def _built(data: bytes) -> Built | None:
-    """Return what a record of ours says, or one of Marin's executor."""
-    return readable_record(data) or parse_executor_info(data)
+def _records(infos: Mapping[str, bytes], targets: Targets) -> dict[str, Earlier]:
+    """Return what the records in some folders say, ours and those of Marin's executor."""
+    found: dict[str, Earlier] = {}
+    ids: dict[str, str] = {}
+    for path, info in infos.items():
+        built = readable_record(info) or parse_executor_info(info)
+        if built is None:
+            ids = ids or {target.output_path: target.id for target in targets.all}
+            built = built_by_marin(info, ids)
+        if (earlier := _earlier(built)) is not None:
+            found[path] = earlier
+    return found
 
 
 def _earlier(built: Built | None) -> Earlier | None:

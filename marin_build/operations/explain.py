@@ -14,7 +14,7 @@ from marin_build.pipeline.declared_at import shown
 from marin_build.plan.block_reasons import UpstreamBlocked
 from marin_build.plan.decisions import Kind
 from marin_build.plan.plan_summary import verb_of
-from marin_build.plan.reason_text import built_words, describe_decision
+from marin_build.plan.reason_text import describe_decision
 from marin_build.plan.reasons import Accepted, Adopted, Cascade
 from marin_build.plan.selection import select
 from marin_build.text.moments import moment_text
@@ -174,8 +174,9 @@ def _facts(planned: Planned, decision: Decision) -> list[tuple[str, str]]:
         if note := _note(loaded, target.output_path):
             facts.append(("because", note))
     if (changed := decision.root) is not None:
-        built = built_words(changed.at, changed.by, changed.run)
-        facts.append(("compared", f"with {changed.since}, {built}"))
+        when = f" {moment_text(changed.at, 'minutes')}" if changed.at else ""
+        run = f", run {changed.run}" if changed.run else ""  # Marin's records say neither
+        facts.append(("compared", f"with {changed.since}, built{when} by {changed.by}{run}"))
         facts += _listed("changed", [*_changes(changed.changes)])
     if (root := _root(plan, decision)) is not None:
         target_id = plan.targets.all[root.index].id

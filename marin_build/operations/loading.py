@@ -215,10 +215,10 @@ def _declare(
             pipeline = load_program(options.program, workspace, parameters)
         else:
             pipeline = load_pipeline(module, workspace, parameters)
-        targets = load_targets(
+        pipeline, targets = load_targets(
             pipeline, workspace, only=only, needed=needed, on_progress=options.on_progress
         )
-    return Declared(settings, workspace, pipeline, targets)
+    return Declared(settings, targets.workspace, pipeline, targets)
 
 
 def refuse_without_file(program: Program | None, what: str) -> None:

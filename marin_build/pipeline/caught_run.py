@@ -15,12 +15,17 @@ from typing import TYPE_CHECKING, Any
 from marin_build import _package
 from marin_build.errors import MarinBuildError, SpecificationError
 from marin_build.pipeline.declared_at import shown
+from marin_build.pipeline.runtime_calls import MARIN
 from marin_build.pipeline.started_threads import running_threads
 from marin_build.workspace.workspace import installed_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from types import FrameType
+
+
+_RUN_STEPS = ("marin_build", MARIN[0])
+"""The packages whose functions run steps; others, as of a command line, may lie between."""
 
 
 class ProgramEnded(BaseException):
@@ -161,7 +166,10 @@ def _caller(frame: FrameType | None, called: str, file: str) -> tuple[str, tuple
         is_theirs = not _package.is_ours(code.co_filename)
         if found is None and is_theirs and installed_in(code.co_filename) is None:
             found = here
-        if code.co_filename != __file__ and "<" not in code.co_qualname:  # no wrapper
+        package = str(frame.f_globals.get("__name__")).partition(".")[0]
+        is_public = code.co_name.isidentifier() and not code.co_name.startswith("_")
+        is_wrapper = "<" in code.co_qualname
+        if package in _RUN_STEPS and is_public and not is_wrapper and code.co_filename != __file__:
             called = code.co_qualname
         frame = frame.f_back
     return found or (called, (file, 0))

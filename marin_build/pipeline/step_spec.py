@@ -22,6 +22,7 @@ from marin_build.workspace.workspace import (
     CodePolicy,
     absolute_prefix,
     current_workspace,
+    former_identities,
     note_asked,
 )
 
@@ -186,7 +187,7 @@ class StepSpec(CountsByName):
     @property
     def payload(self) -> str:
         """The canonical text that is hashed (see identity/payload.py)."""
-        _compute_fingerprints(self.deps)
+        _compute_fingerprints([self] if former_identities() else self.deps)
         payload = payload_of(self, self._formula)
         if self._fingerprint is None:
             object.__setattr__(self, "_fingerprint", fingerprint_of(payload))
@@ -199,8 +200,13 @@ class StepSpec(CountsByName):
             _compute_fingerprints([self])
         return self._fingerprint  # type: ignore[return-value]
 
+    @property
+    def is_identified(self) -> bool:
+        """Whether its fingerprint was asked for; those of what it needs were, then."""
+        return self._fingerprint is not None
+
     def use_formula(self, formula: Formula) -> None:
-        """Have the identity that a formula gives; nothing may know its identity yet."""
+        """Have the identity that a formula gives; what needs it must not have been asked yet."""
         object.__setattr__(self, "_formula", formula)
         object.__setattr__(self, "_fingerprint", None)
 
@@ -291,9 +297,13 @@ else:
 
 def _compute_fingerprints(steps: Iterable[StepSpec]) -> None:
     """Give `steps` and everything they need their fingerprints."""
+    former = former_identities()
     for step in dependencies_first(steps, _has_fingerprint):
-        payload = payload_of(step, step._formula)  # noqa: SLF001 - its own class
-        object.__setattr__(step, "_fingerprint", fingerprint_of(payload))
+        fingerprint = fingerprint_of(payload_of(step, step._formula))  # noqa: SLF001 - its own class
+        if fingerprint in former:
+            step.use_formula(former[fingerprint])  # type: ignore[arg-type]
+            fingerprint = fingerprint_of(payload_of(step, step._formula))  # noqa: SLF001
+        object.__setattr__(step, "_fingerprint", fingerprint)
 
 
 def _has_fingerprint(step: StepSpec) -> bool:

@@ -157,12 +157,6 @@ def _when_by(at: str, by: str) -> str:
     return f" {moment_text(at, 'minutes')} by {by}" if at and by else ""
 
 
-def built_words(at: str, by: str, run: str) -> str:
-    """Return `built 2026-11-21 10:20 UTC by ada@host, run r-1a2b3c4d`, as far as it is known."""
-    when, who = f" {moment_text(at, 'minutes')}" if at else "", f" by {by}" if by else ""
-    return f"built{when}{who}{f', run {run}' if run else ''}"
-
-
 def _what_changed(changes: Sequence[why.Change], since: str) -> str:
     """Return the first change, and how many more there are."""
     if not changes:

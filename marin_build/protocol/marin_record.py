@@ -10,6 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from marin_build.identity.payload import HASHED_NAME, fingerprint_of, payload_text
+from marin_build.protocol.record_reader import Built
 from marin_build.untrusted_json import parse_json
 
 if TYPE_CHECKING:
@@ -29,6 +31,7 @@ class MarinRecord:
         name: the step's; with its version, where it has one.
         function: what built it; empty if it does not say.
         values: what it was declared with, as JSON values by path: `model.seq_len`.
+        attributes: the same as it was hashed.
         needs: paths of what it was made from, or `name@version`.
         by: who built it, and when; empty if it does not say.
 
@@ -38,6 +41,7 @@ class MarinRecord:
     name: str
     function: str
     values: Mapping[str, Any]
+    attributes: Mapping[str, Any]
     needs: tuple[str, ...]
     by: str
 
@@ -58,12 +62,14 @@ def parse_marin_record(info: bytes | None, artifact: bytes | None) -> MarinRecor
         return None
     is_stub = older.get("executor_version") == _STEP_RUNNER
     version = older.get("version")
-    values = older.get("config") if is_stub else (version or {}).get("config")
+    config = version.get("config") if isinstance(version, dict) else None
+    values = older.get("config") if is_stub else config
     return MarinRecord(
         "Marin's StepRunner" if is_stub else "Marin's Executor",
         _text(older.get("name")),
         _text(older.get("fn_name")),
         dict(_leaves(values)),
+        values if isinstance(values, dict) else {},
         _texts(older.get("dependencies")),
         "",
     )
@@ -80,6 +86,7 @@ def _of_artifact(document: Mapping[str, Any]) -> MarinRecord:
         f"{name}@{version}" if version else name,
         "",
         dict(_leaves(_config_of(document.get("config")))),
+        {},
         _texts(document.get("deps")),
         " ".join([*([f"by {who}"] if who else []), *([f"at {when}"] if when else [])]),
     )
@@ -122,3 +129,25 @@ def _texts(value: object) -> tuple[str, ...]:
     if not isinstance(value, Sequence) or isinstance(value, str):
         return ()
     return tuple(part for part in value if isinstance(part, str))
+
+
+def built_by_marin(info: bytes, ids: Mapping[str, str]) -> Built | None:
+    """Return what an `.executor_info` of Marin says, as our own records say it; None if it cannot.
+
+    Args:
+        info: its bytes.
+        ids: output path -> id of today's targets. An output that is not among them is known by
+            its path below the prefix.
+
+    """
+    record, place = parse_marin_record(info, None), _text(_document(info).get("output_path"))
+    if record is None or not record.name:
+        return None
+    named = HASHED_NAME.fullmatch(place)
+    if named is None or not named["start"][:-1].endswith(f"/{record.name}"):
+        return None  # its author chose the path, and that says nothing
+    prefix = named["start"][: -len(record.name) - 1]
+    deps = [ids.get(path) or path.removeprefix(prefix) for path in record.needs]
+    payload = payload_text(record.name, record.attributes, deps)
+    target = place.removeprefix(prefix)
+    return Built(fingerprint_of(payload), "", "Marin", "", payload=payload, target=target)

@@ -25,6 +25,7 @@ from marin_build.pipeline.targets import Target, clash_of, pin_errors
 from marin_build.plan.reason_text import describe
 from marin_build.protocol.holder import here
 from marin_build.protocol.status import STATUS_DEP_FAILED, STATUS_FAILED, STATUS_SUCCESS
+from marin_build.runtime.former_identities import keep_former_identities_of
 from marin_build.store.open_store import open_store
 from marin_build.workspace.places import is_url
 
@@ -91,6 +92,8 @@ class Admission:
             StoreError: a status or a record cannot be read.
 
         """
+        given = [step for step in steps if isinstance(step, StepSpec)]
+        keep_former_identities_of(given, self._prefix, self._by_step.__contains__)
         wanted = [self._place(step) for step in steps]
         seen: dict[int, Observed] = {}
 

@@ -1,4 +1,4 @@
-"""`step_lock`: the lock of an output around a block that builds it."""
+"""`step_lock`: a block in which this program alone builds an output path, and says how it ended."""
 
 from __future__ import annotations
 
@@ -22,29 +22,29 @@ def step_lock(
     force_run_failed: bool = True,
     force_rerun: bool = False,
 ) -> Iterator[StatusFile]:
-    """Hold the lock of an output in a `with` block, which writes how it ended.
+    """Hold the lock of an output in a `with` block, which gets its StatusFile.
 
-    A thread renews the lock. When the block begins, the status is RUNNING.
+    RUNNING is written, and a thread renews the lock. The block writes how it ended:
+    `status_file.write_status(STATUS_SUCCESS)`. That refuses to write once the lock was lost.
 
     Args:
-        output_path: the output.
-        step_label: who builds it, for messages.
+        output_path: a folder or a URL.
+        step_label: for messages.
         force_run_failed: whether a target that failed may be tried again.
-        force_rerun: whether one that is built is built again.
+        force_rerun: whether a target that is built is built again.
 
     Raises:
-        StepAlreadyDone: another holder has built it.
+        StepAlreadyDone: the output is built, perhaps since this call waited for the lock.
         PreviousTaskFailedError: it failed, and must not be tried again.
-        LeaseLostError: (at the end of a block that raised nothing) the lock was lost meanwhile.
-        StoreError: nothing can be locked there.
+        LeaseLostError: (at the end of the block) another program has taken the lock over.
 
     """
-    status = StatusFile(output_path, worker_id())
-    if not should_run(status, step_label, force_run_failed, force_rerun=force_rerun):
-        raise StepAlreadyDone(status.output_path)
-    status.keep_lock()
+    status_file = StatusFile(output_path, worker_id())
+    if not should_run(status_file, step_label, force_run_failed, force_rerun):
+        raise StepAlreadyDone(status_file.output_path)
     try:
-        yield status
-        status.refresh_lock()
+        status_file.keep_lock()
+        yield status_file
+        status_file.confirm_lock()
     finally:
-        status.release_lock()
+        status_file.release_lock()

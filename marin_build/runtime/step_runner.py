@@ -20,6 +20,7 @@ from marin_build.run_step.workers import Start
 from marin_build.runtime.admission import Admission
 from marin_build.runtime.disk_cache import seen_unbuilt
 from marin_build.runtime.in_process_workers import InProcessWorkers, shown
+from marin_build.runtime.status_file import check_cache
 from marin_build.workspace.workspace import common_prefix, current_workspace
 
 if TYPE_CHECKING:
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
     from marin_build.plan.outcomes import Held
     from marin_build.runtime.admission import Admitted
 
+
+__all__ = ["StepRunner", "check_cache", "run_step"]
 
 _AT_ONCE = 8
 _log = logging.getLogger("marin_build.step_runner")
@@ -98,6 +101,18 @@ class StepRunner:
                 run.loop.stop()
                 raise
         run.raise_failures()
+
+
+def run_step(step: StepSpec) -> None:
+    """Build one step here, unless it is built; what it needs must be there.
+
+    Raises:
+        Exception: what the step raised, itself.
+        StepFailedError: it failed, or nothing builds it.
+        LeaseLostError: another program took its lease over while it ran.
+
+    """
+    step.executable_fn(step.output_path)
 
 
 def _batches(steps: Iterable[StepSpec]) -> Iterator[Sequence[StepSpec]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from tests.servers.slurm import Cluster, wait_until
@@ -13,6 +13,7 @@ from .support import OUTPUTS, PATIENCE, PROGRAM, Project
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from pathlib import Path
 
     from .support import Gate
 
@@ -80,12 +81,17 @@ def report_on(values: Iterable[object]) -> Iterator[tuple[str, str]]:
         A title, and the text below it.
 
     """
-    values = list(values)
-    clusters = [each for each in values if isinstance(each, Cluster)]
+    found = {id(each): each for each in values}.values()  # fixtures hand on what others made
+    clusters = [each for each in found if isinstance(each, Cluster)]
+    for project in (each for each in found if clusters and isinstance(each, Project)):
+        yield "jobs and steps", "\n".join(file_end(path) for path in _newest_logs(project))
     for cluster in clusters:
         yield "Slurm", cluster.report()
-    if clusters:
-        for project in (each for each in values if isinstance(each, Project)):
-            logs = [path for pattern in _LOGS for path in project.root.rglob(pattern)]
-            newest = sorted(logs, key=lambda path: path.stat().st_mtime)[-_MOST_LOGS:]
-            yield "jobs and steps", "\n".join(file_end(path) for path in newest)
+
+
+def _newest_logs(project: Project) -> list[Path]:
+    found: list[Path] = []
+    with suppress(OSError):  # jobs may go on meanwhile
+        found += [path for pattern in _LOGS for path in project.root.rglob(pattern)]
+        found.sort(key=lambda path: path.stat().st_mtime)
+    return found[-_MOST_LOGS:]

@@ -131,6 +131,8 @@ def test_what_marin_built_is_reused_and_its_record_is_shown(marin: Project) -> N
     assert "recorded  by Marin's Executor: train/m+1 <function train" in explained
     assert "with      model.seq_len = 4096" in explained
     assert 'with      attrs.mode = "all"' in _run(marin, "explain", "raw").out
+    marin.write("experiment.py", EXPERIMENT.replace("= 4096", "= 8192"))
+    assert "model.seq_len 4096 -> 8192" in _run(marin, "plan", "train/m+1").out
 
 
 def test_what_is_built_here_is_reused_there(marin: Project) -> None:

@@ -114,8 +114,14 @@ class Cluster:
 
     def end_all_jobs(self) -> None:
         """Cancel all jobs, and wait until their nodes take others."""
-        self.call("scancel", "--quiet", "--me")
-        self._wait(self.is_empty)
+
+        def are_gone() -> bool:
+            if self.is_empty():
+                return True
+            self.call("scancel", "--quiet", "--me")  # again, if a busy controller gave no answer
+            return False
+
+        self._wait(are_gone)
         self.wait_until_idle()
 
     def is_empty(self) -> bool:

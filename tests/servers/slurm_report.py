@@ -11,38 +11,41 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _QUESTIONS = (
-    ("squeue", "--states=all", "--array", "--format=%i %j %T (%r) %N after=%E begins=%S"),
     ("sinfo", "--Node", "--format=%N %T %E"),
+    ("squeue", "--states=all", "--array", "--format=%i %j %T (%r) %N after=%E begins=%S"),
 )
 _ANSWERS_WITHIN = 20.0
-_LINES = 40
+_LINES = 25
 """The last lines of each answer and of each log."""
+_FEW_LINES = 3
 
 
 def cluster_report(folder: Path, environment: Mapping[str, str]) -> str:
-    """Return what a cluster's programs and logs say now, as sections with titles.
+    """Return what a cluster's logs and programs say now; the queue comes last, where people look.
 
     Args:
         folder: everything that belongs to the cluster.
         environment: what a program needs to use it.
 
     """
-    parts = [_titled(" ".join(words), _answer(words, environment)) for words in _QUESTIONS]
-    parts += [file_end(path) for path in sorted((folder / "logs").iterdir())]
+    # A daemon prints what it logs, too, with less; and alone why it did not start.
+    parts = [file_end(path, _FEW_LINES) for path in sorted((folder / "logs").glob("*.out"))]
+    parts += [file_end(path) for path in sorted((folder / "logs").glob("*.log"), reverse=True)]
+    parts += [_titled(" ".join(words), _answer(words, environment)) for words in _QUESTIONS]
     return "\n".join(parts)
 
 
-def file_end(path: Path) -> str:
+def file_end(path: Path, lines: int = _LINES) -> str:
     """Return the last lines of a file, below its path."""
     try:
         text = path.read_text(errors="replace")
     except OSError as error:
         text = str(error)
-    return _titled(str(path), text)
+    return _titled(str(path), text, lines)
 
 
-def _titled(title: str, text: str) -> str:
-    return "\n".join([f"--- {title}", *text.splitlines()[-_LINES:]])
+def _titled(title: str, text: str, lines: int = _LINES) -> str:
+    return "\n".join([f"--- {title}", *text.splitlines()[-lines:]])
 
 
 def _answer(words: Sequence[str], environment: Mapping[str, str]) -> str:

@@ -36,7 +36,7 @@ def command(options: PipelineOptions, target: str, inside: str | None) -> int:
     )
 
     to_open = find_to_open(options, target, inside)
-    show_notes(to_open.found)
+    show_notes(to_open.found.notes)
     echo(to_open.path)
     viewer = viewer_of(os.environ)
     why = why_not_opened(to_open.path, viewer)

@@ -29,7 +29,7 @@ def command(options: PipelineOptions, target: str, *, as_json: bool) -> int:
     from marin_build.operations.show import show_output
 
     shown = show_output(options, target)
-    show_notes(shown.found)
+    show_notes(shown.found.notes)
     if as_json:
         sys.stdout.write(json.dumps(shown_json(shown), indent=1) + "\n")
     else:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from marin_build.cli.terminal import Styled, echo
 from marin_build.cli.views.apply_text import duration
-from marin_build.observe.read_builds import output_under
+from marin_build.protocol.layout import output_under
 from marin_build.text.moments import moment_text
 from marin_build.text.readable import bytes_text, printable, shortened
 from marin_build.workspace.places import is_url

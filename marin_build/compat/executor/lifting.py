@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 from marin_build.compat.executor.values import THIS_OUTPUT_PATH, ExecutorStep, VersionedValue
 from marin_build.pipeline.dependencies_first import dependencies_first
+from marin_build.workspace.workspace import current_workspace
 
 if TYPE_CHECKING:
     from marin_build.pipeline.step_spec import StepSpec
+    from marin_build.workspace.workspace import Workspace
 
 _ORIGINAL = "_original_step_spec"
-_LIFTED = "_lifted"
 
 
 @dataclass(frozen=True)
@@ -31,24 +32,21 @@ class StepSpecConfig:
     deps: list[ExecutorStep[Any]] = field(default_factory=list)
 
 
+_made: tuple[Workspace, dict[StepSpec, ExecutorStep[StepSpecConfig]]] | None = None
+"""The steps that were made under a prefix. Else what 90 steps share would be made 90 times."""
+
+
 def as_executor_step(step: StepSpec) -> ExecutorStep[StepSpecConfig]:
     """Return an ExecutorStep that stands for a StepSpec, and for what that needs.
 
-    Of a StepSpec of Marin's dialect it is always the same one, while its output path is the same:
-    hundreds of steps may need one.
+    While one prefix is in force it is always the same one.
     """
-    made: dict[StepSpec, ExecutorStep[StepSpecConfig]] = {}
-
-    def is_made(each: StepSpec) -> bool:
-        if each in made:
-            return True
-        lifted = getattr(each, _LIFTED, None)
-        if lifted is None or lifted.override_output_path != each.output_path:
-            return False
-        made[each] = lifted
-        return True
-
-    for each in dependencies_first([step], is_made):
+    global _made  # noqa: PLW0603 - what is in force is one for the process, too
+    workspace = current_workspace(step.declared[0])
+    if _made is None or _made[0] != workspace:
+        _made = (workspace, {})
+    made = _made[1]
+    for each in dependencies_first([step], made.__contains__):
         config = StepSpecConfig(
             THIS_OUTPUT_PATH,
             VersionedValue(dict(each.hash_attrs)),
@@ -63,8 +61,6 @@ def as_executor_step(step: StepSpec) -> ExecutorStep[StepSpecConfig]:
         )
         object.__setattr__(lifted, _ORIGINAL, each)
         object.__setattr__(lifted, "_declared", each.declared)
-        if hasattr(type(each), _LIFTED):
-            object.__setattr__(each, _LIFTED, lifted)
         made[each] = lifted
     return made[step]
 

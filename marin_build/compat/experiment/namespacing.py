@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from marin_build.compat.launch_provenance import username_segment
 from marin_build.compat.versions import is_mutable_version
+from marin_build.protocol.launch_provenance import username_segment
 
 
 def user_owned_name(name: str) -> str:

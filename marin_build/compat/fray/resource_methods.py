@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 from marin_build.compat.fray.byte_sizes import scaled_size
 from marin_build.compat.fray.devices import CpuConfig, GpuConfig, TpuConfig
 from marin_build.compat.fray.lowered_resources import lowered
+from marin_build.compat.fray.resource_fields import ResourceFields
 from marin_build.compat.fray.tpu_topologies import get_tpu_topology
 from marin_build.pipeline.resources import ResourceConfig as NativeResources
 from marin_build.pipeline.stands_for import StandsForResources
@@ -15,26 +16,14 @@ from marin_build.pipeline.stands_for import StandsForResources
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from marin_build.compat.fray.devices import DeviceConfig
-
 _CPU_FLOPS = 100e9
 """What fray counts for a job without an accelerator, whatever its cores."""
 
 
-class ResourceMethods(StandsForResources):
+class ResourceMethods(ResourceFields, StandsForResources):
     """What a task needs: fields that anybody may set, which are checked when they are lowered."""
 
-    if TYPE_CHECKING:
-        cpu: float
-        ram: str
-        disk: str
-        device: DeviceConfig
-        preemptible: bool
-        regions: Sequence[str] | None
-        zone: str | None
-        replicas: int
-        device_alternatives: Sequence[str] | None
-        image: str | None
+    if TYPE_CHECKING:  # a dataclass has it
 
         def __init__(self, *args: Any, **fields: Any) -> None: ...
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar, overload
 
 from marin_build.compat.build_context import resolve_version
 from marin_build.compat.lazy.artifact_step import ArtifactStep, artifact_class
@@ -40,15 +40,35 @@ OUT: Final = _Out()
 """Among the inputs of `apply`: the path where the step's own output goes."""
 
 
+@overload
 def apply(
     name: str,
     fn: Callable[..., Any],
     *,
     version: str | None = None,
-    artifact_type: type[T] | None = None,
+    artifact_type: None = None,
     pin: str | None = None,
     **inputs: Any,
-) -> ArtifactStep[T]:
+) -> ArtifactStep[Artifact]: ...
+@overload
+def apply(
+    name: str,
+    fn: Callable[..., Any],
+    *,
+    version: str | None = None,
+    artifact_type: type[T],
+    pin: str | None = None,
+    **inputs: Any,
+) -> ArtifactStep[T]: ...
+def apply(
+    name: str,
+    fn: Callable[..., Any],
+    *,
+    version: str | None = None,
+    artifact_type: type[Artifact] | None = None,
+    pin: str | None = None,
+    **inputs: Any,
+) -> ArtifactStep[Any]:
     """Return the artifact that `fn(**inputs)` makes.
 
     Args:

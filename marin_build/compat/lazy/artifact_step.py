@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
 from marin_build.compat.fingerprint import canonical_json, fingerprint_hash
 from marin_build.compat.lazy.context import StepContext
@@ -136,6 +136,12 @@ class ArtifactStep(StandsForStep, Generic[T_co]):
 
         return resolve(self, max_concurrent=max_concurrent)
 
+    @overload
+    @classmethod
+    def adopt(
+        cls, name: str, version: str, source: str, *, config: dict[str, Any] | None = None
+    ) -> ArtifactStep[Artifact]: ...
+    @overload
     @classmethod
     def adopt(
         cls,
@@ -143,9 +149,19 @@ class ArtifactStep(StandsForStep, Generic[T_co]):
         version: str,
         source: str,
         *,
-        kind: type[T] | None = None,
+        kind: type[T],
         config: dict[str, Any] | None = None,
-    ) -> ArtifactStep[T]:
+    ) -> ArtifactStep[T]: ...
+    @classmethod
+    def adopt(
+        cls,
+        name: str,
+        version: str,
+        source: str,
+        *,
+        kind: type[Artifact] | None = None,
+        config: dict[str, Any] | None = None,
+    ) -> ArtifactStep[Any]:
         """Return an artifact that stands for data which is there already.
 
         Nothing is copied or computed: who needs it reads at `source`. Running it writes a record.
@@ -157,36 +173,28 @@ class ArtifactStep(StandsForStep, Generic[T_co]):
             config: what the record says of it.
 
         """
-        return adopt(name, version, source, kind=kind, config=config)
+        return cls(
+            name,
+            version,
+            artifact_class(kind),  # type: ignore[arg-type]
+            _is_never_run,
+            lambda _: None,
+            adopt_source=source,
+            adopt_config=config,
+        )
 
 
-def adopt(
-    name: str,
-    version: str,
-    source: str,
-    *,
-    kind: type[T] | None = None,
-    config: dict[str, Any] | None = None,
-) -> ArtifactStep[T]:
-    """Return an artifact that stands for data which is there already; see `ArtifactStep.adopt`."""
-    return ArtifactStep(
-        name,
-        version,
-        artifact_class(kind),
-        _is_never_run,
-        lambda _: None,
-        adopt_source=source,
-        adopt_config=config,
-    )
+adopt = ArtifactStep.adopt
+"""The same, as earlier versions of Marin call it."""
 
 
-def artifact_class(kind: type[T] | None) -> type[T]:
+def artifact_class(kind: type[Artifact] | None) -> type[Artifact]:
     """Return the class of an artifact whose author names none; pydantic is loaded for it."""
     if kind is not None:
         return kind
     from marin_build.compat.artifact import Artifact
 
-    return Artifact  # type: ignore[return-value]
+    return Artifact
 
 
 def artifact_identity(step: ArtifactStep[Any]) -> str:

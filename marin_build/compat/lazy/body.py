@@ -91,7 +91,7 @@ class ArtifactBody(StandsForFunction):
         self, output: str, config: Any, *, source: str | None = None, result: Any = None
     ) -> None:
         from marin_build.compat.artifact_record import ArtifactRecord, write_record
-        from marin_build.compat.launch_provenance import launch_provenance
+        from marin_build.protocol.launch_provenance import launch_provenance
 
         write_record(
             ArtifactRecord(

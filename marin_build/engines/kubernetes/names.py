@@ -19,10 +19,10 @@ _PLACE_LENGTH = 6
 def job_name(prefix: str, target: str) -> str:
     """Return the name of a target's job: `mb-<slug>-<hash>-<place>`, a DNS-1035 label.
 
-    The hash is the target's own; that of its whole id, where that has none of 8 digits. The place
-    stands for the prefix: under another one it is another job. All attempts have the same name: a
-    saved plan does not know how many there will be, and the name is what keeps two runs from
-    starting the same one. A Job could have a longer name than a JobSet; but who only knows a
+    The hash is the target's own, or, where its id has none of 8 digits, that of its whole id. The
+    place stands for the prefix: under another one it is another job. All attempts have the same
+    name: a saved plan does not know how many there will be, and the name is what keeps two runs
+    from starting the same one. A Job could have a longer name than a JobSet; but who only knows a
     target must find its job.
     """
     hashed = HASHED_NAME.fullmatch(target)

@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from marin_build.compat import artifact_era_remote
+from marin_build.compat.fray import artifact_era_resources
 from marin_build.compat.fray.resources import ResourceConfig
 from marin_build.compat.remote import RemoteCallable, remote
 from marin_build.pipeline.step_spec import StepSpec
@@ -29,6 +31,19 @@ def test_a_function_without_resources_asks_for_what_fray_asks_for() -> None:
     wrapped = remote(print)
     assert isinstance(wrapped, RemoteCallable)
     assert wrapped.resources == ResourceConfig.with_cpu()
+
+
+def test_each_era_has_its_own_default() -> None:
+    """Else the newer one asks for too little disk."""
+    kind: Any = artifact_era_resources.ResourceConfig
+    one: Any = artifact_era_remote.remote(print)
+    two: Any = artifact_era_remote.remote(resources=kind(cpu=2))(print)
+    assert (one.resources, two.resources) == (kind.with_cpu(), kind(cpu=2))
+
+
+def test_vllm_on_a_tpu_is_built_for_it() -> None:
+    made = remote(print, resources=ResourceConfig.with_tpu("v6e-4"), pip_dependency_groups=["vllm"])
+    assert made.env_vars == {"VLLM_TARGET_DEVICE": "tpu"}
 
 
 @pytest.mark.parametrize(

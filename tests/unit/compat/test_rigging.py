@@ -23,7 +23,8 @@ from marin_build.compat.rigging.regions import (
 )
 from marin_build.compat.rigging.storage_path import StoragePath, prefix_join, split_gcs_path
 from marin_build.compat.rigging.timing import log_time
-from marin_build.workspace.workspace import Workspace, use_workspace
+from marin_build.workspace.workspace import Workspace
+from tests.workspaces import in_workspace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -103,9 +104,8 @@ def test_files_are_opened_by_path_and_url(tmp_path: Path) -> None:
 @pytest.fixture(autouse=True)
 def _prefix() -> Iterator[None]:
     region_from_metadata.cache_clear()
-    use_workspace(Workspace("/project", "gs://marin-us-central2/mine"))
-    yield
-    use_workspace(None)
+    with in_workspace(Workspace("/project", "gs://marin-us-central2/mine")):
+        yield
     region_from_metadata.cache_clear()
 
 
@@ -149,9 +149,9 @@ def test_what_may_go_lies_where_the_bucket_takes_it_away(
 def test_elsewhere_what_may_go_lies_under_the_prefix() -> None:
     east = marin_temp_bucket(1, "x", source_prefix="gs://marin-us-east5/a/b")
     assert east == "gs://marin-us-east5/tmp/ttl=1d/x"
-    use_workspace(Workspace("/project", "/outputs"))
-    assert marin_temp_bucket(1, "x") == "/outputs/tmp/x"
-    assert marin_temp_bucket(1, "x", source_prefix="/elsewhere") == "/outputs/tmp/x"
+    with in_workspace(Workspace("/project", "/outputs")):
+        assert marin_temp_bucket(1, "x") == "/outputs/tmp/x"
+        assert marin_temp_bucket(1, "x", source_prefix="/elsewhere") == "/outputs/tmp/x"
     with pytest.raises(ValueError, match="positive"):
         marin_temp_bucket(0)
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from marin_build.compat.artifact_record import read_record
 from marin_build.compat.sweep import SweepTarget, claim_and_run
 from marin_build.compat.sweep_coordination import (
     GangRole,
@@ -74,6 +75,9 @@ def test_workers_run_every_target_once(tmp_path: Path) -> None:
     _together(work, work, work)
     assert sorted(ran) == [target.target_id for target in TARGETS]
     assert {_status(tmp_path, one.target_id) for one in TARGETS} == {STATUS_SUCCESS}
+    record = read_record(str(tmp_path / "t2"))
+    assert record is not None
+    assert (record.name, record.config) == ("t2", {"lr": 2})
 
 
 def test_what_fails_ends_its_worker_and_is_tried_by_the_next(tmp_path: Path) -> None:

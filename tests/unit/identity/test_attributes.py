@@ -51,7 +51,7 @@ class Wide(str, enum.Enum):  # noqa: UP042 - as above
 
     def __new__(cls, text: str, _make: object) -> Wide:  # noqa: PYI034 - of an enum
         member = str.__new__(cls, text)
-        member._value_ = (text, _make)  # type: ignore[assignment]
+        member._value_ = (text, _make)
         return member
 
     ONE = ("one", print)

@@ -16,6 +16,8 @@ from marin_build.pipeline.graph import build_graph
 from marin_build.pipeline.source import DeclaredSource, Source
 from marin_build.pipeline.source_digests import Content, remember_content
 from marin_build.store.memory import MemoryStore
+from marin_build.workspace.workspace import Workspace
+from tests.workspaces import in_workspace
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -210,3 +212,26 @@ def test_what_is_built_is_looked_for_once() -> None:
         store.put(f"{step.output_path_in(PREFIX)}/.executor_status", b"SUCCESS")
     _chosen(store, steps)
     assert len(store.read) == 2
+
+
+def test_a_target_that_is_asked_for_by_its_id_has_that_identity() -> None:
+    """A job that was sent for it finds it, also while the output is on its way."""
+    was = _with_enums({"a": TAGGED_ENUMS})["a"]
+    steps = _with_enums({})
+    graph = build_graph([steps["a"]])
+    chosen = keep_former_identities(graph, PREFIX, lambda _: MemoryStore(), was.target_id)
+    assert steps["a"].target_id == was.target_id
+    assert chosen == {_with_enums({})["a"].fingerprint: TAGGED_ENUMS}
+
+
+def test_a_workspace_says_which_identities_are_former() -> None:
+    """Loaded again, a pipeline has them from the start, also where it asks for paths."""
+    was = _with_enums({"a": TAGGED_ENUMS, "c": FIRST})
+    now = _with_enums({"a": TAGGED_ENUMS})
+    former = {_with_enums({})["a"].fingerprint: TAGGED_ENUMS, now["c"].fingerprint: FIRST}
+    with in_workspace(Workspace("/project", PREFIX, former=former)):
+        again = _with_enums({})
+        assert again["d"].payload == was["d"].payload
+        assert {name: s.fingerprint for name, s in again.items()} == {
+            name: s.fingerprint for name, s in was.items()
+        }

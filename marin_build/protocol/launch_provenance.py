@@ -17,14 +17,10 @@ import sys
 import threading
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from marin_build.errors import MarinBuildError
 from marin_build.protocol.provenance import without_secret_words
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
 
 LAUNCH_PROVENANCE_ENV = "MARIN_PROVENANCE"
 _GIT_SECONDS = 30
@@ -65,7 +61,7 @@ class Provenance:
     command_line: tuple[str, ...] = ()
 
     @classmethod
-    def capture(cls, repo_dir: Path | None = None) -> Provenance:
+    def capture(cls, repo_dir: str | os.PathLike[str] | None = None) -> Provenance:
         """Return what started this process; what is not known is empty or None."""
         if (published := _published()) is not None:
             return published
@@ -110,6 +106,8 @@ class Provenance:
 
 
 _capturing = threading.Lock()
+_own = ""
+"""What this process published itself, for its last run."""
 
 
 def launch_provenance() -> Provenance:
@@ -121,6 +119,21 @@ def launch_provenance() -> Provenance:
 @functools.cache
 def _captured_once() -> Provenance:
     return Provenance.capture()
+
+
+def publish_provenance(project: str) -> None:
+    """Have the processes that this one starts record its own provenance: git is asked once a run.
+
+    What another process published before stays: that one started this one.
+
+    Args:
+        project: the project's folder, which may be a git checkout.
+
+    """
+    global _own  # noqa: PLW0603 - one environment for the process, too
+    if os.environ.get(LAUNCH_PROVENANCE_ENV, _own) == _own:
+        os.environ.pop(LAUNCH_PROVENANCE_ENV, None)
+        _own = os.environ[LAUNCH_PROVENANCE_ENV] = Provenance.capture(project).to_json()
 
 
 def username_segment() -> str:
@@ -163,7 +176,7 @@ def _login() -> str | None:
         return None
 
 
-def _git(folder: Path | None, *args: str) -> str:
+def _git(folder: str | os.PathLike[str] | None, *args: str) -> str:
     """Return what git says; empty where there is no git, no checkout, or no answer."""
     try:
         done = subprocess.run(

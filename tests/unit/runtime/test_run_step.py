@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from marin_build.compat.run_step import check_cache, run_step
 from marin_build.pipeline.step_spec import StepSpec
+from marin_build.runtime.step_runner import check_cache, run_step
 
 if TYPE_CHECKING:
     from pathlib import Path
