@@ -36,21 +36,24 @@ if TYPE_CHECKING:
     from marin_build.protocol.status import STATUS_SUCCESS as STATUS_SUCCESS
     from marin_build.runtime.artifact import Artifact as Artifact
     from marin_build.runtime.clients import Client as Client
-    from marin_build.runtime.clients import JobHandle as JobHandle
-    from marin_build.runtime.clients import JobRequest as JobRequest
-    from marin_build.runtime.clients import JobStatus as JobStatus
-    from marin_build.runtime.clients import LocalClient as LocalClient
     from marin_build.runtime.clients import current_client as current_client
     from marin_build.runtime.clients import set_current_client as set_current_client
     from marin_build.runtime.clients import submit as submit
     from marin_build.runtime.disk_cache import disk_cache as disk_cache
     from marin_build.runtime.distributed_lock import distributed_lock as distributed_lock
+    from marin_build.runtime.job_request import JobEnvironment as JobEnvironment
+    from marin_build.runtime.job_request import JobRequest as JobRequest
+    from marin_build.runtime.jobs import JobHandle as JobHandle
+    from marin_build.runtime.jobs import JobStatus as JobStatus
+    from marin_build.runtime.jobs import wait_all as wait_all
+    from marin_build.runtime.local_client import LocalClient as LocalClient
     from marin_build.runtime.ranks import Rank as Rank
     from marin_build.runtime.ranks import current_rank as current_rank
     from marin_build.runtime.remote import RemoteCallable as RemoteCallable
     from marin_build.runtime.remote import remote as remote
     from marin_build.runtime.status_file import StatusFile as StatusFile
     from marin_build.runtime.status_file import should_run as should_run
+    from marin_build.runtime.step_lock import step_lock as step_lock
     from marin_build.runtime.step_runner import StepRunner as StepRunner
 
 _HOMES = {
@@ -60,10 +63,11 @@ _HOMES = {
     "Client": "runtime.clients",
     "DeclaredStep": "pipeline.step_spec",
     "EngineClient": "operations.engine_client",
-    "JobHandle": "runtime.clients",
-    "JobRequest": "runtime.clients",
-    "JobStatus": "runtime.clients",
-    "LocalClient": "runtime.clients",
+    "JobEnvironment": "runtime.job_request",
+    "JobHandle": "runtime.jobs",
+    "JobRequest": "runtime.job_request",
+    "JobStatus": "runtime.jobs",
+    "LocalClient": "runtime.local_client",
     "MarinBuildError": "errors",
     "PreviousTaskFailedError": "errors",
     "Project": "operations.project",
@@ -94,7 +98,9 @@ _HOMES = {
     "should_run": "runtime.status_file",
     "source": "pipeline.source",
     "step": "pipeline.decorator",
+    "step_lock": "runtime.step_lock",
     "submit": "runtime.clients",
+    "wait_all": "runtime.jobs",
     "worker_id": "protocol.holder",
 }
 
@@ -109,6 +115,7 @@ __all__ = [
     "Client",
     "DeclaredStep",
     "EngineClient",
+    "JobEnvironment",
     "JobHandle",
     "JobRequest",
     "JobStatus",
@@ -140,7 +147,9 @@ __all__ = [
     "should_run",
     "source",
     "step",
+    "step_lock",
     "submit",
+    "wait_all",
     "worker_id",
 ]
 

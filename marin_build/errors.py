@@ -81,11 +81,11 @@ class NotFoundError(UsageError):
     """A command line that names a step or a pipeline that is not there."""
 
 
-class SpecificationError(MarinBuildError):
+class SpecificationError(MarinBuildError, ValueError):
     """A pipeline that declares something impossible."""
 
 
-class UnfingerprintableError(SpecificationError):
+class UnfingerprintableError(SpecificationError, TypeError):
     """An attribute value that has no canonical form."""
 
 
@@ -134,7 +134,11 @@ class CorruptStateError(StoreError):
     """A status, lease or record that cannot be read: it never counts as a finished target."""
 
 
-class StepFailedError(MarinBuildError):
+class NoArtifactError(StoreError, FileNotFoundError):
+    """An output beside which no value is saved."""
+
+
+class StepFailedError(MarinBuildError, RuntimeError):
     """A step that failed when it was run."""
 
     exit_code = EXIT_TARGET_FAILED
@@ -148,6 +152,14 @@ class StoppedError(MarinBuildError):
     """A lease, a stale plan or an edited plan forbids going on."""
 
     exit_code = EXIT_STOPPED
+
+
+class FingerprintMismatchError(StoppedError):
+    """A step whose author pinned a fingerprint, and another one is declared or was built."""
+
+
+class LeaseLostError(StoppedError):
+    """A lease that another holder has taken over, or that is gone: its holder's work is void."""
 
 
 class StepAlreadyDone(MarinBuildError):  # noqa: N818 - Marin's name for it; it is no failure

@@ -1,4 +1,4 @@
-"""The canonical form of attribute values: plain JSON trees, or a refusal that names the value.
+"""The canonical form of values: plain JSON trees, or a refusal that names the value.
 
 The form is part of identity. A table of cases stands in `tests/data/canonical_cases.json` with
 its digests; changing one of them renames targets everywhere and needs a new schema version.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from json.encoder import encode_basestring_ascii
-from typing import TYPE_CHECKING, Any, Never
+from typing import TYPE_CHECKING, Any, Never, TypeVar
 
 from marin_build.errors import UnfingerprintableError
 from marin_build.identity.callables import CountsByName, StandsForFunction
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 # Keys that mark values JSON has no form for. An attribute may not use them itself, so that a set
 # and a dictionary that looks like one cannot share a fingerprint.
-_TAGS = frozenset(
+TAGS = frozenset(
     {
         "__dataclass__",
         "__model__",
@@ -35,7 +35,9 @@ _TAGS = frozenset(
     }
 )
 
-_DEEPEST = 250
+T = TypeVar("T")
+
+DEEPEST = 250
 """Levels of the deepest attributes: the record that holds them must be readable."""
 
 
@@ -63,9 +65,38 @@ class FrozenDict(dict[str, Any]):
         return FrozenDict, (dict(self),)
 
 
+class Tagged(FrozenDict):
+    """The canonical form of a value JSON has no form for: its key says which kind it is of.
+
+    Only `freeze` makes one. So a step that is declared with another one's attributes has the same
+    ones, while a dictionary that an author writes with such a key is refused.
+    """
+
+    __slots__ = ()
+
+    def __reduce__(self) -> tuple[type, tuple[dict[str, Any]]]:
+        return Tagged, (dict(self),)
+
+
+class FrozenList(tuple[T, ...]):
+    """A list that cannot be changed: a tuple that equals a list of the same items."""
+
+    __slots__ = ()
+
+    def __eq__(self, other: object) -> bool:
+        """Return whether `other` is a list or a tuple of equal items."""
+        return tuple.__eq__(self, tuple(other) if isinstance(other, list) else other)
+
+    def __ne__(self, other: object) -> bool:
+        """Return whether it is not; a tuple's own `!=` does not ask `==`."""
+        return not self == other
+
+    __hash__ = tuple.__hash__
+
+
 quoted: Callable[[str], str] = encode_basestring_ascii
 """Return a string as JSON, in ASCII."""
-_ENCODE = json.JSONEncoder(sort_keys=True, allow_nan=False).encode
+_ENCODE = json.JSONEncoder(sort_keys=True).encode
 _PLAIN: dict[type, Callable[[Any], str]] = {
     str: quoted,
     int: int.__repr__,
@@ -102,13 +133,14 @@ def freeze(attrs: Mapping[str, object], where: str) -> FrozenDict:
             }
         )
     except RecursionError:
-        raise _too_deep(where) from None
-    if is_deep(frozen, _DEEPEST):
-        raise _too_deep(where)
+        raise too_deep(where) from None
+    if is_deep(frozen, DEEPEST):
+        raise too_deep(where)
     return frozen
 
 
-def _too_deep(where: str) -> UnfingerprintableError:
+def too_deep(where: str) -> UnfingerprintableError:
+    """Return the error for a value whose record no reader could read."""
     return UnfingerprintableError(
         f"cannot fingerprint `{where}`: it contains itself or is nested too deeply",
         consequence="nothing was run",
@@ -123,29 +155,38 @@ def _freeze(value: object, parent: str, key: object) -> Any:
     path = f"{parent}.{key}"
     if kind is float:
         return _finite(value, path)  # type: ignore[arg-type]
-    if kind is list or kind is tuple:
-        return tuple(_freeze(item, path, i) for i, item in enumerate(value))  # type: ignore[arg-type, var-annotated]
+    if kind is list or kind is FrozenList:
+        return FrozenList([_freeze(item, path, i) for i, item in enumerate(value)])  # type: ignore[arg-type, var-annotated]
+    if kind is tuple:
+        return tuple([_freeze(item, path, i) for i, item in enumerate(value)])  # type: ignore[arg-type, var-annotated]
     if kind is dict or kind is FrozenDict:
         return FrozenDict({_key(k, path): _freeze(v, path, k) for k, v in value.items()})  # type: ignore[attr-defined]
-    return _freeze_object(value, path)
+    if kind is Tagged:
+        return value
+    return freeze_object(value, path)
 
 
 def _key(key: object, path: str) -> str:
     if type(key) is not str:
-        raise _refusal(path, f"a key is {type(key).__name__} `{key!r}`, not a string")
-    if key in _TAGS:
-        raise _refusal(path, f"the key `{key}` is reserved")
+        raise refusal(path, f"a key is {type(key).__name__} `{key!r}`, not a string")
+    if key in TAGS:
+        raise refusal(path, f"the key `{key}` is reserved")
     return key
 
 
 def _finite(value: float, path: str) -> float:
     if value != value or value in (float("inf"), float("-inf")):  # noqa: PLR0124 - NaN differs from itself
-        raise _refusal(path, f"{value} has no canonical form")
+        raise refusal(path, f"{value} has no canonical form")
     return value
 
 
-def _freeze_object(value: object, path: str) -> Any:
-    """Return the canonical form of a value JSON does not know."""
+def freeze_object(value: object, path: str) -> Any:
+    """Return the canonical form of a value JSON does not know; errors name its path.
+
+    Raises:
+        UnfingerprintableError: it has none.
+
+    """
     import dataclasses
     import datetime as dt
     import enum
@@ -153,14 +194,14 @@ def _freeze_object(value: object, path: str) -> Any:
 
     kind = type(value)
     if kind is Secret:  # where it is found differs between machines that build the same
-        return FrozenDict({"__secret__": True})
+        return Tagged({"__secret__": True})
     if isinstance(value, CountsByName):
-        raise _refusal(
+        raise refusal(
             path, f"a {kind.__name__} is no attribute", "give it as an argument of its own"
         )
     if isinstance(value, StandsForFunction):
         name = getattr(value.code_function, "__name__", "function")
-        raise _refusal(
+        raise refusal(
             path, f"`{name}` is a function that declares a step, not a step", f"call it: `{name}()`"
         )
     match value:
@@ -172,14 +213,14 @@ def _freeze_object(value: object, path: str) -> Any:
             )
         case set() | frozenset():
             items = [_freeze(item, path, "item") for item in value]
-            return FrozenDict({"__set__": tuple(sorted(items, key=canonical_text))})
+            return Tagged({"__set__": tuple(sorted(items, key=canonical_text))})
         case pathlib.PurePath():
-            return FrozenDict({"__path__": value.as_posix()})
+            return Tagged({"__path__": value.as_posix()})
         case dt.timedelta():
             microseconds = value // dt.timedelta(microseconds=1)
-            return FrozenDict({"__timedelta__": microseconds})
+            return Tagged({"__timedelta__": microseconds})
         case bytes():
-            return FrozenDict({"__bytes__": value.hex()})
+            return Tagged({"__bytes__": value.hex()})
         case _ if dataclasses.is_dataclass(value) and not isinstance(value, type):
             fields = {
                 f.name: getattr(value, f.name) for f in dataclasses.fields(value) if f.compare
@@ -201,11 +242,11 @@ def _freeze_object(value: object, path: str) -> Any:
             )
     if (array_value := _array_library_value(value, path)) is not None:
         return array_value
-    raise _refusal(path, _why_not(value), hint=_instead(value))
+    raise refusal(path, _why_not(value), hint=_instead(value))
 
 
-def _tagged(tag: str, name: str, **parts: object) -> FrozenDict:
-    return FrozenDict(
+def _tagged(tag: str, name: str, **parts: object) -> Tagged:
+    return Tagged(
         {tag: name, **{k: FrozenDict(v) if type(v) is dict else v for k, v in parts.items()}}
     )
 
@@ -223,13 +264,13 @@ def _array_library_value(value: object, path: str) -> Any:
     if not any(base.__module__.split(".")[0] in libraries for base in kind.__mro__):
         return None
     if isinstance(value, type):  # numpy.float32, jax.numpy.bfloat16 given as classes
-        return FrozenDict({"__dtype__": value.__name__})
+        return Tagged({"__dtype__": value.__name__})
     if kind.__name__.endswith("DType") or kind.__name__ == "dtype":
-        return FrozenDict({"__dtype__": _dtype_text(value)})
+        return Tagged({"__dtype__": _dtype_text(value)})
     if hasattr(value, "item") and getattr(value, "shape", None) == ():
         return _freeze(value.item(), path, "item")
     if callable(value) and hasattr(value, "dtype"):  # jax.numpy.bfloat16 is an instance
-        return FrozenDict({"__dtype__": str(value.dtype)})
+        return Tagged({"__dtype__": str(value.dtype)})
     return None
 
 
@@ -252,7 +293,8 @@ def _instead(value: object) -> str:
     return "declare plain values, a dataclass or a pydantic model instead"
 
 
-def _refusal(path: str, why: str, hint: str | None = None) -> UnfingerprintableError:
+def refusal(path: str, why: str, hint: str | None = None) -> UnfingerprintableError:
+    """Return the error for the value at a path that has no canonical form."""
     return UnfingerprintableError(
         f"cannot fingerprint `{path}`: {why}", consequence="nothing was run", hint=hint
     )

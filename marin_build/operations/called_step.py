@@ -33,4 +33,6 @@ def pipeline(call: str) -> StepSpec:
         outputs=(),
         resources=sent.resources,
         env_vars=sent.env_vars,
+        retries=sent.retries,
+        timeout=sent.timeout,
     )

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from marin_build.errors import SpecificationError, StoppedError
 from marin_build.redaction import without_secrets
-from marin_build.runtime.clients import run_command
+from marin_build.runtime.local_client import run_command
 from marin_build.store.open_store import open_store
 from marin_build.workspace.workspace import installed_in, relative_to
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from marin_build.pipeline.resources import ResourceConfig
-    from marin_build.runtime.clients import JobRequest
+    from marin_build.runtime.job_request import JobRequest
     from marin_build.workspace.workspace import Workspace
 
 
@@ -37,6 +37,8 @@ class Call:
         function: a function without arguments, pickled.
         resources: what it needs.
         env_vars: environment variables, none of them a secret.
+        retries: further tries after failures of its own.
+        timeout: seconds of one try; None: without end.
         paths: the folders in the project that the program imports from, relative to it.
         nonce: makes every call another one: a call is run anew each time.
 
@@ -46,6 +48,8 @@ class Call:
     function: bytes
     resources: ResourceConfig
     env_vars: Mapping[str, str]
+    retries: int
+    timeout: float | None
     paths: tuple[str, ...]
     nonce: bytes
 
@@ -76,7 +80,7 @@ def send_call(request: JobRequest, workspace: Workspace, secrets: Sequence[str] 
     """
     import cloudpickle
 
-    entrypoint = request.entrypoint
+    work = request.work
     env_vars = dict(request.env_vars)
     if secret := env_vars.keys() - without_secrets(env_vars, secrets).keys():
         raise SpecificationError(
@@ -84,9 +88,9 @@ def send_call(request: JobRequest, workspace: Workspace, secrets: Sequence[str] 
             consequence="nothing was submitted",
             hint="have the engine set it where the job runs",
         )
-    run: object = entrypoint
-    if not callable(entrypoint):
-        run = functools.partial(run_command, entrypoint, {})
+    run: object = work
+    if not callable(work):
+        run = functools.partial(run_command, work, {})
     try:
         function = cloudpickle.dumps(run)
     except Exception as error:  # objects raise whatever they like
@@ -97,7 +101,14 @@ def send_call(request: JobRequest, workspace: Workspace, secrets: Sequence[str] 
             hint="give it what can be pickled: paths, numbers, texts",
         ) from error
     call = Call(
-        request.name, function, request.resources, env_vars, _paths(workspace), os.urandom(16)
+        request.name,
+        function,
+        request.needs,
+        env_vars,
+        request.max_retries_failure,
+        request.longest_seconds,
+        _paths(workspace),
+        os.urandom(16),
     )
     data = pickle.dumps(call)
     digest = hashlib.sha256(data).hexdigest()

@@ -6,11 +6,11 @@ Never part of identity.
 from __future__ import annotations
 
 import math
-import re
 from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
 from marin_build.errors import SpecificationError
+from marin_build.pipeline.amounts import plain_amount
 from marin_build.pipeline.tpu_slices import TpuSlice, find_slice
 
 
@@ -68,11 +68,12 @@ class ResourceConfig:
 
     Args:
         cpu: cores; fractions allowed. None: an accelerator's whole host, else 1.
-        ram: bytes with a binary suffix, `4Gi`. None: an accelerator's whole host, else 4Gi.
+        ram: `4Gi`, `4g` or `4GB`, all of them 4 GiB and kept as `4Gi`. None: an accelerator's
+            whole host, else 4Gi.
         disk: local scratch space, `50Gi`.
         device: CpuDevice, GpuDevice or TpuDevice.
         preemptible: may run on capacity that can be taken away.
-        regions, zone: where it may run.
+        regions, zone: where it may run; None and no regions at all both mean anywhere.
         replicas: copies for a CPU or GPU step; a TPU's hosts follow from its slice.
         image: container image, best with its digest.
         device_alternatives: other TPU types that serve as well, of the same shape.
@@ -84,22 +85,20 @@ class ResourceConfig:
     disk: str | None = None
     device: Device = CpuDevice()
     preemptible: bool = True
-    regions: tuple[str, ...] = ()
+    regions: tuple[str, ...] | None = None
     zone: str | None = None
     replicas: int = 1
     image: str | None = None
     device_alternatives: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        for name in ("regions", "device_alternatives"):
-            object.__setattr__(self, name, _words(name, getattr(self, name)))
+        put = object.__setattr__
+        put(self, "device_alternatives", _words("device_alternatives", self.device_alternatives))
+        if self.regions is not None:
+            put(self, "regions", _words("regions", self.regions))
         for name in ("ram", "disk"):
-            amount = getattr(self, name)
-            if amount is not None and not _is_quantity(amount):
-                raise SpecificationError(
-                    f"illegal amount of {name} `{amount}`",
-                    hint=f'give a text, a number with Ki, Mi, Gi or Ti: {name}="16Gi"',
-                )
+            if (amount := getattr(self, name)) is not None:
+                put(self, name, _amount(name, amount))
         for name in ("zone", "image"):
             text = getattr(self, name)
             if text is not None and not isinstance(text, str):
@@ -144,11 +143,12 @@ class ResourceConfig:
             type: a slice, `v5p-64`, or several of the same shape, the preferred one first; or a
                 TpuSlice that is not in the table.
             slice_count: slices that run as one gang (multislice).
-            hosts: VMs of a slice; must be chosen for the 8-chip slices that exist in two shapes.
+            hosts: VMs of a slice, where it exists in two shapes: a `v6e-8` has one host unless 2
+                are asked for.
             rest: other fields of ResourceConfig.
 
         Raises:
-            SpecificationError: no such slice, shapes differ, or a shape must be chosen.
+            SpecificationError: no such slice, or shapes differ.
 
         """
         names = list(type) if isinstance(type, list | tuple) else [type]
@@ -182,7 +182,7 @@ class ResourceConfig:
         """The regions it may run in; a zone `us-east5-a` is in the region `us-east5`."""
         if self.zone is not None:
             return (self.zone.rpartition("-")[0] or self.zone,)
-        return self.regions
+        return self.regions or ()
 
     def summary(self) -> str:
         """Return one word for a plan's line: `v5p-64`, `2x v5p-64`, `8x h100`, `4 cpu`."""
@@ -222,8 +222,12 @@ def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def _is_quantity(amount: object) -> bool:
-    if not isinstance(amount, str):
-        return False
-    number = amount[:-2] if amount[-2:] in {"Ki", "Mi", "Gi", "Ti"} else ""
-    return re.fullmatch(r"[0-9]+(\.[0-9]+)?", number) is not None and float(number) > 0
+def _amount(name: str, written: object) -> str:
+    """Return an amount of memory or disk in the form that engines read."""
+    plain = plain_amount(written)
+    if plain is None:
+        raise SpecificationError(
+            f"illegal amount of {name} `{written}`",
+            hint=f'give a text, a number with k, m, g or t: {name}="16g"',
+        )
+    return plain

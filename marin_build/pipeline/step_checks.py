@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import math
 import os
+import posixpath
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, get_args
 
 from marin_build.errors import MarinBuildError, SpecificationError, refuse
-from marin_build.identity.canonical import FrozenDict, freeze
+from marin_build.identity.attributes import freeze_attributes
+from marin_build.identity.canonical import FrozenDict, FrozenList
 from marin_build.pipeline.command_limits import LONGEST_WORD
 from marin_build.pipeline.names import BUDGET_NAME, illegal_name, name_problem, version_problem
 from marin_build.pipeline.not_a_step import described, how_to_declare
-from marin_build.pipeline.placed import Placed
+from marin_build.pipeline.placed import Placed, StandsForResources
+from marin_build.pipeline.recipe import recipe_problem
 from marin_build.pipeline.source import Source
 from marin_build.text.readable import shortened
+from marin_build.workspace.places import checked_place, is_relative
 from marin_build.workspace.workspace import CodePolicy
 
 if TYPE_CHECKING:
@@ -23,6 +27,8 @@ if TYPE_CHECKING:
 
 EMPTY = FrozenDict()
 """The default of a step's fields that are mappings: it needs no check."""
+NONE_OF_THEM: FrozenList[Any] = FrozenList()
+"""The default of its dependencies."""
 
 
 def check_and_freeze(step: Any, kind: type) -> None:
@@ -40,19 +46,20 @@ def check_and_freeze(step: Any, kind: type) -> None:
     put = object.__setattr__
     if (problem := name_problem(step.name)) is not None:
         refuse(illegal_name(step.name, problem, step.place))
-    if type(step.deps) is not tuple:
+    if not isinstance(step.deps, tuple):
         hint = how_to_declare(step.deps) if callable(step.deps) else None
         _put(step, "deps", _as_tuple(step.deps, kind), hint)
     for dep in step.deps:
-        if type(dep) is not kind:
+        if not isinstance(dep, kind):
             what = f"`{step.name}` depends on {described(dep)}, not a step"
             refuse(_error(step, what, how_to_declare(dep)))
             put(step, "deps", tuple(d for d in step.deps if isinstance(d, kind)))
             break
     if step.hash_attrs is not EMPTY:
         _freeze_attrs(step)
-    if step.resources is None and isinstance(step.fn, Placed):
-        put(step, "resources", step.fn.resources)
+    _settle_resources(step)
+    if step.output_path_prefix is not None or step.override_output_path is not None:
+        _settle_places(step)
     if not (step.inputs is EMPTY and step.env_vars is EMPTY and step.budgets is EMPTY):
         for name in ("inputs", "env_vars", "budgets"):
             value = getattr(step, name)
@@ -83,11 +90,55 @@ def _freeze_attrs(step: Any) -> None:
         if problem is not None:
             refuse(_error(step, f"`hash_attrs` of `{step.name}` {problem}"))
     try:
-        attrs = freeze(given, f"{step.name}.attrs")
+        attrs = freeze_attributes(given, f"{step.name}.attrs")
     except MarinBuildError as error:
         error.facts = (*error.facts, ("declared", step.place))
         refuse(error)
     object.__setattr__(step, "hash_attrs", attrs)
+
+
+def _settle_resources(step: Any) -> None:
+    """Give a step the resources of its function if it has none, and what they stand for."""
+    resources = step.resources
+    if resources is None:
+        if not isinstance(step.fn, Placed):
+            return
+        resources = step.fn.resources
+    if isinstance(resources, StandsForResources):
+        try:
+            resources = resources.lowered_resources
+        except MarinBuildError as error:
+            error.facts = (*error.facts, ("declared", step.place))
+            refuse(error)
+            resources = None
+    object.__setattr__(step, "resources", resources)
+
+
+def _settle_places(step: Any) -> None:
+    """Put the places that a step names into the form of texts."""
+    for name in ("output_path_prefix", "override_output_path"):
+        given = getattr(step, name)
+        if given is None:
+            continue
+        if isinstance(given, str | os.PathLike) and isinstance(place := os.fspath(given), str):
+            problem = _problem_below(place) if name == "override_output_path" else None
+        else:
+            place, problem = None, f"is a {type(given).__name__}, not a path or a URL"
+        if problem is not None:
+            place = None
+            hint = "a relative path lies below the prefix: give an absolute path for another place"
+            refuse(_error(step, f"`{name}` of `{step.name}` {problem}", hint))
+        object.__setattr__(step, name, place)
+
+
+def _problem_below(place: str) -> str | None:
+    """Return why a relative output path is no folder below the prefix, or None."""
+    if not is_relative(checked_place(place)):
+        return None
+    inside = posixpath.normpath(place)
+    if inside == ".":
+        return "names no folder"
+    return f"leads out of the prefix: `{place}`" if inside.split("/")[0] == ".." else None
 
 
 def _error(step: Any, what: str, hint: str | None = None) -> SpecificationError:
@@ -101,7 +152,7 @@ def _as_tuple(value: Any, one: type) -> tuple[tuple[Any, ...], str | None]:
     A single value of the type `one` becomes a tuple of it: its author meant a list.
     """
     if type(value) is list:  # nearly always: the questions below take longer than the copy
-        return tuple(value), None
+        return FrozenList(value), None
     if isinstance(value, one):
         return (value,), f"is one {_shown(one)}, not several"
     if isinstance(value, str | bytes | Mapping) or not isinstance(value, Iterable):
@@ -124,8 +175,11 @@ def _problems_of(step: Any) -> Iterator[str]:
     """Yield what is wrong with the fields of a step that are not identity."""
     if step.version is not None and (problem := version_problem(step.version)):
         yield problem
-    if step.version is not None and step.override_output_path is not None:
-        yield "a version and an output path cannot both be given"
+    if step.fingerprint_payload is not None and not isinstance(step.fingerprint_payload, str):
+        yield f"`fingerprint_payload` is a {type(step.fingerprint_payload).__name__}, not a text"
+    if type(step.writes_record) is not bool:
+        yield f"`writes_record` is True or False, not `{step.writes_record!r}`"
+    yield from _recipe_problems(step)
     if step.code is not None and step.code not in get_args(CodePolicy):
         yield f"`code` is one of {', '.join(get_args(CodePolicy))}, not `{step.code}`"
     yield from _retries_problems(step.retries)
@@ -159,6 +213,17 @@ def _word_problems(step: Any) -> Iterator[str]:
     for name in step.detached:
         if type(name) is not str or not name or "/" in name:
             yield f"`detached` holds names of programs without folders, not `{name!r}`"
+
+
+def _recipe_problems(step: Any) -> Iterator[str]:
+    """Yield what is wrong with a version, a recipe and an output path beside each other."""
+    if step.version is None:
+        return
+    if isinstance(step.fingerprint_payload, str):
+        if problem := recipe_problem(step.fingerprint_payload):
+            yield problem
+    elif step.override_output_path is not None:
+        yield "a version and an output path cannot both be given"
 
 
 def _retries_problems(retries: object) -> Iterator[str]:

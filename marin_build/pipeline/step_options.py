@@ -9,6 +9,7 @@ from marin_build.pipeline.declared_at import declaring_place, shown_here
 from marin_build.text.readable import did_you_mean
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Mapping, Sequence
 
     from marin_build.pipeline.resources import ResourceConfig
@@ -18,8 +19,10 @@ if TYPE_CHECKING:
 class StepOptions(TypedDict, total=False):
     """Options of `@step`, `.options(...)` and `command(...)`; see StepSpec for each of them."""
 
-    output_path_prefix: str | None
-    override_output_path: str | None
+    output_path_prefix: str | os.PathLike[str] | None
+    override_output_path: str | os.PathLike[str] | None
+    fingerprint_payload: str | None
+    writes_record: bool
     version: str | None
     expected_fingerprint: str | None
     outputs: Sequence[str] | None

@@ -12,6 +12,7 @@ from marin_build.identity.payload import deep_fingerprint
 from marin_build.pipeline.command import Command
 from marin_build.pipeline.declared_at import shown
 from marin_build.pipeline.refused_places import refused_places
+from marin_build.workspace.workspace import absolute_prefix
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -113,6 +114,8 @@ def make_targets(graph: Graph, workspace: Workspace) -> Targets:
 
 def _leak(step: StepSpec, payload: str, places: Iterable[str]) -> str | None:
     """Return the place of outputs that an attribute or the command contains, or None."""
+    if step.may_name_places:
+        return None
     for place in places:
         escaped = quoted(place)[1:-1]
         if escaped in payload:  # perhaps only in the name of a dependency
@@ -129,9 +132,9 @@ def _places(workspace: Workspace, deps: Iterable[StepSpec]) -> list[str]:
     prefixes, paths = [workspace.prefix], []
     for dep in deps:
         if dep.output_path_prefix:
-            prefixes.append(dep.output_path_prefix)
+            prefixes.append(absolute_prefix(dep.output_path_prefix, workspace.project))
         if dep.override_output_path:
-            paths.append(dep.override_output_path)
+            paths.append(dep.output_path_in(workspace.prefix))
         if workspace.adopted and dep.target_id in workspace.adopted:
             paths.append(workspace.adopted[dep.target_id])
     return [prefix for prefix in prefixes if prefix.count("/") > 1] + paths  # `/out` is a word, too
@@ -164,6 +167,8 @@ def _dev_errors(steps: Sequence[StepSpec], workspace: Workspace) -> Iterator[Mar
         if step in dev or dev.isdisjoint(step.deps):
             continue
         for dep in dict.fromkeys(dep for dep in step.deps if dep in dev):
+            if dep.has_recipe and step.version is None:
+                continue  # Marin allows it: this one is built again each time, too
             what = f"`{step.name}` depends on the dev version `{dep.target_id}`"
             hint = "a dev version is rebuilt each time: give the step that depends on it one, too"
             yield _error_of(step, what, hint, workspace)

@@ -52,8 +52,10 @@ class TpuSlice:
 def find_slice(name: str, hosts: int | None = None) -> TpuSlice:
     """Return the slice of that name and, where it exists in two shapes, that many hosts.
 
+    Without `hosts` it is the shape of the fewest: 8 chips are one host, as in Marin.
+
     Raises:
-        SpecificationError: unknown, or ambiguous without `hosts`.
+        SpecificationError: unknown, or not there with that many hosts.
 
     """
     table = slice_table()
@@ -72,15 +74,7 @@ def find_slice(name: str, hosts: int | None = None) -> TpuSlice:
                     for s in table[name.lower()]
                 ],
             )
-    if len(shapes) > 1:
-        raise SpecificationError(
-            f"the slice `{name}` exists in several shapes",
-            facts=[
-                (s.machine_type, f"hosts={s.hosts}, {s.chips_per_host} chips each") for s in shapes
-            ],
-            hint=f'choose one: ResourceConfig.with_tpu("{name}", hosts={shapes[0].hosts})',
-        )
-    return shapes[0]
+    return min(shapes, key=lambda shape: shape.hosts)
 
 
 @functools.cache

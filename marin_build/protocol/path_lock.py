@@ -13,7 +13,7 @@ import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from marin_build.errors import PreviousTaskFailedError, StoppedError, StoreError
+from marin_build.errors import LeaseLostError, PreviousTaskFailedError, StoreError
 from marin_build.pauses import doubled
 from marin_build.protocol import layout
 from marin_build.protocol.lease import TIME_TO_LIVE, boot_clock, parse_lease
@@ -148,6 +148,16 @@ class PathLock:
         seen = look(self._store, self._output)
         return self._see(seen, rebuild=True) in (Event.SAW_HOLDER, Event.SAW_SEAL)
 
+    def holder(self) -> str | None:
+        """Return who has the lease, as far as we know; None if nobody has it."""
+        seen = look(self._store, self._output)
+        if seen.lease is None:
+            return None
+        is_ours = seen.lease.nonce == self._lease.nonce
+        if is_ours or self._see(seen, rebuild=True) in (Event.SAW_HOLDER, Event.SAW_SEAL):
+            return seen.lease.worker
+        return None
+
     def keep(self) -> None:
         """Renew the lease from a thread until it is released."""
         keeping = Keeping(
@@ -169,7 +179,7 @@ class PathLock:
             within: a look that many seconds ago will do.
 
         Raises:
-            StoppedError: it is another's, or gone.
+            LeaseLostError: it is another's, or gone.
 
         """
         if self._clocks.keep() - self._confirmed < within:
@@ -179,7 +189,7 @@ class PathLock:
             blob = self._store.get(self._path)
             current = parse_lease(blob.data, self._path) if blob is not None else None
             if blob is None or current is None or current.nonce != self._lease.nonce:
-                raise StoppedError(
+                raise LeaseLostError(
                     f"the lease on `{self._output}` was lost",
                     facts=[("holder now", current.describe() if current else "none")],
                     consequence="what was done there does not count",
@@ -194,7 +204,7 @@ class PathLock:
         """Renew the lease now.
 
         Raises:
-            StoppedError: it is another's, or gone.
+            LeaseLostError: it is another's, or gone.
 
         """
         self._deadline = 0.0

@@ -7,12 +7,12 @@ document that is already there is replaced only if the seal was still in place a
 from __future__ import annotations
 
 import hashlib
-import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from marin_build.errors import CorruptStateError
 from marin_build.protocol import layout
+from marin_build.protocol.artifact import artifact_file
 from marin_build.protocol.documents import Attempt
 from marin_build.protocol.latest import point_to_latest
 from marin_build.protocol.status import STATUS_SUCCESS
@@ -45,10 +45,10 @@ class Publisher:
         if not self._write(layout.RECORD, publication.record.to_bytes()):
             return
         # A slow publisher of an earlier attempt may have left its artifact: null replaces it.
-        # Data that was adopted where it lies keeps its own artifact.
-        is_kept = publication.record.adopted_from == self.output
+        # Data that was adopted where it lies keeps its own artifact; so does a step that wrote it.
+        is_kept = publication.keeps_artifact or publication.record.adopted_from == self.output
         if not is_kept and (publication.has_artifact or publication.record.attempt > 1):
-            artifact = json.dumps(publication.artifact).encode()
+            artifact = artifact_file(publication.artifact, self.output)
             if not self._write(layout.ARTIFACT, artifact):
                 return
         wait_for_pointer()

@@ -26,10 +26,10 @@ from marin_build.protocol.artifact import artifact_value
 from marin_build.protocol.record_reader import readable_record
 from marin_build.run_step.code_watch import look_at_code
 from marin_build.runtime.artifact import load_returned, save_returned
-from marin_build.runtime.clients import ENVIRONMENT
 from marin_build.runtime.disk_cache import Cache, cached
 from marin_build.runtime.distributed_lock import distributed_lock
-from marin_build.runtime.remote import RemoteCallable, job_name
+from marin_build.runtime.process_environment import ENVIRONMENT
+from marin_build.runtime.remote import RemoteCallable, new_job_name
 from marin_build.store.open_store import open_store
 from marin_build.workspace.workspace import absolute_prefix, current_workspace
 
@@ -62,7 +62,7 @@ def executable(step: StepSpec) -> Callable[[str], object]:
         return build
     given = step.fn if isinstance(step.fn, RemoteCallable) else None
     env_vars = {**(given.env_vars if given is not None else {}), **step.env_vars}
-    name = (given.name if given is not None else None) or job_name(step.target_id)
+    name = new_job_name(step.target_id)
     if given is None:
         return RemoteCallable(build, step.resources, env_vars, name=name)
     return replace(given, fn=build, resources=step.resources, env_vars=env_vars, name=name)
@@ -133,11 +133,12 @@ class _Body:
             )
 
     def save(self, value: object, output: str) -> None:
-        """Save the artifact and the record."""
-        save_returned(local_function(self.step.fn), value, output)
+        """Save the artifact, unless the function wrote it itself, and the record."""
+        if not self.step.writes_record:
+            save_returned(local_function(self.step.fn), value, output)
         seconds = time.monotonic() - self.began
         open_store(output).put(
-            f"{output}/{layout.RECORD}", _record(self.step, self.started, seconds)
+            f"{output}/{layout.RECORD}", _record(self.step, output, self.started, seconds)
         )
 
 
@@ -153,7 +154,7 @@ def _check_outputs(step: StepSpec, output: str, returned: object) -> None:
         raise StepFailedError(f"`{step.name}`: {missing}")
 
 
-def _record(step: StepSpec, started: datetime, seconds: float) -> bytes:
+def _record(step: StepSpec, output: str, started: datetime, seconds: float) -> bytes:
     """Return the record of a step that was built here just now."""
     from marin_build.protocol.documents import Record
     from marin_build.protocol.provenance import variables_of
@@ -165,7 +166,7 @@ def _record(step: StepSpec, started: datetime, seconds: float) -> bytes:
     run = _this_run()
     deps = dict.fromkeys(dep.target_id for dep in step.deps)
     return Record(
-        **declared(step, deps, _deep_fingerprint(step)),
+        **declared(step, output, deps, _deep_fingerprint(step)),
         **built_by(
             local_function(step.fn),
             here,

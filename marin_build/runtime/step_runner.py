@@ -6,11 +6,13 @@ import logging
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from contextvars import copy_context
 from typing import TYPE_CHECKING
 
 from marin_build.apply.build_loop import BuildLoop
 from marin_build.apply.events import StepEnded
 from marin_build.errors import PreviousTaskFailedError, SpecificationError, StepFailedError
+from marin_build.pipeline.caught_run import offer_steps
 from marin_build.pipeline.step_spec import StepSpec
 from marin_build.plan.outcomes import Blocked, Failed, Stopped
 from marin_build.plan.schedule import Schedule
@@ -18,16 +20,21 @@ from marin_build.run_step.workers import Start
 from marin_build.runtime.admission import Admission
 from marin_build.runtime.disk_cache import seen_unbuilt
 from marin_build.runtime.in_process_workers import InProcessWorkers, shown
+from marin_build.runtime.status_file import check_cache
 from marin_build.workspace.workspace import common_prefix, current_workspace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from contextvars import Context
 
     from marin_build.apply.events import Event
     from marin_build.errors import MarinBuildError
     from marin_build.pipeline.targets import Target
     from marin_build.plan.outcomes import Held
+    from marin_build.runtime.admission import Admitted
 
+
+__all__ = ["StepRunner", "check_cache", "run_step"]
 
 _AT_ONCE = 8
 _log = logging.getLogger("marin_build.step_runner")
@@ -47,10 +54,13 @@ class StepRunner:
     ) -> None:
         """Build the steps that are not built; return when nothing is left to do.
 
+        While a pipeline's file is loaded nothing is run: its steps are those of the pipeline.
+
         A step is started as soon as it is taken from `steps` and what it needs is built: `steps`
         may be a generator that makes the next step from the output of the last one. Their order
         is free. What they need is found through `deps`; below a built step nothing is looked at.
-        After a failure everything that does not need the failed step goes on.
+        After a failure everything that does not need the failed step goes on. Each step sees the
+        context variables of the caller as they were when it was taken, the current client too.
 
         Args:
             steps: the steps that are wanted.
@@ -59,9 +69,11 @@ class StepRunner:
             max_concurrent: steps that run at once; default 8.
 
         Raises:
-            StepFailedError: `N step(s) failed`, with what is blocked by them; its cause is the
+            StepFailedError: `N step(s) failed`, with what is blocked by them; its cause is a
+                StepFailedError `Step failed: NAME`, and the cause of that is the exception of the
                 first failure. It is a PreviousTaskFailedError if all failures are.
-            SpecificationError: an illegal argument, or steps that contradict each other.
+            SpecificationError: an illegal argument, steps that contradict each other, or a step
+                that nothing builds and that is not there; a ValueError.
             StoreError: a status cannot be read.
 
         """
@@ -73,6 +85,7 @@ class StepRunner:
             )
         if isinstance(steps, StepSpec):
             raise SpecificationError("`steps` is one step, not several", hint="run([step])")
+        offer_steps(steps)
         admission = Admission(
             current_workspace(), common_prefix(), force_run_failed=force_run_failed
         )
@@ -88,6 +101,18 @@ class StepRunner:
                 run.loop.stop()
                 raise
         run.raise_failures()
+
+
+def run_step(step: StepSpec) -> None:
+    """Build one step here, unless it is built; what it needs must be there.
+
+    Raises:
+        Exception: what the step raised, itself.
+        StepFailedError: it failed, or nothing builds it.
+        LeaseLostError: another program took its lease over while it ran.
+
+    """
+    step.executable_fn(step.output_path)
 
 
 def _batches(steps: Iterable[StepSpec]) -> Iterator[Sequence[StepSpec]]:
@@ -107,6 +132,7 @@ class _Run:
         self._dry_run = dry_run
         self._problems: dict[int, MarinBuildError] = {}
         self._begun: set[int] = set()
+        self._contexts: dict[int, Context] = {}
         self._schedule = Schedule()
         self.workers = InProcessWorkers(at_once, self._build)
         self.loop = BuildLoop(
@@ -120,15 +146,36 @@ class _Run:
         )
 
     def admit(self, steps: Sequence[StepSpec]) -> None:
-        """Have steps built, and what they need."""
+        """Have steps built, and what they need.
+
+        Raises:
+            SpecificationError: they contradict others, or one of them cannot be built.
+            StoreError: a status cannot be read.
+
+        """
+        is_first = not self._contexts
         admitted = self._admission.admit(steps)
         for index, words in self._admission.drifted.items():
             _log.warning("%s is reused, though %s", self._admission.targets[index].id, words)
         self._admission.drifted.clear()
+        if not self._dry_run:
+            for one in admitted:
+                self._refuse_unbuildable(one, is_first=is_first)
         for one in admitted:
             if one.problem is not None:
                 self._problems[one.index] = one.problem
+            self._contexts[one.index] = copy_context()
             self.loop.add(one.index, one.needs)
+
+    def _refuse_unbuildable(self, one: Admitted, *, is_first: bool) -> None:
+        step = self._admission.targets[one.index].step
+        if step.fn is None and one.problem is None:
+            raise SpecificationError(
+                f"nothing builds `{step.name}`, and its output is not there",
+                facts=[("declared", step.place)],
+                consequence="nothing was run" if is_first else None,
+                hint="give it a function, or put its output there",
+            )
 
     def raise_failures(self) -> None:
         """Raise an error that names all failed and blocked targets, if any failed."""
@@ -145,7 +192,10 @@ class _Run:
                 for index in self._schedule.in_state(Blocked)
             ),
         ]
-        raise kind(f"{len(errors)} step(s) failed", facts=facts) from causes[0]
+        failed = StepFailedError(f"Step failed: {targets[next(iter(errors))].id}")
+        failed.__cause__ = causes[0]
+        when = " previously" if before else ""
+        raise kind(f"{len(errors)} step(s) failed{when}", facts=facts) from failed
 
     def _blocker_of(self, index: int) -> int:
         states = self._schedule.states
@@ -153,7 +203,10 @@ class _Run:
         return next(dep for dep in needs if states[dep] in (Failed, Stopped, Blocked))
 
     def _build(self, index: int) -> None:
-        """Build a target, in a thread of the workers."""
+        """Build a target, in a thread of the workers and in the context of who asked for it."""
+        self._contexts[index].copy().run(self._build_here, index)
+
+    def _build_here(self, index: int) -> None:
         if (problem := self._problems.get(index)) is not None:
             raise problem
         target = self._admission.targets[index]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 
 from marin_build.errors import UsageError
@@ -15,6 +16,11 @@ _NO_COLON = re.compile(rf"({'|'.join(STORES)})(?::|//)(.*)", re.DOTALL | re.IGNO
 def is_url(path: str) -> bool:
     """Return whether `path` names a place of a remote store (`scheme://...`)."""
     return "://" in path and not path.startswith(("/", ".", "~"))
+
+
+def is_relative(path: str | os.PathLike[str]) -> bool:
+    """Return whether `path` lies below a folder that is named elsewhere: no URL, `/` or `~`."""
+    return not os.fspath(path).startswith(("/", "~")) and not is_url(os.fspath(path))
 
 
 def checked_place(text: str) -> str:

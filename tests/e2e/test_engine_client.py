@@ -22,6 +22,7 @@ pytestmark = pytest.mark.skipif(not find_slurm(), reason="needs Slurm, and to be
 
 HEAD = """\
 import os
+from contextlib import ExitStack
 from pathlib import Path
 
 from marin_build import (
@@ -37,7 +38,8 @@ def note(text):
         stream.write(f"{text} {'job' if os.environ.get('SLURM_JOB_ID') else 'here'}\\n")
 
 
-set_current_client(EngineClient("slurm"))
+in_force = ExitStack()
+in_force.enter_context(set_current_client(EngineClient("slurm")))
 """
 
 
@@ -66,6 +68,9 @@ remote(note, resources=ResourceConfig.with_cpu(1))("again")  # each call runs, a
 words = ("bash", "-c", "echo command ${SLURM_JOB_ID:+job} {x} >> ran.txt")
 job = submit(JobRequest("say", words))
 print(job.wait(), job.status())
+given_up = submit(JobRequest("long", ("sleep", "1000")))
+given_up.terminate()
+print(given_up.wait(raise_on_failure=False), given_up.job_id.startswith("remote/long-"))
 """
     program.write("away.py", HEAD + text)
     done = program.execute([BIN / "python", "away.py"])
@@ -76,7 +81,7 @@ print(job.wait(), job.status())
         "again job",
         "command job {x}",
     ]
-    assert done.out == "JobStatus.SUCCEEDED JobStatus.SUCCEEDED\n"
+    assert done.out == "succeeded succeeded\nstopped True\n"
 
 
 def test_a_failure_in_a_job_is_raised_in_the_program(program: Project) -> None:

@@ -30,7 +30,7 @@ from .slurm import wait_until
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-_UP_WITHIN = 120.0
+_UP_WITHIN = 240.0
 _KEEPER = """\
 cat > /dev/null
 while pids=$(ip netns pids "$1") && [ -n "$pids" ]; do kill -9 $pids; sleep 0.05; done

@@ -87,3 +87,23 @@ def test_refuse_raises_by_default_and_collects_while_a_pipeline_is_read() -> Non
     assert [e.what for e in inner] == ["third"]
     with pytest.raises(UsageError, match="fifth"):
         refuse(UsageError("fifth"))
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        (errors.SpecificationError, ValueError),
+        (errors.UnfingerprintableError, TypeError),
+        (errors.StepFailedError, RuntimeError),
+        (errors.PreviousTaskFailedError, RuntimeError),
+        (errors.NoArtifactError, FileNotFoundError),
+        (errors.LeaseLostError, errors.StoppedError),
+    ],
+)
+def test_programs_catch_our_errors_by_the_kinds_that_python_has(
+    error: type[MarinBuildError], kind: type[Exception]
+) -> None:
+    """Programs written for Marin catch ValueError, RuntimeError and the like."""
+    caught = error("what", facts=[("a", "b")], hint="h")
+    assert isinstance(caught, kind)
+    assert (str(caught), caught.what, caught.hint) == ("what", "what", "h")

@@ -89,7 +89,7 @@ def _named(names: list[str]) -> str:
 
 def _placement_problems(step: StepSpec, resources: ResourceConfig) -> Iterator[MarinBuildError]:
     """Yield what keeps every node from being the one that is asked for."""
-    zone, regions = resources.zone, resources.regions
+    zone, regions = resources.zone, resources.regions or ()
     for what, place in (("zone", zone), *(("region", region) for region in regions)):
         if place is not None and (problem := label_value_problem(place)):
             yield _error(step, f"the {what} `{place}` {problem}")

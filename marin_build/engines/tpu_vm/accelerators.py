@@ -59,7 +59,7 @@ def check_place(name: str, resources: ResourceConfig, zone: str) -> UsageError |
     is_there = resources.zone in {None, zone} and region in (resources.places or (region,))
     if is_there:
         return None
-    wanted = resources.zone or ", ".join(resources.regions)
+    wanted = resources.zone or ", ".join(resources.places)
     return UsageError(
         f"`{name}` is to run in {wanted}, and `tpu-vm.zone` is {zone}",
         hint="set the zone in a profile of its own, or drop it at the step",

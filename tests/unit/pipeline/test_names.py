@@ -11,14 +11,14 @@ from hypothesis import strategies as st
 from marin_build.pipeline.names import illegal_name, name_problem, version_problem
 from marin_build.text.readable import did_you_mean, near_misses
 
-_LETTERS = set(string.ascii_letters + string.digits + "._-")
+_LETTERS = set(string.ascii_letters + string.digits + "._-+")
 
 
 def _is_legal_segment(segment: str) -> bool:
-    return bool(segment) and set(segment) <= _LETTERS and segment[0] != "."
+    return bool(segment) and set(segment) <= _LETTERS and segment[0] not in ".+"
 
 
-@given(st.text(alphabet="ab.-_/é\n @", max_size=8) | st.text(max_size=5))
+@given(st.text(alphabet="ab.-_+/é\n @", max_size=8) | st.text(max_size=5))
 @example("a\n")
 @example("a/../b")
 @example("/a")

@@ -49,13 +49,40 @@ def test_a_slice_knows_its_hosts_and_chips() -> None:
     assert device.slice.gke_accelerator == "tpu-v5p-slice"
 
 
-def test_a_slice_of_two_shapes_must_be_chosen() -> None:
-    double = sorted(name for name, shapes in slice_table().items() if len(shapes) > 1)
-    assert double, "the table has slices that exist in two shapes"
-    with pytest.raises(SpecificationError, match="several shapes"):
-        ResourceConfig.with_tpu(double[0])
-    shape = slice_table()[double[0]][1]
-    assert find_slice(double[0], shape.hosts) == shape
+@pytest.mark.parametrize("name", ["v6e-8", "v5litepod-8", "v5e-8"])
+def test_eight_chips_are_one_host_unless_two_are_asked_for(name: str) -> None:
+    """Else an experiment that names only its slice is refused, or runs on half the host."""
+    device = ResourceConfig.with_tpu(name).device
+    assert isinstance(device, TpuDevice)
+    assert (device.hosts, device.chips_per_host) == (1, 8)
+    assert find_slice(name, 2).chips_per_host == 4
+
+
+@pytest.mark.parametrize(
+    ("written", "kept"),
+    [
+        ("16g", "16Gi"),
+        ("16G", "16Gi"),
+        ("16GB", "16Gi"),
+        ("16 GiB", "16Gi"),
+        ("512m", "512Mi"),
+        ("1.5t", "1.5Ti"),
+        ("64Ki", "64Ki"),
+        ("4096", "4Ki"),
+        ("4097B", "5Ki"),
+    ],
+)
+def test_amounts_are_kept_in_the_form_that_engines_read(written: str, kept: str) -> None:
+    """Else a manifest asks for `16g`, which no cluster knows, or for 7% less than was meant."""
+    resources = ResourceConfig(ram=written, disk=written)
+    assert (resources.ram, resources.disk) == (kept, kept)
+
+
+def test_no_regions_at_all_and_none_given_are_kept_apart() -> None:
+    """Else a step that said `anywhere` inherits the region of its job."""
+    assert ResourceConfig().regions is None
+    assert ResourceConfig(regions=[]).regions == ()  # type: ignore[arg-type]
+    assert ResourceConfig().places == ResourceConfig(regions=()).places == ()
 
 
 def test_a_slice_that_is_not_in_the_table_can_be_declared() -> None:
@@ -91,9 +118,11 @@ def test_slices_that_stand_in_for_each_other_have_one_shape() -> None:
         (lambda: ResourceConfig.with_tpu([]), "at least one"),
         (lambda: ResourceConfig.with_tpu("v4-8", slice_count=0), "at least one"),
         (lambda: ResourceConfig.with_gpu("h100", 0), "0 GPUs"),
-        (lambda: ResourceConfig(ram="16GB"), "amount of ram `16GB`"),
+        (lambda: ResourceConfig(ram="16Gx"), "amount of ram `16Gx`"),
         (lambda: ResourceConfig(ram="0Gi"), "amount of ram"),
         (lambda: ResourceConfig(ram="Gi"), "amount of ram"),
+        (lambda: ResourceConfig(ram="16 bits"), "amount of ram"),
+        (lambda: ResourceConfig(ram="-1g"), "amount of ram"),
         (lambda: ResourceConfig(ram="²Gi"), "amount of ram"),
         (lambda: ResourceConfig(disk="1.2.3Gi"), "amount of disk"),
         (lambda: ResourceConfig(cpu=0), "above 0"),

@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+import dataclasses
+import datetime as dt
+import enum
+import pickle
 from dataclasses import FrozenInstanceError
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from marin_build import StepSpec
-from marin_build.errors import MarinBuildError, UnfingerprintableError, collected_errors
+from marin_build import ResourceConfig, StepSpec
+from marin_build.errors import (
+    MarinBuildError,
+    SpecificationError,
+    UnfingerprintableError,
+    collected_errors,
+)
 from marin_build.pipeline.source import Source
+from marin_build.pipeline.stands_for import StandsForResources
 from marin_build.workspace.workspace import Workspace
 from tests.workspaces import in_workspace
 
@@ -119,7 +129,12 @@ def test_a_step_or_source_is_no_attribute(hidden: Any) -> None:
         ({"output_path_prefix": "gs://b/x/"}, "gs://b/x/train_{hash}"),
         ({"output_path_prefix": "other"}, "/project/other/train_{hash}"),
         ({"output_path_prefix": "/o", "version": "1"}, "/o/train/1"),
-        ({"override_output_path": "models/base"}, "/project/models/base"),
+        ({"override_output_path": "models/base"}, "/p/models/base"),
+        ({"override_output_path": "models//base/"}, "/p/models/base"),
+        ({"override_output_path": "a", "output_path_prefix": "gs://b/x/"}, "gs://b/x/a"),
+        ({"override_output_path": Path("models/base")}, "/p/models/base"),
+        ({"override_output_path": Path("/models/base")}, "/models/base"),
+        ({"output_path_prefix": Path("/o")}, "/o/train_{hash}"),
         ({"override_output_path": "gs://b/models/"}, "gs://b/models"),
     ],
 )
@@ -139,7 +154,7 @@ def test_adopted_data_is_read_where_it_lies_and_its_record_stays_here() -> None:
     with in_workspace(Workspace("/project", "/p", adopted=adopted)):
         again = StepSpec(name="train", deps=[StepSpec(name="raw")])
         assert raw.output_path == "gs://old/raw"
-        assert train.dep_paths == ("gs://old/raw",)
+        assert train.dep_paths == ["gs://old/raw"]
         assert raw.output_path_in("/p") == f"/p/{raw.name_with_hash}"
         assert again.output_path == f"/p/{train.name_with_hash}"
         assert again.fingerprint == fingerprint
@@ -150,7 +165,7 @@ def test_the_ids_of_a_step() -> None:
     assert hashed.name_with_hash == f"a/b_{hashed.fingerprint[:8]}"
     assert hashed.target_id == hashed.name_with_hash
     assert StepSpec(name="a/b", version="v1").target_id == "a/b@v1"
-    assert hashed.dep_paths == (RAW.output_path,)
+    assert hashed.dep_paths == [RAW.output_path]
 
 
 @pytest.mark.parametrize(
@@ -167,3 +182,109 @@ def test_a_long_chain_can_be_fingerprinted_from_its_end() -> None:
         end = StepSpec(name=f"s{i}", deps=[end])
     assert len(end.fingerprint) == 64
     assert end.payload.count(end.deps[0].hash_id) == 1
+
+
+class _Kept(StandsForResources):
+    """A value of another dialect."""
+
+    @property
+    def lowered_resources(self) -> ResourceConfig:
+        return ResourceConfig(cpu=3)
+
+
+class _Refused(StandsForResources):
+    @property
+    def lowered_resources(self) -> ResourceConfig:
+        raise SpecificationError("no such slice")
+
+
+def test_what_stands_for_resources_becomes_them() -> None:
+    """Else a file that was written for another library must be edited to run here."""
+    step = StepSpec(name="a", resources=_Kept())  # type: ignore[arg-type]
+    assert step.resources == ResourceConfig(cpu=3)
+    with pytest.raises(SpecificationError, match="no such slice") as caught:
+        StepSpec(name="a", resources=_Refused())  # type: ignore[arg-type]
+    assert __file__ in dict(caught.value.facts)["declared"]
+
+
+def test_the_first_arguments_have_the_order_of_marins_step_spec() -> None:
+    step = StepSpec("train", "gs://b", [RAW], {"lr": 1}, "models/base")
+    assert step.output_path == "gs://b/models/base"
+    assert (step.deps, step.hash_attrs) == ([RAW], {"lr": 1})
+
+
+def test_dependencies_and_attributes_compare_as_the_lists_they_were_given_as() -> None:
+    """A test of a pipeline compares them with lists, whether or not they are frozen."""
+    step = StepSpec(name="train", deps=[RAW], hash_attrs={"globs": ["a", ["b"]], "pair": (1, 2)})
+    deps: Any = step.deps
+    assert deps == [RAW]
+    assert deps == (RAW,)
+    assert deps != []
+    assert StepSpec(name="train").deps == []
+    assert step.hash_attrs == {"globs": ["a", ["b"]], "pair": (1, 2)}
+    assert step.hash_attrs["globs"] != ["a", ["c"]]
+    assert step.dep_names == [RAW.name_with_hash]
+
+
+class Colour(enum.Enum):
+    RED = 1
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    lr: float
+
+
+@pytest.mark.parametrize(
+    "value",
+    [Colour.RED, Path("a"), Config(0.1), {1, 2}, b"x", dt.timedelta(1), {"a": [Config(1), {}]}],
+    ids=str,
+)
+def test_a_copy_with_another_field_has_the_same_attributes(value: Any) -> None:
+    step = StepSpec(name="train", deps=[RAW], hash_attrs={"x": value})
+    copy = dataclasses.replace(step, override_output_path="gs://b/models")
+    assert copy.fingerprint == step.fingerprint
+    assert (copy.output_path, copy.deps) == ("gs://b/models", [RAW])
+    assert copy.declared == step.declared
+    again = pickle.loads(pickle.dumps(step.hash_attrs))
+    assert StepSpec(name="train", deps=[RAW], hash_attrs=again).fingerprint == step.fingerprint
+
+
+def test_an_author_cannot_write_the_form_of_another_value() -> None:
+    """Else an enum and a dictionary that looks like one would share a target."""
+    with pytest.raises(UnfingerprintableError, match="the key `__enum__` is reserved"):
+        StepSpec(name="a", hash_attrs={"x": {"__enum__": "Colour.RED", "value": 1}})
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class _Dialect(StepSpec):
+    """A step of another dialect, with a method of its own."""
+
+    def renamed(self) -> _Dialect:
+        return dataclasses.replace(self, name="renamed")
+
+
+def test_a_subclass_is_a_step_and_a_dependency() -> None:
+    raw = _Dialect("raw")
+    train = StepSpec("train", deps=[raw])
+    assert train.dep_names == [RAW.name_with_hash]
+    assert type(raw.renamed()) is _Dialect
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ({"override_output_path": "../x"}, "leads out of the prefix: `../x`"),
+        ({"override_output_path": "a/../.."}, "leads out of the prefix"),
+        ({"override_output_path": ""}, "names no folder"),
+        ({"override_output_path": "./"}, "names no folder"),
+        ({"override_output_path": 3}, "is a int, not a path or a URL"),
+        ({"output_path_prefix": b"/x"}, "is a bytes, not a path or a URL"),
+        ({"fingerprint_payload": {}}, "`fingerprint_payload` is a dict, not a text"),
+        ({"writes_record": 1}, "`writes_record` is True or False, not `1`"),
+    ],
+    ids=str,
+)
+def test_a_field_that_cannot_be_meant_is_refused(given: dict[str, Any], says: str) -> None:
+    with pytest.raises(SpecificationError, match=says):
+        StepSpec(name="train", **given)

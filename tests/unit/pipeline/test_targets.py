@@ -289,9 +289,9 @@ def test_two_declarations_that_cannot_be_one_are_refused_with_both_places(
     [
         ({"override_output_path": "/data/a/b"}, {"override_output_path": "/data/a"}),
         ({"override_output_path": "/data/a/b/c/d"}, {"override_output_path": "/data/a"}),
-        ({"override_output_path": "/project/outputs/m/x"}, {"override_output_path": "outputs/m"}),
-        ({"version": "v1"}, {"override_output_path": "outputs/inner"}),
-        ({"override_output_path": "/project/outputs-2/b"}, {"override_output_path": "outputs-2"}),
+        ({"override_output_path": "/project/outputs/m/x"}, {"override_output_path": "m"}),
+        ({"version": "v1"}, {"override_output_path": "inner"}),
+        ({"override_output_path": "m/b"}, {"override_output_path": "m//"}),
         ({"output_path_prefix": "/data/a"}, {"override_output_path": "/data/a"}),
         ({"output_path_prefix": "gs://b/a"}, {"override_output_path": "gs://b/a"}),
     ],
@@ -310,7 +310,7 @@ def test_no_output_may_lie_inside_another(
 def test_names_with_slashes_may_nest_only_as_folders(make: Make) -> None:
     make(StepSpec(name="a"), StepSpec(name="a/b"), StepSpec(name="a/b/c"))
     with pytest.raises(SpecificationError, match="lies inside"):
-        make(StepSpec(name="a", override_output_path="outputs/a"), StepSpec(name="a/b"))
+        make(StepSpec(name="a", override_output_path="a"), StepSpec(name="a/b"))
 
 
 def test_two_targets_may_not_share_a_path(make: Make) -> None:

@@ -52,9 +52,13 @@ class Recorder:
     def __init__(self) -> None:
         self.requests: list[JobRequest] = []
 
-    def submit(self, request: JobRequest) -> JobHandle:
+    def submit(self, request: JobRequest, adopt_existing: bool = True) -> JobHandle:
+        del adopt_existing
         self.requests.append(request)
         return LocalClient().submit(request)
+
+    def shutdown(self, wait: bool = True) -> None:
+        del wait
 
 
 def _names(output: str) -> list[str]:
@@ -124,7 +128,7 @@ def test_with_resources_the_client_runs_lock_and_cache_and_all() -> None:
         assert declared.executable_fn(declared.output_path) is None
     (request,) = recorder.requests
     assert (request.resources, request.env_vars) == (tpu, {"A_VARIABLE": "1"})
-    assert request.name.startswith(declared.name_with_hash.replace("_", "-"))
+    assert request.name.startswith(f"{declared.name_with_hash}-")
     assert StatusFile(declared.output_path, "w").status == STATUS_SUCCESS
 
 
@@ -133,7 +137,7 @@ def test_what_a_remote_function_says_holds_but_for_what_the_step_says() -> None:
     cpu = ResourceConfig.with_cpu(8)
     called = StepSpec(name="a", fn=fn, resources=cpu, env_vars={"B": "2"}).executable_fn
     assert isinstance(called, RemoteCallable)
-    assert (called.resources, called.name, called.pip_dependency_groups) == (cpu, "n", ("x",))
+    assert (called.resources, called.pip_dependency_groups) == (cpu, ("x",))
     assert called.env_vars == {"A": "1", "B": "2"}
 
 

@@ -5,25 +5,42 @@ from __future__ import annotations
 import inspect
 import re
 from dataclasses import FrozenInstanceError, replace
+from typing import TYPE_CHECKING
 
 import pytest
 
 from marin_build import (
+    JobEnvironment,
     JobHandle,
     JobRequest,
     LocalClient,
     RemoteCallable,
     ResourceConfig,
+    StepRunner,
     StepSpec,
     remote,
     set_current_client,
     step,
 )
-from marin_build.errors import SpecificationError, StepFailedError
+from marin_build.errors import SpecificationError
+from marin_build.identity.canonical import FrozenDict
 from marin_build.identity.code.digest import code_digest
 from marin_build.identity.code.same_code import same_code
+from marin_build.runtime.remote import job_name
+from marin_build.workspace.workspace import Workspace
+from tests.workspaces import in_workspace
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
 
 TPU = ResourceConfig.with_tpu("v5p-64")
+
+
+@pytest.fixture(autouse=True)
+def _prefix(tmp_path: Path) -> Iterator[None]:
+    with in_workspace(Workspace(str(tmp_path), str(tmp_path / "prefix"))):
+        yield
 
 
 class Recorder:
@@ -32,14 +49,21 @@ class Recorder:
     def __init__(self) -> None:
         self.requests: list[JobRequest] = []
 
-    def submit(self, request: JobRequest) -> JobHandle:
+    def submit(self, request: JobRequest, adopt_existing: bool = True) -> JobHandle:
+        del adopt_existing
         self.requests.append(request)
         return LocalClient().submit(request)
+
+    def shutdown(self, wait: bool = True) -> None:
+        del wait
 
 
 def _add(x: int, *, y: int = 0) -> int:
     """Add."""
     return x + y
+
+
+def _nothing(output_path: str) -> None: ...
 
 
 def test_bare_means_a_cpu() -> None:
@@ -53,8 +77,9 @@ def test_a_call_goes_to_the_current_client_and_returns_nothing() -> None:
     recorder, got = Recorder(), []
 
     @remote(
-        resources=TPU, env_vars={"A": "1"}, pip_dependency_groups=["tpu"], name="train the model"
-    )
+        resources=TPU, env_vars={"A": "1"}, pip_dependency_groups=["tpu"], pip_packages=["x"],
+        name="Train the model",
+    )  # fmt: skip
     def train(x: int, *, y: int = 0) -> int:
         got.append((x, y))
         return x
@@ -63,8 +88,36 @@ def test_a_call_goes_to_the_current_client_and_returns_nothing() -> None:
         train(1, y=2)
     (request,) = recorder.requests
     assert got == [(1, 2)]
-    assert (request.name, request.resources) == ("train the model", TPU)
+    assert (request.name, request.resources) == ("train-the-model", TPU)
+    assert request.environment == JobEnvironment(FrozenDict({"A": "1"}), ("tpu",), ("x",))
     assert (request.env_vars, request.pip_dependency_groups) == ({"A": "1"}, ("tpu",))
+
+
+def test_a_name_is_given_once() -> None:
+    called = remote(_add)
+    assert called.name is None
+    assert called.named("first").named("second").name == "first"
+
+
+@pytest.mark.parametrize(
+    ("name", "is_called"),
+    [("Tokenize/FineWeb @v1", "tokenize-fineweb-v1"), ("a_b.c", "a_b.c"), ("...", "remote_job")],
+)
+def test_names_of_jobs_have_only_what_engines_take(name: str, is_called: str) -> None:
+    assert job_name(name) == is_called
+
+
+def test_a_step_gives_its_job_its_own_name_with_its_hash() -> None:
+    """Else two steps of one function have jobs of one name."""
+    recorder = Recorder()
+    steps = [
+        StepSpec(name="words/Count", fn=remote(_nothing, name="same"), hash_attrs={"q": q})
+        for q in (1, 2)
+    ]
+    with set_current_client(recorder):
+        StepRunner().run(steps)
+    plain = {f"words-count_{step.hash_id}" for step in steps}
+    assert {request.name[:-9] for request in recorder.requests} == plain
 
 
 def test_a_job_without_a_name_gets_one_that_no_other_job_has() -> None:
@@ -73,12 +126,12 @@ def test_a_job_without_a_name_gets_one_that_no_other_job_has() -> None:
         remote(_add)(1)
         remote(_add)(1)
     first, second = (request.name for request in recorder.requests)
-    assert re.fullmatch(r"add-[0-9a-f]{8}", first)
+    assert re.fullmatch(r"_add-[0-9a-f]{8}", first)
     assert first != second
 
 
 def test_a_failure_is_raised() -> None:
-    with pytest.raises(StepFailedError, match="division by zero"):
+    with pytest.raises(ZeroDivisionError):
         remote(lambda: 1 / 0)()
 
 

@@ -1,0 +1,1 @@
+"""Marin's `fray`: what jobs ask for, and what runs them."""
