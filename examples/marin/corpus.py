@@ -9,16 +9,15 @@ import os
 import re
 import sysconfig
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from fsspec.core import url_to_fs
+from pydantic import BaseModel
 
 Row = dict[str, Any]
 
 
-@dataclass(frozen=True)
-class TokenCount:
+class TokenCount(BaseModel):
     """What came of a text."""
 
     path: str
@@ -92,7 +91,8 @@ def tokenize(input_path: str, output_path: str, *, lower: bool = True) -> TokenC
         text = row["text"].lower() if lower else row["text"]
         rows.append({"id": row["id"], "tokens": re.findall(r"\w+|[^\w\s]", text)})
     _write_rows(f"{output_path}/tokens.jsonl", rows)
-    return TokenCount(output_path, len(rows), sum(len(row["tokens"]) for row in rows))
+    count = sum(len(row["tokens"]) for row in rows)
+    return TokenCount(path=output_path, documents=len(rows), tokens=count)
 
 
 def token_lists(path: str) -> Iterator[list[str]]:

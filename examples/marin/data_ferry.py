@@ -10,8 +10,8 @@ import logging
 import os
 
 import corpus
-from fray import ResourceConfig
-from marin.execution.artifact import Artifact
+from fray.types import ResourceConfig
+from marin.execution.artifact import read_artifact
 from marin.execution.step_runner import StepRunner
 from marin.execution.step_spec import StepSpec
 
@@ -71,7 +71,7 @@ def main() -> None:
     logging.basicConfig(level=logging.INFO)
     steps = build_steps(os.environ.get("SMOKE_RUN_ID", "smoke"))
     StepRunner().run(steps)
-    count = Artifact.load(steps[-1], corpus.TokenCount)
+    count = read_artifact(steps[-1].output_path, corpus.TokenCount)
     logger.info("%d documents, %d tokens", count.documents, count.tokens)
 
 

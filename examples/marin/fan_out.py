@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import bigrams
 import corpus
 from fray.cluster import ResourceConfig
-from marin.execution.executor import (
+from marin.execution import (
     ExecutorStep,
     executor_main,
     output_path_of,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, fields
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from marin_build.plan.outcomes import (
     Blocked,
@@ -16,6 +16,7 @@ from marin_build.plan.outcomes import (
 
 if TYPE_CHECKING:
     from marin_build.plan.outcomes import End
+    from marin_build.plan.requested_outputs import BuiltOutput
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,6 +187,8 @@ class ApplyFinished:
             were read; None if that is known of none.
         slowest: the attempts that took longest, the slowest one first.
         critical_path: None if nothing was started.
+        outputs: the requested targets that are built, and where; of many the first 100.
+        more_outputs: how many more there are.
 
     """
 
@@ -202,6 +205,8 @@ class ApplyFinished:
     saved_seconds: float | None = None
     slowest: tuple[Timed, ...] = ()
     critical_path: CriticalPath | None = None
+    outputs: tuple[BuiltOutput, ...] = ()
+    more_outputs: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,11 +216,13 @@ class Warned:
     Args:
         message: what, in words.
         hint: what to do about it; may be empty.
+        kind: whether it may be wrong, or is only good to know.
 
     """
 
     message: str
     hint: str = ""
+    kind: Literal["warning", "note"] = "warning"
 
 
 Event = (

@@ -169,7 +169,7 @@ def no_such_run(
     store: Store, prefix: str, name: str, consequence: str = "nothing was compared"
 ) -> UsageError:
     """Return the error for a run that was not kept under the prefix."""
-    known = _kept(store, prefix)
+    known = kept_runs(store, prefix)
     return UsageError(
         f"there is no run `{name}`",
         facts=[("looked in", prefix), ("kept there", f"{len(known)} runs")],
@@ -178,26 +178,31 @@ def no_such_run(
     )
 
 
-def _kept(store: Store, prefix: str) -> list[str]:
+def kept_runs(store: Store, prefix: str) -> list[str]:
     """Return the ids of the runs that were kept, from one listing."""
     folders = store.folders(f"{prefix}/{FOLDER}/")
     return [name for folder in folders if _RUN.fullmatch(name := folder.rpartition("/")[2])]
 
 
 def _latest(store: Store, prefix: str) -> str:
-    """Return the id of the run that started last; empty if there is none.
+    """Return the id of the run that started last; empty if there is none."""
+    return next(iter(newest_runs(store, prefix)), "")
+
+
+def newest_runs(store: Store, prefix: str) -> list[str]:
+    """Return the ids of the runs that were kept, the one that started last first.
 
     All of their small documents are read: ids are random, and clocks of machines are compared here
     for convenience only.
     """
-    known = _kept(store, prefix)
+    known = kept_runs(store, prefix)
     blobs = store.get_many([f"{folder_of(prefix, id_)}/{RUN_FILE}" for id_ in known])
     starts = [
-        (who.start, who.run)
-        for blob in blobs
+        (who.start, id_)
+        for id_, blob in zip(known, blobs, strict=True)
         if blob is not None and (who := _who(blob.data)) is not None
     ]
-    return max(starts)[1] if starts else ""
+    return [run for _, run in sorted(starts, reverse=True)]
 
 
 def _who(data: bytes) -> RunDocument | None:

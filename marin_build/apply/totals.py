@@ -10,6 +10,7 @@ from marin_build.plan.block_reasons import UpstreamBlocked
 from marin_build.plan.decisions import Kind
 from marin_build.plan.outcomes import Blocked, Failed, Held, Interrupted, Reused, Stopped, Succeeded
 from marin_build.plan.reason_text import describe
+from marin_build.plan.requested_outputs import requested_outputs
 from marin_build.plan.schedule import Open
 
 if TYPE_CHECKING:
@@ -63,7 +64,8 @@ def totals_of(
     was_interrupted: bool,
 ) -> ApplyFinished:
     """Return the totals of a run that took so many seconds."""
-    count = schedule.count
+    count, states = schedule.count, schedule.states
+    outputs = requested_outputs(plan, lambda index: states.get(index) in (Succeeded, Reused))
     return ApplyFinished(
         run=run,
         succeeded=count(Succeeded),
@@ -78,6 +80,8 @@ def totals_of(
         saved_seconds=_saved_seconds(plan),
         slowest=tuple(_timed(plan.targets, link) for link in timeline.slowest()),
         critical_path=_critical_path(plan.targets, timeline.critical_path()),
+        outputs=outputs.first,
+        more_outputs=outputs.more,
     )
 
 

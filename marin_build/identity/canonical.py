@@ -1,4 +1,4 @@
-"""The canonical form of attribute values: plain JSON trees, or a refusal that names the value.
+"""The canonical form of values: plain JSON trees, or a refusal that names the value.
 
 The form is part of identity. A table of cases stands in `tests/data/canonical_cases.json` with
 its digests; changing one of them renames targets everywhere and needs a new schema version.
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 # Keys that mark values JSON has no form for. An attribute may not use them itself, so that a set
 # and a dictionary that looks like one cannot share a fingerprint.
-_TAGS = frozenset(
+TAGS = frozenset(
     {
         "__dataclass__",
         "__model__",
@@ -37,7 +37,7 @@ _TAGS = frozenset(
 
 T = TypeVar("T")
 
-_DEEPEST = 250
+DEEPEST = 250
 """Levels of the deepest attributes: the record that holds them must be readable."""
 
 
@@ -96,7 +96,7 @@ class FrozenList(tuple[T, ...]):
 
 quoted: Callable[[str], str] = encode_basestring_ascii
 """Return a string as JSON, in ASCII."""
-_ENCODE = json.JSONEncoder(sort_keys=True, allow_nan=False).encode
+_ENCODE = json.JSONEncoder(sort_keys=True).encode
 _PLAIN: dict[type, Callable[[Any], str]] = {
     str: quoted,
     int: int.__repr__,
@@ -133,13 +133,14 @@ def freeze(attrs: Mapping[str, object], where: str) -> FrozenDict:
             }
         )
     except RecursionError:
-        raise _too_deep(where) from None
-    if is_deep(frozen, _DEEPEST):
-        raise _too_deep(where)
+        raise too_deep(where) from None
+    if is_deep(frozen, DEEPEST):
+        raise too_deep(where)
     return frozen
 
 
-def _too_deep(where: str) -> UnfingerprintableError:
+def too_deep(where: str) -> UnfingerprintableError:
+    """Return the error for a value whose record no reader could read."""
     return UnfingerprintableError(
         f"cannot fingerprint `{where}`: it contains itself or is nested too deeply",
         consequence="nothing was run",
@@ -162,25 +163,30 @@ def _freeze(value: object, parent: str, key: object) -> Any:
         return FrozenDict({_key(k, path): _freeze(v, path, k) for k, v in value.items()})  # type: ignore[attr-defined]
     if kind is Tagged:
         return value
-    return _freeze_object(value, path)
+    return freeze_object(value, path)
 
 
 def _key(key: object, path: str) -> str:
     if type(key) is not str:
-        raise _refusal(path, f"a key is {type(key).__name__} `{key!r}`, not a string")
-    if key in _TAGS:
-        raise _refusal(path, f"the key `{key}` is reserved")
+        raise refusal(path, f"a key is {type(key).__name__} `{key!r}`, not a string")
+    if key in TAGS:
+        raise refusal(path, f"the key `{key}` is reserved")
     return key
 
 
 def _finite(value: float, path: str) -> float:
     if value != value or value in (float("inf"), float("-inf")):  # noqa: PLR0124 - NaN differs from itself
-        raise _refusal(path, f"{value} has no canonical form")
+        raise refusal(path, f"{value} has no canonical form")
     return value
 
 
-def _freeze_object(value: object, path: str) -> Any:
-    """Return the canonical form of a value JSON does not know."""
+def freeze_object(value: object, path: str) -> Any:
+    """Return the canonical form of a value JSON does not know; errors name its path.
+
+    Raises:
+        UnfingerprintableError: it has none.
+
+    """
     import dataclasses
     import datetime as dt
     import enum
@@ -190,12 +196,12 @@ def _freeze_object(value: object, path: str) -> Any:
     if kind is Secret:  # where it is found differs between machines that build the same
         return Tagged({"__secret__": True})
     if isinstance(value, CountsByName):
-        raise _refusal(
+        raise refusal(
             path, f"a {kind.__name__} is no attribute", "give it as an argument of its own"
         )
     if isinstance(value, StandsForFunction):
         name = getattr(value.code_function, "__name__", "function")
-        raise _refusal(
+        raise refusal(
             path, f"`{name}` is a function that declares a step, not a step", f"call it: `{name}()`"
         )
     match value:
@@ -236,7 +242,7 @@ def _freeze_object(value: object, path: str) -> Any:
             )
     if (array_value := _array_library_value(value, path)) is not None:
         return array_value
-    raise _refusal(path, _why_not(value), hint=_instead(value))
+    raise refusal(path, _why_not(value), hint=_instead(value))
 
 
 def _tagged(tag: str, name: str, **parts: object) -> Tagged:
@@ -287,7 +293,8 @@ def _instead(value: object) -> str:
     return "declare plain values, a dataclass or a pydantic model instead"
 
 
-def _refusal(path: str, why: str, hint: str | None = None) -> UnfingerprintableError:
+def refusal(path: str, why: str, hint: str | None = None) -> UnfingerprintableError:
+    """Return the error for the value at a path that has no canonical form."""
     return UnfingerprintableError(
         f"cannot fingerprint `{path}`: {why}", consequence="nothing was run", hint=hint
     )

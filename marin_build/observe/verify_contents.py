@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from marin_build.protocol import layout
+from marin_build.protocol.artifact import read_artifact
 from marin_build.untrusted_json import parse_json
 from marin_build.workspace.places import is_url
 
@@ -86,10 +87,12 @@ def _digest(store: Store, path: str) -> str:
 
 
 def _is_artifact(store: Store, place: str, committed: object) -> bool:
-    blob = store.get(f"{place}/{layout.ARTIFACT}")
+    blob, value = store.get(f"{place}/{layout.ARTIFACT}"), read_artifact(store, place)
+    # The whole file is what a step wrote itself; the value in it is what a step returned.
+    found = [blob.data if blob is not None else b"", value[0] if value is not None else b"null"]
     try:
         # Compared as text: NaN does not equal itself.
-        return blob is not None and _text(parse_json(blob.data)) == _text(committed)
+        return _text(committed) in [_text(parse_json(data)) for data in found]
     except ValueError:
         return False
 

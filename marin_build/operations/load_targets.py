@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from marin_build.errors import MarinBuildError, combined
+from marin_build.identity.attributes import FormerlyTagged
 from marin_build.pipeline.graph import build_graph, steps_below
 from marin_build.pipeline.late_bindings import late_bindings
 from marin_build.pipeline.source_digests import digest_of
 from marin_build.pipeline.targets import make_targets
 from marin_build.store.open_store import open_store
 from marin_build.workspace.places import is_url
+from marin_build.workspace.workspace import use_workspace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -34,8 +38,11 @@ def load_targets(
     only: str | None = None,
     needed: Sequence[str] = (),
     on_progress: OnProgress = None,
-) -> Targets:
-    """Return the targets of a pipeline, after their sources were read.
+) -> tuple[Pipeline, Targets]:
+    """Return the targets of a pipeline, after their sources were read, and the pipeline.
+
+    A pipeline that asked for the path of a step that keeps a former identity (docs/adr/0027) got
+    another path, and may have kept it. So it is loaded again, and the result is that one.
 
     Args:
         pipeline: was loaded in `workspace`.
@@ -52,11 +59,44 @@ def load_targets(
     if only is not None:
         from marin_build.plan.selection import steps_meant
 
-        part = build_graph(steps_meant(steps_below(pipeline.roots), only))
-        _identify(part, workspace, on_progress)
-        targets = make_targets(part, workspace)
-        if any(only in (target.id, target.name) for target in targets.all):
-            return targets
+        def part(whole: Pipeline) -> Graph:
+            return build_graph(steps_meant(steps_below(whole.roots), only))
+
+        found = _targets_of(pipeline, workspace, part, on_progress, only)
+        if any(only in (target.id, target.name) for target in found[1].all):
+            return found
+        use_workspace(workspace)
+    return _targets_of(pipeline, workspace, lambda it: _graph_of(it, needed), on_progress, only)
+
+
+def _targets_of(
+    pipeline: Pipeline,
+    workspace: Workspace,
+    graph_of: Callable[[Pipeline], Graph],
+    on_progress: OnProgress,
+    wanted: str | None,
+) -> tuple[Pipeline, Targets]:
+    """Return the targets of the part of a pipeline that `graph_of` returns, and the pipeline."""
+    graph, prefix = graph_of(pipeline), workspace.prefix
+    if not _read_sources(graph, on_progress):
+        return pipeline, make_targets(graph, workspace)
+    from marin_build.observe.former_formulas import keep_former_identities
+
+    given = {step: step.output_path_in(prefix) for step in pipeline.asked}
+    former = keep_former_identities(graph, prefix, lambda steps: store_of(steps, prefix), wanted)
+    if former:
+        workspace = replace(workspace, former=MappingProxyType(former))
+        use_workspace(workspace)
+        if any(step.output_path_in(prefix) != path for step, path in given.items()):
+            from marin_build.pipeline.load import load_again
+
+            pipeline = load_again(pipeline, workspace)
+            graph = graph_of(pipeline)
+    return pipeline, make_targets(graph, workspace)
+
+
+def _graph_of(pipeline: Pipeline, needed: Sequence[str]) -> Graph:
+    """Return the graph of what is asked for; `needed` is that of `load_targets`."""
     graph = build_graph(pipeline.roots)
     if needed and (remote := _remote_sources(graph)):
         from marin_build.plan.selection import steps_needed
@@ -64,9 +104,8 @@ def load_targets(
         if (steps := steps_needed(graph.steps, needed)) is not None:
             part = build_graph(steps)
             if len(_remote_sources(part)) < len(remote):
-                graph = part
-    _identify(graph, workspace, on_progress)
-    return make_targets(graph, workspace)
+                return part
+    return graph
 
 
 def store_of(steps: Iterable[StepSpec], prefix: str) -> Store:
@@ -91,8 +130,8 @@ def _remote_sources(graph: Graph) -> list[Source]:
     return list({(it.location, it.include, it.exclude): it for it in remote}.values())
 
 
-def _identify(graph: Graph, workspace: Workspace, on_progress: OnProgress) -> None:
-    """Read the digests of all sources, before anything is fingerprinted.
+def _read_sources(graph: Graph, on_progress: OnProgress) -> bool:
+    """Read the digests of all sources; return whether steps may have a former identity.
 
     Raises:
         MarinBuildError: all sources that cannot be read, together; or all functions that would run
@@ -100,8 +139,9 @@ def _identify(graph: Graph, workspace: Workspace, on_progress: OnProgress) -> No
 
     """
     errors: list[MarinBuildError] = []
-    remote = []
+    remote, has_former = [], False
     for step in graph.steps:
+        has_former = has_former or type(step.hash_attrs) is FormerlyTagged
         for source in step.inputs.values():
             if is_url(source.location):
                 remote.append(source)
@@ -118,8 +158,4 @@ def _identify(graph: Graph, workspace: Workspace, on_progress: OnProgress) -> No
         errors += late_bindings(graph.steps)
     if errors:
         raise combined(sorted(errors, key=str))
-    if remote:
-        from marin_build.observe.first_formula import keep_first_identities
-
-        prefix = workspace.prefix
-        keep_first_identities(graph, prefix, lambda steps: store_of(steps, prefix))
+    return has_former or bool(remote)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from marin_build.errors import NotFoundError, UsageError
 from marin_build.operations.loading import chosen_engine
 from marin_build.operations.plan import make_planned
+from marin_build.plan.requested_outputs import requested_outputs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -211,7 +212,20 @@ def totals_without_run(planned: Planned) -> ApplyFinished:
 
     plan = planned.decided
     blocked = len(plan.of_kind(Kind.BLOCKED))
-    return ApplyFinished("", 0, 0, planned.reused, blocked, 0, 0, 0, 0.0)
+    outputs = requested_outputs(plan)
+    return ApplyFinished(
+        "",
+        0,
+        0,
+        planned.reused,
+        blocked,
+        0,
+        0,
+        0,
+        0.0,
+        outputs=outputs.first,
+        more_outputs=outputs.more,
+    )
 
 
 def prepare_build(

@@ -67,12 +67,10 @@ def run_trace(name: str, options: PipelineOptions) -> str:
 
     """
     from marin_build.apply.run_folder import folder_of, may_be_run, no_such_run, run_id
-    from marin_build.operations.loading import pipeline_file, prefix_of
-    from marin_build.store.open_store import open_store
+    from marin_build.operations.place import open_place
 
-    _, project, settings = pipeline_file(options)
-    prefix = prefix_of(options, settings, project)
-    store = open_store(prefix)
+    place = open_place(options)
+    store, prefix = place.store, place.prefix
     run = run_id(store, prefix, name) if may_be_run(name) else ""
     path = f"{folder_of(prefix, run)}/{FILE}"
     data = journal_left_here(run) if run else None

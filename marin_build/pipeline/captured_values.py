@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 from marin_build.errors import MarinBuildError
+from marin_build.identity.attributes import freeze_attributes
 from marin_build.identity.callables import Bound, CountsByName, StandsForFunction
-from marin_build.identity.canonical import canonical_text, freeze
+from marin_build.identity.canonical import canonical_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -252,7 +253,7 @@ def _differs(then: Any, now: Any) -> bool:
 def _text(value: Any) -> str | None:
     """Return the canonical text of a value, None if it has none."""
     try:
-        return canonical_text(freeze({"": value}, ""))
+        return canonical_text(freeze_attributes({"": value}, ""))
     except (MarinBuildError, ValueError, TypeError):
         return None
 

@@ -6,14 +6,15 @@ import re
 
 from marin_build.errors import SpecificationError
 
-_SEGMENT = (
-    r"(?!\.)[A-Za-z0-9._+-]+"  # names with a dot before them are ours: `.logs`, `.marin-build`
-)
+# Names with a dot before them are ours: `.logs`. In selectors a `+` before one means all it needs.
+_SEGMENT = r"(?![.+])[A-Za-z0-9._+-]+"
 _NAME = re.compile(rf"{_SEGMENT}(?:/{_SEGMENT})*", re.ASCII)
 _VERSION = re.compile(_SEGMENT, re.ASCII)
 BUDGET_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*", re.ASCII)
 """What a named budget may be called."""
-_RULE = "segments of letters, digits, `.`, `_`, `-`, `+`, joined by `/`; none begins with a dot"
+_RULE = (
+    "segments of letters, digits, `.`, `_`, `-`, `+`, joined by `/`; none begins with `.` or `+`"
+)
 # A file name may have 255 bytes; the hash, the version and our dot files need some of them.
 _LONGEST_SEGMENT = 200
 

@@ -1,4 +1,4 @@
-"""Functions that bring their own resources; apart from `resources`, which few pipelines import."""
+"""Values that bring resources; apart from `resources`, which few pipelines import."""
 
 from __future__ import annotations
 
@@ -14,3 +14,19 @@ class Placed:
     __slots__ = ()
 
     resources: ResourceConfig
+
+
+class StandsForResources:
+    """A value that a step may be given in the place of a ResourceConfig."""
+
+    __slots__ = ()
+
+    @property
+    def lowered_resources(self) -> ResourceConfig:
+        """What the step runs on.
+
+        Raises:
+            SpecificationError: there are no such resources.
+
+        """
+        raise NotImplementedError

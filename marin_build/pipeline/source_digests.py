@@ -11,10 +11,11 @@ import hashlib
 import os
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from marin_build.errors import SpecificationError
 from marin_build.pipeline.digest_cache import DigestCache, Stamp
+from marin_build.pipeline.formulas import FIRST
 from marin_build.pipeline.source_files import (
     DanglingLinkError,
     selected_files,
@@ -27,16 +28,13 @@ from marin_build.workspace.workspace import current_workspace
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from marin_build.pipeline.formulas import Formula
     from marin_build.pipeline.source import Source
 
 
 _DISTRUST_NS = 2_000_000_000
 _BLOCK = 1 << 20
 
-Formula = Literal[1, 2]
-"""Which formula names a source and its content: docs/adr/0016."""
-FIRST: Formula = 1
-NOW: Formula = 2
 _NAMED = 10_000
 """Files of a source that are known one by one; of more, only the digest of all is."""
 
@@ -81,9 +79,9 @@ def source_identity(source: Source, formula: Formula) -> tuple[str, str]:
 
     """
     content = content_of(source)
-    if formula == NOW:
-        return source.name, content.digest
-    return source.name_1, content.digest_1 or content.digest
+    if formula == FIRST:
+        return source.name_1, content.digest_1 or content.digest
+    return source.name, content.digest
 
 
 def content_of(source: Source) -> Content:

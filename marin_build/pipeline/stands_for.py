@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from marin_build.pipeline.placed import StandsForResources
+
 if TYPE_CHECKING:
-    from marin_build.pipeline.resources import ResourceConfig
     from marin_build.pipeline.step_spec import StepSpec
+
+__all__ = ["StandsForResources", "StandsForStep"]
 
 
 class StandsForStep:
@@ -17,20 +20,4 @@ class StandsForStep:
     @property
     def lowered_step(self) -> StepSpec:
         """The step; of one value always the same one, while one workspace is in force."""
-        raise NotImplementedError
-
-
-class StandsForResources:
-    """A value that a step may be given in the place of a ResourceConfig."""
-
-    __slots__ = ()
-
-    @property
-    def lowered_resources(self) -> ResourceConfig:
-        """What the step runs on.
-
-        Raises:
-            SpecificationError: there are no such resources.
-
-        """
         raise NotImplementedError

@@ -9,13 +9,14 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, get_args
 
 from marin_build.errors import MarinBuildError, SpecificationError, refuse
-from marin_build.identity.canonical import FrozenDict, FrozenList, freeze
+from marin_build.identity.attributes import freeze_attributes
+from marin_build.identity.canonical import FrozenDict, FrozenList
 from marin_build.pipeline.command_limits import LONGEST_WORD
 from marin_build.pipeline.names import BUDGET_NAME, illegal_name, name_problem, version_problem
 from marin_build.pipeline.not_a_step import described, how_to_declare
-from marin_build.pipeline.placed import Placed
+from marin_build.pipeline.placed import Placed, StandsForResources
+from marin_build.pipeline.recipe import recipe_problem
 from marin_build.pipeline.source import Source
-from marin_build.pipeline.stands_for import StandsForResources
 from marin_build.text.readable import shortened
 from marin_build.workspace.places import checked_place, is_relative
 from marin_build.workspace.workspace import CodePolicy
@@ -89,7 +90,7 @@ def _freeze_attrs(step: Any) -> None:
         if problem is not None:
             refuse(_error(step, f"`hash_attrs` of `{step.name}` {problem}"))
     try:
-        attrs = freeze(given, f"{step.name}.attrs")
+        attrs = freeze_attributes(given, f"{step.name}.attrs")
     except MarinBuildError as error:
         error.facts = (*error.facts, ("declared", step.place))
         refuse(error)
@@ -178,8 +179,7 @@ def _problems_of(step: Any) -> Iterator[str]:
         yield f"`fingerprint_payload` is a {type(step.fingerprint_payload).__name__}, not a text"
     if type(step.writes_record) is not bool:
         yield f"`writes_record` is True or False, not `{step.writes_record!r}`"
-    if step.version is not None and step.override_output_path is not None:
-        yield "a version and an output path cannot both be given"
+    yield from _recipe_problems(step)
     if step.code is not None and step.code not in get_args(CodePolicy):
         yield f"`code` is one of {', '.join(get_args(CodePolicy))}, not `{step.code}`"
     yield from _retries_problems(step.retries)
@@ -213,6 +213,17 @@ def _word_problems(step: Any) -> Iterator[str]:
     for name in step.detached:
         if type(name) is not str or not name or "/" in name:
             yield f"`detached` holds names of programs without folders, not `{name!r}`"
+
+
+def _recipe_problems(step: Any) -> Iterator[str]:
+    """Yield what is wrong with a version, a recipe and an output path beside each other."""
+    if step.version is None:
+        return
+    if isinstance(step.fingerprint_payload, str):
+        if problem := recipe_problem(step.fingerprint_payload):
+            yield problem
+    elif step.override_output_path is not None:
+        yield "a version and an output path cannot both be given"
 
 
 def _retries_problems(retries: object) -> Iterator[str]:

@@ -7,22 +7,22 @@ from dataclasses import KW_ONLY, dataclass, field
 from types import NoneType
 from typing import TYPE_CHECKING, Any
 
-from marin_build.errors import SpecificationError, refuse
-from marin_build.identity.callables import Bound, CountsByName
-from marin_build.identity.payload import HASH_ID_LENGTH, fingerprint_of, payload_text
+from marin_build.identity.callables import CountsByName
+from marin_build.identity.payload import HASH_ID_LENGTH, fingerprint_of
 from marin_build.pipeline import runtime_calls
-from marin_build.pipeline.captured_values import captured_by, contradictions, shown_value
+from marin_build.pipeline.captured_values import captured_by
+from marin_build.pipeline.contradictions import refuse_contradictions
 from marin_build.pipeline.declared_at import declaring_place, shown_here
 from marin_build.pipeline.dependencies_first import dependencies_first
-from marin_build.pipeline.source import Source
-from marin_build.pipeline.source_digests import NOW, Formula, source_identity
+from marin_build.pipeline.formulas import NOW, Formula
 from marin_build.pipeline.step_checks import EMPTY, NONE_OF_THEM, check_and_freeze
+from marin_build.pipeline.step_identity import dependency_names, hash_of_attributes, payload_of
 from marin_build.workspace.places import is_relative
 from marin_build.workspace.workspace import (
     CodePolicy,
     absolute_prefix,
     current_workspace,
-    joins_identity,
+    former_identities,
     note_asked,
 )
 
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from marin_build.pipeline.captured_values import Captured
     from marin_build.pipeline.resources import ResourceConfig
     from marin_build.pipeline.retries import Retries
+    from marin_build.pipeline.source import Source
     from marin_build.workspace.workspace import Workspace
 
 
@@ -60,7 +61,8 @@ class StepSpec(CountsByName):
         output_path_prefix: a prefix for this step alone.
         override_output_path: the output path in place of the one that name and identity give:
             an absolute path, a URL, or a path below the prefix.
-        fingerprint_payload: a text that is recorded with what was built.
+        fingerprint_payload: a text that is recorded with what was built. With a version, it is the
+            recipe: JSON that is identity in place of `hash_attrs` (see pipeline/recipe.py).
         writes_record: the function writes `.artifact.json` itself: what it returns is not saved.
         version: puts the target at `{prefix}/{name}/{version}`; dependents then know it by
             `name@version`. `dev` and `*-dev` are rebuilt each time.
@@ -110,7 +112,8 @@ class StepSpec(CountsByName):
     # Factories, because a dataclass that inherits these fields does not set their defaults.
     captured: tuple[Captured, ...] = field(default_factory=tuple, init=False, repr=False)
     _fingerprint: str | None = field(default_factory=NoneType, init=False, repr=False)
-    _source_formula: Formula = field(default_factory=lambda: NOW, init=False, repr=False)
+    attributes_hash: str | None = field(default_factory=NoneType, init=False, repr=False)
+    _formula: Formula = field(default_factory=lambda: NOW, init=False, repr=False)
 
     def __post_init__(self) -> None:
         """Check and freeze the fields, reporting all that is wrong with them together."""
@@ -122,23 +125,11 @@ class StepSpec(CountsByName):
 
     def _look_around(self) -> None:
         """Remember what the function reads from around it, and refuse what contradicts."""
-        captured = captured_by(self.fn, self.hash_attrs)
-        object.__setattr__(self, "captured", captured)
-        if self.hash_attrs:
-            for name, value in contradictions(self.fn, self.hash_attrs, captured):
-                what = f"`{name}` of `{self.name}` is one value as an attribute, and another in its"
-                refuse(
-                    SpecificationError(
-                        f"{what} function",
-                        facts=[
-                            ("declared", self.place),
-                            ("attribute", shown_value(self.hash_attrs[name])),
-                            ("function", shown_value(value)),
-                        ],
-                        consequence="nothing was run",
-                        hint="give both the same value, or the attribute another name",
-                    )
-                )
+        # The attributes of a recipe are no values that its function could read under their names.
+        attrs = EMPTY if self.has_recipe else self.hash_attrs
+        object.__setattr__(self, "captured", captured_by(self.fn, attrs))
+        if attrs:
+            refuse_contradictions(self, self.captured)
 
     @property
     def place(self) -> str:
@@ -156,6 +147,23 @@ class StepSpec(CountsByName):
         return self.resumable or self.override_output_path is not None
 
     @property
+    def has_recipe(self) -> bool:
+        """Whether its identity is the recipe in `fingerprint_payload`, not its attributes."""
+        return self.version is not None and self.fingerprint_payload is not None
+
+    @property
+    def is_pinned(self) -> bool:
+        """Whether no other identity may lie at its path; a recipe's attributes pin it, too."""
+        return self.expected_fingerprint is not None or (
+            self.has_recipe and self.hash_attrs.get("expected_fingerprint") is not None
+        )
+
+    @property
+    def may_name_places(self) -> bool:
+        """Whether its identity may contain paths of outputs: another program says what it is."""
+        return self.has_recipe
+
+    @property
     def code_name(self) -> str:
         """Its name and version, which stand for it in the digest of code that holds it."""
         return f"step {self.name}@{self.version or ''}"
@@ -167,14 +175,20 @@ class StepSpec(CountsByName):
 
     @property
     def is_dev(self) -> bool:
-        """Whether its version is one that is rebuilt each time."""
-        return self.version is not None and (self.version == "dev" or self.version.endswith("-dev"))
+        """Whether its version is one that is rebuilt each time.
+
+        A step that Marin's artifacts become has its version among its attributes.
+        """
+        version = self.version
+        if version is None and "fingerprint" in self.hash_attrs:
+            version = self.hash_attrs.get("version")
+        return isinstance(version, str) and (version == "dev" or version.endswith("-dev"))
 
     @property
     def payload(self) -> str:
         """The canonical text that is hashed (see identity/payload.py)."""
-        _compute_fingerprints(self.deps)
-        payload = _payload(self)
+        _compute_fingerprints([self] if former_identities() else self.deps)
+        payload = payload_of(self, self._formula)
         if self._fingerprint is None:
             object.__setattr__(self, "_fingerprint", fingerprint_of(payload))
         return payload
@@ -186,27 +200,35 @@ class StepSpec(CountsByName):
             _compute_fingerprints([self])
         return self._fingerprint  # type: ignore[return-value]
 
-    def use_source_formula(self, formula: Formula) -> None:
-        """Name its inputs as a formula does (docs/adr/0016); nothing may know its identity yet."""
-        object.__setattr__(self, "_source_formula", formula)
+    @property
+    def is_identified(self) -> bool:
+        """Whether its fingerprint was asked for; those of what it needs were, then."""
+        return self._fingerprint is not None
+
+    def use_formula(self, formula: Formula) -> None:
+        """Have the identity that a formula gives; what needs it must not have been asked yet."""
+        object.__setattr__(self, "_formula", formula)
         object.__setattr__(self, "_fingerprint", None)
 
     @property
     def hash_id(self) -> str:
-        """The first 8 digits of the fingerprint."""
-        return self.fingerprint[:HASH_ID_LENGTH]
+        """The digits at the end of its folder's name: the first 8 of the fingerprint.
+
+        With a recipe those of the hash of its attributes, by which plain dependents know it.
+        """
+        return hash_of_attributes(self) if self.has_recipe else self.fingerprint[:HASH_ID_LENGTH]
 
     @property
     def name_with_hash(self) -> str:
-        """`{name}_{hash_id}`."""
-        return f"{self.name}_{self.fingerprint[:HASH_ID_LENGTH]}"
+        """`{name}_{hash_id}`: its folder's name. A step that another program named has its own."""
+        return f"{self.name}_{self.hash_id}"
 
     @property
     def target_id(self) -> str:
         """How dependents and the command line know it: `name_with_hash`, or `name@version`."""
         if self.version is not None:
             return f"{self.name}@{self.version}"
-        return f"{self.name}_{self.fingerprint[:HASH_ID_LENGTH]}"
+        return self.name_with_hash
 
     @property
     def output_path(self) -> str:
@@ -236,7 +258,7 @@ class StepSpec(CountsByName):
             return f"{prefix}/{posixpath.normpath(override)}"
         if self.version is not None:
             return f"{prefix}/{self.name}/{self.version}"
-        return f"{prefix}/{self.name}_{self.fingerprint[:HASH_ID_LENGTH]}"
+        return f"{prefix}/{self.name_with_hash}"
 
     def _workspace(self) -> Workspace:
         return current_workspace(self.declared[0])
@@ -249,7 +271,7 @@ class StepSpec(CountsByName):
     @property
     def dep_names(self) -> list[str]:
         """How this step's identity names its dependencies, in the order declared."""
-        return [dep.target_id for dep in self.deps]
+        return dependency_names(self)
 
     @property
     def executable_fn(self) -> Callable[[str], object]:
@@ -273,49 +295,15 @@ else:
     DeclaredStep = StepSpec
 
 
-def _payload(step: StepSpec) -> str:
-    """Return the payload of a step whose dependencies have their fingerprints."""
-    fn, code, bind, command = step.fn, None, None, None
-    if isinstance(fn, Bound):
-        bind, command = _names_of(fn.bound(), step._source_formula), fn.template  # noqa: SLF001
-    if fn is not None and command is None and joins_identity(step.code, step.declared[0]):
-        from marin_build.identity.code.digest import code_digest
-
-        code = code_digest(fn, step.declared[0])
-    return payload_text(
-        step.name,
-        step.hash_attrs,
-        [dep.target_id for dep in step.deps],
-        bind=bind,
-        command=command,
-        inputs=dict(
-            source_identity(source, step._source_formula)  # noqa: SLF001 - its own class
-            for source in step.inputs.values()
-        )
-        if step.inputs
-        else None,
-        code=code,
-    )
-
-
-def _names_of(value: object, formula: Formula) -> Any:
-    """Return a tree of steps and sources as a tree of their identities."""
-    match value:
-        case StepSpec():
-            return value.target_id
-        case Source():
-            return f"source:{value.name if formula == NOW else value.name_1}"
-        case dict():
-            return {key: _names_of(item, formula) for key, item in value.items()}
-        case list() | tuple():
-            return [_names_of(item, formula) for item in value]
-    return value
-
-
 def _compute_fingerprints(steps: Iterable[StepSpec]) -> None:
     """Give `steps` and everything they need their fingerprints."""
+    former = former_identities()
     for step in dependencies_first(steps, _has_fingerprint):
-        object.__setattr__(step, "_fingerprint", fingerprint_of(_payload(step)))
+        fingerprint = fingerprint_of(payload_of(step, step._formula))  # noqa: SLF001 - its own class
+        if fingerprint in former:
+            step.use_formula(former[fingerprint])  # type: ignore[arg-type]
+            fingerprint = fingerprint_of(payload_of(step, step._formula))  # noqa: SLF001
+        object.__setattr__(step, "_fingerprint", fingerprint)
 
 
 def _has_fingerprint(step: StepSpec) -> bool:

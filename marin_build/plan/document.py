@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
@@ -10,9 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict
 
 from marin_build.errors import StoppedError
-from marin_build.identity.canonical import canonical_text
 from marin_build.identity.code.digest import code_digest
-from marin_build.identity.payload import HASH_ID_LENGTH, fingerprint_of
+from marin_build.identity.payload import HASH_ID_LENGTH, HASHED_NAME, fingerprint_of
 from marin_build.plan.decisions import Kind
 from marin_build.plan.document_text import END, document_pieces, document_text
 from marin_build.plan.pinned_settings import pinned_settings
@@ -48,12 +48,18 @@ _SEAL_SIZE = len(b',\n "digest": ""\n}\n') + 64
 
 
 def _as_text(payload: object) -> object:
-    """Return the JSON value of a payload as the text that was hashed."""
-    return canonical_text(payload) if isinstance(payload, dict) else payload
+    """Return the JSON value of a payload as the text that was hashed.
+
+    Its keys have the order that they have there: keys that are numbers were put in order as such.
+    """
+    return json.dumps(payload) if isinstance(payload, dict) else payload
 
 
 Payload = Annotated[str, BeforeValidator(_as_text)]
-"""The canonical text that was hashed; in plan.json it is a JSON value, not a string."""
+"""The canonical text that was hashed; in plan.json it is a JSON value, not a string.
+
+It is a string there if it may hold NaN or an infinity, which strict readers of JSON refuse.
+"""
 
 
 _STRICT = ConfigDict(extra="forbid")
@@ -140,8 +146,12 @@ class PlanDocument(BaseModel):
         """Return the targets whose fingerprint or hash id is not that of their payload."""
         wrong = [d.target for d in self.decisions if fingerprint_of(d.payload) != d.fingerprint]
         for pruned in self.pruned:
+            hashed = HASHED_NAME.fullmatch(pruned.target)
+            is_ours = hashed is None or len(hashed["hash_id"]) == HASH_ID_LENGTH
             hash_id = fingerprint_of(pruned.payload)[:HASH_ID_LENGTH]
-            if "@" not in pruned.target and not pruned.target.endswith(f"_{hash_id}"):
+            if "@" in pruned.target or not is_ours:  # no digits of the fingerprint are in it
+                continue
+            if not pruned.target.endswith(f"_{hash_id}"):
                 wrong.append(pruned.target)
         return wrong
 

@@ -66,7 +66,7 @@ def _parts(parts: Sequence[Any], start: str, between: str, end: str) -> Iterator
 
 
 def _value(name: str, value: Any) -> str:
-    if name == "payload":
+    if name == "payload" and not ("NaN" in value or "Infinity" in value):
         return str(value)  # it is canonical JSON already, and must stay what was hashed
     if type(value) is str:
         return quoted(value)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from marin_build.identity.canonical import canonical_text, quoted
+from marin_build.identity.canonical import quoted
 from marin_build.identity.payload import HASH_ID_LENGTH, fingerprint_of
 from marin_build.plan.payload_diff import ABSENT, Difference
 
@@ -104,7 +104,7 @@ def body_before(payload: str, ids: Mapping[str, str]) -> str:
         values["deps"] = sorted(ids.get(dep, dep) for dep in values["deps"])
         if "bind" in values:
             values["bind"] = _with_ids(values["bind"], ids)
-        payload = canonical_text(values)
+        payload = json.dumps(values)  # in the order that the payload has
     return payload[: -len(quoted(values["name"])) - 1]  # the name is the last of the sorted keys
 
 

@@ -6,7 +6,7 @@ import json
 import typing
 from typing import TYPE_CHECKING, Any
 
-from marin_build.errors import StoreError
+from marin_build.errors import StepFailedError, StoreError
 from marin_build.protocol import layout
 from marin_build.protocol.returned_value import UnsavableError, Walk
 from marin_build.untrusted_json import parse_json
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 # Marin's newest form of the file is a descriptor that holds the value under `result`.
 _DESCRIPTOR = frozenset({"name", "version", "fingerprint", "result_type", "output_path", "result"})
+_KEYS_OF_DESCRIPTORS = _DESCRIPTOR | {
+    "deps", "dep_paths", "config", "source", "fingerprint_payload", "provenance",
+}  # fmt: skip
 
 
 def artifact_value(value: object, annotation: Callable[[], Any] | None = None) -> Any:
@@ -70,6 +73,43 @@ def _check_reads_back(
         "JSON has no NaN, no infinity, and only texts as keys: annotate what the step returns with "
         "a type that reads it back, like `-> dict[str, float]`",
     )
+
+
+def artifact_file(value: Any, output: str) -> bytes:
+    """Return the artifact file of an output, which `read_artifact` and Marin read as the value.
+
+    That is the value itself. Where it shares a key with a descriptor, or has none, Marin would
+    take it for one: there a descriptor around it holds it.
+
+    Args:
+        value: JSON values, as `artifact_value` makes them.
+        output: the output path.
+
+    """
+    if isinstance(value, dict) and (not value or not _KEYS_OF_DESCRIPTORS.isdisjoint(value)):
+        empty = dict.fromkeys(("name", "version", "fingerprint", "result_type"), "")
+        value = {**empty, "output_path": output, "result": value}
+    return json.dumps(value).encode()
+
+
+def own_artifact(store: Store, output: str) -> Any:
+    """Return the JSON value that a step wrote as its artifact itself; None if it wrote none.
+
+    Raises:
+        StepFailedError: it is no JSON.
+        StoreError: the store cannot be reached.
+
+    """
+    path = f"{output}/{layout.ARTIFACT}"
+    blob = store.get(path)
+    if blob is None:
+        return None
+    try:
+        return parse_json(blob.data)
+    except ValueError as error:
+        raise StepFailedError(
+            f"the step wrote `{path}`, which is no JSON", facts=[("reason", str(error))]
+        ) from None
 
 
 def read_artifact(store: Store, output: str) -> tuple[bytes, str] | None:

@@ -100,6 +100,14 @@ class Record(_Document):
     """Where the data lies that a person registered as this output; None: a step built it."""
     note: str | None = None
     """Why it was adopted, in the words of the person who did it."""
+    config: Any = None
+    version: dict[str, Any] = {}
+    dependencies: tuple[str, ...] = ()
+    output_path: str = ""
+    """What Marin's data browser reads: the configuration and the version as its executor has them,
+    the output paths of the dependencies, and its own."""
+    fingerprint_payload: str | None = None
+    """The text that the step brought with it to be recorded."""
 
 
 class FileEntry(_Document):
@@ -113,11 +121,13 @@ class Publication(_Document):
     """What a sealed attempt commits: record, artifact and manifest.
 
     `digests`: path in the manifest -> sha-256 in hex, of the files that were read for it.
+    `keeps_artifact`: the step itself wrote the artifact file, which holds `artifact`.
     """
 
     record: Record
     has_artifact: bool
     artifact: Any = None
+    keeps_artifact: bool = False
     manifest: tuple[FileEntry, ...]
     digests: dict[str, str] = {}
 

@@ -11,6 +11,7 @@ from marin_build.errors import MarinBuildError, StoppedError, StoreAwayError, St
 from marin_build.pipeline.retries import TIMED_OUT, cause_of
 from marin_build.plan import outcomes as ended
 from marin_build.protocol import layout
+from marin_build.protocol.artifact import own_artifact
 from marin_build.protocol.documents import FileEntry, Publication
 from marin_build.protocol.manifest import manifest_of, missing_output
 from marin_build.run_step.body import Done, Request
@@ -184,6 +185,7 @@ class Attempt:
             record=record,
             has_artifact=done.artifact is not None or done.is_finished,
             artifact=done.artifact,
+            keeps_artifact=self._step.writes_record,
             manifest=tuple(FileEntry(path=path, size=size) for path, size in files),
             digests=digests,
         )
@@ -251,7 +253,10 @@ class Attempt:
 
     def _verified(self, done: Done) -> tuple[Done, list[File]]:
         """Look at the output; return how the body ended in view of it, and the files it left."""
-        files = manifest_of(self.session.store, self.holding.output)
+        store, output = self.session.store, self.holding.output
+        files = manifest_of(store, output)
+        if self._step.writes_record:
+            done = replace(done, artifact=own_artifact(store, output))
         wrong = missing_output(self._step.outputs, files, done.artifact)
         if wrong is None and (changed := self.checks.inputs()):
             wrong = f"an input changed while the step ran: {changed}"

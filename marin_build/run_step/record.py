@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 from marin_build.errors import StoreError
 from marin_build.identity.callables import local_function
-from marin_build.identity.canonical import FrozenDict
+from marin_build.identity.canonical import FrozenDict, canonical_text
 from marin_build.identity.code.digest import code_of
 from marin_build.identity.code.document import code_document, code_document_path
 from marin_build.pipeline.command import Command
+from marin_build.pipeline.foreign_records import TellsRecord
 from marin_build.pipeline.source_digests import content_of
 from marin_build.pipeline.source_listings import listing_of, listing_path
 from marin_build.protocol.documents import Environment, Record
@@ -97,30 +99,39 @@ def _of_target(session: Session, index: int) -> dict[str, Any]:
     """Return what a record says of the step, and of who writes it."""
     targets = session.targets
     deps = [targets.all[dep].id for dep in targets.deps[index]]
-    said = declared(targets.all[index].step, deps, session.deep[index])
+    target = targets.all[index]
+    said = declared(target.step, target.output_path, deps, session.deep[index])
     return {**said, "provenance": session.provenance, "run": session.run}
 
 
-def declared(step: StepSpec, deps: Iterable[str], deep: str) -> dict[str, Any]:
+def declared(step: StepSpec, output: str, deps: Iterable[str], deep: str) -> dict[str, Any]:
     """Return what a record says of a step as it is declared.
 
     Args:
         step: the step.
+        output: its output path.
         deps: the ids of the targets it needs, each once.
         deep: its deep fingerprint.
 
     """
     fn = local_function(step.fn)
+    attributes = json.loads(canonical_text(step.hash_attrs))
+    told = fn if isinstance(fn, TellsRecord) else None
     return {
         "name": step.name,
         "target": step.target_id,
         "fn": function_name(fn),
         "command": dict(fn.template) if isinstance(fn, Command) else None,
-        "attributes": dict(step.hash_attrs),
+        "attributes": attributes,
         "fingerprint": step.fingerprint,
         "deep_fingerprint": deep,
         "payload": step.payload,
         "deps": tuple(deps),
+        "config": told.recorded_config if told is not None else attributes,
+        "version": dict(told.recorded_version) if told is not None else {},
+        "dependencies": tuple(step.dep_paths),
+        "output_path": output,
+        "fingerprint_payload": step.fingerprint_payload,
     }
 
 

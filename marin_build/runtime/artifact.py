@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import os
+from dataclasses import is_dataclass
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
-from marin_build.errors import CorruptStateError, SpecificationError, StoreError
+from marin_build.errors import CorruptStateError, NoArtifactError, StoreError
 from marin_build.pipeline.bound_call import return_annotation
+from marin_build.pipeline.stands_for import StandsForStep
 from marin_build.protocol import layout
-from marin_build.protocol.artifact import artifact_value, parse_artifact, read_artifact
+from marin_build.protocol.artifact import (
+    artifact_file,
+    artifact_value,
+    parse_artifact,
+    read_artifact,
+)
 from marin_build.protocol.record_reader import adopted_from
 from marin_build.store.open_store import open_store
 from marin_build.untrusted_json import parse_json
@@ -20,13 +26,14 @@ if TYPE_CHECKING:
 
 
 T = TypeVar("T")
+Output = str | os.PathLike[str]
 
 
 class Artifact:
     """A value beside an output: dataclasses, pydantic models and JSON values, kept as JSON."""
 
     @staticmethod
-    def save(value: object, output_path: str) -> None:
+    def save(value: object, output_path: Output) -> None:
         """Save a value in `{output_path}/.artifact.json`; None removes what is there.
 
         Raises:
@@ -39,42 +46,40 @@ class Artifact:
 
     @overload
     @staticmethod
-    def load(output: str | StepSpec, artifact_type: type[T]) -> T: ...
+    def load(output: Output | StepSpec | StandsForStep, artifact_type: type[T]) -> T: ...
     @overload
     @staticmethod
-    def load(output: str | StepSpec, artifact_type: Any = None) -> Any: ...
+    def load(output: Output | StepSpec | StandsForStep, artifact_type: Any = None) -> Any: ...
     @staticmethod
-    def load(output: str | StepSpec, artifact_type: Any = None) -> Any:
+    def load(output: Output | StepSpec | StandsForStep, artifact_type: Any = None) -> Any:
         """Load the value of an output.
 
         Args:
-            output: a step, whose function's return annotation is the type; or an output path,
-                which has none: without `artifact_type` its JSON values are returned.
-            artifact_type: a dataclass, a pydantic model or any other annotation; `Any` stands for
-                JSON values.
+            output: a step, or an output path.
+            artifact_type: a dataclass, a pydantic model or any other annotation. None: what the
+                function of a step is annotated to return. Without either, and with `Any`, JSON
+                values are returned.
 
         Raises:
-            SpecificationError: a step's function says no type, and none is given.
-            StoreError: there is no artifact, or it does not fit the type.
+            NoArtifactError: there is no artifact; a FileNotFoundError.
+            StoreError: it does not fit the type, or cannot be read.
 
         """
         from marin_build.pipeline.step_spec import StepSpec
 
+        if isinstance(output, StandsForStep):
+            output = output.lowered_step
         if isinstance(output, StepSpec):
             if artifact_type is None:
                 artifact_type = return_annotation(output.fn)
-                if artifact_type is None:
-                    raise SpecificationError(
-                        f"`{output.name}` does not say what type its artifact is",
-                        facts=[("declared", output.place)],
-                        hint="annotate what its function returns, or give the type; "
-                        "`Any` gives JSON values",
-                    )
             output = output.output_path
-        return load_artifact(absolute_prefix(output, os.getcwd()), artifact_type)
+        path = absolute_prefix(output, os.getcwd())
+        if isinstance(artifact_type, type) and is_dataclass(artifact_type):
+            return _dataclass(path, artifact_type)
+        return load_artifact(path, artifact_type)
 
 
-def save_returned(fn: object, value: object, output_path: str) -> None:
+def save_returned(fn: object, value: object, output_path: Output) -> None:
     """Save what a step's function returned; see `Artifact.save`.
 
     Raises:
@@ -88,7 +93,7 @@ def save_returned(fn: object, value: object, output_path: str) -> None:
     if document is None:
         open_store(output).delete([path])
     else:
-        open_store(output).put(path, json.dumps(document).encode())
+        open_store(output).put(path, artifact_file(document, output))
 
 
 def load_artifact(output: str, annotation: Any) -> Any:
@@ -97,7 +102,8 @@ def load_artifact(output: str, annotation: Any) -> Any:
     The artifact of adopted data is read where the data lies.
 
     Raises:
-        StoreError: there is none, or it does not fit the type.
+        NoArtifactError: there is none.
+        StoreError: it does not fit the type, or cannot be read.
 
     """
     store = open_store(output)
@@ -114,13 +120,35 @@ def load_artifact(output: str, annotation: Any) -> Any:
     if annotation is type(None):
         return None
     if is_adopted:
-        raise StoreError(
+        raise NoArtifactError(
             f"the adopted data at `{output}` has no artifact",
             facts=[("looked for", layout.ARTIFACT)],
             hint="put it there as JSON, or take the folder: annotate the parameter as Path",
         )
     path = f"{output}/{layout.ARTIFACT}"
-    raise StoreError(f"no artifact at `{path}`", hint="let the step return a value")
+    raise NoArtifactError(f"no artifact at `{path}`", hint="let the step return a value")
+
+
+def _dataclass(output: str, kind: type) -> Any:
+    """Return an artifact as a dataclass, of the values as they are where its annotations are wrong.
+
+    Programs written for Marin annotate `int` and save None, or name types that only checkers know.
+    """
+    from pydantic import PydanticUserError
+
+    try:
+        return load_artifact(output, kind)
+    except (StoreError, PydanticUserError, NameError) as error:
+        if isinstance(error, NoArtifactError):
+            raise
+        values = load_artifact(output, None)
+        try:
+            return kind(**values)
+        except TypeError as unfit:  # no mapping, or not of its fields
+            if isinstance(error, StoreError):
+                raise error from None
+            what = f"the artifact of `{output}` is no {kind.__name__}"
+            raise StoreError(what, facts=[("reason", str(unfit))]) from None
 
 
 def load_returned(fn: object, output: str) -> Any:

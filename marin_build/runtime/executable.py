@@ -133,11 +133,12 @@ class _Body:
             )
 
     def save(self, value: object, output: str) -> None:
-        """Save the artifact and the record."""
-        save_returned(local_function(self.step.fn), value, output)
+        """Save the artifact, unless the function wrote it itself, and the record."""
+        if not self.step.writes_record:
+            save_returned(local_function(self.step.fn), value, output)
         seconds = time.monotonic() - self.began
         open_store(output).put(
-            f"{output}/{layout.RECORD}", _record(self.step, self.started, seconds)
+            f"{output}/{layout.RECORD}", _record(self.step, output, self.started, seconds)
         )
 
 
@@ -153,7 +154,7 @@ def _check_outputs(step: StepSpec, output: str, returned: object) -> None:
         raise StepFailedError(f"`{step.name}`: {missing}")
 
 
-def _record(step: StepSpec, started: datetime, seconds: float) -> bytes:
+def _record(step: StepSpec, output: str, started: datetime, seconds: float) -> bytes:
     """Return the record of a step that was built here just now."""
     from marin_build.protocol.documents import Record
     from marin_build.protocol.provenance import variables_of
@@ -165,7 +166,7 @@ def _record(step: StepSpec, started: datetime, seconds: float) -> bytes:
     run = _this_run()
     deps = dict.fromkeys(dep.target_id for dep in step.deps)
     return Record(
-        **declared(step, deps, _deep_fingerprint(step)),
+        **declared(step, output, deps, _deep_fingerprint(step)),
         **built_by(
             local_function(step.fn),
             here,

@@ -35,6 +35,7 @@ _OF_A_DISTRIBUTION = ".dist-info"
 _CELLS = "ipykernel_"
 """How the name of the folder begins in which Jupyter says cells lie; a debugger creates it."""
 _NOTHING: Mapping[str, str] = MappingProxyType({})
+_NONE_FORMER: Mapping[str, int] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +48,10 @@ class Workspace:
         code: the policy of the run or the configuration, for steps that declare none; None if
             neither sets one.
         adopted: target id -> where its data lies, of adopted targets that steps of this run read.
+        marin_era: for which Marin pipelines are written, whose modules are ours here; None: for
+            none.
+        former: today's fingerprint -> the formula under which what the step builds was built, of
+            steps that keep a former identity (pipeline/formulas.py).
 
     """
 
@@ -54,6 +59,8 @@ class Workspace:
     prefix: str
     code: CodePolicy | None = None
     adopted: Mapping[str, str] = field(default_factory=lambda: _NOTHING, hash=False)
+    marin_era: str | None = None
+    former: Mapping[str, int] = field(default_factory=lambda: _NONE_FORMER, hash=False)
 
     def policy(self, said: CodePolicy | None) -> CodePolicy:
         """Return the policy of a step whose author declared `said`; that goes before this one."""
@@ -202,6 +209,11 @@ def current_workspace(declared_in: str | None = None) -> Workspace:
 
     """
     return _current or default_workspace(os.environ, os.getcwd(), declared_in)
+
+
+def former_identities() -> Mapping[str, int]:
+    """Return which steps keep a former identity, as the workspace in force says."""
+    return _current.former if _current is not None else _NONE_FORMER
 
 
 def common_prefix() -> str | None:

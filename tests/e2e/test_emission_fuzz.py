@@ -150,7 +150,8 @@ def _build_and_compare(project: Project, values: list[str], folder: str, text: s
     (shell,) = outputs.glob("shell_*/got.json")
     assert json.loads(shell.read_text()) == [*values, *values, *values]
     again = project.run("apply", "--prefix", prefix, f"--set=text={text}")
-    assert (again.code, again.out) == (0, "nothing to do: 3 targets are built\n")
+    assert again.code == 0
+    assert again.out.startswith("nothing to do: 3 targets are built\n")
 
 
 def _folder(factory: pytest.TempPathFactory, name: str) -> Path:

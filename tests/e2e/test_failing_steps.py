@@ -362,6 +362,7 @@ def test_retries_are_made_and_recorded(project: Project) -> None:
         "  failed    one_HASH  RuntimeError: not at try 2; tries left: 1, the next in TIME\n"
         "  built     [1/1] one_HASH  TIME\n"
         "1 built, 0 reused in TIME\n"
+        "  one: .marin-build/outputs/one_HASH\n"
     )
     results = [project.attempt_of("one", number)["result"] for number in (1, 2, 3)]
     assert results == ["failed", "failed", "succeeded"]

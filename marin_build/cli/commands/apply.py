@@ -145,7 +145,7 @@ def command(
 
         begin_trace(trace)
     if planned.is_done:
-        return _nothing_to_build(planned, again, as_json=as_json)
+        return _nothing_to_build(planned, again, as_json=as_json, quiet=quiet)
     if detach:
         return _detach(planned, as_json=as_json)
     from marin_build.operations.apply import build, exit_code
@@ -184,7 +184,7 @@ def _alone(
     return alone
 
 
-def _nothing_to_build(planned: Planned, again: str, *, as_json: bool) -> int:
+def _nothing_to_build(planned: Planned, again: str, *, as_json: bool, quiet: bool) -> int:
     """Print that no target is to be built; return the exit code: blocked targets are a failure."""
     from marin_build.operations.prepare_apply import drifted_without_run, totals_without_run
     from marin_build.plan.block_reasons import FailureKept
@@ -198,7 +198,13 @@ def _nothing_to_build(planned: Planned, again: str, *, as_json: bool) -> int:
 
         show_json(totals_without_run(planned))
     elif not blocked:
+        from marin_build.cli.views.outputs_text import output_lines
+        from marin_build.plan.requested_outputs import requested_outputs
+
         echo(f"nothing to do: {reused} target{'s are' if reused != 1 else ' is'} built")
+        if not quiet:
+            for line in output_lines(*requested_outputs(planned.decided)):
+                echo(line)
     for decision in blocked:
         from marin_build.plan.reason_text import describe_decision
         from marin_build.text.readable import printable

@@ -12,6 +12,7 @@ from marin_build.apply import events as report
 from marin_build.apply.events import event_fields, event_name
 from marin_build.cli.terminal import Styled, echo
 from marin_build.cli.views.failure_text import failure_block, some_of
+from marin_build.cli.views.outputs_text import output_lines
 from marin_build.cli.views.warnings import show_warning
 from marin_build.plan.outcomes import Blocked, Failed, Interrupted, Reused, Stopped, Succeeded
 from marin_build.text.readable import first_line, printable
@@ -45,7 +46,7 @@ class TextView:
     """Each failure with the number of targets that were built before it."""
     tries: Counter[str] = field(default_factory=Counter)
     blocked: dict[str, list[str]] = field(default_factory=dict)
-    tells_where_time_went: ClassVar[bool] = True
+    tells_more: ClassVar[bool] = True
 
     def __call__(self, event: Event) -> None:
         """Show an event."""
@@ -153,7 +154,9 @@ class TextView:
             echo(f"\nerror: {some_of(rest)} failed, too", fg="red", err=True)
             echo("hint: marin-build status lists all; marin-build logs TARGET", err=True)
         echo(totals_line(totals, duration))
-        for line in where_time_went(totals, duration) if self.tells_where_time_went else ():
+        for line in where_time_went(totals, duration) if self.tells_more else ():
+            echo(line)
+        for line in output_lines(totals.outputs, totals.more_outputs) if self.tells_more else ():
             echo(line)
         if totals.interrupted or totals.not_started:
             echo(f"to go on: {self.again}", err=True)
@@ -162,7 +165,7 @@ class TextView:
 class QuietView(TextView):
     """Shows failures, identities that changed, and totals only."""
 
-    tells_where_time_went: ClassVar[bool] = False
+    tells_more: ClassVar[bool] = False
 
     def __call__(self, event: Event) -> None:
         """Show an event, or keep it for the end."""

@@ -152,7 +152,8 @@ def details_of(
     found = []
     for node in picture.nodes:
         decision = decisions.get(node.id)
-        payload = json.loads(decision.payload if decision is not None else payloads[node.id])
+        text = decision.payload if decision is not None else payloads[node.id]
+        payload = json.loads(text, parse_constant=str)  # browsers know no NaN in JSON
         attributes, inputs = _shown_attributes(payload), payload.get("inputs", {})
         if decision is None:
             found.append(Details(attributes=attributes, inputs=inputs))

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from marin_build.identity.code.scopes import Import, Scope, bound
+from marin_build.identity.code.syntax import parse
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -175,7 +176,7 @@ class _Finder(ast.NodeVisitor):
         for inner in ast.walk(node):  # "Batch" in quotes is a name, too
             if isinstance(inner, ast.Constant) and isinstance(inner.value, str):
                 try:
-                    self.visit(ast.parse(inner.value, mode="eval"))
+                    self.visit(parse(inner.value, mode="eval"))
                 except SyntaxError:
                     continue
         self.visit(node)

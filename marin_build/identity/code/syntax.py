@@ -7,6 +7,7 @@ import functools
 import hashlib
 import os
 import sys
+import threading
 import types
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -135,6 +136,23 @@ def parsed(file: str) -> ast.Module | None:
     return tree
 
 
+_parsing = threading.Lock()
+
+
+def parse(text: str | bytes, mode: str = "exec") -> Any:
+    """Return the syntax tree of a text: an `ast.Module`, or another root as `mode` says.
+
+    One thread at a time: Python 3.11 and 3.12 count how deep a tree is for all threads together,
+    and raise a SystemError where two of them make trees.
+
+    Raises:
+        SyntaxError, ValueError: it is no Python.
+
+    """
+    with _parsing:
+        return ast.parse(text, mode=mode)
+
+
 def parse_file(file: str) -> tuple[ast.Module | None, FileStamp | None]:
     """Return the syntax tree of a file as it is now, and what tells that it was written since.
 
@@ -144,7 +162,7 @@ def parse_file(file: str) -> tuple[ast.Module | None, FileStamp | None]:
     try:
         with open_regular(file) as stream:
             stamp = _stamp(os.fstat(stream.fileno()))
-            return ast.parse(stream.read(LONGEST_TEXT)), stamp
+            return parse(stream.read(LONGEST_TEXT)), stamp
     except (OSError, SyntaxError, ValueError):
         return None, stamp
 

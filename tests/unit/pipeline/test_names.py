@@ -15,7 +15,7 @@ _LETTERS = set(string.ascii_letters + string.digits + "._-+")
 
 
 def _is_legal_segment(segment: str) -> bool:
-    return bool(segment) and set(segment) <= _LETTERS and segment[0] != "."
+    return bool(segment) and set(segment) <= _LETTERS and segment[0] not in ".+"
 
 
 @given(st.text(alphabet="ab.-_+/é\n @", max_size=8) | st.text(max_size=5))

@@ -34,10 +34,12 @@ RECORD: dict[str, Any] = {
     "start": "s", "end": "e", "seconds": 1.5, "exit_code": 0,
     "peak_memory_bytes": None, "cpu_seconds": 1.5, "queued_seconds": 7.5, "files": 2, "bytes": 30,
     "adopted_from": "gs://old/train",
-    "note": "built before",
+    "note": "built before", "config": {"lr": 0.1}, "version": {"name": "train"},
+    "dependencies": ("gs://b/raw_1",), "output_path": "gs://b/train_1",
+    "fingerprint_payload": "{}",
 }  # fmt: skip
 PUBLICATION: dict[str, Any] = {
-    "record": RECORD, "has_artifact": False, "artifact": None,
+    "record": RECORD, "has_artifact": False, "artifact": None, "keeps_artifact": False,
     "manifest": ({"path": "a", "size": 1},), "digests": {"a": "0f"},
 }  # fmt: skip
 ATTEMPT: dict[str, Any] = {
@@ -66,7 +68,7 @@ def test_a_document_has_these_keys_and_is_read_as_it_was_written(
 
 def test_a_record_without_what_was_added_later_is_read() -> None:
     later = {"code_document", "captured", "deep_code_digest", "environment"}
-    later |= {"files", "bytes", "adopted_from", "note"}
+    later |= {"files", "bytes", "adopted_from", "note", "fingerprint_payload"}
     record = Record.model_validate({k: v for k, v in RECORD.items() if k not in later})
     assert {getattr(record, name) for name in later} == {None}
 

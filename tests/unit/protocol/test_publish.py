@@ -19,6 +19,7 @@ from marin_build.store.local import LocalStore
 from .support import (
     ARTIFACT,
     LEASE,
+    NOW,
     RECORD,
     STATUS,
     Fault,
@@ -29,6 +30,7 @@ from .support import (
     hold,
     is_sealed,
     is_success,
+    publication,
     take,
 )
 
@@ -185,3 +187,19 @@ def test_a_rebuild_replaces_record_and_artifact(tmp_path: Path) -> None:
     commit(hold(LocalStore(), str(tmp_path), "bob", force=True), "bob", {"by": "bob"})
     assert built_by(tmp_path) == "bob"
     assert json.loads((tmp_path / ARTIFACT).read_text()) == {"by": "bob"}
+
+
+@pytest.mark.parametrize("attempts", [1, 2])
+def test_an_artifact_that_the_step_wrote_itself_stays_byte_for_byte(
+    tmp_path: Path, attempts: int
+) -> None:
+    """It is a record for another program; ours holds less than that."""
+    own = b'{"name": "x",  "result": null}'
+    for _ in range(attempts - 1):
+        hold(LocalStore(), str(tmp_path)).fail("failed", 1, "", NOW)
+    holding = hold(LocalStore(), str(tmp_path))
+    (tmp_path / ARTIFACT).write_bytes(own)
+    said = publication("ada", holding.lease.attempt, json.loads(own))
+    holding.commit(said.model_copy(update={"keeps_artifact": True}), NOW)
+    assert is_success(tmp_path)
+    assert (tmp_path / ARTIFACT).read_bytes() == own

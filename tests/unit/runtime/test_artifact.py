@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from marin_build import Artifact, StepSpec, command, remote, step
-from marin_build.errors import CorruptStateError, SpecificationError, StoreError
+from marin_build.errors import CorruptStateError, StoreError
 from marin_build.pipeline.bound_call import return_annotation
 from marin_build.runtime.artifact import load_returned
 from marin_build.workspace.workspace import Workspace, current_workspace
@@ -91,21 +91,54 @@ def test_a_step_says_the_type_by_its_function() -> None:
     assert Artifact.load(declared, dict) == {"loss": 0.5, "parts": []}
 
 
-def test_a_typed_load_without_a_type_is_refused() -> None:
-    """Otherwise a dictionary arrives where the author thinks of a Score."""
+def test_a_step_that_says_no_type_gives_json_values() -> None:
     declared = StepSpec(name="score", fn=lambda _: Score(0.5))
     Artifact.save(Score(0.5), declared.output_path)
-    with pytest.raises(SpecificationError, match="`score` does not say what type") as caught:
-        Artifact.load(declared)
-    assert __file__ in dict(caught.value.facts)["declared"]
-    untyped: object = Artifact.load(declared, Any)
-    assert untyped == {"loss": 0.5, "parts": []}
+    assert Artifact.load(declared) == {"loss": 0.5, "parts": []}
     assert load_returned(declared.fn, declared.output_path) == {"loss": 0.5, "parts": []}
 
 
+@dataclass
+class Loose:
+    """Annotated as programs that never checked their annotations are."""
+
+    tokens: int = None  # type: ignore[assignment]
+    where: Unknown = None  # type: ignore[assignment]
+
+
+def test_a_dataclass_takes_the_values_as_they_are_where_its_annotations_are_wrong(
+    tmp_path: Path,
+) -> None:
+    """Else a program that loads its values with Marin cannot load them here."""
+    Artifact.save({"tokens": None, "where": "x"}, tmp_path)
+    assert Artifact.load(tmp_path, Loose) == Loose(None, "x")  # type: ignore[arg-type]
+    Artifact.save({"tokens": 1, "other": 2}, tmp_path)
+    with pytest.raises(StoreError, match="is no Loose"):
+        Artifact.load(tmp_path, Loose)
+
+
+class Record(pydantic.BaseModel):
+    name: str
+    version: str
+
+
+@pytest.mark.parametrize(
+    "value", [Record(name="a", version="1"), {}, {"result": {"x": 1}}, {"config": None, "n": 1}]
+)
+def test_a_value_that_looks_like_a_record_is_a_value(tmp_path: Path, value: Any) -> None:
+    """Else what a step returned is taken for a record of it, and is lost."""
+    Artifact.save(value, tmp_path)
+    document = json.loads((tmp_path / ".artifact.json").read_text())
+    expected = value.model_dump() if isinstance(value, Record) else value
+    assert document["result"] == expected
+    assert document["output_path"] == str(tmp_path)
+    assert Artifact.load(tmp_path) == expected
+    assert Artifact.load(tmp_path, type(value)) == value
+
+
 def test_what_is_missing_or_does_not_fit_is_an_error_with_its_path(tmp_path: Path) -> None:
-    with pytest.raises(StoreError, match=r"no artifact at `.*\.artifact\.json`"):
-        Artifact.load(str(tmp_path), Score)
+    with pytest.raises(FileNotFoundError, match=r"no artifact at `.*\.artifact\.json`"):
+        Artifact.load(tmp_path, Score)
     Artifact.save([1], str(tmp_path))
     with pytest.raises(StoreError, match=r"\.artifact\.json` is no Score"):
         Artifact.load(str(tmp_path), Score)
