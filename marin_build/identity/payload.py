@@ -6,14 +6,14 @@
     hash_id        = fingerprint[:8]
     name_with_hash = name + "_" + hash_id
 
-For steps with plain JSON attributes the payload is byte for byte that of Marin's StepSpec since
-it hashes the names of its dependencies. `tests/data/fingerprint_vectors.json` pins it.
+For attributes that JSON can write the payload is byte for byte that of Marin's StepSpec since it
+hashes the names of its dependencies. `tests/data/fingerprint_vectors.json` pins it.
 """
 
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from marin_build.identity.canonical import canonical_text, quoted
 
@@ -22,6 +22,17 @@ if TYPE_CHECKING:
 
 
 HASH_ID_LENGTH = 8
+
+Formula = Literal[1, 2, 3]
+"""Which formula says what a step is: how it names sources (docs/adr/0016), writes enums (0027).
+
+What was built under one of them stays built.
+"""
+FIRST: Formula = 1
+TAGGED_ENUMS: Formula = 2
+NOW: Formula = 3
+FORMULAS: tuple[Formula, ...] = (NOW, TAGGED_ENUMS, FIRST)
+"""All of them, the newest first."""
 
 
 def payload_text(

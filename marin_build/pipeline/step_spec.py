@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import posixpath
 from dataclasses import KW_ONLY, dataclass, field
-from types import NoneType
 from typing import TYPE_CHECKING, Any
 
 from marin_build.errors import SpecificationError, refuse
 from marin_build.identity.callables import CountsByName
-from marin_build.identity.payload import HASH_ID_LENGTH, fingerprint_of
+from marin_build.identity.payload import HASH_ID_LENGTH, NOW, Formula, fingerprint_of
 from marin_build.pipeline import runtime_calls
 from marin_build.pipeline.captured_values import captured_by, contradictions, shown_value
 from marin_build.pipeline.declared_at import declaring_place, shown_here
 from marin_build.pipeline.dependencies_first import dependencies_first
-from marin_build.pipeline.formulas import NOW, Formula
 from marin_build.pipeline.step_checks import EMPTY, NONE_OF_THEM, check_and_freeze
 from marin_build.pipeline.step_identity import payload_of
 from marin_build.workspace.places import is_relative
@@ -41,9 +39,9 @@ if TYPE_CHECKING:
 class StepSpec(CountsByName):
     """One step: a name, what builds it, what it needs, and its identity attributes.
 
-    Frozen and hashable; `dataclasses.replace` works. Equality is that of the object; steps declared
-    twice with equal fingerprints are merged by the graph, which also checks that their code is
-    equal.
+    Frozen and hashable; `dataclasses.replace` works. A dataclass below it has `slots=True`, too.
+    Equality is that of the object; steps declared twice with equal fingerprints are merged by the
+    graph, which also checks that their code is equal.
 
     Identity (a change renames the target and so rebuilds it):
         name: segments of letters, digits, `.`, `_`, `-`, `+`, joined by `/`.
@@ -108,10 +106,9 @@ class StepSpec(CountsByName):
     description: str = ""
     code: CodePolicy | None = None
     declared: tuple[str, int] = field(default=("", 0), repr=False)
-    # Factories, because a dataclass that inherits these fields does not set their defaults.
-    captured: tuple[Captured, ...] = field(default_factory=tuple, init=False, repr=False)
-    _fingerprint: str | None = field(default_factory=NoneType, init=False, repr=False)
-    _formula: Formula = field(default_factory=lambda: NOW, init=False, repr=False)
+    captured: tuple[Captured, ...] = field(default=(), init=False, repr=False)
+    _fingerprint: str | None = field(default=None, init=False, repr=False)
+    _formula: Formula = field(default=NOW, init=False, repr=False)
 
     def __post_init__(self) -> None:
         """Check and freeze the fields, reporting all that is wrong with them together."""
@@ -173,7 +170,9 @@ class StepSpec(CountsByName):
         A step that Marin's artifacts become has its version among its attributes.
         """
         version = self.version
-        if version is None and "fingerprint" in self.hash_attrs:
+        if version is None:
+            if "fingerprint" not in self.hash_attrs:
+                return False
             version = self.hash_attrs.get("version")
         return isinstance(version, str) and (version == "dev" or version.endswith("-dev"))
 
@@ -290,7 +289,7 @@ def _compute_fingerprints(steps: Iterable[StepSpec]) -> None:
     former = former_identities()
     for step in dependencies_first(steps, _has_fingerprint):
         fingerprint = fingerprint_of(payload_of(step, step._formula))  # noqa: SLF001 - its own class
-        if fingerprint in former:
+        if former and fingerprint in former:
             step.use_formula(former[fingerprint])  # type: ignore[arg-type]
             fingerprint = fingerprint_of(payload_of(step, step._formula))  # noqa: SLF001
         object.__setattr__(step, "_fingerprint", fingerprint)
