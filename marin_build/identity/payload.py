@@ -13,7 +13,7 @@ hashes the names of its dependencies. `tests/data/fingerprint_vectors.json` pins
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from marin_build.identity.canonical import canonical_text, quoted
 
@@ -22,17 +22,6 @@ if TYPE_CHECKING:
 
 
 HASH_ID_LENGTH = 8
-
-Formula = Literal[1, 2, 3]
-"""Which formula says what a step is: how it names sources (docs/adr/0016), writes enums (0027).
-
-What was built under one of them stays built.
-"""
-FIRST: Formula = 1
-TAGGED_ENUMS: Formula = 2
-NOW: Formula = 3
-FORMULAS: tuple[Formula, ...] = (NOW, TAGGED_ENUMS, FIRST)
-"""All of them, the newest first."""
 
 
 def payload_text(

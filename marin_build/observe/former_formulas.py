@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from marin_build.identity.attributes import FormerlyTagged
-from marin_build.identity.payload import FIRST, FORMULAS, NOW, TAGGED_ENUMS
+from marin_build.pipeline.formulas import FIRST, FORMULAS, NOW, TAGGED_ENUMS
 from marin_build.pipeline.source_digests import source_identity
 from marin_build.protocol.layout import RECORD, STATUS
 from marin_build.protocol.record_reader import readable_record
@@ -19,7 +19,7 @@ from marin_build.protocol.status import STATUS_SUCCESS, readable_status
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from marin_build.identity.payload import Formula
+    from marin_build.pipeline.formulas import Formula
     from marin_build.pipeline.graph import Graph
     from marin_build.pipeline.step_spec import StepSpec
     from marin_build.store.base import Store

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from marin_build.errors import SpecificationError
-from marin_build.identity.payload import FIRST
 from marin_build.pipeline.digest_cache import DigestCache, Stamp
+from marin_build.pipeline.formulas import FIRST
 from marin_build.pipeline.source_files import (
     DanglingLinkError,
     selected_files,
@@ -28,7 +28,7 @@ from marin_build.workspace.workspace import current_workspace
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from marin_build.identity.payload import Formula
+    from marin_build.pipeline.formulas import Formula
     from marin_build.pipeline.source import Source
 
 

@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 from marin_build.identity.attributes import former_attributes
 from marin_build.identity.callables import Bound, CountsByName
-from marin_build.identity.payload import FIRST, NOW, payload_text
+from marin_build.identity.payload import payload_text
+from marin_build.pipeline.formulas import FIRST, NOW
 from marin_build.pipeline.source import Source
 from marin_build.pipeline.source_digests import source_identity
 from marin_build.workspace.workspace import joins_identity
 
 if TYPE_CHECKING:
-    from marin_build.identity.payload import Formula
+    from marin_build.pipeline.formulas import Formula
 
 
 def payload_of(step: Any, formula: Formula) -> str:

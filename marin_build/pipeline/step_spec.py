@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from marin_build.errors import SpecificationError, refuse
 from marin_build.identity.callables import CountsByName
-from marin_build.identity.payload import HASH_ID_LENGTH, NOW, Formula, fingerprint_of
+from marin_build.identity.payload import HASH_ID_LENGTH, fingerprint_of
 from marin_build.pipeline import runtime_calls
 from marin_build.pipeline.captured_values import captured_by, contradictions, shown_value
 from marin_build.pipeline.declared_at import declaring_place, shown_here
 from marin_build.pipeline.dependencies_first import dependencies_first
+from marin_build.pipeline.formulas import NOW, Formula
 from marin_build.pipeline.step_checks import EMPTY, NONE_OF_THEM, check_and_freeze
 from marin_build.pipeline.step_identity import payload_of
 from marin_build.workspace.places import is_relative

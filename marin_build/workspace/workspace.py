@@ -49,7 +49,7 @@ class Workspace:
             neither sets one.
         adopted: target id -> where its data lies, of adopted targets that steps of this run read.
         former: today's fingerprint -> the formula under which what the step builds was built, of
-            steps that keep a former identity (identity/payload.py).
+            steps that keep a former identity (pipeline/formulas.py).
 
     """
 

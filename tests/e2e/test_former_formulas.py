@@ -8,12 +8,13 @@ import shutil
 from typing import TYPE_CHECKING, Any
 
 from marin_build import StepSpec
-from marin_build.identity.payload import NOW, TAGGED_ENUMS, deep_fingerprint
+from marin_build.identity.payload import deep_fingerprint
+from marin_build.pipeline.formulas import NOW, TAGGED_ENUMS
 
 from .support import OUTPUTS
 
 if TYPE_CHECKING:
-    from marin_build.identity.payload import Formula
+    from marin_build.pipeline.formulas import Formula
 
     from .support import Project
 

@@ -10,8 +10,8 @@ import pytest
 
 from marin_build import StepSpec
 from marin_build import step as declared_as_step
-from marin_build.identity.payload import FIRST, NOW, TAGGED_ENUMS, Formula
 from marin_build.observe.former_formulas import keep_former_identities
+from marin_build.pipeline.formulas import FIRST, NOW, TAGGED_ENUMS, Formula
 from marin_build.pipeline.graph import build_graph
 from marin_build.pipeline.source import DeclaredSource, Source
 from marin_build.pipeline.source_digests import Content, remember_content

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from marin_build import StepRunner, StepSpec
-from marin_build.identity.payload import NOW, TAGGED_ENUMS, Formula
+from marin_build.pipeline.formulas import NOW, TAGGED_ENUMS, Formula
 from marin_build.workspace.workspace import Workspace
 from tests.workspaces import in_workspace
 
