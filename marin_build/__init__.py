@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     from marin_build.runtime.remote import remote as remote
     from marin_build.runtime.status_file import StatusFile as StatusFile
     from marin_build.runtime.status_file import should_run as should_run
+    from marin_build.runtime.step_lock import step_lock as step_lock
     from marin_build.runtime.step_runner import StepRunner as StepRunner
 
 _HOMES = {
@@ -97,6 +98,7 @@ _HOMES = {
     "should_run": "runtime.status_file",
     "source": "pipeline.source",
     "step": "pipeline.decorator",
+    "step_lock": "runtime.step_lock",
     "submit": "runtime.clients",
     "wait_all": "runtime.jobs",
     "worker_id": "protocol.holder",
@@ -145,6 +147,7 @@ __all__ = [
     "should_run",
     "source",
     "step",
+    "step_lock",
     "submit",
     "wait_all",
     "worker_id",

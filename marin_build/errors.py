@@ -154,6 +154,10 @@ class StoppedError(MarinBuildError):
     exit_code = EXIT_STOPPED
 
 
+class FingerprintMismatchError(StoppedError):
+    """A step whose author pinned a fingerprint, and another one is declared or was built."""
+
+
 class LeaseLostError(StoppedError):
     """A lease that another holder has taken over, or that is gone: its holder's work is void."""
 

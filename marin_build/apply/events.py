@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, fields
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from marin_build.plan.outcomes import (
     Blocked,
@@ -216,11 +216,13 @@ class Warned:
     Args:
         message: what, in words.
         hint: what to do about it; may be empty.
+        kind: whether it may be wrong, or is only good to know.
 
     """
 
     message: str
     hint: str = ""
+    kind: Literal["warning", "note"] = "warning"
 
 
 Event = (

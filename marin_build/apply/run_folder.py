@@ -185,7 +185,12 @@ def kept_runs(store: Store, prefix: str) -> list[str]:
 
 
 def _latest(store: Store, prefix: str) -> str:
-    """Return the id of the run that started last; empty if there is none.
+    """Return the id of the run that started last; empty if there is none."""
+    return next(iter(newest_runs(store, prefix)), "")
+
+
+def newest_runs(store: Store, prefix: str) -> list[str]:
+    """Return the ids of the runs that were kept, the one that started last first.
 
     All of their small documents are read: ids are random, and clocks of machines are compared here
     for convenience only.
@@ -193,11 +198,11 @@ def _latest(store: Store, prefix: str) -> str:
     known = kept_runs(store, prefix)
     blobs = store.get_many([f"{folder_of(prefix, id_)}/{RUN_FILE}" for id_ in known])
     starts = [
-        (who.start, who.run)
-        for blob in blobs
+        (who.start, id_)
+        for id_, blob in zip(known, blobs, strict=True)
         if blob is not None and (who := _who(blob.data)) is not None
     ]
-    return max(starts)[1] if starts else ""
+    return [run for _, run in sorted(starts, reverse=True)]
 
 
 def _who(data: bytes) -> RunDocument | None:

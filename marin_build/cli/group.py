@@ -18,6 +18,8 @@ _COMMANDS = (
     "status",
     "logs",
     "path",
+    "show",
+    "open",
     "run",
     "verify",
     "accept",

@@ -8,6 +8,7 @@ import click
 
 from marin_build.errors import UsageError
 from marin_build.operations.options import PipelineOptions
+from marin_build.pipeline.program_surroundings import is_parameter_name
 from marin_build.text.readable import shortened
 from marin_build.workspace.workspace import CodePolicy
 
@@ -34,7 +35,8 @@ _OPTIONS = (
         "settings",
         metavar="KEY=VALUE",
         multiple=True,
-        help="A parameter of pipeline(); may be given several times.",
+        help="A parameter of pipeline(), an option of the file's own command line, or "
+        "env:VARIABLE for an environment variable; may be given several times.",
     ),
     click.option(
         "--code-policy",
@@ -88,7 +90,7 @@ def parse_pairs(settings: tuple[str, ...]) -> dict[str, str]:
     pairs: dict[str, str] = {}
     for setting in settings:
         key, equals, value = setting.partition("=")
-        if not equals or not key.isidentifier():
+        if not equals or not is_parameter_name(key):
             raise UsageError(f"`--set {shortened(setting)}` is not KEY=VALUE")
         if pairs.setdefault(key, value) != value:
             raise UsageError(

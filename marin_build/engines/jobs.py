@@ -41,6 +41,7 @@ class JobState:
         words: the queue's own words, `NODE_FAIL`, for people.
         cause: why it ended, where the queue knows better than the program; None: it does not.
         place: the machines it runs on, for people; empty if it does not run.
+        hint: what a person must do before it starts; empty: nothing.
 
     """
 
@@ -48,6 +49,7 @@ class JobState:
     words: str = ""
     cause: Cause | None = None
     place: str = ""
+    hint: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +107,13 @@ class JobQueue(ABC):
     @abstractmethod
     def find(self, names: Collection[str]) -> Mapping[str, str]:
         """Return the ids of those jobs, by name, that wait or run; one request for all of them."""
+
+    def find_released(self, names: Collection[str]) -> Mapping[str, str]:
+        """Return the same as `find`, for jobs that others wait for.
+
+        Override it if `find` ends jobs that the queue failed to start: here they may start again.
+        """
+        return self.find(names)
 
     def look(self, names: Collection[str]) -> Mapping[str, tuple[str, JobState]]:
         """Return ids and states of those jobs, by name, that wait or run; nothing is changed.

@@ -13,6 +13,7 @@ hashes the names of its dependencies. `tests/data/fingerprint_vectors.json` pins
 from __future__ import annotations
 
 import hashlib
+import re
 from typing import TYPE_CHECKING, Any
 
 from marin_build.identity.canonical import canonical_text, quoted
@@ -22,6 +23,12 @@ if TYPE_CHECKING:
 
 
 HASH_ID_LENGTH = 8
+HASHED_NAME = re.compile(
+    r"(?P<start>(?P<name>.+)[_-])(?P<hash_id>(?<=_)[0-9a-f]{8}|(?<=-)[0-9a-f]{6})", re.DOTALL
+)
+"""A name and what its folder has behind it: `_` and 8 digits, or, of a step that Marin's executor
+names (compat/executor/version.py), `-` and 6 digits."""
+_EXECUTOR_DIGITS = 6
 
 
 def payload_text(
@@ -75,3 +82,8 @@ def deep_fingerprint(fingerprint: str, upstream: Sequence[str]) -> str:
     Output paths carry 8 digits of each upstream; this one tells two graphs apart that share them.
     """
     return hashlib.sha256("\n".join([fingerprint, *sorted(upstream)]).encode()).hexdigest()
+
+
+def executor_digits(version: str) -> str:
+    """Return the digits with which Marin's executor names a folder, of the JSON of a version."""
+    return hashlib.md5(version.encode(), usedforsecurity=False).hexdigest()[:_EXECUTOR_DIGITS]

@@ -77,12 +77,6 @@ def read_outputs(store: Store, places: Sequence[tuple[str, str, str]]) -> list[S
     return found
 
 
-def output_under(prefix: str, name: str, target: str) -> str:
-    """Return where the output of a target lies, unless its step has a path of its own."""
-    version = target.removeprefix(f"{name}@")
-    return f"{prefix}/{target}" if version == target else f"{prefix}/{name}/{version}"
-
-
 def read_builds(store: Store, prefix: str, name: str) -> list[StoredOutput]:
     """Return the outputs of a name that are built, the newest first.
 

@@ -6,19 +6,24 @@ in which many names lie together; they are read in one batch.
 
 from __future__ import annotations
 
-import re
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from marin_build.identity.payload import HASH_ID_LENGTH
+from marin_build.errors import CorruptStateError
+from marin_build.identity.payload import HASHED_NAME
 from marin_build.plan.snapshot import Earlier
 from marin_build.protocol import layout
+from marin_build.protocol.artifact_record_reader import parse_artifact_record
+from marin_build.protocol.executor_info_reader import parse_executor_info
+from marin_build.protocol.marin_record import built_by_marin
 from marin_build.protocol.record_reader import readable_record
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from marin_build.pipeline.targets import Target, Targets
+    from marin_build.protocol.record_reader import Built
     from marin_build.store.base import Store
 
 
@@ -27,7 +32,6 @@ _MOST = 400
 _MANY = 50
 """With more names than this in one folder, it is listed once, not once for each name."""
 _AT_ONCE = 32
-_HASHED = re.compile(r"_[0-9a-f]{8}$")
 
 
 def read_history(
@@ -63,11 +67,12 @@ def read_history(
     }
     paths = list(dict.fromkeys(path for paths in candidates.values() for path in paths))
     blobs = store.get_many([f"{path}/{layout.RECORD}" for path in paths])
-    records = {
-        path: record
-        for path, blob in zip(paths, blobs, strict=True)
-        if blob is not None and (record := _earlier(blob.data)) is not None
-    }
+    there = {path: blob.data for path, blob in zip(paths, blobs, strict=True) if blob is not None}
+    records = _records(there, targets)
+    recipes = [i for i in candidates if targets.all[i].step.has_recipe]
+    unread = {path for i in recipes for path in candidates[i]} - records.keys()
+    if unread:
+        records |= _recorded_by_marin(store, sorted(unread))
     history: dict[int, tuple[Earlier, ...]] = {}
     for index, folders in candidates.items():
         name = targets.all[index].name
@@ -99,11 +104,7 @@ def list_builds(
         StoreError: the store cannot be read.
 
     """
-    starts = {
-        i: _start(targets.all[i])
-        for i in indices
-        if targets.all[i].step.override_output_path is None
-    }
+    starts = {i: _start(targets.all[i]) for i in indices if _lies_among_its_builds(targets.all[i])}
     new = dict.fromkeys(start for start in starts.values() if start not in listed)
     if new:
         found = _folders(store, new)
@@ -115,7 +116,16 @@ def _start(target: Target) -> str:
     """Return how the output paths of all builds of this name begin."""
     if target.step.version is not None:
         return target.output_path.removesuffix(target.step.version)
-    return target.output_path.removesuffix(target.fingerprint[:8])
+    return target.output_path.removesuffix(target.step.hash_id)
+
+
+def _lies_among_its_builds(target: Target) -> bool:
+    """Return whether other builds of the name lie beside it: its author chose no path."""
+    if target.step.override_output_path is None:
+        return True
+    return target.step.has_recipe and target.output_path.endswith(
+        f"/{target.name}/{target.step.version}"
+    )
 
 
 def _folders(store: Store, starts: Iterable[str]) -> dict[str, list[str]]:
@@ -136,17 +146,44 @@ def _folders(store: Store, starts: Iterable[str]) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for listing in listings:
         for path in listing:
-            if _HASHED.search(path):
-                found.setdefault(path[:-HASH_ID_LENGTH], []).append(path)
+            if (hashed := HASHED_NAME.fullmatch(path)) is not None:
+                found.setdefault(hashed["start"], []).append(path)
             folder = path[: path.rindex("/") + 1]
             if folder in versions:
                 found.setdefault(folder, []).append(path)
     return found
 
 
-def _earlier(data: bytes) -> Earlier | None:
-    """Return what a record of ours says; None for any other document, which explains nothing."""
-    built = readable_record(data)
+def _recorded_by_marin(store: Store, folders: Sequence[str]) -> dict[str, Earlier]:
+    """Return what Marin recorded in some folders; those without a readable record are left out."""
+    found: dict[str, Earlier] = {}
+    if not folders:
+        return found
+    blobs = store.get_many([f"{folder}/{layout.ARTIFACT}" for folder in folders])
+    for folder, blob in zip(folders, blobs, strict=True):
+        with suppress(CorruptStateError):
+            built = parse_artifact_record(blob.data, folder) if blob is not None else None
+            if (earlier := _earlier(built)) is not None:
+                found[folder] = earlier
+    return found
+
+
+def _records(infos: Mapping[str, bytes], targets: Targets) -> dict[str, Earlier]:
+    """Return what the records in some folders say, ours and those of Marin's executor."""
+    found: dict[str, Earlier] = {}
+    ids: dict[str, str] = {}
+    for path, info in infos.items():
+        built = readable_record(info) or parse_executor_info(info)
+        if built is None:
+            ids = ids or {target.output_path: target.id for target in targets.all}
+            built = built_by_marin(info, ids)
+        if (earlier := _earlier(built)) is not None:
+            found[path] = earlier
+    return found
+
+
+def _earlier(built: Built | None) -> Earlier | None:
+    """Return what a record says; None where it does not say what was hashed."""
     hashed = built.hashed if built is not None else None
     if built is None or hashed is None:
         return None

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from marin_build.errors import StoppedError
+from marin_build.errors import FingerprintMismatchError
 from marin_build.observe.read_causes import causes_below
 from marin_build.observe.read_records import read_any_built
+from marin_build.plan.config_changes import config_changes
 from marin_build.plan.graph_shape import upstream
 from marin_build.plan.identity_drift import IdentityDrift, OtherUpstream
 from marin_build.plan.nearest_build import changes_between
@@ -40,7 +42,7 @@ def read_identity_drift(
         others: built targets whose record has another fingerprint, or another deep one.
 
     Raises:
-        StoppedError: the fingerprint of one of them is pinned.
+        FingerprintMismatchError: the fingerprint of one of them is pinned.
         StoreError: the store cannot be read.
 
     """
@@ -100,7 +102,7 @@ def _loose_below(targets: Targets, wanted: Sequence[int]) -> dict[int, list[int]
 
 def _refuse_pinned(targets: Targets, own: Mapping[int, Built]) -> None:
     """Refuse drift of a step whose author pinned the fingerprint."""
-    pinned = [i for i in sorted(own) if targets.all[i].step.expected_fingerprint is not None]
+    pinned = [i for i in sorted(own) if targets.all[i].step.is_pinned]
     if pinned:
         first, *more = pinned
         target = targets.all[first]
@@ -110,7 +112,7 @@ def _refuse_pinned(targets: Targets, own: Mapping[int, Built]) -> None:
 
 def pinned_error(
     step: StepSpec, output: str, built: Built, also: Sequence[str] = ()
-) -> StoppedError:
+) -> FingerprintMismatchError:
     """Return the error for a step whose fingerprint is pinned, where another one was built.
 
     Args:
@@ -120,8 +122,8 @@ def pinned_error(
         also: other targets of which the same is true.
 
     """
-    another = "another output path" if step.override_output_path else "a new version"
-    return StoppedError(
+    another = "a new version" if step.version else "another output path"
+    return FingerprintMismatchError(
         f"`{step.target_id}` pins its fingerprint, and another one was built there",
         facts=[
             ("output", output),
@@ -159,6 +161,17 @@ def _changed(store: Store, targets: Targets, own: Mapping[int, Built]) -> dict[i
 
 def changed_identity(step: StepSpec, built: Built) -> IdentityDrift:
     """Return how the identity of a step differs from what was built in its place."""
-    where = "at its output path" if step.override_output_path else f"under version {step.version}"
+    where = f"under version {step.version}" if step.version else "at its output path"
     changes = changes_between(built.hashed, step.payload)
     return IdentityDrift(where, built.fingerprint, step.fingerprint, changes)
+
+
+def drift_report(step: StepSpec, built: Built) -> str:
+    """Return the same in words for a log; of a recipe with the values that changed, a line each."""
+    said = changed_identity(step, built).text
+    if not step.has_recipe or built.hashed is None:
+        return said
+    lines = config_changes(built.hashed.get("attrs"), json.loads(step.payload)["attrs"])
+    return f"its recipe has drifted under version {step.version}:\n" + "\n".join(
+        f"  {line}" for line in lines
+    )

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from marin_build.errors import CorruptStateError, StoppedError
+from marin_build.observe.read_artifact_records import read_artifact_records
 from marin_build.plan.block_reasons import Unreadable
 from marin_build.protocol import layout
 from marin_build.protocol.record_reader import Built, adopted_from, parse_record, readable_record
@@ -76,15 +77,25 @@ def read_built_into(
         StoreError: they cannot be read.
 
     """
+
+    def damaged(index: int, path: str) -> None:
+        seen[index] = replace(seen[index], damage=Unreadable("record", path))
+
     paths = [record_path(targets[i]) for i in built]
+    unrecorded: list[int] = []
     for index, path, blob in zip(built, paths, store.get_many(paths), strict=True):
         if blob is None:  # built by Marin, or copied without its record
+            unrecorded.append(index)
             continue
         try:
             record = parse_record(blob.data, path, targets[index].fingerprint)
         except CorruptStateError:
-            seen[index] = replace(seen[index], damage=Unreadable("record", path))
+            damaged(index, path)
             continue
+        seen[index] = replace(seen[index], built=record)
+        if record is None:
+            unrecorded.append(index)
+    for index, record in read_artifact_records(store, targets, unrecorded, damaged).items():
         seen[index] = replace(seen[index], built=record)
 
 
@@ -126,7 +137,7 @@ def _two_of_one_hash(target: Target, record: Built) -> StoppedError:
         f"`{target.output_path}` holds another target",
         facts=[("recorded", record.fingerprint), ("declared", target.fingerprint)],
         consequence="nothing was run",
-        hint="two identities share 8 digits of their fingerprint: rename the step",
+        hint=f"two identities share the digits `{target.step.hash_id}`: rename the step",
     )
 
 
@@ -156,4 +167,5 @@ def read_any_built(
     for index, blob in zip(indices, store.get_many(paths), strict=True):
         if blob is not None:
             found[index] = readable_record(blob.data, targets.all[index].fingerprint)
-    return found
+    unrecorded = [i for i in indices if found.get(i) is None]
+    return found | read_artifact_records(store, targets.all, unrecorded)

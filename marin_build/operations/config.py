@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping  # noqa: TC003 - the checker reads the annotations
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Literal
 
 from marin_build.engines.registry import DEFAULT_ENGINE, OURS, is_engine
 from marin_build.engines.settings import NOT_A_SETTING, Table, read_table, setting_names
@@ -45,6 +45,12 @@ class Settings:
         allowed_signers: a file of allowed signers, relative to the project, in the form that
             ssh-keygen(1) describes: a saved plan is applied only if one of them has signed it.
         budgets: how much there is of `cpu`, `ram`, `gpu`, `tpu`, or of other things steps name.
+        marin_aliases: whether `marin`, `fray` and `rigging`, where they are not installed, are our
+            modules of these names. A file's main guard then tells its steps, even if it has others.
+        marin_era: which Marin the names stand for: `executor`, with ExecutorStep, until June 2026,
+            or `artifact`, with ArtifactStep. They differ in the defaults of ResourceConfig.
+        pass_env: the names of environment variables that the pipeline's file reads: they become
+            parameters of it, `env:NAME`. None of them may hold a secret.
         engines: the tables of engines, by name; an engine reads its own when it is chosen.
 
     """
@@ -65,6 +71,9 @@ class Settings:
     secrets: tuple[str, ...] = ()
     allowed_signers: str | None = None
     budgets: Mapping[str, int | float | str] = field(default_factory=dict)
+    marin_aliases: bool = False
+    marin_era: Literal["executor", "artifact"] = "executor"
+    pass_env: tuple[str, ...] = ()
     engines: Mapping[str, Table] = field(default_factory=dict, metadata=NOT_A_SETTING)
 
     def __post_init__(self) -> None:

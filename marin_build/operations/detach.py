@@ -37,7 +37,8 @@ def detach(planned: Planned, on_handed: Callable[[Handed], None]) -> int:
     """Submit a job for every target to build, each after the jobs of what it needs.
 
     A job whose needs were not built when it starts ends at once, and builds nothing. A later apply
-    finds the jobs, waiting, running or ended.
+    finds the jobs, waiting, running or ended. Jobs that the queue holds, because it could not start
+    them, are let go.
 
     Returns:
         How many targets have jobs.
@@ -65,7 +66,7 @@ def detach(planned: Planned, on_handed: Callable[[Handed], None]) -> int:
     check_writable(loaded.workspace.prefix)
     queued.send_code(loaded)
     mark_forced(loaded, plan, queued.jobs)
-    known = queued.queue.find({request.name for request in queued.jobs.values()})
+    known = queued.queue.find_released({request.name for request in queued.jobs.values()})
     ids: dict[int, str] = {}
     for wave in waves({index: targets.deps[index] for index in queued.jobs}):
         requests = {}

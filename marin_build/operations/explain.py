@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,7 @@ from marin_build.plan.reason_text import describe_decision
 from marin_build.plan.reasons import Accepted, Adopted, Cascade
 from marin_build.plan.selection import select
 from marin_build.text.moments import moment_text
-from marin_build.text.readable import printable
+from marin_build.text.readable import printable, shortened
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -163,6 +164,8 @@ def _facts(planned: Planned, decision: Decision) -> list[tuple[str, str]]:
         ("declared", shown(target.step.declared, loaded.workspace.project)),
         ("output", target.output_path),
     ]
+    if target.step.has_recipe:  # the digits that its author may pin
+        facts.append(("recipe", str(target.step.hash_attrs.get("fingerprint", ""))))
     if place := planned.engine.place_of(target.step):
         spec = planned.engine.spec_of(loaded.workspace, target)
         facts.append(("engine", f"{place}: {spec} of a saved plan" if spec else place))
@@ -171,10 +174,9 @@ def _facts(planned: Planned, decision: Decision) -> list[tuple[str, str]]:
         if note := _note(loaded, target.output_path):
             facts.append(("because", note))
     if (changed := decision.root) is not None:
-        when = moment_text(changed.at, "minutes")
-        facts.append(
-            ("compared", f"with {changed.since}, built {when} by {changed.by}, run {changed.run}")
-        )
+        when = f" {moment_text(changed.at, 'minutes')}" if changed.at else ""
+        run = f", run {changed.run}" if changed.run else ""  # Marin's records say neither
+        facts.append(("compared", f"with {changed.since}, built{when} by {changed.by}{run}"))
         facts += _listed("changed", [*_changes(changed.changes)])
     if (root := _root(plan, decision)) is not None:
         target_id = plan.targets.all[root.index].id
@@ -184,8 +186,28 @@ def _facts(planned: Planned, decision: Decision) -> list[tuple[str, str]]:
         facts.append(("drift", f"{where}{item.text}"))
         leaves = item.identity.changes if item.identity is not None else ()
         facts += _listed("changed", [*_changes(leaves if index == decision.index else ())])
+    if decision.kind is Kind.REUSE and plan.snapshot.of(decision.index).built is None:
+        facts += _recorded_by_marin(loaded, target.output_path)
     deps = [plan.targets.all[dep].id for dep in plan.targets.deps[decision.index]]
     return facts + _listed("needs", deps)
+
+
+def _recorded_by_marin(loaded: Loaded, output: str) -> list[tuple[str, str]]:
+    """Return what Marin recorded of an output that it built; nothing if it did not."""
+    from marin_build.protocol.layout import ARTIFACT, RECORD
+    from marin_build.protocol.marin_record import parse_marin_record
+
+    info, artifact = loaded.store.get_many([f"{output}/{name}" for name in (RECORD, ARTIFACT)])
+    record = parse_marin_record(info and info.data, artifact and artifact.data)
+    if record is None:
+        return []
+    about = " ".join(part for part in (record.name, record.function, record.by) if part)
+    values = [f"{path} = {shortened(json.dumps(value))}" for path, value in record.values.items()]
+    return [
+        ("recorded", printable(f"by {record.writer}: {about}")),
+        *_listed("with", [printable(value) for value in values]),
+        *_listed("from", [printable(path) for path in record.needs]),
+    ]
 
 
 def _listed(label: str, texts: Sequence[str]) -> list[tuple[str, str]]:

@@ -7,30 +7,27 @@ stands for the newest build of that name.
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from marin_build.errors import MarinBuildError, NotFoundError, StoppedError, UsageError
 from marin_build.observe.read_builds import (
     StoredOutput,
-    output_under,
     read_begun,
     read_outputs,
 )
 from marin_build.operations.place import open_place
 from marin_build.pipeline.names import name_problem
 from marin_build.plan.identity_words import identity_word
+from marin_build.protocol.layout import output_under
 from marin_build.text.moments import moment_text
 from marin_build.text.readable import printable, shortened
-from marin_build.workspace.places import is_url
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from marin_build.operations.options import PipelineOptions
     from marin_build.operations.place import Place
-    from marin_build.plan.identity_words import IdentityWord
     from marin_build.store.base import Store
 
 
@@ -74,8 +71,7 @@ def find_outputs(options: PipelineOptions, words: Sequence[str]) -> FoundOutputs
     named: list[StoredOutput] = []
     rest: list[str] = []
     for word in words:
-        identity = identity_word(word)
-        found = _identity(place, word, identity) if identity is not None else None
+        found = stored_identity(place, word)
         if found is not None:
             named.append(found)
         else:
@@ -97,13 +93,17 @@ def find_output(options: PipelineOptions, word: str) -> tuple[StoredOutput, Foun
     return found.outputs[0], found
 
 
-def _identity(place: Place, word: str, identity: IdentityWord) -> StoredOutput | None:
+def stored_identity(place: Place, word: str) -> StoredOutput | None:
     """Return the output that a word names by identity; None if only the pipeline can know it.
 
     Raises:
         NotFoundError: it asks for what was built, and nothing like it was.
+        UsageError: it may stand for several runs.
 
     """
+    identity = identity_word(word)
+    if identity is None:
+        return None
     name = identity.name
     path = output_under(place.prefix, name, word)
     (exact,) = read_outputs(place.store, [(name, word, path)])
@@ -147,9 +147,7 @@ def _in_plan_of_run(place: Place, name: str, start: str) -> StoredOutput | None:
     except StoppedError:  # a damaged plan answers nothing
         return None
     targets = [
-        (each.name, each.target, os.path.join(place.project, each.output_path))
-        if not is_url(each.output_path)
-        else (each.name, each.target, each.output_path)
+        (each.name, each.target, place.output_of(run.plan, each.output_path))
         for run in found.values()
         for each in run.plan.decisions
         if each.name == name
@@ -183,7 +181,9 @@ def _declared(options: PipelineOptions, place: Place, words: Sequence[str]) -> F
     try:
         loaded = load(options, only=words[0] if len(words) == 1 else None, needed=words)
     except MarinBuildError as error:
-        return _by_name(place, words, _first_line(error), error)
+        if not place.is_pipelines(error):
+            raise
+        return _by_name(place, words, first_line(error), error)
     try:
         chosen = choose(loaded, words)
     except NotFoundError as error:
@@ -216,5 +216,6 @@ def _by_name(place: Place, words: Sequence[str], why: str, error: MarinBuildErro
     return FoundOutputs(tuple(outputs), place.store, place.prefix, (note,))
 
 
-def _first_line(error: MarinBuildError) -> str:
+def first_line(error: MarinBuildError) -> str:
+    """Return what an error says first, on one line of a bounded length."""
     return shortened(printable(error.what.splitlines()[0]), 200) if error.what else "no reason"

@@ -12,14 +12,15 @@ from marin_build.engines.registry import open_engine
 from marin_build.errors import UsageError
 from marin_build.operations.config import Settings, load_settings
 from marin_build.operations.load_targets import load_targets, store_of
+from marin_build.operations.passed_variables import passed_variables
 from marin_build.pipeline.load import (
     Pipeline,
     load_pipeline,
     load_program,
-    lost_threads,
-    undeclared_files,
 )
 from marin_build.pipeline.locate import PipelineModule, locate, project_of_module
+from marin_build.pipeline.started_threads import lost_threads
+from marin_build.pipeline.undeclared_files import undeclared_files
 from marin_build.pipeline.user_output import to_standard_error
 from marin_build.protocol.holder import current_user
 from marin_build.protocol.lease import Host, this_host
@@ -61,14 +62,18 @@ class Declared:
         return self.pipeline.module.named_from(self.workspace.project)
 
     def warnings(self) -> list[Warned]:
-        """Return warnings for the pipeline's author: undeclared files and lost threads."""
+        """Return notes on how the steps were found, and warnings for the pipeline's author.
+
+        These are about undeclared files and lost threads.
+        """
         undeclared = undeclared_files((target.step for target in self.targets.all), self.workspace)
-        texts = undeclared + lost_threads(self.pipeline)
-        if not texts:
+        texts = undeclared + lost_threads(self.pipeline.threads)
+        notes = self.pipeline.notes
+        if not texts and not notes:
             return []
         from marin_build.apply.events import Warned
 
-        return [Warned(text) for text in texts]
+        return [*(Warned(text, kind="note") for text in notes), *(Warned(text) for text in texts)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,14 +201,20 @@ def _declare(
 ) -> Declared:
     module, project, settings = pipeline_file(options)
     policy = options.code or settings.code
-    workspace = Workspace(project, prefix_of(options, settings, project), policy)
+    workspace = Workspace(
+        project,
+        prefix_of(options, settings, project),
+        policy,
+        marin_era=settings.marin_era if settings.marin_aliases else None,
+    )
+    parameters = {**passed_variables(settings, os.environ), **(options.parameters or {})}
     if options.engine:
         settings = replace(settings, engine=options.engine)
     with to_standard_error():  # an identity asks values of the author's classes, too
         if options.program is not None:
-            pipeline = load_program(options.program, workspace, options.parameters or {})
+            pipeline = load_program(options.program, workspace, parameters)
         else:
-            pipeline = load_pipeline(module, workspace, options.parameters or {})
+            pipeline = load_pipeline(module, workspace, parameters)
         pipeline, targets = load_targets(
             pipeline, workspace, only=only, needed=needed, on_progress=options.on_progress
         )

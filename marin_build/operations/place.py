@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from marin_build.errors import SpecificationError, StoreError
 from marin_build.operations.loading import pipeline_file, prefix_of
 from marin_build.store.open_store import open_store
+from marin_build.workspace.places import is_url
 
 if TYPE_CHECKING:
+    from marin_build.errors import MarinBuildError
     from marin_build.operations.options import PipelineOptions
+    from marin_build.plan.document import PlanDocument
     from marin_build.store.base import Store
 
 
@@ -21,12 +26,28 @@ class Place:
         project: the absolute folder of the project.
         prefix: an absolute folder, or a URL.
         store: holds it.
+        lacks_pipeline: whether the user named no pipeline, and none is where it is looked for.
 
     """
 
     project: str
     prefix: str
     store: Store
+    lacks_pipeline: bool = False
+
+    def is_pipelines(self, error: MarinBuildError) -> bool:
+        """Return whether an error is the pipeline's: then what lies here may answer in its place.
+
+        A wrong option is the user's.
+        """
+        return self.lacks_pipeline or isinstance(error, SpecificationError | StoreError)
+
+    def output_of(self, plan: PlanDocument, path: str) -> str:
+        """Return an output path of a plan as it is here: under this prefix, if it was under its."""
+        inside = path.removeprefix(f"{plan.prefix}/")
+        if inside != path:
+            return f"{self.prefix}/{inside}"
+        return path if is_url(path) else os.path.join(self.project, path)
 
 
 def open_place(options: PipelineOptions) -> Place:
@@ -37,6 +58,7 @@ def open_place(options: PipelineOptions) -> Place:
         StoreError: the prefix has an unknown scheme, or an extra is missing.
 
     """
-    _, project, settings = pipeline_file(options)
+    module, project, settings = pipeline_file(options)
     prefix = prefix_of(options, settings, project)
-    return Place(project, prefix, open_store(prefix))
+    is_lacking = options.file is None and options.program is None and not module.is_there
+    return Place(project, prefix, open_store(prefix), is_lacking)

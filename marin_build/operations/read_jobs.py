@@ -64,7 +64,8 @@ def read_jobs(loaded: Loaded, indices: Collection[int]) -> SeenJobs:
             silent[one.name] = error.with_reason
             continue
         for name, (id_, state) in seen.items():
-            jobs[names[name]] = WaitingJob(f"{one.name}:{id_}", state.words, state.place)
+            job = f"{one.name}:{id_}"
+            jobs[names[name]] = WaitingJob(job, state.words, state.place, state.hint)
     return SeenJobs(jobs, silent)
 
 

@@ -123,6 +123,10 @@ def make_session(
     refuse_secrets(loaded, plan.to_build)
     seen = plan.snapshot.seen
     recorded = {i: it.built.deep_code_digest for i, it in seen.items() if it.built is not None}
+    if any(plan.targets.all[index].step.writes_record for index in plan.to_build):
+        from marin_build.protocol.launch_provenance import publish_provenance
+
+        publish_provenance(loaded.workspace.project)
     # Read now: of the code as it was loaded, whatever is edited while it runs.
     deep_code = deep_digests_of_run(plan.targets, plan.to_build, recorded)
     store = _leasing(loaded, lease=lease)

@@ -6,9 +6,10 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from marin_build.engines.registry import DEFAULT_ENGINE
 from marin_build.observe.read_target_states import read_target_states
 from marin_build.operations.plan import choose
-from marin_build.operations.read_jobs import read_jobs
+from marin_build.operations.read_jobs import SeenJobs, read_jobs
 from marin_build.plan.graph_shape import upstream
 from marin_build.plan.target_state import MAY_WAIT
 
@@ -41,12 +42,15 @@ class ReadStatus:
     silent: Mapping[str, str] = field(default_factory=dict)
 
 
-def read_status(loaded: Loaded, selectors: Sequence[str] = ()) -> ReadStatus:
+def read_status(
+    loaded: Loaded, selectors: Sequence[str] = (), *, ask_queues: bool = True
+) -> ReadStatus:
     """Read the states of targets; nothing is judged and nothing is written.
 
     Args:
         loaded: the pipeline and its store.
         selectors: which targets; none: what the pipeline requests, and all that this needs.
+        ask_queues: ask the engine's queue for jobs; it must be known what the steps ask for.
 
     Raises:
         UsageError: selectors that cannot be read, or select nothing; or the engine is unknown.
@@ -57,7 +61,12 @@ def read_status(loaded: Loaded, selectors: Sequence[str] = ()) -> ReadStatus:
     if not selectors:
         chosen = tuple(sorted(upstream(loaded.targets, chosen)))
     states = read_target_states(loaded.store, loaded.targets, loaded.host, chosen)
-    seen = read_jobs(loaded, [index for index, each in states.items() if each.state in MAY_WAIT])
+    waiting = [index for index, each in states.items() if each.state in MAY_WAIT]
+    engine = loaded.settings.engine
+    if ask_queues or engine == DEFAULT_ENGINE:
+        seen = read_jobs(loaded, waiting)
+    else:
+        seen = SeenJobs(silent={engine: "the pipeline was not asked what its steps ask for"})
     for index, job in seen.jobs.items():
         states[index] = states[index].with_job(job)
     return ReadStatus(loaded.targets, states, loaded.host, time.time(), seen.silent)

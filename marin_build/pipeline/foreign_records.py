@@ -14,8 +14,8 @@ class TellsRecord:
     __slots__ = ()
 
     @property
-    def recorded_config(self) -> Mapping[str, Any]:
-        """The configuration it is called with, as JSON values."""
+    def recorded_config(self) -> Any:
+        """The configuration it is called with, as a JSON value; null if it has none."""
         raise NotImplementedError
 
     @property

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import shlex
 import sys
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from marin_build.errors import (
     MarinBuildError,
@@ -15,30 +14,24 @@ from marin_build.errors import (
     collected_errors,
     combined,
 )
-from marin_build.identity.callables import StandsForFunction
-from marin_build.pipeline.command import Command
-from marin_build.pipeline.declared_at import shown
+from marin_build.pipeline import runtime_calls
+from marin_build.pipeline.caught_run import catching_runs, notes_about
 from marin_build.pipeline.locate import PipelineModule, module_of_file, no_such_module
-from marin_build.pipeline.not_a_step import described, how_to_declare, none_declared
-from marin_build.pipeline.parameters import parse_settings
-from marin_build.pipeline.run_module import raised, run_module
+from marin_build.pipeline.not_a_step import none_declared
+from marin_build.pipeline.offered_steps import offered_steps
+from marin_build.pipeline.program_surroundings import as_program
+from marin_build.pipeline.run_module import run_module
 from marin_build.pipeline.source_digests import forget_digests
+from marin_build.pipeline.started_threads import running_threads
 from marin_build.pipeline.step_spec import StepSpec
 from marin_build.pipeline.user_output import to_standard_error
-from marin_build.text.readable import did_you_mean, printable
-from marin_build.workspace.workspace import current_workspace, noting_asked, use_workspace
+from marin_build.workspace.workspace import noting_asked, use_workspace
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-    from types import ModuleType
+    from collections.abc import Iterator, Mapping
 
     from marin_build.pipeline.program import Program
     from marin_build.workspace.workspace import Workspace
-
-
-_SHOWN = 3
-"""How many threads a warning names."""
-_FUNCTION, _LIST = "pipeline", "targets"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +44,7 @@ class Pipeline:
         parameters: `--set` values as text.
         asked: the steps whose `output_path` was asked for while it was loaded.
         threads: the names of the threads that loading it started, and that still run.
+        notes: what people should know of how its steps were found.
         program: the program that declared it, if no pipeline file did.
 
     """
@@ -60,6 +54,7 @@ class Pipeline:
     parameters: Mapping[str, str]
     asked: tuple[StepSpec, ...] = ()
     threads: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
     program: Program | None = None
 
     @property
@@ -74,7 +69,8 @@ def load_pipeline(
     """Run the module of a pipeline and return the steps it declares.
 
     The steps are those of the function or list that `-f` names; otherwise those of
-    `pipeline(**parameters)`, a list `targets`, or the module's variables: the first that is there.
+    `pipeline(**parameters)`, a list `targets`, the call that would run steps when the file is run
+    as a program, or the module's variables: the first that is there.
 
     Args:
         module: where it is declared; of a file, the absolute path.
@@ -146,11 +142,18 @@ def _load(
 ) -> Pipeline:
     use_workspace(workspace)
     _forget_code()
-    before = _threads()
-    with collected_errors() as errors, noting_asked() as asked, to_standard_error():
+    before = running_threads()
+    with (
+        collected_errors() as errors,
+        noting_asked() as asked,
+        to_standard_error(),
+        catching_runs(module.file) as catcher,
+        _surroundings(module, workspace, parameters, program),
+    ):
         try:
             made = run_module(module, workspace) if program is None else program.made
-            roots = _offered(made, module, parameters)
+            is_program = workspace.marin_era is not None and program is None
+            roots = offered_steps(made, module, parameters, catcher, is_program=is_program)
         except MarinBuildError as error:
             errors.append(error)
             roots = ()
@@ -163,31 +166,29 @@ def _load(
         raise SpecificationError(
             f"the pipeline `{module.named_from(workspace.project)}` has no steps",
             consequence="nothing was run",
-            hint=none_declared(vars(made), module.wanted),
+            hint=none_declared(vars(made), module.wanted, has_run=catcher.has_run),
         )
     steps = tuple(step for step in dict.fromkeys(asked) if isinstance(step, StepSpec))
-    started = tuple(name for ident, name in _threads().items() if ident not in before)
-    return Pipeline(module, roots, dict(parameters), steps, started, program)
+    started = tuple(name for ident, name in running_threads().items() if ident not in before)
+    notes = tuple(notes_about(catcher, workspace.project))
+    return Pipeline(module, roots, dict(parameters), steps, started, notes, program)
 
 
-def _threads() -> dict[int | None, str]:
-    """Return the names of the threads that run, by number; an import of their module takes time."""
-    threading = sys.modules.get("threading")
-    return {t.ident: t.name for t in threading.enumerate()} if threading is not None else {}
-
-
-def lost_threads(pipeline: Pipeline) -> list[str]:
-    """Return a warning about threads that steps, as forks of this process, do not have."""
-    if not pipeline.threads:
-        return []
-    names = ", ".join(f"`{printable(name)}`" for name in pipeline.threads[:_SHOWN])
-    more = len(pipeline.threads) - _SHOWN
-    all_of_them = f"{names} and {more} more" if more > 0 else names
-    warning = (
-        f"the pipeline's imports started threads: {all_of_them}; steps are forks of it without "
-        "them, and wait for ever for a lock that one of them held: start threads in the step"
-    )
-    return [warning]
+@contextmanager
+def _surroundings(
+    module: PipelineModule,
+    workspace: Workspace,
+    parameters: Mapping[str, str],
+    program: Program | None,
+) -> Iterator[None]:
+    """Give a pipeline's file what it finds when it is run; a program has that already."""
+    if program is not None:
+        yield
+        return
+    if workspace.marin_era is not None:
+        runtime_calls.install_marin_names(workspace.marin_era)
+    with as_program(module.file, parameters), runtime_calls.watching_for_marin(workspace.prefix):
+        yield
 
 
 def _forget_code() -> None:
@@ -198,102 +199,3 @@ def _forget_code() -> None:
     digesting = sys.modules.get("marin_build.identity.code.digest")
     if digesting is not None:
         digesting.forget_code()
-
-
-def _offered(
-    made: ModuleType, module: PipelineModule, parameters: Mapping[str, str]
-) -> tuple[StepSpec, ...]:
-    wanted = module.wanted
-    if wanted is not None and not hasattr(made, wanted):
-        raise _nothing_called(wanted, made, module)
-    function = getattr(made, wanted or _FUNCTION, None)
-    if callable(function) and not isinstance(function, StepSpec):
-        values = parse_settings(function, parameters, module.file)
-        try:
-            return _steps(function(**values), f"{wanted or _FUNCTION}()")
-        except MarinBuildError:
-            raise
-        except (Exception, SystemExit) as error:
-            raise raised(module.file, error, current_workspace()) from error
-    if parameters:
-        raise UsageError(
-            f"`{wanted or os.path.basename(module.file)}` takes no parameters",
-            facts=[("given", ", ".join(sorted(parameters)))],
-            hint=f"declare them: def {wanted or _FUNCTION}(vocab: int = 8000)",
-        )
-    if wanted is not None or hasattr(made, _LIST):
-        return _steps(getattr(made, wanted or _LIST), f"`{wanted or _LIST}`")
-    found = [value for value in vars(made).values() if isinstance(value, StepSpec)]
-    return tuple(dict.fromkeys(found))
-
-
-def _nothing_called(wanted: str, made: ModuleType, module: PipelineModule) -> UsageError:
-    own = [
-        name
-        for name, value in vars(made).items()
-        if not name.startswith("_")
-        and (
-            isinstance(value, StepSpec | StandsForFunction | list | tuple | dict)
-            or getattr(value, "__module__", None) == made.__name__
-        )
-    ]
-    return UsageError(
-        f"the pipeline has no `{wanted}`",
-        facts=[("file", module.file), ("it has", ", ".join(own) or "nothing")],
-        consequence="nothing was run",
-        hint=did_you_mean(wanted, own),
-    )
-
-
-def _steps(value: Any, where: str) -> tuple[StepSpec, ...]:
-    """Return the steps in what a pipeline returned: one, or any nesting of lists and dicts."""
-    match value:
-        case StepSpec():
-            return (value,)
-        case None:
-            return ()
-        case dict():
-            return tuple(step for item in value.values() for step in _steps(item, where))
-        case list() | tuple() | set() | frozenset():
-            return tuple(step for item in value for step in _steps(item, where))
-    if hasattr(value, "__next__"):
-        return _steps(list(value), where)
-    raise SpecificationError(
-        f"{where} gave {described(value)}, not a step",
-        consequence="nothing was run",
-        hint=how_to_declare(value),
-    )
-
-
-def undeclared_files(steps: Iterable[StepSpec], workspace: Workspace) -> list[str]:
-    """Return warnings for files of the project that commands name but do not declare."""
-    found: dict[str, None] = {}
-    files: dict[str, str | None] = {}  # the commands of a pipeline mostly share their words
-    for step in steps:
-        if isinstance(step.fn, Command):
-            declared = {source.location for source in step.inputs.values()}
-            for word in _words(step.fn):
-                if word not in files:
-                    files[word] = _project_file(word, workspace.project)
-                if (path := files[word]) is not None and path not in declared:
-                    place = shown(step.declared, workspace.project)
-                    found[
-                        f"`{step.name}` ({place}) runs `{word}`, which is not a declared input: "
-                        "changes to it will not rebuild the step"
-                    ] = None
-    return list(found)
-
-
-def _project_file(word: str, project: str) -> str | None:
-    """Return the file of the project that a word names; None if it names none."""
-    path = os.path.normpath(os.path.join(project, word))
-    return path if path.startswith(project + os.sep) and os.path.isfile(path) else None
-
-
-def _words(command: Command) -> list[str]:
-    if isinstance(command.text, tuple):
-        return [word for word in command.text if word]
-    try:
-        return shlex.split(command.text, comments=True)
-    except ValueError:
-        return command.text.split()

@@ -13,8 +13,10 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 from marin_build.identity.callables import StandsForFunction
+from marin_build.pipeline.runtime_calls import MARIN
 from marin_build.pipeline.step_spec import StepSpec
 from marin_build.text.readable import did_you_mean
+from marin_build.workspace.workspace import current_workspace
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -24,6 +26,10 @@ _UNEXPECTED = re.compile(
     r"(?P<called>[\w.<>]+)\(\) got an unexpected keyword argument '(?P<given>\w+)'"
 )
 _NO_SUCH_IMPORT = re.compile(r"cannot import name '(?P<name>\w+)' from '(?P<module>[\w.]+)'")
+_NO_MARIN = (
+    "for a file that is written for Marin, which is not installed here, say `marin_aliases = true` "
+    "in the configuration: its names then are ours"
+)
 _NO_PACKAGE = "with no known parent package"
 
 
@@ -39,6 +45,8 @@ def hint_about(error: BaseException) -> str | None:
             return _nearest_attribute(name, value)
         case NameError(name=str(name)):
             return did_you_mean(name, _known_at(error.__traceback__))
+        case ModuleNotFoundError(name=str(name)) if name.partition(".")[0] in MARIN:
+            return _NO_MARIN if current_workspace().marin_era is None else None
         case ImportError() if _NO_PACKAGE in text:
             return (
                 "the pipeline's file is in no package (no __init__.py beside it), but its folder "

@@ -8,6 +8,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 from marin_build.errors import MarinBuildError, SpecificationError
+from marin_build.pipeline.caught_run import has_caught
 from marin_build.pipeline.declared_at import shown
 from marin_build.pipeline.locate import sources_of
 from marin_build.pipeline.shadowed_names import (
@@ -169,9 +170,11 @@ def _run(made: ModuleType, module: PipelineModule) -> ModuleType:
     sys.modules[module.name] = made
     # Not through the import system: it trusts a compiled copy of the same second and size.
     try:
-        code = compile(read_regular(module.file), module.file, "exec")
+        code = compile(read_regular(module.file), module.file, "exec", dont_inherit=True)
         exec(code, made.__dict__)  # noqa: S102 - the pipeline is the user's program
-    except BaseException:
+    except BaseException as error:
+        if has_caught() and not isinstance(error, KeyboardInterrupt):
+            return made  # its call that would run steps is its end
         sys.modules.pop(module.name, None)
         raise
     return made

@@ -1,16 +1,23 @@
-"""What a declared step asks of `runtime`, which is built on steps: the only two late bindings.
+"""What `pipeline` asks of the rooms that are built on steps: the only late bindings.
 
 A step that a program runs itself brings the lease and the store with it. Planning only carries
-the calls along, so both are imported when they are made, and never before.
+the calls along, so `runtime` is imported when they are made, and never before. `compat` is
+imported for files that are written for Marin, and for no others.
 """
 
 from __future__ import annotations
 
 import importlib
+import sys
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator, Sequence
+
+
+MARIN = ("marin", "fray", "rigging")
+"""The packages of Marin that its pipelines import."""
 
 
 def executable(step: object) -> Callable[[str], object]:
@@ -34,5 +41,59 @@ def load_artifact(path: str, annotation: Any) -> Any:
     return _runtime("artifact").load_artifact(path, annotation)
 
 
+def install_marin_names(era: str) -> None:
+    """Have the names of Marin's modules lead to ours, where Marin is not installed.
+
+    Args:
+        era: which Marin, as the setting `marin_era` names it.
+
+    """
+    importlib.import_module("marin_build.compat").install(era)
+
+
+def step_of_marin(value: object) -> Any:
+    """Return the step that an object of Marin itself stands for; None if it is none."""
+    if type(value).__module__.partition(".")[0] != MARIN[0]:
+        return None
+    return _of_marin().step_of(value)
+
+
+@contextmanager
+def watching_for_marin(prefix: str) -> Iterator[None]:
+    """Have what Marin itself would run in the block offered to the pipeline that is loaded.
+
+    Args:
+        prefix: where outputs live, also for Marin.
+
+    """
+    watch = _MarinImport(prefix)
+    if MARIN[0] in sys.modules:
+        _of_marin().offer_what_it_runs(prefix)
+    else:
+        sys.meta_path.insert(0, watch)
+    try:
+        yield
+    finally:
+        if watch in sys.meta_path:
+            sys.meta_path.remove(watch)
+
+
+class _MarinImport:
+    """Sees the first import of Marin: nothing of ours for it is imported before."""
+
+    def __init__(self, prefix: str) -> None:
+        self._prefix = prefix
+
+    def find_spec(self, name: str, path: Sequence[str] | None, target: object = None) -> None:  # noqa: ARG002 - as importlib calls it
+        """Find nothing; others do."""
+        if name == MARIN[0]:
+            sys.meta_path.remove(self)
+            _of_marin().offer_what_it_runs(self._prefix)
+
+
 def _runtime(module: str) -> Any:
     return importlib.import_module(f"marin_build.runtime.{module}")
+
+
+def _of_marin() -> Any:
+    return importlib.import_module("marin_build.compat.foreign")

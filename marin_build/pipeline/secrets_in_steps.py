@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from marin_build.errors import SpecificationError
 from marin_build.pipeline.command import Command
+from marin_build.pipeline.program_surroundings import VARIABLE
+from marin_build.pipeline.recipe import attributes_of_recipe
 from marin_build.text.secret_shapes import forms_in, is_called_secret
 
 if TYPE_CHECKING:
@@ -28,11 +30,14 @@ def secrets_of_step(step: StepSpec, declared: Sequence[str] = ()) -> list[Specif
     """
     allowed = [each[1:] for each in (*declared, *step.secrets) if each.startswith("!")]
     texts: list[tuple[str, Any]] = [("attrs", step.hash_attrs)] if step.hash_attrs else []
+    if step.has_recipe:
+        texts.append(("config", attributes_of_recipe(step.fingerprint_payload or "")))
+    else:
+        texts.append(("fingerprint_payload", step.fingerprint_payload or ""))
     if isinstance(step.fn, Command):
         texts.append(("command", step.fn.text))
     texts += [(f"inputs.{key}", source.location) for key, source in step.inputs.items()]
     texts += [("output", str(step.override_output_path or "")), ("description", step.description)]
-    texts.append(("fingerprint_payload", step.fingerprint_payload or ""))
     found = [each for path, value in texts for each in _found(value, path, path, allowed, 0)]
     return [
         SpecificationError(
@@ -58,7 +63,7 @@ def secrets_of_parameters(
             hint=f"declare `{name}: Secret[str]`, and give a reference: --set {name}=env:NAME",
         )
         for name, value in parameters.items()
-        for _, _, what in _found(value, name, name, allowed, 0)
+        for _, _, what in _found(value, name, name.removeprefix(VARIABLE), allowed, 0)
     ]
 
 

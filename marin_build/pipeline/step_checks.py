@@ -11,12 +11,11 @@ from typing import TYPE_CHECKING, Any, get_args
 from marin_build.errors import MarinBuildError, SpecificationError, UsageError, refuse
 from marin_build.identity.attributes import freeze_attributes
 from marin_build.identity.canonical import FrozenDict, FrozenList
-from marin_build.pipeline.command_limits import LONGEST_WORD
 from marin_build.pipeline.names import BUDGET_NAME, illegal_name, name_problem, version_problem
 from marin_build.pipeline.not_a_step import described, how_to_declare
 from marin_build.pipeline.placed import Placed, StandsForResources
+from marin_build.pipeline.recipe import recipe_problem
 from marin_build.pipeline.source import Source
-from marin_build.text.readable import shortened
 from marin_build.workspace.places import checked_place, is_relative
 from marin_build.workspace.workspace import CodePolicy
 
@@ -174,12 +173,10 @@ def _shown(one: type) -> str:
 
 def _problems_of(step: Any) -> Iterator[str]:
     """Yield what is wrong with the fields of a step that are not identity."""
-    if step.version is not None and (problem := version_problem(step.version)):
-        yield problem
+    if step.version is not None:
+        yield from _version_problems(step)
     if not (step.writes_record is False and step.fingerprint_payload is None):
         yield from _record_problems(step)
-    if step.version is not None and step.override_output_path is not None:
-        yield "a version and an output path cannot both be given"
     if step.code is not None and step.code not in get_args(CodePolicy):
         yield f"`code` is one of {', '.join(get_args(CodePolicy))}, not `{step.code}`"
     yield from _retries_problems(step.retries)
@@ -199,9 +196,22 @@ def _problems_of(step: Any) -> Iterator[str]:
     if step.inputs:
         yield from _input_problems(step.inputs)
     if step.env_vars:
-        yield from _variable_problems(step.env_vars)
+        from marin_build.pipeline.variable_checks import variable_problems
+
+        yield from variable_problems(step.env_vars)
     if step.budgets:
         yield from _budget_problems(step.budgets)
+
+
+def _version_problems(step: Any) -> Iterator[str]:
+    """Yield what is wrong with a version, and with a recipe or an output path beside it."""
+    if problem := version_problem(step.version):
+        yield problem
+    if isinstance(step.fingerprint_payload, str):
+        if problem := recipe_problem(step.fingerprint_payload):
+            yield problem
+    elif step.override_output_path is not None:
+        yield "a version and an output path cannot both be given"
 
 
 def _record_problems(step: Any) -> Iterator[str]:
@@ -256,39 +266,6 @@ def _input_problems(inputs: Mapping[Any, Any]) -> Iterator[str]:
     for key, value in inputs.items():
         if type(value) is not Source:
             yield f"the input `{key}` is not a source(...)"
-
-
-def _variable_problems(env_vars: Mapping[Any, Any]) -> Iterator[str]:
-    for key, value in env_vars.items():
-        if problem := _variable_problem(key, value):
-            yield problem
-
-
-def _variable_problem(key: object, value: object) -> str | None:
-    """Return what is wrong with an environment variable; its value may be a secret: not shown."""
-    if type(key) is not str:
-        kind = type(key).__name__
-        return f"the name of the environment variable `{key!r}` is of the type {kind}, not a string"
-    if not key:
-        return "an environment variable has an empty name"
-    for sign, word in (("=", "`=`"), ("\0", "a null character")):
-        if sign in key:
-            return f"the name of the environment variable {key!r} contains {word}"
-    named = f"the environment variable `{shortened(key)}`"
-    if type(value) is not str:
-        return f"{named} is of the type {type(value).__name__}, not a string"
-    if "\0" in value:
-        return f"{named} has a value with a null character, which no program can be given"
-    try:
-        size = len(os.fsencode(f"{key}={value}"))
-    except UnicodeEncodeError:
-        return f"{named} has a name or a value that is no Unicode text"
-    if size > LONGEST_WORD:
-        return (
-            f"{named} has {size} bytes, and Linux gives programs at most {LONGEST_WORD}: "
-            "give it as a file"
-        )
-    return None
 
 
 def _budget_problems(budgets: Mapping[Any, Any]) -> Iterator[str]:

@@ -6,13 +6,17 @@ from typing import TYPE_CHECKING, Any
 
 from marin_build.identity.attributes import former_attributes
 from marin_build.identity.callables import Bound, CountsByName
-from marin_build.identity.payload import payload_text
+from marin_build.identity.payload import HASH_ID_LENGTH, fingerprint_of, payload_text
+from marin_build.pipeline.dependencies_first import dependencies_first
 from marin_build.pipeline.formulas import FIRST, NOW
+from marin_build.pipeline.recipe import attributes_of_recipe
 from marin_build.pipeline.source import Source
 from marin_build.pipeline.source_digests import source_identity
 from marin_build.workspace.workspace import joins_identity
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from marin_build.pipeline.formulas import Formula
 
 
@@ -34,15 +38,40 @@ def payload_of(step: Any, formula: Formula) -> str:
     inputs = None
     if step.inputs:
         inputs = dict(source_identity(source, formula) for source in step.inputs.values())
+    if step.has_recipe:
+        attrs: Mapping[str, Any] = attributes_of_recipe(step.fingerprint_payload)
+    else:
+        attrs = step.hash_attrs if formula == NOW else former_attributes(step.hash_attrs)
     return payload_text(
         step.name,
-        step.hash_attrs if formula == NOW else former_attributes(step.hash_attrs),
-        [dep.target_id for dep in step.deps],
+        attrs,
+        dependency_names(step),
         bind=bind,
         command=command,
         inputs=inputs,
         code=code,
     )
+
+
+def dependency_names(step: Any) -> list[str]:
+    """Return how the identity of a step names its dependencies, in the order declared.
+
+    A dependency with a recipe is `name@version` in another recipe, as in Marin's; in any other step
+    it has the hash of its attributes, as in Marin's, too: so what Marin built is found.
+    """
+    if step.has_recipe:
+        return [dep.target_id for dep in step.deps]
+    return [dep.name_with_hash if dep.has_recipe else dep.target_id for dep in step.deps]
+
+
+def hash_of_attributes(step: Any) -> str:
+    """Return the hash of a step with a recipe by its attributes alone; it is computed once."""
+    for each in dependencies_first([step], lambda one: not one.has_recipe or one.attributes_hash):
+        names = [dep.name_with_hash for dep in each.deps]
+        hashed = fingerprint_of(payload_text(each.name, each.hash_attrs, names))
+        object.__setattr__(each, "attributes_hash", hashed[:HASH_ID_LENGTH])
+    known: str = step.attributes_hash
+    return known
 
 
 def _names_of(value: object, formula: Formula) -> Any:

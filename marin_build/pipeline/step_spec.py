@@ -6,16 +6,16 @@ import posixpath
 from dataclasses import KW_ONLY, dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from marin_build.errors import SpecificationError, refuse
 from marin_build.identity.callables import CountsByName
 from marin_build.identity.payload import HASH_ID_LENGTH, fingerprint_of
 from marin_build.pipeline import runtime_calls
-from marin_build.pipeline.captured_values import captured_by, contradictions, shown_value
+from marin_build.pipeline.captured_values import captured_by
+from marin_build.pipeline.contradictions import refuse_contradictions
 from marin_build.pipeline.declared_at import declaring_place, shown_here
 from marin_build.pipeline.dependencies_first import dependencies_first
 from marin_build.pipeline.formulas import NOW, Formula
 from marin_build.pipeline.step_checks import EMPTY, NONE_OF_THEM, check_and_freeze
-from marin_build.pipeline.step_identity import payload_of
+from marin_build.pipeline.step_identity import dependency_names, hash_of_attributes, payload_of
 from marin_build.workspace.places import is_relative
 from marin_build.workspace.workspace import (
     CodePolicy,
@@ -60,7 +60,8 @@ class StepSpec(CountsByName):
         output_path_prefix: a prefix for this step alone.
         override_output_path: the output path in place of the one that name and identity give:
             an absolute path, a URL, or a path below the prefix.
-        fingerprint_payload: a text that is recorded with what was built.
+        fingerprint_payload: a text that is recorded with what was built. With a version, it is the
+            recipe: JSON that is identity in place of `hash_attrs` (see pipeline/recipe.py).
         writes_record: the function writes `.artifact.json` itself: what it returns is not saved.
         version: puts the target at `{prefix}/{name}/{version}`; dependents then know it by
             `name@version`. `dev` and `*-dev` are rebuilt each time.
@@ -108,6 +109,7 @@ class StepSpec(CountsByName):
     code: CodePolicy | None = None
     declared: tuple[str, int] = field(default=("", 0), repr=False)
     captured: tuple[Captured, ...] = field(default=(), init=False, repr=False)
+    attributes_hash: str | None = field(default=None, init=False, repr=False)
     _fingerprint: str | None = field(default=None, init=False, repr=False)
     _formula: Formula = field(default=NOW, init=False, repr=False)
 
@@ -121,23 +123,11 @@ class StepSpec(CountsByName):
 
     def _look_around(self) -> None:
         """Remember what the function reads from around it, and refuse what contradicts."""
-        captured = captured_by(self.fn, self.hash_attrs)
-        object.__setattr__(self, "captured", captured)
-        if self.hash_attrs:
-            for name, value in contradictions(self.fn, self.hash_attrs, captured):
-                what = f"`{name}` of `{self.name}` is one value as an attribute, and another in its"
-                refuse(
-                    SpecificationError(
-                        f"{what} function",
-                        facts=[
-                            ("declared", self.place),
-                            ("attribute", shown_value(self.hash_attrs[name])),
-                            ("function", shown_value(value)),
-                        ],
-                        consequence="nothing was run",
-                        hint="give both the same value, or the attribute another name",
-                    )
-                )
+        # The attributes of a recipe are no values that its function could read under their names.
+        attrs = EMPTY if self.has_recipe else self.hash_attrs
+        object.__setattr__(self, "captured", captured_by(self.fn, attrs))
+        if attrs:
+            refuse_contradictions(self, self.captured)
 
     @property
     def place(self) -> str:
@@ -153,6 +143,23 @@ class StepSpec(CountsByName):
     def keeps_output(self) -> bool:
         """Whether no build clears its output: it goes on there, or the author chose the folder."""
         return self.resumable or self.override_output_path is not None
+
+    @property
+    def has_recipe(self) -> bool:
+        """Whether its identity is the recipe in `fingerprint_payload`, not its attributes."""
+        return self.version is not None and self.fingerprint_payload is not None
+
+    @property
+    def is_pinned(self) -> bool:
+        """Whether no other identity may lie at its path; a recipe's attributes pin it, too."""
+        return self.expected_fingerprint is not None or (
+            self.has_recipe and self.hash_attrs.get("expected_fingerprint") is not None
+        )
+
+    @property
+    def may_name_places(self) -> bool:
+        """Whether its identity may contain paths of outputs: another program says what it is."""
+        return self.has_recipe
 
     @property
     def code_name(self) -> str:
@@ -205,20 +212,23 @@ class StepSpec(CountsByName):
 
     @property
     def hash_id(self) -> str:
-        """The first 8 digits of the fingerprint."""
-        return self.fingerprint[:HASH_ID_LENGTH]
+        """The digits at the end of its folder's name: the first 8 of the fingerprint.
+
+        With a recipe those of the hash of its attributes, by which plain dependents know it.
+        """
+        return hash_of_attributes(self) if self.has_recipe else self.fingerprint[:HASH_ID_LENGTH]
 
     @property
     def name_with_hash(self) -> str:
-        """`{name}_{hash_id}`."""
-        return f"{self.name}_{self.fingerprint[:HASH_ID_LENGTH]}"
+        """`{name}_{hash_id}`: its folder's name. A step that another program named has its own."""
+        return f"{self.name}_{self.hash_id}"
 
     @property
     def target_id(self) -> str:
         """How dependents and the command line know it: `name_with_hash`, or `name@version`."""
         if self.version is not None:
             return f"{self.name}@{self.version}"
-        return f"{self.name}_{self.fingerprint[:HASH_ID_LENGTH]}"
+        return self.name_with_hash
 
     @property
     def output_path(self) -> str:
@@ -248,7 +258,7 @@ class StepSpec(CountsByName):
             return f"{prefix}/{posixpath.normpath(override)}"
         if self.version is not None:
             return f"{prefix}/{self.name}/{self.version}"
-        return f"{prefix}/{self.name}_{self.fingerprint[:HASH_ID_LENGTH]}"
+        return f"{prefix}/{self.name_with_hash}"
 
     def _workspace(self) -> Workspace:
         return current_workspace(self.declared[0])
@@ -261,7 +271,7 @@ class StepSpec(CountsByName):
     @property
     def dep_names(self) -> list[str]:
         """How this step's identity names its dependencies, in the order declared."""
-        return [dep.target_id for dep in self.deps]
+        return dependency_names(self)
 
     @property
     def executable_fn(self) -> Callable[[str], object]:

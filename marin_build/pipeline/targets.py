@@ -114,6 +114,8 @@ def make_targets(graph: Graph, workspace: Workspace) -> Targets:
 
 def _leak(step: StepSpec, payload: str, places: Iterable[str]) -> str | None:
     """Return the place of outputs that an attribute or the command contains, or None."""
+    if step.may_name_places:
+        return None
     for place in places:
         escaped = quoted(place)[1:-1]
         if escaped in payload:  # perhaps only in the name of a dependency
@@ -165,6 +167,8 @@ def _dev_errors(steps: Sequence[StepSpec], workspace: Workspace) -> Iterator[Mar
         if step in dev or dev.isdisjoint(step.deps):
             continue
         for dep in dict.fromkeys(dep for dep in step.deps if dep in dev):
+            if dep.has_recipe and step.version is None:
+                continue  # Marin allows it: this one is built again each time, too
             what = f"`{step.name}` depends on the dev version `{dep.target_id}`"
             hint = "a dev version is rebuilt each time: give the step that depends on it one, too"
             yield _error_of(step, what, hint, workspace)

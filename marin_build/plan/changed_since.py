@@ -38,6 +38,9 @@ def change_since(
 
     def cause_in(dependency: str) -> str:
         above = targets.by_id.get(dependency)
+        if above is None:  # dependents of a recipe name it by the hash of its attributes
+            named = {targets.all[dep].step.name_with_hash: dep for dep in targets.deps[index]}
+            above = named.get(dependency)
         root = root_of(above) if above is not None else None
         first = root.changes[0] if root is not None and root.changes else None
         return first.because or first.text if first is not None else ""

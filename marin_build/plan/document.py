@@ -12,7 +12,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict
 
 from marin_build.errors import StoppedError
 from marin_build.identity.code.digest import code_digest
-from marin_build.identity.payload import HASH_ID_LENGTH, fingerprint_of
+from marin_build.identity.payload import HASH_ID_LENGTH, HASHED_NAME, fingerprint_of
 from marin_build.plan.decisions import Kind
 from marin_build.plan.document_text import END, document_pieces, document_text
 from marin_build.plan.pinned_settings import pinned_settings
@@ -146,8 +146,12 @@ class PlanDocument(BaseModel):
         """Return the targets whose fingerprint or hash id is not that of their payload."""
         wrong = [d.target for d in self.decisions if fingerprint_of(d.payload) != d.fingerprint]
         for pruned in self.pruned:
+            hashed = HASHED_NAME.fullmatch(pruned.target)
+            is_ours = hashed is None or len(hashed["hash_id"]) == HASH_ID_LENGTH
             hash_id = fingerprint_of(pruned.payload)[:HASH_ID_LENGTH]
-            if "@" not in pruned.target and not pruned.target.endswith(f"_{hash_id}"):
+            if "@" in pruned.target or not is_ours:  # no digits of the fingerprint are in it
+                continue
+            if not pruned.target.endswith(f"_{hash_id}"):
                 wrong.append(pruned.target)
         return wrong
 

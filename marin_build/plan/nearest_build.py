@@ -88,7 +88,10 @@ def nearest_change(
     now = json.loads(payload)
     best: tuple[Earlier, list[Difference]] | None = None
     for build in (neighbours or Neighbours()).nearest_first(now, earlier)[:_COMPARED]:
-        found = without_echoes(differences(build.payload, now))
+        known = now
+        if not build.built.run:  # Marin's record, which does not say what is bound to what
+            known = {key: part for key, part in now.items() if key != "bind"}
+        found = without_echoes(differences(build.payload, known))
         if best is None or len(found) < len(best[1]):
             best = build, found
     if best is None:

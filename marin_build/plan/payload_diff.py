@@ -8,20 +8,22 @@ from __future__ import annotations
 
 import enum
 import json
-import math
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from marin_build.identity.canonical import canonical_text
-from marin_build.text.secret_shapes import masked_text
+from marin_build.identity.payload import HASHED_NAME
+from marin_build.text.secret_shapes import masked_value
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
 
-_PLAIN_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*", re.ASCII)
-_ID = re.compile(r"(?P<name>.+?)(?:_[0-9a-f]{8}|@[^@]*)", re.ASCII)
+_NAME = r"[A-Za-z_][A-Za-z0-9_-]*"
+_PLAIN_KEY = re.compile(rf"{_NAME}(?:\.(?:\[\d+\]|{_NAME}))*", re.ASCII)
+"""A name, or several joined by dots, as Marin's executor joins those of a config."""
+_VERSIONED = re.compile(r"(?P<name>.+?)@[^@]*")
 _TAGS = ("__dataclass__", "__model__")  # canonical.py: their attributes stand below `fields`
 _WIDTH = 48
 """Characters of a value that one line of a plan shows."""
@@ -99,7 +101,7 @@ def _are_names(*values: object) -> bool:
 
 def dependency_name(target_id: str) -> str:
     """Return the step name in a target's id: `tokenize` of `tokenize_1a2b3c4d`, `tokenize@v1`."""
-    match = _ID.fullmatch(target_id)
+    match = HASHED_NAME.fullmatch(target_id) or _VERSIONED.fullmatch(target_id)
     return match["name"] if match else target_id
 
 
@@ -188,21 +190,7 @@ def _of(path: str, old: Any, new: Any) -> Iterator[Difference]:
                 return
         yield from _of_lists(path, old, new)
     elif not _same(old, new):
-        yield Difference(path, _shown(old), _shown(new))
-
-
-def _shown(value: Any) -> Any:
-    """Return one side of a difference without what has the form of a secret."""
-    match value:
-        case str():
-            return masked_text(value)
-        case float() if not math.isfinite(value):
-            return canonical_text(value)  # as text: strict readers of JSON refuse it as a number
-        case dict():
-            return {key: _shown(item) for key, item in value.items()}
-        case list() | tuple():
-            return [_shown(item) for item in value]
-    return value
+        yield Difference(path, masked_value(old), masked_value(new))
 
 
 def _of_dependencies(old: Sequence[str], new: Sequence[str]) -> Iterator[Difference]:

@@ -184,7 +184,7 @@ def _why_wait(reason: why.WaitReason) -> str:
 def _why_reused(reason: why.ReuseReason) -> str:
     match reason:
         case why.BuiltBefore(run=run, by=by, at=at):
-            return f"built{_when_by(at, by)}, run {run}" if run else "built"
+            return f"built{_when_by(at, by)}" + (f", run {run}" if run else "")
         case why.Accepted(reason=words, accepted_by=by, accepted_at=at):
             return f"its code or environment changed, accepted{_when_by(at, by)}: {words}"
         case why.Adopted(location=location, files=files, size=size):

@@ -16,7 +16,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, assert_never
 
 from marin_build.errors import MarinBuildError, NotFoundError, UsageError, combined
-from marin_build.identity.payload import HASH_ID_LENGTH
+from marin_build.identity.payload import HASHED_NAME
 from marin_build.pipeline.glob_patterns import compile_patterns
 from marin_build.plan.selector_grammar import parse_selector
 from marin_build.text.readable import did_you_mean
@@ -34,8 +34,7 @@ if TYPE_CHECKING:
     ChangedSince = Callable[[str], AbstractSet[int]]
 
 _SHOWN_TAGS = 20
-_HASH = re.compile(r"[0-9a-f]{8}|[0-9a-f]{64}")
-_HASH_AT_END = re.compile(r"_[0-9a-f]{8}$")
+_HASH = re.compile(r"[0-9a-f]{6}|[0-9a-f]{8}|[0-9a-f]{64}")
 
 
 def only_one(selector: str, chosen: Sequence[int], done: str, consequence: str = "") -> int:
@@ -114,8 +113,13 @@ def steps_meant(steps: Iterable[StepSpec], selector: str) -> list[StepSpec]:
     """
     if _HASH.fullmatch(selector):
         return []
-    names = {selector, selector.partition("@")[0], _HASH_AT_END.sub("", selector)}
+    names = {selector, selector.partition("@")[0], _without_hash(selector)}
     return [step for step in steps if step.name in names]
+
+
+def _without_hash(id_: str) -> str:
+    hashed = HASHED_NAME.fullmatch(id_)
+    return hashed["name"] if hashed is not None else id_
 
 
 def steps_needed(steps: Sequence[StepSpec], selectors: Sequence[str]) -> list[StepSpec] | None:
@@ -223,7 +227,7 @@ def _atom_matches(
             return {
                 i
                 for i, target in everything
-                if value in (target.name, target.fingerprint[:HASH_ID_LENGTH], target.fingerprint)
+                if value in (target.name, target.step.hash_id, target.fingerprint)
             }
     assert_never(term.kind)
 
@@ -293,7 +297,7 @@ def _pattern_meant(value: str, names: Iterable[str]) -> str | None:
         (f"{bare}/**", "a name is the whole name; `**` stands for all below it"),
         (f"**/{bare}", "a name is the whole name; `**/` stands for what is before it"),
         (value.removesuffix("_*"), "globs match names, not ids"),
-        (_HASH_AT_END.sub("", value), "the digits behind a name change with its identity"),
+        (_without_hash(value), "the digits behind a name change with its identity"),
     ):
         if pattern and pattern != value:
             matches = compile_patterns([pattern])

@@ -63,16 +63,19 @@ class WaitingJob:
         job: engine and id, `slurm:123`.
         words: what the queue says of it, for people; may be empty.
         place: the machines that it has begun on, for people; empty if it waits.
+        hint: what a person must do before it begins; empty: nothing.
 
     """
 
     job: str
     words: str
     place: str = ""
+    hint: str = ""
 
     def describe(self) -> str:
-        """Return `slurm:123, PENDING (Dependency)`."""
-        return f"{self.job}, {self.said}" if self.said else self.job
+        """Return `slurm:123, PENDING (Dependency)`, and what a person must do, if anything."""
+        told = f"{self.job}, {self.said}" if self.said else self.job
+        return f"{told}; {self.hint}" if self.hint else told
 
     @property
     def said(self) -> str:

@@ -100,7 +100,7 @@ class Record(_Document):
     """Where the data lies that a person registered as this output; None: a step built it."""
     note: str | None = None
     """Why it was adopted, in the words of the person who did it."""
-    config: dict[str, Any] = {}
+    config: Any = None
     version: dict[str, Any] = {}
     dependencies: tuple[str, ...] = ()
     output_path: str = ""

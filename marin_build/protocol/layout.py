@@ -1,4 +1,4 @@
-"""Names of the files beside an output, shared with Marin where Marin has them; names of taints."""
+"""Names of the files beside an output, shared with Marin where Marin has them, and of our marks."""
 
 from __future__ import annotations
 
@@ -79,6 +79,24 @@ def rank_log_path(output: str, attempt: int, rank: int) -> str:
     if not rank:
         return log_path(output, attempt)
     return f"{ranks_folder(output, attempt)}/rank-{rank}.log"
+
+
+def output_under(prefix: str, name: str, target: str) -> str:
+    """Return where the output of a target lies, unless its step has a path of its own."""
+    version = target.removeprefix(f"{name}@")
+    return f"{prefix}/{target}" if version == target else f"{prefix}/{name}/{version}"
+
+
+def prefix_of_output(output: str, name: str, target: str) -> str | None:
+    """Return the prefix that an output lies under; None if its step has a path of its own."""
+    end = output_under("", name, target)
+    prefix = output.removesuffix(end)
+    return prefix if prefix and prefix != output else None
+
+
+def latest_path(prefix: str, name: str) -> str:
+    """Return where people find the newest build of a name: a link, or an object that names it."""
+    return f"{prefix}/.marin-build/latest/{name.replace('/', '~')}"  # no name has a tilde
 
 
 def bundles_folder(prefix: str) -> str:

@@ -148,6 +148,16 @@ class PathLock:
         seen = look(self._store, self._output)
         return self._see(seen, rebuild=True) in (Event.SAW_HOLDER, Event.SAW_SEAL)
 
+    def holder(self) -> str | None:
+        """Return who has the lease, as far as we know; None if nobody has it."""
+        seen = look(self._store, self._output)
+        if seen.lease is None:
+            return None
+        is_ours = seen.lease.nonce == self._lease.nonce
+        if is_ours or self._see(seen, rebuild=True) in (Event.SAW_HOLDER, Event.SAW_SEAL):
+            return seen.lease.worker
+        return None
+
     def keep(self) -> None:
         """Renew the lease from a thread until it is released."""
         keeping = Keeping(

@@ -41,12 +41,17 @@ def provenance(project: str, argv: Sequence[str]) -> Provenance:
     return Provenance(
         user=current_user(),
         host=os.uname().nodename,
-        argv=tuple(masked_text(word) for word in _without_values(argv)),
+        argv=without_secret_words(argv),
         python=platform.python_version(),
         marin_build=__version__,
         commit=commit.strip() if commit else None,
         dirty=bool(status.strip()) if status is not None else None,
     )
+
+
+def without_secret_words(argv: Sequence[str]) -> tuple[str, ...]:
+    """Return a command line without `--set` values, and what has the form of a secret."""
+    return tuple(masked_text(word) for word in _without_values(argv))
 
 
 def _without_values(argv: Sequence[str]) -> list[str]:

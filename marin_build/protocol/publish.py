@@ -14,6 +14,7 @@ from marin_build.errors import CorruptStateError
 from marin_build.protocol import layout
 from marin_build.protocol.artifact import artifact_file
 from marin_build.protocol.documents import Attempt
+from marin_build.protocol.latest import point_to_latest
 from marin_build.protocol.status import STATUS_SUCCESS
 
 if TYPE_CHECKING:
@@ -33,11 +34,14 @@ class Publisher:
     def publish(self, publication: Publication, status_version: str = "") -> None:
         """Write record, artifact and SUCCESS, in this order, then delete the sealed lease.
 
+        The pointer to the newest build is there before SUCCESS is, as far as it can be written.
+
         Args:
             publication: what the sealed attempt commits.
             status_version: the version of the status that must not have changed since, or empty.
 
         """
+        wait_for_pointer = point_to_latest(self.store, self.output, publication.record)
         if not self._write(layout.RECORD, publication.record.to_bytes()):
             return
         # A slow publisher of an earlier attempt may have left its artifact: null replaces it.
@@ -47,6 +51,7 @@ class Publisher:
             artifact = artifact_file(publication.artifact, self.output)
             if not self._write(layout.ARTIFACT, artifact):
                 return
+        wait_for_pointer()
         if self._write(layout.STATUS, STATUS_SUCCESS.encode(), status_version):
             self.store.delete_if(f"{self.output}/{layout.LEASE}", self.seal_version)
 

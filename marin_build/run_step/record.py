@@ -127,7 +127,7 @@ def declared(step: StepSpec, output: str, deps: Iterable[str], deep: str) -> dic
         "deep_fingerprint": deep,
         "payload": step.payload,
         "deps": tuple(deps),
-        "config": dict(told.recorded_config) if told is not None else attributes,
+        "config": told.recorded_config if told is not None else attributes,
         "version": dict(told.recorded_version) if told is not None else {},
         "dependencies": tuple(step.dep_paths),
         "output_path": output,

@@ -88,6 +88,7 @@ class Admission:
 
         Raises:
             SpecificationError: steps contradict each other, or a pinned fingerprint.
+            FingerprintMismatchError: another one than the pinned one was built.
             StoreError: a status or a record cannot be read.
 
         """
@@ -178,8 +179,7 @@ class Admission:
         for store, together in self._by_store(loose):
             read_built_into(store, self.targets, together, seen)
         for index in loose:
-            if (refused := self._other_identity(index, seen[index])) is not None:
-                problems[index] = refused
+            self._note_other_identity(index, seen[index])
         for index in fresh:
             step, it = self.targets[index].step, seen[index]
             if it.damage is not None:
@@ -192,17 +192,21 @@ class Admission:
         self._built.update(i for i in built if i not in problems)
         return problems
 
-    def _other_identity(self, index: int, it: Observed) -> StoppedError | None:
-        """Take note of another identity than is declared; return the error if one is pinned."""
+    def _note_other_identity(self, index: int, it: Observed) -> None:
+        """Take note of another identity than is declared.
+
+        Raises:
+            FingerprintMismatchError: the declared one is pinned.
+
+        """
         target = self.targets[index]
         if it.built is None or it.built.fingerprint == target.fingerprint:
-            return None
-        from marin_build.observe.read_identity_drift import changed_identity, pinned_error
+            return
+        from marin_build.observe.read_identity_drift import drift_report, pinned_error
 
-        if target.step.expected_fingerprint is not None:
-            return pinned_error(target.step, target.output_path, it.built)
-        self.drifted[index] = changed_identity(target.step, it.built).text
-        return None
+        if target.step.is_pinned:
+            raise pinned_error(target.step, target.output_path, it.built)
+        self.drifted[index] = drift_report(target.step, it.built)
 
     def _read_places(self, built: Iterable[int]) -> None:
         unread = sorted(index for index in built if index not in self._places)

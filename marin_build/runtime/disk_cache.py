@@ -64,7 +64,7 @@ class _Decorator(Protocol):
 def disk_cache(
     fn: Callable[P, R],
     *,
-    output_path: str | None = None,
+    output_path: str | os.PathLike[str] | None = None,
     save_fn: Callable[[R, str], object] | None = None,
     load_fn: Callable[[str], R] | None = None,
     pickle: bool = False,
@@ -72,7 +72,7 @@ def disk_cache(
 @overload
 def disk_cache(
     *,
-    output_path: str | None = None,
+    output_path: str | os.PathLike[str] | None = None,
     save_fn: Callable[[Any, str], object] | None = None,
     load_fn: Callable[[str], Any] | None = None,
     pickle: bool = False,
@@ -80,7 +80,7 @@ def disk_cache(
 def disk_cache(
     fn: Callable[P, R] | None = None,
     *,
-    output_path: str | None = None,
+    output_path: str | os.PathLike[str] | None = None,
     save_fn: Callable[[R, str], object] | None = None,
     load_fn: Callable[[str], R] | None = None,
     pickle: bool = False,
@@ -98,15 +98,16 @@ def disk_cache(
             arguments, and the result is kept there: plain values, arrays of numpy, and what the
             type that the function is annotated to return reads back equal.
         save_fn: saves a result at the output path: `save_fn(result, output_path)`.
-        load_fn: loads it. With an output path and neither of them, the function itself reads and
-            writes there: it is called again where the result would be loaded.
-        pickle: keep any value, as a pickle. To load one runs the code that is in it: a user who may
-            write there can have this program do anything. On this machine a folder that other users
-            may write is refused. Who may write to a bucket is not checked.
+        load_fn: loads it. With an output path and neither of them nor `pickle`, the function itself
+            reads and writes there: it is called again where the result would be loaded.
+        pickle: keep any value, as a pickle, at an output path too. To load one runs the code that
+            is in it: a user who may write there can have this program do anything. On this machine
+            a folder that other users may write is refused. Who may write to a bucket is not
+            checked.
 
     Raises:
-        SpecificationError: only one of `save_fn` and `load_fn` is given, or `pickle` beside them or
-            a path; or (by the call) an argument has no canonical form, so that no path can be
+        SpecificationError: only one of `save_fn` and `load_fn` is given, or `pickle` beside them;
+            or (by the call) an argument has no canonical form, so that no path can be
             derived, or the result has no form without pickle.
         StoppedError: (by the call) other users may write where a pickle is kept.
 
@@ -114,9 +115,9 @@ def disk_cache(
     if (save_fn is None) != (load_fn is None):
         given, missing = ("save_fn", "load_fn") if load_fn is None else ("load_fn", "save_fn")
         raise SpecificationError(f"`disk_cache` got `{given}` without `{missing}`")
-    if pickle and not (output_path is None and save_fn is None):
+    if pickle and save_fn is not None:
         raise SpecificationError(
-            "`disk_cache` got `pickle=True` beside an `output_path` or a `save_fn`",
+            "`disk_cache` got `pickle=True` beside a `save_fn`",
             hint="leave it out: what you name saves the result",
         )
 
@@ -142,7 +143,7 @@ class Cache(Generic[P, R]):
     """
 
     fn: Callable[P, R]
-    output_path: str | None = None
+    output_path: str | os.PathLike[str] | None = None
     save_fn: Callable[[R, str], object] | None = None
     load_fn: Callable[[str], R] | None = None
     rebuild: bool = False
@@ -160,7 +161,7 @@ class Cache(Generic[P, R]):
         """Save a result."""
         if self.save_fn is not None:
             self.save_fn(result, output)
-        elif self.output_path is None and self.pickle:
+        elif self.pickle:
             from marin_build.runtime.pickled_values import pickled
 
             open_store(output).put(f"{output}/{_PICKLE}", pickled(result))
@@ -190,7 +191,7 @@ class Cache(Generic[P, R]):
         """Load a result that was saved."""
         if self.load_fn is not None:
             return self.load_fn(output)
-        if self.output_path is None:
+        if self.pickle or self.output_path is None:
             result: R = _unpickled(output) if self.pickle else _kept(output, self.fn)
             return result
         with lock_scope(LockScope(output, reading=True)):

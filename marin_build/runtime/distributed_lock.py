@@ -51,7 +51,7 @@ class LockScope:
             within: a look at the lock at most this many seconds ago is enough.
 
         Raises:
-            StoppedError: the lock was lost meanwhile.
+            LeaseLostError: the lock was lost meanwhile.
 
         """
         if self.lock is not None:
@@ -89,7 +89,7 @@ def distributed_lock(
     Raises:
         StepAlreadyDone: (by the call) another process finished it.
         PreviousTaskFailedError: (by the call) it failed before, and must not be tried again.
-        StoppedError: (by the call) the lease was lost while the function ran.
+        LeaseLostError: (by the call) the lease was lost while the function ran.
         StoreError: (by the call) nothing can be locked there.
 
     """

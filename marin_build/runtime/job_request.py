@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Protocol
 
 from marin_build.errors import SpecificationError
-from marin_build.identity.canonical import FrozenDict
+from marin_build.identity.canonical import FrozenDict, FrozenList
 from marin_build.pipeline.resources import ResourceConfig, TpuDevice
 from marin_build.pipeline.stands_for import StandsForResources
 
@@ -59,6 +59,11 @@ class JobEnvironment:
     extras: Sequence[str] = ()
     pip_packages: Sequence[str] = ()
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "env_vars", FrozenDict(self.env_vars))
+        for name in ("extras", "pip_packages"):
+            object.__setattr__(self, name, FrozenList(getattr(self, name)))
+
 
 @dataclass(frozen=True, slots=True)
 class JobRequest:
@@ -101,7 +106,7 @@ class JobRequest:
         put, given = object.__setattr__, self.environment or JobEnvironment()
         put(self, "env_vars", FrozenDict({**given.env_vars, **self.env_vars}))
         groups = dict.fromkeys([*given.extras, *self.pip_dependency_groups])
-        put(self, "pip_dependency_groups", tuple(groups))
+        put(self, "pip_dependency_groups", FrozenList(groups))
         if isinstance(self.entrypoint, list):
             put(self, "entrypoint", tuple(self.entrypoint))
         if not self.name or " " in self.name:

@@ -16,8 +16,11 @@ from marin_build.workspace.places import is_url
 
 
 def pickled(value: object) -> bytes:
-    """Return a value as a pickle."""
-    return pickle.dumps(value)
+    """Return a value as a pickle; functions and classes of a script are in it whole."""
+    import cloudpickle
+
+    data: bytes = cloudpickle.dumps(value)
+    return data
 
 
 def unpickled(data: bytes) -> Any:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Generic, ParamSpec, TypeVar, overload
 
 from marin_build.identity.callables import RunsElsewhere
-from marin_build.identity.canonical import FrozenDict
+from marin_build.identity.canonical import FrozenDict, FrozenList
 from marin_build.pipeline.placed import Placed
 from marin_build.pipeline.resources import ResourceConfig
 from marin_build.runtime.clients import current_client
@@ -50,7 +50,7 @@ class RemoteCallable(RunsElsewhere, Placed, Generic[P, R]):
     def __post_init__(self) -> None:
         object.__setattr__(self, "env_vars", FrozenDict(self.env_vars))
         for name in ("pip_dependency_groups", "pip_packages"):
-            object.__setattr__(self, name, tuple(getattr(self, name) or ()))
+            object.__setattr__(self, name, FrozenList(getattr(self, name) or ()))
 
     @property
     def code_function(self) -> Callable[P, R]:
@@ -130,8 +130,8 @@ def remote(
             fn,
             resources if resources is not None else ResourceConfig.with_cpu(),
             FrozenDict(env_vars or {}),
-            tuple(pip_dependency_groups or ()),
-            tuple(pip_packages or ()),
+            pip_dependency_groups or (),
+            pip_packages or (),
             name,
         )
 

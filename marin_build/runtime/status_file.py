@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import get_args
+from typing import Any, get_args
 
 from marin_build.errors import PreviousTaskFailedError, SpecificationError
 from marin_build.protocol import layout
@@ -28,6 +28,7 @@ __all__ = [
     "STATUS_RUNNING",
     "STATUS_SUCCESS",
     "StatusFile",
+    "check_cache",
     "should_run",
     "worker_id",
 ]
@@ -46,13 +47,21 @@ class StatusFile:
 
     """
 
-    def __init__(self, output_path: str, worker_id: str) -> None:
+    def __init__(self, output_path: str | os.PathLike[str], worker_id: str) -> None:
         self.output_path = absolute_prefix(output_path, os.getcwd())
         self.worker_id = worker_id
         self.path = f"{self.output_path}/{layout.STATUS}"
         self.lock_path = f"{self.output_path}/{layout.LEASE}"
         self._store = open_store(self.output_path)
         self._lock: PathLock | None = None
+        self._is_kept = False
+
+    @property
+    def fs(self) -> Any:
+        """The fsspec filesystem in which the output lies, for programs that look around there."""
+        import fsspec
+
+        return fsspec.core.url_to_fs(self.path, use_listings_cache=False)[0]
 
     @property
     def status(self) -> Status | None:
@@ -71,6 +80,7 @@ class StatusFile:
 
         Raises:
             SpecificationError: it is none of the STATUS_* values.
+            LeaseLostError: `keep_lock` kept the lock, and another program has taken it over.
             StoreError: the store cannot be written.
 
         """
@@ -78,6 +88,8 @@ class StatusFile:
         if status not in known:
             hint = did_you_mean(str(status), known) or f"use one of {', '.join(known)}"
             raise SpecificationError(f"`{status}` is no status", hint=hint)
+        if self._is_kept:
+            self.confirm_lock()
         self._store.put(self.path, status.encode())
 
     def try_acquire_lock(self) -> bool:
@@ -87,20 +99,38 @@ class StatusFile:
         """
         return self._claim().try_acquire()
 
-    def wait_for_lock(self, *, force_run_failed: bool = True) -> bool:
+    def wait_for_lock(self, *, force_run_failed: bool = True, force_rerun: bool = False) -> bool:
         """Wait until the lock is ours; return False if the output is built by then.
+
+        Args:
+            force_run_failed: whether a target that failed may be tried again.
+            force_rerun: whether a target that is built is built again.
 
         Raises:
             PreviousTaskFailedError: it failed, and must not be tried again.
 
         """
-        return self._claim().acquire(rerun_failed=force_run_failed)
+        return self._claim().acquire(rerun_failed=force_run_failed, rebuild=force_rerun)
+
+    def keep_lock(self) -> None:
+        """Renew the lock, which is ours, from a thread until it is released."""
+        self._claim().keep()
+        self._is_kept = True
+
+    def confirm_lock(self) -> None:
+        """Make sure that the lock is still ours.
+
+        Raises:
+            LeaseLostError: it is another's, or was never ours.
+
+        """
+        self._claim().confirm()
 
     def refresh_lock(self) -> None:
         """Renew the lock: at least every 60 seconds, else others may take it.
 
         Raises:
-            StoppedError: it is another's, or was never ours.
+            LeaseLostError: it is another's, or was never ours.
 
         """
         self._claim().renew()
@@ -108,11 +138,18 @@ class StatusFile:
     def release_lock(self) -> None:
         """Delete the lock if it is ours."""
         self._claim().release()
-        self._lock = None
+        self._lock, self._is_kept = None, False
 
     def has_active_lock(self) -> bool:
         """Return whether another holder has the lock, as far as this object saw."""
         return self._claim().is_held_by_other()
+
+    def active_lock_holder(self) -> str | None:
+        """Return who has the lock; None if nobody has it, or its holder is gone.
+
+        That is the `worker_id` that the holder gave, with `_` in the place of spaces.
+        """
+        return self._claim().holder()
 
     def _claim(self) -> PathLock:
         if self._lock is None:
@@ -138,8 +175,21 @@ def new_lock(output: str, worker: str) -> PathLock:
     )
 
 
+def check_cache(output_path: str | os.PathLike[str]) -> bool:
+    """Return whether an output is built.
+
+    Raises:
+        StoreError: its status cannot be read.
+
+    """
+    return StatusFile(output_path, worker_id()).status == STATUS_SUCCESS
+
+
 def should_run(
-    status_file: StatusFile, step_name: str | None = None, force_run_failed: bool = True
+    status_file: StatusFile,
+    step_name: str | None = None,
+    force_run_failed: bool = True,
+    force_rerun: bool = False,
 ) -> bool:
     """Wait for the lock of an output and write RUNNING; return False if it is built already.
 
@@ -151,13 +201,16 @@ def should_run(
         status_file: the output, and who asks.
         step_name: for messages; default: the output path.
         force_run_failed: whether a target that failed may be tried again.
+        force_rerun: whether a target that is built is built again.
 
     Raises:
         PreviousTaskFailedError: it failed, and must not be tried again.
 
     """
     try:
-        if not status_file.wait_for_lock(force_run_failed=force_run_failed):
+        if not status_file.wait_for_lock(
+            force_run_failed=force_run_failed, force_rerun=force_rerun
+        ):
             return False
     except PreviousTaskFailedError as error:
         error.facts = (*error.facts, ("step", step_name)) if step_name else error.facts

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from marin_build.apply.build_loop import BuildLoop
 from marin_build.apply.events import StepEnded
 from marin_build.errors import PreviousTaskFailedError, SpecificationError, StepFailedError
+from marin_build.pipeline.caught_run import offer_steps
 from marin_build.pipeline.step_spec import StepSpec
 from marin_build.plan.outcomes import Blocked, Failed, Stopped
 from marin_build.plan.schedule import Schedule
@@ -19,6 +20,7 @@ from marin_build.run_step.workers import Start
 from marin_build.runtime.admission import Admission
 from marin_build.runtime.disk_cache import seen_unbuilt
 from marin_build.runtime.in_process_workers import InProcessWorkers, shown
+from marin_build.runtime.status_file import check_cache
 from marin_build.workspace.workspace import common_prefix, current_workspace
 
 if TYPE_CHECKING:
@@ -31,6 +33,8 @@ if TYPE_CHECKING:
     from marin_build.plan.outcomes import Held
     from marin_build.runtime.admission import Admitted
 
+
+__all__ = ["StepRunner", "check_cache", "run_step"]
 
 _AT_ONCE = 8
 _log = logging.getLogger("marin_build.step_runner")
@@ -49,6 +53,8 @@ class StepRunner:
         max_concurrent: int | None = None,
     ) -> None:
         """Build the steps that are not built; return when nothing is left to do.
+
+        While a pipeline's file is loaded nothing is run: its steps are those of the pipeline.
 
         A step is started as soon as it is taken from `steps` and what it needs is built: `steps`
         may be a generator that makes the next step from the output of the last one. Their order
@@ -79,6 +85,7 @@ class StepRunner:
             )
         if isinstance(steps, StepSpec):
             raise SpecificationError("`steps` is one step, not several", hint="run([step])")
+        offer_steps(steps)
         admission = Admission(
             current_workspace(), common_prefix(), force_run_failed=force_run_failed
         )
@@ -94,6 +101,18 @@ class StepRunner:
                 run.loop.stop()
                 raise
         run.raise_failures()
+
+
+def run_step(step: StepSpec) -> None:
+    """Build one step here, unless it is built; what it needs must be there.
+
+    Raises:
+        Exception: what the step raised, itself.
+        StepFailedError: it failed, or nothing builds it.
+        LeaseLostError: another program took its lease over while it ran.
+
+    """
+    step.executable_fn(step.output_path)
 
 
 def _batches(steps: Iterable[StepSpec]) -> Iterator[Sequence[StepSpec]]:
@@ -175,7 +194,8 @@ class _Run:
         ]
         failed = StepFailedError(f"Step failed: {targets[next(iter(errors))].id}")
         failed.__cause__ = causes[0]
-        raise kind(f"{len(errors)} step(s) failed", facts=facts) from failed
+        when = " previously" if before else ""
+        raise kind(f"{len(errors)} step(s) failed{when}", facts=facts) from failed
 
     def _blocker_of(self, index: int) -> int:
         states = self._schedule.states

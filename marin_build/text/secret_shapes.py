@@ -10,7 +10,7 @@ import fnmatch
 import functools
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -186,6 +186,18 @@ def masked_text(text: str) -> str:
     data = text.encode("utf-8", "surrogatepass")
     clean = masked(data)
     return text if clean is data else clean.decode("utf-8", "surrogatepass")
+
+
+def masked_value(value: Any) -> Any:
+    """Return JSON values in whose texts what has the form of a secret is blotted out."""
+    match value:
+        case str():
+            return masked_text(value)
+        case dict():
+            return {key: masked_value(item) for key, item in value.items()}
+        case list() | tuple():
+            return [masked_value(item) for item in value]
+    return value
 
 
 def forms_in(text: str) -> Iterator[str]:

@@ -48,6 +48,8 @@ class Workspace:
         code: the policy of the run or the configuration, for steps that declare none; None if
             neither sets one.
         adopted: target id -> where its data lies, of adopted targets that steps of this run read.
+        marin_era: for which Marin pipelines are written, whose modules are ours here; None: for
+            none.
         former: today's fingerprint -> the formula under which what the step builds was built, of
             steps that keep a former identity (pipeline/formulas.py).
 
@@ -57,6 +59,7 @@ class Workspace:
     prefix: str
     code: CodePolicy | None = None
     adopted: Mapping[str, str] = field(default_factory=lambda: _NOTHING, hash=False)
+    marin_era: str | None = None
     former: Mapping[str, int] = field(default_factory=lambda: _NONE_FORMER, hash=False)
 
     def policy(self, said: CodePolicy | None) -> CodePolicy:

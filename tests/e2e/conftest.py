@@ -9,15 +9,27 @@ import pytest
 
 from tests.servers.slurm import slurm_cluster
 
+from .slurm_support import report_on
 from .support import PROGRAM, Gate, gate_in, project_in
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator, Iterator
     from pathlib import Path
 
     from tests.servers.slurm import Cluster
 
     from .support import Project
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Have a test on Slurm that fails, whatever it waited for, show what the cluster says."""
+    report = yield
+    if report.failed:
+        report.sections += report_on(getattr(item, "funcargs", {}).values())
+    return report
 
 
 @pytest.fixture(scope="session", autouse=True)

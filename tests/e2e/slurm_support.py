@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
-from tests.servers.slurm import wait_until
+from tests.servers.slurm import Cluster, wait_until
+from tests.servers.slurm_report import file_end
 
 from .resident import resident_for
-from .support import OUTPUTS, PATIENCE, PROGRAM
+from .support import OUTPUTS, PATIENCE, PROGRAM, Project
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
 
-    from tests.servers.slurm import Cluster
+    from .support import Gate
 
-    from .support import Gate, Project
-
+_LOGS = (".marin-build/slurm/*.log", ".logs/*.log")
+_MOST_LOGS = 12
 SETTINGS = 'engine = "slurm"\n[slurm]\npoll = 0.5\n'
 
 
@@ -57,6 +59,39 @@ def until_built(project: Project, name: str) -> None:
     wait_until(lambda: list((project.root / OUTPUTS).glob(f"{name}_*/.executor_info")), PATIENCE)
 
 
+def start_again(cluster: Cluster, job: str) -> None:
+    """Wait until a job is back in the queue; have it start in seconds instead of two minutes.
+
+    A node starts no job in the second in which it ended it.
+    """
+    words = ("squeue", "--noheader", "--format=%t", f"--jobs={job}")
+    wait_until(lambda: cluster.call(*words).strip() == "PD", PATIENCE)
+    cluster.call("scontrol", "update", f"JobId={job}", "StartTime=now+3")
+
+
 def until_empty(cluster: Cluster) -> None:
     """Wait until no job waits or runs."""
     wait_until(cluster.is_empty, PATIENCE)
+
+
+def report_on(values: Iterable[object]) -> Iterator[tuple[str, str]]:
+    """Say how the clusters among the fixtures of a test stand, and what its jobs and steps printed.
+
+    Yields:
+        A title, and the text below it.
+
+    """
+    found = {id(each): each for each in values}.values()  # fixtures hand on what others made
+    clusters = [each for each in found if isinstance(each, Cluster)]
+    for project in (each for each in found if clusters and isinstance(each, Project)):
+        yield "jobs and steps", "\n".join(file_end(path) for path in _newest_logs(project))
+    for cluster in clusters:
+        yield "Slurm", cluster.report()
+
+
+def _newest_logs(project: Project) -> list[Path]:
+    found: list[Path] = []
+    with suppress(OSError):  # jobs may go on meanwhile
+        found += [path for pattern in _LOGS for path in project.root.rglob(pattern)]
+        found.sort(key=lambda path: path.stat().st_mtime)
+    return found[-_MOST_LOGS:]

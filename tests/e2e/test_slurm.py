@@ -11,7 +11,7 @@ import pytest
 
 from tests.servers.slurm import find_slurm, wait_until
 
-from .slurm_support import SETTINGS, fork_jobs, on_cluster, until_built, until_empty
+from .slurm_support import SETTINGS, fork_jobs, on_cluster, start_again, until_built, until_empty
 from .support import BIN, OUTPUTS, PATIENCE, PROGRAM, wait_for_exits
 
 if TYPE_CHECKING:
@@ -188,7 +188,7 @@ def test_a_controller_that_is_away_is_waited_for(
         gate.let_go()
         until_built(on_slurm, "report")  # without the queue: the store says that the job ended
     finally:
-        cluster.start_controller()
+        cluster.restart_controller()
     done = run.wait()
     assert done.code == 0, done.err
     assert _names(on_slurm) == ["corpus", "model", "report"]
@@ -226,7 +226,7 @@ def test_a_detached_plan_needs_nobody(on_slurm: Project, gate: Gate, cluster: Cl
     states = {each["name"]: each["state"] for each in told["targets"]}
     assert states == {"corpus": "built", "model": "running", "report": "queued"}
     (queued,) = (each["job"] for each in told["targets"] if each["job"])
-    assert queued == {"job": job, "words": "PENDING (Dependency)", "place": None}
+    assert queued == {"job": job, "words": "PENDING (Dependency)", "place": None, "hint": None}
     assert told["silent_queues"] == {}
     (line,) = on_slurm.run("status", "report", *gated).out.splitlines()[:-1]
     assert line.startswith("queued  report_")
@@ -280,14 +280,7 @@ def test_a_job_that_slurm_starts_again_is_no_failure_of_the_step(
     _, first = gate.wait_started()
     cluster.call("scontrol", "requeue", job)
     wait_for_exits([first], time.monotonic() + PATIENCE)
-
-    def state() -> str:
-        return cluster.call("squeue", "--noheader", "--format=%t", f"--jobs={job}").strip()
-
-    wait_until(lambda: state() == "PD", PATIENCE)
-    # By itself it starts after 121 s. A node starts no job in the second in which it ended it.
-    cluster.call("scontrol", "update", f"JobId={job}", "StartTime=now+3")
-    wait_until(lambda: state() == "R", 2 * PATIENCE)
+    start_again(cluster, job)
     gate.wait_started()
     gate.let_go()
     done = run.wait()
@@ -312,7 +305,8 @@ def test_a_step_out_of_time_is_ended_by_itself_or_by_slurm(
     job = run.wait_event("job_moved")["job"].partition(":")[2]
     gate.wait_started()
     gate.wait_started()
-    cluster.call("scontrol", "update", f"JobId={job}", "TimeLimit=00:00:01")
+    # A time limit has whole minutes; Slurm looks twice a minute whose time is over.
+    cluster.call("scontrol", "update", f"JobId={job}", "EndTime=now")
     done = run.wait()
     assert done.code == 1, done.err
     (failed,) = [event for event in done.events if event["event"] == "step_failed"]

@@ -12,7 +12,7 @@ import pytest
 
 from tests.servers.slurm import find_slurm, wait_until
 
-from .slurm_support import on_cluster, until_empty
+from .slurm_support import on_cluster, start_again, until_empty
 from .support import OUTPUTS, PATIENCE, parent_of
 
 if TYPE_CHECKING:
@@ -156,13 +156,7 @@ def test_a_gang_that_slurm_starts_again_is_another_launch(
     job = run.wait_event("job_moved")["job"].partition(":")[2]
     _bodies(gate)
     cluster.call("scontrol", "update", "NodeName=n2", "State=DOWN", "Reason=test")
-
-    def state() -> str:
-        return cluster.call("squeue", "--noheader", "--format=%t", f"--jobs={job}").strip()
-
-    wait_until(lambda: state() == "PD", PATIENCE)
-    # By itself it starts after 121 s. A node starts no job in the second in which it ended it.
-    cluster.call("scontrol", "update", f"JobId={job}", "StartTime=now+3")
+    start_again(cluster, job)
     _bodies(gate)
     gate.let_go(RANKS)
     done = run.wait()

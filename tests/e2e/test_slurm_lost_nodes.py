@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tests.servers.slurm import find_slurm, slurm_cluster, wait_until
 
-from .slurm_support import use_cluster
+from .slurm_support import start_again, use_cluster
 from .support import PATIENCE, is_running, wait_for_exits
 
 if TYPE_CHECKING:
@@ -52,8 +52,8 @@ SETTINGS = 'engine = "slurm"\nlease = 5\n[slurm]\npoll = 0.5\noptions = ["--excl
 
 @pytest.fixture
 def short_lived(tmp_path: Path) -> Iterator[Cluster]:
-    """A cluster that misses a node within seconds."""
-    with slurm_cluster(tmp_path / "slurm", 4, lost_after=5, requeued_after=5) as made:
+    """A cluster that misses a node within seconds; a busy machine must not look like a dead one."""
+    with slurm_cluster(tmp_path / "slurm", 4, lost_after=10) as made:
         yield made
 
 
@@ -64,14 +64,18 @@ def on_slurm(project: Project, short_lived: Cluster, gate: Gate) -> Project:
     return project
 
 
-def _places(running: Running) -> dict[str, str]:
-    """Wait until both jobs run; return the nodes by the names of their steps."""
-    found: dict[str, str] = {}
+def _running(run: Running) -> dict[str, dict[str, Any]]:
+    """Wait until both jobs run; return the events that say so, by the names of their steps."""
+    found: dict[str, dict[str, Any]] = {}
     while len(found) < len(NAMES):
-        event = running.wait_event("job_moved")
+        event = run.wait_event("job_moved")
         if event["phase"] == "running":
-            found[event["name"]] = event["place"]
+            found[event["name"]] = event
     return found
+
+
+def _places(running: dict[str, dict[str, Any]]) -> dict[str, str]:
+    return {name: event["place"] for name, event in running.items()}
 
 
 def test_a_lost_node_costs_no_step_and_doubles_none(
@@ -80,11 +84,14 @@ def test_a_lost_node_costs_no_step_and_doubles_none(
     """Else a dead machine fails a run of days, or one without network has two jobs write."""
     run = on_slurm.start("apply", "--json")
     pids = dict(gate.wait_started() for _ in NAMES)
-    first = _places(run)
+    running = _running(run)
+    first = _places(running)
     short_lived.kill_machine(first["died"])
     wait_for_exits([pids["died"]], time.monotonic() + PATIENCE)
     short_lived.kill(first["cut-off"])  # it can tell nobody that its step goes on
-    again = _places(run)
+    for event in running.values():
+        start_again(short_lived, event["job"].removeprefix("slurm:"))
+    again = _places(_running(run))
     assert set(again.values()).isdisjoint(first.values())
     (name, _) = gate.wait_started()
     assert name == "died"

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from .kubernetes_kubelet import Kubelet
     from .kubernetes_store import Store
 
-PATIENCE = 60.0
+PATIENCE = 240.0
 
 
 class ClusterView:

@@ -6,10 +6,8 @@ The daemons end with the test process, even if it is killed.
 from __future__ import annotations
 
 import os
-import secrets
 import shutil
 import signal
-import socket
 import subprocess
 import time
 from contextlib import contextmanager, suppress
@@ -18,12 +16,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .programs import answer_of, tied
+from .slurm_config import write_cluster, write_first_id
+from .slurm_report import cluster_report
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
 _PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch")
-_UP_WITHIN = 60.0
+_UP_WITHIN = 240.0
+_IDS_OF_A_START = 10_000
+"""More jobs than tests submit between two starts of a controller."""
 
 
 def find_slurm() -> bool:
@@ -46,20 +48,6 @@ def wait_until(happens: Callable[[], object], patience: float) -> None:
         time.sleep(0.05)
 
 
-def _free_ports(count: int) -> list[int]:
-    """Return ports that the kernel gives to no connection in the moment before a daemon binds them.
-
-    They lie below ip_local_port_range, and are random: other clusters start at the same time.
-    """
-    found: set[int] = set()
-    while len(found) < count:
-        port = secrets.randbelow(17_000) + 15_000
-        with socket.socket() as probe, suppress(OSError):
-            probe.bind(("127.0.0.1", port))
-            found.add(port)
-    return list(found)
-
-
 @dataclass
 class Cluster:
     """A cluster in a folder.
@@ -68,15 +56,16 @@ class Cluster:
         folder: everything that belongs to it.
         nodes: how many nodes; each has 64 CPUs and 4 chips of a TPU and 2 GPUs.
         lost_after: seconds without a word from a node until it is down.
-        requeued_after: seconds until a job starts again after its node was lost.
+        options: further lines of its configuration.
 
     """
 
     folder: Path
     nodes: int = 3
     lost_after: int = 300
-    requeued_after: int = 120
+    options: Sequence[str] = ()
     _processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+    _first_id: int = 1
 
     @property
     def config(self) -> Path:
@@ -90,61 +79,7 @@ class Cluster:
 
     def write(self) -> None:
         """Write its configuration."""
-        for name in ("state", "spool", "logs", "munge"):
-            (self.folder / name).mkdir(parents=True, exist_ok=True)
-        (self.folder / "munge").chmod(0o755)
-        key = self.folder / "munge" / "key"
-        key.write_bytes(os.urandom(128))
-        key.chmod(0o600)
-        control, *daemons = _free_ports(1 + self.nodes)
-        host = socket.gethostname()
-        lines = [
-            "ClusterName=private",
-            f"SlurmctldHost={host}(127.0.0.1)",
-            f"SlurmctldPort={control}",
-            # A job that is requeued waits until what allowed its first start has surely expired.
-            f"AuthInfo=socket={self.folder}/munge/socket,cred_expire={self.requeued_after}",
-            "SlurmUser=root",
-            "SlurmdUser=root",
-            f"StateSaveLocation={self.folder}/state",
-            f"SlurmdSpoolDir={self.folder}/spool/%n",
-            f"SlurmctldPidFile={self.folder}/slurmctld.pid",
-            f"SlurmdPidFile={self.folder}/slurmd-%n.pid",
-            f"SlurmctldLogFile={self.folder}/logs/slurmctld.log",
-            f"SlurmdLogFile={self.folder}/logs/slurmd-%n.log",
-            "ProctrackType=proctrack/linuxproc",
-            "TaskPlugin=task/none",
-            "SlurmdParameters=config_overrides",
-            "SelectType=select/cons_tres",
-            "SelectTypeParameters=CR_CPU",
-            "CommunicationParameters=NoCtldInAddrAny,NoInAddrAny",
-            "SchedulerParameters=sched_interval=1,sched_min_interval=0,batch_sched_delay=0",
-            "JobCompType=jobcomp/filetxt",
-            f"JobCompLoc={self.folder}/logs/completed",
-            "ReturnToService=2",
-            f"SlurmdTimeout={self.lost_after}",
-            f"MessageTimeout={min(10, self.lost_after)}",
-            "KillWait=5",
-            "MailProg=/bin/true",
-            "GresTypes=gpu,tpu",
-            "MaxArraySize=2000",
-            "MaxJobCount=5000",
-        ]
-        lines += [
-            f"NodeName={name} NodeHostname={host} NodeAddr=127.0.0.1 Port={port} CPUs=64"
-            " RealMemory=64000 Gres=gpu:h100:2,tpu:4"
-            for name, port in zip(self._names, daemons, strict=True)
-        ]
-        names = ",".join(self._names)
-        lines += [f"PartitionName=main Nodes={names} Default=YES MaxTime=INFINITE State=UP"]
-        self.config.write_text("\n".join(lines) + "\n")
-        devices = self.folder / "devices"
-        devices.mkdir(exist_ok=True)
-        for name in ("gpu0", "gpu1", "tpu0", "tpu1", "tpu2", "tpu3"):
-            (devices / name).touch()
-        (self.folder / "gres.conf").write_text(
-            f"Name=gpu Type=h100 File={devices}/gpu[0-1]\nName=tpu File={devices}/tpu[0-3]\n"
-        )
+        write_cluster(self.folder, self._names, self.lost_after, self.options)
 
     def start(self) -> None:
         """Start all of it, and wait until every node takes jobs."""
@@ -159,15 +94,34 @@ class Cluster:
             self.start_node(name)
         self.wait_until_idle()
 
+    def restart_controller(self, *, ids_may_come_twice: bool = False) -> None:
+        """Start the controller again after it was killed; it reads what it saved.
+
+        Args:
+            ids_may_come_twice: whether other jobs get the ids of jobs that it had not saved. A node
+                refuses a job whose id it knows: it is drained, and Slurm holds the job.
+
+        """
+        if not ids_may_come_twice:
+            self._first_id += _IDS_OF_A_START
+            write_first_id(self.config, self._first_id)
+        self.start_controller()
+
     def start_controller(self) -> None:
-        """Start the controller; what it saved is read again."""
+        """Start the controller."""
         self._run("slurmctld", ["slurmctld", "-D", "-f", str(self.config)])
         self._wait(lambda: bool(self.call("sinfo", "--noheader")))
 
     def end_all_jobs(self) -> None:
         """Cancel all jobs, and wait until their nodes take others."""
-        self.call("scancel", "--quiet", "--me")
-        self._wait(self.is_empty)
+
+        def are_gone() -> bool:
+            if self.is_empty():
+                return True
+            self.call("scancel", "--quiet", "--me")  # again, if a busy controller gave no answer
+            return False
+
+        self._wait(are_gone)
         self.wait_until_idle()
 
     def is_empty(self) -> bool:
@@ -239,6 +193,10 @@ class Cluster:
         """Return what one of Slurm's programs prints; empty if it fails."""
         return answer_of(words, self.environment)
 
+    def report(self) -> str:
+        """Return what its programs and its logs say now."""
+        return cluster_report(self.folder, self.environment)
+
     def _run(self, name: str, argv: Sequence[str]) -> None:
         environment = os.environ | self.environment
         environment["PATH"] += ":/usr/sbin:/sbin"
@@ -251,8 +209,7 @@ class Cluster:
         try:
             wait_until(happens, _UP_WITHIN)
         except TimeoutError as error:
-            logs = [path.read_text()[-2000:] for path in (self.folder / "logs").iterdir()]
-            raise RuntimeError("the cluster does not come up:\n" + "\n".join(logs)) from error
+            raise RuntimeError(f"the cluster does not come up:\n{self.report()}") from error
 
 
 def _parent_of(pid: int) -> int:
@@ -271,10 +228,10 @@ def _keeps_jobs(pid: int) -> bool:
 
 @contextmanager
 def slurm_cluster(
-    folder: Path, nodes: int = 3, *, lost_after: int = 300, requeued_after: int = 120
+    folder: Path, nodes: int = 3, *, lost_after: int = 300, options: Sequence[str] = ()
 ) -> Iterator[Cluster]:
     """Run a cluster in a folder."""
-    cluster = Cluster(folder, nodes, lost_after, requeued_after)
+    cluster = Cluster(folder, nodes, lost_after, options)
     cluster.write()
     try:
         cluster.start()

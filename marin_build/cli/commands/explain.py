@@ -26,11 +26,21 @@ def command(options: PipelineOptions, target: str, *, show_source: bool, as_json
     If it was built with another identity, the command lists every leaf that differs, and the
     earlier build it compared. `--code` compares today's code with the code of that build, or of the
     reused output: normalised source, captured values, environment, and code that it cannot follow.
+
+    If the pipeline does not load, or declares the target no more, its record tells what made it,
+    and what differs from the build before it.
     """
     from marin_build.operations.explain import explain
-    from marin_build.operations.loading import load
+    from marin_build.operations.recall import load_or_recall
 
-    explained = explain(load(options, only=target), target, compare_code=show_source)
+    recalled = load_or_recall(options, [target], only=target)
+    if not recalled.is_declared:
+        from marin_build.operations.explain_record import explain_record
+
+        recorded = explain_record(recalled)
+        echo(json.dumps(recorded.json_values(), indent=1) if as_json else str(recorded))
+        return 0
+    explained = explain(recalled.loaded, target, compare_code=show_source)
     if as_json:
         sys.stdout.write(json.dumps(explained.json_values(), indent=1) + "\n")
         return 0

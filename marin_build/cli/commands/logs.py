@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 @click.command("logs")
-@click.argument("target")
+@click.argument("target", required=False)
 @click.option("-f", "--follow", is_flag=True, help="Go on until the attempt ends.")
 @click.option(
     "--attempt",
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 @pipeline_options_without_f
 def command(
     options: PipelineOptions,
-    target: str,
+    target: str | None,
     number: int | None,
     rank: int,
     *,
@@ -44,15 +44,33 @@ def command(
 ) -> int:
     """Print the log of the newest attempt at a target.
 
+    Without a target: of the newest failure that no run has mended, else of the newest attempt. If
+    the pipeline does not load, or declares the target no more, records say where the log is.
+
     Standard error says which attempt it is, and how it ended. The log has the names of secret
     environment variables instead of their values, as `[HF_TOKEN]`. While an attempt on a
     remote output runs, its log lies on the machine where it runs, and nowhere else.
     """
-    from marin_build.cli.views.logs_text import LogOutput, show_attempt, show_attempts
-    from marin_build.operations.loading import load
+    from marin_build.cli.views.found_text import show_notes
+    from marin_build.cli.views.logs_text import (
+        LogOutput,
+        show_attempt,
+        show_attempts,
+        show_newest,
+    )
     from marin_build.operations.logs import copy_attempt_log, list_attempts
+    from marin_build.operations.newest_attempt import newest_attempt
+    from marin_build.operations.place import open_place
+    from marin_build.operations.recall import load_or_recall, recall
 
-    loaded = load(options, only=target)
+    if target is None:
+        newest = newest_attempt(open_place(options))
+        show_newest(newest)
+        recalled = recall(options, newest.target)
+    else:
+        recalled = load_or_recall(options, [target], only=target)
+    show_notes(recalled.notes)
+    loaded, (target,) = recalled.loaded, recalled.selectors
     if only_list:
         show_attempts(list_attempts(loaded, target))
         return 0

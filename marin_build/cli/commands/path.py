@@ -32,7 +32,7 @@ def command(options: PipelineOptions, targets: tuple[str, ...]) -> int:
     from marin_build.operations.find_outputs import find_outputs
 
     found = find_outputs(options, targets)
-    show_notes(found)
+    show_notes(found.notes)
     for output in found.outputs:
         _show(output)
     sys.stdout.flush()  # what is said below comes after the paths

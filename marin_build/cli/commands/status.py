@@ -27,12 +27,17 @@ def command(
     TARGET is as for `plan`; without one: the requested targets, and all they need. The command
     writes nothing. It does not judge whether a holder on another machine is still alive. If the
     engine has a queue, it asks that once for jobs of targets that are not built.
+
+    If the pipeline does not load, the targets are those of its newest run.
     """
+    from marin_build.cli.views.found_text import show_notes
     from marin_build.cli.views.status_text import show_status, status_json
-    from marin_build.operations.loading import load
+    from marin_build.operations.recall import load_or_recall
     from marin_build.operations.status import read_status
 
-    read = read_status(load(options, needed=targets), targets)
+    recalled = load_or_recall(options, targets)
+    show_notes(recalled.notes)
+    read = read_status(recalled.loaded, recalled.selectors, ask_queues=recalled.is_declared)
     if as_json:
         sys.stdout.write(json.dumps(status_json(read), indent=1) + "\n")
     else:

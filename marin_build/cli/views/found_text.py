@@ -1,4 +1,4 @@
-"""What is to be said of outputs that were found without the pipeline."""
+"""What is to be said of targets that were found without the pipeline."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 from marin_build.cli.terminal import echo
 
 if TYPE_CHECKING:
-    from marin_build.operations.find_outputs import FoundOutputs
+    from collections.abc import Sequence
 
 
-def show_notes(found: FoundOutputs) -> None:
+def show_notes(notes: Sequence[str]) -> None:
     """Print on standard error why records answer and not the pipeline."""
-    for note in found.notes:
+    for note in notes:
         echo(f"note: {note}", err=True)

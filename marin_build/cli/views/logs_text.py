@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from marin_build.operations.logs import AttemptSeen
+    from marin_build.operations.newest_attempt import NewestAttempt
 
 
 def show_attempts(attempts: Iterable[AttemptSeen]) -> None:
@@ -21,6 +22,12 @@ def show_attempts(attempts: Iterable[AttemptSeen]) -> None:
     for seen in attempts:
         log = "no log" if seen.log_size is None else f"{seen.log_size} B"
         echo(f"{seen.number:>4}  {_how(seen)}, {log}")
+
+
+def show_newest(newest: NewestAttempt) -> None:
+    """Print on standard error which target is meant where the user named none."""
+    why = "the newest failure" if newest.is_failure else "the newest attempt"
+    echo(printable(f"==> {newest.target}: {why}, run {newest.run}"), err=True)
 
 
 def show_attempt(seen: AttemptSeen) -> None:

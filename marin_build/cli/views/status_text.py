@@ -111,7 +111,8 @@ def _lease_json(lease: Lease | None) -> dict[str, Any] | None:
 def _job_json(job: WaitingJob | None) -> dict[str, Any] | None:
     if job is None:
         return None
-    return {"job": job.job, "words": job.words, "place": job.place or None}
+    said = {"job": job.job, "words": job.words, "place": job.place or None}
+    return {**said, "hint": job.hint or None}
 
 
 def _failure_json(last: LastAttempt | None) -> dict[str, Any] | None:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 def show_warning(warned: Warned) -> None:
     """Print a warning and its hint."""
-    echo(f"warning: {printable(warned.message)}", err=True)
+    echo(f"{warned.kind}: {printable(warned.message)}", err=True)
     if warned.hint:
         echo(f"hint: {printable(warned.hint)}", err=True)
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from marin_build.compat.fray.devices import DeviceConfig
 
 
-@dataclass
+@dataclass(eq=False)
 class ResourceConfig(ResourceMethods):
     """What one task needs. Names, order and defaults of the fields must stay as they are.
 

@@ -13,14 +13,14 @@ from marin_build.pipeline.resources import CpuDevice, GpuDevice, ResourceConfig,
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from marin_build.compat.fray.resource_methods import ResourceMethods
+    from marin_build.compat.fray.resource_fields import ResourceFields
     from marin_build.pipeline.resources import Device
 
 ANY_REGION = "*"
 """The only one of `regions`: it runs anywhere, wherever the job is that submits it."""
 
 
-def lowered(fray: ResourceMethods) -> ResourceConfig:
+def lowered(fray: ResourceFields) -> ResourceConfig:
     """Return the resources of a step.
 
     Raises:
@@ -43,7 +43,7 @@ def lowered(fray: ResourceMethods) -> ResourceConfig:
     )
 
 
-def _device(fray: ResourceMethods) -> Device:
+def _device(fray: ResourceFields) -> Device:
     match fray.device:
         case TpuConfig(variant=name):
             try:

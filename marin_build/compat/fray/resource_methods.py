@@ -8,33 +8,22 @@ from typing import TYPE_CHECKING, Any, Self
 from marin_build.compat.fray.byte_sizes import scaled_size
 from marin_build.compat.fray.devices import CpuConfig, GpuConfig, TpuConfig
 from marin_build.compat.fray.lowered_resources import lowered
+from marin_build.compat.fray.resource_fields import ResourceFields
 from marin_build.compat.fray.tpu_topologies import get_tpu_topology
+from marin_build.pipeline.resources import ResourceConfig as NativeResources
 from marin_build.pipeline.stands_for import StandsForResources
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from marin_build.compat.fray.devices import DeviceConfig
-    from marin_build.pipeline.resources import ResourceConfig as NativeResources
-
 _CPU_FLOPS = 100e9
 """What fray counts for a job without an accelerator, whatever its cores."""
 
 
-class ResourceMethods(StandsForResources):
+class ResourceMethods(ResourceFields, StandsForResources):
     """What a task needs: fields that anybody may set, which are checked when they are lowered."""
 
-    if TYPE_CHECKING:
-        cpu: float
-        ram: str
-        disk: str
-        device: DeviceConfig
-        preemptible: bool
-        regions: Sequence[str] | None
-        zone: str | None
-        replicas: int
-        device_alternatives: Sequence[str] | None
-        image: str | None
+    if TYPE_CHECKING:  # a dataclass has it
 
         def __init__(self, *args: Any, **fields: Any) -> None: ...
 
@@ -52,6 +41,14 @@ class ResourceMethods(StandsForResources):
 
         """
         return lowered(self)
+
+    def __eq__(self, other: object) -> bool:
+        """Return whether the fields are equal; to resources of a step, whether these are meant."""
+        if type(other) is type(self):
+            return vars(self) == vars(other)
+        return self.lowered_resources == other if isinstance(other, NativeResources) else False
+
+    __hash__ = None  # type: ignore[assignment]  # it can be changed
 
     def chip_count(self) -> int:
         """Return the accelerator chips of all replicas."""

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from marin_build.engines.jobs import JobQueue, JobRefusedError, JobState, Phase, QueueAwayError
 from marin_build.engines.programs import answer_of
 from marin_build.engines.slurm.arrays import ARRAY, array_name, array_script, batches_of, jobs_in
-from marin_build.engines.slurm.job_states import is_held, job_state
+from marin_build.engines.slurm.job_states import is_held, job_state, with_hint
 from marin_build.errors import UsageError
 
 if TYPE_CHECKING:
@@ -45,8 +45,6 @@ _TRIED_AGAIN = (  # what sbatch says when another try may do better
     "Invalid authentication credential",  # munge is away
     "Protocol authentication error",
 )
-
-
 _NO_JOB = "Invalid job id"
 _QUEUED_SINCE = "SLURM_MARIN_BUILD_QUEUED_SINCE"
 """Tells a job when it was submitted: of the environment, only variables of Slurm reach it."""
@@ -83,17 +81,26 @@ class SlurmQueue(JobQueue):
 
     def find(self, names: Collection[str]) -> dict[str, str]:
         """Return the ids of the jobs of those names that wait or run."""
-        listed = [row for row in self._with_own_names(self._listed([])) if row[1] in names]
+        listed = self._named(names)
         self._end_held(listed)
         return {name: id_ for id_, name, state in listed if _is_live(state)}
+
+    def find_released(self, names: Collection[str]) -> dict[str, str]:
+        """Return the ids of those jobs; those that Slurm failed to start may start again.
+
+        Cancelled, such a job would have the jobs behind it start at once, and build nothing.
+        """
+        listed = self._named(names)
+        if held := sorted(id_ for id_, _, state in listed if is_held(state)):
+            self._call(["scontrol", "release", ",".join(held)])
+        return {name: id_ for id_, name, state in listed if _is_live(state) or id_ in held}
 
     def look(self, names: Collection[str]) -> dict[str, tuple[str, JobState]]:
         """Return ids and states of the jobs of those names that wait or run, with one call."""
         _check_configuration()
-        listed = self._with_own_names(self._listed([], patience=_PATIENCE_AT_FIRST))
-        return {
-            name: (id_, state) for id_, name, state in listed if name in names and _is_live(state)
-        }
+        listed = self._named(names, _PATIENCE_AT_FIRST)
+        shown = [(id_, name, with_hint(state, id_)) for id_, name, state in listed]
+        return {name: (id_, state) for id_, name, state in shown if _is_live(state)}
 
     def submit(self, job: JobRequest) -> str:
         """Submit a batch script; return the job's id."""
@@ -171,6 +178,11 @@ class SlurmQueue(JobQueue):
     def _cancel(self, ids: Collection[str], how: Sequence[str] = ()) -> None:
         if ids:
             self._call(["scancel", "--quiet", *how, *sorted(ids)])
+
+    def _named(self, names: Collection[str], patience: float = _PATIENCE) -> list[_Row]:
+        """Return the jobs of these names that the queue has, tasks of arrays included."""
+        rows = self._with_own_names(self._listed([], patience))
+        return [row for row in rows if row[1] in names]
 
     def _listed(self, options: Sequence[str], patience: float = _PATIENCE) -> list[_Row]:
         """Return id, name and state of all jobs of this user that the controller remembers."""

@@ -30,13 +30,41 @@ _ENDS: dict[str, Cause | None] = {
     "CANCELLED": "infra",
 }
 
-_HELD = ("launch failed requeued held", "launch_failed_requeued_held")
-"""Reasons of a job that Slurm could not start on a node: it waits until a person releases it."""
+_NOT_STARTED = {
+    "launch failed requeued held",
+    "user env retrieval failed requeued held",
+    "JobHoldMaxRequeue",
+}
+"""Reasons of a job that a node could not start: Slurm holds it until somebody releases it."""
+_HELD_BY_SOMEBODY = {
+    "JobHeldUser",
+    "job requeued in held state",
+    "job requeued in special exit state",
+}
+"""Reasons of a job that its owner, or a rule for its exit code, holds."""
 
 
 def is_held(state: JobState) -> bool:
     """Return whether a job waits without an end, because Slurm failed to start it."""
-    return state.words.startswith("PENDING") and any(f"({why})" in state.words for why in _HELD)
+    return _reason(state.words) in _NOT_STARTED
+
+
+def with_hint(state: JobState, job_id: str) -> JobState:
+    """Return a state for people: a held job waits, and can be released."""
+    if is_held(state):
+        what = "Slurm could not start it, and holds it"
+    elif _reason(state.words) in _HELD_BY_SOMEBODY:
+        what = "it is held"
+    else:
+        return state
+    hint = f"{what}: `scontrol release {job_id}` lets it start"
+    return JobState(Phase.QUEUED, state.words, hint=hint)
+
+
+def _reason(words: str) -> str:
+    """Return why a job waits, with spaces; empty if it does not wait, or for no reason."""
+    state, _, reason = words.partition(" (")
+    return reason.removesuffix(")").replace("_", " ") if state in _WAITS else ""
 
 
 def job_state(state: str, reason: str = "", nodes: str = "") -> JobState:

@@ -104,7 +104,8 @@ class ReachedCode:
 
 def reached_code(fn: object, declared_in: str | None = None) -> ReachedCode:
     """Return the code that a step reaches, as it was first read; arguments as for `code_of`."""
-    closures = [closure for _, closure in code_of(fn, declared_in).closures]
+    # An installed module, a value of which the function holds, has no parts: it is not watched.
+    closures = [closure for _, closure in code_of(fn, declared_in).closures if closure.parts]
     names = {pair for closure in closures for part, _ in closure.parts for pair in part.looked}
     roots: list[Part] = []
     for part in (closure.parts[0][0] for closure in closures):

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 
-from marin_build.observe.read_builds import output_under, read_begun, read_builds
+from marin_build.observe.read_builds import read_begun, read_builds
+from marin_build.protocol.layout import output_under
 from marin_build.store.memory import MemoryStore
 
 PREFIX = "/out"

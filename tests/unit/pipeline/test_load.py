@@ -14,9 +14,9 @@ from marin_build.pipeline.load import (
     Pipeline,
     load_again,
     load_pipeline,
-    lost_threads,
-    undeclared_files,
 )
+from marin_build.pipeline.started_threads import lost_threads
+from marin_build.pipeline.undeclared_files import undeclared_files
 from marin_build.workspace.workspace import Workspace, current_workspace
 
 if TYPE_CHECKING:
@@ -174,9 +174,9 @@ def test_threads_that_imports_start_are_warned_of(load: Load) -> None:
     )
     loaded = load(text + A)
     sys.modules["my_pipeline"].over.set()
-    (warning,) = lost_threads(loaded)
+    (warning,) = lost_threads(loaded.threads)
     assert "started threads: `poller`; steps are forks of it without them" in warning
-    assert lost_threads(load(A)) == []
+    assert lost_threads(load(A).threads) == []
 
 
 def test_a_file_loaded_again_sees_changed_inputs(load: Load, tmp_path: Path) -> None:

@@ -343,4 +343,19 @@ def test_any_value_is_kept_where_pickle_is_allowed(tmp_path: Path) -> None:
 
 def test_pickle_beside_what_saves_the_result_is_refused(out: str) -> None:
     with pytest.raises(SpecificationError, match="pickle=True"):
-        disk_cache(_named, output_path=out, pickle=True)
+        disk_cache(
+            _named, output_path=out, save_fn=Artifact.save, load_fn=Artifact.load, pickle=True
+        )
+
+
+def test_a_pickle_may_lie_at_a_path(out: str) -> None:
+    """Else who names the place of a result cannot keep what only pickle keeps."""
+    calls: list[int] = []
+
+    @disk_cache(output_path=Path(out), pickle=True)
+    def turned() -> object:
+        calls.append(1)
+        return lambda: 1j
+
+    assert turned()() == turned()() == 1j  # type: ignore[operator]
+    assert calls == [1]

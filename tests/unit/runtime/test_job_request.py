@@ -38,7 +38,8 @@ def test_an_environment_adds_to_the_variables_and_groups_that_clients_read() -> 
     )  # fmt: skip
     assert request.environment is environment
     assert request.env_vars == {"A": "1", "B": "2"}
-    assert request.pip_dependency_groups == ("tpu", "eval")
+    assert request.pip_dependency_groups == ["tpu", "eval"] == request.pip_dependency_groups
+    assert (environment.extras, environment.pip_packages) == (["tpu"], ["numpy"])
 
 
 @pytest.mark.parametrize("entrypoint", [(), "echo hello", 3, ("a", 1)])

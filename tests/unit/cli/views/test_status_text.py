@@ -111,6 +111,10 @@ def test_what_waits_in_a_queue_is_said_in_the_queue_s_words(
     assert _text(TargetState(State.NOT_BUILT).with_job(waits), make) == (
         "slurm:7, PENDING (Priority)"
     )
+    held = replace(waits, hint="it is held: `scontrol release 7` lets it start")
+    assert _text(TargetState(State.NOT_BUILT).with_job(held), make) == (
+        "slurm:7, PENDING (Priority); it is held: `scontrol release 7` lets it start"
+    )
     starts = WaitingJob("slurm:8", "RUNNING", "n1")
     again = TargetState(State.FAILED, last=LastAttempt(1, None, None, "w", None)).with_job(starts)
     assert _text(again, make) == "slurm:8, RUNNING on n1; before, attempt 1, w"
@@ -126,7 +130,8 @@ def test_what_waits_in_a_queue_is_said_in_the_queue_s_words(
     )
     assert told.err == "note: what waits in the queue of slurm is not known: no\\x1b answer\n"
     document = status_json(_read(targets, again))
-    assert document["targets"][0]["job"] == {"job": "slurm:8", "words": "RUNNING", "place": "n1"}
+    job = {"job": "slurm:8", "words": "RUNNING", "place": "n1", "hint": None}
+    assert document["targets"][0]["job"] == job
 
 
 def test_what_needs_an_eye_comes_first(make: Callable[..., Targets]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import packaging.version
 import pytest
 
 from marin_build.identity.code.changes import reached_code
@@ -121,6 +122,12 @@ def test_functions_without_a_name_in_their_module(
     assert reached.changed() == ""
     made.write(flow=FLOW.replace(old, new))
     assert reached.changed().startswith("flow.")
+
+
+def test_values_of_installed_modules_are_not_watched() -> None:
+    """Else a step that holds one fails before it begins."""
+    held = packaging.version.Version("1.0")
+    assert reached_code(lambda _: held).changed() == ""
 
 
 def test_the_file_is_gone(project: NewProject) -> None:

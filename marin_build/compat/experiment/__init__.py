@@ -1,0 +1,1 @@
+"""What experiments of Marin's artifact era are started with."""

@@ -1,0 +1,1 @@
+"""What experiments import of Marin's `rigging`: paths, files, prefixes, logs."""

@@ -1,0 +1,90 @@
+"""One output with all that a person asks of it first: value, files, what made it, and from what."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from marin_build.observe.preview_files import preview_files
+from marin_build.operations.find_outputs import find_output
+from marin_build.protocol import layout
+from marin_build.protocol.artifact import read_artifact
+from marin_build.protocol.manifest import manifest_of, without_nested
+from marin_build.protocol.recipe_reader import parse_recipe
+from marin_build.untrusted_json import parse_json
+
+if TYPE_CHECKING:
+    from marin_build.observe.preview_files import Preview
+    from marin_build.observe.read_builds import StoredOutput
+    from marin_build.operations.find_outputs import FoundOutputs
+    from marin_build.operations.options import PipelineOptions
+    from marin_build.protocol.recipe_reader import Recipe
+    from marin_build.store.base import File
+
+
+@dataclass(frozen=True, slots=True)
+class ShownOutput:
+    """An output, and what is known about it.
+
+    Args:
+        output: which one, and how its build ended.
+        found: how it was found.
+        recipe: what made it; None if no readable record says.
+        artifact: what its step returned, as JSON values; None if that is nothing.
+        artifact_size: bytes of that as JSON.
+        artifact_error: why the artifact cannot be read; empty if it can.
+        files: path and size of each file of its data, sorted.
+        previews: of the first few of them.
+
+    """
+
+    output: StoredOutput
+    found: FoundOutputs
+    recipe: Recipe | None
+    artifact: Any
+    artifact_size: int
+    artifact_error: str
+    files: tuple[File, ...]
+    previews: tuple[Preview, ...]
+
+    @property
+    def size(self) -> int:
+        """Bytes of all files."""
+        return sum(file.size for file in self.files)
+
+
+def show_output(options: PipelineOptions, word: str) -> ShownOutput:
+    """Read one output, and look into its files.
+
+    Args:
+        options: name the pipeline and its prefix.
+        word: a selector of one target, or a word that names one identity.
+
+    Raises:
+        UsageError: it names no output, or several.
+        StoreError: the store cannot be read.
+
+    """
+    output, found = find_output(options, word)
+    store = found.store
+    record = store.get(f"{output.path}/{layout.RECORD}")
+    artifact, size, why = None, 0, ""
+    if (saved := read_artifact(store, output.path)) is not None:
+        size = len(saved[0])
+        try:
+            artifact = parse_json(saved[0])
+        except ValueError as error:
+            why = str(error)
+    listed = manifest_of(store, output.data)
+    own = set(without_nested([file.path for file in listed], listed))
+    files = tuple(file for file in listed if file.path in own)
+    return ShownOutput(
+        output,
+        found,
+        parse_recipe(record.data) if record is not None else None,
+        artifact,
+        size,
+        why,
+        files,
+        tuple(preview_files(store, output.data, files)),
+    )

@@ -1,0 +1,34 @@
+"""The identity of a step with a version and a recipe: the recipe's text, not its attributes.
+
+Other dialects fingerprint a step's configuration themselves. Where a version gives the step its
+path, that text is its identity here, so that plans name the values in it that changed.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from marin_build.identity.canonical import FrozenDict
+
+
+def attributes_of_recipe(recipe: str) -> FrozenDict:
+    """Return the JSON of a recipe as attributes; what is no object stands under `config`.
+
+    NaN and infinity, which JSON does not have, become texts.
+
+    Raises:
+        ValueError: it is no JSON.
+
+    """
+    value: Any = json.loads(recipe, parse_constant=str)
+    return FrozenDict(value if isinstance(value, dict) else {"config": value})
+
+
+def recipe_problem(recipe: str) -> str | None:
+    """Return why a text is no recipe, or None."""
+    try:
+        attributes_of_recipe(recipe)
+    except (ValueError, RecursionError) as error:
+        return f"with a version, `fingerprint_payload` is JSON: {error}"
+    return None
