@@ -208,11 +208,28 @@ def _function_of(fn: Any) -> Any:
 
 
 def _author_function(fn: Any) -> Any:
-    """Return the function of an ExecutorStep inside the one that Marin made of its config."""
+    """Return the author's function inside one that Marin made of it, of a step or an artifact."""
+    while getattr(fn, "__module__", "").partition(".")[0] == "marin":
+        inner = _held_function(fn)
+        if inner is None:
+            break
+        fn = inner
+    return fn
+
+
+def _held_function(fn: Any) -> Any:
+    """Return the function that a function of Marin holds; None if it holds none."""
+    if _is_remote(fn):
+        return fn.fn
     cells = dict(zip(_names_of(fn), getattr(fn, "__closure__", None) or (), strict=False))
-    inner = cells.get("captured_fn")
-    is_marins = getattr(fn, "__module__", "").partition(".")[0] == "marin"
-    return inner.cell_contents if is_marins and inner is not None else fn
+    if (cell := cells.get("captured_fn")) is not None:  # of an ExecutorStep
+        return cell.cell_contents
+    for value in getattr(fn, "__defaults__", None) or ():
+        if _has(value, "run", "build_config"):  # of an ArtifactStep
+            return value.run
+        if callable(value):  # of `apply`
+            return value
+    return None
 
 
 def _names_of(fn: Any) -> tuple[str, ...]:
