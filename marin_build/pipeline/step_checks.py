@@ -17,6 +17,7 @@ from marin_build.pipeline.not_a_step import described, how_to_declare
 from marin_build.pipeline.placed import Placed, StandsForResources
 from marin_build.pipeline.recipe import recipe_problem
 from marin_build.pipeline.source import Source
+from marin_build.pipeline.stands_for import StandsForStep
 from marin_build.text.readable import shortened
 from marin_build.workspace.places import checked_place, is_relative
 from marin_build.workspace.workspace import CodePolicy
@@ -49,6 +50,9 @@ def check_and_freeze(step: Any, kind: type) -> None:
     if not isinstance(step.deps, tuple):
         hint = how_to_declare(step.deps) if callable(step.deps) else None
         _put(step, "deps", _as_tuple(step.deps, kind), hint)
+    if any(isinstance(dep, StandsForStep) for dep in step.deps):
+        deps = [dep.lowered_step if isinstance(dep, StandsForStep) else dep for dep in step.deps]
+        put(step, "deps", FrozenList(deps))
     for dep in step.deps:
         if not isinstance(dep, kind):
             what = f"`{step.name}` depends on {described(dep)}, not a step"
