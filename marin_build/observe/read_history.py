@@ -157,6 +157,8 @@ def _folders(store: Store, starts: Iterable[str]) -> dict[str, list[str]]:
 def _recorded_by_marin(store: Store, folders: Sequence[str]) -> dict[str, Earlier]:
     """Return what Marin recorded in some folders; those without a readable record are left out."""
     found: dict[str, Earlier] = {}
+    if not folders:
+        return found
     blobs = store.get_many([f"{folder}/{layout.ARTIFACT}" for folder in folders])
     for folder, blob in zip(folders, blobs, strict=True):
         with suppress(CorruptStateError):
