@@ -30,12 +30,10 @@ def secrets_of_step(step: StepSpec, declared: Sequence[str] = ()) -> list[Specif
     """
     allowed = [each[1:] for each in (*declared, *step.secrets) if each.startswith("!")]
     texts: list[tuple[str, Any]] = [("attrs", step.hash_attrs)] if step.hash_attrs else []
-    payload = step.fingerprint_payload or ""
-    texts.append(
-        ("config", attributes_of_recipe(payload))
-        if step.has_recipe
-        else ("fingerprint_payload", payload)
-    )
+    if step.has_recipe:
+        texts.append(("config", attributes_of_recipe(step.fingerprint_payload or "")))
+    else:
+        texts.append(("fingerprint_payload", step.fingerprint_payload or ""))
     if isinstance(step.fn, Command):
         texts.append(("command", step.fn.text))
     texts += [(f"inputs.{key}", source.location) for key, source in step.inputs.items()]
