@@ -13,6 +13,7 @@ from marin_build.compat.lazy.lowering import lower
 from marin_build.compat.lazy.running import resolve
 from marin_build.compat.versions import validate_path_segment, validate_version
 from marin_build.errors import SpecificationError
+from marin_build.identity.callables import CountsByName
 from marin_build.pipeline.declared_at import declaring_place
 from marin_build.pipeline.stands_for import StandsForStep
 from marin_build.workspace.places import is_relative
@@ -31,7 +32,7 @@ T = TypeVar("T", bound="Artifact")
 
 # Two handles are equal only if they are one object: so they can be keys, whatever they hold.
 @dataclass(frozen=True, eq=False)
-class ArtifactStep(StandsForStep, Generic[T_co]):
+class ArtifactStep(StandsForStep, CountsByName, Generic[T_co]):
     """An artifact, and the step that makes it: `run(build_config(ctx))`.
 
     What `build_config` writes itself is the artifact's identity: its fingerprint. What it asks of
@@ -86,6 +87,16 @@ class ArtifactStep(StandsForStep, Generic[T_co]):
     def identity(self) -> str:
         """Its name and version, `name@version`."""
         return f"{self.name}@{self.version}"
+
+    @property
+    def code_name(self) -> str:
+        """What stands for it in the digest of code that holds it."""
+        return f"artifact {self.identity}"
+
+    @property
+    def exact_name(self) -> str:
+        """The same, with the recipe."""
+        return f"artifact {artifact_identity(self)}"
 
     @property
     def place(self) -> tuple[str, int]:
