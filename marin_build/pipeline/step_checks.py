@@ -16,6 +16,7 @@ from marin_build.pipeline.not_a_step import described, how_to_declare
 from marin_build.pipeline.placed import Placed, StandsForResources
 from marin_build.pipeline.recipe import recipe_problem
 from marin_build.pipeline.source import Source
+from marin_build.pipeline.stands_for import StandsForStep
 from marin_build.workspace.places import checked_place, is_relative
 from marin_build.workspace.workspace import CodePolicy
 
@@ -41,18 +42,9 @@ def check_and_freeze(step: Any, kind: type) -> None:
             errors are collected; the field then has a legal value, and the checks go on.
 
     """
-    put = object.__setattr__
     if (problem := name_problem(step.name)) is not None:
         refuse(illegal_name(step.name, problem, step.place))
-    if not isinstance(step.deps, tuple):
-        hint = how_to_declare(step.deps) if callable(step.deps) else None
-        _put(step, "deps", _as_tuple(step.deps, kind), hint)
-    for dep in step.deps:
-        if not isinstance(dep, kind):
-            what = f"`{step.name}` depends on {described(dep)}, not a step"
-            refuse(_error(step, what, how_to_declare(dep)))
-            put(step, "deps", tuple(d for d in step.deps if isinstance(d, kind)))
-            break
+    _settle_deps(step, kind)
     if step.hash_attrs is not EMPTY:
         _freeze_attrs(step)
     if step.resources is not None or isinstance(step.fn, Placed):
@@ -71,6 +63,23 @@ def check_and_freeze(step: Any, kind: type) -> None:
         _put(step, "outputs", _as_tuple(step.outputs, str))
     for problem in _problems_of(step):
         refuse(_error(step, f"`{step.name}`: {problem}"))
+
+
+def _settle_deps(step: Any, kind: type) -> None:
+    """Put the dependencies of a step into a list of steps that cannot be changed."""
+    if not isinstance(step.deps, tuple):
+        hint = how_to_declare(step.deps) if callable(step.deps) else None
+        _put(step, "deps", _as_tuple(step.deps, kind), hint)
+    put = object.__setattr__
+    if any(isinstance(dep, StandsForStep) for dep in step.deps):
+        deps = [dep.lowered_step if isinstance(dep, StandsForStep) else dep for dep in step.deps]
+        put(step, "deps", FrozenList(deps))
+    for dep in step.deps:
+        if not isinstance(dep, kind):
+            what = f"`{step.name}` depends on {described(dep)}, not a step"
+            refuse(_error(step, what, how_to_declare(dep)))
+            put(step, "deps", tuple(d for d in step.deps if isinstance(d, kind)))
+            break
 
 
 def _put(step: Any, name: str, checked: tuple[object, str | None], hint: str | None = None) -> None:
