@@ -78,7 +78,5 @@ def test_a_training_is_planned_for_a_tpu(example: Project) -> None:
     pod = job["template"]["spec"]["template"]["spec"]
     assert pod["nodeSelector"]["cloud.google.com/gke-tpu-topology"] == "2x2x2"
     assert pod["containers"][0]["resources"]["limits"]["google.com/tpu"] == "4"
-    kinds = [
-        yaml.safe_load(path.read_text())["kind"] for path in spec.parents[1].glob("*/job.yaml")
-    ]
+    kinds = [yaml.safe_load(path.read_text())["kind"] for path in spec.parents[1].rglob("job.yaml")]
     assert sorted(kinds) == ["Job"] * 43 + ["JobSet"]
