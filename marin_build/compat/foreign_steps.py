@@ -213,16 +213,28 @@ def _author_function(fn: Any) -> Any:
 
     For an ExecutorStep it is what that captured, for an ArtifactStep its `run`.
     """
-    if (getattr(fn, "__module__", None) or "").partition(".")[0] != MARIN[0]:
-        return fn
+    while (getattr(fn, "__module__", None) or "").partition(".")[0] == MARIN[0]:
+        inner = _held_function(fn)
+        if inner is None:
+            break
+        fn = inner
+    return fn
+
+
+def _held_function(fn: Any) -> Any:
+    """Return the function that a function of Marin holds; None if it holds none."""
+    if _is_remote(fn):
+        return fn.fn
     names: tuple[str, ...] = getattr(getattr(fn, "__code__", None), "co_freevars", ())
     cells = dict(zip(names, getattr(fn, "__closure__", None) or (), strict=False))
-    if (inner := cells.get("captured_fn")) is not None:
-        return inner.cell_contents
+    if (cell := cells.get("captured_fn")) is not None:
+        return cell.cell_contents
     for default in getattr(fn, "__defaults__", None) or ():
         if _has(default, "run", "build_config", "artifact_type"):
-            return default.run.fn if _is_remote(default.run) else default.run
-    return fn
+            return default.run
+        if callable(default):  # of `apply`, which calls it with keyword arguments
+            return default
+    return None
 
 
 def _place_of(fn: Any) -> tuple[str, int] | None:
