@@ -44,8 +44,7 @@ def check_and_freeze(step: Any, kind: type) -> None:
     """
     if (problem := name_problem(step.name)) is not None:
         refuse(illegal_name(step.name, problem, step.place))
-    if step.deps is not NONE_OF_THEM:
-        _settle_dependencies(step, kind)
+    _settle_deps(step, kind)
     if step.hash_attrs is not EMPTY:
         _freeze_attrs(step)
     if step.resources is not None or isinstance(step.fn, Placed):
@@ -66,24 +65,21 @@ def check_and_freeze(step: Any, kind: type) -> None:
         refuse(_error(step, f"`{step.name}`: {problem}"))
 
 
-def _settle_dependencies(step: Any, kind: type) -> None:
-    """Put the dependencies of a step into their frozen form: steps, and what stands for them."""
+def _settle_deps(step: Any, kind: type) -> None:
+    """Put the dependencies of a step into a list of steps that cannot be changed."""
     if not isinstance(step.deps, tuple):
         hint = how_to_declare(step.deps) if callable(step.deps) else None
         _put(step, "deps", _as_tuple(step.deps, kind), hint)
+    put = object.__setattr__
+    if any(isinstance(dep, StandsForStep) for dep in step.deps):
+        deps = [dep.lowered_step if isinstance(dep, StandsForStep) else dep for dep in step.deps]
+        put(step, "deps", FrozenList(deps))
     for dep in step.deps:
-        if isinstance(dep, kind):
-            continue
-        deps = [
-            each.lowered_step if isinstance(each, StandsForStep) else each for each in step.deps
-        ]
-        strangers = [each for each in deps if not isinstance(each, kind)]
-        if strangers:
-            what = f"`{step.name}` depends on {described(strangers[0])}, not a step"
-            refuse(_error(step, what, how_to_declare(strangers[0])))
-        steps = FrozenList(each for each in deps if isinstance(each, kind))
-        object.__setattr__(step, "deps", steps)
-        break
+        if not isinstance(dep, kind):
+            what = f"`{step.name}` depends on {described(dep)}, not a step"
+            refuse(_error(step, what, how_to_declare(dep)))
+            put(step, "deps", tuple(d for d in step.deps if isinstance(d, kind)))
+            break
 
 
 def _put(step: Any, name: str, checked: tuple[object, str | None], hint: str | None = None) -> None:
