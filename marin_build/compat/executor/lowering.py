@@ -21,7 +21,9 @@ from marin_build.compat.executor.instantiate import (
 from marin_build.compat.executor.json_encoder import CustomJsonEncoder
 from marin_build.compat.executor.lifting import original_step
 from marin_build.compat.executor.records import json_value, step_info, write_step_info
+from marin_build.compat.executor.values import lowers_steps
 from marin_build.compat.executor.version import Versions
+from marin_build.compat.remote import remote
 from marin_build.errors import StoreError
 from marin_build.identity.callables import Bound, StandsForFunction
 from marin_build.pipeline.foreign_records import TellsRecord
@@ -232,7 +234,7 @@ def remote_of(step: ExecutorStep[Any]) -> RemoteCallable[..., Any] | None:
     if not isinstance(fn, RemoteCallable):
         if fn is None or step.resources is None:
             return None
-        fn = RemoteCallable(fn, step.resources)
+        fn = remote(fn, resources=step.resources)  # with the groups that its device needs
     return replace(
         fn,
         resources=step.resources if step.resources is not None else fn.resources,
@@ -276,6 +278,7 @@ def _mirror_budget(config: Any) -> AbstractContextManager[object]:
 _shared: tuple[Workspace, Versions, Lowering] | None = None
 
 
+@lowers_steps
 def lowered_in_force(step: ExecutorStep[Any]) -> StepSpec:
     """Return the step that a step stands for under the prefix in force, always the same one."""
     global _shared  # noqa: PLW0603 - what is in force is one for the process, too

@@ -21,6 +21,7 @@ from marin_build.compat.executor import (
 from marin_build.compat.executor.lifting import as_executor_step
 from marin_build.compat.executor.lowering import Lowering, RemoteConfigCall
 from marin_build.compat.executor.version import Versions
+from marin_build.compat.fray.resources import ResourceConfig as FrayResources
 from marin_build.compat.step_spec import StepSpec
 from marin_build.plan.payload_diff import describe_difference, differences, without_echoes
 from marin_build.runtime.remote import RemoteCallable
@@ -165,6 +166,15 @@ def test_resources_of_the_step_go_before_those_of_remote(
     assert inner is not None
     inner("/ignored")
     assert seen == [Config("in", "/o")]
+
+
+def test_a_job_on_a_tpu_gets_the_dependencies_of_tpus() -> None:
+    """Else training starts without the libraries of its device."""
+    made = step(resources=FrayResources.with_tpu("v5p-8")).lowered_step
+    assert isinstance(made.fn, RemoteConfigCall)
+    assert made.fn.pip_dependency_groups == ("tpu",)
+    assert made.resources is not None
+    assert made.resources.cpu == 32
 
 
 def test_a_step_without_a_function_cannot_be_resolved() -> None:
