@@ -14,7 +14,6 @@ from marin_build.errors import CorruptStateError
 from marin_build.identity.payload import HASHED_NAME
 from marin_build.plan.snapshot import Earlier
 from marin_build.protocol import layout
-from marin_build.protocol.artifact_record_reader import parse_artifact_record
 from marin_build.protocol.executor_info_reader import parse_executor_info
 from marin_build.protocol.marin_record import built_by_marin
 from marin_build.protocol.record_reader import readable_record
@@ -157,6 +156,10 @@ def _folders(store: Store, starts: Iterable[str]) -> dict[str, list[str]]:
 def _recorded_by_marin(store: Store, folders: Sequence[str]) -> dict[str, Earlier]:
     """Return what Marin recorded in some folders; those without a readable record are left out."""
     found: dict[str, Earlier] = {}
+    if not folders:
+        return found
+    from marin_build.protocol.artifact_record_reader import parse_artifact_record  # loads datetime
+
     blobs = store.get_many([f"{folder}/{layout.ARTIFACT}" for folder in folders])
     for folder, blob in zip(folders, blobs, strict=True):
         with suppress(CorruptStateError):

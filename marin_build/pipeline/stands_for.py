@@ -13,7 +13,7 @@ __all__ = ["StandsForResources", "StandsForStep"]
 
 
 class StandsForStep:
-    """A value that a pipeline may offer in the place of a step."""
+    """A value that a pipeline may offer, or a step be given, in the place of a step."""
 
     __slots__ = ()
 

@@ -44,10 +44,12 @@ class LoweredStep(StepSpec):
 
     Args:
         digits: those of its folder, `{name}-{digits}`.
+        executor_step: what it was lowered from.
 
     """
 
     digits: str = field(default="", kw_only=True)
+    executor_step: ExecutorStep[Any] | None = field(default=None, kw_only=True, repr=False)
 
     @property
     def hash_id(self) -> str:
@@ -217,6 +219,7 @@ class Lowering:
             code="report",  # its folder's name knows nothing of code
             declared=step.declared,
             digits=known.hashed_versions[step],
+            executor_step=step,
         )
 
 
@@ -243,7 +246,8 @@ def with_deps(original: StepSpec, deps: Sequence[StepSpec]) -> StepSpec:
 
     It stays itself if they are what it declares. Else it keeps its output path.
     """
-    if [dep.target_id for dep in deps] == [dep.target_id for dep in original.deps]:
+    now, declared = (dict.fromkeys(dep.target_id for dep in each) for each in (deps, original.deps))
+    if [*now] == [*declared]:
         return original
     return replace(original, deps=deps, override_output_path=original.output_path)
 

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
 from marin_build.compat.fingerprint import canonical_json, fingerprint_hash
 from marin_build.compat.lazy.context import StepContext
+from marin_build.compat.lazy.lowering import lower
+from marin_build.compat.lazy.running import resolve
 from marin_build.compat.versions import validate_path_segment, validate_version
 from marin_build.errors import SpecificationError
 from marin_build.pipeline.declared_at import declaring_place
@@ -121,8 +123,6 @@ class ArtifactStep(StandsForStep, Generic[T_co]):
 
     def lower(self) -> StepSpec:
         """Return its step; see `lower`."""
-        from marin_build.compat.lazy.lowering import lower
-
         return lower(self)
 
     @property
@@ -132,8 +132,6 @@ class ArtifactStep(StandsForStep, Generic[T_co]):
 
     def resolve(self, *, max_concurrent: int = 8) -> T_co:
         """Build it and return what it made; see `resolve`."""
-        from marin_build.compat.lazy.running import resolve
-
         return resolve(self, max_concurrent=max_concurrent)
 
     @overload

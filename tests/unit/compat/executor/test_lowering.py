@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from marin_build import ResourceConfig, remote
+from marin_build import step as declare
 from marin_build.compat.executor import (
     THIS_OUTPUT_PATH,
     ExecutorStep,
@@ -184,6 +185,26 @@ def test_a_step_spec_among_executor_steps_stays_what_it_is() -> None:
     resolved = resolve_executor_step(lifted, None, "/elsewhere", deps=[tok])
     assert resolved.output_path == tok.output_path
     assert resolved.hash_attrs == tok.hash_attrs
+
+
+def test_a_pipeline_moves_on_one_step_at_a_time() -> None:
+    """A new step reads what an old one makes, and the reverse."""
+
+    @declare
+    def score(output: str, model: str, others: list[str]) -> None:
+        """Score models."""
+
+    old = step(config=versioned(1))
+    new = score(model=old, others=[old, step("other")])
+    assert [dep.target_id for dep in new.deps] == [
+        old.lowered_step.target_id,
+        old.lowered_step.target_id,
+        step("other").lowered_step.target_id,
+    ]
+    assert StepSpec("plain", deps=[old]).deps == [old.lowered_step]
+    (dep,) = step("report", as_executor_step(new) / "x").lowered_step.deps
+    assert dep is new
+    assert as_executor_step(old.lowered_step) is old
 
 
 def test_a_chain_of_diamonds_of_step_specs_is_lifted_once_each() -> None:
