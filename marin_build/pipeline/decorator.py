@@ -29,6 +29,7 @@ from marin_build.pipeline.bound_call import BoundCall, Parameter, parameter_of
 from marin_build.pipeline.declared_at import declaring_place, shown_here
 from marin_build.pipeline.placed import Placed
 from marin_build.pipeline.source import Source
+from marin_build.pipeline.stands_for import StandsForStep
 from marin_build.pipeline.step_options import StepOptions, check_options
 from marin_build.pipeline.step_spec import DeclaredStep, StepSpec
 from marin_build.text.readable import did_you_mean
@@ -136,7 +137,7 @@ def _signature(function: Callable[..., object]) -> inspect.Signature:
 def _has_step(value: object) -> bool:
     """Return whether a value is, or a container holds, a step or a source."""
     match value:
-        case StepSpec() | Source():
+        case StepSpec() | Source() | StandsForStep():
             return True
         case list() | tuple():
             return any(_has_step(item) for item in value)
@@ -146,8 +147,13 @@ def _has_step(value: object) -> bool:
 
 
 def _copied(value: Any) -> Any:
-    """Return copies of containers of steps; the author may change the originals later."""
+    """Return copies of containers of steps; the author may change the originals later.
+
+    What stands for a step becomes that step.
+    """
     match value:
+        case StandsForStep():
+            return value.lowered_step
         case list() | tuple() if type(value) in (list, tuple):
             return type(value)(_copied(item) for item in value)
         case dict():
