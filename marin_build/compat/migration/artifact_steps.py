@@ -173,7 +173,8 @@ class _Recipe:
                     raise CannotMoveError(self._why(value))
                 else:
                     self.text.taken |= names_read(value)
-        return ast.unparse(made)
+        text = ast.unparse(made)
+        return f'f"{text[2:-1]}"' if text.startswith("f'") and '"' not in text else text
 
     def _parameter(self, step: str) -> str:
         self.steps.append(step)

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 _FIELDS = ("name", "fn", "config", "description", "override_output_path", "resources")
 _MORE = ("resources", "description")
 _OWN = "this_output_path"
+_LOOSE = "nonblocking"
 _VERSIONED = ("versioned", "ensure_versioned")
 _MARKERS = (_OWN, "THIS_OUTPUT_PATH", "output_path_of", *_VERSIONED, "InputName", "mirrored")
 _PINNED = "Its folder is that of Marin: when its recipe changes, take {} away."
@@ -66,6 +67,8 @@ def executor_step_text(
     if not isinstance(config, ast.Call | ast.Dict | ast.List):
         raise CannotMoveError("its config is not written out where the step is declared")
     calls, options = called_function(source, given.get("fn"))
+    if "resources" in given:
+        options = []  # the step's own go first
     taken = names_read(ast.parse(calls, mode="eval"))
     for _ in range(2):  # the first time tells which names the config keeps
         text = ConfigText(source, config, taken)
@@ -180,6 +183,10 @@ class _Config:
             step, inside = found
             self.dependencies += 1
             self.text.put(node, _joined(self.text.parameter(_called(step), "str", step), inside))
+        elif any(isinstance(n, ast.Attribute) and n.attr == _LOOSE for n in ast.walk(node)):
+            raise CannotMoveError(
+                f"`{_short(self.source.of(node))}`: it does not wait for that step"
+            )
         elif self._marked(node):
             raise CannotMoveError(f"`{_short(self.source.of(node))}` in its config is computed")
         else:
@@ -206,21 +213,20 @@ class _Config:
                 self.source.marin_name(node.func) == "output_path_of" and not node.keywords
             ):
                 return self.source.of(step), inside[0] if inside else None
-            case ast.BinOp(left=ast.Name(id=name), op=ast.Div(), right=inside) if (
-                name in self.variables
-            ):
-                return name, inside
-            case ast.Call(
-                func=ast.Attribute(value=ast.Name(id=name), attr="cd"), args=[inside]
-            ) if name in self.variables:
-                return name, inside
-            case ast.Call(
-                func=ast.Attribute(value=ast.Name(id=name), attr="as_input_name"), args=[]
-            ) if name in self.variables:
-                return name, None
+            case ast.BinOp(left=place, op=ast.Div(), right=inside):
+                return self._inside(place, inside)
+            case ast.Call(func=ast.Attribute(value=place, attr="cd"), args=[inside]):
+                return self._inside(place, inside)
+            case ast.Call(func=ast.Attribute(value=place, attr="as_input_name"), args=[]):
+                return self._dependency(place)
             case ast.Name(id=name) if name in self.variables:
                 return name, None
         return None
+
+    def _inside(self, place: ast.expr, inside: ast.expr) -> tuple[str, ast.expr] | None:
+        """Return the step and the place in its output, where that is one step into it."""
+        found = self._dependency(place)
+        return None if found is None or found[1] is not None else (found[0], inside)
 
     def _marked(self, node: ast.expr) -> bool:
         return any(

@@ -138,14 +138,16 @@ def _in_function(
     """Return the edits for a run in a function that the guard calls."""
     before, after = _split(function, statement)
     guard_call = _guard_call(source, function)
-    _refuse_parsers(source, function, before)
+    _refuse_parsers(source, function, before, goes_on=bool(after))
     if source.parents[function] is not source.tree:
         raise CannotMoveError("the call that runs steps is in a function of a function")
-    header_end = source.start(function.body[0])
-    header = source.text[source.start(function) : header_end]
-    new_header = f"def {PIPELINE}():" + header[header.rindex(":") + 1 :]
+    signature = function.returns
+    colon = source.text.index(
+        ":", source.end(signature) if signature is not None else source.start(function)
+    )
+    header = source.text[source.start(function) : colon + 1]
     returned = source.replace(statement, f"return {call.steps}")
-    head = Edit(source.start(function), header_end, new_header)
+    head = Edit(source.start(function), colon + 1, f"def {PIPELINE}():")
     if not after:
         rerun = _rerun(source, call) if call.runner == "StepRunner" else None
         return [head, returned, _guard_edit(source, guard_call, rerun)]
@@ -157,7 +159,7 @@ def _in_function(
         names = ", ".join(sorted(used & made - {call.steps}))
         raise CannotMoveError(f"its program goes on after the run, and uses `{names}`")
     indent = " " * statement.col_offset
-    again = f"{header.rstrip()}\n{indent}"
+    again = f"{header}\n{indent}"
     if used & made:
         again += f"{call.steps} = {PIPELINE}()\n{indent}{source.of(statement)}"
     else:
@@ -186,7 +188,9 @@ def _guard_call(source: SourceText, function: ast.FunctionDef) -> ast.Expr:
     raise CannotMoveError(f"`{function.name}` is not called under the main guard alone")
 
 
-def _refuse_parsers(source: SourceText, function: ast.FunctionDef, before: list[ast.stmt]) -> None:
+def _refuse_parsers(
+    source: SourceText, function: ast.FunctionDef, before: list[ast.stmt], *, goes_on: bool
+) -> None:
     for each in before:
         for node in ast.walk(each):
             name = getattr(node, "attr", getattr(node, "id", None))
@@ -195,7 +199,7 @@ def _refuse_parsers(source: SourceText, function: ast.FunctionDef, before: list[
                     f"`{function.name}` reads its command line: make what it takes parameters of "
                     "pipeline() by hand"
                 )
-            if isinstance(node, ast.Return):
+            if isinstance(node, ast.Return) and (node.value is not None or goes_on):
                 raise CannotMoveError(f"`{function.name}` may end before it runs steps")
     if source.of(function).count("yield"):
         raise CannotMoveError(f"`{function.name}` is a generator")

@@ -23,7 +23,12 @@ from marin_build.compat.migration.source_text import (
     with_edits,
 )
 from marin_build.compat.migration.step_function import decorator, edits_of
-from marin_build.compat.migration.step_specs import step_spec_calls, step_spec_edits
+from marin_build.compat.migration.step_specs import (
+    lifted_specs,
+    step_spec_calls,
+    step_spec_edits,
+    without_lifting,
+)
 from marin_build.compat.migration.who_needs import movable_steps
 
 if TYPE_CHECKING:
@@ -95,15 +100,20 @@ def rewrite(text: str, wanted: Wanted) -> Rewritten:
     call = _program(source, left)
     texts = _step_texts(source, wanted, left)
     simple = [each for each, step in texts.items() if step is not None]
-    movable = movable_steps(source, simple, call)
+    lifted = lifted_specs(source)
+    movable = movable_steps(source, [*simple, *lifted], call)
     left += movable.left
     steps = [step for each, step in texts.items() if step is not None and each in movable.calls]
     moved += [Moved(step.call.lineno, _shown(source, step.call), "a `@step`") for step in steps]
     text = with_edits(text, [edit for step in steps for edit in edits_of(source, step)])
+    if movable.calls.issuperset(lifted):
+        text = without_lifting(text)
     if call is not None:
-        text = _without_lifting(_with_pipeline(text))
+        text = _with_pipeline(text)
         moved.append(Moved(call.node.lineno, f"the call of `{call.runner}`", "`pipeline()`"))
     text = _with_imports(text, source, _Needs(bool(steps), call), moved, left)
+    if elsewhere := [step for step in wanted.planned if not step.line]:
+        left.append(Left(1, f"{len(elsewhere)} targets", "other files declare them"))
     return Rewritten(text, tuple(sorted(moved, key=_line)), tuple(sorted(left, key=_line)))
 
 
@@ -138,25 +148,6 @@ def _with_pipeline(text: str) -> str:
     call = run_call(source)
     assert call is not None
     return with_edits(text, program_edits(source, call))
-
-
-def _without_lifting(text: str) -> str:
-    """Return a text without `as_executor_step()`, if it declares no ExecutorStep any more."""
-    source = SourceText(text)
-    if any(source.marin_name(node) == "ExecutorStep" for node in _called(source)):
-        return text
-    edits = [
-        source.replace(node, source.of(node.func.value))
-        for node in ast.walk(source.tree)
-        if isinstance(node, ast.Call)
-        and isinstance(node.func, ast.Attribute)
-        and node.func.attr == "as_executor_step"
-    ]
-    return with_edits(text, edits)
-
-
-def _called(source: SourceText) -> list[ast.expr]:
-    return [node.func for node in ast.walk(source.tree) if isinstance(node, ast.Call)]
 
 
 class _Needs(NamedTuple):

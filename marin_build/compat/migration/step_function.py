@@ -126,14 +126,21 @@ def edits_of(source: SourceText, step: StepText) -> list[Edit]:
     text = "".join(f"{indent}{line}\n" for line in lines) + "\n"
     given = [f"{p.name}={p.argument}" for p in step.config.parameters]
     is_at_top = not indent
-    above = source.text[:at].rstrip(" ")
-    before = "" if above.endswith(("\n\n", ":\n")) else "\n"
-    if is_at_top and not above.endswith("\n\n\n"):
-        before += "\n"
     return [
-        Edit(at, at, f"{before}{text}" + ("\n" if is_at_top else "")),
+        Edit(at, at, _gap(source.text[:at], indent) + text + ("\n" if is_at_top else "")),
         source.replace(step.call, _wrapped(f"{name}(", given, ")", indent)),
     ]
+
+
+def _gap(above: str, indent: str) -> str:
+    """Return the empty lines that a function needs after what is above it."""
+    last = above.rstrip("\n").rpartition("\n")[2].strip()
+    if last.startswith("#") and not above.endswith("\n\n"):
+        return ""  # a comment that speaks of the step
+    if indent and (last.endswith(":") or above.endswith("\n\n")):
+        return ""
+    wanted = 1 if indent else 2
+    return "\n" * (wanted - (len(above) - len(above.rstrip("\n")) - 1))
 
 
 def decorator(source: SourceText) -> str:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import ast
-from typing import TYPE_CHECKING
 
-from marin_build.compat.migration.source_text import CannotMoveError, Edit
+from marin_build.compat.migration.source_text import (
+    CannotMoveError,
+    Edit,
+    SourceText,
+    with_edits,
+)
 from marin_build.compat.migration.step_function import KEEPS
-
-if TYPE_CHECKING:
-    from marin_build.compat.migration.source_text import SourceText
 
 _POSITIONAL = 5
 """As many arguments of our StepSpec may come without a name."""
@@ -25,6 +26,26 @@ def step_spec_calls(source: SourceText) -> list[ast.Call]:
     return sorted(calls, key=lambda each: each.lineno)
 
 
+def lifted_specs(source: SourceText) -> list[ast.Call]:
+    """Return the calls that put a StepSpec among ExecutorSteps."""
+    return [
+        node
+        for node in ast.walk(source.tree)
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and node.func.attr == "as_executor_step"
+    ]
+
+
+def without_lifting(text: str) -> str:
+    """Return a text in which StepSpecs stay what they are: a `@step` function takes them so."""
+    while calls := lifted_specs(source := SourceText(text)):
+        call = calls[-1]  # the innermost ones come last
+        assert isinstance(call.func, ast.Attribute)
+        text = with_edits(text, [source.replace(call, source.of(call.func.value))])
+    return text
+
+
 def step_spec_edits(source: SourceText) -> list[Edit]:
     """Return the edits that make all StepSpecs of a file those of marin-build.
 
@@ -32,9 +53,8 @@ def step_spec_edits(source: SourceText) -> list[Edit]:
         CannotMoveError: one is used as only those of Marin can be.
 
     """
-    for node in ast.walk(source.tree):
-        if isinstance(node, ast.Attribute) and node.attr == "as_executor_step":
-            raise CannotMoveError("`as_executor_step` puts it among ExecutorSteps")
+    if lifted_specs(source):
+        raise CannotMoveError("`as_executor_step` puts it among ExecutorSteps")
     return [_keeping(source, call) for call in step_spec_calls(source)]
 
 

@@ -37,7 +37,7 @@ def movable_steps(
 
     Args:
         source: the file.
-        calls: declarations that are simple enough.
+        calls: declarations that are simple enough, and StepSpecs that are put among them.
         program: the call that runs steps, if it becomes `pipeline()`.
 
     """
@@ -49,7 +49,9 @@ def movable_steps(
         if not found:
             return Movable(frozenset(movable), tuple(left))
         for call, line in found.items():
-            kind = str(source.marin_name(call.func))
+            kind = source.marin_name(call.func)
+            if kind is None:
+                continue  # a StepSpec among them, which is not told apart
             given = [*call.args[:1], *(k.value for k in call.keywords if k.arg == "name")]
             what = f"{kind} {source.of(given[0])}" if given else kind
             left.append(Left(call.lineno, what, f"line {line} needs it as the {kind} that it is"))
@@ -84,6 +86,8 @@ class _Uses:
         for parent in self.source.above(node):
             match parent:
                 case ast.List() | ast.Tuple() | ast.Dict() | ast.Set() | ast.Starred():
+                    pass
+                case ast.DictComp(value=made) | ast.ListComp(elt=made) if made is child:
                     pass
                 case ast.Attribute(attr=attr) if attr in _ALIKE:
                     return None
