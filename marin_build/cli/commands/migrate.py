@@ -19,7 +19,11 @@ if TYPE_CHECKING:
 @click.option("--write", is_flag=True, help="Write the new form: EXPERIMENT_native.py.")
 @click.option("--in-place", is_flag=True, help="With --write: over the experiment itself.")
 @click.option(
-    "--step", "steps", metavar="NAME", multiple=True, help="Move this step only; repeatable."
+    "--step",
+    "steps",
+    metavar="NAME",
+    multiple=True,
+    help="Move this step only; may be given several times.",
 )
 @pipeline_options
 def command(

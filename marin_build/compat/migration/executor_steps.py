@@ -31,7 +31,7 @@ _OWN = "this_output_path"
 _LOOSE = "nonblocking"
 _VERSIONED = ("versioned", "ensure_versioned")
 _MARKERS = (_OWN, "THIS_OUTPUT_PATH", "output_path_of", *_VERSIONED, "InputName", "mirrored")
-_PINNED = "Its folder is that of Marin: when its recipe changes, take {} away."
+_PINNED = "Its folder is that of Marin. When its recipe changes, take away"
 
 
 def executor_step_text(
@@ -72,14 +72,14 @@ def executor_step_text(
     taken = names_read(ast.parse(calls, mode="eval"))
     for _ in range(2):  # the first time tells which names the config keeps
         text = ConfigText(source, config, taken)
-        walk = _Config(text, variables)
+        walk = _Config(text, variables, planned[0])
         walk.visit(config, "")
     _check_counts(walk, planned[0])
     notes: list[str] = []
     place = _place(source, given, planned[0], pins)
     if "override_output_path" not in given:
         names = " and ".join(option.partition("=")[0] for option in place)
-        notes.append(_PINNED.format(names))
+        notes = [_PINNED, f"{names}."]
     more = [f"{key}={source.of(given[key])}" for key in _MORE if key in given]
     return StepText(
         call,
@@ -143,8 +143,9 @@ def _check_counts(walk: _Config, planned: PlannedStep) -> None:
 class _Config:
     """Walks a config, and puts parameters in the place of what Marin's executor would resolve."""
 
-    def __init__(self, text: ConfigText, variables: set[str]) -> None:
+    def __init__(self, text: ConfigText, variables: set[str], planned: PlannedStep) -> None:
         self.text, self.source, self.variables = text, text.source, variables
+        self.planned = planned
         self.has_output = self.has_many = False
         self.versioned = self.dependencies = 0
 
@@ -161,7 +162,7 @@ class _Config:
                 if self._marked(value):
                     raise CannotMoveError("a versioned value names the output of a step")
                 self.versioned += 1
-                self.text.put(node, self.text.value(value, label))
+                self.text.put(node, self.text.value(value, label or self._label(value)))
             case ast.DictComp() | ast.ListComp() if self._marked(node):
                 self._visit_many(node, label)
             case ast.Call() if _is_class(node.func):
@@ -176,6 +177,15 @@ class _Config:
                     self.visit(item, label)
             case _:
                 self._visit_other(node)
+
+    def _label(self, value: ast.expr) -> str:
+        """Return the name of a field of another file, if only one versioned field has the value."""
+        if not isinstance(value, ast.Constant):
+            return ""
+        attributes = self.planned.attributes.items()
+        paths = [path for path, known in attributes if known == value.value]
+        last = paths[0].rpartition(".")[2] if len(paths) == 1 else ""
+        return last if last.isidentifier() else ""
 
     def _visit_other(self, node: ast.expr) -> None:
         found = self._dependency(node)

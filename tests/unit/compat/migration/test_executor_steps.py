@@ -43,7 +43,8 @@ from work import Config, Model, write
 
 
 # Where all begins.
-# Its folder is that of Marin: when its recipe changes, take override_output_path away.
+# Its folder is that of Marin. When its recipe changes, take away
+# override_output_path.
 # as ever
 @step(name="tokens", override_output_path="step8-abc123", description="words", resumable=True)
 def make_tokens(output: str, vocab: int):
@@ -58,7 +59,8 @@ def make_tokens(output: str, vocab: int):
 tokens = make_tokens(vocab=100)
 
 
-# Its folder is that of Marin: when its recipe changes, take override_output_path away.
+# Its folder is that of Marin. When its recipe changes, take away
+# override_output_path.
 @step(name="train", override_output_path="step19-abc123", resumable=True, resources=BIG)
 def make_train(output: str, tokens: str, seq_len: int):
     return write(Config(
@@ -105,7 +107,7 @@ def test_a_step_without_a_record_of_ours_is_pinned(rewrites: Rewrites) -> None:
     pins = {"bucket/step6-abc123": "e" * 64}
     made = rewrites(HEAD + ONE, {"one = ": {"x": 1}}, pins=pins)
     assert f'expected_fingerprint="{"e" * 64}"' in made.text
-    assert "take override_output_path and expected_fingerprint away" in made.text
+    assert "take away\n# override_output_path and expected_fingerprint.\n" in made.text
 
 
 def test_a_chosen_folder_is_kept_as_it_is_written(rewrites: Rewrites) -> None:
