@@ -26,6 +26,7 @@ _COMMANDS = (
     "taint",
     "adopt",
     "commit",
+    "migrate",
     "unlock",
     "doctor",
     "run-step",

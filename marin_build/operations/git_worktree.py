@@ -237,3 +237,11 @@ def _git(folder: str, *args: str) -> tuple[int, str, str]:
         process.communicate()
         raise
     return process.returncode, out, err
+
+
+def is_committed(file: str) -> bool:
+    """Return whether git has a file as it is, so that it can be had again."""
+    folder, name = os.path.split(os.path.abspath(file))
+    tracked, _, _ = _git(folder, "ls-files", "--error-unmatch", "--", name)
+    code, out, _ = _git(folder, "status", "--porcelain", "--", name)
+    return tracked == 0 and code == 0 and not out.strip()

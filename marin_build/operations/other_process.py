@@ -1,4 +1,4 @@
-"""A pipeline's targets as another process declares them: a second load has another memory."""
+"""What another process makes of a pipeline: a second load has another memory."""
 
 from __future__ import annotations
 
@@ -36,9 +36,21 @@ class OtherProcess:
             SpecificationError: the pipeline cannot be loaded there.
 
         """
+        return read_listing(self.printed(where))
+
+    def printed(self, where: str) -> str:
+        """Wait for its end, and return what it printed.
+
+        Args:
+            where: as for `listing`.
+
+        Raises:
+            SpecificationError: the pipeline cannot be loaded there.
+
+        """
         code = self._process.wait()
         if code == 0:
-            return read_listing(_text(self._out))
+            return _text(self._out)
         said = _text(self._err).strip().removeprefix("error: ")
         raise SpecificationError(
             f"the pipeline cannot be loaded {where}",
@@ -59,10 +71,30 @@ def loading_elsewhere(
         environ: variables for the process, beside those of this one.
 
     """
+    with running_elsewhere("list-targets", options, words, environ) as other:
+        yield other
+
+
+@contextmanager
+def running_elsewhere(
+    command: str,
+    options: PipelineOptions,
+    words: Sequence[str] = (),
+    environ: Mapping[str, str] | None = None,
+) -> Iterator[OtherProcess]:
+    """Have another process run a command of marin-build for the time of a block.
+
+    Args:
+        command: `plan`, `list-targets`.
+        options: name the pipeline in any folder.
+        words: further words of the command.
+        environ: variables for the process, beside those of this one.
+
+    """
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
         process = subprocess.Popen(
             [
-                *(sys.executable, "-P", "-m", "marin_build", "list-targets"),
+                *(sys.executable, "-P", "-m", "marin_build", command),
                 *option_words(options),
                 *words,
             ],

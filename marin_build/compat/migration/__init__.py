@@ -1,0 +1,1 @@
+"""Experiments of Marin, rewritten text by text into pipelines of marin-build. Pure."""
