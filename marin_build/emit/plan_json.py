@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from marin_build.plan.reason_text import describe, reason_kind, stable_facts
 from marin_build.redaction import Redactor
-from marin_build.text.secret_shapes import masked_text, without_secret
+from marin_build.text.secret_shapes import masked_item, masked_text, without_secret
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -70,18 +70,18 @@ def plan_json(
     return json.dumps(_cleaned(found, Redactor.for_values(secrets)), indent=1) + "\n"
 
 
-def _cleaned(value: Any, redactor: Redactor) -> Any:
-    """Return a JSON value without secrets.
+def _cleaned(value: Any, redactor: Redactor, name: str = "") -> Any:
+    """Return a JSON value without secrets, and without what is called one.
 
     A short secret may also be a key of the document, so keys lose only known forms of tokens.
     """
     match value:
         case str():
-            return redactor.clean_text(value)
+            return masked_item(name, redactor.clean_text(value))
         case dict():
-            return {masked_text(key): _cleaned(item, redactor) for key, item in value.items()}
+            return {masked_text(key): _cleaned(item, redactor, key) for key, item in value.items()}
         case list():
-            return [_cleaned(item, redactor) for item in value]
+            return [_cleaned(item, redactor, name) for item in value]
     return value
 
 

@@ -9,7 +9,7 @@ from marin_build.errors import SpecificationError
 from marin_build.pipeline.command import Command
 from marin_build.pipeline.program_surroundings import VARIABLE
 from marin_build.pipeline.recipe import attributes_of_recipe
-from marin_build.text.secret_shapes import forms_in, is_called_secret
+from marin_build.text.secret_shapes import forms_in, is_called_secret, masked_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -73,7 +73,7 @@ def _found(
     """Yield where secrets stand in a value: the path, the last name in it, and its form."""
     match value:
         case str():
-            if any(fnmatchcase(name, each) or fnmatchcase(path, each) for each in allowed):
+            if _is_allowed(path, name, allowed):
                 return
             if (form := next(forms_in(value), None)) is not None:
                 yield path, name, form
@@ -81,7 +81,16 @@ def _found(
                 yield path, name, "what is called a secret"
         case dict() if depth < _DEEPEST:
             for key, item in value.items():
-                yield from _found(item, f"{path}.{key}", str(key), allowed, depth + 1)
+                shown = masked_text(str(key))
+                below, form = f"{path}.{shown}", next(forms_in(str(key)), None)
+                if form is not None and not _is_allowed(path, name, allowed):
+                    yield below, name, form
+                yield from _found(item, below, shown, allowed, depth + 1)
         case list() | tuple() if depth < _DEEPEST:
             for i, item in enumerate(value):
                 yield from _found(item, f"{path}[{i}]", name, allowed, depth + 1)
+
+
+def _is_allowed(path: str, name: str, allowed: Sequence[str]) -> bool:
+    """Return whether the author says that what is at a path, or is called so, is no secret."""
+    return any(fnmatchcase(name, each) or fnmatchcase(path, each) for each in allowed)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from marin_build.identity.canonical import canonical_text
 from marin_build.identity.payload import HASHED_NAME
-from marin_build.text.secret_shapes import masked_value
+from marin_build.text.secret_shapes import masked_text, masked_value
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 _NAME = r"[A-Za-z_][A-Za-z0-9_-]*"
 _PLAIN_KEY = re.compile(rf"{_NAME}(?:\.(?:\[\d+\]|{_NAME}))*", re.ASCII)
+_LAST_KEY = re.compile(r'([^.\[\]"]+)"?\]?(?:\.?\[\d+\])*$')
+"""The last name in a path: an index is none."""
 """A name, or several joined by dots, as Marin's executor joins those of a config."""
 _VERSIONED = re.compile(r"(?P<name>.+?)@[^@]*")
 _TAGS = ("__dataclass__", "__model__")  # canonical.py: their attributes stand below `fields`
@@ -167,6 +169,7 @@ def _below(path: str, key: str, *sides: Mapping[str, Any]) -> str:
     """Return the path of a key; the `fields` of a dataclass are left out of it."""
     if key == "fields" and all(any(tag in side for tag in _TAGS) for side in sides):
         return path
+    key = masked_text(key)
     if not _PLAIN_KEY.fullmatch(key) and path != "inputs":  # names of inputs stand for themselves
         return f"{path}[{json.dumps(key)}]"
     return f"{path}.{key}" if path else key
@@ -190,7 +193,14 @@ def _of(path: str, old: Any, new: Any) -> Iterator[Difference]:
                 return
         yield from _of_lists(path, old, new)
     elif not _same(old, new):
-        yield Difference(path, masked_value(old), masked_value(new))
+        name = _last_name(path)
+        yield Difference(path, masked_value(old, name), masked_value(new, name))
+
+
+def _last_name(path: str) -> str:
+    """Return the last key in a path, `api_key` in `attrs.hosts[0]["api_key"][2]`."""
+    found = _LAST_KEY.search(path)
+    return found[1] if found is not None else ""
 
 
 def _of_dependencies(old: Sequence[str], new: Sequence[str]) -> Iterator[Difference]:

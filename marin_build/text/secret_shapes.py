@@ -188,15 +188,26 @@ def masked_text(text: str) -> str:
     return text if clean is data else clean.decode("utf-8", "surrogatepass")
 
 
-def masked_value(value: Any) -> Any:
-    """Return JSON values in whose texts what has the form of a secret is blotted out."""
+def masked_item(name: str, text: str) -> str:
+    """Return a text without what has the form of a secret; all of it is one if it is called so."""
+    return MASK if is_called_secret(name, text) else masked_text(text)
+
+
+def masked_value(value: Any, name: str = "") -> Any:
+    """Return JSON values without secrets: what has the form of one, and what is called one.
+
+    Args:
+        value: a value; keys lose what has the form of a secret, too.
+        name: what the value is called.
+
+    """
     match value:
         case str():
-            return masked_text(value)
+            return masked_item(name, value)
         case dict():
-            return {key: masked_value(item) for key, item in value.items()}
+            return {masked_text(key): masked_value(item, key) for key, item in value.items()}
         case list() | tuple():
-            return [masked_value(item) for item in value]
+            return [masked_value(item, name) for item in value]
     return value
 
 

@@ -11,3 +11,7 @@ class IllegalValueError(SpecificationError, ValueError):
 
 class UnresolvedError(SpecificationError, TypeError):
     """A placeholder that should have been a path by now."""
+
+
+class NoExecutorStepError(SpecificationError, TypeError):
+    """What is to be built is no ExecutorStep."""

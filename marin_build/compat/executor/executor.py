@@ -8,7 +8,7 @@ import re
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from marin_build.compat.executor.errors import IllegalValueError
+from marin_build.compat.executor.errors import IllegalValueError, NoExecutorStepError
 from marin_build.compat.executor.instantiate import instantiate_config
 from marin_build.compat.executor.lowering import Lowering
 from marin_build.compat.executor.records import (
@@ -27,13 +27,13 @@ from marin_build.compat.executor.records import (
 from marin_build.compat.executor.values import ExecutorStep, InputName
 from marin_build.compat.executor.version import Versions
 from marin_build.pipeline.caught_run import offer_steps
+from marin_build.pipeline.step_spec import StepSpec
 from marin_build.protocol.holder import worker_id
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from marin_build.compat.executor.version import DeepDependencies
-    from marin_build.pipeline.step_spec import StepSpec
 
 _log = logging.getLogger("marin_build.executor")
 
@@ -132,6 +132,7 @@ class Executor:
 
         Raises:
             ValueError: `max_concurrent` is below 1.
+            TypeError: what is to be built is no step.
             StepFailedError: a step failed.
 
         """
@@ -141,9 +142,12 @@ class Executor:
                 consequence="nothing was run",
             )
         wanted: list[ExecutorStep[Any]] = []
+        if isinstance(steps, ExecutorStep | InputName):
+            raise NoExecutorStepError("`steps` is one step, not several", hint="give it in a list")
         for given in steps:
             step = given.step if isinstance(given, InputName) else given
             if step is not None:
+                _refuse_what_is_no_step(step)
                 self.compute_version(step, is_pseudo_dep=False)
                 wanted.append(self.canonicalize(step))
         if run_only is not None:
@@ -198,3 +202,20 @@ class Executor:
     def get_experiment_url(self) -> str:
         """Return where Marin's data browser shows the run."""
         return experiment_url(self.prefix, self.executor_info_path)
+
+
+def _refuse_what_is_no_step(given: object) -> None:
+    """Refuse to build what is no ExecutorStep.
+
+    Raises:
+        TypeError: it is none.
+
+    """
+    if isinstance(given, ExecutorStep):
+        return
+    hint = "StepRunner().run([...]) builds them" if isinstance(given, StepSpec) else None
+    raise NoExecutorStepError(
+        f"the executor builds ExecutorSteps, not what is of the type {type(given).__name__}",
+        consequence="nothing was run",
+        hint=hint,
+    )

@@ -153,8 +153,8 @@ def _rebuilt(value: Any, resolved: Callable[[Any], Any]) -> Any:
     """Return a container with resolved values in it; any other value as it is."""
     match value:
         case _ if is_dataclass(value) and not isinstance(value, type):
-            made = {each.name: resolved(getattr(value, each.name)) for each in fields(value)}
-            return replace(value, **made)
+            given = [each.name for each in fields(value) if each.init]  # it sets the others itself
+            return replace(value, **{each: resolved(getattr(value, each)) for each in given})
         case list():
             return [resolved(item) for item in value]
         case tuple() if hasattr(value, "_fields"):

@@ -17,7 +17,7 @@ from marin_build.identity.payload import executor_digits
 from marin_build.protocol import layout
 from marin_build.runtime.remote import RemoteCallable
 from marin_build.store.open_store import open_store
-from marin_build.text.secret_shapes import masked_text
+from marin_build.text.secret_shapes import masked_item
 from marin_build.workspace.workspace import absolute_prefix
 
 if TYPE_CHECKING:
@@ -93,19 +93,26 @@ def asdict_without_description(info: Any) -> dict[str, Any]:
     return made
 
 
-def plain(value: Any) -> Any:
-    """Return dataclasses as dicts, in containers, too."""
+def plain(value: Any, name: str = "") -> Any:
+    """Return dataclasses as dicts, in containers, too; without what looks like a secret.
+
+    Args:
+        value: any value.
+        name: what the value is called.
+
+    """
     match value:
         case _ if is_dataclass(value) and not isinstance(value, type):
-            return {field.name: plain(getattr(value, field.name)) for field in fields(value)}
+            names = [field.name for field in fields(value)]
+            return {each: plain(getattr(value, each), each) for each in names}
         case tuple() if hasattr(value, "_fields"):
-            return type(value)(*(plain(item) for item in value))
+            return type(value)(*map(plain, value, value._fields))
         case list() | tuple():
-            return type(value)(plain(item) for item in value)
+            return type(value)(plain(item, name) for item in value)
         case dict():
-            return {plain(key): plain(item) for key, item in value.items()}
+            return {plain(key): plain(item, str(key)) for key, item in value.items()}
         case str():
-            return masked_text(value)
+            return masked_item(name, value)
     return copy.deepcopy(value)
 
 

@@ -17,10 +17,9 @@ import click
 
 from marin_build.compat.build_context import BuildContext, VersionCodex, build_context
 from marin_build.compat.lazy.artifact_step import ArtifactStep
-from marin_build.compat.lazy.lowering import lower
+from marin_build.compat.lazy.lowering import NoArtifactStepError, lower
 from marin_build.compat.lazy.running import run
 from marin_build.compat.versions import is_mutable_version, validate_version
-from marin_build.errors import SpecificationError
 from marin_build.pipeline.caught_run import is_catching
 from marin_build.pipeline.dependencies_first import dependencies_first
 
@@ -31,10 +30,6 @@ if TYPE_CHECKING:
 Handle = ArtifactStep[Any]
 BuildResult = Handle | Mapping[str, Handle] | list[Handle] | tuple[Handle, ...]
 BuildRunner = Callable[[list[Handle], int], None]
-
-
-class NoArtifactStepError(SpecificationError, TypeError):
-    """An experiment's `build` returned something else than artifacts."""
 
 
 def experiment_main(build: Callable[[], BuildResult]) -> Callable[..., None]:

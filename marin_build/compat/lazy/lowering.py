@@ -13,12 +13,17 @@ from marin_build.errors import FingerprintMismatchError, SpecificationError
 from marin_build.pipeline.caught_run import program_file
 from marin_build.pipeline.declared_at import shown_here
 from marin_build.pipeline.dependencies_first import dependencies_first
+from marin_build.pipeline.stands_for import StandsForStep
 from marin_build.pipeline.step_spec import StepSpec
 from marin_build.runtime.remote import RemoteCallable
 
 if TYPE_CHECKING:
     from marin_build.compat.artifact import Artifact
     from marin_build.compat.lazy.handle import Handle
+
+
+class NoArtifactStepError(SpecificationError, TypeError):
+    """Something else was given than artifacts."""
 
 
 def lower(handle: Handle[Any]) -> StepSpec:
@@ -30,11 +35,22 @@ def lower(handle: Handle[Any]) -> StepSpec:
     Raises:
         FingerprintMismatchError: another fingerprint is pinned.
         SpecificationError: a fixed version needs one that is built anew each time; a ValueError.
+        TypeError: it is no ArtifactStep.
 
     """
+    _refuse_what_is_no_artifact(handle)
     for each in dependencies_first([handle], _is_lowered):
         each.__dict__["_step"] = _lowered(each)
     return _step_of(handle)
+
+
+def _refuse_what_is_no_artifact(given: object) -> None:
+    if not isinstance(given, StandsForStep):
+        raise NoArtifactStepError(
+            f"an ArtifactStep is built, not what is of the type {type(given).__name__}",
+            consequence="nothing was run",
+            hint="of a list or a mapping, give each one by itself",
+        )
 
 
 def _is_lowered(handle: Handle[Any]) -> bool:

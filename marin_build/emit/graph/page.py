@@ -18,6 +18,7 @@ from marin_build.emit.graph.picture import STATES
 from marin_build.plan.payload_diff import cut_apart
 from marin_build.redaction import NOTHING_SECRET
 from marin_build.text.readable import printable
+from marin_build.text.secret_shapes import masked_item
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -76,17 +77,18 @@ def as_html(
     )
 
 
-def _cleaned(value: Any, redactor: Redactor) -> Any:
-    """Return a JSON value without the secrets in its texts."""
+def _cleaned(value: Any, redactor: Redactor, name: str = "") -> Any:
+    """Return a JSON value without the secrets in its texts, and without what is called one."""
     match value:
         case str():
-            return redactor.clean_text(value)
+            return redactor.clean_text(masked_item(name, value))
         case dict():
             return {
-                redactor.clean_text(key): _cleaned(item, redactor) for key, item in value.items()
+                redactor.clean_text(key): _cleaned(item, redactor, key)
+                for key, item in value.items()
             }
         case list():
-            return [_cleaned(item, redactor) for item in value]
+            return [_cleaned(item, redactor, name) for item in value]
     return value
 
 

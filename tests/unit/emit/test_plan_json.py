@@ -72,3 +72,10 @@ def test_an_attribute_that_is_called_like_a_token_is_masked(make: Callable[..., 
     """Else a token that is the key of a mapping is printed."""
     found = _printed(make, {}, {"hf_" + 30 * "a": 1})
     assert "hf_aaa" not in json.dumps(found)
+
+
+def test_what_an_attribute_calls_a_secret_is_masked(make: Callable[..., Targets]) -> None:
+    """Else `plan --json` prints the password of which the plan warns."""
+    found = _printed(make, {}, {"api_key": "hunter2", "hosts": [{"passwords": ["hunter2"]}]})
+    assert "hunter2" not in json.dumps(found)
+    assert found["decisions"][0]["payload"]["attrs"]["x"]["api_key"] == "[secret]"

@@ -28,6 +28,7 @@ URL, TOKEN = "https://ann:correct-horse@h/x", "gh" + "p_" + "aB3" * 12
         (command("x {url}", name="a", params={"url": URL}), "attrs.url", "a password in a URL"),
         (StepSpec(name="a", inputs={"x": Source("x", URL)}), "inputs.x", "a password in a URL"),
         (StepSpec(name="a", description=f"with {TOKEN}"), "description", "a token of GitHub"),
+        (StepSpec(name="a", hash_attrs={TOKEN: 1}), "attrs.[secret]", "a token of GitHub"),
     ],
 )
 def test_every_place_that_is_written_is_looked_at(step: StepSpec, path: str, what: str) -> None:
@@ -52,6 +53,7 @@ def test_what_only_looks_like_one_can_be_said_to_be_none() -> None:
     assert not secrets_of_step(StepSpec(name="a", hash_attrs={"url": URL}), ("!url",))
     assert not secrets_of_step(StepSpec(name="a", hash_attrs={"b": {"url": URL}}), ("!attrs.b.*",))
     assert not secrets_of_step(StepSpec(name="a", hash_attrs={"url": URL}, secrets=["!url"]))
+    assert not secrets_of_step(StepSpec(name="a", hash_attrs={"by": {TOKEN: 1}}), ("!by",))
     assert not secrets_of_parameters({"token": "abcdef"}, ("!token",))
 
 

@@ -207,3 +207,13 @@ def test_the_two_sides_of_a_page_are_cut_alike(old: Any, new: Any) -> None:
     assert [side is None for side in sides] == [old is None, new is None]
     assert max(len(str(side)) for side in sides) <= WIDE + 8
     assert sides == (old, new) or len(str((old, new))) > WIDE
+
+
+def test_what_is_called_a_secret_is_not_shown() -> None:
+    """Else the reason of a rebuild prints the password of which the plan warns."""
+    token = "hf_" + 30 * "a"
+    old = {"attrs": {"api_key": "hunter1", "hosts": [{"my api_key": ["hunter1"]}], "n": "1"}}
+    new = {"attrs": {"api_key": "hunter2", "hosts": [{"my api_key": ["hunter2"]}], token: "2"}}
+    texts = [describe_difference(each) for each in differences(old, new)]
+    assert not [text for text in texts if "hunter" in text or token in text]
+    assert len(texts) == 4

@@ -13,6 +13,7 @@ from marin_build.text.secret_shapes import (
     is_secret_name,
     masked,
     masked_text,
+    masked_value,
     secrets_in,
     without_secret,
 )
@@ -167,3 +168,12 @@ def test_what_language_models_call_tokens_is_none(name: str, value: str) -> None
     """Else half of all pipelines are refused."""
     assert not is_called_secret(name, value)
     assert without_secret(name, value) == value
+
+
+def test_a_value_is_shown_without_what_its_names_call_a_secret() -> None:
+    """Else records and reasons show the passwords of which plans warn."""
+    token = "hf_" + 30 * "a"
+    shown = masked_value(
+        {"db": {"passwords": ["hunter2"], "eos_token": "</s>", token: "x"}, "n": 3}
+    )
+    assert shown == {"db": {"passwords": [MASK], "eos_token": "</s>", MASK: "x"}, "n": 3}

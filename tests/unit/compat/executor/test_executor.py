@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,8 @@ from marin_build.compat.executor import (
     materialize,
     versioned,
 )
-from marin_build.errors import StepFailedError
+from marin_build.errors import SpecificationError, StepFailedError
+from marin_build.pipeline.step_spec import StepSpec
 from marin_build.runtime.status_file import StatusFile
 
 
@@ -206,6 +207,44 @@ def test_a_job_builds_what_its_config_names(tmp_path: Path) -> None:
         materialize(train.config, prefix=str(tmp_path))
     pinned = compute_output_path("a", None, override_output_path="b/c", prefix="/p")
     assert pinned == "/p/b/c"
+
+
+def test_a_record_keeps_no_secret_of_a_config(tmp_path: Path) -> None:
+    """Else everybody who may read a bucket has the keys of those who trained into it."""
+    config = {"out": THIS_OUTPUT_PATH, "api_key": "hunter2", "hosts": ({"db_password": "hunter2"},)}
+    step = ExecutorStep("a", lambda _config: None, config)
+    built = executor(tmp_path)
+    path = built.run([step])[step]
+    texts = [*Path(path).rglob("*"), *(tmp_path / "experiments").iterdir()]
+    found = "".join(each.read_text() for each in texts if each.is_file())
+    assert "hunter2" not in found
+    assert '"api_key": "[secret]"' in found
+
+
+@pytest.mark.parametrize(
+    ("given", "what"),
+    [([3], "int"), ([["a"]], "list"), ([StepSpec("a")], "StepSpec"), (chain()[0], "not several")],
+)
+def test_what_is_no_step_is_told(tmp_path: Path, given: Any, what: str) -> None:
+    """Else the author of an experiment reads of attributes that an int does not have."""
+    with pytest.raises(TypeError, match=what) as error:
+        executor(tmp_path).run(given)
+    assert isinstance(error.value, SpecificationError)
+
+
+def test_a_field_that_a_class_sets_by_itself_is_left_to_it(tmp_path: Path) -> None:
+    """Else a config with such a class in it is a ValueError about `replace`."""
+
+    @dataclass(frozen=True)
+    class Derived:
+        n: int
+        twice: int = field(init=False)
+
+        def __post_init__(self) -> None:
+            object.__setattr__(self, "twice", 2 * self.n)
+
+    step = ExecutorStep("a", write, Config(n=Derived(4)))
+    assert Path(executor(tmp_path).run([step])[step], "n.txt").read_text().endswith("twice=8)")
 
 
 def test_marins_names_are_there() -> None:

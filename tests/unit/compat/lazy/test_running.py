@@ -12,7 +12,7 @@ import pytest
 
 from marin_build.compat.artifact import Artifact, read_record
 from marin_build.compat.lazy import ArtifactStep, adopt, resolve, run
-from marin_build.errors import FingerprintMismatchError, StepFailedError
+from marin_build.errors import FingerprintMismatchError, SpecificationError, StepFailedError
 from marin_build.workspace.workspace import Workspace
 from tests.workspaces import in_workspace
 
@@ -154,4 +154,13 @@ def test_a_secret_in_a_config_does_not_reach_the_record(prefix: Path) -> None:
 
 def test_a_dry_run_builds_and_loads_nothing(prefix: Path) -> None:
     assert run(_toy("a"), dry_run=True) == []
+    assert not prefix.exists()
+
+
+@pytest.mark.parametrize("given", [3, None, [], {}])
+def test_what_is_no_artifact_is_told(given: Any, prefix: Path) -> None:
+    """Else the author of an experiment reads of attributes that a list does not have."""
+    with pytest.raises(TypeError, match=f"of the type {type(given).__name__}") as error:
+        run(given)
+    assert isinstance(error.value, SpecificationError)
     assert not prefix.exists()

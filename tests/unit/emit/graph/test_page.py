@@ -77,3 +77,11 @@ def test_what_is_empty_is_left_out() -> None:
     }  # fmt: skip
     assert data["nodes"][1]["deps"] == [0]
     assert data["nodes"][1]["word"] == "'a b_2'", "as a shell reads it"
+
+
+def test_what_an_attribute_calls_a_secret_is_left_out(workspace: Workspace) -> None:
+    """Else a page that is mailed around holds the password of which the plan warns."""
+    details = [Details(), Details(attributes={"db": {"api_key": "hunter2"}})]
+    page = as_html(PICTURE, About(title="t"), details, Templates(workspace))
+    assert "hunter2" not in page
+    assert '"api_key":"[secret]"' in page
