@@ -8,21 +8,28 @@ from __future__ import annotations
 
 import json
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 DEEPEST = 300
 """Levels of the deepest document: nothing that we write has more, and readers give up at 1,000."""
 
 
-def parse_json(data: bytes | str) -> Any:
+def parse_json(data: bytes | str, constant: Callable[[str], Any] | None = None) -> Any:
     """Return the value in JSON.
+
+    Args:
+        data: the JSON.
+        constant: what to take for `NaN`, `Infinity` and `-Infinity`; None: the number.
 
     Raises:
         ValueError: the data are no JSON, or are nested too deeply.
 
     """
     try:
-        value = json.loads(data)
+        value = json.loads(data, parse_constant=constant)
     except RecursionError:
         raise ValueError(_TOO_DEEP) from None
     if _openings(data) > DEEPEST and is_deep(value):

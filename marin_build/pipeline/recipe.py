@@ -6,10 +6,10 @@ path, that text is its identity here, so that plans name the values in it that c
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from marin_build.identity.canonical import FrozenDict
+from marin_build.untrusted_json import parse_json
 
 
 def attributes_of_recipe(recipe: str) -> FrozenDict:
@@ -18,10 +18,10 @@ def attributes_of_recipe(recipe: str) -> FrozenDict:
     NaN and infinity, which JSON does not have, become texts.
 
     Raises:
-        ValueError: it is no JSON.
+        ValueError: it is no JSON, or is nested too deeply.
 
     """
-    value: Any = json.loads(recipe, parse_constant=str)
+    value: Any = parse_json(recipe, constant=str)
     return FrozenDict(value if isinstance(value, dict) else {"config": value})
 
 
@@ -39,6 +39,6 @@ def recipe_problem(recipe: str) -> str | None:
     """Return why a text is no recipe, or None."""
     try:
         attributes_of_recipe(recipe)
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         return f"with a version, `fingerprint_payload` is JSON: {error}"
     return None

@@ -45,7 +45,7 @@ def test_a_recipe_and_an_output_path_go_together() -> None:
         StepSpec("m", version="v1", override_output_path="m/v1")
 
 
-@pytest.mark.parametrize("recipe", ["{", "", "[" * 2000])
+@pytest.mark.parametrize("recipe", ["{", "", "[" * 2000, "[" * 400 + "]" * 400])
 def test_a_recipe_is_json(recipe: str) -> None:
     with pytest.raises(SpecificationError, match="with a version, `fingerprint_payload` is JSON"):
         StepSpec("m", version="v1", fingerprint_payload=recipe)

@@ -71,6 +71,7 @@ def test_what_fingerprints_nothing_is_no_record(document: Any) -> None:
         {"fingerprint": 3},
         {"fingerprint_payload": "{"},
         {"fingerprint_payload": 3},
+        {"fingerprint_payload": 9000 * "[" + 9000 * "]"},
         {"deps": [3], "fingerprint_payload": "{}"},
         {"name": 3},
         {"provenance": 3},
