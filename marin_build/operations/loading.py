@@ -64,10 +64,15 @@ class Declared:
     def warnings(self) -> list[Warned]:
         """Return notes on how the steps were found, and warnings for the pipeline's author.
 
-        These are about undeclared files and lost threads.
+        These are about undeclared files, lost threads, and identities that are never the same.
         """
         undeclared = undeclared_files((target.step for target in self.targets.all), self.workspace)
         texts = undeclared + lost_threads(self.pipeline.threads)
+        if self.workspace.marin_era is not None:  # our own identities refuse such values
+            from marin_build.pipeline.unsteady_identities import unsteady_identities
+
+            steps = (target.step for target in self.targets.all)
+            texts += unsteady_identities(steps, self.workspace.project)
         notes = self.pipeline.notes
         if not texts and not notes:
             return []
