@@ -56,12 +56,6 @@ def uninstall() -> None:
             del sys.modules[name]
 
 
-def installed_era() -> Era | None:
-    """Return which Marin the names stand for; None if they are not installed."""
-    finder = _installed_finder()
-    return finder.era if finder is not None else None
-
-
 class AliasModule(ModuleType):
     """A module of Marin's name, whose names are ours."""
 

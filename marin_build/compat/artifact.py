@@ -142,7 +142,7 @@ class Artifact(BaseModel):
             return cls.raw_load(getattr(source, "output_path", source))
         from marin_build.runtime.artifact import Artifact as Saved
 
-        return Saved.load(source, artifact_type)
+        return Saved.load(source, Any if artifact_type is None else artifact_type)
 
     @classmethod
     def from_path(cls, base_path: Any, artifact_type: Any = None) -> Any:

@@ -1,8 +1,8 @@
 """Marin itself, where it is installed: what it would run is offered to the pipeline being loaded.
 
 Its modules are changed as little as needed, and only once the author's file imports them: its
-StepRunner offers its steps, and its Executor writes no records before. A program that no pipeline
-is loaded for runs as ever.
+StepRunner offers its steps, its Executor writes no records before, and classes of a program's own
+file are recorded as Marin records them when Python runs it.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from importlib.abc import Loader, MetaPathFinder
 from typing import TYPE_CHECKING, Any
 
 from marin_build.compat.foreign_steps import ForeignSteps, steps_of_object
-from marin_build.pipeline.caught_run import is_catching, offer_steps
+from marin_build.pipeline.caught_run import is_catching, offer_steps, program_file
 from marin_build.workspace.workspace import PREFIX_VARIABLE
 
 if TYPE_CHECKING:
@@ -92,15 +92,39 @@ def _change_executor(module: ModuleType) -> None:
     kind.run, kind.write_infos = noted, writing
 
 
+_programs: set[str] = set()
+"""The files that were loaded as programs: Python would have called their modules `__main__`."""
+
+
+def _change_artifact(module: ModuleType) -> None:
+    type_name: Any = getattr(module, "result_type_name", None)
+    if not getattr(type_name, "__module__", "").startswith("marin.") or _is_changed(type_name):
+        return
+
+    @functools.wraps(type_name)
+    def named(kind: type) -> Any:
+        if (program := program_file()) is not None:
+            _programs.add(program)
+        file = getattr(sys.modules.get(kind.__module__), "__file__", None)
+        return f"__main__.{kind.__qualname__}" if file in _programs else type_name(kind)
+
+    module.result_type_name = named  # type: ignore[attr-defined]
+
+
 def _is_theirs(kind: Any) -> bool:
     """Return whether a class is Marin's, and not changed yet."""
     is_marins = isinstance(kind, type) and kind.__module__.startswith("marin.")
-    return is_marins and not hasattr(getattr(kind, "run", None), "__wrapped__")
+    return is_marins and not _is_changed(getattr(kind, "run", None))
+
+
+def _is_changed(function: Any) -> bool:
+    return hasattr(function, "__wrapped__")
 
 
 _CHANGES: dict[str, Callable[[ModuleType], None]] = {
     "marin.execution.step_runner": _change_step_runner,
     "marin.execution.executor": _change_executor,
+    "marin.execution.artifact": _change_artifact,
 }
 
 

@@ -16,6 +16,7 @@ from marin_build.compat.fray.resources import ResourceConfig
 from marin_build.errors import SpecificationError
 from marin_build.identity.callables import StandsForFunction
 from marin_build.pipeline.dependencies_first import dependencies_first
+from marin_build.pipeline.runtime_calls import MARIN
 from marin_build.pipeline.step_spec import StepSpec
 from marin_build.runtime.remote import RemoteCallable
 from marin_build.workspace.workspace import current_workspace
@@ -208,16 +209,32 @@ def _function_of(fn: Any) -> Any:
 
 
 def _author_function(fn: Any) -> Any:
-    """Return the function of an ExecutorStep inside the one that Marin made of its config."""
-    cells = dict(zip(_names_of(fn), getattr(fn, "__closure__", None) or (), strict=False))
-    inner = cells.get("captured_fn")
-    is_marins = getattr(fn, "__module__", "").partition(".")[0] == "marin"
-    return inner.cell_contents if is_marins and inner is not None else fn
+    """Return the author's function inside the one that Marin made for an output path.
+
+    For an ExecutorStep it is what that captured, for an ArtifactStep its `run`.
+    """
+    while (getattr(fn, "__module__", None) or "").partition(".")[0] == MARIN[0]:
+        inner = _held_function(fn)
+        if inner is None:
+            break
+        fn = inner
+    return fn
 
 
-def _names_of(fn: Any) -> tuple[str, ...]:
+def _held_function(fn: Any) -> Any:
+    """Return the function that a function of Marin holds; None if it holds none."""
+    if _is_remote(fn):
+        return fn.fn
     names: tuple[str, ...] = getattr(getattr(fn, "__code__", None), "co_freevars", ())
-    return names
+    cells = dict(zip(names, getattr(fn, "__closure__", None) or (), strict=False))
+    if (cell := cells.get("captured_fn")) is not None:
+        return cell.cell_contents
+    for default in getattr(fn, "__defaults__", None) or ():
+        if _has(default, "run", "build_config", "artifact_type"):
+            return default.run
+        if callable(default):  # of `apply`, which calls it with keyword arguments
+            return default
+    return None
 
 
 def _place_of(fn: Any) -> tuple[str, int] | None:

@@ -31,11 +31,13 @@ class StepSpec(native.StepSpec):
     @property
     def executable_fn(self) -> Callable[[str], object]:
         """The function that builds it; a job gets the group of dependencies of its device."""
-        made = super().executable_fn
+        from marin_build.pipeline.resources import GpuDevice, TpuDevice
+        from marin_build.runtime.executable import executable
+        from marin_build.runtime.remote import RemoteCallable
+
+        made = executable(self)
         if self.resources is None or isinstance(self.fn, Placed):
             return made
-        from marin_build.pipeline.resources import GpuDevice, TpuDevice
-        from marin_build.runtime.remote import RemoteCallable
 
         groups = {GpuDevice: ["gpu"], TpuDevice: ["tpu"]}.get(type(self.resources.device), [])
         assert isinstance(made, RemoteCallable)

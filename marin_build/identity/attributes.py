@@ -56,7 +56,12 @@ def freeze_attributes(attrs: Mapping[Any, object], where: str) -> FrozenDict:
         return FrozenDict(attrs)
     enums: list[enum.Enum] = []
     try:
-        frozen = FrozenDict({k: _form(value, where, k, enums) for k, value in attrs.items()})
+        frozen = FrozenDict(
+            {
+                key: value if type(value) in _PLAIN else _form(value, where, key, enums)
+                for key, value in attrs.items()
+            }
+        )
     except RecursionError:
         raise too_deep(where) from None
     if is_deep(frozen, DEEPEST):
@@ -83,13 +88,16 @@ def _form(value: Any, parent: str, key: object, enums: list[enum.Enum]) -> Any:
     if kind in _PLAIN or kind is Tagged:
         return value
     path = f"{parent}.{key}"
-    if kind is list or kind is FrozenList:
-        return FrozenList([_form(item, path, i, enums) for i, item in enumerate(value)])
-    if kind is tuple:
-        return tuple([_form(item, path, i, enums) for i, item in enumerate(value)])
+    if kind is list or kind is FrozenList or kind is tuple:
+        items = value
+        if not _PLAIN.issuperset(map(type, value)):
+            items = [_form(item, path, i, enums) for i, item in enumerate(value)]
+        return tuple(items) if kind is tuple else FrozenList(items)
     if kind is dict or kind is FrozenDict:
-        items = _with_json_keys(value, path).items()
-        return FrozenDict({k: _form(item, path, k, enums) for k, item in items})
+        pairs = _with_json_keys(value, path)
+        if not _PLAIN.issuperset(map(type, pairs.values())):
+            pairs = {k: _form(item, path, k, enums) for k, item in pairs.items()}
+        return FrozenDict(pairs)
     if isinstance(value, enum.Enum) and isinstance(value, str | int | float):
         enums.append(value)
         return value

@@ -6,8 +6,8 @@
     hash_id        = fingerprint[:8]
     name_with_hash = name + "_" + hash_id
 
-For steps with plain JSON attributes the payload is byte for byte that of Marin's StepSpec since
-it hashes the names of its dependencies. `tests/data/fingerprint_vectors.json` pins it.
+For attributes that JSON can write the payload is byte for byte that of Marin's StepSpec since it
+hashes the names of its dependencies. `tests/data/fingerprint_vectors.json` pins it.
 """
 
 from __future__ import annotations

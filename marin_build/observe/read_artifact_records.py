@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from marin_build.errors import CorruptStateError
 from marin_build.protocol import layout
-from marin_build.protocol.artifact_record_reader import parse_artifact_record
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -37,6 +36,8 @@ def read_artifact_records(
     wanted = [i for i in indices if targets[i].step.has_recipe]
     if not wanted:
         return {}
+    from marin_build.protocol.artifact_record_reader import parse_artifact_record  # loads datetime
+
     paths = [f"{targets[i].output_path}/{layout.ARTIFACT}" for i in wanted]
     found: dict[int, Built] = {}
     for index, path, blob in zip(wanted, paths, store.get_many(paths), strict=True):

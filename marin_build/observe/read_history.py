@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 
 from marin_build.errors import CorruptStateError
 from marin_build.identity.payload import HASHED_NAME
+from marin_build.pipeline.recipe import has_chosen_path
 from marin_build.plan.snapshot import Earlier
 from marin_build.protocol import layout
-from marin_build.protocol.artifact_record_reader import parse_artifact_record
 from marin_build.protocol.executor_info_reader import parse_executor_info
 from marin_build.protocol.marin_record import built_by_marin
 from marin_build.protocol.record_reader import readable_record
@@ -104,7 +104,9 @@ def list_builds(
         StoreError: the store cannot be read.
 
     """
-    starts = {i: _start(targets.all[i]) for i in indices if _lies_among_its_builds(targets.all[i])}
+    starts = {
+        i: _start(targets.all[i]) for i in indices if not has_chosen_path(targets.all[i].step)
+    }
     new = dict.fromkeys(start for start in starts.values() if start not in listed)
     if new:
         found = _folders(store, new)
@@ -117,15 +119,6 @@ def _start(target: Target) -> str:
     if target.step.version is not None:
         return target.output_path.removesuffix(target.step.version)
     return target.output_path.removesuffix(target.step.hash_id)
-
-
-def _lies_among_its_builds(target: Target) -> bool:
-    """Return whether other builds of the name lie beside it: its author chose no path."""
-    if target.step.override_output_path is None:
-        return True
-    return target.step.has_recipe and target.output_path.endswith(
-        f"/{target.name}/{target.step.version}"
-    )
 
 
 def _folders(store: Store, starts: Iterable[str]) -> dict[str, list[str]]:
@@ -157,6 +150,10 @@ def _folders(store: Store, starts: Iterable[str]) -> dict[str, list[str]]:
 def _recorded_by_marin(store: Store, folders: Sequence[str]) -> dict[str, Earlier]:
     """Return what Marin recorded in some folders; those without a readable record are left out."""
     found: dict[str, Earlier] = {}
+    if not folders:
+        return found
+    from marin_build.protocol.artifact_record_reader import parse_artifact_record  # loads datetime
+
     blobs = store.get_many([f"{folder}/{layout.ARTIFACT}" for folder in folders])
     for folder, blob in zip(folders, blobs, strict=True):
         with suppress(CorruptStateError):

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from marin_build.identity.payload import HASH_ID_LENGTH, fingerprint_of
+from marin_build.pipeline.recipe import has_chosen_path
 from marin_build.plan import reasons as why
 from marin_build.plan.payload_diff import Difference, describe_difference, without_nulls
 from marin_build.plan.renames import RenameSearch, renames_among, with_renames
@@ -105,7 +106,7 @@ def _has_no_past(plan: Plan, decision: Decision) -> bool:
 def _base(target: Target) -> str | None:
     """Return the path in front of a target's name; None if it has a path of its own."""
     step = target.step
-    if step.override_output_path is not None:
+    if has_chosen_path(step):
         return None
     end = target.id if step.version is None else f"{step.name}/{step.version}"
     return target.output_path.removesuffix(end)

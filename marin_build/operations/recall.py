@@ -186,6 +186,8 @@ def _loaded(
 ) -> Loaded:
     """Return targets as if a pipeline without functions had declared them."""
     module, project, settings = pipeline_file(options)
+    if options.engine:
+        settings = replace(settings, engine=options.engine)
     workspace = Workspace(project, place.prefix, options.code or settings.code)
     every = {each.target: each for each in known}
     by_id = {id_: index for index, id_ in enumerate(every)}

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from marin_build.errors import StoreError, UsageError
 from marin_build.operations.loading import chosen_engine
 from marin_build.operations.plan import choose, observe_tainted
+from marin_build.pipeline.recipe import has_chosen_path
 from marin_build.plan.decisions import make_plan
 from marin_build.plan.graph_shape import downstream
 from marin_build.protocol.layout import STATUS
@@ -146,7 +147,7 @@ def _refuse_untaintable(target: Target, seen: Observed) -> None:
     elif built is not None and built.adopted_from == target.output_path:
         what = "was adopted where it lies: to build it again would delete that data"
         hint = f"move `{target.output_path}` away; then apply builds it"
-    elif step.output_path_prefix is not None or step.override_output_path is not None:
+    elif step.output_path_prefix is not None or has_chosen_path(step):
         what = "has an output path of its own: runs under other prefixes would not see the mark"
         hint = f"delete `{target.output_path}/{STATUS}`; then the next run that needs it builds it"
     else:

@@ -59,6 +59,7 @@ class RunCatcher:
         error: why its steps could not be taken.
         has_gone_on: whether the program went on after its call, because it stops every exception.
         is_used: whether the steps of the call are those of the pipeline.
+        has_run: whether the file was run as a program.
 
     """
 
@@ -68,6 +69,7 @@ class RunCatcher:
     error: MarinBuildError | None = None
     has_gone_on: bool = False
     is_used: bool = False
+    has_run: bool = False
 
     @property
     def has_caught(self) -> bool:
@@ -115,8 +117,20 @@ _catcher: RunCatcher | None = None  # no context variable: the program's own thr
 
 @contextmanager
 def catching_runs(file: str) -> Iterator[RunCatcher]:
-    """Catch calls that would run steps, while the block loads a pipeline's file."""
+    """Catch calls that would run steps, while the block loads a pipeline's file.
+
+    Raises:
+        SpecificationError: that file is loaded now: it loads itself.
+
+    """
     global _catcher  # noqa: PLW0603 - one for the process, as its modules are
+    if _catcher is not None and _catcher.file == file and is_catching():
+        raise SpecificationError(
+            f"the pipeline `{file}` loads itself while it is loaded",
+            consequence="nothing was run",
+            hint="declare its steps in `pipeline()` or `targets`: then what it does as a program, "
+            "under its main guard, is left out",
+        )
     others = frozenset(running_threads()) - {get_ident()}
     before, _catcher = _catcher, RunCatcher(file, others)
     try:

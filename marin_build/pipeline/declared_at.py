@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import sys
 
 from marin_build._package import is_ours
@@ -12,7 +13,9 @@ def declaring_place() -> tuple[str, int]:
     """Return file and line of the nearest caller outside this package."""
     frame = sys._getframe(1)  # noqa: SLF001 - inspect.stack reads the sources: 1,000 times slower
     while frame.f_back is not None and (
-        is_ours(file := frame.f_code.co_filename) or file.startswith("<string>")
+        is_ours(file := frame.f_code.co_filename)
+        or file.startswith("<string>")
+        or file == dataclasses.__file__  # `replace` makes the copy for its caller
     ):
         frame = frame.f_back
     return frame.f_code.co_filename, frame.f_lineno

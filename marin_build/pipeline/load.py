@@ -166,7 +166,7 @@ def _load(
         raise SpecificationError(
             f"the pipeline `{module.named_from(workspace.project)}` has no steps",
             consequence="nothing was run",
-            hint=none_declared(vars(made), module.wanted),
+            hint=none_declared(vars(made), module.wanted, has_run=catcher.has_run),
         )
     steps = tuple(step for step in dict.fromkeys(asked) if isinstance(step, StepSpec))
     started = tuple(name for ident, name in running_threads().items() if ident not in before)

@@ -45,14 +45,20 @@ def how_to_declare(value: object) -> str | None:
     return None
 
 
-def none_declared(names: Mapping[str, object], wanted: str | None) -> str:
+def none_declared(names: Mapping[str, object], wanted: str | None, *, has_run: bool) -> str:
     """Return what to do about a pipeline without steps.
 
     Args:
         names: its variables.
         wanted: the function or list that `-f` names.
+        has_run: whether the file was run as a program, and that ran no steps.
 
     """
+    if has_run:
+        return (
+            "as a program it ran no steps: if an option makes it run them, give it that one: "
+            "`--set run=` stands for --run"
+        )
     if wanted is not None:
         return f"return steps from `{wanted}()`"
     for value in names.values():

@@ -100,6 +100,7 @@ def _run_as_program(made: ModuleType, catcher: RunCatcher) -> bool:
 
     if (code := main_guard(file)) is None:
         return False
+    catcher.has_run = True
     run_guard(code, made, catcher)
     return True
 
@@ -144,6 +145,8 @@ def _nothing_called(wanted: str, made: ModuleType, module: PipelineModule) -> Us
 def _steps(value: Any, where: str) -> tuple[StepSpec, ...]:
     """Return the steps in what a pipeline returned: one, or any nesting of lists and dicts."""
     match value:
+        case StepSpec():
+            return (value,)
         case None:
             return ()
         case dict():

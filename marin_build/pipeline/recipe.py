@@ -25,6 +25,16 @@ def attributes_of_recipe(recipe: str) -> FrozenDict:
     return FrozenDict(value if isinstance(value, dict) else {"config": value})
 
 
+def has_chosen_path(step: Any) -> bool:
+    """Return whether the author of a StepSpec chose its output path.
+
+    Marin's steps with a version name their path although it is the one that ours have.
+    """
+    override = step.override_output_path
+    usual = f"{step.name}/{step.version}" if step.has_recipe else None
+    return override is not None and str(override) != usual
+
+
 def recipe_problem(recipe: str) -> str | None:
     """Return why a text is no recipe, or None."""
     try:

@@ -32,11 +32,12 @@ def secrets_of_step(step: StepSpec, declared: Sequence[str] = ()) -> list[Specif
     texts: list[tuple[str, Any]] = [("attrs", step.hash_attrs)] if step.hash_attrs else []
     if step.has_recipe:
         texts.append(("config", attributes_of_recipe(step.fingerprint_payload or "")))
+    else:
+        texts.append(("fingerprint_payload", step.fingerprint_payload or ""))
     if isinstance(step.fn, Command):
         texts.append(("command", step.fn.text))
     texts += [(f"inputs.{key}", source.location) for key, source in step.inputs.items()]
     texts += [("output", str(step.override_output_path or "")), ("description", step.description)]
-    texts.append(("fingerprint_payload", step.fingerprint_payload or ""))
     found = [each for path, value in texts for each in _found(value, path, path, allowed, 0)]
     return [
         SpecificationError(

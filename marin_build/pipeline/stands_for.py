@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Any
 
 from marin_build.pipeline.placed import StandsForResources
-
-if TYPE_CHECKING:
-    from marin_build.pipeline.step_spec import StepSpec
 
 __all__ = ["StandsForResources", "StandsForStep"]
 
 
 class StandsForStep:
-    """A value that a pipeline may offer in the place of a step."""
+    """A value that a pipeline may offer, or a step be given, in the place of a step."""
 
     __slots__ = ()
 
     @property
-    def lowered_step(self) -> StepSpec:
-        """The step; of one value always the same one, while one workspace is in force."""
+    def lowered_step(self) -> Any:
+        """The StepSpec; of one value always the same one, while one workspace is in force."""
         raise NotImplementedError

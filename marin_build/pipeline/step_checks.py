@@ -8,16 +8,15 @@ import posixpath
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, get_args
 
-from marin_build.errors import MarinBuildError, SpecificationError, refuse
+from marin_build.errors import MarinBuildError, SpecificationError, UsageError, refuse
 from marin_build.identity.attributes import freeze_attributes
 from marin_build.identity.canonical import FrozenDict, FrozenList
-from marin_build.pipeline.command_limits import LONGEST_WORD
 from marin_build.pipeline.names import BUDGET_NAME, illegal_name, name_problem, version_problem
 from marin_build.pipeline.not_a_step import described, how_to_declare
 from marin_build.pipeline.placed import Placed, StandsForResources
 from marin_build.pipeline.recipe import recipe_problem
 from marin_build.pipeline.source import Source
-from marin_build.text.readable import shortened
+from marin_build.pipeline.stands_for import StandsForStep
 from marin_build.workspace.places import checked_place, is_relative
 from marin_build.workspace.workspace import CodePolicy
 
@@ -43,21 +42,13 @@ def check_and_freeze(step: Any, kind: type) -> None:
             errors are collected; the field then has a legal value, and the checks go on.
 
     """
-    put = object.__setattr__
     if (problem := name_problem(step.name)) is not None:
         refuse(illegal_name(step.name, problem, step.place))
-    if not isinstance(step.deps, tuple):
-        hint = how_to_declare(step.deps) if callable(step.deps) else None
-        _put(step, "deps", _as_tuple(step.deps, kind), hint)
-    for dep in step.deps:
-        if not isinstance(dep, kind):
-            what = f"`{step.name}` depends on {described(dep)}, not a step"
-            refuse(_error(step, what, how_to_declare(dep)))
-            put(step, "deps", tuple(d for d in step.deps if isinstance(d, kind)))
-            break
+    _settle_deps(step, kind)
     if step.hash_attrs is not EMPTY:
         _freeze_attrs(step)
-    _settle_resources(step)
+    if step.resources is not None or isinstance(step.fn, Placed):
+        _settle_resources(step)
     if step.output_path_prefix is not None or step.override_output_path is not None:
         _settle_places(step)
     if not (step.inputs is EMPTY and step.env_vars is EMPTY and step.budgets is EMPTY):
@@ -72,6 +63,23 @@ def check_and_freeze(step: Any, kind: type) -> None:
         _put(step, "outputs", _as_tuple(step.outputs, str))
     for problem in _problems_of(step):
         refuse(_error(step, f"`{step.name}`: {problem}"))
+
+
+def _settle_deps(step: Any, kind: type) -> None:
+    """Put the dependencies of a step into a list of steps that cannot be changed."""
+    if not isinstance(step.deps, tuple):
+        hint = how_to_declare(step.deps) if callable(step.deps) else None
+        _put(step, "deps", _as_tuple(step.deps, kind), hint)
+    put = object.__setattr__
+    if any(isinstance(dep, StandsForStep) for dep in step.deps):
+        deps = [dep.lowered_step if isinstance(dep, StandsForStep) else dep for dep in step.deps]
+        put(step, "deps", FrozenList(deps))
+    for dep in step.deps:
+        if not isinstance(dep, kind):
+            what = f"`{step.name}` depends on {described(dep)}, not a step"
+            refuse(_error(step, what, how_to_declare(dep)))
+            put(step, "deps", tuple(d for d in step.deps if isinstance(d, kind)))
+            break
 
 
 def _put(step: Any, name: str, checked: tuple[object, str | None], hint: str | None = None) -> None:
@@ -99,11 +107,7 @@ def _freeze_attrs(step: Any) -> None:
 
 def _settle_resources(step: Any) -> None:
     """Give a step the resources of its function if it has none, and what they stand for."""
-    resources = step.resources
-    if resources is None:
-        if not isinstance(step.fn, Placed):
-            return
-        resources = step.fn.resources
+    resources = step.resources if step.resources is not None else step.fn.resources
     if isinstance(resources, StandsForResources):
         try:
             resources = resources.lowered_resources
@@ -117,28 +121,33 @@ def _settle_resources(step: Any) -> None:
 def _settle_places(step: Any) -> None:
     """Put the places that a step names into the form of texts."""
     for name in ("output_path_prefix", "override_output_path"):
-        given = getattr(step, name)
-        if given is None:
+        if (given := getattr(step, name)) is None:
             continue
-        if isinstance(given, str | os.PathLike) and isinstance(place := os.fspath(given), str):
-            problem = _problem_below(place) if name == "override_output_path" else None
-        else:
-            place, problem = None, f"is a {type(given).__name__}, not a path or a URL"
-        if problem is not None:
-            place = None
-            hint = "a relative path lies below the prefix: give an absolute path for another place"
-            refuse(_error(step, f"`{name}` of `{step.name}` {problem}", hint))
+        place = None
+        try:
+            place = _place_of(step, name, given)
+        except UsageError as error:  # it is nearly a URL
+            error.facts = (*error.facts, ("declared", step.place))
+            refuse(error)
+        except SpecificationError as error:
+            refuse(error)
         object.__setattr__(step, name, place)
 
 
-def _problem_below(place: str) -> str | None:
-    """Return why a relative output path is no folder below the prefix, or None."""
-    if not is_relative(checked_place(place)):
-        return None
-    inside = posixpath.normpath(place)
-    if inside == ".":
-        return "names no folder"
-    return f"leads out of the prefix: `{place}`" if inside.split("/")[0] == ".." else None
+def _place_of(step: Any, name: str, given: object) -> str:
+    """Return a place that a step names as text; a relative output path lies below the prefix."""
+    path = os.fspath(given) if isinstance(given, str | os.PathLike) else None
+    if not isinstance(path, str):
+        what = f"is a {type(given).__name__}, not a path or a URL"
+        raise _error(step, f"`{name}` of `{step.name}` {what}")
+    place = checked_place(path)
+    if name == "override_output_path" and is_relative(place):
+        inside = posixpath.normpath(place)
+        if inside == "." or inside.split("/")[0] == "..":
+            what = "names no folder" if inside == "." else f"leads out of the prefix: `{place}`"
+            hint = "a relative path lies below the prefix: give an absolute one for another place"
+            raise _error(step, f"`{name}` of `{step.name}` {what}", hint)
+    return place
 
 
 def _error(step: Any, what: str, hint: str | None = None) -> SpecificationError:
@@ -173,13 +182,10 @@ def _shown(one: type) -> str:
 
 def _problems_of(step: Any) -> Iterator[str]:
     """Yield what is wrong with the fields of a step that are not identity."""
-    if step.version is not None and (problem := version_problem(step.version)):
-        yield problem
-    if step.fingerprint_payload is not None and not isinstance(step.fingerprint_payload, str):
-        yield f"`fingerprint_payload` is a {type(step.fingerprint_payload).__name__}, not a text"
-    if type(step.writes_record) is not bool:
-        yield f"`writes_record` is True or False, not `{step.writes_record!r}`"
-    yield from _recipe_problems(step)
+    if step.version is not None:
+        yield from _version_problems(step)
+    if not (step.writes_record is False and step.fingerprint_payload is None):
+        yield from _record_problems(step)
     if step.code is not None and step.code not in get_args(CodePolicy):
         yield f"`code` is one of {', '.join(get_args(CodePolicy))}, not `{step.code}`"
     yield from _retries_problems(step.retries)
@@ -199,9 +205,30 @@ def _problems_of(step: Any) -> Iterator[str]:
     if step.inputs:
         yield from _input_problems(step.inputs)
     if step.env_vars:
-        yield from _variable_problems(step.env_vars)
+        from marin_build.pipeline.variable_checks import variable_problems
+
+        yield from variable_problems(step.env_vars)
     if step.budgets:
         yield from _budget_problems(step.budgets)
+
+
+def _version_problems(step: Any) -> Iterator[str]:
+    """Yield what is wrong with a version, and with a recipe or an output path beside it."""
+    if problem := version_problem(step.version):
+        yield problem
+    if isinstance(step.fingerprint_payload, str):
+        if problem := recipe_problem(step.fingerprint_payload):
+            yield problem
+    elif step.override_output_path is not None:
+        yield "a version and an output path cannot both be given"
+
+
+def _record_problems(step: Any) -> Iterator[str]:
+    payload = step.fingerprint_payload
+    if payload is not None and not isinstance(payload, str):
+        yield f"`fingerprint_payload` is a {type(payload).__name__}, not a text"
+    if type(step.writes_record) is not bool:
+        yield f"`writes_record` is True or False, not `{step.writes_record!r}`"
 
 
 def _word_problems(step: Any) -> Iterator[str]:
@@ -213,17 +240,6 @@ def _word_problems(step: Any) -> Iterator[str]:
     for name in step.detached:
         if type(name) is not str or not name or "/" in name:
             yield f"`detached` holds names of programs without folders, not `{name!r}`"
-
-
-def _recipe_problems(step: Any) -> Iterator[str]:
-    """Yield what is wrong with a version, a recipe and an output path beside each other."""
-    if step.version is None:
-        return
-    if isinstance(step.fingerprint_payload, str):
-        if problem := recipe_problem(step.fingerprint_payload):
-            yield problem
-    elif step.override_output_path is not None:
-        yield "a version and an output path cannot both be given"
 
 
 def _retries_problems(retries: object) -> Iterator[str]:
@@ -259,39 +275,6 @@ def _input_problems(inputs: Mapping[Any, Any]) -> Iterator[str]:
     for key, value in inputs.items():
         if type(value) is not Source:
             yield f"the input `{key}` is not a source(...)"
-
-
-def _variable_problems(env_vars: Mapping[Any, Any]) -> Iterator[str]:
-    for key, value in env_vars.items():
-        if problem := _variable_problem(key, value):
-            yield problem
-
-
-def _variable_problem(key: object, value: object) -> str | None:
-    """Return what is wrong with an environment variable; its value may be a secret: not shown."""
-    if type(key) is not str:
-        kind = type(key).__name__
-        return f"the name of the environment variable `{key!r}` is of the type {kind}, not a string"
-    if not key:
-        return "an environment variable has an empty name"
-    for sign, word in (("=", "`=`"), ("\0", "a null character")):
-        if sign in key:
-            return f"the name of the environment variable {key!r} contains {word}"
-    named = f"the environment variable `{shortened(key)}`"
-    if type(value) is not str:
-        return f"{named} is of the type {type(value).__name__}, not a string"
-    if "\0" in value:
-        return f"{named} has a value with a null character, which no program can be given"
-    try:
-        size = len(os.fsencode(f"{key}={value}"))
-    except UnicodeEncodeError:
-        return f"{named} has a name or a value that is no Unicode text"
-    if size > LONGEST_WORD:
-        return (
-            f"{named} has {size} bytes, and Linux gives programs at most {LONGEST_WORD}: "
-            "give it as a file"
-        )
-    return None
 
 
 def _budget_problems(budgets: Mapping[Any, Any]) -> Iterator[str]:

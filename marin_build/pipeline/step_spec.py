@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import posixpath
 from dataclasses import KW_ONLY, dataclass, field
-from types import NoneType
 from typing import TYPE_CHECKING, Any
 
 from marin_build.identity.callables import CountsByName
@@ -41,9 +40,9 @@ if TYPE_CHECKING:
 class StepSpec(CountsByName):
     """One step: a name, what builds it, what it needs, and its identity attributes.
 
-    Frozen and hashable; `dataclasses.replace` works. Equality is that of the object; steps declared
-    twice with equal fingerprints are merged by the graph, which also checks that their code is
-    equal.
+    Frozen and hashable; `dataclasses.replace` works. A dataclass below it has `slots=True`, too.
+    Equality is that of the object; steps declared twice with equal fingerprints are merged by the
+    graph, which also checks that their code is equal.
 
     Identity (a change renames the target and so rebuilds it):
         name: segments of letters, digits, `.`, `_`, `-`, `+`, joined by `/`.
@@ -109,11 +108,10 @@ class StepSpec(CountsByName):
     description: str = ""
     code: CodePolicy | None = None
     declared: tuple[str, int] = field(default=("", 0), repr=False)
-    # Factories, because a dataclass that inherits these fields does not set their defaults.
-    captured: tuple[Captured, ...] = field(default_factory=tuple, init=False, repr=False)
-    _fingerprint: str | None = field(default_factory=NoneType, init=False, repr=False)
-    attributes_hash: str | None = field(default_factory=NoneType, init=False, repr=False)
-    _formula: Formula = field(default_factory=lambda: NOW, init=False, repr=False)
+    captured: tuple[Captured, ...] = field(default=(), init=False, repr=False)
+    attributes_hash: str | None = field(default=None, init=False, repr=False)
+    _fingerprint: str | None = field(default=None, init=False, repr=False)
+    _formula: Formula = field(default=NOW, init=False, repr=False)
 
     def __post_init__(self) -> None:
         """Check and freeze the fields, reporting all that is wrong with them together."""
@@ -180,7 +178,9 @@ class StepSpec(CountsByName):
         A step that Marin's artifacts become has its version among its attributes.
         """
         version = self.version
-        if version is None and "fingerprint" in self.hash_attrs:
+        if version is None:
+            if "fingerprint" not in self.hash_attrs:
+                return False
             version = self.hash_attrs.get("version")
         return isinstance(version, str) and (version == "dev" or version.endswith("-dev"))
 
@@ -300,7 +300,7 @@ def _compute_fingerprints(steps: Iterable[StepSpec]) -> None:
     former = former_identities()
     for step in dependencies_first(steps, _has_fingerprint):
         fingerprint = fingerprint_of(payload_of(step, step._formula))  # noqa: SLF001 - its own class
-        if fingerprint in former:
+        if former and fingerprint in former:
             step.use_formula(former[fingerprint])  # type: ignore[arg-type]
             fingerprint = fingerprint_of(payload_of(step, step._formula))  # noqa: SLF001
         object.__setattr__(step, "_fingerprint", fingerprint)

@@ -210,6 +210,10 @@ def _have_same_code(one: StepSpec, other: StepSpec) -> bool:
     """Return whether two steps of one identity may be merged."""
     if one.fn is other.fn:
         return True
+    if one.has_recipe and other.has_recipe:  # the recipe holds what tells them apart
+        from marin_build.identity.code.digest import code_digest
+
+        return code_digest(one.fn) == code_digest(other.fn)
     from marin_build.identity.code.same_code import (
         same_code,  # reads source: only where steps are to be merged
     )

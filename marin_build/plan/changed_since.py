@@ -46,7 +46,8 @@ def change_since(
         return first.because or first.text if first is not None else ""
 
     target = targets.all[index]
-    builds = (build.built for build in earlier)
+    # Another version of the same identity is another target.
+    builds = (build.built for build in earlier if build.built.target in ("", target.id))
     same = next((built for built in builds if built.fingerprint == target.fingerprint), None)
     if same is not None:
         return why.OutputVanished(same.run, same.worker, same.end)

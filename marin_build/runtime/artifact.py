@@ -68,7 +68,8 @@ class Artifact:
         from marin_build.pipeline.step_spec import StepSpec
 
         if isinstance(output, StandsForStep):
-            output = output.lowered_step
+            lowered: StepSpec = output.lowered_step
+            output = lowered
         if isinstance(output, StepSpec):
             if artifact_type is None:
                 artifact_type = return_annotation(output.fn)

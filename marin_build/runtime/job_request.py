@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Protocol
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     Work = Callable[[], object] | tuple[str, ...]
+    Words = Sequence[str | os.PathLike[str]]
 
 
 class StandsForWork:
@@ -71,7 +73,8 @@ class JobRequest:
 
     Args:
         name: for people and engines, without spaces; engines may refuse a name that is in use.
-        entrypoint: a function without arguments, a command line as words, or what stands for them.
+        entrypoint: a function without arguments, a command line as texts and paths, or what stands
+            for them.
         resources: what it needs.
         environment: variables and packages; added to `env_vars` and `pip_dependency_groups`.
         replicas: how many tasks run it as a gang; None: as its resources say.
@@ -89,7 +92,7 @@ class JobRequest:
     """
 
     name: str
-    entrypoint: Work | StandsForWork
+    entrypoint: Work | Words | StandsForWork
     resources: ResourceConfig | StandsForResources = field(default_factory=ResourceConfig)
     environment: Surroundings | None = None
     replicas: int | None = None
@@ -107,8 +110,8 @@ class JobRequest:
         put(self, "env_vars", FrozenDict({**given.env_vars, **self.env_vars}))
         groups = dict.fromkeys([*given.extras, *self.pip_dependency_groups])
         put(self, "pip_dependency_groups", FrozenList(groups))
-        if isinstance(self.entrypoint, list):
-            put(self, "entrypoint", tuple(self.entrypoint))
+        if isinstance(self.entrypoint, list | tuple):
+            put(self, "entrypoint", tuple(map(_word, self.entrypoint)))
         if not self.name or " " in self.name:
             what = f"the name of the job `{self.name}` has spaces"
             raise SpecificationError(what if self.name else "a job needs a name")
@@ -121,8 +124,9 @@ class JobRequest:
     @property
     def work(self) -> Work:
         """The function without arguments, or the words of the command line."""
-        given = self.entrypoint
-        return given.lowered_work if isinstance(given, StandsForWork) else given
+        given: Any = self.entrypoint
+        lowered: Work = given.lowered_work if isinstance(given, StandsForWork) else given
+        return lowered
 
     @property
     def needs(self) -> ResourceConfig:
@@ -156,6 +160,10 @@ class JobRequest:
             f"the timeout of the job `{self.name}` is a {type(given).__name__}, not a duration",
             hint="give seconds",
         )
+
+
+def _word(given: object) -> object:
+    return os.fspath(given) if isinstance(given, os.PathLike) else given
 
 
 def _is_work(given: object) -> bool:

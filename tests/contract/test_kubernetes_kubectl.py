@@ -42,7 +42,7 @@ def test_kubectl_applies_and_follows(cluster: KubernetesCluster) -> None:
     for _ in range(2):  # the second time there is nothing to do
         applied = kubectl(cluster, *APPLY, said=wanted)
         assert applied.stdout == f"job.batch/{name} serverside-applied\n", applied.stderr
-    waited = kubectl(cluster, "wait", "--for=condition=Complete", "--timeout=60s", f"job/{name}")
+    waited = kubectl(cluster, "wait", "--for=condition=Complete", "--timeout=240s", f"job/{name}")
     assert waited.stdout == f"job.batch/{name} condition met\n", waited.stderr
     ends = kubectl(
         cluster, "get", "job", name, "-o", 'jsonpath={.status.conditions[?(@.status=="True")].type}'

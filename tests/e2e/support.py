@@ -528,7 +528,7 @@ def tree(folder: Path) -> dict[str, bytes]:
 
 
 def stable_tree(folder: Path) -> dict[str, Any]:
-    """Return every file of a store but plans of runs, without times, hosts, measured amounts."""
+    """Return every file of a store but plans of runs, without times, places, measured amounts."""
     return {
         name: _stable_json(json.loads(data))
         if name.endswith((".json", "info"))
@@ -540,8 +540,9 @@ def stable_tree(folder: Path) -> dict[str, Any]:
 
 _MEASURED = {
     "run", "start", "end", "seconds", "provenance", "peak_memory_bytes", "cpu_seconds", "worker",
-    "date",
+    "date", "dependencies", "output_path",
 }  # fmt: skip
+"""What depends on when and where a store was filled."""
 
 
 def _stable_json(value: Any) -> Any:

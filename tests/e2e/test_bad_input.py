@@ -541,7 +541,7 @@ def test_several_unknown_targets_are_reported_together(project: Project) -> None
     "args error",
     near_command=(
         ["pla"],
-        "error: no command is called `pla`\nhint: did you mean `plan` or `explain` or `apply`?\n",
+        "error: no command is called `pla`\nhint: did you mean `plan` or `explain` or `path`?\n",
     ),
     unknown_command=(
         ["destroy"],

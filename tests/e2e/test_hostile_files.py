@@ -96,13 +96,16 @@ COMMANDS = [
     ("plan", "-v"), ("plan", "--json"), ("status", "-v"), ("verify", "*", "--content"),
     ("diff", "latest", "plan"), ("trace", "latest"), ("accept", "*", "--reason", "x"),
     ("plan", "--markdown"), ("status", "--json"), ("graph",), ("graph", "--format", "dot"),
-    ("taint", "good", "--reason", "x", "--dry-run"),
+    ("taint", "good", "--reason", "x", "--dry-run"), ("path", "*"), ("logs", "--list"),
 ]  # fmt: skip
 OF_ONE = {
     ("explain",): ["record", "artifact", "accepted", "failed_attempt"],
     ("explain", "--code"): ["record"],
     ("logs",): ["attempt", "log", "next_log", "failed_attempt", "failed_log"],
     ("logs", "--list"): ["next_attempt", "failed_lease"],
+    ("show",): ["record", "artifact", "old_artifact", "status", "failed_attempt"],
+    ("show", "--json"): ["artifact"],
+    ("path",): ["record", "status"],
     ("unlock",): ["lease", "failed_lease", "status"],
     ("adopt",): ["record", "status"],
     ("run", "--force"): ["record", "lease", "next_log"],

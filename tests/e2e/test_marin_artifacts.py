@@ -69,6 +69,8 @@ def test_a_changed_recipe_is_drift_and_names_the_value(filled: Project) -> None:
 
 def test_a_new_version_tells_what_changed_since_marins_last_one(filled: Project) -> None:
     """Else a person compares two records by eye before a week of training."""
+    unchanged = filled.run("plan", *FILE, env={"VERSION": "2026.10.03"})
+    assert "checkpoints/tiny@2026.10.03  version 2026.10.02 -> 2026.10.03 (" in unchanged.out
     changed = {"LR": "0.1", "VERSION": "2026.10.03"}
     planned = filled.run("plan", *FILE, "--json", env=changed)
     (model,) = [d for d in planned.document["decisions"] if d["decision"] == "run"]

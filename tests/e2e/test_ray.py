@@ -74,8 +74,11 @@ def pipeline(lines: int = 3, what: str = "plain", room: str = "gpu"):
     model = step(train, name="model", resources=ROOMS[room])
     return report(model=model(corpus=corpus(lines=lines), what=what))
 """
-START_TIMEOUT = 8
-"""Seconds after which Ray gives up a job that waits; its default is 15 minutes."""
+START_TIMEOUT = 16
+"""Seconds after which Ray gives up a job that waits; its default is 15 minutes.
+
+A busy machine needs some to start one that need not wait.
+"""
 
 
 @pytest.fixture(scope="module")

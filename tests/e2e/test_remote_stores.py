@@ -15,6 +15,8 @@ from tests.servers.faults import Fault
 from tests.servers.gcs import GcsServer
 from tests.trace_rules import check_trace
 
+from .support import PATIENCE
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -224,7 +226,7 @@ def test_two_at_once_build_everything_once(remote: Project, server: GcsServer, g
     assert second.wait_event("step_waiting")["time_to_live"] == 60
     gate.let_go()
     assert first.wait().code == 0
-    assert second.process.wait(60) == 0
+    assert second.process.wait(PATIENCE) == 0
     assert _ran(remote) == ONCE
     assert _objects(server)["report/report.txt"] == b"3 6 of 3"
 

@@ -38,7 +38,7 @@ def answer_of(argv: Sequence[str], environment: Mapping[str, str]) -> str:
         env=os.environ | environment,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=120,
         check=False,
     )
     return done.stdout if done.returncode == 0 else ""

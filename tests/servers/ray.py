@@ -171,7 +171,7 @@ class Head:
         data = json.dumps(body).encode() if body is not None else None
         headers = {"Authorization": f"Bearer {self.token}", "Content-Type": "application/json"}
         request = urllib.request.Request(self.address + path, data, headers, method=method)
-        with urllib.request.urlopen(request, timeout=30) as answer:
+        with urllib.request.urlopen(request, timeout=120) as answer:
             return json.load(answer)
 
     def jobs(self) -> dict[str, str]:
@@ -208,7 +208,7 @@ class Head:
             env={**os.environ, "PATH": _path()},
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=120,
             check=True,
         )
         return done.stdout
@@ -242,7 +242,7 @@ def forgetful(head: Head) -> Iterator[tuple[str, list[tuple[str, int]]]]:
     class Between(BaseHTTPRequestHandler):
         def _pass_on(self) -> None:
             length = int(self.headers.get("Content-Length") or 0)
-            connection = HTTPConnection(head.address.removeprefix("http://"), timeout=30)
+            connection = HTTPConnection(head.address.removeprefix("http://"), timeout=120)
             connection.request(self.command, self.path, self.rfile.read(length), dict(self.headers))
             with connection.getresponse() as answer:
                 status, data = answer.status, answer.read()

@@ -12,7 +12,7 @@ from pathlib import Path
 from .programs import tied
 from .slurm import wait_until
 
-_SHUTDOWN = 15.0
+_SHUTDOWN = 60.0
 """Seconds between the SIGTERM of a shutdown and the end of a machine."""
 
 

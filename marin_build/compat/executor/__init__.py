@@ -22,6 +22,7 @@ from marin_build.compat.executor.instantiate import (
     unwrap_versioned_value,
 )
 from marin_build.compat.executor.json_encoder import CustomJsonEncoder
+from marin_build.compat.executor.lifting import as_executor_step
 from marin_build.compat.executor.main import executor_main
 from marin_build.compat.executor.records import (
     ExecutorInfo,
@@ -66,6 +67,7 @@ __all__ = [
     "OutputName",
     "VersionedEvent",
     "VersionedValue",
+    "as_executor_step",
     "asdict_without_description",
     "collect_dependencies_and_version",
     "compute_output_path",

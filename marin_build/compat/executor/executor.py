@@ -8,10 +8,22 @@ import re
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from marin_build.compat.executor import records
 from marin_build.compat.executor.errors import IllegalValueError
 from marin_build.compat.executor.instantiate import instantiate_config
 from marin_build.compat.executor.lowering import Lowering
+from marin_build.compat.executor.records import (
+    ExecutorInfo,
+    ExecutorStepInfo,
+    caller_path,
+    experiment_url,
+    git_commit,
+    info_text,
+    infos_of,
+    run_document,
+    run_path,
+    user_name,
+    write_text,
+)
 from marin_build.compat.executor.values import ExecutorStep, InputName
 from marin_build.compat.executor.version import Versions
 from marin_build.pipeline.caught_run import offer_steps
@@ -67,8 +79,8 @@ class Executor:
         self.hashed_versions = known.hashed_versions
         self.output_paths = known.output_paths
         self.is_pseudo_dep = known.is_pseudo_dep
-        self.step_infos: list[records.ExecutorStepInfo] = []
-        self.executor_info: records.ExecutorInfo | None = None
+        self.step_infos: list[ExecutorStepInfo] = []
+        self.executor_info: ExecutorInfo | None = None
         self.executor_info_path = ""
 
     def compute_version(
@@ -162,13 +174,13 @@ class Executor:
 
     def get_infos(self) -> None:
         """Gather what is written of the run."""
-        self.step_infos = records.infos_of(self._known, self.steps, self.configs)
-        self.executor_info = records.ExecutorInfo(
+        self.step_infos = infos_of(self._known, self.steps, self.configs)
+        self.executor_info = ExecutorInfo(
             worker_id=worker_id(),
-            git_commit=records.git_commit(),
-            caller_path=records.caller_path(),
+            git_commit=git_commit(),
+            caller_path=caller_path(),
             created_date=datetime.now().isoformat(),  # noqa: DTZ005 - as Marin writes it
-            user=records.user_name(),
+            user=user_name(),
             prefix=self.prefix,
             description=self.description,
             steps=self.step_infos,
@@ -177,12 +189,12 @@ class Executor:
     def write_infos(self) -> None:
         """Write the document of the run; each step writes its own when it is built."""
         assert self.executor_info is not None
-        document = records.run_document(self.executor_info)
-        self.executor_info_path = records.run_path(self.executor_info_base_path, document)
-        records.write_text(self.executor_info_path, records.info_text(document))
+        document = run_document(self.executor_info)
+        self.executor_info_path = run_path(self.executor_info_base_path, document)
+        write_text(self.executor_info_path, info_text(document))
         _log.info("the experiment is described in %s", self.executor_info_path)
         _log.info("data browser: %s", self.get_experiment_url())
 
     def get_experiment_url(self) -> str:
         """Return where Marin's data browser shows the run."""
-        return records.experiment_url(self.prefix, self.executor_info_path)
+        return experiment_url(self.prefix, self.executor_info_path)

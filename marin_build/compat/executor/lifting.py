@@ -37,7 +37,7 @@ _made: tuple[Workspace, dict[StepSpec, ExecutorStep[StepSpecConfig]]] | None = N
 
 
 def as_executor_step(step: StepSpec) -> ExecutorStep[StepSpecConfig]:
-    """Return an ExecutorStep that stands for a StepSpec, and for what that needs.
+    """Return an ExecutorStep that stands for a step of ours, and for what that needs.
 
     While one prefix is in force it is always the same one.
     """
@@ -47,6 +47,10 @@ def as_executor_step(step: StepSpec) -> ExecutorStep[StepSpecConfig]:
         _made = (workspace, {})
     made = _made[1]
     for each in dependencies_first([step], made.__contains__):
+        lowered_from = getattr(each, "executor_step", None)  # of a LoweredStep, which imports this
+        if lowered_from is not None:
+            made[each] = lowered_from
+            continue
         config = StepSpecConfig(
             THIS_OUTPUT_PATH,
             VersionedValue(dict(each.hash_attrs)),

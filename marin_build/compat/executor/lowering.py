@@ -21,7 +21,9 @@ from marin_build.compat.executor.instantiate import (
 from marin_build.compat.executor.json_encoder import CustomJsonEncoder
 from marin_build.compat.executor.lifting import original_step
 from marin_build.compat.executor.records import json_value, step_info, write_step_info
+from marin_build.compat.executor.values import lowers_steps
 from marin_build.compat.executor.version import Versions
+from marin_build.compat.remote import remote
 from marin_build.errors import StoreError
 from marin_build.identity.callables import Bound, StandsForFunction
 from marin_build.pipeline.foreign_records import TellsRecord
@@ -44,10 +46,12 @@ class LoweredStep(StepSpec):
 
     Args:
         digits: those of its folder, `{name}-{digits}`.
+        executor_step: what it was lowered from.
 
     """
 
     digits: str = field(default="", kw_only=True)
+    executor_step: ExecutorStep[Any] | None = field(default=None, kw_only=True, repr=False)
 
     @property
     def hash_id(self) -> str:
@@ -217,6 +221,7 @@ class Lowering:
             code="report",  # its folder's name knows nothing of code
             declared=step.declared,
             digits=known.hashed_versions[step],
+            executor_step=step,
         )
 
 
@@ -229,7 +234,7 @@ def remote_of(step: ExecutorStep[Any]) -> RemoteCallable[..., Any] | None:
     if not isinstance(fn, RemoteCallable):
         if fn is None or step.resources is None:
             return None
-        fn = RemoteCallable(fn, step.resources)
+        fn = remote(fn, resources=step.resources)  # with the groups that its device needs
     return replace(
         fn,
         resources=step.resources if step.resources is not None else fn.resources,
@@ -243,7 +248,8 @@ def with_deps(original: StepSpec, deps: Sequence[StepSpec]) -> StepSpec:
 
     It stays itself if they are what it declares. Else it keeps its output path.
     """
-    if [dep.target_id for dep in deps] == [dep.target_id for dep in original.deps]:
+    now, declared = (dict.fromkeys(dep.target_id for dep in each) for each in (deps, original.deps))
+    if [*now] == [*declared]:
         return original
     return replace(original, deps=deps, override_output_path=original.output_path)
 
@@ -272,6 +278,7 @@ def _mirror_budget(config: Any) -> AbstractContextManager[object]:
 _shared: tuple[Workspace, Versions, Lowering] | None = None
 
 
+@lowers_steps
 def lowered_in_force(step: ExecutorStep[Any]) -> StepSpec:
     """Return the step that a step stands for under the prefix in force, always the same one."""
     global _shared  # noqa: PLW0603 - what is in force is one for the process, too

@@ -76,7 +76,5 @@ def resolve_executor_step(
         override_output_path=output_path,
         fn=replace(remote, fn=call) if remote is not None else call,
         resources=step.resources,
-        outputs=(),
-        resumable=True,
         declared=step.declared,
     )

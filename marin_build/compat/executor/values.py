@@ -64,9 +64,7 @@ class ExecutorStep(StandsForStep, Generic[ConfigT_co]):
     @property
     def lowered_step(self) -> StepSpec:
         """The step of marin-build that it stands for, under the prefix in force."""
-        from marin_build.compat.executor.lowering import lowered_in_force  # which knows this class
-
-        return lowered_in_force(self)
+        return _lower[0](self)
 
     def cd(self, name: str) -> InputName:
         """Return the place `name` in its output."""
@@ -84,6 +82,17 @@ class ExecutorStep(StandsForStep, Generic[ConfigT_co]):
     def as_input_name(self) -> InputName:
         """Return the place of its output."""
         return InputName(self, None)
+
+
+_lower: list[Callable[[ExecutorStep[Any]], StepSpec]] = []
+
+
+def lowers_steps(
+    lower: Callable[[ExecutorStep[Any]], StepSpec],
+) -> Callable[[ExecutorStep[Any]], StepSpec]:
+    """Have a function return the StepSpec of an ExecutorStep: lowering.py knows this module."""
+    _lower[:] = [lower]
+    return lower
 
 
 @dataclass(frozen=True)

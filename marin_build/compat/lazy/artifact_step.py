@@ -9,8 +9,11 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
 from marin_build.compat.fingerprint import canonical_json, fingerprint_hash
 from marin_build.compat.lazy.context import StepContext
+from marin_build.compat.lazy.lowering import lower
+from marin_build.compat.lazy.running import resolve
 from marin_build.compat.versions import validate_path_segment, validate_version
 from marin_build.errors import SpecificationError
+from marin_build.identity.callables import CountsByName
 from marin_build.pipeline.declared_at import declaring_place
 from marin_build.pipeline.stands_for import StandsForStep
 from marin_build.workspace.places import is_relative
@@ -29,7 +32,7 @@ T = TypeVar("T", bound="Artifact")
 
 # Two handles are equal only if they are one object: so they can be keys, whatever they hold.
 @dataclass(frozen=True, eq=False)
-class ArtifactStep(StandsForStep, Generic[T_co]):
+class ArtifactStep(StandsForStep, CountsByName, Generic[T_co]):
     """An artifact, and the step that makes it: `run(build_config(ctx))`.
 
     What `build_config` writes itself is the artifact's identity: its fingerprint. What it asks of
@@ -86,6 +89,16 @@ class ArtifactStep(StandsForStep, Generic[T_co]):
         return f"{self.name}@{self.version}"
 
     @property
+    def code_name(self) -> str:
+        """What stands for it in the digest of code that holds it."""
+        return f"artifact {self.identity}"
+
+    @property
+    def exact_name(self) -> str:
+        """The same, with the recipe."""
+        return f"artifact {artifact_identity(self)}"
+
+    @property
     def place(self) -> tuple[str, int]:
         """The file and the line where it was declared."""
         place: tuple[str, int] = self.__dict__["declared"]
@@ -121,8 +134,6 @@ class ArtifactStep(StandsForStep, Generic[T_co]):
 
     def lower(self) -> StepSpec:
         """Return its step; see `lower`."""
-        from marin_build.compat.lazy.lowering import lower
-
         return lower(self)
 
     @property
@@ -132,8 +143,6 @@ class ArtifactStep(StandsForStep, Generic[T_co]):
 
     def resolve(self, *, max_concurrent: int = 8) -> T_co:
         """Build it and return what it made; see `resolve`."""
-        from marin_build.compat.lazy.running import resolve
-
         return resolve(self, max_concurrent=max_concurrent)
 
     @overload

@@ -18,7 +18,7 @@ from marin_build.workspace.places import is_url
 from marin_build.workspace.workspace import current_workspace
 
 if TYPE_CHECKING:
-    from marin_build.compat.lazy.artifact_step import ArtifactStep
+    from marin_build.compat.lazy.handle import Handle
 
 
 class NoDataToAdoptError(StepFailedError, FileNotFoundError):
@@ -37,7 +37,7 @@ class ArtifactBody(StandsForFunction):
 
     """
 
-    handle: ArtifactStep[Any]
+    handle: Handle[Any]
     payload: str
     fingerprint: str
     result_type: str

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from marin_build.compat.artifact import Artifact
-    from marin_build.compat.lazy.artifact_step import ArtifactStep
+    from marin_build.compat.lazy.handle import Handle
 
 
 T = TypeVar("T", bound="Artifact")
@@ -40,12 +40,12 @@ class StepContext:
     prefix: str
     region: str | None
     is_fingerprint: bool
-    _place_of: Callable[[ArtifactStep[Any]], str]
+    _place_of: Callable[[Handle[Any]], str]
     _runtime_args: Mapping[str, Any]
-    _deps: tuple[ArtifactStep[Any], ...] = ()
-    _loaded: dict[ArtifactStep[Any], Artifact] = field(default_factory=dict)
+    _deps: tuple[Handle[Any], ...] = ()
+    _loaded: dict[Handle[Any], Artifact] = field(default_factory=dict)
 
-    def artifact_path(self, dep: ArtifactStep[Any]) -> str:
+    def artifact_path(self, dep: Handle[Any]) -> str:
         """Return where the data of a dependency lies.
 
         Raises:
@@ -55,7 +55,7 @@ class StepContext:
         self._refuse_undeclared(dep)
         return self._place_of(dep)
 
-    def resolved(self, dep: ArtifactStep[T]) -> T:
+    def resolved(self, dep: Handle[T]) -> T:
         """Return what a dependency made: its values, from its record, which is read once.
 
         Raises:
@@ -97,7 +97,7 @@ class StepContext:
         *,
         region: str | None = None,
         runtime_args: Mapping[str, Any] | None = None,
-        deps: Iterable[ArtifactStep[Any]] = (),
+        deps: Iterable[Handle[Any]] = (),
     ) -> StepContext:
         """Return the context of a run."""
         return StepContext(
@@ -112,7 +112,7 @@ class StepContext:
 
     @staticmethod
     def for_fingerprint(
-        runtime_arg_keys: Iterable[str] = (), deps: Iterable[ArtifactStep[Any]] = ()
+        runtime_arg_keys: Iterable[str] = (), deps: Iterable[Handle[Any]] = ()
     ) -> StepContext:
         """Return the context in which placeholders stand for all that is no identity."""
         return StepContext(
@@ -125,7 +125,7 @@ class StepContext:
             _deps=tuple(deps),
         )
 
-    def _refuse_undeclared(self, dep: ArtifactStep[Any]) -> None:
+    def _refuse_undeclared(self, dep: Handle[Any]) -> None:
         if dep not in self._deps:
             raise SpecificationError(
                 f"`{dep.name}@{dep.version}` is not a declared dependency of this step",

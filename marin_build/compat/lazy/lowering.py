@@ -18,10 +18,10 @@ from marin_build.runtime.remote import RemoteCallable
 
 if TYPE_CHECKING:
     from marin_build.compat.artifact import Artifact
-    from marin_build.compat.lazy.artifact_step import ArtifactStep
+    from marin_build.compat.lazy.handle import Handle
 
 
-def lower(handle: ArtifactStep[Any]) -> StepSpec:
+def lower(handle: Handle[Any]) -> StepSpec:
     """Return the step of an artifact; of one artifact it is always the same one.
 
     Its `hash_attrs` are those of Marin: `fingerprint`, `version`, `result_type`, `deps`, and
@@ -37,16 +37,16 @@ def lower(handle: ArtifactStep[Any]) -> StepSpec:
     return _step_of(handle)
 
 
-def _is_lowered(handle: ArtifactStep[Any]) -> bool:
+def _is_lowered(handle: Handle[Any]) -> bool:
     return "_step" in handle.__dict__
 
 
-def _step_of(handle: ArtifactStep[Any]) -> StepSpec:
+def _step_of(handle: Handle[Any]) -> StepSpec:
     step: StepSpec = handle.__dict__["_step"]
     return step
 
 
-def _lowered(handle: ArtifactStep[Any]) -> StepSpec:
+def _lowered(handle: Handle[Any]) -> StepSpec:
     """Return the step of an artifact whose dependencies have theirs."""
     payload = handle.fingerprint_payload()
     fingerprint = fingerprint_hash(payload)
@@ -91,7 +91,7 @@ def _recorded_name(kind: type[Artifact]) -> str:
     return result_type_name(kind)
 
 
-def _refuse_other_pin(handle: ArtifactStep[Any], fingerprint: str) -> None:
+def _refuse_other_pin(handle: Handle[Any], fingerprint: str) -> None:
     if handle.expected_fingerprint in (None, fingerprint):
         return
     raise FingerprintMismatchError(
@@ -104,7 +104,7 @@ def _refuse_other_pin(handle: ArtifactStep[Any], fingerprint: str) -> None:
     )
 
 
-def _refuse_mutable_deps(handle: ArtifactStep[Any]) -> None:
+def _refuse_mutable_deps(handle: Handle[Any]) -> None:
     if is_mutable_version(handle.version):
         return
     for dep in handle.deps:

@@ -9,7 +9,7 @@ from marin_build.runtime.step_runner import StepRunner
 
 if TYPE_CHECKING:
     from marin_build.compat.artifact import Artifact
-    from marin_build.compat.lazy.artifact_step import ArtifactStep
+    from marin_build.compat.lazy.handle import Handle
 
 
 T = TypeVar("T", bound="Artifact")
@@ -17,7 +17,7 @@ _AT_ONCE = 8
 
 
 def run(
-    *handles: ArtifactStep[T],
+    *handles: Handle[T],
     max_concurrent: int = _AT_ONCE,
     dry_run: bool = False,
     force_run_failed: bool = True,
@@ -49,6 +49,6 @@ def run(
     return [handle.artifact_type.raw_load(handle.path()) for handle in handles]
 
 
-def resolve(handle: ArtifactStep[T], *, max_concurrent: int = _AT_ONCE) -> T:
+def resolve(handle: Handle[T], *, max_concurrent: int = _AT_ONCE) -> T:
     """Build one artifact and return what it made; see `run`, which builds several at once."""
     return run(handle, max_concurrent=max_concurrent)[0]

@@ -114,6 +114,12 @@ def test_a_file_that_offers_steps_otherwise_is_not_run_as_a_program(load: Load) 
         assert (_names(found), found.notes) == (["a"], ())
 
 
+def test_a_program_that_loads_itself_is_told_so(load: Load) -> None:
+    body = "import marin_build; marin_build.Project.open(__file__).plan()"
+    with pytest.raises(SpecificationError, match="loads itself"):
+        load(MAIN.format(body))
+
+
 def test_a_program_that_runs_nothing_has_no_steps(load: Load) -> None:
     with pytest.raises(SpecificationError, match="has no steps"):
         load(MAIN.format("print('hello')"))

@@ -256,7 +256,7 @@ def test_an_author_cannot_write_the_form_of_another_value() -> None:
         StepSpec(name="a", hash_attrs={"x": {"__enum__": "Colour.RED", "value": 1}})
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
+@dataclasses.dataclass(frozen=True, slots=True, eq=False)
 class _Dialect(StepSpec):
     """A step of another dialect, with a method of its own."""
 
@@ -264,11 +264,20 @@ class _Dialect(StepSpec):
         return dataclasses.replace(self, name="renamed")
 
 
-def test_a_subclass_is_a_step_and_a_dependency() -> None:
-    raw = _Dialect("raw")
+class _Plain(StepSpec):
+    """The same without fields of its own."""
+
+    def renamed(self) -> _Plain:
+        return dataclasses.replace(self, name="renamed")
+
+
+@pytest.mark.parametrize("kind", [_Dialect, _Plain])
+def test_a_subclass_is_a_step_and_a_dependency(kind: type[_Dialect | _Plain]) -> None:
+    raw = kind("raw")
     train = StepSpec("train", deps=[raw])
     assert train.dep_names == [RAW.name_with_hash]
-    assert type(raw.renamed()) is _Dialect
+    assert type(raw.renamed()) is kind
+    assert raw.renamed().name_with_hash.startswith("renamed_")
 
 
 @pytest.mark.parametrize(

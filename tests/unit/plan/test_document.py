@@ -103,6 +103,26 @@ def test_pruned_targets_are_counted_and_listed_only_on_demand() -> None:
     assert "pruned" not in json.loads(short.shown_text())
 
 
+def test_digits_in_the_id_of_a_pruned_target_are_those_of_its_payload() -> None:
+    """Else who edits a saved plan could have another output read; Marin's digits tell nothing."""
+    with in_workspace(HERE):
+        step = StepSpec(name="a", deps=[StepSpec(name="raw")])
+        targets = make_targets(build_graph([step]), HERE)
+    plan = make_plan(targets, Snapshot({1: Observed("SUCCESS")}), [1])
+    document = plan_document(plan, pipeline="p", parameters={}, engine="local", pin_code=False)
+    (pruned,) = document.pruned
+    for target, is_wrong in (
+        (pruned.target, False),
+        ("raw-1a9fea", False),
+        ("raw@v1", False),
+        ("raw_00000000", True),
+        ("raw", True),
+    ):
+        changed = replace(pruned, target=target)
+        named = document.model_copy(update={"pruned": (changed,)}).misnamed()
+        assert named == ([target] if is_wrong else [])
+
+
 def test_what_is_not_asked_for_is_not_pruned() -> None:
     with in_workspace(HERE):
         raw, other = StepSpec(name="raw"), StepSpec(name="other")

@@ -101,6 +101,12 @@ def test_one_insertion_is_one_difference(items: list[Any], at: int, value: str) 
         ({"deps": []}, {"deps": ["a@v1"]}, "needs a@v1, which it did not"),
         ({"deps": ["a@v1"]}, {"deps": []}, "no longer needs a@v1"),
         ({"name": "tok"}, {"name": "data/tok"}, "renamed from tok to data/tok"),
+        ({"deps": ["a-1a9fea"]}, {"deps": ["a-1b9fea"]}, "needs a, which changed"),
+        (
+            {"attrs": {"model.layers.[0].seq_len": 1}},
+            {"attrs": {"model.layers.[0].seq_len": 2}},
+            "attrs.model.layers.[0].seq_len 1 -> 2",
+        ),
         (
             {"command": "x" * 60 + "--lr 1" + "y" * 60},
             {"command": "x" * 60 + "--lr 2" + "y" * 60},
@@ -150,7 +156,7 @@ def test_dependencies_are_compared_by_name() -> None:
 @pytest.mark.parametrize(
     ("target", "name"),
     [("a/b_0123abcd", "a/b"), ("a@2026.11.21", "a"), ("a_b", "a_b"),
-     ("a_00000000_11111111", "a_00000000")],
+     ("a_00000000_11111111", "a_00000000"), ("data/a-1a9fea", "data/a"), ("a-1a9fe", "a-1a9fe")],
 )  # fmt: skip
 def test_the_name_in_an_id(target: str, name: str) -> None:
     assert dependency_name(target) == name

@@ -399,3 +399,21 @@ def test_a_pattern_of_another_program_is_answered_with_the_one_meant(
     with pytest.raises(UsageError) as caught:
         select(make(*sweep), [selector])
     assert (caught.value.hint or "").startswith(meant)
+
+
+@pytest.mark.parametrize(
+    ("selector", "names"),
+    [
+        ("sweep/3e+18", ["sweep/3e+18"]),
+        ("+sweep/3e+18", ["code/c++", "sweep/3e+18"]),
+        ("code/c++", ["code/c++"]),
+        ("code/c+++", ["code/c++", "sweep/3e+18"]),
+        ("^code/c++", ["sweep/3e+18"]),
+    ],
+)
+def test_a_plus_in_a_name_is_a_part_of_it(
+    make: Callable[..., Targets], selector: str, names: list[str]
+) -> None:
+    """Steps are called after languages, and after budgets of compute."""
+    code = StepSpec(name="code/c++")
+    assert _names(make(StepSpec(name="sweep/3e+18", deps=[code])), selector) == names

@@ -50,6 +50,7 @@ def test_the_function_gets_the_path_as_it_was_given(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     assert distributed_lock(lambda path: path)("out") == "out"
+    assert distributed_lock(lambda path: path)(tmp_path) == tmp_path  # type: ignore[arg-type, comparison-overlap]
 
 
 def test_what_somebody_finished_raises(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import FrozenInstanceError
 from datetime import timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -54,6 +55,11 @@ def test_what_cannot_be_run_is_refused(entrypoint: Any) -> None:
 def test_names_that_engines_do_not_take_are_refused(name: str, says: str) -> None:
     with pytest.raises(ValueError, match=says):
         JobRequest(name, _nothing)
+
+
+def test_words_may_be_paths() -> None:
+    request = JobRequest("job", ["cat", Path("/a/b")])
+    assert request.entrypoint == request.work == ("cat", "/a/b")
 
 
 class _Words(StandsForWork):

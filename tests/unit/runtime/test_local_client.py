@@ -82,7 +82,7 @@ def test_a_function_that_raises_is_a_failed_job_and_its_own_exception_is_raised(
 
 def test_a_command_runs_as_a_process(tmp_path: Path) -> None:
     words = ["bash", "-c", f'echo "$GREETING" > {tmp_path}/out']
-    submit(JobRequest("echo", words, env_vars={"GREETING": "hello"})).wait()  # type: ignore[arg-type]
+    submit(JobRequest("echo", words, env_vars={"GREETING": "hello"})).wait()
     assert (tmp_path / "out").read_text() == "hello\n"
     assert "GREETING" not in os.environ
 
@@ -137,7 +137,9 @@ def test_a_command_that_is_told_to_stop_ends(tmp_path: Path) -> None:
     """Else a program that gives up leaves processes behind."""
     pipe = tmp_path / "began"
     os.mkfifo(pipe)
-    handle = LocalClient().submit(JobRequest("job", ("bash", "-c", f"echo > {pipe}; sleep 100")))
+    handle = LocalClient().submit(
+        JobRequest("job", ("bash", "-c", f"echo > {pipe}; exec sleep 100"))
+    )
     pipe.read_text()
     handle.terminate()
     with pytest.raises(StepFailedError, match="exit code 143"):

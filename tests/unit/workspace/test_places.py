@@ -85,9 +85,7 @@ def test_sources_and_places_of_steps_are_recognised_alike(place: str) -> None:
     """Else a step writes where none of its readers looks."""
     with pytest.raises(UsageError, match="is neither a URL nor a folder"):
         source(place, name="data")
-    for step in (
-        StepSpec(name="a", override_output_path=place),
-        StepSpec(name="a", output_path_prefix=place),
-    ):  # fmt: skip
-        with pytest.raises(MarinBuildError, match="is neither a URL nor a folder"):
-            step.output_path_in("/prefix")
+    for option in ("override_output_path", "output_path_prefix"):
+        with pytest.raises(MarinBuildError, match="is neither a URL nor a folder") as caught:
+            StepSpec(name="a", **{option: place})  # type: ignore[arg-type]
+        assert __file__ in dict(caught.value.facts)["declared"]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from marin_build import ResourceConfig, remote
+from marin_build import step as declare
 from marin_build.compat.executor import (
     THIS_OUTPUT_PATH,
     ExecutorStep,
@@ -20,6 +21,7 @@ from marin_build.compat.executor import (
 from marin_build.compat.executor.lifting import as_executor_step
 from marin_build.compat.executor.lowering import Lowering, RemoteConfigCall
 from marin_build.compat.executor.version import Versions
+from marin_build.compat.fray.resources import ResourceConfig as FrayResources
 from marin_build.compat.step_spec import StepSpec
 from marin_build.plan.payload_diff import describe_difference, differences, without_echoes
 from marin_build.runtime.remote import RemoteCallable
@@ -166,6 +168,15 @@ def test_resources_of_the_step_go_before_those_of_remote(
     assert seen == [Config("in", "/o")]
 
 
+def test_a_job_on_a_tpu_gets_the_dependencies_of_tpus() -> None:
+    """Else training starts without the libraries of its device."""
+    made = step(resources=FrayResources.with_tpu("v5p-8")).lowered_step
+    assert isinstance(made.fn, RemoteConfigCall)
+    assert made.fn.pip_dependency_groups == ("tpu",)
+    assert made.resources is not None
+    assert made.resources.cpu == 32
+
+
 def test_a_step_without_a_function_cannot_be_resolved() -> None:
     """It could never be built."""
     with pytest.raises(ValueError, match="no function"):
@@ -184,6 +195,26 @@ def test_a_step_spec_among_executor_steps_stays_what_it_is() -> None:
     resolved = resolve_executor_step(lifted, None, "/elsewhere", deps=[tok])
     assert resolved.output_path == tok.output_path
     assert resolved.hash_attrs == tok.hash_attrs
+
+
+def test_a_pipeline_moves_on_one_step_at_a_time() -> None:
+    """A new step reads what an old one makes, and the reverse."""
+
+    @declare
+    def score(output: str, model: str, others: list[str]) -> None:
+        """Score models."""
+
+    old = step(config=versioned(1))
+    new = score(model=old, others=[old, step("other")])
+    assert [dep.target_id for dep in new.deps] == [
+        old.lowered_step.target_id,
+        old.lowered_step.target_id,
+        step("other").lowered_step.target_id,
+    ]
+    assert StepSpec("plain", deps=[old]).deps == [old.lowered_step]
+    (dep,) = step("report", as_executor_step(new) / "x").lowered_step.deps
+    assert dep is new
+    assert as_executor_step(old.lowered_step) is old
 
 
 def test_a_chain_of_diamonds_of_step_specs_is_lifted_once_each() -> None:

@@ -15,7 +15,9 @@ from marin_build import ResourceConfig, StepSpec
 from marin_build.compat import aliases
 from marin_build.compat.artifact import Artifact
 from marin_build.compat.lazy import ArtifactStep, lower
-from marin_build.errors import FingerprintMismatchError
+from marin_build.errors import FingerprintMismatchError, SpecificationError
+from marin_build.pipeline.graph import build_graph
+from marin_build.pipeline.targets import make_targets
 from marin_build.runtime.remote import remote
 from marin_build.workspace.workspace import Workspace
 from tests.workspaces import in_workspace
@@ -107,6 +109,23 @@ def test_a_recipe_is_read_once_however_many_need_the_artifact() -> None:
         end = _step(f"s{i}", deps=(end, end))
     lower(end)
     assert asked == [1]
+
+
+def test_an_artifact_that_is_declared_twice_is_one_target() -> None:
+    """Else a data set that two experiments name, each by a call of its builder, is refused."""
+
+    def data(steps: int = 1) -> StepSpec:
+        raw, settings = _step("raw"), object()
+
+        def make(_config: Any) -> None:
+            print(raw, settings)
+
+        return lower(_step("data", run=make, build_config=lambda _: steps, deps=(raw,)))
+
+    targets = make_targets(build_graph([data(), data()]), Workspace("/project", "gs://b"))
+    assert [target.id for target in targets.all] == [f"raw@{DAY}", f"data@{DAY}"]
+    with pytest.raises(SpecificationError, match="two different steps both want"):
+        make_targets(build_graph([data(), data(2)]), Workspace("/project", "gs://b"))
 
 
 def test_resources_of_a_remote_function_are_those_of_the_step() -> None:

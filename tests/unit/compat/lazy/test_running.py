@@ -75,6 +75,19 @@ def test_a_changed_recipe_is_reported_and_what_is_there_is_used(
     assert (prefix / "datasets/toy" / DAY / "data.txt").read_text() == "a"
 
 
+def test_what_marin_built_is_judged_by_its_record(
+    prefix: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Else a program of ours serves another recipe without a word, or builds it again."""
+    run(_toy("a"))
+    (prefix / "datasets/toy" / DAY / ".executor_info").unlink()  # Marin leaves none that counts
+    with caplog.at_level(logging.WARNING):
+        assert run(_toy("a"))[0].payload == "a"
+        assert caplog.text == ""
+        assert run(_toy("b"))[0].payload == "a"
+    assert "payload: 'a' -> 'b'" in caplog.text
+
+
 def test_a_pinned_recipe_is_not_served_from_another_one(prefix: Path) -> None:
     run(_toy("a"))
     pinned = _toy("b", expected_fingerprint=_toy("b").fingerprint())

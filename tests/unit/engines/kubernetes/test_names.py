@@ -58,6 +58,7 @@ def test_two_versioned_targets_have_two_names(one: str, other: str) -> None:
     [
         ("tokenize_1a2b3c4d", "mb-tokenize-1a2b3c4d-"),
         ("Data/Clean_Up.v2_1a2b3c4d", "mb-data-clean-up-v2-1a2b3c4d-"),
+        ("train-1a9fea", "mb-train-1a9fea-"),
     ],
 )
 def test_a_person_recognises_the_step(target: str, name: str) -> None:

@@ -1,0 +1,84 @@
+"""Steps that Marin itself made of artifacts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from marin_build.compat.foreign_steps import steps_of_object
+from marin_build.compat.lazy import ArtifactStep, apply
+from marin_build.identity.callables import StandsForFunction
+
+if TYPE_CHECKING:
+    from marin_build import StepSpec
+
+DAY = "2026.06.28"
+
+
+def train(config: Any) -> None:
+    del config
+
+
+@dataclass
+class _TheirStep:
+    """A StepSpec of Marin, by its names."""
+
+    fn: Any
+    name: str = "m"
+    output_path_prefix: str | None = None
+    override_output_path: str = f"m/{DAY}"
+    output_path: str = f"/project/outputs/m/{DAY}"
+    name_with_hash: str = "m_1a2b3c4d"
+    hash_attrs: dict[str, Any] = field(
+        default_factory=lambda: {"fingerprint": "5a1f4b14", "version": DAY, "deps": []}
+    )
+    deps: list[Any] = field(default_factory=list)
+    fingerprint_payload: str | None = '{"lr": 0.1}'
+    writes_record: bool = True
+
+
+def _lowered_by_marin(handle: ArtifactStep[Any]) -> Any:
+    """Return a function as Marin makes it of an artifact: the handle is one of its defaults."""
+
+    def fn(output_path: str, _handle: ArtifactStep[Any] = handle) -> Any:
+        return _handle.run(output_path)
+
+    fn.__module__ = "marin.execution.lazy"
+    return fn
+
+
+def _handle(run: Any) -> ArtifactStep[Any]:
+    artifact: Any = apply("m", train, version=DAY, config={})
+    return ArtifactStep("m", DAY, artifact.artifact_type, run, lambda _: None)
+
+
+def _step(theirs: Any) -> StepSpec:
+    step = steps_of_object(theirs)
+    assert step is not None
+    return step
+
+
+def test_an_artifact_of_marin_is_known_by_its_version_and_its_recipe() -> None:
+    """Else drift, dev versions and pins hold for our artifacts only."""
+    step = _step(_TheirStep(_lowered_by_marin(_handle(train))))
+    assert (step.target_id, step.has_recipe, step.writes_record) == (f"m@{DAY}", True, True)
+    assert step.output_path == f"/project/outputs/m/{DAY}"
+
+
+def test_its_code_and_its_place_are_the_authors() -> None:
+    """Else each plan names a line of Marin, and every release of Marin is a change of code."""
+
+    def keyword_call(config: Any, _fn: Any = train) -> Any:
+        return _fn(config)
+
+    keyword_call.__module__ = "marin.execution.lazy"
+    for run in (train, keyword_call):
+        step = _step(_TheirStep(_lowered_by_marin(_handle(run))))
+        assert isinstance(step.fn, StandsForFunction)
+        assert step.fn.code_function is train
+        assert step.declared == (__file__, train.__code__.co_firstlineno)
+
+
+def test_a_step_that_is_no_artifact_has_no_version() -> None:
+    theirs = _TheirStep(train, fingerprint_payload=None, hash_attrs={"version": "v1"})
+    assert _step(theirs).version is None
