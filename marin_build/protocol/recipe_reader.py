@@ -69,12 +69,12 @@ def _ours(record: Mapping[str, Any]) -> Recipe:
 
 
 def _of_marin(record: Mapping[str, Any]) -> Recipe:
-    config = record.get("config")
+    config, version = record.get("config"), text_or_none(record.get("executor_version"))
     return Recipe(
         text_or_none(record.get("fn_name")),
         attributes=config if isinstance(config, dict) else {},
         deps=_all_texts(record.get("dependencies")),
-        written_by=f"Marin, executor {record.get('executor_version') or 'unknown'}",
+        written_by=f"Marin, executor {version}" if version else "Marin",
     )
 
 

@@ -53,6 +53,9 @@ def test_records_of_marin_are_read_as_far_as_they_say() -> None:
     assert recipe.made_by == "marin.download.huggingface.download_hf.download_hf"
     assert recipe.attributes["revision"] == "a3b142c"
     assert recipe.written_by == "Marin, executor 0.1"
+    newer = parse_recipe(json.dumps({"name": "tokens", "config": {}}).encode())
+    assert newer is not None
+    assert newer.written_by == "Marin"
 
 
 @pytest.mark.parametrize(
