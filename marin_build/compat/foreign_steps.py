@@ -203,6 +203,7 @@ def _function_of(fn: Any) -> Any:
             _resources(fn.resources).lowered_resources,
             dict(fn.env_vars),
             tuple(fn.pip_dependency_groups or ()),
+            tuple(getattr(fn, "pip_packages", None) or ()),
             fn.name,
         )
     return RunOfMarin(fn, _author_function(fn))

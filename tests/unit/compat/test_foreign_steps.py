@@ -5,9 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from marin_build.compat.foreign_steps import steps_of_object
+from marin_build.compat.fray.resources import ResourceConfig
 from marin_build.compat.lazy import ArtifactStep, apply
 from marin_build.identity.callables import StandsForFunction
+from marin_build.runtime.remote import RemoteCallable
 
 if TYPE_CHECKING:
     from marin_build import StepSpec
@@ -77,6 +81,35 @@ def test_its_code_and_its_place_are_the_authors() -> None:
         assert isinstance(step.fn, StandsForFunction)
         assert step.fn.code_function is train
         assert step.declared == (__file__, train.__code__.co_firstlineno)
+
+
+@dataclass
+class _TheirRemote:
+    """A RemoteCallable of Marin, by its names; that of the ExecutorStep era has no packages."""
+
+    fn: Any
+    resources: Any = field(default_factory=ResourceConfig)
+    env_vars: dict[str, str] = field(default_factory=dict)
+    pip_dependency_groups: list[str] = field(default_factory=lambda: ["tpu"])
+    name: str | None = "tokenize"
+
+
+@dataclass
+class _WithPackages(_TheirRemote):
+    pip_packages: list[str] = field(default_factory=lambda: ["levanter"])
+
+
+@pytest.mark.parametrize(
+    ("theirs", "packages"), [(_TheirRemote(train), ()), (_WithPackages(train), ("levanter",))]
+)
+def test_a_function_that_runs_remotely_keeps_its_name_and_its_packages(
+    theirs: _TheirRemote, packages: tuple[str, ...]
+) -> None:
+    """Else its job installs packages that are called like the letters of its name."""
+    fn = _step(_TheirStep(theirs)).fn
+    assert isinstance(fn, RemoteCallable)
+    assert (fn.name, tuple(fn.pip_dependency_groups)) == ("tokenize", ("tpu",))
+    assert tuple(fn.pip_packages) == packages
 
 
 def test_a_step_that_is_no_artifact_has_no_version() -> None:
