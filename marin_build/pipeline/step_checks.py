@@ -13,10 +13,10 @@ from marin_build.identity.attributes import freeze_attributes
 from marin_build.identity.canonical import FrozenDict, FrozenList
 from marin_build.pipeline.names import BUDGET_NAME, illegal_name, name_problem, version_problem
 from marin_build.pipeline.not_a_step import described, how_to_declare
-from marin_build.pipeline.placed import Placed, StandsForResources
+from marin_build.pipeline.placed import Placed
 from marin_build.pipeline.recipe import recipe_problem
 from marin_build.pipeline.source import Source
-from marin_build.pipeline.stands_for import StandsForStep
+from marin_build.pipeline.stands_for import StandsForResources, StandsForStep
 from marin_build.workspace.places import checked_place, is_relative
 from marin_build.workspace.workspace import CodePolicy
 
