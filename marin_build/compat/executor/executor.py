@@ -21,13 +21,13 @@ from marin_build.compat.executor.records import (
     infos_of,
     run_document,
     run_path,
-    user_name,
     write_text,
 )
 from marin_build.compat.executor.values import ExecutorStep, InputName
 from marin_build.compat.executor.version import Versions
 from marin_build.pipeline.caught_run import offer_steps
 from marin_build.protocol.holder import worker_id
+from marin_build.protocol.launch_provenance import login
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -180,7 +180,7 @@ class Executor:
             git_commit=git_commit(),
             caller_path=caller_path(),
             created_date=datetime.now().isoformat(),  # noqa: DTZ005 - as Marin writes it
-            user=user_name(),
+            user=login(),
             prefix=self.prefix,
             description=self.description,
             steps=self.step_infos,
