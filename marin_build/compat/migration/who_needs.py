@@ -51,7 +51,7 @@ def movable_steps(
         for call, line in found.items():
             kind = source.marin_name(call.func)
             if kind is None:
-                continue  # a StepSpec among them, which is not told apart
+                continue  # a StepSpec; rewrite.py reports those of a file together
             given = [*call.args[:1], *(k.value for k in call.keywords if k.arg == "name")]
             what = f"{kind} {source.of(given[0])}" if given else kind
             left.append(Left(call.lineno, what, f"line {line} needs it as the {kind} that it is"))
