@@ -122,7 +122,7 @@ class _Node:
         return [_Node(dep, self._given) for dep in self.theirs.deps]
 
 
-def steps_of_object(value: Any) -> StepSpec | None:
+def step_of_object(value: Any) -> StepSpec | None:
     """Return the step that an object of Marin stands for; None if it is none."""
     if _is_step_spec(value):
         return ForeignSteps([value]).step(value)

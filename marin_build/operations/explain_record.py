@@ -9,6 +9,7 @@ from marin_build.observe.read_builds import read_builds, read_outputs
 from marin_build.plan.nearest_build import describe_change, nearest_change
 from marin_build.plan.selection import only_one, select
 from marin_build.plan.snapshot import Earlier
+from marin_build.protocol.layout import version_of
 from marin_build.protocol.recipe_reader import read_recipe
 from marin_build.text.moments import moment_text
 from marin_build.text.readable import printable, shortened
@@ -125,7 +126,5 @@ def _changed(store: Store, prefix: str, output: StoredOutput) -> IdentityChanged
         and other.end < output.end
         and (hashed := other.built.hashed) is not None
     ]
-    version = output.target.removeprefix(f"{output.name}@")
-    return nearest_change(
-        built.payload, earlier, lambda _: "", version if version != output.target else None
-    )
+    version = version_of(output.name, output.target)
+    return nearest_change(built.payload, earlier, lambda _: "", version)

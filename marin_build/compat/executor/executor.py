@@ -18,9 +18,9 @@ from marin_build.compat.executor.records import (
     experiment_url,
     git_commit,
     info_text,
-    infos_of,
     run_document,
     run_path,
+    step_info,
     write_text,
 )
 from marin_build.compat.executor.values import ExecutorStep, InputName
@@ -174,7 +174,7 @@ class Executor:
 
     def get_infos(self) -> None:
         """Gather what is written of the run."""
-        self.step_infos = infos_of(self._known, self.steps, self.configs)
+        self.step_infos = [step_info(self._known, step, self.configs[step]) for step in self.steps]
         self.executor_info = ExecutorInfo(
             worker_id=worker_id(),
             git_commit=git_commit(),

@@ -20,7 +20,7 @@ from marin_build.text.secret_shapes import masked_text
 from marin_build.workspace.workspace import absolute_prefix
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from marin_build.compat.executor.values import ExecutorStep
     from marin_build.compat.executor.version import Versions
@@ -186,10 +186,3 @@ def experiment_url(prefix: str, path: str) -> str:
     is_shared = prefix.startswith("gs://")
     host = "https://marin.community/data-browser" if is_shared else "http://localhost:5000"
     return f"{host}/experiment?path={urllib.parse.quote(path)}"
-
-
-def infos_of(
-    known: Versions, steps: Sequence[ExecutorStep[Any]], configs: Mapping[ExecutorStep[Any], Any]
-) -> list[ExecutorStepInfo]:
-    """Return what is written of several steps."""
-    return [step_info(known, step, configs[step]) for step in steps]

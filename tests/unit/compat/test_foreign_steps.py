@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from marin_build.compat.foreign_steps import steps_of_object
+from marin_build.compat.foreign_steps import step_of_object
 from marin_build.compat.fray.resources import ResourceConfig
 from marin_build.compat.lazy import ArtifactStep, apply
 from marin_build.identity.callables import StandsForFunction
@@ -57,7 +57,7 @@ def _handle(run: Any) -> ArtifactStep[Any]:
 
 
 def _step(theirs: Any) -> StepSpec:
-    step = steps_of_object(theirs)
+    step = step_of_object(theirs)
     assert step is not None
     return step
 
