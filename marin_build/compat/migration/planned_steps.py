@@ -84,6 +84,8 @@ def _below(path: str, prefix: str) -> str | None:
     return path.removeprefix(f"{prefix}/") if path.startswith(f"{prefix}/") else None
 
 
-def _line_in(declared: str, file: str) -> int:
+def _line_in(declared: str, pipeline: str) -> int:
+    """Return the line of a declaration in the file of a pipeline, of which a part may be named."""
     name, _, line = declared.rpartition(":")
-    return int(line) if name == file and line.isdigit() else 0
+    is_there = pipeline == name or pipeline.startswith(f"{name}:")
+    return int(line) if is_there and line.isdigit() else 0
