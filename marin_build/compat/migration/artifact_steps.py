@@ -51,12 +51,17 @@ def artifact_step_text(source: SourceText, call: ast.Call, variable: str | None)
     given = _fields_of(call)
     recipe = given["build_config"]
     match recipe:
-        case ast.Lambda(args=ast.arguments(args=[context], defaults=[]), body=ast.Call() as config):
+        case ast.Lambda(
+            args=ast.arguments(args=[context], defaults=[]),
+            body=ast.Call() | ast.Dict() as config,
+        ):
             pass
         case _:
             raise CannotMoveError("its `build_config` is no lambda of `ctx` that makes a config")
     calls, options = called_function(source, given["run"])
-    taken = names_read(ast.parse(calls, mode="eval")) | names_read(config.func)
+    taken = names_read(ast.parse(calls, mode="eval"))
+    if isinstance(config, ast.Call):
+        taken |= names_read(config.func)
     for _ in range(2):  # the first time tells which names the config keeps
         text = ConfigText(source, config, taken)
         walk = _Recipe(text, context.arg)

@@ -169,9 +169,9 @@ class _Config:
                 self.text.taken |= names_read(node.func)
                 for name, argument in labelled(self.source, node):
                     self.visit(argument, name or label)
-            case ast.Dict(keys=keys, values=values):
-                for key, value in zip(keys, values, strict=True):
-                    self.visit(value, _word(key) or label)
+            case ast.Dict():
+                for name, value in labelled(self.source, node):
+                    self.visit(value, name or label)
             case ast.List(elts=items) | ast.Tuple(elts=items):
                 for item in items:
                     self.visit(item, label)
@@ -264,11 +264,6 @@ def _joined(head: str, inside: ast.expr | None) -> str:
 
 def _called(step: str) -> str:
     return step if step.isidentifier() else "source"
-
-
-def _word(key: ast.expr | None) -> str:
-    text = key.value if isinstance(key, ast.Constant) else None
-    return text if isinstance(text, str) and text.isidentifier() else ""
 
 
 def _short(text: str) -> str:

@@ -68,7 +68,8 @@ class ConfigText:
     def value(self, node: ast.expr, label: str) -> str:
         """Return the name of a parameter that is given a plain value."""
         kind = _CONSTANTS.get(type(node.value), "") if isinstance(node, ast.Constant) else ""
-        return self.parameter(label or "value", kind, self.source.of(node))
+        label = label or (node.id if isinstance(node, ast.Name) else "value")
+        return self.parameter(label, kind, self.source.of(node))
 
     def put(self, node: ast.expr, text: str) -> None:
         """Put a text in the place of a part of the config."""
@@ -212,9 +213,18 @@ def field_names(source: SourceText, callee: ast.expr) -> list[str]:
     return []
 
 
-def labelled(source: SourceText, call: ast.Call) -> list[tuple[str, ast.expr]]:
-    """Return the arguments of a call, each with the name of its parameter, if that is known."""
-    fields = field_names(source, call.func)
-    labels = [*fields, *[""] * len(call.args)]
-    found = list(zip(labels, call.args, strict=False))
-    return found + [(keyword.arg or "", keyword.value) for keyword in call.keywords]
+def labelled(source: SourceText, config: ast.Call | ast.Dict) -> list[tuple[str, ast.expr]]:
+    """Return the parts of a config, each with the name of its field or key, if that is known."""
+    if isinstance(config, ast.Dict):
+        parts = zip(config.keys, config.values, strict=True)
+        return [(label_of(key), value) for key, value in parts]
+    fields = field_names(source, config.func)
+    labels = [*fields, *[""] * len(config.args)]
+    found = list(zip(labels, config.args, strict=False))
+    return found + [(keyword.arg or "", keyword.value) for keyword in config.keywords]
+
+
+def label_of(key: ast.expr | None) -> str:
+    """Return a key of a dict that can be the name of a parameter; empty: it cannot."""
+    text = key.value if isinstance(key, ast.Constant) else None
+    return text if isinstance(text, str) and text.isidentifier() else ""
