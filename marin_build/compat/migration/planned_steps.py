@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    import ast
     from collections.abc import Mapping, Sequence
 
 _DEPENDENCY = "DEP["
@@ -78,6 +78,13 @@ def declared_in(steps: Sequence[PlannedStep], call: ast.Call) -> list[PlannedSte
     """Return the targets that a call declares."""
     last = call.end_lineno or call.lineno
     return [step for step in steps if call.lineno <= step.line <= last]
+
+
+def named_as(steps: Sequence[PlannedStep], call: ast.Call) -> list[PlannedStep]:
+    """Return the targets that have the name in a call; Marin's own steps know no other place."""
+    given = [*call.args[:1], *(each.value for each in call.keywords if each.arg == "name")]
+    names = {each.value for each in given if isinstance(each, ast.Constant)}
+    return [step for step in steps if step.name in names]
 
 
 def _below(path: str, prefix: str) -> str | None:
