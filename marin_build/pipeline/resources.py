@@ -73,7 +73,7 @@ class ResourceConfig:
         disk: local scratch space, `50Gi`.
         device: CpuDevice, GpuDevice or TpuDevice.
         preemptible: may run on capacity that can be taken away.
-        regions, zone: where it may run; None and no regions at all both mean anywhere.
+        regions, zone: where it may run; without any it may run anywhere.
         replicas: copies for a CPU or GPU step; a TPU's hosts follow from its slice.
         image: container image, best with its digest.
         device_alternatives: other TPU types that serve as well, of the same shape.
@@ -85,7 +85,7 @@ class ResourceConfig:
     disk: str | None = None
     device: Device = CpuDevice()
     preemptible: bool = True
-    regions: tuple[str, ...] | None = None
+    regions: tuple[str, ...] = ()
     zone: str | None = None
     replicas: int = 1
     image: str | None = None
@@ -93,9 +93,8 @@ class ResourceConfig:
 
     def __post_init__(self) -> None:
         put = object.__setattr__
-        put(self, "device_alternatives", _words("device_alternatives", self.device_alternatives))
-        if self.regions is not None:
-            put(self, "regions", _words("regions", self.regions))
+        for name in ("regions", "device_alternatives"):
+            put(self, name, _words(name, getattr(self, name)))
         for name in ("ram", "disk"):
             if (amount := getattr(self, name)) is not None:
                 put(self, name, _amount(name, amount))
@@ -182,7 +181,7 @@ class ResourceConfig:
         """The regions it may run in; a zone `us-east5-a` is in the region `us-east5`."""
         if self.zone is not None:
             return (self.zone.rpartition("-")[0] or self.zone,)
-        return self.regions or ()
+        return self.regions
 
     def summary(self) -> str:
         """Return one word for a plan's line: `v5p-64`, `2x v5p-64`, `8x h100`, `4 cpu`."""

@@ -80,11 +80,11 @@ def _slices(name: str, replicas: int, vms: int) -> int:
     return replicas // vms
 
 
-def _regions(regions: Sequence[str] | None) -> tuple[str, ...] | None:
+def _regions(regions: Sequence[str] | None) -> tuple[str, ...]:
     """Return the regions, in which anywhere is none at all."""
-    if regions is None or isinstance(regions, str):
-        return cast("None", regions)  # resources of a step refuse a text
-    return () if ANY_REGION in regions else tuple(regions)
+    if isinstance(regions, str):
+        return cast("tuple[str, ...]", regions)  # resources of a step refuse a text
+    return () if regions is None or ANY_REGION in regions else tuple(regions)
 
 
 def _amount(size: str) -> str | None:

@@ -78,13 +78,6 @@ def test_amounts_are_kept_in_the_form_that_engines_read(written: str, kept: str)
     assert (resources.ram, resources.disk) == (kept, kept)
 
 
-def test_no_regions_at_all_and_none_given_are_kept_apart() -> None:
-    """Else a step that said `anywhere` inherits the region of its job."""
-    assert ResourceConfig().regions is None
-    assert ResourceConfig(regions=[]).regions == ()  # type: ignore[arg-type]
-    assert ResourceConfig().places == ResourceConfig(regions=()).places == ()
-
-
 def test_a_slice_that_is_not_in_the_table_can_be_declared() -> None:
     """Else nobody can use a new TPU before we have heard of it."""
     mine = TpuSlice("v9-16", "v9", "2x2x2", 2, 4, "tpu9", "tpu9-standard-4t")

@@ -54,10 +54,10 @@ def test_alternatives_and_gpus_are_kept() -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "expected"), [(None, None), ([], ()), (["*"], ()), (["a"], ("a",))]
+    ("given", "expected"), [(None, ()), ([], ()), (["*"], ()), (["a"], ("a",))]
 )
-def test_regions_that_nobody_named_differ_from_anywhere(given: Any, expected: Any) -> None:
-    """Else a step that may run anywhere is bound to the region of the job that submits it."""
+def test_a_region_is_asked_for_only_if_one_is_named(given: Any, expected: Any) -> None:
+    """Else a step that may run anywhere waits for a region called `*`."""
     assert ResourceConfig(regions=given).lowered_resources.regions == expected
 
 
