@@ -17,6 +17,7 @@ from marin_build.compat.migration.step_function import (
     ConfigText,
     StepText,
     labelled,
+    made_by,
     names_read,
 )
 
@@ -152,17 +153,10 @@ class _Recipe:
             self.text.taken |= names_read(node)
 
     def _visit_many(self, node: ast.DictComp | ast.ListComp, label: str) -> None:
-        value = node.value if isinstance(node, ast.DictComp) else node.elt
-        step = self._step(value)
+        step = self._step(made_by(node))
         if step is None:
-            raise CannotMoveError(self._why(value))
-        start = self.source.start(node)
-        before = self.source.text[start : self.source.start(value)]
-        after = self.source.text[self.source.end(value) : self.source.end(node)]
-        argument = f"{before}{step}{after}"
-        kind = "dict[str, str]" if isinstance(node, ast.DictComp) else "list[str]"
-        self.steps.append(argument)
-        self.text.put(node, self.text.parameter(label or "values", kind, argument))
+            raise CannotMoveError(self._why(made_by(node)))
+        self.steps.append(self.text.put_many(node, label, step))
 
     def _formatted(self, node: ast.JoinedStr) -> str:
         """Return an f-string with parameters in it; Python 3.11 does not tell places inside it."""

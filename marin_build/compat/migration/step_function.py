@@ -75,6 +75,23 @@ class ConfigText:
         """Put a text in the place of a part of the config."""
         self.edits.append(self.source.replace(node, text))
 
+    def put_many(self, node: ast.DictComp | ast.ListComp, label: str, step: str) -> str:
+        """Put a parameter in the place of a comprehension over outputs; return its argument.
+
+        Args:
+            node: the comprehension.
+            label: what the parameter is called.
+            step: the text of the step whose output each of its values is.
+
+        """
+        source, value = self.source, made_by(node)
+        before = source.text[source.start(node) : source.start(value)]
+        after = source.text[source.end(value) : source.end(node)]
+        kind = "dict[str, str]" if isinstance(node, ast.DictComp) else "list[str]"
+        argument = f"{before}{step}{after}"
+        self.put(node, self.parameter(label or "values", kind, argument))
+        return argument
+
     @property
     def text(self) -> str:
         """The config with all that was put into it."""
@@ -193,6 +210,11 @@ def _lost_comments(source: SourceText, step: StepText) -> list[str]:
         *source.comments(source.start(step.call), source.start(config)),
         *source.comments(source.end(config), source.end(step.call)),
     ]
+
+
+def made_by(node: ast.DictComp | ast.ListComp) -> ast.expr:
+    """Return what a comprehension makes each time; of a dict the value."""
+    return node.value if isinstance(node, ast.DictComp) else node.elt
 
 
 def names_read(node: ast.AST) -> set[str]:
