@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from types import SimpleNamespace
+from typing import Any
 
+from marin_build import ResourceConfig, StepSpec, step
 from marin_build.compat.foreign_steps import steps_of_object
 from marin_build.compat.lazy import ArtifactStep, apply
 from marin_build.identity.callables import StandsForFunction
-
-if TYPE_CHECKING:
-    from marin_build import StepSpec
 
 DAY = "2026.06.28"
 
@@ -37,6 +36,19 @@ class _TheirStep:
     writes_record: bool = True
 
 
+_TheirStep.__module__ = "marin.execution.step_spec"
+
+
+@dataclass
+class _TheirResources:
+    """A ResourceConfig of fray, by its names."""
+
+    device: Any
+
+
+_TheirResources.__module__ = "fray.types"
+
+
 def _lowered_by_marin(handle: ArtifactStep[Any]) -> Any:
     """Return a function as Marin makes it of an artifact: the handle is one of its defaults."""
 
@@ -53,9 +65,9 @@ def _handle(run: Any) -> ArtifactStep[Any]:
 
 
 def _step(theirs: Any) -> StepSpec:
-    step = steps_of_object(theirs)
-    assert step is not None
-    return step
+    found = steps_of_object(theirs)
+    assert found is not None
+    return found
 
 
 def test_an_artifact_of_marin_is_known_by_its_version_and_its_recipe() -> None:
@@ -82,3 +94,25 @@ def test_its_code_and_its_place_are_the_authors() -> None:
 def test_a_step_that_is_no_artifact_has_no_version() -> None:
     theirs = _TheirStep(train, fingerprint_payload=None, hash_attrs={"version": "v1"})
     assert _step(theirs).version is None
+
+
+def test_a_step_of_marin_is_an_argument_of_a_step_function() -> None:
+    """Else an experiment can only be moved as a whole."""
+
+    @step(resources=None)
+    def use(output: str, given: str, many: list[str]) -> None:
+        del output, given, many
+
+    theirs: Any = _TheirStep(_lowered_by_marin(_handle(train)))
+    made = use(given=theirs, many=[theirs])
+    assert [dep.target_id for dep in made.deps] == [f"m@{DAY}"] * 2
+    assert not made.hash_attrs
+    assert [dep.target_id for dep in StepSpec("all", deps=[theirs]).deps] == [f"m@{DAY}"]
+
+
+def test_what_fray_says_a_step_runs_on_is_taken() -> None:
+    device = SimpleNamespace(kind="tpu", variant="v5p-8", topology=None)
+    given: Any = _TheirResources(device=device)
+    resources = StepSpec("one", resources=given).resources
+    assert resources is not None
+    assert resources.device == ResourceConfig.with_tpu("v5p-8").device
