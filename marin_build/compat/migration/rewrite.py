@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from marin_build.compat.migration.artifact_steps import artifact_step_text
 from marin_build.compat.migration.executor_steps import executor_step_text
 from marin_build.compat.migration.imports import import_edits
-from marin_build.compat.migration.planned_steps import declared_in
+from marin_build.compat.migration.planned_steps import declared_in, named_as
 from marin_build.compat.migration.programs import (
     VERSION_NAMES,
     needs_version,
@@ -220,7 +220,7 @@ def _step_text(
     wanted: Wanted,
     variables: set[str],
 ) -> StepText:
-    here = declared_in(wanted.planned, call)
+    here = declared_in(wanted.planned, call) or named_as(wanted.planned, call)
     if wanted.only and not any(step.name in wanted.only for step in here):
         raise CannotMoveError("it was not asked for")
     for node in source.above(call):
