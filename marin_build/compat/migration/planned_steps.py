@@ -6,6 +6,8 @@ import ast
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from marin_build.compat.migration.source_text import name_given
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -82,9 +84,8 @@ def declared_in(steps: Sequence[PlannedStep], call: ast.Call) -> list[PlannedSte
 
 def named_as(steps: Sequence[PlannedStep], call: ast.Call) -> list[PlannedStep]:
     """Return the targets that have the name in a call; Marin's own steps know no other place."""
-    given = [*call.args[:1], *(each.value for each in call.keywords if each.arg == "name")]
-    names = {each.value for each in given if isinstance(each, ast.Constant)}
-    return [step for step in steps if step.name in names]
+    name = name_given(call)
+    return [step for step in steps if isinstance(name, ast.Constant) and step.name == name.value]
 
 
 def _below(path: str, prefix: str) -> str | None:
