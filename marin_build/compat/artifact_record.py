@@ -14,6 +14,7 @@ from pydantic import BaseModel, Field
 from marin_build.errors import NoArtifactError, StoreError
 from marin_build.protocol import layout
 from marin_build.protocol.launch_provenance import Provenance, launch_provenance
+from marin_build.protocol.record_reader import is_ours
 from marin_build.store.open_store import open_store
 from marin_build.untrusted_json import parse_json
 from marin_build.workspace.workspace import absolute_prefix, current_workspace
@@ -199,8 +200,7 @@ def _of_executor(data: bytes) -> ArtifactRecord | None:
     info = parse_json(data)
     if not isinstance(info, dict):
         raise ValueError(f"`{layout.RECORD}` is no object")  # noqa: TRY004 - as other bad documents
-    version = str(info.get("executor_version") or "")
-    if version == STEP_RUNNER_EXECUTOR_VERSION or version.startswith("marin_build/"):
+    if is_ours(info) or info.get("executor_version") == STEP_RUNNER_EXECUTOR_VERSION:
         return None
     return ArtifactRecord(
         name=info.get("name") or "",
