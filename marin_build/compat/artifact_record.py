@@ -95,9 +95,11 @@ def read_record(output_path: str | os.PathLike[str]) -> ArtifactRecord | None:
     output = resolved(output_path)
     names = (layout.ARTIFACT, layout.RECORD)
     record, info = open_store(output).get_many([f"{output}/{name}" for name in names])
-    if record is not None:
-        return _parsed(record.data)
-    return _of_executor(info.data) if info is not None else None
+    if record is None:
+        return _of_executor(info.data) if info is not None else None
+    found = _parsed(record.data)
+    ours = _of_our_runner(info.data) if info is not None and not found.name else None
+    return found if ours is None else ours.model_copy(update={"result": found.result})
 
 
 def write_record(record: ArtifactRecord) -> None:
@@ -205,6 +207,25 @@ def _of_executor(data: bytes) -> ArtifactRecord | None:
         config=info.get("config"),
         output_path=info.get("output_path") or "",
         deps=list(info.get("dependencies") or []),
+    )
+
+
+def _of_our_runner(data: bytes) -> ArtifactRecord | None:
+    """Return what a record of marin-build says of a plain step; None for a note of Marin's.
+
+    Marin writes that and the value into one file, marin-build into two.
+    """
+    info = parse_json(data)
+    if not isinstance(info, dict):
+        return None
+    if not str(info.get("executor_version")).startswith("marin_build/"):
+        return None
+    return ArtifactRecord(
+        name=info.get("name") or "",
+        output_path=info.get("output_path") or "",
+        deps=list(info.get("deps") or []),
+        dep_paths=list(info.get("dependencies") or []),
+        config=info.get("config"),
     )
 
 

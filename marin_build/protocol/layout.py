@@ -48,6 +48,11 @@ def is_ours(name: str) -> bool:
     return unfinished is not None and unfinished[1] in _KEPT
 
 
+def status_path(output: str | os.PathLike[str]) -> str:
+    """Return where the status of an output lies."""
+    return os.path.join(output, STATUS)
+
+
 def attempt_name(attempt: int) -> str:
     """Return the name of an attempt's document inside `.logs`."""
     return f"attempt-{attempt:04}.json"
