@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING
 from marin_build._version import __version__
 
 if TYPE_CHECKING:
+    from marin_build.errors import LeaseLostError as LeaseLostError
     from marin_build.errors import MarinBuildError as MarinBuildError
     from marin_build.errors import PreviousTaskFailedError as PreviousTaskFailedError
     from marin_build.errors import StepAlreadyDone as StepAlreadyDone
+    from marin_build.errors import StepFailedError as StepFailedError
     from marin_build.identity.secret import Secret as Secret
     from marin_build.operations.apply_errors import ApplyFailedError as ApplyFailedError
     from marin_build.operations.apply_errors import ApplyStoppedError as ApplyStoppedError
@@ -43,6 +45,8 @@ if TYPE_CHECKING:
     from marin_build.runtime.distributed_lock import distributed_lock as distributed_lock
     from marin_build.runtime.job_request import JobEnvironment as JobEnvironment
     from marin_build.runtime.job_request import JobRequest as JobRequest
+    from marin_build.runtime.jobs import JobAlreadyExists as JobAlreadyExists
+    from marin_build.runtime.jobs import JobFailed as JobFailed
     from marin_build.runtime.jobs import JobHandle as JobHandle
     from marin_build.runtime.jobs import JobStatus as JobStatus
     from marin_build.runtime.jobs import wait_all as wait_all
@@ -52,6 +56,7 @@ if TYPE_CHECKING:
     from marin_build.runtime.remote import RemoteCallable as RemoteCallable
     from marin_build.runtime.remote import remote as remote
     from marin_build.runtime.status_file import StatusFile as StatusFile
+    from marin_build.runtime.status_file import check_cache as check_cache
     from marin_build.runtime.status_file import should_run as should_run
     from marin_build.runtime.step_lock import step_lock as step_lock
     from marin_build.runtime.step_runner import StepRunner as StepRunner
@@ -63,10 +68,13 @@ _HOMES = {
     "Client": "runtime.clients",
     "DeclaredStep": "pipeline.step_spec",
     "EngineClient": "operations.engine_client",
+    "JobAlreadyExists": "runtime.jobs",
     "JobEnvironment": "runtime.job_request",
+    "JobFailed": "runtime.jobs",
     "JobHandle": "runtime.jobs",
     "JobRequest": "runtime.job_request",
     "JobStatus": "runtime.jobs",
+    "LeaseLostError": "errors",
     "LocalClient": "runtime.local_client",
     "MarinBuildError": "errors",
     "PreviousTaskFailedError": "errors",
@@ -84,10 +92,12 @@ _HOMES = {
     "Source": "pipeline.source",
     "StatusFile": "runtime.status_file",
     "StepAlreadyDone": "errors",
+    "StepFailedError": "errors",
     "StepFunction": "pipeline.decorator",
     "StepRunner": "runtime.step_runner",
     "StepSpec": "pipeline.step_spec",
     "TpuSlice": "pipeline.tpu_slices",
+    "check_cache": "runtime.status_file",
     "command": "pipeline.command",
     "current_client": "runtime.clients",
     "current_rank": "runtime.ranks",
@@ -115,10 +125,13 @@ __all__ = [
     "Client",
     "DeclaredStep",
     "EngineClient",
+    "JobAlreadyExists",
     "JobEnvironment",
+    "JobFailed",
     "JobHandle",
     "JobRequest",
     "JobStatus",
+    "LeaseLostError",
     "LocalClient",
     "MarinBuildError",
     "PreviousTaskFailedError",
@@ -132,11 +145,13 @@ __all__ = [
     "Source",
     "StatusFile",
     "StepAlreadyDone",
+    "StepFailedError",
     "StepFunction",
     "StepRunner",
     "StepSpec",
     "TpuSlice",
     "__version__",
+    "check_cache",
     "command",
     "current_client",
     "current_rank",

@@ -112,8 +112,8 @@ class AliasFinder:
         if fullname in self._modules:
             return ModuleSpec(fullname, cast("Any", self), origin="marin-build", is_package=True)
         # Python asks for `fray.types.Name`, too, when `from fray.types import Name` finds no name:
-        # every module of ours counts as a package. An error of another name than the one that was
-        # asked for is told as it is, and not replaced by Python's own.
+        # every module of ours counts as a package. Python replaces an error of the name that it
+        # asked for by one of its own, and raises an error of another name as it is.
         root = fullname.partition(".")[0]
         raise ModuleNotFoundError(_not_there(last, parent, self._modules), name=root)
 

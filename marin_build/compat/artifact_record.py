@@ -14,6 +14,7 @@ from pydantic import BaseModel, Field
 from marin_build.errors import NoArtifactError, StoreError
 from marin_build.protocol import layout
 from marin_build.protocol.launch_provenance import Provenance, launch_provenance
+from marin_build.protocol.record_reader import is_ours
 from marin_build.store.open_store import open_store
 from marin_build.untrusted_json import parse_json
 from marin_build.workspace.workspace import absolute_prefix, current_workspace
@@ -94,9 +95,11 @@ def read_record(output_path: str | os.PathLike[str]) -> ArtifactRecord | None:
     output = resolved(output_path)
     names = (layout.ARTIFACT, layout.RECORD)
     record, info = open_store(output).get_many([f"{output}/{name}" for name in names])
-    if record is not None:
-        return _parsed(record.data)
-    return _of_executor(info.data) if info is not None else None
+    if record is None:
+        return _of_executor(info.data) if info is not None else None
+    found = _parsed(record.data)
+    ours = _of_our_runner(info.data) if info is not None and not found.name else None
+    return found if ours is None else ours.model_copy(update={"result": found.result})
 
 
 def write_record(record: ArtifactRecord) -> None:
@@ -197,14 +200,32 @@ def _of_executor(data: bytes) -> ArtifactRecord | None:
     info = parse_json(data)
     if not isinstance(info, dict):
         raise ValueError(f"`{layout.RECORD}` is no object")  # noqa: TRY004 - as other bad documents
-    version = str(info.get("executor_version") or "")
-    if version == STEP_RUNNER_EXECUTOR_VERSION or version.startswith("marin_build/"):
+    if is_ours(info) or info.get("executor_version") == STEP_RUNNER_EXECUTOR_VERSION:
         return None
     return ArtifactRecord(
         name=info.get("name") or "",
         config=info.get("config"),
         output_path=info.get("output_path") or "",
         deps=list(info.get("dependencies") or []),
+    )
+
+
+def _of_our_runner(data: bytes) -> ArtifactRecord | None:
+    """Return what a record of marin-build says of a plain step; None for a note of Marin's.
+
+    Marin writes that and the value into one file, marin-build into two.
+    """
+    info = parse_json(data)
+    if not isinstance(info, dict):
+        return None
+    if not str(info.get("executor_version")).startswith("marin_build/"):
+        return None
+    return ArtifactRecord(
+        name=info.get("name") or "",
+        output_path=info.get("output_path") or "",
+        deps=list(info.get("deps") or []),
+        dep_paths=list(info.get("dependencies") or []),
+        config=info.get("config"),
     )
 
 

@@ -13,7 +13,7 @@ import sys
 from importlib.abc import Loader, MetaPathFinder
 from typing import TYPE_CHECKING, Any
 
-from marin_build.compat.foreign_steps import ForeignSteps, steps_of_object
+from marin_build.compat.foreign_steps import ForeignSteps, resources_of_fray, step_of_object
 from marin_build.pipeline.caught_run import is_catching, offer_steps, program_file
 from marin_build.workspace.workspace import PREFIX_VARIABLE
 
@@ -46,7 +46,12 @@ def offer_what_it_runs(prefix: str) -> None:
 
 def step_of(value: object) -> StepSpec | None:
     """Return the step that an object of Marin stands for; None if it is none."""
-    return steps_of_object(value)
+    return step_of_object(value)
+
+
+def resources_of(value: Any) -> Any:
+    """Return what fray's ResourceConfig asks for, as ours; any other value as it is."""
+    return resources_of_fray(value).lowered_resources if hasattr(value, "device") else value
 
 
 def _change_step_runner(module: ModuleType) -> None:

@@ -77,7 +77,9 @@ class ForeignSteps:
             "fn": _function_of(theirs.fn),
             "outputs": (),  # Marin asks for none
             "resumable": True,  # and clears none: training goes on from its checkpoints
-            "resources": None if resources is None else _resources(resources).lowered_resources,
+            "resources": None
+            if resources is None
+            else resources_of_fray(resources).lowered_resources,
             **({} if place is None else {"declared": place}),
         }
         found = self._versions.get(theirs.output_path)
@@ -122,7 +124,7 @@ class _Node:
         return [_Node(dep, self._given) for dep in self.theirs.deps]
 
 
-def steps_of_object(value: Any) -> StepSpec | None:
+def step_of_object(value: Any) -> StepSpec | None:
     """Return the step that an object of Marin stands for; None if it is none."""
     if _is_step_spec(value):
         return ForeignSteps([value]).step(value)
@@ -200,9 +202,10 @@ def _function_of(fn: Any) -> Any:
     if _is_remote(fn):
         return RemoteCallable(
             _function_of(fn.fn),
-            _resources(fn.resources).lowered_resources,
+            resources_of_fray(fn.resources).lowered_resources,
             dict(fn.env_vars),
             tuple(fn.pip_dependency_groups or ()),
+            tuple(getattr(fn, "pip_packages", None) or ()),
             fn.name,
         )
     return RunOfMarin(fn, _author_function(fn))
@@ -250,7 +253,7 @@ def _is_remote(fn: Any) -> bool:
     return is_dataclass(fn) and _has(fn, "fn", "resources", "env_vars", "pip_dependency_groups")
 
 
-def _resources(given: Any) -> ResourceConfig:
+def resources_of_fray(given: Any) -> ResourceConfig:
     """Return our ResourceConfig with the fields of fray's; what ours lacks changes no step."""
     ours = {each.name for each in fields(ResourceConfig)} - {"device"}
     values = {name: getattr(given, name) for name in ours if hasattr(given, name)}

@@ -6,12 +6,16 @@ from typing import TYPE_CHECKING, ParamSpec, TypeVar, cast, overload
 
 from marin_build.compat.fray.devices import GpuConfig, TpuConfig
 from marin_build.compat.fray.resources import ResourceConfig
+from marin_build.pipeline.resources import GpuDevice, TpuDevice
 from marin_build.runtime.remote import RemoteCallable
+from marin_build.runtime.remote import remote as native_remote
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from marin_build.compat.fray.devices import DeviceConfig
     from marin_build.compat.fray.resource_methods import ResourceMethods
+    from marin_build.pipeline.resources import Device
     from marin_build.pipeline.resources import ResourceConfig as NativeResources
 
 P = ParamSpec("P")
@@ -67,29 +71,26 @@ def remote(
 
     """
     needs = default.with_cpu() if resources is None else resources
-    groups = device_groups(needs) if pip_dependency_groups is None else pip_dependency_groups
+    groups = device_groups(needs.device) if pip_dependency_groups is None else pip_dependency_groups
     variables = dict(env_vars or {})
     if "vllm" in groups and isinstance(needs.device, TpuConfig):
         variables.setdefault("VLLM_TARGET_DEVICE", "tpu")  # else vllm is built for GPUs
 
-    def decorate(fn: Callable[P, R]) -> RemoteCallable[P, R]:
-        return RemoteCallable(
-            fn,
-            cast("NativeResources", needs),  # what stands for resources is lowered where it is used
-            variables,
-            groups,
-            pip_packages or (),
-            name,
-        )
-
+    decorate: Callable[[Callable[P, R]], RemoteCallable[P, R]] = native_remote(
+        resources=cast("NativeResources", needs),  # a JobRequest lowers it
+        env_vars=variables,
+        pip_dependency_groups=groups,
+        pip_packages=pip_packages,
+        name=name,
+    )
     return decorate if fn is None else decorate(fn)
 
 
-def device_groups(resources: ResourceMethods) -> tuple[str, ...]:
-    """Return the groups of dependencies that a device needs: `gpu`, `tpu` or none."""
-    match resources.device:
-        case TpuConfig():
+def device_groups(device: DeviceConfig | Device) -> tuple[str, ...]:
+    """Return the groups of dependencies that a device of fray or of ours needs: `gpu`, `tpu`."""
+    match device:
+        case TpuConfig() | TpuDevice():
             return ("tpu",)
-        case GpuConfig():
+        case GpuConfig() | GpuDevice():
             return ("gpu",)
     return ()

@@ -31,17 +31,14 @@ class StepSpec(native.StepSpec):
     @property
     def executable_fn(self) -> Callable[[str], object]:
         """The function that builds it; a job gets the group of dependencies of its device."""
-        from marin_build.pipeline.resources import GpuDevice, TpuDevice
+        from marin_build.compat.remote import device_groups
         from marin_build.runtime.executable import executable
         from marin_build.runtime.remote import RemoteCallable
 
         made = executable(self)
-        if self.resources is None or isinstance(self.fn, Placed):
-            return made
-
-        groups = {GpuDevice: ["gpu"], TpuDevice: ["tpu"]}.get(type(self.resources.device), [])
-        assert isinstance(made, RemoteCallable)
-        return replace(made, pip_dependency_groups=groups)
+        if isinstance(made, RemoteCallable) and not isinstance(self.fn, Placed):
+            return replace(made, pip_dependency_groups=device_groups(made.resources.device))
+        return made
 
     def as_executor_step(self) -> ExecutorStep[StepSpecConfig]:
         """Return an ExecutorStep with the output path of this step, for ExecutorSteps that need it.

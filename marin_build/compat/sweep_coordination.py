@@ -82,14 +82,14 @@ class SoloLeader:
         return GangRole.LEADER
 
     def publish(self, seq: int, target_id: str | None) -> None:
-        """Tell nobody."""
+        """Do nothing: there is no follower."""
 
     def receive(self, seq: int) -> str | None:
-        """Raise: only followers are told of rounds."""
+        """Raise SpecificationError: only followers wait for rounds."""
         raise SpecificationError(f"a leader was asked to wait for round {seq} of its sweep")
 
     def wait_for_followers(self, seq: int) -> None:
-        """Wait for nobody."""
+        """Return at once: there is no follower."""
 
     def close(self) -> None:
         """Do nothing."""

@@ -6,6 +6,7 @@ import re
 from urllib.parse import urlparse
 
 from marin_build.errors import SpecificationError
+from marin_build.pipeline.names import is_dev_version
 
 _CALENDAR = re.compile(r"\d{4}\.\d{2}\.\d{2}(\.\d+)?")
 _RULE = "a day, YYYY.MM.DD or YYYY.MM.DD.N, or `dev`, or a text that ends in `-dev`"
@@ -13,7 +14,7 @@ _RULE = "a day, YYYY.MM.DD or YYYY.MM.DD.N, or `dev`, or a text that ends in `-d
 
 def is_mutable_version(version: str) -> bool:
     """Return whether what has this version is built anew each time: `dev`, `*-dev`."""
-    return version == "dev" or version.endswith("-dev")
+    return is_dev_version(version)
 
 
 def validate_path_segment(label: str, value: str) -> None:

@@ -91,6 +91,14 @@ class FrozenList(tuple[T, ...]):
         """Return whether it is not; a tuple's own `!=` does not ask `==`."""
         return not self == other
 
+    def __add__(self, other: Any) -> Any:
+        """Return both together: with a list a list, as programs extend what was a list there."""
+        return [*self, *other] if isinstance(other, list) else tuple.__add__(self, other)
+
+    def __radd__(self, other: list[Any]) -> list[Any]:
+        """Return a list with these items behind its own."""
+        return [*other, *self] if isinstance(other, list) else NotImplemented
+
     __hash__ = tuple.__hash__
 
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from marin_build.identity.payload import HASH_ID_LENGTH
+from marin_build.identity.payload import HASHED_NAME
 from marin_build.protocol import layout
 from marin_build.protocol.record_reader import readable_record
 from marin_build.protocol.status import STATUS_SUCCESS, readable_status
@@ -17,9 +16,6 @@ if TYPE_CHECKING:
     from marin_build.protocol.record_reader import Built
     from marin_build.protocol.status import Status
     from marin_build.store.base import Store
-
-
-_HASH = re.compile(rf"[0-9a-f]{{{HASH_ID_LENGTH}}}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,11 +88,11 @@ def read_builds(store: Store, prefix: str, name: str) -> list[StoredOutput]:
 
 def read_begun(store: Store, prefix: str, name: str) -> list[StoredOutput]:
     """Return all outputs of a name that a run has begun, the newest builds first."""
-    start = f"{prefix}/{name}_"
     places = [
-        (name, f"{name}_{path.removeprefix(start)}", path)
+        (name, path.removeprefix(f"{prefix}/"), path)
+        for start in (f"{prefix}/{name}_", f"{prefix}/{name}-")
         for path in store.folders(start)
-        if _HASH.fullmatch(path.removeprefix(start))
+        if (hashed := HASHED_NAME.fullmatch(path)) is not None and hashed["start"] == start
     ]
     above = f"{prefix}/{name}/"
     versions = [(name, f"{name}@{path.removeprefix(above)}", path) for path in store.folders(above)]

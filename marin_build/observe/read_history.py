@@ -16,7 +16,7 @@ from marin_build.pipeline.recipe import has_chosen_path
 from marin_build.plan.snapshot import Earlier
 from marin_build.protocol import layout
 from marin_build.protocol.executor_info_reader import parse_executor_info
-from marin_build.protocol.marin_record import built_by_marin
+from marin_build.protocol.marin_record import built_by_step_runner
 from marin_build.protocol.record_reader import readable_record
 
 if TYPE_CHECKING:
@@ -164,14 +164,14 @@ def _recorded_by_marin(store: Store, folders: Sequence[str]) -> dict[str, Earlie
 
 
 def _records(infos: Mapping[str, bytes], targets: Targets) -> dict[str, Earlier]:
-    """Return what the records in some folders say, ours and those of Marin's executor."""
+    """Return what the records in some folders say, ours and those of Marin."""
     found: dict[str, Earlier] = {}
     ids: dict[str, str] = {}
     for path, info in infos.items():
         built = readable_record(info) or parse_executor_info(info)
         if built is None:
             ids = ids or {target.output_path: target.id for target in targets.all}
-            built = built_by_marin(info, ids)
+            built = built_by_step_runner(info, ids)
         if (earlier := _earlier(built)) is not None:
             found[path] = earlier
     return found

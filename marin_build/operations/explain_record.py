@@ -9,8 +9,8 @@ from marin_build.observe.read_builds import read_builds, read_outputs
 from marin_build.plan.nearest_build import describe_change, nearest_change
 from marin_build.plan.selection import only_one, select
 from marin_build.plan.snapshot import Earlier
-from marin_build.protocol.layout import RECORD
-from marin_build.protocol.recipe_reader import parse_recipe
+from marin_build.protocol.layout import version_of
+from marin_build.protocol.recipe_reader import read_recipe
 from marin_build.text.moments import moment_text
 from marin_build.text.readable import printable, shortened
 
@@ -105,11 +105,10 @@ def explain_record(recalled: Recalled) -> RecordedExplanation:
     chosen = select(loaded.targets, [selector])
     target = loaded.targets.all[only_one(selector, chosen, "is explained at a time")]
     (output,) = read_outputs(loaded.store, [(target.name, target.id, target.output_path)])
-    record = loaded.store.get(f"{target.output_path}/{RECORD}")
     return RecordedExplanation(
         output,
         "; ".join(recalled.notes),
-        parse_recipe(record.data) if record is not None else None,
+        read_recipe(loaded.store, target.output_path),
         _changed(loaded.store, loaded.workspace.prefix, output),
     )
 
@@ -127,7 +126,5 @@ def _changed(store: Store, prefix: str, output: StoredOutput) -> IdentityChanged
         and other.end < output.end
         and (hashed := other.built.hashed) is not None
     ]
-    version = output.target.removeprefix(f"{output.name}@")
-    return nearest_change(
-        built.payload, earlier, lambda _: "", version if version != output.target else None
-    )
+    version = version_of(output.name, output.target)
+    return nearest_change(built.payload, earlier, lambda _: "", version)

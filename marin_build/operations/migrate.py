@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from marin_build.compat.migration.rewrite import Moved, Rewritten
     from marin_build.compat.migration.source_text import Left
     from marin_build.operations.options import PipelineOptions
+    from marin_build.pipeline.locate import PipelineModule
 
 
 _ALL = "**"
@@ -88,12 +89,6 @@ def migrate(
     module, _, _ = pipeline_file(options)
     if not module.is_there:
         raise NotFoundError(f"there is no file `{module.named_from(os.getcwd())}`")
-    if module.wanted is not None:
-        raise UsageError(
-            f"`:{module.wanted}` names a part of a file, and a file is moved as a whole",
-            consequence=_NOTHING,
-            hint=f"name {module.named_from(os.getcwd()).removesuffix(f':{module.wanted}')}",
-        )
     file = os.path.relpath(module.file)
     new_file = file if in_place else f"{file.removesuffix('.py')}_native.py"
     if write:
@@ -106,11 +101,11 @@ def migrate(
     rewritten = rewrite(text, wanted)
     proof: Proof | None = None
     if rewritten.text != text:
-        proof = _proof(module.file, rewritten, wanted, options)
+        proof = _proof(module, rewritten, wanted, options)
         if proof.holds:
             pinned = rewrite(text, replace(wanted, pins=proof.fingerprints))
             if pinned.text != rewritten.text:
-                rewritten, proof = pinned, _proof(module.file, pinned, wanted, options)
+                rewritten, proof = pinned, _proof(module, pinned, wanted, options)
     is_written = write and proof is not None and proof.holds
     if is_written:
         write_whole(new_file, rewritten.text.replace("\n", ending))
@@ -130,9 +125,12 @@ def _difference(old: str, new: str, file: str, new_file: str) -> str:
     return "".join(difflib.unified_diff(lines[0], lines[1], file, new_file))
 
 
-def _proof(file: str, rewritten: Rewritten, wanted: Wanted, options: PipelineOptions) -> Proof:
+def _proof(
+    module: PipelineModule, rewritten: Rewritten, wanted: Wanted, options: PipelineOptions
+) -> Proof:
     """Plan the new form, and compare that with the plan of the experiment."""
-    with _written_for_a_while(os.path.dirname(file), rewritten.text) as trial:
+    with _written_for_a_while(os.path.dirname(module.file), rewritten.text) as file:
+        trial = replace(module, file=file).named_by_path
         try:
             document = _plan_elsewhere(replace(options, file=trial), "in its new form")
         except MarinBuildError as error:

@@ -22,7 +22,7 @@ from marin_build.pipeline.step_spec import StepSpec
 from marin_build.pipeline.targets import Target, Targets
 from marin_build.plan.payload_diff import dependency_name
 from marin_build.plan.selection import select
-from marin_build.protocol.layout import output_under
+from marin_build.protocol.layout import output_under, version_of
 from marin_build.untrusted_json import parse_json, table, text
 from marin_build.workspace.workspace import Workspace
 
@@ -203,12 +203,8 @@ def _loaded(
 
 
 def _target(known: _Known, file: str) -> Target:
-    version = known.target.removeprefix(f"{known.name}@")
-    step = StepSpec(
-        name=known.name,
-        version=version if version != known.target else None,
-        declared=(file, 0),
-    )
+    version = version_of(known.name, known.target)
+    step = StepSpec(name=known.name, version=version, declared=(file, 0))
     return Target(step, known.target, known.fingerprint, known.path)
 
 
@@ -256,6 +252,5 @@ def _planned_targets(plan: PlanDocument, place: Place) -> list[_Known]:
 
 def _is_legal(known: _Known) -> bool:
     """Return whether a step may be called so: another program may have written the plan."""
-    version = known.target.removeprefix(f"{known.name}@")
-    is_versioned = version != known.target
-    return name_problem(known.name) is None and not (is_versioned and version_problem(version))
+    version = version_of(known.name, known.target)
+    return name_problem(known.name) is None and (version is None or not version_problem(version))

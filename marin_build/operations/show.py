@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from marin_build.observe.preview_files import preview_files
 from marin_build.operations.find_outputs import find_output
-from marin_build.protocol import layout
 from marin_build.protocol.artifact import read_artifact
 from marin_build.protocol.manifest import manifest_of, without_nested
-from marin_build.protocol.recipe_reader import parse_recipe
+from marin_build.protocol.recipe_reader import read_recipe
 from marin_build.untrusted_json import parse_json
 
 if TYPE_CHECKING:
@@ -67,7 +66,6 @@ def show_output(options: PipelineOptions, word: str) -> ShownOutput:
     """
     output, found = find_output(options, word)
     store = found.store
-    record = store.get(f"{output.path}/{layout.RECORD}")
     artifact, size, why = None, 0, ""
     if (saved := read_artifact(store, output.path)) is not None:
         size = len(saved[0])
@@ -81,7 +79,7 @@ def show_output(options: PipelineOptions, word: str) -> ShownOutput:
     return ShownOutput(
         output,
         found,
-        parse_recipe(record.data) if record is not None else None,
+        read_recipe(store, output.path),
         artifact,
         size,
         why,

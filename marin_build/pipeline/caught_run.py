@@ -106,7 +106,7 @@ class RunCatcher:
                 self.run = CaughtRun(tuple(steps), called, place)
             except MarinBuildError as error:
                 self.error = error
-            except Exception as error:  # noqa: BLE001 - it is the author's, and told later
+            except Exception as error:  # noqa: BLE001 - it is the author's, and `taken` raises it
                 self.error = _needs_outputs(error, called, place)
                 self.error.__cause__ = error
         raise ProgramEnded

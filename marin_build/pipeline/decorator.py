@@ -25,6 +25,7 @@ from typing import (
 from marin_build.errors import SpecificationError, refuse
 from marin_build.identity.callables import StandsForFunction
 from marin_build.identity.canonical import FrozenDict
+from marin_build.pipeline import runtime_calls
 from marin_build.pipeline.bound_call import BoundCall, Parameter, parameter_of
 from marin_build.pipeline.declared_at import declaring_place, shown_here
 from marin_build.pipeline.placed import Placed
@@ -136,6 +137,8 @@ def _signature(function: Callable[..., object]) -> inspect.Signature:
 
 def _has_step(value: object) -> bool:
     """Return whether a value is, or a container holds, a step or a source."""
+    if value is None or isinstance(value, str | int | float):
+        return False
     match value:
         case StepSpec() | Source() | StandsForStep():
             return True
@@ -143,7 +146,7 @@ def _has_step(value: object) -> bool:
             return any(_has_step(item) for item in value)
         case dict():
             return any(_has_step(item) for item in value.values())
-    return False
+    return runtime_calls.step_of_marin(value) is not None
 
 
 def _copied(value: Any) -> Any:
@@ -158,7 +161,9 @@ def _copied(value: Any) -> Any:
             return type(value)(_copied(item) for item in value)
         case dict():
             return {key: _copied(item) for key, item in value.items()}
-    return value
+        case StepSpec() | Source():
+            return value
+    return runtime_calls.step_of_marin(value) or value
 
 
 def _kept(value: Any) -> Any:

@@ -37,6 +37,11 @@ def version_problem(version: str) -> str | None:
     return "a version is one segment of letters, digits, `.`, `_`, `-`, `+`"
 
 
+def is_dev_version(version: str) -> bool:
+    """Return whether what has this version is built anew each time: `dev`, `*-dev`."""
+    return version == "dev" or version.endswith("-dev")
+
+
 def illegal_name(name: object, problem: str, declared: str) -> SpecificationError:
     """Return the error for an illegal step name; `declared` is the place, `file:line`."""
     return SpecificationError(

@@ -14,19 +14,3 @@ class Placed:
     __slots__ = ()
 
     resources: ResourceConfig
-
-
-class StandsForResources:
-    """A value that a step may be given in the place of a ResourceConfig."""
-
-    __slots__ = ()
-
-    @property
-    def lowered_resources(self) -> ResourceConfig:
-        """What the step runs on.
-
-        Raises:
-            SpecificationError: there are no such resources.
-
-        """
-        raise NotImplementedError

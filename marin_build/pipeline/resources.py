@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field, replace
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from marin_build.errors import SpecificationError
 from marin_build.pipeline.amounts import plain_amount
@@ -16,7 +16,14 @@ from marin_build.pipeline.tpu_slices import TpuSlice, find_slice
 
 @dataclass(frozen=True, slots=True)
 class CpuDevice:
-    """No accelerator."""
+    """No accelerator. Each device has `kind`, `variant` and `chip_count()`, as in fray."""
+
+    kind: ClassVar[str] = "cpu"
+    variant: ClassVar[str] = "cpu"
+
+    def chip_count(self) -> int:
+        """Return 0."""
+        return 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +32,16 @@ class GpuDevice:
 
     type: str
     count: int = 1
+    kind: ClassVar[str] = "gpu"
+
+    @property
+    def variant(self) -> str:
+        """The type."""
+        return self.type
+
+    def chip_count(self) -> int:
+        """Return the GPUs of one replica."""
+        return self.count
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +52,16 @@ class TpuDevice:
     hosts: int
     chips_per_host: int
     slice_count: int = 1
+    kind: ClassVar[str] = "tpu"
+
+    @property
+    def variant(self) -> str:
+        """The type."""
+        return self.type
+
+    def chip_count(self) -> int:
+        """Return the chips of one host; `chips` are those of all slices."""
+        return self.chips_per_host
 
     @property
     def chips(self) -> int:
@@ -171,6 +198,12 @@ class ResourceConfig:
         is_own = isinstance(type, TpuSlice)
         device = OwnTpuDevice(*shape, own=first) if is_own else TpuDevice(*shape)
         return cls(device=device, device_alternatives=tuple(s.name for s in others), **rest)
+
+    def chip_count(self) -> int:
+        """Return the chips or GPUs of all hosts together; without an accelerator, 0."""
+        if isinstance(self.device, TpuDevice):
+            return self.device.chips
+        return self.device.chip_count() * self.replicas
 
     def with_image(self, image: str) -> Self:
         """Return the same resources with a container image."""

@@ -58,6 +58,13 @@ def step_of_marin(value: object) -> Any:
     return _of_marin().step_of(value)
 
 
+def resources_of_marin(value: object) -> Any:
+    """Return what fray's own ResourceConfig asks for, as ours; any other value as it is."""
+    if type(value).__module__.partition(".")[0] != MARIN[1]:
+        return value
+    return _of_marin().resources_of(value)
+
+
 @contextmanager
 def watching_for_marin(prefix: str) -> Iterator[None]:
     """Have what Marin itself would run in the block offered to the pipeline that is loaded.

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from marin_build.pipeline.placed import StandsForResources
-
-__all__ = ["StandsForResources", "StandsForStep"]
+if TYPE_CHECKING:
+    from marin_build.pipeline.resources import ResourceConfig
 
 
 class StandsForStep:
@@ -17,4 +16,20 @@ class StandsForStep:
     @property
     def lowered_step(self) -> Any:
         """The StepSpec; of one value always the same one, while one workspace is in force."""
+        raise NotImplementedError
+
+
+class StandsForResources:
+    """A value that a step may be given in the place of a ResourceConfig."""
+
+    __slots__ = ()
+
+    @property
+    def lowered_resources(self) -> ResourceConfig:
+        """What the step runs on.
+
+        Raises:
+            SpecificationError: there are no such resources.
+
+        """
         raise NotImplementedError

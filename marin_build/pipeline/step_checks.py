@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any, get_args
 from marin_build.errors import MarinBuildError, SpecificationError, UsageError, refuse
 from marin_build.identity.attributes import freeze_attributes
 from marin_build.identity.canonical import FrozenDict, FrozenList
+from marin_build.pipeline import runtime_calls
 from marin_build.pipeline.names import BUDGET_NAME, illegal_name, name_problem, version_problem
 from marin_build.pipeline.not_a_step import described, how_to_declare
-from marin_build.pipeline.placed import Placed, StandsForResources
+from marin_build.pipeline.placed import Placed
 from marin_build.pipeline.recipe import recipe_problem
 from marin_build.pipeline.source import Source
-from marin_build.pipeline.stands_for import StandsForStep
+from marin_build.pipeline.stands_for import StandsForResources, StandsForStep
 from marin_build.workspace.places import checked_place, is_relative
 from marin_build.workspace.workspace import CodePolicy
 
@@ -71,15 +72,21 @@ def _settle_deps(step: Any, kind: type) -> None:
         hint = how_to_declare(step.deps) if callable(step.deps) else None
         _put(step, "deps", _as_tuple(step.deps, kind), hint)
     put = object.__setattr__
-    if any(isinstance(dep, StandsForStep) for dep in step.deps):
-        deps = [dep.lowered_step if isinstance(dep, StandsForStep) else dep for dep in step.deps]
-        put(step, "deps", FrozenList(deps))
+    if not all(isinstance(dep, kind) for dep in step.deps):
+        put(step, "deps", FrozenList(_as_step(dep) for dep in step.deps))
     for dep in step.deps:
         if not isinstance(dep, kind):
             what = f"`{step.name}` depends on {described(dep)}, not a step"
             refuse(_error(step, what, how_to_declare(dep)))
             put(step, "deps", tuple(d for d in step.deps if isinstance(d, kind)))
             break
+
+
+def _as_step(dep: object) -> object:
+    """Return the step that a dependency stands for; any other one as it is."""
+    if isinstance(dep, StandsForStep):
+        return dep.lowered_step
+    return runtime_calls.step_of_marin(dep) or dep
 
 
 def _put(step: Any, name: str, checked: tuple[object, str | None], hint: str | None = None) -> None:
@@ -115,6 +122,8 @@ def _settle_resources(step: Any) -> None:
             error.facts = (*error.facts, ("declared", step.place))
             refuse(error)
             resources = None
+    else:
+        resources = runtime_calls.resources_of_marin(resources)
     object.__setattr__(step, "resources", resources)
 
 

@@ -14,6 +14,7 @@ from marin_build.pipeline.contradictions import refuse_contradictions
 from marin_build.pipeline.declared_at import declaring_place, shown_here
 from marin_build.pipeline.dependencies_first import dependencies_first
 from marin_build.pipeline.formulas import NOW, Formula
+from marin_build.pipeline.names import is_dev_version
 from marin_build.pipeline.step_checks import EMPTY, NONE_OF_THEM, check_and_freeze
 from marin_build.pipeline.step_identity import dependency_names, hash_of_attributes, payload_of
 from marin_build.workspace.places import is_relative
@@ -182,7 +183,7 @@ class StepSpec(CountsByName):
             if "fingerprint" not in self.hash_attrs:
                 return False
             version = self.hash_attrs.get("version")
-        return isinstance(version, str) and (version == "dev" or version.endswith("-dev"))
+        return isinstance(version, str) and is_dev_version(version)
 
     @property
     def payload(self) -> str:

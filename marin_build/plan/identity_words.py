@@ -1,6 +1,7 @@
 """Words that name one identity of a step's name, whatever a pipeline declares now. Pure.
 
 report_da69ccbb     the identity with that hash: a target's id
+report-1a2b3c       the same of a step that Marin's executor names
 report@2026.03      the version, likewise an id
 report@latest       the identity that was built last
 report@r-1a2b3c4d   the identity that a run built; the first digits of the run are enough
@@ -11,11 +12,10 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from marin_build.identity.payload import HASH_ID_LENGTH
+from marin_build.identity.payload import HASHED_NAME
 from marin_build.pipeline.names import name_problem, version_problem
 
 LATEST = "latest"
-_HASHED = re.compile(rf"(.+)_[0-9a-f]{{{HASH_ID_LENGTH}}}", re.DOTALL)
 _RUN = re.compile(r"[a-z]-[0-9a-f]{1,8}")
 
 
@@ -49,7 +49,7 @@ def identity_word(word: str) -> IdentityWord | None:
     if at:
         is_legal = name_problem(name) is None and version_problem(which) is None
         return IdentityWord(name, which) if is_legal else None
-    hashed = _HASHED.fullmatch(word)
-    if hashed is None or name_problem(hashed[1]) is not None:
+    hashed = HASHED_NAME.fullmatch(word)
+    if hashed is None or name_problem(hashed["name"]) is not None:
         return None
-    return IdentityWord(hashed[1], None)
+    return IdentityWord(hashed["name"], None)

@@ -74,8 +74,8 @@ class WaitingJob:
 
     def describe(self) -> str:
         """Return `slurm:123, PENDING (Dependency)`, and what a person must do, if anything."""
-        told = f"{self.job}, {self.said}" if self.said else self.job
-        return f"{told}; {self.hint}" if self.hint else told
+        job = f"{self.job}, {self.said}" if self.said else self.job
+        return f"{job}; {self.hint}" if self.hint else job
 
     @property
     def said(self) -> str:

@@ -62,7 +62,7 @@ def _bind(
     blocking: Sequence[str],
     pseudo: Sequence[str],
 ) -> dict[str, Any]:
-    """Return path in the config -> folder; what the step did not wait for is told apart.
+    """Return path in the config -> folder, or an object with the folder that it did not wait for.
 
     The version counts both kinds of dependencies together, so the paths in the config tell which
     is which.

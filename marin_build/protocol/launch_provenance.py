@@ -12,7 +12,6 @@ import json
 import logging
 import os
 import re
-import subprocess
 import sys
 import threading
 from dataclasses import dataclass
@@ -20,10 +19,9 @@ from datetime import datetime
 from typing import Any
 
 from marin_build.errors import MarinBuildError
-from marin_build.protocol.provenance import without_secret_words
+from marin_build.protocol.provenance import git_answer, without_secret_words
 
 LAUNCH_PROVENANCE_ENV = "MARIN_PROVENANCE"
-_GIT_SECONDS = 30
 _MACHINES = frozenset({"root", "runner", "ubuntu", "exedev"})
 """Logins of machines: who gets one of these as user has not said who they are."""
 _NOT_IN_SEGMENT = re.compile(r"[^a-z0-9_-]+")
@@ -32,7 +30,7 @@ _log = logging.getLogger("marin_build.provenance")
 
 
 class NoUserError(MarinBuildError, RuntimeError):
-    """Nobody says who the user is."""
+    """Neither the system nor the job says who the user is."""
 
 
 @dataclass(frozen=True)
@@ -65,14 +63,17 @@ class Provenance:
         """Return what started this process; what is not known is empty or None."""
         if (published := _published()) is not None:
             return published
-        git = functools.partial(_git, repo_dir)
+
+        def git(*args: str) -> str:
+            return git_answer(repo_dir or os.curdir, *args) or ""
+
         changed = git("stash", "create")  # a commit of the changes that no branch holds
         return cls(
             tree_hash=git("rev-parse", "--short", f"{changed or 'HEAD'}^{{tree}}"),
             base_commit=git("rev-parse", "--short", "HEAD"),
             dirty=bool(git("status", "--porcelain", "--untracked-files=all")),
             branch=git("symbolic-ref", "--short", "-q", "HEAD") or None,
-            built_by=_login(),
+            built_by=login(),
             git_remote=_CREDENTIALS.sub("", git("remote", "get-url", "origin")) or None,
             created_at=datetime.now().isoformat(),  # noqa: DTZ005 - as Marin writes it
             command_line=without_secret_words(sys.argv),
@@ -140,19 +141,19 @@ def username_segment() -> str:
     """Return the user as one segment of a path: of whom started the job, else of this process.
 
     Raises:
-        NoUserError: nobody says who that is; a RuntimeError.
+        NoUserError: neither the system nor the job says who that is; a RuntimeError.
 
     """
     published = _published()
-    login = (published.built_by if published is not None else None) or _login()
-    if not login:
+    user = (published.built_by if published is not None else None) or login()
+    if not user:
         raise NoUserError(
             "who is the user? Neither the system nor the job says it",
             hint="set LOGNAME, so that a dev version does not land in a folder of all users",
         )
-    segment = _NOT_IN_SEGMENT.sub("-", login.strip().partition("@")[0].lower()).strip("-")
+    segment = _NOT_IN_SEGMENT.sub("-", user.strip().partition("@")[0].lower()).strip("-")
     if not segment:
-        raise NoUserError(f"the user `{login}` leaves nothing that can be part of a path")
+        raise NoUserError(f"the user `{user}` leaves nothing that can be part of a path")
     if segment in _MACHINES:
         _log.warning("the user is `%s`, a machine's login: set %s", segment, LAUNCH_PROVENANCE_ENV)
     return segment
@@ -169,24 +170,9 @@ def _published() -> Provenance | None:
         return None
 
 
-def _login() -> str | None:
+def login() -> str | None:
+    """Return who runs this program; None if the system has no name for the user."""
     try:
         return getpass.getuser()
-    except (OSError, KeyError, ImportError):
+    except (OSError, KeyError, ImportError):  # a container's user without an entry
         return None
-
-
-def _git(folder: str | os.PathLike[str] | None, *args: str) -> str:
-    """Return what git says; empty where there is no git, no checkout, or no answer."""
-    try:
-        done = subprocess.run(
-            ["git", *args],
-            cwd=folder,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=_GIT_SECONDS,
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return ""
-    return done.stdout.strip() if done.returncode == 0 else ""

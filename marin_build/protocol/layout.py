@@ -48,6 +48,11 @@ def is_ours(name: str) -> bool:
     return unfinished is not None and unfinished[1] in _KEPT
 
 
+def status_path(output: str | os.PathLike[str]) -> str:
+    """Return where the status of an output lies."""
+    return os.path.join(output, STATUS)
+
+
 def attempt_name(attempt: int) -> str:
     """Return the name of an attempt's document inside `.logs`."""
     return f"attempt-{attempt:04}.json"
@@ -83,8 +88,14 @@ def rank_log_path(output: str, attempt: int, rank: int) -> str:
 
 def output_under(prefix: str, name: str, target: str) -> str:
     """Return where the output of a target lies, unless its step has a path of its own."""
+    version = version_of(name, target)
+    return f"{prefix}/{target}" if version is None else f"{prefix}/{name}/{version}"
+
+
+def version_of(name: str, target: str) -> str | None:
+    """Return the version in a target's id, `name@version`; None if its id ends in a hash."""
     version = target.removeprefix(f"{name}@")
-    return f"{prefix}/{target}" if version == target else f"{prefix}/{name}/{version}"
+    return version if version != target else None
 
 
 def prefix_of_output(output: str, name: str, target: str) -> str | None:

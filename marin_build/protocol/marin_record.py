@@ -11,15 +11,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from marin_build.identity.payload import HASHED_NAME, fingerprint_of, payload_text
-from marin_build.protocol.record_reader import Built
+from marin_build.protocol.record_reader import Built, is_ours
 from marin_build.untrusted_json import parse_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-_OURS = "marin_build/"
-_STEP_RUNNER = "step_runner"
+_EXECUTOR, _STEP_RUNNER = "Marin's Executor", "Marin's StepRunner"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +30,7 @@ class MarinRecord:
         name: the step's; with its version, where it has one.
         function: what built it; empty if it does not say.
         values: what it was declared with, as JSON values by path: `model.seq_len`.
-        attributes: the same as it was hashed.
+        config: all that its function got, also what was not versioned; empty if it is no object.
         needs: paths of what it was made from, or `name@version`.
         by: who built it, and when; empty if it does not say.
 
@@ -41,7 +40,7 @@ class MarinRecord:
     name: str
     function: str
     values: Mapping[str, Any]
-    attributes: Mapping[str, Any]
+    config: Mapping[str, Any]
     needs: tuple[str, ...]
     by: str
 
@@ -58,18 +57,16 @@ def parse_marin_record(info: bytes | None, artifact: bytes | None) -> MarinRecor
     if "result_type" in newer or "fingerprint" in newer:
         return _of_artifact(newer)
     older = _document(info)
-    if not older or str(older.get("executor_version", "")).startswith(_OURS):
+    if not older or is_ours(older):
         return None
-    is_stub = older.get("executor_version") == _STEP_RUNNER
-    version = older.get("version")
-    config = version.get("config") if isinstance(version, dict) else None
-    values = older.get("config") if is_stub else config
+    is_stub = older.get("executor_version") == "step_runner"
+    version, config = _object(older.get("version")), older.get("config")
     return MarinRecord(
-        "Marin's StepRunner" if is_stub else "Marin's Executor",
+        _STEP_RUNNER if is_stub else _EXECUTOR,
         _text(older.get("name")),
         _text(older.get("fn_name")),
-        dict(_leaves(values)),
-        values if isinstance(values, dict) else {},
+        dict(_leaves(config if is_stub else version.get("config"))),
+        _object(config),
         _texts(older.get("dependencies")),
         "",
     )
@@ -77,16 +74,15 @@ def parse_marin_record(info: bytes | None, artifact: bytes | None) -> MarinRecor
 
 def _of_artifact(document: Mapping[str, Any]) -> MarinRecord:
     name, version = _text(document.get("name")), _text(document.get("version"))
-    origin = document.get("provenance")
-    origin = origin if isinstance(origin, dict) else {}
+    origin, config = _object(document.get("provenance")), _config_of(document.get("config"))
     who = _text(origin.get("built_by")) or _text(origin.get("user"))
     when = _text(origin.get("created_at"))
     return MarinRecord(
         "Marin",
         f"{name}@{version}" if version else name,
         "",
-        dict(_leaves(_config_of(document.get("config")))),
-        {},
+        dict(_leaves(config)),
+        _object(config),
         _texts(document.get("deps")),
         " ".join([*([f"by {who}"] if who else []), *([f"at {when}"] if when else [])]),
     )
@@ -106,10 +102,13 @@ def _document(data: bytes | None) -> Mapping[str, Any]:
     if data is None:
         return {}
     try:
-        found = parse_json(data)
+        return _object(parse_json(data))
     except ValueError:
         return {}
-    return found if isinstance(found, dict) else {}
+
+
+def _object(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}
 
 
 def _leaves(value: object, path: str = "") -> Iterator[tuple[str, Any]]:
@@ -131,8 +130,8 @@ def _texts(value: object) -> tuple[str, ...]:
     return tuple(part for part in value if isinstance(part, str))
 
 
-def built_by_marin(info: bytes, ids: Mapping[str, str]) -> Built | None:
-    """Return what an `.executor_info` of Marin says, as our own records say it; None if it cannot.
+def built_by_step_runner(info: bytes, ids: Mapping[str, str]) -> Built | None:
+    """Return what Marin's StepRunner recorded, as our own records say it; None for other records.
 
     Args:
         info: its bytes.
@@ -141,13 +140,13 @@ def built_by_marin(info: bytes, ids: Mapping[str, str]) -> Built | None:
 
     """
     record, place = parse_marin_record(info, None), _text(_document(info).get("output_path"))
-    if record is None or not record.name:
+    if record is None or record.writer != _STEP_RUNNER or not record.name:
         return None
     named = HASHED_NAME.fullmatch(place)
     if named is None or not named["start"][:-1].endswith(f"/{record.name}"):
         return None  # its author chose the path, and that says nothing
     prefix = named["start"][: -len(record.name) - 1]
     deps = [ids.get(path) or path.removeprefix(prefix) for path in record.needs]
-    payload = payload_text(record.name, record.attributes, deps)
+    payload = payload_text(record.name, record.config, deps)
     target = place.removeprefix(prefix)
     return Built(fingerprint_of(payload), "", "Marin", "", payload=payload, target=target)

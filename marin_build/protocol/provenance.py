@@ -36,16 +36,16 @@ def provenance(project: str, argv: Sequence[str]) -> Provenance:
     from marin_build._version import __version__
     from marin_build.protocol.documents import Provenance
 
-    commit = _git(project, "rev-parse", "HEAD")
-    status = _git(project, "status", "--porcelain", "--untracked-files=no")
+    commit = git_answer(project, "rev-parse", "HEAD")
+    status = git_answer(project, "status", "--porcelain", "--untracked-files=no")
     return Provenance(
         user=current_user(),
         host=os.uname().nodename,
         argv=without_secret_words(argv),
         python=platform.python_version(),
         marin_build=__version__,
-        commit=commit.strip() if commit else None,
-        dirty=bool(status.strip()) if status is not None else None,
+        commit=commit or None,
+        dirty=bool(status) if status is not None else None,
     )
 
 
@@ -68,18 +68,25 @@ def _without_values(argv: Sequence[str]) -> list[str]:
     return found
 
 
-def _git(project: str, *args: str) -> str | None:
+def git_answer(folder: str | os.PathLike[str], *args: str) -> str | None:
+    """Return what git says of a folder; None where there is no git, no checkout, or no answer."""
     import subprocess
 
     try:
         done = subprocess.run(
-            ["git", "-C", project, *args], capture_output=True, text=True, check=False, timeout=10
+            ["git", "-C", os.fspath(folder), *args],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=_GIT_SECONDS,
         )
     except (OSError, subprocess.TimeoutExpired):
         return None
-    return done.stdout if done.returncode == 0 else None
+    return done.stdout.strip() if done.returncode == 0 else None
 
 
+_GIT_SECONDS = 30
+"""How long git may take, over a slow disk that many share."""
 IMAGE_VARIABLE = "MARIN_BUILD_IMAGE"
 """Names the container image this program runs in; emitted manifests set it."""
 _LOCKS = {"uv.lock", "poetry.lock", "pdm.lock", "Pipfile.lock"}

@@ -5,10 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from marin_build.protocol.layout import ARTIFACT, RECORD
+from marin_build.protocol.marin_record import parse_marin_record
+from marin_build.protocol.record_reader import is_ours
 from marin_build.untrusted_json import parse_json, table, text, text_or_none, texts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from marin_build.store.base import Store
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +24,7 @@ class Recipe:
         made_by: the dotted name of the function, or the command as a text; None if the record does
             not say.
         is_command: whether it is a command.
-        attributes: name -> JSON value, in canonical form.
+        attributes: name -> JSON value, in canonical form; what Marin built has its config there.
         deps: ids of the targets it was made from; Marin's older records have paths there.
         inputs: logical name of each source -> its digest.
         commit: of the project's code; None if that is not known.
@@ -40,12 +45,28 @@ class Recipe:
     written_by: str = ""
 
 
-def parse_recipe(data: bytes) -> Recipe | None:
-    """Return what a record says of how its output was made; None if it is damaged."""
+def read_recipe(store: Store, output_path: str) -> Recipe | None:
+    """Return how an output was made; None if no record says, or it is damaged.
+
+    Raises:
+        StoreError: the store cannot be read.
+
+    """
+    info, artifact = store.get_many([f"{output_path}/{name}" for name in (RECORD, ARTIFACT)])
+    return parse_recipe(info and info.data, artifact and artifact.data)
+
+
+def parse_recipe(info: bytes | None, artifact: bytes | None = None) -> Recipe | None:
+    """Return how an output was made; None if neither record says, or they are damaged.
+
+    Args:
+        info: the bytes of `.executor_info`, if there are any.
+        artifact: those of `.artifact.json`; of Marin's records only.
+
+    """
     try:
-        document = table(parse_json(data))
-        is_ours = str(document.get("executor_version", "")).startswith("marin_build/")
-        return _ours(document) if is_ours else _of_marin(document)
+        document = table(parse_json(info)) if info is not None else {}
+        return _ours(document) if is_ours(document) else _of_marin(info, artifact)
     except ValueError:
         return None
 
@@ -68,13 +89,15 @@ def _ours(record: Mapping[str, Any]) -> Recipe:
     )
 
 
-def _of_marin(record: Mapping[str, Any]) -> Recipe:
-    config = record.get("config")
+def _of_marin(info: bytes | None, artifact: bytes | None) -> Recipe | None:
+    record = parse_marin_record(info, artifact)
+    if record is None:
+        return None
     return Recipe(
-        text_or_none(record.get("fn_name")),
-        attributes=config if isinstance(config, dict) else {},
-        deps=_all_texts(record.get("dependencies")),
-        written_by=f"Marin, executor {record.get('executor_version') or 'unknown'}",
+        record.function or None,
+        attributes=record.config,
+        deps=record.needs,
+        written_by=record.writer,
     )
 
 

@@ -90,7 +90,7 @@ def parse_record(data: bytes, place: str, declared: str = "") -> Built | None:
     """
     try:
         document = table(parse_json(data))
-        return built_of(document, declared) if _is_ours(document) else None
+        return built_of(document, declared) if is_ours(document) else None
     except (ValueError, KeyError):
         raise CorruptStateError(
             f"the record `{place}` is not readable",
@@ -120,7 +120,7 @@ def adopted_from(data: bytes) -> str | None:
     """
     try:
         document = table(parse_json(data))
-        return _path_or_none(document.get("adopted_from")) if _is_ours(document) else None
+        return _path_or_none(document.get("adopted_from")) if is_ours(document) else None
     except ValueError:
         return None
 
@@ -161,5 +161,6 @@ def _path_or_none(value: object) -> str | None:
     return None if value is None else path(value)
 
 
-def _is_ours(document: Mapping[str, Any]) -> bool:
+def is_ours(document: Mapping[str, Any]) -> bool:
+    """Return whether marin-build wrote an `.executor_info`, and not Marin."""
     return str(document.get("executor_version", "")).startswith("marin_build/")

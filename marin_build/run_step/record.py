@@ -116,7 +116,7 @@ def declared(step: StepSpec, output: str, deps: Iterable[str], deep: str) -> dic
     """
     fn = local_function(step.fn)
     attributes = json.loads(canonical_text(step.hash_attrs))
-    told = fn if isinstance(fn, TellsRecord) else None
+    foreign = fn if isinstance(fn, TellsRecord) else None
     return {
         "name": step.name,
         "target": step.target_id,
@@ -127,8 +127,8 @@ def declared(step: StepSpec, output: str, deps: Iterable[str], deep: str) -> dic
         "deep_fingerprint": deep,
         "payload": step.payload,
         "deps": tuple(deps),
-        "config": told.recorded_config if told is not None else attributes,
-        "version": dict(told.recorded_version) if told is not None else {},
+        "config": foreign.recorded_config if foreign is not None else attributes,
+        "version": dict(foreign.recorded_version) if foreign is not None else {},
         "dependencies": tuple(step.dep_paths),
         "output_path": output,
         "fingerprint_payload": step.fingerprint_payload,

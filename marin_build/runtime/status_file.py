@@ -50,7 +50,7 @@ class StatusFile:
     def __init__(self, output_path: str | os.PathLike[str], worker_id: str) -> None:
         self.output_path = absolute_prefix(output_path, os.getcwd())
         self.worker_id = worker_id
-        self.path = f"{self.output_path}/{layout.STATUS}"
+        self.path = layout.status_path(self.output_path)
         self.lock_path = f"{self.output_path}/{layout.LEASE}"
         self._store = open_store(self.output_path)
         self._lock: PathLock | None = None

@@ -13,6 +13,7 @@ import shlex
 import stat
 
 from marin_build.errors import StoppedError, StoreError
+from marin_build.workspace.own_folder import make_folder
 
 FOLDER_ITSELF = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 """How to open a folder, and no link to one."""
@@ -73,3 +74,12 @@ def open_folder(folder: str) -> int:
         raise StoreError(
             f"{found} lies in the place of the folder `{folder}`", hint=way_out(folder)
         ) from error
+
+
+def made_and_opened(folder: str) -> int:
+    """Return a descriptor of a folder, which is made if it is not there; errors: `open_folder`."""
+    try:
+        return open_folder(folder)
+    except FileNotFoundError:
+        make_folder(folder)
+        return open_folder(folder)

@@ -24,9 +24,8 @@ from typing import TYPE_CHECKING
 from marin_build.errors import StoreError
 from marin_build.pauses import doubled
 from marin_build.store.base import GUARD, File
-from marin_build.store.folder_place import open_folder
+from marin_build.store.folder_place import made_and_opened, open_folder
 from marin_build.store.local_read import read_file, store_error, version_of
-from marin_build.workspace.own_folder import make_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -178,7 +177,7 @@ class LocalStore:
     def _opened(self, path: str) -> Iterator[int]:
         """Hold a descriptor of the folder of `path`, which is made if it is not there."""
         try:
-            folder = _made_and_opened(os.path.dirname(path))
+            folder = made_and_opened(os.path.dirname(path))
         except OSError as error:
             raise store_error("write", path, error) from error
         try:
@@ -216,7 +215,7 @@ class LocalStore:
         locked = os.path.join(folder, GUARD) if self._is_shared else folder
         try:
             try:
-                opened = _made_and_opened(folder) if create else open_folder(folder)
+                opened = made_and_opened(folder) if create else open_folder(folder)
             except FileNotFoundError:
                 if create:
                     raise
@@ -236,15 +235,6 @@ class LocalStore:
 
 def _name(path: str) -> str:
     return path.rpartition("/")[2]
-
-
-def _made_and_opened(folder: str) -> int:
-    """Return a descriptor of a folder, which is made if it is not there."""
-    try:
-        return open_folder(folder)
-    except FileNotFoundError:
-        make_folder(folder)
-        return open_folder(folder)
 
 
 def _guard_in(folder: int) -> int:

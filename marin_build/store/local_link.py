@@ -7,8 +7,7 @@ import itertools
 import os
 from contextlib import suppress
 
-from marin_build.store.folder_place import open_folder
-from marin_build.workspace.own_folder import make_folder
+from marin_build.store.folder_place import made_and_opened
 
 _counter = itertools.count()
 _NO_LINK = (errno.EINVAL, errno.ENOENT)
@@ -27,7 +26,7 @@ def replace_link(path: str, to: str) -> None:
 
     """
     above, name = os.path.split(path)
-    folder = _made_and_opened(above)
+    folder = made_and_opened(above)
     try:
         found = _link_at(name, folder)
         if found in (None, to):
@@ -43,14 +42,6 @@ def replace_link(path: str, to: str) -> None:
             raise
     finally:
         os.close(folder)
-
-
-def _made_and_opened(folder: str) -> int:
-    try:
-        return open_folder(folder)
-    except FileNotFoundError:
-        make_folder(folder)
-        return open_folder(folder)
 
 
 def _link_at(name: str, folder: int) -> str | None:

@@ -30,6 +30,7 @@ def test_a_watch_that_is_too_old_is_told_so(cluster: KubernetesCluster, api: Cli
     jobs = api.batch.list_namespaced_job
     for name in (new_name("old"), new_name("old")):
         api.batch.create_namespaced_job(NAMESPACE, job(name))
+        cluster.wait_for_condition("Job", name, "Complete")  # then nothing changes it any more
     version = jobs(NAMESPACE).metadata.resource_version
     page = jobs(NAMESPACE, limit=1)
     cluster.compact()

@@ -172,3 +172,17 @@ def test_a_mistake_of_the_file_s_own_arguments_is_told(marin: Project) -> None:
     assert done.code != 0
     assert "does not take its arguments" in done.err or "max_concurrent" in done.err
     assert json.dumps(done.out)
+
+
+def test_what_marin_built_is_reused_by_the_new_form(marin: Project) -> None:
+    """Its steps, and what fray says they run on, stand among ours: a file moves step by step."""
+    marin.write("experiment.py", EXPERIMENT.replace(".nonblocking()", ""))
+    applied = _run(marin, "apply", "train/m+1")
+    assert applied.code == 0, applied.err
+    for words in (["--step", "late"], ["--write"]):
+        done = marin.execute([PROGRAM, "migrate", "experiment.py", *words])
+        assert done.code == 0, done.out + done.err
+        assert "4 of 4 targets keep their output path; nothing would be built anew" in done.out
+    native = (marin.root / "experiment_native.py").read_text()
+    assert "from marin_build import StepSpec, step" in native
+    assert "as_executor_step" not in native

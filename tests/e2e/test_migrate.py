@@ -215,7 +215,7 @@ def test_a_changed_recipe_is_not_reused_in_silence(marin: Project) -> None:
     marin.write(FILE, EXECUTOR)
     assert marin.run("apply", "-f", FILE).code == 0
     _as_marin_left_it(marin.root / "bucket")
-    done = marin.run("migrate", FILE, "--write")
+    done = marin.run("migrate", f"{FILE}:train", "--write")
     assert done.code == 0, done.out + done.err
     assert "drift" not in done.out
     assert "nothing to do" in marin.run("plan", "-f", NATIVE).out
@@ -286,4 +286,3 @@ def test_a_file_that_cannot_be_loaded_is_said_to_be_so(marin: Project) -> None:
     assert done.code == 4
     assert "cannot be loaded as it is" in done.err
     assert "no file `other.py`" in marin.run("migrate", "other.py").err
-    assert "names a part of a file" in marin.run("migrate", f"{FILE}:main").err

@@ -99,7 +99,7 @@ def _recipe_facts(recipe: Recipe, prefix: str) -> Iterator[tuple[str, str]]:
     inputs = [f"{name}  {digest[:_DIGEST]}" for name, digest in recipe.inputs.items()]
     yield from _several("inputs", inputs)
     if recipe.written_by and not recipe.written_by.startswith("marin-build"):
-        yield "recorded by", printable(recipe.written_by)
+        yield "recorded", printable(f"by {recipe.written_by}")
 
 
 def _place(dep: str, prefix: str) -> str:

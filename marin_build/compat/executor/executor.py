@@ -18,10 +18,9 @@ from marin_build.compat.executor.records import (
     experiment_url,
     git_commit,
     info_text,
-    infos_of,
     run_document,
     run_path,
-    user_name,
+    step_info,
     write_text,
 )
 from marin_build.compat.executor.values import ExecutorStep, InputName
@@ -29,6 +28,7 @@ from marin_build.compat.executor.version import Versions
 from marin_build.pipeline.caught_run import offer_steps
 from marin_build.pipeline.step_spec import StepSpec
 from marin_build.protocol.holder import worker_id
+from marin_build.protocol.launch_provenance import login
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -178,13 +178,13 @@ class Executor:
 
     def get_infos(self) -> None:
         """Gather what is written of the run."""
-        self.step_infos = infos_of(self._known, self.steps, self.configs)
+        self.step_infos = [step_info(self._known, step, self.configs[step]) for step in self.steps]
         self.executor_info = ExecutorInfo(
             worker_id=worker_id(),
             git_commit=git_commit(),
             caller_path=caller_path(),
             created_date=datetime.now().isoformat(),  # noqa: DTZ005 - as Marin writes it
-            user=user_name(),
+            user=login(),
             prefix=self.prefix,
             description=self.description,
             steps=self.step_infos,

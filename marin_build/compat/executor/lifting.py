@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -32,20 +33,12 @@ class StepSpecConfig:
     deps: list[ExecutorStep[Any]] = field(default_factory=list)
 
 
-_made: tuple[Workspace, dict[StepSpec, ExecutorStep[StepSpecConfig]]] | None = None
-"""The steps that were made under a prefix. Else what 90 steps share would be made 90 times."""
-
-
 def as_executor_step(step: StepSpec) -> ExecutorStep[StepSpecConfig]:
     """Return an ExecutorStep that stands for a step of ours, and for what that needs.
 
     While one prefix is in force it is always the same one.
     """
-    global _made  # noqa: PLW0603 - what is in force is one for the process, too
-    workspace = current_workspace(step.declared[0])
-    if _made is None or _made[0] != workspace:
-        _made = (workspace, {})
-    made = _made[1]
+    made = _made_in(current_workspace(step.declared[0]))
     for each in dependencies_first([step], made.__contains__):
         lowered_from = getattr(each, "executor_step", None)  # of a LoweredStep, which imports this
         if lowered_from is not None:
@@ -67,6 +60,13 @@ def as_executor_step(step: StepSpec) -> ExecutorStep[StepSpecConfig]:
         object.__setattr__(lifted, "_declared", each.declared)
         made[each] = lifted
     return made[step]
+
+
+@functools.lru_cache(maxsize=1)  # one workspace is in force at a time
+def _made_in(workspace: Workspace) -> dict[StepSpec, ExecutorStep[StepSpecConfig]]:
+    """Return the steps that were made there: else what 90 steps share would be made 90 times."""
+    del workspace
+    return {}
 
 
 def original_step(step: ExecutorStep[Any]) -> StepSpec | None:

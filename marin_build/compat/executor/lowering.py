@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import sys
@@ -275,17 +276,15 @@ def _mirror_budget(config: Any) -> AbstractContextManager[object]:
     return allowed
 
 
-_shared: tuple[Workspace, Versions, Lowering] | None = None
-
-
 @lowers_steps
 def lowered_in_force(step: ExecutorStep[Any]) -> StepSpec:
     """Return the step that a step stands for under the prefix in force, always the same one."""
-    global _shared  # noqa: PLW0603 - what is in force is one for the process, too
-    workspace = current_workspace(step.declared[0])
-    if _shared is None or _shared[0] != workspace:
-        known = Versions(workspace.prefix)
-        _shared = (workspace, known, Lowering(known))
-    _, known, lowering = _shared
+    known, lowering = _lowering_of(current_workspace(step.declared[0]))
     known.add(step)
     return lowering.lower(step)
+
+
+@functools.lru_cache(maxsize=1)  # one workspace is in force at a time
+def _lowering_of(workspace: Workspace) -> tuple[Versions, Lowering]:
+    known = Versions(workspace.prefix)
+    return known, Lowering(known)

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import copy
-import getpass
 import json
 import os
-import subprocess
 import sys
 import urllib.parse
 from dataclasses import dataclass, fields, is_dataclass
@@ -15,13 +13,14 @@ from typing import TYPE_CHECKING, Any
 from marin_build.compat.executor.json_encoder import CustomJsonEncoder
 from marin_build.identity.payload import executor_digits
 from marin_build.protocol import layout
+from marin_build.protocol.provenance import git_answer
 from marin_build.runtime.remote import RemoteCallable
 from marin_build.store.open_store import open_store
 from marin_build.text.secret_shapes import masked_item
 from marin_build.workspace.workspace import absolute_prefix
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from marin_build.compat.executor.values import ExecutorStep
     from marin_build.compat.executor.version import Versions
@@ -176,12 +175,7 @@ def write_text(path: str, text: str) -> None:
 
 def git_commit() -> str | None:
     """Return the commit of the current folder, if that is the root of a repository."""
-    if not os.path.exists(".git"):
-        return None
-    found = subprocess.run(
-        ["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=False
-    )
-    return found.stdout.strip()
+    return git_answer(os.curdir, "rev-parse", "HEAD") if os.path.exists(".git") else None
 
 
 def caller_path() -> str:
@@ -194,23 +188,8 @@ def caller_path() -> str:
     return found
 
 
-def user_name() -> str | None:
-    """Return who runs this program; None if the system has no name for the user."""
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # a container's user without an entry
-        return None
-
-
 def experiment_url(prefix: str, path: str) -> str:
     """Return where Marin's data browser shows a run."""
     is_shared = prefix.startswith("gs://")
     host = "https://marin.community/data-browser" if is_shared else "http://localhost:5000"
     return f"{host}/experiment?path={urllib.parse.quote(path)}"
-
-
-def infos_of(
-    known: Versions, steps: Sequence[ExecutorStep[Any]], configs: Mapping[ExecutorStep[Any], Any]
-) -> list[ExecutorStepInfo]:
-    """Return what is written of several steps."""
-    return [step_info(known, step, configs[step]) for step in steps]

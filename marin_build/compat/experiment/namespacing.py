@@ -10,7 +10,7 @@ def user_owned_name(name: str) -> str:
     """Return `users/{user}/{name}`.
 
     Raises:
-        NoUserError: nobody says who the user is; a RuntimeError.
+        NoUserError: neither the system nor the job says who the user is; a RuntimeError.
 
     """
     return f"users/{username_segment()}/{name}"
@@ -20,7 +20,7 @@ def user_namespaced_name(name: str, version: str) -> str:
     """Return `users/{user}/{name}` for a dev version; any other version keeps the shared name.
 
     Raises:
-        NoUserError: nobody says who the user is; a RuntimeError.
+        NoUserError: neither the system nor the job says who the user is; a RuntimeError.
 
     """
     return user_owned_name(name) if is_mutable_version(version) else name

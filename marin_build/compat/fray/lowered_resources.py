@@ -8,7 +8,7 @@ from marin_build.compat.fray.devices import CpuConfig, GpuConfig, TpuConfig
 from marin_build.compat.fray.tpu_topologies import get_tpu_topology
 from marin_build.errors import SpecificationError
 from marin_build.pipeline.amounts import amount_bytes
-from marin_build.pipeline.resources import CpuDevice, GpuDevice, ResourceConfig, TpuDevice
+from marin_build.pipeline.resources import CpuDevice, ResourceConfig, TpuDevice
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -53,9 +53,7 @@ def _device(fray: ResourceFields) -> Device:
             slices = _slices(name, fray.replicas, shape.vm_count)
             return TpuDevice(name, shape.vm_count, shape.chips_per_vm, slices)
         case GpuConfig(variant=name, count=count):
-            found = ResourceConfig.with_gpu(name, count).device
-            assert isinstance(found, GpuDevice)
-            return found
+            return ResourceConfig.with_gpu(name, count).device
         case CpuConfig():
             return CpuDevice()
     raise SpecificationError(

@@ -17,6 +17,7 @@ from marin_build.compat.migration.step_function import (
     ConfigText,
     StepText,
     labelled,
+    made_by,
     names_read,
 )
 
@@ -51,12 +52,17 @@ def artifact_step_text(source: SourceText, call: ast.Call, variable: str | None)
     given = _fields_of(call)
     recipe = given["build_config"]
     match recipe:
-        case ast.Lambda(args=ast.arguments(args=[context], defaults=[]), body=ast.Call() as config):
+        case ast.Lambda(
+            args=ast.arguments(args=[context], defaults=[]),
+            body=ast.Call() | ast.Dict() as config,
+        ):
             pass
         case _:
             raise CannotMoveError("its `build_config` is no lambda of `ctx` that makes a config")
     calls, options = called_function(source, given["run"])
-    taken = names_read(ast.parse(calls, mode="eval")) | names_read(config.func)
+    taken = names_read(ast.parse(calls, mode="eval"))
+    if isinstance(config, ast.Call):
+        taken |= names_read(config.func)
     for _ in range(2):  # the first time tells which names the config keeps
         text = ConfigText(source, config, taken)
         walk = _Recipe(text, context.arg)
@@ -147,17 +153,10 @@ class _Recipe:
             self.text.taken |= names_read(node)
 
     def _visit_many(self, node: ast.DictComp | ast.ListComp, label: str) -> None:
-        value = node.value if isinstance(node, ast.DictComp) else node.elt
-        step = self._step(value)
+        step = self._step(made_by(node))
         if step is None:
-            raise CannotMoveError(self._why(value))
-        start = self.source.start(node)
-        before = self.source.text[start : self.source.start(value)]
-        after = self.source.text[self.source.end(value) : self.source.end(node)]
-        argument = f"{before}{step}{after}"
-        kind = "dict[str, str]" if isinstance(node, ast.DictComp) else "list[str]"
-        self.steps.append(argument)
-        self.text.put(node, self.text.parameter(label or "values", kind, argument))
+            raise CannotMoveError(self._why(made_by(node)))
+        self.steps.append(self.text.put_many(node, label, step))
 
     def _formatted(self, node: ast.JoinedStr) -> str:
         """Return an f-string with parameters in it; Python 3.11 does not tell places inside it."""

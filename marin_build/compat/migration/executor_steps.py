@@ -16,6 +16,7 @@ from marin_build.compat.migration.step_function import (
     ConfigText,
     StepText,
     labelled,
+    made_by,
     names_read,
 )
 
@@ -169,9 +170,9 @@ class _Config:
                 self.text.taken |= names_read(node.func)
                 for name, argument in labelled(self.source, node):
                     self.visit(argument, name or label)
-            case ast.Dict(keys=keys, values=values):
-                for key, value in zip(keys, values, strict=True):
-                    self.visit(value, _word(key) or label)
+            case ast.Dict():
+                for name, value in labelled(self.source, node):
+                    self.visit(value, name or label)
             case ast.List(elts=items) | ast.Tuple(elts=items):
                 for item in items:
                     self.visit(item, label)
@@ -204,17 +205,11 @@ class _Config:
 
     def _visit_many(self, node: ast.DictComp | ast.ListComp, label: str) -> None:
         """Rewrite a comprehension over the outputs of steps."""
-        value = node.value if isinstance(node, ast.DictComp) else node.elt
-        found = self._dependency(value)
+        found = self._dependency(made_by(node))
         if found is None or found[1] is not None:
             raise CannotMoveError(f"`{_short(self.source.of(node))}` in its config is computed")
-        start = self.source.start(node)
-        before = self.source.text[start : self.source.start(value)]
-        after = self.source.text[self.source.end(value) : self.source.end(node)]
-        kind = "dict[str, str]" if isinstance(node, ast.DictComp) else "list[str]"
         self.has_many = True
-        name = self.text.parameter(label or "values", kind, f"{before}{found[0]}{after}")
-        self.text.put(node, name)
+        self.text.put_many(node, label, found[0])
 
     def _dependency(self, node: ast.expr) -> tuple[str, ast.expr | None] | None:
         """Return the text of the step whose output an expression names, and the place in it."""
@@ -264,11 +259,6 @@ def _joined(head: str, inside: ast.expr | None) -> str:
 
 def _called(step: str) -> str:
     return step if step.isidentifier() else "source"
-
-
-def _word(key: ast.expr | None) -> str:
-    text = key.value if isinstance(key, ast.Constant) else None
-    return text if isinstance(text, str) and text.isidentifier() else ""
 
 
 def _short(text: str) -> str:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 def called_function(source: SourceText, node: ast.expr | None) -> tuple[str, list[str]]:
     """Return the text of the function that does the work, and the options of `@step` for it.
 
-    `remote(fn, resources=...)` is the function with `resources=...`.
+    `remote(fn, resources=...)` is the function with `resources=...`; `name` names its job only.
 
     Raises:
         CannotMoveError: what it runs on has no place in `@step`.
@@ -26,11 +26,13 @@ def called_function(source: SourceText, node: ast.expr | None) -> tuple[str, lis
         case ast.Call(args=[function], keywords=keywords) if (
             source.marin_name(node.func) == "remote"
         ):
-            if [each.arg for each in keywords] != ["resources"]:
-                more = [each.arg or "**" for each in keywords if each.arg != "resources"]
-                why = f"has `{', '.join(more)}`" if more else "names no resources"
-                raise CannotMoveError(f"`remote` {why}")
-            return _named(source, function), [f"resources={source.of(keywords[0].value)}"]
+            given = {each.arg or "**": each.value for each in keywords}
+            given.pop("name", None)  # of the job
+            if (resources := given.pop("resources", None)) is None:
+                raise CannotMoveError("`remote` names no resources")
+            if given:
+                raise CannotMoveError(f"`remote` has `{', '.join(given)}`")
+            return _named(source, function), [f"resources={source.of(resources)}"]
     return _named(source, node), []
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import ast
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from marin_build.compat.migration.source_text import name_given
+
 if TYPE_CHECKING:
-    import ast
     from collections.abc import Mapping, Sequence
 
 _DEPENDENCY = "DEP["
@@ -80,10 +82,18 @@ def declared_in(steps: Sequence[PlannedStep], call: ast.Call) -> list[PlannedSte
     return [step for step in steps if call.lineno <= step.line <= last]
 
 
+def named_as(steps: Sequence[PlannedStep], call: ast.Call) -> list[PlannedStep]:
+    """Return the targets that have the name in a call; Marin's own steps know no other place."""
+    name = name_given(call)
+    return [step for step in steps if isinstance(name, ast.Constant) and step.name == name.value]
+
+
 def _below(path: str, prefix: str) -> str | None:
     return path.removeprefix(f"{prefix}/") if path.startswith(f"{prefix}/") else None
 
 
-def _line_in(declared: str, file: str) -> int:
+def _line_in(declared: str, pipeline: str) -> int:
+    """Return the line of a declaration in the file of a pipeline, of which a part may be named."""
     name, _, line = declared.rpartition(":")
-    return int(line) if name == file and line.isdigit() else 0
+    is_there = pipeline == name or pipeline.startswith(f"{name}:")
+    return int(line) if is_there and line.isdigit() else 0

@@ -112,15 +112,24 @@ def _is_guard(source: SourceText, node: ast.If) -> bool:
 def _under_guard(
     source: SourceText, call: RunCall, guard: ast.If, statement: ast.Expr
 ) -> list[Edit]:
-    if guard.body != [statement] or guard.orelse:
+    if guard.body[-1] is not statement or guard.orelse:
         raise CannotMoveError("its main guard does more than run steps")
-    text = f"def {PIPELINE}():\n    return {call.steps}"
+    before = guard.body[:-1]
+    _refuse_to_move("its program", before, goes_on=True)
+    prepared = ""
+    if before:
+        prepared = source.text[
+            source.line_start(guard.lineno + 1) : source.start(statement)
+        ].lstrip()
+    text = f"def {PIPELINE}():\n    {prepared}return {call.steps}"
     if call.runner == "experiment_main" and needs_version(source):
+        if before:
+            raise CannotMoveError("its main guard does more than run steps")
         text = _WITH_VERSION.format(call.steps)
     if call.runner == "StepRunner":
         text += f"\n\n\nif {source.of(guard.test)}:\n    " + _rerun(source, call)
-    before = source.text[: source.start(guard)]
-    gap = "" if before.endswith("\n\n\n") else "\n"
+    above = source.text[: source.start(guard)]
+    gap = "" if above.endswith("\n\n\n") else "\n"
     return [source.replace(guard, gap + text)]
 
 
@@ -138,7 +147,7 @@ def _in_function(
     """Return the edits for a run in a function that the guard calls."""
     before, after = _split(function, statement)
     guard_call = _guard_call(source, function)
-    _refuse_parsers(source, function, before, goes_on=bool(after))
+    _refuse_to_move(f"`{function.name}`", before, goes_on=bool(after))
     if source.parents[function] is not source.tree:
         raise CannotMoveError("the call that runs steps is in a function of a function")
     signature = function.returns
@@ -188,21 +197,19 @@ def _guard_call(source: SourceText, function: ast.FunctionDef) -> ast.Expr:
     raise CannotMoveError(f"`{function.name}` is not called under the main guard alone")
 
 
-def _refuse_parsers(
-    source: SourceText, function: ast.FunctionDef, before: list[ast.stmt], *, goes_on: bool
-) -> None:
-    for each in before:
-        for node in ast.walk(each):
-            name = getattr(node, "attr", getattr(node, "id", None))
-            if name in _PARSERS:
-                raise CannotMoveError(
-                    f"`{function.name}` reads its command line: make what it takes parameters of "
-                    "pipeline() by hand"
-                )
-            if isinstance(node, ast.Return) and (node.value is not None or goes_on):
-                raise CannotMoveError(f"`{function.name}` may end before it runs steps")
-    if source.of(function).count("yield"):
-        raise CannotMoveError(f"`{function.name}` is a generator")
+def _refuse_to_move(program: str, before: list[ast.stmt], *, goes_on: bool) -> None:
+    """Refuse what a program does before its run, if `pipeline()` cannot do the same."""
+    for node in (node for each in before for node in ast.walk(each)):
+        name = getattr(node, "attr", getattr(node, "id", None))
+        if name in _PARSERS:
+            raise CannotMoveError(
+                f"{program} reads its command line: make what it takes parameters of "
+                "pipeline() by hand"
+            )
+        if isinstance(node, ast.Return) and (node.value is not None or goes_on):
+            raise CannotMoveError(f"{program} may end before it runs steps")
+        if isinstance(node, ast.Yield | ast.YieldFrom):
+            raise CannotMoveError(f"{program} is a generator")
 
 
 def _guard_edit(source: SourceText, call: ast.Expr, rerun: str | None) -> Edit:

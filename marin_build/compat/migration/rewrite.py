@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from marin_build.compat.migration.artifact_steps import artifact_step_text
 from marin_build.compat.migration.executor_steps import executor_step_text
 from marin_build.compat.migration.imports import import_edits
-from marin_build.compat.migration.planned_steps import declared_in
+from marin_build.compat.migration.planned_steps import declared_in, named_as
 from marin_build.compat.migration.programs import (
     VERSION_NAMES,
     needs_version,
@@ -104,7 +104,7 @@ def rewrite(text: str, wanted: Wanted) -> Rewritten:
     movable = movable_steps(source, [*simple, *lifted], call)
     left += movable.left
     steps = [step for each, step in texts.items() if step is not None and each in movable.calls]
-    moved += [Moved(step.call.lineno, _shown(source, step.call), "a `@step`") for step in steps]
+    moved += [Moved(step.call.lineno, source.declared(step.call), "a `@step`") for step in steps]
     text = with_edits(text, [edit for step in steps for edit in edits_of(source, step)])
     if movable.calls.issuperset(lifted):
         text = without_lifting(text)
@@ -210,7 +210,7 @@ def _step_texts(
             texts[call] = _step_text(source, call, wanted, variables)
         except CannotMoveError as why:
             texts[call] = None
-            left.append(Left(call.lineno, _shown(source, call), str(why)))
+            left.append(Left(call.lineno, source.declared(call), str(why)))
     return texts
 
 
@@ -220,7 +220,7 @@ def _step_text(
     wanted: Wanted,
     variables: set[str],
 ) -> StepText:
-    here = declared_in(wanted.planned, call)
+    here = declared_in(wanted.planned, call) or named_as(wanted.planned, call)
     if wanted.only and not any(step.name in wanted.only for step in here):
         raise CannotMoveError("it was not asked for")
     for node in source.above(call):
@@ -243,10 +243,3 @@ def _variable(source: SourceText, call: ast.Call) -> str | None:
         case ast.Assign(targets=[ast.Name(id=name)]) | ast.AnnAssign(target=ast.Name(id=name)):
             return name
     return None
-
-
-def _shown(source: SourceText, call: ast.Call) -> str:
-    """Return what a declaration is called in reports."""
-    kind = source.marin_name(call.func)
-    given = [*call.args[:1], *(k.value for k in call.keywords if k.arg == "name")]
-    return f"{kind} {source.of(given[0])}" if given else str(kind)

@@ -124,6 +124,11 @@ class SourceText:
             yield parent
             node = parent
 
+    def declared(self, call: ast.Call) -> str:
+        """Return what a declaration of a step is called in reports: `ExecutorStep "corpus"`."""
+        kind, name = str(self.marin_name(call.func)), name_given(call)
+        return f"{kind} {self.of(name)}" if name is not None else kind
+
     def uses(self, name: str) -> list[ast.Name]:
         """Return all places where a name is read."""
         return [
@@ -150,6 +155,12 @@ class SourceText:
         """Return an offset in characters; the columns of trees count bytes."""
         before = self._lines[line - 1].encode()[:column].decode()
         return self._starts[line - 1] + len(before)
+
+
+def name_given(call: ast.Call) -> ast.expr | None:
+    """Return the name in a declaration of a step; None if it has none."""
+    named = [each.value for each in call.keywords if each.arg == "name"]
+    return next(iter([*call.args, *named]), None)
 
 
 def marin_imports(tree: ast.AST) -> list[ast.ImportFrom]:

@@ -68,11 +68,29 @@ class ConfigText:
     def value(self, node: ast.expr, label: str) -> str:
         """Return the name of a parameter that is given a plain value."""
         kind = _CONSTANTS.get(type(node.value), "") if isinstance(node, ast.Constant) else ""
-        return self.parameter(label or "value", kind, self.source.of(node))
+        label = label or (node.id if isinstance(node, ast.Name) else "value")
+        return self.parameter(label, kind, self.source.of(node))
 
     def put(self, node: ast.expr, text: str) -> None:
         """Put a text in the place of a part of the config."""
         self.edits.append(self.source.replace(node, text))
+
+    def put_many(self, node: ast.DictComp | ast.ListComp, label: str, step: str) -> str:
+        """Put a parameter in the place of a comprehension over outputs; return its argument.
+
+        Args:
+            node: the comprehension.
+            label: what the parameter is called.
+            step: the text of the step whose output each of its values is.
+
+        """
+        source, value = self.source, made_by(node)
+        before = source.text[source.start(node) : source.start(value)]
+        after = source.text[source.end(value) : source.end(node)]
+        kind = "dict[str, str]" if isinstance(node, ast.DictComp) else "list[str]"
+        argument = f"{before}{step}{after}"
+        self.put(node, self.parameter(label or "values", kind, argument))
+        return argument
 
     @property
     def text(self) -> str:
@@ -194,6 +212,11 @@ def _lost_comments(source: SourceText, step: StepText) -> list[str]:
     ]
 
 
+def made_by(node: ast.DictComp | ast.ListComp) -> ast.expr:
+    """Return what a comprehension makes each time; of a dict the value."""
+    return node.value if isinstance(node, ast.DictComp) else node.elt
+
+
 def names_read(node: ast.AST) -> set[str]:
     """Return the names that an expression reads."""
     return {each.id for each in ast.walk(node) if isinstance(each, ast.Name)}
@@ -212,9 +235,18 @@ def field_names(source: SourceText, callee: ast.expr) -> list[str]:
     return []
 
 
-def labelled(source: SourceText, call: ast.Call) -> list[tuple[str, ast.expr]]:
-    """Return the arguments of a call, each with the name of its parameter, if that is known."""
-    fields = field_names(source, call.func)
-    labels = [*fields, *[""] * len(call.args)]
-    found = list(zip(labels, call.args, strict=False))
-    return found + [(keyword.arg or "", keyword.value) for keyword in call.keywords]
+def labelled(source: SourceText, config: ast.Call | ast.Dict) -> list[tuple[str, ast.expr]]:
+    """Return the parts of a config, each with the name of its field or key, if that is known."""
+    if isinstance(config, ast.Dict):
+        parts = zip(config.keys, config.values, strict=True)
+        return [(label_of(key), value) for key, value in parts]
+    fields = field_names(source, config.func)
+    labels = [*fields, *[""] * len(config.args)]
+    found = list(zip(labels, config.args, strict=False))
+    return found + [(keyword.arg or "", keyword.value) for keyword in config.keywords]
+
+
+def label_of(key: ast.expr | None) -> str:
+    """Return a key of a dict that can be the name of a parameter; empty: it cannot."""
+    text = key.value if isinstance(key, ast.Constant) else None
+    return text if isinstance(text, str) and text.isidentifier() else ""

@@ -51,10 +51,9 @@ def movable_steps(
         for call, line in found.items():
             kind = source.marin_name(call.func)
             if kind is None:
-                continue  # a StepSpec among them, which is not told apart
-            given = [*call.args[:1], *(k.value for k in call.keywords if k.arg == "name")]
-            what = f"{kind} {source.of(given[0])}" if given else kind
-            left.append(Left(call.lineno, what, f"line {line} needs it as the {kind} that it is"))
+                continue  # a StepSpec; rewrite.py reports those of a file together
+            why = f"line {line} needs it as the {kind} that it is"
+            left.append(Left(call.lineno, source.declared(call), why))
         movable -= found.keys()
 
 

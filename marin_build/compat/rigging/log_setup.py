@@ -9,7 +9,7 @@ _TALKATIVE = ("httpx", "httpcore", "fsspec")
 
 
 def configure_logging(level: int = logging.INFO) -> None:
-    """Have messages from `level` on written to stderr, if nobody writes them yet.
+    """Have messages from `level` on written to stderr, unless a handler writes them already.
 
     What this process has as handlers stays: the log of a step goes where its runner reads it.
     """

@@ -76,7 +76,7 @@ def marin_temp_bucket(ttl_days: int, prefix: str = "", *, source_prefix: str | N
     """Return a folder for what may go away again.
 
     In a bucket of Marin that is `tmp/ttl=Nd`, where the bucket itself takes it away; under any
-    other prefix `tmp`, where nobody does.
+    other prefix `tmp`, where it stays until a person deletes it.
 
     Args:
         ttl_days: how many days it is kept; more than that where Marin has no such rule.

@@ -35,7 +35,7 @@ _NOT_STARTED = {
     "user env retrieval failed requeued held",
     "JobHoldMaxRequeue",
 }
-"""Reasons of a job that a node could not start: Slurm holds it until somebody releases it."""
+"""Reasons of a job that a node could not start: Slurm holds it until a person releases it."""
 _HELD_BY_SOMEBODY = {
     "JobHeldUser",
     "job requeued in held state",

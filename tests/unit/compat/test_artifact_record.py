@@ -130,6 +130,34 @@ def test_what_marins_executor_noted_is_read_where_nothing_newer_lies(out: Path) 
     assert newer.name == "newer"
 
 
+def test_a_value_of_a_plain_step_comes_with_what_made_it(out: Path) -> None:
+    """Else a program asks the record of a step that was built here for its config, and gets none.
+
+    Marin writes both into one file, marin-build the value beside its own record.
+    """
+    _put(out, ".artifact.json", {"tokens": 7})
+    _put(
+        out,
+        ".executor_info",
+        {
+            "executor_version": "marin_build/1",
+            "name": "count",
+            "config": {"tokenizer": "llama3"},
+            "deps": ["raw_5af4cc01"],
+            "dependencies": ["gs://b/raw_5af4cc01"],
+            "output_path": "gs://b/count_0b4d801d",
+        },
+    )
+    assert read_record(str(out)) == ArtifactRecord(
+        name="count",
+        output_path="gs://b/count_0b4d801d",
+        deps=["raw_5af4cc01"],
+        dep_paths=["gs://b/raw_5af4cc01"],
+        config={"tokenizer": "llama3"},
+        result={"tokens": 7},
+    )
+
+
 @pytest.mark.parametrize("version", ["step_runner", "marin_build/1"])
 def test_a_note_that_is_no_record_of_a_run_is_not_read_as_one(version: str, out: Path) -> None:
     """Else an output that was never finished counts as one without a tokenizer."""

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from types import SimpleNamespace
+from typing import Any
 
-from marin_build.compat.foreign_steps import steps_of_object
+import pytest
+
+from marin_build import ResourceConfig, StepSpec, step
+from marin_build.compat.foreign_steps import step_of_object
+from marin_build.compat.fray.resources import ResourceConfig as FrayResources
 from marin_build.compat.lazy import ArtifactStep, apply
 from marin_build.identity.callables import StandsForFunction
-
-if TYPE_CHECKING:
-    from marin_build import StepSpec
+from marin_build.runtime.remote import RemoteCallable
 
 DAY = "2026.06.28"
 
@@ -37,6 +40,19 @@ class _TheirStep:
     writes_record: bool = True
 
 
+_TheirStep.__module__ = "marin.execution.step_spec"
+
+
+@dataclass
+class _TheirResources:
+    """A ResourceConfig of fray, by its names."""
+
+    device: Any
+
+
+_TheirResources.__module__ = "fray.types"
+
+
 def _lowered_by_marin(handle: ArtifactStep[Any]) -> Any:
     """Return a function as Marin makes it of an artifact: the handle is one of its defaults."""
 
@@ -53,9 +69,9 @@ def _handle(run: Any) -> ArtifactStep[Any]:
 
 
 def _step(theirs: Any) -> StepSpec:
-    step = steps_of_object(theirs)
-    assert step is not None
-    return step
+    found = step_of_object(theirs)
+    assert found is not None
+    return found
 
 
 def test_an_artifact_of_marin_is_known_by_its_version_and_its_recipe() -> None:
@@ -79,6 +95,57 @@ def test_its_code_and_its_place_are_the_authors() -> None:
         assert step.declared == (__file__, train.__code__.co_firstlineno)
 
 
+@dataclass
+class _TheirRemote:
+    """A RemoteCallable of Marin, by its names; that of the ExecutorStep era has no packages."""
+
+    fn: Any
+    resources: Any = field(default_factory=FrayResources)
+    env_vars: dict[str, str] = field(default_factory=dict)
+    pip_dependency_groups: list[str] = field(default_factory=lambda: ["tpu"])
+    name: str | None = "tokenize"
+
+
+@dataclass
+class _WithPackages(_TheirRemote):
+    pip_packages: list[str] = field(default_factory=lambda: ["levanter"])
+
+
+@pytest.mark.parametrize(
+    ("theirs", "packages"), [(_TheirRemote(train), ()), (_WithPackages(train), ("levanter",))]
+)
+def test_a_function_that_runs_remotely_keeps_its_name_and_its_packages(
+    theirs: _TheirRemote, packages: tuple[str, ...]
+) -> None:
+    """Else its job installs packages that are called like the letters of its name."""
+    fn = _step(_TheirStep(theirs)).fn
+    assert isinstance(fn, RemoteCallable)
+    assert (fn.name, tuple(fn.pip_dependency_groups)) == ("tokenize", ("tpu",))
+    assert tuple(fn.pip_packages) == packages
+
+
 def test_a_step_that_is_no_artifact_has_no_version() -> None:
     theirs = _TheirStep(train, fingerprint_payload=None, hash_attrs={"version": "v1"})
     assert _step(theirs).version is None
+
+
+def test_a_step_of_marin_is_an_argument_of_a_step_function() -> None:
+    """Else an experiment can only be moved as a whole."""
+
+    @step(resources=None)
+    def use(output: str, given: str, many: list[str]) -> None:
+        del output, given, many
+
+    theirs: Any = _TheirStep(_lowered_by_marin(_handle(train)))
+    made = use(given=theirs, many=[theirs])
+    assert [dep.target_id for dep in made.deps] == [f"m@{DAY}"] * 2
+    assert not made.hash_attrs
+    assert [dep.target_id for dep in StepSpec("all", deps=[theirs]).deps] == [f"m@{DAY}"]
+
+
+def test_what_fray_says_a_step_runs_on_is_taken() -> None:
+    device = SimpleNamespace(kind="tpu", variant="v5p-8", topology=None)
+    given: Any = _TheirResources(device=device)
+    resources = StepSpec("one", resources=given).resources
+    assert resources is not None
+    assert resources.device == ResourceConfig.with_tpu("v5p-8").device

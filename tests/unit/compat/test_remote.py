@@ -10,6 +10,8 @@ from marin_build.compat import artifact_era_remote
 from marin_build.compat.fray import artifact_era_resources
 from marin_build.compat.fray.resources import ResourceConfig
 from marin_build.compat.remote import RemoteCallable, remote
+from marin_build.compat.step_spec import StepSpec as MarinStepSpec
+from marin_build.pipeline.resources import ResourceConfig as NativeResources
 from marin_build.pipeline.step_spec import StepSpec
 from marin_build.runtime.clients import set_current_client
 from marin_build.runtime.local_client import LocalClient, LocalJob
@@ -77,3 +79,20 @@ def test_a_step_runs_where_its_function_does() -> None:
     resources = ResourceConfig.with_tpu("v6e-8", regions=["us-east5"])
     step = StepSpec("train", fn=remote(print, resources=resources))
     assert step.resources == resources.lowered_resources
+
+
+@pytest.mark.parametrize(
+    ("resources", "groups"),
+    [
+        (ResourceConfig.with_tpu("v5p-8"), ("tpu",)),
+        (NativeResources.with_gpu("h100"), ("gpu",)),
+        (NativeResources.with_cpu(), ()),
+    ],
+)
+def test_a_step_of_marin_brings_the_packages_of_its_device(
+    resources: Any, groups: tuple[str, ...]
+) -> None:
+    """Else the job of a training starts without jax for its chips."""
+    made = MarinStepSpec("train", fn=print, resources=resources).executable_fn
+    assert isinstance(made, RemoteCallable)
+    assert tuple(made.pip_dependency_groups) == groups

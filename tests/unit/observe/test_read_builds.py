@@ -40,6 +40,17 @@ def test_all_identities_of_a_name_are_found_the_newest_first() -> None:
     assert [o.path for o in found] == [output_under(PREFIX, "a/b", o.target) for o in found]
 
 
+def test_folders_that_marins_executor_names_are_builds_of_their_name() -> None:
+    """Else `raw/dclm@latest` finds nothing of an ExecutorStep."""
+    store = MemoryStore()
+    _put(store, "a/b-00000a", "a/b-00000a", "2026-01")
+    _put(store, "a/b_00000002", "a/b_00000002", "2026-02")
+    _put(store, "a/b-c-00000a", "a/b-c-00000a")
+    _put(store, "a/b-00000002", "a/b-00000002")
+    found = read_builds(store, PREFIX, "a/b")
+    assert [output.target for output in found] == ["a/b_00000002", "a/b-00000a"]
+
+
 def test_outputs_of_other_names_are_no_builds_of_this_one() -> None:
     """Else a step in a folder of the same name would pass for a version."""
     store = MemoryStore()

@@ -9,6 +9,7 @@ import collections
 import enum
 import json
 import math
+import operator
 import posixpath
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -101,3 +102,16 @@ def _plain(path: str) -> str:
     """Return a path of Marin as ours is written: without `./` and a slash at the end."""
     scheme, separator, rest = path.rpartition("://")
     return scheme + separator + posixpath.normpath(rest)
+
+
+def test_dependencies_are_added_to_as_the_lists_that_they_are_in_marin() -> None:
+    """Else a program that gives a step what another one needs, and more, breaks."""
+    raw, more = StepSpec("raw"), StepSpec("more")
+    deps: Any = StepSpec("train", deps=[raw]).deps
+    assert operator.add(deps, [more]) == [raw, more]
+    assert operator.add([more], deps) == [more, raw]
+    assert operator.add(deps, (more,)) == (raw, more)
+    assert StepSpec("train", deps=operator.add(deps, [more])).dep_names == [
+        raw.target_id,
+        more.target_id,
+    ]

@@ -169,3 +169,21 @@ def test_one_text_instead_of_a_list_says_what_to_write() -> None:
     with pytest.raises(SpecificationError) as caught:
         ResourceConfig(regions="us-east1")  # type: ignore[arg-type]
     assert caught.value.hint == 'write regions=["us-east1"]'
+
+
+@pytest.mark.parametrize(
+    ("resources", "kind", "variant", "of_a_host", "of_all"),
+    [
+        (ResourceConfig(), "cpu", "cpu", 0, 0),
+        (ResourceConfig.with_gpu("H100", 8, replicas=2), "gpu", "h100", 8, 16),
+        (ResourceConfig.with_tpu("v5p-16", slice_count=2), "tpu", "v5p-16", 4, 16),
+    ],
+)
+def test_a_device_answers_to_the_names_of_fray(
+    resources: ResourceConfig, kind: str, variant: str, of_a_host: int, of_all: int
+) -> None:
+    """Else code that Marin's jobs shared breaks where it asks for `device.variant`."""
+    device = resources.device
+    assert (device.kind, device.variant, device.chip_count()) == (kind, variant, of_a_host)
+    assert resources.chip_count() == of_all
+    assert "kind" not in repr(device)

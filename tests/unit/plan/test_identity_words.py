@@ -12,6 +12,7 @@ from marin_build.plan.identity_words import IdentityWord, identity_word
     [
         ("report_da69ccbb", IdentityWord("report", None)),
         ("data/tok_a_da69ccbb", IdentityWord("data/tok_a", None)),
+        ("raw/dclm-1a2b3c", IdentityWord("raw/dclm", None)),
         ("report@latest", IdentityWord("report", "latest")),
         ("data/tok@r-1a2b", IdentityWord("data/tok", "r-1a2b")),
         ("report@2026.03", IdentityWord("report", "2026.03")),

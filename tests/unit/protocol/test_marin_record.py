@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from marin_build.protocol.marin_record import built_by_marin, parse_marin_record
+from marin_build.protocol.marin_record import built_by_step_runner, parse_marin_record
 
 MARIN = Path(__file__).parents[2] / "data" / "marin"
 EXECUTOR = {
@@ -21,6 +21,13 @@ EXECUTOR = {
 
 def _bytes(**changes: object) -> bytes:
     return json.dumps({**EXECUTOR, **changes}).encode()
+
+
+def _stub(**changes: object) -> bytes:
+    """Return what Marin's StepRunner writes."""
+    return _bytes(
+        **{"executor_version": "step_runner", "config": {"model": {"width": 4}}, **changes}
+    )
 
 
 def _read(folder: str, name: str) -> bytes | None:
@@ -65,12 +72,12 @@ def test_what_says_nothing_of_marin_s_is_no_record(
 
 
 def test_a_record_is_compared_as_ours_are() -> None:
-    built = built_by_marin(_bytes(), {"gs://b/x/given/path": "tokens_01234567"})
+    built = built_by_step_runner(_stub(), {"gs://b/x/given/path": "tokens_01234567"})
     assert built is not None
     assert built.target == "train/m-abcdef"
     assert built.hashed == {
         "name": "train/m",
-        "attrs": {"data": "DEP[0]", "model": {"width": 4}},
+        "attrs": {"model": {"width": 4}},
         "deps": ["raw-0a1b2c", "tokens_01234567"],
     }
 
@@ -78,17 +85,17 @@ def test_a_record_is_compared_as_ours_are() -> None:
 @pytest.mark.parametrize(
     "changes",
     [{"output_path": "gs://b/x/chosen"}, {"output_path": 3}, {"name": ""}, {"name": "other"},
-     {"executor_version": "marin_build/1"}],
+     {"executor_version": "marin_build/1"}, {"executor_version": "0.1"}],
 )  # fmt: skip
 def test_an_output_at_a_chosen_path_is_compared_with_nothing(changes: dict[str, object]) -> None:
-    assert built_by_marin(_bytes(**changes), {}) is None
+    assert built_by_step_runner(_stub(**changes), {}) is None
 
 
 @pytest.mark.parametrize(
     "changes",
-    [{"version": 3}, {"version": None}, {"version": {"config": [1]}}, {"dependencies": 3},
-     {"dependencies": [1]}, {"fn_name": []}],
+    [{"version": 3}, {"version": None}, {"version": {"config": [1]}}, {"config": 3},
+     {"dependencies": 3}, {"dependencies": [1]}, {"fn_name": []}],
 )  # fmt: skip
 def test_fields_of_another_kind_are_left_out(changes: dict[str, object]) -> None:
     assert parse_marin_record(_bytes(**changes), None) is not None
-    assert built_by_marin(_bytes(**changes), {}) is not None
+    assert built_by_step_runner(_stub(**changes), {}) is not None

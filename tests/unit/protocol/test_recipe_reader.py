@@ -52,7 +52,17 @@ def test_records_of_marin_are_read_as_far_as_they_say() -> None:
     assert recipe is not None
     assert recipe.made_by == "marin.download.huggingface.download_hf.download_hf"
     assert recipe.attributes["revision"] == "a3b142c"
-    assert recipe.written_by == "Marin, executor 0.1"
+    assert recipe.written_by == "Marin's Executor"
+
+
+def test_what_marin_recorded_of_an_artifact_is_read() -> None:
+    """Else `show` says nothing of the newest outputs in a bucket that Marin filled."""
+    artifact = (MARIN / "evals/tiny/2026.03.01/.artifact.json").read_bytes()
+    assert parse_recipe(None, artifact) == Recipe(
+        attributes={"task": "mmlu", "shots": 5},
+        deps=("models/tiny@2026.03.01",),
+        written_by="Marin",
+    )
 
 
 @pytest.mark.parametrize(

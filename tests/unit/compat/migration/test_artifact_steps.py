@@ -65,6 +65,24 @@ def test_a_recipe_becomes_arguments(rewrites: Rewrites) -> None:
     assert not made.left
 
 
+def test_a_recipe_may_be_a_dict_or_a_config_with_another_place(rewrites: Rewrites) -> None:
+    head = TEXT[: TEXT.index("def model")]
+    call = 'one = ArtifactStep(\n    "one", "dev", Model, remote(fit, resources=BIG, name="x"),\n'
+    end = '    lambda ctx: {"out": ctx.output_path, "schema": "v1", "config": config},\n)\n'
+    head = f"from marin.execution.remote import remote\n{head}"
+    guard = "if __name__ == '__main__':\n    run(one)\n"
+    made = rewrites(f"{head}{call}{end}{guard}")
+    assert (
+        "resumable=True, resources=BIG)\ndef make_one(output: str, schema: str, config)"
+        in made.text
+    )
+    assert 'return fit({"out": output, "schema": schema, "config": config})' in made.text
+    end = "    lambda ctx: replace(config, out=ctx.output_path),\n)\n"
+    made = rewrites(f"{head}{call}{end}{guard}")
+    assert "return fit(replace(config, out=output))" in made.text
+    assert "one = make_one(config=config)" in made.text
+
+
 @pytest.mark.parametrize(
     ("old", "new", "why"),
     [

@@ -152,7 +152,7 @@ def test_a_file_with_another_step_gets_the_decorator_by_its_long_name(rewrites: 
         ("this_output_path()", "this_output_path(SUB)", "a place in an output that is computed"),
         ("fn=write", "fn=lambda c: write(c)", "its function is computed"),
         ("fn=write", "fn=remote(write)", "`remote` names no resources"),
-        ("fn=write", "fn=remote(write, env_vars={})", "`remote` has `env_vars`"),
+        ("fn=write", "fn=remote(write, resources=R, env_vars={})", "`remote` has `env_vars`"),
         ("config=Config", "pip_dependency_groups=[], config=Config", "pip_dependency_groups"),
         ("config=Config", "**MORE, config=Config", "its arguments are computed"),
         ("one = ExecutorStep", "ones = [ExecutorStep", "inside another expression"),

@@ -85,6 +85,17 @@ def test_a_run_under_the_guard_is_a_pipeline(rewrites: Rewrites) -> None:
     )
 
 
+def test_what_the_guard_does_before_the_run_the_pipeline_does(rewrites: Rewrites) -> None:
+    text = (
+        "import work\nfrom marin.execution.executor import executor_main\n\n\n"
+        'if __name__ == "__main__":\n    steps = [a]\n'
+        "    # and\n    if BIG:\n        steps += [b]\n"
+    )
+    made = rewrites(f"{text}    executor_main(steps=steps)\n")
+    body = "    steps = [a]\n    # and\n    if BIG:\n        steps += [b]\n    return steps\n"
+    assert made.text.endswith(f"\n\n\ndef pipeline():\n{body}")
+
+
 @pytest.mark.parametrize(
     ("old", "new", "why"),
     [
