@@ -304,10 +304,15 @@ def test_what_changed_since_marin_built_is_the_reason(marin: Project) -> None:
     _executor(marin)
     output, raw = _output(marin, "train/m+1"), _output(marin, "raw")
     (raw / ".executor_status").write_text("SUCCESS")
-    config = {"data": "DEP[0]", "model": {"width": 4, "seq_len": 4096}}
+    model = {"width": 4, "seq_len": 4096}
     record = {
         "name": "train/m+1",
-        "version": {"name": "train/m+1", "config": config},
+        "config": {"output_path": str(output), "data": str(raw), "model": model},
+        "version": {
+            "name": "train/m+1",
+            "config": {"data": "DEP[0]", "model": model},
+            "dependencies": [{"name": "raw", "config": {"model": model}, "dependencies": []}],
+        },
         "output_path": str(output),
         "dependencies": [str(raw)],
     }
