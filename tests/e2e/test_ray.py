@@ -243,10 +243,12 @@ def test_a_submit_whose_answer_is_lost_runs_once(on_ray: Project, head: Head, ga
         gate.let_go()
         done = run.wait()
     assert done.code == 0, done.err
-    # The second submit was refused by Ray: the list before it did not name the first job.
-    first, second = [status for method, status in answers if method == "POST"]
+    # The list before a second submit does not name the first job, so Ray refuses it. There is none
+    # if the first job has taken its lease by then.
+    first, *others = [status for method, status in answers if method == "POST"]
     assert first == 200
-    assert second in {400, 500}
+    assert len(others) <= 1
+    assert set(others) <= {400, 500}
     assert _ran(on_ray) == ["corpus here", "model job", "report here"]
 
 
