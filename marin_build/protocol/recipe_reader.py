@@ -26,6 +26,7 @@ class Recipe:
         is_command: whether it is a command.
         attributes: name -> JSON value, in canonical form; what Marin built has its config there.
         deps: ids of the targets it was made from; Marin's older records have paths there.
+        dep_paths: where the outputs of these lay, in the same order; empty if it does not say.
         inputs: logical name of each source -> its digest.
         commit: of the project's code; None if that is not known.
         is_dirty: whether the code had changes that were not committed; None if that is not known.
@@ -38,6 +39,7 @@ class Recipe:
     is_command: bool = False
     attributes: Mapping[str, Any] = field(default_factory=dict)
     deps: tuple[str, ...] = ()
+    dep_paths: tuple[str, ...] = ()
     inputs: Mapping[str, str] = field(default_factory=dict)
     commit: str | None = None
     is_dirty: bool | None = None
@@ -76,11 +78,14 @@ def _ours(record: Mapping[str, Any]) -> Recipe:
     hashed = table(parse_json(text_or_none(record.get("payload")) or "{}"))
     command = record.get("command")
     dirty = who.get("dirty")
+    deps = _all_texts(record.get("deps"))
+    places = tuple(dict.fromkeys(_all_texts(record.get("dependencies"))))  # `deps` has each once
     return Recipe(
         _command_text(table(command)) if command else text_or_none(record.get("fn")),
         bool(command),
         table(record.get("attributes") or {}),
-        _all_texts(record.get("deps")),
+        deps,
+        places if len(places) == len(deps) else (),
         texts(hashed.get("inputs") or {}),
         text_or_none(who.get("commit")),
         dirty if isinstance(dirty, bool) else None,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
 from marin_build.cli.terminal import Styled, echo
@@ -95,15 +96,18 @@ def _recipe_facts(recipe: Recipe, prefix: str) -> Iterator[tuple[str, str]]:
         yield "code", printable(f"commit {recipe.commit[:_DIGEST]}{dirty}")
     values = [f"{name}={json.dumps(value)}" for name, value in recipe.attributes.items()]
     yield from _several("attributes", values)
-    yield from _several("from", [_place(dep, prefix) for dep in recipe.deps])
+    made_from = zip_longest(recipe.deps, recipe.dep_paths)
+    yield from _several("from", [_place(dep, path, prefix) for dep, path in made_from])
     inputs = [f"{name}  {digest[:_DIGEST]}" for name, digest in recipe.inputs.items()]
     yield from _several("inputs", inputs)
     if recipe.written_by and not recipe.written_by.startswith("marin-build"):
         yield "recorded", printable(f"by {recipe.written_by}")
 
 
-def _place(dep: str, prefix: str) -> str:
-    """Return a dependency and where its output lies, unless it has a path of its own."""
+def _place(dep: str, path: str | None, prefix: str) -> str:
+    """Return a dependency and where its output lies; older records do not say where."""
+    if path is not None:
+        return f"{dep}  {path}"
     if "/" in dep and (is_url(dep) or dep.startswith("/")):
         return dep
     return f"{dep}  {output_under(prefix, dep.partition('@')[0], dep)}"

@@ -36,6 +36,23 @@ def test_a_record_of_ours_says_what_made_the_output_and_from_what() -> None:
 
 
 @pytest.mark.parametrize(
+    ("paths", "read"),
+    [
+        (["gs://b/chosen"], ("gs://b/chosen",)),
+        (["gs://b/chosen", "gs://b/other"], ()),
+        (None, ()),
+    ],
+)
+def test_where_the_inputs_lay_is_read_of_records_that_say_it(
+    paths: list[str] | None, read: tuple[str, ...]
+) -> None:
+    """Else `show` names a folder that is not there, for what lies at a path of its own."""
+    recipe = parse_recipe(json.dumps({**OURS, "dependencies": paths}).encode())
+    assert recipe is not None
+    assert recipe.dep_paths == read
+
+
+@pytest.mark.parametrize(
     ("command", "text"),
     [({"shell": "echo a | wc"}, "echo a | wc"), ({"argv": ["echo", "a b"]}, "echo 'a b'")],
 )
