@@ -140,12 +140,13 @@ def command(
     )
     again = command_line("apply", options, [*targets, *words])
     alone = _alone(planned, options, saved)
+    paths = command_line("path", options, targets) if saved is None else "marin-build path"
     if trace is not None:
         from marin_build.operations.trace import begin_trace
 
         begin_trace(trace)
     if planned.is_done:
-        return _nothing_to_build(planned, again, as_json=as_json, quiet=quiet)
+        return _nothing_to_build(planned, again, paths, as_json=as_json, quiet=quiet)
     if detach:
         return _detach(planned, as_json=as_json)
     from marin_build.operations.apply import build, exit_code
@@ -153,9 +154,9 @@ def command(
     is_live = not (as_json or quiet) and _moves_cursor()
     ready = prepare_build(planned, is_shown=is_live, on_event=show_warning)
     if is_live:
-        view = _live_view(ready, again, alone, terms.stops_after)
+        view = _live_view(ready, again, alone, paths, terms.stops_after)
     else:
-        view = _view(again, alone, as_json=as_json, quiet=quiet)
+        view = _view(again, alone, paths, as_json=as_json, quiet=quiet)
     return exit_code(build(ready, terms, view))
 
 
@@ -184,7 +185,9 @@ def _alone(
     return alone
 
 
-def _nothing_to_build(planned: Planned, again: str, *, as_json: bool, quiet: bool) -> int:
+def _nothing_to_build(
+    planned: Planned, again: str, paths: str, *, as_json: bool, quiet: bool
+) -> int:
     """Print that no target is to be built; return the exit code: blocked targets are a failure."""
     from marin_build.operations.prepare_apply import drifted_without_run, totals_without_run
     from marin_build.plan.block_reasons import FailureKept
@@ -192,7 +195,7 @@ def _nothing_to_build(planned: Planned, again: str, *, as_json: bool, quiet: boo
 
     blocked, reused = planned.decided.of_kind(Kind.BLOCKED), planned.reused
     for event in drifted_without_run(planned):
-        _view(again, lambda _failure: again, as_json=as_json, quiet=False)(event)
+        _view(again, lambda _failure: again, paths, as_json=as_json, quiet=False)(event)
     if as_json:
         from marin_build.cli.views.apply_text import show_json
 
@@ -203,7 +206,7 @@ def _nothing_to_build(planned: Planned, again: str, *, as_json: bool, quiet: boo
 
         echo(f"nothing to do: {reused} target{'s are' if reused != 1 else ' is'} built")
         if not quiet:
-            for line in output_lines(*requested_outputs(planned.decided)):
+            for line in output_lines(*requested_outputs(planned.decided), paths):
                 echo(line)
     for decision in blocked:
         from marin_build.plan.reason_text import describe_decision
@@ -218,7 +221,7 @@ def _nothing_to_build(planned: Planned, again: str, *, as_json: bool, quiet: boo
 
 
 def _view(
-    again: str, alone: Callable[[StepEnded], str], *, as_json: bool, quiet: bool
+    again: str, alone: Callable[[StepEnded], str], paths: str, *, as_json: bool, quiet: bool
 ) -> Callable[[Event], None]:
     if as_json:
         from marin_build.cli.views.apply_text import show_json
@@ -227,22 +230,23 @@ def _view(
     if quiet:
         from marin_build.cli.views.apply_text import QuietView
 
-        return QuietView(again, alone)
+        return QuietView(again, alone, paths)
     from marin_build.cli.views.apply_text import TextView
 
-    return TextView(again, alone)
+    return TextView(again, alone, paths)
 
 
 def _live_view(
     ready: ReadyToBuild,
     again: str,
     alone: Callable[[StepEnded], str],
+    paths: str,
     stops_after: int | None,
 ) -> Callable[[Event], None]:
     """Return the live view; it releases the terminal when the command ends in any way."""
     from marin_build.cli.views.apply_live import live_view
 
-    view = live_view(ready.plan, ready.expected, again, alone, stops_after=stops_after)
+    view = live_view(ready.plan, ready.expected, again, alone, paths, stops_after=stops_after)
     return click.get_current_context().with_resource(view)
 
 

@@ -48,6 +48,7 @@ class LiveView:
     Args:
         again: the command that continues the run.
         alone: returns the command that runs a failed target alone.
+        paths: the command that prints where all requested outputs are.
         foreseen: the facts about the run that are known before it begins.
         last_line: `last_line(run, target, since)` returns the last line that a target printed, in
             an attempt that began at `since`, in seconds since the epoch.
@@ -58,10 +59,11 @@ class LiveView:
         self,
         again: str,
         alone: Callable[[report.StepEnded], str],
+        paths: str,
         foreseen: Foreseen,
         last_line: Callable[[str, str, float], str],
     ) -> None:
-        self._text = TextView(again, alone)
+        self._text = TextView(again, alone, paths)
         self._progress = LiveProgress(foreseen)
         self._last_line = last_line
         self._last_lines: dict[str, str] = {}
@@ -210,6 +212,7 @@ def live_view(
     expected: Mapping[int, float],
     again: str,
     alone: Callable[[StepEnded], str],
+    paths: str,
     *,
     stops_after: int | None,
 ) -> LiveView:
@@ -220,6 +223,7 @@ def live_view(
         expected: seconds that targets may take, by index, where that is known.
         again: the command that continues the run.
         alone: returns the command that runs a failed target alone.
+        paths: the command that prints where all requested outputs are.
         stops_after: how many failures keep the run from starting targets; None: it goes on.
 
     """
@@ -233,10 +237,10 @@ def live_view(
         [sealed.get(i, expected.get(i)) for i in order],
         stops_after,
     )
-    paths = {targets.all[i].id: targets.all[i].output_path for i in order}
+    outputs = {targets.all[i].id: targets.all[i].output_path for i in order}
 
     def said(run: str, target: str, since: float) -> str:
         anyone = Lease("", 0.0, run=run, attempt=1)
-        return last_line(os.path.dirname(local_log_path(paths[target], target, anyone)), since)
+        return last_line(os.path.dirname(local_log_path(outputs[target], target, anyone)), since)
 
-    return LiveView(again, alone, foreseen, said)
+    return LiveView(again, alone, paths, foreseen, said)

@@ -33,11 +33,12 @@ class TextView:
     """Shows events on standard output, and failures once more, complete, at the end.
 
     `again` is the command that continues the run; `alone` returns the one that runs a failed target
-    alone.
+    alone; `paths` prints where all requested outputs are.
     """
 
     again: str
     alone: Callable[[report.StepEnded], str]
+    paths: str = "marin-build path"
     total: int = 0
     done: int = 0
     succeeded: int = 0
@@ -156,8 +157,9 @@ class TextView:
         echo(totals_line(totals, duration))
         for line in where_time_went(totals, duration) if self.tells_more else ():
             echo(line)
-        for line in output_lines(totals.outputs, totals.more_outputs) if self.tells_more else ():
-            echo(line)
+        if self.tells_more:
+            for line in output_lines(totals.outputs, totals.more_outputs, self.paths):
+                echo(line)
         if totals.interrupted or totals.not_started:
             echo(f"to go on: {self.again}", err=True)
 

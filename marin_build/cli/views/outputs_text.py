@@ -17,17 +17,18 @@ if TYPE_CHECKING:
 _SHOWN = 3
 
 
-def output_lines(outputs: Sequence[BuiltOutput], more: int) -> list[str]:
+def output_lines(outputs: Sequence[BuiltOutput], more: int, paths: str) -> list[str]:
     """Return lines that say where outputs are; of many the first three.
 
     Args:
         outputs: some of them.
         more: how many more there are.
+        paths: the command that prints them all.
 
     """
     lines = [f"  {output.name}: {_shown(output.path)}" for output in outputs[:_SHOWN]]
     left = len(outputs) - len(lines) + more
-    return [*lines, f"  and {left} more: marin-build path"] if left else lines
+    return [*lines, f"  and {left} more: {paths}"] if left else lines
 
 
 def _shown(path: str) -> str:

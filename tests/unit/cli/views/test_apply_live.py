@@ -59,7 +59,7 @@ def _view(terminal: _Terminal) -> Iterator[LiveView]:
     with (
         redirect_stdout(terminal.stream),
         redirect_stderr(terminal.stream),
-        LiveView("again", lambda _: "alone", Foreseen(), lambda *_: "") as view,
+        LiveView("again", lambda _: "alone", "paths", Foreseen(), lambda *_: "") as view,
     ):
         yield view
 

@@ -20,11 +20,13 @@ def test_paths_are_short_where_they_can_be(monkeypatch: pytest.MonkeyPatch) -> N
     """Else a terminal is full of the folders that the user is in."""
     monkeypatch.setattr(os, "getcwd", lambda: "/here")
     outputs = [_output("a", "/here/out/a"), _output("b", "/there/b"), _output("c", "gs://b/c")]
-    assert output_lines(outputs, 0) == ["  a: out/a", "  b: /there/b", "  c: gs://b/c"]
+    assert output_lines(outputs, 0, "paths") == ["  a: out/a", "  b: /there/b", "  c: gs://b/c"]
 
 
 def test_of_many_outputs_only_the_first_are_shown() -> None:
     """Else the totals of a sweep scroll away."""
-    lines = output_lines([_output(f"s{i}", f"/s{i}") for i in range(5)], 10)
-    assert lines[-2:] == ["  s2: /s2", "  and 12 more: marin-build path"]
-    assert output_lines([], 0) == []
+    lines = output_lines(
+        [_output(f"s{i}", f"/s{i}") for i in range(5)], 10, "marin-build path -f x.py"
+    )
+    assert lines[-2:] == ["  s2: /s2", "  and 12 more: marin-build path -f x.py"]
+    assert output_lines([], 0, "paths") == []
