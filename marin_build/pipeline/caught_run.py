@@ -206,7 +206,7 @@ def notes_about(catcher: RunCatcher, project: str) -> Iterator[str]:
     if run is None or not catcher.is_used:
         return
     place = shown(run.place, project)
-    yield f"the steps were taken from the call `{run.called}` at {place}, which was not run"
+    yield f"the steps are those of the call `{run.called}` at {place}; marin-build takes its place"
     if catcher.has_gone_on:
         yield (
             f"the program at {place} stops every exception (`except BaseException`), so it went "

@@ -98,7 +98,7 @@ def test_wherever_the_call_stands_it_is_caught(load: Load, text: str) -> None:
 
 def test_people_are_told_which_call_was_caught(load: Load) -> None:
     (note,) = load(MAIN.format(RUN)).notes
-    assert "`StepRunner.run` at experiment.py:8, which was not run" in note
+    assert "`StepRunner.run` at experiment.py:8; marin-build takes its place" in note
 
 
 def test_people_are_told_that_a_program_went_on(load: Load) -> None:
