@@ -138,7 +138,7 @@ def test_what_marin_built_is_reused_and_its_record_is_shown(marin: Project) -> N
 def test_what_is_built_here_is_reused_there(marin: Project) -> None:
     applied = _run(marin, "apply", "train/m+1")
     assert applied.code == 0, applied.err
-    assert "from the call `executor_main` at experiment.py:" in applied.err
+    assert "of the call `executor_main` at experiment.py:" in applied.err
     assert not list((marin.root / "bucket").glob("late-*"))
     before = {path: path.stat().st_mtime_ns for path in _bucket(marin) if path.is_file()}
     again = marin.execute([sys.executable, "experiment.py"])
