@@ -22,6 +22,7 @@ _COMMANDS = (
     "open",
     "run",
     "verify",
+    "provenance",
     "accept",
     "taint",
     "adopt",
