@@ -10,6 +10,7 @@ from google.protobuf import json_format
 from in_toto_attestation.predicates.provenance.v1 import provenance_pb2
 from in_toto_attestation.v1 import statement_pb2
 from in_toto_attestation.v1.statement import Statement
+from openlineage.client.event_v2 import InputDataset, Job, OutputDataset, Run, RunEvent, RunState
 
 from tests.servers.gcs import GcsServer
 
@@ -165,3 +166,55 @@ def test_a_statement_about_an_output_in_a_bucket(project: Project) -> None:
         assert project.run("apply").code == 0
         assert project.run("provenance", "say/n@latest", "-o", "s.json").code == 0
         assert project.run("verify", "--statement", "s.json").code == 0
+
+
+def _as_lineage(line: str) -> RunEvent:
+    """Return an event as the types of OpenLineage read it; they refuse wrong ids and moments."""
+    event = json.loads(line)
+    return RunEvent(
+        eventType=RunState(event["eventType"]),
+        eventTime=event["eventTime"],
+        producer=event["producer"],
+        run=Run(**event["run"]),
+        job=Job(**event["job"]),
+        inputs=[InputDataset(**each) for each in event["inputs"]],
+        outputs=[OutputDataset(**each) for each in event["outputs"]],
+    )
+
+
+def test_a_run_as_events_of_openlineage(built: Project) -> None:
+    """Else a catalogue cannot show what was made from what."""
+    told = built.run("trace", "latest", "--format", "openlineage")
+    assert told.code == 0, told.err
+    events = [_as_lineage(line) for line in told.out.splitlines()]
+    kinds = [(event.job.name, event.eventType.name) for event in events if event.eventType]
+    assert kinds == [
+        ("pipeline.py", "START"),
+        ("words", "START"),
+        ("words", "COMPLETE"),
+        ("all", "START"),
+        ("all", "COMPLETE"),
+        ("pipeline.py", "COMPLETE"),
+    ]
+    words, everything = events[2], events[4]
+    assert [each.name for each in everything.inputs or []] == [
+        each.name for each in words.outputs or []
+    ]
+    assert [each.name for each in words.inputs or []] == ["a.txt", "book"]
+    (made,) = everything.outputs or []
+    assert (made.namespace, made.name) == ("file", str(built.output_of("all")))
+    assert told.out == built.run("trace", "latest", "--format", "openlineage").out
+
+
+def test_a_step_that_fails_fails_in_the_lineage(project: Project) -> None:
+    """Else a catalogue shows data as good that nothing built."""
+    project.pipeline(
+        "from marin_build import step\n\n\n"
+        "@step\ndef bad(output):\n    raise ValueError('no')\n\n\n"
+        "def pipeline():\n    return [bad()]\n"
+    )
+    assert project.run("apply").code == 1
+    told = project.run("trace", "latest", "--format", "openlineage")
+    events = [json.loads(line) for line in told.out.splitlines()]
+    assert [event["eventType"] for event in events] == ["START", "START", "FAIL", "FAIL"]
+    assert "no" in events[2]["run"]["facets"]["errorMessage"]["message"]
