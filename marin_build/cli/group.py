@@ -30,6 +30,7 @@ _COMMANDS = (
     "migrate",
     "unlock",
     "doctor",
+    "config",
     "run-step",
 )
 _INTERNAL = ("list-targets",)
