@@ -31,6 +31,7 @@ _COMMANDS = (
     "unlock",
     "doctor",
     "config",
+    "completion",
     "run-step",
 )
 _INTERNAL = ("list-targets",)
@@ -55,6 +56,10 @@ class LazyGroup(click.Group):
         name = cmd_name.replace("-", "_")
         module = importlib.import_module(f"marin_build.cli.commands.{name}")
         command: click.Command = module.command
+        if "_MARIN_BUILD_COMPLETE" in os.environ:  # a shell asks for completions
+            from marin_build.cli.completed_words import complete_words
+
+            complete_words(command)
         return command
 
     def resolve_command(
