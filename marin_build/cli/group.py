@@ -32,6 +32,7 @@ _COMMANDS = (
     "doctor",
     "config",
     "completion",
+    "ci",
     "run-step",
 )
 _INTERNAL = ("list-targets",)
