@@ -13,6 +13,9 @@ from marin_build.cli.terminal import echo
 from marin_build.errors import EXIT_OK
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from marin_build.emit.ci_workflow import System
     from marin_build.operations.options import PipelineOptions
 
 
@@ -66,4 +69,91 @@ def affected(options: PipelineOptions, base: str, *, no_fetch: bool, as_json: bo
         f"{found.base[:12]}{vanished}",
         err=True,
     )
+    return EXIT_OK
+
+
+def _workflow_options(function: Callable[..., int]) -> Callable[..., int]:
+    """Add the options that every workflow has."""
+    for option in reversed(_WORKFLOW):
+        function = option(function)
+    return function
+
+
+_WORKFLOW = (
+    click.option(
+        "--branch", default="main", show_default=True, help="The branch whose pushes are applied."
+    ),
+    click.option(
+        "--environment",
+        default="production",
+        show_default=True,
+        help="The deployment environment, whose rules may ask for approval; empty: none.",
+    ),
+    click.option(
+        "--install",
+        default="pip install --editable .",
+        show_default=True,
+        help="The command that installs the project and marin-build.",
+    ),
+    click.option("--python", default="3.12", show_default=True, help="The version of Python."),
+    click.option(
+        "--timeout",
+        type=click.IntRange(min=1),
+        default=360,
+        show_default=True,
+        help="Minutes that a build may take.",
+    ),
+    click.option("--stdout", is_flag=True, help="Print it, and write no file."),
+)
+
+
+@command.command("github")
+@_workflow_options
+@click.option(
+    "--cron",
+    default="17 3 * * *",
+    show_default=True,
+    help="When outputs are checked for drift; empty: never.",
+)
+@click.option("--gcp-provider", metavar="NAME", help="Log in with this workload identity provider.")
+@click.option("--aws-region", metavar="REGION", help="Log in to AWS in this region.")
+@click.option("--plan-account", metavar="NAME", help="Service account, or role, of plans.")
+@click.option("--apply-account", metavar="NAME", help="Service account, or role, of builds.")
+@pipeline_options
+def github(options: PipelineOptions, *, stdout: bool, **wanted: str | int | None) -> int:
+    """Write a workflow of GitHub Actions: plan pull requests, apply what was reviewed.
+
+    A pull request gets one comment: what would run, why, and for how much. A push to the branch
+    applies the plan that was reviewed, if it still holds. Each night an issue says whether outputs
+    are missing or were built by other code. Options of the pipeline become part of the commands.
+    """
+    return _write("github", options, stdout=stdout, wanted=wanted)
+
+
+@command.command("gitlab")
+@_workflow_options
+@pipeline_options
+def gitlab(options: PipelineOptions, *, stdout: bool, **wanted: str | int | None) -> int:
+    """Write a pipeline of GitLab CI: plan merge requests, apply what was reviewed.
+
+    Include it in your .gitlab-ci.yml: `include: .gitlab/marin-build.yml`.
+    """
+    return _write("gitlab", options, stdout=stdout, wanted=wanted)
+
+
+def _write(
+    system: System, options: PipelineOptions, *, stdout: bool, wanted: dict[str, str | int | None]
+) -> int:
+    from marin_build.cli.output_file import write_output_file
+    from marin_build.emit.ci_workflow import CiOptions
+    from marin_build.operations.write_ci import ci_place, ci_text
+
+    given = {name: value or None for name, value in wanted.items()}
+    text = ci_text(system, CiOptions(**given), options)  # type: ignore[arg-type]
+    if stdout:
+        echo(text, nl=False)
+        return EXIT_OK
+    place = ci_place(system, text)
+    write_output_file(place, text)
+    echo(f"wrote {place}")
     return EXIT_OK
