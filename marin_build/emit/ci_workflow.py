@@ -36,6 +36,8 @@ class CiOptions:
         python: the version of Python.
         timeout: minutes that a build may take.
         cron: when the drift check runs, as five fields; None: never.
+        cache: a folder that the CI system keeps from run to run, with outputs that lie in no
+            bucket; None: none.
         gcp_provider: the workload identity provider in Google Cloud; None: no login there.
         aws_region: the region to log in to in AWS; None: no login there.
         plan_account, apply_account: the service account or role that plans, and the one that
@@ -49,6 +51,7 @@ class CiOptions:
     python: str = "3.12"
     timeout: int = 360
     cron: str | None = "17 3 * * *"
+    cache: str | None = None
     gcp_provider: str | None = None
     aws_region: str | None = None
     plan_account: str | None = None
@@ -76,6 +79,8 @@ class CiOptions:
 
 
 _CRON_FIELDS = 5
+_BLANK_INSIDE = re.compile(r"\n\n(?= {4})")
+"""An empty line inside a job: the ends of Jinja's raw blocks leave some."""
 
 
 def ci_workflow(
@@ -101,14 +106,15 @@ def ci_workflow(
                 hint="put it into the configuration, or into a profile",
             )
     given = [
-        f"--{each.name.replace('_', '-')}={getattr(options, each.name)}"
+        f"--{each.name.replace('_', '-')}={getattr(options, each.name) or ''}"
         for each in fields(options)
-        if getattr(options, each.name) != each.default and getattr(options, each.name) is not None
+        if getattr(options, each.name) != each.default
     ]
-    return templates.render(
+    text = templates.render(
         f"ci/{system}.yml.j2",
         written_by=shlex.join(["marin-build", "ci", system, *given, *pipeline]),
         options=" ".join(pipeline),
         cloud=bool(options.gcp_provider or options.aws_region),
         **{each.name: getattr(options, each.name) for each in fields(options)},
     )
+    return _BLANK_INSIDE.sub("\n", text)

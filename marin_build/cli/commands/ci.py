@@ -115,6 +115,9 @@ _WORKFLOW = (
     show_default=True,
     help="When outputs are checked for drift; empty: never.",
 )
+@click.option(
+    "--cache", metavar="FOLDER", help="Keep this folder of outputs from run to run, in CI's cache."
+)
 @click.option("--gcp-provider", metavar="NAME", help="Log in with this workload identity provider.")
 @click.option("--aws-region", metavar="REGION", help="Log in to AWS in this region.")
 @click.option("--plan-account", metavar="NAME", help="Service account, or role, of plans.")
