@@ -45,7 +45,12 @@ def ci_place(system: System, text: str) -> str:
         StoppedError: a file lies there that we did not write, or that was edited since.
 
     """
-    place = os.path.join(top_level(os.getcwd()), PLACES[system])
+    try:
+        top = top_level(os.getcwd())
+    except UsageError as error:
+        error.consequence, error.hint = "no workflow was written", "git init"
+        raise
+    place = os.path.join(top, PLACES[system])
     try:
         with open(place, encoding="utf-8") as stream:
             before = stream.read()

@@ -471,3 +471,14 @@ def test_our_own_workflow_is_the_one_that_we_write() -> None:
         check=False,
     )
     assert done.stdout == kept, done.stderr
+
+
+def test_init_writes_a_workflow_beside_a_pipeline_that_is_there(project: Project) -> None:
+    """Else a project that has a pipeline cannot begin with CI."""
+    project.pipeline(PIPELINE)
+    refused = project.run("init", "--ci", "github")
+    assert (refused.code, "hint: git init" in refused.err) == (4, True)
+    project.execute(["git", "init", "-q"])
+    assert project.run("init", "--ci", "github").code == 0
+    assert (project.root / "pipeline.py").read_text() == PIPELINE
+    assert (project.root / ".github/workflows/marin-build.yml").exists()
