@@ -102,6 +102,34 @@ def recall(options: PipelineOptions, target: str) -> Recalled:
     return replace(_without_pipeline(options, place, [target], error), notes=())
 
 
+def recall_run(options: PipelineOptions, run: str) -> tuple[str, Loaded]:
+    """Return the id of a run and the targets of its plan, without asking the pipeline.
+
+    Args:
+        options: name the prefix.
+        run: its id, the first digits of that, or `latest`.
+
+    Raises:
+        UsageError: no run is called so, or several are.
+        StoppedError: its plan was changed after it was written.
+        StoreError: the store cannot be read.
+
+    """
+    from marin_build.apply.run_folder import find_runs, kept_runs, no_such_run
+
+    place = open_place(options)
+    found = find_runs(place.store, place.prefix, [run])
+    if not found:
+        starting = [id_ for id_ in kept_runs(place.store, place.prefix) if id_.startswith(run)]
+        if len(starting) != 1 or not run.startswith("r-"):
+            raise no_such_run(place.store, place.prefix, run, "nothing was read")
+        found = find_runs(place.store, place.prefix, starting)
+    for kept in found.values():
+        plan = kept.plan
+        return kept.id, _loaded(options, place, _planned_targets(plan, place), plan.requested)
+    raise no_such_run(place.store, place.prefix, run, "nothing was read")
+
+
 def _check_names(loaded: Loaded, words: Sequence[str]) -> None:
     """Refuse words that select nothing by name; neither the store nor git is asked.
 
