@@ -19,7 +19,7 @@ from marin_build.plan.metrics.hashed_step import HashedStep
 from marin_build.plan.metrics.metrics_changes import ChangedTarget, changes_of
 from marin_build.plan.targets_diff import Kind
 from marin_build.protocol.layout import output_under
-from marin_build.text.readable import did_you_mean
+from marin_build.text.readable import did_you_mean, some_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -33,8 +33,6 @@ if TYPE_CHECKING:
 
 _SAME_OUTPUT = (Kind.CODE, Kind.DECISION)
 """Differences that leave the output where it is: its numbers are the same."""
-_SHOWN = 3
-"""How many targets a note names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,13 +94,13 @@ def diff_metrics(
     changed = [_changed(each, measured, steps, wanted) for each in pairs]
     found = tuple(each for each in changed if each.old is not None or each.new is not None)
     unbuilt = [
-        id_
+        f"`{id_}`"
         for each in found
         for id_, built in ((each.old_id, each.old), (each.new_id, each.new))
         if id_ is not None and built is None
     ]
     notes = (
-        [f"{_some(unbuilt)} {'is' if len(unbuilt) == 1 else 'are'} not built"] if unbuilt else []
+        [f"{some_of(unbuilt)} {'is' if len(unbuilt) == 1 else 'are'} not built"] if unbuilt else []
     )
     chosen = sum(_is_chosen(entry, words) for entry in comparison.new.entries)
     same = chosen - sum(each.new is not None for each in pairs)
@@ -193,8 +191,3 @@ def _hashed_steps(
         found[f"{side} {entry.id}"] = HashedStep(entry.name, payload, entry.version, deps)
         pending.extend(entry.deps)
     return found
-
-
-def _some(ids: Sequence[str]) -> str:
-    shown = ", ".join(f"`{id_}`" for id_ in ids[:_SHOWN])
-    return shown if len(ids) <= _SHOWN else f"{shown} and {len(ids) - _SHOWN} more"

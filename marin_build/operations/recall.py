@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from marin_build.errors import MarinBuildError, NotFoundError, StoppedError
 from marin_build.identity.payload import fingerprint_of
-from marin_build.observe.read_builds import read_begun
-from marin_build.operations.find_outputs import first_line, stored_identity
+from marin_build.operations.find_outputs import first_line, newest_builds, stored_identity
 from marin_build.operations.loading import Loaded, current_host, load, pipeline_file
 from marin_build.operations.place import open_place
 from marin_build.pipeline.load import Pipeline
@@ -23,6 +22,7 @@ from marin_build.pipeline.targets import Target, Targets
 from marin_build.plan.payload_diff import dependency_name
 from marin_build.plan.selection import select
 from marin_build.protocol.layout import output_under, version_of
+from marin_build.text.readable import some_of
 from marin_build.untrusted_json import parse_json, table, text
 from marin_build.workspace.workspace import Workspace
 
@@ -162,23 +162,22 @@ def _without_pipeline(
 
 
 def _stored(place: Place, words: Sequence[str]) -> list[StoredOutput] | None:
-    """Return an output for each word; None if nothing under the prefix stands for one."""
-    found = []
+    """Return the outputs that words stand for; None if nothing under the prefix stands for one."""
+    found: list[StoredOutput] = []
     for word in words:
         try:
             output = stored_identity(place, word)
         except NotFoundError:
             return None
-        if output is None and name_problem(word) is None:
-            output = next(iter(read_begun(place.store, place.prefix, word)), None)
-        if output is None:
+        outputs = [output] if output is not None else newest_builds(place, word)
+        if not outputs:
             return None
-        found.append(output)
+        found += outputs
     return found
 
 
-def _ids(outputs: Iterable[StoredOutput]) -> str:
-    return ", ".join(f"`{output.target}`" for output in outputs)
+def _ids(outputs: Sequence[StoredOutput]) -> str:
+    return some_of([f"`{output.target}`" for output in outputs])
 
 
 class _Known(NamedTuple):

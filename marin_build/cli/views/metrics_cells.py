@@ -20,7 +20,7 @@ _MOST_DIGITS_OF_A_COUNT = 15
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _DIGEST_SHOWN = 12
 _LONGEST = 200
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_FORMULA = tuple("=+-@＝＋－＠")
 """What a cell begins with that spreadsheets take for a formula, and run."""
 
 

@@ -32,7 +32,9 @@ if TYPE_CHECKING:
 _SCHEMA_VERSION = 1
 _HEADINGS = {"seconds": "time"}
 _NONE = "-"
-_MORE_NAMED = 8
+_MORE_NAMED = 4
+_ATTRIBUTES_FIRST = 3
+"""Attributes that stay beside the numbers where there is no room for all columns."""
 
 
 def show_table(found: FoundMetrics, request: MetricsRequest, form: Form) -> None:
@@ -144,10 +146,19 @@ def _text_columns(made: MetricsTable, request: MetricsRequest) -> list[TextColum
             continue
         cells = tuple(_cell(row, column) for row in made.rows)
         heading = printable(_HEADINGS.get(column.key, column.key))
-        is_sorted_by = any(column.key == end or column.key.endswith(f".{end}") for end in ends)
-        rank = 0 if column.key == "target" or is_sorted_by else 1
+        is_first = column.key == "target" or any(
+            column.key == end or column.key.endswith(f".{end}") for end in ends
+        )
+        rank = 0 if is_first else _rank(made, column)
         found.append(TextColumn(heading, cells, _is_right(made, column), rank))
     return found
+
+
+def _rank(made: MetricsTable, column: Column) -> int:
+    """Return how soon a column goes where there is no room: a few attributes and numbers stay."""
+    if column.kind == "attribute":
+        return 1 if column.name in made.attributes[:_ATTRIBUTES_FIRST] else 3
+    return 2 if column.kind == "metric" else 4
 
 
 def _hidden(made: MetricsTable, request: MetricsRequest) -> set[str]:
