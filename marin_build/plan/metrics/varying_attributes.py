@@ -213,7 +213,7 @@ class _Columns:
 
     def add(self, part: str, attributes: Iterator[tuple[str, Any]], above: int) -> None:
         """Add the attributes of a step to the rows that were made from it."""
-        at_rows = [at for at in range(above.bit_length()) if above >> at & 1]
+        at_rows = list(_rows_in(above))
         for name, value in attributes:
             text = json.dumps(value, sort_keys=True)
             cells = self.cells.setdefault((part, name), {})
@@ -233,6 +233,14 @@ class _Columns:
             found[part, name] = free_name(text, used)
             used.add(found[part, name])
         return found
+
+
+def _rows_in(bits: int) -> Iterator[int]:
+    """Yield the rows that bits stand for: as many steps as there are rows, not as many as bits."""
+    while bits:
+        lowest = bits & -bits
+        yield lowest.bit_length() - 1
+        bits ^= lowest
 
 
 def _differs(cells: Mapping[int, Mapping[str, Any]], rows: int) -> bool:
