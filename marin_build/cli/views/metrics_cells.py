@@ -32,7 +32,10 @@ def number_text(number: float) -> str:
         whole = str(number)
         if len(whole) <= _MOST_DIGITS_OF_A_COUNT:
             return whole
-        return f"{Decimal(number):.{_DIGITS}g}"  # no float holds some of them
+        try:
+            return f"{float(number):.{_DIGITS}g}"
+        except OverflowError:
+            return f"{Decimal(number):.{_DIGITS}g}"
     return f"{number:.{_DIGITS}g}"
 
 

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from marin_build.plan.metrics.hashed_step import HashedStep
 
 
-_PARTS = re.compile(r"([/_=-]+)")
-"""What separates the parts of a name, `sweep/train-lr0.1`."""
+_SEPARATORS = re.compile(r"([/_=-]+)")
+"""What stands between the words of a name, `sweep/train-lr0.1`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,24 +161,28 @@ def _signature(step: HashedStep) -> tuple[str, ...]:
 
 
 def _common_part(names: Sequence[str]) -> str:
-    """Return what names have in common at their beginnings and ends.
+    """Return the words that names have in common: of `lr/a/train-0` and `lr/b/train-1` `lr/train`.
 
-    Of `sweep/a/train` and `sweep/b/train` it is `sweep/train`. Names are cut between words only.
-    Empty if they have nothing in common.
+    Those of names with as many words stand in the same places, those of others at both ends. Empty
+    if there are none.
     """
-    if len(names) == 1:
-        return names[0]
-    words = [_PARTS.split(name) for name in names]
-    shortest = min(map(len, words))
-    start = next((at for at in range(shortest) if len({each[at] for each in words}) > 1), shortest)
-    most = shortest - start
-    end = next((at for at in range(most) if len({each[-1 - at] for each in words}) > 1), most)
-    first = words[0]
-    head, tail = "".join(first[:start]), "".join(first[len(first) - end :])
-    separators = "/_=-"
-    if head.rstrip(separators) and tail.lstrip(separators):
-        return head.rstrip(separators) + "/" * ("/" in tail[:1]) + tail.lstrip(separators)
-    return (head + tail).strip(separators)
+    split = [_SEPARATORS.split(name) for name in names]  # words, and what stands between them
+    first, shortest = split[0], min(map(len, split))
+    is_same = [len({words[at] for words in split}) == 1 for at in range(shortest)]
+    if len(set(map(len, split))) > 1:
+        at_end = [len({words[-1 - at] for words in split}) == 1 for at in range(shortest)]
+        start, end = _leading(is_same), _leading(at_end)
+        is_same = [at < start or at >= len(first) - end for at in range(len(first))]
+    common = ""
+    for at in range(0, len(first), 2):
+        if is_same[at] and first[at]:
+            common += (first[at - 1] if common else "") + first[at]
+    return common
+
+
+def _leading(answers: Sequence[bool]) -> int:
+    """Return how many answers there are before the first no."""
+    return answers.index(False) if False in answers else len(answers)
 
 
 def _shortest_ends(parts: set[str]) -> dict[str, str]:
