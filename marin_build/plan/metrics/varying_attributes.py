@@ -146,7 +146,7 @@ def _parts_played(
             alike.setdefault(_signature(steps[keys[0]]), []).append(name)
     for signature, names in alike.items():
         common = _common_part(names) if signature else ""
-        is_free = common not in by_name and common not in parts.values()
+        is_free = common in names or (common not in by_name and common not in parts.values())
         for name in names:
             parts[name] = common if common and (is_free or len(names) == 1) else name
     short = _shortest_ends(set(parts.values()))
