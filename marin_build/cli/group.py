@@ -23,6 +23,7 @@ _COMMANDS = (
     "open",
     "run",
     "verify",
+    "provenance",
     "accept",
     "taint",
     "adopt",
@@ -30,6 +31,8 @@ _COMMANDS = (
     "migrate",
     "unlock",
     "doctor",
+    "config",
+    "completion",
     "run-step",
 )
 _INTERNAL = ("list-targets",)
@@ -54,6 +57,10 @@ class LazyGroup(click.Group):
         name = cmd_name.replace("-", "_")
         module = importlib.import_module(f"marin_build.cli.commands.{name}")
         command: click.Command = module.command
+        if "_MARIN_BUILD_COMPLETE" in os.environ:  # a shell asks for completions
+            from marin_build.cli.completed_words import complete_words
+
+            complete_words(command)
         return command
 
     def resolve_command(
