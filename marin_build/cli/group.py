@@ -19,6 +19,7 @@ _COMMANDS = (
     "logs",
     "path",
     "show",
+    "metrics",
     "open",
     "run",
     "verify",
