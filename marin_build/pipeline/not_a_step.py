@@ -37,6 +37,8 @@ def how_to_declare(value: object) -> str | None:
             return None
         case Source():
             return "a source is an input of a step: give it to one as an argument"
+        case list() | tuple() | dict() | set() | frozenset():
+            return "give the steps in one list: `[*some, *others]`"
         case str():
             return "a step is meant by the value that declares it: `words()`, `StepSpec(...)`"
         case _ if callable(value) and hasattr(value, "__name__"):

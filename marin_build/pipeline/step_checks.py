@@ -73,7 +73,7 @@ def _settle_deps(step: Any, kind: type) -> None:
         _put(step, "deps", _as_tuple(step.deps, kind), hint)
     put = object.__setattr__
     if not all(isinstance(dep, kind) for dep in step.deps):
-        put(step, "deps", FrozenList(_as_step(dep) for dep in step.deps))
+        put(step, "deps", FrozenList(as_step(dep) for dep in step.deps))
     for dep in step.deps:
         if not isinstance(dep, kind):
             what = f"`{step.name}` depends on {described(dep)}, not a step"
@@ -82,8 +82,8 @@ def _settle_deps(step: Any, kind: type) -> None:
             break
 
 
-def _as_step(dep: object) -> object:
-    """Return the step that a dependency stands for; any other one as it is."""
+def as_step(dep: object) -> object:
+    """Return the step that a dependency stands for; any other value as it is."""
     if isinstance(dep, StandsForStep):
         return dep.lowered_step
     return runtime_calls.step_of_marin(dep) or dep
