@@ -16,6 +16,7 @@ from marin_build.errors import MarinBuildError, SpecificationError
 from marin_build.identity.callables import Bound, StandsForFunction
 from marin_build.pipeline import runtime_calls
 from marin_build.pipeline.declared_at import shown_here
+from marin_build.pipeline.output_file import OutputFile
 from marin_build.pipeline.source import Source
 from marin_build.pipeline.step_spec import StepSpec
 from marin_build.workspace.places import is_url
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 
 _PATH_TYPES = (pathlib.Path, pathlib.PurePath, pathlib.PosixPath, os.PathLike)
+_Leaf = StepSpec | OutputFile | Source
 _JSON_TYPES = {dict, list, tuple, int, float, bool}
 
 
@@ -48,7 +50,8 @@ def parameter_of(parameter: inspect.Parameter) -> Parameter:
 class BoundCall(Bound, StandsForFunction):
     """A call waiting for its output path.
 
-    `values` are plain arguments; `wired` are steps and sources, or containers of them.
+    `values` are plain arguments; `wired` are steps, files of steps and sources, or containers of
+    them.
     """
 
     function: Callable[..., object]
@@ -65,7 +68,7 @@ class BoundCall(Bound, StandsForFunction):
         return self.function(output, **values, **wired)
 
     def bound(self) -> Mapping[str, object]:
-        """Return which steps and sources each parameter stands for."""
+        """Return which steps, files of steps and sources each parameter stands for."""
         return self.wired
 
     @property
@@ -73,10 +76,16 @@ class BoundCall(Bound, StandsForFunction):
         """The function that is called."""
         return self.function
 
-    def leaves(self) -> Iterator[tuple[str, StepSpec | Source]]:
+    def leaves(self) -> Iterator[tuple[str, _Leaf]]:
         """Yield each step and source, with the parameter (and index or key) it is given to."""
         for key, value in self.wired.items():
             yield from _leaves(key, value)
+
+    def deps(self) -> Iterator[StepSpec]:
+        """Yield the step of each argument that is one, or a file of one."""
+        for _, leaf in self.leaves():
+            if not isinstance(leaf, Source):
+                yield leaf.step if isinstance(leaf, OutputFile) else leaf
 
     def problems(self, name: str, place: tuple[str, int]) -> list[MarinBuildError]:
         """Return what is wrong with the steps given as arguments of a step declared at `place`."""
@@ -191,6 +200,9 @@ def _deliver(value: Any, annotation: Any) -> Any:
     match value:
         case Source(location=location):
             return _as_path(location) if is_path(annotation) else location
+        case OutputFile():
+            runtime_calls.check_output_file(value)
+            return _as_path(value.location) if is_path(annotation) else value.location
         case StepSpec() if annotation is str:
             return value.output_path
         case StepSpec() if is_path(annotation):
@@ -231,9 +243,9 @@ def _each_with_paths(value: Any, annotation: Any) -> Any:
     return dict(zip(value, found, strict=True)) if kind is dict else kind(found)
 
 
-def _leaves(key: str, value: Any) -> Iterator[tuple[str, StepSpec | Source]]:
+def _leaves(key: str, value: Any) -> Iterator[tuple[str, _Leaf]]:
     match value:
-        case StepSpec() | Source():
+        case StepSpec() | OutputFile() | Source():
             yield key, value
         case dict():
             for name, item in value.items():
@@ -251,6 +263,11 @@ def _problem(value: Any, annotation: Any) -> str | None:
             if annotation is str or is_path(annotation):
                 return None
             return f"is given a source, but is annotated {_shown(annotation)}"
+        case OutputFile(step=step, path=path):
+            if annotation is str or is_path(annotation):
+                return None
+            what = f"is given the file `{path}` of `{step.name}`"
+            return f"{what}, but is annotated {_shown(annotation)}"
         case StepSpec():
             return _step_problem(value, annotation)
         case dict():

@@ -17,9 +17,11 @@ from typing import TYPE_CHECKING, Any, Unpack
 from marin_build.errors import refuse
 from marin_build.identity.callables import Bound, CountsByName
 from marin_build.identity.canonical import FrozenDict
+from marin_build.pipeline import runtime_calls
 from marin_build.pipeline.command_checks import check_command
 from marin_build.pipeline.command_limits import list_name, list_path, write_lists
 from marin_build.pipeline.declared_at import declaring_place, shown_here
+from marin_build.pipeline.output_file import OutputFile, files_in
 from marin_build.pipeline.placeholders import PLACEHOLDER, names_in, plain_text
 from marin_build.pipeline.source import Source
 from marin_build.pipeline.step_checks import as_step
@@ -41,6 +43,9 @@ class PathPart:
     path: str
 
 
+Needed = StepSpec | OutputFile
+"""What a placeholder of `deps` stands for."""
+
 Word = tuple[str | PathPart, ...]
 """One word of a command line: its parts, in order, to be joined."""
 
@@ -53,7 +58,7 @@ class Command(Bound, CountsByName):
     """
 
     text: str | tuple[str, ...]
-    deps: Mapping[str, StepSpec | tuple[StepSpec, ...]] = field(default_factory=FrozenDict)
+    deps: Mapping[str, Needed | tuple[Needed, ...]] = field(default_factory=FrozenDict)
     inputs: Mapping[str, Source | tuple[Source, ...]] = field(default_factory=FrozenDict)
     params: Mapping[str, Any] = field(default_factory=FrozenDict)
     declared_in: str | None = field(default=None, compare=False, repr=False)
@@ -70,7 +75,7 @@ class Command(Bound, CountsByName):
         return FrozenDict({kind: self.text})
 
     def bound(self) -> Mapping[str, object]:
-        """Return which step or source each placeholder stands for."""
+        """Return which step, file of a step or source each placeholder stands for."""
         return {**self.deps, **self.inputs}
 
     @property
@@ -115,6 +120,8 @@ class Command(Bound, CountsByName):
         """Run the command in the project's folder; its exit code is the step's."""
         from marin_build.pipeline.command_process import run_argv  # planning runs no command
 
+        for file in files_in(self):
+            runtime_calls.check_output_file(file)
         write_lists(self._lists(), output_path)
         run_argv(self.argv(output_path), current_workspace(self.declared_in).project)
 
@@ -155,7 +162,7 @@ def _part(value: object) -> str | PathPart:
     match value:
         case StepSpec():
             return PathPart(value.output_path)
-        case Source():
+        case OutputFile() | Source():
             return PathPart(value.location)
     return plain_text(value)
 
@@ -178,7 +185,7 @@ def command(
     command: str | Sequence[str],
     *,
     name: str,
-    deps: Mapping[str, StepSpec | Sequence[StepSpec]] | None = None,
+    deps: Mapping[str, Needed | Sequence[Needed]] | None = None,
     inputs: Mapping[str, Source | Sequence[Source]] | None = None,
     params: Mapping[str, Any] | None = None,
     **options: Unpack[StepOptions],
@@ -189,9 +196,9 @@ def command(
         command: a list of words, run as they are; or one string, run by `bash -euo pipefail`.
             `{output}`, `{dep}`, `{input}` and `{param}` are replaced, quoted; `{{x}}` is text.
         name: the step's name.
-        deps: placeholder -> step; the placeholder becomes the step's output folder. For a list of
-            steps it becomes a word for each folder, and `{name_list}` becomes the path of a text
-            file with these folders, one a line.
+        deps: placeholder -> step; the placeholder becomes the step's output folder. For a file of
+            it, `step / "a.txt"`, it becomes the path of that. For a list it becomes a word for
+            each, and `{name_list}` becomes the path of a text file with these paths, one a line.
         inputs: placeholder -> source(...); it becomes the local path or URL; lists as for `deps`.
         params: placeholder -> value; they are identity attributes as well; lists as for `deps`.
         options: the fields of StepSpec that are not given by the above.
@@ -211,7 +218,11 @@ def command(
     return DeclaredStep(
         name=name,
         fn=value,
-        deps=tuple(dep for value in deps.values() for dep in _each(value)),
+        deps=tuple(
+            dep.step if isinstance(dep, OutputFile) else dep
+            for value in deps.values()
+            for dep in _each(value)
+        ),
         inputs={
             f"{key}.{i}" if isinstance(value, tuple) else key: source
             for key, value in inputs.items()

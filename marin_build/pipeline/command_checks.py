@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from marin_build.errors import SpecificationError
 from marin_build.identity.callables import CountsByName
 from marin_build.pipeline.command_limits import list_name, size_problem
+from marin_build.pipeline.output_file import files_in
 from marin_build.pipeline.placeholders import names_in, plain_text
 from marin_build.pipeline.source import Source
 from marin_build.workspace.workspace import current_workspace
@@ -35,7 +36,7 @@ class Declared(Protocol):
 
     @property
     def deps(self) -> Mapping[str, Any]:
-        """Steps, or lists of them."""
+        """Steps, files of them, or lists of these."""
 
     @property
     def inputs(self) -> Mapping[str, Any]:
@@ -79,7 +80,8 @@ def check_command(command: Declared, name: str, place: str) -> list[Specificatio
         if isinstance(command.text, str):
             shell_code(command.text, lists)
         else:
-            check_words(command.text, {"output", *command.deps}, lists)
+            folders = {key for key, dep in command.deps.items() if not [*files_in(dep)]}
+            check_words(command.text, {"output", *folders}, lists)
     except ValueError as error:
         errors.append(_command_error(name, place, str(error)))
     if not errors and (problem := _size_problem(command)) is not None:
@@ -98,7 +100,7 @@ def _size_problem(command: Declared) -> str | None:
 
     def sizes_of(value: Any) -> list[int]:
         return [
-            prefix + len(getattr(item, "name", "")) + _LONGEST_HASH
+            prefix + len(item.code_name) + _LONGEST_HASH
             if isinstance(item, CountsByName) and not isinstance(item, Source)
             else len(str(getattr(item, "location", item)).encode("utf-8", "replace"))
             for item in (value if isinstance(value, tuple | list) else (value,))

@@ -28,6 +28,7 @@ from marin_build.identity.canonical import FrozenDict
 from marin_build.pipeline import runtime_calls
 from marin_build.pipeline.bound_call import BoundCall, Parameter, parameter_of
 from marin_build.pipeline.declared_at import declaring_place, shown_here
+from marin_build.pipeline.output_file import OutputFile
 from marin_build.pipeline.placed import Placed
 from marin_build.pipeline.source import Source
 from marin_build.pipeline.stands_for import StandsForStep
@@ -68,12 +69,11 @@ class StepFunction(StandsForFunction, Generic[P, R]):
         call = BoundCall(self.function, FrozenDict(values), FrozenDict(wired))
         for error in call.problems(self.name, place):
             refuse(error)
-        leaves = list(call.leaves())
         return DeclaredStep(
             name=self._step_name(values, place),
             fn=call,
-            deps=tuple(leaf for _, leaf in leaves if isinstance(leaf, StepSpec)),
-            inputs={key: leaf for key, leaf in leaves if isinstance(leaf, Source)},
+            deps=tuple(call.deps()),
+            inputs={key: leaf for key, leaf in call.leaves() if isinstance(leaf, Source)},
             hash_attrs=values,
             declared=place,
             **self.settings,
@@ -136,11 +136,11 @@ def _signature(function: Callable[..., object]) -> inspect.Signature:
 
 
 def _has_step(value: object) -> bool:
-    """Return whether a value is, or a container holds, a step or a source."""
+    """Return whether a value is, or a container holds, a step, a file of one or a source."""
     if value is None or isinstance(value, str | int | float):
         return False
     match value:
-        case StepSpec() | Source() | StandsForStep():
+        case StepSpec() | OutputFile() | Source() | StandsForStep():
             return True
         case list() | tuple():
             return any(_has_step(item) for item in value)
@@ -161,7 +161,7 @@ def _copied(value: Any) -> Any:
             return type(value)(_copied(item) for item in value)
         case dict():
             return {key: _copied(item) for key, item in value.items()}
-        case StepSpec() | Source():
+        case StepSpec() | OutputFile() | Source():
             return value
     return runtime_calls.step_of_marin(value) or value
 
@@ -199,7 +199,8 @@ def step(
 
     The first parameter must be called `output`; it is injected: an existing folder, as str or
     Path by its annotation. A parameter that is given a step gets its output path when it is
-    annotated `str` or `Path`, else its artifact, loaded as the annotated type.
+    annotated `str` or `Path`, else its artifact, loaded as the annotated type. One that is given a
+    file of a step, `step / "a.txt"`, gets the path of that.
 
     Args:
         function: the function, for bare `@step` and for `step(function, name=...)`.

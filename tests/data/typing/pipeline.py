@@ -125,6 +125,13 @@ def pipeline(sizes: tuple[int, ...] = (1, 2)) -> list[StepSpec]:
         retries=3,
     )
     c2 = command(["cat", "{a}"], name="c2", deps=table)
+    one_file = w / "folder" / "train.txt"
+    c3 = command("cat {a} {b}", name="c3", deps={"a": [w / "a", spec], "b": one_file})
+    files = [w / "a", spec / "b"]
+    train_on = train.options(name="on-files")(
+        vocab=v, words=one_file, size=1, parts=[w / "x", v], by_name={"a": one_file}
+    )
+    read_files = merge(parts=[*files, w], named={"a": w / "a"}, maybe=w / "b")
     uses_command = vocab(c)
     uses_spec = vocab(words(text=spec.output_path), size=len(w.name) + len(c.fingerprint))
     return [
@@ -135,6 +142,9 @@ def pipeline(sizes: tuple[int, ...] = (1, 2)) -> list[StepSpec]:
         spec2,
         c,
         c2,
+        c3,
+        train_on,
+        read_files,
         named(size=3),
         bare(4),
         gpu(vocab=v, words=c, size=1),
