@@ -26,6 +26,7 @@ from marin_build.errors import SpecificationError, refuse
 from marin_build.identity.callables import StandsForFunction
 from marin_build.identity.canonical import FrozenDict
 from marin_build.pipeline import runtime_calls
+from marin_build.pipeline.argument_types import type_errors
 from marin_build.pipeline.bound_call import BoundCall, Parameter, parameter_of
 from marin_build.pipeline.declared_at import declaring_place, shown_here
 from marin_build.pipeline.output_file import OutputFile
@@ -58,7 +59,7 @@ class StepFunction(StandsForFunction, Generic[P, R]):
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> DeclaredStep:
         """Declare a step with these arguments."""
         place = declaring_place()
-        arguments = self._bind(args, kwargs, place)
+        arguments, given = self._bind(args, kwargs, place)
         values: dict[str, Any] = {}
         wired: dict[str, Any] = {}
         for key, value in arguments.items():
@@ -69,6 +70,9 @@ class StepFunction(StandsForFunction, Generic[P, R]):
         call = BoundCall(self.function, FrozenDict(values), FrozenDict(wired))
         for error in call.problems(self.name, place):
             refuse(error)
+        plain = {key: value for key, value in values.items() if key in given}
+        for mistyped in type_errors(self.function, plain, self.name, place):
+            refuse(mistyped)
         return DeclaredStep(
             name=self._step_name(values, place),
             fn=call,
@@ -91,7 +95,10 @@ class StepFunction(StandsForFunction, Generic[P, R]):
         check_options("options", options)
         return replace(self, name=name or self.name, settings={**self.settings, **options})
 
-    def _bind(self, args: Any, kwargs: Any, place: tuple[str, int]) -> Mapping[str, Any]:
+    def _bind(
+        self, args: Any, kwargs: Any, place: tuple[str, int]
+    ) -> tuple[Mapping[str, Any], frozenset[str]]:
+        """Return all arguments, and the names of those that are not defaults."""
         signature = _signature(self.function)
         try:
             bound = signature.bind(*args, **kwargs)
@@ -106,8 +113,9 @@ class StepFunction(StandsForFunction, Generic[P, R]):
                 ],
                 hint=None if unknown is None else did_you_mean(unknown, takes),
             ) from None
+        given = frozenset(bound.arguments)
         bound.apply_defaults()
-        return bound.arguments
+        return bound.arguments, given
 
     def _step_name(self, values: Mapping[str, Any], place: tuple[str, int]) -> str:
         def fill(found: re.Match[str]) -> str:

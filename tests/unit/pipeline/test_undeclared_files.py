@@ -61,7 +61,8 @@ def test_a_file_in_an_attribute_is_warned_of(value: Any, said: str, project: Wor
 @pytest.mark.parametrize(
     "value",
     ["train", "", ".", "..", "/", "/etc/hosts", "../x", "none.txt", "raw.txt/x", "data/none",
-     ".git", "a\0b", "x" * 5000, "data/../../etc", 3, None, True, ["a"], "gs://raw.txt", "raw.txt\n"],
+     ".git", "a\0b", "x" * 5000, "data/../../etc", 3, None, True, ["a"], "gs://raw.txt",
+     "raw.txt\n"],
 )  # fmt: skip
 def test_no_other_text_is_warned_of(value: Any, project: Workspace) -> None:
     """Else plans are full of warnings that mean nothing, and nobody reads the one that does."""
