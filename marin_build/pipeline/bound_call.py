@@ -17,6 +17,7 @@ from marin_build.identity.callables import Bound, StandsForFunction
 from marin_build.pipeline import runtime_calls
 from marin_build.pipeline.declared_at import shown_here
 from marin_build.pipeline.output_file import OutputFile
+from marin_build.pipeline.running_function import run_function
 from marin_build.pipeline.source import Source
 from marin_build.pipeline.step_spec import StepSpec
 from marin_build.workspace.places import is_url
@@ -65,7 +66,7 @@ class BoundCall(Bound, StandsForFunction):
         output = _as_path(output_path) if is_path(hints.get(first)) else output_path
         wired = {key: _deliver(value, hints.get(key)) for key, value in self.wired.items()}
         values = {key: _with_paths(value, hints.get(key)) for key, value in self.values.items()}
-        return self.function(output, **values, **wired)
+        return run_function(self.function, output, **values, **wired)
 
     def bound(self) -> Mapping[str, object]:
         """Return which steps, files of steps and sources each parameter stands for."""

@@ -31,6 +31,7 @@ from marin_build.pipeline.bound_call import BoundCall, Parameter, parameter_of
 from marin_build.pipeline.declared_at import declaring_place, shown_here
 from marin_build.pipeline.output_file import OutputFile
 from marin_build.pipeline.placed import Placed
+from marin_build.pipeline.running_function import generator_problem, refuse_declaring
 from marin_build.pipeline.source import Source
 from marin_build.pipeline.stands_for import StandsForStep
 from marin_build.pipeline.step_options import StepOptions, check_options
@@ -58,6 +59,7 @@ class StepFunction(StandsForFunction, Generic[P, R]):
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> DeclaredStep:
         """Declare a step with these arguments."""
+        refuse_declaring(getattr(self.function, "__name__", self.name))
         place = declaring_place()
         arguments, given = self._bind(args, kwargs, place)
         values: dict[str, Any] = {}
@@ -238,6 +240,13 @@ def _check_signature(function: Callable[..., object]) -> None:
         parameter_of(p) for p in inspect.signature(function).parameters.values()
     ]
     place = shown_here((function.__code__.co_filename, function.__code__.co_firstlineno))
+    if (problem := generator_problem(function)) is not None:
+        raise SpecificationError(
+            f"the step `{function.__name__}` {problem}",
+            facts=[("declared", place)],
+            consequence="nothing was run",
+            hint="write files into `output` instead, or return a list",
+        )
     if not parameters or parameters[0].name != "output" or parameters[0].variadic:
         raise SpecificationError(
             f"the first parameter of the step `{function.__name__}` is not `output`",

@@ -16,6 +16,7 @@ from marin_build.pipeline.names import BUDGET_NAME, illegal_name, name_problem, 
 from marin_build.pipeline.not_a_step import described, how_to_declare
 from marin_build.pipeline.placed import Placed
 from marin_build.pipeline.recipe import recipe_problem
+from marin_build.pipeline.running_function import generator_problem
 from marin_build.pipeline.source import Source
 from marin_build.pipeline.stands_for import StandsForResources, StandsForStep
 from marin_build.workspace.places import checked_place, is_relative
@@ -206,6 +207,8 @@ def _problems_of(step: Any) -> Iterator[str]:
     yield from _word_problems(step)
     if step.fn is not None and not callable(step.fn):
         yield f"`fn` is a {type(step.fn).__name__}, not a function"
+    if (problem := generator_problem(step.fn)) is not None:
+        yield f"`fn` {problem}"
     if step.resources is not None:
         from marin_build.pipeline.resources import ResourceConfig
 

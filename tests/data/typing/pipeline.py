@@ -24,6 +24,7 @@ from marin_build import (
     command,
     disk_cache,
     distributed_lock,
+    grid,
     remote,
     should_run,
     source,
@@ -156,6 +157,18 @@ def pipeline(sizes: tuple[int, ...] = (1, 2)) -> list[StepSpec]:
 
 def one() -> StepSpec:
     return words()
+
+
+@step
+async def waits(output: Path, words: Path, lr: float = 0.1) -> int:
+    return 1
+
+
+def sweep() -> list[StepSpec]:
+    points = grid(lr=[0.1, 0.2], size=range(2))
+    made = [waits.options(name=f"waits/{p.name}")(words=words(), lr=p.lr) for p in points]
+    named = [waits(words() / "a", **p) for p in grid(lr={"low": 0.1})]
+    return [*made, *named, *(bare(**point) for point in grid(size=[1]) if point["size"])]
 
 
 def lazily() -> Iterator[StepSpec]:
