@@ -40,6 +40,7 @@ _OPTIONS = (
     ),
     click.option(
         "--params",
+        type=click.Path(),
         metavar="FILE",
         multiple=True,
         help="A TOML, YAML or JSON file of parameters; of several the later one wins, and --set "

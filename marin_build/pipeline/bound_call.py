@@ -9,13 +9,12 @@ import pathlib
 import types
 import typing
 from collections import ChainMap
-from dataclasses import dataclass, is_dataclass
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from marin_build.errors import MarinBuildError, SpecificationError
+from marin_build.errors import SpecificationError
 from marin_build.identity.callables import Bound, StandsForFunction
 from marin_build.pipeline import runtime_calls
-from marin_build.pipeline.declared_at import shown_here
 from marin_build.pipeline.output_file import OutputFile
 from marin_build.pipeline.running_function import run_function
 from marin_build.pipeline.source import Source
@@ -28,7 +27,6 @@ if TYPE_CHECKING:
 
 _PATH_TYPES = (pathlib.Path, pathlib.PurePath, pathlib.PosixPath, os.PathLike)
 _Leaf = StepSpec | OutputFile | Source
-_JSON_TYPES = {dict, list, tuple, int, float, bool}
 
 
 class Parameter(NamedTuple):
@@ -88,35 +86,6 @@ class BoundCall(Bound, StandsForFunction):
             if not isinstance(leaf, Source):
                 yield leaf.step if isinstance(leaf, OutputFile) else leaf
 
-    def problems(self, name: str, place: tuple[str, int]) -> list[MarinBuildError]:
-        """Return what is wrong with the steps given as arguments of a step declared at `place`."""
-        if not self.wired:
-            return []
-        try:
-            hints = type_hints(self.function)
-        except NameError as error:
-            return [
-                SpecificationError(
-                    f"`{name}`: an annotation cannot be read: {error}",
-                    facts=[("declared", shown_here(place))],
-                    hint="import the annotated types outside `if TYPE_CHECKING:`",
-                )
-            ]
-        found: list[MarinBuildError] = []
-        for key, value in self.wired.items():
-            problem = _problem(value, hints.get(key))
-            if problem:
-                found.append(
-                    SpecificationError(
-                        f"`{name}`: the parameter `{key}` {problem}",
-                        facts=[("declared", shown_here(place))],
-                        consequence="nothing was run",
-                        hint="annotate it as Path or str for the folder, or as the type "
-                        "the step returns for its artifact",
-                    )
-                )
-        return found
-
 
 @functools.lru_cache(maxsize=1024)
 def type_hints(function: Callable[..., object], *, extras: bool = False) -> dict[str, Any]:
@@ -135,7 +104,7 @@ def is_path(annotation: object) -> bool:
     return (typing.get_origin(annotation) or annotation) in _PATH_TYPES
 
 
-def _element(annotation: Any, container: type) -> Any:
+def element_of(annotation: Any, container: type) -> Any:
     """Return the annotation of a container's elements; None where there is none."""
     origin, args = typing.get_origin(annotation), typing.get_args(annotation)
     if container is dict:
@@ -145,7 +114,8 @@ def _element(annotation: Any, container: type) -> Any:
     return args[0] if args else None
 
 
-def _without_none(annotation: Any) -> Any:
+def without_none(annotation: Any) -> Any:
+    """Return `T` of `T | None`; any other annotation as it is."""
     if typing.get_origin(annotation) in (typing.Union, types.UnionType):
         members = [arg for arg in typing.get_args(annotation) if arg is not type(None)]
         return members[0] if len(members) == 1 else annotation
@@ -197,7 +167,7 @@ def annotated_function(called: Callable[..., object]) -> Callable[..., object]:
 
 def _deliver(value: Any, annotation: Any) -> Any:
     """Return what the function gets for a step, a source or a container of them."""
-    annotation = _without_none(annotation)
+    annotation = without_none(annotation)
     match value:
         case Source(location=location):
             return _as_path(location) if is_path(annotation) else location
@@ -211,10 +181,10 @@ def _deliver(value: Any, annotation: Any) -> Any:
         case StepSpec():
             return runtime_calls.load_artifact(value.output_path, annotation)
         case dict():
-            return {k: _deliver(v, _element(annotation, dict)) for k, v in value.items()}
+            return {k: _deliver(v, element_of(annotation, dict)) for k, v in value.items()}
         case list() | tuple():
             kind = type(value)
-            return kind(_deliver(item, _element(annotation, kind)) for item in value)
+            return kind(_deliver(item, element_of(annotation, kind)) for item in value)
     return value
 
 
@@ -222,7 +192,7 @@ def _with_paths(value: Any, annotation: Any) -> Any:
     """Return a plain argument with paths in place of texts where the annotation asks for them."""
     if annotation is None:
         return value
-    annotation = _without_none(annotation)
+    annotation = without_none(annotation)
     match value:
         case str() if is_path(annotation):
             return _as_path(value)
@@ -234,7 +204,7 @@ def _with_paths(value: Any, annotation: Any) -> Any:
 def _each_with_paths(value: Any, annotation: Any) -> Any:
     """Return a container with paths in it; the container itself where nothing changes."""
     kind = dict if isinstance(value, dict) else type(value)
-    element = _element(annotation, kind)
+    element = element_of(annotation, kind)
     if element is None:
         return value
     items = value.values() if kind is dict else value
@@ -254,54 +224,3 @@ def _leaves(key: str, value: Any) -> Iterator[tuple[str, _Leaf]]:
         case list() | tuple():
             for index, item in enumerate(value):
                 yield from _leaves(f"{key}.{index}", item)
-
-
-def _problem(value: Any, annotation: Any) -> str | None:
-    """Return why a step cannot be given to a parameter with this annotation."""
-    annotation = _without_none(annotation)
-    match value:
-        case Source():
-            if annotation is str or is_path(annotation):
-                return None
-            return f"is given a source, but is annotated {_shown(annotation)}"
-        case OutputFile(step=step, path=path):
-            if annotation is str or is_path(annotation):
-                return None
-            what = f"is given the file `{path}` of `{step.name}`"
-            return f"{what}, but is annotated {_shown(annotation)}"
-        case StepSpec():
-            return _step_problem(value, annotation)
-        case dict():
-            element = _element(annotation, dict)
-            return next(filter(None, (_problem(item, element) for item in value.values())), None)
-        case list() | tuple() if type(value) in (list, tuple):
-            element = _element(annotation, type(value))
-            return next(filter(None, (_problem(item, element) for item in value)), None)
-        case list() | tuple():  # names of fields would be no part of the identity
-            return f"is given steps in a {type(value).__name__}: give them in a list or a dict"
-    return "mixes steps with other values"
-
-
-def _step_problem(dep: StepSpec, annotation: Any) -> str | None:
-    if annotation is str or is_path(annotation):
-        return None
-    origin = typing.get_origin(annotation) or annotation
-    is_artifact = isinstance(origin, type) and (
-        origin in _JSON_TYPES
-        or is_dataclass(origin)
-        or hasattr(origin, "model_validate")
-        or typing.is_typeddict(origin)
-    )
-    if not is_artifact:
-        return f"is given the step `{dep.name}`, but is annotated {_shown(annotation)}"
-    if isinstance(dep.fn, BoundCall):
-        returned = type_hints(dep.fn.function).get("return", annotation)
-        if returned != annotation:
-            return f"wants {_shown(annotation)}, but `{dep.name}` returns {_shown(returned)}"
-    return None
-
-
-def _shown(annotation: Any) -> str:
-    if annotation is None:
-        return "with nothing"
-    return f"`{getattr(annotation, '__name__', annotation)}`"

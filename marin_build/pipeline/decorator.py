@@ -34,6 +34,7 @@ from marin_build.pipeline.placed import Placed
 from marin_build.pipeline.running_function import generator_problem, refuse_declaring
 from marin_build.pipeline.source import Source
 from marin_build.pipeline.stands_for import StandsForStep
+from marin_build.pipeline.step_arguments import step_errors
 from marin_build.pipeline.step_options import StepOptions, check_options
 from marin_build.pipeline.step_spec import DeclaredStep, StepSpec
 from marin_build.text.readable import did_you_mean
@@ -70,7 +71,7 @@ class StepFunction(StandsForFunction, Generic[P, R]):
             else:
                 values[key] = _kept(value)
         call = BoundCall(self.function, FrozenDict(values), FrozenDict(wired))
-        for error in call.problems(self.name, place):
+        for error in step_errors(call, self.name, place):
             refuse(error)
         plain = {key: value for key, value in values.items() if key in given}
         for mistyped in type_errors(self.function, plain, self.name, place):

@@ -97,8 +97,8 @@ _NESTED = (
     "in `bash -c 'wc -l \"$1\"' _ {v}`"
 )
 WHY_NO_LIST = (
-    "for a list, where a list cannot stand; it stands as an argument of its own, unquoted and with "
-    "nothing beside it, as in `cat {v}`. A file of each step is a list of such files, and "
+    "for a list, which can only be an argument of its own, unquoted and with nothing beside it, as "
+    'in `cat {v}`; for a file of each step give `[part / "a.txt" for part in parts]`, and '
     "`{v_list}` is the path of a text file with one a line"
 )
 _SSH = (
