@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -17,12 +18,14 @@ from marin_build.store.local import LocalStore
 from marin_build.store.memory import MemoryStore
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from marin_build.plan.inventory import Inventory, InventoryTarget
 
 PREFIX = "gs://lab/out"
 HERE = Host("ada@laptop", "")
+_NOBODY = 65534
 
 
 def record(target: str, **said: Any) -> bytes:
@@ -295,21 +298,31 @@ def test_links_and_names_that_no_text_has_are_not_followed(tmp_path: Path) -> No
     assert len(found.foreign) == 4
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+@contextmanager
+def _without_the_rights_of_root(folder: Path) -> Iterator[None]:
+    """Root may read everything; pytest keeps its folders from other users."""
+    if os.geteuid() != 0:
+        yield
+        return
+    for above in (folder, *folder.parents):
+        if not above.stat().st_mode & 0o001:
+            above.chmod(0o755)
+    os.seteuid(_NOBODY)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+
+
 def test_a_folder_without_rights_hides_itself_and_nothing_else(tmp_path: Path) -> None:
     _write(tmp_path, built("a_11111111") | built("b_11111111") | built("c/d_11111111"))
     for name in ("b_11111111", "c"):
         (tmp_path / name).chmod(0)
-    try:
+    with _without_the_rights_of_root(tmp_path):
         found = read_inventory(LocalStore(), str(tmp_path), HERE)
-    finally:
-        for name in ("b_11111111", "c"):
-            (tmp_path / name).chmod(0o755)
+        with pytest.raises(StoreError, match="cannot list"):
+            read_inventory(LocalStore(), str(tmp_path / "c"), HERE)
+    for name in ("b_11111111", "c"):
+        (tmp_path / name).chmod(0o755)
     assert [t.target for t in found.targets] == ["a_11111111"]
     assert {each.why for each in found.foreign} == {"it cannot be read"}
-    tmp_path.chmod(0)
-    try:
-        with pytest.raises(StoreError, match="cannot list"):
-            read_inventory(LocalStore(), str(tmp_path), HERE)
-    finally:
-        tmp_path.chmod(0o755)
