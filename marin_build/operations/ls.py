@@ -33,6 +33,7 @@ class ListedOutputs:
         targets: those to show, in the order to show them.
         left_out: older identities that were left out.
         foreign: folders that are not ours.
+        is_narrowed: whether patterns were given.
 
     """
 
@@ -40,6 +41,7 @@ class ListedOutputs:
     targets: tuple[InventoryTarget, ...]
     left_out: tuple[InventoryTarget, ...]
     foreign: tuple[ForeignFolder, ...]
+    is_narrowed: bool = False
 
 
 def list_outputs(
@@ -88,7 +90,7 @@ def list_outputs(
         case "name":
             pass
     left_out = tuple(each for each in targets if each.path in older)
-    return ListedOutputs(stored, tuple(shown), left_out, tuple(foreign))
+    return ListedOutputs(stored, tuple(shown), left_out, tuple(foreign), bool(patterns))
 
 
 def _older(stored: Stored, targets: Sequence[InventoryTarget]) -> set[str]:

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 from marin_build.cli.terminal import echo
 from marin_build.cli.views.columns import columns
 from marin_build.text.moments import moment_text
-from marin_build.text.readable import bytes_text
+from marin_build.text.readable import bytes_text, printable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping
 
     from marin_build.operations.ls import ListedOutputs
     from marin_build.operations.read_stored import Stored
@@ -21,7 +21,7 @@ _SCHEMA_VERSION = 1
 _MOST_NEEDING = 2
 _MOST_LOOSE = 3
 _NOTHING = "-"
-_HEADING = ("target", "state", "size", "built", "last used", "needed by", "")
+_HEADING = ("target", "state", "size", "built (UTC)", "last used", "needed by", "")
 
 
 def show_listed(listed: ListedOutputs) -> None:
@@ -38,7 +38,11 @@ def show_listed(listed: ListedOutputs) -> None:
         for number, line in enumerate(columns(_HEADING, rows, right={"size"})):
             echo(line, bold=not number or None)
     size = sum(each.size_here for each in listed.targets)
-    echo(f"{_many(len(listed.targets), 'output')}, {bytes_text(size)}, under {inventory.prefix}")
+    if rows:
+        many = _many(len(listed.targets), "output")
+        echo(f"{many}, {bytes_text(size)}, under {inventory.prefix}")
+    else:
+        echo(f"no output lies under {inventory.prefix}")
     for note in _notes(listed):
         echo(note)
 
@@ -50,11 +54,15 @@ def _row(target: InventoryTarget, stored: Stored, *, name_has_several: bool) -> 
         target.target,
         target.state.state.value,
         bytes_text(target.size) if target.size is not None else _NOTHING,
-        (moment_text(target.end, "minutes") or _NOTHING) if built else _NOTHING,
-        moment_text(used, "minutes") or _NOTHING,
+        _moment(target.end) if built else _NOTHING,
+        _moment(used),
         _needing(stored.needed_by(target)),
         "; ".join(_remarks(target, stored, name_has_several=name_has_several)),
     )
+
+
+def _moment(written: str) -> str:
+    return moment_text(written, "minutes").removesuffix(" UTC") or _NOTHING
 
 
 def _needing(needed_by: Mapping[str, bool | None]) -> str:
@@ -90,18 +98,12 @@ def _notes(listed: ListedOutputs) -> Iterator[str]:
         size = bytes_text(sum(each.size_here for each in listed.left_out))
         many = _many(len(listed.left_out), "older identity", "older identities")
         yield f"{many} more, {size}: --all"
-    if listed.foreign or inventory.loose:
-        yield _foreign_note(len(listed.foreign), inventory.loose)
+    if inventory.loose and not listed.is_narrowed:
+        shown = ", ".join(inventory.loose[:_MOST_LOOSE])
+        more = ", ..." if len(inventory.loose) > _MOST_LOOSE else ""
+        yield f"{_many(len(inventory.loose), 'file')} there, not ours: {printable(shown)}{more}"
     if inventory.not_looked_into:
         yield f"{_many(inventory.not_looked_into, 'folder')} were not looked into: too many"
-
-
-def _foreign_note(folders: int, loose: Sequence[str]) -> str:
-    parts = [_many(folders, "folder")] if folders else []
-    if loose:
-        shown = ", ".join(loose[:_MOST_LOOSE]) + (", ..." if len(loose) > _MOST_LOOSE else "")
-        parts.append(f"{_many(len(loose), 'file')} ({shown})")
-    return f"not ours: {' and '.join(parts)} in which marin-build has left nothing"
 
 
 def _many(count: int, one: str, several: str = "") -> str:
