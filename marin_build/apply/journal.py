@@ -116,7 +116,8 @@ def parse_journal(data: bytes, *, only_totals: bool = False) -> Journal:
 
     Args:
         data: its bytes.
-        only_totals: of a run that has ended, read only its last event, which has the totals.
+        only_totals: of a run that has ended, read only its first event, which says how much was to
+            be done, and its last one, which has the totals.
 
     Raises:
         UnreadableJournalError: the first line does not say that it is one that can be read here.
@@ -138,9 +139,7 @@ def parse_journal(data: bytes, *, only_totals: bool = False) -> Journal:
     except ValueError as error:
         raise UnreadableJournalError(f"its first line has {error}") from None
     if only_totals:
-        last = _parse_line(rest.rstrip(b"\n").rpartition(b"\n")[2])
-        if last is not None and last.get("event") == FINISHED:
-            rest = rest.rstrip(b"\n").rpartition(b"\n")[2]
+        rest = _first_and_last(rest)
     entries = []
     for line in rest.splitlines():
         document = _parse_line(line)
@@ -149,6 +148,14 @@ def parse_journal(data: bytes, *, only_totals: bool = False) -> Journal:
                 at = number(document.pop("at"))
                 entries.append(Entry(text(document.pop("event", "")), at, document))
     return Journal(header, time, tuple(entries))
+
+
+def _first_and_last(lines: bytes) -> bytes:
+    """Return the first and the last line, if the last one has the totals of a run; else all."""
+    first, last = lines.partition(b"\n")[0], lines.rstrip(b"\n").rpartition(b"\n")[2]
+    document = _parse_line(last)
+    is_over = document is not None and document.get("event") == FINISHED
+    return b"\n".join([first, last]) if is_over else lines
 
 
 def _parse_line(line: bytes) -> dict[str, Any] | None:
