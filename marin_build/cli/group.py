@@ -25,6 +25,7 @@ _COMMANDS = (
     "du",
     "run",
     "verify",
+    "provenance",
     "accept",
     "taint",
     "adopt",
@@ -32,6 +33,8 @@ _COMMANDS = (
     "migrate",
     "unlock",
     "doctor",
+    "config",
+    "completion",
     "run-step",
 )
 _INTERNAL = ("list-targets",)
@@ -56,6 +59,10 @@ class LazyGroup(click.Group):
         name = cmd_name.replace("-", "_")
         module = importlib.import_module(f"marin_build.cli.commands.{name}")
         command: click.Command = module.command
+        if "_MARIN_BUILD_COMPLETE" in os.environ:  # a shell asks for completions
+            from marin_build.cli.completed_words import complete_words
+
+            complete_words(command)
         return command
 
     def resolve_command(
