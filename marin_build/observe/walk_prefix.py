@@ -8,24 +8,20 @@ no step can be called like it: a name of a step may have several segments.
 from __future__ import annotations
 
 import os
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
-from marin_build.errors import StoreError
 from marin_build.identity.payload import HASHED_NAME
 from marin_build.pipeline.names import name_problem
 from marin_build.protocol import layout
+from marin_build.store.refusals import each_folder, read_each
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from marin_build.store.base import Blob, Store
 
-T = TypeVar("T")
-
 OUR_FOLDER = ".marin-build"
-_AT_ONCE = 32
 _MOST_FOLDERS = 5000
 """How many folders that are no outputs are looked into: other people's trees may be endless."""
 
@@ -100,53 +96,6 @@ def walk_prefix(store: Store, prefix: str, known: Sequence[str] = ()) -> Walked:
                 walked.others[folder] = "it cannot be listed"
         candidates = [path for inside in listings.values() for path in inside or ()]
     return walked
-
-
-def each_folder(
-    store: Store, ask: Callable[[str], T], folders: Sequence[str]
-) -> dict[str, T | None]:
-    """Return what a store answers about each folder; None: the system of a disk refuses to tell.
-
-    Raises:
-        StoreError: a remote store cannot be read.
-
-    """
-
-    def one(folder: str) -> T | None:
-        try:
-            return ask(folder)
-        except StoreError:
-            if not store.is_local:
-                raise
-            return None
-
-    if store.is_local or not folders:
-        return {folder: one(folder) for folder in folders}
-    with ThreadPoolExecutor(_AT_ONCE) as pool:
-        return dict(zip(folders, pool.map(one, folders), strict=True))
-
-
-def read_each(store: Store, paths: Sequence[str]) -> tuple[list[Blob | None], set[str]]:
-    """Read files in one batch; return them, and those that the system of a disk refuses to read.
-
-    Raises:
-        StoreError: a remote store cannot be read.
-
-    """
-    try:
-        return store.get_many(paths), set()
-    except StoreError:
-        if not store.is_local:
-            raise
-    found: list[Blob | None] = []
-    denied = set()
-    for path in paths:
-        try:
-            found.append(store.get(path))
-        except StoreError:
-            found.append(None)
-            denied.add(path)
-    return found, denied
 
 
 def _look_at(store: Store, paths: Sequence[str], walked: Walked) -> list[str]:

@@ -12,6 +12,7 @@ import pytest
 from tests.servers.gcs import GcsServer
 
 from .support import DIAMOND, OUTPUTS, PATIENCE
+from .test_journal import GATED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -45,21 +46,6 @@ def report(output: Path, model: Path) -> None:
 
 def pipeline(rate: float = 0.5) -> list[StepSpec]:
     return [report(model=train(words=words(), rate=rate))]
-"""
-GATED = """\
-from pathlib import Path
-from gate import wait_at_gate
-from marin_build import StepSpec
-
-def first(output):
-    Path(output, "x").touch()
-
-def second(output):
-    wait_at_gate("second")
-    Path(output, "x").touch()
-
-one = StepSpec(name="first", fn=first)
-targets = [StepSpec(name="second", fn=second, deps=[one])]
 """
 
 IN_BUCKET = """\
