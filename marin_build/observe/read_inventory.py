@@ -86,7 +86,9 @@ def read_inventory(
     targets.sort(key=lambda each: each.name)
     foreign.sort(key=lambda each: each.path)
     loose = tuple(name for name in store.list(prefix) if not layout.is_ours(name))
-    return Inventory(prefix, tuple(targets), tuple(foreign), loose, walked.left_out)
+    return Inventory(
+        prefix, tuple(targets), tuple(foreign), loose, tuple(walked.own), walked.left_out
+    )
 
 
 @dataclass(frozen=True, slots=True)

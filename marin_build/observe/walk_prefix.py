@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from marin_build.store.base import Blob, Store
 
-OUR_FOLDER = ".marin-build"
+_OUR_FOLDER = ".marin-build"
 _MOST_FOLDERS = 5000
 """How many folders that are no outputs are looked into: other people's trees may be endless."""
 
@@ -40,12 +40,14 @@ class Walked:
 
     Args:
         outputs: output path -> what lies beside it.
+        own: the folders in which runs, bundles and caches lie: those of prefixes inside, too.
         others: a folder that is no output -> why none lies in it, in words; empty: none was found.
         left_out: how many folders were not looked into, because there are too many.
 
     """
 
     outputs: dict[str, Beside] = field(default_factory=dict)
+    own: list[str] = field(default_factory=list)
     others: dict[str, str] = field(default_factory=dict)
     left_out: int = 0
 
@@ -80,8 +82,7 @@ def walk_prefix(store: Store, prefix: str, known: Sequence[str] = ()) -> Walked:
     _look_at(store, known, walked)
     for path in known:
         walked.others.pop(path, None)  # whatever the walk finds there
-    first = store.folders(f"{prefix}/")
-    candidates = [path for path in first if path != f"{prefix}/{OUR_FOLDER}"]
+    candidates = store.folders(f"{prefix}/")
     while candidates:
         level = _look_at(store, candidates, walked)
         if more := max(0, looked_into + len(level) - _MOST_FOLDERS):
@@ -103,6 +104,9 @@ def _look_at(store: Store, paths: Sequence[str], walked: Walked) -> list[str]:
     legal = []
     for path in paths:
         if path in walked.outputs:
+            continue
+        if path.endswith(f"/{_OUR_FOLDER}"):
+            walked.own.append(path)
             continue
         if (why := _why_not_ours(store, path)) is None:
             legal.append(path)

@@ -112,6 +112,7 @@ class Inventory:
         targets: every output that was found, sorted by name, the newest build of each name first.
         foreign: folders that are not ours, sorted by path.
         loose: names of the files right under the prefix, which are not ours either.
+        own_folders: where runs, bundles and caches of marin-build lie.
         not_looked_into: how many folders were left out, because there are too many.
 
     """
@@ -120,6 +121,7 @@ class Inventory:
     targets: tuple[InventoryTarget, ...]
     foreign: tuple[ForeignFolder, ...] = ()
     loose: tuple[str, ...] = ()
+    own_folders: tuple[str, ...] = ()
     not_looked_into: int = 0
 
     @cached_property

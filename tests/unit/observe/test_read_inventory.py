@@ -107,6 +107,17 @@ def test_what_has_neither_status_nor_record_is_foreign_and_named_once() -> None:
     assert len(found.targets) == 2
 
 
+def test_a_prefix_inside_is_a_group_whose_bookkeeping_is_ours() -> None:
+    """Else who looks at a whole bucket is told that the runs of its prefixes are not ours."""
+    found = inventory(
+        built("run/a_11111111")
+        | {"run/.marin-build/runs/r-1/run.json": b"", ".marin-build/code/x.json": b""}
+    )
+    assert [(t.name, t.target) for t in found.targets] == [("run/a", "run/a_11111111")]
+    assert found.foreign == ()
+    assert found.own_folders == (f"{PREFIX}/.marin-build", f"{PREFIX}/run/.marin-build")
+
+
 def test_what_is_not_ours_is_measured_only_if_asked() -> None:
     files = {"datasets/en/part-1.txt": b"12345", "datasets/de/part-1.txt": b"678"}
     (unmeasured,) = inventory(files).foreign
