@@ -110,10 +110,16 @@ def test_what_has_neither_status_nor_record_is_foreign_and_named_once() -> None:
 def test_a_prefix_inside_is_a_group_whose_bookkeeping_is_ours() -> None:
     """Else who looks at a whole bucket is told that the runs of its prefixes are not ours."""
     found = inventory(
-        built("run/a_11111111")
+        built("a_11111111", folder="run/a_11111111")
+        | built("b_11111111", folder="run/b_11111111", deps=["a_11111111"])
+        | built("a_11111111")
         | {"run/.marin-build/runs/r-1/run.json": b"", ".marin-build/code/x.json": b""}
     )
-    assert [(t.name, t.target) for t in found.targets] == [("run/a", "run/a_11111111")]
+    assert [(t.name, t.target) for t in found.targets] == [
+        ("a", "a_11111111"), ("run/a", "run/a_11111111"), ("run/b", "run/b_11111111"),
+    ]  # fmt: skip
+    (needed,) = found.consumers
+    assert needed == f"{PREFIX}/run/a_11111111", "that of the same prefix"
     assert found.foreign == ()
     assert found.own_folders == (f"{PREFIX}/.marin-build", f"{PREFIX}/run/.marin-build")
 
