@@ -123,12 +123,12 @@ def read_artifact(store: Store, output: str) -> tuple[bytes, str] | None:
     """
     paths = [f"{output}/{name}" for name in (layout.ARTIFACT, layout.OLD_ARTIFACT)]
     for path, blob in zip(paths, store.get_many(paths), strict=True):
-        if blob is not None and (value := _without_descriptor(blob.data)) is not None:
+        if blob is not None and (value := value_in_file(blob.data)) is not None:
             return value, path
     return None
 
 
-def _without_descriptor(data: bytes) -> bytes | None:
+def value_in_file(data: bytes) -> bytes | None:
     """Return the value in an artifact file; None where it, or Marin's descriptor, holds none."""
     if data == b"null":
         return None

@@ -62,7 +62,7 @@ def as_html(
 
     """
     data = page_data(picture, about, details)
-    style = templates.text("colours.css") + templates.text("graph/page.css")
+    style = page_style(templates)
     script = page_script(templates)
     return templates.render(
         "graph/page.html.j2",
@@ -73,6 +73,11 @@ def as_html(
         script=script,
         data=redactor.clean_values(data),
     )
+
+
+def page_style(templates: Templates) -> str:
+    """Return the style of the page."""
+    return templates.text("colours.css") + templates.text("graph/page.css")
 
 
 def page_script(templates: Templates) -> str:

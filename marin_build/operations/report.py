@@ -1,0 +1,270 @@
+"""The report on a pipeline: plans it, reads what was built and how, and renders the page."""
+
+from __future__ import annotations
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from marin_build._version import __version__
+from marin_build.emit.graph.details import about_plan, details_of
+from marin_build.emit.graph.picture import picture_of
+from marin_build.emit.report.facts import Build, Contents, Preview, Report, ReportedTarget
+from marin_build.emit.report.page import as_report
+from marin_build.emit.templates import Templates
+from marin_build.observe.preview_files import preview_files
+from marin_build.observe.read_history import read_history
+from marin_build.observe.read_made import read_made
+from marin_build.observe.read_pictures import read_pictures
+from marin_build.observe.table_rows import Extent
+from marin_build.operations.graph import commands_for_targets, looked_at
+from marin_build.operations.known_secrets import secrets_of
+from marin_build.operations.options import command_line
+from marin_build.operations.plan import make_planned
+from marin_build.operations.planned import PlanRequest
+from marin_build.plan.estimate import Duration, typical
+from marin_build.plan.reason_text import describe
+from marin_build.plan.reasons import BuiltBefore
+from marin_build.protocol.manifest import own_files_of
+from marin_build.protocol.provenance import Environment, provenance
+from marin_build.workspace.places import is_url
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from marin_build.emit.graph.picture import Node
+    from marin_build.observe.read_made import MadeOutput
+    from marin_build.observe.read_pictures import Picture
+    from marin_build.operations.loading import Loaded
+    from marin_build.operations.options import PipelineOptions
+    from marin_build.operations.planned import Planned
+    from marin_build.plan.snapshot import Earlier
+    from marin_build.redaction import Redactor
+    from marin_build.store.base import Store
+
+
+_ON_A_PAGE = Extent(lines=60, rows=13, columns=12, line=240, cell=80)
+_MOST_FILES = 30
+_MOST_LOOKED_INTO = 40
+"""How many requested outputs have their files read: a person does not look at more."""
+_MOST_PICTURES = 10
+_MOST_PICTURE_BYTES = 12 << 20
+"""Of all pictures together: mail carries no larger page."""
+_EARLIER = 20
+"""How many earlier builds of a name are read to say what was expected."""
+_AT_ONCE = 16
+
+
+@dataclass(frozen=True, slots=True)
+class WrittenReport:
+    """A report, and what a person who made it should know.
+
+    Args:
+        text: the page.
+        targets: how many targets it is about.
+        left_out: files of outputs that are only named in it, each with the reason.
+
+    """
+
+    text: str
+    targets: int
+    left_out: tuple[str, ...]
+
+
+def report_on(loaded: Loaded, selectors: Sequence[str], options: PipelineOptions) -> WrittenReport:
+    """Return the report on some targets and all that they need.
+
+    Args:
+        loaded: the pipeline and its store.
+        selectors: which targets; empty: what the pipeline requests.
+        options: name the pipeline in the page's command lines.
+
+    Raises:
+        UsageError: a selector selects nothing, or there is no such engine.
+        SpecificationError: a template is missing or malformed.
+        StoreError: the store cannot be read.
+
+    """
+    planned = make_planned(loaded, PlanRequest(tuple(selectors)))
+    report = _facts(planned, selectors, options)
+    templates = Templates(loaded.workspace, loaded.settings.templates)
+    text = as_report(report, templates, _without_home(secrets_of(loaded)))
+    left_out = tuple(
+        f"{target.node.id}/{preview.path}: {preview.problem}"
+        for target in report.targets
+        if target.contents is not None
+        for preview in target.contents.previews
+        if preview.problem
+    )
+    return WrittenReport(text, len(report.targets), left_out)
+
+
+def _without_home(redactor: Redactor) -> Redactor:
+    """Return a redactor that also writes `~` for the home folder: it means nothing elsewhere."""
+    home = os.path.expanduser("~").rstrip("/")
+    if not home.startswith("/"):
+        return redactor
+    return replace(redactor, words=((os.fsencode(home), b"~"), *redactor.words))
+
+
+def _facts(planned: Planned, selectors: Sequence[str], options: PipelineOptions) -> Report:
+    """Read all that a report says."""
+    loaded = planned.loaded
+    document, live = looked_at(planned)
+    live = replace(live, project="")  # the page is read on other machines
+    picture = picture_of(document, live)
+    details = details_of(document, picture, live, {})
+    index_of = {target.id: index for index, target in enumerate(loaded.targets.all)}
+    indices = [index_of[node.id] for node in picture.nodes]
+    chosen = [loaded.targets.all[index] for index in indices]
+    places = [(target.name, target.id, target.output_path) for target in chosen]
+    made = list(read_made(loaded.store, places))
+    earlier = planned.plan.snapshot.earlier or {}
+    earlier = {**read_history(loaded.store, loaded.targets, indices, most=_EARLIER), **earlier}
+    requested = [loaded.targets.all[index].id for index in planned.plan.requested]
+    contents = _contents(loaded.store, [m for m in made if m.output.target in set(requested)])
+    targets = tuple(
+        ReportedTarget(
+            node=_node(node, one),
+            details=more,
+            is_there=one.output.is_built,
+            needs=tuple(loaded.targets.all[dep].id for dep in loaded.targets.deps[index]),
+            build=_build(one) if one.output.is_built else None,
+            expected=_expected(earlier.get(index, ()), one),
+            returned=one.returned if one.output.is_built else None,
+            returned_problem=one.problem if one.output.is_built else "",
+            contents=contents.get(node.id),
+        )
+        for node, more, index, one in zip(picture.nodes, details, indices, made, strict=True)
+    )
+    here = provenance(loaded.workspace.project, ())
+    named = _with_bucket(options, loaded.workspace.prefix)
+    return Report(
+        about=about_plan(document, live, commands_for_targets(named)),
+        targets=targets,
+        edges=picture.edges,
+        requested=tuple(requested),
+        parameters=dict(loaded.pipeline.parameters),
+        commit=here.commit or "",
+        is_dirty=here.dirty,
+        commands=_commands(named, selectors, targets),
+        version=__version__,
+    )
+
+
+def _node(node: Node, made: MadeOutput) -> Node:
+    """Return a node whose reason says how a target stands that the plan did not read."""
+    if node.state != "built":
+        return node
+    if not made.output.is_built:
+        why = "not built, and nothing needs it: all targets that are made from it are built"
+        return replace(node, reason=why)
+    built = made.output.built
+    if built is None or built.adopted_from:
+        return node
+    return replace(node, reason=describe(BuiltBefore(built.run, built.worker, built.end)))
+
+
+def _build(made: MadeOutput) -> Build | None:
+    """Return how an output came to be, as its record says it; None without one that is readable."""
+    built, recipe = made.output.built, made.recipe
+    if built is None:
+        return None
+    environment = Environment.of_record(built.environment)
+    return Build(
+        end=built.end,
+        seconds=built.seconds,
+        by=built.worker,
+        run=built.run,
+        attempt=built.attempt,
+        made_by=(recipe.made_by or "") if recipe is not None else "",
+        commit=(recipe.commit or "") if recipe is not None else "",
+        is_dirty=recipe.is_dirty if recipe is not None else None,
+        argv=recipe.argv if recipe is not None else (),
+        code=built.code_digest or "",
+        written_by=recipe.written_by if recipe is not None else "",
+        python=environment.python or "",
+        image=environment.image or "",
+        distributions=dict(environment.distributions or {}),
+        locks=dict(environment.locks or {}),
+        adopted_from=built.adopted_from or "",
+        note=built.note or "",
+    )
+
+
+def _expected(earlier: Sequence[Earlier], made: MadeOutput) -> Duration | None:
+    """Return what builds of a name took that ended before this one, or all if it is not built."""
+    end = made.output.end if made.output.is_built else ""
+    return typical(
+        each.built.seconds
+        for each in earlier
+        if each.built.seconds and (not end or each.built.end < end)
+    )
+
+
+def _contents(store: Store, made: Sequence[MadeOutput]) -> dict[str, Contents]:
+    """Return what lies in outputs that are built, by target: of many, in the first ones only."""
+    built = [one for one in made if one.output.is_built]
+    looked_into, rest = built[:_MOST_LOOKED_INTO], built[_MOST_LOOKED_INTO:]
+    with ThreadPoolExecutor(1 if store.is_local else _AT_ONCE) as pool:
+        found = list(pool.map(lambda one: _read_contents(store, one.output.data), looked_into))
+    left = _MOST_PICTURE_BYTES
+    contents: dict[str, Contents] = {}
+    for one, read in zip(looked_into, found, strict=True):
+        previews: list[Preview] = []
+        for preview in read.previews:
+            if len(preview.data) > left:
+                problem = "the pictures before it are as much as a page holds"
+                previews.append(Preview(path=preview.path, kind="named", problem=problem))
+            else:
+                previews.append(preview)
+                left -= len(preview.data)
+        contents[one.output.target] = replace(read, previews=tuple(previews))
+    why = f"only the first {_MOST_LOOKED_INTO} results have their files shown"
+    return contents | {one.output.target: Contents(problem=why) for one in rest}
+
+
+def _read_contents(store: Store, place: str) -> Contents:
+    files = own_files_of(store, place)
+    texts = preview_files(store, place, files, _ON_A_PAGE)
+    pictures = read_pictures(store, place, files, _MOST_PICTURES)
+    shown = [_picture(picture) for picture in pictures]
+    shown += [
+        Preview(path=p.path, kind=p.kind, lines=p.lines, rows=p.rows, is_cut=p.is_cut)
+        for p in texts
+        if p.kind in ("table", "text")
+    ]
+    return Contents(
+        files=tuple((file.path, file.size) for file in files[:_MOST_FILES]),
+        count=len(files),
+        size=sum(file.size for file in files),
+        previews=tuple(shown),
+    )
+
+
+def _picture(picture: Picture) -> Preview:
+    if picture.problem:
+        return Preview(path=picture.path, kind="named", problem=picture.problem)
+    return Preview(path=picture.path, kind="picture", media=picture.kind, data=picture.data)
+
+
+def _with_bucket(options: PipelineOptions, prefix: str) -> PipelineOptions:
+    """Return options that name the prefix if it is a bucket: others find the outputs there."""
+    return replace(options, prefix=prefix) if is_url(prefix) else options
+
+
+def _commands(
+    options: PipelineOptions, selectors: Sequence[str], targets: Sequence[ReportedTarget]
+) -> tuple[tuple[str, str], ...]:
+    """Return the command lines that build it all again: what for, and the line."""
+    commits = {t.build.commit for t in targets if t.build is not None and t.build.commit}
+    lines = []
+    if len(commits) == 1:
+        lines.append(("take the code that built it", f"git checkout {commits.pop()}"))
+    return (
+        *lines,
+        ("see what would be built", command_line("plan", options, selectors)),
+        ("build what is not there", command_line("apply", options, selectors)),
+        ("write this page again", command_line("report", options, selectors)),
+    )
