@@ -1,4 +1,4 @@
-"""The Content-Security-Policy of a page that is one file: what may run in it, and from where. Pure."""
+"""The Content-Security-Policy of a page that is one file: what may run in it. Pure."""
 
 from __future__ import annotations
 

@@ -26,6 +26,8 @@ LARGEST = 2 << 20
 """Bytes of the largest picture that is read."""
 _MOST_PIXELS = 40_000_000
 """More may be a small file that takes all memory of the browser that shows it."""
+_FRAME_MARKERS = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+"""Of JPEG: after one of these stands the size."""
 _SVG = re.compile(
     rb"\s*(?:<\?xml[^>]*>\s*|<!--.*?-->\s*|<!DOCTYPE[^>\[]*>\s*)*<svg[\s>]", re.DOTALL
 )
@@ -121,7 +123,7 @@ def _pixels_of_jpeg(data: bytes) -> int:
     place = 2
     while place + 9 < len(data) and data[place] == 0xFF:  # noqa: PLR2004 - begins a marker
         marker = data[place + 1]
-        if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
+        if marker in _FRAME_MARKERS:
             return _area(data[place + 5 : place + 7], data[place + 7 : place + 9], "big")
         place += 2 + int.from_bytes(data[place + 2 : place + 4], "big")
     return 0

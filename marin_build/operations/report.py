@@ -23,6 +23,7 @@ from marin_build.operations.known_secrets import secrets_of
 from marin_build.operations.options import command_line
 from marin_build.operations.plan import make_planned
 from marin_build.operations.planned import PlanRequest
+from marin_build.operations.report_metrics import tables_of
 from marin_build.plan.estimate import Duration, typical
 from marin_build.plan.reason_text import describe
 from marin_build.plan.reasons import BuiltBefore
@@ -54,6 +55,8 @@ _MOST_PICTURE_BYTES = 12 << 20
 _EARLIER = 20
 """How many earlier builds of a name are read to say what was expected."""
 _AT_ONCE = 16
+_LEAST_DEPTH = 3
+"""Slashes in the path of a project's folder that stands nowhere else by chance."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +92,8 @@ def report_on(loaded: Loaded, selectors: Sequence[str], options: PipelineOptions
     planned = make_planned(loaded, PlanRequest(tuple(selectors)))
     report = _facts(planned, selectors, options)
     templates = Templates(loaded.workspace, loaded.settings.templates)
-    text = as_report(report, templates, _without_home(secrets_of(loaded)))
+    redactor = _without_places(secrets_of(loaded), loaded.workspace.project)
+    text = as_report(report, templates, redactor)
     left_out = tuple(
         f"{target.node.id}/{preview.path}: {preview.problem}"
         for target in report.targets
@@ -100,12 +104,18 @@ def report_on(loaded: Loaded, selectors: Sequence[str], options: PipelineOptions
     return WrittenReport(text, len(report.targets), left_out)
 
 
-def _without_home(redactor: Redactor) -> Redactor:
-    """Return a redactor that also writes `~` for the home folder: it means nothing elsewhere."""
+def _without_places(redactor: Redactor, project: str) -> Redactor:
+    """Return a redactor that also shortens paths in the project and the home folder.
+
+    They mean nothing on other machines, where the page is read.
+    """
     home = os.path.expanduser("~").rstrip("/")
-    if not home.startswith("/"):
-        return redactor
-    return replace(redactor, words=((os.fsencode(home), b"~"), *redactor.words))
+    if home.startswith("/"):
+        redactor = replace(redactor, words=((os.fsencode(home), b"~"), *redactor.words))
+    folder = f"{project.rstrip('/')}/"
+    if folder.count("/") >= _LEAST_DEPTH:
+        redactor = replace(redactor, secrets=((os.fsencode(folder), b""), *redactor.secrets))
+    return redactor
 
 
 def _facts(planned: Planned, selectors: Sequence[str], options: PipelineOptions) -> Report:
@@ -149,6 +159,7 @@ def _facts(planned: Planned, selectors: Sequence[str], options: PipelineOptions)
         commit=here.commit or "",
         is_dirty=here.dirty,
         commands=_commands(named, selectors, targets),
+        metrics=tables_of(loaded.targets, made, set(requested)),
         version=__version__,
     )
 

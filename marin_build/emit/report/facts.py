@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from marin_build.emit.graph.details import About, Details
     from marin_build.emit.graph.picture import Node
     from marin_build.plan.estimate import Duration
+    from marin_build.plan.metrics.metrics_table import MetricsTable
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,22 +132,6 @@ class ReportedTarget:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class MetricTable:
-    """Numbers side by side.
-
-    Args:
-        attributes: the columns in which the rows differ.
-        metrics: the columns of numbers.
-        rows: the id of a target, and its cell of each of these columns as a text.
-
-    """
-
-    attributes: tuple[str, ...]
-    metrics: tuple[str, ...]
-    rows: tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
     """All that a report says.
 
@@ -158,7 +143,7 @@ class Report:
         parameters: name -> value, as they were given.
         commit, is_dirty: the code that the plan was made from; empty and None if not known.
         commands: how to do it again: what for, and a command line.
-        metrics: None if no step returned a number.
+        metrics: tables of the numbers that steps returned, one for each kind of step.
         version: of marin-build, which wrote the page.
 
     """
@@ -171,5 +156,5 @@ class Report:
     commit: str = ""
     is_dirty: bool | None = None
     commands: tuple[tuple[str, str], ...] = ()
-    metrics: MetricTable | None = None
+    metrics: tuple[MetricsTable, ...] = ()
     version: str = ""

@@ -1,8 +1,8 @@
 """From the facts of a report to its page: one file without external parts, and without scripts.
 
-The only scripts are those of the page of the graph, in a frame of its own that may do nothing else;
-the picture above it shows the graph without them. Files of outputs enter the page as text, or as the
-source of an image, in which a browser runs nothing.
+The only scripts are those of the page of the graph, in a frame of its own that may do nothing
+else; the picture above it shows the graph without them. Files of outputs enter the page as text, or
+as the source of an image, in which a browser runs nothing.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from marin_build.emit.quoting import data_address
 from marin_build.emit.report import rows, summary
 from marin_build.emit.report.cleaning import cleaned
 from marin_build.emit.report.contents import target_values
+from marin_build.emit.report.metrics import metric_tables
 
 if TYPE_CHECKING:
     from marin_build.emit.report.facts import Report
@@ -72,7 +73,7 @@ def as_report(report: Report, templates: Templates, redactor: Redactor) -> str:
         states=summary.state_counts(report.targets),
         facts=list(summary.facts(report)),
         results=results,
-        metrics=_metrics(report, place),
+        metrics=metric_tables(report, place),
         plan=rows.plan_rows(report, place),
         total=len(report.targets),
         linked=frozenset(value["place"] for value in values),
@@ -110,23 +111,3 @@ def _drawn(picture: Picture) -> tuple[Picture | None, bool]:
 
 def _source(svg: str) -> str:
     return data_address("image/svg+xml", svg.encode("utf-8", "backslashreplace"))
-
-
-def _metrics(report: Report, place: dict[str, int]) -> object:
-    table = report.metrics
-    if table is None or not table.rows:
-        return None
-    names = {target.node.id: target.node.name for target in report.targets}
-    return {
-        "attributes": table.attributes,
-        "metrics": table.metrics,
-        "rows": [
-            {
-                "place": place.get(target, -1),
-                "name": names.get(target, target),
-                "attributes": attributes,
-                "metrics": numbers,
-            }
-            for target, attributes, numbers in table.rows[: rows.MOST_ROWS]
-        ],
-    }

@@ -1,4 +1,4 @@
-"""The tables of a report: the plan, durations against what was expected, runs, code, environment."""
+"""The tables of a report: plan, durations against what was expected, runs, code, environment."""
 
 from __future__ import annotations
 

@@ -38,17 +38,17 @@ def state_counts(targets: Iterable[ReportedTarget]) -> list[tuple[str, int]]:
 
 def sentence(report: Report) -> str:
     """Return what the page is, and how far the work is: one sentence."""
-    them = "it" if len(report.requested) == 1 else "them"
-    what = f"What {_names(report)} came from, what is in {them}, and how to build {them} again"
-    states = state_counts(report.targets)
-    total = len(report.targets)
+    total, states = len(report.targets), state_counts(report.targets)
     if not total:
-        return "A pipeline that requests no targets."
+        return "A report on a pipeline that requests no targets."
+    made_from = " and what it was made from" if total > len(report.requested) else ""
+    if len(report.requested) > 1:
+        made_from = made_from.replace("it was", "they were")
+    what = f"A report on {_names(report)}{made_from}"
     if len(states) == 1 and states[0][0] == "built":
-        count = f"all {total} targets are" if total > 1 else "the only target is"
-        return f"{what}; {count} built."
+        return f"{what}: {f'all {total} targets are' if total > 1 else 'it is'} built."
     words = ", ".join(f"{count} {_with_verb(state, count)}" for state, count in states)
-    return f"{what}; of {total} {'targets' if total > 1 else 'target'}, {words}."
+    return f"{what}: of {total} target{'s' if total > 1 else ''}, {words}."
 
 
 def _with_verb(state: str, count: int) -> str:
