@@ -3,31 +3,28 @@
 from __future__ import annotations
 
 import os
-from concurrent.futures import ThreadPoolExecutor
+import shlex
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from marin_build._version import __version__
 from marin_build.emit.graph.details import about_plan, details_of
 from marin_build.emit.graph.picture import picture_of
-from marin_build.emit.report.facts import Build, Contents, Preview, Report, ReportedTarget
+from marin_build.emit.report.facts import Build, Report, ReportedTarget
 from marin_build.emit.report.page import as_report
 from marin_build.emit.templates import Templates
-from marin_build.observe.preview_files import preview_files
 from marin_build.observe.read_history import read_history
 from marin_build.observe.read_made import read_made
-from marin_build.observe.read_pictures import read_pictures
-from marin_build.observe.table_rows import Extent
 from marin_build.operations.graph import commands_for_targets, looked_at
 from marin_build.operations.known_secrets import secrets_of
 from marin_build.operations.options import command_line
 from marin_build.operations.plan import make_planned
 from marin_build.operations.planned import PlanRequest
+from marin_build.operations.report_contents import contents_of
 from marin_build.operations.report_metrics import tables_of
 from marin_build.plan.estimate import Duration, typical
 from marin_build.plan.reason_text import describe
 from marin_build.plan.reasons import BuiltBefore
-from marin_build.protocol.manifest import own_files_of
 from marin_build.protocol.provenance import Environment, provenance
 from marin_build.workspace.places import is_url
 
@@ -36,25 +33,15 @@ if TYPE_CHECKING:
 
     from marin_build.emit.graph.picture import Node
     from marin_build.observe.read_made import MadeOutput
-    from marin_build.observe.read_pictures import Picture
     from marin_build.operations.loading import Loaded
     from marin_build.operations.options import PipelineOptions
     from marin_build.operations.planned import Planned
     from marin_build.plan.snapshot import Earlier
     from marin_build.redaction import Redactor
-    from marin_build.store.base import Store
 
 
-_ON_A_PAGE = Extent(lines=60, rows=13, columns=12, line=240, cell=80)
-_MOST_FILES = 30
-_MOST_LOOKED_INTO = 40
-"""How many requested outputs have their files read: a person does not look at more."""
-_MOST_PICTURES = 10
-_MOST_PICTURE_BYTES = 12 << 20
-"""Of all pictures together: mail carries no larger page."""
 _EARLIER = 20
 """How many earlier builds of a name are read to say what was expected."""
-_AT_ONCE = 16
 _LEAST_DEPTH = 3
 """Slashes in the path of a project's folder that stands nowhere else by chance."""
 
@@ -133,7 +120,7 @@ def _facts(planned: Planned, selectors: Sequence[str], options: PipelineOptions)
     earlier = planned.plan.snapshot.earlier or {}
     earlier = {**read_history(loaded.store, loaded.targets, indices, most=_EARLIER), **earlier}
     requested = [loaded.targets.all[index].id for index in planned.plan.requested]
-    contents = _contents(loaded.store, [m for m in made if m.output.target in set(requested)])
+    contents = contents_of(loaded.store, [m for m in made if m.output.target in set(requested)])
     targets = tuple(
         ReportedTarget(
             node=_node(node, one),
@@ -214,52 +201,6 @@ def _expected(earlier: Sequence[Earlier], made: MadeOutput) -> Duration | None:
     )
 
 
-def _contents(store: Store, made: Sequence[MadeOutput]) -> dict[str, Contents]:
-    """Return what lies in outputs that are built, by target: of many, in the first ones only."""
-    built = [one for one in made if one.output.is_built]
-    looked_into, rest = built[:_MOST_LOOKED_INTO], built[_MOST_LOOKED_INTO:]
-    with ThreadPoolExecutor(1 if store.is_local else _AT_ONCE) as pool:
-        found = list(pool.map(lambda one: _read_contents(store, one.output.data), looked_into))
-    left = _MOST_PICTURE_BYTES
-    contents: dict[str, Contents] = {}
-    for one, read in zip(looked_into, found, strict=True):
-        previews: list[Preview] = []
-        for preview in read.previews:
-            if len(preview.data) > left:
-                problem = "the pictures before it are as much as a page holds"
-                previews.append(Preview(path=preview.path, kind="named", problem=problem))
-            else:
-                previews.append(preview)
-                left -= len(preview.data)
-        contents[one.output.target] = replace(read, previews=tuple(previews))
-    why = f"only the first {_MOST_LOOKED_INTO} results have their files shown"
-    return contents | {one.output.target: Contents(problem=why) for one in rest}
-
-
-def _read_contents(store: Store, place: str) -> Contents:
-    files = own_files_of(store, place)
-    texts = preview_files(store, place, files, _ON_A_PAGE)
-    pictures = read_pictures(store, place, files, _MOST_PICTURES)
-    shown = [_picture(picture) for picture in pictures]
-    shown += [
-        Preview(path=p.path, kind=p.kind, lines=p.lines, rows=p.rows, is_cut=p.is_cut)
-        for p in texts
-        if p.kind in ("table", "text")
-    ]
-    return Contents(
-        files=tuple((file.path, file.size) for file in files[:_MOST_FILES]),
-        count=len(files),
-        size=sum(file.size for file in files),
-        previews=tuple(shown),
-    )
-
-
-def _picture(picture: Picture) -> Preview:
-    if picture.problem:
-        return Preview(path=picture.path, kind="named", problem=picture.problem)
-    return Preview(path=picture.path, kind="picture", media=picture.kind, data=picture.data)
-
-
 def _with_bucket(options: PipelineOptions, prefix: str) -> PipelineOptions:
     """Return options that name the prefix if it is a bucket: others find the outputs there."""
     return replace(options, prefix=prefix) if is_url(prefix) else options
@@ -269,10 +210,13 @@ def _commands(
     options: PipelineOptions, selectors: Sequence[str], targets: Sequence[ReportedTarget]
 ) -> tuple[tuple[str, str], ...]:
     """Return the command lines that build it all again: what for, and the line."""
-    commits = {t.build.commit for t in targets if t.build is not None and t.build.commit}
+    builds = [t.build for t in targets if t.build is not None and t.build.commit]
+    commits = {build.commit for build in builds}
     lines = []
     if len(commits) == 1:
-        lines.append(("take the code that built it", f"git checkout {commits.pop()}"))
+        dirty = ", but for changes that were not committed"
+        what = f"take the code that built it{dirty if any(b.is_dirty for b in builds) else ''}"
+        lines.append((what, shlex.join(["git", "checkout", commits.pop()])))
     return (
         *lines,
         ("see what would be built", command_line("plan", options, selectors)),

@@ -139,7 +139,6 @@ def _contents(target: ReportedTarget) -> dict[str, Any] | None:
         "more": contents.count - len(contents.files),
         "count": contents.count,
         "size": bytes_text(contents.size),
-        "problem": contents.problem,
         "looked_into": ", ".join(p.path for p in contents.previews if p.kind in ("table", "text")),
         "pictures": [_picture(p) for p in contents.previews if p.kind == "picture"],
         "tables": [_table(p) for p in contents.previews if p.kind == "table"],

@@ -92,7 +92,6 @@ class Contents:
         files: path and bytes of each of the first ones.
         count, size: how many there are, and their bytes.
         previews: what is seen of some.
-        problem: why nothing is said of them; empty if something is.
 
     """
 
@@ -100,7 +99,6 @@ class Contents:
     count: int = 0
     size: int = 0
     previews: tuple[Preview, ...] = ()
-    problem: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

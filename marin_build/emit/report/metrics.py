@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 _MOST_ROWS = 500
-_MOST_COLUMNS = 30
+_MOST_COLUMNS = 12
 _LONGEST = 80
 
 
@@ -24,6 +24,7 @@ def metric_tables(report: Report, place: Mapping[str, int]) -> list[dict[str, An
         {
             "attributes": table.attributes[:_MOST_COLUMNS],
             "metrics": table.metrics[:_MOST_COLUMNS],
+            "more_metrics": len(table.metrics[_MOST_COLUMNS:]),
             "total": len(table.rows),
             "rows": [
                 {

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 GENERATOR = "marin-build report"
 """What the page says of itself in its first lines."""
+_MOST_RESULTS = 40
+"""A person does not look at more; all are among the targets."""
 _MOST_BOXES = 40
 """A picture of more cannot be read on a page."""
 _DEEPEST = 5
@@ -72,7 +74,8 @@ def as_report(report: Report, templates: Templates, redactor: Redactor) -> str:
         sentence=summary.sentence(report),
         states=summary.state_counts(report.targets),
         facts=list(summary.facts(report)),
-        results=results,
+        results=results[:_MOST_RESULTS],
+        more_results=len(results[_MOST_RESULTS:]),
         metrics=metric_tables(report, place),
         plan=rows.plan_rows(report, place),
         total=len(report.targets),

@@ -29,12 +29,13 @@ def plan_rows(report: Report, place: Mapping[str, int]) -> list[dict[str, Any]]:
     """Return a row for each target; what needs a person first, else dependencies first."""
     ordered = sorted(report.targets, key=lambda target: _URGENT.index(state_of(target)))
     requested = set(report.requested)
+    is_part = 2 * len(requested) <= len(report.targets)  # else nearly all lines would say so
     return [
         {
             "place": place[target.node.id],
             "name": target.node.name,
             "state": state_of(target),
-            "is_requested": target.node.id in requested,
+            "is_requested": is_part and target.node.id in requested,
             "why": shortened(target.node.reason, _LONGEST_WHY),
             "drift": shortened(target.details.now.drift, _LONGEST_WHY),
             "on": target.node.resources,
@@ -54,7 +55,7 @@ def expected_text(target: ReportedTarget) -> str:
     """Return what building a target takes by earlier builds, with its cost if it is to be built."""
     found = []
     if target.expected is not None:
-        found.append(f"about {duration_text(target.expected.seconds)}")
+        found.append(duration_text(target.expected.seconds))
     if target.details.now.cost is not None:
         found.append(cost_text(target.details.now.cost))
     return ", ".join(found)
