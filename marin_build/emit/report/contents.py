@@ -76,10 +76,8 @@ def _facts(target: ReportedTarget, build: Build | None) -> Iterator[tuple[str, s
         )
         if took := took_text(build):
             yield "took", took
-    if expected := expected_text(target):
-        count = target.expected.count if target.expected is not None else 0
-        of = f", the median of {count} build{'s' if count > 1 else ''}" if count else ""
-        yield "expected", expected + of
+    if expected := expected_text(target, says_of=True):
+        yield "expected", expected
     if build is not None:
         yield from _code_facts(build)
     yield "declared", target.details.declared

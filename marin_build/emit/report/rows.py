@@ -51,11 +51,13 @@ def took_text(build: Build | None) -> str:
     return duration_text(build.seconds) if build is not None and build.seconds else ""
 
 
-def expected_text(target: ReportedTarget) -> str:
+def expected_text(target: ReportedTarget, *, says_of: bool = False) -> str:
     """Return what building a target takes by earlier builds, with its cost if it is to be built."""
     found = []
     if target.expected is not None:
-        found.append(duration_text(target.expected.seconds))
+        count = target.expected.count
+        of = f" (median of {count} builds)" if says_of and count > 1 else ""
+        found.append(duration_text(target.expected.seconds) + of)
     if target.details.now.cost is not None:
         found.append(cost_text(target.details.now.cost))
     return ", ".join(found)
