@@ -20,6 +20,7 @@ _COMMANDS = (
     "logs",
     "path",
     "show",
+    "metrics",
     "open",
     "run",
     "verify",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from marin_build.observe.read_builds import StoredOutput
 from marin_build.protocol import layout
-from marin_build.protocol.artifact import value_in_file
+from marin_build.protocol.artifact import without_descriptor
 from marin_build.protocol.recipe_reader import parse_recipe
 from marin_build.protocol.record_reader import readable_record
 from marin_build.protocol.status import readable_status
@@ -76,7 +76,7 @@ def _made(name: str, target: str, path: str, files: Sequence[Blob | None]) -> Ma
 def _returned(found: Sequence[bytes]) -> tuple[Any, str]:
     """Return what a step returned, from the first file that holds it, and why it is not here."""
     for data in found:
-        value = value_in_file(data)
+        value = without_descriptor(data)
         if value is None:
             continue
         if len(value) > _LONGEST:

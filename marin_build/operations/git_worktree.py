@@ -67,6 +67,24 @@ def commit_of(top: str, revision: str) -> str | None:
     return out.strip() if code == 0 else None
 
 
+def merge_base(top: str, one: str, other: str) -> str:
+    """Return the commit at which two revisions parted, by 12 digits.
+
+    Raises:
+        UsageError: git does not know one of them, or they have no commit in common.
+
+    """
+    for revision in (one, other):
+        if commit_of(top, revision) is None:
+            raise unknown_revision(top, revision, f"git knows no revision `{revision}`")
+    code, out, _ = _git(top, "merge-base", "--end-of-options", one, other)
+    if code != 0:
+        raise UsageError(
+            f"`{one}` and `{other}` have no commit in common", consequence="nothing was compared"
+        )
+    return out.split()[0][:12]
+
+
 def unknown_revision(top: str, revision: str, what: str) -> UsageError:
     """Return the error for a revision that git does not know."""
     _, out, _ = _git(top, "for-each-ref", "--format=%(refname:short)")

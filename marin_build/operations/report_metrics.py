@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
-from marin_build.plan.metrics.hashed_step import HashedStep
+from marin_build.operations.metrics import declared_steps
 from marin_build.plan.metrics.metrics_table import MeasuredTarget, metrics_table
 from marin_build.plan.metrics.returned_numbers import returned_numbers
 
@@ -13,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
     from marin_build.observe.read_made import MadeOutput
-    from marin_build.pipeline.targets import Targets
+    from marin_build.operations.loading import Loaded
     from marin_build.plan.metrics.metrics_table import MetricsTable
 
 
@@ -21,12 +20,12 @@ _MOST_TABLES = 12
 
 
 def tables_of(
-    targets: Targets, made: Sequence[MadeOutput], requested: Collection[str]
+    loaded: Loaded, made: Sequence[MadeOutput], requested: Collection[str]
 ) -> tuple[MetricsTable, ...]:
     """Return the numbers of built targets; those that returned the same ones share a table.
 
     Args:
-        targets: the pipeline's.
+        loaded: the pipeline.
         made: what the targets of the report returned.
         requested: ids; their tables come first, and then the longest ones.
 
@@ -39,24 +38,14 @@ def tables_of(
             kinds.setdefault(tuple(numbers), []).append(measured)
     if not kinds:
         return ()
-    steps = _steps(targets)
-    tables = [metrics_table(rows, [row.target for row in rows], steps) for rows in kinds.values()]
+    path_of = {one.output.target: one.output.path for one in made}
+    steps = declared_steps(loaded, path_of.values())
+    tables = [
+        metrics_table(rows, [path_of[row.target] for row in rows], steps) for rows in kinds.values()
+    ]
     tables.sort(key=lambda table: (-_requested(table, requested), -len(table.rows)))
     return tuple(tables[:_MOST_TABLES])
 
 
 def _requested(table: MetricsTable, requested: Collection[str]) -> bool:
     return any(row.of.target in requested for row in table.rows)
-
-
-def _steps(targets: Targets) -> dict[str, HashedStep]:
-    """Return id -> step of all targets, so that attributes of what these need are compared, too."""
-    return {
-        target.id: HashedStep(
-            target.name,
-            json.loads(target.step.payload),
-            target.step.version,
-            {(id_ := targets.all[dep].id): id_ for dep in targets.deps[index]},
-        )
-        for index, target in enumerate(targets.all)
-    }

@@ -32,6 +32,7 @@ class Recipe:
         is_dirty: whether the code had changes that were not committed; None if that is not known.
         argv: the command line of the run.
         written_by: which program wrote the record.
+        output_path: where the output lay when it was built; empty if the record does not say.
 
     """
 
@@ -45,6 +46,7 @@ class Recipe:
     is_dirty: bool | None = None
     argv: tuple[str, ...] = ()
     written_by: str = ""
+    output_path: str = ""
 
 
 def read_recipe(store: Store, output_path: str) -> Recipe | None:
@@ -91,6 +93,7 @@ def _ours(record: Mapping[str, Any]) -> Recipe:
         dirty if isinstance(dirty, bool) else None,
         _all_texts(who.get("argv")),
         f"marin-build {text(who.get('marin_build', ''))}".strip(),
+        text_or_none(record.get("output_path")) or "",
     )
 
 
