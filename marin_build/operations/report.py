@@ -146,7 +146,7 @@ def _facts(planned: Planned, selectors: Sequence[str], options: PipelineOptions)
         commit=here.commit or "",
         is_dirty=here.dirty,
         commands=_commands(named, selectors, targets),
-        metrics=tables_of(loaded, made, set(requested)),
+        metrics=tables_of(loaded, indices, made, set(requested)),
         version=__version__,
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from marin_build.operations.metrics import declared_steps
+from marin_build.operations.targets_to_measure import targets_of
 from marin_build.plan.metrics.metrics_table import MeasuredTarget, metrics_table
 from marin_build.plan.metrics.returned_numbers import returned_numbers
 
@@ -20,13 +20,17 @@ _MOST_TABLES = 12
 
 
 def tables_of(
-    loaded: Loaded, made: Sequence[MadeOutput], requested: Collection[str]
+    loaded: Loaded,
+    indices: Sequence[int],
+    made: Sequence[MadeOutput],
+    requested: Collection[str],
 ) -> tuple[MetricsTable, ...]:
     """Return the numbers of built targets; those that returned the same ones share a table.
 
     Args:
         loaded: the pipeline.
-        made: what the targets of the report returned.
+        indices: of the targets of the report.
+        made: what these returned, in the same order.
         requested: ids; their tables come first, and then the longest ones.
 
     """
@@ -39,7 +43,7 @@ def tables_of(
     if not kinds:
         return ()
     path_of = {one.output.target: one.output.path for one in made}
-    steps = declared_steps(loaded, path_of.values())
+    steps = targets_of(loaded, indices).declared
     tables = [
         metrics_table(rows, [path_of[row.target] for row in rows], steps) for rows in kinds.values()
     ]
