@@ -97,6 +97,7 @@ COMMANDS = [
     ("diff", "latest", "plan"), ("trace", "latest"), ("accept", "*", "--reason", "x"),
     ("plan", "--markdown"), ("status", "--json"), ("graph",), ("graph", "--format", "dot"),
     ("taint", "good", "--reason", "x", "--dry-run"), ("path", "*"), ("logs", "--list"),
+    ("report", "-o", "page.html"),
 ]  # fmt: skip
 OF_ONE = {
     ("explain",): ["record", "artifact", "accepted", "failed_attempt"],
