@@ -62,13 +62,15 @@ class WrittenReport:
     left_out: tuple[str, ...]
 
 
-def report_on(loaded: Loaded, selectors: Sequence[str], options: PipelineOptions) -> WrittenReport:
+def report_on(
+    loaded: Loaded, selectors: Sequence[str], options: PipelineOptions | None
+) -> WrittenReport:
     """Return the report on some targets and all that they need.
 
     Args:
         loaded: the pipeline and its store.
         selectors: which targets; empty: what the pipeline requests.
-        options: name the pipeline in the page's command lines.
+        options: name the pipeline in the page's command lines; None: a page without these.
 
     Raises:
         UsageError: a selector selects nothing, or there is no such engine.
@@ -105,7 +107,7 @@ def _without_places(redactor: Redactor, project: str) -> Redactor:
     return redactor
 
 
-def _facts(planned: Planned, selectors: Sequence[str], options: PipelineOptions) -> Report:
+def _facts(planned: Planned, selectors: Sequence[str], options: PipelineOptions | None) -> Report:
     """Read all that a report says."""
     loaded = planned.loaded
     document, live = looked_at(planned)
@@ -136,16 +138,16 @@ def _facts(planned: Planned, selectors: Sequence[str], options: PipelineOptions)
         for node, more, index, one in zip(picture.nodes, details, indices, made, strict=True)
     )
     here = provenance(loaded.workspace.project, ())
-    named = _with_bucket(options, loaded.workspace.prefix)
+    named = _with_bucket(options, loaded.workspace.prefix) if options is not None else None
     return Report(
-        about=about_plan(document, live, commands_for_targets(named)),
+        about=about_plan(document, live, commands_for_targets(named) if named is not None else ()),
         targets=targets,
         edges=picture.edges,
         requested=tuple(requested),
         parameters=dict(loaded.pipeline.parameters),
         commit=here.commit or "",
         is_dirty=here.dirty,
-        commands=_commands(named, selectors, targets),
+        commands=_commands(named, selectors, targets) if named is not None else (),
         metrics=tables_of(loaded, indices, made, set(requested)),
         version=__version__,
     )
