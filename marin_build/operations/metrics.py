@@ -54,7 +54,9 @@ class MetricsRequest:
     sort: tuple[str, ...] = ()
 
 
-def read_metrics_table(options: PipelineOptions, request: MetricsRequest) -> FoundMetrics:
+def read_metrics_table(
+    options: PipelineOptions, request: MetricsRequest, *, may_recall: bool = True
+) -> FoundMetrics:
     """Read the numbers of targets, and compare the attributes of these.
 
     A target that is not built, or returned no number, is not in the table: a note names it.
@@ -62,6 +64,7 @@ def read_metrics_table(options: PipelineOptions, request: MetricsRequest) -> Fou
     Args:
         options: name the pipeline and its prefix.
         request: what is asked for.
+        may_recall: let records answer where the pipeline cannot; the notes say so.
 
     Raises:
         MarinBuildError: the pipeline does not load, and no build stands for a word.
@@ -69,7 +72,7 @@ def read_metrics_table(options: PipelineOptions, request: MetricsRequest) -> Fou
         StoreError: the store cannot be read.
 
     """
-    asked = find_targets_to_measure(options, request.targets, request.runs)
+    asked = find_targets_to_measure(options, request.targets, request.runs, may_recall=may_recall)
     return _measure(asked.with_every_build() if request.every_identity else asked, request)
 
 

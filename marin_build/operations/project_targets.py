@@ -136,7 +136,8 @@ class ProjectTargets(ProjectBase):
             targets, all, selectors_in(runs), selectors_in(columns), selectors_in(sort)
         )
         with self._loading():
-            return read_metrics_table(self._options, request).table.flat_rows()
+            found = read_metrics_table(self._options, request, may_recall=False)
+        return found.table.flat_rows()
 
     def attempts(self, target: str) -> tuple[AttemptSeen, ...]:
         """Return all attempts at a target that are known, the oldest first."""

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 from marin_build.observe.read_builds import list_places
 from marin_build.operations.find_outputs import stored_identity
+from marin_build.operations.loading import load
 from marin_build.operations.place import open_place
 from marin_build.operations.plan import choose
-from marin_build.operations.recall import load_or_recall, recall_run
+from marin_build.operations.recall import Recalled, load_or_recall, recall_run
 from marin_build.plan.metrics.hashed_step import HashedStep
 
 if TYPE_CHECKING:
@@ -79,7 +80,11 @@ class TargetsToMeasure:
 
 
 def find_targets_to_measure(
-    options: PipelineOptions, words: Sequence[str], runs: Sequence[str]
+    options: PipelineOptions,
+    words: Sequence[str],
+    runs: Sequence[str] = (),
+    *,
+    may_recall: bool = True,
 ) -> TargetsToMeasure:
     """Find targets; they need not be built.
 
@@ -87,6 +92,8 @@ def find_targets_to_measure(
         options: name the pipeline and its prefix.
         words: selectors, and words that name one identity; none: the requested targets.
         runs: where to look, instead of in the pipeline.
+        may_recall: let records answer where the pipeline does not load, or declares no such name;
+            the notes say so.
 
     Raises:
         MarinBuildError: the pipeline does not load, and no build stands for a word.
@@ -112,7 +119,10 @@ def find_targets_to_measure(
             rest.append(word)
     if words and not rest:
         return TargetsToMeasure(tuple(named.values()), place.store, place.prefix, {})
-    recalled = load_or_recall(options, rest)
+    if may_recall:
+        recalled = load_or_recall(options, rest)
+    else:
+        recalled = Recalled(load(options, needed=rest), tuple(rest))
     loaded = recalled.loaded
     selected = _of_targets(loaded, choose(loaded, recalled.selectors))
     targets = (*named.values(), *(each for each in selected if each.path not in named))

@@ -125,7 +125,7 @@ def test_the_graph_can_be_explored_in_its_frame(window: Window, report: Path) ->
 
 
 def test_files_of_outputs_run_nothing_and_ask_for_nothing(window: Window, report: Path) -> None:
-    """Else whoever builds a step runs a program in the browser of who reads the report."""
+    """Else the author of a step runs a program in the browser of every reader of the report."""
     page = visit(window, report)
     page.locator(".explorer summary").click()
     page.frame_locator("iframe").locator("body[data-ready=yes]").wait_for()

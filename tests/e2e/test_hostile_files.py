@@ -98,6 +98,8 @@ COMMANDS = [
     ("plan", "--markdown"), ("status", "--json"), ("graph",), ("graph", "--format", "dot"),
     ("taint", "good", "--reason", "x", "--dry-run"), ("path", "*"), ("logs", "--list"),
     ("report", "-o", "page.html"),
+    ("metrics", "*"), ("metrics", "*", "--all", "--csv"),
+    ("metrics", "--run", "latest", "--markdown"),
 ]  # fmt: skip
 OF_ONE = {
     ("explain",): ["record", "artifact", "accepted", "failed_attempt"],
@@ -107,6 +109,8 @@ OF_ONE = {
     ("show",): ["record", "artifact", "old_artifact", "status", "failed_attempt"],
     ("show", "--json"): ["artifact"],
     ("path",): ["record", "status"],
+    ("metrics",): ["record", "artifact", "old_artifact", "status"],
+    ("metrics", "--all", "--json"): ["record", "artifact"],
     ("unlock",): ["lease", "failed_lease", "status"],
     ("adopt",): ["record", "status"],
     ("run", "--force"): ["record", "lease", "next_log"],

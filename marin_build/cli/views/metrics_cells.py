@@ -20,8 +20,8 @@ _MOST_DIGITS_OF_A_COUNT = 15
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _DIGEST_SHOWN = 12
 _LONGEST = 200
-_FORMULA = tuple("=+-@＝＋－＠")
-"""What a cell begins with that spreadsheets take for a formula, and run."""
+_FORMULA = tuple("=+-@\uff1d\uff0b\uff0d\uff20")
+"""What a cell begins with that spreadsheets take for a formula, and run; also in full width."""
 
 
 def number_text(number: float) -> str:
@@ -32,7 +32,10 @@ def number_text(number: float) -> str:
         whole = str(number)
         if len(whole) <= _MOST_DIGITS_OF_A_COUNT:
             return whole
-        return f"{Decimal(number):.{_DIGITS}g}"  # no float holds some of them
+        try:
+            return f"{float(number):.{_DIGITS}g}"
+        except OverflowError:
+            return f"{Decimal(number):.{_DIGITS}g}"
     return f"{number:.{_DIGITS}g}"
 
 

@@ -130,9 +130,17 @@ class MetricsTable:
             if not any(map(compile_patterns([pattern]), names)):
                 raise _no_column(pattern, names)
         is_chosen = compile_patterns(patterns)
+        attributes = tuple(filter(is_chosen, self.attributes))
+        rows = (
+            replace(
+                row, attributes={n: row.attributes[n] for n in attributes if n in row.attributes}
+            )
+            for row in self.rows
+        )
         return replace(
             self,
-            attributes=tuple(filter(is_chosen, self.attributes)),
+            rows=tuple(rows),
+            attributes=attributes,
             metrics=tuple(filter(is_chosen, self.metrics)),
             facts=frozenset({"target", *filter(is_chosen, _BUILD_FACTS)}),
         )
@@ -176,7 +184,7 @@ def metrics_table(
         UsageError: a pattern matches no column.
 
     """
-    varying = varying_attributes(steps, keys, compile_patterns(columns) if columns else None)
+    varying = varying_attributes(steps, keys, (lambda _name: True) if columns else None)
     rows = tuple(map(MetricsRow, targets, varying.rows))
     metrics = dict.fromkeys(name for target in targets for name in target.metrics)
     table = MetricsTable(rows, varying.names, tuple(metrics))

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from marin_build.plan.metrics.hashed_step import HashedStep
 
 
-_PARTS = re.compile(r"([/_=-]+)")
-"""What separates the parts of a name, `sweep/train-lr0.1`."""
+_SEPARATORS = re.compile(r"([/_=-]+)")
+"""What stands between the words of a name, `sweep/train-lr0.1`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +146,7 @@ def _parts_played(
             alike.setdefault(_signature(steps[keys[0]]), []).append(name)
     for signature, names in alike.items():
         common = _common_part(names) if signature else ""
-        is_free = common not in by_name and common not in parts.values()
+        is_free = common in names or (common not in by_name and common not in parts.values())
         for name in names:
             parts[name] = common if common and (is_free or len(names) == 1) else name
     short = _shortest_ends(set(parts.values()))
@@ -161,24 +161,28 @@ def _signature(step: HashedStep) -> tuple[str, ...]:
 
 
 def _common_part(names: Sequence[str]) -> str:
-    """Return what names have in common at their beginnings and ends.
+    """Return the words that names have in common: of `lr/a/train-0` and `lr/b/train-1` `lr/train`.
 
-    Of `sweep/a/train` and `sweep/b/train` it is `sweep/train`. Names are cut between words only.
-    Empty if they have nothing in common.
+    Those of names with as many words stand in the same places, those of others at both ends. Empty
+    if there are none.
     """
-    if len(names) == 1:
-        return names[0]
-    words = [_PARTS.split(name) for name in names]
-    shortest = min(map(len, words))
-    start = next((at for at in range(shortest) if len({each[at] for each in words}) > 1), shortest)
-    most = shortest - start
-    end = next((at for at in range(most) if len({each[-1 - at] for each in words}) > 1), most)
-    first = words[0]
-    head, tail = "".join(first[:start]), "".join(first[len(first) - end :])
-    separators = "/_=-"
-    if head.rstrip(separators) and tail.lstrip(separators):
-        return head.rstrip(separators) + "/" * ("/" in tail[:1]) + tail.lstrip(separators)
-    return (head + tail).strip(separators)
+    split = [_SEPARATORS.split(name) for name in names]  # words, and what stands between them
+    first, shortest = split[0], min(map(len, split))
+    is_same = [len({words[at] for words in split}) == 1 for at in range(shortest)]
+    if len(set(map(len, split))) > 1:
+        at_end = [len({words[-1 - at] for words in split}) == 1 for at in range(shortest)]
+        start, end = _leading(is_same), _leading(at_end)
+        is_same = [at < start or at >= len(first) - end for at in range(len(first))]
+    common = ""
+    for at in range(0, len(first), 2):
+        if is_same[at] and first[at]:
+            common += (first[at - 1] if common else "") + first[at]
+    return common
+
+
+def _leading(answers: Sequence[bool]) -> int:
+    """Return how many answers there are before the first no."""
+    return answers.index(False) if False in answers else len(answers)
 
 
 def _shortest_ends(parts: set[str]) -> dict[str, str]:
@@ -213,7 +217,7 @@ class _Columns:
 
     def add(self, part: str, attributes: Iterator[tuple[str, Any]], above: int) -> None:
         """Add the attributes of a step to the rows that were made from it."""
-        at_rows = [at for at in range(above.bit_length()) if above >> at & 1]
+        at_rows = list(_rows_in(above))
         for name, value in attributes:
             text = json.dumps(value, sort_keys=True)
             cells = self.cells.setdefault((part, name), {})
@@ -233,6 +237,14 @@ class _Columns:
             found[part, name] = free_name(text, used)
             used.add(found[part, name])
         return found
+
+
+def _rows_in(bits: int) -> Iterator[int]:
+    """Yield the rows that bits stand for: as many steps as there are rows, not as many as bits."""
+    while bits:
+        lowest = bits & -bits
+        yield lowest.bit_length() - 1
+        bits ^= lowest
 
 
 def _differs(cells: Mapping[int, Mapping[str, Any]], rows: int) -> bool:

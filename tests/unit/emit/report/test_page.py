@@ -83,7 +83,7 @@ def test_the_page_says_all_that_there_is() -> None:
 
 @pytest.mark.parametrize("text", HOSTILE)
 def test_hostile_texts_stay_texts(text: str) -> None:
-    """Else whoever writes into a bucket runs a program in the browser of who reads the report."""
+    """Else who may write into a bucket runs a program in the browsers of its readers."""
     _check_is_as_usual(page_of(report_of(text)))
 
 

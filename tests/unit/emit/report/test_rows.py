@@ -77,7 +77,7 @@ def test_versions_that_differ_stand_side_by_side() -> None:
     ],
 )  # fmt: skip
 def test_one_sentence_says_what_the_page_is(requested: int, states: list[str], said: str) -> None:
-    """Else whoever gets the page by mail must read all of it to know."""
+    """Else a person who gets the page by mail must read all of it to know."""
     targets = tuple(
         replace(
             TRAIN,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -40,6 +41,24 @@ def test_steps_of_a_sweep_with_other_names_are_compared_as_one() -> None:
         steps[f"eval-lr{rate}"] = step(f"eval-lr{rate}", {"n": 5}, model=train)
     found = varying_attributes(steps, ["eval-lr0.1", "eval-lr0.2"])
     assert found.names == ("train.rate",)
+
+
+@pytest.mark.parametrize(
+    ("names", "part"),
+    [
+        (["a/shard-0/x", "b/shard-1/y"], "shard"),
+        (["train", "train-small"], "train"),
+        (["big/train", "small/old/train"], "train"),
+        (["wiki", "books"], None),
+        (["lr0.1", "lr0.2"], None),
+        (["a", "a/b"], "a"),
+    ],
+)
+def test_names_share_a_part_where_they_share_words(names: list[str], part: str | None) -> None:
+    steps = {name: step(name, {"rate": at}) for at, name in enumerate(names)}
+    steps |= {f"e{at}": step("eval", {}, model=name) for at, name in enumerate(names)}
+    found = varying_attributes(steps, ["e0", "e1"])
+    assert found.names == (("model",) if part is None else (f"{part}.rate",))
 
 
 def test_rows_of_several_steps_share_the_columns_of_what_they_were_made_from() -> None:
