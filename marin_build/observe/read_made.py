@@ -11,7 +11,6 @@ from marin_build.protocol.artifact import without_descriptor
 from marin_build.protocol.recipe_reader import parse_recipe
 from marin_build.protocol.record_reader import readable_record
 from marin_build.protocol.status import readable_status
-from marin_build.text.readable import bytes_text
 from marin_build.untrusted_json import parse_json
 
 if TYPE_CHECKING:
@@ -21,33 +20,46 @@ if TYPE_CHECKING:
     from marin_build.store.base import Blob, Store
 
 
-_FILES = (layout.STATUS, layout.RECORD, layout.ARTIFACT, layout.OLD_ARTIFACT)
-_AT_ONCE = 200
-"""Outputs whose files are in memory at the same time: each may be large."""
-_LONGEST = 64 << 10
-"""Bytes of the longest artifact that is kept."""
+_AT_ONCE = 1_000
+"""Outputs whose files are in memory at a time."""
+_FILES = (layout.STATUS, layout.RECORD, layout.ARTIFACT)
 
 
 @dataclass(frozen=True, slots=True)
 class MadeOutput:
-    """An output, and what its record and its artifact say.
+    """An output, and the files beside it.
 
     Args:
         output: which one, and how its build ended.
-        recipe: what made it; None if no readable record says.
-        returned: what its step returned, as JSON values; None if that is nothing.
-        problem: why that is not here although there is something; empty if it is.
+        record: the bytes of its record; None if there is none.
+        artifact: those of what its step returned, as JSON; None if it is not built, or that is
+            nothing.
+        marin_artifact: the bytes of the artifact file, which of Marin's outputs is a record, too.
 
     """
 
     output: StoredOutput
-    recipe: Recipe | None
-    returned: Any
-    problem: str = ""
+    record: bytes | None
+    artifact: bytes | None
+    marin_artifact: bytes | None
+
+    @property
+    def recipe(self) -> Recipe | None:
+        """What made it; None if no readable record says."""
+        return parse_recipe(self.record, self.marin_artifact)
+
+    def returned(self) -> Any:
+        """Return what its step returned, as JSON values; None if that is nothing.
+
+        Raises:
+            ValueError: it is not readable.
+
+        """
+        return parse_json(self.artifact) if self.artifact is not None else None
 
 
 def read_made(store: Store, places: Sequence[tuple[str, str, str]]) -> Iterator[MadeOutput]:
-    """Yield what is known of each output; read in batches.
+    """Yield each output with what lies beside it; read in batches.
 
     Args:
         store: where they live.
@@ -58,31 +70,31 @@ def read_made(store: Store, places: Sequence[tuple[str, str, str]]) -> Iterator[
 
     """
     for start in range(0, len(places), _AT_ONCE):
-        some = places[start : start + _AT_ONCE]
-        paths = [f"{path}/{file}" for *_, path in some for file in _FILES]
-        blobs = iter(store.get_many(paths))
-        for (name, target, path), *files in zip(some, blobs, blobs, blobs, blobs, strict=True):
-            yield _made(name, target, path, files)
+        yield from _read(store, places[start : start + _AT_ONCE])
 
 
-def _made(name: str, target: str, path: str, files: Sequence[Blob | None]) -> MadeOutput:
-    status, info, artifact, old = (blob.data if blob is not None else None for blob in files)
-    said = readable_status(status, path)
-    output = StoredOutput(name, target, path, said, readable_record(info))
-    returned, problem = _returned([data for data in (artifact, old) if data is not None])
-    return MadeOutput(output, parse_recipe(info, artifact), returned, problem)
-
-
-def _returned(found: Sequence[bytes]) -> tuple[Any, str]:
-    """Return what a step returned, from the first file that holds it, and why it is not here."""
-    for data in found:
-        value = without_descriptor(data)
-        if value is None:
-            continue
-        if len(value) > _LONGEST:
-            return None, f"{bytes_text(len(value))} of JSON"
-        try:
-            return parse_json(value, constant=str), ""
-        except ValueError as error:
-            return None, f"not readable: {error}"
-    return None, ""
+def _read(store: Store, places: Sequence[tuple[str, str, str]]) -> Iterator[MadeOutput]:
+    blobs = iter(store.get_many([f"{path}/{file}" for *_, path in places for file in _FILES]))
+    found: list[tuple[StoredOutput, bytes | None]] = []
+    artifacts: dict[str, Blob | None] = {}
+    for (name, target, path), status, record, artifact in zip(
+        places, blobs, blobs, blobs, strict=True
+    ):
+        said = readable_status(status.data if status is not None else None, path)
+        info = record.data if record is not None else None
+        found.append((StoredOutput(name, target, path, said, readable_record(info)), info))
+        artifacts[path] = artifact
+    # The name that Marin's artifacts once had: where a record of ours lies, nothing was returned.
+    marins = [
+        each.path
+        for each, _ in found
+        if each.is_built and each.built is None and artifacts[each.path] is None
+    ]
+    if marins:
+        olds = store.get_many([f"{path}/{layout.OLD_ARTIFACT}" for path in marins])
+        artifacts.update(zip(marins, olds, strict=True))
+    for output, info in found:
+        blob = artifacts[output.path]
+        data = blob.data if blob is not None else None
+        value = without_descriptor(data) if output.is_built and data is not None else None
+        yield MadeOutput(output, info, value, data if output.built is None else None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from marin_build._version import __version__
 from marin_build.emit.graph.details import about_plan, details_of
@@ -23,9 +23,10 @@ from marin_build.operations.planned import PlanRequest
 from marin_build.operations.report_contents import contents_of
 from marin_build.operations.report_metrics import tables_of
 from marin_build.plan.estimate import Duration, typical
-from marin_build.plan.reason_text import describe
-from marin_build.plan.reasons import BuiltBefore
+from marin_build.plan.reason_text import NOT_READ, describe
+from marin_build.plan.reasons import Adopted, BuiltBefore
 from marin_build.protocol.provenance import Environment, provenance
+from marin_build.text.readable import bytes_text
 from marin_build.workspace.places import is_url
 
 if TYPE_CHECKING:
@@ -42,6 +43,8 @@ if TYPE_CHECKING:
 
 _EARLIER = 20
 """How many earlier builds of a name are read to say what was expected."""
+_LONGEST_RETURNED = 64 << 10
+"""Bytes of the longest artifact whose beginning is shown."""
 _LEAST_DEPTH = 3
 """Slashes in the path of a project's folder that stands nowhere else by chance."""
 
@@ -127,15 +130,16 @@ def _facts(planned: Planned, selectors: Sequence[str], options: PipelineOptions 
         ReportedTarget(
             node=_node(node, one),
             details=more,
-            is_there=one.output.is_built,
+            is_there=one.output.is_built or node.reason != NOT_READ,
             needs=tuple(loaded.targets.all[dep].id for dep in loaded.targets.deps[index]),
             build=_build(one) if one.output.is_built else None,
             expected=_expected(earlier.get(index, ()), one),
-            returned=one.returned if one.output.is_built else None,
-            returned_problem=one.problem if one.output.is_built else "",
+            returned=value,
+            returned_problem=problem,
             contents=contents.get(node.id),
         )
         for node, more, index, one in zip(picture.nodes, details, indices, made, strict=True)
+        for value, problem in [_returned(one)]
     )
     here = provenance(loaded.workspace.project, ())
     named = _with_bucket(options, loaded.workspace.prefix) if options is not None else None
@@ -148,22 +152,36 @@ def _facts(planned: Planned, selectors: Sequence[str], options: PipelineOptions 
         commit=here.commit or "",
         is_dirty=here.dirty,
         commands=_commands(named, selectors, targets) if named is not None else (),
-        metrics=tables_of(loaded, indices, made, set(requested)),
+        metrics=tables_of(loaded, indices, targets, set(requested)),
         version=__version__,
     )
 
 
 def _node(node: Node, made: MadeOutput) -> Node:
     """Return a node whose reason says how a target stands that the plan did not read."""
-    if node.state != "built":
+    if node.reason != NOT_READ:
         return node
     if not made.output.is_built:
         why = "not built, and nothing needs it: all targets that are made from it are built"
         return replace(node, reason=why)
     built = made.output.built
-    if built is None or built.adopted_from:
-        return node
-    return replace(node, reason=describe(BuiltBefore(built.run, built.worker, built.end)))
+    if built is None:
+        return replace(node, reason="built")
+    if (place := built.adopted_from) is not None:
+        why = describe(Adopted(place, built.files, built.size, built.worker, built.end))
+    else:
+        why = describe(BuiltBefore(built.run, built.worker, built.end))
+    return replace(node, reason=why)
+
+
+def _returned(made: MadeOutput) -> tuple[Any, str]:
+    """Return what a step returned, and why it is not on the page although there is something."""
+    if made.artifact is not None and len(made.artifact) > _LONGEST_RETURNED:
+        return None, f"{bytes_text(len(made.artifact))} of JSON"
+    try:
+        return made.returned(), ""
+    except ValueError as error:
+        return None, f"not readable: {error}"
 
 
 def _build(made: MadeOutput) -> Build | None:

@@ -11,7 +11,7 @@ from marin_build.plan.metrics.returned_numbers import returned_numbers
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
-    from marin_build.observe.read_made import MadeOutput
+    from marin_build.emit.report.facts import ReportedTarget
     from marin_build.operations.loading import Loaded
     from marin_build.plan.metrics.metrics_table import MetricsTable
 
@@ -22,7 +22,7 @@ _MOST_TABLES = 12
 def tables_of(
     loaded: Loaded,
     indices: Sequence[int],
-    made: Sequence[MadeOutput],
+    reported: Sequence[ReportedTarget],
     requested: Collection[str],
 ) -> tuple[MetricsTable, ...]:
     """Return the numbers of built targets; those that returned the same ones share a table.
@@ -30,22 +30,22 @@ def tables_of(
     Args:
         loaded: the pipeline.
         indices: of the targets of the report.
-        made: what these returned, in the same order.
+        reported: these, in the same order.
         requested: ids; their tables come first, and then the longest ones.
 
     """
-    kinds: dict[tuple[str, ...], list[MeasuredTarget]] = {}
-    for one in made:
-        numbers = returned_numbers(one.returned) if one.output.is_built else {}
-        if numbers:
-            measured = MeasuredTarget(one.output.target, one.output.name, numbers)
-            kinds.setdefault(tuple(numbers), []).append(measured)
+    kinds: dict[tuple[str, ...], list[tuple[MeasuredTarget, str]]] = {}
+    for index, one in zip(indices, reported, strict=True):
+        if numbers := returned_numbers(one.returned):
+            measured = MeasuredTarget(one.node.id, one.node.name, numbers)
+            path = loaded.targets.all[index].output_path
+            kinds.setdefault(tuple(numbers), []).append((measured, path))
     if not kinds:
         return ()
-    path_of = {one.output.target: one.output.path for one in made}
     steps = targets_of(loaded, indices).declared
     tables = [
-        metrics_table(rows, [path_of[row.target] for row in rows], steps) for rows in kinds.values()
+        metrics_table([row for row, _ in rows], [path for _, path in rows], steps)
+        for rows in kinds.values()
     ]
     tables.sort(key=lambda table: (-_requested(table, requested), -len(table.rows)))
     return tuple(tables[:_MOST_TABLES])
