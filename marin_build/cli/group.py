@@ -14,6 +14,7 @@ _COMMANDS = (
     "diff",
     "trace",
     "graph",
+    "report",
     "explain",
     "status",
     "runs",

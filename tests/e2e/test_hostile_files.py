@@ -99,6 +99,7 @@ COMMANDS = [
     ("diff", "latest", "plan"), ("trace", "latest"), ("accept", "*", "--reason", "x"),
     ("plan", "--markdown"), ("status", "--json"), ("graph",), ("graph", "--format", "dot"),
     ("taint", "good", "--reason", "x", "--dry-run"), ("path", "*"), ("logs", "--list"),
+    ("report", "-o", "page.html"),
     ("metrics", "*"), ("metrics", "*", "--all", "--csv"),
     ("metrics", "--run", "latest", "--markdown"),
 ]  # fmt: skip
