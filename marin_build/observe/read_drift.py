@@ -69,7 +69,12 @@ class FoundDrift:
 
 
 def find_drift(
-    store: Store, plan: Plan, environments: Environments, *, heed_accepted: bool = True
+    store: Store,
+    plan: Plan,
+    environments: Environments,
+    *,
+    heed_accepted: bool = True,
+    parts: bool = True,
 ) -> FoundDrift:
     """Return how identity, code and environment changed since reused targets were built.
 
@@ -81,6 +86,7 @@ def find_drift(
         plan: a plan of today.
         environments: what its steps would be built in today.
         heed_accepted: leave out what a user accepted.
+        parts: read which parts of the code differ; without, drift of code stays unexplained.
 
     Raises:
         StoreError: the store cannot be read.
@@ -89,26 +95,34 @@ def find_drift(
     drifted = _all_drifted(store, plan, environments)
     if not drifted:
         return FoundDrift(plan, {})
-    from marin_build.identity.code.document import parse_sources, source_paths
     from marin_build.protocol import layout
 
     targets = plan.targets
-    keys = [it.built.code_document for it in drifted.values() if it.drift.is_of_code]
-    sources = source_paths(targets.workspace.prefix, keys)
+    sources: Mapping[str, str] = {}
+    if parts:
+        from marin_build.identity.code.document import source_paths
+
+        keys = [it.built.code_document for it in drifted.values() if it.drift.is_of_code]
+        sources = source_paths(targets.workspace.prefix, keys)
     heeded = drifted if heed_accepted else ()
     words = {i: f"{targets.all[i].output_path}/{layout.ACCEPTED}" for i in heeded}
     paths = [*sources.values(), *words.values()]
     read = dict(zip(paths, store.get_many(paths), strict=True))
-    documents = parse_sources(
-        {key: blob.data if (blob := read[path]) else None for key, path in sources.items()}
-    )
+    documents: Mapping[str, CodeDocument] = {}
+    if parts:
+        from marin_build.identity.code.document import parse_sources
+
+        documents = parse_sources(
+            {key: blob.data if (blob := read[path]) else None for key, path in sources.items()}
+        )
     found: dict[int, Drifted] = {}
     accepted: dict[int, Acceptance] = {}
     for index, it in drifted.items():
         fn = targets.all[index].step.fn
         rest, word = _without_accepted(it, fn, read[words[index]] if heed_accepted else None)
         if rest:
-            found[index] = replace(it, drift=_explained(it.built, rest, documents, fn))
+            drift = _explained(it.built, rest, documents, fn) if parts else rest
+            found[index] = replace(it, drift=drift)
         elif word is not None:
             accepted[index] = word
     return FoundDrift(_with_reasons(plan, accepted), found)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from marin_build.errors import UsageError
 from marin_build.operations.loading import environments_for
-from marin_build.operations.plan import make_planned
+from marin_build.operations.plan import choose, make_planned
 from marin_build.operations.planned import PlanRequest
 from marin_build.pipeline.declared_at import shown
 from marin_build.plan.block_reasons import UpstreamBlocked
@@ -16,7 +16,6 @@ from marin_build.plan.decisions import Kind
 from marin_build.plan.plan_summary import verb_of
 from marin_build.plan.reason_text import describe_decision
 from marin_build.plan.reasons import Accepted, Adopted, Cascade
-from marin_build.plan.selection import select
 from marin_build.text.moments import moment_text
 from marin_build.text.readable import printable, shortened
 
@@ -119,7 +118,7 @@ def explain(loaded: Loaded, target: str, *, compare_code: bool = False) -> Expla
         StoreError: the store cannot be read.
 
     """
-    chosen = select(loaded.targets, [target])
+    chosen = choose(loaded, [target])
     if len(chosen) != 1:
         raise UsageError(
             f"`{target}` stands for {len(chosen)} targets; one is explained at a time",

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from marin_build.plan.decisions import Plan
     from marin_build.plan.document import PlanDocument
     from marin_build.plan.drift import Drift
+    from marin_build.plan.drifted_targets import DriftedTargets
     from marin_build.plan.estimate import PlanEstimate
     from marin_build.plan.plan_summary import Verb
     from marin_build.plan.prices import Prices
@@ -123,11 +124,24 @@ class Planned:
     @cached_property
     def found(self) -> FoundDrift:
         """The drift of reused targets; a saved plan has none, because machines differ in it."""
+        return self._find_drift(parts=True)
+
+    @cached_property
+    def drifted(self) -> tuple[DriftedTargets, ...]:
+        """The reused targets that drifted; which parts of their code differ is not read."""
+        drift = self._find_drift(parts=False).drift
+        if not drift:
+            return ()
+        from marin_build.plan.drifted_targets import drifted_targets
+
+        return drifted_targets(self.decided.targets, drift)
+
+    def _find_drift(self, *, parts: bool) -> FoundDrift:
         from marin_build.observe.read_drift import find_drift
         from marin_build.operations.loading import environments_for
 
         environments = environments_for(self.loaded, self.engine)
-        return find_drift(self.loaded.store, self.decided, environments)
+        return find_drift(self.loaded.store, self.decided, environments, parts=parts)
 
     @property
     def plan(self) -> Plan:

@@ -89,8 +89,8 @@ def command(
     """Show what would be built and why; nothing is written to the store.
 
     TARGET is a step's name, a glob over names, +x (and all it needs), x+ (and all that need it),
-    tag:T, status:failed|running|success|missing, or changed-since:REV. `a,b` is the union, `a&b`
-    the intersection, `^c` all but c. Without TARGET: the targets that the pipeline requests.
+    tag:T, status:failed|running|success|missing, drifted, or changed-since:REV. `a,b` is the union,
+    `a&b` the intersection, `^c` all but c. Without TARGET: the targets that the pipeline requests.
 
     With --assume-changed and --assume-built the plan answers a question: it cannot be written or
     applied. Both may be given several times.
