@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from marin_build.errors import StoppedError
 from marin_build.operations.options import command_line
-from marin_build.plan.drifted_targets import drift_text
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -41,6 +40,8 @@ def refuse_drift(
     """
     if (said or planned.loaded.settings.on_drift) != "fail" or not planned.drifted:
         return
+    from marin_build.plan.drifted_targets import drift_text
+
     again = ("plan", ("-o", saved)) if saved is not None else ("apply", ())
     ways = ways_out(
         [group.kind for group in planned.drifted], options, planned.request.targets, again=again

@@ -9,7 +9,6 @@ from marin_build.errors import SpecificationError, UsageError, combined
 from marin_build.pipeline.bound_call import annotated_function, type_hints
 from marin_build.pipeline.parameter_values import UnfitError, parse_value, type_of_default
 from marin_build.text.readable import did_you_mean, shortened
-from marin_build.text.secret_shapes import without_secret
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -98,6 +97,8 @@ def _unfit(
     name: str, text: str, error: UnfitError, parameter: inspect.Parameter | None, *, typed: bool
 ) -> UsageError:
     """Return the error of a value that does not fit: parameter, given, expected."""
+    from marin_build.text.secret_shapes import without_secret
+
     shown = "..." if error.is_secret else shortened(without_secret(name, text))
     facts = [("given", shown), ("expected", error.wanted)]
     if error.reason:

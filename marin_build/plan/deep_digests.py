@@ -18,7 +18,6 @@ from marin_build.identity.code.digest import code_digest
 from marin_build.identity.payload import deep_fingerprint
 from marin_build.pipeline.bound_call import BoundCall
 from marin_build.plan.graph_shape import upstream
-from marin_build.protocol.provenance import variables_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -123,11 +122,11 @@ class _OwnDigests:
             digest = self._of_function.get(key, "")
             if not digest:
                 digest = self._of_function[key] = self._digest(fn)
-        return (
-            own_digest(digest, variables_of(step.env_vars, step.secrets))
-            if step.env_vars
-            else digest
-        )
+        if not step.env_vars:
+            return digest
+        from marin_build.protocol.provenance import variables_of
+
+        return own_digest(digest, variables_of(step.env_vars, step.secrets))
 
 
 def deep_fingerprints_of_run(plan: Plan) -> list[str]:

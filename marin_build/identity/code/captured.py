@@ -10,7 +10,7 @@ import functools
 import types
 from collections import ChainMap, deque
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from marin_build.errors import MarinBuildError
 from marin_build.identity.callables import CountsByName, StandsForFunction
@@ -33,7 +33,7 @@ from marin_build.identity.code.values import (
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from marin_build.identity.code.function_code import FunctionCode
+    from marin_build.identity.code.function_code import CodeReader, FunctionCode
 
 
 _PLAIN = (str, int, float, bool)
@@ -44,16 +44,6 @@ _LONGEST = 1000
 _BUILTIN = {list, tuple, set, frozenset, dict}
 _SIZED = (deque, ChainMap)
 _ABSENT = object()
-
-
-class CodeReader(Protocol):
-    """Reads the code of functions and classes; see `closure.Reader`."""
-
-    def of_function(self, function: types.FunctionType) -> FunctionCode:
-        """Return the code of a function, with all it reaches."""
-
-    def of_class(self, file: str, module: str, name: str) -> Closure | None:
-        """Return the code of a class; None if the source of its module does not define it."""
 
 
 @dataclass(slots=True)

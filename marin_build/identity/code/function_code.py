@@ -6,7 +6,19 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
+    import types
+    from typing import Protocol
+
     from marin_build.identity.code.closure import Part
+
+    class CodeReader(Protocol):
+        """Reads the code of functions and classes; see `closure.Reader`."""
+
+        def of_function(self, function: types.FunctionType) -> FunctionCode:
+            """Return the code of a function, with all it reaches."""
+
+        def of_class(self, file: str, module: str, name: str) -> Closure | None:
+            """Return the code of a class; None if the source of its module does not define it."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

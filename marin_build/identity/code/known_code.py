@@ -1,33 +1,25 @@
 """Digests of code that an earlier process read, and all they depend on: they spare reading it anew.
 
-They lie in the project's folder `.marin-build/code-digests`. What an earlier process read counts
-only while each file that it read has the size, times and inode it had, and each name that it looked
-for would be found in the same place. What a function has captured is no part of it: that is looked
-at anew each time. A file of another user, or one that is not whole, counts as missing.
+What an earlier process read counts only while each file that it read has the size, times and inode
+it had, and each name that it looked for would be found in the same place. What a function has
+captured is no part of it: that is looked at anew each time.
 
-Its digests may only confirm what was recorded from the code itself: whoever wrote the file could
-have put wrong ones into it.
+These digests may only confirm what was recorded from the code itself. So whatever stands in the
+file in which they are kept, it cannot make up a digest that was never recorded.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
-import os
-import stat
-import sys
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from marin_build._package import FOLDER
-from marin_build._version import __version__
 from marin_build.identity.code.captured import Holdings
 from marin_build.identity.code.function_code import Closure, FunctionCode
 from marin_build.identity.code.lookups import Lookups
 from marin_build.identity.code.syntax import digest_of_text, lasting_stamp, stamp_now
-from marin_build.untrusted_json import array, parse_json, path, table, text, whole
-from marin_build.workspace.own_files import open_own
-from marin_build.workspace.own_folder import NAME, make_folder
+from marin_build.untrusted_json import array, path, table, text, whole
+from marin_build.workspace.kept_facts import keep_facts, read_facts
 
 if TYPE_CHECKING:
     import types
@@ -36,11 +28,7 @@ if TYPE_CHECKING:
     from marin_build.identity.code.syntax import FileStamp
 
 
-_FORM = 1
-"""Of the file; another form, version, Python or search path is another file."""
-_LONGEST = 64 << 20
-"""Bytes of the longest file that is read: hundreds of thousands of functions fit."""
-_OTHERS = stat.S_IWGRP | stat.S_IWOTH
+_SUBJECT = "code"
 
 
 class NotKnownError(LookupError):
@@ -114,10 +102,7 @@ class KnownCode:
 def read_known_code(project: str) -> KnownCode | None:
     """Return what earlier processes read of a project's code; None if any of it has changed."""
     try:
-        document = table(parse_json(_read(_file_of(project))))
-        if document.get("made_for") != _made_for(project):
-            return None
-        known = _known_of(document)
+        known = _known_of(read_facts(project, _SUBJECT))
         return known if known.still_holds() else None
     except (OSError, ValueError, TypeError):
         return None
@@ -126,18 +111,9 @@ def read_known_code(project: str) -> KnownCode | None:
 def keep_known_code(project: str, reader: Reader) -> None:
     """Keep what a reader has read of a project's code, beside what is known and has not changed."""
     known = read_known_code(project) or KnownCode()
-    try:
+    with suppress(OSError, ValueError):  # else it is read anew each time
         known.add(reader)
-        document = {"made_for": _made_for(project), **_json_values(known)}
-        file = _file_of(project)
-        make_folder(os.path.dirname(file))
-        temporary = f"{file}.{os.getpid()}"
-        descriptor = open_own(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with open(descriptor, "w", encoding="utf-8", errors="surrogateescape") as stream:
-            json.dump(document, stream)
-        os.replace(temporary, file)
-    except (OSError, ValueError):
-        pass  # it is read anew each time
+        keep_facts(project, _SUBJECT, _json_values(known))
 
 
 def _key_of(function: types.FunctionType) -> str:
@@ -146,27 +122,6 @@ def _key_of(function: types.FunctionType) -> str:
     where = str(function.__globals__.get("__name__", function.__module__))
     names = (code.co_filename, where, code.co_name, code.co_qualname, code.co_freevars)
     return digest_of_text(repr((*names, code.co_firstlineno, code.co_linetable)))[:32]
-
-
-def _made_for(project: str) -> list[str | int]:
-    folders = json.dumps([os.path.abspath(folder) for folder in sys.path])
-    return [_FORM, __version__, FOLDER, sys.version, sys.prefix, os.geteuid(), project, folders]
-
-
-def _file_of(project: str) -> str:
-    name = hashlib.sha256(repr(_made_for(project)).encode("utf-8", "surrogateescape")).hexdigest()
-    return os.path.join(project, NAME, "code-digests", name[:32])
-
-
-def _read(file: str) -> bytes:
-    """Return what is in a file that nobody else could have written; raise OSError or ValueError."""
-    with open(open_own(file, os.O_RDONLY, any_folder=True), "rb") as stream:
-        status = os.fstat(stream.fileno())
-        if status.st_uid != os.geteuid() or status.st_mode & _OTHERS:
-            raise ValueError("another user may have written it")
-        if status.st_size > _LONGEST:
-            raise ValueError("it is too long")
-        return stream.read(_LONGEST)
 
 
 def _json_values(known: KnownCode) -> dict[str, Any]:

@@ -13,6 +13,7 @@ import time
 import types
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from marin_build.workspace.kept_facts import DISTRUST_NS
 from marin_build.workspace.regular_files import LONGEST_TEXT, open_regular
 
 if TYPE_CHECKING:
@@ -25,8 +26,6 @@ FileStamp = tuple[int, int, int, int]
 """Size in bytes, times of the last write and of the last change in ns, and the file's number."""
 _read_as: dict[str, tuple[FileStamp | None, int]] = {}
 """What each file was when `parsed` read it, and when that was, in ns since the epoch."""
-_DISTRUST_NS = 2_000_000_000
-"""A file that was written so shortly before it was read may be written once more with no trace."""
 Function = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
 _LOCATIONS = ("ctx", "kind", "type_comment", "type_ignores")
 """Fields that say nothing: how a string was prefixed, whether a name is read or written."""
@@ -195,7 +194,7 @@ def lasting_stamp(file: str) -> FileStamp | None:
 
     """
     stamp, at = _read_as.get(file, (None, 0))
-    if not at or (stamp is not None and at - max(stamp[1], stamp[2]) <= _DISTRUST_NS):
+    if not at or (stamp is not None and at - max(stamp[1], stamp[2]) <= DISTRUST_NS):
         raise ValueError(f"the stamp of `{file}` does not tell whether it is written again")
     return stamp
 
