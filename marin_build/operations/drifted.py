@@ -8,12 +8,15 @@ from marin_build.errors import StoppedError
 from marin_build.operations.options import command_line
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Iterable, Sequence
 
     from marin_build.operations.config import OnDrift
     from marin_build.operations.options import PipelineOptions
     from marin_build.operations.planned import Planned
-    from marin_build.plan.drift import DriftKind
+    from marin_build.plan.drift import Drift
+    from marin_build.plan.drifted_targets import DriftedTargets
+
+    _Drifted = Drift | DriftedTargets
 
 WaysOut = tuple[tuple[str, str], ...]
 """What can be done about drift, in a word, and the command or the declaration for that."""
@@ -43,9 +46,7 @@ def refuse_drift(
     from marin_build.plan.drifted_targets import drift_text
 
     again = ("plan", ("-o", saved)) if saved is not None else ("apply", ())
-    ways = ways_out(
-        [group.kind for group in planned.drifted], options, planned.request.targets, again=again
-    )
+    ways = ways_out_of(planned.drifted, options, planned.request.targets, again=again)
     raise StoppedError(
         drift_text(planned.drifted),
         facts=[("on_drift", "fail"), *ways],
@@ -54,8 +55,8 @@ def refuse_drift(
     )
 
 
-def ways_out(
-    kinds: Collection[DriftKind],
+def ways_out_of(
+    drifted: Iterable[_Drifted],
     options: PipelineOptions,
     targets: Sequence[str] = (),
     *,
@@ -65,20 +66,22 @@ def ways_out(
     """Return what can be done about drift.
 
     Args:
-        kinds: how targets drifted.
+        drifted: how targets drifted.
         options: name the pipeline in command lines.
         targets: the selectors of what is built.
         which: the selector of what drifted.
         again: the command that takes `--force`, and words that end it.
 
     """
+    kinds = {each.kind for each in drifted}
     command, words = again
-    found = [("rebuild", command_line(command, options, [*targets, "--force", which, *words]))]
-    if set(kinds) != {"identity"}:
+    rebuild = command_line(command, options, [*targets, "--force", which, *words])
+    found = [("to rebuild what drifted", rebuild)]
+    if kinds != {"identity"}:
         accept = command_line("accept", options, [which, "--reason"])
-        found.append(("accept", f"{accept} '...'"))
+        found.append(("to accept it", f"{accept} '...'"))
     if "code" in kinds:
-        found.append(("code as identity", 'declare the step with code="rebuild"'))
+        found.append(("to make code identity", 'declare the step with code="rebuild"'))
     if "identity" in kinds:
-        found.append(("identity", "declare a new version, or again what was built"))
+        found.append(("to keep both identities", "declare a new version"))
     return tuple(found)

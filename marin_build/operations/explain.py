@@ -79,6 +79,11 @@ class Explanation:
         return "\n".join(f"{label:<10}{text}" for label, text in self.facts)
 
     @property
+    def target(self) -> str:
+        """The id of the target."""
+        return self.planned.plan.targets.all[self.decision.index].id
+
+    @property
     def drift(self) -> Mapping[str, Drift]:
         """How reused targets differ from what is declared now, by target id."""
         targets = self.planned.plan.targets
