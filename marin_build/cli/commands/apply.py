@@ -222,11 +222,11 @@ def _nothing_to_build(
     from marin_build.plan.decisions import Kind
 
     blocked, reused = planned.decided.of_kind(Kind.BLOCKED), planned.reused
+    for event in drifted_without_run(planned):
+        _view(commands, as_json=as_json, quiet=False)(event)
     if as_json:
         from marin_build.cli.views.apply_text import show_json
 
-        for event in drifted_without_run(planned):
-            show_json(event)
         show_json(totals_without_run(planned))
     elif not blocked:
         from marin_build.cli.views.outputs_text import output_lines

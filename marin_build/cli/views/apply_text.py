@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from marin_build.cli.next_commands import NextCommands
 
 
+_MOST_DRIFTED = 10
 _MOST_FAILED = 10
 """How many failures are shown in full, so that a reader finds the first one."""
 
@@ -42,6 +43,7 @@ class TextView:
     total: int = 0
     done: int = 0
     succeeded: int = 0
+    drifted: int = 0
     failures: list[tuple[report.StepEnded, Failed, int]] = field(default_factory=list)
     """Each failure with the number of targets that were built before it."""
     tries: Counter[str] = field(default_factory=Counter)
@@ -56,7 +58,7 @@ class TextView:
                 if count:
                     echo(f"run {run}: {count} to build, {reused} reused, {jobs} at once")
             case report.StepDrifted():
-                pass  # the totals name what drifted, all in one line
+                self._drifted(event)
             case report.StepEnded():
                 self._ended(event)
             case report.StepWaiting(target=target, held_by=who, work=[first, *more]):
@@ -115,6 +117,15 @@ class TextView:
         head = Styled(f"  {verb:<9}", colour)
         echo(head, f" [{self.done:>{width}}/{self.total}] {target}  {detail}".rstrip())
 
+    def _drifted(self, event: report.StepDrifted) -> None:
+        """Show how an identity changed; of many only the first few."""
+        self.drifted += 1
+        if self.drifted <= _MOST_DRIFTED:
+            words = printable(f"{event.target}  reused, though {event.message}")
+            echo(f"  drift     {words}", fg="magenta")
+        elif self.drifted == _MOST_DRIFTED + 1:
+            echo("  drift     and more: marin-build plan shows them all", fg="magenta")
+
     def _failed(self, event: report.StepEnded, failure: Failed) -> None:
         self._note_failure(event, failure)
         said = f"  failed    {event.target}  {first_line(failure.message)}"
@@ -156,7 +167,7 @@ class TextView:
 
 
 class QuietView(TextView):
-    """Shows failures and totals only."""
+    """Shows failures, identities that changed, and totals only."""
 
     tells_more: ClassVar[bool] = False
 
@@ -169,7 +180,7 @@ class QuietView(TextView):
                 self.succeeded += 1
             case report.StepEnded(outcome=Blocked() | Stopped()):
                 super().__call__(event)
-            case report.Warned() | report.ApplyFinished():
+            case report.StepDrifted() | report.Warned() | report.ApplyFinished():
                 super().__call__(event)
             case _:
                 pass

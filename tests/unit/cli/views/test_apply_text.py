@@ -30,7 +30,6 @@ def test_a_run_ends_with_one_line_about_all_that_drifted(
         DriftedTargets("code", 1000, names, ("s0\x1b[2J", *names[1:])),
         DriftedTargets("environment", 1, ("e_1",), ("e",)),
     )
-    view(StepDrifted("s0", "s0_1", "its identity changed", ()))
     view(replace(FINISHED, drifted=drifted))
     out = capsys.readouterr().out
     (line,) = [line for line in out.splitlines() if "built by" in line]
@@ -39,7 +38,19 @@ def test_a_run_ends_with_one_line_about_all_that_drifted(
         r"s0\x1b[2J, s1, s2, s3, s4 and 995 more; "
         "1 in another environment than today's: e; see marin-build plan -f p.py"
     )
-    assert "identity" not in out
+
+
+@pytest.mark.parametrize("kind", [TextView, QuietView])
+def test_of_many_changed_identities_the_first_lines_are_shown(
+    kind: type[TextView], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Else a thousand evaluations of one changed version hide what is built."""
+    view = kind(NextCommands("marin-build apply", _alone))
+    for i in range(1000):
+        view(StepDrifted(f"s{i}", f"s{i}_1", "its identity changed\x1b[2J", ()))
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == r"  drift     s0_1  reused, though its identity changed\x1b[2J"
+    assert lines[10:] == ["  drift     and more: marin-build plan shows them all"]
 
 
 @pytest.mark.parametrize("kind", [TextView, QuietView])
