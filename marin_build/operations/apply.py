@@ -87,6 +87,7 @@ def build(
         capacity=ready.capacity,
         queued=queued,
         once=terms.once,
+        drifted=ready.drifted,
         on_event=journal,
     )
 
