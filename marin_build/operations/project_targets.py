@@ -84,6 +84,19 @@ class ProjectTargets(ProjectBase):
         with self._loaded() as loaded:
             return draw_pipeline(loaded, targets, view, options=options).text
 
+    def report(self, *targets: str) -> str:
+        """Return the report on targets, and on all they need, as one HTML page.
+
+        Args:
+            targets: whose results are shown.
+
+        """
+        from marin_build.operations.report import report_on
+
+        options = self._options if self._options.program is None else None
+        with self._loaded() as loaded:
+            return report_on(loaded, targets, options).text
+
     def status(self, *targets: str) -> ReadStatus:
         """Return the states of targets, and of all they need; nothing is judged or written."""
         from marin_build.operations.status import read_status
