@@ -8,12 +8,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from marin_build.identity.payload import HASHED_NAME
 from marin_build.plan.metrics.hashed_step import HashedStep
 from marin_build.plan.payload_diff import dependency_name
 from marin_build.protocol import layout
 from marin_build.protocol.marin_record import parse_marin_record
-from marin_build.protocol.recipe_reader import parse_recipe
+from marin_build.protocol.recipe_reader import made_from, parse_recipe
 from marin_build.protocol.record_reader import readable_record
 from marin_build.workspace.places import is_url
 
@@ -85,56 +84,34 @@ def hashed_step(
     recipe = parse_recipe(info, artifact)
     if recipe is None:
         return None
-    built = readable_record(info)
     inside = path.removeprefix(f"{prefix}/")
+    deps = made_from(recipe, prefix)
+    built = readable_record(info)
     if built is not None:
-        hashed = built.hashed
+        hashed, id_ = built.hashed, built.target or inside
         if hashed is None:
             return None
-        id_ = built.target or inside
-        recorded = recipe.dep_paths or ("",) * len(recipe.deps)
-        old = _prefix_of(id_, recipe.output_path)
-        deps = {
-            dep: _place(dep, place, old, prefix)
-            for dep, place in zip(recipe.deps, recorded, strict=True)
-        }
         name = dependency_name(id_)
-        return HashedStep(name, hashed, layout.version_of(name, id_), _reachable(deps, prefix))
+        old = layout.prefix_of_output(recipe.output_path, name, id_) or prefix
+        now = {dep: _moved(place, old, prefix) for dep, place in deps}
+        return HashedStep(name, hashed, layout.version_of(name, id_), _reachable(now, prefix))
     record = parse_marin_record(info, artifact)
     if record is None:
         return None
-    values = dict(record.values or record.config)
-    places = {dep: _place_of_marin(dep, prefix) for dep in record.needs}
-    # Names of dependencies as our payloads have them, not their paths.
-    ids = {place.removeprefix(f"{prefix}/"): place for place in places.values()}
-    name, at, version = (record.name or _name_of(inside)).partition("@")
-    payload: dict[str, Any] = {"attrs": values, "deps": sorted(ids)}
+    # Ids of dependencies, as our payloads have them, where Marin's records have paths.
+    ids = {place.removeprefix(f"{prefix}/"): place for _, place in deps}
+    name, at, version = (record.name or dependency_name(inside)).partition("@")
+    payload: dict[str, Any] = {
+        "attrs": dict(record.values or record.config),
+        "deps": sorted(ids),
+    }
     return HashedStep(name, payload, version if at else None, _reachable(ids, prefix))
 
 
-def _prefix_of(id_: str, output: str) -> str | None:
-    """Return the prefix under which an output was built: it may have been moved since."""
-    return layout.prefix_of_output(output, dependency_name(id_), id_) if output else None
-
-
-def _place(dep: str, recorded: str, old: str | None, prefix: str) -> str:
-    """Return where the output of a dependency lies now."""
-    usual = layout.output_under(prefix, dependency_name(dep), dep)
-    if not recorded:
-        return usual
-    inside = recorded.removeprefix(f"{old}/") if old is not None else recorded
-    return f"{prefix}/{inside}" if inside != recorded else recorded
-
-
-def _place_of_marin(dep: str, prefix: str) -> str:
-    if is_url(dep) or dep.startswith("/"):
-        return dep
-    return layout.output_under(prefix, dependency_name(dep), dep)
-
-
-def _name_of(inside: str) -> str:
-    hashed = HASHED_NAME.fullmatch(inside)
-    return hashed["name"] if hashed is not None else inside
+def _moved(place: str, old: str, prefix: str) -> str:
+    """Return where an output is now that lay under another prefix when it was used."""
+    inside = place.removeprefix(f"{old}/")
+    return place if inside == place else f"{prefix}/{inside}"
 
 
 def _reachable(deps: Mapping[str, str], prefix: str) -> dict[str, str]:

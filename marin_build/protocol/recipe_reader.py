@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from marin_build.protocol.layout import ARTIFACT, RECORD
+from marin_build.protocol.layout import ARTIFACT, RECORD, output_under
 from marin_build.protocol.marin_record import parse_marin_record
 from marin_build.protocol.record_reader import is_ours
 from marin_build.untrusted_json import parse_json, table, text, text_or_none, texts
+from marin_build.workspace.places import is_url
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -73,6 +74,26 @@ def parse_recipe(info: bytes | None, artifact: bytes | None = None) -> Recipe | 
         return _ours(document) if is_ours(document) else _of_marin(info, artifact)
     except ValueError:
         return None
+
+
+def made_from(recipe: Recipe | None, prefix: str) -> list[tuple[str, str]]:
+    """Return the id and the output path of each target that an output was made from.
+
+    Args:
+        recipe: how it was made; None if that is not known.
+        prefix: where outputs live whose place no record names.
+
+    """
+    if recipe is None:
+        return []
+    if recipe.dep_paths:
+        return list(zip(recipe.deps, recipe.dep_paths, strict=True))
+    return [
+        (dep, dep)
+        if is_url(dep) or dep.startswith("/")
+        else (dep, output_under(prefix, dep.partition("@")[0], dep))
+        for dep in recipe.deps
+    ]
 
 
 def _ours(record: Mapping[str, Any]) -> Recipe:

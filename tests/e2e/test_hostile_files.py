@@ -94,6 +94,8 @@ def there(built: Path, project: Project) -> Project:
 
 COMMANDS = [
     ("plan", "-v"), ("plan", "--json"), ("status", "-v"), ("verify", "*", "--content"),
+    ("ls", "--all"), ("ls", "--json"), ("du",),
+    ("runs",), ("runs", "latest"), ("runs", "--records"),
     ("diff", "latest", "plan"), ("trace", "latest"), ("accept", "*", "--reason", "x"),
     ("plan", "--markdown"), ("status", "--json"), ("graph",), ("graph", "--format", "dot"),
     ("taint", "good", "--reason", "x", "--dry-run"), ("path", "*"), ("logs", "--list"),
@@ -144,7 +146,7 @@ def plant(project: Project, kind: str) -> None:
 def test_a_hostile_file_damages_its_own_target_alone(kind: str, there: Project) -> None:
     """Else one file in a shared prefix stops the work of everybody."""
     plant(there, kind)
-    for command in COMMANDS[:7]:
+    for command in COMMANDS[:13]:
         sound(there.run(*command), *command)
     assert "good" in there.run("plan", "-v").out
     (there.output_of("late") / ".executor_status").unlink()
