@@ -44,6 +44,7 @@ class Terms:
         once: a failed target is not tried again, whatever its step declares.
         keep: whether the plan and the journal of the run are kept under the prefix.
         launch: the gang that this process leads, for its one target; None: it leads none.
+        stream_logs: whether the lines that steps print are reported.
 
     """
 
@@ -56,6 +57,7 @@ class Terms:
     once: bool = False
     keep: bool = True
     launch: Launch | None = None
+    stream_logs: bool = False
 
     @property
     def stops_after(self) -> int | None:

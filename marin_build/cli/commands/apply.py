@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from typing import TYPE_CHECKING
 
 import click
 
 from marin_build.cli.options import budget_option, parse_budgets, pipeline_options
-from marin_build.cli.terminal import echo
+from marin_build.cli.terminal import echo, moves_cursor
 from marin_build.cli.views.warnings import show_warning
-from marin_build.errors import EXIT_OK, EXIT_TARGET_FAILED, NotFoundError
+from marin_build.errors import EXIT_OK, EXIT_TARGET_FAILED, NotFoundError, UsageError
 from marin_build.operations.options import PipelineOptions, command_line, script_line, words_of
 from marin_build.operations.planned import PlanRequest
 
@@ -64,6 +63,9 @@ if TYPE_CHECKING:
 @click.option(
     "--detach", is_flag=True, help="Submit all of it to the engine's queue, and do not stay."
 )
+@click.option(
+    "--stream-logs", is_flag=True, help="Show the lines that steps print, each with its target."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON event a line.")
 @click.option("-q", "--quiet", is_flag=True, help="Show failures and totals only.")
 @pipeline_options
@@ -84,6 +86,7 @@ def command(
     no_rerun_failed: bool,
     no_lease: bool,
     detach: bool,
+    stream_logs: bool,
     as_json: bool,
     quiet: bool,
 ) -> int:
@@ -103,7 +106,21 @@ def command(
     )
 
     click.get_current_context().with_resource(lasting_streams())
-    terms = Terms(keep_going, max_failures, fail_fast, isolation, not no_lease, trace)
+    if stream_logs and (quiet or detach):
+        raise UsageError(
+            f"`--stream-logs` and `{'--quiet' if quiet else '--detach'}` contradict each other",
+            consequence="nothing was run",
+            hint="to see the lines of one step: marin-build logs -f TARGET",
+        )
+    terms = Terms(
+        keep_going,
+        max_failures,
+        fail_fast,
+        isolation,
+        not no_lease,
+        trace,
+        stream_logs=stream_logs,
+    )
     terms.check()
     options, terms = with_isolation(options, terms)
     saved = targets[0] if targets and is_saved_plan(targets[0]) else None
@@ -137,6 +154,7 @@ def command(
         *(("--budget", budget) for budget in budgets),
         ("--isolation", terms.isolation),
         ("--no-lease", no_lease),
+        ("--stream-logs", stream_logs),
     )
     again = command_line("apply", options, [*targets, *words])
     alone = _alone(planned, options, saved)
@@ -151,7 +169,7 @@ def command(
         return _detach(planned, as_json=as_json)
     from marin_build.operations.apply import build, exit_code
 
-    is_live = not (as_json or quiet) and _moves_cursor()
+    is_live = not (as_json or quiet) and moves_cursor(sys.stdout)
     ready = prepare_build(planned, is_shown=is_live, on_event=show_warning)
     if is_live:
         view = _live_view(ready, again, alone, paths, terms.stops_after)
@@ -231,9 +249,9 @@ def _view(
         from marin_build.cli.views.apply_text import QuietView
 
         return QuietView(again, alone, paths)
-    from marin_build.cli.views.apply_text import TextView
+    from marin_build.cli.views.apply_plain import PlainView
 
-    return TextView(again, alone, paths)
+    return PlainView(again, alone, paths)
 
 
 def _live_view(
@@ -248,8 +266,3 @@ def _live_view(
 
     view = live_view(ready.plan, ready.expected, again, alone, paths, stops_after=stops_after)
     return click.get_current_context().with_resource(view)
-
-
-def _moves_cursor() -> bool:
-    """Return whether standard output is a terminal that can overwrite its lines."""
-    return sys.stdout.isatty() and os.environ.get("TERM", "dumb") not in ("dumb", "unknown")
