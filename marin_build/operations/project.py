@@ -154,6 +154,7 @@ class Project(ProjectTargets):
         lease: bool = True,
         trace: str | None = None,
         overwrite: Selectors = (),
+        stream_logs: bool = False,
     ) -> ApplyFinished:
         """Build the targets that are not built; return the totals.
 
@@ -171,6 +172,7 @@ class Project(ProjectTargets):
                 this machine in jobs of its own, which is then the engine; None: as configured.
             lease: whether the store must have conditional writes; without, no other run may build.
             trace: file to write a trace to when the run is over.
+            stream_logs: whether the lines that steps print are events, `StepPrinted`.
 
         Raises:
             ApplyFailedError: targets failed, or are blocked; it has the totals and the failures.
@@ -184,7 +186,9 @@ class Project(ProjectTargets):
         from marin_build.operations.prepare_apply import Terms
 
         request = request_of(targets, force, rerun_failed, jobs, budgets, overwrite=overwrite)
-        terms = Terms(keep_going, max_failures, fail_fast, isolation, lease, trace)
+        terms = Terms(
+            keep_going, max_failures, fail_fast, isolation, lease, trace, stream_logs=stream_logs
+        )
         return self._apply(request, terms, on_event or (lambda _event: None))
 
     def events(self, *targets: str, **options: Unpack[ApplyOptions]) -> Iterator[Event]:
@@ -217,6 +221,7 @@ class Project(ProjectTargets):
                 options.get("isolation"),
                 options.get("lease", True),
                 options.get("trace"),
+                stream_logs=options.get("stream_logs", False),
             )
             self._apply(request, terms, on_event, on_start)
 

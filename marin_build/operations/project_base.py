@@ -37,6 +37,7 @@ class ApplyOptions(TypedDict, total=False):
     lease: bool
     trace: str | None
     overwrite: Selectors
+    stream_logs: bool
 
 
 class ProjectBase:

@@ -148,7 +148,7 @@ def test_a_bucket_that_gives_no_answer_ends_no_run(
     def away(path: str) -> None:
         raise StoreAwayError(f"cannot read `{path}`", facts=[("reason", "no answer")])
 
-    store.get = away  # type: ignore[method-assign, assignment]
+    store.get = away  # type: ignore[method-assign]
     run = Watched("gs://b/out", store)
     run.start()
     run.end(Succeeded(1, 1.0))

@@ -14,7 +14,7 @@ from marin_build.protocol.log_format import stamp
 if TYPE_CHECKING:
     from pathlib import Path
 
-TEXT = st.text(st.characters(exclude_characters="\n", exclude_categories=("Cs",)), max_size=20)
+TEXT = st.text(st.characters(exclude_characters="\n", codec="utf-8"), max_size=20)
 
 
 def _written(lines: list[str]) -> bytes:
