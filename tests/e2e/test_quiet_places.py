@@ -16,7 +16,7 @@ from .terminal import on_terminal
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from .support import Gate, Project, Running
+    from .support import Gate, Project
 
 PIPELINE = """\
 import os
@@ -54,21 +54,10 @@ def project(project: Project, gate: Gate) -> Project:
     return project
 
 
-def _until(running: Running, words: str) -> list[str]:
-    """Read what a program prints until a line has some words; return the lines."""
-    assert running.process.stdout is not None
-    said = []
-    while line := running.process.stdout.readline():
-        said.append(line)
-        if words in line:
-            return said
-    raise AssertionError(f"it ended without saying `{words}`: {said}")
-
-
 def test_a_log_says_what_starts_and_what_runs(project: Project, gate: Gate) -> None:
     """Else a job of hours in CI is silent, and is killed as one that hangs."""
     running = project.start("apply")
-    lines = _until(running, "  running   [0/2] train_")
+    lines = running.lines_until("  running   [0/2] train_")
     assert lines[1].startswith("  started   train_")
     gate.let_go()
     done = running.wait()
@@ -81,7 +70,7 @@ def test_a_log_says_what_starts_and_what_runs(project: Project, gate: Gate) -> N
 def test_lines_of_steps_come_while_they_run(project: Project, gate: Gate, isolation: str) -> None:
     """Else a user has to find out which log to follow, or learns after hours that loss is NaN."""
     running = project.start("apply", "--stream-logs", "--isolation", isolation)
-    before = _until(running, " | cleared")
+    before = running.lines_until(" | cleared")
     gate.let_go()
     done = running.wait()
     assert done.code == 0, done.err
@@ -155,7 +144,7 @@ def test_logs_of_outputs_in_a_bucket_are_shown(
     """Else the lines of those who need them most are not there."""
     project.build_in_bucket(server.url, "gs://lab/out")
     running = project.start("apply", "--stream-logs")
-    before = _until(running, " | cleared")
+    before = running.lines_until(" | cleared")
     gate.let_go()
     done = running.wait()
     assert done.code == 0, done.err
@@ -173,9 +162,7 @@ def test_a_store_that_says_nothing_is_named(
     project.build_in_bucket(server.url, "gs://lab/out")
     server.faults.add(Fault("hold", every=1))
     running = project.start(*command.split())
-    assert running.process.stderr is not None
-    line = running.process.stderr.readline()
-    assert line.startswith("waiting for gs://lab (2 s): ")
+    (line,) = running.lines_until("waiting for gs://lab (2 s): ", err=True)
     assert "the state of " in line or "tainted targets" in line
     server.let_go()
     gate.let_go(1)

@@ -102,12 +102,7 @@ def test_what_a_job_prints_is_shown_where_it_was_submitted(on_slurm: Project, ga
     settings = on_slurm.file("marin-build.toml")
     on_slurm.write("marin-build.toml", f"progress_every = 0.1\n{settings}")
     running = on_slurm.start("apply", "--stream-logs", "--set", "gated=true", "--set", "says=hello")
-    assert running.process.stdout is not None
-    lines: list[str] = []
-    while not ("running   [1/3] model_" in (line := running.process.stdout.readline())
-               and "slurm:" in line):  # fmt: skip
-        assert line, lines
-        lines.append(line)
+    lines = running.lines_until(" (slurm:")
     gate.wait_started()
     gate.let_go()
     done = running.wait()
