@@ -38,7 +38,10 @@ def command_line_reference() -> str:
     for name in cli.list_commands(context):
         command = cli.get_command(context, name)
         assert command is not None
-        sections.append(_section(name, command))
+        if isinstance(command, click.Group):
+            sections += [_section(f"{name} {sub}", each) for sub, each in command.commands.items()]
+        else:
+            sections.append(_section(name, command))
     return "\n".join(sections)
 
 

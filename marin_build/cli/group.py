@@ -22,6 +22,7 @@ _COMMANDS = (
     "open",
     "run",
     "verify",
+    "provenance",
     "accept",
     "taint",
     "adopt",
@@ -29,6 +30,8 @@ _COMMANDS = (
     "migrate",
     "unlock",
     "doctor",
+    "config",
+    "completion",
     "run-step",
 )
 _INTERNAL = ("list-targets",)
@@ -53,6 +56,10 @@ class LazyGroup(click.Group):
         name = cmd_name.replace("-", "_")
         module = importlib.import_module(f"marin_build.cli.commands.{name}")
         command: click.Command = module.command
+        if "_MARIN_BUILD_COMPLETE" in os.environ:  # a shell asks for completions
+            from marin_build.cli.completed_words import complete_words
+
+            complete_words(command)
         return command
 
     def resolve_command(

@@ -103,7 +103,7 @@ def compare(old: str, new: str | None, options: PipelineOptions) -> Comparison:
             f"there is no pipeline, neither in {before.shown} nor in {after.shown}",
             facts=[("looked for", pipeline_file(options)[0].named_from(os.getcwd()))],
             consequence="nothing was compared",
-            hint="name one with -f",
+            hint="name one with --file",
         )
     return Comparison(before, after, diff_targets(before.entries, after.entries))
 

@@ -102,7 +102,7 @@ def check_is_there(module: PipelineModule, project: str) -> None:
         raise UsageError(
             f"no pipeline file `{module.file}`",
             consequence="nothing was run",
-            hint="name one with -f, or make one with `marin-build init`",
+            hint="name one with --file, or make one with `marin-build init`",
         )
 
 
