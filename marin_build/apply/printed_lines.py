@@ -10,7 +10,6 @@ its attempt has ended.
 
 from __future__ import annotations
 
-import os
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -20,8 +19,7 @@ from marin_build.errors import StoreError
 from marin_build.observe.growing_log import GrowingLog, log_in, log_of_running, logs_in
 from marin_build.plan.outcomes import Failed, Interrupted, Succeeded
 from marin_build.protocol import layout
-from marin_build.protocol.layout import local_log_path
-from marin_build.protocol.lease import Lease
+from marin_build.protocol.layout import local_logs_folder
 from marin_build.workspace.places import is_url
 
 if TYPE_CHECKING:
@@ -122,10 +120,10 @@ class PrintedLines:
             running.number = log_of_running(folder, running.known)
         if running.number is not None:
             try:
-                lines = running.log.new_lines(log_in(folder, running.number))
-                self._report(target, running, lines)
+                lines = list(running.log.new_lines(log_in(folder, running.number)))
             except OSError:
-                pass  # it was sent to its bucket: the end of the attempt has it
+                return  # it was sent to its bucket: the end of the attempt has it
+            self._report(target, running, lines)
 
     def _end(self, target: str, running: _Running, attempt: int) -> None:
         """Report the rest of a log; one that is in a bucket by now is read by another thread."""
@@ -134,17 +132,19 @@ class PrintedLines:
         if running.number is None:
             return
         path = log_in(self._folder(target, running.output), running.number)
-        try:
-            before = -1
-            while running.log.read != before:
-                before = running.log.read
-                self._report(target, running, running.log.new_lines(path))
-        except OSError:
-            if is_url(running.output) and attempt:
-                self._pool = self._pool or ThreadPoolExecutor(_AT_ONCE, "logs")
-                future = self._pool.submit(self._read, running.output, attempt)
-                self._sent[future] = target, running
-                return
+        before = -1
+        while running.log.read != before:
+            before = running.log.read
+            try:
+                lines = list(running.log.new_lines(path))
+            except OSError:
+                if is_url(running.output) and attempt:
+                    self._pool = self._pool or ThreadPoolExecutor(_AT_ONCE, "logs")
+                    future = self._pool.submit(self._read, running.output, attempt)
+                    self._sent[future] = target, running
+                    return
+                break
+            self._report(target, running, lines)
         self._report(target, running, running.log.last_line())
 
     def _read(self, output: str, attempt: int) -> bytes:
@@ -172,6 +172,4 @@ class PrintedLines:
 
     def _folder(self, target: str, output: str) -> str:
         """Return the folder of a target's logs on this machine; it may not be there yet."""
-        return os.path.dirname(
-            local_log_path(output, target, Lease("", 0.0, run=self._run, attempt=1))
-        )
+        return local_logs_folder(output, target, self._run)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from marin_build.cli.terminal import echo, moves_cursor
@@ -30,6 +31,11 @@ _VERBS = {"read": "reading", "write": "writing", "list": "listing", "delete": "d
 
 def show_waiting(request: SlowRequest | None) -> None:
     """Say what is waited for; None: nothing any more. A terminal has that in one line."""
+    with suppress(OSError):  # whatever became of standard error, the answer is still waited for
+        _show(request)
+
+
+def _show(request: SlowRequest | None) -> None:
     if not moves_cursor(sys.stderr):
         if request is not None:
             echo(waiting_text(request), err=True)
