@@ -26,8 +26,8 @@ Python, a C library, a thread or a child process. Only a step of `marin-build ru
 output itself.
 
 [Exit codes](exit-codes.md) has a table of its own. `-f`, `--prefix`, `--profile`, `--set`,
-`--engine` and `--code-policy` choose the pipeline, its place, its parameters and its code policy;
-[configuration](configuration.md) gives their defaults.
+`--params`, `--engine` and `--code-policy` choose the pipeline, its place, its parameters and its
+code policy; [configuration](configuration.md) gives their defaults.
 """
 
 
