@@ -50,6 +50,7 @@ def complete_words(command: click.Command) -> None:
     kinds: dict[str, Any] = {
         "target": PipelineWord(target_names, before="+"),
         "targets": PipelineWord(target_names, before="+"),
+        "patterns": PipelineWord(target_names),
         "force": PipelineWord(target_names, before="+"),
         "settings": PipelineWord(parameter_names, after="="),
         "profile": PipelineWord(lambda _file: profile_names()),

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 from marin_build.errors import CorruptStateError
 from marin_build.protocol.attempt_reader import parse_attempt
-from marin_build.protocol.layout import ARTIFACT, RECORD, attempt_path, output_under
+from marin_build.protocol.layout import ARTIFACT, RECORD, attempt_path
 from marin_build.protocol.lineage import Ancestor
-from marin_build.protocol.recipe_reader import parse_recipe
+from marin_build.protocol.recipe_reader import made_from, parse_recipe
 from marin_build.protocol.record_reader import readable_record
 from marin_build.workspace.places import is_url
 
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from marin_build.protocol.attempt_reader import Committed
-    from marin_build.protocol.recipe_reader import Recipe
     from marin_build.store.base import Store
 
 
@@ -45,24 +44,10 @@ def read_lineage(
         generation = {
             place: dep
             for ancestor in ancestors
-            for dep, place in _made_from(ancestor.recipe, prefix)
+            for dep, place in made_from(ancestor.recipe, prefix)
             if place not in found
         }
     return list(found.values())
-
-
-def _made_from(recipe: Recipe | None, prefix: str) -> list[tuple[str, str]]:
-    """Return the id and the output path of each dependency."""
-    if recipe is None:
-        return []
-    if recipe.dep_paths:
-        return list(zip(recipe.deps, recipe.dep_paths, strict=True))
-    return [
-        (dep, dep)
-        if is_url(dep) or dep.startswith("/")
-        else (dep, output_under(prefix, dep.partition("@")[0], dep))
-        for dep in recipe.deps
-    ]
 
 
 def _read(outputs: dict[str, str], open_store: Callable[[str], Store]) -> list[Ancestor]:
