@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from marin_build.apply.printed_lines import PrintedLines
     from marin_build.plan.capacity import Capacity
     from marin_build.plan.decisions import Plan
+    from marin_build.plan.drifted_targets import DriftedTargets
     from marin_build.run_step.session import Session
     from marin_build.run_step.workers import Isolation
 
@@ -38,6 +39,7 @@ class Applier:
         capacity: what this machine has for steps; None: only `jobs` limits the run.
         queued: the targets that queues of engines build.
         once: a failed target is not tried again, whatever its step declares.
+        drifted: the reused targets that drifted; the totals name them.
         report_every: seconds between two reports that steps still run; 0: none are made.
         stream_logs: whether the lines that steps print are reported.
         on_event: called with every event.
@@ -57,6 +59,7 @@ class Applier:
         capacity: Capacity | None = None,
         queued: Queued = NOTHING_QUEUED,
         once: bool = False,
+        drifted: tuple[DriftedTargets, ...] = (),
         report_every: float = 0.0,
         stream_logs: bool = False,
         on_event: Callable[[Event], None],
@@ -64,6 +67,7 @@ class Applier:
         self._plan = plan
         self._run, self._store = session.run, session.store
         self._jobs = jobs
+        self._drifted = drifted
         self._printed: PrintedLines | None = None
         if stream_logs:
             from marin_build.apply.printed_lines import PrintedLines
@@ -110,6 +114,7 @@ class Applier:
             run=self._run,
             seconds=self._loop.seconds,
             was_interrupted=self._loop.was_interrupted,
+            drifted=self._drifted,
         )
 
     def _look_around(self, now: float) -> float | None:

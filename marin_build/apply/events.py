@@ -15,6 +15,7 @@ from marin_build.plan.outcomes import (
 )
 
 if TYPE_CHECKING:
+    from marin_build.plan.drifted_targets import DriftedTargets
     from marin_build.plan.outcomes import End
     from marin_build.plan.requested_outputs import BuiltOutput
 
@@ -218,6 +219,7 @@ class ApplyFinished:
         critical_path: None if nothing was started.
         outputs: the requested targets that are built, and where; of many the first 100.
         more_outputs: how many more there are.
+        drifted: the reused targets that drifted, when the run began.
 
     """
 
@@ -236,6 +238,7 @@ class ApplyFinished:
     critical_path: CriticalPath | None = None
     outputs: tuple[BuiltOutput, ...] = ()
     more_outputs: int = 0
+    drifted: tuple[DriftedTargets, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from marin_build.cli.next_commands import NextCommands
 from marin_build.cli.options import pipeline_options
 from marin_build.cli.terminal import echo
 from marin_build.errors import EXIT_OK, StoreAwayError, UsageError
@@ -124,7 +125,7 @@ def command(
         once=once,
         launch=launch,
         overwrite=overwrite,
-        on_event=show_json if as_json else PlainView(again, lambda _failure: again),
+        on_event=show_json if as_json else PlainView(NextCommands(again, lambda _failure: again)),
     )
     if ran.exit_code == INFRASTRUCTURE:
         echo(SAID_OF_INFRASTRUCTURE, err=True)

@@ -13,6 +13,7 @@ from marin_build.apply.events import (
     StepWaiting,
     StillRunning,
 )
+from marin_build.cli.next_commands import NextCommands
 from marin_build.cli.views.apply_plain import PlainView
 from marin_build.cli.views.apply_text import QuietView
 from marin_build.plan.outcomes import Failed, Succeeded
@@ -23,12 +24,15 @@ if TYPE_CHECKING:
     from marin_build.apply.events import Event
 
 
+COMMANDS = NextCommands("again", lambda failure: failure.target)
+
+
 class Run:
     """A run whose events a view shows, at instants that the test says."""
 
     def __init__(self) -> None:
         self.now = 0.0
-        self.view = PlainView("again", lambda failure: failure.target, clock=lambda: self.now)
+        self.view = PlainView(COMMANDS, clock=lambda: self.now)
 
     def at(self, now: float, *events: Event) -> None:
         self.now = now
@@ -108,7 +112,7 @@ def test_lines_of_steps_name_their_target_and_move_no_cursor(
 
 def test_a_quiet_view_says_nothing_of_it(capsys: pytest.CaptureFixture[str]) -> None:
     """Else `-q` is not quiet."""
-    view = QuietView("again", lambda failure: failure.target)
+    view = QuietView(COMMANDS)
     for event in (
         StepStarted("train", "train_1", 1),
         StillRunning(1, 60.0),
