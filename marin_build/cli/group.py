@@ -27,6 +27,7 @@ _COMMANDS = (
     "adopt",
     "commit",
     "migrate",
+    "gc",
     "unlock",
     "doctor",
     "run-step",

@@ -234,7 +234,7 @@ def _atom_matches(
 
 def _status_word(status: Status | None) -> StatusWord:
     match status:
-        case None:
+        case None | "LET_GO" | "DELETING":
             return "missing"
         case "SUCCESS":
             return "success"

@@ -6,7 +6,12 @@ import enum
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from marin_build.protocol.status import STATUS_DEP_FAILED, STATUS_FAILED, STATUS_RUNNING
+from marin_build.protocol.status import (
+    STATUS_DEP_FAILED,
+    STATUS_FAILED,
+    STATUS_LET_GO,
+    STATUS_RUNNING,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -38,6 +43,8 @@ class State(enum.Enum):
     """Built, but the machine went down before it was surely on disk."""
     TAINTED = "tainted"
     """Built, and marked as bad: the next run that needs it builds it again."""
+    LET_GO = "let go"
+    """Built, and its output was deleted once what needs it was built."""
     NOT_BUILT = "not built"
     BUILT = "built"
 
@@ -49,6 +56,7 @@ MAY_WAIT = frozenset(
         State.CUT_SHORT,
         State.DOUBTFUL,
         State.TAINTED,
+        State.LET_GO,
         State.NOT_BUILT,
     }
 )
@@ -138,6 +146,8 @@ def target_state(seen: Observed, *, taint: Taint | None = None) -> TargetState:
         return TargetState(State.GONE, lease)
     if seen.status in (STATUS_FAILED, STATUS_DEP_FAILED):
         return TargetState(State.FAILED, last=seen.last)
+    if seen.status == STATUS_LET_GO:
+        return TargetState(State.LET_GO)
     return TargetState(State.CUT_SHORT if seen.status == STATUS_RUNNING else State.NOT_BUILT)
 
 
