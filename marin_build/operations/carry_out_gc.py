@@ -136,7 +136,8 @@ class Worker:
             self.store.delete([layout.taint_path(self.prefix, output.target)])
             forget_latest(self.store, self.prefix, output.name, output.path)
             return ""
-        return done.value
+        said: str = done.value
+        return said
 
     def _mark(self, output: Inventoried) -> bool:
         was = output.status or STATUS_FAILED
@@ -185,7 +186,4 @@ def undo_gc(place: Place, host: Host, words: Sequence[str]) -> list[Inventoried]
 
 
 def _said(error: MarinBuildError | OSError) -> str:
-    if isinstance(error, MarinBuildError):
-        said: str = error.with_reason
-        return said
-    return str(error)
+    return error.with_reason if isinstance(error, MarinBuildError) else str(error)

@@ -223,6 +223,4 @@ def _with_reasons(verdicts: Iterable[Verdict]) -> list[dict[str, Any]]:
 
 
 def _print_json(document: dict[str, Any]) -> None:
-    import click
-
-    click.echo(json.dumps(document, indent=1))
+    echo(json.dumps(document, indent=1))

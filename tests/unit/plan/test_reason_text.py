@@ -135,13 +135,6 @@ EXAMPLES: list[tuple[why.Reason, str, str, dict[str, object]]] = [
         {},
     ),
     (
-        why.LetGo(),
-        "let_go",
-        "its output was deleted once what needs it was built (temp=True)",
-        {},
-    ),
-    (why.Deleted(), "deleted", "gc has begun to delete it", {}),
-    (
         why.BuiltBefore("r-1", "ada@host", "2026-11-21T10:20:30.123+00:00"),
         "built_before",
         "built 2026-11-21 10:20 UTC by ada@host, run r-1",
@@ -218,6 +211,13 @@ EXAMPLES: list[tuple[why.Reason, str, str, dict[str, object]]] = [
      "(remove it: rm '/o/a 1'; or give the step another output path)"),
      {"found": "a symbolic link"}),
     (blocks.BlockedInPlan(), "blocked_in_plan", "blocked when the plan was made", {}),
+    (
+        why.LetGo(),
+        "let_go",
+        "its output was deleted once what needs it was built (temp=True)",
+        {},
+    ),
+    (why.Deleted(), "deleted", "gc has begun to delete it", {}),
 ]  # fmt: skip
 
 
