@@ -146,6 +146,11 @@ def _output(
     target = recorded.get("target") if is_ours(recorded) else (_table(attempt) or {}).get("target")
     name, id_ = _named(folder, target)
     holder = said.get("lease")
+    is_last = _is_last(it, holder)
+    if not damage and status is None and not is_last:
+        damage = "its status is gone"
+    if any(blobs.get(f"{output}/{name}") is None for name in it.names & _PROOFS):
+        damage = "it changes just now"
     return Inventoried(
         path=output,
         name=name,
@@ -155,7 +160,7 @@ def _output(
         tombstone=readable_tombstone(status.data) if status is not None else None,
         lease=holder,
         is_held=holder is not None and (holder.is_sealed or is_held(id_, output, holder)),
-        is_ours=_is_proven(said, recorded, _table(attempt) or {}, id_),
+        is_ours=_is_proven(said, recorded, _table(attempt) or {}, id_) or is_last,
         holds_others=it.holds_others,
         damage=damage,
         files=it.files,
@@ -177,7 +182,7 @@ def _documents(
         what = "record"
         said["record"] = _recorded(record)
     except (CorruptStateError, ValueError, KeyError):
-        return said, what
+        return said, f"its {what} is not readable"
     return said, ""
 
 
@@ -221,6 +226,11 @@ def _named(folder: str, target: object) -> tuple[str, str]:
     if hashed is None or (above and target == version[1]):
         return version if above else (folder, folder)
     return hashed["name"], folder
+
+
+def _is_last(it: _Found, lease: Lease | None) -> bool:
+    """Return whether nothing is left of an output but the lease of the `gc` that deleted it."""
+    return lease is not None and lease.is_collecting and it.files == 1
 
 
 def _is_proven(

@@ -13,7 +13,6 @@ from marin_build.operations.gc_needs import NOTHING_DELETED
 from marin_build.protocol import layout
 from marin_build.protocol.holder import own_lease
 from marin_build.protocol.latest import forget_latest
-from marin_build.protocol.status import STATUS_FAILED
 from marin_build.protocol.tombstone import Tombstone, put_tombstone, take_away
 from marin_build.run_step.delete_output import Deleter, Deletion, empty_trash, holding, new_id
 from marin_build.text.moments import stamp
@@ -64,22 +63,10 @@ def apply_gc(
         UsageError, SpecificationError, StoreError: as for `plan_gc`.
 
     """
-    plan = plan_gc(loaded, options, request)
-    if reviewed is not None and reviewed != plan.digest:
-        raise StoppedError(
-            f"what is to be done is not the list `{reviewed}` any more",
-            facts=[("list now", plan.digest)],
-            consequence=NOTHING_DELETED,
-            hint="look at it again: marin-build gc",
-        )
-    worker = Worker(loaded.store, plan.prefix, loaded.host.worker, holding(loaded.host), on_done)
-    worker.carry_out(plan)
-    marked = {step.output.path for step in plan.of(Action.MARK)}
-    if request.grace == 0 and marked:
-        again = plan_gc(loaded, options, request)
-        steps = tuple(step for step in again.steps if step.output.path in marked)
-        worker.carry_out(replace(again, steps=steps, trash={}))
-    return plan
+    worker = Worker(
+        loaded.store, loaded.workspace.prefix, loaded.host.worker, holding(loaded.host), on_done
+    )
+    return worker.collect(lambda: plan_gc(loaded, options, request), reviewed)
 
 
 @dataclass(slots=True)
@@ -106,6 +93,38 @@ class Worker:
     def __post_init__(self) -> None:
         """Choose an id."""
         self.id = self.id or new_id()
+
+    def collect(self, plan_now: Callable[[], GcPlan], reviewed: str | None = None) -> GcPlan:
+        """Carry out a plan; without a time of grace, delete at once what it marks.
+
+        Args:
+            plan_now: makes a plan of what lies there now.
+            reviewed: the digest of the plan that the user saw; None: any.
+
+        Returns:
+            The plan.
+
+        Raises:
+            StoppedError: the plan is not the reviewed one.
+            StoreError: the store cannot be read.
+
+        """
+        plan = plan_now()
+        if reviewed not in (None, plan.digest):
+            raise StoppedError(
+                f"what is to be done is not the list `{reviewed}` any more",
+                facts=[("list now", plan.digest)],
+                consequence=NOTHING_DELETED,
+                hint="look at it again: marin-build gc",
+            )
+        self.carry_out(plan)
+        marked = {step.output.path for step in plan.of(Action.MARK)}
+        if plan.grace == 0 and marked:
+            # Leases are read again: only now does every run that begins see the tombstones.
+            again = plan_now()
+            steps = tuple(step for step in again.steps if step.output.path in marked)
+            self.carry_out(replace(again, steps=steps, trash={}))
+        return plan
 
     def carry_out(self, plan: GcPlan) -> None:
         """Do each step of a plan; one that fails does not stop the others."""
@@ -140,13 +159,10 @@ class Worker:
         return said
 
     def _mark(self, output: Inventoried) -> bool:
-        was = output.status or STATUS_FAILED
-        tombstone = Tombstone(was, self.name, stamp(time.time()), self.id)
-        if output.status_version:
-            version = output.status_version
-            return put_tombstone(self.store, output.path, version, tombstone) is not None
-        path = layout.status_path(output.path)
-        return self.store.put_if_absent(path, tombstone.encode()) is not None
+        assert output.status is not None, "without one it cannot be judged"
+        tombstone = Tombstone(output.status, self.name, stamp(time.time()), self.id)
+        version = output.status_version
+        return put_tombstone(self.store, output.path, version, tombstone) is not None
 
 
 def undo_gc(place: Place, host: Host, words: Sequence[str]) -> list[Inventoried]:

@@ -145,12 +145,22 @@ def plan_gc(loaded: Loaded, options: PipelineOptions, request: GcRequest) -> GcP
     found = read_inventory(loaded.store, prefix, holding(loaded.host))
     needs, in_use = read_needs(loaded, options, request.kept, found.outputs)
     verdicts = judge(found.outputs, needs)
-    return _plan(prefix, found, verdicts, in_use, request)
+    return plan_of(prefix, found, verdicts, in_use, request)
 
 
-def _plan(
+def plan_of(
     prefix: str, found: Inventory, verdicts: Sequence[Verdict], in_use: InUse, request: GcRequest
 ) -> GcPlan:
+    """Return what is to be done.
+
+    Args:
+        prefix: where the outputs lie.
+        found: what lies there.
+        verdicts: what is needed of it.
+        in_use: what runs that go on build from.
+        request: what the user asked for.
+
+    """
     steps: list[Step] = []
     now = time.time()
     unwanted = {Fate.UNNEEDED, *([Fate.UNKNOWN] if request.unknown else [])}
@@ -163,7 +173,8 @@ def _plan(
                 steps.append(Step(Action.UNMARK, output, verdict.why, age))
             continue
         action = Action.MARK
-        if output.status == STATUS_DELETING:
+        is_last = output.status is None and output.lease is not None and output.lease.is_collecting
+        if output.status == STATUS_DELETING or is_last:
             action = Action.DELETE
         elif age is not None:
             action = Action.DELETE if age >= request.grace else Action.WAIT

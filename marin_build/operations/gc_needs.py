@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from marin_build.operations.loading import Loaded
     from marin_build.operations.options import PipelineOptions
     from marin_build.plan.reachability import Inventoried
+    from marin_build.protocol.lease import Lease
 
 
 NOTHING_DELETED = "nothing was marked or deleted"
@@ -162,7 +163,7 @@ def _listed(where: str, options: PipelineOptions) -> Listing:
 
 def _in_use(loaded: Loaded, outputs: Iterable[Inventoried], declared: Mapping[str, str]) -> InUse:
     """Return what the holders of leases may read: what their plans name, or what is declared."""
-    held = [it for it in outputs if it.is_held and it.lease is not None and not it.lease.is_sealed]
+    held = [it for it in outputs if it.is_held and it.lease is not None and _may_read(it.lease)]
     targets: dict[str, str] = {}
     strangers: list[Inventoried] = []
     plans: dict[str, dict[str, Sequence[str]] | None] = {}
@@ -177,6 +178,11 @@ def _in_use(loaded: Loaded, outputs: Iterable[Inventoried], declared: Mapping[st
         elif output.target not in declared:
             strangers.append(output)
     return InUse(targets, tuple(strangers))
+
+
+def _may_read(lease: Lease) -> bool:
+    """Return whether the holder of a lease may read other outputs."""
+    return not lease.is_sealed and not lease.is_collecting
 
 
 def _planned(loaded: Loaded, run: str) -> dict[str, Sequence[str]] | None:

@@ -38,7 +38,7 @@ class Inventoried:
         adopted_from: where the data lies that a person registered as this output.
         is_ours: whether a document beside it proves that marin-build made it.
         holds_others: whether another output lies inside it.
-        damage: which document of it is not readable; empty: all are.
+        damage: why it cannot be judged, in words; empty: it can.
         files, size: of all that lies there; bytes.
 
     """
@@ -141,7 +141,7 @@ def _root(
     if where is not None:
         return f"declared by {where}"
     if output.damage:
-        return f"its {output.damage} is not readable"
+        return output.damage
     if not output.is_ours:
         return "nothing shows that marin-build made it there"
     if output.holds_others:

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from marin_build.protocol import layout
-from marin_build.protocol.lease import Host, Lease, boot_clock
+from marin_build.protocol.lease import COLLECTING, Host, Lease, boot_clock
 from marin_build.protocol.living_work import is_abandoned
 from marin_build.protocol.look import look
 from marin_build.protocol.renewal import RENEW_EVERY
@@ -37,8 +37,6 @@ if TYPE_CHECKING:
 
 _AT_ONCE = 1000
 """How many objects are deleted between two looks at the lease."""
-RUN = "g-"
-"""How the run id of a `gc` begins."""
 _OF_AN_OUTPUT = (layout.STATUS, layout.LEASE, layout.RECORD)
 _SURELY_DEAD = 3600.0
 """Seconds after which the lease of another `gc` may be replaced. If it lives all the same, both
@@ -57,7 +55,7 @@ class Deletion(enum.Enum):
 
 def new_id() -> str:
     """Return the id of a new `gc`, in the form of a run's."""
-    return f"{RUN}{os.urandom(4).hex()}"
+    return f"{COLLECTING}{os.urandom(4).hex()}"
 
 
 def holding(host: Host) -> Callable[[str, str, Lease], bool]:
@@ -201,7 +199,7 @@ class Deleter:
         if lease.is_sealed:
             return False
         is_old = time.time() - lease.timestamp > _SURELY_DEAD
-        if lease.run.startswith(RUN) and seen.status == STATUS_DELETING and is_old:
+        if lease.is_collecting and seen.status in (None, STATUS_DELETING) and is_old:
             return True
         return not self.is_held(target, output, lease)
 

@@ -40,7 +40,7 @@ def test_what_is_declared_is_kept_with_all_it_was_made_from() -> None:
 @pytest.mark.parametrize(
     ("facts", "why"),
     [
-        ({"damage": "record"}, "its record is not readable"),
+        ({"damage": "its record is not readable"}, "its record is not readable"),
         ({"is_ours": False}, "nothing shows that marin-build made it there"),
         ({"holds_others": True}, "another output lies inside it"),
         ({"adopted_from": "gs://old/data"}, "adopted"),
