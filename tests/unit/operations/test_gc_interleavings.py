@@ -8,6 +8,7 @@ all of its input until it has ended, and what counts as built is whole.
 from __future__ import annotations
 
 import json
+import random
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -70,12 +71,15 @@ class World:
 
         self.actors[name] = greenlet.greenlet(run)
 
-    def run(self, schedule: Sequence[int]) -> None:
-        turns = list(schedule)
-        while alive := [name for name, actor in self.actors.items() if not actor.dead]:
-            turn = turns.pop(0) if turns else len(turns)
-            self.actors[alive[turn % len(alive)]].switch()
-            self.check()
+    def run(self, seed: int = 0) -> None:
+        """Let the actors take turns, each for one request or for several."""
+        chance = random.Random(seed)
+        while alive := [actor for actor in self.actors.values() if not actor.dead]:
+            actor = chance.choice(alive)
+            for _ in range(chance.choice((1, 1, 2, 3, 5, 8, 13, 21))):
+                if not actor.dead:
+                    actor.switch()
+                self.check()
 
     def status(self) -> str | None:
         blob = self.inner.get(f"{DATA}/.executor_status")
@@ -243,23 +247,23 @@ def _world() -> World:
     st.dictionaries(
         st.sampled_from(sorted(ACTORS)), st.tuples(st.integers(1, 60), st.booleans()), max_size=2
     ),
-    st.lists(st.integers(0, 5), max_size=150),
+    st.integers(0, 2**32),
 )
 def test_no_order_of_requests_takes_the_data_from_a_reader(
-    names: list[str], deaths: dict[str, tuple[int, bool]], schedule: list[int]
+    names: list[str], deaths: dict[str, tuple[int, bool]], seed: int
 ) -> None:
     world = _world()
     world.deaths = deaths
     for name in names:
         world.add(name, ACTORS[name])
-    world.run(schedule)
+    world.run(seed)
     # Whatever died: the next gc ends what was begun, and nothing is half there.
     world.deaths, world.actors = {}, {}
     world.add("gc-z", collector)
-    world.run([])
+    world.run()
     world.actors.clear()
     world.add("gc-y", collector)
-    world.run([])
+    world.run()
     left = [file.path for file in world.inner.files(DATA)]
     assert left == [] or (world.status() == "SUCCESS" and world.is_whole()), left
 
@@ -268,7 +272,7 @@ def test_gc_alone_deletes_what_nothing_needs() -> None:
     """Else the test above proves nothing."""
     world = _world()
     world.add("gc-d", collector)
-    world.run([])
+    world.run()
     assert world.deleted == 1
     assert not world.inner.files(PREFIX)
 
@@ -281,10 +285,10 @@ def test_each_death_of_gc_is_ended_by_the_next() -> None:
             world = _world()
             world.deaths = {"gc-d": (at, is_carried_out)}
             world.add("gc-d", collector)
-            world.run([])
+            world.run()
             calls = world.calls["gc-d"]
             world.add("applier-c", applier)
-            world.run([])
+            world.run()
             assert world.status() == "SUCCESS"
             assert world.is_whole()
     assert calls < 59, "every request was the last one once"
