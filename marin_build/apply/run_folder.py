@@ -192,17 +192,29 @@ def _latest(store: Store, prefix: str) -> str:
 def newest_runs(store: Store, prefix: str) -> list[str]:
     """Return the ids of the runs that were kept, the one that started last first.
 
-    All of their small documents are read: ids are random, and clocks of machines are compared here
+    Runs of which nobody can read when they started are left out.
+    """
+    return [id_ for id_, who in run_documents(store, prefix).items() if who is not None]
+
+
+def run_documents(store: Store, prefix: str) -> dict[str, RunDocument | None]:
+    """Return who ran what, by run, the one that started last first; None: it cannot be read.
+
+    All of these small documents are read: ids are random, and clocks of machines are compared here
     for convenience only.
+
+    Raises:
+        StoreError: the store cannot be read.
+
     """
     known = kept_runs(store, prefix)
     blobs = store.get_many([f"{folder_of(prefix, id_)}/{RUN_FILE}" for id_ in known])
-    starts = [
-        (who.start, id_)
+    found = [
+        (id_, _who(blob.data) if blob is not None else None)
         for id_, blob in zip(known, blobs, strict=True)
-        if blob is not None and (who := _who(blob.data)) is not None
     ]
-    return [run for _, run in sorted(starts, reverse=True)]
+    found.sort(key=lambda each: (each[1].start if each[1] is not None else "", each[0]))
+    return dict(reversed(found))
 
 
 def _who(data: bytes) -> RunDocument | None:

@@ -1,253 +1,276 @@
-"""All outputs under a prefix, with what the documents beside them say: no pipeline is asked.
+"""Reads what lies under a prefix: outputs of all identities, and what is not ours.
 
-One listing of the prefix finds them; their documents are read in few batches. Links are not
-followed.
+What an output holds, its record says, so that it need not be listed; only one without a record is.
+A bucket of 10,000 outputs is asked for ten pages of folders, and for a status and a record of each,
+a hundred at once.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
-from marin_build.errors import CorruptStateError
+from marin_build.errors import CorruptStateError, StoreError
 from marin_build.identity.payload import HASHED_NAME
-from marin_build.plan.reachability import Inventoried
+from marin_build.observe.read_failures import read_failures
+from marin_build.observe.read_snapshot import doubt_of
+from marin_build.observe.read_taints import holding_taint
+from marin_build.observe.walk_prefix import each_folder, read_each, walk_prefix
+from marin_build.pipeline.names import name_problem
+from marin_build.plan.block_reasons import Unreadable
+from marin_build.plan.inventory import ForeignFolder, Inventory, InventoryTarget
+from marin_build.plan.payload_diff import dependency_name
+from marin_build.plan.snapshot import Observed
+from marin_build.plan.target_state import target_state
 from marin_build.protocol import layout
-from marin_build.protocol.lease import ADOPTING, parse_lease
-from marin_build.protocol.record_reader import is_ours
-from marin_build.protocol.status import STATUS_DELETING, parse_status
-from marin_build.protocol.tombstone import readable_tombstone
-from marin_build.untrusted_json import array, parse_json, path, table, text, text_or_none
-from marin_build.workspace.own_folder import NAME as OWN_FOLDER
+from marin_build.protocol.latest import read_pointers
+from marin_build.protocol.lease import parse_lease
+from marin_build.protocol.living_work import living_work
+from marin_build.protocol.status import STATUS_FAILED, STATUS_SUCCESS, parse_status
+from marin_build.protocol.stored_record import StoredRecord, parse_stored_record
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from marin_build.protocol.lease import Lease
-    from marin_build.store.base import Blob, Store
-
-
-_PROOFS = frozenset((layout.STATUS, layout.RECORD, layout.LEASE))
+    from marin_build.observe.walk_prefix import Beside
+    from marin_build.protocol.lease import Host
+    from marin_build.store.base import Blob, File, Store
 
 
-@dataclass(slots=True)
-class _Found:
-    """What the listing shows of one output."""
-
-    names: set[str] = field(default_factory=set)
-    attempts: list[int] = field(default_factory=list)
-    files: int = 0
-    size: int = 0
-    holds_others: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Inventory:
-    """What lies under a prefix.
-
-    Args:
-        outputs: sorted by path.
-        trash: folders that a `gc` moved out of the way and has not deleted yet -> their bytes.
-
-    """
-
-    outputs: tuple[Inventoried, ...]
-    trash: Mapping[str, int]
+_NO_RECORD = StoredRecord()
 
 
 def read_inventory(
-    store: Store, prefix: str, is_held: Callable[[str, str, Lease], bool]
+    store: Store,
+    prefix: str,
+    host: Host,
+    *,
+    known: Iterable[str] = (),
+    sizes: bool = True,
+    foreign_sizes: bool = False,
 ) -> Inventory:
-    """Read what lies under a prefix.
+    """Read what lies under a prefix; nothing is written, and no pipeline is asked.
 
     Args:
-        store: of the prefix.
-        prefix: an absolute folder, or a URL.
-        is_held: whether the holder of a lease may be alive; gets target id, output path and lease.
+        store: holds the prefix.
+        prefix: an absolute folder or a URL.
+        host: this machine, to recognise holders that died here.
+        known: output paths that are looked at wherever they lie under the prefix, as those of a
+            pipeline: one may lie inside another output.
+        sizes: list the outputs whose records do not tell their sizes: a listing for each.
+        foreign_sizes: list what is not ours, too, however much that is.
 
     Raises:
-        StoreError: the prefix cannot be read.
+        StoreError: the prefix cannot be listed, or its bucket cannot be read. A folder of a disk
+            that cannot be read is noted, and everything else is read.
 
     """
-    found, trash = _list(store, prefix)
-    paths = [
-        f"{prefix}/{folder}/{name}"
-        for folder, it in found.items()
-        for name in sorted(it.names & _PROOFS)
-    ]
-    blobs = dict(zip(paths, store.get_many(paths), strict=True))
-    newest = {
-        folder: layout.attempt_path(f"{prefix}/{folder}", max(it.attempts))
-        for folder, it in found.items()
-        if it.attempts and layout.RECORD not in it.names
-    }
-    attempts = dict(zip(newest, store.get_many(list(newest.values())), strict=True))
-    outputs = [
-        _output(prefix, folder, it, blobs, attempts.get(folder), is_held)
-        for folder, it in sorted(found.items())
-    ]
-    return Inventory(tuple(outputs), trash)
+    inside = [path for path in known if path.startswith(f"{prefix}/")]
+    walked = walk_prefix(store, prefix, inside)
+    targets = _targets(store, prefix, host, walked.outputs)
+    if sizes:
+        listed = list_sizes(store, [each.path for each in targets if each.size is None])
+        targets = [_sized(each, listed.get(each.path)) for each in targets]
+    foreign = [ForeignFolder(path, why) for path, why in walked.foreign(prefix).items()]
+    if foreign_sizes:
+        listed = list_sizes(store, [each.path for each in foreign])
+        foreign = [
+            replace(each, size=found.size, files=found.files)
+            if (found := listed.get(each.path)) is not None
+            else each
+            for each in foreign
+        ]
+    targets.sort(key=lambda each: (each.end, each.target), reverse=True)
+    targets.sort(key=lambda each: each.name)
+    foreign.sort(key=lambda each: each.path)
+    loose = tuple(name for name in store.list(prefix) if not layout.is_ours(name))
+    return Inventory(prefix, tuple(targets), tuple(foreign), loose, walked.left_out)
 
 
-def _list(store: Store, prefix: str) -> tuple[dict[str, _Found], dict[str, int]]:
-    """Return the outputs under a prefix, by their folder inside it, and what is in the trash."""
-    files = [(file.path, file.size) for file in store.files(prefix)]
-    found: dict[str, _Found] = {}
-    trash: dict[str, int] = defaultdict(int)
-    mine = f"{OWN_FOLDER}/"
-    start = f"{layout.trash_folder('')[1:]}/"
-    rest = []
-    for inside, size in files:
-        if inside.startswith(start):
-            name = inside[len(start) :].partition("/")[0]
-            trash[f"{prefix}/{start}{name}"] += size
-        elif not inside.startswith(mine) and f"/{mine}" not in inside:
-            rest.append((inside, size))
-            folder, _, name = inside.rpartition("/")
-            if folder and name in _PROOFS:
-                found.setdefault(folder, _Found()).names.add(name)
-            above, _, logs = folder.rpartition("/")
-            if above and logs == layout.LOGS and (number := layout.attempt_number(name)):
-                found.setdefault(above, _Found()).attempts.append(number)
-    for folder in found:
-        for above in _above(folder):
-            if above in found:
-                found[above].holds_others = True
-    for inside, size in rest:
-        owner = next((above for above in _above(inside) if above in found), None)
-        if owner is not None:
-            found[owner].files += 1
-            found[owner].size += size
-    return found, dict(trash)
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """What a listing of a folder found: bytes and number of files, without those of ours."""
+
+    size: int
+    files: int
 
 
-def _above(inside: str) -> Iterable[str]:
-    """Yield the folders around a path, the innermost first."""
-    while "/" in inside:
-        inside = inside.rpartition("/")[0]
-        yield inside
+def list_sizes(store: Store, folders: Sequence[str]) -> dict[str, Listed]:
+    """Return folder -> what lies in it now, from a listing of each, many at once.
 
-
-def _output(
-    prefix: str,
-    folder: str,
-    it: _Found,
-    blobs: Mapping[str, Blob | None],
-    attempt: Blob | None,
-    is_held: Callable[[str, str, Lease], bool],
-) -> Inventoried:
-    output = f"{prefix}/{folder}"
-    status, lease, record = (
-        blobs.get(f"{output}/{name}") for name in (layout.STATUS, layout.LEASE, layout.RECORD)
-    )
-    said, damage = _documents(output, status, lease, record)
-    recorded = _table(record) or {}
-    target = recorded.get("target") if is_ours(recorded) else (_table(attempt) or {}).get("target")
-    name, id_ = _named(folder, target)
-    holder = said.get("lease")
-    is_last = _is_last(it, holder)
-    if not damage and status is None and not is_last:
-        damage = "its status is gone"
-    if any(blobs.get(f"{output}/{name}") is None for name in it.names & _PROOFS):
-        damage = "it changes just now"
-    return Inventoried(
-        path=output,
-        name=name,
-        target=id_,
-        status=said.get("status"),
-        status_version=status.version if status is not None else "",
-        tombstone=readable_tombstone(status.data) if status is not None else None,
-        lease=holder,
-        is_held=holder is not None and (holder.is_sealed or is_held(id_, output, holder)),
-        is_ours=_is_proven(said, recorded, _table(attempt) or {}, id_) or is_last,
-        holds_others=it.holds_others,
-        damage=damage,
-        files=it.files,
-        size=it.size,
-        **said.get("record", {}),
-    )
-
-
-def _documents(
-    output: str, status: Blob | None, lease: Blob | None, record: Blob | None
-) -> tuple[dict[str, Any], str]:
-    """Return what the documents of an output say, and which of them is not readable."""
-    said: dict[str, Any] = {}
-    try:
-        what = "status"
-        said["status"] = parse_status(status.data if status is not None else None, output)
-        what = "lease"
-        said["lease"] = parse_lease(lease.data, output) if lease is not None else None
-        what = "record"
-        said["record"] = _recorded(record)
-    except (CorruptStateError, ValueError, KeyError):
-        return said, f"its {what} is not readable"
-    return said, ""
-
-
-def _recorded(record: Blob | None) -> dict[str, Any]:
-    """Return what a record says of when, from what and how its output was made.
+    A folder of a disk that cannot be listed is left out.
 
     Raises:
-        ValueError, KeyError: it is damaged.
+        StoreError: a bucket cannot be listed.
 
     """
-    if record is None:
-        return {}
-    said = table(parse_json(record.data))
-    needs = [*array(said.get("deps") or []), *array(said.get("dependencies") or [])]
-    if not is_ours(said):  # of Marin: it names what it needs by paths
-        return {"needs": tuple(need for need in needs if isinstance(need, str))}
-    adopted = said.get("adopted_from")
-    return {
-        "end": text(said["end"]),
-        "needs": tuple(text(need) for need in needs),
-        "keep": said.get("keep") is True,
-        "adopted_from": None if adopted is None else path(adopted),
-    }
+    listings = each_folder(store, store.files, folders)
+    return {path: _measured(files) for path, files in listings.items() if files is not None}
 
 
-def _table(blob: Blob | None) -> dict[str, Any] | None:
+def _measured(files: Sequence[File]) -> Listed:
+    sizes = [f.size for f in files if not layout.is_ours(f.path.partition("/")[0])]
+    return Listed(sum(sizes), len(sizes))
+
+
+def _sized(target: InventoryTarget, listed: Listed | None) -> InventoryTarget:
+    if listed is None:
+        return target
+    return replace(target, size=listed.size, files=listed.files, size_source="listing")
+
+
+def _targets(
+    store: Store, prefix: str, host: Host, outputs: Mapping[str, Beside]
+) -> list[InventoryTarget]:
+    """Return the outputs, with what their records, leases, failures, taints and marks say."""
+    seen = {path: _status(path, beside.status) for path, beside in outputs.items()}
+    _read_leases(store, host, seen)
+    records = _read_records(store, outputs, seen)
+    failed = [path for path, each in seen.items() if each.status == STATUS_FAILED]
+    with _forgiving(store):
+        for path, last in read_failures(store, failed).items():
+            seen[path] = replace(seen[path], last=last)
+    pointers: frozenset[str] = frozenset()
+    with _forgiving(store):
+        pointers = read_pointers(store, prefix)
+    identities = {path: _identity(prefix, path, records[path]) for path in outputs}
+    marks = _read_marks(store, prefix, [id_ for _, id_ in identities.values()])
+    is_doubtful = doubt_of(prefix, host.machine_boot)
+    return [
+        _target(
+            path,
+            *identities[path],
+            seen[path],
+            records[path],
+            mark=marks.get(identities[path][1]),
+            is_doubtful=is_doubtful,
+            pointers=pointers,
+        )
+        for path in outputs
+    ]
+
+
+def _target(
+    path: str,
+    name: str,
+    id_: str,
+    seen: Observed,
+    record: StoredRecord,
+    *,
+    mark: Blob | None,
+    is_doubtful: Callable[[str, str], bool] | None,
+    pointers: frozenset[str],
+) -> InventoryTarget:
+    built, taint = record.built, None
+    is_ours = built is not None and built.adopted_from is None  # adopted data is older than its run
+    if is_doubtful is not None and built is not None and is_ours:
+        is_doubted = seen.status == STATUS_SUCCESS and is_doubtful(built.run, built.end)
+        seen = replace(seen, doubtful=is_doubted)
+    if mark is not None and seen.is_built:
+        try:
+            taint = holding_taint(mark.data, "", id_, built.run if built is not None else "")
+        except CorruptStateError:
+            seen = replace(seen, damage=Unreadable("taint", id_))
+    is_sized = record.size is not None and seen.status == STATUS_SUCCESS
+    places = {path, built.adopted_from if built is not None else None}
+    return InventoryTarget(
+        name,
+        id_,
+        path,
+        target_state(seen, taint=taint),
+        built,
+        record.needs,
+        record.size if is_sized else None,
+        record.files if is_sized else None,
+        "record" if is_sized else None,
+        is_latest=not places.isdisjoint(pointers),
+    )
+
+
+def _status(path: str, blob: Blob | None) -> Observed:
+    if blob is None:
+        return Observed()
+    file = f"{path}/{layout.STATUS}"
     try:
-        return table(parse_json(blob.data)) if blob is not None else None
-    except ValueError:
-        return None
+        return Observed(parse_status(blob.data, file))
+    except CorruptStateError:
+        return Observed(damage=Unreadable("status", file))
 
 
-def _named(folder: str, target: object) -> tuple[str, str]:
-    """Return name and id of the target that has its output in a folder.
+def _read_leases(store: Store, host: Host, seen: dict[str, Observed]) -> None:
+    """Read the leases of outputs that are not built."""
+    held = [path for path, each in seen.items() if each.status != STATUS_SUCCESS]
+    blobs, _ = read_each(store, [f"{path}/{layout.LEASE}" for path in held])
+    for path, blob in zip(held, blobs, strict=True):
+        if blob is None or seen[path].damage is not None:
+            continue
+        file = f"{path}/{layout.LEASE}"
+        try:
+            lease = parse_lease(blob.data, file)
+        except CorruptStateError:
+            seen[path] = replace(seen[path], damage=Unreadable("lease", file))
+            continue
+        gone = host.is_gone(lease)
+        log = layout.local_log_path(path, path.rpartition("/")[2], lease)
+        work = living_work(lease.nonce, log, lease.run) if gone else ()
+        seen[path] = replace(seen[path], lease=lease, gone=gone, work=work)
 
-    `a/b_1a2b3c4d` may be a step `a/b`, or the version `b_1a2b3c4d` of `a`: a document tells.
+
+def _read_records(
+    store: Store, outputs: Mapping[str, Beside], seen: Mapping[str, Observed]
+) -> dict[str, StoredRecord]:
+    """Return what the records say; newer outputs of Marin have theirs in `.artifact.json`."""
+    found = {
+        path: parse_stored_record(beside.record.data if beside.record is not None else None)
+        for path, beside in outputs.items()
+    }
+    unsaid = [p for p, said in found.items() if said is None and seen[p].status == STATUS_SUCCESS]
+    blobs, _ = read_each(store, [f"{path}/{layout.ARTIFACT}" for path in unsaid])
+    for path, blob in zip(unsaid, blobs, strict=True):
+        if blob is not None:
+            found[path] = parse_stored_record(None, blob.data)
+    return {path: said or _NO_RECORD for path, said in found.items()}
+
+
+def _read_marks(store: Store, prefix: str, ids: Sequence[str]) -> dict[str, Blob]:
+    """Return the marks of tainted targets, by id: one listing, and as a rule nothing more."""
+    folder = layout.taints_folder(prefix)
+    names: set[str] = set()
+    with _forgiving(store):
+        names = set(store.list(folder))
+    marked = [id_ for id_ in ids if layout.taint_name(id_) in names]
+    blobs, _ = read_each(store, [layout.taint_path(prefix, id_) for id_ in marked])
+    return {id_: blob for id_, blob in zip(marked, blobs, strict=True) if blob is not None}
+
+
+def _identity(prefix: str, path: str, record: StoredRecord) -> tuple[str, str]:
+    """Return the name and the id of the target at an output path.
+
+    A path with a hash says both, whatever a record there says. Else the record says them, if it
+    says legal ones; a folder without such a record is a version of what is called as its parent.
     """
-    above, _, last = folder.rpartition("/")
-    version = (above, f"{above}@{last}")
-    hashed = HASHED_NAME.fullmatch(folder)
-    if hashed is None or (above and target == version[1]):
-        return version if above else (folder, folder)
-    return hashed["name"], folder
+    inside = path.removeprefix(f"{prefix}/")
+    said = record.target
+    if (
+        said
+        and _is_legal(said)
+        and layout.output_under(prefix, dependency_name(said), said) == path
+    ):
+        return dependency_name(said), said
+    if HASHED_NAME.fullmatch(inside) is not None:
+        return dependency_name(inside), inside
+    if said and _is_legal(said):
+        return dependency_name(said), said
+    name, slash, version = inside.rpartition("/")
+    return (name, f"{name}@{version}") if slash else (inside, inside)
 
 
-def _is_last(it: _Found, lease: Lease | None) -> bool:
-    """Return whether nothing is left of an output but the lease of the `gc` that deleted it."""
-    return lease is not None and lease.is_collecting and it.files == 1
+def _is_legal(target: str) -> bool:
+    """Return whether a target may be called so: any program may have written the record."""
+    return name_problem(target.replace("@", "/")) is None
 
 
-def _is_proven(
-    said: Mapping[str, Any], record: Mapping[str, Any], attempt: Mapping[str, Any], id_: str
-) -> bool:
-    """Return whether marin-build made an output, as the target that its path names.
-
-    Its record says so, or its newest attempt, or the lease of one that was cut short. An `adopt`
-    that was cut short made nothing. What `gc` has begun to delete was proven before.
-    """
-    if said.get("status") == STATUS_DELETING:
-        return True
-    if record:
-        return is_ours(record) and record.get("target") == id_
-    if attempt:
-        run = text_or_none(attempt.get("run")) if isinstance(attempt.get("run"), str) else None
-        return run is not None and not run.startswith(ADOPTING) and attempt.get("target") == id_
-    lease = said.get("lease")
-    is_begun = lease is not None and lease.attempt > 0 and not lease.is_adopting
-    return is_begun and said.get("status") == "RUNNING"
+def _forgiving(store: Store) -> suppress:
+    """Let a folder of a disk that cannot be read say nothing; a bucket must answer."""
+    return suppress(*((StoreError,) if store.is_local else ()))

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from marin_build.errors import MarinBuildError, StoppedError, UsageError
-from marin_build.observe.read_inventory import read_inventory
+from marin_build.observe.read_whole_prefix import read_whole_prefix
 from marin_build.operations.gc import Action, plan_gc
 from marin_build.operations.gc_needs import NOTHING_DELETED
 from marin_build.protocol import layout
@@ -181,7 +181,7 @@ def undo_gc(place: Place, host: Host, words: Sequence[str]) -> list[Inventoried]
         StoreError: the store cannot be read or written.
 
     """
-    found = read_inventory(place.store, place.prefix, holding(host))
+    found = read_whole_prefix(place.store, place.prefix, holding(host))
     marked = [output for output in found.outputs if output.tombstone is not None]
     for word in words:
         if not any(word in (output.name, output.target) for output in marked):

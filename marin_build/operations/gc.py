@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from marin_build.errors import StoreError
-from marin_build.observe.read_inventory import Inventory, read_inventory
+from marin_build.observe.read_whole_prefix import WholePrefix, read_whole_prefix
 from marin_build.operations.gc_needs import NOTHING_DELETED, Kept, read_needs
 from marin_build.plan.reachability import Fate, judge
 from marin_build.protocol.status import STATUS_DELETING
@@ -142,14 +142,14 @@ def plan_gc(loaded: Loaded, options: PipelineOptions, request: GcRequest) -> GcP
             f"`gc` cannot work at `{prefix}`: no conditional writes there",
             consequence=NOTHING_DELETED,
         )
-    found = read_inventory(loaded.store, prefix, holding(loaded.host))
+    found = read_whole_prefix(loaded.store, prefix, holding(loaded.host))
     needs, in_use = read_needs(loaded, options, request.kept, found.outputs)
     verdicts = judge(found.outputs, needs)
     return plan_of(prefix, found, verdicts, in_use, request)
 
 
 def plan_of(
-    prefix: str, found: Inventory, verdicts: Sequence[Verdict], in_use: InUse, request: GcRequest
+    prefix: str, found: WholePrefix, verdicts: Sequence[Verdict], in_use: InUse, request: GcRequest
 ) -> GcPlan:
     """Return what is to be done.
 

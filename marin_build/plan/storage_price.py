@@ -36,4 +36,9 @@ def per_gib_month(storage: Mapping[str, float | None], place: str) -> float | No
 def cost_per_month(storage: Mapping[str, float | None], place: str, size: int) -> float | None:
     """Return the US dollars that so many bytes at a place cost by the month; None: not known."""
     price = per_gib_month(storage, place)
-    return None if price is None else price * size / _GIB
+    return None if price is None else cost_of_bytes(size, price)
+
+
+def cost_of_bytes(size: int, price: float) -> float:
+    """Return the US dollars that so many bytes cost by the month, at a price for a GiB."""
+    return price * size / _GIB

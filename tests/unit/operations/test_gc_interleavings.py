@@ -18,7 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from marin_build.errors import StoreError
-from marin_build.observe.read_inventory import read_inventory
+from marin_build.observe.read_whole_prefix import read_whole_prefix
 from marin_build.operations.carry_out_gc import Worker, undo_gc
 from marin_build.operations.gc import GcPlan, GcRequest, plan_of
 from marin_build.operations.gc_needs import InUse
@@ -205,7 +205,7 @@ def collector(store: Requests, who: str) -> None:
         return not store.world.is_dead(lease)
 
     def plan_now() -> GcPlan:
-        found = read_inventory(store, PREFIX, is_held)
+        found = read_whole_prefix(store, PREFIX, is_held)
         busy = any(it.is_held and it.name == "train" for it in found.outputs)
         in_use = {DATA.rpartition("/")[2]: "r-00000001"} if busy else {}
         declared = {it.target: "p" for it in found.outputs if it.name == "train"}
