@@ -175,8 +175,8 @@ def _in_use(loaded: Loaded, outputs: Iterable[Inventoried], declared: Mapping[st
         planned = plans[run]
         if planned is not None and output.target in planned:
             targets.update(dict.fromkeys(planned, f"run {run}"))
-        elif output.target not in declared:
-            strangers.append(output)
+        elif output.target not in declared or "@" in output.target:
+            strangers.append(output)  # under a version another identity may be built
     return InUse(targets, tuple(strangers))
 
 

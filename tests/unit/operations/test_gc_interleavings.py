@@ -265,7 +265,9 @@ def test_no_order_of_requests_takes_the_data_from_a_reader(
     world.add("gc-y", collector)
     world.run()
     left = [file.path for file in world.inner.files(DATA)]
-    assert left == [] or (world.status() == "SUCCESS" and world.is_whole()), left
+    # A builder that died right after it took the lease left that alone: it blocks nobody.
+    is_gone = left in ([], [".executor_status.lock"])
+    assert is_gone or (world.status() == "SUCCESS" and world.is_whole()), left
 
 
 def test_gc_alone_deletes_what_nothing_needs() -> None:
