@@ -1,13 +1,14 @@
 """All outputs under a prefix, with what decides whether one may be deleted: no pipeline is asked.
 
-Unlike read_inventory.py, which shows what it can find quickly, this misses nothing: one listing of
-all that lies there finds outputs inside others, too, and what cannot be read ends the reading. The
-documents are read in few batches. Links are not followed.
+Unlike read_inventory.py, which shows what it can find quickly, this misses nothing: all that lies
+there is listed, so that outputs inside others are found, too, and what cannot be read ends the
+reading. The documents are read in few batches. Links are not followed.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
+import os
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -21,14 +22,16 @@ from marin_build.protocol.status import STATUS_DELETING, parse_status
 from marin_build.protocol.tombstone import readable_tombstone
 from marin_build.untrusted_json import array, parse_json, path, table, text, text_or_none
 from marin_build.workspace.own_folder import NAME as OWN_FOLDER
+from marin_build.workspace.places import is_url
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from marin_build.protocol.lease import Lease
-    from marin_build.store.base import Blob, Store
+    from marin_build.store.base import Blob, File, Store
 
 
+_AT_ONCE = 32
 _PROOFS = frozenset((layout.STATUS, layout.RECORD, layout.LEASE))
 
 
@@ -93,17 +96,15 @@ def read_whole_prefix(
 
 def _list(store: Store, prefix: str) -> tuple[dict[str, _Found], dict[str, int]]:
     """Return the outputs under a prefix, by their folder inside it, and what is in the trash."""
-    files = [(file.path, file.size) for file in store.files(prefix)]
     found: dict[str, _Found] = {}
-    trash: dict[str, int] = defaultdict(int)
+    trash = {
+        folder: sum(file.size for file in files)
+        for folder, files in _files_below(store, layout.trash_folder(prefix))
+    }
     mine = f"{OWN_FOLDER}/"
-    start = f"{layout.trash_folder('')[1:]}/"
     rest = []
-    for inside, size in files:
-        if inside.startswith(start):
-            name = inside[len(start) :].partition("/")[0]
-            trash[f"{prefix}/{start}{name}"] += size
-        elif not inside.startswith(mine) and f"/{mine}" not in inside:
+    for inside, size in _files_of_outputs(store, prefix):
+        if f"/{mine}" not in inside:
             rest.append((inside, size))
             folder, _, name = inside.rpartition("/")
             if folder and name in _PROOFS:
@@ -120,7 +121,31 @@ def _list(store: Store, prefix: str) -> tuple[dict[str, _Found], dict[str, int]]
         if owner is not None:
             found[owner].files += 1
             found[owner].size += size
-    return found, dict(trash)
+    return found, trash
+
+
+def _files_of_outputs(store: Store, prefix: str) -> Iterable[tuple[str, int]]:
+    """Yield path inside the prefix and bytes of each file of an output, or of what is none."""
+    for folder, files in _files_below(store, prefix):
+        name = folder.rpartition("/")[2]
+        if name != OWN_FOLDER:
+            yield from ((f"{name}/{file.path}", file.size) for file in files)
+
+
+def _files_below(store: Store, above: str) -> Iterable[tuple[str, Sequence[File]]]:
+    """Yield each folder right in another one, with its files: a listing each, many at once.
+
+    One listing of a whole bucket may take longer than a request should.
+    """
+    folders = [
+        folder
+        for folder in store.folders(f"{above}/")
+        if is_url(above) or not os.path.islink(folder)
+    ]
+    if store.is_local:
+        return [(folder, store.files(folder)) for folder in folders]
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        return list(zip(folders, pool.map(store.files, folders), strict=True))
 
 
 def _above(inside: str) -> Iterable[str]:

@@ -14,6 +14,7 @@ from marin_build.operations.loading import refuse_without_file
 from marin_build.operations.other_process import loading_elsewhere
 from marin_build.plan.reachability import Needs
 from marin_build.protocol.layout import output_under
+from marin_build.text.secret_shapes import without_secret
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -134,10 +135,15 @@ def _listings(
     for file in kept.files:
         yield file, _listed(file, replace(options, file=file, parameters=None))
     for parameters in kept.parameters:
-        words = ",".join(f"{key}={value}" for key, value in parameters.items())
+        words = pairs_text(parameters)
         where = f"{loaded.file} with {words}"
         merged = {**(options.parameters or {}), **parameters}
         yield where, _listed(where, replace(options, parameters=merged))
+
+
+def pairs_text(parameters: Mapping[str, str]) -> str:
+    """Return parameters as `--keep-set` has them, without what may be a secret."""
+    return ",".join(f"{key}={without_secret(key, value)}" for key, value in parameters.items())
 
 
 def _commit(top: str, revision: str) -> str:

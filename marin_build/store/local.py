@@ -158,12 +158,12 @@ class LocalStore:
             StoreError: it cannot be moved: `to` is on another file system, as a rule.
 
         """
-        try:
-            make_folder(os.path.dirname(to))
-            with self._locked(f"{folder}/any"):
+        with self._locked(f"{folder}/any"):
+            try:
+                make_folder(os.path.dirname(to))
                 os.rename(folder, to)
-        except OSError as error:
-            raise store_error("move", folder, error) from error
+            except OSError as error:
+                raise store_error("move", folder, error) from error
 
     def _link(self, path: str, data: bytes) -> str | None:
         """Create a file that is whole at once; None if the server says that one is there."""

@@ -86,7 +86,7 @@ def command(
     from marin_build.cli.views.gc_text import GcView
     from marin_build.operations.carry_out_gc import apply_gc
     from marin_build.operations.gc import GcRequest, plan_gc
-    from marin_build.operations.gc_needs import Kept
+    from marin_build.operations.gc_needs import Kept, pairs_text
     from marin_build.operations.loading import load
     from marin_build.operations.options import command_line, words_of
 
@@ -96,7 +96,7 @@ def command(
     words = words_of(
         *(("--keep-rev", revision) for revision in revisions),
         *(("--keep-file", file) for file in files),
-        *(("--keep-set", each) for each in sets),
+        *(("--keep-set", pairs_text(each)) for each in parameters),
         *([("--keep-last", newest)] if newest != 2 else []),  # noqa: PLR2004 - the default above
         *([("--grace", grace)] if grace != "7d" else []),
         ("--unknown", unknown),
