@@ -1,4 +1,4 @@
-"""gc moves whole outputs away: who waited for the lock of one must not write beside its successor."""
+"""gc moves whole outputs away: who waited for the lock of one must not write beside the next."""
 
 from __future__ import annotations
 
