@@ -20,6 +20,7 @@ from marin_build.apply.events import Warned
 from marin_build.errors import StoppedError, StoreError, UsageError
 from marin_build.plan.document import PLAN_FILE, PlanDocument, is_intact, parse_plan
 from marin_build.protocol.documents import Provenance  # noqa: TC001 - pydantic reads it
+from marin_build.store.refusals import read_each
 from marin_build.text.moments import moment_text, stamp
 from marin_build.text.readable import did_you_mean
 from marin_build.untrusted_json import parse_json
@@ -204,11 +205,11 @@ def run_documents(store: Store, prefix: str) -> dict[str, RunDocument | None]:
     for convenience only.
 
     Raises:
-        StoreError: the store cannot be read.
+        StoreError: the folder of the runs cannot be listed, or the bucket cannot be read.
 
     """
     known = kept_runs(store, prefix)
-    blobs = store.get_many([f"{folder_of(prefix, id_)}/{RUN_FILE}" for id_ in known])
+    blobs, _ = read_each(store, [f"{folder_of(prefix, id_)}/{RUN_FILE}" for id_ in known])
     found = [
         (id_, _who(blob.data) if blob is not None else None)
         for id_, blob in zip(known, blobs, strict=True)

@@ -16,7 +16,7 @@ from marin_build.identity.payload import HASHED_NAME
 from marin_build.observe.read_failures import read_failures
 from marin_build.observe.read_snapshot import doubt_of
 from marin_build.observe.read_taints import holding_taint
-from marin_build.observe.walk_prefix import each_folder, read_each, walk_prefix
+from marin_build.observe.walk_prefix import walk_prefix
 from marin_build.pipeline.names import name_problem
 from marin_build.plan.block_reasons import Unreadable
 from marin_build.plan.inventory import ForeignFolder, Inventory, InventoryTarget
@@ -29,6 +29,7 @@ from marin_build.protocol.lease import parse_lease
 from marin_build.protocol.living_work import living_work
 from marin_build.protocol.status import STATUS_FAILED, STATUS_SUCCESS, parse_status
 from marin_build.protocol.stored_record import StoredRecord, parse_stored_record
+from marin_build.store.refusals import each_folder, read_each
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -85,7 +86,9 @@ def read_inventory(
     targets.sort(key=lambda each: each.name)
     foreign.sort(key=lambda each: each.path)
     loose = tuple(name for name in store.list(prefix) if not layout.is_ours(name))
-    return Inventory(prefix, tuple(targets), tuple(foreign), loose, walked.left_out)
+    return Inventory(
+        prefix, tuple(targets), tuple(foreign), loose, tuple(walked.own), walked.left_out
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,24 +8,20 @@ no step can be called like it: a name of a step may have several segments.
 from __future__ import annotations
 
 import os
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
-from marin_build.errors import StoreError
 from marin_build.identity.payload import HASHED_NAME
 from marin_build.pipeline.names import name_problem
 from marin_build.protocol import layout
+from marin_build.store.refusals import each_folder, read_each
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from marin_build.store.base import Blob, Store
 
-T = TypeVar("T")
-
-OUR_FOLDER = ".marin-build"
-_AT_ONCE = 32
+_OUR_FOLDER = ".marin-build"
 _MOST_FOLDERS = 5000
 """How many folders that are no outputs are looked into: other people's trees may be endless."""
 
@@ -44,12 +40,14 @@ class Walked:
 
     Args:
         outputs: output path -> what lies beside it.
+        own: the folders in which runs, bundles and caches lie: those of prefixes inside, too.
         others: a folder that is no output -> why none lies in it, in words; empty: none was found.
         left_out: how many folders were not looked into, because there are too many.
 
     """
 
     outputs: dict[str, Beside] = field(default_factory=dict)
+    own: list[str] = field(default_factory=list)
     others: dict[str, str] = field(default_factory=dict)
     left_out: int = 0
 
@@ -84,8 +82,7 @@ def walk_prefix(store: Store, prefix: str, known: Sequence[str] = ()) -> Walked:
     _look_at(store, known, walked)
     for path in known:
         walked.others.pop(path, None)  # whatever the walk finds there
-    first = store.folders(f"{prefix}/")
-    candidates = [path for path in first if path != f"{prefix}/{OUR_FOLDER}"]
+    candidates = store.folders(f"{prefix}/")
     while candidates:
         level = _look_at(store, candidates, walked)
         if more := max(0, looked_into + len(level) - _MOST_FOLDERS):
@@ -102,58 +99,14 @@ def walk_prefix(store: Store, prefix: str, known: Sequence[str] = ()) -> Walked:
     return walked
 
 
-def each_folder(
-    store: Store, ask: Callable[[str], T], folders: Sequence[str]
-) -> dict[str, T | None]:
-    """Return what a store answers about each folder; None: the system of a disk refuses to tell.
-
-    Raises:
-        StoreError: a remote store cannot be read.
-
-    """
-
-    def one(folder: str) -> T | None:
-        try:
-            return ask(folder)
-        except StoreError:
-            if not store.is_local:
-                raise
-            return None
-
-    if store.is_local or not folders:
-        return {folder: one(folder) for folder in folders}
-    with ThreadPoolExecutor(_AT_ONCE) as pool:
-        return dict(zip(folders, pool.map(one, folders), strict=True))
-
-
-def read_each(store: Store, paths: Sequence[str]) -> tuple[list[Blob | None], set[str]]:
-    """Read files in one batch; return them, and those that the system of a disk refuses to read.
-
-    Raises:
-        StoreError: a remote store cannot be read.
-
-    """
-    try:
-        return store.get_many(paths), set()
-    except StoreError:
-        if not store.is_local:
-            raise
-    found: list[Blob | None] = []
-    denied = set()
-    for path in paths:
-        try:
-            found.append(store.get(path))
-        except StoreError:
-            found.append(None)
-            denied.add(path)
-    return found, denied
-
-
 def _look_at(store: Store, paths: Sequence[str], walked: Walked) -> list[str]:
     """Take note of the outputs among some folders; return those in which others may lie."""
     legal = []
     for path in paths:
         if path in walked.outputs:
+            continue
+        if path.endswith(f"/{_OUR_FOLDER}"):
+            walked.own.append(path)
             continue
         if (why := _why_not_ours(store, path)) is None:
             legal.append(path)

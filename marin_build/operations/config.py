@@ -26,6 +26,7 @@ class Settings:
         pipeline: the pipeline, as `-f` names it: a file relative to the project, or a module, and
             perhaps a function of it.
         prefix: where outputs live; a relative folder is taken from the project.
+        params: a file of parameters for the pipeline, relative to the project.
         engine: where actions run: the name of an engine, or rules that send steps to engines by
             what they ask for, `gpu=slurm,image=container`.
         jobs: targets built at once on this machine.
@@ -57,6 +58,7 @@ class Settings:
 
     pipeline: str = "pipeline.py"
     prefix: str | None = None
+    params: str | None = None
     engine: str = DEFAULT_ENGINE
     jobs: int | None = None
     isolation: str = "process"

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from marin_build.errors import NotFoundError
 from marin_build.observe.read_inventory import list_sizes
-from marin_build.observe.walk_prefix import OUR_FOLDER
 from marin_build.operations.loading import pipeline_file
 from marin_build.operations.read_stored import read_stored
 from marin_build.plan.disk_usage import is_within, usage_by_group, usage_of
@@ -37,6 +35,7 @@ class DiskUsage:
         bookkeeping: bytes of the runs, bundles, listings and caches of marin-build under the
             prefix; None: they were not looked at, or cannot be listed.
         price: US dollars for a GiB and a month; None: it is not known.
+        is_narrowed: whether groups were named.
 
     """
 
@@ -46,6 +45,7 @@ class DiskUsage:
     foreign: tuple[ForeignFolder, ...]
     bookkeeping: int | None
     price: float | None
+    is_narrowed: bool = False
 
     @property
     def size(self) -> int:
@@ -95,13 +95,14 @@ def disk_usage(
         () if asked else stored.inventory.foreign,
         None if asked else _bookkeeping(stored),
         price,
+        bool(asked),
     )
 
 
 def _bookkeeping(stored: Stored) -> int | None:
-    folder = os.path.join(stored.place.prefix, OUR_FOLDER)
-    listed = list_sizes(stored.place.store, [folder]).get(folder)
-    return listed.size if listed is not None else None
+    folders = stored.inventory.own_folders
+    listed = list_sizes(stored.place.store, folders)
+    return sum(each.size for each in listed.values()) if len(listed) == len(folders) else None
 
 
 def _no_group(stored: Stored, group: str) -> NotFoundError:

@@ -19,6 +19,7 @@ from marin_build.operations.loading import current_host
 from marin_build.pipeline.names import name_problem
 from marin_build.protocol import layout
 from marin_build.protocol.lease import parse_lease, process_start
+from marin_build.store.refusals import read_each
 from marin_build.text.moments import moment_text
 
 if TYPE_CHECKING:
@@ -97,9 +98,8 @@ def read_runs(
     host = current_host()
     runs: dict[str, KeptRun] = {}
     headers: dict[str, Header] = {}
-    for (id_, who), path, blob in zip(
-        documents.items(), paths, place.store.get_many(paths), strict=True
-    ):
+    blobs, _ = read_each(place.store, paths)
+    for (id_, who), path, blob in zip(documents.items(), paths, blobs, strict=True):
         journal = _journal(id_, blob.data if blob is not None else None, whole=whole)
         runs[id_] = _kept(id_, who, path, journal)
         if journal is not None:
@@ -177,7 +177,7 @@ def leases_of(place: Place, runs: Mapping[str, KeptRun]) -> dict[str, dict[str, 
         if _may_be_path(each)
     ]
     found: dict[str, dict[str, Lease]] = {id_: {} for id_ in runs}
-    blobs = place.store.get_many([f"{output}/{layout.LEASE}" for *_, output in wanted])
+    blobs, _ = read_each(place.store, [f"{output}/{layout.LEASE}" for *_, output in wanted])
     for (id_, target, output), blob in zip(wanted, blobs, strict=True):
         if blob is None:
             continue

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from marin_build.errors import SpecificationError, StoreError
 from marin_build.operations.loading import pipeline_file, prefix_of
 from marin_build.store.open_store import open_store
-from marin_build.workspace.places import is_url
+from marin_build.workspace.places import is_relative, is_url
 
 if TYPE_CHECKING:
     from marin_build.errors import MarinBuildError
@@ -48,6 +48,12 @@ class Place:
         if inside != path:
             return f"{self.prefix}/{inside}"
         return path if is_url(path) else os.path.join(self.project, path)
+
+    def output_at(self, output: str) -> str:
+        """Return the output path that an entry of another place names: see `Entry.output`."""
+        if output.startswith("./"):
+            return os.path.join(self.project, output[2:])
+        return f"{self.prefix}/{output}" if is_relative(output) else output
 
 
 def open_place(options: PipelineOptions) -> Place:

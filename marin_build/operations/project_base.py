@@ -143,15 +143,16 @@ def request_of(
     check_budgets(given)
     return PlanRequest(
         tuple(targets),
-        _several(force),
-        _several(changed),
-        _several(built),
+        selectors_in(force),
+        selectors_in(changed),
+        selectors_in(built),
         rerun_failed,
         jobs,
         given,
-        _several(overwrite),
+        selectors_in(overwrite),
     )
 
 
-def _several(selectors: Selectors) -> tuple[str, ...]:
+def selectors_in(selectors: Selectors) -> tuple[str, ...]:
+    """Return one selector, or several, as several."""
     return (selectors,) if isinstance(selectors, str) else tuple(selectors)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from marin_build.apply.run_folder import run_documents
 from marin_build.apply.run_summary import RunSummary, RunTarget
-from marin_build.errors import StoppedError, UsageError
+from marin_build.errors import StoppedError, StoreError, UsageError
 from marin_build.operations.kept_runs import KeptRun, leases_of, read_runs
 from marin_build.operations.loading import current_host
 from marin_build.operations.place import open_place
@@ -145,7 +145,7 @@ def show_run(options: PipelineOptions, name: str) -> ShownRun:
     try:
         kept = find_runs(place.store, place.prefix, ids).get(ids[0])
         return ShownRun(place, run, kept.plan if kept is not None else None, "", leases)
-    except StoppedError as error:
+    except (StoppedError, StoreError) as error:
         return ShownRun(place, run, None, error.what, leases)
 
 

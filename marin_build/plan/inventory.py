@@ -10,7 +10,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
+from marin_build.plan.payload_diff import dependency_name
 from marin_build.plan.target_state import State
+from marin_build.protocol.layout import output_under, prefix_of_output
+from marin_build.workspace.places import is_url
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -112,6 +115,7 @@ class Inventory:
         targets: every output that was found, sorted by name, the newest build of each name first.
         foreign: folders that are not ours, sorted by path.
         loose: names of the files right under the prefix, which are not ours either.
+        own_folders: where runs, bundles and caches of marin-build lie.
         not_looked_into: how many folders were left out, because there are too many.
 
     """
@@ -120,18 +124,22 @@ class Inventory:
     targets: tuple[InventoryTarget, ...]
     foreign: tuple[ForeignFolder, ...] = ()
     loose: tuple[str, ...] = ()
+    own_folders: tuple[str, ...] = ()
     not_looked_into: int = 0
 
     @cached_property
     def consumers(self) -> Mapping[str, tuple[InventoryTarget, ...]]:
         """Output path -> the targets whose records name it as an input, the newest first."""
-        paths = {each.target: each.path for each in self.targets}
-        paths |= {each.path: each.path for each in self.targets}
+        paths = {each.path for each in self.targets}
+        by_id = {each.target: each.path for each in self.targets}
         found: dict[str, list[InventoryTarget]] = {}
         for consumer in self.targets:
+            base = _prefix_of(consumer) or self.prefix
             for need in dict.fromkeys(consumer.needs):
-                path = paths.get(need.rstrip("/"))
-                if path is not None and path != consumer.path:
+                path = _path_of(need, base)
+                if path not in paths:  # at a path of its own
+                    path = by_id.get(need, consumer.path)
+                if path != consumer.path:
                     found.setdefault(path, []).append(consumer)
         return {path: newest_first(consumers) for path, consumers in found.items()}
 
@@ -149,6 +157,19 @@ class Inventory:
             found.setdefault(each.name, []).append(each)
         for name, identities in found.items():
             yield name, tuple(identities)
+
+
+def _prefix_of(target: InventoryTarget) -> str | None:
+    """Return the prefix that a target was built under: it may be one inside that which is read."""
+    id_ = target.built.target if target.built is not None else ""
+    return prefix_of_output(target.path, dependency_name(id_), id_) if id_ else None
+
+
+def _path_of(need: str, prefix: str) -> str:
+    """Return where the output of an id lies, unless it has a path of its own; a path stays one."""
+    if need.startswith("/") or is_url(need):
+        return need.rstrip("/")
+    return output_under(prefix, dependency_name(need), need)
 
 
 def newest_first(targets: Iterable[InventoryTarget]) -> tuple[InventoryTarget, ...]:

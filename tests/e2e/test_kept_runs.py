@@ -12,6 +12,7 @@ import pytest
 from tests.servers.gcs import GcsServer
 
 from .support import DIAMOND, OUTPUTS, PATIENCE
+from .test_journal import GATED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -46,21 +47,6 @@ def report(output: Path, model: Path) -> None:
 def pipeline(rate: float = 0.5) -> list[StepSpec]:
     return [report(model=train(words=words(), rate=rate))]
 """
-GATED = """\
-from pathlib import Path
-from gate import wait_at_gate
-from marin_build import StepSpec
-
-def first(output):
-    Path(output, "x").touch()
-
-def second(output):
-    wait_at_gate("second")
-    Path(output, "x").touch()
-
-one = StepSpec(name="first", fn=first)
-targets = [StepSpec(name="second", fn=second, deps=[one])]
-"""
 
 IN_BUCKET = """\
 from marin_build import step
@@ -68,10 +54,11 @@ from marin_build import step
 
 @step
 def say(output: str, n: int) -> int:
-    return n
+    return 1 // n
 
 
-targets = [say(n=1)]
+def pipeline(n: int = 1):
+    return [say(n=n)]
 """
 
 
@@ -198,18 +185,22 @@ def test_runs_of_others_are_seen_in_a_bucket_and_without_a_pipeline(
     """Else only the machine that ran it can say what ran."""
     project.build_in_bucket(server.url, PREFIX)
     project.pipeline(IN_BUCKET)
+    assert project.run("apply", "-q", "--set", "n=0").code == 1
+    (failed,) = project.run("runs", "latest", "--json").document["targets"]
+    assert failed["log"] == f"{PREFIX}/{failed['target']}/.logs/attempt-0001.log"
     assert project.run("apply", "-q").code == 0
     (project.root / "pipeline.py").write_text("def f(:\n")
     server.calls.clear()
-    (run,) = runs(project)
+    run, other = runs(project)
     assert (run["outcome"], run["counts"]) == ("built", {"built": 1})
+    assert other["outcome"] == "failed"
     assert run["journal"] == f"{PREFIX}/.marin-build/runs/{run['run']}/events.jsonl"
-    assert len(server.calls) == 3, "a listing, who ran it, its journal"
+    assert len(server.calls) == 5, "a listing; who ran it and its journal, of each"
     done = project.run("runs", "latest")
     assert (done.code, done.err) == (0, "")
     assert "say_" in done.out
     (project.root / "pipeline.py").unlink()
-    assert runs(project) == [run]
+    assert runs(project) == [run, other]
 
 
 def test_runs_that_left_only_records_are_found_if_asked(project: Project) -> None:

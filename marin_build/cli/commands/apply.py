@@ -56,6 +56,19 @@ if TYPE_CHECKING:
     help="Write a trace for Perfetto or Chrome at the end.",
 )
 @click.option(
+    "--summary",
+    metavar="FILE",
+    type=click.Path(dir_okay=False),
+    help="Write at the end in Markdown how it went.",
+)
+@click.option(
+    "--junit",
+    metavar="FILE",
+    type=click.Path(dir_okay=False),
+    help="Write at the end as JUnit XML how each target ended.",
+)
+@click.option("--annotate", is_flag=True, help="Print failures as annotations for GitHub Actions.")
+@click.option(
     "--verify-signature",
     "signers",
     metavar="FILE",
@@ -77,12 +90,15 @@ def command(
     isolation: str | None,
     max_failures: int | None,
     trace: str | None,
+    summary: str | None,
+    junit: str | None,
     signers: str | None,
     *,
     keep_going: bool,
     fail_fast: bool,
     no_rerun_failed: bool,
     no_lease: bool,
+    annotate: bool,
     detach: bool,
     as_json: bool,
     quiet: bool,
@@ -145,6 +161,12 @@ def command(
         from marin_build.operations.trace import begin_trace
 
         begin_trace(trace)
+    reports = None
+    if summary is not None or junit is not None or annotate:
+        from marin_build.cli.views.build_reports import BuildReports
+
+        reports = BuildReports(planned, summary, junit, annotate=annotate)
+        click.get_current_context().call_on_close(reports.write)
     if planned.is_done:
         return _nothing_to_build(planned, again, paths, as_json=as_json, quiet=quiet)
     if detach:
@@ -157,6 +179,8 @@ def command(
         view = _live_view(ready, again, alone, paths, terms.stops_after)
     else:
         view = _view(again, alone, paths, as_json=as_json, quiet=quiet)
+    if reports is not None:
+        view = reports.beside(view)
     return exit_code(build(ready, terms, view))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import click
@@ -71,6 +72,7 @@ def command(
     from marin_build.operations.run_step import list_pending, run_step
     from marin_build.run_step.launch import take_launch
 
+    options = replace(options, params=options.params or None)  # a script names all parameters
     launch = take_launch(os.environ)  # before the pipeline may start a program
     context = click.get_current_context()
     context.with_resource(lasting_streams())

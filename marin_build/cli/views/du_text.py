@@ -49,7 +49,7 @@ def _other(size: int | None, price: float | None) -> tuple[str, str, str, str]:
 
 def _others(usage: DiskUsage) -> Iterator[tuple[str, int | None]]:
     prefix = f"{usage.stored.place.prefix}/"
-    if usage.bookkeeping:
+    if usage.bookkeeping != 0 and not usage.is_narrowed:
         yield "(runs, code and caches of marin-build)", usage.bookkeeping
     for each in usage.foreign:
         yield f"{each.path.removeprefix(prefix)} (not ours)", each.size

@@ -11,8 +11,10 @@ from marin_build.cli.terminal import Styled, echo
 from marin_build.cli.views.apply_text import duration
 from marin_build.cli.views.columns import columns
 from marin_build.plan.document import PLAN_FILE
+from marin_build.protocol.layout import log_path, output_under
 from marin_build.text.moments import moment_text
 from marin_build.text.readable import first_line, printable, shortened
+from marin_build.workspace.places import is_url
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -178,7 +180,14 @@ def _target_facts(target: RunTarget, shown: ShownRun) -> Iterator[tuple[str, str
         label = "begun"
     yield f"  {label}", f"  {target.target}  {said}"
     if target.log and target.outcome == "failed":
-        yield "", f"    log: {target.log}"
+        yield "", f"    log: {_log(target, shown.place.prefix)}"
+
+
+def _log(target: RunTarget, prefix: str) -> str:
+    """Return where a log lies; one for a bucket was a file of the run's machine at first."""
+    if not is_url(prefix) or is_url(target.log):
+        return target.log
+    return log_path(output_under(prefix, target.name, target.target), target.attempt)
 
 
 def _places(shown: ShownRun) -> Iterator[tuple[str, str]]:
@@ -261,7 +270,7 @@ def _target_json(target: RunTarget, shown: ShownRun) -> dict[str, Any]:
         "attempt": target.attempt or None,
         "exit_code": target.exit_code,
         "message": target.message or None,
-        "log": target.log or None,
+        "log": _log(target, shown.place.prefix) if target.log else None,
         "seconds": target.seconds,
         "lease_renewed": lease.written_at if lease is not None else None,
     }

@@ -107,6 +107,23 @@ def test_what_has_neither_status_nor_record_is_foreign_and_named_once() -> None:
     assert len(found.targets) == 2
 
 
+def test_a_prefix_inside_is_a_group_whose_bookkeeping_is_ours() -> None:
+    """Else who looks at a whole bucket is told that the runs of its prefixes are not ours."""
+    found = inventory(
+        built("a_11111111", folder="run/a_11111111")
+        | built("b_11111111", folder="run/b_11111111", deps=["a_11111111"])
+        | built("a_11111111")
+        | {"run/.marin-build/runs/r-1/run.json": b"", ".marin-build/code/x.json": b""}
+    )
+    assert [(t.name, t.target) for t in found.targets] == [
+        ("a", "a_11111111"), ("run/a", "run/a_11111111"), ("run/b", "run/b_11111111"),
+    ]  # fmt: skip
+    (needed,) = found.consumers
+    assert needed == f"{PREFIX}/run/a_11111111", "that of the same prefix"
+    assert found.foreign == ()
+    assert found.own_folders == (f"{PREFIX}/.marin-build", f"{PREFIX}/run/.marin-build")
+
+
 def test_what_is_not_ours_is_measured_only_if_asked() -> None:
     files = {"datasets/en/part-1.txt": b"12345", "datasets/de/part-1.txt": b"678"}
     (unmeasured,) = inventory(files).foreign
