@@ -114,7 +114,8 @@ def build(
         if ready.queued:
             forget_marks(loaded, plan, queued.engines)
         forget_taints(loaded, plan)
-        let_go_of_temp(loaded, plan, on_event)
+        if not finished.was_interrupted:
+            let_go_of_temp(loaded, plan, on_event)
         return finished
     finally:
         runner.close()
