@@ -97,10 +97,8 @@ def read_whole_prefix(
 def _list(store: Store, prefix: str) -> tuple[dict[str, _Found], dict[str, int]]:
     """Return the outputs under a prefix, by their folder inside it, and what is in the trash."""
     found: dict[str, _Found] = {}
-    trash = {
-        folder: sum(file.size for file in files)
-        for folder, files in _files_below(store, layout.trash_folder(prefix))
-    }
+    trashed = () if is_url(prefix) else _files_below(store, layout.trash_folder(prefix))
+    trash = {folder: sum(file.size for file in files) for folder, files in trashed}
     mine = f"{OWN_FOLDER}/"
     rest = []
     for inside, size in _files_of_outputs(store, prefix):

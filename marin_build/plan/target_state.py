@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from marin_build.protocol.lease import Lease
     from marin_build.protocol.living_work import Process
     from marin_build.protocol.taints import Taint
+    from marin_build.protocol.tombstone import Tombstone
 
 
 class State(enum.Enum):
@@ -103,6 +104,7 @@ class TargetState:
         damage: the file that cannot be read; None if there is none.
         taint: why it is marked as bad; None if it is not, or not built.
         job: the job that a queue has for it; None if no queue was asked, or none has one.
+        tombstone: by which `gc` it is to be deleted; None if it is not, or not built.
 
     """
 
@@ -113,6 +115,7 @@ class TargetState:
     damage: Unreadable | None = None
     taint: Taint | None = None
     job: WaitingJob | None = None
+    tombstone: Tombstone | None = None
 
     def with_job(self, job: WaitingJob) -> TargetState:
         """Return the state of the target now that a queue has a job for it."""
@@ -137,7 +140,8 @@ def target_state(seen: Observed, *, taint: Taint | None = None) -> TargetState:
     if lease is not None and lease.is_sealed:
         return TargetState(State.SEALED, lease)
     if seen.is_built:
-        return TargetState(State.BUILT if taint is None else State.TAINTED, taint=taint)
+        state = State.BUILT if taint is None else State.TAINTED
+        return TargetState(state, taint=taint, tombstone=seen.tombstone)
     if lease is not None:
         if not seen.gone:
             return TargetState(State.RUNNING, lease)

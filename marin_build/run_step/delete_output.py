@@ -24,6 +24,7 @@ from marin_build.protocol.status import STATUS_DELETING, STATUS_LET_GO
 from marin_build.run_step.leftover_rights import clear_folder
 from marin_build.store.folder_place import in_the_way
 from marin_build.store.local import LocalStore
+from marin_build.store.local_read import store_error
 from marin_build.store.mounts import is_shared
 from marin_build.workspace.places import is_url
 
@@ -261,7 +262,7 @@ def empty_trash(trash: str) -> None:
     """Delete a folder of the trash; another process may do the same.
 
     Raises:
-        StoreError, OSError: something in it cannot be deleted.
+        StoreError: something in it cannot be deleted.
 
     """
     try:
@@ -269,3 +270,5 @@ def empty_trash(trash: str) -> None:
         os.rmdir(trash)
     except FileNotFoundError:
         return
+    except OSError as error:
+        raise store_error("delete", trash, error) from error

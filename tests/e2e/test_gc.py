@@ -87,6 +87,8 @@ def test_what_nothing_needs_is_shown_marked_and_deleted_after_its_time(built: Pr
     done = built.run(*command)
     assert done.code == 0, done
     assert "marked model_" in done.out
+    assert "gc deletes it later" in built.run("status", "--set", "n=20").out
+    assert "marked by gc" in built.run("ls", "--all").out
     assert _names(built) == BOTH
     later = built.run("gc", "--keep-last", "0", "--apply")
     assert "marked, not deleted yet: 2 outputs" in later.out

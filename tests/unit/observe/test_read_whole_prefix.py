@@ -153,7 +153,8 @@ def test_files_of_ours_under_the_prefix_are_no_outputs(place: tuple[Store, str])
     assert _read(place, {own: b"SUCCESS", f"team/{own}": b"SUCCESS"}) == {}
     store.put(f"{prefix}/.marin-build/trash/g-1/data", b"12345")
     found = read_whole_prefix(store, prefix, lambda *_: True)
-    assert found.trash == {f"{prefix}/.marin-build/trash/g-1": 5}
+    is_local = prefix.startswith("/")  # in a bucket nothing is moved there
+    assert found.trash == ({f"{prefix}/.marin-build/trash/g-1": 5} if is_local else {})
 
 
 def test_links_are_not_followed(tmp_path: Path) -> None:
