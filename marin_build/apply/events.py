@@ -15,6 +15,7 @@ from marin_build.plan.outcomes import (
 )
 
 if TYPE_CHECKING:
+    from marin_build.plan.drifted_targets import DriftedTargets
     from marin_build.plan.outcomes import End
     from marin_build.plan.requested_outputs import BuiltOutput
 
@@ -107,6 +108,35 @@ class StepLingers:
 
 
 @dataclass(frozen=True, slots=True)
+class StepPrinted:
+    """A step printed a line; reported only by a run that was asked for it.
+
+    Args:
+        name, target: which one.
+        line: as its log holds it, with secrets masked; other control characters may be in it.
+
+    """
+
+    name: str
+    target: str
+    line: str
+
+
+@dataclass(frozen=True, slots=True)
+class StillRunning:
+    """The run goes on; reported from time to time while steps run.
+
+    Args:
+        running: how many targets run.
+        seconds: since the run began.
+
+    """
+
+    running: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class JobMoved:
     """The job of a target was submitted or found, or its queue says something new of it.
 
@@ -189,6 +219,7 @@ class ApplyFinished:
         critical_path: None if nothing was started.
         outputs: the requested targets that are built, and where; of many the first 100.
         more_outputs: how many more there are.
+        drifted: the reused targets that drifted, when the run began.
 
     """
 
@@ -207,6 +238,7 @@ class ApplyFinished:
     critical_path: CriticalPath | None = None
     outputs: tuple[BuiltOutput, ...] = ()
     more_outputs: int = 0
+    drifted: tuple[DriftedTargets, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,6 +263,8 @@ Event = (
     | StepStarted
     | StepEnded
     | StepWaiting
+    | StepPrinted
+    | StillRunning
     | JobMoved
     | StepLingers
     | Interrupting
@@ -239,6 +273,8 @@ Event = (
     | ApplyFinished
 )
 
+PASSING = (StepPrinted, StillRunning)
+"""Events for those who look on; no journal keeps them."""
 _NESTED = frozenset({ApplyFinished})
 
 

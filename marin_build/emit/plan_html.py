@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from marin_build.emit.plan_text import next_line, row_cells
+from marin_build.emit.plan_text import next_lines, row_cells
 from marin_build.emit.quoting import data_address, xml
 
 if TYPE_CHECKING:
@@ -34,8 +34,7 @@ def plan_html(shown: Shown, picture: str | None) -> str:
     if shown.hidden:
         parts.append(f"<p>{shown.hidden} reused, not shown</p>")
     parts += [f"<p>warning: {xml(warning)}</p>" for warning in shown.warnings]
-    if shown.next:
-        parts.append(f"<p>{xml(next_line(shown))}</p>")
+    parts += [f"<p>{xml(line)}</p>" for line in next_lines(shown)]
     return f"<div>{''.join(parts)}</div>"
 
 

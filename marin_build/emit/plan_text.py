@@ -27,14 +27,13 @@ def plan_text(shown: Shown) -> str:
         lines.append(f"  = {shown.hidden} reused, not shown (-v shows them)")
     lines += [f"  warning: {warning}" for warning in shown.warnings]
     lines.append(shown.summary)
-    if shown.next:
-        lines.append(next_line(shown))
-    return "\n".join(lines) + "\n"
+    return "\n".join([*lines, *next_lines(shown)]) + "\n"
 
 
-def next_line(shown: Shown) -> str:
-    """Return the last line: what to do next, with the command line for it."""
-    return f"{shown.next}: {shown.command}" if shown.command else shown.next
+def next_lines(shown: Shown) -> list[str]:
+    """Return the last lines: what to do next, each with the command line for it if there is one."""
+    next_ = f"{shown.next}: {shown.command}" if shown.command else shown.next
+    return [*filter(None, [next_]), *(f"{label}: {way}" for label, way in shown.ways_out)]
 
 
 def row_lines(rows: Sequence[Row]) -> list[str]:
@@ -115,6 +114,7 @@ def plan_markdown(shown: Shown) -> str:
         lines.append("")
     if shown.next:
         lines.append(f"{shown.next}: {code(shown.command)}" if shown.command else shown.next)
+    lines += [f"- {label}: {code(way)}" for label, way in shown.ways_out]
     return "\n".join(lines).rstrip() + "\n"
 
 

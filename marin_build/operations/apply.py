@@ -87,6 +87,9 @@ def build(
         capacity=ready.capacity,
         queued=queued,
         once=terms.once,
+        drifted=ready.drifted,
+        report_every=loaded.settings.progress_every,
+        stream_logs=terms.stream_logs,
         on_event=journal,
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping  # noqa: TC003 - the checker reads the annotations
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
@@ -14,8 +15,12 @@ from marin_build.text.readable import did_you_mean
 from marin_build.workspace.configuration import read_configuration
 from marin_build.workspace.workspace import CodePolicy  # noqa: TC001 - the checker reads it, too
 
+OnDrift = Literal["report", "fail"]
+"""What `apply` does if a reused target drifted."""
 SHORTEST_LEASE = 2.0
 """Seconds. Object stores need 20 or more: they refuse frequent writes of one object."""
+SHORTEST_REPORT = 0.1
+"""Seconds between two reports on what runs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,12 +37,16 @@ class Settings:
         jobs: targets built at once on this machine.
         isolation: `process`, `worker` or `thread`.
         log_limit: MiB of the longest log of an attempt; of a longer one the middle is cut out.
+        progress_every: seconds between two reports of `apply` on what runs; 0: none. A terminal
+            shows it all the time.
         protect: whether what is committed to a local disk is made read-only.
         digests: whether the contents of what is committed to a local disk are digested, for
             `verify --content`: each file is read once more.
         lease: seconds a lease holds without being renewed; a holder renews it four times as often.
             If shorter, other runs go on sooner after a machine died, at the cost of more requests.
         code: what a change of code does to steps without a policy: `report`, `rebuild`, `ignore`.
+        on_drift: what `apply` does if code, environment or identity of a reused target drifted:
+            `report` says so, `fail` builds nothing and ends with exit code 5.
         templates: a folder whose templates win over ours.
         prices: a JSON file, relative to the project, with prices that replace our list prices.
         regions: prefix -> the region its bucket lies in; plans then report reads across regions.
@@ -63,10 +72,12 @@ class Settings:
     jobs: int | None = None
     isolation: str = "process"
     log_limit: int = 64
+    progress_every: float = 60.0
     protect: bool = False
     digests: bool = False
     lease: float = TIME_TO_LIVE
     code: CodePolicy | None = None
+    on_drift: OnDrift = "report"
     templates: str | None = None
     prices: str | None = None
     regions: Mapping[str, str] = field(default_factory=dict)
@@ -83,6 +94,10 @@ class Settings:
         for key in ("jobs", "log_limit"):
             if (value := getattr(self, key)) is not None and value < 1:
                 raise UsageError(f"the setting `{key}` must be at least 1")
+        if self.progress_every and not SHORTEST_REPORT <= self.progress_every < math.inf:
+            raise UsageError(
+                f"the setting `progress_every` must be 0, or at least {SHORTEST_REPORT:g} seconds"
+            )
         if not all(isinstance(region, str) for region in self.regions.values()):
             raise UsageError(
                 "the setting `regions` must map each prefix to the name of a region",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from marin_build.errors import UsageError
 from marin_build.operations.loading import environments_for
-from marin_build.operations.plan import make_planned
+from marin_build.operations.plan import choose, make_planned
 from marin_build.operations.planned import PlanRequest
 from marin_build.pipeline.declared_at import shown
 from marin_build.pipeline.output_file import files_in
@@ -17,7 +17,6 @@ from marin_build.plan.decisions import Kind
 from marin_build.plan.plan_summary import verb_of
 from marin_build.plan.reason_text import describe_decision
 from marin_build.plan.reasons import Accepted, Adopted, Cascade
-from marin_build.plan.selection import select
 from marin_build.text.moments import moment_text
 from marin_build.text.readable import printable, shortened
 
@@ -81,6 +80,11 @@ class Explanation:
         return "\n".join(f"{label:<10}{text}" for label, text in self.facts)
 
     @property
+    def target(self) -> str:
+        """The id of the target."""
+        return self.planned.plan.targets.all[self.decision.index].id
+
+    @property
     def drift(self) -> Mapping[str, Drift]:
         """How reused targets differ from what is declared now, by target id."""
         targets = self.planned.plan.targets
@@ -120,7 +124,7 @@ def explain(loaded: Loaded, target: str, *, compare_code: bool = False) -> Expla
         StoreError: the store cannot be read.
 
     """
-    chosen = select(loaded.targets, [target])
+    chosen = choose(loaded, [target])
     if len(chosen) != 1:
         raise UsageError(
             f"`{target}` stands for {len(chosen)} targets; one is explained at a time",

@@ -18,7 +18,7 @@ from marin_build.observe.read_builds import (
     read_begun,
     read_outputs,
 )
-from marin_build.operations.place import open_place
+from marin_build.operations.place import open_place, refuse_drifted
 from marin_build.pipeline.names import name_problem
 from marin_build.plan.identity_words import identity_word
 from marin_build.protocol.layout import output_under
@@ -186,6 +186,7 @@ def _declared(options: PipelineOptions, place: Place, words: Sequence[str]) -> F
     except MarinBuildError as error:
         if not place.is_pipelines(error):
             raise
+        refuse_drifted(words, error)
         return _by_name(place, words, first_line(error), error)
     try:
         chosen = choose(loaded, words)

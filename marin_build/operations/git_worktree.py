@@ -77,7 +77,7 @@ def merge_base(top: str, one: str, other: str) -> str:
     for revision in (one, other):
         if commit_of(top, revision) is None:
             raise unknown_revision(top, revision, f"git knows no revision `{revision}`")
-    code, out, _ = _git(top, "merge-base", "--end-of-options", one, other)
+    code, out, _ = git_said(top, "merge-base", "--end-of-options", one, other)
     if code != 0:
         raise UsageError(
             f"`{one}` and `{other}` have no commit in common", consequence="nothing was compared"

@@ -82,6 +82,9 @@ def draw_planned(
     templates = Templates(loaded.workspace, loaded.settings.templates)
     if view.form != "html":
         targets = _targets(planned.decided)
+        for index in planned.kinds_of_drift:
+            target = planned.decided.targets.all[index].id
+            targets[target] = replace(targets[target], drift="drifted")
         live = Live(project=loaded.workspace.project, targets=targets)
         return draw(_document(planned, planned.decided), view, templates, live=live)
     document, live = looked_at(planned)

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from marin_build.errors import UsageError
-from marin_build.text.secret_shapes import without_secret
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -61,11 +60,14 @@ def given_options(options: PipelineOptions) -> list[tuple[str, str]]:
         ("--engine", options.engine),
         ("--code-policy", options.code),
         *(("--params", path) for path in options.params or ()),
-        *(
-            ("--set", f"{key}={without_secret(key, value)}")
-            for key, value in (options.parameters or {}).items()
-        ),
     ]
+    if options.parameters:
+        from marin_build.text.secret_shapes import without_secret
+
+        named += [
+            ("--set", f"{key}={without_secret(key, value)}")
+            for key, value in options.parameters.items()
+        ]
     return [(name, value) for name, value in named if value is not None]
 
 

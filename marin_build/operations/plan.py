@@ -184,7 +184,8 @@ def _plan(
     requested, forced_targets = targets.requested, frozenset[int]()
     if selectors or forced:
         requested = choose(loaded, selectors)
-        forced_targets = frozenset(choose(loaded, forced)) if forced else forced_targets
+        if forced:
+            forced_targets = frozenset(choose(loaded, forced, requested))
     snapshot = observe_tainted(
         loaded,
         requested,
@@ -285,8 +286,21 @@ def observe_for(
     )
 
 
-def choose(loaded: Loaded, selectors: Sequence[str]) -> tuple[int, ...]:
-    """Return the targets that selectors select; the requested ones without selectors."""
+def choose(
+    loaded: Loaded, selectors: Sequence[str], requested: Sequence[int] = ()
+) -> tuple[int, ...]:
+    """Return the targets that selectors select; the requested ones without selectors.
+
+    Args:
+        loaded: the pipeline and its store.
+        selectors: which targets.
+        requested: targets in whose plan drift is looked for, besides the plan of the pipeline.
+
+    Raises:
+        UsageError: selectors that cannot be read or select nothing, all of them together.
+        StoreError: the store cannot be read.
+
+    """
     from marin_build.plan.selection import select  # a run without selectors has no use for it
 
     @cache
@@ -298,12 +312,27 @@ def choose(loaded: Loaded, selectors: Sequence[str]) -> tuple[int, ...]:
 
         return changed_targets(loaded, revision)
 
+    def drifted() -> AbstractSet[int]:
+        return _drifted_targets(loaded, requested)
+
     return select(
         loaded.targets,
         selectors,
         status_of=lambda index: statuses()[index],
         changed_since=changed_since,
+        drifted=drifted,
     )
+
+
+def _drifted_targets(loaded: Loaded, requested: Sequence[int]) -> AbstractSet[int]:
+    """Return what a plan of the pipeline's requested targets, and of others, reports as drifted."""
+    from marin_build.observe.read_drift import find_drift
+    from marin_build.operations.loading import environments_for
+
+    wanted = tuple(dict.fromkeys((*loaded.targets.requested, *requested)))
+    plan = make_plan(loaded.targets, observe_tainted(loaded, wanted), wanted)
+    environments = environments_for(loaded, chosen_engine(loaded))
+    return find_drift(loaded.store, plan, environments, parts=False).drift.keys()
 
 
 def _read_statuses(loaded: Loaded) -> list[Status | None]:

@@ -16,6 +16,7 @@ from marin_build.pipeline.load import check_is_there
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from marin_build.operations.config import OnDrift
     from marin_build.operations.loading import Loaded
     from marin_build.pipeline.project_modules import Stamps
     from marin_build.workspace.workspace import CodePolicy
@@ -37,6 +38,8 @@ class ApplyOptions(TypedDict, total=False):
     lease: bool
     trace: str | None
     overwrite: Selectors
+    on_drift: OnDrift | None
+    stream_logs: bool
 
 
 class ProjectBase:

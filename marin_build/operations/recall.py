@@ -14,7 +14,7 @@ from marin_build.errors import MarinBuildError, NotFoundError, StoppedError
 from marin_build.identity.payload import fingerprint_of
 from marin_build.operations.find_outputs import first_line, newest_builds, stored_identity
 from marin_build.operations.loading import Loaded, current_host, load, pipeline_file
-from marin_build.operations.place import open_place
+from marin_build.operations.place import open_place, refuse_drifted
 from marin_build.pipeline.load import Pipeline
 from marin_build.pipeline.names import name_problem, version_problem
 from marin_build.pipeline.step_spec import StepSpec
@@ -131,18 +131,25 @@ def recall_run(options: PipelineOptions, run: str) -> tuple[str, Loaded]:
 
 
 def _check_names(loaded: Loaded, words: Sequence[str]) -> None:
-    """Refuse words that select nothing by name; neither the store nor git is asked.
+    """Refuse words that select nothing by name; neither store, git nor code is asked.
 
     Raises:
         UsageError: one does.
 
     """
-    select(loaded.targets, words, status_of=lambda _: None, changed_since=lambda _: frozenset())
+    select(
+        loaded.targets,
+        words,
+        status_of=lambda _: None,
+        changed_since=lambda _: frozenset(),
+        drifted=frozenset,
+    )
 
 
 def _without_pipeline(
     options: PipelineOptions, place: Place, words: Sequence[str], error: MarinBuildError
 ) -> Recalled:
+    refuse_drifted(words, error)
     planned = _newest_plan(options, place)
     if planned is not None:
         run, plan = planned

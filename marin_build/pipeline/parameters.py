@@ -18,7 +18,6 @@ from marin_build.pipeline.parameter_values import (
 )
 from marin_build.pipeline.type_words import expected
 from marin_build.text.readable import did_you_mean, shortened
-from marin_build.text.secret_shapes import without_secret
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
@@ -144,6 +143,8 @@ def _unfit(
     name: str, text: str, error: UnfitError, parameter: inspect.Parameter | None, *, typed: bool
 ) -> UsageError:
     """Return the error of a value that does not fit: parameter, given, expected."""
+    from marin_build.text.secret_shapes import without_secret
+
     shown = "..." if error.is_secret else shortened(without_secret(name, text))
     facts = [("given", shown), ("expected", error.wanted)]
     if error.reason:

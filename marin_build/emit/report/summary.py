@@ -46,7 +46,8 @@ def sentence(report: Report) -> str:
         made_from = made_from.replace("it was", "they were")
     what = f"A report on {_names(report)}{made_from}"
     if len(states) == 1 and states[0][0] == "built":
-        return f"{what}: {f'all {total} targets are' if total > 1 else 'it is'} built."
+        count = {1: "it is", 2: "both are"}.get(total, f"all {total} targets are")
+        return f"{what}: {count} built."
     words = ", ".join(f"{count} {_with_verb(state, count)}" for state, count in states)
     return f"{what}: of {total} target{'s' if total > 1 else ''}, {words}."
 

@@ -4,30 +4,24 @@ The rows of a table are targets. An attribute of a row's own step is called by i
 of a step that it was made from has the step's name before it: `train.rate`. Only those are found
 whose values differ between rows that have such a step.
 
-In a sweep steps of different names play one part: `sweep/a/train` and `sweep/b/train`. They are
-compared as one step, `train`, if they have the same attributes and parameters, and their names have
-a part in common. A name that stands above all rows stands for itself.
+Steps of a sweep whose names differ are compared as one: see `parts_played`.
 """
 
 from __future__ import annotations
 
 import json
-import re
 from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from marin_build.plan.metrics.leaves import free_name
+from marin_build.plan.metrics.parts_played import parts_played
 from marin_build.plan.payload_diff import dependency_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from marin_build.plan.metrics.hashed_step import HashedStep
-
-
-_SEPARATORS = re.compile(r"([/_=-]+)")
-"""What stands between the words of a name, `sweep/train-lr0.1`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +53,7 @@ def varying_attributes(
 
     """
     users = _users(steps, rows)
-    parts = _parts_played(steps, users, rows)
+    parts = parts_played(steps, users, len(rows))
     own_part = {parts[row] for row in rows if row in parts}
     is_one_kind = len(own_part) == 1
     own_bits: dict[str, int] = {}
@@ -124,76 +118,6 @@ def _needed_first(steps: Mapping[str, HashedStep], rows: Sequence[str]) -> list[
         deps = steps[key].deps.values()
         pending.extend(dep for dep in deps if dep in steps and dep not in begun)
     return list(order)
-
-
-def _parts_played(
-    steps: Mapping[str, HashedStep], users: Mapping[str, int], rows: Sequence[str]
-) -> dict[str, str]:
-    """Return key -> the part that the step plays: its name, or one for several names."""
-    by_name: dict[str, list[str]] = {}
-    for key in users:
-        by_name.setdefault(steps[key].name, []).append(key)
-    everyone = (1 << len(rows)) - 1
-    parts: dict[str, str] = {}
-    alike: dict[tuple[str, ...], list[str]] = {}
-    for name, keys in by_name.items():
-        above = 0
-        for key in keys:
-            above |= users[key]
-        if above == everyone:
-            parts[name] = name
-        else:
-            alike.setdefault(_signature(steps[keys[0]]), []).append(name)
-    for signature, names in alike.items():
-        common = _common_part(names) if signature else ""
-        is_free = common in names or (common not in by_name and common not in parts.values())
-        for name in names:
-            parts[name] = common if common and (is_free or len(names) == 1) else name
-    short = _shortest_ends(set(parts.values()))
-    return {key: short[parts[steps[key].name]] for key in users}
-
-
-def _signature(step: HashedStep) -> tuple[str, ...]:
-    """Return the names of all that a step is declared with; empty if that is nothing."""
-    parts = (step.payload.get(part) for part in ("attrs", "bind", "inputs"))
-    own = {key for part in parts if isinstance(part, dict) for key in part}
-    return tuple(sorted(own | {key for key in ("command", "deps") if step.payload.get(key)}))
-
-
-def _common_part(names: Sequence[str]) -> str:
-    """Return the words that names have in common: of `lr/a/train-0` and `lr/b/train-1` `lr/train`.
-
-    Those of names with as many words stand in the same places, those of others at both ends. Empty
-    if there are none.
-    """
-    split = [_SEPARATORS.split(name) for name in names]  # words, and what stands between them
-    first, shortest = split[0], min(map(len, split))
-    is_same = [len({words[at] for words in split}) == 1 for at in range(shortest)]
-    if len(set(map(len, split))) > 1:
-        at_end = [len({words[-1 - at] for words in split}) == 1 for at in range(shortest)]
-        start, end = _leading(is_same), _leading(at_end)
-        is_same = [at < start or at >= len(first) - end for at in range(len(first))]
-    common = ""
-    for at in range(0, len(first), 2):
-        if is_same[at] and first[at]:
-            common += (first[at - 1] if common else "") + first[at]
-    return common
-
-
-def _leading(answers: Sequence[bool]) -> int:
-    """Return how many answers there are before the first no."""
-    return answers.index(False) if False in answers else len(answers)
-
-
-def _shortest_ends(parts: set[str]) -> dict[str, str]:
-    """Return each part by as few of its last folders as tell it from the others."""
-
-    def ends(part: str) -> list[str]:
-        folders = part.split("/")
-        return ["/".join(folders[at:]) for at in range(len(folders) - 1, -1, -1)]
-
-    known = Counter(end for part in parts for end in ends(part))
-    return {part: next((e for e in ends(part) if e and known[e] == 1), part) for part in parts}
 
 
 def _attributes(step: HashedStep, parts: Mapping[str, str]) -> Iterator[tuple[str, Any]]:

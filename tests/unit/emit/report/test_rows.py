@@ -68,7 +68,7 @@ def test_versions_that_differ_stand_side_by_side() -> None:
     [
         (1, ["built"], "A report on “a”: it is built."),
         (1, ["built", "built"],
-         "A report on “a” and what it was made from: all 2 targets are built."),
+         "A report on “a” and what it was made from: both are built."),
         (1, ["failed"], "A report on “a”: of 1 target, 1 failed."),
         (2, ["held", "stale"],
          "A report on “a” and “b”: of 2 targets, 1 is stale, 1 is being built by another run."),

@@ -61,6 +61,19 @@ def test_names_share_a_part_where_they_share_words(names: list[str], part: str |
     assert found.names == (("model",) if part is None else (f"{part}.rate",))
 
 
+def test_steps_without_attributes_are_told_apart_by_what_they_were_made_from() -> None:
+    """Else a pipeline with a chain for each file is a table of names of files."""
+    steps = {}
+    for at, file in enumerate(("abc", "xyz")):
+        steps[f"raw/{file}"] = step(f"raw/{file}", {"url": file})
+        for name, above in (("clean", "raw"), ("signed", "clean"), ("tokens", "signed")):
+            id_ = f"{above}/{file}"
+            payload = {"attrs": {}, "deps": [id_], "name": f"{name}/{file}"}
+            steps[f"{name}/{file}"] = HashedStep(f"{name}/{file}", payload, deps={id_: id_})
+        steps[f"row{at}"] = step("row", {}, of=f"tokens/{file}")
+    assert varying_attributes(steps, ["row0", "row1"]).names == ("raw.url",)
+
+
 def test_rows_of_several_steps_share_the_columns_of_what_they_were_made_from() -> None:
     steps = {
         "t1": step("train", {"rate": 1}),
