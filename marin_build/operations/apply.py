@@ -17,7 +17,7 @@ from marin_build.errors import (
     UsageError,
 )
 from marin_build.operations.adopted_data import refused_readers
-from marin_build.operations.prepare_apply import ISOLATIONS, isolates
+from marin_build.operations.prepare_apply import ISOLATIONS, isolates, let_go_of_temp
 from marin_build.operations.run_session import end_syncing, make_session, syncing_of
 from marin_build.operations.taint import forget_taints
 from marin_build.plan.capacity import GPU, needs_of
@@ -117,6 +117,8 @@ def build(
         if ready.queued:
             forget_marks(loaded, plan, queued.engines)
         forget_taints(loaded, plan)
+        if not finished.was_interrupted:
+            let_go_of_temp(loaded, plan, on_event)
         return finished
     finally:
         runner.close()
