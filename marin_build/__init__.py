@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from marin_build.pipeline.command import command as command
     from marin_build.pipeline.decorator import StepFunction as StepFunction
     from marin_build.pipeline.decorator import step as step
+    from marin_build.pipeline.expansion import Expansion as Expansion
+    from marin_build.pipeline.expansion import expand as expand
     from marin_build.pipeline.resources import ResourceConfig as ResourceConfig
     from marin_build.pipeline.retries import Retries as Retries
     from marin_build.pipeline.source import Source as Source
@@ -68,6 +70,7 @@ _HOMES = {
     "Client": "runtime.clients",
     "DeclaredStep": "pipeline.step_spec",
     "EngineClient": "operations.engine_client",
+    "Expansion": "pipeline.expansion",
     "JobAlreadyExists": "runtime.jobs",
     "JobEnvironment": "runtime.job_request",
     "JobFailed": "runtime.jobs",
@@ -103,6 +106,7 @@ _HOMES = {
     "current_rank": "runtime.ranks",
     "disk_cache": "runtime.disk_cache",
     "distributed_lock": "runtime.distributed_lock",
+    "expand": "pipeline.expansion",
     "remote": "runtime.remote",
     "set_current_client": "runtime.clients",
     "should_run": "runtime.status_file",
@@ -125,6 +129,7 @@ __all__ = [
     "Client",
     "DeclaredStep",
     "EngineClient",
+    "Expansion",
     "JobAlreadyExists",
     "JobEnvironment",
     "JobFailed",
@@ -157,6 +162,7 @@ __all__ = [
     "current_rank",
     "disk_cache",
     "distributed_lock",
+    "expand",
     "remote",
     "set_current_client",
     "should_run",

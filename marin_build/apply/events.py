@@ -30,6 +30,20 @@ class ApplyStarted:
 
 
 @dataclass(frozen=True, slots=True)
+class ApplyExpanded:
+    """Steps are known that were not when the run began: `to_build` more are to be built.
+
+    Args:
+        expansions: the names of the expansions that gave them.
+        to_build: how many of them, and of what needs them, are not built.
+
+    """
+
+    expansions: tuple[str, ...]
+    to_build: int
+
+
+@dataclass(frozen=True, slots=True)
 class StepDrifted:
     """A target is reused, though it is declared differently now than when it was built.
 
@@ -227,6 +241,7 @@ class Warned:
 
 Event = (
     ApplyStarted
+    | ApplyExpanded
     | StepDrifted
     | StepStarted
     | StepEnded

@@ -6,6 +6,8 @@ import functools
 import gc
 import signal
 import threading
+from contextlib import ExitStack
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from marin_build.apply.devices import Queued
@@ -14,6 +16,7 @@ from marin_build.errors import (
     EXIT_OK,
     EXIT_STOPPED,
     EXIT_TARGET_FAILED,
+    MarinBuildError,
     UsageError,
 )
 from marin_build.operations.adopted_data import refused_readers
@@ -26,7 +29,9 @@ from marin_build.store.hurry import hurry
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
 
+    from marin_build.apply.applier import Applier
     from marin_build.apply.events import ApplyFinished, Event
+    from marin_build.apply.parts import Parts
     from marin_build.operations.planned import Planned
     from marin_build.operations.prepare_apply import ReadyToBuild, Terms
     from marin_build.operations.queued_jobs import QueuedJobs
@@ -56,67 +61,51 @@ def build(
         on_start: called with a function that ends the run in good order; any thread may call it.
 
     """
-    from marin_build.apply.applier import Applier
     from marin_build.apply.journal_writer import Journaling
 
-    planned, loaded, plan = ready.planned, ready.planned.loaded, ready.plan
-    session = make_session(
-        loaded, plan, planned.pinned_code, lease=terms.lease, argv=argv, launch=terms.launch
-    )
-    gc.freeze()  # the graph lives until the end: collections need not walk it
-    queued = _queued(ready.queued)
-    slots = min(ready.jobs, len(plan.to_build) + len(plan.sealed) - len(queued.engines)) or 1
-    isolation = terms.isolation or loaded.settings.isolation
-    runner = make_isolation(session, plan, isolation, slots, queued.engines)
     journal = Journaling(on_event)
-    if ready.queued:
-        from marin_build.apply.mixed_workers import MixedWorkers
+    parts: Parts | None = None
+    if ready.plan.waiting and not ready.planned.folder:
+        from marin_build.apply.parts import Parts
 
-        opened = [
-            (each.jobs, functools.partial(each.workers, session, journal)) for each in ready.queued
-        ]
-        runner = MixedWorkers(runner, opened)
-    applier = Applier(
-        plan,
-        session,
-        runner,
-        jobs=ready.jobs,
-        max_failures=terms.stops_after,
-        fail_fast=terms.fail_fast,
-        expected=ready.expected,
-        capacity=ready.capacity,
-        queued=queued,
-        once=terms.once,
-        on_event=journal,
-    )
+        parts = Parts(journal)
+    part = _begin_part(ready, terms, parts or journal, argv=argv, stops_after=terms.stops_after)
+    loaded, session = ready.planned.loaded, part.session
 
     def interrupt() -> None:
-        applier.interrupt()
+        part.applier.interrupt()
         hurry(session.store)
 
     before = hear_signals(interrupt)
     if on_start is not None:
         on_start(interrupt)
     syncing: Syncing | None = None
+    running = ExitStack()
+    running.callback(part.runner.close)
     try:
         syncing = syncing_of(loaded, session.run)
-        session.refused.update(refused_readers(loaded, plan))
-        keep = terms.keep and bool(plan.to_build) and _keep(planned, session, on_event)
+        keep = terms.keep and bool(ready.plan.to_build) and _keep(ready.planned, session, on_event)
         if keep or terms.trace is not None:
             journal.open(loaded.workspace.prefix, session, keep=keep)
-        if ready.queued:
-            from marin_build.operations.queued_jobs import forget_marks, mark_forced
-
-            for each in ready.queued:
-                each.send_code(loaded)
-            mark_forced(loaded, plan, queued.engines)
-        finished = applier.run()
-        if ready.queued:
-            forget_marks(loaded, plan, queued.engines)
-        forget_taints(loaded, plan)
-        return finished
+        finished = part.build()
+        if parts is None:
+            return finished
+        while (further := _further_part(part, parts, terms)) is not None:
+            running.close()  # what comes next has the slots to itself
+            stops_after = _failures_left(terms, parts)
+            before_it, part = (
+                part,
+                _begin_part(
+                    further, terms, parts, argv=argv, stops_after=stops_after, run=session.run
+                ),
+            )
+            running.callback(part.runner.close)
+            if before_it.applier.was_interrupted:  # while this one was planned
+                part.applier.interrupt()
+            part.build()
+        return parts.finish()
     finally:
-        runner.close()
+        running.close()
         if terms.trace is not None:
             from marin_build.operations.trace import trace_file
 
@@ -126,6 +115,125 @@ def build(
         end_syncing(syncing, on_event)
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """A plan that is built: the whole run, but where steps are known only once others are built."""
+
+    ready: ReadyToBuild
+    session: Session
+    runner: Isolation
+    applier: Applier
+    queued: Queued
+
+    def build(self) -> ApplyFinished:
+        """Build it; return its totals."""
+        loaded, plan = self.ready.planned.loaded, self.ready.plan
+        self.session.refused.update(refused_readers(loaded, plan))
+        if self.ready.queued:
+            from marin_build.operations.queued_jobs import forget_marks, mark_forced
+
+            for each in self.ready.queued:
+                each.send_code(loaded)
+            mark_forced(loaded, plan, self.queued.engines)
+        finished = self.applier.run()
+        if self.ready.queued:
+            forget_marks(loaded, plan, self.queued.engines)
+        forget_taints(loaded, plan)
+        return finished
+
+
+def _begin_part(
+    ready: ReadyToBuild,
+    terms: Terms,
+    on_event: Callable[[Event], None],
+    *,
+    argv: Sequence[str] | None,
+    stops_after: int | None,
+    run: str | None = None,
+) -> _Part:
+    """Make what builds a plan.
+
+    Args:
+        ready: the plan, and what the build loop needs to know of it.
+        terms: how to handle isolation and leases.
+        on_event: gets every event.
+        argv: the command line to name in records; None: that of this process.
+        stops_after: the number of failures after which nothing more is started; None: no number.
+        run: the id of the run that goes on; None: it begins.
+
+    """
+    from marin_build.apply.applier import Applier
+
+    planned, loaded, plan = ready.planned, ready.planned.loaded, ready.plan
+    session = make_session(
+        loaded,
+        plan,
+        planned.pinned_code,
+        lease=terms.lease,
+        argv=argv,
+        launch=terms.launch,
+        run=run,
+    )
+    gc.freeze()  # the graph lives until the end: collections need not walk it
+    queued = _queued(ready.queued)
+    slots = min(ready.jobs, len(plan.to_build) + len(plan.sealed) - len(queued.engines)) or 1
+    isolation = terms.isolation or loaded.settings.isolation
+    runner = make_isolation(session, plan, isolation, slots, queued.engines)
+    if ready.queued:
+        from marin_build.apply.mixed_workers import MixedWorkers
+
+        opened = [
+            (each.jobs, functools.partial(each.workers, session, on_event)) for each in ready.queued
+        ]
+        runner = MixedWorkers(runner, opened)
+    applier = Applier(
+        plan,
+        session,
+        runner,
+        jobs=ready.jobs,
+        max_failures=stops_after,
+        fail_fast=terms.fail_fast,
+        expected=ready.expected,
+        capacity=ready.capacity,
+        queued=queued,
+        once=terms.once,
+        on_event=on_event,
+    )
+    return _Part(ready, session, runner, applier, queued)
+
+
+def _further_part(part: _Part, parts: Parts, terms: Terms) -> ReadyToBuild | None:
+    """Return what can be built now that a part of the run has ended; None: that is the end.
+
+    Raises:
+        MarinBuildError: an expansion gives no steps, or these cannot be planned; the totals of
+            what was built were reported.
+
+    """
+    from marin_build.operations.further_parts import further_part
+
+    parts.ended(part.ready.plan, part.applier.states)
+    if not part.ready.plan.waiting or part.applier.was_interrupted:
+        return None
+    if _failures_left(terms, parts) == 0:
+        return None
+    try:
+        further = further_part(part.ready, parts.progress, parts)
+    except MarinBuildError:
+        parts.finish()
+        raise
+    if further is None:
+        return None
+    parts.begin(further.expanded)
+    return further.ready
+
+
+def _failures_left(terms: Terms, parts: Parts) -> int | None:
+    """Return after how many more failures the run ends; None: it goes on after any number."""
+    limit = terms.stops_after
+    return None if limit is None else max(0, limit - len(parts.progress.failed))
 
 
 def _queued(queues: Sequence[QueuedJobs]) -> Queued:

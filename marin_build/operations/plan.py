@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from marin_build.operations.options import PipelineOptions
     from marin_build.plan.assumptions import Assumptions
     from marin_build.plan.block_reasons import Unreadable
+    from marin_build.plan.later_selection import Unknown
     from marin_build.plan.snapshot import Snapshot
     from marin_build.protocol.status import Status
     from marin_build.protocol.taints import Taint
@@ -69,18 +70,19 @@ def make_planned(
 
     Raises:
         UsageError: a selector selects nothing, or the assumptions contradict each other.
+        SpecificationError: an expansion that is asked for gives no steps.
         StoreError: the store cannot be read.
 
     """
-    plan = plan_for(
-        loaded,
-        request.targets,
-        forced=request.forced,
-        rerun_failed=request.rerun_failed,
-        history=history,
-        assumed=_assumptions(loaded, request),
-        overwrite=request.overwrite,
-    )
+    plan = _plan_for(loaded, request, history=history)
+    if loaded.targets.later:
+        from marin_build.operations.expansions import looked_again, with_waiting
+
+        rebuilt: set[str] = set()
+        while (again := looked_again(loaded, plan, rebuilt)) is not None:
+            loaded = again
+            plan = _plan_for(loaded, request, history=history)
+        plan = with_waiting(loaded, plan, request.targets)
     return planned_of(loaded, plan, request, causes=history, on_event=on_event)
 
 
@@ -136,9 +138,9 @@ def _assumptions(loaded: Loaded, request: PlanRequest) -> Assumptions:
     changed, built = request.assume_changed, request.assume_built
     if not changed and not built:
         return NOTHING_ASSUMED
-    to_build = set(choose(loaded, changed)) if changed else set[int]()
-    to_reuse = choose(loaded, built) if built else ()
-    forced = choose(loaded, request.forced) if request.forced else ()
+    to_build = set(choose(loaded, changed, unknown="leave out")) if changed else set[int]()
+    to_reuse = choose(loaded, built, unknown="leave out") if built else ()
+    forced = choose(loaded, request.forced, unknown="leave out") if request.forced else ()
     if both := sorted(to_build.union(forced).intersection(to_reuse)):
         raise UsageError(
             f"`{loaded.targets.all[both[0]].name}` is assumed to be built, and to be built again",
@@ -147,59 +149,40 @@ def _assumptions(loaded: Loaded, request: PlanRequest) -> Assumptions:
     return assume(loaded.targets, to_build, to_reuse)
 
 
-def plan_for(
-    loaded: Loaded,
-    selectors: Sequence[str],
-    *,
-    forced: Sequence[str] = (),
-    rerun_failed: bool = True,
-    history: bool = False,
-    assumed: Assumptions = NOTHING_ASSUMED,
-    overwrite: Sequence[str] = (),
-) -> Plan:
+def _plan_for(loaded: Loaded, request: PlanRequest, *, history: bool) -> Plan:
     """Observe the store and plan; with `history`, say what changed since earlier builds."""
     with without_garbage_collector():
-        return _plan(
-            loaded,
-            selectors,
-            forced,
-            rerun_failed=rerun_failed,
-            history=history,
-            assumed=assumed,
-            overwrite=overwrite,
-        )
+        return _plan(loaded, request, history=history)
 
 
-def _plan(
-    loaded: Loaded,
-    selectors: Sequence[str],
-    forced: Sequence[str],
-    *,
-    rerun_failed: bool,
-    history: bool,
-    assumed: Assumptions,
-    overwrite: Sequence[str],
-) -> Plan:
-    targets = loaded.targets
-    requested, forced_targets = targets.requested, frozenset[int]()
-    if selectors or forced:
-        requested = choose(loaded, selectors)
-        forced_targets = frozenset(choose(loaded, forced)) if forced else forced_targets
+def _plan(loaded: Loaded, request: PlanRequest, *, history: bool) -> Plan:
+    targets, assumed = loaded.targets, _assumptions(loaded, request)
+    requested, forced, overwrite = targets.requested, frozenset[int](), request.overwrite
+    if request.targets or request.forced:
+        requested = choose(loaded, request.targets, unknown="build")
+    if request.forced:
+        forced = frozenset(choose(loaded, request.forced, unknown="leave out"))
+    seeds, progress = forced, request.progress
+    if progress is not None:
+        seeds |= progress.indices(targets, progress.rebuilt)
     snapshot = observe_tainted(
         loaded,
         requested,
-        forced_targets,
+        seeds,
         history=history,
         assumed=assumed,
-        overwrite=dict.fromkeys(choose(loaded, overwrite)) if overwrite else _NOTHING,
+        overwrite=dict.fromkeys(choose(loaded, overwrite, unknown="leave out"))
+        if overwrite
+        else _NOTHING,
     )
     return make_plan(
         targets,
         snapshot,
         requested,
-        forced=forced_targets,
-        rerun_failed=rerun_failed,
+        forced=forced,
+        rerun_failed=request.rerun_failed,
         assumed=assumed,
+        progress=progress,
     )
 
 
@@ -285,9 +268,29 @@ def observe_for(
     )
 
 
-def choose(loaded: Loaded, selectors: Sequence[str]) -> tuple[int, ...]:
-    """Return the targets that selectors select; the requested ones without selectors."""
+def choose(
+    loaded: Loaded, selectors: Sequence[str], *, unknown: Unknown = "refuse"
+) -> tuple[int, ...]:
+    """Return the targets that selectors select; the requested ones without selectors.
+
+    `unknown`: what becomes of selectors that may only select targets that are not known yet.
+    """
     from marin_build.plan.selection import select  # a run without selectors has no use for it
+
+    status_of, changed_since = states_of(loaded)
+    return select(
+        loaded.targets,
+        selectors,
+        status_of=status_of,
+        changed_since=changed_since,
+        unknown=unknown,
+    )
+
+
+def states_of(
+    loaded: Loaded,
+) -> tuple[Callable[[int], Status | None], Callable[[str], AbstractSet[int]]]:
+    """Return what selectors ask the store and git, each asked when it is first needed."""
 
     @cache
     def statuses() -> list[Status | None]:
@@ -298,12 +301,7 @@ def choose(loaded: Loaded, selectors: Sequence[str]) -> tuple[int, ...]:
 
         return changed_targets(loaded, revision)
 
-    return select(
-        loaded.targets,
-        selectors,
-        status_of=lambda index: statuses()[index],
-        changed_since=changed_since,
-    )
+    return lambda index: statuses()[index], changed_since
 
 
 def _read_statuses(loaded: Loaded) -> list[Status | None]:

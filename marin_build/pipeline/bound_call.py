@@ -16,7 +16,9 @@ from marin_build.errors import MarinBuildError, SpecificationError
 from marin_build.identity.callables import Bound, StandsForFunction
 from marin_build.pipeline import runtime_calls
 from marin_build.pipeline.declared_at import shown_here
+from marin_build.pipeline.not_a_step import described, how_to_declare
 from marin_build.pipeline.source import Source
+from marin_build.pipeline.stands_for import StandsForLaterSteps
 from marin_build.pipeline.step_spec import StepSpec
 from marin_build.workspace.places import is_url
 
@@ -60,7 +62,7 @@ class BoundCall(Bound, StandsForFunction):
         hints = type_hints(self.function)
         first = next(iter(inspect.signature(self.function).parameters))
         output = _as_path(output_path) if is_path(hints.get(first)) else output_path
-        wired = {key: _deliver(value, hints.get(key)) for key, value in self.wired.items()}
+        wired = {key: deliver(value, hints.get(key)) for key, value in self.wired.items()}
         values = {key: _with_paths(value, hints.get(key)) for key, value in self.values.items()}
         return self.function(output, **values, **wired)
 
@@ -101,7 +103,8 @@ class BoundCall(Bound, StandsForFunction):
                         f"`{name}`: the parameter `{key}` {problem}",
                         facts=[("declared", shown_here(place))],
                         consequence="nothing was run",
-                        hint="annotate it as Path or str for the folder, or as the type "
+                        hint=how_to_declare(_later_in(value))
+                        or "annotate it as Path or str for the folder, or as the type "
                         "the step returns for its artifact",
                     )
                 )
@@ -185,8 +188,8 @@ def annotated_function(called: Callable[..., object]) -> Callable[..., object]:
     return inner
 
 
-def _deliver(value: Any, annotation: Any) -> Any:
-    """Return what the function gets for a step, a source or a container of them."""
+def deliver(value: Any, annotation: Any) -> Any:
+    """Return what a function gets for a step, a source or a container of them."""
     annotation = _without_none(annotation)
     match value:
         case Source(location=location):
@@ -198,10 +201,10 @@ def _deliver(value: Any, annotation: Any) -> Any:
         case StepSpec():
             return runtime_calls.load_artifact(value.output_path, annotation)
         case dict():
-            return {k: _deliver(v, _element(annotation, dict)) for k, v in value.items()}
+            return {k: deliver(v, _element(annotation, dict)) for k, v in value.items()}
         case list() | tuple():
             kind = type(value)
-            return kind(_deliver(item, _element(annotation, kind)) for item in value)
+            return kind(deliver(item, _element(annotation, kind)) for item in value)
     return value
 
 
@@ -243,8 +246,22 @@ def _leaves(key: str, value: Any) -> Iterator[tuple[str, StepSpec | Source]]:
                 yield from _leaves(f"{key}.{index}", item)
 
 
+def _later_in(value: Any) -> StandsForLaterSteps | None:
+    """Return the first expansion that a value is or holds."""
+    match value:
+        case StandsForLaterSteps():
+            return value
+        case dict():
+            return next(filter(None, map(_later_in, value.values())), None)
+        case list() | tuple():
+            return next(filter(None, map(_later_in, value)), None)
+    return None
+
+
 def _problem(value: Any, annotation: Any) -> str | None:
     """Return why a step cannot be given to a parameter with this annotation."""
+    if (later := _later_in(value)) is not None:
+        return f"is given {described(later)}, not a step"
     annotation = _without_none(annotation)
     match value:
         case Source():

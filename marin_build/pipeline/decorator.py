@@ -30,7 +30,7 @@ from marin_build.pipeline.bound_call import BoundCall, Parameter, parameter_of
 from marin_build.pipeline.declared_at import declaring_place, shown_here
 from marin_build.pipeline.placed import Placed
 from marin_build.pipeline.source import Source
-from marin_build.pipeline.stands_for import StandsForStep
+from marin_build.pipeline.stands_for import StandsForLaterSteps, StandsForStep
 from marin_build.pipeline.step_options import StepOptions, check_options
 from marin_build.pipeline.step_spec import DeclaredStep, StepSpec
 from marin_build.text.readable import did_you_mean
@@ -136,11 +136,11 @@ def _signature(function: Callable[..., object]) -> inspect.Signature:
 
 
 def _has_step(value: object) -> bool:
-    """Return whether a value is, or a container holds, a step or a source."""
+    """Return whether a value is, or a container holds, a step, a source or an expansion."""
     if value is None or isinstance(value, str | int | float):
         return False
     match value:
-        case StepSpec() | Source() | StandsForStep():
+        case StepSpec() | Source() | StandsForStep() | StandsForLaterSteps():
             return True
         case list() | tuple():
             return any(_has_step(item) for item in value)

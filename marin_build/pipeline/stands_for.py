@@ -19,6 +19,15 @@ class StandsForStep:
         raise NotImplementedError
 
 
+class StandsForLaterSteps:
+    """A value that a pipeline may offer, and no step be given: steps that are not known yet.
+
+    It has the attributes of `pipeline/expansion.py`, which is imported only where there are some.
+    """
+
+    __slots__ = ()
+
+
 class StandsForResources:
     """A value that a step may be given in the place of a ResourceConfig."""
 

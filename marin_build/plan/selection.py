@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from marin_build.pipeline.step_spec import StepSpec
     from marin_build.pipeline.targets import Targets
+    from marin_build.plan.later_selection import Unknown
     from marin_build.plan.selector_grammar import Part, StatusWord, Term
     from marin_build.protocol.status import Status
 
@@ -64,17 +65,20 @@ def select(
     *,
     status_of: StatusOf | None = None,
     changed_since: ChangedSince | None = None,
+    unknown: Unknown = "refuse",
 ) -> tuple[int, ...]:
     """Return indices of the selected targets, in topological order.
 
     Without selectors these are the requested targets. Several selectors are one: `a`, `^b` is
-    `a,^b`. The result can only be empty if `status:` or `changed-since:` decides.
+    `a,^b`. The result can only be empty if `status:` or `changed-since:` decides, or if targets
+    that are not known yet may be selected later.
 
     Args:
         targets: the pipeline's targets.
         selectors: texts in the grammar of selector_grammar.py.
         status_of: index of a target -> its status; called only for `status:`.
         changed_since: revision -> the targets that differ from it.
+        unknown: what becomes of selectors that may only select targets that are not known yet.
 
     Raises:
         UsageError: selectors that cannot be read or select nothing, all of them together.
@@ -84,6 +88,11 @@ def select(
         return targets.requested
     parts: list[Part] = []
     errors: list[MarinBuildError] = []
+    may_be_empty = False
+    if targets.later:  # rare: its module is imported only then
+        from marin_build.plan.later_selection import is_unknown, later_matches
+
+        may_be_empty = is_unknown(targets, unknown)
     for selector in selectors:
         try:
             parts.extend(parse_selector(selector))
@@ -91,14 +100,16 @@ def select(
             errors.append(error)
     chosen: dict[Term, set[int]] = {}
     for term in dict.fromkeys(term for part in parts for term in part):
-        chosen[term] = _matches(targets, term, status_of, changed_since)
-        if not chosen[term] and not term.asks_for_state:
+        chosen[term] = matches_of(targets, term, status_of, changed_since)
+        if targets.later:
+            chosen[term] |= later_matches(targets, term, chosen[term], unknown)
+        if not chosen[term] and not term.asks_for_state and not may_be_empty:
             errors.append(_nothing(targets, term))
     if not errors:
-        found = _combine(parts, chosen, len(targets), errors)
+        found = _combine(parts, chosen, len(targets), [] if may_be_empty else errors)
     if errors:
         raise combined(errors)
-    if not found and not any(term.asks_for_state for term in chosen):
+    if not found and not may_be_empty and not any(term.asks_for_state for term in chosen):
         raise UsageError(
             f"`{' '.join(selectors)}` selects nothing: `^` leaves all of it out",
             consequence="nothing was run",
@@ -176,7 +187,7 @@ def _combine(
     return (everything if only_left_out else found) - left_out
 
 
-def _matches(
+def matches_of(
     targets: Targets,
     term: Term,
     status_of: StatusOf | None,
@@ -187,7 +198,7 @@ def _matches(
     if not found and term.kind == "name" and term.with_downstream:
         # A name may end in `+`, as `code/c++` does.
         named = replace(term, value=f"{term.value}+", with_downstream=False)
-        return _matches(targets, named, status_of, changed_since)
+        return matches_of(targets, named, status_of, changed_since)
     if not found or not (term.with_upstream or term.with_downstream):
         return found
     from marin_build.plan.graph_shape import downstream, upstream
@@ -274,9 +285,17 @@ def _nothing(targets: Targets, term: Term) -> UsageError:
             hint=f"{near} {known}" if near else known,
         )
     names = dict.fromkeys(target.name for target in targets.all)
+    waits = ""
+    if targets.later:
+        from marin_build.plan.later_selection import what_waits
+
+        waits = what_waits(targets)
     return NotFoundError(
         f"no step is called `{term.value}`",
-        facts=[("steps", f"{len(names)} in this pipeline")],
+        facts=[
+            ("steps", f"{len(names)} in this pipeline"),
+            *([("not known yet", waits)] if waits else []),
+        ],
         consequence="nothing was run",
         hint=_pattern_meant(term.value, names)
         or did_you_mean(term.value, names)

@@ -56,6 +56,9 @@ class TextView:
                 self.total = count
                 if count:
                     echo(f"run {run}: {count} to build, {reused} reused, {jobs} at once")
+            case report.ApplyExpanded(expansions=names, to_build=count):
+                self.total += count
+                echo(f"  expanded  {', '.join(names)}: {count} more to build", fg="cyan")
             case report.StepDrifted():
                 self._drifted(event)
             case report.StepEnded():

@@ -1,0 +1,87 @@
+"""What a run builds next, when steps that were not known are: within what was asked of it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, NamedTuple
+
+from marin_build.operations.budgets import unused_budgets
+from marin_build.operations.expansions import expanded_anew
+from marin_build.operations.plan import make_planned
+from marin_build.operations.prepare_apply import prepare_build
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from marin_build.apply.events import Event, Warned
+    from marin_build.operations.planned import Planned
+    from marin_build.operations.prepare_apply import ReadyToBuild
+    from marin_build.plan.decisions import Plan
+    from marin_build.plan.progress import Progress
+
+
+class FurtherPart(NamedTuple):
+    """The next part of a run, and the names of the expansions whose steps it knows."""
+
+    ready: ReadyToBuild
+    expanded: tuple[str, ...]
+
+
+def further_part(
+    ready: ReadyToBuild, progress: Progress, on_event: Callable[[Event], None]
+) -> FurtherPart | None:
+    """Return what a run builds next; None if no further steps are known.
+
+    The request is the same as before: the same selectors, of which some may select the steps that
+    are known now. What the run has built is not built again, and what failed in it is not retried.
+
+    Args:
+        ready: what the run built last.
+        progress: what it has done.
+        on_event: gets warnings for the pipeline's author.
+
+    Raises:
+        SpecificationError: an expansion gives no steps, or steps that clash with others.
+        StoreError: the store cannot be read.
+
+    """
+    planned = ready.planned
+    loaded = expanded_anew(planned.loaded, unbuilt=frozenset())
+    news = _News(planned, on_event)
+    request = replace(planned.request, progress=progress)
+    further = make_planned(loaded, request, history=False, on_event=news)
+    still = set(_waiting(further.decided))
+    known = [key.name for key in _waiting(planned.decided) if key not in still]
+    if not known:
+        return None
+    return FurtherPart(prepare_build(further, on_event=news), tuple(known))
+
+
+class _Key(NamedTuple):
+    """What tells expansions of two plans apart."""
+
+    name: str
+    place: str
+    sources: tuple[str, ...]
+
+
+def _waiting(plan: Plan) -> list[_Key]:
+    targets = plan.targets
+    waiting = (targets.later[index] for index in plan.waiting)
+    return [
+        _Key(later.name, later.place, tuple(targets.all[index].id for index in later.sources))
+        for later in waiting
+    ]
+
+
+class _News:
+    """Passes on warnings that were not given when the run began."""
+
+    def __init__(self, planned: Planned, on_event: Callable[[Event], None]) -> None:
+        loaded, self._on_event = planned.loaded, on_event
+        given = [*loaded.warnings(), *unused_budgets(loaded.targets, planned.request.budgets)]
+        self._said = {warning.message for warning in given}
+
+    def __call__(self, warning: Warned) -> None:
+        if warning.message not in self._said:
+            self._on_event(warning)
