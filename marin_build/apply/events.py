@@ -203,6 +203,7 @@ class ApplyFinished:
         critical_path: None if nothing was started.
         outputs: the requested targets that are built, and where; of many the first 100.
         more_outputs: how many more there are.
+        waiting: the names of the expansions whose steps the run could not know.
 
     """
 
@@ -221,6 +222,7 @@ class ApplyFinished:
     critical_path: CriticalPath | None = None
     outputs: tuple[BuiltOutput, ...] = ()
     more_outputs: int = 0
+    waiting: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -82,6 +82,7 @@ def totals_of(
         critical_path=_critical_path(plan.targets, timeline.critical_path()),
         outputs=outputs.first,
         more_outputs=outputs.more,
+        waiting=plan.names_waiting,
     )
 
 

@@ -37,7 +37,7 @@ def check_placement(loaded: Loaded, options: PipelineOptions) -> None:
     moved_there = replace(options, file=loaded.pipeline.module.named_by_path, prefix=PREFIX)
     words = ["--elsewhere"]
     if loaded.targets.later:  # nothing is built there: all expansions wait, here too
-        from marin_build.operations.expansions import expanded_anew
+        from marin_build.operations.planned_expansions import expanded_anew
 
         loaded = expanded_anew(loaded, unbuilt=frozenset({"*"}))
         words += ["--unbuilt", "*"]

@@ -10,25 +10,20 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from marin_build.errors import combined
-from marin_build.operations.load_targets import load_targets, store_of
+from marin_build.operations.load_targets import store_of
 from marin_build.pipeline.call_expansion import call_expansion
 from marin_build.pipeline.targets import LaterTargets
-from marin_build.plan.decisions import Kind
-from marin_build.plan.reasons import AssumedBuilt, SealedBefore
 from marin_build.protocol.layout import STATUS
 from marin_build.protocol.status import readable_status
 from marin_build.workspace.workspace import use_workspace
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
-    from marin_build.operations.loading import Loaded
-    from marin_build.pipeline.expansion import Expanded, Expansion
+    from marin_build.pipeline.expansion import Expanded
     from marin_build.pipeline.load import Pipeline
     from marin_build.pipeline.step_spec import StepSpec
     from marin_build.pipeline.targets import Targets
-    from marin_build.plan.decisions import Decision, Plan
     from marin_build.workspace.workspace import Workspace
 
     Load = Callable[[Pipeline, Workspace], tuple[Pipeline, Targets]]
@@ -101,103 +96,3 @@ def _later(pipeline: Pipeline, targets: Targets) -> tuple[LaterTargets, ...]:
         )
         for each in pipeline.expansions
     )
-
-
-def looked_again(loaded: Loaded, plan: Plan, rebuilt: set[str]) -> Loaded | None:
-    """Return the pipeline with the expansions that a plan leaves known; None if it has just these.
-
-    Args:
-        loaded: the pipeline.
-        plan: a plan for its targets.
-        rebuilt: ids of the targets that earlier plans were found to build; those of this plan that
-            expansions need are added.
-
-    Raises:
-        StoreError: the store cannot be read.
-
-    """
-    pipeline, targets = loaded.pipeline, loaded.targets
-    sources = {index for each in targets.later for index in each.sources}
-    kept = {d.index for d in plan.decisions if _stays(d)}
-    decided = {d.index for d in plan.decisions}
-    rebuilt |= {targets.all[index].id for index in sources & decided - kept}
-    built_since = {targets.all[index].id for index in sources & kept} - rebuilt
-    unbuilt = (pipeline.unbuilt - built_since) | rebuilt
-    before = pipeline.unbuilt | rebuilt
-    called = [each for each in pipeline.expansions if not each.is_open]
-    if unbuilt == before and not any(each.waits(rebuilt) for each in called):
-        return None
-    return expanded_anew(replace(loaded, pipeline=replace(pipeline, unbuilt=frozenset(unbuilt))))
-
-
-def with_waiting(loaded: Loaded, plan: Plan, selectors: Sequence[str]) -> Plan:
-    """Return a plan that knows which expansions are asked for and wait.
-
-    Raises:
-        SpecificationError: some that are asked for give no steps, though all that they need is
-            built.
-
-    """
-    from marin_build.operations.plan import states_of
-    from marin_build.plan.later_selection import selected_later
-    from marin_build.plan.selection import matches_of
-
-    targets = loaded.targets
-    asked = selected_later(
-        targets, selectors, lambda term: matches_of(targets, term, *states_of(loaded))
-    )
-    errors = [error for index in asked if (error := targets.later[index].error) is not None]
-    if errors:
-        raise combined(errors)
-    return replace(
-        plan, waiting=tuple(index for index in asked if targets.later[index].targets is None)
-    )
-
-
-def expanded_anew(loaded: Loaded, *, unbuilt: frozenset[str] | None = None) -> Loaded:
-    """Return a loaded pipeline whose expansions are those that can be called now.
-
-    Args:
-        loaded: the pipeline; its file is not run again.
-        unbuilt: ids of targets that count as not built; None: as for the pipeline until now.
-
-    Raises:
-        StoreError: the store cannot be read.
-        MarinBuildError: the targets of an expansion clash with others.
-
-    """
-    pipeline = loaded.pipeline
-    unbuilt = pipeline.unbuilt if unbuilt is None else unbuilt
-    pipeline = replace(pipeline, expansions=_without(pipeline, unbuilt), unbuilt=unbuilt)
-    workspace = loaded.targets.workspace
-    pipeline, targets = with_expansions(
-        *load_targets(pipeline, workspace), load_targets
-    )
-    return replace(
-        loaded,
-        workspace=targets.workspace,
-        pipeline=pipeline,
-        targets=targets,
-        store=store_of((target.step for target in targets.all), targets.workspace.prefix),
-    )
-
-
-def _without(pipeline: Pipeline, unbuilt: frozenset[str]) -> tuple[Expanded, ...]:
-    """Return the expansions of a pipeline; those that need what is not built were not called."""
-    gone: set[Expansion] = set()
-    found: list[Expanded] = []
-    for each in pipeline.expansions:  # those within others come after them
-        if each.within in gone:
-            gone.add(each.expansion)
-        elif each.waits(unbuilt):
-            gone.add(each.expansion)
-            found.append(replace(each, steps=None, error=None))
-        else:
-            found.append(each)
-    return tuple(found)
-
-
-def _stays(decision: Decision) -> bool:
-    """Return whether the value of a target is the one that was read."""
-    is_assumed = isinstance(decision.reason, AssumedBuilt | SealedBefore)
-    return decision.kind is Kind.REUSE and not is_assumed

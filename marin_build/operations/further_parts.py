@@ -6,9 +6,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from marin_build.operations.budgets import unused_budgets
-from marin_build.operations.expansions import expanded_anew
+from marin_build.operations.options import PipelineOptions, command_line
 from marin_build.operations.plan import make_planned
+from marin_build.operations.planned_expansions import expanded_anew
 from marin_build.operations.prepare_apply import prepare_build
+from marin_build.workspace.workspace import relative
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -55,6 +57,41 @@ def further_part(
     if not known:
         return None
     return FurtherPart(prepare_build(further, on_event=news), tuple(known))
+
+
+def left_out(planned: Planned) -> Warned | None:
+    """Return what to say of the expansions that a saved plan does not contain, now that it is run.
+
+    None: it contains all that was asked for.
+
+    Raises:
+        StoreError: the store cannot be read.
+        MarinBuildError: the steps of an expansion clash with others.
+
+    """
+    from marin_build.apply.events import Warned
+
+    if not planned.decided.waiting:
+        return None
+    loaded = expanded_anew(planned.loaded, unbuilt=frozenset())
+    waits = {later.name for later in loaded.targets.later if later.targets is None}
+    said = [
+        f"`{name}`, {'not known yet' if name in waits else 'which are known now'}"
+        for name in planned.decided.names_waiting
+    ]
+    workspace, engine = loaded.workspace, loaded.settings.engine
+    options = PipelineOptions(
+        file=loaded.file,
+        prefix=relative(workspace.prefix, workspace),
+        engine=engine if engine != "local" else None,
+        parameters=loaded.pipeline.parameters,
+        code=workspace.code if workspace.code != "report" else None,
+    )
+    return Warned(
+        f"the plan does not contain the steps of {'; '.join(said)}",
+        hint=f"plan again: {command_line('plan', options)}",
+        kind="note",
+    )
 
 
 class _Key(NamedTuple):

@@ -76,13 +76,15 @@ def make_planned(
     """
     plan = _plan_for(loaded, request, history=history)
     if loaded.targets.later:
-        from marin_build.operations.expansions import looked_again, with_waiting
+        from marin_build.operations.planned_expansions import looked_again, with_waiting
+        from marin_build.plan.selection import matches_of
 
         rebuilt: set[str] = set()
         while (again := looked_again(loaded, plan, rebuilt)) is not None:
             loaded = again
             plan = _plan_for(loaded, request, history=history)
-        plan = with_waiting(loaded, plan, request.targets)
+        targets, states = loaded.targets, states_of(loaded)
+        plan = with_waiting(plan, request.targets, lambda term: matches_of(targets, term, *states))
     return planned_of(loaded, plan, request, causes=history, on_event=on_event)
 
 

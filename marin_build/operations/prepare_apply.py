@@ -225,6 +225,7 @@ def totals_without_run(planned: Planned) -> ApplyFinished:
         0.0,
         outputs=outputs.first,
         more_outputs=outputs.more,
+        waiting=plan.names_waiting,
     )
 
 

@@ -106,7 +106,7 @@ def _named(error: MarinBuildError, expansion: Expansion) -> MarinBuildError:
             ("reason", reasons),
             *(fact for each in errors for fact in each.facts if fact[0] != "reason"),
         ],
-        consequence="nothing was run",
+        consequence="none of its steps is built",
         hint="correct its function; or, if the value is wrong, build that again: "
         f"marin-build apply --force {expansion.sources[0].name}",
     )

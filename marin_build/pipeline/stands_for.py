@@ -22,10 +22,11 @@ class StandsForStep:
 class StandsForLaterSteps:
     """A value that a pipeline may offer, and no step be given: steps that are not known yet.
 
-    It has the attributes of `pipeline/expansion.py`, which is imported only where there are some.
+    `pipeline/expansion.py`, which has them, is imported only where there are some.
     """
 
     __slots__ = ()
+    declared: tuple[str, int]
 
 
 class StandsForResources:

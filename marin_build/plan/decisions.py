@@ -113,6 +113,11 @@ class Plan:
         return upstream(self.targets, self.requested) - decided
 
     @property
+    def names_waiting(self) -> tuple[str, ...]:
+        """The names of the expansions that are asked for and not known."""
+        return tuple(dict.fromkeys(self.targets.later[index].name for index in self.waiting))
+
+    @property
     def sealed(self) -> list[int]:
         """The targets that are committed and wait to be published."""
         return [d.index for d in self.decisions if isinstance(d.reason, why.SealedBefore)]

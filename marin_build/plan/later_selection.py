@@ -85,11 +85,12 @@ def is_unknown(targets: Targets, unknown: Unknown) -> bool:
 
 
 def what_waits(targets: Targets) -> str:
-    """Return which expansions have no steps yet, and what they wait for; empty: none waits."""
+    """Return which expansions have no steps, and what they wait for; empty: all have some."""
     return "; ".join(
         f"`{later.name}` waits for {names_of(targets, later.sources)}"
-        for index in _waiting(targets)
-        for later in [targets.later[index]]
+        if later.error is None
+        else f"`{later.name}` gives none for what {names_of(targets, later.sources)} returned"
+        for later in (targets.later[index] for index in _waiting(targets))
     )
 
 

@@ -15,11 +15,10 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, assert_never
 
-from marin_build.errors import MarinBuildError, NotFoundError, UsageError, combined
-from marin_build.identity.payload import HASHED_NAME
+from marin_build.errors import MarinBuildError, UsageError, combined
 from marin_build.pipeline.glob_patterns import compile_patterns
+from marin_build.plan.nothing_selected import disjoint, nothing, without_hash
 from marin_build.plan.selector_grammar import parse_selector
-from marin_build.text.readable import did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -34,7 +33,6 @@ if TYPE_CHECKING:
     StatusOf = Callable[[int], Status | None]
     ChangedSince = Callable[[str], AbstractSet[int]]
 
-_SHOWN_TAGS = 20
 _HASH = re.compile(r"[0-9a-f]{6}|[0-9a-f]{8}|[0-9a-f]{64}")
 
 
@@ -104,7 +102,7 @@ def select(
         if targets.later:
             chosen[term] |= later_matches(targets, term, chosen[term], unknown)
         if not chosen[term] and not term.asks_for_state and not may_be_empty:
-            errors.append(_nothing(targets, term))
+            errors.append(nothing(targets, term))
     if not errors:
         found = _combine(parts, chosen, len(targets), [] if may_be_empty else errors)
     if errors:
@@ -124,13 +122,8 @@ def steps_meant(steps: Iterable[StepSpec], selector: str) -> list[StepSpec]:
     """
     if _HASH.fullmatch(selector):
         return []
-    names = {selector, selector.partition("@")[0], _without_hash(selector)}
+    names = {selector, selector.partition("@")[0], without_hash(selector)}
     return [step for step in steps if step.name in names]
-
-
-def _without_hash(id_: str) -> str:
-    hashed = HASHED_NAME.fullmatch(id_)
-    return hashed["name"] if hashed is not None else id_
 
 
 def steps_needed(steps: Sequence[StepSpec], selectors: Sequence[str]) -> list[StepSpec] | None:
@@ -182,7 +175,7 @@ def _combine(
         sets = [everything - chosen[t] if t.is_excluded else chosen[t] for t in part]
         both = set.intersection(*sets)
         if not both and not any(term.asks_for_state for term in part):
-            errors.append(_disjoint(part, sets))
+            errors.append(disjoint(part, sets))
         found |= both
     return (everything if only_left_out else found) - left_out
 
@@ -260,67 +253,3 @@ def _not_here(term: Term, what: str) -> UsageError:
     return UsageError(
         f"`{term.atom}` cannot be answered here: no {what} are read", consequence="nothing was run"
     )
-
-
-def _disjoint(part: Part, sets: Sequence[set[int]]) -> UsageError:
-    """Return the error for a part whose terms have no target in common."""
-    return UsageError(
-        f"`{'&'.join(map(str, part))}` selects nothing: no target is in all of its terms",
-        facts=[
-            (str(term), f"{len(found)} target{'s' * (len(found) != 1)}")
-            for term, found in zip(part, sets, strict=True)
-        ],
-        consequence="nothing was run",
-    )
-
-
-def _nothing(targets: Targets, term: Term) -> UsageError:
-    if term.kind == "tag":
-        tags = sorted({tag for target in targets.all for tag in target.step.tags})
-        near = did_you_mean(term.value, tags)
-        shown = ", ".join(tags[:_SHOWN_TAGS]) + (", ..." if len(tags) > _SHOWN_TAGS else "")
-        known = f"the tags are {shown}" if tags else "no step has a tag"
-        return UsageError(
-            f"no step has the tag `{term.value}`",
-            hint=f"{near} {known}" if near else known,
-        )
-    names = dict.fromkeys(target.name for target in targets.all)
-    waits = ""
-    if targets.later:
-        from marin_build.plan.later_selection import what_waits
-
-        waits = what_waits(targets)
-    return NotFoundError(
-        f"no step is called `{term.value}`",
-        facts=[
-            ("steps", f"{len(names)} in this pipeline"),
-            *([("not known yet", waits)] if waits else []),
-        ],
-        consequence="nothing was run",
-        hint=_pattern_meant(term.value, names)
-        or did_you_mean(term.value, names)
-        or "`marin-build graph` shows them all",
-    )
-
-
-def _pattern_meant(value: str, names: Iterable[str]) -> str | None:
-    """Return a hint at a pattern that does select steps, if the given one is close to it.
-
-    Patterns that users bring along from other programs: `*` that crosses `/`, a folder for all that
-    is in it, the last part of a name for the whole.
-    """
-    wide = re.sub(r"\*+", "**", value)
-    bare = value.strip("/")
-    for pattern, why in (
-        (wide, "`*` stops at `/`, and `**` crosses it"),
-        (f"{bare}/**", "a name is the whole name; `**` stands for all below it"),
-        (f"**/{bare}", "a name is the whole name; `**/` stands for what is before it"),
-        (value.removesuffix("_*"), "globs match names, not ids"),
-        (_without_hash(value), "the digits behind a name change with its identity"),
-    ):
-        if pattern and pattern != value:
-            matches = compile_patterns([pattern])
-            if count := sum(map(matches, names)):
-                what = "1 step" if count == 1 else f"{count} steps"
-                return f"`{pattern}` selects {what}: {why}"
-    return None

@@ -146,7 +146,9 @@ def command(
 
         begin_trace(trace)
     if planned.is_done:
-        return _nothing_to_build(planned, again, paths, as_json=as_json, quiet=quiet)
+        code = _nothing_to_build(planned, again, paths, as_json=as_json, quiet=quiet)
+        _say_left_out(planned)
+        return code
     if detach:
         return _detach(planned, as_json=as_json)
     from marin_build.operations.apply import build, exit_code
@@ -157,7 +159,18 @@ def command(
         view = _live_view(ready, again, alone, paths, terms.stops_after)
     else:
         view = _view(again, alone, paths, as_json=as_json, quiet=quiet)
-    return exit_code(build(ready, terms, view))
+    code = exit_code(build(ready, terms, view))
+    _say_left_out(planned)
+    return code
+
+
+def _say_left_out(planned: Planned) -> None:
+    """Say what a saved plan does not contain: steps that were not known when it was made."""
+    if planned.folder and planned.decided.waiting:
+        from marin_build.operations.further_parts import left_out
+
+        if (note := left_out(planned)) is not None:
+            show_warning(note)
 
 
 def _detach(planned: Planned, *, as_json: bool) -> int:
@@ -166,7 +179,7 @@ def _detach(planned: Planned, *, as_json: bool) -> int:
     from marin_build.operations.detach import detach
 
     view = detached_view(as_json=as_json)
-    view.finish(detach(planned, view.handed))
+    view.finish(detach(planned, view.handed), planned.decided.names_waiting)
     return EXIT_OK
 
 

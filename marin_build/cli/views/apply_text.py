@@ -233,6 +233,8 @@ def totals_line(totals: ApplyFinished, duration: Callable[[float], str]) -> str:
         if count or word == "reused":
             parts.append(f"{count} {word}")
     line = f"{', '.join(parts)} in {duration(totals.seconds)}"
+    if names := totals.waiting:
+        line += f"; not known yet: the steps of {some_of(names)}"
     if (totals.saved_seconds or 0.0) >= _WORTH_TELLING:
         line += f"; reuse saved {duration(totals.saved_seconds or 0.0)}"
     return line

@@ -114,9 +114,7 @@ def about_plan(document: PlanDocument, live: Live | None, commands: Commands) ->
 
 
 def _summary(document: PlanDocument) -> str:
-    return summary_line(
-        document.plan_id, document.summary, waiting=len(document.expansions)
-    )
+    return summary_line(document.plan_id, document.summary, waiting=len(document.expansions))
 
 
 def _path(document: PlanDocument, live: Live | None) -> tuple[tuple[str, ...], str]:

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 
 State = Literal["built", "to build", "stale", "failed", "held", "blocked", "later"]
-"""The state of a target; `stale`: built, but to be built again; `to build`: never built; `later`: no
-target, but an expansion, whose targets are known once what it waits for is built."""
+"""The state of a target; `stale`: built, but to be built again; `to build`: never built; `later`:
+no target, but an expansion, whose targets are known once what it waits for is built."""
 STATES: tuple[State, ...] = get_args(State)
 _NEW = ("never_built", "interrupted", "dependency_failed")
 """Kinds of reasons to build what was never built."""
