@@ -18,6 +18,7 @@ from marin_build.apply.events import (
     StepEnded,
 )
 from marin_build.apply.totals import MOST
+from marin_build.plan.decisions import Kind
 from marin_build.plan.outcomes import Blocked, Failed, Interrupted, Reused, Stopped, Succeeded
 from marin_build.plan.progress import Progress
 from marin_build.plan.reasons import Cascade, DevVersion, Forced, Tainted
@@ -51,6 +52,8 @@ class Parts:
         self._expanded: tuple[str, ...] = ()
         self._said: set[str] = set()  # drifted or blocked, which each part says anew
         self._carried = 0
+        self._own: set[str] = set()  # built by this run
+        self._own_reused = 0
         self.progress = Progress()
 
     def __call__(self, event: Event) -> None:
@@ -78,6 +81,9 @@ class Parts:
         cascading = {d.index for d in plan.decisions if isinstance(d.reason, _CASCADES)}
         built = {index for index, state in states.items() if state in (Succeeded, Reused)}
         failed = (ids[index] for index, state in states.items() if state in _FAILED)
+        reused = [d.index for d in plan.of_kind(Kind.REUSE)] + plan.pruned_indices
+        self._own_reused = len(self._own.intersection(plan.targets.all[i].id for i in reused))
+        self._own.update(ids[index] for index, state in states.items() if state is Succeeded)
         self.progress = Progress(
             self.progress.built.union(ids[index] for index in built),
             self.progress.rebuilt.union(ids[index] for index in built & cascading),
@@ -90,18 +96,19 @@ class Parts:
 
     def finish(self) -> ApplyFinished:
         """Report the totals of all parts, and return them."""
-        totals = totals_of_parts(self._totals, self._carried)
+        totals = totals_of_parts(self._totals, self._own_reused, self._carried)
         self._on_event(totals)
         return totals
 
 
-def totals_of_parts(parts: Sequence[ApplyFinished], carried: int) -> ApplyFinished:
+def totals_of_parts(parts: Sequence[ApplyFinished], own: int, carried: int) -> ApplyFinished:
     """Return the totals of a run from those of its parts, of which there is one at least.
 
     The last part has reused what those before it built, and counts as blocked what failed in them.
 
     Args:
         parts: their totals.
+        own: how many targets the last part counts as reused because those before it built them.
         carried: how many targets the last part counts as blocked because they failed before.
 
     """
@@ -113,7 +120,7 @@ def totals_of_parts(parts: Sequence[ApplyFinished], carried: int) -> ApplyFinish
         last,
         succeeded=sum(part.succeeded for part in parts),
         failed=sum(part.failed for part in parts),
-        reused=last.reused - sum(part.succeeded for part in before),
+        reused=last.reused - own,
         blocked=last.blocked - carried,
         stopped=sum(part.stopped for part in parts),
         interrupted=sum(part.interrupted for part in parts),

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 from marin_build.pipeline.glob_patterns import compile_patterns
+from marin_build.plan.graph_shape import upstream
 from marin_build.plan.selector_grammar import parse_selector
 
 if TYPE_CHECKING:
@@ -73,7 +74,7 @@ def later_matches(
     for index in _meant(targets, term, found):
         later = targets.later[index]
         if _names(term, later):
-            chosen.update(later.targets or ())
+            chosen |= _own(targets, later) if term.is_excluded else set(later.targets or ())
         if unknown == "build" and not term.is_excluded:
             chosen.update(later.sources)
     return chosen
@@ -107,6 +108,13 @@ _SHOWN = 4
 
 def _waiting(targets: Targets) -> list[int]:
     return [index for index, later in enumerate(targets.later) if later.targets is None]
+
+
+def _own(targets: Targets, later: LaterTargets) -> set[int]:
+    """Return the targets of an expansion, with what only they need."""
+    roots = set(later.targets or ())
+    others = upstream(targets, [i for i in targets.requested if i not in roots])
+    return upstream(targets, roots) - others
 
 
 def _meant(targets: Targets, term: Term, found: AbstractSet[int]) -> set[int]:
