@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 _CASCADES = Forced | Tainted | DevVersion | Cascade
 _FAILED: tuple[State, ...] = (Failed, Stopped, Interrupted)
-_SHOWN = 5
+_SHOWN = 3
 """How many attempts the totals of a part name as the slowest ones."""
 
 

@@ -11,7 +11,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from marin_build import Project, StepSpec, expand, step
+from marin_build.operations.loading import load
+from marin_build.operations.options import PipelineOptions
+from marin_build.operations.plan import make_planned
 from marin_build.operations.planned import PlanRequest
+from marin_build.pipeline.program import Program, module_holding
 from marin_build.plan.decisions import Kind
 
 if TYPE_CHECKING:
@@ -75,9 +79,9 @@ def _numbers() -> SearchStrategy[frozenset[int]]:
 
 
 def _decided(offered: list[Any], prefix: Path, forced: list[str]) -> tuple[Any, dict[int, Any]]:
-    planned = Project.of(offered, prefix=prefix).plan(force=forced).planned
-    plan = planned.decided
-    assert planned.request == PlanRequest(forced=tuple(forced))
+    program = Program(module_holding(offered), str(prefix.parent))
+    loaded = load(PipelineOptions(program=program, prefix=str(prefix)))
+    plan = make_planned(loaded, PlanRequest(forced=tuple(forced)), history=False).decided
     found = {
         int(plan.targets.all[d.index].name[1:]): (d.kind, type(d.reason).__name__)
         for d in plan.decisions
