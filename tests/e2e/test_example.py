@@ -69,6 +69,9 @@ def test_the_example_is_built_once_and_then_only_where_it_changed(example: Proje
 
 def test_the_corpus_decides_how_many_shards_there_are(example: Project) -> None:
     """Else the example of steps that follow from a result does not work."""
+    text = example.file("lm/split.py")
+    assert "3_000_000" in text
+    example.write("lm/split.py", text.replace("3_000_000", "200_000"))
     planned = example.run("plan", "--json", "--set", "shards=0").document
     assert sorted(decision["name"] for decision in planned["decisions"]) == [
         name for name in COMMON if name != "corpus/inventory"

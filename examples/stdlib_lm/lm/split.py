@@ -7,7 +7,7 @@ from pathlib import Path
 from lm.documents import Document, read_documents, write_documents
 
 HELDOUT_FILE = "heldout.jsonl"
-BYTES_A_SHARD = 1_000_000
+BYTES_A_SHARD = 3_000_000
 
 
 @dataclass(frozen=True)
