@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from marin_build.pipeline.decorator import step as step
     from marin_build.pipeline.expansion import Expansion as Expansion
     from marin_build.pipeline.expansion import expand as expand
+    from marin_build.pipeline.grid import Point as Point
+    from marin_build.pipeline.grid import grid as grid
     from marin_build.pipeline.resources import ResourceConfig as ResourceConfig
     from marin_build.pipeline.retries import Retries as Retries
     from marin_build.pipeline.source import Source as Source
@@ -80,6 +82,7 @@ _HOMES = {
     "LeaseLostError": "errors",
     "LocalClient": "runtime.local_client",
     "MarinBuildError": "errors",
+    "Point": "pipeline.grid",
     "PreviousTaskFailedError": "errors",
     "Project": "operations.project",
     "ProjectPlan": "operations.project_plan",
@@ -107,6 +110,7 @@ _HOMES = {
     "disk_cache": "runtime.disk_cache",
     "distributed_lock": "runtime.distributed_lock",
     "expand": "pipeline.expansion",
+    "grid": "pipeline.grid",
     "remote": "runtime.remote",
     "set_current_client": "runtime.clients",
     "should_run": "runtime.status_file",
@@ -139,6 +143,7 @@ __all__ = [
     "LeaseLostError",
     "LocalClient",
     "MarinBuildError",
+    "Point",
     "PreviousTaskFailedError",
     "Project",
     "ProjectPlan",
@@ -163,6 +168,7 @@ __all__ = [
     "disk_cache",
     "distributed_lock",
     "expand",
+    "grid",
     "remote",
     "set_current_client",
     "should_run",

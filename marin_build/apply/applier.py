@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from marin_build.apply.events import Event
     from marin_build.plan.capacity import Capacity
     from marin_build.plan.decisions import Plan
+    from marin_build.plan.drifted_targets import DriftedTargets
     from marin_build.plan.schedule import State
     from marin_build.run_step.session import Session
     from marin_build.run_step.workers import Isolation
@@ -38,6 +39,7 @@ class Applier:
         capacity: what this machine has for steps; None: only `jobs` limits the run.
         queued: the targets that queues of engines build.
         once: a failed target is not tried again, whatever its step declares.
+        drifted: the reused targets that drifted; the totals name them.
         on_event: called with every event.
 
     """
@@ -55,11 +57,13 @@ class Applier:
         capacity: Capacity | None = None,
         queued: Queued = NOTHING_QUEUED,
         once: bool = False,
+        drifted: tuple[DriftedTargets, ...] = (),
         on_event: Callable[[Event], None],
     ) -> None:
         self._plan = plan
         self._run, self._store = session.run, session.store
         self._jobs = jobs
+        self._drifted = drifted
         self._on_event = on_event
         to_build = sorted(plan.to_build + plan.sealed)
         devices = Devices(capacity, plan.targets, to_build, jobs, queued)
@@ -108,6 +112,7 @@ class Applier:
             run=self._run,
             seconds=self._loop.seconds,
             was_interrupted=self._loop.was_interrupted,
+            drifted=self._drifted,
         )
 
     def _tell_news(self) -> None:

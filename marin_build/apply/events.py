@@ -15,6 +15,7 @@ from marin_build.plan.outcomes import (
 )
 
 if TYPE_CHECKING:
+    from marin_build.plan.drifted_targets import DriftedTargets
     from marin_build.plan.outcomes import End
     from marin_build.plan.requested_outputs import BuiltOutput
 
@@ -203,6 +204,7 @@ class ApplyFinished:
         critical_path: None if nothing was started.
         outputs: the requested targets that are built, and where; of many the first 100.
         more_outputs: how many more there are.
+        drifted: the reused targets that drifted, when the run began.
         waiting: the names of the expansions whose steps the run could not know.
 
     """
@@ -222,6 +224,7 @@ class ApplyFinished:
     critical_path: CriticalPath | None = None
     outputs: tuple[BuiltOutput, ...] = ()
     more_outputs: int = 0
+    drifted: tuple[DriftedTargets, ...] = ()
     waiting: tuple[str, ...] = ()
 
 

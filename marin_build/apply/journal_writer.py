@@ -17,6 +17,7 @@ from marin_build.apply.events import Warned
 from marin_build.apply.journal import FILE, Header, event_line, header_line
 from marin_build.apply.run_folder import folder_of
 from marin_build.errors import StoreError
+from marin_build.protocol.lease import process_start
 from marin_build.run_step.patient_store import Patience, patiently
 from marin_build.workspace.own_files import open_own
 from marin_build.workspace.own_folder import make_folder
@@ -80,7 +81,14 @@ class Journaling:
         path = f"{folder_of(prefix, session.run)}/{FILE}"
         self._is_temporary = is_url(prefix) or not keep
         who = session.provenance
-        header = Header(session.run, f"{who.user}@{who.host}", os.getpid(), who.marin_build)
+        header = Header(
+            session.run,
+            f"{who.user}@{who.host}",
+            os.getpid(),
+            who.marin_build,
+            session.host.boot,
+            max(0, process_start(os.getpid())),
+        )
         local = path
         try:
             if self._is_temporary:

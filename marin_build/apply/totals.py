@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from marin_build.apply.timeline import Link, Timeline
     from marin_build.pipeline.targets import Targets
     from marin_build.plan.decisions import Plan
+    from marin_build.plan.drifted_targets import DriftedTargets
     from marin_build.plan.schedule import Schedule
 
 
@@ -62,8 +63,18 @@ def totals_of(
     run: str,
     seconds: float,
     was_interrupted: bool,
+    drifted: tuple[DriftedTargets, ...] = (),
 ) -> ApplyFinished:
-    """Return the totals of a run that took so many seconds."""
+    """Return the totals of a run that took so many seconds.
+
+    Args:
+        plan, schedule, timeline: of the run.
+        run: its id.
+        seconds: how long it took.
+        was_interrupted: whether it was asked to end before it was done.
+        drifted: the reused targets that drifted, when it began.
+
+    """
     count, states = schedule.count, schedule.states
     outputs = requested_outputs(plan, lambda index: states.get(index) in (Succeeded, Reused))
     return ApplyFinished(
@@ -82,6 +93,7 @@ def totals_of(
         critical_path=_critical_path(plan.targets, timeline.critical_path()),
         outputs=outputs.first,
         more_outputs=outputs.more,
+        drifted=drifted,
         waiting=plan.names_waiting,
     )
 

@@ -31,13 +31,14 @@ def run(argv: list[str]) -> int:
     from marin_build.cli.standard_streams import why_output_is_broken
     from marin_build.cli.terminal import echo
     from marin_build.errors import EXIT_INTERRUPTED, EXIT_OK, EXIT_USAGE, MarinBuildError
-    from marin_build.text.secret_shapes import masked_text
 
     try:
         code = cli.main(args=argv, prog_name="marin-build", standalone_mode=False)
         sys.stdout.flush()
         return code if isinstance(code, int) else 0
     except MarinBuildError as error:
+        from marin_build.text.secret_shapes import masked_text
+
         why_output_is_broken()  # flush standard output before the error
         echo(masked_text(error.render()), err=True)
         return error.exit_code

@@ -39,6 +39,14 @@ _OPTIONS = (
         "env:VARIABLE for an environment variable; may be given several times.",
     ),
     click.option(
+        "--params",
+        type=click.Path(),
+        metavar="FILE",
+        multiple=True,
+        help="A TOML, YAML or JSON file of parameters; of several the later one wins, and --set "
+        "wins over all.",
+    ),
+    click.option(
         "--code-policy",
         type=click.Choice(get_args(CodePolicy)),
         help="Policy for changed code, for steps that declare none [default: report].",
@@ -63,12 +71,20 @@ def _other_options(function: Callable[..., Any]) -> Callable[..., Any]:
         profile: str | None,
         engine: str | None,
         settings: tuple[str, ...],
+        params: tuple[str, ...],
         code_policy: CodePolicy | None,
         **rest: Any,
     ) -> Any:
         parameters = parse_pairs(settings)
         options = PipelineOptions(
-            file, prefix, profile, engine, parameters, code_policy, on_progress=_show_progress
+            file,
+            prefix,
+            profile,
+            engine,
+            parameters,
+            code_policy,
+            on_progress=_show_progress,
+            params=params,
         )
         return function(options=options, **rest)
 

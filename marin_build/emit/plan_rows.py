@@ -71,6 +71,7 @@ class Shown:
         summary: `plan p-81c2d3e4: 2 to build, 140 reused`.
         next: what to do next, in words.
         command: the command line for that; empty if there is none.
+        ways_out: what can be done about drift, in words, and the command or declaration for that.
 
     """
 
@@ -80,6 +81,7 @@ class Shown:
     summary: str
     next: str
     command: str = ""
+    ways_out: tuple[tuple[str, str], ...] = ()
 
 
 def folded(rows: Sequence[Row]) -> list[Row]:

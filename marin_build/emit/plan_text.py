@@ -27,14 +27,13 @@ def plan_text(shown: Shown) -> str:
         lines.append(f"  = {shown.hidden} reused, not shown (-v shows them)")
     lines += [f"  warning: {warning}" for warning in shown.warnings]
     lines.append(shown.summary)
-    if shown.next:
-        lines.append(next_line(shown))
-    return "\n".join(lines) + "\n"
+    return "\n".join([*lines, *next_lines(shown)]) + "\n"
 
 
-def next_line(shown: Shown) -> str:
-    """Return the last line: what to do next, with the command line for it."""
-    return f"{shown.next}: {shown.command}" if shown.command else shown.next
+def next_lines(shown: Shown) -> list[str]:
+    """Return the last lines: what to do next, each with the command line for it if there is one."""
+    next_ = f"{shown.next}: {shown.command}" if shown.command else shown.next
+    return [*filter(None, [next_]), *(f"{label}: {way}" for label, way in shown.ways_out)]
 
 
 def row_lines(rows: Sequence[Row]) -> list[str]:
@@ -98,7 +97,7 @@ def row_cells(row: Row) -> tuple[str, str, str, str, str, str]:
     return f"{SYMBOLS[row.verb]} {row.verb:<8}", target, why, seconds, where, cost
 
 
-_HEADINGS = ("", "target", "why", "time", "on", "cost")
+HEADINGS = ("", "target", "why", "time", "on", "cost")
 
 
 def plan_markdown(shown: Shown) -> str:
@@ -106,8 +105,8 @@ def plan_markdown(shown: Shown) -> str:
     lines = [f"**{shown.summary}**", ""]
     if shown.rows:
         cells = [row_cells(row) for row in shown.rows]
-        used = [i for i in range(len(_HEADINGS)) if any(row[i] for row in cells)]
-        lines += table([_HEADINGS[i] for i in used], [[row[i] for i in used] for row in cells])
+        used = [i for i in range(len(HEADINGS)) if any(row[i] for row in cells)]
+        lines += table([HEADINGS[i] for i in used], [[row[i] for i in used] for row in cells])
     if shown.hidden:
         lines += [f"{shown.hidden} reused, not shown", ""]
     lines += [f"> warning: {code(warning)}" for warning in shown.warnings]
@@ -115,6 +114,7 @@ def plan_markdown(shown: Shown) -> str:
         lines.append("")
     if shown.next:
         lines.append(f"{shown.next}: {code(shown.command)}" if shown.command else shown.next)
+    lines += [f"- {label}: {code(way)}" for label, way in shown.ways_out]
     return "\n".join(lines).rstrip() + "\n"
 
 

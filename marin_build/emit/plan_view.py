@@ -50,6 +50,7 @@ def show(
     place_of: Callable[[StepSpec], str] = lambda _step: "",
     spec_of: Callable[[Target], str] = lambda _target: "",
     price_of: Callable[[ResourceConfig], str] = lambda _resources: "",
+    ways_out: Sequence[tuple[str, str]] = (),
 ) -> Shown:
     """Return what a plan shows.
 
@@ -66,6 +67,8 @@ def show(
         place_of: the engine that a step is sent to; empty for one that is built here.
         spec_of: the file that this engine gets; empty where there is none.
         price_of: what an hour of resources costs, in words; empty if that is not known.
+        ways_out: what can be done about drift, in words, and the command for that; shown if a line
+            about drift is.
 
     """
     rows: list[Row] = []
@@ -88,6 +91,7 @@ def show(
             hidden += is_quiet
     if verbose or "reuse" in only:
         rows += [_pruned(plan, index) for index in plan.pruned_indices if index not in drift]
+    is_drift_shown = bool(drift) and not plan.assumed and (not only or "drift" in only)
     if not only or "drift" in only:
         drifted = [_drifted(plan, index, drift[index], verbose=verbose) for index in drift]
         rows += drifted if verbose else folded_alike(drifted)
@@ -101,6 +105,7 @@ def show(
             plan_id, plan.summary(), count_verbs(plan, drift), estimate, len(plan.waiting)
         ),
         *_next(plan, again),
+        ways_out=tuple(ways_out) if is_drift_shown else (),
     )
 
 

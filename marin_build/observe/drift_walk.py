@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from marin_build.identity.code.digest import has_drifted
+from marin_build.identity.code.digest import has_drifted, keep_digests, known_digests
+from marin_build.identity.code.known_code import NotKnownError
 from marin_build.observe.read_records import read_built
 from marin_build.plan.decisions import Kind
 from marin_build.plan.deep_digests import deep_digest, deep_digests, own_digest
@@ -109,7 +111,7 @@ def walk_drift(store: Store, plan: Plan) -> DriftWalk:
         and seen.lease is None
         and not isinstance(d.reason, AssumedBuilt)
     }
-    descent = DriftWalk(targets, deep_digests(targets, records), records, tuple(records))
+    descent = DriftWalk(targets, _digests_of_today(targets, records), records, tuple(records))
     decided = {decision.index for decision in plan.decisions}
     pending = [index for index in records if not descent.is_equal(index)]
     ahead: dict[int, Built | None] = {}  # read before it is known whether they are needed
@@ -135,6 +137,27 @@ def walk_drift(store: Store, plan: Plan) -> DriftWalk:
         passed.update(bridges)
         pending += bridges
     return descent
+
+
+def _digests_of_today(targets: Targets, records: Mapping[int, Built | None]) -> Mapping[int, str]:
+    """Return the deep digests of the code of today, of some targets and of all they need.
+
+    Where the code is what an earlier process read, and all records agree with that, no source is
+    read.
+    """
+    project = targets.workspace.project
+    known = known_digests(project)
+    if known is not None:
+        with suppress(NotKnownError):
+            now = deep_digests(targets, records, known)
+            if all(
+                built is not None and built.deep_code_digest == now[index]
+                for index, built in records.items()
+            ):
+                return now
+    now = deep_digests(targets, records)
+    keep_digests(project)
+    return now
 
 
 def _below(descent: DriftWalk, pending: Iterable[int], sure: set[int]) -> list[int]:

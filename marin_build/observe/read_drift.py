@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from marin_build.identity.code.digest import has_drifted
 from marin_build.observe.drift_walk import walk_drift
-from marin_build.plan.drift import Drift, drift_of, environment_drift
 from marin_build.plan.reasons import Accepted, BuiltBefore
-from marin_build.protocol.provenance import Environment, Here, read_here, variables_of
+from marin_build.protocol.known_versions import keep_versions, read_known_versions
+from marin_build.protocol.provenance import (
+    Environment,
+    Here,
+    read_here,
+    variables_of,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -19,7 +25,7 @@ if TYPE_CHECKING:
     from marin_build.identity.code.document import CodeDocument
     from marin_build.pipeline.step_spec import StepSpec
     from marin_build.plan.decisions import Plan
-    from marin_build.plan.drift import ValueDrift
+    from marin_build.plan.drift import Drift, ValueDrift
     from marin_build.plan.reasons import Reason
     from marin_build.protocol.acceptance import Acceptance
     from marin_build.protocol.record_reader import Built
@@ -61,7 +67,7 @@ class FoundDrift:
         """The drift by target, in the order of the targets."""
         found = {index: it.drift for index, it in self.drifted.items()}
         if self.plan.snapshot.drifted:
-            from marin_build.plan.drift import reused_drift
+            from marin_build.plan.drift import Drift, reused_drift
 
             for index, identity in reused_drift(self.plan).items():
                 found[index] = replace(found.get(index, Drift()), identity=identity)
@@ -69,7 +75,12 @@ class FoundDrift:
 
 
 def find_drift(
-    store: Store, plan: Plan, environments: Environments, *, heed_accepted: bool = True
+    store: Store,
+    plan: Plan,
+    environments: Environments,
+    *,
+    heed_accepted: bool = True,
+    parts: bool = True,
 ) -> FoundDrift:
     """Return how identity, code and environment changed since reused targets were built.
 
@@ -81,6 +92,7 @@ def find_drift(
         plan: a plan of today.
         environments: what its steps would be built in today.
         heed_accepted: leave out what a user accepted.
+        parts: read which parts of the code differ; without, drift of code stays unexplained.
 
     Raises:
         StoreError: the store cannot be read.
@@ -89,26 +101,34 @@ def find_drift(
     drifted = _all_drifted(store, plan, environments)
     if not drifted:
         return FoundDrift(plan, {})
-    from marin_build.identity.code.document import parse_sources, source_paths
     from marin_build.protocol import layout
 
     targets = plan.targets
-    keys = [it.built.code_document for it in drifted.values() if it.drift.is_of_code]
-    sources = source_paths(targets.workspace.prefix, keys)
+    sources: Mapping[str, str] = {}
+    if parts:
+        from marin_build.identity.code.document import source_paths
+
+        keys = [it.built.code_document for it in drifted.values() if it.drift.is_of_code]
+        sources = source_paths(targets.workspace.prefix, keys)
     heeded = drifted if heed_accepted else ()
     words = {i: f"{targets.all[i].output_path}/{layout.ACCEPTED}" for i in heeded}
     paths = [*sources.values(), *words.values()]
     read = dict(zip(paths, store.get_many(paths), strict=True))
-    documents = parse_sources(
-        {key: blob.data if (blob := read[path]) else None for key, path in sources.items()}
-    )
+    documents: Mapping[str, CodeDocument] = {}
+    if parts:
+        from marin_build.identity.code.document import parse_sources
+
+        documents = parse_sources(
+            {key: blob.data if (blob := read[path]) else None for key, path in sources.items()}
+        )
     found: dict[int, Drifted] = {}
     accepted: dict[int, Acceptance] = {}
     for index, it in drifted.items():
         fn = targets.all[index].step.fn
         rest, word = _without_accepted(it, fn, read[words[index]] if heed_accepted else None)
         if rest:
-            found[index] = replace(it, drift=_explained(it.built, rest, documents, fn))
+            drift = _explained(it.built, rest, documents, fn) if parts else rest
+            found[index] = replace(it, drift=drift)
         elif word is not None:
             accepted[index] = word
     return FoundDrift(_with_reasons(plan, accepted), found)
@@ -125,14 +145,17 @@ def _all_drifted(store: Store, plan: Plan, environments: Environments) -> dict[i
             continue
         # A target of another identity may have been made from other dependencies than today's.
         is_its_own = index not in plan.snapshot.drifted
-        drift = Drift(
-            is_unexplained=descent.has_other_code(index),
-            upstream=descent.built_again_below(index) if is_its_own else (),
-            environment=environments.drift(step, built.environment)
+        has_other_code = descent.has_other_code(index)
+        again = descent.built_again_below(index) if is_its_own else ()
+        environment = (
+            environments.drift(step, built.environment)
             if index in looked_at
-            else variable_drift(step, built.environment),
+            else variable_drift(step, built.environment)
         )
-        if drift:
+        if has_other_code or again or environment:
+            from marin_build.plan.drift import Drift
+
+            drift = Drift(environment=environment, is_unexplained=has_other_code, upstream=again)
             today = environments.today(step, built.environment)
             found[index] = Drifted(built, drift, descent.upstream_digest(index), today)
     return found
@@ -168,6 +191,8 @@ def _explained(
     """Return drift with the parts of the code that differ."""
     if not drift.is_unexplained:
         return drift
+    from marin_build.plan.drift import drift_of
+
     told = drift_of(built, documents.get(built.code_document or ""), fn)
     return replace(told, upstream=drift.upstream, environment=drift.environment)
 
@@ -194,6 +219,8 @@ def variable_drift(step: StepSpec, recorded: Mapping[str, Any] | None) -> tuple[
     then = Environment.of_record(recorded).variables
     if not then and not step.env_vars:
         return ()
+    from marin_build.plan.drift import environment_drift
+
     now = Environment(variables=variables_of(step.env_vars, step.secrets))
     return environment_drift(Environment(variables=then), now)
 
@@ -214,11 +241,18 @@ class Environments:
     is_here: Callable[[StepSpec], bool]
     image_of: Callable[[StepSpec], str | None]
     _here: Here | None = field(default=None, init=False)
+    _known: Mapping[str, str] | None = field(default=None, init=False)
+    """The versions of distributions that earlier processes looked up."""
     _last: tuple[object, ...] = field(default=(), init=False)
     """What `drift` compared last; its answer is `_drift`."""
     _drift: tuple[ValueDrift, ...] = field(default=(), init=False)
 
-    def today(self, step: StepSpec, recorded: Mapping[str, Any] | None) -> Environment:
+    def today(
+        self,
+        step: StepSpec,
+        recorded: Mapping[str, Any] | None,
+        version_of: Callable[[str], str] | None = None,
+    ) -> Environment:
         """Return the environment that a step would be built in.
 
         Of another machine, only the image is known: what is installed here says nothing about it.
@@ -226,13 +260,15 @@ class Environments:
         Args:
             step: the step.
             recorded: the environment in a record; its distributions are looked up.
+            version_of: returns the version of a distribution, empty if it is not installed;
+                None: it is looked up.
 
         """
         if self._here is None:
             self._here = read_here(self.project, os.environ)
         if self.is_here(step):
             names = Environment.of_record(recorded).distributions or ()
-            found = self._here.with_distributions(names)
+            found = self._here.with_distributions(names, version_of)
         else:
             found = Environment(locks=self._here.locks, image=self.image_of(step))
         return replace(found, variables=variables_of(step.env_vars, step.secrets))
@@ -243,6 +279,22 @@ class Environments:
             return ()
         key = recorded, self.is_here(step), self.image_of(step), step.env_vars, step.secrets
         if key != self._last:  # one run records the same for most of its targets
-            then, now = Environment.of_record(recorded), self.today(step, recorded)
-            self._last, self._drift = key, environment_drift(then, now)
+            self._last, self._drift = key, self._compared(step, recorded)
         return self._drift
+
+    def _compared(self, step: StepSpec, recorded: Mapping[str, Any]) -> tuple[ValueDrift, ...]:
+        then = Environment.of_record(recorded)
+        if then.distributions:
+            if self._known is None:
+                self._known = read_known_versions(self.project)
+            with suppress(KeyError):
+                if then == self.today(step, recorded, self._known.__getitem__):
+                    return ()
+            if not self._known.keys() >= then.distributions.keys():
+                keep_versions(self.project, then.distributions)
+        now = self.today(step, recorded)
+        if then == now:
+            return ()
+        from marin_build.plan.drift import environment_drift
+
+        return environment_drift(then, now)

@@ -88,6 +88,8 @@ def accept_drift(
     if not reason.strip():
         raise UsageError("the reason is empty", consequence=_NOTHING_ACCEPTED)
     planned = make_planned(loaded, PlanRequest(tuple(selectors)), history=False)
+    if not planned.decided.requested:  # `drifted`, and nothing did
+        return AcceptedDrift((), reason)
     missing = _not_built(planned.decided)
     plan, drift = planned.plan, planned.found
     chosen = sorted(plan.requested)

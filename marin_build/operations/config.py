@@ -14,6 +14,8 @@ from marin_build.text.readable import did_you_mean
 from marin_build.workspace.configuration import read_configuration
 from marin_build.workspace.workspace import CodePolicy  # noqa: TC001 - the checker reads it, too
 
+OnDrift = Literal["report", "fail"]
+"""What `apply` does if a reused target drifted."""
 SHORTEST_LEASE = 2.0
 """Seconds. Object stores need 20 or more: they refuse frequent writes of one object."""
 
@@ -26,6 +28,7 @@ class Settings:
         pipeline: the pipeline, as `-f` names it: a file relative to the project, or a module, and
             perhaps a function of it.
         prefix: where outputs live; a relative folder is taken from the project.
+        params: a file of parameters for the pipeline, relative to the project.
         engine: where actions run: the name of an engine, or rules that send steps to engines by
             what they ask for, `gpu=slurm,image=container`.
         jobs: targets built at once on this machine.
@@ -37,6 +40,8 @@ class Settings:
         lease: seconds a lease holds without being renewed; a holder renews it four times as often.
             If shorter, other runs go on sooner after a machine died, at the cost of more requests.
         code: what a change of code does to steps without a policy: `report`, `rebuild`, `ignore`.
+        on_drift: what `apply` does if code, environment or identity of a reused target drifted:
+            `report` says so, `fail` builds nothing and ends with exit code 5.
         templates: a folder whose templates win over ours.
         prices: a JSON file, relative to the project, with prices that replace our list prices.
         regions: prefix -> the region its bucket lies in; plans then report reads across regions.
@@ -57,6 +62,7 @@ class Settings:
 
     pipeline: str = "pipeline.py"
     prefix: str | None = None
+    params: str | None = None
     engine: str = DEFAULT_ENGINE
     jobs: int | None = None
     isolation: str = "process"
@@ -65,6 +71,7 @@ class Settings:
     digests: bool = False
     lease: float = TIME_TO_LIVE
     code: CodePolicy | None = None
+    on_drift: OnDrift = "report"
     templates: str | None = None
     prices: str | None = None
     regions: Mapping[str, str] = field(default_factory=dict)

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 from marin_build.errors import UsageError
 from marin_build.operations.loading import environments_for
-from marin_build.operations.plan import make_planned
+from marin_build.operations.plan import choose, make_planned
 from marin_build.operations.planned import PlanRequest
 from marin_build.pipeline.declared_at import shown
+from marin_build.pipeline.output_file import files_in
 from marin_build.plan.block_reasons import UpstreamBlocked
 from marin_build.plan.decisions import Kind
 from marin_build.plan.plan_summary import verb_of
 from marin_build.plan.reason_text import describe_decision
 from marin_build.plan.reasons import Accepted, Adopted, Cascade
-from marin_build.plan.selection import select
 from marin_build.text.moments import moment_text
 from marin_build.text.readable import printable, shortened
 
@@ -80,6 +80,11 @@ class Explanation:
         return "\n".join(f"{label:<10}{text}" for label, text in self.facts)
 
     @property
+    def target(self) -> str:
+        """The id of the target."""
+        return self.planned.plan.targets.all[self.decision.index].id
+
+    @property
     def drift(self) -> Mapping[str, Drift]:
         """How reused targets differ from what is declared now, by target id."""
         targets = self.planned.plan.targets
@@ -119,7 +124,7 @@ def explain(loaded: Loaded, target: str, *, compare_code: bool = False) -> Expla
         StoreError: the store cannot be read.
 
     """
-    chosen = select(loaded.targets, [target])
+    chosen = choose(loaded, [target])
     if len(chosen) != 1:
         raise UsageError(
             f"`{target}` stands for {len(chosen)} targets; one is explained at a time",
@@ -189,7 +194,8 @@ def _facts(planned: Planned, decision: Decision) -> list[tuple[str, str]]:
     if decision.kind is Kind.REUSE and plan.snapshot.of(decision.index).built is None:
         facts += _recorded_by_marin(loaded, target.output_path)
     deps = [plan.targets.all[dep].id for dep in plan.targets.deps[decision.index]]
-    return facts + _listed("needs", deps)
+    files = [f"{file.step.target_id} / {file.path}" for file in files_in(target.step.fn)]
+    return facts + _listed("needs", deps) + _listed("reads", [*map(printable, files)])
 
 
 def _recorded_by_marin(loaded: Loaded, output: str) -> list[tuple[str, str]]:

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from marin_build.operations.budgets import unused_budgets
+from marin_build.operations.drifted import refuse_drift
 from marin_build.operations.options import PipelineOptions, command_line
 from marin_build.operations.plan import make_planned
 from marin_build.operations.planned_expansions import expanded_anew
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from marin_build.apply.events import Event, Warned
+    from marin_build.operations.config import OnDrift
+    from marin_build.operations.loading import Loaded
     from marin_build.operations.planned import Planned
     from marin_build.operations.prepare_apply import ReadyToBuild
     from marin_build.plan.decisions import Plan
@@ -30,7 +33,10 @@ class FurtherPart(NamedTuple):
 
 
 def further_part(
-    ready: ReadyToBuild, progress: Progress, on_event: Callable[[Event], None]
+    ready: ReadyToBuild,
+    progress: Progress,
+    on_event: Callable[[Event], None],
+    on_drift: OnDrift | None = None,
 ) -> FurtherPart | None:
     """Return what a run builds next; None if no further steps are known.
 
@@ -41,9 +47,11 @@ def further_part(
         ready: what the run built last.
         progress: what it has done.
         on_event: gets warnings for the pipeline's author.
+        on_drift: as for the terms of a run.
 
     Raises:
         SpecificationError: an expansion gives no steps, or steps that clash with others.
+        StoppedError: known steps that would be reused drifted, and that is to end the run.
         StoreError: the store cannot be read.
 
     """
@@ -56,6 +64,7 @@ def further_part(
     known = [key.name for key in _waiting(planned.decided) if key not in still]
     if not known:
         return None
+    refuse_drift(further, on_drift, _options_of(loaded))
     return FurtherPart(prepare_build(further, on_event=news), tuple(known))
 
 
@@ -79,18 +88,22 @@ def left_out(planned: Planned) -> Warned | None:
         f"`{name}`, {'not known yet' if name in waits else 'which are known now'}"
         for name in planned.decided.names_waiting
     ]
+    return Warned(
+        f"the plan does not contain the steps of {'; '.join(said)}",
+        hint=f"plan again: {command_line('plan', _options_of(loaded))}",
+        kind="note",
+    )
+
+
+def _options_of(loaded: Loaded) -> PipelineOptions:
+    """Return the options that name a pipeline in command lines."""
     workspace, engine = loaded.workspace, loaded.settings.engine
-    options = PipelineOptions(
+    return PipelineOptions(
         file=loaded.file,
         prefix=relative(workspace.prefix, workspace),
         engine=engine if engine != "local" else None,
         parameters=loaded.pipeline.parameters,
         code=workspace.code if workspace.code != "report" else None,
-    )
-    return Warned(
-        f"the plan does not contain the steps of {'; '.join(said)}",
-        hint=f"plan again: {command_line('plan', options)}",
-        kind="note",
     )
 
 

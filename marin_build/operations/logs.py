@@ -14,8 +14,9 @@ from marin_build.observe.read_attempts import (
     read_documents,
 )
 from marin_build.observe.read_logs import copy_log
+from marin_build.operations.plan import choose
 from marin_build.operations.read_jobs import read_jobs
-from marin_build.plan.selection import only_one, select
+from marin_build.plan.selection import only_one
 from marin_build.protocol import layout
 from marin_build.text.readable import printable
 from marin_build.workspace.places import is_url
@@ -162,7 +163,7 @@ def _log_of_rank(loaded: Loaded, attempts: Attempts, number: int, rank: int) -> 
 
 
 def _attempts_at(loaded: Loaded, selector: str) -> Attempts:
-    chosen = select(loaded.targets, [selector])
+    chosen = choose(loaded, [selector])
     wanted = loaded.targets.all[only_one(selector, chosen, "has its logs shown")]
     attempts = read_attempts(loaded.store, wanted.output_path, wanted.id)
     if not attempts.numbers:

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from marin_build.errors import UsageError
 from marin_build.pipeline.program_surroundings import VARIABLE, is_parameter_name
-from marin_build.redaction import without_secrets
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,6 +24,10 @@ def passed_variables(settings: Settings, environ: Mapping[str, str]) -> dict[str
         UsageError: one is no name of a variable, or holds a secret, which a plan must not record.
 
     """
+    if not settings.pass_env:
+        return {}
+    from marin_build.redaction import without_secrets
+
     found = {name: environ[name] for name in settings.pass_env if name in environ}
     plain = without_secrets(found, settings.secrets)
     for name in settings.pass_env:

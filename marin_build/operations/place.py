@@ -6,12 +6,15 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from marin_build.errors import SpecificationError, StoreError
+from marin_build.errors import SpecificationError, StoreError, UsageError
 from marin_build.operations.loading import pipeline_file, prefix_of
+from marin_build.plan.selection import asks_for_drift
 from marin_build.store.open_store import open_store
-from marin_build.workspace.places import is_url
+from marin_build.workspace.places import is_relative, is_url
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from marin_build.errors import MarinBuildError
     from marin_build.operations.options import PipelineOptions
     from marin_build.plan.document import PlanDocument
@@ -48,6 +51,32 @@ class Place:
         if inside != path:
             return f"{self.prefix}/{inside}"
         return path if is_url(path) else os.path.join(self.project, path)
+
+    def output_at(self, output: str) -> str:
+        """Return the output path that an entry of another place names: see `Entry.output`."""
+        if output.startswith("./"):
+            return os.path.join(self.project, output[2:])
+        return f"{self.prefix}/{output}" if is_relative(output) else output
+
+
+def refuse_drifted(words: Sequence[str], error: MarinBuildError) -> None:
+    """Refuse selectors that compare code, where the pipeline that has it does not load.
+
+    Args:
+        words: the selectors.
+        error: why the pipeline does not load.
+
+    Raises:
+        UsageError: one of them does.
+
+    """
+    if asks_for_drift(words):
+        raise UsageError(
+            "`drifted` compares the code of the pipeline, and the pipeline does not load",
+            facts=[("reason", str(error).partition("\n")[0])],
+            consequence="nothing was done",
+            hint="name the targets",
+        ) from error
 
 
 def open_place(options: PipelineOptions) -> Place:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from marin_build.plan.assumptions import Assumptions
     from marin_build.plan.block_reasons import Unreadable
     from marin_build.plan.later_selection import Unknown
+    from marin_build.plan.selection import ChangedSince, Drifted, StatusOf
     from marin_build.plan.snapshot import Snapshot
     from marin_build.protocol.status import Status
     from marin_build.protocol.taints import Taint
@@ -163,7 +164,7 @@ def _plan(loaded: Loaded, request: PlanRequest, *, history: bool) -> Plan:
     if request.targets or request.forced:
         requested = choose(loaded, request.targets, unknown="build")
     if request.forced:
-        forced = frozenset(choose(loaded, request.forced, unknown="leave out"))
+        forced = frozenset(choose(loaded, request.forced, unknown="leave out", requested=requested))
     seeds, progress = forced, request.progress
     if progress is not None:
         seeds |= progress.indices(targets, progress.rebuilt)
@@ -271,28 +272,45 @@ def observe_for(
 
 
 def choose(
-    loaded: Loaded, selectors: Sequence[str], *, unknown: Unknown = "refuse"
+    loaded: Loaded,
+    selectors: Sequence[str],
+    requested: Sequence[int] = (),
+    *,
+    unknown: Unknown = "refuse",
 ) -> tuple[int, ...]:
     """Return the targets that selectors select; the requested ones without selectors.
 
-    `unknown`: what becomes of selectors that may only select targets that are not known yet.
+    Args:
+        loaded: the pipeline and its store.
+        selectors: which targets.
+        requested: targets in whose plan drift is looked for, besides the plan of the pipeline.
+        unknown: what becomes of selectors that may only select targets that are not known yet.
+
+    Raises:
+        UsageError: selectors that cannot be read or select nothing, all of them together.
+        StoreError: the store cannot be read.
+
     """
     from marin_build.plan.selection import select  # a run without selectors has no use for it
 
-    status_of, changed_since = states_of(loaded)
+    status_of, changed_since, drifted = states_of(loaded, requested)
     return select(
         loaded.targets,
         selectors,
         status_of=status_of,
         changed_since=changed_since,
+        drifted=drifted,
         unknown=unknown,
     )
 
 
 def states_of(
-    loaded: Loaded,
-) -> tuple[Callable[[int], Status | None], Callable[[str], AbstractSet[int]]]:
-    """Return what selectors ask the store and git, each asked when it is first needed."""
+    loaded: Loaded, requested: Sequence[int] = ()
+) -> tuple[StatusOf, ChangedSince, Drifted]:
+    """Return what selectors ask the store and git, each asked when it is first needed.
+
+    `requested`: as for `choose`.
+    """
 
     @cache
     def statuses() -> list[Status | None]:
@@ -303,7 +321,21 @@ def states_of(
 
         return changed_targets(loaded, revision)
 
-    return lambda index: statuses()[index], changed_since
+    def drifted() -> AbstractSet[int]:
+        return _drifted_targets(loaded, requested)
+
+    return lambda index: statuses()[index], changed_since, drifted
+
+
+def _drifted_targets(loaded: Loaded, requested: Sequence[int]) -> AbstractSet[int]:
+    """Return what a plan of the pipeline's requested targets, and of others, reports as drifted."""
+    from marin_build.observe.read_drift import find_drift
+    from marin_build.operations.loading import environments_for
+
+    wanted = tuple(dict.fromkeys((*loaded.targets.requested, *requested)))
+    plan = make_plan(loaded.targets, observe_tainted(loaded, wanted), wanted)
+    environments = environments_for(loaded, chosen_engine(loaded))
+    return find_drift(loaded.store, plan, environments, parts=False).drift.keys()
 
 
 def _read_statuses(loaded: Loaded) -> list[Status | None]:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from marin_build.emit.plan_rows import Shown
     from marin_build.engines.base import Engine
     from marin_build.observe.read_drift import FoundDrift
+    from marin_build.operations.drifted import WaysOut
     from marin_build.operations.loading import Loaded
     from marin_build.pipeline.resources import ResourceConfig
     from marin_build.pipeline.targets import Target
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from marin_build.plan.decisions import Plan
     from marin_build.plan.document import PlanDocument
     from marin_build.plan.drift import Drift
+    from marin_build.plan.drifted_targets import DriftedTargets
     from marin_build.plan.estimate import PlanEstimate
     from marin_build.plan.plan_summary import Verb
     from marin_build.plan.prices import Prices
@@ -126,11 +128,28 @@ class Planned:
     @cached_property
     def found(self) -> FoundDrift:
         """The drift of reused targets; a saved plan has none, because machines differ in it."""
+        return self._find_drift(parts=True)
+
+    @cached_property
+    def kinds_of_drift(self) -> Mapping[int, Drift]:
+        """The drift of reused targets, by index; which parts of their code differ is not read."""
+        return self._find_drift(parts=False).drift
+
+    @property
+    def drifted(self) -> tuple[DriftedTargets, ...]:
+        """The reused targets that drifted, grouped by how."""
+        if not self.kinds_of_drift:
+            return ()
+        from marin_build.plan.drifted_targets import drifted_targets
+
+        return drifted_targets(self.decided.targets, self.kinds_of_drift)
+
+    def _find_drift(self, *, parts: bool) -> FoundDrift:
         from marin_build.observe.read_drift import find_drift
         from marin_build.operations.loading import environments_for
 
         environments = environments_for(self.loaded, self.engine)
-        return find_drift(self.loaded.store, self.decided, environments)
+        return find_drift(self.loaded.store, self.decided, environments, parts=parts)
 
     @property
     def plan(self) -> Plan:
@@ -200,11 +219,12 @@ class Planned:
         verbose: bool = False,
         only: Collection[Verb] = (),
         folder: str = "",
+        ways_out: WaysOut = (),
     ) -> Shown:
         """Return the lines for people; see `plan_view.show`.
 
         Args:
-            again, verbose, only: what to show.
+            again, verbose, only, ways_out: what to show.
             folder: where the plan was written, as people should read it; empty: nowhere.
 
         """
@@ -229,6 +249,7 @@ class Planned:
             place_of=self.engine.place_of,
             spec_of=spec_of,
             price_of=price_of,
+            ways_out=ways_out,
         )
 
     def with_adopted(self) -> Planned:

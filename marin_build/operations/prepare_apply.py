@@ -18,12 +18,14 @@ if TYPE_CHECKING:
 
     from marin_build.apply.events import ApplyFinished, StepDrifted, Warned
     from marin_build.engines.base import Engine
+    from marin_build.operations.config import OnDrift
     from marin_build.operations.loading import Loaded
     from marin_build.operations.options import PipelineOptions
     from marin_build.operations.planned import Planned, PlanRequest
     from marin_build.operations.queued_jobs import QueuedJobs
     from marin_build.plan.capacity import Capacity
     from marin_build.plan.decisions import Plan
+    from marin_build.plan.drifted_targets import DriftedTargets
     from marin_build.run_step.launch import Launch
 
 
@@ -44,6 +46,7 @@ class Terms:
         once: a failed target is not tried again, whatever its step declares.
         keep: whether the plan and the journal of the run are kept under the prefix.
         launch: the gang that this process leads, for its one target; None: it leads none.
+        on_drift: `fail`: build nothing if a reused target drifted; None: as configured.
 
     """
 
@@ -56,6 +59,7 @@ class Terms:
     once: bool = False
     keep: bool = True
     launch: Launch | None = None
+    on_drift: OnDrift | None = None
 
     @property
     def stops_after(self) -> int | None:
@@ -119,6 +123,7 @@ class ReadyToBuild:
         expected: target -> the seconds it may take; targets of unknown duration are missing.
         capacity: what this machine has for steps; None: only `jobs` limits the run.
         queued: what the queues of engines build; all else is built here.
+        drifted: the reused targets that drifted.
 
     """
 
@@ -127,6 +132,7 @@ class ReadyToBuild:
     expected: Mapping[int, float] = field(default_factory=dict)
     capacity: Capacity | None = None
     queued: Sequence[QueuedJobs] = ()
+    drifted: tuple[DriftedTargets, ...] = ()
 
     @property
     def plan(self) -> Plan:
@@ -225,6 +231,7 @@ def totals_without_run(planned: Planned) -> ApplyFinished:
         0.0,
         outputs=outputs.first,
         more_outputs=outputs.more,
+        drifted=planned.drifted,
         waiting=plan.names_waiting,
     )
 
@@ -249,6 +256,7 @@ def prepare_build(
 
     settings = planned.loaded.settings
     jobs = planned.request.jobs or settings.jobs or os.cpu_count() or 1
+    drifted = planned.drifted
     planned = planned.with_adopted()
     for warning in planned.loaded.warnings():
         on_event(warning)
@@ -267,4 +275,5 @@ def prepare_build(
         expected_seconds(planned.loaded, plan, jobs, is_shown=is_shown),
         capacity_if_limited(here, planned.capacity, said),
         queued,
+        drifted,
     )

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from typing import Unpack
 
     from marin_build.apply.events import ApplyFinished, Event, Warned
+    from marin_build.operations.config import OnDrift
     from marin_build.operations.planned import Planned, PlanRequest
     from marin_build.operations.prepare_apply import Terms
     from marin_build.operations.project_base import ApplyOptions, Selectors
@@ -154,6 +155,7 @@ class Project(ProjectTargets):
         lease: bool = True,
         trace: str | None = None,
         overwrite: Selectors = (),
+        on_drift: OnDrift | None = None,
     ) -> ApplyFinished:
         """Build the targets that are not built; return the totals.
 
@@ -171,8 +173,11 @@ class Project(ProjectTargets):
                 this machine in jobs of its own, which is then the engine; None: as configured.
             lease: whether the store must have conditional writes; without, no other run may build.
             trace: file to write a trace to when the run is over.
+            on_drift: `report` or `fail`: build nothing if a reused target drifted; None: as
+                configured.
 
         Raises:
+            StoppedError: a reused target drifted, and nothing may be built beside it.
             ApplyFailedError: targets failed, or are blocked; it has the totals and the failures.
             ApplyStoppedError: targets must not be built from here.
             KeyboardInterrupt: an interrupt ended the run early.
@@ -184,7 +189,9 @@ class Project(ProjectTargets):
         from marin_build.operations.prepare_apply import Terms
 
         request = request_of(targets, force, rerun_failed, jobs, budgets, overwrite=overwrite)
-        terms = Terms(keep_going, max_failures, fail_fast, isolation, lease, trace)
+        terms = Terms(
+            keep_going, max_failures, fail_fast, isolation, lease, trace, on_drift=on_drift
+        )
         return self._apply(request, terms, on_event or (lambda _event: None))
 
     def events(self, *targets: str, **options: Unpack[ApplyOptions]) -> Iterator[Event]:
@@ -217,6 +224,7 @@ class Project(ProjectTargets):
                 options.get("isolation"),
                 options.get("lease", True),
                 options.get("trace"),
+                on_drift=options.get("on_drift"),
             )
             self._apply(request, terms, on_event, on_start)
 
@@ -230,8 +238,10 @@ class Project(ProjectTargets):
         on_start: _OnStart | None = None,
     ) -> ApplyFinished:
         from marin_build.operations.apply_errors import FailureCollector
+        from marin_build.operations.drifted import refuse_drift
         from marin_build.operations.prepare_apply import (
             drifted_without_run,
+            is_saved_plan,
             prepare_build,
             totals_without_run,
             with_isolation,
@@ -247,6 +257,9 @@ class Project(ProjectTargets):
         with self._loading():
             options, terms = with_isolation(self._options, terms)
             planned = self._plan_to_apply(options, request, note)
+            is_saved = bool(request.targets) and is_saved_plan(request.targets[0])
+            saved = request.targets[0] if is_saved else None
+            refuse_drift(planned, terms.on_drift, options, saved=saved)
             if terms.trace is not None:
                 from marin_build.operations.trace import begin_trace
 

@@ -16,6 +16,7 @@ from marin_build.pipeline.load import check_is_there
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from marin_build.operations.config import OnDrift
     from marin_build.operations.loading import Loaded
     from marin_build.pipeline.project_modules import Stamps
     from marin_build.workspace.workspace import CodePolicy
@@ -37,6 +38,7 @@ class ApplyOptions(TypedDict, total=False):
     lease: bool
     trace: str | None
     overwrite: Selectors
+    on_drift: OnDrift | None
 
 
 class ProjectBase:
@@ -143,15 +145,16 @@ def request_of(
     check_budgets(given)
     return PlanRequest(
         tuple(targets),
-        _several(force),
-        _several(changed),
-        _several(built),
+        selectors_in(force),
+        selectors_in(changed),
+        selectors_in(built),
         rerun_failed,
         jobs,
         given,
-        _several(overwrite),
+        selectors_in(overwrite),
     )
 
 
-def _several(selectors: Selectors) -> tuple[str, ...]:
+def selectors_in(selectors: Selectors) -> tuple[str, ...]:
+    """Return one selector, or several, as several."""
     return (selectors,) if isinstance(selectors, str) else tuple(selectors)

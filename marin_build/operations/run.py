@@ -20,7 +20,7 @@ from marin_build.errors import (
 )
 from marin_build.operations.adopted_data import refused_readers, with_adopted
 from marin_build.operations.options import command_line
-from marin_build.operations.plan import observe_tainted
+from marin_build.operations.plan import choose, observe_tainted
 from marin_build.operations.run_session import end_syncing, make_session, syncing_of
 from marin_build.operations.taint import forget_taints
 from marin_build.pipeline.retries import unsaid_meaning
@@ -29,7 +29,7 @@ from marin_build.plan.decisions import Kind, Plan, make_plan
 from marin_build.plan.outcomes import Failed, Held, Interrupted, Reused, Stopped, Succeeded
 from marin_build.plan.reason_text import describe
 from marin_build.plan.reasons import OutputVanished
-from marin_build.plan.selection import only_one, select
+from marin_build.plan.selection import only_one
 from marin_build.run_step.foreground_bodies import ForegroundBodies
 from marin_build.run_step.supervisor import build_target
 from marin_build.run_step.workers import Start
@@ -101,7 +101,7 @@ def run_target(
         StoreError: the store cannot be read or written.
 
     """
-    chosen = select(loaded.targets, [selector])
+    chosen = choose(loaded, [selector])
     index = only_one(selector, chosen, "is run at a time", _NOTHING_RUN)
 
     def build_first(missing: Sequence[str]) -> str:

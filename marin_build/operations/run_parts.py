@@ -110,6 +110,7 @@ def begin_part(
         capacity=ready.capacity,
         queued=queued,
         once=terms.once,
+        drifted=ready.drifted,
         on_event=on_event,
     )
     return Part(ready, session, runner, applier, queued)
@@ -131,7 +132,7 @@ def next_plan(part: Part, parts: Parts, terms: Terms) -> ReadyToBuild | None:
     if failures_left(terms, parts) == 0:
         return None
     try:
-        further = further_part(part.ready, parts.progress, parts)
+        further = further_part(part.ready, parts.progress, parts, terms.on_drift)
     except MarinBuildError:
         parts.finish()
         raise

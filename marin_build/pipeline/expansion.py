@@ -17,6 +17,7 @@ from marin_build.pipeline import runtime_calls
 from marin_build.pipeline.bound_call import deliver, return_annotation, type_hints
 from marin_build.pipeline.declared_at import declaring_place, shown_here
 from marin_build.pipeline.not_a_step import described
+from marin_build.pipeline.output_file import OutputFile
 from marin_build.pipeline.stands_for import StandsForLaterSteps, StandsForStep
 from marin_build.pipeline.step_spec import StepSpec
 
@@ -176,7 +177,7 @@ def _error(name: str, place: tuple[str, int], what: str, takes: str = "") -> Spe
 def _as_steps(value: Any, name: str, place: tuple[str, int]) -> Any:
     """Return an argument with the steps that its values stand for."""
     match value:
-        case StepSpec():
+        case StepSpec() | OutputFile():
             return value
         case StandsForStep():
             return value.lowered_step
@@ -200,6 +201,8 @@ def _in(value: Any) -> Iterator[StepSpec]:
     match value:
         case StepSpec():
             yield value
+        case OutputFile():
+            yield value.step
         case dict():
             for item in value.values():
                 yield from _in(item)
@@ -210,7 +213,7 @@ def _in(value: Any) -> Iterator[StepSpec]:
 
 def _value(value: Any, annotation: Any) -> Any:
     """Return what a function gets for a step or a container of steps."""
-    if annotation is not None:
+    if annotation is not None or isinstance(value, OutputFile):
         return deliver(value, annotation)
     match value:
         case StepSpec():

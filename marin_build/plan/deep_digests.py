@@ -17,16 +17,15 @@ from typing import TYPE_CHECKING
 from marin_build.identity.code.digest import code_digest
 from marin_build.identity.payload import deep_fingerprint
 from marin_build.pipeline.bound_call import BoundCall
-from marin_build.plan.drift import reused_drift
 from marin_build.plan.graph_shape import upstream
-from marin_build.protocol.provenance import variables_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from marin_build.pipeline.step_spec import StepSpec
     from marin_build.pipeline.targets import Targets
     from marin_build.plan.decisions import Plan
+    from marin_build.plan.identity_drift import IdentityDrift
 
 
 def own_digest(code: str, variables: Mapping[str, str] | None) -> str:
@@ -51,10 +50,19 @@ def deep_digest(own: str, upstream: Iterable[str]) -> str:
     return hashlib.sha256("\n".join([own, *sorted(upstream)]).encode()).hexdigest()
 
 
-def deep_digests(targets: Targets, wanted: Iterable[int]) -> dict[int, str]:
-    """Return the deep digests of some targets and of all they need, by index, for today's code."""
+def deep_digests(
+    targets: Targets, wanted: Iterable[int], digest: Callable[[object], str] = code_digest
+) -> dict[int, str]:
+    """Return the deep digests of some targets and of all they need, by index, for today's code.
+
+    Args:
+        targets: the pipeline's targets.
+        wanted: which ones.
+        digest: returns the code digest of what builds a step.
+
+    """
     found: dict[int, str] = {}
-    own = _OwnDigests()
+    own = _OwnDigests(digest)
     for index in sorted(upstream(targets, wanted)):  # topological
         above = [found[dep] for dep in targets.deps[index]]
         found[index] = deep_digest(own.of(targets.all[index].step), above)
@@ -98,7 +106,8 @@ def deep_digests_of_run(
 class _OwnDigests:
     """The code digest of each step; the digest of a function is computed once for all its steps."""
 
-    def __init__(self) -> None:
+    def __init__(self, digest: Callable[[object], str] = code_digest) -> None:
+        self._digest = digest
         self._of_function: dict[int, str] = {}
 
     def of(self, step: StepSpec) -> str:
@@ -107,17 +116,17 @@ class _OwnDigests:
         if fn is None or step.code == "ignore":
             return ""
         if not isinstance(fn, BoundCall):
-            digest = code_digest(fn)
+            digest = self._digest(fn)
         else:  # the step holds the function, so its `id` stays valid; arguments are no code
             key = id(fn.function)
             digest = self._of_function.get(key, "")
             if not digest:
-                digest = self._of_function[key] = code_digest(fn)
-        return (
-            own_digest(digest, variables_of(step.env_vars, step.secrets))
-            if step.env_vars
-            else digest
-        )
+                digest = self._of_function[key] = self._digest(fn)
+        if not step.env_vars:
+            return digest
+        from marin_build.protocol.provenance import variables_of
+
+        return own_digest(digest, variables_of(step.env_vars, step.secrets))
 
 
 def deep_fingerprints_of_run(plan: Plan) -> list[str]:
@@ -128,7 +137,11 @@ def deep_fingerprints_of_run(plan: Plan) -> list[str]:
     """
     targets = plan.targets
     deep = targets.deep_fingerprints()
-    drifted = reused_drift(plan) if plan.snapshot.drifted else {}
+    drifted: Mapping[int, IdentityDrift] = {}
+    if plan.snapshot.drifted:
+        from marin_build.plan.drift import reused_drift
+
+        drifted = reused_drift(plan)
     for index in drifted:
         built = plan.snapshot.of(index).built
         if built is not None and built.deep_fingerprint is not None:

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 _SHOWN = 3
 """Differences that one line names; it counts the others."""
 How = Literal["changed", "added", "removed"]
+DriftKind = Literal["identity", "code", "upstream", "environment"]
+"""What weighs most in how a target drifted, the weightiest first."""
 What = Literal["captured", "python", "distribution", "lock", "image", "variable"]
 
 
@@ -120,6 +122,15 @@ class Drift:
     def is_of_code(self) -> bool:
         """Whether the code of the step itself differs."""
         return bool(self.parts or self.captured or self.is_unexplained)
+
+    @property
+    def kind(self) -> DriftKind:
+        """What weighs most in it."""
+        if self.identity is not None:
+            return "identity"
+        if self.is_of_code:
+            return "code"
+        return "upstream" if self.upstream else "environment"
 
     @property
     def code(self) -> str:

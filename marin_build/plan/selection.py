@@ -5,6 +5,7 @@ tokenize/*            a glob over names; `**` crosses `/`
 +train, clean+        train and all it needs; clean and all that need it
 tag:eval              the steps with that tag
 status:failed         the targets of that status in the store: failed, running, success, missing
+drifted               the built targets whose code, environment or identity drifted since
 changed-since:main    the targets whose identity or code differs from a git revision's
 a,b   a&b   ^c        union, intersection, all but
 """
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
     StatusOf = Callable[[int], Status | None]
     ChangedSince = Callable[[str], AbstractSet[int]]
+    Drifted = Callable[[], AbstractSet[int]]
 
 _HASH = re.compile(r"[0-9a-f]{6}|[0-9a-f]{8}|[0-9a-f]{64}")
 
@@ -63,19 +65,21 @@ def select(
     *,
     status_of: StatusOf | None = None,
     changed_since: ChangedSince | None = None,
+    drifted: Drifted | None = None,
     unknown: Unknown = "refuse",
 ) -> tuple[int, ...]:
     """Return indices of the selected targets, in topological order.
 
     Without selectors these are the requested targets. Several selectors are one: `a`, `^b` is
-    `a,^b`. The result can only be empty if `status:` or `changed-since:` decides, or if targets
-    that are not known yet may be selected later.
+    `a,^b`. The result can only be empty if `status:`, `changed-since:` or `drifted` decides, or if
+    targets that are not known yet may be selected later.
 
     Args:
         targets: the pipeline's targets.
         selectors: texts in the grammar of selector_grammar.py.
         status_of: index of a target -> its status; called only for `status:`.
         changed_since: revision -> the targets that differ from it.
+        drifted: returns the targets that drifted; called only for `drifted`.
         unknown: what becomes of selectors that may only select targets that are not known yet.
 
     Raises:
@@ -98,7 +102,7 @@ def select(
             errors.append(error)
     chosen: dict[Term, set[int]] = {}
     for term in dict.fromkeys(term for part in parts for term in part):
-        chosen[term] = matches_of(targets, term, status_of, changed_since)
+        chosen[term] = matches_of(targets, term, status_of, changed_since, drifted)
         if targets.later:
             chosen[term] |= later_matches(targets, term, chosen[term], unknown)
         if not chosen[term] and not term.asks_for_state and not may_be_empty:
@@ -113,6 +117,18 @@ def select(
             consequence="nothing was run",
         )
     return tuple(sorted(found))
+
+
+def asks_for_drift(selectors: Iterable[str]) -> bool:
+    """Return whether code is compared to find out what selectors select, as far as they parse."""
+    for selector in selectors:
+        try:
+            parts = parse_selector(selector)
+        except UsageError:
+            continue
+        if any(term.asks_for_drift for part in parts for term in part):
+            return True
+    return False
 
 
 def steps_meant(steps: Iterable[StepSpec], selector: str) -> list[StepSpec]:
@@ -185,13 +201,14 @@ def matches_of(
     term: Term,
     status_of: StatusOf | None,
     changed_since: ChangedSince | None,
+    drifted: Drifted | None,
 ) -> set[int]:
     """Return the targets that a term selects, as if it had no `^`."""
-    found = _atom_matches(targets, term, status_of, changed_since)
+    found = _atom_matches(targets, term, status_of, changed_since, drifted)
     if not found and term.kind == "name" and term.with_downstream:
         # A name may end in `+`, as `code/c++` does.
         named = replace(term, value=f"{term.value}+", with_downstream=False)
-        return matches_of(targets, named, status_of, changed_since)
+        return matches_of(targets, named, status_of, changed_since, drifted)
     if not found or not (term.with_upstream or term.with_downstream):
         return found
     from marin_build.plan.graph_shape import downstream, upstream
@@ -209,6 +226,7 @@ def _atom_matches(
     term: Term,
     status_of: StatusOf | None,
     changed_since: ChangedSince | None,
+    drifted: Drifted | None,
 ) -> set[int]:
     value, everything = term.value, enumerate(targets.all)
     match term.kind:
@@ -217,13 +235,18 @@ def _atom_matches(
         case "glob":
             matches = compile_patterns([value])
             return {i for i, target in everything if matches(target.name)}
+        case "drifted":
+            named = {i for i, target in everything if target.name == value}
+            return named or _drifted(term, drifted)
+        case "status" if term.asks_for_drift:
+            return _drifted(term, drifted)
         case "status":
             if status_of is None:
-                raise _not_here(term, "statuses")
+                raise _not_here(term, "statuses", "are read")
             return {i for i, _ in everything if _status_word(status_of(i)) == value}
         case "changed-since":
             if changed_since is None:
-                raise _not_here(term, "revisions")
+                raise _not_here(term, "revisions", "are read")
             return set(changed_since(value))
         case "name":
             if value in targets.by_id:
@@ -234,6 +257,12 @@ def _atom_matches(
                 if value in (target.name, target.step.hash_id, target.fingerprint)
             }
     assert_never(term.kind)
+
+
+def _drifted(term: Term, drifted: Drifted | None) -> set[int]:
+    if drifted is None:
+        raise _not_here(term, "drift", "is compared")
+    return set(drifted())
 
 
 def _status_word(status: Status | None) -> StatusWord:
@@ -249,7 +278,7 @@ def _status_word(status: Status | None) -> StatusWord:
     assert_never(status)
 
 
-def _not_here(term: Term, what: str) -> UsageError:
+def _not_here(term: Term, what: str, done: str) -> UsageError:
     return UsageError(
-        f"`{term.atom}` cannot be answered here: no {what} are read", consequence="nothing was run"
+        f"`{term.atom}` cannot be answered here: no {what} {done}", consequence="nothing was run"
     )

@@ -4,6 +4,7 @@
     part     = term ("&" term)*        the targets that all of its terms select
     term     = ["^"] ["+"] atom ["+"]  `^` leaves out; `+` adds dependencies, dependents
     atom     = name | id | hash | glob | "tag:" TAG | "status:" STATUS | "changed-since:" REV
+             | "drifted"
 
 A part that is one term with `^` is taken away from the union, wherever it stands; in a longer part
 `^` stands for all targets but these. So `^` binds before `&`, and `&` before `,`.
@@ -22,10 +23,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-Kind = Literal["name", "glob", "tag", "status", "changed-since"]
-StatusWord = Literal["failed", "running", "success", "missing"]
+Kind = Literal["name", "glob", "tag", "status", "changed-since", "drifted"]
+StatusWord = Literal["failed", "running", "success", "missing", "drifted"]
 STATUS_WORDS: tuple[StatusWord, ...] = get_args(StatusWord)
 
+DRIFTED: StatusWord = "drifted"
+"""Selects what `plan` reports as drifted; a step of that name goes before it."""
 _KEYS: tuple[Kind, ...] = ("tag", "status", "changed-since")
 _TOKEN = re.compile(r"\[[^\]]+\]|[,&]|.", re.DOTALL)  # `,` and `&` inside [...] are a glob's own
 
@@ -43,12 +46,18 @@ class Term:
     @property
     def asks_for_state(self) -> bool:
         """Whether the store or git decides what it selects: an empty result is no mistake then."""
-        return self.kind in ("status", "changed-since")
+        return self.kind in ("status", "changed-since", "drifted")
+
+    @property
+    def asks_for_drift(self) -> bool:
+        """Whether code is compared to find out what it selects."""
+        return self.kind == "drifted" or (self.kind == "status" and self.value == DRIFTED)
 
     @property
     def atom(self) -> str:
         """The term without its operators."""
-        return self.value if self.kind in ("name", "glob") else f"{self.kind}:{self.value}"
+        has_key = self.kind in _KEYS
+        return f"{self.kind}:{self.value}" if has_key else self.value
 
     def __str__(self) -> str:
         """Return the term as it was written."""
@@ -109,6 +118,8 @@ def _parse_term(text: str, term: str, column: int) -> Term:
 
 def _kind_and_value(text: str, atom: str, column: int) -> tuple[Kind, str]:
     key, colon, value = atom.partition(":")
+    if atom == DRIFTED:
+        return "drifted", atom
     if not colon:
         return ("glob" if any(char in atom for char in "*?[") else "name"), atom
     kind = next((known for known in _KEYS if known == key), None)

@@ -14,11 +14,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from marin_build.protocol.holder import current_user
-from marin_build.text.secret_shapes import masked_text
 from marin_build.workspace.regular_files import read_regular
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from marin_build.protocol.documents import Provenance
 
@@ -51,6 +50,8 @@ def provenance(project: str, argv: Sequence[str]) -> Provenance:
 
 def without_secret_words(argv: Sequence[str]) -> tuple[str, ...]:
     """Return a command line without `--set` values, and what has the form of a secret."""
+    from marin_build.text.secret_shapes import masked_text
+
     return tuple(masked_text(word) for word in _without_values(argv))
 
 
@@ -139,9 +140,18 @@ class Here:
     locks: Mapping[str, str] = field(default_factory=dict)
     image: str | None = None
 
-    def with_distributions(self, names: Iterable[str]) -> Environment:
-        """Return the environment of a step whose code imports these distributions."""
-        versions = {name: installed_version(name) for name in sorted(names)}
+    def with_distributions(
+        self, names: Iterable[str], version_of: Callable[[str], str] | None = None
+    ) -> Environment:
+        """Return the environment of a step whose code imports these distributions.
+
+        Args:
+            names: the distributions.
+            version_of: returns the version of one; None: it is looked up.
+
+        """
+        version_of = version_of or installed_version
+        versions = {name: version_of(name) for name in sorted(names)}
         return Environment(self.python, versions, self.locks, self.image)
 
 

@@ -8,7 +8,7 @@ function makeAddress(page) {
     const text = toFragment({
       target: state.target >= 0 ? model.nodes[state.target].id : "",
       group: state.group ? state.group.id : "",
-      query: state.query, states: [...state.states].map((i) => data.states[i].replace(" ", "-")),
+      query: state.query, states: [...state.states].map((i) => data.states[i].replace(" ", "-")), drifted: state.drifted,
       tag: state.tag, on: state.on, only: state.only, path: state.path, few: state.few === Boolean(data.few) ? null : state.few,
     });
     if (text === location.hash) return;
@@ -24,8 +24,10 @@ function makeAddress(page) {
     state.query = wanted.query;
     byId("search").value = wanted.query;
     state.states = new Set(wanted.states.map((word) => data.states.indexOf(word.replace("-", " "))).filter((i) => i >= 0));
+    state.drifted = wanted.drifted && model.nodes.some((node) => node.drift);
     for (const chip of byId("legend").children) {
-      chip.setAttribute("aria-pressed", String(state.states.has(data.states.indexOf(chip.dataset.state))));
+      const isPressed = chip.dataset.drifted ? state.drifted : state.states.has(data.states.indexOf(chip.dataset.state));
+      chip.setAttribute("aria-pressed", String(isPressed));
     }
     for (const key of ["tag", "on"]) {
       state[key] = wanted[key];

@@ -28,6 +28,21 @@ function makeChips(page) {
     });
     byId("legend").append(chip);
   });
+  const drifted = countDrifted(model.nodes.map((_, i) => i), model.nodes);
+  if (drifted) byId("legend").append(driftChip(page, drifted));
+}
+
+// Drift is no state: what drifted is built.
+function driftChip({ state, afterFilter }, count) {
+  const chip = html("button", { type: "button", class: "chip drift-chip", "aria-pressed": "false", "data-drifted": "yes" });
+  chip.append(html("span", {}, "drifted"), html("b", {}, String(count)));
+  chip.title = "was built by other code, in another environment, or with another identity";
+  chip.addEventListener("click", () => {
+    state.drifted = !state.drifted;
+    chip.setAttribute("aria-pressed", String(state.drifted));
+    afterFilter();
+  });
+  return chip;
 }
 
 function makeChoice(page, id, values, key) {

@@ -44,7 +44,7 @@ function stateClass(state) {
 function makeMeasure() {
   const context = document.createElement("canvas").getContext("2d");
   const family = getComputedStyle(document.body).fontFamily;
-  const fonts = { name: `600 13px ${family}`, note: `11px ${family}`, count: `12px ${family}`, label: `600 12px ${family}` };
+  const fonts = { name: `600 13px ${family}`, note: `11px ${family}`, count: `12px ${family}`, label: `600 12px ${family}`, mark: `600 10px ${family}` };
   return (text, kind) => {
     context.font = fonts[kind];
     return context.measureText(legible(text.length > 200 ? text.slice(0, 200) : text)).width;
@@ -75,8 +75,15 @@ function textAt(x, y, kind, text) {
   return element;
 }
 
+// A small mark whose right end is at `right`.
+function drawMark(text, right, y, measure) {
+  const width = markWidth(text, measure) - MARK_GAP;
+  const element = textAt(right - width / 2, y + 10.5, "mark-text", text);
+  return svg("g", { class: "drift-mark" }, svg("rect", { x: right - width, y, width, height: 14, rx: 7 }), element);
+}
+
 // One target: its sign, its name, and a second line.
-function drawTarget(model, box, place, { title, note }, measure) {
+function drawTarget(model, box, place, { title, note, mark }, measure) {
   const node = model.nodes[box.leaf];
   const state = model.data.states[node.state];
   const { width, height } = place;
@@ -85,24 +92,24 @@ function drawTarget(model, box, place, { title, note }, measure) {
     transform: `translate(${place.x} ${place.y})`,
     role: "button",
     tabindex: "-1",
-    "aria-label": `${node.name}, ${state}`,
+    "aria-label": `${node.name}, ${state}${mark ? `, ${mark}` : ""}`,
   });
   group.append(
     svg("rect", { class: "card", width, height, rx: node.kind === "command" ? 3 : 9 }),
     sign(state, 11, 15),
-    textAt(36, 20, "name", shortened(title, width - BESIDE_TEXT - (node.drift ? 10 : 0), "name", measure)),
-    textAt(36, 36, "note", shortened(note, width - BESIDE_TEXT, "note", measure)),
+    textAt(36, 20, "name", shortened(title, width - BESIDE_TEXT, "name", measure)),
+    textAt(36, 36, "note", shortened(note, width - BESIDE_TEXT - markWidth(mark, measure), "note", measure)),
   );
-  if (node.drift) group.append(svg("circle", { class: "drifted", cx: width - 11, cy: 11, r: 4.5 }));
+  if (mark) group.append(drawMark(mark, width - 8, 26, measure));
   return group;
 }
 
 // A closed group: cards on top of each other, how many targets, and a bar of their states.
-function drawGroup(model, box, place, measure) {
+function drawGroup(model, box, place, { mark }, measure) {
   const { states } = model.data;
   const { width, height } = place;
   const counts = countStates(box.members, model.nodes, states.length);
-  const said = states.map((state, i) => (counts[i] ? `${counts[i]} ${state}` : "")).filter(Boolean);
+  const said = states.map((state, i) => (counts[i] ? `${counts[i]} ${state}` : "")).concat(mark).filter(Boolean);
   const group = svg("g", {
     class: "box group",
     transform: `translate(${place.x} ${place.y})`,
@@ -117,9 +124,10 @@ function drawGroup(model, box, place, measure) {
     svg("rect", { class: "card under", x: 3, y: 3, width, height, rx: 9 }),
     svg("rect", { class: "card", width, height, rx: 9 }),
     svg("path", { class: "more", d: "M12 18h10M17 13v10" }),
-    textAt(30, 22, "name", shortened(box.group.label, width - BESIDE_LABEL - counted, "name", measure)),
+    textAt(30, 22, "name", shortened(box.group.label, width - BESIDE_LABEL - counted - markWidth(mark, measure), "name", measure)),
     textAt(width - 10, 22, "count", String(box.members.length)),
   );
+  if (mark) group.append(drawMark(mark, width - 16 - counted, 11, measure));
   let x = 12;
   const room = width - 24;
   counts.forEach((count, i) => {

@@ -28,11 +28,12 @@ function findTargets(model, texts, query) {
 
 // The targets that pass all filters; null if no filter is set.
 function passing(model, filters) {
-  const { states, tag, on } = filters;
-  if (states.size === 0 && !tag && !on) return null;
+  const { states, drifted, tag, on } = filters;
+  if (states.size === 0 && !drifted && !tag && !on) return null;
   const found = new Set();
   model.nodes.forEach((node, index) => {
     if (states.size && !states.has(node.state)) return;
+    if (drifted && !node.drift) return;
     if (tag && !(node.tags || []).includes(tag)) return;
     if (on && placeOf(model, node) !== on) return;
     found.add(index);

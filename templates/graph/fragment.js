@@ -6,6 +6,7 @@ function toFragment(state) {
   if (state.group) words.set("group", state.group);
   if (state.query) words.set("find", state.query);
   if (state.states.length) words.set("status", state.states.join(","));
+  if (state.drifted) words.set("drifted", "1");
   if (state.tag) words.set("tag", state.tag);
   if (state.on) words.set("on", state.on);
   if (state.only) words.set("only", "1");
@@ -22,6 +23,7 @@ function fromFragment(hash) {
     group: words.get("group") || "",
     query: words.get("find") || "",
     states: (words.get("status") || "").split(",").filter(Boolean),
+    drifted: words.get("drifted") === "1",
     tag: words.get("tag") || "",
     on: words.get("on") || "",
     only: words.get("only") === "1",

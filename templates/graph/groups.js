@@ -150,6 +150,10 @@ function eachGroup(group, visit) {
   }
 }
 
+function countDrifted(members, nodes) {
+  return members.reduce((count, member) => count + (nodes[member].drift ? 1 : 0), 0);
+}
+
 // How many of some targets are in each state.
 function countStates(members, nodes, states) {
   const counts = new Array(states).fill(0);

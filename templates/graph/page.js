@@ -16,7 +16,7 @@ function startPage() {
 
   const state = {
     open: new Set(), target: -1, group: null, query: "",
-    states: new Set(), tag: "", on: "", only: false, path: false, few: Boolean(data.few),
+    states: new Set(), drifted: false, tag: "", on: "", only: false, path: false, few: Boolean(data.few),
   };
   let shown = null; // what was laid out last: { view, placed, elements }
   let focused = ""; // key of the box that the keyboard is at
@@ -24,13 +24,15 @@ function startPage() {
   for (const node of model.nodes) nameCounts.set(node.name, (nameCounts.get(node.name) || 0) + 1);
 
   function labelOf(box) {
-    if (box.group) return { title: box.group.label, note: "", count: box.members.length };
+    const drifted = countDrifted(box.members, model.nodes);
+    const mark = box.group && drifted ? `${drifted} drifted` : drifted ? "drifted" : "";
+    if (box.group) return { title: box.group.label, note: "", mark, count: box.members.length };
     const node = model.nodes[box.leaf];
     let above = box.frame ? groups.get(box.frame.slice(1)) : null;
     while (above && above.id.includes("*")) above = above.parent;
     const prefix = above && above.id && node.name.startsWith(above.id) ? above.id : "";
     const twin = nameCounts.get(node.name) > 1 ? node.id.slice(node.name.length) : "";
-    return { title: node.name.slice(prefix.length) + twin, note: noteOf(node) };
+    return { title: node.name.slice(prefix.length) + twin, note: noteOf(node), mark };
   }
 
   function noteOf(node) {
@@ -87,7 +89,7 @@ function startPage() {
     for (const box of view.boxes) {
       const place = placed.at.get(box.key);
       const element = box.group
-        ? drawGroup(model, box, place, measure)
+        ? drawGroup(model, box, place, labelOf(box), measure)
         : drawTarget(model, box, place, labelOf(box), measure);
       const title = svg("title");
       title.textContent = legible(box.group ? `${box.members.length} targets` : `${model.nodes[box.leaf].id}\n${data.texts[model.nodes[box.leaf].why]}`);
@@ -170,7 +172,7 @@ function startPage() {
       layOut();
     }
     page.begin();
-    if (state.query || state.states.size || state.tag || state.on || state.path) afterFilter();
+    if (state.query || state.states.size || state.drifted || state.tag || state.on || state.path) afterFilter();
     page.showPanel();
     if (index >= 0) viewport.reveal(shown.placed.at.get(keyOfTarget(index)));
   };

@@ -156,6 +156,8 @@ function groupPanel(model, group, members, select) {
   counts.forEach((count, i) => {
     if (count) rows.append(html("li", {}, badge(model, states[i]), ` ${count}`));
   });
+  const drifted = countDrifted(members, model.nodes);
+  if (drifted) rows.append(html("li", { class: "drift" }, `drifted ${drifted}`));
   const seconds = members.map((member) => model.nodes[member].seconds).filter((value) => value !== undefined);
   const first = [...members].sort((a, b) => (model.nodes[a].state === DONE) - (model.nodes[b].state === DONE) || a - b);
   return [

@@ -8,14 +8,21 @@ const HEADER = 26;
 const PADDING = 12;
 const BESIDE_TEXT = 48; // the sign, and the margins
 const BESIDE_LABEL = 52; // the same of a group, and the gap before its count
+const MARK_GAP = 6;
 
-// What is shown of a box is { title, note, count }; `count` only of groups. `measure(text, kind)`
+// What is shown of a box is { title, note, mark, count }; `count` only of groups. `measure(text, kind)`
 // is a width in pixels.
 function widthOf(label, measure) {
+  const mark = markWidth(label.mark, measure);
   const wide = label.count
-    ? measure(label.title, "name") + measure(String(label.count), "count") + BESIDE_LABEL
-    : Math.max(measure(label.title, "name"), measure(label.note, "note")) + BESIDE_TEXT;
+    ? measure(label.title, "name") + mark + measure(String(label.count), "count") + BESIDE_LABEL
+    : Math.max(measure(label.title, "name"), measure(label.note, "note") + mark) + BESIDE_TEXT;
   return Math.max(NARROWEST, Math.min(WIDEST, Math.ceil(wide)));
+}
+
+// The width of a mark, and of the gap before it; 0 for none.
+function markWidth(text, measure) {
+  return text ? measure(text, "mark") + 12 + MARK_GAP : 0;
 }
 
 // Returns { at: Map key -> { x, y, width, height } (left, top), routes, left, top, width, height }.

@@ -166,7 +166,12 @@ def test_explain_shows_the_difference_and_what_is_unseen(lm: Project) -> None:
     assert as_json["unseen"]
     above = lm.run("explain", "model", "--code").out
     assert "drift     tokens_" in above, "what is below it drifted"
-    assert above.endswith("code      unchanged since it was built, and so is its environment\n")
+    told = "code      unchanged since it was built, and so is its environment\n"
+    assert lm.mask(above).endswith(
+        f"{told}to rebuild what drifted: marin-build apply model_HASH --force tokens_HASH\n"
+        "to accept it: marin-build accept tokens_HASH --reason '...'\n"
+        'to make code identity: declare the step with code="rebuild"\n'
+    )
 
 
 def test_accepted_drift_is_a_reason_until_the_code_changes_again(lm: Project) -> None:

@@ -207,6 +207,8 @@ def test_a_version_that_changed_is_told_with_what_was_made_from_it(versioned: Pr
             f"  ~ drift    use_HASH  reused, though {MADE}\n"
             "plan p-PLAN: 0 to build, 2 reused\n"
             "nothing to do: everything requested is built\n"
+            "to rebuild what drifted: marin-build apply --set q=2 --force drifted\n"
+            "to keep both identities: declare a new version\n"
         ),
     )
     assert versioned.run("plan", "--set", "q=2", "--detailed-exitcode").code == 0
@@ -218,6 +220,8 @@ def test_a_version_that_changed_is_told_with_what_was_made_from_it(versioned: Pr
             f"  drift     use_HASH  reused, though {MADE}\n"
             "nothing to do: 2 targets are built\n"
             "  use: .marin-build/outputs/use_HASH\n"
+            "2 targets were built with another identity than is declared: raw, use; "
+            "see marin-build plan --set q=2\n"
         ),
     )
     decisions = {

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from marin_build.cli.next_commands import NextCommands
 from marin_build.cli.options import budget_option, parse_budgets, pipeline_options
 from marin_build.cli.terminal import echo
 from marin_build.cli.views.warnings import show_warning
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from marin_build.apply.events import Event, StepEnded
+    from marin_build.operations.config import OnDrift
     from marin_build.operations.planned import Planned
     from marin_build.operations.prepare_apply import ReadyToBuild
 
@@ -47,6 +49,11 @@ if TYPE_CHECKING:
 )
 @budget_option
 @click.option("--no-rerun-failed", is_flag=True, help="Block targets that failed before.")
+@click.option(
+    "--on-drift",
+    type=click.Choice(("report", "fail")),
+    help="If a reused target drifted: say so, or build nothing and exit 5 [default: report].",
+)
 @click.option("--isolation", help="How steps run: process, worker or thread, or in an engine here.")
 @click.option("--no-lease", is_flag=True, help="Take no leases: no other run may build there.")
 @click.option(
@@ -55,6 +62,19 @@ if TYPE_CHECKING:
     type=click.Path(dir_okay=False),
     help="Write a trace for Perfetto or Chrome at the end.",
 )
+@click.option(
+    "--summary",
+    metavar="FILE",
+    type=click.Path(dir_okay=False),
+    help="Write at the end in Markdown how it went.",
+)
+@click.option(
+    "--junit",
+    metavar="FILE",
+    type=click.Path(dir_okay=False),
+    help="Write at the end as JUnit XML how each target ended.",
+)
+@click.option("--annotate", is_flag=True, help="Print failures as annotations for GitHub Actions.")
 @click.option(
     "--verify-signature",
     "signers",
@@ -75,14 +95,18 @@ def command(
     overwrite: tuple[str, ...],
     budgets: tuple[str, ...],
     isolation: str | None,
+    on_drift: OnDrift | None,
     max_failures: int | None,
     trace: str | None,
     signers: str | None,
     *,
+    summary: str | None,
+    junit: str | None,
     keep_going: bool,
     fail_fast: bool,
     no_rerun_failed: bool,
     no_lease: bool,
+    annotate: bool,
     detach: bool,
     as_json: bool,
     quiet: bool,
@@ -103,7 +127,9 @@ def command(
     )
 
     click.get_current_context().with_resource(lasting_streams())
-    terms = Terms(keep_going, max_failures, fail_fast, isolation, not no_lease, trace)
+    terms = Terms(
+        keep_going, max_failures, fail_fast, isolation, not no_lease, trace, on_drift=on_drift
+    )
     terms.check()
     options, terms = with_isolation(options, terms)
     saved = targets[0] if targets and is_saved_plan(targets[0]) else None
@@ -137,28 +163,45 @@ def command(
         *(("--budget", budget) for budget in budgets),
         ("--isolation", terms.isolation),
         ("--no-lease", no_lease),
+        ("--on-drift", on_drift),
     )
     again = command_line("apply", options, [*targets, *words])
-    alone = _alone(planned, options, saved)
-    paths = command_line("path", options, targets) if saved is None else "marin-build path"
+    named = targets if saved is None else ()
+    commands = NextCommands(
+        again,
+        _alone(planned, options, saved),
+        command_line("path", options, named),
+        command_line("plan", options, named),
+    )
+    from marin_build.operations.drifted import refuse_drift
+
+    refuse_drift(planned, on_drift, options, saved=saved)
     if trace is not None:
         from marin_build.operations.trace import begin_trace
 
         begin_trace(trace)
+    reports = None
+    if summary is not None or junit is not None or annotate:
+        from marin_build.cli.views.build_reports import BuildReports
+
+        reports = BuildReports(planned, summary, junit, annotate=annotate)
+        click.get_current_context().call_on_close(reports.write)
     if planned.is_done:
-        code = _nothing_to_build(planned, again, paths, as_json=as_json, quiet=quiet)
+        code = _nothing_to_build(planned, commands, as_json=as_json, quiet=quiet)
         _say_left_out(planned)
         return code
     if detach:
-        return _detach(planned, as_json=as_json)
+        return _detach(planned, commands, as_json=as_json)
     from marin_build.operations.apply import build, exit_code
 
     is_live = not (as_json or quiet) and _moves_cursor()
     ready = prepare_build(planned, is_shown=is_live, on_event=show_warning)
     if is_live:
-        view = _live_view(ready, again, alone, paths, terms.stops_after)
+        view = _live_view(ready, commands, terms.stops_after)
     else:
-        view = _view(again, alone, paths, as_json=as_json, quiet=quiet)
+        view = _view(commands, as_json=as_json, quiet=quiet)
+    if reports is not None:
+        view = reports.beside(view)
     code = exit_code(build(ready, terms, view))
     _say_left_out(planned)
     return code
@@ -173,12 +216,14 @@ def _say_left_out(planned: Planned) -> None:
             show_warning(note)
 
 
-def _detach(planned: Planned, *, as_json: bool) -> int:
+def _detach(planned: Planned, commands: NextCommands, *, as_json: bool) -> int:
     """Submit a plan, and say which jobs there are."""
     from marin_build.cli.views.detached_text import detached_view
     from marin_build.operations.detach import detach
 
     view = detached_view(as_json=as_json)
+    if not as_json:
+        _say_drift(planned, commands)
     view.finish(detach(planned, view.handed), planned.decided.names_waiting)
     return EXIT_OK
 
@@ -198,8 +243,15 @@ def _alone(
     return alone
 
 
+def _say_drift(planned: Planned, commands: NextCommands) -> None:
+    if planned.drifted:
+        from marin_build.cli.views.drift_text import show_drift
+
+        show_drift(planned.drifted, commands.plan)
+
+
 def _nothing_to_build(
-    planned: Planned, again: str, paths: str, *, as_json: bool, quiet: bool
+    planned: Planned, commands: NextCommands, *, as_json: bool, quiet: bool
 ) -> int:
     """Print that no target is to be built; return the exit code: blocked targets are a failure."""
     from marin_build.operations.prepare_apply import drifted_without_run, totals_without_run
@@ -208,7 +260,7 @@ def _nothing_to_build(
 
     blocked, reused = planned.decided.of_kind(Kind.BLOCKED), planned.reused
     for event in drifted_without_run(planned):
-        _view(again, lambda _failure: again, paths, as_json=as_json, quiet=False)(event)
+        _view(commands, as_json=as_json, quiet=False)(event)
     if as_json:
         from marin_build.cli.views.apply_text import show_json
 
@@ -219,8 +271,10 @@ def _nothing_to_build(
 
         echo(f"nothing to do: {reused} target{'s are' if reused != 1 else ' is'} built")
         if not quiet:
-            for line in output_lines(*requested_outputs(planned.decided), paths):
+            for line in output_lines(*requested_outputs(planned.decided), commands.paths):
                 echo(line)
+    if not as_json:
+        _say_drift(planned, commands)
     for decision in blocked:
         from marin_build.plan.reason_text import describe_decision
         from marin_build.text.readable import printable
@@ -229,13 +283,11 @@ def _nothing_to_build(
         reason = printable(describe_decision(decision))
         echo(f"error: `{target.name}` is blocked: {reason}", err=True)
     if any(isinstance(decision.reason, FailureKept) for decision in blocked):
-        echo(f"hint: {again} reruns what failed", err=True)
+        echo(f"hint: {commands.again} reruns what failed", err=True)
     return EXIT_TARGET_FAILED if blocked else EXIT_OK
 
 
-def _view(
-    again: str, alone: Callable[[StepEnded], str], paths: str, *, as_json: bool, quiet: bool
-) -> Callable[[Event], None]:
+def _view(commands: NextCommands, *, as_json: bool, quiet: bool) -> Callable[[Event], None]:
     if as_json:
         from marin_build.cli.views.apply_text import show_json
 
@@ -243,23 +295,19 @@ def _view(
     if quiet:
         from marin_build.cli.views.apply_text import QuietView
 
-        return QuietView(again, alone, paths)
+        return QuietView(commands)
     from marin_build.cli.views.apply_text import TextView
 
-    return TextView(again, alone, paths)
+    return TextView(commands)
 
 
 def _live_view(
-    ready: ReadyToBuild,
-    again: str,
-    alone: Callable[[StepEnded], str],
-    paths: str,
-    stops_after: int | None,
+    ready: ReadyToBuild, commands: NextCommands, stops_after: int | None
 ) -> Callable[[Event], None]:
     """Return the live view; it releases the terminal when the command ends in any way."""
     from marin_build.cli.views.apply_live import live_view
 
-    view = live_view(ready.plan, ready.expected, again, alone, paths, stops_after=stops_after)
+    view = live_view(ready.plan, ready.expected, commands, stops_after=stops_after)
     return click.get_current_context().with_resource(view)
 
 

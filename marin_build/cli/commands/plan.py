@@ -12,15 +12,18 @@ import click
 from marin_build.cli.options import budget_option, parse_budgets, pipeline_options
 from marin_build.cli.terminal import echo
 from marin_build.cli.views.warnings import show_warning
-from marin_build.errors import EXIT_CHANGES_PENDING, UsageError
+from marin_build.errors import EXIT_CHANGES_PENDING, EXIT_STOPPED, UsageError
 from marin_build.operations.options import PipelineOptions, command_line, words_of
 from marin_build.operations.planned import PlanRequest, refuse_assumptions
 from marin_build.plan.plan_summary import RUN_VERBS, VERBS
+from marin_build.workspace.places import refuse_url
 
 if TYPE_CHECKING:
     from collections.abc import Collection
     from typing import Literal
 
+    from marin_build.operations.config import OnDrift
+    from marin_build.operations.drifted import WaysOut
     from marin_build.operations.plan_directory import SavedPlan
     from marin_build.operations.planned import Planned
     from marin_build.plan.plan_summary import Verb
@@ -50,6 +53,12 @@ _ONLY = ("run", *VERBS)
 @click.option("--no-rerun-failed", is_flag=True, help="Block targets that failed before.")
 @click.option("--json", "form", flag_value="json", help="One JSON document.")
 @click.option("--markdown", "form", flag_value="markdown", help="Markdown, for a review.")
+@click.option(
+    "--summary",
+    metavar="FILE",
+    type=click.Path(dir_okay=False),
+    help="Also write it to FILE in Markdown, as the comment of a review.",
+)
 @click.option("--all", "show_all", is_flag=True, help="With --json: list pruned targets too.")
 @click.option("-v", "--verbose", is_flag=True, help="Show every target, and where it is declared.")
 @click.option(
@@ -64,6 +73,11 @@ _ONLY = ("run", *VERBS)
     "--check-placement", is_flag=True, help="Fail if an identity depends on prefix or machines."
 )
 @click.option("--detailed-exitcode", is_flag=True, help="Exit 2 if there is something to build.")
+@click.option(
+    "--on-drift",
+    type=click.Choice(("report", "fail")),
+    help="With `fail` and --detailed-exitcode, exit 5 if a reused target drifted.",
+)
 @pipeline_options
 def command(
     options: PipelineOptions,
@@ -79,6 +93,8 @@ def command(
     only: tuple[str, ...],
     jobs: int | None,
     *,
+    summary: str | None,
+    on_drift: OnDrift | None,
     no_rerun_failed: bool,
     show_all: bool,
     verbose: bool,
@@ -89,14 +105,16 @@ def command(
     """Show what would be built and why; nothing is written to the store.
 
     TARGET is a step's name, a glob over names, +x (and all it needs), x+ (and all that need it),
-    tag:T, status:failed|running|success|missing, or changed-since:REV. `a,b` is the union, `a&b`
-    the intersection, `^c` all but c. Without TARGET: the targets that the pipeline requests.
+    tag:T, status:failed|running|success|missing, drifted, or changed-since:REV. `a,b` is the union,
+    `a&b` the intersection, `^c` all but c. Without TARGET: the targets that the pipeline requests.
 
     With --assume-changed and --assume-built the plan answers a question: it cannot be written or
     applied. Both may be given several times.
     """
     if output is not None:
         refuse_assumptions(assume_changed, assume_built)
+    if summary is not None:
+        refuse_url(summary, "a summary", "--summary plan.md")
     from marin_build.operations.plan import load_to_plan, make_planned
 
     if key is not None and output is None:
@@ -138,9 +156,16 @@ def command(
         planned, written = saved.planned, _written(saved)
         label, command_words = saved.again
         again = label, shlex.join(command_words)
+    ways_out: WaysOut = ()
+    if form != "json" and planned.drift:
+        from marin_build.operations.drifted import ways_out_of
+
+        to_save = ("plan", ("-o", output)) if output is not None else ("apply", ())
+        ways_out = ways_out_of(planned.drift.values(), options, targets, again=to_save)
     _show(
         planned,
         again,
+        ways_out,
         form or "text",
         [verb for verb in VERBS if verb in only or ("run" in only and verb in RUN_VERBS)],
         show_all=show_all,
@@ -150,8 +175,17 @@ def command(
     )
     if output is not None and form is None:
         echo(written)
+    if summary is not None:
+        from marin_build.cli.output_file import write_output_file
+        from marin_build.operations.review import review_of
+
+        write_output_file(summary, review_of(planned, again))
+    if not detailed_exitcode:
+        return 0
+    if (on_drift or loaded.settings.on_drift) == "fail" and planned.drift:
+        return EXIT_STOPPED
     pending = bool(planned.plan.to_build) or planned.plan.summary()["blocked"] > 0
-    return EXIT_CHANGES_PENDING if detailed_exitcode and pending else 0
+    return EXIT_CHANGES_PENDING if pending else 0
 
 
 def _written(saved: SavedPlan) -> str:
@@ -167,6 +201,7 @@ def _written(saved: SavedPlan) -> str:
 def _show(
     planned: Planned,
     again: tuple[str, str],
+    ways_out: WaysOut,
     form: Form,
     only: Collection[Verb],
     *,
@@ -184,7 +219,7 @@ def _show(
         text = plan_json(document, planned.plan, planned.estimate, radius, planned.reads)
         echo(text, nl=False)
         return
-    shown = planned.shown(again, verbose=verbose, only=only, folder=folder)
+    shown = planned.shown(again, verbose=verbose, only=only, folder=folder, ways_out=ways_out)
     if form == "markdown":
         from marin_build.emit.plan_text import plan_markdown, radius_markdown
 

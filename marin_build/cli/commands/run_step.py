@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import click
 
+from marin_build.cli.next_commands import NextCommands
 from marin_build.cli.options import pipeline_options
 from marin_build.cli.terminal import echo
 from marin_build.errors import EXIT_OK, StoreAwayError, UsageError
@@ -71,6 +73,7 @@ def command(
     from marin_build.operations.run_step import list_pending, run_step
     from marin_build.run_step.launch import take_launch
 
+    options = replace(options, params=options.params or None)  # a script names all parameters
     launch = take_launch(os.environ)  # before the pipeline may start a program
     context = click.get_current_context()
     context.with_resource(lasting_streams())
@@ -121,7 +124,7 @@ def command(
         once=once,
         launch=launch,
         overwrite=overwrite,
-        on_event=show_json if as_json else TextView(again, lambda _failure: again),
+        on_event=show_json if as_json else TextView(NextCommands(again, lambda _failure: again)),
     )
     if ran.exit_code == INFRASTRUCTURE:
         echo(SAID_OF_INFRASTRUCTURE, err=True)

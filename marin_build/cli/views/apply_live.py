@@ -30,7 +30,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from types import TracebackType
 
-    from marin_build.apply.events import Event, StepEnded
+    from marin_build.apply.events import Event
+    from marin_build.cli.next_commands import NextCommands
     from marin_build.cli.views.live_region import LiveScreen
     from marin_build.plan.decisions import Plan
 
@@ -46,9 +47,7 @@ class LiveView:
     """Shows events, and the progress of the run; within a `with` block.
 
     Args:
-        again: the command that continues the run.
-        alone: returns the command that runs a failed target alone.
-        paths: the command that prints where all requested outputs are.
+        commands: the command lines that it names.
         foreseen: the facts about the run that are known before it begins.
         last_line: `last_line(run, target, since)` returns the last line that a target printed, in
             an attempt that began at `since`, in seconds since the epoch.
@@ -57,13 +56,11 @@ class LiveView:
 
     def __init__(
         self,
-        again: str,
-        alone: Callable[[report.StepEnded], str],
-        paths: str,
+        commands: NextCommands,
         foreseen: Foreseen,
         last_line: Callable[[str, str, float], str],
     ) -> None:
-        self._text = TextView(again, alone, paths)
+        self._text = TextView(commands)
         self._progress = LiveProgress(foreseen)
         self._last_line = last_line
         self._last_lines: dict[str, str] = {}
@@ -210,9 +207,7 @@ class _Above:
 def live_view(
     plan: Plan,
     expected: Mapping[int, float],
-    again: str,
-    alone: Callable[[StepEnded], str],
-    paths: str,
+    commands: NextCommands,
     *,
     stops_after: int | None,
 ) -> LiveView:
@@ -221,9 +216,7 @@ def live_view(
     Args:
         plan: the plan of the run.
         expected: seconds that targets may take, by index, where that is known.
-        again: the command that continues the run.
-        alone: returns the command that runs a failed target alone.
-        paths: the command that prints where all requested outputs are.
+        commands: the command lines that it names.
         stops_after: how many failures keep the run from starting targets; None: it goes on.
 
     """
@@ -243,4 +236,4 @@ def live_view(
         anyone = Lease("", 0.0, run=run, attempt=1)
         return last_line(os.path.dirname(local_log_path(outputs[target], target, anyone)), since)
 
-    return LiveView(again, alone, paths, foreseen, said)
+    return LiveView(commands, foreseen, said)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, ClassVar, assert_never
 from marin_build.apply import events as report
 from marin_build.apply.events import event_fields, event_name
 from marin_build.cli.terminal import Styled, echo
+from marin_build.cli.views.drift_text import show_drift
 from marin_build.cli.views.failure_text import failure_block, some_of
 from marin_build.cli.views.outputs_text import output_lines
 from marin_build.cli.views.warnings import show_warning
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from marin_build.apply.events import ApplyFinished, CriticalPath, Event
+    from marin_build.cli.next_commands import NextCommands
 
 
 _MOST_DRIFTED = 10
@@ -32,13 +34,12 @@ _MOST_FAILED = 10
 class TextView:
     """Shows events on standard output, and failures once more, complete, at the end.
 
-    `again` is the command that continues the run; `alone` returns the one that runs a failed target
-    alone; `paths` prints where all requested outputs are.
+    Args:
+        commands: the command lines that it names.
+
     """
 
-    again: str
-    alone: Callable[[report.StepEnded], str]
-    paths: str = "marin-build path"
+    commands: NextCommands
     total: int = 0
     done: int = 0
     succeeded: int = 0
@@ -120,7 +121,7 @@ class TextView:
         echo(head, f" [{self.done:>{width}}/{self.total}] {target}  {detail}".rstrip())
 
     def _drifted(self, event: report.StepDrifted) -> None:
-        """Show a target that drifted; of many only the first few."""
+        """Show how an identity changed; of many only the first few."""
         self.drifted += 1
         if self.drifted <= _MOST_DRIFTED:
             words = printable(f"{event.target}  reused, though {event.message}")
@@ -150,7 +151,7 @@ class TextView:
                 went_on=self.succeeded - built,
                 not_started=totals.not_started,
                 tries=self.tries[event.target],
-                hint=failure.hint or f"run it alone with: {self.alone(event)}",
+                hint=failure.hint or f"run it alone with: {self.commands.alone(event)}",
             )
             _, head, facts = block.split("\n", 2)
             echo(Styled(f"\n{head}\n", "red"), facts, err=True)
@@ -161,10 +162,11 @@ class TextView:
         for line in where_time_went(totals, duration) if self.tells_more else ():
             echo(line)
         if self.tells_more:
-            for line in output_lines(totals.outputs, totals.more_outputs, self.paths):
+            for line in output_lines(totals.outputs, totals.more_outputs, self.commands.paths):
                 echo(line)
+        show_drift(totals.drifted, self.commands.plan)
         if totals.interrupted or totals.not_started:
-            echo(f"to go on: {self.again}", err=True)
+            echo(f"to go on: {self.commands.again}", err=True)
 
 
 class QuietView(TextView):

@@ -9,7 +9,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from marin_build.emit.plan_text import next_line, radius_tables, row_cells, row_lines
+from marin_build.emit.plan_text import next_lines, radius_tables, row_cells, row_lines
 from marin_build.text.readable import visible
 
 if TYPE_CHECKING:
@@ -62,8 +62,8 @@ def show_on_terminal(
     for warning in shown.warnings:
         console.print(_text(f"  warning: {warning}", "yellow"), soft_wrap=True)
     console.print(_text(shown.summary, "bold"), soft_wrap=True)
-    if shown.next:
-        console.print(_text(next_line(shown)), soft_wrap=True)
+    for line in next_lines(shown):
+        console.print(_text(line), soft_wrap=True)
     for head, *rest in radius_tables(radius) if radius is not None else ():
         console.print()
         console.print(_padded(head, rest))

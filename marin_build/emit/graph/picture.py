@@ -36,6 +36,7 @@ class Node:
         tags, resources: as the author declared them.
         is_command: whether the step is a command, not a function.
         targets: how many targets the node stands for.
+        drifted: how many of them drifted since they were built.
 
     """
 
@@ -47,6 +48,7 @@ class Node:
     resources: str
     is_command: bool
     targets: int = 1
+    drifted: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +87,8 @@ def picture_of(document: PlanDocument, live: Live | None = None) -> Picture:
         needs[decision.target] = decision.deps
     for pruned in document.pruned:
         if pruned.target not in nodes:  # a document may list it among the decisions, too
-            nodes[pruned.target], needs[pruned.target] = _pruned(pruned)
+            now = known.get(pruned.target)
+            nodes[pruned.target], needs[pruned.target] = _pruned(pruned, now)
     for expansion in document.expansions:
         is_taken = expansion.name in nodes
         id_ = f"{expansion.name} ({expansion.declared})" if is_taken else expansion.name
@@ -111,15 +114,23 @@ def _decided(decision: DecisionDocument, live: LiveTarget | None) -> Node:
         tags=live.tags if live is not None else (),
         resources=decision.resources or "",
         is_command="command" in json.loads(decision.payload),
+        drifted=_count_drifted(live),
     )
 
 
-def _pruned(pruned: PrunedDocument) -> tuple[Node, Sequence[str]]:
+def _pruned(pruned: PrunedDocument, live: LiveTarget | None) -> tuple[Node, Sequence[str]]:
     """Return the node of a pruned target, and the ids of its dependencies."""
     payload = json.loads(pruned.payload)
     is_command = "command" in payload
-    node = Node(pruned.target, payload["name"], "built", NOT_READ, (), "", is_command)
+    node = Node(
+        pruned.target, payload["name"], "built", NOT_READ, (), "", is_command,
+        drifted=_count_drifted(live),
+    )  # fmt: skip
     return node, payload["deps"]
+
+
+def _count_drifted(live: LiveTarget | None) -> int:
+    return int(live is not None and live.drift != "")
 
 
 def _state(decision: DecisionDocument, kind: str) -> State:

@@ -139,6 +139,7 @@ def _merged(nodes: Sequence[Node], key: object, parts: dict[str, int]) -> Node:
         resources=resources.pop() if len(resources) == 1 else "",
         is_command=all(node.is_command for node in nodes),
         targets=sum(node.targets for node in nodes),
+        drifted=sum(node.drifted for node in nodes),
     )
 
 

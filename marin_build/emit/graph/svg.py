@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from marin_build.emit.graph.layout import lay_out
 from marin_build.emit.graph.picture import STATES
-from marin_build.emit.graph.text_formats import FILLS, titled
+from marin_build.emit.graph.text_formats import FILLS, state_text, titled
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,7 +24,7 @@ def as_svg(picture: Picture, templates: Templates) -> str:
     nodes = [
         {
             "name": titled(node),
-            "state": node.state,
+            "state": state_text(node),
             "title": f"{node.id}: {node.reason}",
             "is_command": node.is_command,
             "is_later": node.state == "later",

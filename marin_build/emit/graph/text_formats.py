@@ -141,13 +141,22 @@ def _folded(
             lines += [_Line((i,), _one(picture.nodes[i])) for i in members]
         else:
             count = sum(picture.nodes[i].targets for i in members)
-            label = f"{shape(picture.nodes[members[0]])} ({count})"
+            drifted = sum(picture.nodes[i].drifted for i in members)
+            label = f"{shape(picture.nodes[members[0]])} ({count}){_mark(drifted, count)}"
             lines.append(_Line(tuple(members), label))
     return lines
 
 
 def _one(node: Node) -> str:
-    return node.id if node.targets == 1 else titled(node)
+    name = node.id if node.targets == 1 else titled(node)
+    return name + _mark(node.drifted, node.targets)
+
+
+def _mark(drifted: int, targets: int) -> str:
+    """Return what a line says of drift: `  [drifted]`, of several targets `  [3 drifted]`."""
+    if not drifted:
+        return ""
+    return "  [drifted]" if targets == 1 else f"  [{drifted} drifted]"
 
 
 def _fitting(lead: str, text: str, width: int | None) -> str:
@@ -181,6 +190,11 @@ def titled(node: Node) -> str:
     return node.name if node.targets == 1 else f"{node.name} ({node.targets})"
 
 
+def state_text(node: Node) -> str:
+    """Return a node's state in words, and whether it drifted."""
+    return node.state + _mark(node.drifted, node.targets).replace("  [", ", ").rstrip("]")
+
+
 def as_dot(picture: Picture) -> str:
     """Return the picture in the language of Graphviz."""
     lines = [
@@ -190,7 +204,7 @@ def as_dot(picture: Picture) -> str:
     ]
     for node in picture.nodes:
         fill, border = FILLS[node.state]
-        label = _dot(f"{titled(node)}\n{node.state}")
+        label = _dot(f"{titled(node)}\n{state_text(node)}")
         dashed = ', style="rounded,filled,dashed"' if node.state == "later" else ""
         look = f'fillcolor="{fill}", color="{border}"{dashed}'
         lines.append(f"  {_dot(node.id)} [label={label}, {look}];")
@@ -218,7 +232,9 @@ def as_mermaid(picture: Picture) -> str:
         )
     lines = ["flowchart LR"]
     for index, node in enumerate(picture.nodes):
-        lines.append(f'  n{index}["{_mermaid(titled(node))}"]:::{node.state.replace(" ", "-")}')
+        mark = _mermaid(_mark(node.drifted, node.targets))
+        label = _mermaid(titled(node)) + mark
+        lines.append(f'  n{index}["{label}"]:::{node.state.replace(" ", "-")}')
     lines += [f"  n{a} --> n{b}" for a, b in picture.edges]
     for state in dict.fromkeys(node.state for node in picture.nodes):
         fill, border = FILLS[state]
@@ -243,6 +259,7 @@ def as_json(picture: Picture) -> str:
             "tags": list(n.tags),
             "resources": n.resources or None,
             **({"targets": n.targets} if n.targets > 1 else {}),
+            **({"drifted": n.drifted} if n.drifted else {}),
         }
         for n in picture.nodes
     ]

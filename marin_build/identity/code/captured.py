@@ -16,9 +16,9 @@ from marin_build.errors import MarinBuildError
 from marin_build.identity.callables import CountsByName, StandsForFunction
 from marin_build.identity.canonical import canonical_text, freeze
 from marin_build.identity.code.classes import file_of, has_methods, is_ours, type_name, type_text
-from marin_build.identity.code.closure import Closure, Reader
+from marin_build.identity.code.foreign import is_foreign
+from marin_build.identity.code.function_code import Closure
 from marin_build.identity.code.our_names import module_name
-from marin_build.identity.code.resolve import is_foreign
 from marin_build.identity.code.values import (
     captured,
     hidden_base,
@@ -33,7 +33,7 @@ from marin_build.identity.code.values import (
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from marin_build.identity.code.closure import Part
+    from marin_build.identity.code.function_code import CodeReader, FunctionCode
 
 
 _PLAIN = (str, int, float, bool)
@@ -55,7 +55,7 @@ class Holdings:
 
     """
 
-    reader: Reader
+    reader: CodeReader
     closures: list[tuple[tuple[str, ...], Closure]] = field(default_factory=list)
     values: list[tuple[str, object, str]] = field(default_factory=list)
     """Where a value is held, the value and its text; not functions, these are in `closures`."""
@@ -125,27 +125,26 @@ class Holdings:
     def _function(self, value: types.FunctionType, where: str, via: tuple[str, ...]) -> str:
         if is_foreign(value.__code__.co_filename):
             return self._foreign(value, where, via)
-        part = self.reader.function(value)
-        closure = self.reader.closure(part)
-        self.closures.append((via, closure))
-        via = (*via, part.short)
+        code = self.reader.of_function(value)
+        self.closures.append((via, code.closure))
+        via = (*via, code.short)
         held = [
-            f"{name}={self._captured(item, name, part, _at(where, name), via)}"
+            f"{name}={self._captured(item, name, code, _at(where, name), via)}"
             for name, item in captured(value)
         ]
-        if not part.nodes:
+        if not code.has_source:
             held.extend(self._named(value, where, via))
-        return f"function {closure.digest} {held}"
+        return f"function {code.closure.digest} {held}"
 
     def _captured(
-        self, item: object, name: str, part: Part, where: str, via: tuple[str, ...]
+        self, item: object, name: str, code: FunctionCode, where: str, via: tuple[str, ...]
     ) -> str:
         """Return the text of a captured value; of a module, also what the function reads of it."""
         if not isinstance(item, types.ModuleType):
             return self.text(item, where, via)
         texts = [f"module {item.__name__}"]
-        for chain in part.free:
-            for attribute in chain.names[1:2] if chain.names[0] == name else ():
+        for names in code.free:
+            for attribute in names[1:2] if names[0] == name else ():
                 inner = getattr(item, attribute, None)
                 if isinstance(inner, types.FunctionType | type):
                     texts.append(self.text(inner, _at(where, attribute), via))
@@ -177,9 +176,8 @@ class Holdings:
         if file is None or is_foreign(file):
             self._uses(value.__module__)
             return name
-        module = self.reader.resolver.module_of_file(file, value.__module__)
-        if value.__qualname__ in module.definitions:
-            closure = self.reader.closure(self.reader.defined(module, value.__qualname__))
+        closure = self.reader.of_class(file, value.__module__, value.__qualname__)
+        if closure is not None:
             self.closures.append((via, closure))
             return f"class {closure.digest}"
         members = [

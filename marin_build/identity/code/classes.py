@@ -5,8 +5,8 @@ from __future__ import annotations
 import sys
 import types
 
+from marin_build.identity.code.foreign import is_foreign
 from marin_build.identity.code.our_names import module_name
-from marin_build.identity.code.resolve import is_foreign
 
 
 def is_ours(kind: type) -> bool:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
 from marin_build.identity.code.constants import is_computed
+from marin_build.identity.code.function_code import Closure, FunctionCode
 from marin_build.identity.code.references import Chain, chain_of, references
 from marin_build.identity.code.resolve import Definition, External, Resolver, Unseen
 from marin_build.identity.code.scopes import Scope
@@ -65,18 +66,6 @@ class Part:
         return deeply(lambda: "\n".join(_unparsed(node) for node in self.nodes))
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Closure:
-    """A part and all it reaches. Equal digests: equal code, wherever its modules lie."""
-
-    digest: str
-    parts: tuple[tuple[Part, tuple[str, ...]], ...]
-    """Each part with the names that lead to it from the first one, both ends included."""
-    unseen: tuple[str, ...]
-    external: tuple[str, ...]
-    """First names of the modules it uses that belong neither to the project nor to Python."""
-
-
 @dataclass(slots=True)
 class Reader:
     """Reads the code of one project; each file, part and closure once."""
@@ -84,16 +73,40 @@ class Reader:
     resolver: Resolver
     _parts: dict[tuple[Module, str], Part] = field(default_factory=dict)
     _closures: dict[Part, Closure] = field(default_factory=dict)
-    _roots: dict[int, tuple[types.CodeType, Part]] = field(default_factory=dict)
+    functions: dict[int, tuple[types.FunctionType, FunctionCode]] = field(default_factory=dict)
+    """By the id of a code object: the first function that was read with it."""
+    classes: dict[tuple[str, str, str], Closure | None] = field(default_factory=dict)
+    """By the arguments of `of_class`: what it returned."""
     _names: dict[Function, frozenset[str]] = field(default_factory=dict)
 
-    def function(self, function: types.FunctionType) -> Part:
-        """Return the part that is a function's own code."""
+    def of_function(self, function: types.FunctionType) -> FunctionCode:
+        """Return the code of a function, with all it reaches."""
         code = function.__code__
-        known = self._roots.get(id(code))
-        if known is None:  # the code object is kept, so that its id stays its own
-            known = self._roots[id(code)] = (code, self._function(function))
+        known = self.functions.get(id(code))
+        if known is None:  # the function is kept, so that the id of its code stays its own
+            part = self._function(function)
+            free = tuple(chain.names for chain in part.free)
+            found = FunctionCode(part.short, self.closure(part), bool(part.nodes), free)
+            known = self.functions[id(code)] = (function, found)
         return known[1]
+
+    def of_class(self, file: str, module: str, name: str) -> Closure | None:
+        """Return the code of a class, with all it reaches.
+
+        Args:
+            file, module: where it is defined.
+            name: its qualified name.
+
+        Returns:
+            None if the source of the module does not define it.
+
+        """
+        key = (file, module, name)
+        if key not in self.classes:
+            where = self.resolver.module_of_file(file, module)
+            is_there = name in where.definitions
+            self.classes[key] = self.closure(self.defined(where, name)) if is_there else None
+        return self.classes[key]
 
     def defined(self, module: Module, name: str) -> Part:
         """Return the part that a module defines by a name."""

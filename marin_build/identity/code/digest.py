@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING
 
 from marin_build.identity.callables import StandsForFunction
 from marin_build.identity.code.captured import Holdings
-from marin_build.identity.code.closure import Reader
-from marin_build.identity.code.resolve import Resolver
 from marin_build.identity.code.syntax import digest_of_text, forget_syntax
 from marin_build.workspace.workspace import current_workspace
 
 if TYPE_CHECKING:
-    from marin_build.identity.code.closure import Closure
+    from collections.abc import Callable
+
+    from marin_build.identity.code.closure import Reader
+    from marin_build.identity.code.function_code import Closure
 
 
 _readers: dict[str, Reader] = {}
@@ -110,8 +111,35 @@ def reader_of(fn: object, declared_in: str | None = None) -> Reader:
     """Return what reads the code of a step's `fn`; the arguments are those of `code_of`."""
     project = current_workspace(declared_in or _file_of(fn)).project
     if project not in _readers:
+        from marin_build.identity.code.closure import Reader
+        from marin_build.identity.code.resolve import Resolver
+
         _readers[project] = Reader(Resolver(project))
     return _readers[project]
+
+
+def known_digests(project: str) -> Callable[[object], str] | None:
+    """Return a function that tells the digest of a `fn` without reading its source.
+
+    It raises NotKnownError where that cannot be told. A digest from it can only confirm one that
+    was recorded: if they differ, ask `code_digest`.
+
+    Returns:
+        None if no earlier process has read the project's code, or any of the code has changed.
+
+    """
+    from marin_build.identity.code.known_code import read_known_code
+
+    known = read_known_code(project)
+    return None if known is None else known.digest
+
+
+def keep_digests(project: str) -> None:
+    """Keep the digests of the code that was read here, for `known_digests` of later processes."""
+    if (reader := _readers.get(project)) is not None:
+        from marin_build.identity.code.known_code import keep_known_code
+
+        keep_known_code(project, reader)
 
 
 def _file_of(fn: object) -> str | None:

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 from marin_build.identity.code.references import chain_of, root_of
 from marin_build.identity.code.scopes import Import, imports_of
 from marin_build.identity.code.syntax import parsed
-from marin_build.identity.module_files import find_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -43,7 +42,7 @@ class Module:
     @property
     def folder(self) -> str:
         """The folder its relative imports start from."""
-        return self.file if os.path.isdir(self.file) else os.path.dirname(self.file)
+        return self.file if self.file in self.folders else os.path.dirname(self.file)
 
     @property
     def package(self) -> str:
@@ -64,12 +63,6 @@ def module_of(tree: ast.Module | None, name: str, file: str, folders: Sequence[s
         for statement in _statements(tree.body):
             _collect_uses(module, statement)
     return module
-
-
-def submodule(module: Module, name: str) -> Module | None:
-    """Return the module `name` inside a package, or None."""
-    found = find_in(module.folders, name)
-    return None if found is None else read_module(f"{module.name}.{name}", *found)
 
 
 def _collect(module: Module, body: Iterable[ast.stmt], tests: tuple[ast.expr, ...]) -> None:

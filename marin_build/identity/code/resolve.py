@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import builtins
 import os
 import sys
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
-from marin_build._package import is_ours
-from marin_build.identity.code.modules import Module, read_module, submodule
+from marin_build.identity.code.foreign import is_foreign
+from marin_build.identity.code.lookups import Lookups
+from marin_build.identity.code.modules import Module, read_module
 from marin_build.identity.code.scopes import Import
-from marin_build.identity.module_files import find_in, found_by_hooks
 
 if TYPE_CHECKING:
     from marin_build.identity.code.references import Chain
 
 
 _OURS = "marin_build"
-_INSTALLED = {"site-packages", "dist-packages"}
-_STANDARD = os.path.dirname(os.path.abspath(os.__file__))
 _OPAQUE = {"importlib", "pkgutil", "runpy", "imp"}
 _OF_MODULES = {"__file__", "__name__", "__doc__", "__spec__", "__package__", "__path__"}
 
@@ -53,6 +50,7 @@ class Resolver:
     """Finds modules and names. `project` is the folder whose modules are first-party."""
 
     project: str
+    lookups: Lookups = field(default_factory=Lookups)
     _tops: dict[str, Module | None] = field(default_factory=dict)
     _inside: dict[tuple[Module, str], Module | None] = field(default_factory=dict)
     _files: dict[str, Module] = field(default_factory=dict)
@@ -60,6 +58,11 @@ class Resolver:
     def is_first_party(self, file: str) -> bool:
         """Return whether a file is the project's own."""
         return file.startswith(self.project + os.sep) and not is_foreign(file)
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """The files, and folders without `__init__.py`, of all modules that were found."""
+        return tuple(self._files)
 
     def module_of_file(self, file: str, name: str) -> Module:
         """Return the module a function's file holds."""
@@ -109,7 +112,8 @@ class Resolver:
             one = Import(star.module, name, star.level)
             inside = self._imported(module, one, names[1:], seen)
             found.extend(item for item in inside if not isinstance(item, Unseen))
-        if found or name in module.typing_only or name in _OF_MODULES or hasattr(builtins, name):
+        is_known = name in module.typing_only or name in _OF_MODULES
+        if found or is_known or self.lookups.is_builtin(name):
             return found
         if (inner := self._submodule(module, name)) is not None:
             return self._inside_of(inner, names[1:], seen)
@@ -173,7 +177,8 @@ class Resolver:
         file = os.path.join(folder, "__init__.py")
         known = self._files.get(file) or self._files.get(folder)
         if known is None:
-            known = read_module(name, file if os.path.isfile(file) else folder, (folder,))
+            is_file = self.lookups.is_file(file)
+            known = read_module(name, file if is_file else folder, (folder,))
         return self._keep(known)
 
     def _submodule(self, module: Module, name: str) -> Module | None:
@@ -181,8 +186,11 @@ class Resolver:
             return None
         key = (module, name)
         if key not in self._inside:
-            found = submodule(module, name)
-            self._inside[key] = None if found is None else self._keep(found)
+            found = self.lookups.inside(module.folders, name)
+            if found is None:
+                self._inside[key] = None
+            else:
+                self._inside[key] = self._keep(read_module(f"{module.name}.{name}", *found))
         return self._inside[key]
 
     def _top(self, name: str) -> Module | None:
@@ -192,13 +200,7 @@ class Resolver:
         return self._tops[name]
 
     def _find_top(self, name: str) -> Module | None:
-        loaded = getattr(sys.modules.get(name), "__file__", None)
-        found = find_in([os.path.abspath(folder) for folder in sys.path], name)
-        if loaded is not None and (found is None or not found[1]):
-            is_package = os.path.basename(loaded) == "__init__.py"
-            found = (loaded, (os.path.dirname(loaded),) if is_package else ())
-        if found is None:
-            found = found_by_hooks(name)
+        found = self.lookups.top(name)
         if found is None or not self.is_first_party(found[0]):
             return None
         return self._keep(read_module(name, *found))
@@ -223,10 +225,3 @@ def _is_rebound(package: Module, inner: Module, names: tuple[str, ...]) -> bool:
         if imported.level <= 1 and f"{full}.".startswith(f"{start}."):
             return False
     return True
-
-
-def is_foreign(file: str) -> bool:
-    """Return whether a file belongs to Python, an installed distribution or marin-build."""
-    if not _INSTALLED.isdisjoint(file.split(os.sep)):
-        return True
-    return is_ours(file) or file.startswith((_STANDARD + os.sep, "<frozen"))

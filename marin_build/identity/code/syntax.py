@@ -6,11 +6,14 @@ import ast
 import functools
 import hashlib
 import os
+import stat
 import sys
 import threading
+import time
 import types
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from marin_build.workspace.kept_facts import DISTRUST_NS
 from marin_build.workspace.regular_files import LONGEST_TEXT, open_regular
 
 if TYPE_CHECKING:
@@ -19,10 +22,10 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 _DEEP = 50_000
-FileStamp = tuple[int, int, int]
-"""Size in bytes, time of the last write in ns, and the file's number on its disk."""
-_read_as: dict[str, FileStamp | None] = {}
-"""What each file was when `parsed` read it."""
+FileStamp = tuple[int, int, int, int]
+"""Size in bytes, times of the last write and of the last change in ns, and the file's number."""
+_read_as: dict[str, tuple[FileStamp | None, int]] = {}
+"""What each file was when `parsed` read it, and when that was, in ns since the epoch."""
 Function = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
 _LOCATIONS = ("ctx", "kind", "type_comment", "type_ignores")
 """Fields that say nothing: how a string was prefixed, whether a name is read or written."""
@@ -132,7 +135,9 @@ def _start(node: ast.expr) -> tuple[int, int]:
 @functools.cache
 def parsed(file: str) -> ast.Module | None:
     """Return the syntax tree of a file as it was when it was first asked for."""
-    tree, _read_as[file] = parse_file(file)
+    began = time.time_ns()
+    tree, stamp = parse_file(file)
+    _read_as[file] = stamp, began
     return tree
 
 
@@ -161,7 +166,7 @@ def parse_file(file: str) -> tuple[ast.Module | None, FileStamp | None]:
     stamp = None
     try:
         with open_regular(file) as stream:
-            stamp = _stamp(os.fstat(stream.fileno()))
+            stamp = _stamp_of(os.fstat(stream.fileno()))
             return parse(stream.read(LONGEST_TEXT)), stamp
     except (OSError, SyntaxError, ValueError):
         return None, stamp
@@ -169,16 +174,33 @@ def parse_file(file: str) -> tuple[ast.Module | None, FileStamp | None]:
 
 def was_written(file: str) -> bool:
     """Return whether a file was written since `parsed` read it; False if that did not."""
-    if file not in _read_as:
-        return False
+    return file in _read_as and stamp_now(file) != _read_as[file][0]
+
+
+def stamp_now(file: str) -> FileStamp | None:
+    """Return what tells that a file was written, as it is now; None if there is no such file."""
     try:
-        return _stamp(os.stat(file)) != _read_as[file]
+        found = os.stat(file)
     except OSError:
-        return _read_as[file] is not None
+        return None
+    return _stamp_of(found) if stat.S_ISREG(found.st_mode) else None
 
 
-def _stamp(found: os.stat_result) -> FileStamp:
-    return found.st_size, found.st_mtime_ns, found.st_ino
+def lasting_stamp(file: str) -> FileStamp | None:
+    """Return the stamp under which `parsed` read a file, if any later write changes the stamp.
+
+    Raises:
+        ValueError: it was not read, or so shortly after it was written that it need not.
+
+    """
+    stamp, at = _read_as.get(file, (None, 0))
+    if not at or (stamp is not None and at - max(stamp[1], stamp[2]) <= DISTRUST_NS):
+        raise ValueError(f"the stamp of `{file}` does not tell whether it is written again")
+    return stamp
+
+
+def _stamp_of(found: os.stat_result) -> FileStamp:
+    return found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino
 
 
 @functools.cache

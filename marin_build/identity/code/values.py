@@ -49,10 +49,11 @@ def captured(function: types.FunctionType) -> list[tuple[str, object]]:
             found.append((name, cell.cell_contents))
         except ValueError:
             found.append((name, "empty cell"))
-    defaults = function.__defaults__ or ()
-    names = code.co_varnames[code.co_argcount - len(defaults) : code.co_argcount]
-    found.extend(zip(names, defaults, strict=True))
-    found.extend(sorted((function.__kwdefaults__ or {}).items()))
+    if (defaults := function.__defaults__) is not None:
+        names = code.co_varnames[code.co_argcount - len(defaults) : code.co_argcount]
+        found.extend(zip(names, defaults, strict=True))
+    if (named := function.__kwdefaults__) is not None:
+        found.extend(sorted(named.items()))
     return found
 
 

@@ -44,7 +44,9 @@ def _selected(targets: Targets, unknown: Unknown, *selectors: str) -> str:
 
 
 def _later(targets: Targets, *selectors: str) -> str:
-    found = selected_later(targets, selectors, lambda term: matches_of(targets, term, None, None))
+    found = selected_later(
+        targets, selectors, lambda term: matches_of(targets, term, None, None, None)
+    )
     return " ".join(targets.later[index].name for index in found)
 
 

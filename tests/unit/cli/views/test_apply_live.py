@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from marin_build.apply import events as report
+from marin_build.cli.next_commands import NextCommands
 from marin_build.cli.views.apply_live import LiveView
 from marin_build.cli.views.live_progress import Foreseen
 from marin_build.plan.outcomes import Succeeded
@@ -59,7 +60,7 @@ def _view(terminal: _Terminal) -> Iterator[LiveView]:
     with (
         redirect_stdout(terminal.stream),
         redirect_stderr(terminal.stream),
-        LiveView("again", lambda _: "alone", "paths", Foreseen(), lambda *_: "") as view,
+        LiveView(NextCommands("again", lambda _: "alone"), Foreseen(), lambda *_: "") as view,
     ):
         yield view
 

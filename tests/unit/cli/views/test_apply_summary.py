@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from marin_build.apply.events import ApplyFinished, CriticalPath, Timed
+from marin_build.cli.next_commands import NextCommands
 from marin_build.cli.views.apply_text import (
     QuietView,
     TextView,
@@ -67,5 +68,5 @@ def test_a_run_that_is_short_or_of_one_step_needs_no_more_words() -> None:
 def test_a_quiet_view_says_the_totals_only(
     view: type[TextView], lines: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    view("again", lambda _failure: "alone")(LONG)
+    view(NextCommands("again", lambda _failure: "alone"))(LONG)
     assert len(capsys.readouterr().out.splitlines()) == lines
