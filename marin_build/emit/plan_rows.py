@@ -22,6 +22,7 @@ SYMBOLS: Mapping[Verb, str] = {
     "drift": "~",
     "wait": "?",
     "blocked": "x",
+    "expand": "?",
 }
 _MOST_ROWS = 50
 """A plan with more lines is too long to read: lines with the same facts are merged."""

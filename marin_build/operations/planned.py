@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from marin_build.plan.estimate import PlanEstimate
     from marin_build.plan.plan_summary import Verb
     from marin_build.plan.prices import Prices
+    from marin_build.plan.progress import Progress
     from marin_build.plan.regions import CrossRegionRead
 
 
@@ -47,6 +48,7 @@ class PlanRequest:
             cores.
         budgets: name -> amount of what steps take, in place of one configured or found here.
         overwrite: selectors of targets whose foreign data may be deleted.
+        progress: what the run has done already that goes on with the plan; None: it begins.
 
     """
 
@@ -58,6 +60,7 @@ class PlanRequest:
     jobs: int | None = None
     budgets: Mapping[str, str] = field(default_factory=lambda: _NOTHING)
     overwrite: tuple[str, ...] = ()
+    progress: Progress | None = None
 
     @property
     def named(self) -> tuple[str, ...]:
