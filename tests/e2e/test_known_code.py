@@ -152,7 +152,10 @@ def _became_a_link(root: Path) -> None:
 
 
 def _written(name: str, text: str) -> Callable[[Path], None]:
-    return lambda root: (root / name).write_text(text) and None
+    def make(root: Path) -> None:
+        (root / name).write_text(text)
+
+    return make
 
 
 EDITS = {
