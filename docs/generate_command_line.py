@@ -26,8 +26,8 @@ Python, a C library, a thread or a child process. Only a step of `marin-build ru
 output itself.
 
 [Exit codes](exit-codes.md) has a table of its own. `-f`, `--prefix`, `--profile`, `--set`,
-`--engine` and `--code-policy` choose the pipeline, its place, its parameters and its code policy;
-[configuration](configuration.md) gives their defaults.
+`--params`, `--engine` and `--code-policy` choose the pipeline, its place, its parameters and its
+code policy; [configuration](configuration.md) gives their defaults.
 """
 
 
@@ -38,7 +38,10 @@ def command_line_reference() -> str:
     for name in cli.list_commands(context):
         command = cli.get_command(context, name)
         assert command is not None
-        sections.append(_section(name, command))
+        if isinstance(command, click.Group):
+            sections += [_section(f"{name} {sub}", each) for sub, each in command.commands.items()]
+        else:
+            sections.append(_section(name, command))
     return "\n".join(sections)
 
 

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from marin_build.pipeline.command import command as command
     from marin_build.pipeline.decorator import StepFunction as StepFunction
     from marin_build.pipeline.decorator import step as step
+    from marin_build.pipeline.grid import Point as Point
+    from marin_build.pipeline.grid import grid as grid
     from marin_build.pipeline.resources import ResourceConfig as ResourceConfig
     from marin_build.pipeline.retries import Retries as Retries
     from marin_build.pipeline.source import Source as Source
@@ -77,6 +79,7 @@ _HOMES = {
     "LeaseLostError": "errors",
     "LocalClient": "runtime.local_client",
     "MarinBuildError": "errors",
+    "Point": "pipeline.grid",
     "PreviousTaskFailedError": "errors",
     "Project": "operations.project",
     "ProjectPlan": "operations.project_plan",
@@ -103,6 +106,7 @@ _HOMES = {
     "current_rank": "runtime.ranks",
     "disk_cache": "runtime.disk_cache",
     "distributed_lock": "runtime.distributed_lock",
+    "grid": "pipeline.grid",
     "remote": "runtime.remote",
     "set_current_client": "runtime.clients",
     "should_run": "runtime.status_file",
@@ -134,6 +138,7 @@ __all__ = [
     "LeaseLostError",
     "LocalClient",
     "MarinBuildError",
+    "Point",
     "PreviousTaskFailedError",
     "Project",
     "ProjectPlan",
@@ -157,6 +162,7 @@ __all__ = [
     "current_rank",
     "disk_cache",
     "distributed_lock",
+    "grid",
     "remote",
     "set_current_client",
     "should_run",

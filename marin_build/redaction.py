@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from marin_build.text.secret_shapes import is_secret_name, masked, secrets_in
+from marin_build.text.secret_shapes import is_secret_name, masked, masked_item, secrets_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -84,6 +84,26 @@ class Redactor:
         data = text.encode("utf-8", "surrogatepass")
         clean = self.clean(data)
         return text if clean is data else clean.decode("utf-8", "surrogatepass")
+
+    def clean_values(self, value: Any, name: str = "") -> Any:
+        """Return JSON values without the secrets in their texts, and without what is called one.
+
+        Args:
+            value: a value; keys lose secrets, too.
+            name: what the value is called.
+
+        """
+        match value:
+            case str():
+                return self.clean_text(masked_item(name, value))
+            case dict():
+                return {
+                    self.clean_text(key): self.clean_values(item, key)
+                    for key, item in value.items()
+                }
+            case list():
+                return [self.clean_values(item, name) for item in value]
+        return value
 
     def begun(self, data: bytes) -> int:
         """Return how many bytes at the end of data may be the beginning of a secret."""

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 SCHEMA = "marin_build/events"
 SCHEMA_VERSION = 1
 FILE = "events.jsonl"
+FINISHED = "apply_finished"
+"""The last event of a run that has ended, in good order or after Ctrl-C."""
 
 _encode = json.JSONEncoder().encode
 
@@ -38,6 +40,8 @@ class Header:
         worker: who runs it where: `user@host`.
         pid: the id of the process that runs it.
         marin_build: its version.
+        boot, start: when that process began, as leases have it: the boot of its machine, and clock
+            ticks since; empty and 0 in journals of older versions, and where it is not known.
 
     """
 
@@ -45,6 +49,8 @@ class Header:
     worker: str
     pid: int
     marin_build: str
+    boot: str = ""
+    start: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +93,8 @@ def header_line(header: Header, now: datetime) -> bytes:
         "run": header.run,
         "worker": header.worker,
         "pid": header.pid,
+        "boot": header.boot,
+        "start": header.start,
         "marin_build": header.marin_build,
     }
     return f"{_encode(document)}\n".encode()
@@ -103,8 +111,13 @@ def event_line(event: Event, now: datetime, at: float) -> bytes:
     return f"{_encode(document)}\n".encode()
 
 
-def parse_journal(data: bytes) -> Journal:
+def parse_journal(data: bytes, *, only_totals: bool = False) -> Journal:
     """Read a journal, as far as it was written.
+
+    Args:
+        data: its bytes.
+        only_totals: of a run that has ended, read only its first event, which says how much was to
+            be done, and its last one, which has the totals.
 
     Raises:
         UnreadableJournalError: the first line does not say that it is one that can be read here.
@@ -118,12 +131,15 @@ def parse_journal(data: bytes) -> Journal:
         raise UnreadableJournalError(f"its schema_version is {head.get('schema_version')}")
     try:
         run, worker, version = (text(head[key]) for key in ("run", "worker", "marin_build"))
-        header = Header(run, worker, whole(head["pid"]), version)
+        boot, start = text(head.get("boot", "")), whole(head.get("start"))
+        header = Header(run, worker, whole(head["pid"]), version, boot, start)
         time = text(head["time"])
     except KeyError as missing:
         raise UnreadableJournalError(f"its first line lacks {missing}") from None
     except ValueError as error:
         raise UnreadableJournalError(f"its first line has {error}") from None
+    if only_totals:
+        rest = _first_and_last(rest)
     entries = []
     for line in rest.splitlines():
         document = _parse_line(line)
@@ -132,6 +148,14 @@ def parse_journal(data: bytes) -> Journal:
                 at = number(document.pop("at"))
                 entries.append(Entry(text(document.pop("event", "")), at, document))
     return Journal(header, time, tuple(entries))
+
+
+def _first_and_last(lines: bytes) -> bytes:
+    """Return the first and the last line, if the last one has the totals of a run; else all."""
+    first, last = lines.partition(b"\n")[0], lines.rstrip(b"\n").rpartition(b"\n")[2]
+    document = _parse_line(last)
+    is_over = document is not None and document.get("event") == FINISHED
+    return b"\n".join([first, last]) if is_over else lines
 
 
 def _parse_line(line: bytes) -> dict[str, Any] | None:

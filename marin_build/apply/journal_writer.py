@@ -13,10 +13,11 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from marin_build.apply.events import Warned
+from marin_build.apply.events import PASSING, Warned
 from marin_build.apply.journal import FILE, Header, event_line, header_line
 from marin_build.apply.run_folder import folder_of
 from marin_build.errors import StoreError
+from marin_build.protocol.lease import process_start
 from marin_build.run_step.patient_store import Patience, patiently
 from marin_build.workspace.own_files import open_own
 from marin_build.workspace.own_folder import make_folder
@@ -46,7 +47,7 @@ _SHARE = 20
 
 
 class Journaling:
-    """Receives every event, writes it to the journal once there is one, and passes it on."""
+    """Receives every event, writes what lasts to the journal, if there is one, and passes it on."""
 
     def __init__(self, on_event: Callable[[Event], None]) -> None:
         self._on_event = on_event
@@ -58,7 +59,7 @@ class Journaling:
 
     def __call__(self, event: Event) -> None:
         """Write an event down, then pass it on."""
-        if self._file >= 0:
+        if self._file >= 0 and not isinstance(event, PASSING):
             line = event_line(event, self._now(), time.monotonic() - self._began)
             try:
                 os.write(self._file, line)
@@ -80,7 +81,14 @@ class Journaling:
         path = f"{folder_of(prefix, session.run)}/{FILE}"
         self._is_temporary = is_url(prefix) or not keep
         who = session.provenance
-        header = Header(session.run, f"{who.user}@{who.host}", os.getpid(), who.marin_build)
+        header = Header(
+            session.run,
+            f"{who.user}@{who.host}",
+            os.getpid(),
+            who.marin_build,
+            session.host.boot,
+            max(0, process_start(os.getpid())),
+        )
         local = path
         try:
             if self._is_temporary:

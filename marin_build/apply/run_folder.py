@@ -20,6 +20,7 @@ from marin_build.apply.events import Warned
 from marin_build.errors import StoppedError, StoreError, UsageError
 from marin_build.plan.document import PLAN_FILE, PlanDocument, is_intact, parse_plan
 from marin_build.protocol.documents import Provenance  # noqa: TC001 - pydantic reads it
+from marin_build.store.refusals import read_each
 from marin_build.text.moments import moment_text, stamp
 from marin_build.text.readable import did_you_mean
 from marin_build.untrusted_json import parse_json
@@ -192,17 +193,29 @@ def _latest(store: Store, prefix: str) -> str:
 def newest_runs(store: Store, prefix: str) -> list[str]:
     """Return the ids of the runs that were kept, the one that started last first.
 
-    All of their small documents are read: ids are random, and clocks of machines are compared here
+    Runs of which nobody can read when they started are left out.
+    """
+    return [id_ for id_, who in run_documents(store, prefix).items() if who is not None]
+
+
+def run_documents(store: Store, prefix: str) -> dict[str, RunDocument | None]:
+    """Return who ran what, by run, the one that started last first; None: it cannot be read.
+
+    All of these small documents are read: ids are random, and clocks of machines are compared here
     for convenience only.
+
+    Raises:
+        StoreError: the folder of the runs cannot be listed, or the bucket cannot be read.
+
     """
     known = kept_runs(store, prefix)
-    blobs = store.get_many([f"{folder_of(prefix, id_)}/{RUN_FILE}" for id_ in known])
-    starts = [
-        (who.start, id_)
+    blobs, _ = read_each(store, [f"{folder_of(prefix, id_)}/{RUN_FILE}" for id_ in known])
+    found = [
+        (id_, _who(blob.data) if blob is not None else None)
         for id_, blob in zip(known, blobs, strict=True)
-        if blob is not None and (who := _who(blob.data)) is not None
     ]
-    return [run for _, run in sorted(starts, reverse=True)]
+    found.sort(key=lambda each: (each[1].start if each[1] is not None else "", each[0]))
+    return dict(reversed(found))
 
 
 def _who(data: bytes) -> RunDocument | None:

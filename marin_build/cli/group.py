@@ -14,14 +14,20 @@ _COMMANDS = (
     "diff",
     "trace",
     "graph",
+    "report",
     "explain",
     "status",
+    "runs",
     "logs",
     "path",
     "show",
+    "metrics",
     "open",
+    "ls",
+    "du",
     "run",
     "verify",
+    "provenance",
     "accept",
     "taint",
     "adopt",
@@ -29,6 +35,9 @@ _COMMANDS = (
     "migrate",
     "unlock",
     "doctor",
+    "config",
+    "completion",
+    "ci",
     "run-step",
 )
 _INTERNAL = ("list-targets",)
@@ -53,6 +62,10 @@ class LazyGroup(click.Group):
         name = cmd_name.replace("-", "_")
         module = importlib.import_module(f"marin_build.cli.commands.{name}")
         command: click.Command = module.command
+        if "_MARIN_BUILD_COMPLETE" in os.environ:  # a shell asks for completions
+            from marin_build.cli.completed_words import complete_words
+
+            complete_words(command)
         return command
 
     def resolve_command(

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import base64
 from typing import TYPE_CHECKING
 
 from marin_build.emit.plan_text import next_lines, row_cells
-from marin_build.emit.quoting import xml
+from marin_build.emit.quoting import data_address, xml
 
 if TYPE_CHECKING:
     from marin_build.emit.plan_rows import Shown
@@ -27,11 +26,9 @@ def plan_html(shown: Shown, picture: str | None) -> str:
     """
     parts = [f"<p><b>{xml(shown.summary)}</b></p>"]
     if picture is not None:
-        data = base64.b64encode(picture.encode("utf-8", "backslashreplace")).decode("ascii")
         style = "max-width:100%;max-height:30em"
-        parts.append(
-            f'<img style="{style}" alt="graph of the plan" src="data:image/svg+xml;base64,{data}">'
-        )
+        source = data_address("image/svg+xml", picture.encode("utf-8", "backslashreplace"))
+        parts.append(f'<img style="{style}" alt="graph of the plan" src="{source}">')
     if shown.rows:
         parts.append(_table([row_cells(row) for row in shown.rows]))
     if shown.hidden:

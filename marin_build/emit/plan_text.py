@@ -97,7 +97,7 @@ def row_cells(row: Row) -> tuple[str, str, str, str, str, str]:
     return f"{SYMBOLS[row.verb]} {row.verb:<8}", target, why, seconds, where, cost
 
 
-_HEADINGS = ("", "target", "why", "time", "on", "cost")
+HEADINGS = ("", "target", "why", "time", "on", "cost")
 
 
 def plan_markdown(shown: Shown) -> str:
@@ -105,8 +105,8 @@ def plan_markdown(shown: Shown) -> str:
     lines = [f"**{shown.summary}**", ""]
     if shown.rows:
         cells = [row_cells(row) for row in shown.rows]
-        used = [i for i in range(len(_HEADINGS)) if any(row[i] for row in cells)]
-        lines += table([_HEADINGS[i] for i in used], [[row[i] for i in used] for row in cells])
+        used = [i for i in range(len(HEADINGS)) if any(row[i] for row in cells)]
+        lines += table([HEADINGS[i] for i in used], [[row[i] for i in used] for row in cells])
     if shown.hidden:
         lines += [f"{shown.hidden} reused, not shown", ""]
     lines += [f"> warning: {code(warning)}" for warning in shown.warnings]

@@ -5,6 +5,7 @@ A test walks the syntax trees of the templates and fails on a value without one 
 
 from __future__ import annotations
 
+import base64
 import html
 import json
 import re
@@ -61,6 +62,17 @@ def xml(value: object) -> str:
     return html.escape(_CONTROL.sub("\ufffd", str(value)))
 
 
+def data_address(media: str, data: bytes) -> str:
+    """Return the address of a page that is these bytes themselves.
+
+    Args:
+        media: their media type, `image/png`.
+        data: the bytes. As the source of an image, a browser runs nothing in them.
+
+    """
+    return f"data:{media};base64,{base64.b64encode(data).decode('ascii')}"
+
+
 def inline_json(value: object) -> str:
     """Return a value as JSON for a `<script type="application/json">` of a page."""
 
@@ -95,6 +107,11 @@ def inline_style(text: str) -> str:
     if "<" in text:
         raise ValueError("a style sheet in a page must not contain `<`")
     return text
+
+
+def inline_page(text: str) -> str:
+    """Return a page of ours for the attribute `srcdoc` of a frame, which then shows just that."""
+    return html.escape(text)
 
 
 def words_filter(workspace: Workspace) -> Callable[[Iterable[Word]], str]:

@@ -69,6 +69,7 @@ class Templates:
             yaml=quoting.yaml,
             xml=quoting.xml,
             inline_json=quoting.inline_json,
+            inline_page=quoting.inline_page,
             inline_script=quoting.inline_script,
             inline_style=quoting.inline_style,
             words=quoting.words_filter(workspace),

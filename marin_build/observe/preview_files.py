@@ -6,18 +6,18 @@ whole, so only small ones are.
 
 from __future__ import annotations
 
-import csv
 import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from marin_build.text.readable import printable
+from marin_build.observe.table_rows import ON_A_TERMINAL, cut, table_rows
 from marin_build.workspace.own_files import open_own
 from marin_build.workspace.places import is_url
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from marin_build.observe.table_rows import Extent
     from marin_build.store.base import File, Store
 
 
@@ -27,13 +27,10 @@ _TO_OPEN: dict[str, Kind] = {
     **dict.fromkeys((".html", ".htm", ".pdf"), "page"),
 }
 """What another program shows."""
-_TABLES = {".csv": ",", ".tsv": "\t"}
 _HEAD = 16 << 10
 """Bytes that are read of a file on a disk."""
 _LARGEST_REMOTE = 256 << 10
 """Bytes of the largest file that is read from a bucket."""
-_MOST_LINES, _MOST_COLUMNS = 10, 8
-_WIDEST_LINE, _WIDEST_CELL = 160, 32
 _MOST_READ = 5
 _MOST_TO_OPEN = 10
 
@@ -58,13 +55,16 @@ class Preview:
     is_cut: bool = False
 
 
-def preview_files(store: Store, output: str, files: Sequence[File]) -> list[Preview]:
+def preview_files(
+    store: Store, output: str, files: Sequence[File], extent: Extent = ON_A_TERMINAL
+) -> list[Preview]:
     """Return what may be seen of the first few files that have something to see.
 
     Args:
         store: holds the output.
         output: where its data lies.
         files: those of the output.
+        extent: how much of each is shown.
 
     Raises:
         StoreError: the store cannot be read.
@@ -73,7 +73,7 @@ def preview_files(store: Store, output: str, files: Sequence[File]) -> list[Prev
     to_open = [file.path for file in files if _suffix(file.path) in _TO_OPEN][:_MOST_TO_OPEN]
     found: list[Preview] = []
     for path, head, is_whole in _heads(store, output, files):
-        preview = _preview(path, head, is_whole=is_whole)
+        preview = _preview(path, head, extent, is_whole=is_whole)
         if preview is not None:
             found.append(preview)
         if len(found) == _MOST_READ:
@@ -109,21 +109,19 @@ def _local_head(path: str) -> bytes | None:
         return None
 
 
-def _preview(path: str, head: bytes, *, is_whole: bool) -> Preview | None:
+def _preview(path: str, head: bytes, extent: Extent, *, is_whole: bool) -> Preview | None:
     """Return the preview of a text or a table; None for other data."""
     text = _text(head, is_whole=is_whole)
     if text is None:
         return None
     lines = text.splitlines()
-    is_cut = not is_whole or len(lines) > _MOST_LINES
     if not is_whole and len(lines) > 1:
         lines.pop()  # its end was not read
-    separator = _TABLES.get(_suffix(path))
-    rows = _rows(lines, separator) if separator is not None else None
-    if rows:
-        return Preview(path, "table", rows=rows, is_cut=is_cut)
-    shown = tuple(_cut(line, _WIDEST_LINE) for line in lines[:_MOST_LINES])
-    return Preview(path, "text", shown, is_cut=is_cut)
+    table = table_rows(_suffix(path), lines, extent)
+    if table is not None:
+        return Preview(path, "table", rows=table.rows, is_cut=table.is_cut or not is_whole)
+    shown = tuple(cut(line, extent.line) for line in lines[: extent.lines])
+    return Preview(path, "text", shown, is_cut=not is_whole or len(lines) > extent.lines)
 
 
 def _text(head: bytes, *, is_whole: bool) -> str | None:
@@ -136,27 +134,6 @@ def _text(head: bytes, *, is_whole: bool) -> str | None:
         except UnicodeDecodeError:
             continue
     return None
-
-
-def _rows(lines: Sequence[str], separator: str) -> tuple[tuple[str, ...], ...] | None:
-    """Return the first rows of a table; None if it is none."""
-    rows = []
-    try:
-        for row in csv.reader(lines, delimiter=separator):
-            more = [f"and {len(row) - _MOST_COLUMNS} more"] if len(row) > _MOST_COLUMNS else []
-            cells = [_cut(cell, _WIDEST_CELL) for cell in row[:_MOST_COLUMNS]]
-            rows.append((*cells, *more))
-            if len(rows) == _MOST_LINES:
-                break
-    except csv.Error:
-        return None
-    return tuple(rows)
-
-
-def _cut(text: str, length: int) -> str:
-    """Return the beginning of a text, printable."""
-    shown = printable(text[: length + 1].replace("\t", " "))
-    return shown if len(shown) <= length else f"{shown[: length - 3]}..."
 
 
 def _suffix(path: str) -> str:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from marin_build.identity.payload import HASHED_NAME
+from marin_build.observe.read_history import folders_by_start
 from marin_build.protocol import layout
 from marin_build.protocol.record_reader import readable_record
 from marin_build.protocol.status import STATUS_SUCCESS, readable_status
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from marin_build.protocol.record_reader import Built
     from marin_build.protocol.status import Status
@@ -88,20 +88,35 @@ def read_builds(store: Store, prefix: str, name: str) -> list[StoredOutput]:
 
 def read_begun(store: Store, prefix: str, name: str) -> list[StoredOutput]:
     """Return all outputs of a name that a run has begun, the newest builds first."""
-    places = [
-        (name, path.removeprefix(f"{prefix}/"), path)
-        for start in (f"{prefix}/{name}_", f"{prefix}/{name}-")
-        for path in store.folders(start)
-        if (hashed := HASHED_NAME.fullmatch(path)) is not None and hashed["start"] == start
-    ]
-    above = f"{prefix}/{name}/"
-    versions = [(name, f"{name}@{path.removeprefix(above)}", path) for path in store.folders(above)]
-    found = [
-        output
-        for output in read_outputs(store, [*places, *versions])
-        if output.status is not None and _is_of(output)
-    ]
-    return sorted(found, key=lambda output: (output.end, output.target), reverse=True)
+    found = read_outputs(store, list_places(store, prefix, [name]))
+    return newest_first(output for output in found if output.status is not None)
+
+
+def list_places(store: Store, prefix: str, names: Sequence[str]) -> list[tuple[str, str, str]]:
+    """Return name, id and path of every folder that may be an output of a name; none is read.
+
+    Raises:
+        StoreError: the store cannot be listed.
+
+    """
+    starts = {f"{prefix}/{name}{end}": name for name in names for end in "_-/"}
+    found = folders_by_start(store, starts)
+    places = []
+    for start, name in starts.items():
+        for path in found.get(start, ()):
+            is_version = start.endswith("/")
+            id_ = path.removeprefix(start if is_version else f"{prefix}/")
+            places.append((name, f"{name}@{id_}" if is_version else id_, path))
+    return places
+
+
+def newest_first(outputs: Iterable[StoredOutput]) -> list[StoredOutput]:
+    """Return outputs of one name, the newest builds first, without folders that are none of it.
+
+    The clocks of the machines that built them are compared.
+    """
+    own = filter(_is_of, outputs)
+    return sorted(own, key=lambda output: (output.end, output.target), reverse=True)
 
 
 def _is_of(output: StoredOutput) -> bool:

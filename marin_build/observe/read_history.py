@@ -109,7 +109,7 @@ def list_builds(
     }
     new = dict.fromkeys(start for start in starts.values() if start not in listed)
     if new:
-        found = _folders(store, new)
+        found = folders_by_start(store, new)
         listed.update((start, found.get(start, [])) for start in new)
     return starts
 
@@ -121,8 +121,20 @@ def _start(target: Target) -> str:
     return target.output_path.removesuffix(target.step.hash_id)
 
 
-def _folders(store: Store, starts: Iterable[str]) -> dict[str, list[str]]:
-    """Return the output folders that begin with each start, by start."""
+def folders_by_start(store: Store, starts: Iterable[str]) -> dict[str, list[str]]:
+    """Return the output folders whose paths are a start with a hash or a version behind it.
+
+    Args:
+        store: where they live.
+        starts: `{prefix}/{name}_` and `{prefix}/{name}-` for hashes, with `/` for versions.
+
+    Returns:
+        Start -> paths, without starts that have none.
+
+    Raises:
+        StoreError: the store cannot be listed.
+
+    """
     by_parent: dict[str, list[str]] = {}
     asked_for = dict.fromkeys(starts)
     for start in asked_for:

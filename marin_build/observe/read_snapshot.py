@@ -12,7 +12,7 @@ from marin_build.observe.descent import descend, needed
 from marin_build.observe.read_records import read_records
 from marin_build.plan.assumptions import NOTHING_ASSUMED
 from marin_build.plan.block_reasons import Unreadable
-from marin_build.plan.snapshot import NOTHING_SEEN, LastAttempt, Observed, Snapshot
+from marin_build.plan.snapshot import NOTHING_SEEN, Observed, Snapshot
 from marin_build.protocol import layout
 from marin_build.protocol.lease import parse_lease
 from marin_build.protocol.status import STATUS_FAILED, STATUS_SUCCESS, parse_status
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from marin_build.store.base import File, Store
 
 
-_LISTINGS_AT_ONCE = 32
 _NOTHING: Mapping[int, str | None] = MappingProxyType({})
 
 
@@ -233,43 +232,13 @@ def _read_failures(
     store: Store, targets: Targets, failed: Sequence[int], seen: dict[int, Observed]
 ) -> None:
     """Read the newest attempt of each failed target."""
-    folders = [f"{targets.all[i].output_path}/{layout.LOGS}" for i in failed]
-    newest: list[tuple[int, int, str]] = []
-    for index, names in zip(failed, _list_all(store, folders), strict=True):
-        number = max((layout.attempt_number(name) or 0 for name in names), default=0)
-        if number:
-            path = layout.attempt_path(targets.all[index].output_path, number)
-            newest.append((index, number, path))
-    blobs = store.get_many([path for _, _, path in newest])
-    for (index, number, path), blob in zip(newest, blobs, strict=True):
-        last = _last_attempt(blob.data if blob is not None else b"", number, path)
-        seen[index] = replace(seen[index], last=last)
+    if not failed:
+        return
+    from marin_build.observe.read_failures import read_failures
 
-
-def _last_attempt(data: bytes, number: int, path: str) -> LastAttempt:
-    """Return what a failed attempt's document says.
-
-    If it is not readable, the status still says that the target failed, so it is built again.
-    """
-    from marin_build.protocol.attempt_reader import parse_attempt  # only failures are read
-
-    try:
-        said = parse_attempt(data, path)
-        return LastAttempt(
-            number, said.exit_code, said.message, said.worker, said.end, said.is_finished
-        )
-    except CorruptStateError:
-        return LastAttempt(number, None, f"its document is not readable: {path}", "", None)
-
-
-def _list_all(store: Store, folders: Sequence[str]) -> list[list[str]]:
-    """Return the names in each folder; a remote store is asked for many at once."""
-    if store.is_local or not folders:
-        return [store.list(folder) for folder in folders]
-    from concurrent.futures import ThreadPoolExecutor
-
-    with ThreadPoolExecutor(_LISTINGS_AT_ONCE) as pool:
-        return list(pool.map(store.list, folders))
+    paths = {targets.all[i].output_path: i for i in failed}
+    for path, last in read_failures(store, list(paths)).items():
+        seen[paths[path]] = replace(seen[paths[path]], last=last)
 
 
 def doubt_of(prefix: str, boot: str) -> Callable[[str, str], bool] | None:

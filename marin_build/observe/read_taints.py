@@ -54,17 +54,33 @@ def read_taints(
         built = readable_record(record.data if record is not None else None)
         run = built.run if built is not None else ""
         try:
-            entries = _parse(mark.data, path).entries
+            taint = holding_taint(mark.data, path, id_, run)
         except CorruptStateError:
             if damaged is None:
                 raise
             damaged(index, Unreadable("taint", path))
             continue
-        holding = [entry for entry in entries if entry.run == run]
-        holding.sort(key=lambda entry: entry.root != id_)  # its own mark first
-        if holding:
-            found[index] = _taint(holding[0], id_)
+        if taint is not None:
+            found[index] = taint
     return found
+
+
+def holding_taint(mark: bytes, path: str, target: str, run: str) -> Taint | None:
+    """Return the taint of a target that condemns the build by a run; None if none does.
+
+    Args:
+        mark: the bytes of the target's mark.
+        path: where it lies.
+        target: the target's id.
+        run: the run that built it; empty if no record of ours says.
+
+    Raises:
+        CorruptStateError: the mark is not readable.
+
+    """
+    holding = [entry for entry in _parse(mark, path).entries if entry.run == run]
+    holding.sort(key=lambda entry: entry.root != target)  # its own mark first
+    return _taint(holding[0], target) if holding else None
 
 
 def with_damaged_marks(

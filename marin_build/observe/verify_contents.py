@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from marin_build.observe.digest_files import digest_file
 from marin_build.protocol import layout
 from marin_build.protocol.artifact import read_artifact
 from marin_build.untrusted_json import parse_json
-from marin_build.workspace.places import is_url
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -66,24 +64,14 @@ def compare_contents(
     known = [path for path, size in found if path in sizes and size == sizes[path]]
     digested = [path for path in known if path in committed.digests]
     rewritten = [
-        path for path in digested if _digest(store, f"{place}/{path}") != committed.digests[path]
+        path
+        for path in digested
+        if digest_file(store, f"{place}/{path}") != committed.digests[path]
     ]
     if has_artifact and not _is_artifact(store, place, committed.artifact):
         rewritten.append(layout.ARTIFACT)
     compared = len(digested) + has_artifact
     return Contents(tuple(rewritten), compared, len(known) - len(digested))
-
-
-def _digest(store: Store, path: str) -> str:
-    if not is_url(path):
-        try:
-            if os.path.isfile(path):
-                with open(path, "rb") as stream:
-                    return hashlib.file_digest(stream, "sha256").hexdigest()
-        except OSError:
-            pass  # the store reads it, or says why it cannot be read
-    blob = store.get(path)
-    return hashlib.sha256(blob.data).hexdigest() if blob is not None else ""
 
 
 def _is_artifact(store: Store, place: str, committed: object) -> bool:

@@ -88,6 +88,8 @@ def build(
         queued=queued,
         once=terms.once,
         drifted=ready.drifted,
+        report_every=loaded.settings.progress_every,
+        stream_logs=terms.stream_logs,
         on_event=journal,
     )
 

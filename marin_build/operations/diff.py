@@ -12,6 +12,7 @@ from marin_build.errors import UsageError
 from marin_build.identity.payload import fingerprint_of
 from marin_build.operations.git_revisions import list_commits
 from marin_build.operations.git_worktree import commit_of, top_level, unknown_revision
+from marin_build.operations.list_targets import output_inside
 from marin_build.operations.loading import pipeline_file, prefix_of, refuse_without_file
 from marin_build.operations.plan_directory import read_plan_directory
 from marin_build.plan.document import PLAN_FILE
@@ -103,7 +104,7 @@ def compare(old: str, new: str | None, options: PipelineOptions) -> Comparison:
             f"there is no pipeline, neither in {before.shown} nor in {after.shown}",
             facts=[("looked for", pipeline_file(options)[0].named_from(os.getcwd()))],
             consequence="nothing was compared",
-            hint="name one with -f",
+            hint="name one with --file",
         )
     return Comparison(before, after, diff_targets(before.entries, after.entries))
 
@@ -125,6 +126,7 @@ def _entries(document: PlanDocument) -> Iterator[Entry]:
             payload=decision.payload,
             code=decision.code_digest,
             decision=decision.decision,
+            output=output_inside(decision.output_path, document.prefix),
         )
     for pruned in document.pruned:
         identity = json.loads(pruned.payload)
@@ -165,19 +167,25 @@ def _side_of_run(run: Run) -> Side:
 
 def _is_revision(name: str, options: PipelineOptions) -> bool:
     try:
-        return commit_of(_top(options), name) is not None
+        return commit_of(checkout_of(options), name) is not None
     except UsageError:  # not in a git checkout
         return False
 
 
-def _top(options: PipelineOptions) -> str:
+def checkout_of(options: PipelineOptions) -> str:
+    """Return the top of the git checkout that holds the pipeline.
+
+    Raises:
+        UsageError: it is in none, or there is no git.
+
+    """
     file = pipeline_file(options)[0].file if options.file else ""
     return top_level(os.path.dirname(file) or os.getcwd())
 
 
 def _sides_of_revisions(names: Sequence[str | None], options: PipelineOptions) -> list[Side]:
     # Without a revision git is not asked: the files need not be in a checkout.
-    top = _top(options) if any(names) else os.path.realpath(pipeline_file(options)[1])
+    top = checkout_of(options) if any(names) else os.path.realpath(pipeline_file(options)[1])
     commits = [(name, _commit(top, name) if name is not None else None) for name in names]
     distinct = dict.fromkeys(commit for _, commit in commits)
     labels = {commit: name or WORKING_TREE for name, commit in reversed(commits)}

@@ -1,8 +1,7 @@
-"""Checks whether the configuration and each installed engine work here."""
+"""Checks whether configuration, machine, store and each installed engine work here."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from marin_build.engines.registry import (
@@ -13,7 +12,11 @@ from marin_build.engines.registry import (
     with_settings,
 )
 from marin_build.errors import MarinBuildError, UsageError
+from marin_build.operations.checkup import Checkup, Finding
 from marin_build.operations.config import Settings, load_settings
+from marin_build.operations.examine_machine import examine_machine, examine_prefix
+from marin_build.operations.loading import prefix_of
+from marin_build.operations.options import PipelineOptions
 from marin_build.workspace.workspace import find_project
 
 if TYPE_CHECKING:
@@ -22,33 +25,19 @@ if TYPE_CHECKING:
     from marin_build.engines.registry import Registered
 
 
-@dataclass(frozen=True, slots=True)
-class Checkup:
-    """The result of one check.
+def examine(
+    folder: str, profile: str | None = None, only: str | None = None, prefix: str | None = None
+) -> list[Checkup]:
+    """Look at the configuration, the machine, the store, and every engine that is installed.
 
-    Args:
-        subject: what was checked: `engine local`.
-        source: the folder of the configuration, or the package of the engine.
-        lines: what the engine reports about itself.
-        problem: why it does not work; None if it does.
-
-    """
-
-    subject: str
-    source: str
-    lines: tuple[str, ...] = ()
-    problem: MarinBuildError | None = None
-
-
-def examine(folder: str, profile: str | None = None, only: str | None = None) -> list[Checkup]:
-    """Look at the configuration that holds in a folder, and at every engine that is installed.
-
-    A broken engine does not hide the others. Nothing is changed, and no pipeline is loaded.
+    What is broken does not hide the rest. One object is written below the prefix and deleted
+    again, and no pipeline is loaded.
 
     Args:
         folder: whose configuration counts.
         profile: of the configuration.
-        only: the name of the one engine to look at; None: all of them.
+        only: the name of the one engine to look at, and nothing of the machine; None: all.
+        prefix: as `--prefix` names it; None: the one that is configured.
 
     Raises:
         UsageError: no engine has that name.
@@ -65,10 +54,11 @@ def examine(folder: str, profile: str | None = None, only: str | None = None) ->
         engines = [one for one in engines if one.name == only]
         if not engines:
             open_engine(only, {})  # it raises the error about an unknown engine
-    return [
-        Checkup("configuration", project, problem=problem),
-        *(_examine_engine(one, engines, settings) for one in engines),
-    ]
+    checkups = [Checkup("configuration", project, problem=problem)]
+    if only is None:
+        place = prefix_of(PipelineOptions(prefix=prefix), settings, project)
+        checkups += [examine_machine(project), examine_prefix(place)]
+    return checkups + [_examine_engine(one, engines, settings) for one in engines]
 
 
 def try_engine(folder: str, name: str, profile: str | None = None) -> Iterator[str]:
@@ -94,7 +84,7 @@ def _examine_engine(one: Registered, engines: Sequence[Registered], settings: Se
         return Checkup(subject, one.package, problem=two_packages(same))
     try:
         engine = with_settings(load_engine(one), settings.engines)
-        return Checkup(subject, one.package, tuple(engine.doctor()))
+        return Checkup(subject, one.package, tuple(map(Finding, engine.doctor())))
     except MarinBuildError as error:
         return Checkup(subject, one.package, problem=error)
     except Exception as error:  # noqa: BLE001 - an engine's own code may raise anything

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from marin_build.engines.base import Engine
+    from marin_build.operations.config import Settings
     from marin_build.operations.loading import Declared, Loaded
     from marin_build.pipeline.targets import Targets
     from marin_build.plan.capacity import Limits
@@ -82,10 +83,20 @@ def prices_of(loaded: Declared) -> Prices:
         UsageError: the project's file of prices is not readable.
 
     """
+    return configured_prices(loaded.settings, loaded.workspace.project)
+
+
+def configured_prices(settings: Settings, project: str) -> Prices:
+    """Return our list prices, overlaid with those of the file that the configuration names.
+
+    Raises:
+        UsageError: that file is not readable.
+
+    """
     from marin_build.plan.prices import load_prices
 
-    given = loaded.settings.prices
-    return load_prices(os.path.join(loaded.workspace.project, given) if given else None)
+    given = settings.prices
+    return load_prices(os.path.join(project, given) if given else None)
 
 
 _MOST = 256

@@ -11,6 +11,7 @@ from marin_build.operations.loading import environments_for
 from marin_build.operations.plan import choose, make_planned
 from marin_build.operations.planned import PlanRequest
 from marin_build.pipeline.declared_at import shown
+from marin_build.pipeline.output_file import files_in
 from marin_build.plan.block_reasons import UpstreamBlocked
 from marin_build.plan.decisions import Kind
 from marin_build.plan.plan_summary import verb_of
@@ -193,7 +194,8 @@ def _facts(planned: Planned, decision: Decision) -> list[tuple[str, str]]:
     if decision.kind is Kind.REUSE and plan.snapshot.of(decision.index).built is None:
         facts += _recorded_by_marin(loaded, target.output_path)
     deps = [plan.targets.all[dep].id for dep in plan.targets.deps[decision.index]]
-    return facts + _listed("needs", deps)
+    files = [f"{file.step.target_id} / {file.path}" for file in files_in(target.step.fn)]
+    return facts + _listed("needs", deps) + _listed("reads", [*map(printable, files)])
 
 
 def _recorded_by_marin(loaded: Loaded, output: str) -> list[tuple[str, str]]:

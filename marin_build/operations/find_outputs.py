@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 from marin_build.errors import MarinBuildError, NotFoundError, StoppedError, UsageError
 from marin_build.observe.read_builds import (
     StoredOutput,
+    list_places,
+    newest_first,
     read_begun,
     read_outputs,
 )
@@ -21,7 +23,7 @@ from marin_build.pipeline.names import name_problem
 from marin_build.plan.identity_words import identity_word
 from marin_build.protocol.layout import output_under
 from marin_build.text.moments import moment_text
-from marin_build.text.readable import printable, shortened
+from marin_build.text.readable import printable, shortened, some_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
 
 _SHOWN = 5
 """How many builds an error names."""
+_GLOB = "*?["
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,18 +206,39 @@ def _by_name(place: Place, words: Sequence[str], why: str, error: MarinBuildErro
             nothing of that name was ever begun.
 
     """
-    outputs = []
+    outputs: list[StoredOutput] = []
     for word in words:
-        begun = read_begun(place.store, place.prefix, word) if name_problem(word) is None else []
-        if not begun:
+        newest = newest_builds(place, word)
+        if not newest:
             raise error
-        outputs.append(begun[0])
+        outputs += newest
     if not outputs:
         raise error
-    ids = [output.target for output in outputs]
-    are = "is the newest of its name" if len(ids) == 1 else "are the newest of their names"
-    note = f"{why}; by the records {', '.join(ids)} {are}"
+    ids = some_of([output.target for output in outputs])
+    are = "is the newest of its name" if len(outputs) == 1 else "are the newest of their names"
+    note = f"{why}; by the records {ids} {are}"
     return FoundOutputs(tuple(outputs), place.store, place.prefix, (note,))
+
+
+def newest_builds(place: Place, word: str) -> list[StoredOutput]:
+    """Return the newest output of a name, or of each name that a glob matches.
+
+    Raises:
+        StoreError: the store cannot be read.
+
+    """
+    store, prefix = place.store, place.prefix
+    if name_problem(word) is None:
+        return read_begun(store, prefix, word)[:1]
+    if not any(sign in word for sign in _GLOB):
+        return []
+    from marin_build.observe.list_names import list_names
+
+    by_name: dict[str, list[StoredOutput]] = {}
+    for output in read_outputs(store, list_places(store, prefix, list_names(store, prefix, word))):
+        if output.status is not None:
+            by_name.setdefault(output.name, []).append(output)
+    return [output for outputs in by_name.values() for output in newest_first(outputs)[:1]]
 
 
 def first_line(error: MarinBuildError) -> str:

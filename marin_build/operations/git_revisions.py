@@ -95,6 +95,8 @@ def _start(place: Checkout, top: str, options: PipelineOptions) -> subprocess.Po
         words += ["--code-policy", options.code]
     for key, value in (options.parameters or {}).items():
         words += ["--set", f"{key}={value}"]
+    for path in options.params or ():
+        words += ["--params", os.path.abspath(path)]
     # Packages installed from this checkout (src/) are imported from the other checkout there.
     paths = [path for path in sys.path if _is_below(path, top) and not _is_not_theirs(path)]
     moved = [os.path.join(place.top, os.path.relpath(os.path.realpath(p), top)) for p in paths]

@@ -49,7 +49,7 @@ def top_level(folder: str) -> str:
         UsageError: it is in none, or there is no git.
 
     """
-    code, out, err = _git(folder, "rev-parse", "--show-toplevel")
+    code, out, err = git_said(folder, "rev-parse", "--show-toplevel")
     if code != 0:
         raise UsageError(
             f"`{folder}` is not in a git checkout",
@@ -61,21 +61,39 @@ def top_level(folder: str) -> str:
 
 def commit_of(top: str, revision: str) -> str | None:
     """Return the commit that a revision names, or None."""
-    code, out, _ = _git(
+    code, out, _ = git_said(
         top, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}"
     )
     return out.strip() if code == 0 else None
 
 
+def merge_base(top: str, one: str, other: str) -> str:
+    """Return the commit at which two revisions parted, by 12 digits.
+
+    Raises:
+        UsageError: git does not know one of them, or they have no commit in common.
+
+    """
+    for revision in (one, other):
+        if commit_of(top, revision) is None:
+            raise unknown_revision(top, revision, f"git knows no revision `{revision}`")
+    code, out, _ = git_said(top, "merge-base", "--end-of-options", one, other)
+    if code != 0:
+        raise UsageError(
+            f"`{one}` and `{other}` have no commit in common", consequence="nothing was compared"
+        )
+    return out.split()[0][:12]
+
+
 def unknown_revision(top: str, revision: str, what: str) -> UsageError:
     """Return the error for a revision that git does not know."""
-    _, out, _ = _git(top, "for-each-ref", "--format=%(refname:short)")
+    _, out, _ = git_said(top, "for-each-ref", "--format=%(refname:short)")
     hint = did_you_mean(revision, [*out.split(), "HEAD"])
     facts = []
     if _answers(top, "true", "rev-parse", "--is-shallow-repository"):
         facts = [("clone", "shallow: git has only its newest commits")]
         hint = "git fetch --unshallow; in GitHub Actions, give actions/checkout `fetch-depth: 0`"
-    elif not _git(top, "rev-parse", "--verify", "--quiet", "HEAD")[1]:
+    elif not git_said(top, "rev-parse", "--verify", "--quiet", "HEAD")[1]:
         facts, hint = [("checkout", "no commit yet")], "git add -A && git commit"
     elif remote := _fetched_from(top, revision):
         hint = f"this clone has not fetched that branch: git fetch {remote}"
@@ -83,14 +101,14 @@ def unknown_revision(top: str, revision: str, what: str) -> UsageError:
 
 
 def _answers(top: str, answer: str, *args: str) -> bool:
-    code, out, _ = _git(top, *args)
+    code, out, _ = git_said(top, *args)
     return code == 0 and out.strip() == answer
 
 
 def _fetched_from(top: str, revision: str) -> str | None:
     """Return what to give `git fetch` for `origin/main`; None if no remote is called so."""
     remote, slash, branch = revision.partition("/")
-    if not slash or remote not in _git(top, "remote")[1].split():
+    if not slash or remote not in git_said(top, "remote")[1].split():
         return None
     return f"{remote} {shlex.quote(f'{branch}:refs/remotes/{revision}')}"
 
@@ -108,7 +126,7 @@ def worktree(top: str, commit: str) -> Iterator[str]:
         path = os.path.join(folder, _TREE)
         in_use = _lock(folder)
         try:
-            code, _, err = _git(top, "worktree", "add", "--detach", "--quiet", path, commit)
+            code, _, err = git_said(top, "worktree", "add", "--detach", "--quiet", path, commit)
             if code != 0:
                 raise UsageError(
                     f"cannot check `{commit[:12]}` out",
@@ -125,7 +143,7 @@ def worktree(top: str, commit: str) -> Iterator[str]:
 
 def _remove_abandoned(top: str) -> None:
     """Remove worktrees whose program was killed before it could: nobody else ever would."""
-    _, out, _ = _git(top, "worktree", "list", "--porcelain")
+    _, out, _ = git_said(top, "worktree", "list", "--porcelain")
     for line in out.splitlines():
         path = line.removeprefix("worktree ")
         folder = os.path.dirname(path)
@@ -162,7 +180,7 @@ def _link_ignored(top: str, tree: str) -> None:
     Untracked files that git does not ignore are no part of a revision, and are not linked.
     """
     ignored = ("ls-files", "--others", "--ignored", "--exclude-standard", "--directory", "-z")
-    _, out, _ = _git(top, *ignored)
+    _, out, _ = git_said(top, *ignored)
     for entry in out.split("\0"):
         name = entry.rstrip("/")
         there = os.path.join(tree, name)
@@ -176,9 +194,9 @@ def _link_ignored(top: str, tree: str) -> None:
 def _remove(top: str, folder: str, path: str) -> None:
     """Remove a worktree; interrupts wait until it is gone."""
     with _signals({signal.SIGINT: signal.SIG_IGN}):
-        _git(top, "worktree", "remove", "--force", "--force", path)
+        git_said(top, "worktree", "remove", "--force", "--force", path)
         shutil.rmtree(folder, ignore_errors=True)
-        _git(top, "worktree", "prune")
+        git_said(top, "worktree", "prune")
 
 
 @contextmanager
@@ -208,7 +226,7 @@ def _signals(handlers: dict[signal.Signals, object]) -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _git(folder: str, *args: str) -> tuple[int, str, str]:
+def git_said(folder: str, *args: str) -> tuple[int, str, str]:
     """Run git, and return how it ended, with both outputs.
 
     Git gets a process group of its own, so that ^C does not reach it. We end it by SIGTERM instead,
@@ -242,6 +260,6 @@ def _git(folder: str, *args: str) -> tuple[int, str, str]:
 def is_committed(file: str) -> bool:
     """Return whether git has a file as it is, so that it can be had again."""
     folder, name = os.path.split(os.path.abspath(file))
-    tracked, _, _ = _git(folder, "ls-files", "--error-unmatch", "--", name)
-    code, out, _ = _git(folder, "status", "--porcelain", "--", name)
+    tracked, _, _ = git_said(folder, "ls-files", "--error-unmatch", "--", name)
+    code, out, _ = git_said(folder, "status", "--porcelain", "--", name)
     return tracked == 0 and code == 0 and not out.strip()

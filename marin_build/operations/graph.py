@@ -11,7 +11,7 @@ from marin_build.emit.graph.live import Live, LiveTarget
 from marin_build.emit.graph.saved_plan_page import commands_of, replay_command, scripts_of
 from marin_build.emit.templates import Templates
 from marin_build.engines.registry import engine_words
-from marin_build.identity.secret import known_values
+from marin_build.operations.known_secrets import secrets_of
 from marin_build.operations.options import command_line
 from marin_build.operations.plan import make_planned
 from marin_build.operations.plan_directory import read_plan_directory
@@ -20,7 +20,6 @@ from marin_build.plan.document import plan_document
 from marin_build.plan.reason_text import NOT_READ, describe_decision
 from marin_build.redaction import Redactor
 from marin_build.text.readable import duration_text, printable
-from marin_build.text.secret_shapes import without_secret
 from marin_build.workspace.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -88,10 +87,10 @@ def draw_planned(
             targets[target] = replace(targets[target], drift="drifted")
         live = Live(project=loaded.workspace.project, targets=targets)
         return draw(_document(planned, planned.decided), view, templates, live=live)
-    document, live = _looked_at(planned)
-    commands = _commands(options) if options is not None else ()
+    document, live = looked_at(planned)
+    commands = commands_for_targets(options) if options is not None else ()
     return draw(
-        document, view, templates, live=live, commands=commands, redactor=_secrets_of(loaded)
+        document, view, templates, live=live, commands=commands, redactor=secrets_of(loaded)
     )
 
 
@@ -136,10 +135,14 @@ def _document(planned: Planned, plan: Plan) -> PlanDocument:
     )
 
 
-def _looked_at(planned: Planned) -> tuple[PlanDocument, Live]:
+def looked_at(planned: Planned) -> tuple[PlanDocument, Live]:
     """Return the document of a plan, and all that a page shows beside it.
 
     Accepted drift is a reason in the document, as `plan` shows it.
+
+    Raises:
+        StoreError: the store cannot be read.
+
     """
     from marin_build.observe.read_logs import ends_of_logs
     from marin_build.plan.plan_summary import count_verbs, summary_line
@@ -191,7 +194,7 @@ def _how_long(estimate: PlanEstimate) -> str:
     return f"{words} {duration_text(estimate.critical_seconds)}"
 
 
-def _commands(options: PipelineOptions) -> Commands:
+def commands_for_targets(options: PipelineOptions) -> Commands:
     """Return a page's command lines: a label, and the parts that a target's id joins."""
 
     def line(command: str, *flags: str) -> str:
@@ -204,15 +207,3 @@ def _commands(options: PipelineOptions) -> Commands:
         ("why, in full", (line("explain"), "")),
         ("its log", (line("logs").replace("logs -f ", "logs --file ", 1), "")),
     )
-
-
-def _secrets_of(loaded: Loaded) -> Redactor:
-    """Return a redactor for the secrets in this environment and in the `env_vars` of the steps."""
-    declared = loaded.settings.secrets
-    given = loaded.pipeline.parameters
-    told = {v.encode(): b"..." for k, v in given.items() if without_secret(k, v) != v}
-    found = Redactor.of(os.environ, declared).joined(Redactor.for_values(known_values() | told))
-    steps = {id(t.step.env_vars): t.step for t in loaded.targets.all if t.step.env_vars}
-    for step in steps.values():
-        found = found.joined(Redactor.of(step.env_vars, (*declared, *step.secrets)))
-    return found

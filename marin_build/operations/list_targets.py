@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from marin_build.identity.code.digest import code_digest
 from marin_build.operations.loading import declare, pipeline_file
 from marin_build.plan.targets_diff import Entry
+from marin_build.workspace.places import is_relative
 from marin_build.workspace.workspace import relative
 
 if TYPE_CHECKING:
@@ -72,9 +73,24 @@ def entries_of(targets: Targets) -> tuple[Entry, ...]:
             f":{target.step.declared[1]}",
             payload=target.step.payload,
             code=code_digest(target.step.fn) if target.step.fn is not None else None,
+            output=output_inside(
+                relative(target.output_path, targets.workspace),
+                relative(targets.workspace.prefix, targets.workspace),
+            ),
         )
         for target, deps in zip(targets.all, targets.deps, strict=True)
     )
+
+
+def output_inside(path: str, prefix: str) -> str:
+    """Return where an output lies as it is written for another place: see `Entry.output`.
+
+    Args:
+        path, prefix: absolute, or from the folder of the project.
+
+    """
+    inside = path.removeprefix(f"{prefix}/")
+    return inside if inside != path or not is_relative(path) else f"./{path}"
 
 
 def listing_line(listing: Listing) -> str:

@@ -212,7 +212,7 @@ def _declare(
         policy,
         marin_era=settings.marin_era if settings.marin_aliases else None,
     )
-    parameters = {**passed_variables(settings, os.environ), **(options.parameters or {})}
+    parameters = _parameters(options, settings, project)
     if options.engine:
         settings = replace(settings, engine=options.engine)
     with to_standard_error():  # an identity asks values of the author's classes, too
@@ -224,6 +224,18 @@ def _declare(
             pipeline, workspace, only=only, needed=needed, on_progress=options.on_progress
         )
     return Declared(settings, targets.workspace, pipeline, targets)
+
+
+def _parameters(options: PipelineOptions, settings: Settings, project: str) -> dict[str, str]:
+    """Return what the pipeline is given: by `--set`, by files, by variables; the first wins."""
+    given, passed = options.parameters or {}, passed_variables(settings, os.environ)
+    configured = settings.params if options.params is not None else None
+    if not (configured or options.params):
+        return {**passed, **given}
+    from marin_build.operations.parameter_files import with_files
+
+    files = [(os.path.join(project, configured), configured)] if configured else []
+    return with_files(given, [*files, *((path, path) for path in options.params or ())], passed)
 
 
 def refuse_without_file(program: Program | None, what: str) -> None:

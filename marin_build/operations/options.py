@@ -49,6 +49,7 @@ def given_options(options: PipelineOptions) -> list[tuple[str, str]]:
         ("--profile", options.profile),
         ("--engine", options.engine),
         ("--code-policy", options.code),
+        *(("--params", path) for path in options.params or ()),
     ]
     if options.parameters:
         from marin_build.text.secret_shapes import without_secret
@@ -70,6 +71,8 @@ class PipelineOptions:
         profile: a profile of the configuration.
         engine: an engine's name; None: as configured.
         parameters: name -> text, as `--set` gives it.
+        params: files of parameters, on top of the configured one; None: not even that one, because
+            `parameters` are all there are.
         code: the policy for steps that declare none; None: as configured.
         folder: where `file` is looked for; None: in the current folder.
         program: declares the steps, in place of a file.
@@ -82,6 +85,7 @@ class PipelineOptions:
     profile: str | None = None
     engine: str | None = None
     parameters: Mapping[str, str] | None = None
+    params: tuple[str, ...] | None = field(default=(), kw_only=True)
     code: CodePolicy | None = None
     folder: str | None = None
     program: Program | None = None

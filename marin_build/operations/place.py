@@ -10,7 +10,7 @@ from marin_build.errors import SpecificationError, StoreError, UsageError
 from marin_build.operations.loading import pipeline_file, prefix_of
 from marin_build.plan.selection import asks_for_drift
 from marin_build.store.open_store import open_store
-from marin_build.workspace.places import is_url
+from marin_build.workspace.places import is_relative, is_url
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -51,6 +51,12 @@ class Place:
         if inside != path:
             return f"{self.prefix}/{inside}"
         return path if is_url(path) else os.path.join(self.project, path)
+
+    def output_at(self, output: str) -> str:
+        """Return the output path that an entry of another place names: see `Entry.output`."""
+        if output.startswith("./"):
+            return os.path.join(self.project, output[2:])
+        return f"{self.prefix}/{output}" if is_relative(output) else output
 
 
 def refuse_drifted(words: Sequence[str], error: MarinBuildError) -> None:

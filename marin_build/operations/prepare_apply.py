@@ -47,6 +47,7 @@ class Terms:
         keep: whether the plan and the journal of the run are kept under the prefix.
         launch: the gang that this process leads, for its one target; None: it leads none.
         on_drift: `fail`: build nothing if a reused target drifted; None: as configured.
+        stream_logs: whether the lines that steps print are reported.
 
     """
 
@@ -60,6 +61,7 @@ class Terms:
     keep: bool = True
     launch: Launch | None = None
     on_drift: OnDrift | None = None
+    stream_logs: bool = False
 
     @property
     def stops_after(self) -> int | None:

@@ -39,6 +39,7 @@ class ApplyOptions(TypedDict, total=False):
     trace: str | None
     overwrite: Selectors
     on_drift: OnDrift | None
+    stream_logs: bool
 
 
 class ProjectBase:
@@ -145,15 +146,16 @@ def request_of(
     check_budgets(given)
     return PlanRequest(
         tuple(targets),
-        _several(force),
-        _several(changed),
-        _several(built),
+        selectors_in(force),
+        selectors_in(changed),
+        selectors_in(built),
         rerun_failed,
         jobs,
         given,
-        _several(overwrite),
+        selectors_in(overwrite),
     )
 
 
-def _several(selectors: Selectors) -> tuple[str, ...]:
+def selectors_in(selectors: Selectors) -> tuple[str, ...]:
+    """Return one selector, or several, as several."""
     return (selectors,) if isinstance(selectors, str) else tuple(selectors)

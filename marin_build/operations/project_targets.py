@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from marin_build.operations.project_base import ProjectBase
+from marin_build.operations.project_base import ProjectBase, selectors_in
 
 if TYPE_CHECKING:
     import os
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from marin_build.operations.diff import Comparison
     from marin_build.operations.explain import Explanation
     from marin_build.operations.logs import AttemptSeen
+    from marin_build.operations.project_base import Selectors
     from marin_build.operations.status import ReadStatus
     from marin_build.operations.taint import TaintedTargets, Untainted
     from marin_build.operations.unlock import UnlockedTarget
@@ -83,12 +84,60 @@ class ProjectTargets(ProjectBase):
         with self._loaded() as loaded:
             return draw_pipeline(loaded, targets, view, options=options).text
 
+    def report(self, *targets: str) -> str:
+        """Return the report on targets, and on all they need, as one HTML page.
+
+        Args:
+            targets: whose results are shown.
+
+        """
+        from marin_build.operations.report import report_on
+
+        options = self._options if self._options.program is None else None
+        with self._loaded() as loaded:
+            return report_on(loaded, targets, options).text
+
     def status(self, *targets: str) -> ReadStatus:
         """Return the states of targets, and of all they need; nothing is judged or written."""
         from marin_build.operations.status import read_status
 
         with self._loaded() as loaded:
             return read_status(loaded, targets)
+
+    def metrics(
+        self,
+        *targets: str,
+        all: bool = False,  # noqa: A002 - as the option is called
+        runs: Selectors = (),
+        columns: Selectors = (),
+        sort: Selectors = (),
+    ) -> list[dict[str, Any]]:
+        """Return the numbers that steps returned, a row for each target, as pandas takes them.
+
+        The keys are equal in all rows: `target`, `name`, `run`, `built`, then the attributes that
+        differ between the rows, the numbers, `seconds` and `cost` in US dollars. None stands for
+        what a row does not have. A target that is not built, or returned no number, has no row.
+
+        Args:
+            targets: selectors, and words that name one identity, as `path` takes them.
+            all: every build of the targets' names, not only what the pipeline declares.
+            runs: the targets of these runs, not those that the pipeline declares.
+            columns: names or globs of the columns to return, besides `target`; also those of
+                attributes that do not differ.
+            sort: columns to sort by; `-` before one: the largest value first.
+
+        Raises:
+            UsageError: there is no such run or column.
+
+        """
+        from marin_build.operations.metrics import MetricsRequest, read_metrics_table
+
+        request = MetricsRequest(
+            targets, all, selectors_in(runs), selectors_in(columns), selectors_in(sort)
+        )
+        with self._loading():
+            found = read_metrics_table(self._options, request, may_recall=False)
+        return found.table.flat_rows()
 
     def attempts(self, target: str) -> tuple[AttemptSeen, ...]:
         """Return all attempts at a target that are known, the oldest first."""

@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from marin_build.errors import MarinBuildError, NotFoundError, StoppedError
 from marin_build.identity.payload import fingerprint_of
-from marin_build.observe.read_builds import read_begun
-from marin_build.operations.find_outputs import first_line, stored_identity
+from marin_build.operations.find_outputs import first_line, newest_builds, stored_identity
 from marin_build.operations.loading import Loaded, current_host, load, pipeline_file
 from marin_build.operations.place import open_place, refuse_drifted
 from marin_build.pipeline.load import Pipeline
@@ -23,6 +22,7 @@ from marin_build.pipeline.targets import Target, Targets
 from marin_build.plan.payload_diff import dependency_name
 from marin_build.plan.selection import select
 from marin_build.protocol.layout import output_under, version_of
+from marin_build.text.readable import some_of
 from marin_build.untrusted_json import parse_json, table, text
 from marin_build.workspace.workspace import Workspace
 
@@ -102,6 +102,34 @@ def recall(options: PipelineOptions, target: str) -> Recalled:
     return replace(_without_pipeline(options, place, [target], error), notes=())
 
 
+def recall_run(options: PipelineOptions, run: str) -> tuple[str, Loaded]:
+    """Return the id of a run and the targets of its plan, without asking the pipeline.
+
+    Args:
+        options: name the prefix.
+        run: its id, the first digits of that, or `latest`.
+
+    Raises:
+        UsageError: no run is called so, or several are.
+        StoppedError: its plan was changed after it was written.
+        StoreError: the store cannot be read.
+
+    """
+    from marin_build.apply.run_folder import find_runs, kept_runs, no_such_run
+
+    place = open_place(options)
+    found = find_runs(place.store, place.prefix, [run])
+    if not found:
+        starting = [id_ for id_ in kept_runs(place.store, place.prefix) if id_.startswith(run)]
+        if len(starting) != 1 or not run.startswith("r-"):
+            raise no_such_run(place.store, place.prefix, run, "nothing was read")
+        found = find_runs(place.store, place.prefix, starting)
+    for kept in found.values():
+        plan = kept.plan
+        return kept.id, _loaded(options, place, _planned_targets(plan, place), plan.requested)
+    raise no_such_run(place.store, place.prefix, run, "nothing was read")
+
+
 def _check_names(loaded: Loaded, words: Sequence[str]) -> None:
     """Refuse words that select nothing by name; neither store, git nor code is asked.
 
@@ -141,23 +169,22 @@ def _without_pipeline(
 
 
 def _stored(place: Place, words: Sequence[str]) -> list[StoredOutput] | None:
-    """Return an output for each word; None if nothing under the prefix stands for one."""
-    found = []
+    """Return the outputs that words stand for; None if nothing under the prefix stands for one."""
+    found: list[StoredOutput] = []
     for word in words:
         try:
             output = stored_identity(place, word)
         except NotFoundError:
             return None
-        if output is None and name_problem(word) is None:
-            output = next(iter(read_begun(place.store, place.prefix, word)), None)
-        if output is None:
+        outputs = [output] if output is not None else newest_builds(place, word)
+        if not outputs:
             return None
-        found.append(output)
+        found += outputs
     return found
 
 
-def _ids(outputs: Iterable[StoredOutput]) -> str:
-    return ", ".join(f"`{output.target}`" for output in outputs)
+def _ids(outputs: Sequence[StoredOutput]) -> str:
+    return some_of([f"`{output.target}`" for output in outputs])
 
 
 class _Known(NamedTuple):

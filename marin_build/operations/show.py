@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from marin_build.observe.preview_files import preview_files
 from marin_build.operations.find_outputs import find_output
 from marin_build.protocol.artifact import read_artifact
-from marin_build.protocol.manifest import manifest_of, without_nested
+from marin_build.protocol.manifest import own_files_of
 from marin_build.protocol.recipe_reader import read_recipe
 from marin_build.untrusted_json import parse_json
 
@@ -73,9 +73,7 @@ def show_output(options: PipelineOptions, word: str) -> ShownOutput:
             artifact = parse_json(saved[0])
         except ValueError as error:
             why = str(error)
-    listed = manifest_of(store, output.data)
-    own = set(without_nested([file.path for file in listed], listed))
-    files = tuple(file for file in listed if file.path in own)
+    files = own_files_of(store, output.data)
     return ShownOutput(
         output,
         found,

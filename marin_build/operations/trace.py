@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     from typing import Any
 
     from marin_build.apply.events import Event
+    from marin_build.apply.journal import Journal
     from marin_build.operations.options import PipelineOptions
+    from marin_build.operations.place import Place
 
 
 _NOTHING_WRITTEN = "no trace was written"
@@ -66,6 +68,36 @@ def run_trace(name: str, options: PipelineOptions) -> str:
         StoreError: the store cannot be read.
 
     """
+    _, _, journal = _kept_journal(name, options)
+    return _text(trace_of(journal))
+
+
+def run_lineage(name: str, options: PipelineOptions) -> str:
+    """Return a run that was kept as events of OpenLineage, a line of JSON each.
+
+    Args:
+        name: its id, or `latest`.
+        options: say under which prefix.
+
+    Raises:
+        UsageError: there is no such run, or it has no journal that can be read.
+        StoppedError: its plan is damaged.
+        StoreError: the store cannot be read.
+
+    """
+    from marin_build.apply.open_lineage import lineage_events
+    from marin_build.apply.run_folder import find_runs, no_such_run
+
+    place, run, journal = _kept_journal(name, options)
+    kept = find_runs(place.store, place.prefix, [run]).get(run)
+    if kept is None:
+        raise no_such_run(place.store, place.prefix, name, _NOTHING_WRITTEN)
+    events = lineage_events(journal, kept.plan, lambda path: place.output_of(kept.plan, path))
+    return "".join(f"{json.dumps(event)}\n" for event in events)
+
+
+def _kept_journal(name: str, options: PipelineOptions) -> tuple[Place, str, Journal]:
+    """Return where a run was kept, its id, and its journal; raises as `run_trace`."""
     from marin_build.apply.run_folder import folder_of, may_be_run, no_such_run, run_id
     from marin_build.operations.place import open_place
 
@@ -80,7 +112,7 @@ def run_trace(name: str, options: PipelineOptions) -> str:
             raise no_such_run(store, prefix, name, _NOTHING_WRITTEN)
         data = blob.data
     try:
-        return _text(trace_of(parse_journal(data)))
+        return place, run, parse_journal(data)
     except UnreadableJournalError as error:
         raise UsageError(
             f"the journal of the run `{run}` cannot be read",

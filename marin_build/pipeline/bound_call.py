@@ -9,13 +9,14 @@ import pathlib
 import types
 import typing
 from collections import ChainMap
-from dataclasses import dataclass, is_dataclass
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from marin_build.errors import MarinBuildError, SpecificationError
+from marin_build.errors import SpecificationError
 from marin_build.identity.callables import Bound, StandsForFunction
 from marin_build.pipeline import runtime_calls
-from marin_build.pipeline.declared_at import shown_here
+from marin_build.pipeline.output_file import OutputFile
+from marin_build.pipeline.running_function import run_function
 from marin_build.pipeline.source import Source
 from marin_build.pipeline.step_spec import StepSpec
 from marin_build.workspace.places import is_url
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
 
 _PATH_TYPES = (pathlib.Path, pathlib.PurePath, pathlib.PosixPath, os.PathLike)
-_JSON_TYPES = {dict, list, tuple, int, float, bool}
+_Leaf = StepSpec | OutputFile | Source
 
 
 class Parameter(NamedTuple):
@@ -48,7 +49,8 @@ def parameter_of(parameter: inspect.Parameter) -> Parameter:
 class BoundCall(Bound, StandsForFunction):
     """A call waiting for its output path.
 
-    `values` are plain arguments; `wired` are steps and sources, or containers of them.
+    `values` are plain arguments; `wired` are steps, files of steps and sources, or containers of
+    them.
     """
 
     function: Callable[..., object]
@@ -62,10 +64,10 @@ class BoundCall(Bound, StandsForFunction):
         output = _as_path(output_path) if is_path(hints.get(first)) else output_path
         wired = {key: _deliver(value, hints.get(key)) for key, value in self.wired.items()}
         values = {key: _with_paths(value, hints.get(key)) for key, value in self.values.items()}
-        return self.function(output, **values, **wired)
+        return run_function(self.function, output, **values, **wired)
 
     def bound(self) -> Mapping[str, object]:
-        """Return which steps and sources each parameter stands for."""
+        """Return which steps, files of steps and sources each parameter stands for."""
         return self.wired
 
     @property
@@ -73,39 +75,16 @@ class BoundCall(Bound, StandsForFunction):
         """The function that is called."""
         return self.function
 
-    def leaves(self) -> Iterator[tuple[str, StepSpec | Source]]:
+    def leaves(self) -> Iterator[tuple[str, _Leaf]]:
         """Yield each step and source, with the parameter (and index or key) it is given to."""
         for key, value in self.wired.items():
             yield from _leaves(key, value)
 
-    def problems(self, name: str, place: tuple[str, int]) -> list[MarinBuildError]:
-        """Return what is wrong with the steps given as arguments of a step declared at `place`."""
-        if not self.wired:
-            return []
-        try:
-            hints = type_hints(self.function)
-        except NameError as error:
-            return [
-                SpecificationError(
-                    f"`{name}`: an annotation cannot be read: {error}",
-                    facts=[("declared", shown_here(place))],
-                    hint="import the annotated types outside `if TYPE_CHECKING:`",
-                )
-            ]
-        found: list[MarinBuildError] = []
-        for key, value in self.wired.items():
-            problem = _problem(value, hints.get(key))
-            if problem:
-                found.append(
-                    SpecificationError(
-                        f"`{name}`: the parameter `{key}` {problem}",
-                        facts=[("declared", shown_here(place))],
-                        consequence="nothing was run",
-                        hint="annotate it as Path or str for the folder, or as the type "
-                        "the step returns for its artifact",
-                    )
-                )
-        return found
+    def deps(self) -> Iterator[StepSpec]:
+        """Yield the step of each argument that is one, or a file of one."""
+        for _, leaf in self.leaves():
+            if not isinstance(leaf, Source):
+                yield leaf.step if isinstance(leaf, OutputFile) else leaf
 
 
 @functools.lru_cache(maxsize=1024)
@@ -125,7 +104,7 @@ def is_path(annotation: object) -> bool:
     return (typing.get_origin(annotation) or annotation) in _PATH_TYPES
 
 
-def _element(annotation: Any, container: type) -> Any:
+def element_of(annotation: Any, container: type) -> Any:
     """Return the annotation of a container's elements; None where there is none."""
     origin, args = typing.get_origin(annotation), typing.get_args(annotation)
     if container is dict:
@@ -135,7 +114,8 @@ def _element(annotation: Any, container: type) -> Any:
     return args[0] if args else None
 
 
-def _without_none(annotation: Any) -> Any:
+def without_none(annotation: Any) -> Any:
+    """Return `T` of `T | None`; any other annotation as it is."""
     if typing.get_origin(annotation) in (typing.Union, types.UnionType):
         members = [arg for arg in typing.get_args(annotation) if arg is not type(None)]
         return members[0] if len(members) == 1 else annotation
@@ -187,10 +167,13 @@ def annotated_function(called: Callable[..., object]) -> Callable[..., object]:
 
 def _deliver(value: Any, annotation: Any) -> Any:
     """Return what the function gets for a step, a source or a container of them."""
-    annotation = _without_none(annotation)
+    annotation = without_none(annotation)
     match value:
         case Source(location=location):
             return _as_path(location) if is_path(annotation) else location
+        case OutputFile():
+            runtime_calls.check_output_file(value)
+            return _as_path(value.location) if is_path(annotation) else value.location
         case StepSpec() if annotation is str:
             return value.output_path
         case StepSpec() if is_path(annotation):
@@ -198,10 +181,10 @@ def _deliver(value: Any, annotation: Any) -> Any:
         case StepSpec():
             return runtime_calls.load_artifact(value.output_path, annotation)
         case dict():
-            return {k: _deliver(v, _element(annotation, dict)) for k, v in value.items()}
+            return {k: _deliver(v, element_of(annotation, dict)) for k, v in value.items()}
         case list() | tuple():
             kind = type(value)
-            return kind(_deliver(item, _element(annotation, kind)) for item in value)
+            return kind(_deliver(item, element_of(annotation, kind)) for item in value)
     return value
 
 
@@ -209,7 +192,7 @@ def _with_paths(value: Any, annotation: Any) -> Any:
     """Return a plain argument with paths in place of texts where the annotation asks for them."""
     if annotation is None:
         return value
-    annotation = _without_none(annotation)
+    annotation = without_none(annotation)
     match value:
         case str() if is_path(annotation):
             return _as_path(value)
@@ -221,7 +204,7 @@ def _with_paths(value: Any, annotation: Any) -> Any:
 def _each_with_paths(value: Any, annotation: Any) -> Any:
     """Return a container with paths in it; the container itself where nothing changes."""
     kind = dict if isinstance(value, dict) else type(value)
-    element = _element(annotation, kind)
+    element = element_of(annotation, kind)
     if element is None:
         return value
     items = value.values() if kind is dict else value
@@ -231,9 +214,9 @@ def _each_with_paths(value: Any, annotation: Any) -> Any:
     return dict(zip(value, found, strict=True)) if kind is dict else kind(found)
 
 
-def _leaves(key: str, value: Any) -> Iterator[tuple[str, StepSpec | Source]]:
+def _leaves(key: str, value: Any) -> Iterator[tuple[str, _Leaf]]:
     match value:
-        case StepSpec() | Source():
+        case StepSpec() | OutputFile() | Source():
             yield key, value
         case dict():
             for name, item in value.items():
@@ -241,49 +224,3 @@ def _leaves(key: str, value: Any) -> Iterator[tuple[str, StepSpec | Source]]:
         case list() | tuple():
             for index, item in enumerate(value):
                 yield from _leaves(f"{key}.{index}", item)
-
-
-def _problem(value: Any, annotation: Any) -> str | None:
-    """Return why a step cannot be given to a parameter with this annotation."""
-    annotation = _without_none(annotation)
-    match value:
-        case Source():
-            if annotation is str or is_path(annotation):
-                return None
-            return f"is given a source, but is annotated {_shown(annotation)}"
-        case StepSpec():
-            return _step_problem(value, annotation)
-        case dict():
-            element = _element(annotation, dict)
-            return next(filter(None, (_problem(item, element) for item in value.values())), None)
-        case list() | tuple() if type(value) in (list, tuple):
-            element = _element(annotation, type(value))
-            return next(filter(None, (_problem(item, element) for item in value)), None)
-        case list() | tuple():  # names of fields would be no part of the identity
-            return f"is given steps in a {type(value).__name__}: give them in a list or a dict"
-    return "mixes steps with other values"
-
-
-def _step_problem(dep: StepSpec, annotation: Any) -> str | None:
-    if annotation is str or is_path(annotation):
-        return None
-    origin = typing.get_origin(annotation) or annotation
-    is_artifact = isinstance(origin, type) and (
-        origin in _JSON_TYPES
-        or is_dataclass(origin)
-        or hasattr(origin, "model_validate")
-        or typing.is_typeddict(origin)
-    )
-    if not is_artifact:
-        return f"is given the step `{dep.name}`, but is annotated {_shown(annotation)}"
-    if isinstance(dep.fn, BoundCall):
-        returned = type_hints(dep.fn.function).get("return", annotation)
-        if returned != annotation:
-            return f"wants {_shown(annotation)}, but `{dep.name}` returns {_shown(returned)}"
-    return None
-
-
-def _shown(annotation: Any) -> str:
-    if annotation is None:
-        return "with nothing"
-    return f"`{getattr(annotation, '__name__', annotation)}`"

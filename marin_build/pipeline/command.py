@@ -3,6 +3,10 @@
 A placeholder `{name}` stands for the output, a dependency's output, an input or a parameter. It is
 checked when the command is declared and hashed unresolved. Values never enter shell code: in a
 shell command a placeholder becomes a reference to an environment variable of that name.
+
+A placeholder of several things becomes a word for each; in a shell command it becomes a reference
+to an array of that name. Where these are too many for a command line, `{name_list}` is the path of
+a file that names them, one a line.
 """
 
 from __future__ import annotations
@@ -13,17 +17,20 @@ from typing import TYPE_CHECKING, Any, Unpack
 from marin_build.errors import refuse
 from marin_build.identity.callables import Bound, CountsByName
 from marin_build.identity.canonical import FrozenDict
+from marin_build.pipeline import runtime_calls
 from marin_build.pipeline.command_checks import check_command
-from marin_build.pipeline.command_limits import list_path, write_lists
+from marin_build.pipeline.command_limits import list_name, list_path, write_lists
 from marin_build.pipeline.declared_at import declaring_place, shown_here
+from marin_build.pipeline.output_file import OutputFile, files_in
 from marin_build.pipeline.placeholders import PLACEHOLDER, names_in, plain_text
 from marin_build.pipeline.source import Source
+from marin_build.pipeline.step_checks import as_step
 from marin_build.pipeline.step_options import StepOptions, check_options
 from marin_build.pipeline.step_spec import DeclaredStep, StepSpec
 from marin_build.workspace.workspace import current_workspace
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
 
 SHELL = ("bash", "-euo", "pipefail", "-c")
@@ -35,6 +42,9 @@ class PathPart:
 
     path: str
 
+
+Needed = StepSpec | OutputFile
+"""What a placeholder of `deps` stands for."""
 
 Word = tuple[str | PathPart, ...]
 """One word of a command line: its parts, in order, to be joined."""
@@ -48,7 +58,7 @@ class Command(Bound, CountsByName):
     """
 
     text: str | tuple[str, ...]
-    deps: Mapping[str, StepSpec | tuple[StepSpec, ...]] = field(default_factory=FrozenDict)
+    deps: Mapping[str, Needed | tuple[Needed, ...]] = field(default_factory=FrozenDict)
     inputs: Mapping[str, Source | tuple[Source, ...]] = field(default_factory=FrozenDict)
     params: Mapping[str, Any] = field(default_factory=FrozenDict)
     declared_in: str | None = field(default=None, compare=False, repr=False)
@@ -65,19 +75,42 @@ class Command(Bound, CountsByName):
         return FrozenDict({kind: self.text})
 
     def bound(self) -> Mapping[str, object]:
-        """Return which step or source each placeholder stands for."""
+        """Return which step, file of a step or source each placeholder stands for."""
         return {**self.deps, **self.inputs}
+
+    @property
+    def lists(self) -> dict[str, Sequence[Any]]:
+        """The placeholders that stand for several things, and these things."""
+        given = {**self.deps, **self.inputs, **self.params}
+        return {name: value for name, value in given.items() if isinstance(value, tuple | list)}
 
     def words(self, output_path: str) -> tuple[Word, ...]:
         """Return the command line, paths kept apart from text."""
+        lists = self.lists
         if isinstance(self.text, tuple):
-            return tuple(self._word(word, output_path) for word in self.text)
+            places = {f"{{{name}}}": items for name, items in lists.items()}
+            return tuple(
+                word
+                for template in self.text
+                for word in (
+                    [(_part(item),) for item in places[template]]
+                    if template in places
+                    else [self._word(template, output_path)]
+                )
+            )
         from marin_build.pipeline.shell_code import shell_code  # most pipelines have no bash
 
         names = dict.fromkeys(name for name, literal in names_in(self.text) if not literal)
-        variables = tuple((f"{name}=", self._value(name, output_path)) for name in names)
-        command: tuple[Word, ...] = tuple((word,) for word in (*SHELL, shell_code(self.text)))
-        return (("env",), *variables, *command) if variables else command
+        variables = [
+            (f"{name}=", self._value(name, output_path)) for name in names if name not in lists
+        ]
+        arrays = {name: lists[name] for name in names if name in lists}
+        items = [(_part(item),) for values in arrays.values() for item in values]
+        code = _arrays_code(arrays) + shell_code(self.text, frozenset(lists))
+        command: list[Word] = [(word,) for word in (*SHELL, code)]
+        if items:
+            command += [(SHELL[0],), *items]  # the name that bash has, and its arguments
+        return (("env",), *variables, *command) if variables else tuple(command)
 
     def argv(self, output_path: str) -> list[str]:
         """Return the command line as a program gets it."""
@@ -87,17 +120,20 @@ class Command(Bound, CountsByName):
         """Run the command in the project's folder; its exit code is the step's."""
         from marin_build.pipeline.command_process import run_argv  # planning runs no command
 
+        for file in files_in(self):
+            runtime_calls.check_output_file(file)
         write_lists(self._lists(), output_path)
         run_argv(self.argv(output_path), current_workspace(self.declared_in).project)
 
     def _lists(self) -> dict[str, list[str]]:
-        """Return what the placeholders that stand for several things stand for."""
-        places = {
-            **{name: [dep.output_path for dep in deps] for name, deps in _several(self.deps)},
-            **{name: [it.location for it in inputs] for name, inputs in _several(self.inputs)},
-        }
-        return places | {
-            name: [plain_text(value) for value in values] for name, values in _several(self.params)
+        """Return the lines of the files that the command names: `{name_list}` for each list."""
+        texts = (self.text,) if isinstance(self.text, str) else self.text
+        used = {name for text in texts for name, literal in names_in(text) if not literal}
+        used -= {*self.deps, *self.inputs, *self.params}
+        return {
+            name: [join_word((_part(item),)) for item in items]
+            for name, items in self.lists.items()
+            if list_name(name) in used
         }
 
     def _word(self, template: str, output_path: str) -> Word:
@@ -114,22 +150,30 @@ class Command(Bound, CountsByName):
     def _value(self, name: str, output_path: str) -> str | PathPart:
         if name == "output":
             return PathPart(output_path)
-        match self.deps.get(name) or self.inputs.get(name):
-            case tuple():
-                return PathPart(list_path(output_path, name))
-            case StepSpec() as dep:
-                return PathPart(dep.output_path)
-            case Source() as source:
-                return PathPart(source.location)
-        value = self.params[name]
-        if isinstance(value, tuple | list):
-            return PathPart(list_path(output_path, name))
-        return plain_text(value)
+        for given in (self.deps, self.inputs, self.params):
+            if name in given:
+                return _part(given[name])
+        listed = next(each for each in self.lists if list_name(each) == name)
+        return PathPart(list_path(output_path, listed))
 
 
-def _several(given: Mapping[str, Any]) -> Iterator[tuple[str, Sequence[Any]]]:
-    """Yield the placeholders that stand for several things."""
-    return ((name, value) for name, value in given.items() if isinstance(value, tuple | list))
+def _part(value: object) -> str | PathPart:
+    """Return what a placeholder of one thing becomes."""
+    match value:
+        case StepSpec():
+            return PathPart(value.output_path)
+        case OutputFile() | Source():
+            return PathPart(value.location)
+    return plain_text(value)
+
+
+def _arrays_code(arrays: Mapping[str, Sequence[object]]) -> str:
+    """Return bash code that puts the arguments of bash into arrays, and takes them away."""
+    code, first = "", 1
+    for name, items in arrays.items():
+        code += f'{name}=("${{@:{first}:{len(items)}}}"); ' if items else f"{name}=(); "
+        first += len(items)
+    return f"{code}set --; " if first > 1 else code
 
 
 def join_word(word: Word) -> str:
@@ -141,7 +185,7 @@ def command(
     command: str | Sequence[str],
     *,
     name: str,
-    deps: Mapping[str, StepSpec | Sequence[StepSpec]] | None = None,
+    deps: Mapping[str, Needed | Sequence[Needed]] | None = None,
     inputs: Mapping[str, Source | Sequence[Source]] | None = None,
     params: Mapping[str, Any] | None = None,
     **options: Unpack[StepOptions],
@@ -152,8 +196,9 @@ def command(
         command: a list of words, run as they are; or one string, run by `bash -euo pipefail`.
             `{output}`, `{dep}`, `{input}` and `{param}` are replaced, quoted; `{{x}}` is text.
         name: the step's name.
-        deps: placeholder -> step; the placeholder becomes the step's output folder. For a list of
-            steps it becomes the path of a file with these folders, one a line.
+        deps: placeholder -> step; the placeholder becomes the step's output folder. For a file of
+            it, `step / "a.txt"`, it becomes the path of that. For a list it becomes a word for
+            each, and `{name_list}` becomes the path of a text file with these paths, one a line.
         inputs: placeholder -> source(...); it becomes the local path or URL; lists as for `deps`.
         params: placeholder -> value; they are identity attributes as well; lists as for `deps`.
         options: the fields of StepSpec that are not given by the above.
@@ -173,7 +218,11 @@ def command(
     return DeclaredStep(
         name=name,
         fn=value,
-        deps=tuple(dep for value in deps.values() for dep in _each(value)),
+        deps=tuple(
+            dep.step if isinstance(dep, OutputFile) else dep
+            for value in deps.values()
+            for dep in _each(value)
+        ),
         inputs={
             f"{key}.{i}" if isinstance(value, tuple) else key: source
             for key, value in inputs.items()
@@ -186,7 +235,11 @@ def command(
 
 
 def _tupled(given: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: tuple(it) if isinstance(it, list | tuple) else it for key, it in given.items()}
+    """Return what was given, with tuples for lists, and steps for what stands for one."""
+    return {
+        key: tuple(map(as_step, it)) if isinstance(it, list | tuple) else as_step(it)
+        for key, it in given.items()
+    }
 
 
 def _each(value: Any) -> tuple[Any, ...]:

@@ -8,18 +8,23 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any, Protocol
 
 from marin_build.errors import SpecificationError
-from marin_build.pipeline.command_limits import size_problem
+from marin_build.identity.callables import CountsByName
+from marin_build.pipeline.command_limits import list_name, size_problem
+from marin_build.pipeline.output_file import files_in
 from marin_build.pipeline.placeholders import names_in, plain_text
+from marin_build.pipeline.source import Source
 from marin_build.workspace.workspace import current_workspace
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 
 _NAME = re.compile(r"[a-z_][a-z0-9_]*", re.ASCII)
 _SHOWN = 20
 _LONGEST_NAME = 512
 """Bytes, at most, of what follows the prefix in an output path."""
+_LONGEST_HASH = 12
+"""Bytes of the hash in an output path, and of what is around it."""
 
 
 class Declared(Protocol):
@@ -31,7 +36,7 @@ class Declared(Protocol):
 
     @property
     def deps(self) -> Mapping[str, Any]:
-        """Steps, or lists of them."""
+        """Steps, files of them, or lists of these."""
 
     @property
     def inputs(self) -> Mapping[str, Any]:
@@ -40,6 +45,10 @@ class Declared(Protocol):
     @property
     def params(self) -> Mapping[str, Any]:
         """Values, or lists of them."""
+
+    @property
+    def lists(self) -> Mapping[str, Sequence[Any]]:
+        """What of these are lists, by placeholder."""
 
     @property
     def declared_in(self) -> str | None:
@@ -52,7 +61,8 @@ def check_command(command: Declared, name: str, place: str) -> list[Specificatio
     texts = (command.text,) if isinstance(command.text, str) else command.text
     if not texts or not all(isinstance(text, str) and "\0" not in text for text in texts):
         return [SpecificationError(f"`{name}`: a command is made of strings", facts=facts)]
-    errors = [*_placeholder_errors(command, texts, name, place)]
+    used = {found for text in texts for found, literal in names_in(text) if not literal}
+    errors = [*_placeholder_errors(command, used, name, place)]
     for key, value in command.params.items():
         is_list = isinstance(value, tuple | list)
         try:
@@ -60,41 +70,49 @@ def check_command(command: Declared, name: str, place: str) -> list[Specificatio
         except ValueError as error:
             errors.append(_command_error(name, place, f"the parameter `{key}`: {error}"))
             continue
-        if is_list and any("\n" in text for text in texts_of):
-            what = f"the parameter `{key}`: a text with a line break cannot be one of a list"
-            errors.append(_command_error(name, place, what))
+        if is_list and list_name(key) in used and any("\n" in text for text in texts_of):
+            what = f"the parameter `{key}`: a text with a line break cannot be a line of "
+            errors.append(_command_error(name, place, f"{what}`{{{list_name(key)}}}`"))
+    lists = frozenset(command.lists)
     from marin_build.pipeline.shell_code import check_words, shell_code
 
     try:
         if isinstance(command.text, str):
-            shell_code(command.text)
+            shell_code(command.text, lists)
         else:
-            check_words(command.text, {"output", *command.deps})
+            folders = {key for key, dep in command.deps.items() if not [*files_in(dep)]}
+            check_words(command.text, {"output", *folders}, lists)
     except ValueError as error:
         errors.append(_command_error(name, place, str(error)))
-    if not errors and (problem := size_problem(command.text, _sizes(command))) is not None:
+    if not errors and (problem := _size_problem(command)) is not None:
         what = f"the command line is too long: {problem}"
-        hint = 'give many dependencies by file: deps={"parts": [...]}'
+        hint = (
+            'give many by file: with deps={"parts": [...]}, `{parts_list}` is the path of a text '
+            "file with one a line"
+        )
         errors.append(_command_error(name, place, what, hint=hint))
     return errors
 
 
-def _sizes(command: Declared) -> dict[str, int]:
-    """Return how many bytes each placeholder stands for, about: no path is asked for."""
+def _size_problem(command: Declared) -> str | None:
+    """Return why a command line is too long; sizes are estimated: no path is asked for."""
     prefix = len(os.fsencode(current_workspace(command.declared_in).prefix))
-    found = {"output": prefix + _LONGEST_NAME}
-    for key, dep in command.deps.items():
-        found[key] = prefix + (
-            _LONGEST_NAME if isinstance(dep, tuple) else len(getattr(dep, "name", "")) + 12
-        )
-    for key, source in command.inputs.items():
-        found[key] = (
-            _LONGEST_NAME if isinstance(source, tuple) else len(getattr(source, "location", ""))
-        )
-    for key, value in command.params.items():
-        is_list = isinstance(value, tuple | list)
-        found[key] = _LONGEST_NAME if is_list else len(plain_text(value).encode("utf-8", "replace"))
-    return found
+
+    def sizes_of(value: Any) -> list[int]:
+        return [
+            prefix + len(item.code_name) + _LONGEST_HASH
+            if isinstance(item, CountsByName) and not isinstance(item, Source)
+            else len(str(getattr(item, "location", item)).encode("utf-8", "replace"))
+            for item in (value if isinstance(value, tuple | list) else (value,))
+        ]
+
+    given = {**command.deps, **command.inputs, **command.params}
+    lists = command.lists
+    sizes = {key: sum(sizes_of(value)) for key, value in given.items() if key not in lists}
+    sizes |= {list_name(key): prefix + _LONGEST_NAME for key in lists}
+    sizes["output"] = prefix + _LONGEST_NAME
+    words = {key: sizes_of(items) for key, items in lists.items()}
+    return size_problem(command.text, sizes, words)
 
 
 def _command_error(
@@ -107,7 +125,7 @@ def _command_error(
 
 
 def _placeholder_errors(
-    command: Declared, texts: Sequence[str], name: str, place: str
+    command: Declared, used: Iterable[str], name: str, place: str
 ) -> Iterator[SpecificationError]:
     """Yield what is wrong with the names of placeholders."""
     given = [*command.deps, *command.inputs, *command.params]
@@ -118,9 +136,8 @@ def _placeholder_errors(
             yield _command_error(name, place, what)
         if key == "output" or meanings[key] > 1:
             yield _command_error(name, place, f"the placeholder `{{{key}}}` has two meanings")
-    known = {"output", *given}
-    used = [found for text in texts for found, literal in names_in(text) if not literal]
-    for placeholder in dict.fromkeys(used):
+    known = {"output", *given, *map(list_name, command.lists)}
+    for placeholder in sorted(used):
         if placeholder not in known:
             yield _command_error(
                 name,

@@ -1,7 +1,7 @@
-"""What a command line can hold: lists go by file, and one that is too long is refused at once.
+"""What a command line can hold: one that is too long is refused at once; long lists go by file.
 
-A list of dependencies, inputs or values is written into a file, one a line, and its placeholder
-stands for the path of that file: Linux gives a program 2 MiB of words, and 128 KiB for one word.
+Linux gives a program 2 MiB of words, and 128 KiB for one word. So a list of dependencies, inputs or
+values can be written into a file, one a line, and `{name_list}` stands for the path of that file.
 """
 
 from __future__ import annotations
@@ -26,6 +26,11 @@ LONGEST_LINE = (2 << 20) - (256 << 10)
 """Bytes of all words: ARG_MAX of Linux, without what an environment may take."""
 _PER_WORD = 9
 """Bytes that a word takes besides its own: its end, and a pointer to it."""
+
+
+def list_name(name: str) -> str:
+    """Return the placeholder that stands for the file with what another one stands for."""
+    return f"{name}_list"
 
 
 def list_path(output: str, name: str) -> str:
@@ -57,24 +62,29 @@ def write_lists(lists: Mapping[str, Sequence[str]], output: str) -> None:
             stream.writelines(f"{line}\n" for line in lines)
 
 
-def size_problem(text: str | Sequence[str], sizes: Mapping[str, int]) -> str | None:
+def size_problem(
+    text: str | Sequence[str], sizes: Mapping[str, int], lists: Mapping[str, Sequence[int]]
+) -> str | None:
     """Return why a command line is too long for Linux; None if it is not.
 
     Args:
         text: the words of the command, or code for bash, with placeholders.
         sizes: bytes that each placeholder stands for, about.
+        lists: bytes of each word that a placeholder of several things becomes, about.
 
     """
-    if isinstance(text, str):  # each placeholder becomes a variable, `name=value`
+    if isinstance(text, str):  # each placeholder becomes a variable, `name=value`, or an array
         used = {found[2] for found in PLACEHOLDER.finditer(text) if found[2]}
         words = [len(text.encode("utf-8", "replace")) + 4 * len(used)]
         words += [len(name) + 1 + sizes.get(name, 0) for name in used]
+        words += [size for name in used for size in lists.get(name, ())]
     else:
         words = [
             len(word.encode("utf-8", "replace"))
             + sum(sizes.get(found[2], 0) for found in PLACEHOLDER.finditer(word) if found[2])
             for word in text
         ]
+        words += [size for word in text for size in lists.get(word[1:-1], ())]
     longest, whole = max(words, default=0), sum(words) + _PER_WORD * len(words)
     if longest > LONGEST_WORD:
         return f"a word of it has {longest} bytes, and Linux gives a program at most {LONGEST_WORD}"

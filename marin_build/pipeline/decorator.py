@@ -26,11 +26,15 @@ from marin_build.errors import SpecificationError, refuse
 from marin_build.identity.callables import StandsForFunction
 from marin_build.identity.canonical import FrozenDict
 from marin_build.pipeline import runtime_calls
+from marin_build.pipeline.argument_types import type_errors
 from marin_build.pipeline.bound_call import BoundCall, Parameter, parameter_of
 from marin_build.pipeline.declared_at import declaring_place, shown_here
+from marin_build.pipeline.output_file import OutputFile
 from marin_build.pipeline.placed import Placed
+from marin_build.pipeline.running_function import generator_problem, refuse_declaring
 from marin_build.pipeline.source import Source
 from marin_build.pipeline.stands_for import StandsForStep
+from marin_build.pipeline.step_arguments import step_errors
 from marin_build.pipeline.step_options import StepOptions, check_options
 from marin_build.pipeline.step_spec import DeclaredStep, StepSpec
 from marin_build.text.readable import did_you_mean
@@ -56,8 +60,9 @@ class StepFunction(StandsForFunction, Generic[P, R]):
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> DeclaredStep:
         """Declare a step with these arguments."""
+        refuse_declaring(getattr(self.function, "__name__", self.name))
         place = declaring_place()
-        arguments = self._bind(args, kwargs, place)
+        arguments, given = self._bind(args, kwargs, place)
         values: dict[str, Any] = {}
         wired: dict[str, Any] = {}
         for key, value in arguments.items():
@@ -66,14 +71,16 @@ class StepFunction(StandsForFunction, Generic[P, R]):
             else:
                 values[key] = _kept(value)
         call = BoundCall(self.function, FrozenDict(values), FrozenDict(wired))
-        for error in call.problems(self.name, place):
+        for error in step_errors(call, self.name, place):
             refuse(error)
-        leaves = list(call.leaves())
+        plain = {key: value for key, value in values.items() if key in given}
+        for mistyped in type_errors(self.function, plain, self.name, place):
+            refuse(mistyped)
         return DeclaredStep(
             name=self._step_name(values, place),
             fn=call,
-            deps=tuple(leaf for _, leaf in leaves if isinstance(leaf, StepSpec)),
-            inputs={key: leaf for key, leaf in leaves if isinstance(leaf, Source)},
+            deps=tuple(call.deps()),
+            inputs={key: leaf for key, leaf in call.leaves() if isinstance(leaf, Source)},
             hash_attrs=values,
             declared=place,
             **self.settings,
@@ -91,7 +98,10 @@ class StepFunction(StandsForFunction, Generic[P, R]):
         check_options("options", options)
         return replace(self, name=name or self.name, settings={**self.settings, **options})
 
-    def _bind(self, args: Any, kwargs: Any, place: tuple[str, int]) -> Mapping[str, Any]:
+    def _bind(
+        self, args: Any, kwargs: Any, place: tuple[str, int]
+    ) -> tuple[Mapping[str, Any], frozenset[str]]:
+        """Return all arguments, and the names of those that are not defaults."""
         signature = _signature(self.function)
         try:
             bound = signature.bind(*args, **kwargs)
@@ -106,8 +116,9 @@ class StepFunction(StandsForFunction, Generic[P, R]):
                 ],
                 hint=None if unknown is None else did_you_mean(unknown, takes),
             ) from None
+        given = frozenset(bound.arguments)
         bound.apply_defaults()
-        return bound.arguments
+        return bound.arguments, given
 
     def _step_name(self, values: Mapping[str, Any], place: tuple[str, int]) -> str:
         def fill(found: re.Match[str]) -> str:
@@ -136,11 +147,11 @@ def _signature(function: Callable[..., object]) -> inspect.Signature:
 
 
 def _has_step(value: object) -> bool:
-    """Return whether a value is, or a container holds, a step or a source."""
+    """Return whether a value is, or a container holds, a step, a file of one or a source."""
     if value is None or isinstance(value, str | int | float):
         return False
     match value:
-        case StepSpec() | Source() | StandsForStep():
+        case StepSpec() | OutputFile() | Source() | StandsForStep():
             return True
         case list() | tuple():
             return any(_has_step(item) for item in value)
@@ -161,7 +172,7 @@ def _copied(value: Any) -> Any:
             return type(value)(_copied(item) for item in value)
         case dict():
             return {key: _copied(item) for key, item in value.items()}
-        case StepSpec() | Source():
+        case StepSpec() | OutputFile() | Source():
             return value
     return runtime_calls.step_of_marin(value) or value
 
@@ -199,7 +210,8 @@ def step(
 
     The first parameter must be called `output`; it is injected: an existing folder, as str or
     Path by its annotation. A parameter that is given a step gets its output path when it is
-    annotated `str` or `Path`, else its artifact, loaded as the annotated type.
+    annotated `str` or `Path`, else its artifact, loaded as the annotated type. One that is given a
+    file of a step, `step / "a.txt"`, gets the path of that.
 
     Args:
         function: the function, for bare `@step` and for `step(function, name=...)`.
@@ -229,6 +241,13 @@ def _check_signature(function: Callable[..., object]) -> None:
         parameter_of(p) for p in inspect.signature(function).parameters.values()
     ]
     place = shown_here((function.__code__.co_filename, function.__code__.co_firstlineno))
+    if (problem := generator_problem(function)) is not None:
+        raise SpecificationError(
+            f"the step `{function.__name__}` {problem}",
+            facts=[("declared", place)],
+            consequence="nothing was run",
+            hint="write files into `output` instead, or return a list",
+        )
     if not parameters or parameters[0].name != "output" or parameters[0].variadic:
         raise SpecificationError(
             f"the first parameter of the step `{function.__name__}` is not `output`",

@@ -21,6 +21,7 @@ from marin_build.pipeline.not_a_step import none_declared
 from marin_build.pipeline.offered_steps import offered_steps
 from marin_build.pipeline.program_surroundings import as_program
 from marin_build.pipeline.run_module import run_module
+from marin_build.pipeline.running_function import declaring
 from marin_build.pipeline.source_digests import forget_digests
 from marin_build.pipeline.started_threads import running_threads
 from marin_build.pipeline.step_spec import StepSpec
@@ -102,7 +103,7 @@ def check_is_there(module: PipelineModule, project: str) -> None:
         raise UsageError(
             f"no pipeline file `{module.file}`",
             consequence="nothing was run",
-            hint="name one with -f, or make one with `marin-build init`",
+            hint="name one with --file, or make one with `marin-build init`",
         )
 
 
@@ -147,6 +148,7 @@ def _load(
         collected_errors() as errors,
         noting_asked() as asked,
         to_standard_error(),
+        declaring(),
         catching_runs(module.file) as catcher,
         _surroundings(module, workspace, parameters, program),
     ):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from marin_build.identity.callables import StandsForFunction
+from marin_build.pipeline.output_file import OutputFile
 from marin_build.pipeline.source import Source
 
 if TYPE_CHECKING:
@@ -20,6 +21,8 @@ def described(value: object) -> str:
             return f"the class `{value.__name__}`"
         case Source():
             return f"the source `{value.name}`"
+        case OutputFile(step=step, path=path):
+            return f"the file `{path}` of the step `{step.name}`"
         case str():
             return f"the text {value!r}"
         case _ if callable(value) and hasattr(value, "__name__"):
@@ -37,6 +40,10 @@ def how_to_declare(value: object) -> str | None:
             return None
         case Source():
             return "a source is an input of a step: give it to one as an argument"
+        case OutputFile():
+            return "a file is an argument of another step; name the step itself here"
+        case list() | tuple() | dict() | set() | frozenset():
+            return "give the steps in one list: `[*some, *others]`"
         case str():
             return "a step is meant by the value that declares it: `words()`, `StepSpec(...)`"
         case _ if callable(value) and hasattr(value, "__name__"):

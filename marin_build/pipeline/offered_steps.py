@@ -9,6 +9,7 @@ from marin_build.errors import MarinBuildError, SpecificationError, UsageError
 from marin_build.identity.callables import StandsForFunction
 from marin_build.pipeline import runtime_calls
 from marin_build.pipeline.not_a_step import described, how_to_declare
+from marin_build.pipeline.parameter_texts import plain_name
 from marin_build.pipeline.parameters import parse_settings
 from marin_build.pipeline.program_surroundings import own_parameters
 from marin_build.pipeline.run_module import raised
@@ -111,7 +112,7 @@ def _refuse_parameters(parameters: Mapping[str, str], module: PipelineModule) ->
         wanted = module.wanted
         raise UsageError(
             f"`{wanted or os.path.basename(module.file)}` takes no parameters",
-            facts=[("given", ", ".join(sorted(parameters)))],
+            facts=[("given", ", ".join(sorted(map(plain_name, parameters))))],
             hint=f"declare them: def {wanted or _FUNCTION}(vocab: int = 8000)",
         )
 

@@ -54,7 +54,7 @@ def parse_value(text: str, annotation: Any) -> Any:
     if annotation is str:
         return text
     if annotation is None or annotation is Any:
-        return _untyped(text)
+        return untyped_value(text)
     if is_secret_type(annotation):
         if text == "null" and type(None) in typing.get_args(annotation):
             return None
@@ -73,13 +73,51 @@ def parse_value(text: str, annotation: Any) -> Any:
     return _typed(text, annotation)
 
 
+def fitted_value(text: str, annotation: Any) -> Any:
+    """Return the value of a text that is JSON.
+
+    Args:
+        text: JSON.
+        annotation: the type; None: there is none.
+
+    Raises:
+        UnfitError: it is no JSON, or does not fit the annotation.
+
+    """
+    try:
+        value = strict_json(text)
+    except (ValueError, RecursionError) as error:
+        raise UnfitError("JSON", str(error)) from None
+    if annotation is None or annotation is Any:
+        return value
+    if is_secret_type(annotation):
+        if value is None and type(None) in typing.get_args(annotation):
+            return None
+        raise UnfitError(_REFERENCE, "what was given may be the secret itself", is_secret=True)
+    from pydantic import PydanticUserError, TypeAdapter, ValidationError
+
+    wanted = expected(annotation)
+    try:
+        adapter: TypeAdapter[Any] = TypeAdapter(annotation)
+        return adapter.validate_json(json.dumps(value))
+    except PydanticUserError:
+        raise UnfitError(wanted, "no JSON can be one") from None
+    except ValidationError as error:
+        raise UnfitError(wanted, _reason(error)) from None
+
+
 def type_of_default(default: object) -> Any:
     """Return the type that a default stands for; None where it says nothing."""
     return None if default is None else type(default)
 
 
-def _untyped(text: str) -> Any:
-    """Return JSON values, or the text itself where it is none."""
+def untyped_value(text: str) -> Any:
+    """Return JSON values, or the text itself where it is none.
+
+    Raises:
+        UnfitError: it may be a text or a number.
+
+    """
     if _NUMBER.fullmatch(text):
         try:
             value = json.loads(text)

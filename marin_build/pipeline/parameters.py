@@ -1,17 +1,26 @@
-"""`--set key=value`: text to the values of a pipeline's parameters."""
+"""`--set key=value` and files of parameters: text to the values of a pipeline's parameters."""
 
 from __future__ import annotations
 
 import inspect
+import json
 from typing import TYPE_CHECKING, Any
 
 from marin_build.errors import SpecificationError, UsageError, combined
 from marin_build.pipeline.bound_call import annotated_function, type_hints
-from marin_build.pipeline.parameter_values import UnfitError, parse_value, type_of_default
+from marin_build.pipeline.parameter_parts import unknown_part, with_part
+from marin_build.pipeline.parameter_texts import FileText, is_json, plain_name
+from marin_build.pipeline.parameter_values import (
+    UnfitError,
+    fitted_value,
+    parse_value,
+    type_of_default,
+)
+from marin_build.pipeline.type_words import expected
 from marin_build.text.readable import did_you_mean, shortened
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Collection, Mapping
 
     from marin_build.errors import MarinBuildError
 
@@ -37,29 +46,39 @@ def parse_settings(
     hints = _hints_of(function, file) if given else {}
     values: dict[str, Any] = {}
     errors: list[MarinBuildError] = []
-    for name, text in given.items():
-        if name not in named and not takes_any:
-            errors.append(
-                UsageError(
-                    f"the pipeline has no parameter `{name}`",
-                    facts=[("file", file), ("parameters", ", ".join(sorted(named)) or "none")],
-                    consequence="nothing was run",
-                    hint=did_you_mean(name, named),
-                )
-            )
+    parts: list[tuple[str, str]] = []
+    for key, text in given.items():
+        name = plain_name(key)
+        if name not in named and name.partition(".")[0] in named:
+            parts.append((name, text))
             continue
+        if name not in named and not takes_any:
+            errors.append(_unknown(name, text, file, named))
+            continue
+        kind = _type_of(name, hints, parameters)
         try:
-            values[name] = parse_value(text, _type_of(name, hints, parameters))
+            values[name] = _of_json(text, kind) if is_json(key) else parse_value(text, kind)
         except UnfitError as error:
             typed = name in hints
             errors.append(_unfit(name, text, error, parameters.get(name), typed=typed))
+    for name, text in parts:
+        head, *inside = name.split(".")
+        whole = values.get(head, parameters[head].default)
+        if whole is inspect.Parameter.empty:
+            continue  # it is missing, or did not fit
+        try:
+            values[head] = with_part(whole, inside, text, head)
+        except UnfitError as error:
+            errors.append(_unfit(name, text, error, None, typed=True))
+        except UsageError as error:
+            errors.append(error)
     errors.extend(
         UsageError(
             f"the pipeline needs the parameter `{name}`",
             facts=[("file", file)],
             hint=f"--set {name}=...",
         )
-        for name in sorted(named - given.keys())
+        for name in sorted(named - set(map(plain_name, given)))
         if parameters[name].default is inspect.Parameter.empty
     )
     if errors:
@@ -93,6 +112,33 @@ def _type_of(
     return None if default is inspect.Parameter.empty else type_of_default(default)
 
 
+def _of_json(text: str, kind: Any) -> Any:
+    """Return the value of a parameter whose text is JSON.
+
+    Raises:
+        UnfitError: it does not fit, or has parts that its type does not have.
+
+    """
+    value = fitted_value(text, kind)
+    if (part := unknown_part(json.loads(text), kind)) is not None:
+        raise UnfitError(expected(kind), f"it has `{part}`, which that has not")
+    return value
+
+
+def _unknown(name: str, text: str, file: str, named: Collection[str]) -> UsageError:
+    facts = [("file", file), ("parameters", ", ".join(sorted(named)) or "none")]
+    hint = did_you_mean(name, named)
+    if isinstance(text, FileText):
+        facts.insert(0, ("given in", text.origin))
+        hint = hint or "a function that takes only some of the file's values has `**rest`, too"
+    return UsageError(
+        f"the pipeline has no parameter `{name}`",
+        facts=facts,
+        consequence="nothing was run",
+        hint=hint,
+    )
+
+
 def _unfit(
     name: str, text: str, error: UnfitError, parameter: inspect.Parameter | None, *, typed: bool
 ) -> UsageError:
@@ -107,7 +153,9 @@ def _unfit(
     if not typed and default is not inspect.Parameter.empty:
         facts.append(("its default", shortened(repr(default))))
     return UsageError(
-        f"`--set {name}={shown}` does not fit the parameter `{name}`",
+        f"`{name}` of `{text.origin}` does not fit the parameter"
+        if isinstance(text, FileText)
+        else f"`--set {name}={shown}` does not fit the parameter `{name}`",
         facts=facts,
         consequence="nothing was run",
     )

@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from marin_build.errors import UsageError
+from marin_build.pipeline.parameter_texts import as_options, is_json, plain_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -29,10 +30,13 @@ _VARIABLE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 
 
 def is_parameter_name(name: str) -> bool:
-    """Return whether `--set` takes a name: of an option, of a parameter, or `env:VARIABLE`."""
+    """Return whether `--set` takes a name.
+
+    It is that of an option, of a parameter or of a part of one, `env:VARIABLE` or `json:NAME`.
+    """
     if name.startswith(VARIABLE):
         return _VARIABLE_NAME.fullmatch(name.removeprefix(VARIABLE)) is not None
-    return _NAME.fullmatch(name) is not None
+    return _NAME.fullmatch(plain_name(name)) is not None
 
 
 def own_parameters(parameters: Mapping[str, str]) -> dict[str, str]:
@@ -50,7 +54,9 @@ def arguments_of(parameters: Mapping[str, str]) -> list[str]:
         UsageError: the words of `argv` have a quotation mark too few.
 
     """
-    own = sorted(own_parameters(parameters).items())
+    named = sorted(own_parameters(parameters).items(), key=lambda each: not is_json(each[0]))
+    texts = {key: text for name, value in named for key, text in as_options(name, value).items()}
+    own = sorted(texts.items())
     options = [f"--{name}={text}" if text else f"--{name}" for name, text in own if name != WORDS]
     try:
         return [*options, *shlex.split(parameters.get(WORDS, ""))]

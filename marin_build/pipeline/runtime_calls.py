@@ -41,6 +41,20 @@ def load_artifact(path: str, annotation: Any) -> Any:
     return _runtime("artifact").load_artifact(path, annotation)
 
 
+def check_output_file(file: object) -> None:
+    """Refuse a file that a step did not leave in its output.
+
+    Args:
+        file: an OutputFile.
+
+    Raises:
+        StepFailedError: it is not there.
+        StoreError: the store cannot be read.
+
+    """
+    _runtime("output_files").check_is_there(file)
+
+
 def install_marin_names(era: str) -> None:
     """Have the names of Marin's modules lead to ours, where Marin is not installed.
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
 from marin_build.errors import SpecificationError
 from marin_build.pipeline.command import Command
+from marin_build.pipeline.parameter_texts import is_json, plain_name
 from marin_build.pipeline.program_surroundings import VARIABLE
 from marin_build.pipeline.recipe import attributes_of_recipe
 from marin_build.text.secret_shapes import forms_in, is_called_secret, masked_text
@@ -58,13 +60,19 @@ def secrets_of_parameters(
     allowed = [each[1:] for each in declared if each.startswith("!")]
     return [
         SpecificationError(
-            f"`--set {name}=...` holds {what}",
+            f"`--set {path}=...` holds {what}",
             consequence="nothing was written",
-            hint=f"declare `{name}: Secret[str]`, and give a reference: --set {name}=env:NAME",
+            hint=f"declare `{path}: Secret[str]`, and give a reference: --set {path}=env:NAME",
         )
         for name, value in parameters.items()
-        for _, _, what in _found(value, name, name.removeprefix(VARIABLE), allowed, 0)
+        for path, _, what in _in_parameter(name, value, allowed)
     ]
+
+
+def _in_parameter(name: str, text: str, allowed: Sequence[str]) -> Iterator[tuple[str, str, str]]:
+    plain = plain_name(name)
+    value = json.loads(text) if is_json(name) else text
+    return _found(value, plain, plain.removeprefix(VARIABLE), allowed, 0)
 
 
 def _found(

@@ -19,15 +19,17 @@ from marin_build.pipeline.shell_words import (
     DECLARE,
     IDENTIFIER,
     NUMERIC,
+    WHY_NO_LIST,
     Word,
     is_value,
     problems_of_assignments,
     problems_of_command,
     problems_of_condition,
+    takes_list,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Container, Iterable
 
     from marin_build.pipeline.shell_words import Problem
 
@@ -49,8 +51,12 @@ class _HereDocument(Exception):  # noqa: N818 - it ends the reading, and is no e
     """What follows is data as far as a line that only bash finds; it is not read."""
 
 
-def places_in(text: str) -> list[Place]:
+def places_in(text: str, lists: Container[str] = frozenset()) -> list[Place]:
     """Return all placeholders of bash code, those of doubled braces too, in their order.
+
+    Args:
+        text: bash code.
+        lists: the names of placeholders that become any number of words.
 
     Raises:
         NotUnderstoodError: the code cannot be followed.
@@ -69,7 +75,11 @@ def places_in(text: str) -> list[Place]:
             raise
     if len(reader.places) != sum(1 for _ in PLACEHOLDER.finditer(text)):
         raise NotUnderstoodError("not all of them were met")  # never guess
-    return [reader.places[at] for at in sorted(reader.places)]
+    places = [reader.places[at] for at in sorted(reader.places)]
+    for place in places:
+        if place.found[2] in lists and place.found.start() not in reader.whole:
+            place.problem = place.problem or WHY_NO_LIST
+    return places
 
 
 @dataclass(slots=True)
@@ -218,6 +228,9 @@ class _CommandReader(WordReader):
     def _end(self, words: list[Word], heres: list[Word]) -> None:
         """Look at a command that is whole."""
         self._mark(problems_of_command(words, heres))
+        for at, word in enumerate(words):
+            if word.holes and takes_list(words, at):
+                self.note_whole(word)
         name, rest = (words[0].program, words[1:]) if words else ("", [])
         if name in DECLARE:
             options = "".join(word.plain for word in rest if word.plain.startswith(("-", "+")))

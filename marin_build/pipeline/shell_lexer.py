@@ -61,6 +61,7 @@ class WordReader:
         met: where these begin, in their order.
         reasons: why a placeholder cannot be quoted, of the contexts that are open; innermost last.
         computed: what bash evaluates as arithmetic.
+        whole: the placeholders that are words of their own, where there may be several words.
 
     """
 
@@ -70,6 +71,7 @@ class WordReader:
     met: list[int] = field(default_factory=list)
     reasons: list[str] = field(default_factory=list)
     computed: list[str] = field(default_factory=list)
+    whole: set[int] = field(default_factory=set)
 
     def code(self, i: int, closer: str) -> int:
         """Read commands up to the end, or up to the `)` of a substitution."""
@@ -138,7 +140,13 @@ class WordReader:
                 if element.raw.startswith("[") and "]" not in element.raw:
                     raise self.not_understood(i, "a subscript with a space in it")
                 word.holes += element.holes
+                self.note_whole(element)
         return self._closed(i)
+
+    def note_whole(self, word: Word) -> None:
+        """Note a word, which may as well be several, if it is nothing but a placeholder."""
+        if word.holes and (found := PLACEHOLDER.fullmatch(word.raw)) and found[2]:
+            self.whole.update(word.holes)
 
     def _pattern(self, i: int, word: Word) -> int:
         """Read an extended pattern, `@(a|b)`."""
@@ -314,6 +322,8 @@ class WordReader:
         """Note the placeholders of a part that is not read in detail."""
         for found in PLACEHOLDER.finditer(self.text, i, end):
             self._meet(Place(found, False, problem))
+            if problem is None:  # a comment
+                self.whole.add(found.start())
 
 
 def _why_not(before: str, braces: int, *, bracket: bool) -> str | None:

@@ -87,6 +87,7 @@ _RUNNERS = _PREFIXES | frozenset(
 _SSH_PROGRAMS = {"ssh", "rsh", "slogin"}
 _SPLIT = {"-S", "--split-string"}
 _READ_CODE = {*_RUN_CODE_WITH_C, *_RUN_CODE, *_SSH_PROGRAMS, *_SPLIT}
+_READ_MORE_THAN_VALUES = {*_READ_CODE, *_RUNNERS, "printf", "set", "wait", "exec", "enable"}
 _SSH_WITH_VALUE = set("BbcDEeFIiJLlmOopQRSWw")
 _EVALUATED_LATER = {"PS4", "PS0", "PROMPT_COMMAND", "BASH_ENV", "ENV"}
 _BINARY = {*NUMERIC, "=", "==", "!=", "<", ">", "-nt", "-ot", "-ef"}
@@ -94,6 +95,11 @@ _UNARY = re.compile(r"-[abcdefghknoprstuwxzGLNOS]")
 _NESTED = (
     "in code for another shell, which would read the value as code; hand it on as an argument, as "
     "in `bash -c 'wc -l \"$1\"' _ {v}`"
+)
+WHY_NO_LIST = (
+    "for a list, which can only be an argument of its own, unquoted and with nothing beside it, as "
+    'in `cat {v}`; for a file of each step give `[part / "a.txt" for part in parts]`, and '
+    "`{v_list}` is the path of a text file with one a line"
 )
 _SSH = (
     "in the command of ssh, which another shell reads as code; hand the value on over standard "
@@ -184,6 +190,20 @@ def _test(name: str, words: Sequence[Word]) -> Iterator[Problem]:
             f"where `{name}` could take it for an operator, or evaluate it; write one comparison "
             "with a plain operator, as in `test {v} = a`, and join several with `&&`",
         )
+
+
+def takes_list(words: Sequence[Word], at: int) -> bool:
+    """Return whether the word of a command at this place may become any number of words.
+
+    As the program, or where a shell, `printf` and what runs other programs read options, a list
+    could become code.
+    """
+    before = [word for word in words[:at] if not word.plain.startswith("-")]
+    if not before or words[0].program in {"test", "["}:
+        return False
+    if before[-1].program in _SHELLS:  # perhaps the name of one: `bash -c CODE bash {v}`
+        return len(before) > 2 and any(re.fullmatch(r"-[A-Za-z]*c", w.plain) for w in words[:at])  # noqa: PLR2004
+    return before[-1].program not in _READ_MORE_THAN_VALUES
 
 
 def words_for_shells(words: Sequence[Word], heres: Iterable[Word] = ()) -> Iterator[Problem]:

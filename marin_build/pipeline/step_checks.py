@@ -16,6 +16,7 @@ from marin_build.pipeline.names import BUDGET_NAME, illegal_name, name_problem, 
 from marin_build.pipeline.not_a_step import described, how_to_declare
 from marin_build.pipeline.placed import Placed
 from marin_build.pipeline.recipe import recipe_problem
+from marin_build.pipeline.running_function import generator_problem
 from marin_build.pipeline.source import Source
 from marin_build.pipeline.stands_for import StandsForResources, StandsForStep
 from marin_build.workspace.places import checked_place, is_relative
@@ -73,7 +74,7 @@ def _settle_deps(step: Any, kind: type) -> None:
         _put(step, "deps", _as_tuple(step.deps, kind), hint)
     put = object.__setattr__
     if not all(isinstance(dep, kind) for dep in step.deps):
-        put(step, "deps", FrozenList(_as_step(dep) for dep in step.deps))
+        put(step, "deps", FrozenList(as_step(dep) for dep in step.deps))
     for dep in step.deps:
         if not isinstance(dep, kind):
             what = f"`{step.name}` depends on {described(dep)}, not a step"
@@ -82,8 +83,8 @@ def _settle_deps(step: Any, kind: type) -> None:
             break
 
 
-def _as_step(dep: object) -> object:
-    """Return the step that a dependency stands for; any other one as it is."""
+def as_step(dep: object) -> object:
+    """Return the step that a dependency stands for; any other value as it is."""
     if isinstance(dep, StandsForStep):
         return dep.lowered_step
     return runtime_calls.step_of_marin(dep) or dep
@@ -206,6 +207,8 @@ def _problems_of(step: Any) -> Iterator[str]:
     yield from _word_problems(step)
     if step.fn is not None and not callable(step.fn):
         yield f"`fn` is a {type(step.fn).__name__}, not a function"
+    if (problem := generator_problem(step.fn)) is not None:
+        yield f"`fn` {problem}"
     if step.resources is not None:
         from marin_build.pipeline.resources import ResourceConfig
 

@@ -9,6 +9,7 @@ from marin_build.identity.callables import Bound, CountsByName
 from marin_build.identity.payload import HASH_ID_LENGTH, fingerprint_of, payload_text
 from marin_build.pipeline.dependencies_first import dependencies_first
 from marin_build.pipeline.formulas import FIRST, NOW
+from marin_build.pipeline.output_file import OutputFile
 from marin_build.pipeline.recipe import attributes_of_recipe
 from marin_build.pipeline.source import Source
 from marin_build.pipeline.source_digests import source_identity
@@ -79,6 +80,8 @@ def _names_of(value: object, formula: Formula) -> Any:
     match value:
         case Source():
             return f"source:{value.name_1 if formula == FIRST else value.name}"
+        case OutputFile(step=step, path=path):  # no id has a `:`, so it is like no other tree
+            return {"path": f"file:{path}", "step": step.target_id}
         case CountsByName() as step:
             return step.target_id  # type: ignore[attr-defined]
         case dict():

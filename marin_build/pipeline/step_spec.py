@@ -15,6 +15,7 @@ from marin_build.pipeline.declared_at import declaring_place, shown_here
 from marin_build.pipeline.dependencies_first import dependencies_first
 from marin_build.pipeline.formulas import NOW, Formula
 from marin_build.pipeline.names import is_dev_version
+from marin_build.pipeline.output_file import DeclaredFile, file_of
 from marin_build.pipeline.step_checks import EMPTY, NONE_OF_THEM, check_and_freeze
 from marin_build.pipeline.step_identity import dependency_names, hash_of_attributes, payload_of
 from marin_build.workspace.places import is_relative
@@ -129,6 +130,15 @@ class StepSpec(CountsByName):
         object.__setattr__(self, "captured", captured_by(self.fn, attrs))
         if attrs:
             refuse_contradictions(self, self.captured)
+
+    def __truediv__(self, path: str | os.PathLike[str]) -> DeclaredFile:
+        """Return a file or folder in its output, as an argument for other steps.
+
+        Raises:
+            SpecificationError: the path leads out of the output.
+
+        """
+        return file_of(self, path)
 
     @property
     def place(self) -> str:

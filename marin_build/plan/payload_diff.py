@@ -31,6 +31,7 @@ _WIDTH = 48
 """Characters of a value that one line of a plan shows."""
 WIDE = 240
 """Characters of a value where there is room: about one paragraph."""
+_FILE = "file:"
 _LONGEST_PATH = 120
 _PLAIN_TEXTS = ("name", "version")
 
@@ -146,7 +147,14 @@ def describe_difference(difference: Difference, width: int = _WIDTH) -> str:
         return f"{path} {how}: {value if plain else _cut(canonical_text(value), width)}"
     if plain:
         return f"{path} {old} -> {new}"
+    if kind == "bind" and path.endswith(".path") and _are_files(old, new):
+        path, old, new = path.removesuffix(".path"), old[len(_FILE) :], new[len(_FILE) :]
     return f"{path} {' -> '.join(_shown_apart(old, new, width))}{_place(old, new, width)}"
+
+
+def _are_files(*values: object) -> bool:
+    """Return whether values are paths in outputs, as `bind` names them."""
+    return all(isinstance(value, str) and value.startswith(_FILE) for value in values)
 
 
 def _place(old: Any, new: Any, width: int) -> str:

@@ -1,10 +1,13 @@
-"""Prices of resources by the hour, from a file of list prices that a project may overlay."""
+"""Prices of resources by the hour, from a file of list prices that a project may overlay.
+
+The same file has the prices of storage by the month: plan/storage_price.py.
+"""
 
 from __future__ import annotations
 
 import functools
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -82,19 +85,22 @@ class _File(BaseModel):
     tpu: dict[str, Entry] = {}
     gpu: dict[str, Entry] = {}
     cpu: CpuEntry | None = None
+    storage: dict[str, _Price] = {}
 
 
 @dataclass(frozen=True, slots=True)
 class Prices:
     """Prices by TPU generation (`v5p`) and by GPU type (`h100`), and that of a core.
 
-    `aliases` are further names of GPU types. Names are in lower case.
+    `aliases` are further names of GPU types. Names are in lower case. `storage`: the beginning of a
+    URL -> US dollars per GiB and month.
     """
 
     tpu: Mapping[str, Entry]
     gpu: Mapping[str, Entry]
     aliases: Mapping[str, str]
     cpu: CpuEntry
+    storage: Mapping[str, float | None] = field(default_factory=dict)
 
     def overlaid(self, file: _File) -> Self:
         """Return these prices; a type that the file has, too, gets the price of the file."""
@@ -105,7 +111,8 @@ class Prices:
             gpu[name] = entry
             aliases |= {alias.lower(): name for alias in entry.aliases}
         tpu = {**self.tpu, **{name.lower(): entry for name, entry in file.tpu.items()}}
-        return type(self)(tpu, gpu, aliases, file.cpu or self.cpu)
+        storage = {**self.storage, **file.storage}
+        return type(self)(tpu, gpu, aliases, file.cpu or self.cpu, storage)
 
     def per_hour(self, resources: ResourceConfig) -> float | None:
         """Return the US dollars per hour of these resources, all replicas together.

@@ -42,6 +42,8 @@ class Entry:
         declared: file and line of the declaration.
         code: digest of the step's code; None if it was not kept, or the step has no code.
         decision: the decision of a plan: run, reuse, ...; None without a plan.
+        output: where its output lies: inside the prefix; with `./` before it inside the project;
+            or absolute. Empty if that is not known.
 
     """
 
@@ -54,6 +56,7 @@ class Entry:
     declared: str = ""
     code: str | None = None
     decision: str | None = None
+    output: str = ""
 
 
 class Kind(enum.Enum):

@@ -123,13 +123,16 @@ def read_artifact(store: Store, output: str) -> tuple[bytes, str] | None:
     """
     paths = [f"{output}/{name}" for name in (layout.ARTIFACT, layout.OLD_ARTIFACT)]
     for path, blob in zip(paths, store.get_many(paths), strict=True):
-        if blob is not None and (value := _without_descriptor(blob.data)) is not None:
+        if blob is not None and (value := without_descriptor(blob.data)) is not None:
             return value, path
     return None
 
 
-def _without_descriptor(data: bytes) -> bytes | None:
-    """Return the value in an artifact file; None where it, or Marin's descriptor, holds none."""
+def without_descriptor(data: bytes) -> bytes | None:
+    """Return the JSON of the value in an artifact file, ours or one of Marin's two forms.
+
+    None where it holds no value.
+    """
     if data == b"null":
         return None
     if b'"result_type"' not in data:

@@ -79,3 +79,25 @@ def read_pointer(data: bytes) -> str | None:
     except UnicodeDecodeError:
         return None
     return place if place.isprintable() and (is_url(place) or place.startswith("/")) else None
+
+
+def read_pointers(store: Store, prefix: str) -> frozenset[str]:
+    """Return the places that the pointers under a prefix lead to; they need not be there.
+
+    It takes a listing, and one batch of reads in a bucket.
+
+    Raises:
+        StoreError: the store cannot be read.
+
+    """
+    folder = layout.latest_path(prefix, "").rstrip("/")
+    if is_url(prefix):
+        blobs = store.get_many([f"{folder}/{name}" for name in store.list(folder)])
+        places = (read_pointer(blob.data) for blob in blobs if blob is not None)
+        return frozenset(place for place in places if place is not None)
+    found = set()
+    with suppress(OSError), os.scandir(folder) as entries:
+        for entry in entries:
+            with suppress(OSError):  # no link, or gone meanwhile
+                found.add(os.path.normpath(os.path.join(folder, os.readlink(entry.path))))
+    return frozenset(found)

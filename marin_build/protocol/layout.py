@@ -149,6 +149,19 @@ def local_log_path(output: str, target: str, lease: Lease) -> str:
     return next(filter(os.path.exists, paths), paths[0])
 
 
+def local_logs_folder(output: str, target: str, run: str) -> str:
+    """Return the folder of a target's logs on this machine, while a run builds it here.
+
+    It need not be there.
+    """
+    if not is_url(output):
+        return f"{output}/{LOGS}"
+    from marin_build.workspace.private_folder import find_private_folders
+
+    paths = [os.path.join(it, target, LOGS) for it in find_private_folders(run) or (NOWHERE,)]
+    return next(filter(os.path.exists, paths), paths[0])
+
+
 def new_local_log(output: str, target: str, lease: Lease) -> str:
     """Return the same for an attempt that begins here, and make the folder it lies in.
 

@@ -144,6 +144,13 @@ def manifest_of(store: Store, output: str) -> list[File]:
     return [file for file in store.files(output) if not file.path.startswith(".")]
 
 
+def own_files_of(store: Store, output: str) -> tuple[File, ...]:
+    """Return the same without the files of other outputs that lie inside it."""
+    listed = manifest_of(store, output)
+    own = set(without_nested([file.path for file in listed], listed))
+    return tuple(file for file in listed if file.path in own)
+
+
 def missing_output(
     declared: Sequence[str] | None, files: Sequence[File], artifact: object
 ) -> str | None:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from marin_build.protocol.layout import ARTIFACT, RECORD
+from marin_build.protocol.layout import ARTIFACT, RECORD, output_under
 from marin_build.protocol.marin_record import parse_marin_record
 from marin_build.protocol.record_reader import is_ours
 from marin_build.untrusted_json import parse_json, table, text, text_or_none, texts
+from marin_build.workspace.places import is_url
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -32,6 +33,7 @@ class Recipe:
         is_dirty: whether the code had changes that were not committed; None if that is not known.
         argv: the command line of the run.
         written_by: which program wrote the record.
+        output_path: where the output lay when it was built; empty if the record does not say.
 
     """
 
@@ -45,6 +47,7 @@ class Recipe:
     is_dirty: bool | None = None
     argv: tuple[str, ...] = ()
     written_by: str = ""
+    output_path: str = ""
 
 
 def read_recipe(store: Store, output_path: str) -> Recipe | None:
@@ -73,6 +76,26 @@ def parse_recipe(info: bytes | None, artifact: bytes | None = None) -> Recipe | 
         return None
 
 
+def made_from(recipe: Recipe | None, prefix: str) -> list[tuple[str, str]]:
+    """Return the id and the output path of each target that an output was made from.
+
+    Args:
+        recipe: how it was made; None if that is not known.
+        prefix: where outputs live whose place no record names.
+
+    """
+    if recipe is None:
+        return []
+    if recipe.dep_paths:
+        return list(zip(recipe.deps, recipe.dep_paths, strict=True))
+    return [
+        (dep, dep)
+        if is_url(dep) or dep.startswith("/")
+        else (dep, output_under(prefix, dep.partition("@")[0], dep))
+        for dep in recipe.deps
+    ]
+
+
 def _ours(record: Mapping[str, Any]) -> Recipe:
     who = table(record.get("provenance") or {})
     hashed = table(parse_json(text_or_none(record.get("payload")) or "{}"))
@@ -91,6 +114,7 @@ def _ours(record: Mapping[str, Any]) -> Recipe:
         dirty if isinstance(dirty, bool) else None,
         _all_texts(who.get("argv")),
         f"marin-build {text(who.get('marin_build', ''))}".strip(),
+        text_or_none(record.get("output_path")) or "",
     )
 
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from marin_build.errors import MarinBuildError, StepFailedError, StoreAwayError
 from marin_build.identity.callables import local_function
 from marin_build.pipeline.bound_call import return_annotation
+from marin_build.pipeline.running_function import run_function
 from marin_build.pipeline.source_digests import changed_files, content_of, read_content
 from marin_build.protocol.artifact import artifact_value
 from marin_build.protocol.returned_value import UnsavableError
@@ -186,7 +187,7 @@ def _print(text: str) -> None:
 def _call(step: StepSpec, output: str) -> object:
     if step.fn is None:
         raise StepFailedError(f"nothing builds `{step.name}`, and its output is not there")
-    return local_function(step.fn)(output)
+    return run_function(local_function(step.fn), output)
 
 
 def _changed_input(step: StepSpec) -> str | None:

@@ -20,6 +20,7 @@ from marin_build.identity.payload import deep_fingerprint
 from marin_build.pipeline.bound_call import return_annotation
 from marin_build.pipeline.dependencies_first import dependencies_first
 from marin_build.pipeline.late_bindings import late_bindings_of
+from marin_build.pipeline.running_function import run_function
 from marin_build.pipeline.secrets_in_steps import secrets_of_step
 from marin_build.protocol import layout
 from marin_build.protocol.artifact import artifact_value
@@ -106,7 +107,7 @@ class _Body:
         self.started, self.began = datetime.now(UTC), time.monotonic()
         code = look_at_code(step)
         with ENVIRONMENT.holding(step.env_vars):
-            returned: object = local_function(step.fn)(output_path)
+            returned: object = run_function(local_function(step.fn), output_path)
         if changed := code.changed():
             raise StoppedError(
                 f"`{step.name}`: code changed while the step ran: {changed}",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
 
 _MINUTE, _HOUR, _DAY = 60.0, 3600.0, 86400.0
@@ -83,6 +83,12 @@ def shortened(text: str, length: int = 200) -> str:
         return text
     left = len(text) - length
     return f"{text[: length * 3 // 4]}... ({left} characters left out) ...{text[-length // 4 :]}"
+
+
+def some_of(names: Sequence[str], most: int = 3) -> str:
+    """Return names for people, of many the first ones: `a, b, c and 4 more`."""
+    shown = ", ".join(names[:most])
+    return shown if len(names) <= most else f"{shown} and {len(names) - most} more"
 
 
 def near_misses(name: str, known: Iterable[str], count: int = 3) -> list[str]:

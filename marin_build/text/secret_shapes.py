@@ -80,7 +80,7 @@ def is_called_secret(name: str, value: str) -> bool:
 @functools.lru_cache(maxsize=1024)  # the steps of a pipeline mostly share their names
 def _names_secret(name: str) -> bool:
     spaced = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name)
-    words = re.split(r"[_\-.\s]+", spaced.upper())
+    words = re.split(r"[_\-.:\s]+", spaced.upper())
     if "KEY" in words:
         return not _KEYS.isdisjoint(words)
     return not _CALLED_SO.isdisjoint(words) and _OF_TEXT.isdisjoint(words)

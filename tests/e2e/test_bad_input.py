@@ -56,7 +56,7 @@ def test_no_pipeline(project: Project, command: str) -> None:
         project,
         "error: no pipeline file `PROJECT/pipeline.py`\n"
         + NOTHING_RUN
-        + "hint: name one with -f, or make one with `marin-build init`\n",
+        + "hint: name one with --file, or make one with `marin-build init`\n",
         command,
     )
 
@@ -574,7 +574,7 @@ def test_several_unknown_targets_are_reported_together(project: Project) -> None
         ["plan", "-f", "nope.py"],
         (
             "error: no pipeline file `PROJECT/nope.py`\n  nothing was run\n"
-            "hint: name one with -f, or make one with `marin-build init`\n"
+            "hint: name one with --file, or make one with `marin-build init`\n"
         ),
     ),
     profile=(

@@ -54,6 +54,11 @@ def test_the_example_is_built_once_and_then_only_where_it_changed(example: Proje
     assert "vocab-b" in report
     assert (example.output_of("report") / "plot.svg").read_text().startswith("<svg")
 
+    columns = "tokenizer.vocab_size,bits_per_byte"
+    table = example.run("metrics", "*/evaluation", "--columns", columns).out.splitlines()
+    assert table[0].split() == ["target", "tokenizer.vocab_size", "bits_per_byte"]
+    assert [row.split()[1] for row in table[1:]] == ["2000", "8000"]
+
     assert example.run("apply").out.startswith("nothing to do: 18 targets are built\n")
 
     changed = example.run("plan", "--json", "--set", "vocab_b=4000").document["decisions"]

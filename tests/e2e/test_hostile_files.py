@@ -94,9 +94,14 @@ def there(built: Path, project: Project) -> Project:
 
 COMMANDS = [
     ("plan", "-v"), ("plan", "--json"), ("status", "-v"), ("verify", "*", "--content"),
+    ("ls", "--all"), ("ls", "--json"), ("du",),
+    ("runs",), ("runs", "latest"), ("runs", "--records"),
     ("diff", "latest", "plan"), ("trace", "latest"), ("accept", "*", "--reason", "x"),
     ("plan", "--markdown"), ("status", "--json"), ("graph",), ("graph", "--format", "dot"),
     ("taint", "good", "--reason", "x", "--dry-run"), ("path", "*"), ("logs", "--list"),
+    ("report", "-o", "page.html"),
+    ("metrics", "*"), ("metrics", "*", "--all", "--csv"),
+    ("metrics", "--run", "latest", "--markdown"),
 ]  # fmt: skip
 OF_ONE = {
     ("explain",): ["record", "artifact", "accepted", "failed_attempt"],
@@ -106,6 +111,8 @@ OF_ONE = {
     ("show",): ["record", "artifact", "old_artifact", "status", "failed_attempt"],
     ("show", "--json"): ["artifact"],
     ("path",): ["record", "status"],
+    ("metrics",): ["record", "artifact", "old_artifact", "status"],
+    ("metrics", "--all", "--json"): ["record", "artifact"],
     ("unlock",): ["lease", "failed_lease", "status"],
     ("adopt",): ["record", "status"],
     ("run", "--force"): ["record", "lease", "next_log"],
@@ -139,7 +146,7 @@ def plant(project: Project, kind: str) -> None:
 def test_a_hostile_file_damages_its_own_target_alone(kind: str, there: Project) -> None:
     """Else one file in a shared prefix stops the work of everybody."""
     plant(there, kind)
-    for command in COMMANDS[:7]:
+    for command in COMMANDS[:13]:
         sound(there.run(*command), *command)
     assert "good" in there.run("plan", "-v").out
     (there.output_of("late") / ".executor_status").unlink()

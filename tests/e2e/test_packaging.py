@@ -212,7 +212,7 @@ def test_a_package_adds_an_engine(environment: Path, tmp_path: Path) -> None:
     refused = marin_build("apply", "--engine", "spool")
     assert (refused.code, refused.err.splitlines()[0]) == (4, "error: cannot submit to `spool` yet")
     assert marin_build("doctor").out.endswith(
-        "engine spool (spool-engine 1.0)\n  queue: night\n  spool: not found\n"
+        "ok    engine spool (spool-engine 1.0)\n      queue: night\n      spool: not found\n"
     )
 
     project.write("marin-build.toml", "[spool]\nqueue = 3\n")

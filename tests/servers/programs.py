@@ -68,6 +68,12 @@ def azurite_server(folder: Path) -> Iterator[str]:
         )
 
 
+def find_npm_package(name: str) -> str | None:
+    """Return the folder of a package that npm installed beside this Python; None: not here."""
+    folder = Path(sys.prefix) / "node_modules" / name
+    return str(folder) if folder.is_dir() else None
+
+
 def find_azurite() -> str | None:
     """Return the program: AZURITE, that of the checkout's environment, or that of PATH."""
     if named := os.environ.get("AZURITE"):

@@ -27,12 +27,8 @@ class Evaluation:
     characters: int
     bytes: int
     bits: float  # the information content of the held-out text under the model
+    bits_per_byte: float  # comparable between tokenizers: the text is the same for all
     modules: dict[str, float]  # bits per byte of every held-out module
-
-    @property
-    def bits_per_byte(self) -> float:
-        """Comparable between tokenizers: the text is the same, whatever the tokens are."""
-        return self.bits / self.bytes
 
     @property
     def character_perplexity(self) -> float:
@@ -75,17 +71,19 @@ def evaluate(
     encoded = encode(tokenizer, heldout / HELDOUT_FILE)
     stream = kneser_ney.stream([np.array(tokens) for tokens in encoded], END_ID)
     levels = kneser_ney.load(model)
-    bits = -np.log2(kneser_ney.probabilities(levels, stream, vocabulary.vocab_size)[1:])
+    costs = -np.log2(kneser_ney.probabilities(levels, stream, vocabulary.vocab_size)[1:])
     starts = np.cumsum([0, *(len(tokens) for tokens in encoded[:-1])])
-    modules = per_module(documents, np.add.reduceat(bits, starts).tolist())
+    modules = per_module(documents, np.add.reduceat(costs, starts).tolist())
     write_rows(output / "modules.tsv", ("module", "bits_per_byte"), modules.items())
+    bits, size = float(costs.sum()), sum(document.size for document in documents)
     return Evaluation(
         vocab_size=vocabulary.vocab_size,
         order=len(levels),
-        tokens=len(bits),
+        tokens=len(costs),
         characters=sum(len(document.text) for document in documents),
-        bytes=sum(document.size for document in documents),
-        bits=float(bits.sum()),
+        bytes=size,
+        bits=bits,
+        bits_per_byte=bits / size,
         modules=modules,
     )
 

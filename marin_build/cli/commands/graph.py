@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 import click
 
 from marin_build.cli.options import pipeline_options
+from marin_build.cli.output_file import write_output_file
 from marin_build.cli.terminal import echo
 from marin_build.emit.graph.drawing import FORMATS, View
 from marin_build.emit.graph.picture import STATES
-from marin_build.errors import StoreError, UsageError
+from marin_build.errors import UsageError
 from marin_build.text.readable import visible
 from marin_build.workspace.places import refuse_url
-from marin_build.workspace.whole_files import write_whole
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -135,8 +135,4 @@ def _write(text: str, output: str | None) -> None:
     if output is None:
         sys.stdout.write(visible(text) if sys.stdout.isatty() else text)
         return
-    try:
-        os.makedirs(os.path.dirname(os.path.abspath(output)), exist_ok=True)
-        write_whole(output, text)
-    except OSError as error:
-        raise StoreError(f"cannot write `{output}`: {error.strerror}") from error
+    write_output_file(output, text)

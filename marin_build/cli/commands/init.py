@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
+import os
+from typing import TYPE_CHECKING
+
 import click
 
 from marin_build.cli.terminal import echo
 
+if TYPE_CHECKING:
+    from marin_build.emit.ci_workflow import System
+
 
 @click.command("init")
 @click.argument("folder", default=".")
-def command(folder: str) -> int:
+@click.option(
+    "--ci",
+    "system",
+    type=click.Choice(["github", "gitlab"]),
+    help="Also write a workflow, as `ci github` does without options.",
+)
+def command(folder: str, system: System | None) -> int:
     """Write a pipeline to start from, and have git ignore its outputs.
 
     A pipeline.py that is there stays as it is.
@@ -18,4 +30,15 @@ def command(folder: str) -> int:
     from marin_build.operations.init import write_first_pipeline
 
     echo(written_text(write_first_pipeline(folder), folder))
+    if system is not None:
+        from marin_build.cli.output_file import write_output_file
+        from marin_build.emit.ci_workflow import CiOptions
+        from marin_build.operations.options import PipelineOptions
+        from marin_build.operations.write_ci import ci_place, ci_text
+
+        os.chdir(folder)
+        text = ci_text(system, CiOptions(), PipelineOptions())
+        place = ci_place(system, text)
+        write_output_file(place, text)
+        echo(f"wrote {place}")
     return 0

@@ -16,6 +16,7 @@ from marin_build.errors import EXIT_CHANGES_PENDING, EXIT_STOPPED, UsageError
 from marin_build.operations.options import PipelineOptions, command_line, words_of
 from marin_build.operations.planned import PlanRequest, refuse_assumptions
 from marin_build.plan.plan_summary import RUN_VERBS, VERBS
+from marin_build.workspace.places import refuse_url
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -52,6 +53,12 @@ _ONLY = ("run", *VERBS)
 @click.option("--no-rerun-failed", is_flag=True, help="Block targets that failed before.")
 @click.option("--json", "form", flag_value="json", help="One JSON document.")
 @click.option("--markdown", "form", flag_value="markdown", help="Markdown, for a review.")
+@click.option(
+    "--summary",
+    metavar="FILE",
+    type=click.Path(dir_okay=False),
+    help="Also write it to FILE in Markdown, as the comment of a review.",
+)
 @click.option("--all", "show_all", is_flag=True, help="With --json: list pruned targets too.")
 @click.option("-v", "--verbose", is_flag=True, help="Show every target, and where it is declared.")
 @click.option(
@@ -86,6 +93,7 @@ def command(
     only: tuple[str, ...],
     jobs: int | None,
     *,
+    summary: str | None,
     on_drift: OnDrift | None,
     no_rerun_failed: bool,
     show_all: bool,
@@ -105,6 +113,8 @@ def command(
     """
     if output is not None:
         refuse_assumptions(assume_changed, assume_built)
+    if summary is not None:
+        refuse_url(summary, "a summary", "--summary plan.md")
     from marin_build.operations.plan import load_to_plan, make_planned
 
     if key is not None and output is None:
@@ -168,6 +178,11 @@ def command(
     )
     if output is not None and form is None:
         echo(written)
+    if summary is not None:
+        from marin_build.cli.output_file import write_output_file
+        from marin_build.operations.review import review_of
+
+        write_output_file(summary, review_of(planned, again))
     if not detailed_exitcode:
         return 0
     if (on_drift or loaded.settings.on_drift) == "fail" and planned.drift:

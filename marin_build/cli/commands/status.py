@@ -24,9 +24,10 @@ def command(
 ) -> int:
     """Show the state of each target under this prefix, for runs on all machines.
 
-    TARGET is as for `plan`; without one: the requested targets, and all they need. The command
-    writes nothing. It does not judge whether a holder on another machine is still alive. If the
-    engine has a queue, it asks that once for jobs of targets that are not built.
+    TARGET is as for `plan`; without one: the requested targets, and all they need, built or not;
+    `ls` shows what lies there, of any pipeline and identity. The command writes nothing. It does
+    not judge whether a holder on another machine is still alive. If the engine has a queue, it asks
+    that once for jobs of targets that are not built.
 
     If the pipeline does not load, the targets are those of its newest run.
     """

@@ -23,17 +23,28 @@ if TYPE_CHECKING:
     type=click.Path(dir_okay=False),
     help="Write it to a file instead of standard output.",
 )
+@click.option(
+    "--format",
+    "kind",
+    type=click.Choice(["chrome", "openlineage"]),
+    default="chrome",
+    show_default=True,
+    help="What reads it.",
+)
 @pipeline_options
-def command(options: PipelineOptions, run: str, output: str | None) -> int:
+def command(options: PipelineOptions, run: str, output: str | None, kind: str) -> int:
     """Write a trace of a run: when each step ran, in which slot, and the critical path.
 
     RUN is a run (r-1a2b3c4d, or latest); the trace of a run that died ends there. The trace is in
     Chrome's trace event format: open it at https://ui.perfetto.dev or in chrome://tracing. It comes
     from the journal that the run keeps under the prefix; the pipeline is not loaded.
-    """
-    from marin_build.operations.trace import run_trace, write_trace
 
-    text = run_trace(run, options)
+    With --format openlineage it is an event of OpenLineage a line, for a catalogue of data: which
+    step made what from what.
+    """
+    from marin_build.operations.trace import run_lineage, run_trace, write_trace
+
+    text = run_lineage(run, options) if kind == "openlineage" else run_trace(run, options)
     if output is None:
         echo(text, nl=False)
     else:

@@ -12,6 +12,7 @@ from marin_build.text.readable import printable
 if TYPE_CHECKING:
     from marin_build.observe.verify_outputs import Verified
     from marin_build.operations.verify import VerifiedOutputs
+    from marin_build.operations.verify_statement import StatementVerdict
 
 
 _COLOURS = {Verdict.INTACT: "green", Verdict.DIFFERS: "red"}
@@ -48,6 +49,30 @@ def _facts(output: str, each: Verified) -> str:
     if each.place != output:
         words.append(f"at {each.place}")
     return "; ".join(words)
+
+
+def show_statement_verdict(verdict: StatementVerdict) -> None:
+    """Print whether a statement is true of an output, and a line for each thing that differs."""
+    differences = verdict.differences
+    word = Verdict.DIFFERS if differences else Verdict.INTACT
+    many = f"{verdict.compared} subject{'s' if verdict.compared != 1 else ''}"
+    facts = printable(f"{many} compared; at {verdict.place}")
+    echo(Styled(word.value, _COLOURS[word]), f"  {printable(verdict.target)}  {facts}")
+    more = [f"and {len(differences) - _SHOWN} more"] if len(differences) > _SHOWN else []
+    for line in [*differences[:_SHOWN], *more]:
+        echo(f"  {printable(line)}")
+
+
+def statement_verdict_json(verdict: StatementVerdict) -> dict[str, Any]:
+    """Return the document of `--statement --json`."""
+    return {
+        "schema_version": _SCHEMA_VERSION,
+        "target": verdict.target,
+        "verdict": _word(Verdict.DIFFERS if verdict.differences else Verdict.INTACT),
+        "place": verdict.place,
+        "compared": verdict.compared,
+        "differences": list(verdict.differences),
+    }
 
 
 def verified_json(verified: VerifiedOutputs) -> dict[str, Any]:

@@ -179,8 +179,8 @@ def details_of(
 
 
 def _placed(path: str, live: Live | None) -> str:
-    """Return a path of the document as an absolute one; unchanged if `live` is None."""
-    if live is None or is_url(path):
+    """Return a path of the document as an absolute one; unchanged without a known project."""
+    if live is None or not live.project or is_url(path):
         return path
     return posixpath.normpath(posixpath.join(live.project, path))
 
@@ -188,11 +188,11 @@ def _placed(path: str, live: Live | None) -> str:
 def _link(place: str, live: Live | None) -> str:
     """Return the address of a place for a browser; empty if there is none.
 
-    The page of a saved plan may be opened on another machine, so it has no links to local files.
+    A page that may be opened on another machine has no links to local files.
     """
     if place.startswith("gs://"):
         return "https://console.cloud.google.com/storage/browser/" + quote(place[5:])
-    is_here = live is not None and not is_url(place)
+    is_here = live is not None and live.project and not is_url(place)
     return "file://" + quote(place) if is_here else ""
 
 

@@ -41,7 +41,8 @@ class Live:
     """The present facts about a plan on this machine.
 
     Args:
-        project: the absolute folder of the project, to which paths of the document are relative.
+        project: the absolute folder of the project, to which paths of the document are relative;
+            empty: the page is read on other machines, so its paths stay relative.
         targets: the facts about each target of the document, by id.
         summary: the plan in one line, with its time and cost.
         path: target ids of the slowest chain, the first one first; empty if unknown.

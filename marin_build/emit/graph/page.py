@@ -7,18 +7,16 @@ The Content-Security-Policy of the page allows exactly these scripts, and no net
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import re
 import shlex
 from typing import TYPE_CHECKING, Any
 
 from marin_build.emit.graph.details import Details
 from marin_build.emit.graph.picture import STATES
+from marin_build.emit.page_policy import page_policy
 from marin_build.plan.payload_diff import cut_apart
 from marin_build.redaction import NOTHING_SECRET
 from marin_build.text.readable import printable
-from marin_build.text.secret_shapes import masked_item
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -64,32 +62,22 @@ def as_html(
 
     """
     data = page_data(picture, about, details)
-    style = templates.text("graph/page.css")
+    style = page_style(templates)
     script = page_script(templates)
     return templates.render(
         "graph/page.html.j2",
         title=printable(redactor.clean_text(about.title)),
         summary=printable(redactor.clean_text(about.summary)),
-        policy=_policy(script, style),
+        policy=page_policy(scripts=[script], styles=[style]),
         style=style,
         script=script,
-        data=_cleaned(data, redactor),
+        data=redactor.clean_values(data),
     )
 
 
-def _cleaned(value: Any, redactor: Redactor, name: str = "") -> Any:
-    """Return a JSON value without the secrets in its texts, and without what is called one."""
-    match value:
-        case str():
-            return redactor.clean_text(masked_item(name, value))
-        case dict():
-            return {
-                redactor.clean_text(key): _cleaned(item, redactor, key)
-                for key, item in value.items()
-            }
-        case list():
-            return [_cleaned(item, redactor, name) for item in value]
-    return value
+def page_style(templates: Templates) -> str:
+    """Return the style of the page."""
+    return templates.text("colours.css") + templates.text("graph/page.css")
 
 
 def page_script(templates: Templates) -> str:
@@ -99,18 +87,6 @@ def page_script(templates: Templates) -> str:
     ours = "\n".join(templates.text(f"graph/{name}.js") for name in _SCRIPTS)
     head = f"/* dagre, https://github.com/dagrejs/dagre\n{licence} */\n"
     return f'{head}{library}\n(() => {{\n"use strict";\n{ours}}})();\n'
-
-
-def _policy(script: str, style: str) -> str:
-    """Return a Content-Security-Policy that allows this script and this style, and nothing else."""
-
-    def digest(text: str) -> str:
-        return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
-
-    return (
-        f"default-src 'none'; script-src 'sha256-{digest(script)}'; "
-        f"style-src 'sha256-{digest(style)}'; base-uri 'none'; form-action 'none'"
-    )
 
 
 def page_data(picture: Picture, about: About, details: Sequence[Details]) -> dict[str, Any]:

@@ -24,6 +24,7 @@ from marin_build import (
     command,
     disk_cache,
     distributed_lock,
+    grid,
     remote,
     should_run,
     source,
@@ -125,6 +126,13 @@ def pipeline(sizes: tuple[int, ...] = (1, 2)) -> list[StepSpec]:
         retries=3,
     )
     c2 = command(["cat", "{a}"], name="c2", deps=table)
+    one_file = w / "folder" / "train.txt"
+    c3 = command("cat {a} {b}", name="c3", deps={"a": [w / "a", spec], "b": one_file})
+    files = [w / "a", spec / "b"]
+    train_on = train.options(name="on-files")(
+        vocab=v, words=one_file, size=1, parts=[w / "x", v], by_name={"a": one_file}
+    )
+    read_files = merge(parts=[*files, w], named={"a": w / "a"}, maybe=w / "b")
     uses_command = vocab(c)
     uses_spec = vocab(words(text=spec.output_path), size=len(w.name) + len(c.fingerprint))
     return [
@@ -135,6 +143,9 @@ def pipeline(sizes: tuple[int, ...] = (1, 2)) -> list[StepSpec]:
         spec2,
         c,
         c2,
+        c3,
+        train_on,
+        read_files,
         named(size=3),
         bare(4),
         gpu(vocab=v, words=c, size=1),
@@ -146,6 +157,18 @@ def pipeline(sizes: tuple[int, ...] = (1, 2)) -> list[StepSpec]:
 
 def one() -> StepSpec:
     return words()
+
+
+@step
+async def waits(output: Path, words: Path, lr: float = 0.1) -> int:
+    return 1
+
+
+def sweep() -> list[StepSpec]:
+    points = grid(lr=[0.1, 0.2], size=range(2))
+    made = [waits.options(name=f"waits/{p.name}")(words=words(), lr=p.lr) for p in points]
+    named = [waits(words() / "a", **p) for p in grid(lr={"low": 0.1})]
+    return [*made, *named, *(bare(**point) for point in grid(size=[1]) if point["size"])]
 
 
 def lazily() -> Iterator[StepSpec]:

@@ -155,3 +155,20 @@ def test_a_journal_with_any_value_anywhere_is_read_or_unreadable(key: str, value
     except UnreadableJournalError:
         return
     json.dumps(trace_of(journal))
+
+
+def test_the_totals_can_be_read_without_what_came_between() -> None:
+    begun = event_line(events.ApplyStarted("r-1", 5, 0, 2), NOW, 0.1)
+    head, rest = WHOLE.split(b"\n", 1)
+    whole = head + b"\n" + begun + rest
+    short = parse_journal(whole, only_totals=True)
+    assert [entry.event for entry in short.entries] == ["apply_started", "apply_finished"]
+    unfinished = whole.rpartition(b'{"event": "apply_finished"')[0]
+    assert parse_journal(unfinished, only_totals=True) == parse_journal(unfinished)
+    assert parse_journal(head, only_totals=True).entries == ()
+
+
+def test_a_journal_of_an_older_version_names_no_process_that_could_be_another() -> None:
+    older = WHOLE.replace(b', "boot": "", "start": 0', b"")
+    assert older != WHOLE
+    assert parse_journal(older).header == HEAD

@@ -16,6 +16,7 @@ from marin_build.apply.journal_writer import Journaling
 from marin_build.errors import StoreError
 from marin_build.plan.outcomes import Blocked
 from marin_build.protocol.documents import Provenance
+from marin_build.protocol.lease import Host
 from marin_build.store.memory import MemoryStore
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ class Run:
 
     run = "r-0123abcd"
     provenance = Provenance(user="ada", host="laptop", argv=(), python="3", marin_build="0.1.0")
+    host = Host("ada@laptop", "boot-1")
 
     def __init__(self) -> None:
         self.store = Bucket()

@@ -22,7 +22,8 @@ TEMPLATES = sorted(str(path.relative_to(FOLDER)) for path in FOLDER.rglob("*.j2"
 ENGINES = [load_engine(Registered(name, place, "")) for name, place in OURS.items()]
 PLUGIN = Path(__file__).parents[2] / "data" / "engine_plugin"
 QUOTING = {
-    "sh", "comment", "yaml", "xml", "words", "inline_json", "inline_script", "inline_style",
+    "sh", "comment", "yaml", "xml", "words",
+    "inline_json", "inline_page", "inline_script", "inline_style",
     *(name for kind in ENGINES for name in kind.filters),
 }  # fmt: skip
 SHAPING = {"indent", "trim"}

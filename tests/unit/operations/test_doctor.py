@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING, Any
 from marin_build.engines.base import Capabilities, Engine
 from marin_build.engines.registry import OURS, Registered
 from marin_build.operations import doctor
-from marin_build.operations.doctor import Checkup, examine
+from marin_build.operations.doctor import examine
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     import pytest
+
+    from marin_build.operations.checkup import Checkup
 
 
 class Sick(Engine[Any]):
@@ -37,9 +39,14 @@ def _examine(folder: Path, profile: str | None = None) -> dict[str, Checkup]:
 
 def test_engines_say_where_they_come_from_and_what_they_find(tmp_path: Path) -> None:
     found = _examine(tmp_path)
-    assert list(found) == ["configuration", *(f"engine {name}" for name in OURS)]
-    assert {one.source for one in list(found.values())[1:]} == {"marin-build"}
-    assert found["engine local"].lines[0].startswith("cores: ")
+    assert list(found) == [
+        "configuration",
+        "machine",
+        "prefix",
+        *(f"engine {name}" for name in OURS),
+    ]
+    assert {one.source for one in list(found.values())[3:]} == {"marin-build"}
+    assert found["engine local"].findings[0].what.startswith("cores: ")
     assert all(one.problem is None for one in found.values())
 
 
@@ -77,7 +84,7 @@ def test_an_engine_that_cannot_say_how_it_is_does_not_hide_the_others(
         Registered("local", OURS["local"], "marin-build"),
     ]
     monkeypatch.setattr(doctor, "registered_engines", lambda: engines)
-    *broken, good = examine(str(tmp_path))[1:]
+    *broken, good = examine(str(tmp_path))[3:]
     assert [one.problem.what if one.problem else None for one in broken] == [
         "the engine `sick` failed to report its state",
         "2 packages offer an engine named `twice`",

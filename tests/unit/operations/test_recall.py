@@ -63,10 +63,12 @@ def test_names_and_identities_are_recalled_by_records(options: PipelineOptions) 
     """Else what a script built cannot be looked at once the pipeline is broken."""
     assert _ids(options, "raw") == ["raw@v1"]
     assert _ids(options, "x/end", "raw@v1") == [find_output(options, "x/end")[0].target, "raw@v1"]
+    assert _ids(options, "x/*", "r??") == [find_output(options, "x/end")[0].target, "raw@v1"]
+    assert [o.target for o in find_outputs(options, ["r*"]).outputs] == ["raw@v1"]
     assert recall(options, "raw@v1").loaded.targets.all[0].step.version == "v1"
 
 
-@pytest.mark.parametrize("words", [(), ("nothing",), ("x/*",), ("raw", "nothing@v1")])
+@pytest.mark.parametrize("words", [(), ("nothing",), ("y/*",), ("raw", "nothing@v1")])
 def test_what_no_record_knows_is_the_error_of_the_pipeline(
     options: PipelineOptions, words: tuple[str, ...]
 ) -> None:

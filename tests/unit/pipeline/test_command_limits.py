@@ -1,4 +1,4 @@
-"""A command gets lists by file, and one that Linux would refuse is refused before anything runs."""
+"""Long lists can go by file, and what Linux would refuse is refused before anything runs."""
 
 from __future__ import annotations
 
@@ -42,8 +42,10 @@ def _parts(count: int) -> list[StepSpec]:
         (["a" * (LONGEST_WORD + 1)], {}),
         ("true " + "a" * LONGEST_WORD, {}),
         (["x"] * (LONGEST_LINE // 9), {}),
+        ("cat {parts}", {"deps": {"parts": _parts(25_000)}}),
+        (["cat", "{parts}"], {"deps": {"parts": _parts(25_000)}}),
     ],
-    ids=["shell", "words", "value", "bytes", "twice", "word", "code", "many"],
+    ids=["shell", "words", "value", "bytes", "twice", "word", "code", "many", "list", "spread"],
 )  # fmt: skip
 def test_a_command_line_that_is_too_long_is_known_at_once(text: Any, given: Any) -> None:
     """Else 14,000 steps are built before the one that cannot be."""
@@ -51,12 +53,20 @@ def test_a_command_line_that_is_too_long_is_known_at_once(text: Any, given: Any)
         command(text, name="join", **given)
 
 
-def test_lists_go_by_file(folder: Path) -> None:
+def test_long_lists_go_by_file(folder: Path) -> None:
     """Else a step that joins 6,000 parts cannot be a command."""
     parts = _parts(6000)
     files = [Source("a", "/data/a"), Source("b", "/data/b")]
     join = command(
-        ["sh", "-c", 'cat "$@" > {output}/all', "sh", "{parts}", "{files}", "{names}"],
+        [
+            "sh",
+            "-c",
+            'cat "$@" > {output}/all',
+            "sh",
+            "{parts_list}",
+            "{files_list}",
+            "{names_list}",
+        ],
         name="join",
         deps={"parts": parts},
         inputs={"files": files},
@@ -92,10 +102,22 @@ def test_a_list_for_a_remote_output_lies_in_the_project(folder: Path) -> None:
     assert path != list_path("gs://bucket/join_2", "parts")
 
 
+def test_a_list_by_file_is_no_placeholder_where_an_author_uses_its_name(folder: Path) -> None:
+    """Else a pipeline that has both names gets another file than it did."""
+    join = command(
+        "cat {parts_list} > {output}/all",
+        name="join",
+        deps={"parts": _parts(2)},
+        params={"parts_list": "own.txt"},
+    )
+    assert isinstance(join.fn, Command)
+    assert join.fn.argv(str(folder))[1:3] == ["parts_list=own.txt", f"output={folder}"]
+
+
 @pytest.mark.parametrize("value", ["a\nb", None, ["a"]])
 def test_what_is_no_line_is_refused(value: object) -> None:
     with pytest.raises(MarinBuildError, match="the parameter `names`"):
-        command("cat {names}", name="join", params={"names": ["a", value]})
+        command("cat {names_list}", name="join", params={"names": ["a", value]})
 
 
 def test_git_ignores_the_lists_in_a_project(folder: Path) -> None:

@@ -132,6 +132,7 @@ def test_the_example_of_the_documentation_is_one(tmp_path: Path) -> None:
     prices = _overlay(tmp_path, example)
     assert prices.cost_of(ResourceConfig.with_tpu("v5p-8"), HOUR) == pytest.approx(4.4)
     assert prices.cost_of(ResourceConfig.with_tpu("v6e-8", hosts=1), HOUR) == pytest.approx(4.8)
+    assert prices.storage == {"gs": 0.02, "gs://lab-archive": 0.0025, "s3": 0.023}
 
 
 @pytest.mark.parametrize(
@@ -146,6 +147,7 @@ def test_the_example_of_the_documentation_is_one(tmp_path: Path) -> None:
         ('{"tpu": {"v5p": {"spot": NaN}}}', "`tpu.v5p.spot` cannot be nan"),
         ('{"tpu": {"v5p": {"spot": true}}}', "`tpu.v5p.spot` cannot be True"),
         ('{"cpu": {"gib_per_cpu": 0}}', "`cpu.gib_per_cpu` cannot be 0"),
+        ('{"storage": {"gs": -0.02}}', "`storage.gs` cannot be -0.02"),
         ('{"currency": "EUR"}', "`currency` cannot be 'EUR'"),
         ('{"schema_version": 2}', "`schema_version` cannot be 2"),
     ],

@@ -1,0 +1,157 @@
+"""What a journal says of a run: how it ended, or how far it came, and what became of each target.
+
+Pure. Whether a run that has not ended still goes on, no journal can say: operations/runs.py looks.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+from marin_build.apply.journal import FINISHED
+from marin_build.plan.payload_diff import dependency_name
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from marin_build.apply.journal import Journal
+
+
+Outcome = Literal[
+    "built", "reused", "failed", "stopped", "interrupted", "running", "died", "unfinished"
+]
+"""How a run ended. `reused`: other runs built all meanwhile. `unfinished`: it did not end, and
+whether it still goes on is not known here."""
+
+TargetOutcome = Literal[
+    "built", "reused", "failed", "stopped", "interrupted", "blocked", "waiting", "begun"
+]
+_BY_EVENT: Mapping[str, TargetOutcome] = {
+    "step_started": "begun",
+    "step_succeeded": "built",
+    "step_reused": "reused",
+    "step_failed": "failed",
+    "step_stopped": "stopped",
+    "step_interrupted": "interrupted",
+    "step_blocked": "blocked",
+    "step_waiting": "waiting",
+}
+_COUNTS: Mapping[TargetOutcome, str] = {
+    "built": "succeeded",
+    "reused": "reused",
+    "failed": "failed",
+    "blocked": "blocked",
+    "stopped": "stopped",
+    "interrupted": "interrupted",
+}
+"""Outcomes that the totals count, and their names there."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunTarget:
+    """What became of a target in a run.
+
+    Args:
+        name, target: the step's name and the target's id.
+        outcome: of the last event about it; `begun`: it runs, or was cut short.
+        attempt, exit_code: of its last attempt; 0 and None if the journal does not say.
+        message: why it failed or was stopped; or who holds it.
+        log: where its log lies; empty if the journal does not say.
+        seconds: how long its last attempt took; None if the journal does not say.
+
+    """
+
+    name: str
+    target: str
+    outcome: TargetOutcome
+    attempt: int = 0
+    exit_code: int | None = None
+    message: str = ""
+    log: str = ""
+    seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RunSummary:
+    """What a journal says of a run.
+
+    Args:
+        outcome: how it ended; None if it did not, as far as the journal goes.
+        seconds: how long it took, or how far its journal goes.
+        counts: outcome of targets -> how many, those with any; reused ones were built before.
+        to_build: how many targets it was to build; None if the journal does not say.
+        targets: those that it began, found or gave up, in the order of their first event; none
+            where only totals were read.
+
+    """
+
+    outcome: Outcome | None
+    seconds: float
+    counts: Mapping[TargetOutcome, int] = field(default_factory=dict)
+    to_build: int | None = None
+    targets: tuple[RunTarget, ...] = ()
+
+    @property
+    def open(self) -> tuple[RunTarget, ...]:
+        """The targets that it had begun and not ended."""
+        return tuple(each for each in self.targets if each.outcome == "begun")
+
+
+def summary_of(journal: Journal) -> RunSummary:
+    """Return what a journal says of its run, as far as it was written."""
+    targets: dict[str, RunTarget] = {}
+    totals: Mapping[str, Any] | None = None
+    to_build, at = None, 0.0
+    for entry in journal.entries:
+        at = max(at, entry.at)
+        if entry.event == "apply_started":
+            to_build = _whole(entry.fields.get("to_build"))
+        elif entry.event == FINISHED:
+            totals = entry.fields
+        elif (outcome := _BY_EVENT.get(entry.event)) is not None:
+            id_ = _text(entry.fields.get("target"))
+            targets[id_] = _run_target(id_, outcome, entry.fields)
+    found = tuple(targets.values())
+    if totals is None:
+        counts = Counter(each.outcome for each in found)
+        return RunSummary(None, at, counts, to_build, found)
+    counts = Counter({name: _whole(totals.get(key)) or 0 for name, key in _COUNTS.items()})
+    seconds = totals.get("seconds")
+    took = float(seconds) if isinstance(seconds, int | float) and seconds >= 0 else at
+    return RunSummary(_outcome(totals, counts), took, +counts, to_build, found)
+
+
+def _outcome(totals: Mapping[str, Any], counts: Mapping[TargetOutcome, int]) -> Outcome:
+    """Return how a run ended, in the order in which its exit code is chosen."""
+    if totals.get("was_interrupted"):
+        return "interrupted"
+    if counts["failed"] or (counts["blocked"] and not counts["stopped"]):
+        return "failed"
+    if counts["stopped"]:
+        return "stopped"
+    return "built" if counts["built"] else "reused"
+
+
+def _run_target(id_: str, outcome: TargetOutcome, fields: Mapping[str, Any]) -> RunTarget:
+    name, seconds = _text(fields.get("name")), fields.get("seconds")
+    said = (fields.get(key) for key in ("message", "held_by", "reason", "upstream"))
+    exit_code = fields.get("exit_code")
+    return RunTarget(
+        name or dependency_name(id_),
+        id_,
+        outcome,
+        _whole(fields.get("attempt")) or 0,
+        exit_code if type(exit_code) is int else None,
+        next((text for each in said if (text := _text(each))), ""),
+        _text(fields.get("log")),
+        float(seconds) if isinstance(seconds, int | float) else None,
+    )
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def _whole(value: object) -> int | None:
+    return value if type(value) is int and value >= 0 else None

@@ -1,0 +1,103 @@
+"""The targets that a change reaches: by identity and code digests, not by names of files."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from marin_build.operations.diff import compare
+from marin_build.operations.git_worktree import top_level
+from marin_build.operations.loading import pipeline_file
+from marin_build.operations.review_base import review_base
+from marin_build.plan.targets_diff import Kind
+
+if TYPE_CHECKING:
+    from marin_build.operations.options import PipelineOptions
+    from marin_build.plan.targets_diff import Entry
+
+
+@dataclass(frozen=True, slots=True)
+class Reached:
+    """A target that a change reaches.
+
+    Args:
+        name, target: the step's name and the target's id.
+        declared: file and line of its declaration.
+        why: what differs, in words.
+
+    """
+
+    name: str
+    target: str
+    declared: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Affected:
+    """What a change reaches.
+
+    Args:
+        base: the commit that it was compared with.
+        targets: those that differ or appeared, and all that need them, in the order of the graph.
+        vanished: ids of targets that are declared no more.
+        same: how many targets it does not reach.
+        notes: what was fetched, in words.
+
+    """
+
+    base: str
+    targets: tuple[Reached, ...]
+    vanished: tuple[str, ...]
+    same: int
+    notes: tuple[str, ...]
+
+
+def affected_targets(options: PipelineOptions, base: str, *, fetches: bool = True) -> Affected:
+    """Return the targets that differ from those of the commit that a change began at.
+
+    Args:
+        options: name the pipeline.
+        base: a revision, whose merge base with HEAD counts, or `A...HEAD`.
+        fetches: whether a clone that lacks the commit may fetch it.
+
+    Raises:
+        UsageError: there is no such revision, or a pipeline cannot be loaded.
+
+    """
+    file = pipeline_file(options)[0].file if options.file else ""
+    found = review_base(top_level(os.path.dirname(file) or os.getcwd()), base, fetches=fetches)
+    comparison = compare(found.commit, None, options)
+    differences = comparison.diff.differences
+    why = {
+        each.new.id: ", ".join(each.reasons()) or each.kind.value
+        for each in differences
+        if each.new
+    }
+    entries = comparison.new.entries
+    reached = _with_consumers(entries, why)
+    return Affected(
+        found.commit,
+        tuple(Reached(e.name, e.id, e.declared, reached[e.id]) for e in entries if e.id in reached),
+        tuple(each.entry.id for each in differences if each.kind is Kind.VANISHED),
+        len(entries) - len(reached),
+        found.notes,
+    )
+
+
+def _with_consumers(entries: tuple[Entry, ...], why: dict[str, str]) -> dict[str, str]:
+    """Return why each target is reached; one that needs a reached one is reached, too."""
+    by_id = {entry.id: entry for entry in entries}
+    consumers: dict[str, list[str]] = {}
+    for entry in entries:
+        for dep in entry.deps:
+            consumers.setdefault(dep, []).append(entry.id)
+    reached, waiting = dict(why), list(why)
+    while waiting:
+        target = waiting.pop()
+        for consumer in consumers.get(target, ()):
+            if consumer not in reached:
+                reached[consumer] = f"needs {by_id[target].name}"
+                waiting.append(consumer)
+    return reached

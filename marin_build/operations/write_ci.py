@@ -1,0 +1,67 @@
+"""Workflows of CI systems, written into a checkout."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from marin_build.emit.ci_workflow import PLACES, WRITTEN_BY, ci_workflow
+from marin_build.emit.templates import Templates
+from marin_build.errors import StoppedError, UsageError
+from marin_build.operations.git_worktree import top_level
+from marin_build.operations.loading import pipeline_file, prefix_of
+from marin_build.operations.options import option_words
+from marin_build.workspace.workspace import Workspace
+
+if TYPE_CHECKING:
+    from marin_build.emit.ci_workflow import CiOptions, System
+    from marin_build.operations.options import PipelineOptions
+
+
+def ci_text(system: System, wanted: CiOptions, options: PipelineOptions) -> str:
+    """Return the workflow of a pipeline.
+
+    Args:
+        system: whose.
+        wanted: what it is written for.
+        options: name the pipeline; they become part of the commands.
+
+    Raises:
+        UsageError: a value can stand in no workflow.
+        SpecificationError: a template of the project is malformed.
+
+    """
+    _, project, settings = pipeline_file(options)
+    workspace = Workspace(project, prefix_of(options, settings, project))
+    templates = Templates(workspace, settings.templates)
+    return ci_workflow(system, wanted, option_words(options), templates)
+
+
+def ci_place(system: System, text: str) -> str:
+    """Return where a workflow belongs: in the checkout that the current folder is in.
+
+    Raises:
+        UsageError: it is in none.
+        StoppedError: a file lies there that we did not write, or that was edited since.
+
+    """
+    try:
+        top = top_level(os.getcwd())
+    except UsageError as error:
+        error.consequence, error.hint = "no workflow was written", "git init"
+        raise
+    place = os.path.join(top, PLACES[system])
+    try:
+        with open(place, encoding="utf-8") as stream:
+            before = stream.read()
+    except FileNotFoundError:
+        return place
+    except (OSError, ValueError) as error:
+        raise UsageError(f"cannot read `{place}`: {error}") from error
+    if before != text and not before.startswith(WRITTEN_BY):
+        raise StoppedError(
+            f"`{PLACES[system]}` is there, and marin-build did not write it",
+            consequence="nothing was written",
+            hint=f"marin-build ci {system} --stdout > other.yml",
+        )
+    return place

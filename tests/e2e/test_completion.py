@@ -1,0 +1,105 @@
+"""Completions, as shells ask for them."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from typing import TYPE_CHECKING
+
+import pytest
+
+from .support import DIAMOND, PROGRAM
+
+if TYPE_CHECKING:
+    from .support import Project
+
+_ASK = """\
+eval "$(marin-build completion bash)"
+COMP_WORDS=("$@") COMP_CWORD=$(($# - 1))
+_marin_build_completion marin-build
+printf '%s\\n' "${COMPREPLY[@]}"
+"""
+
+
+def _environment(project: Project) -> dict[str, str]:
+    path = f"{os.path.dirname(PROGRAM)}:{os.environ['PATH']}"
+    return {**os.environ, "HOME": str(project.home), "PATH": path, "XDG_CACHE_HOME": ""}
+
+
+def _completed(project: Project, *words: str) -> list[str]:
+    """Return what a real bash completes the last word to."""
+    done = subprocess.run(
+        ["bash", "-c", _ASK, "bash", "marin-build", *words],
+        cwd=project.root,
+        env=_environment(project),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stderr == ""
+    return done.stdout.split()
+
+
+def test_bash_completes_what_the_pipeline_declares(project: Project) -> None:
+    """Else a user types names of 40 characters, or copies them from a plan."""
+    project.pipeline(DIAMOND)
+    (project.root / "marin-build.toml").write_text("[profiles.review]\njobs = 1\n")
+    assert _completed(project, "expl") == ["explain"]
+    assert _completed(project, "plan", "re") == ["report"]
+    assert _completed(project, "apply", "corpus,+ri") == ["corpus,+right"]
+    assert _completed(project, "plan", "--set", "l") == ["lines=", "left="]
+    assert _completed(project, "apply", "--profile", "") == ["review"]
+    assert _completed(project, "plan", "-f", "pipeline.py", "co") == ["corpus"]
+    assert _completed(project, "plan", "-f", "nothing.py", "co") == []
+
+
+def test_a_pipeline_that_does_not_load_has_the_names_of_the_last_time(project: Project) -> None:
+    """Else Tab is dead whenever a line of the pipeline is half written."""
+    project.pipeline(DIAMOND)
+    assert _completed(project, "logs", "cor") == ["corpus"]
+    project.pipeline("def pipeline(:\n")
+    assert _completed(project, "logs", "cor") == ["corpus"]
+    (kept,) = (project.home / ".cache/marin-build/completion").iterdir()
+    kept.write_text("{" * 99)
+    assert _completed(project, "logs", "cor") == []
+
+
+@pytest.mark.parametrize("shell", ["zsh", "fish"])
+def test_other_shells_get_the_same_words(project: Project, shell: str) -> None:
+    """Else completions work in bash alone."""
+    project.pipeline(DIAMOND)
+    words = {"COMP_WORDS": "marin-build plan re", "COMP_CWORD": "2" if shell == "zsh" else "re"}
+    done = subprocess.run(
+        ["marin-build"],
+        cwd=project.root,
+        env=_environment(project) | words | {"_MARIN_BUILD_COMPLETE": f"{shell}_complete"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "report" in done.stdout
+
+
+def test_one_command_installs_it_once(project: Project) -> None:
+    """Else a user edits files of the shell, and a second call writes the line twice."""
+    rc = project.home / ".bashrc"
+    rc.write_text("alias x=y")
+    for _ in range(2):
+        subprocess.run(
+            ["marin-build", "completion", "--install"],
+            env=_environment(project) | {"SHELL": "/bin/bash"},
+            check=True,
+            capture_output=True,
+        )
+    assert rc.read_text().splitlines()[0] == "alias x=y"
+    assert rc.read_text().count("marin-build completion bash") == 1
+    done = subprocess.run(
+        ["bash", "--norc", "-c", f". {rc}; complete -p marin-build"],
+        env=_environment(project),
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    assert "_marin_build_completion" in done.stdout
+    refused = project.run("completion", "tcsh")
+    assert refused.code == 4
