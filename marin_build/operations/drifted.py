@@ -10,6 +10,7 @@ from marin_build.operations.options import command_line
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
 
+    from marin_build.emit.plan_rows import WaysOut
     from marin_build.operations.config import OnDrift
     from marin_build.operations.options import PipelineOptions
     from marin_build.operations.planned import Planned
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
 _NAMED = 3
 DRIFTED = "drifted"
 """The selector of all that drifted."""
-WaysOut = tuple[tuple[str, str], ...]
-"""What can be done about drift, in a word, and the command or the declaration for that."""
 
 
 def refuse_drift(

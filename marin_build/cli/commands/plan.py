@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Collection
     from typing import Literal
 
+    from marin_build.emit.plan_rows import WaysOut
     from marin_build.operations.config import OnDrift
-    from marin_build.operations.drifted import WaysOut
     from marin_build.operations.plan_directory import SavedPlan
     from marin_build.operations.planned import Planned
     from marin_build.plan.plan_summary import Verb
