@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 from marin_build.apply.build_loop import GRACE_AFTER_KILL, GRACE_OF_GANG, BuildLoop
 from marin_build.apply.devices import NOTHING_QUEUED, Devices
-from marin_build.apply.events import ApplyFinished, ApplyStarted, Warned
+from marin_build.apply.events import ApplyFinished, ApplyStarted, StillRunning, Warned
 from marin_build.apply.plan_requests import PlanRequests
 from marin_build.apply.totals import blocked_before, drifted_before, reused_before, totals_of
-from marin_build.plan.schedule import Schedule
+from marin_build.plan.schedule import Open, Schedule
 from marin_build.run_step.patient_store import PatientStore
 
 if TYPE_CHECKING:
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from marin_build.apply.devices import Queued
     from marin_build.apply.events import Event
+    from marin_build.apply.printed_lines import PrintedLines
     from marin_build.plan.capacity import Capacity
     from marin_build.plan.decisions import Plan
     from marin_build.plan.drifted_targets import DriftedTargets
@@ -40,6 +41,8 @@ class Applier:
         queued: the targets that queues of engines build.
         once: a failed target is not tried again, whatever its step declares.
         drifted: the reused targets that drifted; the totals name them.
+        report_every: seconds between two reports that steps still run; 0: none are made.
+        stream_logs: whether the lines that steps print are reported.
         on_event: called with every event.
 
     """
@@ -58,13 +61,23 @@ class Applier:
         queued: Queued = NOTHING_QUEUED,
         once: bool = False,
         drifted: tuple[DriftedTargets, ...] = (),
+        report_every: float = 0.0,
+        stream_logs: bool = False,
         on_event: Callable[[Event], None],
     ) -> None:
         self._plan = plan
         self._run, self._store = session.run, session.store
         self._jobs = jobs
         self._drifted = drifted
+        self._printed: PrintedLines | None = None
+        if stream_logs:
+            from marin_build.apply.printed_lines import PrintedLines
+
+            outputs = {it.id: it.output_path for it in plan.targets.all}
+            self._printed = PrintedLines(session.run, outputs, session.store, on_event)
+            on_event = self._printed
         self._on_event = on_event
+        self._report_every, self._report_at = report_every, 0.0
         to_build = sorted(plan.to_build + plan.sealed)
         devices = Devices(capacity, plan.targets, to_build, jobs, queued)
         jobs += min(len(queued.engines), sum(queued.most.values()))
@@ -78,7 +91,7 @@ class Applier:
             max_failures=max_failures,
             fail_fast=fail_fast,
             once=once,
-            tend=self._tell_news,
+            tend=self._look_around,
             grace_after_kill=GRACE_AFTER_KILL if session.launch is None else GRACE_OF_GANG,
             on_event=on_event,
         )
@@ -114,6 +127,20 @@ class Applier:
             was_interrupted=self._loop.was_interrupted,
             drifted=self._drifted,
         )
+
+    def _look_around(self, now: float) -> float | None:
+        """Report what is due; return when the next report is, None: none will be."""
+        self._tell_news()
+        due = []
+        if self._report_every:
+            if now >= self._report_at:
+                self._report_at = now + self._report_every
+                if running := self._schedule.count(Open.RUNNING):
+                    self._on_event(StillRunning(running, self._loop.seconds))
+            due.append(self._report_at)
+        if self._printed is not None:
+            due.append(self._printed.look(now))
+        return min(due, default=None)
 
     def _tell_news(self) -> None:
         """Say when the store gives no answer, and when it answers again."""

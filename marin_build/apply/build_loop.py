@@ -68,7 +68,8 @@ class BuildLoop:
         fail_fast: then end the running steps, too.
         once: a failed target is not tried again, whatever its step declares.
         is_open: whether it waits for more targets until it is closed.
-        tend: called each time that something may have happened.
+        tend: called with the seconds of the monotonic clock, each time that something may have
+            happened; returns when to call it at the latest, or None: whenever that is.
         grace_after_kill: seconds to wait for the end of what was killed.
         on_event: called with every event.
 
@@ -86,7 +87,7 @@ class BuildLoop:
         fail_fast: bool = False,
         once: bool = False,
         is_open: bool = False,
-        tend: Callable[[], None] = lambda: None,
+        tend: Callable[[float], float | None] = lambda _now: None,
         grace_after_kill: float = GRACE_AFTER_KILL,
         on_event: Callable[[Event], None],
     ) -> None:
@@ -98,6 +99,7 @@ class BuildLoop:
         self._max_failures = max_failures
         self._fail_fast = fail_fast
         self._tend, self._on_event = tend, on_event
+        self._tend_at: float | None = None
         self._once = once
         self._grace_after_kill = grace_after_kill
         self.timeline = Timeline(len(targets), jobs)
@@ -114,10 +116,11 @@ class BuildLoop:
     def run(self) -> None:
         """Build everything that can be built."""
         self._began = time.monotonic()
+        self._tend_at = self._tend(time.monotonic())
         while not self._must_end() and self._goes_on():
             for answer in self._isolation.wait(self._seconds_to_wait()):
                 self._settle(answer)
-            self._tend()
+            self._tend_at = self._tend(time.monotonic())
             self._end_overdue()
             self._look_at_held()
             self._end_delays()
@@ -214,6 +217,8 @@ class BuildLoop:
             due.append(self._requests.next_look)
         if (again := self._delays.next_due) is not None and not self._has_failed_enough():
             due.append(again)
+        if self._tend_at is not None:
+            due.append(self._tend_at)
         return max(0.0, min(due) - time.monotonic()) if due else None
 
     def _settle(self, answer: Ended | Lingers) -> None:
@@ -305,7 +310,9 @@ class BuildLoop:
             left = deadline - time.monotonic()
             if left <= 0 or give_up():
                 return False
+            if self._tend_at is not None:
+                left = max(0.0, min(left, self._tend_at - time.monotonic()))
             for answer in self._isolation.wait(left):
                 self._settle(answer)
-            self._tend()
+            self._tend_at = self._tend(time.monotonic())
         return True

@@ -122,6 +122,35 @@ class StepLingers:
 
 
 @dataclass(frozen=True, slots=True)
+class StepPrinted:
+    """A step printed a line; reported only by a run that was asked for it.
+
+    Args:
+        name, target: which one.
+        line: as its log holds it, with secrets masked; other control characters may be in it.
+
+    """
+
+    name: str
+    target: str
+    line: str
+
+
+@dataclass(frozen=True, slots=True)
+class StillRunning:
+    """The run goes on; reported from time to time while steps run.
+
+    Args:
+        running: how many targets run.
+        seconds: since the run began.
+
+    """
+
+    running: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class JobMoved:
     """The job of a target was submitted or found, or its queue says something new of it.
 
@@ -251,6 +280,8 @@ Event = (
     | StepStarted
     | StepEnded
     | StepWaiting
+    | StepPrinted
+    | StillRunning
     | JobMoved
     | StepLingers
     | Interrupting
@@ -259,6 +290,8 @@ Event = (
     | ApplyFinished
 )
 
+PASSING = (StepPrinted, StillRunning)
+"""Events for those who look on; no journal keeps them."""
 _NESTED = frozenset({ApplyFinished})
 
 

@@ -13,7 +13,7 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from marin_build.apply.events import Warned
+from marin_build.apply.events import PASSING, Warned
 from marin_build.apply.journal import FILE, Header, event_line, header_line
 from marin_build.apply.run_folder import folder_of
 from marin_build.errors import StoreError
@@ -47,7 +47,7 @@ _SHARE = 20
 
 
 class Journaling:
-    """Receives every event, writes it to the journal once there is one, and passes it on."""
+    """Receives every event, writes what lasts to the journal, if there is one, and passes it on."""
 
     def __init__(self, on_event: Callable[[Event], None]) -> None:
         self._on_event = on_event
@@ -59,7 +59,7 @@ class Journaling:
 
     def __call__(self, event: Event) -> None:
         """Write an event down, then pass it on."""
-        if self._file >= 0:
+        if self._file >= 0 and not isinstance(event, PASSING):
             line = event_line(event, self._now(), time.monotonic() - self._began)
             try:
                 os.write(self._file, line)

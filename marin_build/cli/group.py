@@ -33,6 +33,7 @@ _COMMANDS = (
     "adopt",
     "commit",
     "migrate",
+    "gc",
     "unlock",
     "doctor",
     "config",

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
+from marin_build.cli.terminal import moves_cursor
 from marin_build.errors import UsageError
 from marin_build.operations.options import PipelineOptions
 from marin_build.pipeline.program_surroundings import is_parameter_name
+from marin_build.store.slow_requests import SlowRequests, reporting
 from marin_build.text.readable import shortened
 from marin_build.workspace.workspace import CodePolicy
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from contextlib import AbstractContextManager
 
     from marin_build.observe.read_remote_sources import ReadingInputs
+    from marin_build.store.slow_requests import SlowRequest
 
 
 _FILE_HELP = (
@@ -86,13 +91,29 @@ def _other_options(function: Callable[..., Any]) -> Callable[..., Any]:
             on_progress=_show_progress,
             params=params,
         )
-        return function(options=options, **rest)
+        with told_of_waiting():
+            return function(options=options, **rest)
 
     wrapper.__name__, wrapper.__doc__ = function.__name__, function.__doc__
     wrapper.__click_params__ = getattr(function, "__click_params__", [])  # type: ignore[attr-defined]
     for option in reversed(_OPTIONS):
         wrapper = option(wrapper)
     return wrapper
+
+
+def told_of_waiting() -> AbstractContextManager[None]:
+    """Return a block in which standard error says for which answers of a store the command waits.
+
+    On a terminal that is one line, which is erased; elsewhere a line now and then.
+    """
+
+    def tell(request: SlowRequest | None) -> None:
+        from marin_build.cli.views.waiting_text import show_waiting
+
+        show_waiting(request)
+
+    is_redrawn = moves_cursor(sys.stderr)
+    return reporting(SlowRequests(tell, longest_pause=1.0) if is_redrawn else SlowRequests(tell))
 
 
 def _show_progress(progress: ReadingInputs) -> None:

@@ -6,12 +6,18 @@ here, and only colours that we give ourselves reach a terminal.
 
 from __future__ import annotations
 
+import os
 import re
-from typing import NamedTuple
+from typing import NamedTuple, TextIO
 
 import click
 
 from marin_build.text.readable import visible
+
+
+def moves_cursor(stream: TextIO) -> bool:
+    """Return whether a stream is a terminal that can overwrite its lines."""
+    return stream.isatty() and os.environ.get("TERM", "dumb") not in ("dumb", "unknown")
 
 
 class Styled(NamedTuple):

@@ -117,11 +117,11 @@ def last_line(folder: str, since: float) -> str:
     """
     try:
         names = os.listdir(folder)
-        newest = max((n for name in names if (n := _number(name)) is not None), default=None)
+        newest = max((n for name in names if (n := number_of_log(name)) is not None), default=None)
         # The document of an attempt is written when it ends.
         if newest is None or layout.attempt_name(newest) in names:
             return ""
-        path = os.path.join(folder, _log_name(newest))
+        path = os.path.join(folder, log_name(newest))
         with open(open_own(path, os.O_RDONLY), "rb") as stream:
             status = os.fstat(stream.fileno())
             if status.st_mtime < since - _CLOCK_SLACK:
@@ -135,16 +135,23 @@ def last_line(folder: str, since: float) -> str:
 def last_shown(text: str) -> str:
     """Return the last line of a text that has something to read, harmless for a terminal."""
     for line in reversed(text.split("\n")):
-        if shown := _ESCAPE.sub("", line.replace("\t", " ")).strip():
+        if shown := without_escapes(line.replace("\t", " ")).strip():
             return printable(shown[:_LONGEST])
     return ""
 
 
-def _log_name(number: int) -> str:
+def without_escapes(text: str) -> str:
+    """Return a text without the sequences that colour it, move the cursor or name the window."""
+    return _ESCAPE.sub("", text)
+
+
+def log_name(number: int) -> str:
+    """Return the name of the log of an attempt in the folder of logs."""
     return layout.attempt_name(number).removesuffix(".json") + ".log"
 
 
-def _number(name: str) -> int | None:
+def number_of_log(name: str) -> int | None:
+    """Return the attempt that the name of a log stands for; None for other files."""
     stem, _, kind = name.rpartition(".")
     return layout.attempt_number(f"{stem}.json") if kind == "log" else None
 

@@ -19,6 +19,7 @@ from marin_build.observe.remote_objects import (
 )
 from marin_build.pipeline.source_digests import Content, is_known, remember_content
 from marin_build.store.open_reader import open_reader
+from marin_build.store.slow_requests import keep_silent
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -78,7 +79,7 @@ def read_remote_digests(
     if not wanted:
         return []
     progress = _Progress(on_progress, len(wanted))
-    pool = ThreadPoolExecutor(_AT_ONCE, "inputs")
+    pool = ThreadPoolExecutor(_AT_ONCE, "inputs", initializer=keep_silent)
     is_done = False
     try:
         found, errors = _look_at_all(pool, list(wanted.values()), progress)

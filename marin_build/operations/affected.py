@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from marin_build.operations.diff import compare
 from marin_build.operations.git_worktree import top_level
 from marin_build.operations.loading import pipeline_file
-from marin_build.operations.merge_base import merge_base
+from marin_build.operations.review_base import review_base
 from marin_build.plan.targets_diff import Kind
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def affected_targets(options: PipelineOptions, base: str, *, fetches: bool = Tru
 
     """
     file = pipeline_file(options)[0].file if options.file else ""
-    found = merge_base(top_level(os.path.dirname(file) or os.getcwd()), base, fetches=fetches)
+    found = review_base(top_level(os.path.dirname(file) or os.getcwd()), base, fetches=fetches)
     comparison = compare(found.commit, None, options)
     differences = comparison.diff.differences
     why = {

@@ -13,6 +13,7 @@ from marin_build.errors import (
     EXIT_STOPPED,
     EXIT_TARGET_FAILED,
 )
+from marin_build.operations.prepare_apply import let_go_of_temp
 from marin_build.operations.run_parts import begin_part, failures_left, next_plan
 from marin_build.operations.run_session import end_syncing, syncing_of
 from marin_build.store.hurry import hurry
@@ -75,20 +76,26 @@ def build(
         if keep or terms.trace is not None:
             journal.open(loaded.workspace.prefix, session, keep=keep)
         finished = part.build()
-        if parts is None:
-            return finished
-        while (further := next_plan(part, parts, terms)) is not None:
-            running.close()  # what comes next has the slots to itself
-            stops_after = failures_left(terms, parts)
-            before_it = part
-            part = begin_part(
-                further, terms, parts, argv=argv, stops_after=stops_after, run=session.run
-            )
-            running.callback(part.runner.close)
-            if before_it.applier.was_interrupted:  # while this one was planned
-                part.applier.interrupt()
-            part.build()
-        return parts.finish()
+        if parts is not None:
+            while (further := next_plan(part, parts, terms)) is not None:
+                running.close()  # what comes next has the slots to itself
+                before_it = part
+                part = begin_part(
+                    further,
+                    terms,
+                    parts,
+                    argv=argv,
+                    stops_after=failures_left(terms, parts),
+                    run=session.run,
+                )
+                running.callback(part.runner.close)
+                if before_it.applier.was_interrupted:  # while this one was planned
+                    part.applier.interrupt()
+                part.build()
+            finished = parts.finish()
+        if not finished.was_interrupted:
+            let_go_of_temp(part.ready.planned.loaded, part.ready.plan, on_event)
+        return finished
     finally:
         running.close()
         if terms.trace is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping  # noqa: TC003 - the checker reads the annotations
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
@@ -18,6 +19,8 @@ OnDrift = Literal["report", "fail"]
 """What `apply` does if a reused target drifted."""
 SHORTEST_LEASE = 2.0
 """Seconds. Object stores need 20 or more: they refuse frequent writes of one object."""
+SHORTEST_REPORT = 0.1
+"""Seconds between two reports on what runs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +37,8 @@ class Settings:
         jobs: targets built at once on this machine.
         isolation: `process`, `worker` or `thread`.
         log_limit: MiB of the longest log of an attempt; of a longer one the middle is cut out.
+        progress_every: seconds between two reports of `apply` on what runs; 0: none. A terminal
+            shows it all the time.
         protect: whether what is committed to a local disk is made read-only.
         digests: whether the contents of what is committed to a local disk are digested, for
             `verify --content`: each file is read once more.
@@ -67,6 +72,7 @@ class Settings:
     jobs: int | None = None
     isolation: str = "process"
     log_limit: int = 64
+    progress_every: float = 60.0
     protect: bool = False
     digests: bool = False
     lease: float = TIME_TO_LIVE
@@ -88,6 +94,10 @@ class Settings:
         for key in ("jobs", "log_limit"):
             if (value := getattr(self, key)) is not None and value < 1:
                 raise UsageError(f"the setting `{key}` must be at least 1")
+        if self.progress_every and not SHORTEST_REPORT <= self.progress_every < math.inf:
+            raise UsageError(
+                f"the setting `progress_every` must be 0, or at least {SHORTEST_REPORT:g} seconds"
+            )
         if not all(isinstance(region, str) for region in self.regions.values()):
             raise UsageError(
                 "the setting `regions` must map each prefix to the name of a region",

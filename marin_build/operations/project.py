@@ -156,6 +156,7 @@ class Project(ProjectTargets):
         trace: str | None = None,
         overwrite: Selectors = (),
         on_drift: OnDrift | None = None,
+        stream_logs: bool = False,
     ) -> ApplyFinished:
         """Build the targets that are not built; return the totals.
 
@@ -175,6 +176,7 @@ class Project(ProjectTargets):
             trace: file to write a trace to when the run is over.
             on_drift: `report` or `fail`: build nothing if a reused target drifted; None: as
                 configured.
+            stream_logs: whether the lines that steps print are events, `StepPrinted`.
 
         Raises:
             StoppedError: a reused target drifted, and nothing may be built beside it.
@@ -190,7 +192,14 @@ class Project(ProjectTargets):
 
         request = request_of(targets, force, rerun_failed, jobs, budgets, overwrite=overwrite)
         terms = Terms(
-            keep_going, max_failures, fail_fast, isolation, lease, trace, on_drift=on_drift
+            keep_going,
+            max_failures,
+            fail_fast,
+            isolation,
+            lease,
+            trace,
+            on_drift=on_drift,
+            stream_logs=stream_logs,
         )
         return self._apply(request, terms, on_event or (lambda _event: None))
 
@@ -225,6 +234,7 @@ class Project(ProjectTargets):
                 options.get("lease", True),
                 options.get("trace"),
                 on_drift=options.get("on_drift"),
+                stream_logs=options.get("stream_logs", False),
             )
             self._apply(request, terms, on_event, on_start)
 

@@ -39,6 +39,7 @@ class ApplyOptions(TypedDict, total=False):
     trace: str | None
     overwrite: Selectors
     on_drift: OnDrift | None
+    stream_logs: bool
 
 
 class ProjectBase:

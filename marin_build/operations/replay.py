@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from marin_build.errors import StoppedError, UsageError
 from marin_build.operations.config import load_settings
+from marin_build.operations.keep_used import keep_used
 from marin_build.operations.loading import chosen_engine, load
 from marin_build.operations.options import PipelineOptions
 from marin_build.operations.plan import observe_tainted, planned_of
@@ -92,7 +93,8 @@ def plan_saved(
 
     """
     loaded, document = load_saved(folder, options, signers=signers)
-    plan = replan_saved(loaded, document)
+    while not keep_used(loaded.store, plan := replan_saved(loaded, document)):
+        pass  # `gc` has begun to delete what was to be reused: the next plan says so
     refuse_other_engine(chosen_engine(loaded), is_saved=True)
     planned = planned_of(loaded, plan, request, causes=False, on_event=on_event)
     pinned = pinned_code(document)

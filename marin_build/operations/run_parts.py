@@ -111,6 +111,8 @@ def begin_part(
         queued=queued,
         once=terms.once,
         drifted=ready.drifted,
+        report_every=loaded.settings.progress_every,
+        stream_logs=terms.stream_logs,
         on_event=on_event,
     )
     return Part(ready, session, runner, applier, queued)

@@ -267,7 +267,7 @@ def _drifted(term: Term, drifted: Drifted | None) -> set[int]:
 
 def _status_word(status: Status | None) -> StatusWord:
     match status:
-        case None:
+        case None | "LET_GO" | "DELETING":
             return "missing"
         case "SUCCESS":
             return "success"

@@ -135,6 +135,11 @@ def taint_path(prefix: str, target_id: str) -> str:
     return f"{taints_folder(prefix)}/{taint_name(target_id)}"
 
 
+def trash_folder(prefix: str) -> str:
+    """Return the folder of what `gc` moved out of the way, and deletes."""
+    return f"{prefix}/.marin-build/trash"
+
+
 def local_log_path(output: str, target: str, lease: Lease) -> str:
     """Return the local file that takes what an attempt prints; it need not be there.
 
@@ -146,6 +151,19 @@ def local_log_path(output: str, target: str, lease: Lease) -> str:
 
     folders = find_private_folders(lease.run) or (NOWHERE,)
     paths = [log_path(os.path.join(folder, target), lease.attempt) for folder in folders]
+    return next(filter(os.path.exists, paths), paths[0])
+
+
+def local_logs_folder(output: str, target: str, run: str) -> str:
+    """Return the folder of a target's logs on this machine, while a run builds it here.
+
+    It need not be there.
+    """
+    if not is_url(output):
+        return f"{output}/{LOGS}"
+    from marin_build.workspace.private_folder import find_private_folders
+
+    paths = [os.path.join(it, target, LOGS) for it in find_private_folders(run) or (NOWHERE,)]
     return next(filter(os.path.exists, paths), paths[0])
 
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 from marin_build.errors import StoreAwayError, StoreDeniedError
 from marin_build.run_step.commit_retry import LONGEST, CommitRetry
 from marin_build.store.hurry import hurry
+from marin_build.store.slow_requests import silent
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -173,7 +174,8 @@ class PatientStore:
         waiting: _Waiting | None = getattr(self._of_thread, "waiting", None)
         while True:
             try:
-                answer = request()
+                with silent():  # what keeps a run waiting is its news
+                    answer = request()
             except StoreAwayError as error:
                 self._note_away(what, error)
                 if waiting is None or self._is_hurried or not waiting.wait(error):

@@ -39,12 +39,18 @@ class Hurry:
         """Whether a request is worth making: once one was given up, the next would be, too."""
         return not self._gave_up
 
-    def wait_for(self, future: concurrent.futures.Future[Any], more: float = 0.0) -> bool:
+    def wait_for(
+        self,
+        future: concurrent.futures.Future[Any],
+        more: float = 0.0,
+        meanwhile: Callable[[], None] = lambda: None,
+    ) -> bool:
         """Wait until a request has ended; return False if it is given up.
 
         Args:
             future: the request.
             more: seconds that it may take besides.
+            meanwhile: called several times a second until it has ended.
 
         """
         asked = self._clock()
@@ -52,6 +58,7 @@ class Hurry:
             concurrent.futures.wait([future], timeout=_HEARING)
             if future.done():
                 return True
+            meanwhile()
             if self._clock() > max(self._since, asked) + A_MOMENT + more:
                 self._gave_up = True
                 return False

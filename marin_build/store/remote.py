@@ -19,6 +19,7 @@ from marin_build.pauses import doubled, spread
 from marin_build.store.gather import gather
 from marin_build.store.hurry import Hurry
 from marin_build.store.remote_errors import is_broken, remote_error, status_of
+from marin_build.store.slow_requests import waiting
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, Sequence
@@ -215,7 +216,7 @@ class RemoteStore(ABC):
                 verb, path, lambda: request(fs, path, *args, **kwargs), seconds
             )
 
-        return self._wait(verb, path, fs, run, seconds - PATIENCE)
+        return self._wait(verb, (path,), fs, run, seconds - PATIENCE)
 
     def _requests(
         self, verb: str, paths: Sequence[str], request: Callable[..., Coroutine[Any, Any, T]]
@@ -230,7 +231,7 @@ class RemoteStore(ABC):
         async def run() -> list[T]:
             return await gather(one, paths, CONCURRENCY)
 
-        return self._wait(verb, paths[0], fs, run)
+        return self._wait(verb, paths, fs, run)
 
     async def _guarded(
         self, verb: str, path: str, request: Callable[[], Awaitable[T]], seconds: float
@@ -267,7 +268,7 @@ class RemoteStore(ABC):
     def _wait(
         self,
         verb: str,
-        path: str,
+        paths: Sequence[str],
         fs: Any,
         run: Callable[[], Coroutine[Any, Any, T]],
         sending: float = 0.0,
@@ -275,17 +276,19 @@ class RemoteStore(ABC):
         """Wait for requests, less long if the run is to end; forget credentials that do not hold.
 
         Args:
-            verb, path: what the first of them does, for messages.
+            verb, paths: what they do, for messages.
             fs: whose event loop makes them.
             run: makes them.
             sending: seconds that it takes to send what is written, on a slow line.
 
         """
         if not self._hurry.may_ask:
-            raise _given_up(verb, path)
+            raise _given_up(verb, paths[0])
         future = asyncio.run_coroutine_threadsafe(run(), fs.loop)
         try:
-            if self._hurry.wait_for(future, sending):
+            with waiting(verb, paths) as meanwhile:
+                has_ended = self._hurry.wait_for(future, sending, meanwhile)
+            if has_ended:
                 return future.result()
         except StoreDeniedError:
             if self._opened is not None and self._opened[1] is fs:
@@ -294,7 +297,7 @@ class RemoteStore(ABC):
             raise
         finally:
             future.cancel()
-        raise _given_up(verb, path)
+        raise _given_up(verb, paths[0])
 
     def folders(self, start: str) -> list[str]:
         """Return the paths of the folders that begin with `start`, sorted."""

@@ -147,6 +147,17 @@ class Running:
                 return event
         raise AssertionError(f"it ended without {kind}: {self.wait()}")
 
+    def lines_until(self, words: str, *, err: bool = False) -> list[str]:
+        """Read what it prints, or says on standard error, until a line has some words."""
+        stream = self.process.stderr if err else self.process.stdout
+        assert stream is not None
+        said = []
+        while line := stream.readline():
+            said.append(line)
+            if words in line:
+                return said
+        raise AssertionError(f"it ended without saying `{words}`: {said}")
+
     def wait(self) -> Done:
         """Wait for its end."""
         out, err = self.process.communicate(timeout=PATIENCE)

@@ -217,6 +217,7 @@ def test_a_step_script_can_be_run_alone(two_kinds: Project) -> None:
     assert (done.code, done.err) == (0, "")
     assert two_kinds.mask(done.out) == (
         "run r-RUN: 1 to build, 0 reused, 1 at once\n"
+        "  started   words_HASH\n"
         "  built     [1/1] words_HASH  TIME\n"
         "1 built, 0 reused in TIME\n"
     )
@@ -337,6 +338,7 @@ def test_a_replay_stops_at_the_first_failure(project: Project) -> None:
     assert done.code == 1
     assert project.mask(done.out) == (
         "run r-RUN: 1 to build, 0 reused, 1 at once\n"
+        "  started   bad_HASH\n"
         "  failed    bad_HASH  exited with code 3\n"
         "0 built, 0 reused, 1 failed in TIME\n"
     )

@@ -54,6 +54,7 @@ def test_a_failure_is_told_with_everything_needed(project: Project) -> None:
     assert done.code == 1
     assert project.mask(done.out) == (
         "run r-RUN: 5 to build, 0 reused, 1 at once\n"
+        "  started   bad_HASH\n"
         "  failed    bad_HASH  ValueError: no good\n"
         "0 built, 0 reused, 1 failed, 3 blocked, 1 not started in TIME\n"
     )
@@ -358,8 +359,11 @@ def test_retries_are_made_and_recorded(project: Project) -> None:
     assert (done.code, done.err) == (0, "")
     assert project.mask(done.out) == (
         "run r-RUN: 1 to build, 0 reused, 1 at once\n"
+        "  started   one_HASH\n"
         "  failed    one_HASH  RuntimeError: not at try 1; tries left: 2, the next in TIME\n"
+        "  started   one_HASH\n"
         "  failed    one_HASH  RuntimeError: not at try 2; tries left: 1, the next in TIME\n"
+        "  started   one_HASH\n"
         "  built     [1/1] one_HASH  TIME\n"
         "1 built, 0 reused in TIME\n"
         "  one: .marin-build/outputs/one_HASH\n"

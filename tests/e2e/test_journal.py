@@ -249,6 +249,7 @@ def test_failing_fast_ends_what_runs(project: Project, gate: Gate) -> None:
     assert done.code == 1, "it failed; nobody interrupted it"
     assert running.wait_until_all_gone() == {}
     assert project.mask(done.out).endswith(
+        "  started   bad_HASH\n"
         "  failed    bad_HASH  ValueError: no good\n"
         "  cut short slow_HASH\n"
         "0 built, 0 reused, 1 failed, 1 cut short in TIME\n"

@@ -52,9 +52,13 @@ def test_apply_builds_everything_and_says_so(diamond: Project) -> None:
     assert (done.code, done.err) == (0, "")
     assert diamond.mask(done.out) == (
         "run r-RUN: 4 to build, 0 reused, 1 at once\n"
+        "  started   corpus_HASH\n"
         "  built     [1/4] corpus_HASH  TIME\n"
+        "  started   left_HASH\n"
         "  built     [2/4] left_HASH  TIME\n"
+        "  started   right_HASH\n"
         "  built     [3/4] right_HASH  TIME\n"
+        "  started   report_HASH\n"
         "  built     [4/4] report_HASH  TIME\n"
         "4 built, 0 reused in TIME\n"
         "  report: .marin-build/outputs/report_HASH\n"
@@ -193,7 +197,9 @@ def test_force_builds_again_and_all_that_needs_it(diamond: Project) -> None:
     done = diamond.run("apply", "-j", "1", "--force", "left")
     assert diamond.mask(done.out) == (
         "run r-RUN: 2 to build, 2 reused, 1 at once\n"
+        "  started   left_HASH\n"
         "  built     [1/2] left_HASH  TIME\n"
+        "  started   report_HASH\n"
         "  built     [2/2] report_HASH  TIME\n"
         "2 built, 2 reused in TIME\n"
         "  report: .marin-build/outputs/report_HASH\n"
@@ -222,6 +228,7 @@ def test_dev_versions_are_built_each_time(project: Project) -> None:
     done = project.run("apply")
     assert project.mask(done.out) == (
         "run r-RUN: 1 to build, 1 reused, 2 at once\n"
+        "  started   draft@dev\n"
         "  built     [1/1] draft@dev  TIME\n"
         "1 built, 1 reused in TIME\n"
         "  draft: .marin-build/outputs/draft/dev\n"

@@ -116,7 +116,7 @@ def test_steps_that_ask_for_resources_run_as_jobs(on_ray: Project, head: Head) -
     assert done.code == 0, done.err
     assert _ran(on_ray) == ["corpus here", "model job", "report here"]
     moved = [e for e in done.events if e["event"] == "job_moved"]
-    assert [e["phase"] for e in moved] == ["queued", "running"]
+    assert moved[0]["phase"] == "queued"  # it may end before it was seen to run
     said = on_ray.attempt_of("model")
     assert (said["engine"], said["job"]) == ("ray", moved[0]["job"])
     (row,) = [r for r in head.ask("/api/jobs/") if f"ray:{r['submission_id']}" == said["job"]]

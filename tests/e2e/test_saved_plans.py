@@ -40,9 +40,13 @@ def test_a_saved_plan_is_applied(saved: Project) -> None:
     assert (done.code, done.err) == (0, "")
     assert saved.mask(done.out) == (
         "run r-RUN: 4 to build, 0 reused, 1 at once\n"
+        "  started   corpus_HASH\n"
         "  built     [1/4] corpus_HASH  TIME\n"
+        "  started   left_HASH\n"
         "  built     [2/4] left_HASH  TIME\n"
+        "  started   right_HASH\n"
         "  built     [3/4] right_HASH  TIME\n"
+        "  started   report_HASH\n"
         "  built     [4/4] report_HASH  TIME\n"
         "4 built, 0 reused in TIME\n"
         "  report: .marin-build/outputs/report_HASH\n"

@@ -46,8 +46,9 @@ def corpus(output: Path, lines: int) -> int:
 
 
 @step(resources=ResourceConfig.with_gpu("h100", 1, cpu=2))
-def model(output: Path, corpus: Path, gated: bool) -> int:
+def model(output: Path, corpus: Path, gated: bool, says: str) -> int:
     ran("model")
+    print(says, flush=True)
     if gated:
         wait_at_gate("model")
     (output / "size").write_text((corpus / "text").read_text())
@@ -60,8 +61,8 @@ def report(output: Path, model: Path) -> int:
     return len((model / "size").read_text())
 
 
-def pipeline(lines: int = 3, gated: bool = False):
-    return report(model=model(corpus=corpus(lines=lines), gated=gated))
+def pipeline(lines: int = 3, gated: bool = False, says: str = ""):
+    return report(model=model(corpus=corpus(lines=lines), gated=gated, says=says))
 """
 
 
@@ -94,6 +95,20 @@ def test_steps_that_ask_for_resources_run_as_jobs(on_slurm: Project) -> None:
     (attempt,) = (on_slurm.root / OUTPUTS).glob("model_*/.logs/attempt-0001.json")
     said = json.loads(attempt.read_text())
     assert (said["engine"], said["job"]) == ("slurm", moved[0]["job"])
+
+
+def test_what_a_job_prints_is_shown_where_it_was_submitted(on_slurm: Project, gate: Gate) -> None:
+    """Else users look for a log on a cluster while the run that waits for it is silent."""
+    settings = on_slurm.file("marin-build.toml")
+    on_slurm.write("marin-build.toml", f"progress_every = 0.1\n{settings}")
+    running = on_slurm.start("apply", "--stream-logs", "--set", "gated=true", "--set", "says=hello")
+    lines = running.lines_until(" (slurm:")
+    gate.wait_started()
+    gate.let_go()
+    done = running.wait()
+    assert done.code == 0, done.err
+    text = on_slurm.mask("".join(lines) + done.out)
+    assert text.index("model_HASH | hello\n") < text.index("built     [2/3] model_HASH")
 
 
 def test_a_forced_step_is_rebuilt_by_a_job(on_slurm: Project) -> None:

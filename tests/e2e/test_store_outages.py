@@ -15,7 +15,7 @@ from tests.servers.gcs import GcsServer
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from .support import Gate, Project, Running
+    from .support import Gate, Project
 
 BUCKET = "outputs"
 
@@ -80,17 +80,6 @@ def _ran(project: Project) -> Counter[str]:
     return Counter(project.file("ran.txt").split())
 
 
-def _wait_for_line(running: Running, words: str) -> str:
-    """Wait until a program says something on standard error; return the line."""
-    assert running.process.stderr is not None
-    said = []
-    while line := running.process.stderr.readline():
-        said.append(line)
-        if words in line:
-            return line
-    raise AssertionError(f"it ended without saying `{words}`: {said}")
-
-
 def _refuse_to_commit(server: GcsServer, status: int) -> None:
     """Refuse all writes that end an attempt, and not those of the body."""
     for name in (".executor_status", "attempt-"):
@@ -109,11 +98,11 @@ def test_waiting_and_working_outlive_refusals_and_ctrl_c_outlives_a_store_that_h
     second.wait_event("step_waiting")
     for status in (403, 401):
         server.faults.add(Fault(status, every=1))
-        line = _wait_for_line(second, "asking again")
+        line = second.lines_until("asking again", err=True)[-1]
         assert "the store does not let us in: cannot " in line
         assert "injected by the test" in line
         server.faults.clear()
-        _wait_for_line(second, "the store answers again, after ")
+        second.lines_until("the store answers again, after ", err=True)
     gate.let_go(2)  # `held` of the first run, and `own` of the second
     assert first.wait().code == 0
     assert gate.wait_started()[0] == "report"
@@ -141,7 +130,7 @@ def test_a_commit_waits_for_a_login_that_has_ended(
     gate.wait_started()
     _refuse_to_commit(server, 403)
     gate.let_go()
-    _wait_for_line(running, "asking again")
+    running.lines_until("asking again", err=True)
     server.faults.clear()
     done = running.wait()
     assert (done.code, "1 built" in done.out) == (0, True), done

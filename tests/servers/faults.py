@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Literal
 
-Loss = Literal["reply", "hang"]
+Loss = Literal["reply", "hang", "hold"]
 
 
 @dataclass(slots=True)
@@ -30,7 +30,8 @@ class Fault:
 
     Args:
         how: a status to answer with, the request undone; or "reply": do it, then hang up;
-            or "hang": leave it undone and never answer.
+            or "hang": leave it undone and never answer; or "hold": do it, and answer when the
+            server is told to let go.
         method: only such requests; any if empty.
         holds: only requests whose path holds this (object names as sent, `/` as `%2F`), or the name
             of what is uploaded (as it is).

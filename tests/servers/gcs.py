@@ -69,6 +69,10 @@ class GcsServer:
         self.calls.clear()
         self.faults.clear()
 
+    def let_go(self) -> None:
+        """Answer the requests that are held, and hold none from now on."""
+        self._loop.call_soon_threadsafe(self._let_go.set)
+
     def _run(self) -> None:
         try:
             asyncio.run(self._serve())
@@ -79,7 +83,7 @@ class GcsServer:
 
     async def _serve(self) -> None:
         self._loop, self._over = asyncio.get_running_loop(), asyncio.Event()
-        self._crowded = asyncio.Event()
+        self._crowded, self._let_go = asyncio.Event(), asyncio.Event()
         runner = web.ServerRunner(web.Server(self._handle, access_log=None), shutdown_timeout=0.1)
         await runner.setup()
         site = web.TCPSite(runner, "127.0.0.1", self._port, backlog=1024)
@@ -105,6 +109,8 @@ class GcsServer:
             reply = self._reply(call, request, body)
             if call.fault == "hang":
                 await self._over.wait()
+            elif call.fault == "hold":
+                await self._let_go.wait()
         finally:
             self._active -= 1
         call.status = reply.status

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from typing import TYPE_CHECKING
 
@@ -10,9 +9,9 @@ import click
 
 from marin_build.cli.next_commands import NextCommands
 from marin_build.cli.options import budget_option, parse_budgets, pipeline_options
-from marin_build.cli.terminal import echo
+from marin_build.cli.terminal import echo, moves_cursor
 from marin_build.cli.views.warnings import show_warning
-from marin_build.errors import EXIT_OK, EXIT_TARGET_FAILED, NotFoundError
+from marin_build.errors import EXIT_OK, EXIT_TARGET_FAILED, NotFoundError, UsageError
 from marin_build.operations.options import PipelineOptions, command_line, script_line, words_of
 from marin_build.operations.planned import PlanRequest
 
@@ -84,6 +83,9 @@ if TYPE_CHECKING:
 @click.option(
     "--detach", is_flag=True, help="Submit all of it to the engine's queue, and do not stay."
 )
+@click.option(
+    "--stream-logs", is_flag=True, help="Show the lines that steps print, each with its target."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON event a line.")
 @click.option("-q", "--quiet", is_flag=True, help="Show failures and totals only.")
 @pipeline_options
@@ -108,6 +110,7 @@ def command(
     no_lease: bool,
     annotate: bool,
     detach: bool,
+    stream_logs: bool,
     as_json: bool,
     quiet: bool,
 ) -> int:
@@ -127,8 +130,21 @@ def command(
     )
 
     click.get_current_context().with_resource(lasting_streams())
+    if stream_logs and (quiet or detach):
+        raise UsageError(
+            f"`--stream-logs` and `{'--quiet' if quiet else '--detach'}` contradict each other",
+            consequence="nothing was run",
+            hint="to see the lines of one step: marin-build logs -f TARGET",
+        )
     terms = Terms(
-        keep_going, max_failures, fail_fast, isolation, not no_lease, trace, on_drift=on_drift
+        keep_going,
+        max_failures,
+        fail_fast,
+        isolation,
+        not no_lease,
+        trace,
+        on_drift=on_drift,
+        stream_logs=stream_logs,
     )
     terms.check()
     options, terms = with_isolation(options, terms)
@@ -164,6 +180,7 @@ def command(
         ("--isolation", terms.isolation),
         ("--no-lease", no_lease),
         ("--on-drift", on_drift),
+        ("--stream-logs", stream_logs),
     )
     again = command_line("apply", options, [*targets, *words])
     named = targets if saved is None else ()
@@ -194,7 +211,7 @@ def command(
         return _detach(planned, commands, as_json=as_json)
     from marin_build.operations.apply import build, exit_code
 
-    is_live = not (as_json or quiet) and _moves_cursor()
+    is_live = not (as_json or quiet) and moves_cursor(sys.stdout)
     ready = prepare_build(planned, is_shown=is_live, on_event=show_warning)
     if is_live:
         view = _live_view(ready, commands, terms.stops_after)
@@ -296,9 +313,9 @@ def _view(commands: NextCommands, *, as_json: bool, quiet: bool) -> Callable[[Ev
         from marin_build.cli.views.apply_text import QuietView
 
         return QuietView(commands)
-    from marin_build.cli.views.apply_text import TextView
+    from marin_build.cli.views.apply_plain import PlainView
 
-    return TextView(commands)
+    return PlainView(commands)
 
 
 def _live_view(
@@ -309,8 +326,3 @@ def _live_view(
 
     view = live_view(ready.plan, ready.expected, commands, stops_after=stops_after)
     return click.get_current_context().with_resource(view)
-
-
-def _moves_cursor() -> bool:
-    """Return whether standard output is a terminal that can overwrite its lines."""
-    return sys.stdout.isatty() and os.environ.get("TERM", "dumb") not in ("dumb", "unknown")

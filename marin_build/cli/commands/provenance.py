@@ -36,10 +36,9 @@ def command(options: PipelineOptions, target: str, output: str | None) -> int:
         refuse_url(output, "a statement", "-o statement.json")
     stated = state_provenance(options, target)
     show_notes((*stated.found.notes, *stated.notes))
-    document = json.dumps(stated.statement, indent=1) + "\n"
     if output is None:
-        sys.stdout.write(document)
+        sys.stdout.write(json.dumps(stated.statement, indent=1) + "\n")
         return 0
-    write_output_file(output, document)
+    write_output_file(output, json.dumps(stated.statement, indent=1) + "\n")
     echo(f"wrote {output}")
     return 0

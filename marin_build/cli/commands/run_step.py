@@ -67,7 +67,8 @@ def command(
     For a command step the command may follow `--`; it must be the one the pipeline declares.
     """
     from marin_build.cli.standard_streams import lasting_streams
-    from marin_build.cli.views.apply_text import TextView, show_json
+    from marin_build.cli.views.apply_plain import PlainView
+    from marin_build.cli.views.apply_text import show_json
     from marin_build.cli.views.pending_text import show_pending, show_states
     from marin_build.operations.loading import load
     from marin_build.operations.run_step import list_pending, run_step
@@ -124,7 +125,7 @@ def command(
         once=once,
         launch=launch,
         overwrite=overwrite,
-        on_event=show_json if as_json else TextView(NextCommands(again, lambda _failure: again)),
+        on_event=show_json if as_json else PlainView(NextCommands(again, lambda _failure: again)),
     )
     if ran.exit_code == INFRASTRUCTURE:
         echo(SAID_OF_INFRASTRUCTURE, err=True)

@@ -23,8 +23,7 @@ from marin_build.apply import events as report
 from marin_build.cli.views.apply_text import TextView
 from marin_build.cli.views.live_progress import Foreseen, LiveProgress
 from marin_build.observe.read_logs import last_line
-from marin_build.protocol.layout import local_log_path
-from marin_build.protocol.lease import Lease
+from marin_build.protocol.layout import local_logs_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -233,7 +232,6 @@ def live_view(
     outputs = {targets.all[i].id: targets.all[i].output_path for i in order}
 
     def said(run: str, target: str, since: float) -> str:
-        anyone = Lease("", 0.0, run=run, attempt=1)
-        return last_line(os.path.dirname(local_log_path(outputs[target], target, anyone)), since)
+        return last_line(local_logs_folder(outputs[target], target, run), since)
 
     return LiveView(commands, foreseen, said)

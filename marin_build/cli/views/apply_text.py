@@ -15,6 +15,7 @@ from marin_build.cli.views.drift_text import show_drift
 from marin_build.cli.views.failure_text import failure_block, some_of
 from marin_build.cli.views.outputs_text import output_lines
 from marin_build.cli.views.warnings import show_warning
+from marin_build.observe.read_logs import without_escapes
 from marin_build.plan.outcomes import Blocked, Failed, Interrupted, Reused, Stopped, Succeeded
 from marin_build.text.readable import first_line, printable
 
@@ -77,6 +78,9 @@ class TextView:
                     f"{event.unchanged_for:.0f} s ago, lease {event.time_to_live:.0f} s",
                     fg="cyan",
                 )
+            case report.StepPrinted(target=target, line=line):
+                # A step may colour what it prints: here that would be noise.
+                echo(Styled(f"{target} | ", "cyan"), without_escapes(line))
             case report.JobMoved(target=target, job=job, phase=phase):
                 told = f"  {event.message}" if event.message else ""
                 place = f"  on {event.place}" if event.place else ""

@@ -199,6 +199,9 @@ def _facts(target: TargetState, host: Host, now: float) -> tuple[str, str]:
             return _failed(target.last), f"exit code {target.last.exit_code}"
         case State.UNREADABLE if target.damage is not None:
             return describe(target.damage), describe_stably(target.damage)
+        case State.BUILT if (tombstone := target.tombstone) is not None:
+            text = "gc deletes it later, unless something uses it"
+            return f"{text}; marked {moment_text(tombstone.at)} by {tombstone.by}", text
         case State.DOUBTFUL:
             text = "built, but the machine went down before it was surely on disk"
             return text, text

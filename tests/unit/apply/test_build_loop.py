@@ -311,6 +311,17 @@ def test_reuse_saved_what_the_records_say(stage: Callable[..., Stage]) -> None:
     assert played.run().saved_seconds == 120.0
 
 
+def test_a_run_says_now_and_then_that_it_goes_on(stage: Callable[..., Stage]) -> None:
+    """Else a log of CI cannot, and a run of hours looks as if it hung."""
+    played = stage([(), (), (0,)], takes=150.0)
+    played.run(report_every=60.0)
+    told = [e for e in played.told if isinstance(e, events.StillRunning)]
+    assert [(e.running, round(e.seconds)) for e in told] == [(2, 60), (2, 120), (1, 180), (1, 240)]
+    silent = stage([(), (), (0,)], takes=150.0)
+    silent.run()
+    assert not [e for e in silent.told if isinstance(e, events.StillRunning)]
+
+
 def test_a_start_says_what_it_waited_for(stage: Callable[..., Stage]) -> None:
     played = stage([(), (0,), (), ()], takes=2.0)
     played.run(jobs=1)

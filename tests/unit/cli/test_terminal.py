@@ -55,6 +55,7 @@ _RAW = {
     "list_targets.py": "a program reads it: one marked line of ASCII",
     "graph.py": "a page or a picture in a file; filtered where a person sees it",
     "apply_live.py": "draws what was filtered",
+    "waiting_text.py": "erases a line",
     "logs_text.py": "the bytes of a log; filtered where a person sees them",
 }
 

@@ -6,17 +6,17 @@ import shlex
 from dataclasses import dataclass
 
 from marin_build.errors import UsageError
-from marin_build.operations.git_worktree import commit_of, git_said, unknown_revision
+from marin_build.operations.git_worktree import commit_of, git_said, merge_base
 
 _HEAD = "HEAD"
 
 
 @dataclass(frozen=True, slots=True)
-class MergeBase:
+class ReviewBase:
     """A commit.
 
     Args:
-        commit: all its digits.
+        commit: its first digits.
         notes: what was fetched to find it, in words.
 
     """
@@ -25,7 +25,7 @@ class MergeBase:
     notes: tuple[str, ...] = ()
 
 
-def merge_base(top: str, revision: str, *, fetches: bool = True) -> MergeBase:
+def review_base(top: str, revision: str, *, fetches: bool = True) -> ReviewBase:
     """Return the newest commit that a revision and the checked-out commit both come from.
 
     Args:
@@ -46,23 +46,13 @@ def merge_base(top: str, revision: str, *, fetches: bool = True) -> MergeBase:
             consequence="nothing was compared",
             hint=f"git switch --detach {shlex.quote(head)}",
         )
-    notes: list[str] = []
-    found = _common(top, base)
-    if found is None and fetches:
-        notes += _fetch(top, base)
-        found = _common(top, base)
-    if found is None:
-        what = f"git knows no commit that `{base}` and HEAD both come from"
-        raise unknown_revision(top, base, what)
-    return MergeBase(found, tuple(notes))
-
-
-def _common(top: str, revision: str) -> str | None:
-    commit = commit_of(top, revision)
-    if commit is None:
-        return None
-    code, out, _ = git_said(top, "merge-base", commit, _HEAD)
-    return out.strip() if code == 0 and out.strip() else None
+    try:
+        return ReviewBase(merge_base(top, base, _HEAD))
+    except UsageError:
+        if not fetches:
+            raise
+    notes = _fetch(top, base)
+    return ReviewBase(merge_base(top, base, _HEAD), tuple(notes))
 
 
 def _fetch(top: str, revision: str) -> list[str]:
