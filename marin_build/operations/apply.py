@@ -75,22 +75,25 @@ def build(
         if keep or terms.trace is not None:
             journal.open(loaded.workspace.prefix, session, keep=keep)
         finished = part.build()
-        if parts is None:
-            part.let_go_of_temp(on_event)
-            return finished
-        while (further := next_plan(part, parts, terms)) is not None:
-            running.close()  # what comes next has the slots to itself
-            stops_after = failures_left(terms, parts)
-            before_it = part
-            part = begin_part(
-                further, terms, parts, argv=argv, stops_after=stops_after, run=session.run
-            )
-            running.callback(part.runner.close)
-            if before_it.applier.was_interrupted:  # while this one was planned
-                part.applier.interrupt()
-            part.build()
+        if parts is not None:
+            while (further := next_plan(part, parts, terms)) is not None:
+                running.close()  # what comes next has the slots to itself
+                before_it = part
+                part = begin_part(
+                    further,
+                    terms,
+                    parts,
+                    argv=argv,
+                    stops_after=failures_left(terms, parts),
+                    run=session.run,
+                )
+                running.callback(part.runner.close)
+                if before_it.applier.was_interrupted:  # while this one was planned
+                    part.applier.interrupt()
+                part.build()
+            finished = parts.finish()
         part.let_go_of_temp(on_event)
-        return parts.finish()
+        return finished
     finally:
         running.close()
         if terms.trace is not None:

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from marin_build.operations.budgets import unused_budgets
 from marin_build.operations.drifted import refuse_drift
 from marin_build.operations.options import PipelineOptions, command_line
-from marin_build.operations.plan import make_planned
 from marin_build.operations.planned_expansions import expanded_anew
-from marin_build.operations.prepare_apply import prepare_build
+from marin_build.operations.prepare_apply import plan_to_build, prepare_build
 from marin_build.workspace.workspace import relative
 
 if TYPE_CHECKING:
@@ -59,7 +58,7 @@ def further_part(
     loaded = expanded_anew(planned.loaded, unbuilt=frozenset())
     news = _News(planned, on_event)
     request = replace(planned.request, progress=progress)
-    further = make_planned(loaded, request, history=False, on_event=news)
+    further = plan_to_build(loaded, request, news)
     still = set(_waiting(further.decided))
     known = [key.name for key in _waiting(planned.decided) if key not in still]
     if not known:

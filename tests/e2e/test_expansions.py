@@ -372,6 +372,16 @@ def test_what_looks_at_a_pipeline_knows_its_later_steps(sharded: Project) -> Non
     assert sharded.run("plan", "--check-placement").code == 0
 
 
+def test_what_is_not_known_is_no_garbage(sharded: Project) -> None:
+    """Else `gc` deletes the outputs of steps, because what tells of them is being rebuilt."""
+    assert sharded.run("apply", "-q").code == 0
+    assert sharded.run("gc").code == 0
+    assert sharded.run("apply", "--force", "split", "-q", env={"MODE": "split fails"}).code == 1
+    done = sharded.run("gc")
+    assert done.code == 4
+    assert "`shards` waits for `split`" in done.err
+
+
 NESTED = """\
 from marin_build import expand, step
 
