@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from marin_build.errors import StoreError
-from marin_build.observe import verify_contents
+from marin_build.observe import digest_files
 from marin_build.observe.verify_contents import Contents, compare_contents
 from marin_build.protocol.attempt_reader import Committed
 from marin_build.protocol.record_reader import Built
@@ -97,7 +97,7 @@ def test_a_file_that_cannot_be_read_is_not_called_rewritten(
     def get(path: str) -> Any:
         raise StoreError(f"cannot read `{path}`")
 
-    monkeypatch.setattr(verify_contents, "open", refuse, raising=False)
+    monkeypatch.setattr(digest_files, "open", refuse, raising=False)
     monkeypatch.setattr(store, "get", get)
     committed = Committed(Built("f", "r", "w", ""), FILES[:1], False, None, {"a": DIGEST})
     with pytest.raises(StoreError, match="cannot read"):
