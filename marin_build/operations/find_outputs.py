@@ -21,6 +21,7 @@ from marin_build.observe.read_builds import (
 from marin_build.operations.place import open_place, refuse_drifted
 from marin_build.pipeline.names import name_problem
 from marin_build.plan.identity_words import identity_word
+from marin_build.plan.later_selection import as_far_as_known
 from marin_build.protocol.layout import output_under
 from marin_build.text.moments import moment_text
 from marin_build.text.readable import printable, shortened, some_of
@@ -191,7 +192,8 @@ def _declared(options: PipelineOptions, place: Place, words: Sequence[str]) -> F
     try:
         chosen = choose(loaded, words)
     except NotFoundError as error:
-        return _by_name(place, words, f"the pipeline declares no `{' '.join(words)}` now", error)
+        why = f"the pipeline declares no `{' '.join(words)}` now"
+        return _by_name(place, words, as_far_as_known(why, loaded.targets), error)
     every = loaded.targets.all
     places = [(every[i].name, every[i].id, every[i].output_path) for i in chosen]
     outputs = read_outputs(loaded.store, places)

@@ -11,6 +11,7 @@ from marin_build.errors import MarinBuildError, UsageError
 from marin_build.operations.git_revisions import list_commits
 from marin_build.operations.git_worktree import commit_of, top_level, unknown_revision
 from marin_build.operations.loading import refuse_without_file
+from marin_build.operations.options import command_line
 from marin_build.operations.other_process import loading_elsewhere
 from marin_build.plan.later_selection import what_waits
 from marin_build.plan.reachability import Needs
@@ -88,11 +89,11 @@ def read_needs(
         names.add(target.name)
     if not declared:
         raise _declares_nothing(loaded.file)
-    _refuse_unknown(loaded.file, what_waits(loaded.targets))
-    for where, listing in _listings(loaded, options, kept):
+    _refuse_unknown(loaded.file, what_waits(loaded.targets), command_line("apply", options))
+    for where, listing, way in _listings(loaded, options, kept):
         if not listing.entries:
             raise _declares_nothing(where)
-        _refuse_unknown(where, listing.waiting)
+        _refuse_unknown(where, listing.waiting, way)
         for entry in listing.entries:
             declared.setdefault(entry.id, where)
             paths.setdefault(output_under(prefix, entry.name, entry.id), where)
@@ -115,21 +116,25 @@ def _declares_nothing(where: str) -> UsageError:
     )
 
 
-def _refuse_unknown(where: str, waiting: str) -> None:
+def _refuse_unknown(where: str, waiting: str, way: str) -> None:
     """Refuse a pipeline not all of whose steps are known: their outputs would count as unneeded."""
     if waiting:
         raise UsageError(
             f"not all steps of {where} are known",
             facts=[("not known yet", waiting)],
             consequence=NOTHING_DELETED,
-            hint="build what they wait for: marin-build apply",
+            hint=f"{way} builds what they wait for, or says why there are none",
         )
 
 
 def _listings(
     loaded: Loaded, options: PipelineOptions, kept: Kept
-) -> Iterator[tuple[str, Listing]]:
-    """Yield the targets of all pipelines but the loaded one, each with what it is called."""
+) -> Iterator[tuple[str, Listing, str]]:
+    """Yield the targets of all pipelines but the loaded one.
+
+    Each comes with what it is called, and with the words that tell how to build it.
+    """
+    given = options
     options = replace(options, prefix=loaded.workspace.prefix, on_progress=None)
     if kept.revisions or kept.parameters:
         refuse_without_file(loaded.pipeline.program, "other forms of it cannot be loaded")
@@ -145,14 +150,16 @@ def _listings(
                     f"there is no pipeline `{loaded.file}` at {revision}",
                     consequence=NOTHING_DELETED,
                 )
-            yield where, listing
+            yield where, listing, f"at {revision}, {command_line('apply', given)}"
     for file in kept.files:
-        yield file, _listed(file, replace(options, file=file, parameters=None))
+        way = command_line("apply", replace(given, file=file, parameters=None))
+        yield file, _listed(file, replace(options, file=file, parameters=None)), way
     for parameters in kept.parameters:
         words = pairs_text(parameters)
         where = f"{loaded.file} with {words}"
         merged = {**(options.parameters or {}), **parameters}
-        yield where, _listed(where, replace(options, parameters=merged))
+        way = command_line("apply", replace(given, parameters=merged))
+        yield where, _listed(where, replace(options, parameters=merged)), way
 
 
 def pairs_text(parameters: Mapping[str, str]) -> str:

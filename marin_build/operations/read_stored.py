@@ -10,6 +10,7 @@ from marin_build.observe.read_inventory import read_inventory
 from marin_build.operations.find_outputs import first_line
 from marin_build.operations.loading import current_host, load
 from marin_build.operations.place import open_place
+from marin_build.plan.later_selection import what_waits
 from marin_build.run_step.set_aside import set_aside_of
 
 if TYPE_CHECKING:
@@ -29,7 +30,8 @@ class Stored:
         inventory: what lies there.
         declared: output path -> the ids of the targets that need it, for every target that the
             pipeline declares now; None: the pipeline was not asked.
-        notes: why it was not asked, in words; as a rule none.
+        notes: why it was not asked, or which of its steps are not known yet, in words; as a rule
+            none.
 
     """
 
@@ -89,7 +91,7 @@ def read_stored(options: PipelineOptions, *, foreign_sizes: bool = False) -> Sto
 def _declared(
     options: PipelineOptions, place: Place
 ) -> tuple[dict[str, tuple[str, ...]] | None, tuple[str, ...]]:
-    """Return what the pipeline declares, and why it was not asked, if it does not load."""
+    """Return what the pipeline declares, and what it does not tell, in words."""
     try:
         targets = load(options).targets
     except MarinBuildError as error:
@@ -100,4 +102,6 @@ def _declared(
     for target, deps in zip(targets.all, targets.deps, strict=True):
         for dep in deps:
             needed_by[targets.all[dep].output_path].append(target.id)
-    return {path: tuple(ids) for path, ids in needed_by.items()}, ()
+    waits = what_waits(targets)
+    notes = (f"not known yet: {waits}; such steps count as not declared",) if waits else ()
+    return {path: tuple(ids) for path, ids in needed_by.items()}, notes

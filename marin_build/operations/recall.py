@@ -19,6 +19,7 @@ from marin_build.pipeline.load import Pipeline
 from marin_build.pipeline.names import name_problem, version_problem
 from marin_build.pipeline.step_spec import StepSpec
 from marin_build.pipeline.targets import Target, Targets
+from marin_build.plan.later_selection import as_far_as_known
 from marin_build.plan.payload_diff import dependency_name
 from marin_build.plan.selection import select
 from marin_build.protocol.layout import output_under, version_of
@@ -82,7 +83,8 @@ def load_or_recall(
         stored = _stored(place, words)
         if stored is None:
             raise
-        note = f"the pipeline does not declare {_ids(stored)} now"
+        said = f"the pipeline does not declare {_ids(stored)} now"
+        note = as_far_as_known(said, loaded.targets)
         return _of_outputs(options, place, stored, note, error)
     return Recalled(loaded, tuple(words))
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from marin_build._version import __version__
 from marin_build.emit.graph.details import about_plan, details_of
-from marin_build.emit.graph.picture import picture_of
-from marin_build.emit.report.facts import Build, Report, ReportedTarget
+from marin_build.emit.graph.picture import Picture, picture_of
+from marin_build.emit.report.facts import Build, Report, ReportedTarget, WaitingExpansion
 from marin_build.emit.report.page import as_report
 from marin_build.emit.templates import Templates
 from marin_build.observe.read_history import read_history
@@ -24,8 +24,9 @@ from marin_build.operations.report_contents import contents_of
 from marin_build.operations.report_metrics import tables_of
 from marin_build.plan.estimate import Duration, typical
 from marin_build.plan.reason_text import NOT_READ, describe
-from marin_build.plan.reasons import Adopted, BuiltBefore
+from marin_build.plan.reasons import Adopted, BuiltBefore, LetGo
 from marin_build.protocol.provenance import Environment, provenance
+from marin_build.protocol.status import STATUS_LET_GO
 from marin_build.text.readable import bytes_text
 from marin_build.workspace.places import is_url
 
@@ -115,10 +116,11 @@ def _facts(planned: Planned, selectors: Sequence[str], options: PipelineOptions 
     loaded = planned.loaded
     document, live = looked_at(planned)
     live = replace(live, project="")  # the page is read on other machines
-    picture = picture_of(document, live)
+    picture = _expansions_last(picture_of(document, live))
     details = details_of(document, picture, live, {})
+    nodes = [node for node in picture.nodes if node.state != "later"]
     index_of = {target.id: index for index, target in enumerate(loaded.targets.all)}
-    indices = [index_of[node.id] for node in picture.nodes]
+    indices = [index_of[node.id] for node in nodes]
     chosen = [loaded.targets.all[index] for index in indices]
     places = [(target.name, target.id, target.output_path) for target in chosen]
     made = list(read_made(loaded.store, places))
@@ -138,7 +140,7 @@ def _facts(planned: Planned, selectors: Sequence[str], options: PipelineOptions 
             returned_problem=problem,
             contents=contents.get(node.id),
         )
-        for node, more, index, one in zip(picture.nodes, details, indices, made, strict=True)
+        for node, more, index, one in zip(nodes, details[: len(nodes)], indices, made, strict=True)
         for value, problem in [_returned(one)]
     )
     here = provenance(loaded.workspace.project, ())
@@ -148,6 +150,11 @@ def _facts(planned: Planned, selectors: Sequence[str], options: PipelineOptions 
         targets=targets,
         edges=picture.edges,
         requested=tuple(requested),
+        waiting=tuple(
+            WaitingExpansion(node=node, details=more)
+            for node, more in zip(picture.nodes, details, strict=True)
+            if node.state == "later"
+        ),
         parameters=dict(loaded.pipeline.parameters),
         commit=here.commit or "",
         is_dirty=here.dirty,
@@ -157,10 +164,21 @@ def _facts(planned: Planned, selectors: Sequence[str], options: PipelineOptions 
     )
 
 
+def _expansions_last(picture: Picture) -> Picture:
+    """Return a picture with the expansions after all targets; nothing in it needs an expansion."""
+    old = range(len(picture.nodes))
+    order = sorted(old, key=lambda index: picture.nodes[index].state == "later")
+    place = dict(zip(order, old, strict=True))
+    edges = tuple((place[source], place[target]) for source, target in picture.edges)
+    return Picture(tuple(picture.nodes[index] for index in order), edges)
+
+
 def _node(node: Node, made: MadeOutput) -> Node:
     """Return a node whose reason says how a target stands that the plan did not read."""
     if node.reason != NOT_READ:
         return node
+    if made.output.status == STATUS_LET_GO:
+        return replace(node, reason=describe(LetGo()))
     if not made.output.is_built:
         why = "not built, and nothing needs it: all targets that are made from it are built"
         return replace(node, reason=why)

@@ -95,6 +95,12 @@ def what_waits(targets: Targets) -> str:
     )
 
 
+def as_far_as_known(said: str, targets: Targets) -> str:
+    """Return what is said of a pipeline, and which of its steps that cannot be said of yet."""
+    waits = what_waits(targets)
+    return f"{said} (not known yet: {waits})" if waits else said
+
+
 def names_of(targets: Targets, indices: Iterable[int]) -> str:
     """Return the names of targets for a sentence: `` `a` and `b` ``; of many the first few."""
     names = list(dict.fromkeys(f"`{targets.all[index].name}`" for index in indices))

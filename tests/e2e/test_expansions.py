@@ -362,6 +362,11 @@ def test_what_looks_at_a_pipeline_knows_its_later_steps(sharded: Project) -> Non
                        ("mermaid", "stroke-dasharray"), ("html", '"shards"'),
                        ("json", '"state": "later"')):  # fmt: skip
         assert look in sharded.run("graph", "--format", form).out, form
+    early = sharded.run("report", "-o", "early.html")
+    assert early.code == 0, early.err
+    page = (sharded.root / "early.html").read_text("utf-8")
+    assert "The steps of \u201cshards\u201d are not known yet." in page
+    assert "shards: its steps are known once split_" in page
     assert sharded.run("apply", "-q").code == 0
     for words in (["explain", "count/0"], ["logs", "count/1"], ["show", "merge"], ["path", "merge"],
                   ["status", "count/*"], ["verify", "count/0"], ["run", "count/0"]):  # fmt: skip
@@ -380,6 +385,15 @@ def test_what_is_not_known_is_no_garbage(sharded: Project) -> None:
     done = sharded.run("gc")
     assert done.code == 4
     assert "`shards` waits for `split`" in done.err
+    assert "hint: marin-build apply builds what they wait for" in done.err
+
+
+def test_steps_not_known_yet_are_not_called_undeclared_without_a_word(sharded: Project) -> None:
+    """Else a person deletes by hand what the pipeline is about to declare again."""
+    assert sharded.run("apply", "-q").code == 0
+    assert sharded.run("apply", "--force", "split", "-q", env={"MODE": "split fails"}).code == 1
+    for words in (["ls"], ["du"], ["path", "count/0"], ["explain", "count/0"], ["logs", "count/0"]):
+        assert "not known yet: `shards` waits for `split`" in sharded.run(*words).err, words
 
 
 NESTED = """\

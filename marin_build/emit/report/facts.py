@@ -130,14 +130,29 @@ class ReportedTarget:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WaitingExpansion:
+    """An expansion whose steps are not known yet.
+
+    Args:
+        node: its name, and what it waits for.
+        details: where it is declared.
+
+    """
+
+    node: Node
+    details: Details
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
     """All that a report says.
 
     Args:
         about: the plan as a whole, and the commands for a target.
         targets: the requested ones and all they need, dependencies first.
-        edges: pairs of places in `targets`, the way data flows.
+        edges: pairs of places in `targets`, and after them in `waiting`, the way data flows.
         requested: ids.
+        waiting: the expansions whose steps are not known yet.
         parameters: name -> value, as they were given.
         commit, is_dirty: the code that the plan was made from; empty and None if not known.
         commands: how to do it again: what for, and a command line.
@@ -150,6 +165,7 @@ class Report:
     targets: tuple[ReportedTarget, ...]
     edges: tuple[tuple[int, int], ...]
     requested: tuple[str, ...]
+    waiting: tuple[WaitingExpansion, ...] = ()
     parameters: Mapping[str, str] = FrozenDict()
     commit: str = ""
     is_dirty: bool | None = None

@@ -49,8 +49,10 @@ def as_report(report: Report, templates: Templates, redactor: Redactor) -> str:
     """
     report = cleaned(report, redactor)
     place = {target.node.id: number for number, target in enumerate(report.targets)}
-    picture = Picture(tuple(target.node for target in report.targets), report.edges)
-    graph = as_html(picture, report.about, [t.details for t in report.targets], templates)
+    nodes = [*(t.node for t in report.targets), *(each.node for each in report.waiting)]
+    details = [*(t.details for t in report.targets), *(each.details for each in report.waiting)]
+    picture = Picture(tuple(nodes), report.edges)
+    graph = as_html(picture, report.about, details, templates)
     drawn, groups = _drawn(picture)
     style = templates.text("colours.css") + templates.text("report/page.css")
     requested = set(report.requested)

@@ -37,7 +37,16 @@ def state_counts(targets: Iterable[ReportedTarget]) -> list[tuple[str, int]]:
 
 
 def sentence(report: Report) -> str:
-    """Return what the page is, and how far the work is: one sentence."""
+    """Return what the page is, and how far the work is, in one sentence or two."""
+    return _how_far(report) + _what_waits(report)
+
+
+def _what_waits(report: Report) -> str:
+    names = [f"\u201c{each.node.name}\u201d" for each in report.waiting]
+    return f" The steps of {_listed(names)} are not known yet." if names else ""
+
+
+def _how_far(report: Report) -> str:
     total, states = len(report.targets), state_counts(report.targets)
     if not total:
         return "A report on a pipeline that requests no targets."
@@ -88,6 +97,8 @@ def facts(report: Report) -> Iterator[tuple[str, str]]:
         yield "work", f"{duration_text(seconds)}{of}, if it were done one after the other"
     if code := code_text(builds):
         yield "code", code
+    for waiting in report.waiting:
+        yield "not known yet", f"{waiting.node.name}: {waiting.node.reason}"
     drifted = sum(bool(target.details.now.drift) for target in report.targets)
     if drifted:
         are = "target was" if drifted == 1 else "targets were"
