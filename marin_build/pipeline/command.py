@@ -11,10 +11,11 @@ a file that names them, one a line.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Unpack
 
-from marin_build.errors import refuse
+from marin_build.errors import SpecificationError, refuse
 from marin_build.identity.callables import Bound, CountsByName
 from marin_build.identity.canonical import FrozenDict
 from marin_build.pipeline import runtime_calls
@@ -30,7 +31,7 @@ from marin_build.pipeline.step_spec import DeclaredStep, StepSpec
 from marin_build.workspace.workspace import current_workspace
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
 
 SHELL = ("bash", "-euo", "pipefail", "-c")
@@ -208,9 +209,12 @@ def command(
 
     """
     check_options("command", options, ("deps", "inputs", "params"))
+    place = declaring_place()
+    for given, what in (("deps", deps), ("inputs", inputs), ("params", params)):
+        if what is not None and not isinstance(what, Mapping):
+            raise _no_mapping(name, given, place)
     deps, inputs = _tupled(deps or {}), _tupled(inputs or {})
     params = dict(params or {})
-    place = declaring_place()
     text = command if isinstance(command, str) else tuple(command)
     value = Command(text, FrozenDict(deps), FrozenDict(inputs), FrozenDict(params), place[0])
     for error in check_command(value, name, shown_here(place)):
@@ -231,6 +235,16 @@ def command(
         hash_attrs=params,
         declared=place,
         **options,
+    )
+
+
+def _no_mapping(name: str, given: str, place: tuple[str, int]) -> SpecificationError:
+    one = given.removesuffix("s")
+    return SpecificationError(
+        f"`{given}` of the command `{name}` is no dict",
+        facts=[("declared", shown_here(place))],
+        consequence="nothing was run",
+        hint=f'name what a placeholder stands for: {given}={{"{one}": ...}} for `{{{one}}}`',
     )
 
 

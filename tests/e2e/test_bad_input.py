@@ -362,6 +362,13 @@ def test_places_are_shown_the_same_way(project: Project) -> None:
         "command(['a\\0b'], name='a')",
         "error: `a`: a command is made of strings\n  declared: PLACE\n",
     ),
+    deps_without_names=(
+        "command('x', name='a', deps=[])",
+        (
+            "error: `deps` of the command `a` is no dict\n  declared: PLACE\n  nothing was run\n"
+            'hint: name what a placeholder stands for: deps={"dep": ...} for `{dep}`\n'
+        ),
+    ),
     empty=(
         "command([], name='a')",
         "error: `a`: a command is made of strings\n  declared: PLACE\n",
@@ -556,7 +563,7 @@ def test_several_unknown_targets_are_reported_together(project: Project) -> None
     ),
     option_without_value=(
         ["apply", "-j"],
-        "error: option '-j' requires an argument\nhint: marin-build --help\n",
+        "error: option '-j' requires an argument\nhint: marin-build apply --help\n",
     ),
     isolation=(
         ["apply", "--isolation", "docker"],

@@ -57,7 +57,7 @@ def show_status(read: ReadStatus, *, verbose: bool) -> None:
         echo(state, f"  {_name(row):<{longest}}  {row.text}".rstrip())
     parts = [f"{count} {state.value}" for state, count in counts(states).items() if count]
     many = f"{len(states)} target{'s' if len(states) != 1 else ''}"
-    echo(f"{many}: {', '.join(parts)}")
+    echo(f"{many}: {', '.join(parts)}" if parts else "0 targets: nothing was selected")
     if waits := what_waits(read.targets):
         echo(f"not known yet: {waits}")
     for engine, why in read.silent.items():

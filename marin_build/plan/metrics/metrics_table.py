@@ -24,6 +24,8 @@ BuildFact = Literal["target", "name", "run", "built", "seconds", "cost"]
 _BEFORE: tuple[BuildFact, ...] = ("target", "name", "run", "built")
 _AFTER: tuple[BuildFact, ...] = ("seconds", "cost")
 _BUILD_FACTS = frozenset((*_BEFORE, *_AFTER))
+_HEADINGS: Mapping[str, BuildFact] = {"time": "seconds"}
+"""What people read above a column -> its name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +128,7 @@ class MetricsTable:
 
         """
         names = (*self.attributes, *self.metrics, *_BUILD_FACTS)
+        patterns = [p if p in names else _HEADINGS.get(p, p) for p in patterns]
         for pattern in patterns:
             if not any(map(compile_patterns([pattern]), names)):
                 raise _no_column(pattern, names)
@@ -218,7 +221,10 @@ def _column_of(word: str, columns: Sequence[Column]) -> tuple[Column, bool]:
                 f"`{shortened(printable(word))}` may stand for {len(found)} columns",
                 facts=[("columns", ", ".join(printable(each.key) for each in found[:5]))],
             )
-    raise _no_column(word.removeprefix("-"), [column.key for column in columns])
+    sign, bare = ("-", word[1:]) if word.startswith("-") else ("", word)
+    if bare in _HEADINGS:
+        return _column_of(f"{sign}{_HEADINGS[bare]}", columns)
+    raise _no_column(bare, [column.key for column in columns])
 
 
 def _no_column(word: str, names: Sequence[str]) -> UsageError:

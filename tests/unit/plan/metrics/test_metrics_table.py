@@ -85,6 +85,16 @@ def test_the_end_of_a_name_is_enough() -> None:
     assert order(made.sorted_by(["acc"])) == "10"
 
 
+def test_the_heading_of_a_column_is_a_name_of_it() -> None:
+    """Else the word that a person reads above a column is refused."""
+    made = table(({}, {"acc": 2}), ({}, {"acc": 1}))
+    assert order(made.sorted_by(["-time"])) == order(made.sorted_by(["-seconds"]))
+    assert made.chosen(["time"]).facts == {"target", "seconds"}
+    own = table(({}, {"time": 2}), ({}, {"time": 1}))
+    assert order(own.sorted_by(["time"])) == "10"
+    assert own.chosen(["time"]).metrics == ("time",)
+
+
 def test_a_name_that_begins_with_a_minus_is_itself_first() -> None:
     made = table(({}, {"-a": 2, "a": 1}), ({}, {"-a": 1, "a": 2}))
     assert order(made.sorted_by(["-a"])) == "10"
