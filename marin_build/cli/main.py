@@ -64,13 +64,17 @@ def run(argv: list[str]) -> int:
 
 
 def _usage_error(error: object, argv: list[str]) -> str:
+    import click
+
     from marin_build.cli.group import cli
 
     message = error.format_message()  # type: ignore[attr-defined]
     text = message[:1].lower() + message[1:].rstrip(".")
     context = getattr(error, "ctx", None)
     command = context.command_path if context is not None else "marin-build"
-    if context is None and argv and argv[0] in cli.list_commands(None):  # the parser names none
+    if (
+        context is None and argv and argv[0] in cli.list_commands(click.Context(cli))
+    ):  # the parser names none
         command = f"{command} {argv[0]}"
     return f"error: {text}\nhint: {command} --help\n"
 

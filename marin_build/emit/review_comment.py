@@ -62,6 +62,12 @@ def _headline(shown: Shown, seconds: float | None, cost: float | None) -> str:
     blocked = sum(row.targets for row in shown.rows if row.verb == "blocked")
     if blocked:
         parts.append(f"{blocked:,} blocked")
+    waiting = sum(row.targets for row in shown.rows if row.verb == "expand")
+    if waiting:
+        parts.append(f"{waiting:,} expansion{'s wait' if waiting != 1 else ' waits'}")
+    drifted = sum(row.targets for row in shown.rows if row.verb == "drift")
+    if drifted:
+        parts.append(f"{drifted:,} built by other code or in another environment")
     places = list(dict.fromkeys(row.place for row in shown.rows if _is_cause(row)))
     if places:
         more = len(places) - _NAMED_CAUSES

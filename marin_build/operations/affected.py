@@ -43,7 +43,7 @@ class Affected:
         targets: those that differ or appeared, and all that need them, in the order of the graph.
         vanished: ids of targets that are declared no more.
         same: how many targets it does not reach.
-        notes: what was fetched, in words.
+        notes: what was fetched, and what is not known yet, in words.
 
     """
 
@@ -82,7 +82,7 @@ def affected_targets(options: PipelineOptions, base: str, *, fetches: bool = Tru
         tuple(Reached(e.name, e.id, e.declared, reached[e.id]) for e in entries if e.id in reached),
         tuple(each.entry.id for each in differences if each.kind is Kind.VANISHED),
         len(entries) - len(reached),
-        found.notes,
+        (*found.notes, *comparison.notes),
     )
 
 

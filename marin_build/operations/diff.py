@@ -18,6 +18,7 @@ from marin_build.operations.plan_directory import read_plan_directory
 from marin_build.plan.document import PLAN_FILE
 from marin_build.plan.targets_diff import Entry, diff_targets
 from marin_build.store.open_store import open_store
+from marin_build.text.readable import some_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -43,6 +44,7 @@ class Side:
         entries: the targets.
         commit: of a revision.
         who: of a run: when and by whom.
+        waiting: which expansions have no steps there, and what they wait for, in words.
 
     """
 
@@ -52,6 +54,7 @@ class Side:
     entries: tuple[Entry, ...]
     commit: str | None = None
     who: str | None = None
+    waiting: str = ""
 
     @property
     def shown(self) -> str:
@@ -70,6 +73,15 @@ class Comparison:
     old: Side
     new: Side
     diff: TargetsDiff
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What is not known of a side, in words; as a rule nothing."""
+        return tuple(
+            f"not known yet in {side.shown}: {side.waiting}"
+            for side in (self.old, self.new)
+            if side.waiting
+        )
 
 
 def compare(old: str, new: str | None, options: PipelineOptions) -> Comparison:
@@ -110,7 +122,10 @@ def compare(old: str, new: str | None, options: PipelineOptions) -> Comparison:
 
 
 def _side_of_plan(kind: Literal["plan", "run"], label: str, document: PlanDocument) -> Side:
-    return Side(kind, label, document.pipeline, tuple(_entries(document)))
+    waiting = "; ".join(
+        f"`{each.name}` waits for {some_of(list(each.waits_for))}" for each in document.expansions
+    )
+    return Side(kind, label, document.pipeline, tuple(_entries(document)), waiting=waiting)
 
 
 def _entries(document: PlanDocument) -> Iterator[Entry]:
@@ -206,6 +221,7 @@ def _sides_of_revisions(names: Sequence[str | None], options: PipelineOptions) -
             listings[commit].pipeline,
             listings[commit].entries,
             commit,
+            waiting=listings[commit].waiting,
         )
         for name, commit in commits
     ]

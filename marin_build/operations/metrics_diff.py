@@ -43,7 +43,7 @@ class ChangedMetrics:
         old, new: the two versions.
         targets: those that changed and have numbers, on one side at least.
         same: how many targets are the same, and so are their numbers.
-        notes: what is to be said of targets without numbers.
+        notes: what is to be said of targets without numbers, and what is not known of a version.
 
     """
 
@@ -104,6 +104,7 @@ def diff_metrics(
     )
     chosen = sum(_is_chosen(entry, words) for entry in comparison.new.entries)
     same = chosen - sum(each.new is not None for each in pairs)
+    notes = [*comparison.notes, *notes]
     return ChangedMetrics(comparison.old, comparison.new, found, same, tuple(notes))
 
 

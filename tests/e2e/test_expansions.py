@@ -377,6 +377,26 @@ def test_what_looks_at_a_pipeline_knows_its_later_steps(sharded: Project) -> Non
     assert sharded.run("plan", "--check-placement").code == 0
 
 
+def test_reports_of_ci_name_what_becomes_known(sharded: Project) -> None:
+    """Else a reviewer believes that one step runs, and a failure has no place in the code."""
+    assert sharded.run("plan", "--summary", "plan.md").code == 0
+    assert "expansion waits" in (sharded.root / "plan.md").read_text().splitlines()[1]
+    assert sharded.run("apply", "-q", "--junit", "build.xml").code == 0
+    cases = (sharded.root / "build.xml").read_text().splitlines()
+    (case,) = [line for line in cases if 'classname="count/1"' in line]
+    assert 'file="pipeline.py" line="' in case
+
+
+def test_a_comparison_says_what_it_does_not_know(sharded: Project) -> None:
+    """Else steps seem to appear that the other side has, too."""
+    assert sharded.run("plan", "-o", "early").code == 0
+    assert sharded.run("apply", "-q").code == 0
+    for words in (["diff", "early"], ["metrics", "--diff", "early"]):
+        done = sharded.run(*words)
+        assert done.code == 0, done.err
+        assert "note: not known yet in early: `shards` waits for split_" in done.err
+
+
 def test_what_is_not_known_is_no_garbage(sharded: Project) -> None:
     """Else `gc` deletes the outputs of steps, because what tells of them is being rebuilt."""
     assert sharded.run("apply", "-q").code == 0

@@ -40,7 +40,8 @@ def affected(options: PipelineOptions, base: str, *, no_fetch: bool, as_json: bo
 
     It compares identities and code digests, contents of inputs included, and not names of files: a
     new comment reaches nothing, and a helper that is imported reaches what calls it. What needs a
-    reached target is reached, too. No store is opened.
+    reached target is reached, too. No store is opened, unless the pipeline has expansions: then
+    the statuses of what they wait for are read.
     """
     from marin_build.operations.affected import affected_targets
     from marin_build.text.readable import printable

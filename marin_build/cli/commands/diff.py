@@ -35,12 +35,14 @@ def command(
 
     A and B are plan directories, runs (r-1a2b3c4d, or latest) or git revisions; without B, A is
     compared with the files as they are. A revision is loaded in a temporary git worktree. The
-    store is read for runs only.
+    store is read only for runs, and for expansions: whether what they wait for is built.
     """
     from marin_build.cli.views.diff_text import diff_document, show_diff
+    from marin_build.cli.views.found_text import show_notes
     from marin_build.operations.diff import compare
 
     comparison = compare(old, new, options)
+    show_notes(comparison.notes)
     if as_json:
         json.dump(diff_document(comparison), sys.stdout, indent=1)
         sys.stdout.write("\n")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from marin_build.apply import events as report
@@ -11,13 +13,12 @@ from marin_build.cli.output_file import write_output_file
 from marin_build.cli.terminal import echo
 from marin_build.emit.build_report import (
     BuildReport,
-    Result,
     TargetResult,
     github_annotations,
     junit_xml,
     summary_markdown,
 )
-from marin_build.errors import StoreError
+from marin_build.errors import MarinBuildError, StoreError
 from marin_build.plan.outcomes import Blocked, Failed, Interrupted, Reused, Stopped, Succeeded
 from marin_build.workspace.places import refuse_url
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from marin_build.operations.planned import Planned
+    from marin_build.pipeline.targets import Targets
     from marin_build.plan.outcomes import End
 
 
@@ -80,53 +82,65 @@ class BuildReports:
             case report.ApplyStarted(run=run):
                 self._run = run
             case report.StepEnded(name=name, target=target, outcome=outcome):
-                self._results[target] = self._result(name, target, outcome)
+                self._results[target] = _result(name, target, outcome)
             case report.ApplyFinished():
                 self._finished = event
 
-    def _result(self, name: str, target: str, outcome: End) -> TargetResult:
-        file, line = self._declared(target)
-        match outcome:
-            case Succeeded(attempt=attempt, seconds=seconds):
-                return TargetResult(name, target, "built", file, line, seconds, attempts=attempt)
-            case Reused():
-                return TargetResult(name, target, "reused", file, line)
-            case Failed():
-                return TargetResult(
-                    *(name, target, "failed", file, line, outcome.seconds),
-                    *(outcome.message, outcome.log, outcome.attempt),
-                )
-            case Stopped(message=message):
-                return TargetResult(name, target, "stopped", file, line, message=message)
-            case Interrupted():
-                return TargetResult(name, target, "interrupted", file, line)
-            case Blocked(upstream=upstream, reason=reason):
-                why = reason or f"needs {upstream}"
-                return TargetResult(name, target, "blocked", file, line, message=why)
-
-    def _declared(self, target: str) -> tuple[str, int]:
+    def _placed(self, result: TargetResult) -> TargetResult:
+        """Return the result of a target with the place where its step is declared."""
         targets = self._planned.loaded.targets
-        index = targets.by_id.get(target)
+        if result.target not in targets.by_id:
+            targets = self._expanded
+        index = targets.by_id.get(result.target)
         if index is None:
-            return "", 0
+            return result
         file, line = targets.all[index].step.declared
         # GitHub names files from the top of the checkout, which may lie above the project.
-        return os.path.relpath(
-            file, os.environ.get("GITHUB_WORKSPACE") or targets.workspace.project
-        ), line
+        top = os.environ.get("GITHUB_WORKSPACE") or targets.workspace.project
+        return replace(result, file=os.path.relpath(file, top), line=line)
+
+    @functools.cached_property
+    def _expanded(self) -> Targets:
+        """The targets with those that became known while the run went on."""
+        from marin_build.operations.planned_expansions import expanded_anew
+
+        try:
+            return expanded_anew(self._planned.loaded, unbuilt=frozenset()).targets
+        except MarinBuildError:  # what can no longer be loaded has no place
+            return self._planned.loaded.targets
 
     def _report(self) -> BuildReport:
         plan, targets = self._planned.plan, self._planned.loaded.targets
         for index in plan.to_build:
             target = targets.all[index]
             if target.id not in self._results:
-                unstarted: Result = "not started"
-                file, line = self._declared(target.id)
-                result = TargetResult(target.name, target.id, unstarted, file, line)
-                self._results[target.id] = result
+                self._results[target.id] = TargetResult(target.name, target.id, "not started")
         finished = self._finished
         seconds = finished.seconds if finished is not None else time.monotonic() - self._start
         outputs = [(o.name, o.path) for o in finished.outputs] if finished is not None else []
         reused = self._planned.reused
-        results = tuple(self._results.values())
+        results = tuple(map(self._placed, self._results.values()))
         return BuildReport(self._run, results, reused, seconds, tuple(outputs))
+
+
+def _result(name: str, target: str, outcome: End) -> TargetResult:
+    match outcome:
+        case Succeeded(attempt=attempt, seconds=seconds):
+            return TargetResult(name, target, "built", seconds=seconds, attempts=attempt)
+        case Reused():
+            return TargetResult(name, target, "reused")
+        case Failed():
+            return TargetResult(
+                *(name, target, "failed"),
+                seconds=outcome.seconds,
+                message=outcome.message,
+                log=outcome.log,
+                attempts=outcome.attempt,
+            )
+        case Stopped(message=message):
+            return TargetResult(name, target, "stopped", message=message)
+        case Interrupted():
+            return TargetResult(name, target, "interrupted")
+        case Blocked(upstream=upstream, reason=reason):
+            why = reason or f"needs {upstream}"
+            return TargetResult(name, target, "blocked", message=why)

@@ -11,6 +11,6 @@ if TYPE_CHECKING:
 
 
 def show_notes(notes: Sequence[str]) -> None:
-    """Print on standard error why records answer and not the pipeline."""
+    """Print on standard error why records answer and not the pipeline, or what is not known."""
     for note in notes:
         echo(f"note: {note}", err=True)
