@@ -13,7 +13,6 @@ from marin_build.errors import (
     EXIT_STOPPED,
     EXIT_TARGET_FAILED,
 )
-from marin_build.operations.prepare_apply import let_go_of_temp
 from marin_build.operations.run_parts import begin_part, failures_left, next_plan
 from marin_build.operations.run_session import end_syncing, syncing_of
 from marin_build.store.hurry import hurry
@@ -93,8 +92,7 @@ def build(
                     part.applier.interrupt()
                 part.build()
             finished = parts.finish()
-        if not finished.was_interrupted:
-            let_go_of_temp(part.ready.planned.loaded, part.ready.plan, on_event)
+        part.let_go_of_temp(on_event)
         return finished
     finally:
         running.close()

@@ -12,10 +12,9 @@ from marin_build.errors import NOTHING_WRITTEN, UsageError
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
 
-    from marin_build.emit.plan_rows import Shown
+    from marin_build.emit.plan_rows import Shown, WaysOut
     from marin_build.engines.base import Engine
     from marin_build.observe.read_drift import FoundDrift
-    from marin_build.operations.drifted import WaysOut
     from marin_build.operations.loading import Loaded
     from marin_build.pipeline.resources import ResourceConfig
     from marin_build.pipeline.targets import Target

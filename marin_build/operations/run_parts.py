@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from marin_build.apply.devices import Queued
 from marin_build.errors import MarinBuildError, UsageError
 from marin_build.operations.adopted_data import refused_readers
-from marin_build.operations.prepare_apply import ISOLATIONS, isolates
+from marin_build.operations.prepare_apply import ISOLATIONS, isolates, let_go_of_temp
 from marin_build.operations.run_session import make_session
 from marin_build.operations.taint import forget_taints
 from marin_build.plan.capacity import GPU, needs_of
@@ -53,6 +53,15 @@ class Part:
             forget_marks(loaded, plan, self.queued.engines)
         forget_taints(loaded, plan)
         return finished
+
+    def let_go_of_temp(self, on_event: Callable[[Event], None]) -> None:
+        """Delete the outputs of temporary steps that nothing needs any more.
+
+        Nothing is deleted while there are expansions whose steps are not known: these may need it.
+        """
+        plan = self.ready.plan
+        if not plan.waiting and not self.applier.was_interrupted:
+            let_go_of_temp(self.ready.planned.loaded, plan, on_event)
 
 
 def begin_part(
