@@ -12,6 +12,7 @@ from marin_build.operations.git_revisions import list_commits
 from marin_build.operations.git_worktree import commit_of, top_level, unknown_revision
 from marin_build.operations.loading import refuse_without_file
 from marin_build.operations.other_process import loading_elsewhere
+from marin_build.plan.later_selection import what_waits
 from marin_build.plan.reachability import Needs
 from marin_build.protocol.layout import output_under
 from marin_build.text.secret_shapes import without_secret
@@ -87,9 +88,11 @@ def read_needs(
         names.add(target.name)
     if not declared:
         raise _declares_nothing(loaded.file)
+    _refuse_unknown(loaded.file, what_waits(loaded.targets))
     for where, listing in _listings(loaded, options, kept):
         if not listing.entries:
             raise _declares_nothing(where)
+        _refuse_unknown(where, listing.waiting)
         for entry in listing.entries:
             declared.setdefault(entry.id, where)
             paths.setdefault(output_under(prefix, entry.name, entry.id), where)
@@ -110,6 +113,17 @@ def _declares_nothing(where: str) -> UsageError:
     return UsageError(
         f"{where} declares no steps: nothing would be needed", consequence=NOTHING_DELETED
     )
+
+
+def _refuse_unknown(where: str, waiting: str) -> None:
+    """Refuse a pipeline not all of whose steps are known: their outputs would count as unneeded."""
+    if waiting:
+        raise UsageError(
+            f"not all steps of {where} are known",
+            facts=[("not known yet", waiting)],
+            consequence=NOTHING_DELETED,
+            hint="build what they wait for: marin-build apply",
+        )
 
 
 def _listings(

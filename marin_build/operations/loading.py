@@ -220,10 +220,24 @@ def _declare(
             pipeline = load_program(options.program, workspace, parameters)
         else:
             pipeline = load_pipeline(module, workspace, parameters)
-        pipeline, targets = load_targets(
-            pipeline, workspace, only=only, needed=needed, on_progress=options.on_progress
-        )
+
+        def load(pipeline: Pipeline, workspace: Workspace) -> tuple[Pipeline, Targets]:
+            return load_targets(
+                pipeline, workspace, only=only, needed=needed, on_progress=options.on_progress
+            )
+
+        if options.unbuilt:
+            pipeline = replace(pipeline, unbuilt=frozenset(options.unbuilt))
+        pipeline, targets = load(pipeline, workspace)
+        if pipeline.expansions and not (only and _has(targets, only)):
+            from marin_build.operations.expansions import with_expansions
+
+            pipeline, targets = with_expansions(pipeline, targets, load)
     return Declared(settings, targets.workspace, pipeline, targets)
+
+
+def _has(targets: Targets, wanted: str) -> bool:
+    return any(wanted in (target.id, target.name) for target in targets.all)
 
 
 def _parameters(options: PipelineOptions, settings: Settings, project: str) -> dict[str, str]:

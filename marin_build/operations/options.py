@@ -86,6 +86,8 @@ class PipelineOptions:
         code: the policy for steps that declare none; None: as configured.
         folder: where `file` is looked for; None: in the current folder.
         program: declares the steps, in place of a file.
+        unbuilt: ids of targets that count as not built, `*` for all: expansions that need them
+            wait.
         on_progress: is told how far the reading of remote inputs is, where that takes long.
 
     """
@@ -99,6 +101,7 @@ class PipelineOptions:
     code: CodePolicy | None = None
     folder: str | None = None
     program: Program | None = None
+    unbuilt: Sequence[str] = ()
     on_progress: Callable[[ReadingInputs], None] | None = field(
         default=None, compare=False, repr=False
     )

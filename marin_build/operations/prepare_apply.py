@@ -249,6 +249,7 @@ def totals_without_run(planned: Planned) -> ApplyFinished:
         outputs=outputs.first,
         more_outputs=outputs.more,
         drifted=planned.drifted,
+        waiting=plan.names_waiting,
     )
 
 

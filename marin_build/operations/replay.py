@@ -184,11 +184,22 @@ def _check_fingerprints(loaded: Loaded, planned: Sequence[DecisionDocument], fol
             f"the pipeline no longer declares what the plan in `{folder}` was made for",
             facts=[
                 ("missing", "\n".join(d.target for d in gone[:_SHOWN])),
+                *_not_known(loaded),
                 *([("changed", "\n".join(changed[:_SHOWN]))] if changed else []),
             ],
             consequence="nothing was run",
             hint="make the plan again",
         )
+
+
+def _not_known(loaded: Loaded) -> list[tuple[str, str]]:
+    """Return a fact about the expansions that give no steps now."""
+    if not loaded.targets.later:
+        return []
+    from marin_build.plan.later_selection import what_waits
+
+    waits = what_waits(loaded.targets)
+    return [("not known now", waits)] if waits else []
 
 
 def _check_settings(loaded: Loaded, planned: Sequence[DecisionDocument], folder: str) -> None:
@@ -267,7 +278,9 @@ def replan_saved(loaded: Loaded, document: PlanDocument) -> Plan:
             consequence="nothing was run",
             hint="make the plan again",
         )
-    return replace(plan, forced=forced)
+    later = {(each.name, each.declared) for each in document.expansions}
+    waiting = (i for i, it in enumerate(targets.later) if (it.name, it.place) in later)
+    return replace(plan, forced=forced, waiting=tuple(waiting))
 
 
 def _still_blocked(plan: Plan, blocked: AbstractSet[int]) -> Plan:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from marin_build.errors import SpecificationError
 from marin_build.operations.list_targets import entries_of
-from marin_build.operations.options import PipelineOptions
+from marin_build.operations.options import PipelineOptions, words_of
 from marin_build.operations.other_process import loading_elsewhere
 from marin_build.plan.targets_diff import Kind, diff_targets
 
@@ -25,7 +25,7 @@ def loaded_twice(loaded: Loaded) -> Iterator[Callable[[], None]]:
     """Load a pipeline in another process, as a replay does, while a block does something else.
 
     It gives the function that waits for that, and raises SpecificationError if an attribute, a
-    name or the code of a step is another one there.
+    name or the code of a step is another one there. What waits in the one load waits in the other.
     """
     workspace = loaded.workspace
     options = PipelineOptions(
@@ -35,7 +35,8 @@ def loaded_twice(loaded: Loaded) -> Iterator[Callable[[], None]]:
         parameters=loaded.pipeline.parameters,
         code=workspace.code or "report",
     )
-    with loading_elsewhere(options) as other:
+    words = words_of(*(("--unbuilt", id_) for id_ in sorted(loaded.pipeline.unbuilt)))
+    with loading_elsewhere(options, words) as other:
         yield lambda: _compare(loaded, other.listing("a second time").entries)
 
 
@@ -45,11 +46,16 @@ def _compare(loaded: Loaded, again: Sequence[Entry]) -> None:
     if not own:
         return
     lines = [line for each in own for line in _lines(each)]
+    later = loaded.targets.later
+    called = ", ".join(f"`{each.name}` ({each.place})" for each in later if each.targets)
     if len(lines) > _SHOWN:
         lines[_SHOWN:] = [f"and {len(lines) - _SHOWN} more"]
     raise SpecificationError(
         "the pipeline declares something else each time it is loaded",
-        facts=[("first -> second", "\n".join(lines))],
+        facts=[
+            ("first -> second", "\n".join(lines)),
+            *([("expansions", f"{called}: each is called in both loads")] if called else []),
+        ],
         consequence="nothing was written: no replay would find the targets of this plan",
         hint="keep random numbers, times, process numbers and the order of sets out of steps; "
         "or make such a value a parameter, and give it with --set",

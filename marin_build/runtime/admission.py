@@ -19,7 +19,9 @@ from marin_build.errors import (
 from marin_build.observe.descent import descend, needed
 from marin_build.observe.read_records import read_built_into, read_places
 from marin_build.observe.read_snapshot import read_statuses
+from marin_build.pipeline.not_a_step import described
 from marin_build.pipeline.refused_places import refused_places
+from marin_build.pipeline.stands_for import StandsForLaterSteps
 from marin_build.pipeline.step_spec import StepSpec
 from marin_build.pipeline.targets import Target, clash_of, pin_errors
 from marin_build.plan.reason_text import describe
@@ -131,7 +133,7 @@ class Admission:
         while pending:
             current = pending[-1]
             if not isinstance(current, StepSpec):
-                raise SpecificationError(f"cannot run a {type(current).__name__}: it is not a step")
+                raise _no_step(current)
             if current not in self._by_step:
                 missing = [dep for dep in current.deps if dep not in self._by_step]
                 if missing:
@@ -246,3 +248,13 @@ class Admission:
             by_root["/".join(output.split("/", 3)[:3]) if is_url(output) else ""].append(index)
         for together in by_root.values():
             yield open_store(self.targets[together[0]].output_path), together
+
+
+def _no_step(value: object) -> SpecificationError:
+    if isinstance(value, StandsForLaterSteps):
+        return SpecificationError(
+            f"cannot run {described(value)}: its steps are not known yet",
+            consequence="nothing was run",
+            hint="`marin-build apply` builds what it waits for, and then its steps",
+        )
+    return SpecificationError(f"cannot run a {type(value).__name__}: it is not a step")
