@@ -60,7 +60,8 @@ imports: $(VENV)/.dev  ## import-linter: each floor imports only what lies below
 	$(BIN)/lint-imports
 
 docs: $(VENV)/.dev  ## the documentation as a site, in site/: a broken link fails it
-	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
+	@# Not --quiet: mkdocs would not count the warnings that it does not print.
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 	@echo "the site is in site/: open site/index.html"
 
 check: lint types imports docs test  ## all that CI runs

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.browser.test_accessibility import findings
 from tests.docs.pages import CHECKOUT
+from tests.docs.test_site_build import build_site
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,17 +19,9 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Build the site; a broken link or anchor, or a page outside the navigation, is an error."""
-    pytest.importorskip("material", reason="no mkdocs-material: pip install 'marin-build[dev]'")
+    """The site, built anew."""
     folder = tmp_path_factory.mktemp("site")
-    done = subprocess.run(
-        [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(folder)],
-        cwd=CHECKOUT,
-        env={**os.environ, "NO_MKDOCS_2_WARNING": "1"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = build_site(CHECKOUT, folder)
     assert done.returncode == 0, done.stderr
     return folder
 
