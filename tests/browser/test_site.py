@@ -50,7 +50,7 @@ def test_the_search_finds_a_word(new_window: Callable[..., Window], site: Path, 
     page.keyboard.type("canonical form")
     page.wait_for_selector(".md-search-result__item")
     window.screenshot(f"site-search-{width}")
-    page.click(".md-search-result__link >> nth=0")
+    page.click(".md-search-result__link[href*='concepts/identity.html'] >> nth=0")
     page.wait_for_url("**/concepts/identity.html*")
 
 
