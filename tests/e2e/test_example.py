@@ -76,7 +76,7 @@ def test_the_corpus_decides_how_many_shards_there_are(example: Project) -> None:
     """Else the example of steps that follow from a result does not work."""
     text = example.file("lm/split.py")
     assert "3_000_000" in text
-    example.write("lm/split.py", text.replace("3_000_000", "200_000"))
+    example.write("lm/split.py", text.replace("3_000_000", "20_000"))
     planned = example.run("plan", "--json", "--set", "shards=0").document
     assert sorted(decision["name"] for decision in planned["decisions"]) == [
         name for name in COMMON if name != "corpus/inventory"
