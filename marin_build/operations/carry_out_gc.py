@@ -102,7 +102,7 @@ class Worker:
             reviewed: the digest of the plan that the user saw; None: any.
 
         Returns:
-            The plan.
+            The plan, with what stood in the way of deletions.
 
         Raises:
             StoppedError: the plan is not the reviewed one.
@@ -124,6 +124,7 @@ class Worker:
             again = plan_now()
             steps = tuple(step for step in again.steps if step.output.path in marked)
             self.carry_out(replace(again, steps=steps, trash={}))
+            plan = replace(plan, blocked=again.blocked)
         return plan
 
     def carry_out(self, plan: GcPlan) -> None:
