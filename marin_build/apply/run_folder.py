@@ -103,6 +103,18 @@ def keep_run(
     return True
 
 
+def keep_grown_plan(
+    store: Store, plan: PlanDocument, session: Session, on_event: Callable[[Event], None]
+) -> None:
+    """Write the plan of a run again, which learned of further steps; a failure is a warning."""
+    folder = folder_of(session.targets.workspace.prefix, session.run)
+    try:
+        store.put(f"{folder}/{PLAN_FILE}", _encoded(plan.sealed_pieces({})))
+    except StoreError as error:
+        said = f"the plan that {session.run} keeps lacks steps that it learned of"
+        on_event(Warned(f"{said}: {error.with_reason}"))
+
+
 def _encoded(pieces: Iterable[str]) -> bytes:
     """Return a text as bytes, without having all of it twice."""
     stream = io.BytesIO()

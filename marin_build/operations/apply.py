@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from marin_build.apply.parts import Parts
     from marin_build.operations.planned import Planned
     from marin_build.operations.prepare_apply import ReadyToBuild, Terms
+    from marin_build.plan.document import PlanDocument
     from marin_build.run_step.session import Session
     from marin_build.store.durability import Syncing
 
@@ -49,6 +50,7 @@ def build(
 
     """
     from marin_build.apply.journal_writer import Journaling
+    from marin_build.apply.run_folder import keep_run
 
     journal = Journaling(on_event)
     parts: Parts | None = None
@@ -71,13 +73,16 @@ def build(
     running.callback(part.runner.close)
     try:
         syncing = syncing_of(loaded, session.run)
-        keep = terms.keep and bool(ready.plan.to_build) and _keep(ready.planned, session, on_event)
+        kept = _document(ready.planned) if terms.keep and ready.plan.to_build else None
+        keep = kept is not None and keep_run(loaded.store, kept, session, on_event)
         if keep or terms.trace is not None:
             journal.open(loaded.workspace.prefix, session, keep=keep)
         finished = part.build()
         if parts is not None:
             while (further := next_plan(part, parts, terms)) is not None:
                 running.close()  # what comes next has the slots to itself
+                if keep and kept is not None:
+                    kept = _keep_more(kept, further.planned, session, on_event)
                 before_it = part
                 part = begin_part(
                     further,
@@ -107,20 +112,30 @@ def build(
             signal.signal(number, handler)
 
 
-def _keep(planned: Planned, session: Session, on_event: Callable[[Event], None]) -> bool:
-    """Write the folder of a run, with its plan; return whether its journal can be kept there."""
-    from marin_build.apply.run_folder import keep_run
+def _document(planned: Planned) -> PlanDocument:
+    """Return the plan that a run keeps."""
     from marin_build.plan.document import plan_document
 
     loaded = planned.loaded
-    document = plan_document(
+    return plan_document(
         planned.decided,
         pipeline=loaded.file,
         parameters=loaded.pipeline.parameters,
         engine=loaded.settings.engine,
         pin_code=True,
     )
-    return keep_run(loaded.store, document, session, on_event)
+
+
+def _keep_more(
+    kept: PlanDocument, planned: Planned, session: Session, on_event: Callable[[Event], None]
+) -> PlanDocument:
+    """Write the plan of a run again, with the steps that are known now; return it."""
+    from marin_build.apply.run_folder import keep_grown_plan
+    from marin_build.plan.grown_document import grown_document
+
+    grown = grown_document(kept, _document(planned))
+    keep_grown_plan(planned.loaded.store, grown, session, on_event)
+    return grown
 
 
 def hear_signals(interrupt: Callable[[], None]) -> dict[signal.Signals, Any]:

@@ -378,6 +378,20 @@ def test_what_looks_at_a_pipeline_knows_its_later_steps(sharded: Project) -> Non
     assert sharded.run("plan", "--check-placement").code == 0
 
 
+def test_a_run_keeps_all_that_it_learned_of(sharded: Project) -> None:
+    """Else its metrics lack the steps of expansions, and `gc` does not know what a run reads."""
+    assert sharded.run("apply", "-q").code == 0
+    assert sharded.run("plan", "--force", "split").code == 0
+    done = sharded.run("metrics", "count/*", "--run", "latest", "--csv")
+    assert done.code == 0, done.err
+    assert len(done.out.splitlines()) == 3
+    assert f"planned   {len(EVERY)} to run" in sharded.run("runs", "latest").out
+    assert "no difference" in sharded.run("diff", "latest").out
+    sharded.pipeline("def f(:")
+    found = sharded.run("status", "-v").out.splitlines()[:-1]
+    assert sorted(line.split()[1].rpartition("_")[0] for line in found) == EVERY
+
+
 def test_reports_of_ci_name_what_becomes_known(sharded: Project) -> None:
     """Else a reviewer believes that one step runs, and a failure has no place in the code."""
     assert sharded.run("plan", "--summary", "plan.md").code == 0
