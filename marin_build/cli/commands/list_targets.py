@@ -17,14 +17,15 @@ if TYPE_CHECKING:
 
 @click.command("list-targets", hidden=True)
 @click.option("--elsewhere", is_flag=True, help="As if on other machines, in another region.")
+@click.option("--without-inputs", is_flag=True, help="Do not read what sources hold.")
 @pipeline_options
-def command(options: PipelineOptions, *, elsewhere: bool) -> int:
+def command(options: PipelineOptions, *, elsewhere: bool, without_inputs: bool) -> int:
     """Write all targets with payloads and code digests as JSON; no store is opened."""
     from marin_build.operations.list_targets import list_here, listing_line
     from marin_build.pipeline.user_output import to_standard_error
 
     with to_standard_error():  # what a pipeline prints is no part of the listing
-        listing = list_here(options, elsewhere=elsewhere)
+        listing = list_here(options, elsewhere=elsewhere, with_inputs=not without_inputs)
     sys.stdout.write(listing_line(listing))
     sys.stdout.flush()
     # The threads of a pipeline may print while Python ends, which ends it with a fatal error.
