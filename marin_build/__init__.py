@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from marin_build.pipeline.command import command as command
     from marin_build.pipeline.decorator import StepFunction as StepFunction
     from marin_build.pipeline.decorator import step as step
+    from marin_build.pipeline.expansion import Expansion as Expansion
+    from marin_build.pipeline.expansion import expand as expand
     from marin_build.pipeline.grid import Point as Point
     from marin_build.pipeline.grid import grid as grid
     from marin_build.pipeline.resources import ResourceConfig as ResourceConfig
@@ -70,6 +72,7 @@ _HOMES = {
     "Client": "runtime.clients",
     "DeclaredStep": "pipeline.step_spec",
     "EngineClient": "operations.engine_client",
+    "Expansion": "pipeline.expansion",
     "JobAlreadyExists": "runtime.jobs",
     "JobEnvironment": "runtime.job_request",
     "JobFailed": "runtime.jobs",
@@ -106,6 +109,7 @@ _HOMES = {
     "current_rank": "runtime.ranks",
     "disk_cache": "runtime.disk_cache",
     "distributed_lock": "runtime.distributed_lock",
+    "expand": "pipeline.expansion",
     "grid": "pipeline.grid",
     "remote": "runtime.remote",
     "set_current_client": "runtime.clients",
@@ -129,6 +133,7 @@ __all__ = [
     "Client",
     "DeclaredStep",
     "EngineClient",
+    "Expansion",
     "JobAlreadyExists",
     "JobEnvironment",
     "JobFailed",
@@ -162,6 +167,7 @@ __all__ = [
     "current_rank",
     "disk_cache",
     "distributed_lock",
+    "expand",
     "grid",
     "remote",
     "set_current_client",

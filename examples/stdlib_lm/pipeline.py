@@ -11,7 +11,7 @@ import sysconfig
 from dataclasses import dataclass
 
 from lm import bpe, dedup, model, report, split, text
-from marin_build import DeclaredStep, StepSpec, command, source, step
+from marin_build import DeclaredStep, Expansion, StepSpec, command, expand, source, step
 
 PACKAGES = (
     "asyncio",
@@ -71,8 +71,11 @@ def pipeline(
     min_chars: int = 200,
     similarity: float = 0.7,
     heldout_percent: int = 10,
-) -> list[StepSpec]:
-    """Declare all steps; every parameter can be changed with --set name=value."""
+) -> list[StepSpec | Expansion]:
+    """Declare all steps; every parameter can be changed with --set name=value.
+
+    With shards=0 the corpus decides how many there are: what needs them is known once it is split.
+    """
     stdlib = source(sysconfig.get_path("stdlib"), name="python-stdlib", include=PATTERNS)
     modules = collect(stdlib=stdlib, patterns=list(PATTERNS))
     inventory = command(
@@ -87,12 +90,13 @@ def pipeline(
     signatures = sign(documents=exact)
     near = remove_near(documents=exact, signatures=signatures, similarity=similarity)
     texts = split_corpus(documents=near, heldout_percent=heldout_percent, shards=shards)
-    branches = {
-        "vocab-a": branch("vocab-a", texts, vocab_a, order, shards),
-        "vocab-b": branch("vocab-b", texts, vocab_b, order, shards),
-    }
-    return [
-        write_report(
+
+    def compared(shards: int) -> StepSpec:
+        branches = {
+            "vocab-a": branch("vocab-a", texts, vocab_a, order, shards),
+            "vocab-b": branch("vocab-b", texts, vocab_b, order, shards),
+        }
+        return write_report(
             collected=modules,
             normalised=blocks,
             exact=exact,
@@ -102,7 +106,15 @@ def pipeline(
             models={label: steps.model for label, steps in branches.items()},
             evaluations={label: steps.evaluation for label, steps in branches.items()},
         )
-    ]
+
+    if shards:
+        return [compared(shards)]
+
+    @expand(texts)
+    def comparison(sides: split.SplitStats) -> StepSpec:
+        return compared(sides.shards)
+
+    return [texts, comparison]
 
 
 def branch(label: str, texts: DeclaredStep, vocab_size: int, order: int, shards: int) -> Branch:

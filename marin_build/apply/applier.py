@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from marin_build.plan.capacity import Capacity
     from marin_build.plan.decisions import Plan
     from marin_build.plan.drifted_targets import DriftedTargets
+    from marin_build.plan.schedule import State
     from marin_build.run_step.session import Session
     from marin_build.run_step.workers import Isolation
 
@@ -105,6 +106,16 @@ class Applier:
             finished = self._totals()
             self._on_event(finished)
         return finished
+
+    @property
+    def states(self) -> Mapping[int, State]:
+        """The state of each target that was to be built."""
+        return self._schedule.states
+
+    @property
+    def was_interrupted(self) -> bool:
+        """Whether the run was asked to end."""
+        return self._loop.was_interrupted
 
     def _totals(self) -> ApplyFinished:
         return totals_of(

@@ -31,6 +31,20 @@ class ApplyStarted:
 
 
 @dataclass(frozen=True, slots=True)
+class ApplyExpanded:
+    """Steps are known that were not when the run began: `to_build` more are to be built.
+
+    Args:
+        expansions: the names of the expansions that gave them.
+        to_build: how many of them, and of what needs them, are not built.
+
+    """
+
+    expansions: tuple[str, ...]
+    to_build: int
+
+
+@dataclass(frozen=True, slots=True)
 class StepDrifted:
     """A target is reused, though it is declared differently now than when it was built.
 
@@ -220,6 +234,7 @@ class ApplyFinished:
         outputs: the requested targets that are built, and where; of many the first 100.
         more_outputs: how many more there are.
         drifted: the reused targets that drifted, when the run began.
+        waiting: the names of the expansions whose steps the run could not know.
 
     """
 
@@ -239,6 +254,7 @@ class ApplyFinished:
     outputs: tuple[BuiltOutput, ...] = ()
     more_outputs: int = 0
     drifted: tuple[DriftedTargets, ...] = ()
+    waiting: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,6 +275,7 @@ class Warned:
 
 Event = (
     ApplyStarted
+    | ApplyExpanded
     | StepDrifted
     | StepStarted
     | StepEnded

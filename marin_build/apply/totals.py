@@ -94,6 +94,7 @@ def totals_of(
         outputs=outputs.first,
         more_outputs=outputs.more,
         drifted=drifted,
+        waiting=plan.names_waiting,
     )
 
 

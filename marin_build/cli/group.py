@@ -34,6 +34,7 @@ _COMMANDS = (
     "adopt",
     "commit",
     "migrate",
+    "gc",
     "unlock",
     "doctor",
     "config",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -13,6 +14,8 @@ from marin_build.plan.decisions import Kind
 from marin_build.plan.document import PAGE_FILE, PLAN_FILE, plan_document
 from marin_build.plan.graph_shape import waves
 from marin_build.plan.reason_text import describe_decision, describe_stably
+from marin_build.text.readable import printable
+from marin_build.text.secret_shapes import without_secret
 from marin_build.workspace.workspace import relative
 
 if TYPE_CHECKING:
@@ -25,6 +28,10 @@ if TYPE_CHECKING:
 
     DrawPage = Callable[[PlanDocument, Collection[str], Templates], str | None]
     Emit = Callable[[Plan, PlanDocument, Templates], dict[str, str]]
+
+
+_SCRIPTS_OF_ALL = ("run.sh", "submit.sh")
+"""The scripts that engines write for a whole plan."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +168,48 @@ def run_step_words(
     )
 
 
+@dataclass(frozen=True, slots=True)
+class LaterSteps:
+    """An expansion whose steps are not in a plan, as templates see it.
+
+    Args:
+        name: the expansion's.
+        declared: file and line of its declaration.
+        says: what a script says of it.
+
+    """
+
+    name: str
+    declared: str
+    says: str
+
+
+def later_script(document: PlanDocument, templates: Templates) -> str:
+    """Return the end of a script that replays a whole plan: what the plan does not contain."""
+    words = [
+        *("marin-build", "plan", "-f", document.pipeline, "--prefix", document.prefix),
+        *(("--engine", document.engine) if document.engine != "local" else ()),
+        *(("--code-policy", document.code) if document.code is not None else ()),
+        *(
+            part
+            for key, value in sorted(document.parameters.items())
+            for part in ("--set", f"{key}={without_secret(key, value)}")
+        ),
+    ]
+    later = [
+        LaterSteps(
+            each.name,
+            each.declared,
+            f"not in this plan: the steps of {each.name}, known once "
+            f"{', '.join(each.waits_for)} {'is' if len(each.waits_for) == 1 else 'are'} built",
+        )
+        for each in document.expansions
+    ]
+    return templates.render(
+        "later_steps.sh.j2", expansions=later, command=printable(shlex.join(words))
+    )
+
+
 def emit_plan(
     plan: Plan,
     *,
@@ -202,6 +251,9 @@ def emit_plan(
         place = plan.targets.workspace.prefix
         document = document.model_copy(update={"bundle": bundle, "prefix": place})
     files = {**emit(plan, document, templates), **others}
+    for script in _SCRIPTS_OF_ALL if document.expansions else ():
+        if script in files:
+            files[script] += later_script(document, templates)
     page = draw(document, files.keys(), templates) if draw is not None else None
     if page is not None:
         files[PAGE_FILE] = page

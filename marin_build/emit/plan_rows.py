@@ -22,6 +22,7 @@ SYMBOLS: Mapping[Verb, str] = {
     "drift": "~",
     "wait": "?",
     "blocked": "x",
+    "expand": "?",
 }
 _MOST_ROWS = 50
 """A plan with more lines is too long to read: lines with the same facts are merged."""
@@ -59,6 +60,10 @@ class Row(NamedTuple):
     spec: str = ""
 
 
+WaysOut = tuple[tuple[str, str], ...]
+"""What can be done about drift, in words, and the command or the declaration for that."""
+
+
 @dataclass(frozen=True, slots=True)
 class Shown:
     """A plan for people: its lines, a count of hidden ones, and a summary.
@@ -80,7 +85,7 @@ class Shown:
     summary: str
     next: str
     command: str = ""
-    ways_out: tuple[tuple[str, str], ...] = ()
+    ways_out: WaysOut = ()
 
 
 def folded(rows: Sequence[Row]) -> list[Row]:

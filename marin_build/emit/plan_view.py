@@ -95,12 +95,15 @@ def show(
     if not only or "drift" in only:
         drifted = [_drifted(plan, index, drift[index], verbose=verbose) for index in drift]
         rows += drifted if verbose else folded_alike(drifted)
+    rows += [_waiting(plan, index) for index in plan.waiting if not only or "expand" in only]
     hidden -= len(drift.keys() - {decision.index for decision in plan.decisions})
     return Shown(
         tuple(rows if verbose else folded(rows)),
         0 if verbose or only else hidden,
         _read_warnings(reads, verbose=verbose),
-        summary_line(plan_id, plan.summary(), count_verbs(plan, drift), estimate),
+        summary_line(
+            plan_id, plan.summary(), count_verbs(plan, drift), estimate, len(plan.waiting)
+        ),
         *_next(plan, again),
         ways_out=tuple(ways_out) if is_drift_shown else (),
     )
@@ -183,6 +186,16 @@ def _drifted(plan: Plan, index: int, drift: Drift, *, verbose: bool) -> Row:
 def _pruned(plan: Plan, index: int) -> Row:
     target, why = plan.targets.all[index], NOT_READ
     return Row("reuse", target.name, target.id, 1, why, why, _place(plan, index))
+
+
+def _waiting(plan: Plan, index: int) -> Row:
+    """Return the line of an expansion whose steps are not known yet."""
+    from marin_build.plan.later_selection import names_of
+
+    later = plan.targets.later[index]
+    be = "is" if len(later.sources) == 1 else "are"
+    why = f"its steps are known once {names_of(plan.targets, later.sources)} {be} built"
+    return Row("expand", later.name, later.name, 1, printable(why), printable(why), later.place)
 
 
 def _topic(reason: Reason) -> str:

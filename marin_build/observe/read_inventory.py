@@ -29,6 +29,7 @@ from marin_build.protocol.lease import parse_lease
 from marin_build.protocol.living_work import living_work
 from marin_build.protocol.status import STATUS_FAILED, STATUS_SUCCESS, parse_status
 from marin_build.protocol.stored_record import StoredRecord, parse_stored_record
+from marin_build.protocol.tombstone import readable_tombstone
 from marin_build.store.refusals import each_folder, read_each
 
 if TYPE_CHECKING:
@@ -196,7 +197,7 @@ def _status(path: str, blob: Blob | None) -> Observed:
         return Observed()
     file = f"{path}/{layout.STATUS}"
     try:
-        return Observed(parse_status(blob.data, file))
+        return Observed(parse_status(blob.data, file), tombstone=readable_tombstone(blob.data))
     except CorruptStateError:
         return Observed(damage=Unreadable("status", file))
 

@@ -16,6 +16,7 @@ from marin_build.plan.snapshot import NOTHING_SEEN, Observed, Snapshot
 from marin_build.protocol import layout
 from marin_build.protocol.lease import parse_lease
 from marin_build.protocol.status import STATUS_FAILED, STATUS_SUCCESS, parse_status
+from marin_build.protocol.tombstone import readable_tombstone
 from marin_build.store.durability import doubter, runs_cut_short
 from marin_build.workspace.places import is_url
 
@@ -195,7 +196,8 @@ def read_statuses(
         if blob is not None:
             try:
                 status = parse_status(blob.data, path)
-                seen[index] = Observed(status, status_version=blob.version)
+                tombstone = readable_tombstone(blob.data)
+                seen[index] = Observed(status, status_version=blob.version, tombstone=tombstone)
             except CorruptStateError:
                 seen[index] = Observed(damage=Unreadable("status", path))
     # A holder writes RUNNING right after the lease, so no status means no holder, but for an

@@ -12,7 +12,7 @@ from marin_build.observe.verify_contents import Contents, compare_contents
 from marin_build.protocol import layout
 from marin_build.protocol.attempt_reader import parse_attempt
 from marin_build.protocol.manifest import FileChanges, compare, without_nested
-from marin_build.protocol.status import STATUS_SUCCESS
+from marin_build.protocol.status import STATUS_LET_GO, STATUS_SUCCESS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -154,6 +154,9 @@ def _expectation(
     if seen.damage is not None:
         note = f"its {seen.damage.what} is not readable: {seen.damage.path}"
         return Verified(index, Verdict.UNKNOWN, output, note=note)
+    if seen.status == STATUS_LET_GO:
+        note = "deleted once what needs it was built (temp=True)"
+        return Verified(index, Verdict.NOT_BUILT, output, note=note)
     if seen.status != STATUS_SUCCESS and (seen.lease is None or not seen.lease.is_sealed):
         return Verified(index, Verdict.NOT_BUILT, output)
     if document is not None:

@@ -21,6 +21,7 @@ from marin_build.protocol.lease import ADOPTING
 from marin_build.protocol.look import look
 from marin_build.protocol.record_reader import built_of, readable_record
 from marin_build.protocol.status import STATUS_SUCCESS
+from marin_build.protocol.tombstone import take_all_away
 from marin_build.run_step.commit_existing import adopt, held
 from marin_build.run_step.supervisor import claimant_of
 from marin_build.run_step.workers import Start
@@ -150,7 +151,9 @@ def _register(
         _refuse_built(target, record, location, force=force)
         session = replace(session, forced=frozenset([index]))
     is_here = location == target.output_path
-    existing = read_existing(loaded.store if is_here else open_store(location), location)
+    store = loaded.store if is_here else open_store(location)
+    take_all_away(store, [location])  # else `gc` deletes what is adopted
+    existing = read_existing(store, location)
     refuse_unfit(existing, target.step.outputs, force=force)
     if not is_here:
         _refuse_foreign(loaded, target)

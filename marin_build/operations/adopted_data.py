@@ -20,11 +20,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from marin_build.operations.loading import Loaded
+    from marin_build.pipeline.load import Pipeline
     from marin_build.pipeline.targets import Target, Targets
     from marin_build.plan.decisions import Plan
     from marin_build.plan.outcomes import Stopped
     from marin_build.plan.snapshot import Observed
     from marin_build.protocol.record_reader import Built
+    from marin_build.workspace.workspace import Workspace
 
 
 _LISTINGS_AT_ONCE = 32
@@ -63,8 +65,14 @@ def with_adopted(
     from marin_build.pipeline.load import load_again
     from marin_build.pipeline.targets import make_targets
 
-    pipeline = load_again(loaded.pipeline, workspace)
-    targets = make_targets(build_graph(pipeline.roots), workspace)
+    def targets_of(pipeline: Pipeline, workspace: Workspace) -> tuple[Pipeline, Targets]:
+        return pipeline, make_targets(build_graph(pipeline.roots), workspace)
+
+    pipeline, targets = targets_of(load_again(loaded.pipeline, workspace), workspace)
+    if pipeline.expansions:
+        from marin_build.operations.expansions import with_expansions
+
+        pipeline, targets = with_expansions(pipeline, targets, targets_of)
     _check_same(plan.targets, targets)
     loaded = replace(
         loaded, workspace=workspace, pipeline=pipeline, targets=targets, adopted=places

@@ -1,38 +1,30 @@
-"""Builds a plan: makes the session, the isolation and the applier; chooses the exit code."""
+"""Builds a plan, and those that follow from it in the same run; chooses the exit code."""
 
 from __future__ import annotations
 
-import functools
-import gc
 import signal
 import threading
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
-from marin_build.apply.devices import Queued
 from marin_build.errors import (
     EXIT_INTERRUPTED,
     EXIT_OK,
     EXIT_STOPPED,
     EXIT_TARGET_FAILED,
-    UsageError,
 )
-from marin_build.operations.adopted_data import refused_readers
-from marin_build.operations.prepare_apply import ISOLATIONS, isolates
-from marin_build.operations.run_session import end_syncing, make_session, syncing_of
-from marin_build.operations.taint import forget_taints
-from marin_build.plan.capacity import GPU, needs_of
+from marin_build.operations.run_parts import begin_part, failures_left, next_plan
+from marin_build.operations.run_session import end_syncing, syncing_of
 from marin_build.store.hurry import hurry
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Sequence
+    from collections.abc import Callable, Sequence
 
     from marin_build.apply.events import ApplyFinished, Event
+    from marin_build.apply.parts import Parts
     from marin_build.operations.planned import Planned
     from marin_build.operations.prepare_apply import ReadyToBuild, Terms
-    from marin_build.operations.queued_jobs import QueuedJobs
-    from marin_build.plan.decisions import Plan
     from marin_build.run_step.session import Session
-    from marin_build.run_step.workers import Isolation
     from marin_build.store.durability import Syncing
 
 
@@ -56,70 +48,54 @@ def build(
         on_start: called with a function that ends the run in good order; any thread may call it.
 
     """
-    from marin_build.apply.applier import Applier
     from marin_build.apply.journal_writer import Journaling
 
-    planned, loaded, plan = ready.planned, ready.planned.loaded, ready.plan
-    session = make_session(
-        loaded, plan, planned.pinned_code, lease=terms.lease, argv=argv, launch=terms.launch
-    )
-    gc.freeze()  # the graph lives until the end: collections need not walk it
-    queued = _queued(ready.queued)
-    slots = min(ready.jobs, len(plan.to_build) + len(plan.sealed) - len(queued.engines)) or 1
-    isolation = terms.isolation or loaded.settings.isolation
-    runner = make_isolation(session, plan, isolation, slots, queued.engines)
     journal = Journaling(on_event)
-    if ready.queued:
-        from marin_build.apply.mixed_workers import MixedWorkers
+    parts: Parts | None = None
+    if ready.plan.waiting and not ready.planned.folder:
+        from marin_build.apply.parts import Parts
 
-        opened = [
-            (each.jobs, functools.partial(each.workers, session, journal)) for each in ready.queued
-        ]
-        runner = MixedWorkers(runner, opened)
-    applier = Applier(
-        plan,
-        session,
-        runner,
-        jobs=ready.jobs,
-        max_failures=terms.stops_after,
-        fail_fast=terms.fail_fast,
-        expected=ready.expected,
-        capacity=ready.capacity,
-        queued=queued,
-        once=terms.once,
-        drifted=ready.drifted,
-        report_every=loaded.settings.progress_every,
-        stream_logs=terms.stream_logs,
-        on_event=journal,
-    )
+        parts = Parts(journal)
+    part = begin_part(ready, terms, parts or journal, argv=argv, stops_after=terms.stops_after)
+    loaded, session = ready.planned.loaded, part.session
 
     def interrupt() -> None:
-        applier.interrupt()
+        part.applier.interrupt()
         hurry(session.store)
 
     before = hear_signals(interrupt)
     if on_start is not None:
         on_start(interrupt)
     syncing: Syncing | None = None
+    running = ExitStack()
+    running.callback(part.runner.close)
     try:
         syncing = syncing_of(loaded, session.run)
-        session.refused.update(refused_readers(loaded, plan))
-        keep = terms.keep and bool(plan.to_build) and _keep(planned, session, on_event)
+        keep = terms.keep and bool(ready.plan.to_build) and _keep(ready.planned, session, on_event)
         if keep or terms.trace is not None:
             journal.open(loaded.workspace.prefix, session, keep=keep)
-        if ready.queued:
-            from marin_build.operations.queued_jobs import forget_marks, mark_forced
-
-            for each in ready.queued:
-                each.send_code(loaded)
-            mark_forced(loaded, plan, queued.engines)
-        finished = applier.run()
-        if ready.queued:
-            forget_marks(loaded, plan, queued.engines)
-        forget_taints(loaded, plan)
+        finished = part.build()
+        if parts is not None:
+            while (further := next_plan(part, parts, terms)) is not None:
+                running.close()  # what comes next has the slots to itself
+                before_it = part
+                part = begin_part(
+                    further,
+                    terms,
+                    parts,
+                    argv=argv,
+                    stops_after=failures_left(terms, parts),
+                    run=session.run,
+                )
+                running.callback(part.runner.close)
+                if before_it.applier.was_interrupted:  # while this one was planned
+                    part.applier.interrupt()
+                part.build()
+            finished = parts.finish()
+        part.let_go_of_temp(on_event)
         return finished
     finally:
-        runner.close()
+        running.close()
         if terms.trace is not None:
             from marin_build.operations.trace import trace_file
 
@@ -129,13 +105,6 @@ def build(
         end_syncing(syncing, on_event)
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-def _queued(queues: Sequence[QueuedJobs]) -> Queued:
-    return Queued(
-        {index: each.engine.name for each in queues for index in each.jobs},
-        {each.engine.name: each.engine.max_jobs for each in queues},
-    )
 
 
 def _keep(planned: Planned, session: Session, on_event: Callable[[Event], None]) -> bool:
@@ -173,65 +142,3 @@ def exit_code(finished: ApplyFinished) -> int:
     if finished.failed or finished.blocked:
         return EXIT_TARGET_FAILED if finished.failed or not finished.stopped else EXIT_STOPPED
     return EXIT_STOPPED if finished.stopped else EXIT_OK
-
-
-def make_isolation(
-    session: Session, plan: Plan, name: str, jobs: int, elsewhere: Collection[int] = ()
-) -> Isolation:
-    """Return the isolation of that name, for all targets but those that are built elsewhere.
-
-    Raises:
-        UsageError: the name is unknown, a step of the plan cannot run in a thread, or this machine
-            cannot run so many steps at once.
-
-    """
-    try:
-        return _isolation(session, plan, name, jobs, elsewhere)
-    except (OSError, RuntimeError) as error:  # no more descriptors, memory, processes or threads
-        why = str(error.strerror if isinstance(error, OSError) else error)
-        raise UsageError(
-            f"cannot run {jobs} steps at once",
-            facts=[("reason", why.lower())],
-            consequence="nothing was run",
-            hint="give a smaller -j, or raise the limits that `ulimit -a` shows",
-        ) from error
-
-
-def _isolation(
-    session: Session, plan: Plan, name: str, jobs: int, elsewhere: Collection[int]
-) -> Isolation:
-    from marin_build.run_step.supervisor_pool import SupervisorPool
-
-    if name in {"process", "worker"}:
-        from marin_build.run_step.fork.bodies import ForkBodies
-
-        return SupervisorPool(session, ForkBodies(session, jobs, reuse=name == "worker"), jobs)
-    if name != "thread":
-        raise _unknown_isolation(name)
-    _check_threads(plan, elsewhere)
-    from marin_build.run_step.thread_bodies import ThreadBodies
-
-    return SupervisorPool(session, ThreadBodies(session), jobs)
-
-
-def _unknown_isolation(name: str) -> UsageError:
-    # On the command line such a name chooses the engine; a configuration names the engine itself.
-    hint = f'it is an engine: engine = "{name}"' if isolates(name) else None
-    known = ", ".join(ISOLATIONS)
-    return UsageError(f"unknown isolation `{name}`", facts=[("known", known)], hint=hint)
-
-
-def _check_threads(plan: Plan, elsewhere: Collection[int]) -> None:
-    """Refuse steps that need a process of their own."""
-    for index in plan.to_build:
-        if index in elsewhere:
-            continue
-        step = plan.targets.all[index].step
-        has_own = step.env_vars or step.timeout is not None
-        if has_own or GPU in dict(needs_of(step)):
-            what = "it has env_vars or a timeout" if has_own else "it gets GPUs of its own"
-            raise UsageError(
-                f"`{step.name}` cannot run in a thread: {what}",
-                consequence="nothing was run",
-                hint="leave out --isolation thread",
-            )

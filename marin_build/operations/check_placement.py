@@ -35,7 +35,13 @@ def check_placement(loaded: Loaded, options: PipelineOptions) -> None:
 
     """
     moved_there = replace(options, file=loaded.pipeline.module.named_by_path, prefix=PREFIX)
-    with loading_elsewhere(moved_there, ["--elsewhere"], {PREFIX_VARIABLE: PREFIX}) as other:
+    words = ["--elsewhere"]
+    if loaded.targets.later:  # nothing is built there: all expansions wait, here too
+        from marin_build.operations.planned_expansions import expanded_anew
+
+        loaded = expanded_anew(loaded, unbuilt=frozenset({"*"}))
+        words += ["--unbuilt", "*"]
+    with loading_elsewhere(moved_there, words, {PREFIX_VARIABLE: PREFIX}) as other:
         there = other.listing("elsewhere")
     diff = diff_targets(entries_of(loaded.targets), there.entries)
     moved = [each for each in diff.differences if each.kind in _IDENTITY]

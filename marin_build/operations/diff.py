@@ -184,8 +184,11 @@ def checkout_of(options: PipelineOptions) -> str:
 
 
 def _sides_of_revisions(names: Sequence[str | None], options: PipelineOptions) -> list[Side]:
+    _, project, settings = pipeline_file(options)
     # Without a revision git is not asked: the files need not be in a checkout.
-    top = checkout_of(options) if any(names) else os.path.realpath(pipeline_file(options)[1])
+    top = checkout_of(options) if any(names) else os.path.realpath(project)
+    # What expansions need is found where it was built, whichever checkout declares them.
+    options = replace(options, prefix=prefix_of(options, settings, project))
     commits = [(name, _commit(top, name) if name is not None else None) for name in names]
     distinct = dict.fromkeys(commit for _, commit in commits)
     labels = {commit: name or WORKING_TREE for name, commit in reversed(commits)}

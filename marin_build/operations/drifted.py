@@ -8,8 +8,9 @@ from marin_build.errors import StoppedError
 from marin_build.operations.options import command_line
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
+    from marin_build.emit.plan_rows import WaysOut
     from marin_build.operations.config import OnDrift
     from marin_build.operations.options import PipelineOptions
     from marin_build.operations.planned import Planned
@@ -18,8 +19,9 @@ if TYPE_CHECKING:
 
     _Drifted = Drift | DriftedTargets
 
-WaysOut = tuple[tuple[str, str], ...]
-"""What can be done about drift, in a word, and the command or the declaration for that."""
+_NAMED = 3
+DRIFTED = "drifted"
+"""The selector of all that drifted."""
 
 
 def refuse_drift(
@@ -46,13 +48,21 @@ def refuse_drift(
     from marin_build.plan.drifted_targets import drift_text
 
     again = ("plan", ("-o", saved)) if saved is not None else ("apply", ())
-    ways = ways_out_of(planned.drifted, options, planned.request.targets, again=again)
+    targets = planned.request.targets
+    ids = [planned.decided.targets.all[index].id for index in planned.kinds_of_drift]
+    which = selector_of(ids) if targets else DRIFTED
+    ways = ways_out_of(planned.drifted, options, targets, which=which, again=again)
     raise StoppedError(
         drift_text(planned.drifted),
         facts=[("on_drift", "fail"), *ways],
         consequence="nothing was run",
-        hint=f"{command_line('plan', options, planned.request.targets)} shows what differs",
+        hint=f"{command_line('plan', options, targets)} shows what differs",
     )
+
+
+def selector_of(ids: Collection[str]) -> str:
+    """Return a selector of some of the drifted targets: their ids; of many, all that drifted."""
+    return ",".join(ids) if len(ids) <= _NAMED else DRIFTED
 
 
 def ways_out_of(
@@ -60,7 +70,7 @@ def ways_out_of(
     options: PipelineOptions,
     targets: Sequence[str] = (),
     *,
-    which: str = "drifted",
+    which: str = DRIFTED,
     again: tuple[str, Sequence[str]] = ("apply", ()),
 ) -> WaysOut:
     """Return what can be done about drift.

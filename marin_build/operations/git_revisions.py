@@ -20,7 +20,7 @@ from marin_build.operations.git_worktree import (
 )
 from marin_build.operations.list_targets import entries_of, read_listing
 from marin_build.operations.loading import pipeline_file, refuse_without_file
-from marin_build.operations.options import PipelineOptions
+from marin_build.operations.options import PipelineOptions, words_of
 from marin_build.plan.targets_diff import changed_entries
 from marin_build.workspace.workspace import installed_in
 
@@ -47,6 +47,9 @@ def changed_targets(loaded: Loaded, revision: str) -> set[int]:
         file=loaded.pipeline.module.named_by_path,
         parameters=loaded.pipeline.parameters,
         code=loaded.workspace.code,
+        # What expansions need is found where it was built.
+        prefix=loaded.workspace.prefix if loaded.targets.later else None,
+        unbuilt=tuple(loaded.pipeline.unbuilt),
     )
     top = top_level(loaded.workspace.project)
     commit = commit_of(top, revision)
@@ -93,6 +96,8 @@ def _start(place: Checkout, top: str, options: PipelineOptions) -> subprocess.Po
         words += ["--profile", options.profile]
     if options.code is not None:
         words += ["--code-policy", options.code]
+    if options.prefix is not None:
+        words += ["--prefix", options.prefix]
     for key, value in (options.parameters or {}).items():
         words += ["--set", f"{key}={value}"]
     for path in options.params or ():
@@ -102,7 +107,10 @@ def _start(place: Checkout, top: str, options: PipelineOptions) -> subprocess.Po
     moved = [os.path.join(place.top, os.path.relpath(os.path.realpath(p), top)) for p in paths]
     given = os.environ.get("PYTHONPATH", "")
     return subprocess.Popen(
-        [sys.executable, "-P", "-m", "marin_build", "list-targets", *words],
+        [
+            *(sys.executable, "-P", "-m", "marin_build", "list-targets", *words),
+            *words_of(*(("--unbuilt", id_) for id_ in options.unbuilt)),
+        ],
         cwd=folder or place.top,
         env={
             **git_environment(),

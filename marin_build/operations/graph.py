@@ -167,7 +167,13 @@ def looked_at(planned: Planned) -> tuple[PlanDocument, Live]:
     live = Live(
         project=loaded.workspace.project,
         targets=targets,
-        summary=summary_line(document.plan_id, plan.summary(), count_verbs(plan, drift), estimate),
+        summary=summary_line(
+            document.plan_id,
+            plan.summary(),
+            count_verbs(plan, drift),
+            estimate,
+            len(plan.waiting),
+        ),
         path=tuple(plan.targets.all[index].id for index in estimate.critical_path),
         path_text=_how_long(estimate),
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, get_args
 
 from marin_build.engines.refused_steps import refused_steps
@@ -13,6 +13,7 @@ from marin_build.engines.registry import open_engine
 from marin_build.errors import UsageError
 from marin_build.operations.loading import declare
 from marin_build.operations.second_load import WAY_OUT, difference_words, loading_again
+from marin_build.pipeline.expansion import EVERY
 from marin_build.pipeline.lint.findings import KINDS, Finding, LintKind, merged
 from marin_build.pipeline.lint.rules import check_steps
 from marin_build.pipeline.user_output import to_standard_error
@@ -62,6 +63,7 @@ def lint(
             state of the store.
 
     """
+    options = replace(options, unbuilt=(EVERY,))  # an expansion needs what was built
     declared = declare(options, with_inputs=False)
     silent = _known_kinds([*ignore, *declared.settings.lint_ignore])
     targets = declared.targets

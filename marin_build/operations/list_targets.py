@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from marin_build.identity.code.digest import code_digest
 from marin_build.operations.loading import declare, pipeline_file
+from marin_build.plan.later_selection import what_waits
 from marin_build.plan.targets_diff import Entry
 from marin_build.workspace.places import is_relative
 from marin_build.workspace.workspace import relative
@@ -29,10 +30,18 @@ _MARK = "marin-build targets: "
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """The targets of a pipeline; `pipeline` is None where there is no such file."""
+    """The targets of a pipeline.
+
+    Args:
+        pipeline: its file; None: there is no such file.
+        entries: the targets.
+        waiting: which expansions have no steps yet, and what they wait for, in words.
+
+    """
 
     pipeline: str | None
     entries: tuple[Entry, ...]
+    waiting: str = ""
 
 
 def list_here(
@@ -55,7 +64,8 @@ def list_here(
     if not module.is_there or (options.file is None and _is_elsewhere(module.file, project)):
         return Listing(None, ())
     declared = declare(options, with_inputs=with_inputs)
-    return Listing(declared.file, entries_of(declared.targets))
+    targets = declared.targets
+    return Listing(declared.file, entries_of(targets), what_waits(targets))
 
 
 def _is_elsewhere(file: str, project: str) -> bool:
@@ -102,6 +112,7 @@ def listing_line(listing: Listing) -> str:
         "schema_version": _SCHEMA_VERSION,
         "pipeline": listing.pipeline,
         "targets": [asdict(entry) for entry in listing.entries],
+        "waiting": listing.waiting,
     }
     return f"\n{_MARK}{json.dumps(document)}\n"
 
@@ -113,4 +124,4 @@ def read_listing(text: str) -> Listing:
     )
     assert document["schema_version"] == _SCHEMA_VERSION
     entries = [Entry(**{**each, "deps": tuple(each["deps"])}) for each in document["targets"]]
-    return Listing(document["pipeline"], tuple(entries))
+    return Listing(document["pipeline"], tuple(entries), document["waiting"])

@@ -230,13 +230,26 @@ def _declare(
             pipeline = load_program(options.program, workspace, parameters)
         else:
             pipeline = load_pipeline(module, workspace, parameters)
-        if not with_inputs:
-            targets = targets_without_inputs(pipeline, workspace)
-        else:
-            pipeline, targets = load_targets(
+
+        def load(pipeline: Pipeline, workspace: Workspace) -> tuple[Pipeline, Targets]:
+            if not with_inputs:
+                return pipeline, targets_without_inputs(pipeline, workspace)
+            return load_targets(
                 pipeline, workspace, only=only, needed=needed, on_progress=options.on_progress
             )
+
+        if options.unbuilt:
+            pipeline = replace(pipeline, unbuilt=frozenset(options.unbuilt))
+        pipeline, targets = load(pipeline, workspace)
+        if pipeline.expansions and not (only and _has(targets, only)):
+            from marin_build.operations.expansions import with_expansions
+
+            pipeline, targets = with_expansions(pipeline, targets, load)
     return Declared(settings, targets.workspace, pipeline, targets)
+
+
+def _has(targets: Targets, wanted: str) -> bool:
+    return any(wanted in (target.id, target.name) for target in targets.all)
 
 
 def _parameters(options: PipelineOptions, settings: Settings, project: str) -> dict[str, str]:

@@ -9,15 +9,14 @@ from marin_build.observe.read_builds import newest_first
 from marin_build.observe.read_hashed_steps import hashed_step, read_hashed_steps
 from marin_build.observe.read_metrics import read_metrics
 from marin_build.operations.estimate import prices_of
-from marin_build.operations.targets_to_measure import find_targets_to_measure, targets_of
+from marin_build.operations.targets_to_measure import find_targets_to_measure
 from marin_build.plan.metrics.metrics_table import MeasuredTarget, metrics_table
 from marin_build.text.readable import some_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from marin_build.observe.read_metrics import MeasuredOutput
-    from marin_build.operations.loading import Loaded
     from marin_build.operations.options import PipelineOptions
     from marin_build.operations.targets_to_measure import TargetsToMeasure, TargetToMeasure
     from marin_build.pipeline.resources import ResourceConfig
@@ -74,16 +73,6 @@ def read_metrics_table(
     """
     asked = find_targets_to_measure(options, request.targets, request.runs, may_recall=may_recall)
     return _measure(asked.with_every_build() if request.every_identity else asked, request)
-
-
-def metrics_of(loaded: Loaded, chosen: Iterable[int]) -> FoundMetrics:
-    """Return the table of some targets of a loaded pipeline.
-
-    Raises:
-        StoreError: the store cannot be read.
-
-    """
-    return _measure(targets_of(loaded, chosen), MetricsRequest())
 
 
 def _measure(asked: TargetsToMeasure, request: MetricsRequest) -> FoundMetrics:

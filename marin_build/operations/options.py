@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from marin_build.errors import UsageError
@@ -39,6 +39,16 @@ def command_line(command: str, options: PipelineOptions, rest: Sequence[str] = (
 def option_words(options: PipelineOptions) -> list[str]:
     """Return the options as words of a command line."""
     return words_of(*given_options(options))
+
+
+def words_for_a_process(options: PipelineOptions) -> list[str]:
+    """Return the same for a process of ours, to which a parameter that is a secret is told."""
+    words = words_of(*given_options(replace(options, parameters=None)))
+    return words + [
+        word
+        for key, value in (options.parameters or {}).items()
+        for word in ("--set", f"{key}={value}")
+    ]
 
 
 def given_options(options: PipelineOptions) -> list[tuple[str, str]]:
@@ -76,6 +86,8 @@ class PipelineOptions:
         code: the policy for steps that declare none; None: as configured.
         folder: where `file` is looked for; None: in the current folder.
         program: declares the steps, in place of a file.
+        unbuilt: ids of targets that count as not built, `*` for all: expansions that need them
+            wait.
         on_progress: is told how far the reading of remote inputs is, where that takes long.
 
     """
@@ -89,6 +101,7 @@ class PipelineOptions:
     code: CodePolicy | None = None
     folder: str | None = None
     program: Program | None = None
+    unbuilt: Sequence[str] = ()
     on_progress: Callable[[ReadingInputs], None] | None = field(
         default=None, compare=False, repr=False
     )

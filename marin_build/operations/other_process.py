@@ -11,7 +11,7 @@ from typing import IO, TYPE_CHECKING
 
 from marin_build.errors import SpecificationError
 from marin_build.operations.list_targets import read_listing
-from marin_build.operations.options import option_words
+from marin_build.operations.options import words_for_a_process
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -95,7 +95,7 @@ def running_elsewhere(
         process = subprocess.Popen(
             [
                 *(sys.executable, "-P", "-m", "marin_build", command),
-                *option_words(options),
+                *words_for_a_process(options),
                 *words,
             ],
             env={**os.environ, **(environ or {}), "PYTHONDONTWRITEBYTECODE": "1"},

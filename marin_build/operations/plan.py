@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from marin_build.operations.options import PipelineOptions
     from marin_build.plan.assumptions import Assumptions
     from marin_build.plan.block_reasons import Unreadable
+    from marin_build.plan.later_selection import Unknown
+    from marin_build.plan.selection import ChangedSince, Drifted, StatusOf
     from marin_build.plan.snapshot import Snapshot
     from marin_build.protocol.status import Status
     from marin_build.protocol.taints import Taint
@@ -69,18 +71,21 @@ def make_planned(
 
     Raises:
         UsageError: a selector selects nothing, or the assumptions contradict each other.
+        SpecificationError: an expansion that is asked for gives no steps.
         StoreError: the store cannot be read.
 
     """
-    plan = plan_for(
-        loaded,
-        request.targets,
-        forced=request.forced,
-        rerun_failed=request.rerun_failed,
-        history=history,
-        assumed=_assumptions(loaded, request),
-        overwrite=request.overwrite,
-    )
+    plan = _plan_for(loaded, request, history=history)
+    if loaded.targets.later:
+        from marin_build.operations.planned_expansions import looked_again, with_waiting
+        from marin_build.plan.selection import matches_of
+
+        rebuilt: set[str] = set()
+        while (again := looked_again(loaded, plan, rebuilt)) is not None:
+            loaded = again
+            plan = _plan_for(loaded, request, history=history)
+        targets, states = loaded.targets, states_of(loaded)
+        plan = with_waiting(plan, request.targets, lambda term: matches_of(targets, term, *states))
     return planned_of(loaded, plan, request, causes=history, on_event=on_event)
 
 
@@ -136,9 +141,9 @@ def _assumptions(loaded: Loaded, request: PlanRequest) -> Assumptions:
     changed, built = request.assume_changed, request.assume_built
     if not changed and not built:
         return NOTHING_ASSUMED
-    to_build = set(choose(loaded, changed)) if changed else set[int]()
-    to_reuse = choose(loaded, built) if built else ()
-    forced = choose(loaded, request.forced) if request.forced else ()
+    to_build = set(choose(loaded, changed, unknown="leave out")) if changed else set[int]()
+    to_reuse = choose(loaded, built, unknown="leave out") if built else ()
+    forced = choose(loaded, request.forced, unknown="leave out") if request.forced else ()
     if both := sorted(to_build.union(forced).intersection(to_reuse)):
         raise UsageError(
             f"`{loaded.targets.all[both[0]].name}` is assumed to be built, and to be built again",
@@ -147,60 +152,40 @@ def _assumptions(loaded: Loaded, request: PlanRequest) -> Assumptions:
     return assume(loaded.targets, to_build, to_reuse)
 
 
-def plan_for(
-    loaded: Loaded,
-    selectors: Sequence[str],
-    *,
-    forced: Sequence[str] = (),
-    rerun_failed: bool = True,
-    history: bool = False,
-    assumed: Assumptions = NOTHING_ASSUMED,
-    overwrite: Sequence[str] = (),
-) -> Plan:
+def _plan_for(loaded: Loaded, request: PlanRequest, *, history: bool) -> Plan:
     """Observe the store and plan; with `history`, say what changed since earlier builds."""
     with without_garbage_collector():
-        return _plan(
-            loaded,
-            selectors,
-            forced,
-            rerun_failed=rerun_failed,
-            history=history,
-            assumed=assumed,
-            overwrite=overwrite,
-        )
+        return _plan(loaded, request, history=history)
 
 
-def _plan(
-    loaded: Loaded,
-    selectors: Sequence[str],
-    forced: Sequence[str],
-    *,
-    rerun_failed: bool,
-    history: bool,
-    assumed: Assumptions,
-    overwrite: Sequence[str],
-) -> Plan:
-    targets = loaded.targets
-    requested, forced_targets = targets.requested, frozenset[int]()
-    if selectors or forced:
-        requested = choose(loaded, selectors)
-        if forced:
-            forced_targets = frozenset(choose(loaded, forced, requested))
+def _plan(loaded: Loaded, request: PlanRequest, *, history: bool) -> Plan:
+    targets, assumed = loaded.targets, _assumptions(loaded, request)
+    requested, forced, overwrite = targets.requested, frozenset[int](), request.overwrite
+    if request.targets or request.forced:
+        requested = choose(loaded, request.targets, unknown="build")
+    if request.forced:
+        forced = frozenset(choose(loaded, request.forced, unknown="leave out", requested=requested))
+    seeds, progress = forced, request.progress
+    if progress is not None:
+        seeds |= progress.indices(targets, progress.rebuilt)
     snapshot = observe_tainted(
         loaded,
         requested,
-        forced_targets,
+        seeds,
         history=history,
         assumed=assumed,
-        overwrite=dict.fromkeys(choose(loaded, overwrite)) if overwrite else _NOTHING,
+        overwrite=dict.fromkeys(choose(loaded, overwrite, unknown="leave out"))
+        if overwrite
+        else _NOTHING,
     )
     return make_plan(
         targets,
         snapshot,
         requested,
-        forced=forced_targets,
-        rerun_failed=rerun_failed,
+        forced=forced,
+        rerun_failed=request.rerun_failed,
         assumed=assumed,
+        progress=progress,
     )
 
 
@@ -287,7 +272,11 @@ def observe_for(
 
 
 def choose(
-    loaded: Loaded, selectors: Sequence[str], requested: Sequence[int] = ()
+    loaded: Loaded,
+    selectors: Sequence[str],
+    requested: Sequence[int] = (),
+    *,
+    unknown: Unknown = "refuse",
 ) -> tuple[int, ...]:
     """Return the targets that selectors select; the requested ones without selectors.
 
@@ -295,6 +284,7 @@ def choose(
         loaded: the pipeline and its store.
         selectors: which targets.
         requested: targets in whose plan drift is looked for, besides the plan of the pipeline.
+        unknown: what becomes of selectors that may only select targets that are not known yet.
 
     Raises:
         UsageError: selectors that cannot be read or select nothing, all of them together.
@@ -302,6 +292,25 @@ def choose(
 
     """
     from marin_build.plan.selection import select  # a run without selectors has no use for it
+
+    status_of, changed_since, drifted = states_of(loaded, requested)
+    return select(
+        loaded.targets,
+        selectors,
+        status_of=status_of,
+        changed_since=changed_since,
+        drifted=drifted,
+        unknown=unknown,
+    )
+
+
+def states_of(
+    loaded: Loaded, requested: Sequence[int] = ()
+) -> tuple[StatusOf, ChangedSince, Drifted]:
+    """Return what selectors ask the store and git, each asked when it is first needed.
+
+    `requested`: as for `choose`.
+    """
 
     @cache
     def statuses() -> list[Status | None]:
@@ -315,13 +324,7 @@ def choose(
     def drifted() -> AbstractSet[int]:
         return _drifted_targets(loaded, requested)
 
-    return select(
-        loaded.targets,
-        selectors,
-        status_of=lambda index: statuses()[index],
-        changed_since=changed_since,
-        drifted=drifted,
-    )
+    return lambda index: statuses()[index], changed_since, drifted
 
 
 def _drifted_targets(loaded: Loaded, requested: Sequence[int]) -> AbstractSet[int]:

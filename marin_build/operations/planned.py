@@ -12,10 +12,9 @@ from marin_build.errors import NOTHING_WRITTEN, UsageError
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
 
-    from marin_build.emit.plan_rows import Shown
+    from marin_build.emit.plan_rows import Shown, WaysOut
     from marin_build.engines.base import Engine
     from marin_build.observe.read_drift import FoundDrift
-    from marin_build.operations.drifted import WaysOut
     from marin_build.operations.loading import Loaded
     from marin_build.pipeline.resources import ResourceConfig
     from marin_build.pipeline.targets import Target
@@ -28,6 +27,7 @@ if TYPE_CHECKING:
     from marin_build.plan.estimate import PlanEstimate
     from marin_build.plan.plan_summary import Verb
     from marin_build.plan.prices import Prices
+    from marin_build.plan.progress import Progress
     from marin_build.plan.regions import CrossRegionRead
 
 
@@ -47,6 +47,7 @@ class PlanRequest:
             cores.
         budgets: name -> amount of what steps take, in place of one configured or found here.
         overwrite: selectors of targets whose foreign data may be deleted.
+        progress: what the run has done already that goes on with the plan; None: it begins.
 
     """
 
@@ -58,6 +59,7 @@ class PlanRequest:
     jobs: int | None = None
     budgets: Mapping[str, str] = field(default_factory=lambda: _NOTHING)
     overwrite: tuple[str, ...] = ()
+    progress: Progress | None = None
 
     @property
     def named(self) -> tuple[str, ...]:

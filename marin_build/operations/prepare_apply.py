@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from marin_build.errors import NotFoundError, UsageError
+from marin_build.operations.keep_used import keep_used
 from marin_build.operations.loading import chosen_engine
 from marin_build.operations.plan import make_planned
 from marin_build.plan.requested_outputs import requested_outputs
@@ -174,11 +175,25 @@ def plan_to_build(
 
     Raises:
         UsageError: the engine is another one, or a selector selects nothing.
-        StoreError: the store cannot be read.
+        StoreError: the store cannot be read, or a tombstone cannot be taken away.
 
     """
     refuse_other_engine(chosen_engine(loaded))
-    return make_planned(loaded, request, history=False, on_event=on_event)
+    while True:
+        planned = make_planned(loaded, request, history=False, on_event=on_event)
+        if keep_used(loaded.store, planned.decided):
+            break
+    if planned.is_done:
+        let_go_of_temp(loaded, planned.decided, on_event)
+    return planned
+
+
+def let_go_of_temp(loaded: Loaded, plan: Plan, on_event: Callable[[Warned], None]) -> None:
+    """Delete the outputs of steps with `temp=True` that are needed no more, if there are such."""
+    if any(target.step.temp for target in plan.targets.all):
+        from marin_build.operations.let_go import let_go
+
+        let_go(loaded, plan, on_event)
 
 
 def refuse_other_engine(engine: Engine[Any], *, is_saved: bool = False) -> None:
@@ -234,6 +249,7 @@ def totals_without_run(planned: Planned) -> ApplyFinished:
         outputs=outputs.first,
         more_outputs=outputs.more,
         drifted=planned.drifted,
+        waiting=plan.names_waiting,
     )
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from marin_build.errors import StoppedError, UsageError
 from marin_build.operations.config import load_settings
+from marin_build.operations.keep_used import keep_used
 from marin_build.operations.loading import chosen_engine, load
 from marin_build.operations.options import PipelineOptions
 from marin_build.operations.plan import observe_tainted, planned_of
@@ -92,7 +93,8 @@ def plan_saved(
 
     """
     loaded, document = load_saved(folder, options, signers=signers)
-    plan = replan_saved(loaded, document)
+    while not keep_used(loaded.store, plan := replan_saved(loaded, document)):
+        pass  # `gc` has begun to delete what was to be reused: the next plan says so
     refuse_other_engine(chosen_engine(loaded), is_saved=True)
     planned = planned_of(loaded, plan, request, causes=False, on_event=on_event)
     pinned = pinned_code(document)
@@ -182,11 +184,22 @@ def _check_fingerprints(loaded: Loaded, planned: Sequence[DecisionDocument], fol
             f"the pipeline no longer declares what the plan in `{folder}` was made for",
             facts=[
                 ("missing", "\n".join(d.target for d in gone[:_SHOWN])),
+                *_not_known(loaded),
                 *([("changed", "\n".join(changed[:_SHOWN]))] if changed else []),
             ],
             consequence="nothing was run",
             hint="make the plan again",
         )
+
+
+def _not_known(loaded: Loaded) -> list[tuple[str, str]]:
+    """Return a fact about the expansions that give no steps now."""
+    if not loaded.targets.later:
+        return []
+    from marin_build.plan.later_selection import what_waits
+
+    waits = what_waits(loaded.targets)
+    return [("not known now", waits)] if waits else []
 
 
 def _check_settings(loaded: Loaded, planned: Sequence[DecisionDocument], folder: str) -> None:
@@ -265,7 +278,9 @@ def replan_saved(loaded: Loaded, document: PlanDocument) -> Plan:
             consequence="nothing was run",
             hint="make the plan again",
         )
-    return replace(plan, forced=forced)
+    later = {(each.name, each.declared) for each in document.expansions}
+    waiting = (i for i, it in enumerate(targets.later) if (it.name, it.place) in later)
+    return replace(plan, forced=forced, waiting=tuple(waiting))
 
 
 def _still_blocked(plan: Plan, blocked: AbstractSet[int]) -> Plan:

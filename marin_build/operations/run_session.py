@@ -103,6 +103,7 @@ def make_session(
     lease: bool,
     argv: Sequence[str] | None = None,
     launch: Launch | None = None,
+    run: str | None = None,
 ) -> Session:
     """Return the session of a run, after checking that the prefix can be written.
 
@@ -138,7 +139,7 @@ def make_session(
         store=store,
         targets=plan.targets,
         deep=_deep_fingerprints(plan),
-        run=f"r-{os.urandom(4).hex()}",
+        run=run or f"r-{os.urandom(4).hex()}",
         host=loaded.host,
         provenance=provenance(loaded.workspace.project, argv or ("marin-build", *sys.argv[1:])),
         now=lambda: datetime.now(UTC),

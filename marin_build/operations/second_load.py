@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from marin_build.errors import SpecificationError
 from marin_build.operations.list_targets import entries_of
-from marin_build.operations.options import PipelineOptions
+from marin_build.operations.options import PipelineOptions, words_of
 from marin_build.operations.other_process import loading_elsewhere
 from marin_build.plan.targets_diff import Kind, diff_targets
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from marin_build.operations.loading import Declared, Loaded
+    from marin_build.pipeline.targets import LaterTargets
     from marin_build.plan.targets_diff import TargetDifference
 
 _SHOWN, _SHOWN_OF_ONE = 12, 2
@@ -33,7 +34,7 @@ def loaded_twice(loaded: Loaded) -> Iterator[Callable[[], None]]:
     name or the code of a step is another one there.
     """
     with loading_again(loaded) as differences:
-        yield lambda: _refuse(differences())
+        yield lambda: _refuse(differences(), loaded.targets.later)
 
 
 @contextmanager
@@ -43,7 +44,7 @@ def loading_again(
     """Load a pipeline in another process, as a replay does, while a block does something else.
 
     Args:
-        declared: the pipeline as it was loaded here.
+        declared: the pipeline as it was loaded here; what waits in the one load waits in the other.
         words: options of `list-targets`: how it was loaded.
 
     Returns:
@@ -60,7 +61,8 @@ def loading_again(
         parameters=declared.pipeline.parameters,
         code=workspace.code or "report",
     )
-    with loading_elsewhere(options, words) as other:
+    unbuilt = words_of(*(("--unbuilt", id_) for id_ in sorted(declared.pipeline.unbuilt)))
+    with loading_elsewhere(options, [*unbuilt, *words]) as other:
 
         def differences() -> list[TargetDifference]:
             again = other.listing("a second time").entries
@@ -70,15 +72,19 @@ def loading_again(
         yield differences
 
 
-def _refuse(own: Sequence[TargetDifference]) -> None:
+def _refuse(own: Sequence[TargetDifference], later: Sequence[LaterTargets]) -> None:
     if not own:
         return
     lines = [f"{each.entry.name}: {text}" for each in own for text in difference_words(each)]
+    called = ", ".join(f"`{each.name}` ({each.place})" for each in later if each.targets)
     if len(lines) > _SHOWN:
         lines[_SHOWN:] = [f"and {len(lines) - _SHOWN} more"]
     raise SpecificationError(
         "the pipeline declares something else each time it is loaded",
-        facts=[("first -> second", "\n".join(lines))],
+        facts=[
+            ("first -> second", "\n".join(lines)),
+            *([("expansions", f"{called}: each is called in both loads")] if called else []),
+        ],
         consequence="nothing was written: no replay would find the targets of this plan",
         hint=WAY_OUT,
     )

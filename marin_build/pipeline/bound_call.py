@@ -62,7 +62,7 @@ class BoundCall(Bound, StandsForFunction):
         hints = type_hints(self.function)
         first = next(iter(inspect.signature(self.function).parameters))
         output = _as_path(output_path) if is_path(hints.get(first)) else output_path
-        wired = {key: _deliver(value, hints.get(key)) for key, value in self.wired.items()}
+        wired = {key: deliver(value, hints.get(key)) for key, value in self.wired.items()}
         values = {key: _with_paths(value, hints.get(key)) for key, value in self.values.items()}
         return run_function(self.function, output, **values, **wired)
 
@@ -165,8 +165,8 @@ def annotated_function(called: Callable[..., object]) -> Callable[..., object]:
     return inner
 
 
-def _deliver(value: Any, annotation: Any) -> Any:
-    """Return what the function gets for a step, a source or a container of them."""
+def deliver(value: Any, annotation: Any) -> Any:
+    """Return what a function gets for a step, a source or a container of them."""
     annotation = without_none(annotation)
     match value:
         case Source(location=location):
@@ -181,10 +181,10 @@ def _deliver(value: Any, annotation: Any) -> Any:
         case StepSpec():
             return runtime_calls.load_artifact(value.output_path, annotation)
         case dict():
-            return {k: _deliver(v, element_of(annotation, dict)) for k, v in value.items()}
+            return {k: deliver(v, element_of(annotation, dict)) for k, v in value.items()}
         case list() | tuple():
             kind = type(value)
-            return kind(_deliver(item, element_of(annotation, kind)) for item in value)
+            return kind(deliver(item, element_of(annotation, kind)) for item in value)
     return value
 
 

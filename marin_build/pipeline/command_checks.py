@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from marin_build.errors import SpecificationError
 from marin_build.identity.callables import CountsByName
 from marin_build.pipeline.command_limits import list_name, size_problem
-from marin_build.pipeline.output_file import files_in
+from marin_build.pipeline.output_file import OutputFile, files_in
 from marin_build.pipeline.placeholders import names_in, plain_text
 from marin_build.pipeline.source import Source
 from marin_build.workspace.workspace import current_workspace
@@ -64,16 +64,16 @@ def check_command(command: Declared, name: str, place: str) -> list[Specificatio
     used = {found for text in texts for found, literal in names_in(text) if not literal}
     errors = [*_placeholder_errors(command, used, name, place)]
     for key, value in command.params.items():
-        is_list = isinstance(value, tuple | list)
         try:
-            texts_of = [plain_text(item) for item in (value if is_list else (value,))]
+            for item in value if isinstance(value, tuple | list) else (value,):
+                plain_text(item)
         except ValueError as error:
             errors.append(_command_error(name, place, f"the parameter `{key}`: {error}"))
-            continue
-        if is_list and list_name(key) in used and any("\n" in text for text in texts_of):
-            what = f"the parameter `{key}`: a text with a line break cannot be a line of "
-            errors.append(_command_error(name, place, f"{what}`{{{list_name(key)}}}`"))
     lists = frozenset(command.lists)
+    for key in lists:
+        if list_name(key) in used and any(map(_has_line_break, command.lists[key])):
+            what = f"`{key}`: what has a line break cannot be a line of `{{{list_name(key)}}}`"
+            errors.append(_command_error(name, place, what))
     from marin_build.pipeline.shell_code import check_words, shell_code
 
     try:
@@ -92,6 +92,15 @@ def check_command(command: Declared, name: str, place: str) -> list[Specificatio
         )
         errors.append(_command_error(name, place, what, hint=hint))
     return errors
+
+
+def _has_line_break(item: Any) -> bool:
+    match item:
+        case OutputFile(path=text) | Source(location=text):
+            return "\n" in text
+        case CountsByName():
+            return False
+    return "\n" in str(item)
 
 
 def _size_problem(command: Declared) -> str | None:

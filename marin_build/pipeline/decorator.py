@@ -33,7 +33,7 @@ from marin_build.pipeline.output_file import OutputFile
 from marin_build.pipeline.placed import Placed
 from marin_build.pipeline.running_function import generator_problem, refuse_declaring
 from marin_build.pipeline.source import Source
-from marin_build.pipeline.stands_for import StandsForStep
+from marin_build.pipeline.stands_for import StandsForLaterSteps, StandsForStep
 from marin_build.pipeline.step_arguments import step_errors
 from marin_build.pipeline.step_options import StepOptions, check_options
 from marin_build.pipeline.step_spec import DeclaredStep, StepSpec
@@ -147,11 +147,14 @@ def _signature(function: Callable[..., object]) -> inspect.Signature:
 
 
 def _has_step(value: object) -> bool:
-    """Return whether a value is, or a container holds, a step, a file of one or a source."""
+    """Return whether a value is, or a container holds, a step, a file of one, or a source.
+
+    An expansion counts, too: it is refused with the arguments that are steps.
+    """
     if value is None or isinstance(value, str | int | float):
         return False
     match value:
-        case StepSpec() | OutputFile() | Source() | StandsForStep():
+        case StepSpec() | OutputFile() | Source() | StandsForStep() | StandsForLaterSteps():
             return True
         case list() | tuple():
             return any(_has_step(item) for item in value)

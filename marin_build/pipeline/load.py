@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from marin_build.errors import (
@@ -31,6 +31,7 @@ from marin_build.workspace.workspace import noting_asked, use_workspace
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from marin_build.pipeline.expansion import Expanded
     from marin_build.pipeline.program import Program
     from marin_build.workspace.workspace import Workspace
 
@@ -41,22 +42,35 @@ class Pipeline:
 
     Args:
         module: where it was declared.
-        roots: the steps it offers, in its order.
+        declared: the steps it offers, in its order.
         parameters: `--set` values as text.
         asked: the steps whose `output_path` was asked for while it was loaded.
         threads: the names of the threads that loading it started, and that still run.
         notes: what people should know of how its steps were found.
         program: the program that declared it, if no pipeline file did.
+        expansions: what is known of its expansions; those that others returned come after them.
+        unbuilt: ids of targets that count as not built, `*` for all: expansions that need them
+            wait.
 
     """
 
     module: PipelineModule
-    roots: tuple[StepSpec, ...]
+    declared: tuple[StepSpec, ...]
     parameters: Mapping[str, str]
     asked: tuple[StepSpec, ...] = ()
     threads: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     program: Program | None = None
+    expansions: tuple[Expanded, ...] = ()
+    unbuilt: frozenset[str] = frozenset()
+
+    @property
+    def roots(self) -> tuple[StepSpec, ...]:
+        """The steps it offers, those of its expansions included, as far as they are known."""
+        if not self.expansions:
+            return self.declared
+        further = (step for each in self.expansions for step in each.roots)
+        return tuple(dict.fromkeys((*self.declared, *further)))
 
     @property
     def file(self) -> str:
@@ -122,6 +136,8 @@ def load_program(program: Program, workspace: Workspace, parameters: Mapping[str
 def load_again(pipeline: Pipeline, workspace: Workspace) -> Pipeline:
     """Load a pipeline once more, in another workspace; what its sources hold is not read again.
 
+    Its expansions are not called yet.
+
     The project's modules are imported anew: their values may hold places from the first loading.
 
     Raises:
@@ -132,7 +148,8 @@ def load_again(pipeline: Pipeline, workspace: Workspace) -> Pipeline:
         from marin_build.pipeline.project_modules import forget_modules
 
         forget_modules(workspace.project, pipeline.module)
-    return _load(pipeline.module, workspace, pipeline.parameters, pipeline.program)
+    again = _load(pipeline.module, workspace, pipeline.parameters, pipeline.program)
+    return replace(again, unbuilt=pipeline.unbuilt) if pipeline.unbuilt else again
 
 
 def _load(
@@ -155,16 +172,16 @@ def _load(
         try:
             made = run_module(module, workspace) if program is None else program.made
             is_program = workspace.marin_era is not None and program is None
-            roots = offered_steps(made, module, parameters, catcher, is_program=is_program)
+            offered = offered_steps(made, module, parameters, catcher, is_program=is_program)
         except MarinBuildError as error:
             errors.append(error)
-            roots = ()
+            offered = ()
         except Exception:
             if not errors:  # else the mistakes already found explain it
                 raise
     if errors:
         raise combined(errors)
-    if not roots:
+    if not offered:
         raise SpecificationError(
             f"the pipeline `{module.named_from(workspace.project)}` has no steps",
             consequence="nothing was run",
@@ -173,7 +190,13 @@ def _load(
     steps = tuple(step for step in dict.fromkeys(asked) if isinstance(step, StepSpec))
     started = tuple(name for ident, name in running_threads().items() if ident not in before)
     notes = tuple(notes_about(catcher, workspace.project))
-    return Pipeline(module, roots, dict(parameters), steps, started, notes, program)
+    declared = tuple(each for each in offered if isinstance(each, StepSpec))
+    later: tuple[Expanded, ...] = ()
+    if len(declared) < len(offered):
+        from marin_build.pipeline.expansion import expansions_in
+
+        later = expansions_in(offered)
+    return Pipeline(module, declared, dict(parameters), steps, started, notes, program, later)
 
 
 @contextmanager

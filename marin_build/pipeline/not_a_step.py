@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from marin_build.identity.callables import StandsForFunction
 from marin_build.pipeline.output_file import OutputFile
 from marin_build.pipeline.source import Source
+from marin_build.pipeline.stands_for import StandsForLaterSteps
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -17,6 +18,8 @@ def described(value: object) -> str:
     match value:
         case StandsForFunction():
             return f"the step function `{_name(value.code_function)}`"
+        case StandsForLaterSteps():
+            return f"the expansion `{_name(value)}`"
         case type():
             return f"the class `{value.__name__}`"
         case Source():
@@ -36,6 +39,11 @@ def how_to_declare(value: object) -> str | None:
     match value:
         case StandsForFunction():
             return f"call it: `{_name(value.code_function)}()`"
+        case StandsForLaterSteps():
+            return (
+                f"its steps are not known yet: declare what needs them in the function of "
+                f"`{_name(value)}`, and return it from there"
+            )
         case type():
             return None
         case Source():
@@ -76,4 +84,4 @@ def none_declared(names: Mapping[str, object], wanted: str | None, *, has_run: b
 
 
 def _name(function: object) -> str:
-    return str(getattr(function, "__name__", "function"))
+    return str(getattr(function, "__name__", None) or getattr(function, "name", "function"))

@@ -13,7 +13,7 @@ from marin_build.pipeline.parameter_texts import plain_name
 from marin_build.pipeline.parameters import parse_settings
 from marin_build.pipeline.program_surroundings import own_parameters
 from marin_build.pipeline.run_module import raised
-from marin_build.pipeline.stands_for import StandsForStep
+from marin_build.pipeline.stands_for import StandsForLaterSteps, StandsForStep
 from marin_build.pipeline.step_spec import StepSpec
 from marin_build.text.readable import did_you_mean
 from marin_build.workspace.workspace import current_workspace
@@ -27,7 +27,10 @@ if TYPE_CHECKING:
 
 
 _FUNCTION, _LIST = "pipeline", "targets"
-_OFFERS = (StepSpec, StandsForStep, StandsForFunction, list, tuple, dict)
+_OFFERS = (StepSpec, StandsForStep, StandsForLaterSteps, StandsForFunction, list, tuple, dict)
+
+Offered = StepSpec | StandsForLaterSteps
+"""What a pipeline offers: steps, and expansions that return further ones once those are built."""
 
 
 def offered_steps(
@@ -37,8 +40,8 @@ def offered_steps(
     catcher: RunCatcher,
     *,
     is_program: bool,
-) -> tuple[StepSpec, ...]:
-    """Return the steps of a module, in its order.
+) -> tuple[Offered, ...]:
+    """Return the steps and expansions of a module, in its order.
 
     These are the ways, and the first one counts that is there: what `-f` names, `pipeline()`,
     `targets`, the call that would run steps, and the steps among the module's variables.
@@ -59,17 +62,17 @@ def offered_steps(
     if wanted is not None and not hasattr(made, wanted):
         raise _nothing_called(wanted, made, module)
     offered = getattr(made, wanted or _FUNCTION, None)
-    if callable(offered) and not isinstance(offered, StepSpec | StandsForStep):
+    if callable(offered) and not isinstance(offered, Offered | StandsForStep):
         return _called(offered, wanted or _FUNCTION, own, module.file, catcher)
     if wanted is not None or hasattr(made, _LIST):
         _refuse_parameters(own, module)
-        return _steps(getattr(made, wanted or _LIST), f"`{wanted or _LIST}`")
+        return steps_in(getattr(made, wanted or _LIST), f"`{wanted or _LIST}`")
     has_run = catcher.has_caught
-    has_steps = any(isinstance(value, StepSpec) for value in vars(made).values())
+    has_steps = any(isinstance(value, Offered) for value in vars(made).values())
     if not has_run and (is_program or not has_steps):
         has_run = _run_as_program(made, catcher)
     if catcher.has_caught:
-        return _steps(list(catcher.taken()), "the call that runs steps")
+        return steps_in(list(catcher.taken()), "the call that runs steps")
     if not has_run:  # else the program has parsed its arguments itself
         _refuse_parameters(own, module)
     found = [step for value in vars(made).values() for step in _step_in(value)]
@@ -78,16 +81,16 @@ def offered_steps(
 
 def _called(
     function: Any, name: str, parameters: Mapping[str, str], file: str, catcher: RunCatcher
-) -> tuple[StepSpec, ...]:
+) -> tuple[Offered, ...]:
     """Return the steps that a function of the pipeline returns, or would run."""
     values = parse_settings(function, parameters, file)
     try:
-        return _steps(function(**values), f"{name}()")
+        return steps_in(function(**values), f"{name}()")
     except (MarinBuildError, KeyboardInterrupt):
         raise
     except BaseException as error:
         if catcher.has_caught:
-            return _steps(list(catcher.taken()), f"{name}()")
+            return steps_in(list(catcher.taken()), f"{name}()")
         if isinstance(error, Exception | SystemExit):
             raise raised(file, error, current_workspace()) from error
         raise
@@ -117,10 +120,10 @@ def _refuse_parameters(parameters: Mapping[str, str], module: PipelineModule) ->
         )
 
 
-def _step_in(value: Any) -> tuple[StepSpec, ...]:
-    """Return the step that a value is or stands for, if any."""
+def _step_in(value: Any) -> tuple[Offered, ...]:
+    """Return the step that a value is or stands for, or the expansion, if any."""
     match value:
-        case StepSpec():
+        case StepSpec() | StandsForLaterSteps():
             return (value,)
         case StandsForStep():
             return (value.lowered_step,)
@@ -143,21 +146,30 @@ def _nothing_called(wanted: str, made: ModuleType, module: PipelineModule) -> Us
     )
 
 
-def _steps(value: Any, where: str) -> tuple[StepSpec, ...]:
-    """Return the steps in what a pipeline returned: one, or any nesting of lists and dicts."""
+def steps_in(value: Any, where: str) -> tuple[Offered, ...]:
+    """Return the steps in what a function returned: one, or any nesting of lists and dicts.
+
+    Args:
+        value: what it returned; expansions may be among the steps.
+        where: names it in the error.
+
+    Raises:
+        SpecificationError: something else is among them.
+
+    """
     match value:
-        case StepSpec():
+        case StepSpec() | StandsForLaterSteps():
             return (value,)
         case None:
             return ()
         case dict():
-            return tuple(step for item in value.values() for step in _steps(item, where))
+            return tuple(step for item in value.values() for step in steps_in(item, where))
         case list() | tuple() | set() | frozenset():
-            return tuple(step for item in value for step in _steps(item, where))
+            return tuple(step for item in value for step in steps_in(item, where))
     if found := _step_in(value):
         return found
     if hasattr(value, "__next__"):
-        return _steps(list(value), where)
+        return steps_in(list(value), where)
     raise SpecificationError(
         f"{where} gave {described(value)}, not a step",
         consequence="nothing was run",

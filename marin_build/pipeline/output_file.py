@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import posixpath
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from marin_build.errors import SpecificationError, refuse
 from marin_build.identity.callables import Bound, CountsByName
@@ -15,7 +15,25 @@ from marin_build.workspace.places import is_url
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from marin_build.pipeline.step_spec import StepSpec
+
+class HasOutput(Protocol):
+    """A step, as its files see it: a StepSpec, whose module imports this one."""
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+
+    @property
+    def output_path(self) -> str:
+        """Where its output lies, under the workspace in force now."""
+
+    @property
+    def code_name(self) -> str:
+        """What stands for it in the digest of code that holds it."""
+
+    @property
+    def exact_name(self) -> str:
+        """The id of its target."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,12 +44,12 @@ class OutputFile(CountsByName):
     and the path.
 
     Args:
-        step: a StepSpec, whose module imports this one.
+        step: the StepSpec; this module cannot name that type, which is made of its own.
         path: where it lies below the output of the step, without `.` and `..`.
 
     """
 
-    step: StepSpec
+    step: Any
     path: str
 
     def __truediv__(self, part: str | os.PathLike[str]) -> DeclaredFile:
@@ -70,7 +88,7 @@ else:
     DeclaredFile = OutputFile
 
 
-def file_of(step: StepSpec, part: str | os.PathLike[str], folder: str = "") -> DeclaredFile:
+def file_of(step: HasOutput, part: str | os.PathLike[str], folder: str = "") -> DeclaredFile:
     """Return a file in the output of a step.
 
     Args:

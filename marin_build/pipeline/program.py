@@ -8,6 +8,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from marin_build.pipeline.locate import PipelineModule, module_of_file
+from marin_build.pipeline.stands_for import StandsForLaterSteps
 from marin_build.pipeline.step_spec import StepSpec
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ def module_holding(offered: Any) -> ModuleType:
     if isinstance(offered, ModuleType):
         return offered
     made: Any = ModuleType(_NO_FILE)
-    if callable(offered) and not isinstance(offered, StepSpec):
+    if callable(offered) and not isinstance(offered, StepSpec | StandsForLaterSteps):
         made.pipeline = offered
     else:
         made.targets = offered
@@ -68,8 +69,9 @@ def declaring_file(offered: Any) -> str | None:
     """Return the file that declares what a program offers, as code objects name it, if any does."""
     if isinstance(offered, ModuleType):
         return getattr(offered, "__file__", None)
-    if isinstance(offered, StepSpec):
-        return offered.declared[0]
+    if isinstance(offered, StepSpec | StandsForLaterSteps):
+        declared: tuple[str, int] = offered.declared
+        return declared[0]
     code = getattr(offered, "__code__", None)
     if code is not None:
         return str(code.co_filename)

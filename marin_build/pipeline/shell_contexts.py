@@ -29,7 +29,7 @@ from marin_build.pipeline.shell_words import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterable
+    from collections.abc import Collection, Iterable
 
     from marin_build.pipeline.shell_words import Problem
 
@@ -51,7 +51,7 @@ class _HereDocument(Exception):  # noqa: N818 - it ends the reading, and is no e
     """What follows is data as far as a line that only bash finds; it is not read."""
 
 
-def places_in(text: str, lists: Container[str] = frozenset()) -> list[Place]:
+def places_in(text: str, lists: Collection[str] = frozenset()) -> list[Place]:
     """Return all placeholders of bash code, those of doubled braces too, in their order.
 
     Args:
@@ -62,7 +62,7 @@ def places_in(text: str, lists: Container[str] = frozenset()) -> list[Place]:
         NotUnderstoodError: the code cannot be followed.
 
     """
-    reader = _CommandReader(text, len(text))
+    reader = _CommandReader(text, len(text), lists=lists)
     try:
         reader.code(0, "")
         reader.finish()
@@ -91,6 +91,7 @@ class _CommandReader(WordReader):
         assigned: assignments with placeholders or variables in them.
         has_typed: whether some assignments evaluate their value.
         evaluated: variables whose value is read as code, and why.
+        lists: the names of placeholders that become any number of words.
 
     """
 
@@ -98,6 +99,7 @@ class _CommandReader(WordReader):
     assigned: list[Word] = field(default_factory=list)
     has_typed: bool = False
     evaluated: list[tuple[str, str]] = field(default_factory=list)
+    lists: Collection[str] = frozenset()
 
     def __post_init__(self) -> None:
         """Placeholders are variables themselves."""
@@ -228,9 +230,10 @@ class _CommandReader(WordReader):
     def _end(self, words: list[Word], heres: list[Word]) -> None:
         """Look at a command that is whole."""
         self._mark(problems_of_command(words, heres))
-        for at, word in enumerate(words):
-            if word.holes and takes_list(words, at):
-                self.note_whole(word)
+        if self.lists:
+            for at, word in enumerate(words):
+                if word.holes and takes_list(words, at):
+                    self.note_whole(word)
         name, rest = (words[0].program, words[1:]) if words else ("", [])
         if name in DECLARE:
             options = "".join(word.plain for word in rest if word.plain.startswith(("-", "+")))

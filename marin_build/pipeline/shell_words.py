@@ -198,12 +198,17 @@ def takes_list(words: Sequence[Word], at: int) -> bool:
     As the program, or where a shell, `printf` and what runs other programs read options, a list
     could become code.
     """
-    before = [word for word in words[:at] if not word.plain.startswith("-")]
-    if not before or words[0].program in {"test", "["}:
+    last = at - 1
+    while last >= 0 and words[last].plain.startswith("-"):
+        last -= 1
+    if last < 0 or words[0].program in {"test", "["}:
         return False
-    if before[-1].program in _SHELLS:  # perhaps the name of one: `bash -c CODE bash {v}`
-        return len(before) > 2 and any(re.fullmatch(r"-[A-Za-z]*c", w.plain) for w in words[:at])  # noqa: PLR2004
-    return before[-1].program not in _READ_MORE_THAN_VALUES
+    if words[last].program in _SHELLS:  # perhaps the name of one: `bash -c CODE bash {v}`
+        before = words[:last]
+        return any(word.program in _SHELLS for word in before) and any(
+            re.fullmatch(r"-[A-Za-z]*c", word.plain) for word in before
+        )
+    return words[last].program not in _READ_MORE_THAN_VALUES
 
 
 def words_for_shells(words: Sequence[Word], heres: Iterable[Word] = ()) -> Iterator[Problem]:

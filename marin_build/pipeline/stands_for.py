@@ -19,6 +19,16 @@ class StandsForStep:
         raise NotImplementedError
 
 
+class StandsForLaterSteps:
+    """A value that a pipeline may offer, and no step be given: steps that are not known yet.
+
+    `pipeline/expansion.py`, which has them, is imported only where there are some.
+    """
+
+    __slots__ = ()
+    declared: tuple[str, int]
+
+
 class StandsForResources:
     """A value that a step may be given in the place of a ResourceConfig."""
 

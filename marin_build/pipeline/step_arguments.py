@@ -15,8 +15,10 @@ from marin_build.pipeline.bound_call import (
     without_none,
 )
 from marin_build.pipeline.declared_at import shown_here
+from marin_build.pipeline.not_a_step import described, how_to_declare
 from marin_build.pipeline.output_file import OutputFile
 from marin_build.pipeline.source import Source
+from marin_build.pipeline.stands_for import StandsForLaterSteps
 from marin_build.pipeline.step_spec import StepSpec
 
 _JSON_TYPES = {dict, list, tuple, int, float, bool}
@@ -52,15 +54,30 @@ def step_errors(call: BoundCall, name: str, place: tuple[str, int]) -> list[Mari
                     f"`{name}`: the parameter `{key}` {problem}",
                     facts=[("declared", shown_here(place))],
                     consequence="nothing was run",
-                    hint="annotate it as Path or str for the folder, or as the type "
+                    hint=how_to_declare(_later_in(value))
+                    or "annotate it as Path or str for the folder, or as the type "
                     "the step returns for its artifact",
                 )
             )
     return found
 
 
+def _later_in(value: Any) -> StandsForLaterSteps | None:
+    """Return the first expansion that a value is or holds."""
+    match value:
+        case StandsForLaterSteps():
+            return value
+        case dict():
+            return next(filter(None, map(_later_in, value.values())), None)
+        case list() | tuple():
+            return next(filter(None, map(_later_in, value)), None)
+    return None
+
+
 def _problem(value: Any, annotation: Any) -> str | None:
     """Return why a step cannot be given to a parameter with this annotation."""
+    if (later := _later_in(value)) is not None:
+        return f"is given {described(later)}, not a step"
     annotation = without_none(annotation)
     match value:
         case Source():

@@ -222,6 +222,21 @@ def _problems_of(step: Any) -> Iterator[str]:
         yield from variable_problems(step.env_vars)
     if step.budgets:
         yield from _budget_problems(step.budgets)
+    if not (step.temp is False and step.keep is False):
+        yield from _keeping_problems(step)
+
+
+def _keeping_problems(step: Any) -> Iterator[str]:
+    """Yield what is wrong with how long an output is to be kept."""
+    for name in ("temp", "keep"):
+        if type(value := getattr(step, name)) is not bool:
+            yield f"`{name}` is True or False, not `{value!r}`"
+    if step.temp is True and step.keep is True:
+        yield "`temp` and `keep` contradict each other"
+    if step.temp is True and step.override_output_path is not None:
+        yield "`temp` deletes its output, and a folder that you chose is never cleared"
+    if step.temp is True and step.fn is None:
+        yield "`temp` deletes its output, and no function could build that again"
 
 
 def _version_problems(step: Any) -> Iterator[str]:

@@ -33,6 +33,8 @@ class StepOptions(TypedDict, total=False):
     secrets: Sequence[str]
     budgets: Mapping[str, int]
     resumable: bool
+    temp: bool
+    keep: bool
     detached: Sequence[str]
     tags: Sequence[str]
     description: str

@@ -82,6 +82,8 @@ class StepSpec(CountsByName):
             them. They are killed then, like all that a step leaves; another one fails the step.
         budgets: how much it takes of named budgets while it runs (see plan/capacity.py).
         resumable: a new attempt finds what the failed one left.
+        temp: its data is deleted once what needs it is built; identity stays as it is.
+        keep: `gc` deletes no build of this name.
         tags, description: for people and selection.
     """
 
@@ -105,6 +107,8 @@ class StepSpec(CountsByName):
     secrets: Sequence[str] = ()
     budgets: Mapping[str, int] = EMPTY
     resumable: bool = False
+    temp: bool = False
+    keep: bool = False
     detached: Sequence[str] = ()
     tags: Sequence[str] = ()
     description: str = ""

@@ -39,14 +39,38 @@ class Target:
 
 
 @dataclass(frozen=True, slots=True)
+class LaterTargets:
+    """An expansion, and the targets it stands for.
+
+    Args:
+        name: the expansion's.
+        place: where it was declared, `file:line`.
+        sources: the targets that must be built before its own are known.
+        targets: its own; None: they are not known.
+        error: why they are not known although all sources are built.
+
+    """
+
+    name: str
+    place: str
+    sources: tuple[int, ...]
+    targets: tuple[int, ...] | None
+    error: MarinBuildError | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Targets:
-    """All targets in topological order; `deps` and `requested` are indices into `all`."""
+    """All targets in topological order; `deps` and `requested` are indices into `all`.
+
+    `later` has the expansions of the pipeline, those that others returned after them.
+    """
 
     all: tuple[Target, ...]
     deps: tuple[tuple[int, ...], ...]
     requested: tuple[int, ...]
     workspace: Workspace
     by_id: dict[str, int] = field(repr=False)
+    later: tuple[LaterTargets, ...] = ()
 
     def __len__(self) -> int:
         return len(self.all)

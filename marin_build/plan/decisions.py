@@ -18,9 +18,13 @@ if TYPE_CHECKING:
 
     from marin_build.pipeline.targets import Targets
     from marin_build.plan.assumptions import Assumptions
+    from marin_build.plan.progress import Progress
     from marin_build.plan.reasons import Reason
     from marin_build.plan.snapshot import Observed, Snapshot
     from marin_build.protocol.taints import Taint
+
+
+_NONE = frozenset[int]()
 
 
 class Kind(enum.Enum):
@@ -85,6 +89,8 @@ class Plan:
     forced: frozenset[int]
     snapshot: Snapshot
     assumed: Assumptions = NOTHING_ASSUMED
+    waiting: tuple[int, ...] = ()
+    """Indices in `targets.later` of the expansions that are asked for and not known."""
 
     def of_kind(self, *kinds: Kind) -> list[Decision]:
         """Return the decisions of these kinds."""
@@ -105,6 +111,11 @@ class Plan:
             return set()
         decided = {decision.index for decision in self.decisions}
         return upstream(self.targets, self.requested) - decided
+
+    @property
+    def names_waiting(self) -> tuple[str, ...]:
+        """The names of the expansions that are asked for and not known."""
+        return tuple(dict.fromkeys(self.targets.later[index].name for index in self.waiting))
 
     @property
     def sealed(self) -> list[int]:
@@ -178,6 +189,7 @@ def make_plan(
     forced: Iterable[int] = (),
     rerun_failed: bool = True,
     assumed: Assumptions = NOTHING_ASSUMED,
+    progress: Progress | None = None,
 ) -> Plan:
     """Return the plan.
 
@@ -188,10 +200,16 @@ def make_plan(
         forced: targets to build although they are built.
         rerun_failed: build targets again that failed before; False: they are BLOCKED.
         assumed: the assumptions, which win over the snapshot.
+        progress: what the run has done already that goes on with this plan; None: it begins.
 
     """
     requested, forced = tuple(requested), frozenset(forced)
-    cascade = cascade_of(targets, requested, forced | snapshot.tainted.keys(), assumed)
+    seeds, built, failed = forced | snapshot.tainted.keys(), _NONE, _NONE
+    if progress is not None:
+        seeds |= progress.indices(targets, progress.rebuilt)
+        built = progress.indices(targets, progress.built)
+        failed = progress.indices(targets, progress.failed)
+    cascade = cascade_of(targets, requested, seeds, assumed)
     decisions: dict[int, Decision] = {}
     any_blocked, neighbours = False, None
 
@@ -205,7 +223,15 @@ def make_plan(
             decision = Decision(index, kind, reason)
         else:
             decision = _decide(targets, index, observed, rerun_failed=rerun_failed)
-            if index in cascade and targets.all[index].step.fn and not _is_held(decision.reason):
+            if index in failed:  # it is not tried again in one run
+                attempt = observed.last.attempt if observed.last else 0
+                decision = Decision(index, Kind.BLOCKED, blocks.FailureKept(attempt))
+            elif (
+                index in cascade
+                and index not in built
+                and targets.all[index].step.fn
+                and not _is_held(decision.reason)
+            ):
                 reason = _rebuild_reason(targets, index, forced, snapshot.tainted, cascade)
                 decision = Decision(index, Kind.RUN, reason, overwrites=decision.overwrites)
         if index in snapshot.earlier and isinstance(decision.reason, BEGUN | why.NeverBuilt):

@@ -97,6 +97,18 @@ class PrunedDocument:
     payload: Payload
 
 
+@dataclass(frozen=True, slots=True)
+class ExpansionDocument:
+    """An expansion whose steps the plan does not contain: they are not known yet."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
+
+    name: str
+    declared: str
+    waits_for: tuple[str, ...]
+    """The ids of the targets that must be built before its steps are known."""
+
+
 class PlanDocument(BaseModel):
     """The whole plan."""
 
@@ -115,6 +127,8 @@ class PlanDocument(BaseModel):
     requested: tuple[str, ...]
     summary: dict[str, int]
     decisions: tuple[DecisionDocument, ...]
+    expansions: tuple[ExpansionDocument, ...] = ()
+    """Of those that are asked for, the ones that wait; the text of a plan without any has none."""
     pruned: tuple[PrunedDocument, ...] = ()
     files: dict[str, str] = {}
     digest: str = ""
@@ -217,6 +231,12 @@ def plan_document(
         requested=tuple(targets.all[i].id for i in plan.requested),
         summary={**plan.counts(), "pruned": len(pruned)},
         decisions=tuple(documents),
+        expansions=tuple(
+            ExpansionDocument(
+                later.name, later.place, tuple(targets.all[index].id for index in later.sources)
+            )
+            for later in (targets.later[index] for index in plan.waiting)
+        ),
         pruned=tuple(_pruned(plan, index) for index in pruned),
     )
 

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 END = "\n}\n"
 """The end of the text of a plan; `document_pieces` does not yield it."""
 
+_OPTIONAL = ("bundle", "expansions")
+"""Fields that the text of a plan without them does not have."""
+
 
 def document_text(document: BaseModel, leave_out: Container[str] = ()) -> str:
     """Return a plan as JSON text in ASCII; see `document_pieces`."""
@@ -40,13 +43,13 @@ def document_pieces(document: BaseModel, leave_out: Container[str] = ()) -> Iter
     """
     before = "{\n "
     for name, value in document:
-        if name in leave_out or (name == "bundle" and value is None):
+        if name in leave_out or (name in _OPTIONAL and not value):
             continue
         yield f'{before}"{name}": '
         before = ",\n "
         if name == "decisions":
             yield from _lines("[", _parts(value, "{\n   ", ",\n   ", "\n  }"), "]")
-        elif name == "pruned":
+        elif name in ("pruned", "expansions"):
             yield from _lines("[", _parts(value, "{", ", ", "}"), "]")
         elif name == "files":
             yield from _lines("{", (f"{quoted(k)}: {quoted(v)}" for k, v in value.items()), "}")

@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from marin_build.plan.estimate import PlanEstimate
 
 
-Verb = Literal["build", "rebuild", "cascade", "reuse", "adopt", "drift", "wait", "blocked"]
+Verb = Literal[
+    "build", "rebuild", "cascade", "reuse", "adopt", "drift", "wait", "blocked", "expand"
+]
 VERBS: tuple[Verb, ...] = get_args(Verb)
 RUN_VERBS: tuple[Verb, ...] = ("build", "rebuild", "cascade")
 LONG = 60.0
@@ -64,6 +66,7 @@ def summary_line(
     counts: Mapping[str, int],
     verbs: Mapping[Verb, int] | None = None,
     estimate: PlanEstimate | None = None,
+    waiting: int = 0,
 ) -> str:
     """Return `plan p-81c2d3e4: 3 to build (1 build, 2 cascade), 140 reused`.
 
@@ -72,6 +75,7 @@ def summary_line(
         counts: targets by kind of decision, `pruned` included.
         verbs: how many decisions have each verb; None: adopted targets count as reused.
         estimate: the time and cost; None if they are not known.
+        waiting: how many expansions wait: their steps are not among the targets.
 
     """
     verbs = verbs or {}
@@ -86,5 +90,6 @@ def summary_line(
         if count:
             parts.append(f"{count} {words}")
     parts.append(f"{counts['reuse'] - adopted + counts['pruned']} reused")
+    later = f"; {waiting} expansion{'s wait' if waiting != 1 else ' waits'}" if waiting else ""
     text = f" - {summary_text(estimate)}" if estimate is not None and is_long(estimate) else ""
-    return f"plan {plan_id}: {', '.join(parts)}{text}"
+    return f"plan {plan_id}: {', '.join(parts)}{later}{text}"

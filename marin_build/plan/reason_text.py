@@ -134,7 +134,15 @@ def _why_run(reason: why.RunReason) -> str:
             return f"deletes foreign data: {_data_text(files, size, paths)} (--overwrite)"
         case why.DependencyFailed():
             return "a dependency failed when it was last tried"
+        case why.LetGo() | why.Deleted():
+            return _DELETED[type(reason)]
     assert_never(reason)
+
+
+_DELETED = {
+    why.LetGo: "its output was deleted once what needs it was built (temp=True)",
+    why.Deleted: "gc has begun to delete it",
+}
 
 
 def _first_of(words: Sequence[str]) -> str:

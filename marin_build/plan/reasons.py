@@ -103,6 +103,16 @@ class OutputVanished:
 
 
 @dataclass(frozen=True, slots=True)
+class LetGo:
+    """It was built, and its data was deleted after its consumers were built: `temp=True`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Deleted:
+    """It was built, and `gc` has begun to delete it."""
+
+
+@dataclass(frozen=True, slots=True)
 class Tainted:
     """A user marked the output as bad, with `taint`."""
 
@@ -255,6 +265,8 @@ RunReason = (
     | Cascade
     | Overwrites
     | DependencyFailed
+    | LetGo
+    | Deleted
 )
 ReuseReason = BuiltBefore | SealedBefore | Adopted | Accepted | AssumedBuilt
 WaitReason = HeldBy | HeldByWork

@@ -16,11 +16,10 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, assert_never
 
-from marin_build.errors import MarinBuildError, NotFoundError, UsageError, combined
-from marin_build.identity.payload import HASHED_NAME
+from marin_build.errors import MarinBuildError, UsageError, combined
 from marin_build.pipeline.glob_patterns import compile_patterns
+from marin_build.plan.nothing_selected import disjoint, nothing, without_hash
 from marin_build.plan.selector_grammar import parse_selector
-from marin_build.text.readable import did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -28,6 +27,7 @@ if TYPE_CHECKING:
 
     from marin_build.pipeline.step_spec import StepSpec
     from marin_build.pipeline.targets import Targets
+    from marin_build.plan.later_selection import Unknown
     from marin_build.plan.selector_grammar import Part, StatusWord, Term
     from marin_build.protocol.status import Status
 
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
     ChangedSince = Callable[[str], AbstractSet[int]]
     Drifted = Callable[[], AbstractSet[int]]
 
-_SHOWN_TAGS = 20
 _HASH = re.compile(r"[0-9a-f]{6}|[0-9a-f]{8}|[0-9a-f]{64}")
 
 
@@ -67,11 +66,13 @@ def select(
     status_of: StatusOf | None = None,
     changed_since: ChangedSince | None = None,
     drifted: Drifted | None = None,
+    unknown: Unknown = "refuse",
 ) -> tuple[int, ...]:
     """Return indices of the selected targets, in topological order.
 
     Without selectors these are the requested targets. Several selectors are one: `a`, `^b` is
-    `a,^b`. The result can only be empty if `status:`, `changed-since:` or `drifted` decides.
+    `a,^b`. The result can only be empty if `status:`, `changed-since:` or `drifted` decides, or if
+    targets that are not known yet may be selected later.
 
     Args:
         targets: the pipeline's targets.
@@ -79,6 +80,7 @@ def select(
         status_of: index of a target -> its status; called only for `status:`.
         changed_since: revision -> the targets that differ from it.
         drifted: returns the targets that drifted; called only for `drifted`.
+        unknown: what becomes of selectors that may only select targets that are not known yet.
 
     Raises:
         UsageError: selectors that cannot be read or select nothing, all of them together.
@@ -88,6 +90,11 @@ def select(
         return targets.requested
     parts: list[Part] = []
     errors: list[MarinBuildError] = []
+    may_be_empty = False
+    if targets.later:  # rare: its module is imported only then
+        from marin_build.plan.later_selection import is_unknown, later_matches
+
+        may_be_empty = is_unknown(targets, unknown)
     for selector in selectors:
         try:
             parts.extend(parse_selector(selector))
@@ -95,14 +102,16 @@ def select(
             errors.append(error)
     chosen: dict[Term, set[int]] = {}
     for term in dict.fromkeys(term for part in parts for term in part):
-        chosen[term] = _matches(targets, term, status_of, changed_since, drifted)
-        if not chosen[term] and not term.asks_for_state:
-            errors.append(_nothing(targets, term))
+        chosen[term] = matches_of(targets, term, status_of, changed_since, drifted)
+        if targets.later:
+            chosen[term] |= later_matches(targets, term, chosen[term], unknown)
+        if not chosen[term] and not term.asks_for_state and not may_be_empty:
+            errors.append(nothing(targets, term))
     if not errors:
-        found = _combine(parts, chosen, len(targets), errors)
+        found = _combine(parts, chosen, len(targets), [] if may_be_empty else errors)
     if errors:
         raise combined(errors)
-    if not found and not any(term.asks_for_state for term in chosen):
+    if not found and not may_be_empty and not any(term.asks_for_state for term in chosen):
         raise UsageError(
             f"`{' '.join(selectors)}` selects nothing: `^` leaves all of it out",
             consequence="nothing was run",
@@ -129,13 +138,8 @@ def steps_meant(steps: Iterable[StepSpec], selector: str) -> list[StepSpec]:
     """
     if _HASH.fullmatch(selector):
         return []
-    names = {selector, selector.partition("@")[0], _without_hash(selector)}
+    names = {selector, selector.partition("@")[0], without_hash(selector)}
     return [step for step in steps if step.name in names]
-
-
-def _without_hash(id_: str) -> str:
-    hashed = HASHED_NAME.fullmatch(id_)
-    return hashed["name"] if hashed is not None else id_
 
 
 def steps_needed(steps: Sequence[StepSpec], selectors: Sequence[str]) -> list[StepSpec] | None:
@@ -187,12 +191,12 @@ def _combine(
         sets = [everything - chosen[t] if t.is_excluded else chosen[t] for t in part]
         both = set.intersection(*sets)
         if not both and not any(term.asks_for_state for term in part):
-            errors.append(_disjoint(part, sets))
+            errors.append(disjoint(part, sets))
         found |= both
     return (everything if only_left_out else found) - left_out
 
 
-def _matches(
+def matches_of(
     targets: Targets,
     term: Term,
     status_of: StatusOf | None,
@@ -204,7 +208,7 @@ def _matches(
     if not found and term.kind == "name" and term.with_downstream:
         # A name may end in `+`, as `code/c++` does.
         named = replace(term, value=f"{term.value}+", with_downstream=False)
-        return _matches(targets, named, status_of, changed_since, drifted)
+        return matches_of(targets, named, status_of, changed_since, drifted)
     if not found or not (term.with_upstream or term.with_downstream):
         return found
     from marin_build.plan.graph_shape import downstream, upstream
@@ -263,7 +267,7 @@ def _drifted(term: Term, drifted: Drifted | None) -> set[int]:
 
 def _status_word(status: Status | None) -> StatusWord:
     match status:
-        case None:
+        case None | "LET_GO" | "DELETING":
             return "missing"
         case "SUCCESS":
             return "success"
@@ -278,59 +282,3 @@ def _not_here(term: Term, what: str, done: str) -> UsageError:
     return UsageError(
         f"`{term.atom}` cannot be answered here: no {what} {done}", consequence="nothing was run"
     )
-
-
-def _disjoint(part: Part, sets: Sequence[set[int]]) -> UsageError:
-    """Return the error for a part whose terms have no target in common."""
-    return UsageError(
-        f"`{'&'.join(map(str, part))}` selects nothing: no target is in all of its terms",
-        facts=[
-            (str(term), f"{len(found)} target{'s' * (len(found) != 1)}")
-            for term, found in zip(part, sets, strict=True)
-        ],
-        consequence="nothing was run",
-    )
-
-
-def _nothing(targets: Targets, term: Term) -> UsageError:
-    if term.kind == "tag":
-        tags = sorted({tag for target in targets.all for tag in target.step.tags})
-        near = did_you_mean(term.value, tags)
-        shown = ", ".join(tags[:_SHOWN_TAGS]) + (", ..." if len(tags) > _SHOWN_TAGS else "")
-        known = f"the tags are {shown}" if tags else "no step has a tag"
-        return UsageError(
-            f"no step has the tag `{term.value}`",
-            hint=f"{near} {known}" if near else known,
-        )
-    names = dict.fromkeys(target.name for target in targets.all)
-    return NotFoundError(
-        f"no step is called `{term.value}`",
-        facts=[("steps", f"{len(names)} in this pipeline")],
-        consequence="nothing was run",
-        hint=_pattern_meant(term.value, names)
-        or did_you_mean(term.value, names)
-        or "`marin-build graph` shows them all",
-    )
-
-
-def _pattern_meant(value: str, names: Iterable[str]) -> str | None:
-    """Return a hint at a pattern that does select steps, if the given one is close to it.
-
-    Patterns that users bring along from other programs: `*` that crosses `/`, a folder for all that
-    is in it, the last part of a name for the whole.
-    """
-    wide = re.sub(r"\*+", "**", value)
-    bare = value.strip("/")
-    for pattern, why in (
-        (wide, "`*` stops at `/`, and `**` crosses it"),
-        (f"{bare}/**", "a name is the whole name; `**` stands for all below it"),
-        (f"**/{bare}", "a name is the whole name; `**/` stands for what is before it"),
-        (value.removesuffix("_*"), "globs match names, not ids"),
-        (_without_hash(value), "the digits behind a name change with its identity"),
-    ):
-        if pattern and pattern != value:
-            matches = compile_patterns([pattern])
-            if count := sum(map(matches, names)):
-                what = "1 step" if count == 1 else f"{count} steps"
-                return f"`{pattern}` selects {what}: {why}"
-    return None

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from marin_build.protocol.record_reader import Built
     from marin_build.protocol.status import Status
     from marin_build.protocol.taints import Taint
+    from marin_build.protocol.tombstone import Tombstone
     from marin_build.store.base import File
 
 
@@ -78,6 +79,9 @@ class Observed:
     """Data at its output path that no build of ours left, and that must not be cleared."""
     overwrites: ForeignData | None = None
     """The same, where a person agreed to have it deleted."""
+
+    tombstone: Tombstone | None = None
+    """It is built, and `gc` is about to delete it: who uses it takes the tombstone away first."""
 
     @property
     def is_built(self) -> bool:

@@ -56,3 +56,7 @@ def run_reason(seen: Observed) -> Reason:
             return why.Doubtful(seen.built.run if seen.built else "")
         case "RUNNING":
             return why.Interrupted(seen.lease.worker if seen.lease else "")
+        case "LET_GO":
+            return why.LetGo()
+        case "DELETING":
+            return why.Deleted()

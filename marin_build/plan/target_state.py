@@ -6,7 +6,12 @@ import enum
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from marin_build.protocol.status import STATUS_DEP_FAILED, STATUS_FAILED, STATUS_RUNNING
+from marin_build.protocol.status import (
+    STATUS_DEP_FAILED,
+    STATUS_FAILED,
+    STATUS_LET_GO,
+    STATUS_RUNNING,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -16,6 +21,7 @@ if TYPE_CHECKING:
     from marin_build.protocol.lease import Lease
     from marin_build.protocol.living_work import Process
     from marin_build.protocol.taints import Taint
+    from marin_build.protocol.tombstone import Tombstone
 
 
 class State(enum.Enum):
@@ -38,6 +44,8 @@ class State(enum.Enum):
     """Built, but the machine went down before it was surely on disk."""
     TAINTED = "tainted"
     """Built, and marked as bad: the next run that needs it builds it again."""
+    LET_GO = "let go"
+    """Built, and its output was deleted once what needs it was built."""
     NOT_BUILT = "not built"
     BUILT = "built"
 
@@ -49,6 +57,7 @@ MAY_WAIT = frozenset(
         State.CUT_SHORT,
         State.DOUBTFUL,
         State.TAINTED,
+        State.LET_GO,
         State.NOT_BUILT,
     }
 )
@@ -95,6 +104,7 @@ class TargetState:
         damage: the file that cannot be read; None if there is none.
         taint: why it is marked as bad; None if it is not, or not built.
         job: the job that a queue has for it; None if no queue was asked, or none has one.
+        tombstone: by which `gc` it is to be deleted; None if it is not, or not built.
 
     """
 
@@ -105,6 +115,7 @@ class TargetState:
     damage: Unreadable | None = None
     taint: Taint | None = None
     job: WaitingJob | None = None
+    tombstone: Tombstone | None = None
 
     def with_job(self, job: WaitingJob) -> TargetState:
         """Return the state of the target now that a queue has a job for it."""
@@ -129,7 +140,8 @@ def target_state(seen: Observed, *, taint: Taint | None = None) -> TargetState:
     if lease is not None and lease.is_sealed:
         return TargetState(State.SEALED, lease)
     if seen.is_built:
-        return TargetState(State.BUILT if taint is None else State.TAINTED, taint=taint)
+        state = State.BUILT if taint is None else State.TAINTED
+        return TargetState(state, taint=taint, tombstone=seen.tombstone)
     if lease is not None:
         if not seen.gone:
             return TargetState(State.RUNNING, lease)
@@ -138,6 +150,8 @@ def target_state(seen: Observed, *, taint: Taint | None = None) -> TargetState:
         return TargetState(State.GONE, lease)
     if seen.status in (STATUS_FAILED, STATUS_DEP_FAILED):
         return TargetState(State.FAILED, last=seen.last)
+    if seen.status == STATUS_LET_GO:
+        return TargetState(State.LET_GO)
     return TargetState(State.CUT_SHORT if seen.status == STATUS_RUNNING else State.NOT_BUILT)
 
 

@@ -3,7 +3,8 @@
 Knows stores and documents; no plan, no body of a step and no command line.
 
 layout           names of the files
-status           the status file: one token
+status           the status file: one token, or a tombstone
+tombstone        the status of an output that is about to be deleted, until something uses it
 lease            the lock file: who holds a target; its sealed form commits
 holder           the name a holder writes into its lease
 living_work      what an attempt started on this machine and still lives: found and killed

@@ -18,6 +18,7 @@ from marin_build.protocol.look import Seen, look
 from marin_build.protocol.publish import finish_publishing
 from marin_build.protocol.state_machine import Event, State, see, transition
 from marin_build.protocol.status import STATUS_RUNNING, STATUS_SUCCESS
+from marin_build.protocol.tombstone import take_away
 from marin_build.store.folder_place import refuse_what_is_in_the_way
 from marin_build.text.moments import stamp
 from marin_build.workspace.places import is_url
@@ -113,6 +114,12 @@ class Claimant:
                 continue
             if state is State.FINISHED:
                 return Finished(published)
+            if state is State.TOMBSTONED:
+                assert seen.tombstone is not None
+                take_away(self.store, self.output, seen.status_version, seen.tombstone)
+                transition(state, Event.REVIVED)  # by us, or whatever came instead: look again
+                seen = None
+                continue
             if state is State.HELD_BY_OTHER:
                 assert seen.lease is not None
                 return Held(seen.lease, seen.lease_version)
@@ -142,7 +149,14 @@ class Claimant:
             if seen.lease_version == self.stale_version
             else self.is_abandoned(lease)
         )
-        return see(seen.status, seen.lease, nonce=self.lease.nonce, stale=stale, force=force)
+        return see(
+            seen.status,
+            seen.lease,
+            nonce=self.lease.nonce,
+            stale=stale,
+            force=force,
+            tombstoned=seen.tombstone is not None,
+        )
 
     def _take(self, state: State, seen: Seen, *, force: bool) -> Holding | Foreign | None:
         """Take the lease and open an attempt; None if anything is not as it was seen.

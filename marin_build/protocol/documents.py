@@ -106,6 +106,8 @@ class Record(_Document):
     output_path: str = ""
     """What Marin's data browser reads: the configuration and the version as its executor has them,
     the output paths of the dependencies, and its own."""
+    keep: bool = False
+    """Whether the step said `keep=True`: `gc` deletes no such build."""
     fingerprint_payload: str | None = None
     """The text that the step brought with it to be recorded."""
 

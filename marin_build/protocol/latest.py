@@ -81,6 +81,20 @@ def read_pointer(data: bytes) -> str | None:
     return place if place.isprintable() and (is_url(place) or place.startswith("/")) else None
 
 
+def forget_latest(store: Store, prefix: str, name: str, output: str) -> None:
+    """Remove the pointer of a name if it leads to an output that is gone."""
+    path = layout.latest_path(prefix, name)
+    with suppress(StoreError, OSError):
+        if not is_url(prefix):
+            inside = output.removeprefix(f"{prefix}/")
+            if os.path.islink(path) and os.readlink(path) == f"../../{inside}":
+                os.unlink(path)
+            return
+        blob = store.get(path)
+        if blob is not None and read_pointer(blob.data) == output:
+            store.delete_if(path, blob.version)
+
+
 def read_pointers(store: Store, prefix: str) -> frozenset[str]:
     """Return the places that the pointers under a prefix lead to; they need not be there.
 

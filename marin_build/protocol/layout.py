@@ -135,6 +135,11 @@ def taint_path(prefix: str, target_id: str) -> str:
     return f"{taints_folder(prefix)}/{taint_name(target_id)}"
 
 
+def trash_folder(prefix: str) -> str:
+    """Return the folder of what `gc` moved out of the way, and deletes."""
+    return f"{prefix}/.marin-build/trash"
+
+
 def local_log_path(output: str, target: str, lease: Lease) -> str:
     """Return the local file that takes what an attempt prints; it need not be there.
 

@@ -23,6 +23,8 @@ FOREIGN_TIME_TO_LIVE = 90.0
 """The same for a lock Marin wrote."""
 ADOPTING = "a-"
 """How the run id of an `adopt` begins: an interrupted one leaves no unfinished output."""
+COLLECTING = "g-"
+"""How the run id of a `gc`, or of a run that lets an output go, begins."""
 _YEAR_10000 = 253402300800.0
 _WORDS = ("run", "attempt", "nonce", "boot", "pid", "start", "since", "ttl", "job", "seal")
 
@@ -69,6 +71,11 @@ class Lease:
     def is_adopting(self) -> bool:
         """Whether its holder adopts data: neither it nor its status shows that a run built that."""
         return self.run.startswith(ADOPTING)
+
+    @property
+    def is_collecting(self) -> bool:
+        """Whether its holder deletes the output: it builds nothing, and reads nothing."""
+        return self.run.startswith(COLLECTING)
 
     @property
     def engine(self) -> str:

@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING
 from marin_build.protocol import layout
 from marin_build.protocol.lease import parse_lease
 from marin_build.protocol.status import parse_status
+from marin_build.protocol.tombstone import readable_tombstone
 
 if TYPE_CHECKING:
     from marin_build.protocol.lease import Lease
     from marin_build.protocol.status import Status
+    from marin_build.protocol.tombstone import Tombstone
     from marin_build.store.base import Store
 
 
@@ -23,7 +25,8 @@ if TYPE_CHECKING:
 class Seen:
     """A target's state as one reader saw it; a version is empty where nothing is.
 
-    `attempt` is the newest attempt the reader knows of, or None if he did not ask.
+    `attempt` is the newest attempt the reader knows of, or None if he did not ask. `tombstone` is
+    there if the status is one; `status` is what it replaced.
     """
 
     status: Status | None = None
@@ -31,6 +34,7 @@ class Seen:
     lease: Lease | None = None
     lease_version: str = ""
     attempt: int | None = None
+    tombstone: Tombstone | None = None
 
 
 def look(store: Store, output: str) -> Seen:
@@ -51,6 +55,7 @@ def look(store: Store, output: str) -> Seen:
         status_version=said.version if said is not None else "",
         lease=parse_lease(held.data, lease_path) if held is not None else None,
         lease_version=held.version if held is not None else "",
+        tombstone=readable_tombstone(said.data) if said is not None else None,
     )
 
 

@@ -27,6 +27,7 @@ from marin_build.protocol.status import (
     STATUS_SUCCESS,
     parse_status,
 )
+from marin_build.protocol.tombstone import take_away
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -129,6 +130,10 @@ class PathLock:
                 case State.COMMITTED:
                     assert seen.lease is not None
                     finish_publishing(self._store, self._output, seen)
+                case State.TOMBSTONED:
+                    assert seen.tombstone is not None
+                    take_away(self._store, self._output, seen.status_version, seen.tombstone)
+                    transition(state, Event.REVIVED)
                 case State.HELD_BY_OTHER:
                     self._clocks.wait(next(pauses))
                 case _:
@@ -225,7 +230,14 @@ class PathLock:
 
     def _see(self, seen: Seen, *, rebuild: bool) -> Event:
         stale = seen.lease is not None and self._is_stale(seen.lease, seen.lease_version)
-        return see(seen.status, seen.lease, nonce=self._lease.nonce, stale=stale, force=rebuild)
+        return see(
+            seen.status,
+            seen.lease,
+            nonce=self._lease.nonce,
+            stale=stale,
+            force=rebuild,
+            tombstoned=seen.tombstone is not None,
+        )
 
     def _is_stale(self, lease: Lease, version: str) -> bool:
         now = self._clocks.watch()

@@ -27,6 +27,7 @@ class State(enum.Enum):
     RUNNING = "run the step, renew the lease"
     COMMITTED = "publish what is sealed"
     FINISHED = "use the output"
+    TOMBSTONED = "take the tombstone away before the output is used"
     ENDED = "leave it to the next attempt"
     LOST = "stop: nothing of ours counts any more"
     REFUSED = "leave it alone: what lies there is not ours"
@@ -41,6 +42,7 @@ class Event(enum.Enum):
     SAW_OURS = "our own lease, the reply to our write was lost"
     SAW_SEAL = "a sealed lease"
     SAW_SUCCESS = "built, or cached, and no rebuild is forced"
+    SAW_TOMBSTONE = "built, and about to be deleted by gc"
     TOOK_LEASE = "the lease is ours"
     OPENED = "the attempt is ours"
     BEATEN = "another run was faster"
@@ -48,6 +50,7 @@ class Event(enum.Enum):
     SEALED = "our seal is in place"
     PUBLISHED = "SUCCESS is there, the lease is gone"
     GAVE_UP = "the attempt failed or was cut short, the lease is gone"
+    REVIVED = "the tombstone is gone"
     OVERTAKEN = "the lease is another's, or gone"
     LOOKED_AWAY = "time has passed"
 
@@ -63,6 +66,8 @@ TRANSITIONS: dict[tuple[State, Event], State] = {
     (State.UNKNOWN, Event.SAW_OURS): State.HELD,
     (State.UNKNOWN, Event.SAW_SEAL): State.COMMITTED,
     (State.UNKNOWN, Event.SAW_SUCCESS): State.FINISHED,
+    (State.UNKNOWN, Event.SAW_TOMBSTONE): State.TOMBSTONED,
+    (State.TOMBSTONED, Event.REVIVED): State.UNKNOWN,
     (State.HELD_BY_OTHER, Event.LOOKED_AWAY): State.UNKNOWN,
     (State.FREE, Event.TOOK_LEASE): State.HELD,
     (State.FREE, Event.BEATEN): State.UNKNOWN,
@@ -96,7 +101,13 @@ def transition(state: State, event: Event) -> State:
 
 
 def see(
-    status: Status | None, lease: Lease | None, *, nonce: str, stale: bool, force: bool
+    status: Status | None,
+    lease: Lease | None,
+    *,
+    nonce: str,
+    stale: bool,
+    force: bool,
+    tombstoned: bool = False,
 ) -> Event:
     """Return what a look at a target means for a run that wants it built.
 
@@ -106,6 +117,7 @@ def see(
         nonce: recognises our own lease.
         stale: the observer judged the lease stale.
         force: build again even if it is built.
+        tombstoned: a tombstone lies in the place of the status.
 
     """
     if lease is not None and lease.is_sealed:
@@ -113,7 +125,7 @@ def see(
     if lease is not None and nonce and lease.nonce == nonce:
         return Event.SAW_OURS
     if status == STATUS_SUCCESS and not force:
-        return Event.SAW_SUCCESS
+        return Event.SAW_TOMBSTONE if tombstoned else Event.SAW_SUCCESS
     if lease is None:
         return Event.SAW_NOBODY
     return Event.SAW_STALE if stale else Event.SAW_HOLDER

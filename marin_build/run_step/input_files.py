@@ -24,6 +24,8 @@ from marin_build.protocol.manifest import (
     without_nested,
 )
 from marin_build.protocol.record_reader import readable_record
+from marin_build.protocol.status import STATUS_DELETING, STATUS_LET_GO, readable_status
+from marin_build.protocol.tombstone import take_all_away
 from marin_build.store.base import GUARD, File
 from marin_build.store.local_read import store_error
 from marin_build.workspace.places import is_url
@@ -87,6 +89,8 @@ class Inputs:
             StoreError: the store cannot be read.
 
         """
+        if (deleted := self._deleted(index)) is not None:
+            return deleted
         stamps: dict[int, Mapping[str, Stamp]] = {}
         for dep in self._targets.deps[index]:
             if (spoiled := self._spoiled.get(dep)) is not None:
@@ -107,6 +111,21 @@ class Inputs:
                 what = f"`{name}`, which it needs, is not as its build left it: {said}"
                 return Stopped(what, hint=self._way_out(dep))
         return Before(stamps)
+
+    def _deleted(self, index: int) -> Stopped | None:
+        """Take the tombstones of what a target reads away; return which output is deleted already.
+
+        The target is ours by now. `gc` looks for leases after it has put a tombstone, and before it
+        deletes anything: so it sees our lease, or we see the tombstone.
+        """
+        deps = self._targets.deps[index]
+        outputs = [self._targets.all[dep].output_path for dep in deps]
+        for dep, blob in zip(deps, take_all_away(self._store, outputs), strict=True):
+            status = readable_status(blob.data if blob is not None else None, "")
+            if status in (None, STATUS_DELETING, STATUS_LET_GO):
+                what = f"`{self._targets.all[dep].id}`, which it needs, was deleted since the plan"
+                return Stopped(f"{what} was made", hint="apply again: that builds it first")
+        return None
 
     def changed(self, before: Before, reader: str) -> str:
         """Return which of the local files that a step reads were written since, in words.

@@ -131,6 +131,7 @@ def declared(step: StepSpec, output: str, deps: Iterable[str], deep: str) -> dic
         "version": dict(foreign.recorded_version) if foreign is not None else {},
         "dependencies": tuple(step.dep_paths),
         "output_path": output,
+        "keep": step.keep,
         "fingerprint_payload": step.fingerprint_payload,
     }
 

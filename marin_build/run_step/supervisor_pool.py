@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 
 _BUG = 3
+_ENDING = 0.2
+"""Seconds in which a thread that has nothing to do ends."""
 _HEARING = 1.0
 """Seconds after which the waiting thread wakes, to handle signals that met another thread."""
 
@@ -83,6 +85,9 @@ class SupervisorPool:
         for _ in self._threads:
             self._requests.put(None)
         self._bodies.close()
+        if not self._asked_to_end:  # else one may wait for a body that does not end
+            for thread in self._threads:
+                thread.join(_ENDING)  # this process may fork again, best without threads
 
     def _supervise(self, slot: int) -> None:
         while (request := self._requests.get()) is not None:

@@ -19,12 +19,15 @@ from marin_build.errors import (
 from marin_build.observe.descent import descend, needed
 from marin_build.observe.read_records import read_built_into, read_places
 from marin_build.observe.read_snapshot import read_statuses
+from marin_build.pipeline.not_a_step import described
 from marin_build.pipeline.refused_places import refused_places
+from marin_build.pipeline.stands_for import StandsForLaterSteps
 from marin_build.pipeline.step_spec import StepSpec
 from marin_build.pipeline.targets import Target, clash_of, pin_errors
 from marin_build.plan.reason_text import describe
 from marin_build.protocol.holder import here
 from marin_build.protocol.status import STATUS_DEP_FAILED, STATUS_FAILED, STATUS_SUCCESS
+from marin_build.protocol.tombstone import take_away
 from marin_build.runtime.former_identities import keep_former_identities_of
 from marin_build.store.open_store import open_store
 from marin_build.workspace.places import is_url
@@ -130,7 +133,7 @@ class Admission:
         while pending:
             current = pending[-1]
             if not isinstance(current, StepSpec):
-                raise SpecificationError(f"cannot run a {type(current).__name__}: it is not a step")
+                raise _no_step(current)
             if current not in self._by_step:
                 missing = [dep for dep in current.deps if dep not in self._by_step]
                 if missing:
@@ -172,6 +175,7 @@ class Admission:
     def _judge(self, fresh: Sequence[int], seen: dict[int, Observed]) -> dict[int, MarinBuildError]:
         """Note what is built; return errors. Only a free path can hold another identity."""
         problems: dict[int, MarinBuildError] = {}
+        self._take_tombstones_away(fresh, seen)
         built = [
             i for i in fresh if seen[i].status == STATUS_SUCCESS and not self.targets[i].step.is_dev
         ]
@@ -191,6 +195,16 @@ class Admission:
                 )
         self._built.update(i for i in built if i not in problems)
         return problems
+
+    def _take_tombstones_away(self, fresh: Iterable[int], seen: dict[int, Observed]) -> None:
+        """Keep `gc` from deleting what is used; what it deletes already is to be built."""
+        marked = [i for i in fresh if seen[i].tombstone is not None and seen[i].is_built]
+        for store, together in self._by_store(marked):
+            for index in together:
+                it, output = seen[index], self.targets[index].output_path
+                assert it.tombstone is not None
+                if take_away(store, output, it.status_version, it.tombstone) is None:
+                    read_statuses(store, self.targets, [index], seen, here())
 
     def _note_other_identity(self, index: int, it: Observed) -> None:
         """Take note of another identity than is declared.
@@ -234,3 +248,13 @@ class Admission:
             by_root["/".join(output.split("/", 3)[:3]) if is_url(output) else ""].append(index)
         for together in by_root.values():
             yield open_store(self.targets[together[0]].output_path), together
+
+
+def _no_step(value: object) -> SpecificationError:
+    if isinstance(value, StandsForLaterSteps):
+        return SpecificationError(
+            f"cannot run {described(value)}: its steps are not known yet",
+            consequence="nothing was run",
+            hint="`marin-build apply` builds what it waits for, and then its steps",
+        )
+    return SpecificationError(f"cannot run a {type(value).__name__}: it is not a step")

@@ -18,6 +18,7 @@ from marin_build.protocol.status import (
     Status,
     parse_status,
 )
+from marin_build.protocol.tombstone import readable_tombstone, take_away
 from marin_build.store.open_store import open_store
 from marin_build.text.readable import did_you_mean
 from marin_build.workspace.workspace import absolute_prefix
@@ -67,13 +68,20 @@ class StatusFile:
     def status(self) -> Status | None:
         """The status, read now; None where nothing was ever run.
 
+        A tombstone in its place is taken away: who asks may use the output.
+
         Raises:
             CorruptStateError: the file is not readable.
             StoreError: the store cannot be reached.
 
         """
-        blob = self._store.get(self.path)
-        return parse_status(blob.data, self.path) if blob is not None else None
+        while (blob := self._store.get(self.path)) is not None:
+            status = parse_status(blob.data, self.path)
+            tombstone = readable_tombstone(blob.data) if status == STATUS_SUCCESS else None
+            if tombstone is None:
+                return status
+            take_away(self._store, self.output_path, blob.version, tombstone)
+        return None
 
     def write_status(self, status: Status) -> None:
         """Write the status, whatever it was. The lock stays as it is.

@@ -26,6 +26,7 @@ from marin_build.pauses import doubled
 from marin_build.store.base import GUARD, File
 from marin_build.store.folder_place import made_and_opened, open_folder
 from marin_build.store.local_read import read_file, store_error, version_of
+from marin_build.workspace.own_folder import make_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -150,6 +151,20 @@ class LocalStore:
             except OSError as error:
                 raise store_error("delete", path, error) from error
 
+    def move_folder(self, folder: str, to: str) -> None:
+        """Move a folder with all that lies in it; nothing is written in it meanwhile.
+
+        Raises:
+            StoreError: it cannot be moved: `to` is on another file system, as a rule.
+
+        """
+        with self._locked(f"{folder}/any"):
+            try:
+                make_folder(os.path.dirname(to))
+                os.rename(folder, to)
+            except OSError as error:
+                raise store_error("move", folder, error) from error
+
     def _link(self, path: str, data: bytes) -> str | None:
         """Create a file that is whole at once; None if the server says that one is there."""
         with self._opened(path) as folder:
@@ -210,27 +225,33 @@ class LocalStore:
 
     @contextmanager
     def _locked(self, path: str, *, create: bool = False) -> Iterator[None]:
-        """Hold the advisory lock of the folder of `path`; the kernel frees it if we die."""
+        """Hold the advisory lock of the folder of `path`; the kernel frees it if we die.
+
+        `gc` moves whole outputs away. A lock on a folder that is no longer there keeps nobody out.
+        """
         folder = os.path.dirname(path)
         locked = os.path.join(folder, GUARD) if self._is_shared else folder
-        try:
+        is_there = False
+        while not is_there:
             try:
-                opened = made_and_opened(folder) if create else open_folder(folder)
-            except FileNotFoundError:
-                if create:
-                    raise
-                yield  # there is nothing to guard
-                return
-            descriptor = _guard_in(opened) if self._is_shared else opened
-        except OSError as error:
-            raise store_error("lock", path, error) from error
-        try:
-            _take_lock(descriptor, locked)
-            yield
-        except OSError as error:
-            raise store_error("lock", path, error) from error
-        finally:
-            os.close(descriptor)
+                try:
+                    opened = made_and_opened(folder) if create else open_folder(folder)
+                except FileNotFoundError:
+                    if create:
+                        raise
+                    yield  # there is nothing to guard
+                    return
+                descriptor = _guard_in(opened) if self._is_shared else opened
+            except OSError as error:
+                raise store_error("lock", path, error) from error
+            try:
+                _take_lock(descriptor, locked)
+                if is_there := _is_in_place(descriptor, locked):
+                    yield
+            except OSError as error:
+                raise store_error("lock", path, error) from error
+            finally:
+                os.close(descriptor)
 
 
 def _name(path: str) -> str:
@@ -243,6 +264,14 @@ def _guard_in(folder: int) -> int:
         return os.open(GUARD, _GUARD, 0o644, dir_fd=folder)
     finally:
         os.close(folder)
+
+
+def _is_in_place(descriptor: int, path: str) -> bool:
+    """Return whether what is open still lies at its path."""
+    try:
+        return os.path.samestat(os.fstat(descriptor), os.lstat(path))
+    except (FileNotFoundError, NotADirectoryError):
+        return False
 
 
 def _take_lock(descriptor: int, path: str) -> None:

@@ -7,6 +7,7 @@ const MEANINGS = {
   "failed": "failed when it was last tried",
   "held": "is being built by another run",
   "blocked": "needs what cannot be built",
+  "later": "stands for steps that are known once what it waits for is built",
 };
 
 function makeChips(page) {

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.browser.pictures import Sketch, about, pipeline
+from tests.browser.pictures import Sketch, about, details_of, pipeline
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -225,6 +225,41 @@ def test_states_tags_and_places_are_filters(window: Window) -> None:
     page.select_option("#tag", "eval")
     assert "eval/smoke" in window.drawn()
     assert "mixture" not in window.drawn()
+
+
+def test_what_drifted_is_marked_counted_and_found(window: Window) -> None:
+    """Else whoever looks at the picture believes that all of it is of one code."""
+    picture = pipeline(1000)
+    details = [
+        replace(each, now=replace(each.now, drift="code changed since built: f() +1 -1"))
+        if node.name.startswith("normalise/") and node.state == "built"
+        else each
+        for node, each in zip(picture.nodes, details_of(picture), strict=True)
+    ]
+    drifted = sum(bool(each.now.drift) for each in details)
+    page = window.draw(picture, details=details)
+    chip = page.locator(".drift-chip")
+    assert chip.inner_text().split() == ["drifted", str(drifted)]
+    group = window.group("normalise/")
+    assert group.locator(".drift-mark").text_content() == f"{drifted} drifted"
+    assert f"{drifted} drifted" in (group.get_attribute("aria-label") or "")
+    window.screenshot("drift-of-a-group")
+    chip.click()
+    assert page.locator("#count").inner_text() == f"{drifted} of 1000"
+    page.click("#only")
+    page.click("#open-all")
+    marks = page.locator(".target .drift-mark").count() + page.locator(".group .drift-mark").count()
+    assert marks == page.locator(".box").count() > 0
+    window.screenshot("drift-of-targets")
+    page.reload()
+    page.wait_for_selector("body[data-ready=yes]")
+    assert page.locator(".drift-chip").get_attribute("aria-pressed") == "true"
+    assert page.locator("#count").inner_text() == f"{drifted} of 1000"
+
+
+def test_where_nothing_drifted_there_is_no_filter_for_it(window: Window) -> None:
+    page = window.draw_pipeline(15)
+    assert page.locator(".drift-chip").count() == page.locator(".drift-mark").count() == 0
 
 
 def test_keys_are_enough(window: Window) -> None:

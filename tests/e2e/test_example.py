@@ -72,6 +72,27 @@ def test_the_example_is_built_once_and_then_only_where_it_changed(example: Proje
     assert len(list((example.root / OUTPUTS).glob("report_*"))) == 2
 
 
+def test_the_corpus_decides_how_many_shards_there_are(example: Project) -> None:
+    """Else the example of steps that follow from a result does not work."""
+    text = example.file("lm/split.py")
+    assert "3_000_000" in text
+    example.write("lm/split.py", text.replace("3_000_000", "20_000"))
+    planned = example.run("plan", "--json", "--set", "shards=0").document
+    assert sorted(decision["name"] for decision in planned["decisions"]) == [
+        name for name in COMMON if name != "corpus/inventory"
+    ]
+    assert [each["name"] for each in planned["expansions"]] == ["comparison"]
+    done = example.run("apply", "--json", "--set", "shards=0")
+    assert done.code == 0, done.err
+    built = done.names_of("step_succeeded")
+    assert {"report", "vocab-a/tokens-0", "vocab-b/tokens-0"} <= set(built)
+    split = json.loads((example.output_of("corpus/split") / ".artifact.json").read_text())
+    shards = sum(name.startswith("vocab-a/tokens-") for name in built)
+    assert shards == split["shards"] > 1
+    again = example.run("apply", "--set", "shards=0").out
+    assert again.startswith(f"nothing to do: {len(built)} targets are built\n")
+
+
 @pytest.mark.parametrize(
     ("setting", "rebuilt"),
     [

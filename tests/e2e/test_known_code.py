@@ -152,10 +152,10 @@ def _became_a_link(root: Path) -> None:
 
 
 def _written(name: str, text: str) -> Callable[[Path], None]:
-    def write(root: Path) -> None:
+    def make(root: Path) -> None:
         (root / name).write_text(text)
 
-    return write
+    return make
 
 
 EDITS = {

@@ -253,6 +253,10 @@ def test_a_version_is_never_silently_something_else(project: Project) -> None:
                 'command.shell "echo 1 > {output}/x" -> "echo 2 > {output}/x"'
             ),
             "nothing to do: 1 target is built",
+            (
+                "1 target was built with another identity than is declared: kept; "
+                "see marin-build plan"
+            ),
         ],
     )
     assert project.file(f"{OUTPUTS}/kept/1.0/x") == "1\n"

@@ -234,7 +234,12 @@ def test_a_version_that_changed_is_told_with_what_was_made_from_it(versioned: Pr
     assert drift["changes"] == [{"path": "attrs.q", "old": 1, "new": 2}]
     assert drift["declared"] == decisions["raw"]["fingerprint"] != drift["recorded"]
     explained = versioned.run("explain", "raw", "--set", "q=2").out.splitlines()
-    assert explained[-2:] == [f"drift     {CHANGED}", "changed   attrs.q 1 -> 2"]
+    assert explained[-4:] == [
+        f"drift     {CHANGED}",
+        "changed   attrs.q 1 -> 2",
+        "to rebuild what drifted: marin-build apply --set q=2 raw@v1 --force raw@v1",
+        "to keep both identities: declare a new version",
+    ]
 
 
 def test_what_was_made_before_a_version_was_built_again_is_told(versioned: Project) -> None:

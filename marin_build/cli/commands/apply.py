@@ -204,7 +204,9 @@ def command(
         reports = BuildReports(planned, summary, junit, annotate=annotate)
         click.get_current_context().call_on_close(reports.write)
     if planned.is_done:
-        return _nothing_to_build(planned, commands, as_json=as_json, quiet=quiet)
+        code = _nothing_to_build(planned, commands, as_json=as_json, quiet=quiet)
+        _say_left_out(planned)
+        return code
     if detach:
         return _detach(planned, commands, as_json=as_json)
     from marin_build.operations.apply import build, exit_code
@@ -217,7 +219,18 @@ def command(
         view = _view(commands, as_json=as_json, quiet=quiet)
     if reports is not None:
         view = reports.beside(view)
-    return exit_code(build(ready, terms, view))
+    code = exit_code(build(ready, terms, view))
+    _say_left_out(planned)
+    return code
+
+
+def _say_left_out(planned: Planned) -> None:
+    """Say what a saved plan does not contain: steps that were not known when it was made."""
+    if planned.folder and planned.decided.waiting:
+        from marin_build.operations.further_parts import left_out
+
+        if (note := left_out(planned)) is not None:
+            show_warning(note)
 
 
 def _detach(planned: Planned, commands: NextCommands, *, as_json: bool) -> int:
@@ -228,7 +241,7 @@ def _detach(planned: Planned, commands: NextCommands, *, as_json: bool) -> int:
     view = detached_view(as_json=as_json)
     if not as_json:
         _say_drift(planned, commands)
-    view.finish(detach(planned, view.handed))
+    view.finish(detach(planned, view.handed), planned.decided.names_waiting)
     return EXIT_OK
 
 

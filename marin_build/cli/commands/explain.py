@@ -15,10 +15,6 @@ if TYPE_CHECKING:
     from marin_build.operations.options import PipelineOptions
 
 
-_NAMED = 3
-"""So many drifted targets are named in a command line; else the selector `drifted` is."""
-
-
 @click.command("explain")
 @click.argument("target")
 @click.option("--code", "show_source", is_flag=True, help="Show how its code changed.")
@@ -54,9 +50,9 @@ def command(options: PipelineOptions, target: str, *, show_source: bool, as_json
 
         show_code(explained.code.drift, explained.code.unseen)
     if explained.drift:
-        from marin_build.operations.drifted import ways_out_of
+        from marin_build.operations.drifted import selector_of, ways_out_of
 
-        which = ",".join(explained.drift) if len(explained.drift) <= _NAMED else "drifted"
+        which = selector_of(explained.drift)
         found = explained.drift.values()
         for label, way in ways_out_of(found, options, [explained.target], which=which):
             echo(f"{label}: {way}")

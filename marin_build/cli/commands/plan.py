@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Collection
     from typing import Literal
 
+    from marin_build.emit.plan_rows import WaysOut
     from marin_build.operations.config import OnDrift
-    from marin_build.operations.drifted import WaysOut
     from marin_build.operations.plan_directory import SavedPlan
     from marin_build.operations.planned import Planned
     from marin_build.plan.plan_summary import Verb
@@ -158,10 +158,13 @@ def command(
         again = label, shlex.join(command_words)
     ways_out: WaysOut = ()
     if form != "json" and planned.drift:
-        from marin_build.operations.drifted import ways_out_of
+        from marin_build.operations.drifted import selector_of, ways_out_of
 
         to_save = ("plan", ("-o", output)) if output is not None else ("apply", ())
-        ways_out = ways_out_of(planned.drift.values(), options, targets, again=to_save)
+        ids = [planned.plan.targets.all[index].id for index in planned.drift]
+        which = selector_of(ids) if targets else "drifted"
+        found = planned.drift.values()
+        ways_out = ways_out_of(found, options, targets, which=which, again=to_save)
     _show(
         planned,
         again,

@@ -58,6 +58,9 @@ class TextView:
                 self.total = count
                 if count:
                     echo(f"run {run}: {count} to build, {reused} reused, {jobs} at once")
+            case report.ApplyExpanded(expansions=names, to_build=count):
+                self.total += count
+                echo(f"  expanded  {', '.join(names)}: {count} more to build", fg="cyan")
             case report.StepDrifted():
                 self._drifted(event)
             case report.StepEnded():
@@ -236,6 +239,8 @@ def totals_line(totals: ApplyFinished, duration: Callable[[float], str]) -> str:
         if count or word == "reused":
             parts.append(f"{count} {word}")
     line = f"{', '.join(parts)} in {duration(totals.seconds)}"
+    if names := totals.waiting:
+        line += f"; not known yet: the steps of {some_of(names)}"
     if (totals.saved_seconds or 0.0) >= _WORTH_TELLING:
         line += f"; reuse saved {duration(totals.saved_seconds or 0.0)}"
     return line

@@ -70,6 +70,8 @@ class LiveProgress:
             case report.ApplyStarted(run=run, to_build=count, jobs=jobs):
                 self.run, self.jobs, self.began = run, jobs, at
                 self.total = count
+            case report.ApplyExpanded(to_build=count):
+                self.total += count
             case report.StepStarted(target=target):
                 self.running[target] = at
                 self.waiting.discard(target)

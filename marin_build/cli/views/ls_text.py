@@ -82,6 +82,8 @@ def _remarks(target: InventoryTarget, stored: Stored, *, name_has_several: bool)
         yield f"adopted from {target.data}"
     elif target.holds_adopted:
         yield "adopted"
+    if (tombstone := target.state.tombstone) is not None:
+        yield f"marked by gc {moment_text(tombstone.at, 'minutes')}"
     if lease is not None and not target.is_built:
         yield f"held by {lease.describe()}"
     if taint is not None:

@@ -29,6 +29,7 @@ _STYLES: Mapping[Verb, str] = {
     "drift": "magenta",
     "wait": "cyan",
     "blocked": "red",
+    "expand": "cyan",
 }
 _MOST_LAID_OUT = 1_000
 """So many rows or more are printed without a layout, which takes 0.3 ms for each row."""

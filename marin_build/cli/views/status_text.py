@@ -8,6 +8,7 @@ from marin_build.cli.terminal import Styled, echo
 from marin_build.cli.views.apply_text import duration
 from marin_build.emit.fold_rows import everything, folder, same_name
 from marin_build.pipeline.retries import unsaid_meaning
+from marin_build.plan.later_selection import what_waits
 from marin_build.plan.reason_text import describe, describe_stably
 from marin_build.plan.reasons import Tainted
 from marin_build.plan.target_state import State, counts
@@ -57,6 +58,8 @@ def show_status(read: ReadStatus, *, verbose: bool) -> None:
     parts = [f"{count} {state.value}" for state, count in counts(states).items() if count]
     many = f"{len(states)} target{'s' if len(states) != 1 else ''}"
     echo(f"{many}: {', '.join(parts)}")
+    if waits := what_waits(read.targets):
+        echo(f"not known yet: {waits}")
     for engine, why in read.silent.items():
         echo(f"note: what waits in the queue of {engine} is not known: {printable(why)}", err=True)
 
@@ -88,6 +91,7 @@ def status_json(read: ReadStatus) -> dict[str, Any]:
             for index, each in states.items()
         ],
         "silent_queues": dict(read.silent),
+        "waiting": [later.name for later in read.targets.later if later.targets is None],
     }
 
 
@@ -195,6 +199,9 @@ def _facts(target: TargetState, host: Host, now: float) -> tuple[str, str]:
             return _failed(target.last), f"exit code {target.last.exit_code}"
         case State.UNREADABLE if target.damage is not None:
             return describe(target.damage), describe_stably(target.damage)
+        case State.BUILT if (tombstone := target.tombstone) is not None:
+            text = "gc deletes it later, unless something uses it"
+            return f"{text}; marked {moment_text(tombstone.at)} by {tombstone.by}", text
         case State.DOUBTFUL:
             text = "built, but the machine went down before it was surely on disk"
             return text, text

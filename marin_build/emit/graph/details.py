@@ -114,7 +114,7 @@ def about_plan(document: PlanDocument, live: Live | None, commands: Commands) ->
 
 
 def _summary(document: PlanDocument) -> str:
-    return summary_line(document.plan_id, document.summary)
+    return summary_line(document.plan_id, document.summary, waiting=len(document.expansions))
 
 
 def _path(document: PlanDocument, live: Live | None) -> tuple[tuple[str, ...], str]:
@@ -151,6 +151,10 @@ def details_of(
     prefix = _placed(document.prefix, live)
     found = []
     for node in picture.nodes:
+        if node.state == "later":
+            places = (each.declared for each in document.expansions if each.name == node.name)
+            found.append(Details(declared=next(places, "")))
+            continue
         decision = decisions.get(node.id)
         text = decision.payload if decision is not None else payloads[node.id]
         payload = json.loads(text, parse_constant=str)  # browsers know no NaN in JSON

@@ -16,8 +16,9 @@ if TYPE_CHECKING:
     from marin_build.plan.document import DecisionDocument, PlanDocument, PrunedDocument
 
 
-State = Literal["built", "to build", "stale", "failed", "held", "blocked"]
-"""The state of a target; `stale`: built, but to be built again; `to build`: never built."""
+State = Literal["built", "to build", "stale", "failed", "held", "blocked", "later"]
+"""The state of a target; `stale`: built, but to be built again; `to build`: never built; `later`:
+no target, but an expansion, whose targets are known once what it waits for is built."""
 STATES: tuple[State, ...] = get_args(State)
 _NEW = ("never_built", "interrupted", "dependency_failed")
 """Kinds of reasons to build what was never built."""
@@ -69,7 +70,7 @@ class Picture:
 
 
 def picture_of(document: PlanDocument, live: Live | None = None) -> Picture:
-    """Return the picture of a plan: the targets with a decision, and the pruned ones.
+    """Return the picture of a plan: its decided and pruned targets, and what is known later.
 
     Nodes are in the order of a depth-first walk from the requested targets, dependencies first.
 
@@ -88,6 +89,12 @@ def picture_of(document: PlanDocument, live: Live | None = None) -> Picture:
         if pruned.target not in nodes:  # a document may list it among the decisions, too
             now = known.get(pruned.target)
             nodes[pruned.target], needs[pruned.target] = _pruned(pruned, now)
+    for expansion in document.expansions:
+        is_taken = expansion.name in nodes
+        id_ = f"{expansion.name} ({expansion.declared})" if is_taken else expansion.name
+        why = f"its steps are known once {', '.join(expansion.waits_for)} is built"
+        nodes[id_] = Node(id_, expansion.name, "later", why, (), "", is_command=False)
+        needs[id_] = expansion.waits_for
     order = _in_order(document.requested, needs)
     place = {target: index for index, target in enumerate(order)}
     edges = tuple(

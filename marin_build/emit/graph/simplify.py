@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     from marin_build.emit.graph.picture import State
 
 
-_URGENCY: tuple[State, ...] = ("failed", "blocked", "held", "stale", "to build", "built")
+_URGENCY: tuple[State, ...] = (
+    "failed", "blocked", "held", "stale", "to build", "later", "built",
+)  # fmt: skip
 
 
 def reduced(picture: Picture) -> Picture:

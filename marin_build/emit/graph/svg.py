@@ -27,6 +27,7 @@ def as_svg(picture: Picture, templates: Templates) -> str:
             "state": state_text(node),
             "title": f"{node.id}: {node.reason}",
             "is_command": node.is_command,
+            "is_later": node.state == "later",
             "fill": FILLS[node.state][0],
             "border": FILLS[node.state][1],
             "left": _n(box.x - box.width / 2),

@@ -21,6 +21,7 @@ SYMBOLS: dict[State, str] = {
     "failed": "!",
     "held": "?",
     "blocked": "x",
+    "later": "?",
 }
 COLOURS: dict[State, str] = {
     "built": "green",
@@ -29,6 +30,7 @@ COLOURS: dict[State, str] = {
     "failed": "red",
     "held": "cyan",
     "blocked": "magenta",
+    "later": "cyan",
 }
 _MOST_LINES = 50
 """A tree with more lines is too long to read: similar neighbours become one line."""
@@ -178,6 +180,7 @@ FILLS: dict[State, tuple[str, str]] = {
     "failed": ("#ffe6e5", "#b8222c"),
     "held": ("#f2eafd", "#7440c4"),
     "blocked": ("#e9ecef", "#515a63"),
+    "later": ("#ffffff", "#6e7781"),
 }
 _MERMAID_EDGES = 500
 
@@ -202,7 +205,9 @@ def as_dot(picture: Picture) -> str:
     for node in picture.nodes:
         fill, border = FILLS[node.state]
         label = _dot(f"{titled(node)}\n{state_text(node)}")
-        lines.append(f'  {_dot(node.id)} [label={label}, fillcolor="{fill}", color="{border}"];')
+        dashed = ', style="rounded,filled,dashed"' if node.state == "later" else ""
+        look = f'fillcolor="{fill}", color="{border}"{dashed}'
+        lines.append(f"  {_dot(node.id)} [label={label}, {look}];")
     lines += [
         f"  {_dot(picture.nodes[a].id)} -> {_dot(picture.nodes[b].id)};" for a, b in picture.edges
     ]
@@ -233,9 +238,9 @@ def as_mermaid(picture: Picture) -> str:
     lines += [f"  n{a} --> n{b}" for a, b in picture.edges]
     for state in dict.fromkeys(node.state for node in picture.nodes):
         fill, border = FILLS[state]
-        lines.append(
-            f"  classDef {state.replace(' ', '-')} fill:{fill},stroke:{border},color:#1b1b1b"
-        )
+        dashed = ",stroke-dasharray:5 3" if state == "later" else ""
+        look = f"fill:{fill},stroke:{border},color:#1b1b1b{dashed}"
+        lines.append(f"  classDef {state.replace(' ', '-')} {look}")
     return "\n".join(lines) + "\n"
 
 

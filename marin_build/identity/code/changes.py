@@ -26,8 +26,9 @@ from marin_build.identity.code.syntax import (
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from marin_build.identity.code.closure import Part, Reader
+    from marin_build.identity.code.closure import Reader
     from marin_build.identity.code.modules import Module
+    from marin_build.identity.code.part import Part
 
 
 @dataclass(frozen=True, slots=True)

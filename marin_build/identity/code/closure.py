@@ -6,10 +6,11 @@ import ast
 import json
 from collections import deque
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from marin_build.identity.code.constants import is_computed
 from marin_build.identity.code.function_code import Closure, FunctionCode
+from marin_build.identity.code.part import Part
 from marin_build.identity.code.references import Chain, chain_of, references
 from marin_build.identity.code.resolve import Definition, External, Resolver, Unseen
 from marin_build.identity.code.scopes import Scope
@@ -29,41 +30,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from marin_build.identity.code.modules import Module
+    from marin_build.identity.code.part import Kind
     from marin_build.identity.code.resolve import Found
     from marin_build.identity.code.syntax import Function
 
 
-Kind = Literal["function", "class", "constant"]
 _OURS = "marin_build"
 _STEPS = {"StepSpec", "command", "source"}
 _Def = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Part:
-    """A function, class or constant, normalised. `edges` are what its names stand for, in order."""
-
-    name: str
-    kind: Kind
-    digest: str
-    nodes: tuple[ast.AST, ...]
-    edges: tuple[tuple[Found, ...], ...] = ()
-    free: tuple[Chain, ...] = ()
-    unseen: tuple[str, ...] = ()
-    module: Module | None = None
-    """Where it stands; None if its source is not known."""
-    looked: frozenset[tuple[Module, str]] = frozenset()
-    """The names that were looked up to find what it reaches, with the modules that bind them."""
-
-    @property
-    def short(self) -> str:
-        """The last part of its name."""
-        return self.name.rpartition(".")[2]
-
-    @property
-    def source(self) -> str:
-        """The normalised source."""
-        return deeply(lambda: "\n".join(_unparsed(node) for node in self.nodes))
 
 
 @dataclass(slots=True)
@@ -239,10 +213,6 @@ class Reader:
                         for decorator in getattr(node, "decorator_list", ())
                     )
         return False
-
-
-def _unparsed(node: ast.AST) -> str:
-    return ast.unparse(ast.fix_missing_locations(node))
 
 
 def _kind(node: ast.AST) -> Kind:

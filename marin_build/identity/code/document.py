@@ -15,9 +15,9 @@ from marin_build.untrusted_json import parse_json
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from marin_build.identity.code.closure import Part
     from marin_build.identity.code.digest import Code
     from marin_build.identity.code.function_code import Closure
+    from marin_build.identity.code.part import Part
 
 
 class _Document(BaseModel):

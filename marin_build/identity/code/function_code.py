@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     import types
     from typing import Protocol
 
-    from marin_build.identity.code.closure import Part
+    from marin_build.identity.code.part import Part
 
     class CodeReader(Protocol):
         """Reads the code of functions and classes; see `closure.Reader`."""

@@ -116,8 +116,19 @@ def test_a_list_by_file_is_no_placeholder_where_an_author_uses_its_name(folder: 
 
 @pytest.mark.parametrize("value", ["a\nb", None, ["a"]])
 def test_what_is_no_line_is_refused(value: object) -> None:
-    with pytest.raises(MarinBuildError, match="the parameter `names`"):
+    with pytest.raises(MarinBuildError, match="`names`"):
         command("cat {names_list}", name="join", params={"names": ["a", value]})
+
+
+def test_a_path_with_a_line_break_is_no_line() -> None:
+    """Else the command reads two files that are not there."""
+    for given in (
+        {"deps": {"x": [StepSpec(name="a") / "a\nb"]}},
+        {"inputs": {"x": [Source("a", "/a\nb")]}},
+    ):
+        with pytest.raises(MarinBuildError, match="what has a line break cannot be a line"):
+            command("cat {x_list}", name="join", **given)
+        command("cat {x}", name="join", **given)
 
 
 def test_git_ignores_the_lists_in_a_project(folder: Path) -> None:

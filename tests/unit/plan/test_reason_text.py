@@ -211,6 +211,13 @@ EXAMPLES: list[tuple[why.Reason, str, str, dict[str, object]]] = [
      "(remove it: rm '/o/a 1'; or give the step another output path)"),
      {"found": "a symbolic link"}),
     (blocks.BlockedInPlan(), "blocked_in_plan", "blocked when the plan was made", {}),
+    (
+        why.LetGo(),
+        "let_go",
+        "its output was deleted once what needs it was built (temp=True)",
+        {},
+    ),
+    (why.Deleted(), "deleted", "gc has begun to delete it", {}),
 ]  # fmt: skip
 
 

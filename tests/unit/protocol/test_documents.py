@@ -33,7 +33,7 @@ RECORD: dict[str, Any] = {
     "deps": ("raw_1",), "provenance": PROVENANCE, "run": "r-1", "attempt": 1,
     "start": "s", "end": "e", "seconds": 1.5, "exit_code": 0,
     "peak_memory_bytes": None, "cpu_seconds": 1.5, "queued_seconds": 7.5, "files": 2, "bytes": 30,
-    "adopted_from": "gs://old/train",
+    "adopted_from": "gs://old/train", "keep": False,
     "note": "built before", "config": {"lr": 0.1}, "version": {"name": "train"},
     "dependencies": ("gs://b/raw_1",), "output_path": "gs://b/train_1",
     "fingerprint_payload": "{}",

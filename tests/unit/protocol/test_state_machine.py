@@ -43,6 +43,14 @@ def test_what_a_look_at_a_target_says(
     assert found.name == _rule(status, lease, nonce, stale, force)
 
 
+def test_a_tombstone_is_seen_where_a_built_target_would_be_used() -> None:
+    """Else a run reads an output while gc deletes it."""
+    for status, lease, nonce, stale, force in CASES:
+        plain = see(status, lease, nonce=nonce, stale=stale, force=force)
+        found = see(status, lease, nonce=nonce, stale=stale, force=force, tombstoned=True)
+        assert found is (Event.SAW_TOMBSTONE if plain is Event.SAW_SUCCESS else plain)
+
+
 # Every legal move; whatever is not here is illegal.
 MOVES = """
     UNKNOWN       SAW_NOBODY  FREE
@@ -51,6 +59,8 @@ MOVES = """
     UNKNOWN       SAW_OURS    HELD
     UNKNOWN       SAW_SEAL    COMMITTED
     UNKNOWN       SAW_SUCCESS FINISHED
+    UNKNOWN       SAW_TOMBSTONE TOMBSTONED
+    TOMBSTONED    REVIVED     UNKNOWN
     HELD_BY_OTHER LOOKED_AWAY UNKNOWN
     FREE          TOOK_LEASE  HELD
     FREE          BEATEN      UNKNOWN

@@ -12,6 +12,7 @@ import pytest
 from marin_build import StepSpec
 from marin_build.errors import StoreError
 from marin_build.plan.outcomes import Stopped
+from marin_build.protocol.tombstone import Tombstone
 from marin_build.run_step.input_files import Before, Inputs
 from marin_build.store.base import File
 from marin_build.store.local import LocalStore
@@ -173,7 +174,8 @@ def test_without_a_manifest_what_is_declared_must_be_there(
 ) -> None:  # fmt: skip
     """Marin writes no manifests."""
     store, targets = new_store(), _targets(make, "gs://bucket/out", outputs=outputs)
-    store.contents[f"{targets.all[RAW].output_path}/a"] = b"abc"
+    output = targets.all[RAW].output_path
+    store.contents |= {f"{output}/a": b"abc", f"{output}/.executor_status": b"SUCCESS"}
     assert isinstance(Inputs(store, targets).look(TRAIN), Stopped) == is_stopped
 
 
@@ -184,6 +186,7 @@ def test_other_programs_may_add_to_a_path_of_the_authors_choice(
     output = Path(targets.all[RAW].output_path)
     output.mkdir()
     (output / "new").write_text("")
+    (output / ".executor_status").write_text("SUCCESS")
     assert isinstance(Inputs(LocalStore(), targets, {RAW: ()}).look(TRAIN), Before)
 
 
@@ -241,6 +244,7 @@ def test_an_output_inside_another_is_looked_at_by_itself(
     output.mkdir(parents=True)
     _other_output(output)
     (output / "a").write_text("abc")
+    (output / ".executor_status").write_text("SUCCESS")
     committed = (File("a", 3), *NESTED)
     local = Inputs(LocalStore(), targets, {RAW: committed})
     assert isinstance(local.look(TRAIN), Before)
@@ -251,6 +255,32 @@ def test_an_output_inside_another_is_looked_at_by_itself(
     assert isinstance(Inputs(store, targets).look(TRAIN), Before)
     store.contents[f"{remote}/a"] = b""
     assert isinstance(Inputs(store, targets).look(TRAIN), Stopped)
+
+
+TOMBSTONE = Tombstone("SUCCESS", "ada", "2026-11-30T10:00:00+00:00", "g-1").encode()
+
+
+def test_what_is_read_loses_its_tombstone_first(local: tuple[Path, Inputs]) -> None:
+    """Else gc deletes the data while the step reads it."""
+    output, inputs = local
+    (output / ".executor_status").write_bytes(TOMBSTONE)
+    assert isinstance(inputs.look(TRAIN), Before)
+    assert (output / ".executor_status").read_text() == "SUCCESS"
+
+
+@pytest.mark.parametrize("status", ["DELETING", "LET_GO", None])
+def test_nothing_is_built_from_what_gc_deletes(
+    local: tuple[Path, Inputs], status: str | None
+) -> None:
+    """Else a step reads a part of its input."""
+    output, inputs = local
+    (output / ".executor_status").unlink()
+    if status is not None:
+        (output / ".executor_status").write_text(status)
+    stopped = inputs.look(TRAIN)
+    assert isinstance(stopped, Stopped)
+    assert "was deleted since the plan was made" in stopped.message
+    assert "apply again" in stopped.hint
 
 
 def _commit(store: MemoryStore, output: str, files: Sequence[File]) -> None:
@@ -264,6 +294,7 @@ def _commit(store: MemoryStore, output: str, files: Sequence[File]) -> None:
         "has_artifact": False,
     }
     attempt = {"result": "succeeded", "run": "r", "worker": "w", "publish": publish}
+    store.contents[f"{output}/.executor_status"] = b"SUCCESS"
     store.contents[f"{output}/.executor_info"] = json.dumps(record).encode()
     store.contents[f"{output}/.logs/attempt-0001.json"] = json.dumps(attempt).encode()
     store.contents |= {f"{output}/{path}": b"x" * size for path, size in files}

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from marin_build.emit.graph import text_formats
 from marin_build.emit.graph.picture import Picture
+from marin_build.emit.graph.simplify import collapsed
 from marin_build.emit.graph.text_formats import as_text
 from tests.unit.emit.graph.pictures import DIAMOND, node
 
@@ -102,3 +104,21 @@ def test_the_count_of_lines_left_out_fits_the_terminal(monkeypatch: pytest.Monke
     lines = [line for line, _ in as_text(chain, 24)]
     assert [len(line) <= 24 for line in lines] == [True] * 4
     assert as_text(chain)[-1][0].startswith("... and 1 more line: ")
+
+
+def test_what_drifted_is_marked_and_counted() -> None:
+    """Else the reader of a tree believes that all of it is of one code."""
+    leaves = tuple(replace(node(f"data/shard-{i}"), drifted=int(i < 3)) for i in range(100))
+    small = Picture((*leaves[2:4], node("all")), ((0, 2), (1, 2)))
+    assert [line for line, _ in as_text(small)] == [
+        "= all_1",
+        "|-- = data/shard-2_1  [drifted]",
+        "`-- = data/shard-3_1",
+    ]
+    wide = Picture((*leaves, node("all")), tuple((i, 100) for i in range(100)))
+    folded = ["= all_1", "`-- = data/shard-# (100)  [3 drifted]"]
+    assert [line for line, _ in as_text(wide)] == folded
+    one = collapsed(wide, 1)
+    assert [line for line, _ in as_text(one)] == ["= all_1", "`-- = data/* (100)  [3 drifted]"]
+    assert "data/* (100)\\nbuilt, 3 drifted" in text_formats.as_dot(one)
+    assert "data/#42; #40;100#41;  #91;3 drifted#93;" in text_formats.as_mermaid(one)
