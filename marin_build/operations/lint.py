@@ -36,6 +36,8 @@ class Linted:
         findings: by file and line.
         ignored: kind -> how many findings of it were silenced.
         steps: how many steps were checked.
+        expansions: the names of expansions, which declare steps once others are built: they were
+            not called, so these steps were not checked.
         project: the folder that places are shown from.
 
     """
@@ -43,6 +45,7 @@ class Linted:
     findings: tuple[Finding, ...]
     ignored: Mapping[LintKind, int]
     steps: int
+    expansions: tuple[str, ...]
     project: str
 
 
@@ -83,7 +86,8 @@ def lint(
     findings = merged(found)
     ignored = Counter(each.kind for each in findings if each.kind in silent)
     kept = tuple(each for each in findings if each.kind not in silent)
-    return Linted(kept, ignored, len(steps), declared.workspace.project)
+    expansions = tuple(each.name for each in targets.later)
+    return Linted(kept, ignored, len(steps), expansions, declared.workspace.project)
 
 
 def _known_kinds(ignore: Collection[str]) -> frozenset[str]:

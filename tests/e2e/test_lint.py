@@ -198,6 +198,35 @@ def pipeline():
     assert project.run("lint", "steady", "--ignore", "unsteady").code == 0
 
 
+def test_steps_that_follow_from_a_result_are_said_to_be_left_out(project: Project) -> None:
+    """Their expansion would read what was built, and there is no store."""
+    project.pipeline("""\
+from pathlib import Path
+
+from marin_build import expand, step
+
+
+@step
+def split(output: Path) -> int:
+    return 2
+
+
+def pipeline():
+    found = split()
+
+    @expand(found)
+    def shards(value: int):
+        raise RuntimeError("called")
+
+    return [found, shards]
+""")
+    assert project.run("apply").code != 0, "the expansion is called"
+    done = project.run("lint")
+    said = "not checked: the steps of `shards`, which follow from what is built"
+    assert (done.code, done.out) == (0, f"no findings in 1 step; {said}\n")
+    assert project.run("lint", "--json").document["expansions_not_checked"] == ["shards"]
+
+
 def test_a_pipeline_that_cannot_be_loaded_is_no_finding(project: Project) -> None:
     """All that is wrong is said at once, as by `plan`."""
     project.pipeline("""\

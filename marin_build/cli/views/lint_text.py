@@ -8,7 +8,7 @@ from marin_build.cli.terminal import Styled, echo
 from marin_build.cli.views.build_reports import place_in_checkout
 from marin_build.emit.github_annotations import github_annotation
 from marin_build.pipeline.declared_at import shown
-from marin_build.text.readable import printable, shortened
+from marin_build.text.readable import printable, shortened, some_of
 from marin_build.workspace.workspace import relative_to
 
 if TYPE_CHECKING:
@@ -39,7 +39,11 @@ def _headline(linted: Linted) -> str:
     count, steps = len(linted.findings), linted.steps
     found = f"{count or 'no'} finding{'s' * (count != 1)} in {steps} step{'s' * (steps != 1)}"
     ignored = [f"{number} {kind}" for kind, number in linted.ignored.items()]
-    return f"{found} (ignored: {', '.join(ignored)})" if ignored else found
+    found += f" (ignored: {', '.join(ignored)})" if ignored else ""
+    if not linted.expansions:
+        return found
+    names = some_of([f"`{printable(name)}`" for name in linted.expansions])
+    return f"{found}; not checked: the steps of {names}, which follow from what is built"
 
 
 def lint_json(linted: Linted) -> dict[str, Any]:
@@ -49,6 +53,7 @@ def lint_json(linted: Linted) -> dict[str, Any]:
         "steps": linted.steps,
         "findings": [_finding_json(each, linted.project) for each in linted.findings],
         "ignored": dict(linted.ignored),
+        "expansions_not_checked": list(linted.expansions),
     }
 
 
