@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from marin_build.errors import MarinBuildError, combined
 from marin_build.identity.attributes import FormerlyTagged
-from marin_build.identity.code.syntax import digest_of_text
 from marin_build.pipeline.graph import build_graph, steps_below
 from marin_build.pipeline.late_bindings import late_bindings
 from marin_build.pipeline.source_digests import digest_of, is_known, remember_digest
@@ -80,6 +79,8 @@ def targets_without_inputs(pipeline: Pipeline, workspace: Workspace) -> Targets:
             values than their steps were declared with.
 
     """
+    from marin_build.identity.code.syntax import digest_of_text  # plans have no use for it
+
     graph = build_graph(pipeline.roots)
     for step in graph.steps:
         for source in step.inputs.values():
