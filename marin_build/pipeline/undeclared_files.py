@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 
 _NO_TEXTS = (int, float, bool, type(None))
+_KEY = re.compile(r"[.\[]")
 _LONGEST = 4096
 """Characters of the longest path."""
 
@@ -98,7 +100,7 @@ class _NamedFiles:
                     f"has the attribute `{where}={json.dumps(printable(text))}`, a "
                     f"{'folder' if is_folder else 'file'} that is not a declared input"
                 )
-                yield UndeclaredFile(step, what, _way_out(step, key, path))
+                yield UndeclaredFile(step, what, way_out(step, where, written_here(step, path)))
 
     def by_words(self, step: StepSpec, command: Command) -> Iterator[UndeclaredFile]:
         """Yield each file that a word of a command names."""
@@ -149,6 +151,8 @@ def texts_in(value: Any, where: str) -> Iterator[tuple[str, str, bool]]:
         case Tagged():
             if isinstance(text := value.get("__path__"), str):
                 yield where, text, True
+            yield from texts_in(value.get("fields"), where)  # of a dataclass or a model
+            yield from texts_in(value.get("__set__"), where)
         case dict():
             for key, item in value.items():
                 yield from texts_in(item, f"{where}.{key}")
@@ -167,12 +171,25 @@ def _takes_path(fn: object, parameter: str) -> bool:
         return False
 
 
-def _way_out(step: StepSpec, key: str, path: str) -> str:
-    written = os.path.relpath(path, os.path.dirname(step.declared[0]))
-    source = f"source({json.dumps(printable(written))})"
+def written_here(step: StepSpec, path: str) -> str:
+    """Return an absolute path as the file that declares a step would name it."""
+    return os.path.relpath(path, os.path.dirname(step.declared[0]))
+
+
+def way_out(step: StepSpec, where: str, location: str) -> str:
+    """Return how the author of a step declares data that an attribute names.
+
+    Args:
+        step: the step.
+        where: the attribute, and the place in it.
+        location: a path or URL.
+
+    """
+    source = f"source({json.dumps(printable(location))})"
+    name = _KEY.split(where)[0]
     if isinstance(step.fn, BoundCall):
-        return f"give `{source}` in its place"
-    return f'declare it with `inputs={{"{key}": {source}}}`'
+        return f"give `{source}` {'in its place' if name == where else 'as an argument of its own'}"
+    return f'declare it with `inputs={{"{name}": {source}}}`'
 
 
 def _project_file(word: str, project: str) -> str | None:

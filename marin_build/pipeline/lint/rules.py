@@ -14,7 +14,7 @@ from marin_build.pipeline.command import Command
 from marin_build.pipeline.lint.findings import Finding
 from marin_build.pipeline.lint.twins import twins
 from marin_build.pipeline.lint.unused_values import place_of, python_function, unused_values
-from marin_build.pipeline.undeclared_files import find_undeclared, texts_in
+from marin_build.pipeline.undeclared_files import find_undeclared, texts_in, way_out
 from marin_build.text.readable import printable, shortened
 from marin_build.text.secret_shapes import without_secret
 from marin_build.workspace.places import is_url
@@ -44,8 +44,8 @@ def check_steps(steps: Sequence[StepSpec], workspace: Workspace) -> Iterator[Fin
         yield from unseen_code(step, workspace)
     for found in find_undeclared(steps, workspace):
         step = found.step
-        way_out = found.way_out or "declare it with `inputs=...`, and name it by its placeholder"
-        yield Finding("undeclared-file", (step.name,), step.declared, found.what, way_out)
+        hint = found.way_out or "declare it with `inputs=...`, and name it by its placeholder"
+        yield Finding("undeclared-file", (step.name,), step.declared, found.what, hint)
     yield from twins(steps)
 
 
@@ -75,13 +75,14 @@ def outside_paths(step: StepSpec, workspace: Workspace) -> Iterator[Finding]:
             continue
         for where, text, _ in texts_in(value, key):
             if _is_outside(text, workspace) and text not in declared:
-                shown = without_secret(key, json.dumps(printable(shortened(text))))
+                said = without_secret(key, printable(shortened(text)))
                 yield Finding(
                     "outside-path",
                     (step.name,),
                     step.declared,
-                    f"the attribute `{where}={shown}` names data that is not a declared input",
-                    f"give `source({shown})` in its place",
+                    f"the attribute `{where}={json.dumps(said)}` names data that is not a declared "
+                    "input",
+                    way_out(step, where, said),
                 )
 
 
