@@ -933,7 +933,7 @@ def test_a_damaged_plan_directory(
         why = done.err.partition("reason: ")[2].partition("\n")[0]
         assert done.err == error.replace("WHY", why)
         assert (done.code, done.out) == (5, "")
-    assert not (project.root / ".marin-build").exists()
+    assert not (project.root / OUTPUTS).exists()
 
 
 # Damage in the store
