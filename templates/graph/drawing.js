@@ -24,7 +24,7 @@ const SIGNS = {
   "failed": { outline: "M5 1h6l4 4v6l-4 4h-6l-4-4v-6z", mark: "M5.4 5.4l5.2 5.2M10.6 5.4l-5.2 5.2" },
   "held": { outline: "M2.5 1.4L14.6 8L2.5 14.6z", mark: "" },
   "blocked": { outline: "M2 2h12v12h-12z", mark: "M5 8h6" },
-  "later": { outline: "M8 1.5a6.5 6.5 0 1 0 0 13a6.5 6.5 0 1 0 0-13z", mark: "M5 8h.4M8 8h.4M10.6 8h.4", hollow: true },
+  "later": { outline: "M8 1l6 3.5v7L8 15l-6-3.5v-7z", mark: "M5 8h.4M8 8h.4M10.6 8h.4", hollow: true },
 };
 
 function sign(state, x, y) {

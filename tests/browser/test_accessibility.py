@@ -65,4 +65,4 @@ def test_states_differ_by_shape_not_only_by_colour(window: Window) -> None:
     shapes = page.eval_on_selector_all(
         ".chip", "all => all.map(one => one.querySelector('.outline').getAttribute('d'))"
     )
-    assert len(set(shapes)) == len(shapes) == 6
+    assert len(set(shapes)) == len(shapes) == 7

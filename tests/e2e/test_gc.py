@@ -12,7 +12,7 @@ import pytest
 
 from tests.servers.gcs import GcsServer
 
-from .support import OUTPUTS, cases
+from .support import DIAMOND, OUTPUTS, cases
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -482,3 +482,15 @@ def test_a_run_that_dies_before_it_lets_go_is_healed_by_the_next(project: Projec
     else:
         pytest.fail("it never came to its end")
     assert at > 3
+
+
+def test_a_dry_run_says_what_and_deletes_nothing(project: Project) -> None:
+    """Else the word that users of other tools know is an error."""
+    project.pipeline(DIAMOND)
+    assert project.run("apply").code == 0
+    before = project.tree(OUTPUTS)
+    assert project.run("gc", "--dry-run").out == project.run("gc").out
+    for word in ("--apply", "--undo"):
+        done = project.run("gc", "--dry-run", word)
+        assert (done.code, done.out) == (4, "")
+    assert project.tree(OUTPUTS) == before

@@ -22,6 +22,7 @@ _SECONDS = {"s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
 @click.command("gc")
 @click.argument("targets", nargs=-1, metavar="[TARGET]...")
 @click.option("--apply", "is_applied", is_flag=True, help="Do it; without, only say what.")
+@click.option("-n", "--dry-run", is_flag=True, help="Only say what: so it is without --apply.")
 @click.option("--list", "reviewed", metavar="DIGITS", help="With --apply: only this list.")
 @click.option("--undo", is_flag=True, help="Take the tombstones away, of all or of TARGETs.")
 @click.option(
@@ -62,6 +63,7 @@ def command(
     targets: tuple[str, ...],
     *,
     is_applied: bool,
+    dry_run: bool,
     reviewed: str | None,
     undo: bool,
     revisions: tuple[str, ...],
@@ -80,6 +82,11 @@ def command(
     were made from. --apply puts a tombstone on what is left; a run that uses such an output takes
     the tombstone away. A later --apply deletes what has had its tombstone for the time of grace.
     """
+    if dry_run and (is_applied or undo):
+        raise UsageError(
+            f"`--dry-run` and `--{'undo' if undo else 'apply'}` contradict each other",
+            consequence="nothing was deleted",
+        )
     if undo:
         return _undo(options, targets, is_applied=is_applied, as_json=as_json)
     _check(targets, is_applied=is_applied, reviewed=reviewed)
