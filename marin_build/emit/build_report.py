@@ -177,13 +177,18 @@ def github_annotations(report: BuildReport) -> list[str]:
     """Return a workflow command for each target that failed: GitHub shows it beside the line.
 
     The form and its escapes are those of GitHub Actions' toolkit, `::error file=,line=,title=::`.
+    Without a place it is shown with the run.
     """
     return [
-        f"::error file={_property(each.file)},line={each.line},"
-        f"title={_property(f'{each.name} {each.result}')}::{_data(each.message or each.result)}"
+        f"::error {_line_of(each)}title={_property(f'{each.name} {each.result}')}"
+        f"::{_data(each.message or each.result)}"
         for each in report.troubles
-        if each.result in ("failed", "stopped") and each.file
+        if each.result in ("failed", "stopped")
     ]
+
+
+def _line_of(each: TargetResult) -> str:
+    return f"file={_property(each.file)},line={each.line}," if each.file else ""
 
 
 def _data(text: str) -> str:
