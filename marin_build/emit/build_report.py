@@ -179,10 +179,10 @@ def github_annotations(report: BuildReport) -> list[str]:
     return [
         github_annotation(
             "error",
-            (each.file, each.line),
+            (each.file, each.line) if each.file else None,
             f"{each.name} {each.result}",
             shortened(each.message or each.result, _LONGEST),
         )
         for each in report.troubles
-        if each.result in ("failed", "stopped") and each.file
+        if each.result in ("failed", "stopped")
     ]

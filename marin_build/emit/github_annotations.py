@@ -11,20 +11,19 @@ from marin_build.text.readable import printable
 
 
 def github_annotation(
-    level: Literal["error", "warning"], place: tuple[str, int], title: str, message: str
+    level: Literal["error", "warning"], place: tuple[str, int] | None, title: str, message: str
 ) -> str:
     """Return the workflow command of an annotation.
 
     Args:
         level: how bad it is.
-        place: a file, relative to the checkout, and a line.
+        place: a file, relative to the checkout, and a line; None: it is shown with the run.
         title: its first line.
         message: perhaps of several lines.
 
     """
-    file, line = place
-    where = f"file={_property(file)},line={line}"
-    return f"::{level} {where},title={_property(title)}::{_data(message)}"
+    where = f"file={_property(place[0])},line={place[1]}," if place is not None else ""
+    return f"::{level} {where}title={_property(title)}::{_data(message)}"
 
 
 def _data(text: str) -> str:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from marin_build.apply.parts import Parts
     from marin_build.operations.planned import Planned
     from marin_build.operations.prepare_apply import ReadyToBuild, Terms
+    from marin_build.plan.document import PlanDocument
     from marin_build.run_step.session import Session
     from marin_build.store.durability import Syncing
 
@@ -71,9 +72,11 @@ def build(
     running.callback(part.runner.close)
     try:
         syncing = syncing_of(loaded, session.run)
-        keep = terms.keep and bool(ready.plan.to_build) and _keep(ready.planned, session, on_event)
-        if keep or terms.trace is not None:
-            journal.open(loaded.workspace.prefix, session, keep=keep)
+        kept = None
+        if terms.keep and ready.plan.to_build:
+            kept = _keep(ready.planned, session, on_event)
+        if kept is not None or terms.trace is not None:
+            journal.open(loaded.workspace.prefix, session, keep=kept is not None)
         finished = part.build()
         if parts is not None:
             while (further := next_plan(part, parts, terms)) is not None:
@@ -88,6 +91,7 @@ def build(
                     run=session.run,
                 )
                 running.callback(part.runner.close)
+                kept = _keep_grown(kept, further.planned, session, on_event)
                 if before_it.applier.was_interrupted:  # while this one was planned
                     part.applier.interrupt()
                 part.build()
@@ -107,20 +111,40 @@ def build(
             signal.signal(number, handler)
 
 
-def _keep(planned: Planned, session: Session, on_event: Callable[[Event], None]) -> bool:
-    """Write the folder of a run, with its plan; return whether its journal can be kept there."""
+def _keep(
+    planned: Planned, session: Session, on_event: Callable[[Event], None]
+) -> PlanDocument | None:
+    """Write the folder of a run, with its plan; return that, if its journal can be kept there."""
     from marin_build.apply.run_folder import keep_run
+
+    document = _document(planned)
+    return document if keep_run(planned.loaded.store, document, session, on_event) else None
+
+
+def _keep_grown(
+    kept: PlanDocument | None, planned: Planned, session: Session, on_event: Callable[[Event], None]
+) -> PlanDocument | None:
+    """Write the plan of a run with the steps that are known now; return it. None: none is kept."""
+    if kept is None:
+        return None
+    from marin_build.apply.run_folder import keep_plan
+
+    grown = kept.grown_by(_document(planned))
+    keep_plan(session.store, grown, session, on_event)
+    return grown
+
+
+def _document(planned: Planned) -> PlanDocument:
     from marin_build.plan.document import plan_document
 
     loaded = planned.loaded
-    document = plan_document(
+    return plan_document(
         planned.decided,
         pipeline=loaded.file,
         parameters=loaded.pipeline.parameters,
         engine=loaded.settings.engine,
         pin_code=True,
     )
-    return keep_run(loaded.store, document, session, on_event)
 
 
 def hear_signals(interrupt: Callable[[], None]) -> dict[signal.Signals, Any]:

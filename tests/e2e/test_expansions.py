@@ -165,6 +165,19 @@ def test_one_run_builds_what_it_learns_of(sharded: Project) -> None:
     assert (sharded.output_of("merge") / "total").read_text() == "8"
 
 
+def test_a_run_is_kept_with_all_that_it_learned_of(sharded: Project) -> None:
+    """Else a catalogue, or a comparison of runs, misses the steps that an expansion gave."""
+    assert sharded.run("apply").code == 0
+    told = sharded.run("trace", "latest", "--format", "openlineage").out.splitlines()
+    jobs = [json.loads(line) for line in told]
+    ended = {job["job"]["name"] for job in jobs if job["eventType"] == "COMPLETE"}
+    assert {"split", "count/0", "count/1", "merge"} <= ended
+    (file,) = (sharded.root / OUTPUTS).glob(".marin-build/runs/*/plan.json")
+    plan = json.loads(file.read_text())
+    assert {each["decision"] for each in plan["decisions"]} == {"run"}
+    assert "expansions" not in plan
+
+
 def test_another_value_means_other_steps(sharded: Project) -> None:
     """Else results are made from shards of an earlier corpus."""
     assert sharded.run("apply", "-q").code == 0
