@@ -1,9 +1,10 @@
 """What a run leaves under the prefix: its plan, and who ran it, when.
 
-Both are written to `{prefix}/.marin-build/runs/<run>/` before the first step and never changed; the
-journal, which grows beside them, is written by `apply/journal_writer.py`. It is not the note of
-`store/durability.py`: that one is gone when the run is over, so that planning, which looks for such
-notes every time, has to list an empty folder only.
+Both are written to `{prefix}/.marin-build/runs/<run>/` before the first step; the plan is written
+anew only as steps become known that were not. The journal beside them, which grows, is written by
+`apply/journal_writer.py`. It is not the note of `store/durability.py`: that one is gone when the
+run is over, so that planning, which looks for such notes every time, has to list an empty folder
+only.
 """
 
 from __future__ import annotations
@@ -103,16 +104,18 @@ def keep_run(
     return True
 
 
-def keep_grown_plan(
+def keep_plan(
     store: Store, plan: PlanDocument, session: Session, on_event: Callable[[Event], None]
 ) -> None:
-    """Write the plan of a run again, which learned of further steps; a failure is a warning."""
-    folder = folder_of(session.targets.workspace.prefix, session.run)
+    """Write the plan of a run in place of the one that was kept: more of its steps are known.
+
+    A failure is a warning, and the one before stays.
+    """
+    path = f"{folder_of(session.targets.workspace.prefix, session.run)}/{PLAN_FILE}"
     try:
-        store.put(f"{folder}/{PLAN_FILE}", _encoded(plan.sealed_pieces({})))
+        store.put(path, _encoded(plan.sealed_pieces({})))
     except StoreError as error:
-        said = f"the plan that {session.run} keeps lacks steps that it learned of"
-        on_event(Warned(f"{said}: {error.with_reason}"))
+        on_event(Warned(f"the plan of {session.run} is kept in part: {error.with_reason}"))
 
 
 def _encoded(pieces: Iterable[str]) -> bytes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from marin_build.identity.code.digest import has_drifted
 from marin_build.observe.drift_walk import walk_drift
@@ -32,8 +32,7 @@ if TYPE_CHECKING:
     from marin_build.store.base import Blob, Store
 
 
-@dataclass(frozen=True, slots=True)
-class Drifted:
+class Drifted(NamedTuple):
     """A reused target whose code or environment drifted.
 
     Args:
@@ -50,8 +49,7 @@ class Drifted:
     environment: Environment
 
 
-@dataclass(frozen=True, slots=True)
-class FoundDrift:
+class FoundDrift(NamedTuple):
     """A plan with accepted drift among its reasons, and the drift that was not accepted.
 
     The drift is by target. It can name PRUNED targets below a reused one, for which the plan has
@@ -128,7 +126,7 @@ def find_drift(
         rest, word = _without_accepted(it, fn, read[words[index]] if heed_accepted else None)
         if rest:
             drift = _explained(it.built, rest, documents, fn) if parts else rest
-            found[index] = replace(it, drift=drift)
+            found[index] = it._replace(drift=drift)
         elif word is not None:
             accepted[index] = word
     return FoundDrift(_with_reasons(plan, accepted), found)
@@ -177,7 +175,7 @@ def _without_accepted(
             rest = replace(rest, upstream=())
         accepted = Environment(**dict(word.environment))
         if accepted.variables is None:  # an older version accepted it
-            accepted = replace(accepted, variables=it.environment.variables)
+            accepted = accepted._replace(variables=it.environment.variables)
         if accepted == it.environment:
             rest = replace(rest, environment=())
         if rest != drift:
@@ -271,7 +269,7 @@ class Environments:
             found = self._here.with_distributions(names, version_of)
         else:
             found = Environment(locks=self._here.locks, image=self.image_of(step))
-        return replace(found, variables=variables_of(step.env_vars, step.secrets))
+        return found._replace(variables=variables_of(step.env_vars, step.secrets))
 
     def drift(self, step: StepSpec, recorded: Mapping[str, Any] | None) -> tuple[ValueDrift, ...]:
         """Return how a recorded environment differs from today's; nothing if none is recorded."""

@@ -16,7 +16,7 @@ from marin_build.identity.payload import HASHED_NAME
 from marin_build.observe.read_failures import read_failures
 from marin_build.observe.read_snapshot import doubt_of
 from marin_build.observe.read_taints import holding_taint
-from marin_build.observe.walk_prefix import walk_prefix
+from marin_build.observe.walk_prefix import is_link, walk_prefix
 from marin_build.pipeline.names import name_problem
 from marin_build.plan.block_reasons import Unreadable
 from marin_build.plan.inventory import ForeignFolder, Inventory, InventoryTarget
@@ -76,7 +76,8 @@ def read_inventory(
         targets = [_sized(each, listed.get(each.path)) for each in targets]
     foreign = [ForeignFolder(path, why) for path, why in walked.foreign(prefix).items()]
     if foreign_sizes:
-        listed = list_sizes(store, [each.path for each in foreign])
+        listed = list_sizes(store, [each.path for each in foreign if not is_link(store, each.path)])
+        listed |= {each.path: _LINK for each in foreign if is_link(store, each.path)}
         foreign = [
             replace(each, size=found.size, files=found.files)
             if (found := listed.get(each.path)) is not None
@@ -98,6 +99,10 @@ class Listed:
 
     size: int
     files: int
+
+
+_LINK = Listed(0, 0)
+"""A link takes no room here: what it points to lies elsewhere, and may be a whole disk."""
 
 
 def list_sizes(store: Store, folders: Sequence[str]) -> dict[str, Listed]:

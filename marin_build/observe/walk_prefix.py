@@ -134,9 +134,12 @@ def _why_not_ours(store: Store, path: str) -> str | None:
     """Return why no output of ours lies in a folder or below it; None if one may."""
     if name_problem(path.rpartition("/")[2]) is not None:
         return "no step can be called so"
-    if store.is_local and os.path.islink(path):
-        return "a symbolic link"
-    return None
+    return "a symbolic link" if is_link(store, path) else None
+
+
+def is_link(store: Store, path: str) -> bool:
+    """Return whether a folder is a symbolic link, which leads out of the prefix, or in a circle."""
+    return store.is_local and os.path.islink(path)
 
 
 def _begun(store: Store, folders: Sequence[str]) -> list[str]:

@@ -50,7 +50,6 @@ def build(
 
     """
     from marin_build.apply.journal_writer import Journaling
-    from marin_build.apply.run_folder import keep_run
 
     journal = Journaling(on_event)
     parts: Parts | None = None
@@ -73,16 +72,15 @@ def build(
     running.callback(part.runner.close)
     try:
         syncing = syncing_of(loaded, session.run)
-        kept = _document(ready.planned) if terms.keep and ready.plan.to_build else None
-        keep = kept is not None and keep_run(loaded.store, kept, session, on_event)
-        if keep or terms.trace is not None:
-            journal.open(loaded.workspace.prefix, session, keep=keep)
+        kept = None
+        if terms.keep and ready.plan.to_build:
+            kept = _keep(ready.planned, session, on_event)
+        if kept is not None or terms.trace is not None:
+            journal.open(loaded.workspace.prefix, session, keep=kept is not None)
         finished = part.build()
         if parts is not None:
             while (further := next_plan(part, parts, terms)) is not None:
                 running.close()  # what comes next has the slots to itself
-                if keep and kept is not None:
-                    kept = _keep_more(kept, further.planned, session, on_event)
                 before_it = part
                 part = begin_part(
                     further,
@@ -93,6 +91,7 @@ def build(
                     run=session.run,
                 )
                 running.callback(part.runner.close)
+                kept = _keep_grown(kept, further.planned, session, on_event)
                 if before_it.applier.was_interrupted:  # while this one was planned
                     part.applier.interrupt()
                 part.build()
@@ -112,8 +111,30 @@ def build(
             signal.signal(number, handler)
 
 
+def _keep(
+    planned: Planned, session: Session, on_event: Callable[[Event], None]
+) -> PlanDocument | None:
+    """Write the folder of a run, with its plan; return that, if its journal can be kept there."""
+    from marin_build.apply.run_folder import keep_run
+
+    document = _document(planned)
+    return document if keep_run(planned.loaded.store, document, session, on_event) else None
+
+
+def _keep_grown(
+    kept: PlanDocument | None, planned: Planned, session: Session, on_event: Callable[[Event], None]
+) -> PlanDocument | None:
+    """Write the plan of a run with the steps that are known now; return it. None: none is kept."""
+    if kept is None:
+        return None
+    from marin_build.apply.run_folder import keep_plan
+
+    grown = kept.grown_by(_document(planned))
+    keep_plan(session.store, grown, session, on_event)
+    return grown
+
+
 def _document(planned: Planned) -> PlanDocument:
-    """Return the plan that a run keeps."""
     from marin_build.plan.document import plan_document
 
     loaded = planned.loaded
@@ -124,18 +145,6 @@ def _document(planned: Planned) -> PlanDocument:
         engine=loaded.settings.engine,
         pin_code=True,
     )
-
-
-def _keep_more(
-    kept: PlanDocument, planned: Planned, session: Session, on_event: Callable[[Event], None]
-) -> PlanDocument:
-    """Write the plan of a run again, with the steps that are known now; return it."""
-    from marin_build.apply.run_folder import keep_grown_plan
-    from marin_build.plan.grown_document import grown_document
-
-    grown = grown_document(kept, _document(planned))
-    keep_grown_plan(planned.loaded.store, grown, session, on_event)
-    return grown
 
 
 def hear_signals(interrupt: Callable[[], None]) -> dict[signal.Signals, Any]:

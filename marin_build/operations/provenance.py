@@ -14,7 +14,7 @@ from marin_build.pipeline.source_listings import listing_path
 from marin_build.protocol.layout import ARTIFACT
 from marin_build.protocol.manifest import manifest_of, without_nested
 from marin_build.store.open_store import open_store
-from marin_build.text.readable import bytes_text
+from marin_build.text.readable import bytes_text, printable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -139,5 +139,5 @@ def _notes(lineage: Sequence[Ancestor], read: int) -> list[str]:
         notes.append("the code had changes that were not committed")
     missing = [ancestor.target for ancestor in lineage if ancestor.recipe is None]
     if missing:
-        notes.append(f"no record says what made {', '.join(missing[:5])}")
+        notes.append(f"no record says what made {printable(', '.join(missing[:5]))}")
     return notes

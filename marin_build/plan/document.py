@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections import Counter
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
@@ -151,6 +152,25 @@ class PlanDocument(BaseModel):
     def to_build(self) -> tuple[str, ...]:
         """The ids of the targets that a replay builds, dependencies first."""
         return tuple(d.target for d in self.decisions if d.decision in {"run", "wait"})
+
+    def grown_by(self, later: PlanDocument) -> PlanDocument:
+        """Return the plan of a run whose later part knows steps that this one did not know.
+
+        What this plan had to build stays so, though the later one reuses it.
+        """
+        known = {each.target for each in self.decisions}
+        decisions = (*self.decisions, *(d for d in later.decisions if d.target not in known))
+        known.update(each.target for each in decisions)
+        pruned = tuple(each for each in later.pruned if each.target not in known)
+        counts: Counter[str] = Counter(each.decision for each in decisions)
+        return later.model_copy(
+            update={
+                "plan_id": self.plan_id,
+                "decisions": decisions,
+                "pruned": pruned,
+                "summary": {kind: counts[kind] for kind in self.summary} | {"pruned": len(pruned)},
+            }
+        )
 
     def shown_text(self) -> str:
         """Return the text that `plan --json` prints: without what only a saved plan has."""

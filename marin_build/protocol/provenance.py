@@ -11,7 +11,7 @@ import hashlib
 import os
 import sys
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from marin_build.protocol.holder import current_user
 from marin_build.workspace.regular_files import read_regular
@@ -94,8 +94,7 @@ _LOCKS = {"uv.lock", "poetry.lock", "pdm.lock", "Pipfile.lock"}
 _DIGITS = 16
 
 
-@dataclass(frozen=True, slots=True)
-class Environment:
+class Environment(NamedTuple):
     """What is known of where a step was built, or would be built now.
 
     Args:

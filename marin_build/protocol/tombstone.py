@@ -9,8 +9,7 @@ two wins, and the other one sees that (ADR 35).
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from marin_build.protocol import layout
 from marin_build.untrusted_json import parse_json, table, text
@@ -24,8 +23,7 @@ if TYPE_CHECKING:
 _START = b"TOMBSTONE "
 
 
-@dataclass(frozen=True, slots=True)
-class Tombstone:
+class Tombstone(NamedTuple):
     """What a tombstone says.
 
     Args:

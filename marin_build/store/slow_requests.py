@@ -10,8 +10,7 @@ import os
 import threading
 import time
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from marin_build.pauses import doubled
 
@@ -28,8 +27,7 @@ _GAP = 0.5
 too."""
 
 
-@dataclass(frozen=True, slots=True)
-class SlowRequest:
+class SlowRequest(NamedTuple):
     """What is waited for.
 
     Args:

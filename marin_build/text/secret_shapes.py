@@ -93,17 +93,22 @@ class _Form:
     Args:
         name: for people.
         signs: one of these is in every text that has the form; to look for them is quick.
-        pattern: group 1, where there is one, stays; the rest is the secret.
+        expression: group 1, where there is one, stays; the rest is the secret.
 
     """
 
     name: str
     signs: tuple[bytes, ...]
-    pattern: re.Pattern[bytes]
+    expression: bytes
+
+    @property
+    def pattern(self) -> re.Pattern[bytes]:
+        """The expression, compiled when a text has one of the signs: few programs need any."""
+        return re.compile(self.expression)  # which `re` keeps
 
 
-def _form(name: str, signs: str, pattern: str) -> _Form:
-    return _Form(name, tuple(signs.encode().split()), re.compile(pattern.encode()))
+def _form(name: str, signs: str, expression: str) -> _Form:
+    return _Form(name, tuple(signs.encode().split()), expression.encode())
 
 
 _AT_START = r"(?<![A-Za-z0-9_-])"
@@ -157,14 +162,18 @@ _FORMS = (
 )  # fmt: skip
 
 
-_ANY_SIGN = re.compile(b"|".join(re.escape(sign) for form in _FORMS for sign in form.signs))
 _SHORT = 500
 """Bytes of a text in which one look for all signs is quicker than one look for each."""
 
 
+@functools.cache
+def _any_sign() -> re.Pattern[bytes]:
+    return re.compile(b"|".join(re.escape(sign) for form in _FORMS for sign in form.signs))
+
+
 def _possible(data: bytes) -> Iterator[_Form]:
     """Yield the forms that data may contain, by their signs."""
-    if len(data) <= _SHORT and _ANY_SIGN.search(data) is None:
+    if len(data) <= _SHORT and _any_sign().search(data) is None:
         return
     yield from (form for form in _FORMS if any(sign in data for sign in form.signs))
 

@@ -165,6 +165,24 @@ def test_one_run_builds_what_it_learns_of(sharded: Project) -> None:
     assert (sharded.output_of("merge") / "total").read_text() == "8"
 
 
+def test_a_run_is_kept_with_all_that_it_learned_of(sharded: Project) -> None:
+    """Else a catalogue, or a comparison of runs, misses the steps that an expansion gave."""
+    assert sharded.run("apply").code == 0
+    told = sharded.run("trace", "latest", "--format", "openlineage").out.splitlines()
+    jobs = [json.loads(line) for line in told]
+    ended = {job["job"]["name"] for job in jobs if job["eventType"] == "COMPLETE"}
+    assert {"split", "count/0", "count/1", "merge"} <= ended
+    (file,) = (sharded.root / OUTPUTS).glob(".marin-build/runs/*/plan.json")
+    plan = json.loads(file.read_text())
+    assert {each["decision"] for each in plan["decisions"]} == {"run"}
+    assert "expansions" not in plan
+    metrics = sharded.run("metrics", "count/*", "--run", "latest", "--csv")
+    assert len(metrics.out.splitlines()) == 3, metrics.err
+    sharded.pipeline("def f(:")
+    found = sharded.run("status", "-v").out.splitlines()[:-1]
+    assert sorted(line.split()[1].rpartition("_")[0] for line in found) == EVERY
+
+
 def test_another_value_means_other_steps(sharded: Project) -> None:
     """Else results are made from shards of an earlier corpus."""
     assert sharded.run("apply", "-q").code == 0
@@ -376,20 +394,6 @@ def test_what_looks_at_a_pipeline_knows_its_later_steps(sharded: Project) -> Non
     assert "8" in sharded.run("show", "merge").out
     assert '"later"' not in sharded.run("graph", "--format", "json").out
     assert sharded.run("plan", "--check-placement").code == 0
-
-
-def test_a_run_keeps_all_that_it_learned_of(sharded: Project) -> None:
-    """Else its metrics lack the steps of expansions, and `gc` does not know what a run reads."""
-    assert sharded.run("apply", "-q").code == 0
-    assert sharded.run("plan", "--force", "split").code == 0
-    done = sharded.run("metrics", "count/*", "--run", "latest", "--csv")
-    assert done.code == 0, done.err
-    assert len(done.out.splitlines()) == 3
-    assert f"planned   {len(EVERY)} to run" in sharded.run("runs", "latest").out
-    assert "no difference" in sharded.run("diff", "latest").out
-    sharded.pipeline("def f(:")
-    found = sharded.run("status", "-v").out.splitlines()[:-1]
-    assert sorted(line.split()[1].rpartition("_")[0] for line in found) == EVERY
 
 
 def test_reports_of_ci_name_what_becomes_known(sharded: Project) -> None:

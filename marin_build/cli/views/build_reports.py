@@ -30,6 +30,15 @@ if TYPE_CHECKING:
     from marin_build.plan.outcomes import End
 
 
+def place_in_checkout(place: tuple[str, int], project: str) -> tuple[str, int]:
+    """Return a file and line as GitHub names them: from the top of the checkout.
+
+    That may lie above the project.
+    """
+    file, line = place
+    return os.path.relpath(file, os.environ.get("GITHUB_WORKSPACE") or project), line
+
+
 class BuildReports:
     """Listens to the events of a run, and writes what was asked for when it is over.
 
@@ -94,10 +103,9 @@ class BuildReports:
         index = targets.by_id.get(result.target)
         if index is None:
             return result
-        file, line = targets.all[index].step.declared
-        # GitHub names files from the top of the checkout, which may lie above the project.
-        top = os.environ.get("GITHUB_WORKSPACE") or targets.workspace.project
-        return replace(result, file=os.path.relpath(file, top), line=line)
+        place = targets.all[index].step.declared
+        file, line = place_in_checkout(place, targets.workspace.project)
+        return replace(result, file=file, line=line)
 
     @functools.cached_property
     def _expanded(self) -> Targets:
@@ -142,5 +150,4 @@ def _result(name: str, target: str, outcome: End) -> TargetResult:
         case Interrupted():
             return TargetResult(name, target, "interrupted")
         case Blocked(upstream=upstream, reason=reason):
-            why = reason or f"needs {upstream}"
-            return TargetResult(name, target, "blocked", message=why)
+            return TargetResult(name, target, "blocked", message=reason or f"needs {upstream}")

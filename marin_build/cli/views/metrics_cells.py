@@ -4,39 +4,17 @@ from __future__ import annotations
 
 import json
 import math
-import re
-from decimal import Decimal
 from typing import Any, Literal
 
 from marin_build.cli.views.apply_text import duration
 from marin_build.text.moments import moment_text
-from marin_build.text.readable import cost_text, printable, shortened
+from marin_build.text.readable import cost_text, printable
+from marin_build.text.values import number_text
 
 Form = Literal["text", "json", "csv", "markdown"]
 
-_DIGITS = 6
-"""Significant digits of a metric that people see."""
-_MOST_DIGITS_OF_A_COUNT = 15
-_DIGEST = re.compile(r"[0-9a-f]{64}")
-_DIGEST_SHOWN = 12
-_LONGEST = 200
 _FORMULA = tuple("=+-@\uff1d\uff0b\uff0d\uff20")
 """What a cell begins with that spreadsheets take for a formula, and run; also in full width."""
-
-
-def number_text(number: float) -> str:
-    """Return a number for people: counts whole, other numbers with six significant digits."""
-    if isinstance(number, bool):
-        return str(number).lower()
-    if isinstance(number, int):
-        whole = str(number)
-        if len(whole) <= _MOST_DIGITS_OF_A_COUNT:
-            return whole
-        try:
-            return f"{float(number):.{_DIGITS}g}"
-        except OverflowError:
-            return f"{Decimal(number):.{_DIGITS}g}"
-    return f"{number:.{_DIGITS}g}"
 
 
 def change_text(change: float | None) -> str:
@@ -45,26 +23,6 @@ def change_text(change: float | None) -> str:
         return ""
     text = number_text(change)
     return text if text.startswith("-") or change == 0 else f"+{text}"
-
-
-def attribute_text(value: Any) -> str:
-    """Return an attribute for people; a text in quotes only where it could be another value."""
-    if isinstance(value, str):
-        if _DIGEST.fullmatch(value):
-            return value[:_DIGEST_SHOWN]
-        return shortened(printable(value if _is_clear(value) else json.dumps(value)), _LONGEST)
-    return shortened(printable(json.dumps(value, ensure_ascii=False)), _LONGEST)
-
-
-def _is_clear(text: str) -> bool:
-    """Return whether a text without quotes can be read as nothing but a text."""
-    if not text or text != text.strip() or text[0] in '"[{-':
-        return False
-    try:
-        json.loads(text)
-    except ValueError:
-        return True
-    return False
 
 
 def fact_text(name: str, value: Any) -> str:

@@ -6,12 +6,7 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from marin_build.cli.terminal import echo
-from marin_build.cli.views.metrics_cells import (
-    attribute_text,
-    change_text,
-    json_value,
-    number_text,
-)
+from marin_build.cli.views.metrics_cells import change_text, json_value
 from marin_build.cli.views.metrics_forms import (
     show_lines,
     write_csv,
@@ -20,6 +15,7 @@ from marin_build.cli.views.metrics_forms import (
 )
 from marin_build.cli.views.text_table import TextColumn
 from marin_build.text.readable import printable
+from marin_build.text.values import attribute_text, number_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -10,16 +10,11 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from marin_build.cli.terminal import echo
-from marin_build.cli.views.metrics_cells import (
-    attribute_text,
-    csv_cell,
-    fact_text,
-    json_value,
-    number_text,
-)
+from marin_build.cli.views.metrics_cells import csv_cell, fact_text, json_value
 from marin_build.cli.views.text_table import TextColumn, lay_out
 from marin_build.emit.markdown import code, table
 from marin_build.text.readable import printable
+from marin_build.text.values import attribute_text, number_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

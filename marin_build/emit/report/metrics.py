@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 from marin_build.text.readable import shortened
+from marin_build.text.values import attribute_text, number_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from marin_build.emit.report.facts import Report
+    from marin_build.plan.metrics.returned_numbers import Number
 
 
 _MOST_ROWS = 500
@@ -31,12 +32,11 @@ def metric_tables(report: Report, place: Mapping[str, int]) -> list[dict[str, An
                     "place": place.get(row.of.target, -1),
                     "name": row.of.name,
                     "attributes": [
-                        cell_text(row.attributes.get(name))
+                        _attribute(row.attributes, name)
                         for name in table.attributes[:_MOST_COLUMNS]
                     ],
                     "metrics": [
-                        cell_text(row.of.metrics.get(name))
-                        for name in table.metrics[:_MOST_COLUMNS]
+                        _metric(row.of.metrics, name) for name in table.metrics[:_MOST_COLUMNS]
                     ],
                 }
                 for row in table.rows[:_MOST_ROWS]
@@ -46,15 +46,9 @@ def metric_tables(report: Report, place: Mapping[str, int]) -> list[dict[str, An
     ]
 
 
-def cell_text(value: Any) -> str:
-    """Return a value of a table for people: six digits of a number are enough to compare."""
-    match value:
-        case None:
-            return ""
-        case bool():
-            return "yes" if value else "no"
-        case float():
-            return f"{value:.6g}"
-        case str():
-            return shortened(value, _LONGEST)
-    return shortened(json.dumps(value, ensure_ascii=False), _LONGEST)
+def _attribute(attributes: Mapping[str, Any], name: str) -> str:
+    return shortened(attribute_text(attributes[name]), _LONGEST) if name in attributes else ""
+
+
+def _metric(metrics: Mapping[str, Number], name: str) -> str:
+    return number_text(metrics[name]) if name in metrics else ""

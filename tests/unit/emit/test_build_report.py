@@ -56,6 +56,14 @@ def test_annotations_stand_at_the_declaration() -> None:
     ]
 
 
+def test_a_failure_without_a_known_place_is_annotated_too() -> None:
+    """Else a step that an expansion gave fails, and the page of the run says nothing of it."""
+    bad = TargetResult("count/1", "count/1_1", "failed", message="no")
+    assert github_annotations(BuildReport("r-1", (bad,), 0, 1.0)) == [
+        "::error title=count/1 failed::no"
+    ]
+
+
 @given(st.text(max_size=60))
 def test_no_message_breaks_them(words: str) -> None:
     """Else a step's message runs a workflow command, or makes the report unreadable."""

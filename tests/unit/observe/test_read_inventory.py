@@ -315,6 +315,16 @@ def test_links_and_names_that_no_text_has_are_not_followed(tmp_path: Path) -> No
     assert len(found.foreign) == 4
 
 
+def test_what_a_link_points_to_is_not_measured(tmp_path: Path) -> None:
+    elsewhere = tmp_path / "disk"
+    _write(elsewhere, {"large": b"x" * 1000})
+    (tmp_path / "out").mkdir()
+    for name in ("linked", "no name of a step"):
+        (tmp_path / "out" / name).symlink_to(elsewhere)
+    found = read_inventory(LocalStore(), str(tmp_path / "out"), HERE, foreign_sizes=True)
+    assert [(each.size, each.files) for each in found.foreign] == [(0, 0), (0, 0)]
+
+
 @contextmanager
 def _without_the_rights_of_root(folder: Path) -> Iterator[None]:
     """Root may read everything; pytest keeps its folders from other users."""

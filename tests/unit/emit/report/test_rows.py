@@ -7,7 +7,6 @@ from dataclasses import replace
 import pytest
 
 from marin_build.emit.report import summary
-from marin_build.emit.report.metrics import cell_text
 from marin_build.emit.report.rows import duration_rows, environment_rows, plan_rows, run_rows
 from marin_build.plan.estimate import Duration
 from tests.unit.emit.report.reports import report_of
@@ -87,12 +86,3 @@ def test_one_sentence_says_what_the_page_is(requested: int, states: list[str], s
     )
     ids = tuple(target.node.id for target in targets[:requested])
     assert summary.sentence(replace(REPORT, targets=targets, requested=ids)) == said
-
-
-@pytest.mark.parametrize(
-    ("value", "text"),
-    [(None, ""), (True, "yes"), (3, "3"), (1 / 3, "0.333333"), (float("nan"), "nan"),
-     ("a", "a"), ([1, 2], "[1, 2]"), (1e-9, "1e-09")],
-)  # fmt: skip
-def test_cells_are_short(value: object, text: str) -> None:
-    assert cell_text(value) == text
