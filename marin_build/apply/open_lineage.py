@@ -122,7 +122,7 @@ class _Try:
 
 
 def _sources(payload: str) -> Mapping[str, str]:
-    """Return the sources in what was hashed, with their digests; any program may have written it."""
+    """Return the sources in a payload, with their digests; any program may have written that."""
     try:
         return texts(table(parse_json(payload)).get("inputs") or {})
     except ValueError:
