@@ -59,7 +59,12 @@ types: $(VENV)/.dev  ## mypy --strict
 imports: $(VENV)/.dev  ## import-linter: each floor imports only what lies below it
 	$(BIN)/lint-imports
 
-check: lint types imports test  ## all that CI runs
+docs: $(VENV)/.dev  ## the documentation as a site, in site/: a broken link fails it
+	@# Not --quiet: mkdocs would not count the warnings that it does not print.
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
+	@echo "the site is in site/: open site/index.html"
+
+check: lint types imports docs test  ## all that CI runs
 
 bench: $(VENV)/.dev  ## the tables in benchmarks/RESULTS.md (takes long)
 	$(BIN)/python -m benchmarks.run --output benchmarks/RESULTS.md
@@ -68,4 +73,4 @@ screenshots: $(VENV)/.dev  ## the pictures of the graph page in docs/images (nee
 	SCREENSHOTS=docs/images $(BIN)/python -m pytest -q tests/browser/test_documentation.py
 
 clean:  ## remove what make and the demo made
-	rm -rf $(VENV) .demo .marin-build .screenshots dist
+	rm -rf $(VENV) .demo .marin-build .screenshots dist site

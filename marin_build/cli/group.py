@@ -10,6 +10,7 @@ import click
 _COMMANDS = (
     "init",
     "plan",
+    "lint",
     "apply",
     "diff",
     "trace",

@@ -7,8 +7,9 @@ import xml.etree.ElementTree as ET
 from dataclasses import dataclass
 from typing import Literal
 
+from marin_build.emit.github_annotations import github_annotation
 from marin_build.emit.markdown import code, table
-from marin_build.text.readable import duration_text, printable, shortened
+from marin_build.text.readable import duration_text, shortened
 
 Result = Literal["built", "reused", "failed", "blocked", "stopped", "interrupted", "not started"]
 _COUNTED: tuple[Result, ...] = (
@@ -174,28 +175,14 @@ def _xml(text: str) -> str:
 
 
 def github_annotations(report: BuildReport) -> list[str]:
-    """Return a workflow command for each target that failed: GitHub shows it beside the line.
-
-    The form and its escapes are those of GitHub Actions' toolkit, `::error file=,line=,title=::`.
-    Without a place it is shown with the run.
-    """
+    """Return a workflow command for each target that failed: GitHub shows it beside the line."""
     return [
-        f"::error {_line_of(each)}title={_property(f'{each.name} {each.result}')}"
-        f"::{_data(each.message or each.result)}"
+        github_annotation(
+            "error",
+            (each.file, each.line) if each.file else None,
+            f"{each.name} {each.result}",
+            shortened(each.message or each.result, _LONGEST),
+        )
         for each in report.troubles
         if each.result in ("failed", "stopped")
     ]
-
-
-def _line_of(each: TargetResult) -> str:
-    return f"file={_property(each.file)},line={each.line}," if each.file else ""
-
-
-def _data(text: str) -> str:
-    lines = [printable(line) for line in shortened(text, _LONGEST).splitlines()]
-    return "%0A".join(line.replace("%", "%25") for line in lines)
-
-
-def _property(text: str) -> str:
-    shown = printable(text).replace("%", "%25")
-    return shown.replace(":", "%3A").replace(",", "%2C")

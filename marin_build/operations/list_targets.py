@@ -44,13 +44,16 @@ class Listing:
     waiting: str = ""
 
 
-def list_here(options: PipelineOptions, *, elsewhere: bool = False) -> Listing:
+def list_here(
+    options: PipelineOptions, *, elsewhere: bool = False, with_inputs: bool = True
+) -> Listing:
     """Load the pipeline that the options name; one that is not there has no targets.
 
     Args:
         options: name it.
         elsewhere: for the rest of this process, let every step ask for other machines, in another
             region.
+        with_inputs: read what its sources hold.
 
     """
     if elsewhere:
@@ -60,7 +63,7 @@ def list_here(options: PipelineOptions, *, elsewhere: bool = False) -> Listing:
     module, project, _ = pipeline_file(options)
     if not module.is_there or (options.file is None and _is_elsewhere(module.file, project)):
         return Listing(None, ())
-    declared = declare(options)
+    declared = declare(options, with_inputs=with_inputs)
     targets = declared.targets
     return Listing(declared.file, entries_of(targets), what_waits(targets))
 

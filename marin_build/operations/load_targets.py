@@ -10,7 +10,7 @@ from marin_build.errors import MarinBuildError, combined
 from marin_build.identity.attributes import FormerlyTagged
 from marin_build.pipeline.graph import build_graph, steps_below
 from marin_build.pipeline.late_bindings import late_bindings
-from marin_build.pipeline.source_digests import digest_of
+from marin_build.pipeline.source_digests import digest_of, is_known, remember_digest
 from marin_build.pipeline.targets import make_targets
 from marin_build.store.open_store import open_store
 from marin_build.workspace.places import is_url
@@ -67,6 +67,29 @@ def load_targets(
             return found
         use_workspace(workspace)
     return _targets_of(pipeline, workspace, lambda it: _graph_of(it, needed), on_progress, only)
+
+
+def targets_without_inputs(pipeline: Pipeline, workspace: Workspace) -> Targets:
+    """Return the targets of a pipeline without reading what its sources hold, or any store.
+
+    Where each source lies stands for its content: the fingerprints are not those of a plan.
+
+    Raises:
+        MarinBuildError: all clashes of identities; or all functions that would run with other
+            values than their steps were declared with.
+
+    """
+    from marin_build.identity.code.syntax import digest_of_text  # plans have no use for it
+
+    graph = build_graph(pipeline.roots)
+    for step in graph.steps:
+        for source in step.inputs.values():
+            if not is_known(source):
+                place = repr((source.location, source.include, source.exclude))
+                remember_digest(source, digest_of_text(place))
+    if errors := late_bindings(graph.steps):
+        raise combined(sorted(errors, key=str))
+    return make_targets(graph, workspace, are_final=False)
 
 
 def _targets_of(

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from marin_build.engines.registry import open_engine
 from marin_build.errors import UsageError
 from marin_build.operations.config import Settings, load_settings
-from marin_build.operations.load_targets import load_targets, store_of
+from marin_build.operations.load_targets import load_targets, store_of, targets_without_inputs
 from marin_build.operations.passed_variables import passed_variables
 from marin_build.pipeline.load import (
     Pipeline,
@@ -148,10 +148,16 @@ def environments_for(loaded: Loaded, engine: Engine[Any]) -> Environments:
     return Environments(loaded.workspace.project, engine.finds_our_packages, engine.image_of)
 
 
-def declare(options: PipelineOptions) -> Declared:
-    """Load the pipeline that the options name, and open no store."""
+def declare(options: PipelineOptions, *, with_inputs: bool = True) -> Declared:
+    """Load the pipeline that the options name, and open no store for its outputs.
+
+    Args:
+        options: say where it is.
+        with_inputs: read what its sources hold; else see `targets_without_inputs`.
+
+    """
     with without_garbage_collector():
-        return _declare(options)
+        return _declare(options, with_inputs=with_inputs)
 
 
 @contextmanager
@@ -202,7 +208,11 @@ def pipeline_file(options: PipelineOptions) -> tuple[PipelineModule, str, Settin
 
 
 def _declare(
-    options: PipelineOptions, only: str | None = None, needed: Sequence[str] = ()
+    options: PipelineOptions,
+    only: str | None = None,
+    needed: Sequence[str] = (),
+    *,
+    with_inputs: bool = True,
 ) -> Declared:
     module, project, settings = pipeline_file(options)
     policy = options.code or settings.code
@@ -222,6 +232,8 @@ def _declare(
             pipeline = load_pipeline(module, workspace, parameters)
 
         def load(pipeline: Pipeline, workspace: Workspace) -> tuple[Pipeline, Targets]:
+            if not with_inputs:
+                return pipeline, targets_without_inputs(pipeline, workspace)
             return load_targets(
                 pipeline, workspace, only=only, needed=needed, on_progress=options.on_progress
             )

@@ -8,7 +8,7 @@ from marin_build.operations.project_base import ProjectBase, selectors_in
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from marin_build.apply.events import Event
     from marin_build.emit.graph.drawing import Format
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from marin_build.operations.commit import CommittedTarget
     from marin_build.operations.diff import Comparison
     from marin_build.operations.explain import Explanation
+    from marin_build.operations.lint import Linted
     from marin_build.operations.logs import AttemptSeen
     from marin_build.operations.project_base import Selectors
     from marin_build.operations.status import ReadStatus
@@ -36,6 +37,19 @@ class ProjectTargets(ProjectBase):
     - CorruptStateError: what lies beside an output is not readable;
     - StoreError: the store cannot be read, or not be written.
     """
+
+    def lint(self, *targets: str, ignore: Sequence[str] = ()) -> Linted:
+        """Return what is legal and probably a mistake; no store is read, nothing is run.
+
+        Args:
+            targets: selectors of the steps to check; none: all.
+            ignore: kinds of findings to leave out, beside those of the configuration.
+
+        """
+        from marin_build.operations.lint import lint
+
+        with self._loading():
+            return lint(self._options, targets, ignore)
 
     def explain(self, target: str, *, code: bool = False) -> Explanation:
         """Return all that is known about why a target is built, or is not; `str()` says it.

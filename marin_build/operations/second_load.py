@@ -14,10 +14,16 @@ from marin_build.plan.targets_diff import Kind, diff_targets
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from marin_build.operations.loading import Loaded
-    from marin_build.plan.targets_diff import Entry, TargetDifference
+    from marin_build.operations.loading import Declared, Loaded
+    from marin_build.pipeline.targets import LaterTargets
+    from marin_build.plan.targets_diff import TargetDifference
 
 _SHOWN, _SHOWN_OF_ONE = 12, 2
+WAY_OUT = (
+    "keep random numbers, times, process numbers and the order of sets out of steps; or make such "
+    "a value a parameter, and give it with --set"
+)
+"""What the author of such a pipeline can do."""
 
 
 @contextmanager
@@ -25,28 +31,51 @@ def loaded_twice(loaded: Loaded) -> Iterator[Callable[[], None]]:
     """Load a pipeline in another process, as a replay does, while a block does something else.
 
     It gives the function that waits for that, and raises SpecificationError if an attribute, a
-    name or the code of a step is another one there. What waits in the one load waits in the other.
+    name or the code of a step is another one there.
     """
-    workspace = loaded.workspace
+    with loading_again(loaded) as differences:
+        yield lambda: _refuse(differences(), loaded.targets.later)
+
+
+@contextmanager
+def loading_again(
+    declared: Declared, words: Sequence[str] = ()
+) -> Iterator[Callable[[], list[TargetDifference]]]:
+    """Load a pipeline in another process, as a replay does, while a block does something else.
+
+    Args:
+        declared: the pipeline as it was loaded here; what waits in the one load waits in the other.
+        words: options of `list-targets`: how it was loaded.
+
+    Returns:
+        A function that waits for that, and returns the targets that are declared otherwise there,
+        but not those whose dependencies alone are. It raises SpecificationError if the pipeline
+        cannot be loaded there.
+
+    """
+    workspace = declared.workspace
     options = PipelineOptions(
-        file=loaded.pipeline.module.named_by_path,
+        file=declared.pipeline.module.named_by_path,
         prefix=workspace.prefix,
-        engine=loaded.settings.engine,
-        parameters=loaded.pipeline.parameters,
+        engine=declared.settings.engine,
+        parameters=declared.pipeline.parameters,
         code=workspace.code or "report",
     )
-    words = words_of(*(("--unbuilt", id_) for id_ in sorted(loaded.pipeline.unbuilt)))
-    with loading_elsewhere(options, words) as other:
-        yield lambda: _compare(loaded, other.listing("a second time").entries)
+    unbuilt = words_of(*(("--unbuilt", id_) for id_ in sorted(declared.pipeline.unbuilt)))
+    with loading_elsewhere(options, [*unbuilt, *words]) as other:
+
+        def differences() -> list[TargetDifference]:
+            again = other.listing("a second time").entries
+            diff = diff_targets(entries_of(declared.targets), again)
+            return [each for each in diff.differences if each.kind is not Kind.CASCADE]
+
+        yield differences
 
 
-def _compare(loaded: Loaded, again: Sequence[Entry]) -> None:
-    diff = diff_targets(entries_of(loaded.targets), again)
-    own = [each for each in diff.differences if each.kind is not Kind.CASCADE]
+def _refuse(own: Sequence[TargetDifference], later: Sequence[LaterTargets]) -> None:
     if not own:
         return
-    lines = [line for each in own for line in _lines(each)]
-    later = loaded.targets.later
+    lines = [f"{each.entry.name}: {text}" for each in own for text in difference_words(each)]
     called = ", ".join(f"`{each.name}` ({each.place})" for each in later if each.targets)
     if len(lines) > _SHOWN:
         lines[_SHOWN:] = [f"and {len(lines) - _SHOWN} more"]
@@ -57,16 +86,15 @@ def _compare(loaded: Loaded, again: Sequence[Entry]) -> None:
             *([("expansions", f"{called}: each is called in both loads")] if called else []),
         ],
         consequence="nothing was written: no replay would find the targets of this plan",
-        hint="keep random numbers, times, process numbers and the order of sets out of steps; "
-        "or make such a value a parameter, and give it with --set",
+        hint=WAY_OUT,
     )
 
 
-def _lines(each: TargetDifference) -> list[str]:
-    name, kind = each.entry.name, each.kind
-    if kind in (Kind.APPEARED, Kind.VANISHED):
-        return [f"{name}: {'only the second time' if kind is Kind.APPEARED else 'only at first'}"]
-    reasons = each.reasons() or [kind.value]
+def difference_words(each: TargetDifference) -> list[str]:
+    """Return how a target is declared otherwise the second time, in words."""
+    if each.kind in (Kind.APPEARED, Kind.VANISHED):
+        return ["only the second time" if each.kind is Kind.APPEARED else "only at first"]
+    reasons = each.reasons() or [each.kind.value]
     if len(reasons) > _SHOWN_OF_ONE:
         reasons[_SHOWN_OF_ONE:] = [f"and {len(reasons) - _SHOWN_OF_ONE} more"]
-    return [f"{name}: {reason}" for reason in reasons]
+    return reasons

@@ -91,8 +91,13 @@ class Targets:
         return deep
 
 
-def make_targets(graph: Graph, workspace: Workspace) -> Targets:
+def make_targets(graph: Graph, workspace: Workspace, *, are_final: bool = True) -> Targets:
     """Return the targets of a graph; steps of equal identity and equal code become one.
+
+    Args:
+        graph: its sources are known.
+        workspace: has the prefix.
+        are_final: whether the fingerprints are those that count, and pinned ones must be equal.
 
     Raises:
         SpecificationError: all clashes of identities and output paths, together.
@@ -125,7 +130,8 @@ def make_targets(graph: Graph, workspace: Workspace) -> Targets:
             )
         elif (clash := clash_of(targets[index], target, workspace)) is not None:
             errors.append(clash)
-    errors.extend(pin_errors(graph.steps, workspace))
+    if are_final:
+        errors.extend(pin_errors(graph.steps, workspace))
     errors.extend(_dev_errors(graph.steps, workspace))
     refused = dict(refused_places([(t.step, t.output_path) for t in targets], workspace))
     errors.extend(refused.values())

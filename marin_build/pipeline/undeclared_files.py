@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from marin_build.identity.canonical import Tagged
@@ -21,23 +23,50 @@ if TYPE_CHECKING:
 
 
 _NO_TEXTS = (int, float, bool, type(None))
+_KEY = re.compile(r"[.\[]")
 _LONGEST = 4096
 """Characters of the longest path."""
 
 
+@dataclass(frozen=True, slots=True)
+class UndeclaredFile:
+    """A file or folder of the project that a step names but does not declare.
+
+    Args:
+        step: names it.
+        what: how it does, to stand after the name of the step.
+        way_out: how its author declares it, where that can be said.
+
+    """
+
+    step: StepSpec
+    what: str
+    way_out: str | None = None
+
+
 def undeclared_files(steps: Iterable[StepSpec], workspace: Workspace) -> list[str]:
-    """Return warnings for files of the project that steps name but do not declare.
+    """Return warnings for files of the project that steps name but do not declare."""
+    return list(
+        dict.fromkeys(
+            f"`{found.step.name}` ({shown(found.step.declared, workspace.project)}) {found.what}: "
+            "changes to it will not rebuild the step"
+            + (f"; {found.way_out}" if found.way_out is not None else "")
+            for found in find_undeclared(steps, workspace)
+        )
+    )
+
+
+def find_undeclared(steps: Iterable[StepSpec], workspace: Workspace) -> Iterator[UndeclaredFile]:
+    """Yield the files of the project that steps name but do not declare.
 
     The words of commands name files, and the attributes of steps files and folders.
     """
     named = _NamedFiles(workspace.project)
-    found: dict[str, None] = {}
     for step in steps:
         if step.hash_attrs and type(step) is StepSpec and not step.has_recipe:
-            found.update(dict.fromkeys(named.by_attributes(step)))
+            yield from named.by_attributes(step)
         if isinstance(step.fn, Command):
-            found.update(dict.fromkeys(named.by_words(step, step.fn)))
-    return list(found)
+            yield from named.by_words(step, step.fn)
 
 
 class _NamedFiles:
@@ -53,13 +82,13 @@ class _NamedFiles:
         self._nothing: set[str] = set()  # texts that name none; the steps of a sweep share most
         self._files: dict[str, str | None] = {}  # the commands of a pipeline share their words
 
-    def by_attributes(self, step: StepSpec) -> Iterator[str]:
-        """Yield a warning for each file or folder that an attribute of a step names."""
+    def by_attributes(self, step: StepSpec) -> Iterator[UndeclaredFile]:
+        """Yield each file or folder that an attribute of a step names."""
         nothing = self._nothing
         for key, value in step.hash_attrs.items():
             if type(value) in _NO_TEXTS or (type(value) is str and value in nothing):
                 continue
-            for where, text, is_said in _texts_in(value, key):
+            for where, text, is_said in texts_in(value, key):
                 path = self._existing(text)
                 declared = (source.location for source in step.inputs.values())
                 if path is None or path in declared:
@@ -67,25 +96,20 @@ class _NamedFiles:
                 is_folder = os.path.isdir(path)
                 if is_folder and not (is_said or "/" in text or _takes_path(step.fn, key)):
                     continue  # `split="train"` means no folder called so
-                yield (
-                    f"`{step.name}` ({shown(step.declared, self._project)}) has the attribute "
-                    f"`{where}={json.dumps(printable(text))}`, a "
-                    f"{'folder' if is_folder else 'file'} that is not a declared input: changes to "
-                    f"it will not rebuild the step; {_way_out(step, key, path)}"
+                what = (
+                    f"has the attribute `{where}={json.dumps(printable(text))}`, a "
+                    f"{'folder' if is_folder else 'file'} that is not a declared input"
                 )
+                yield UndeclaredFile(step, what, way_out(step, where, written_here(step, path)))
 
-    def by_words(self, step: StepSpec, command: Command) -> Iterator[str]:
-        """Yield a warning for each file that a word of a command names."""
+    def by_words(self, step: StepSpec, command: Command) -> Iterator[UndeclaredFile]:
+        """Yield each file that a word of a command names."""
         declared = {source.location for source in step.inputs.values()}
         for word in _words(command):
             if word not in self._files:
                 self._files[word] = _project_file(word, self._project)
             if (path := self._files[word]) is not None and path not in declared:
-                place = shown(step.declared, self._project)
-                yield (
-                    f"`{step.name}` ({place}) runs `{word}`, which is not a declared input: "
-                    "changes to it will not rebuild the step"
-                )
+                yield UndeclaredFile(step, f"runs `{word}`, which is not a declared input")
 
     def _existing(self, text: str) -> str | None:
         """Return the absolute path of what a text names in the project; None if that is nothing."""
@@ -119,7 +143,7 @@ def _names_in(folder: str) -> frozenset[str]:
         return frozenset()
 
 
-def _texts_in(value: Any, where: str) -> Iterator[tuple[str, str, bool]]:
+def texts_in(value: Any, where: str) -> Iterator[tuple[str, str, bool]]:
     """Yield the texts in an attribute: where each stands, and whether it is said to be a path."""
     match value:
         case str():
@@ -127,12 +151,14 @@ def _texts_in(value: Any, where: str) -> Iterator[tuple[str, str, bool]]:
         case Tagged():
             if isinstance(text := value.get("__path__"), str):
                 yield where, text, True
+            yield from texts_in(value.get("fields"), where)  # of a dataclass or a model
+            yield from texts_in(value.get("__set__"), where)
         case dict():
             for key, item in value.items():
-                yield from _texts_in(item, f"{where}.{key}")
+                yield from texts_in(item, f"{where}.{key}")
         case tuple():
             for index, item in enumerate(value):
-                yield from _texts_in(item, f"{where}[{index}]")
+                yield from texts_in(item, f"{where}[{index}]")
 
 
 def _takes_path(fn: object, parameter: str) -> bool:
@@ -145,12 +171,25 @@ def _takes_path(fn: object, parameter: str) -> bool:
         return False
 
 
-def _way_out(step: StepSpec, key: str, path: str) -> str:
-    written = os.path.relpath(path, os.path.dirname(step.declared[0]))
-    source = f"source({json.dumps(printable(written))})"
+def written_here(step: StepSpec, path: str) -> str:
+    """Return an absolute path as the file that declares a step would name it."""
+    return os.path.relpath(path, os.path.dirname(step.declared[0]))
+
+
+def way_out(step: StepSpec, where: str, location: str) -> str:
+    """Return how the author of a step declares data that an attribute names.
+
+    Args:
+        step: the step.
+        where: the attribute, and the place in it.
+        location: a path or URL.
+
+    """
+    source = f"source({json.dumps(printable(location))})"
+    name = _KEY.split(where)[0]
     if isinstance(step.fn, BoundCall):
-        return f"give `{source}` in its place"
-    return f'declare it with `inputs={{"{key}": {source}}}`'
+        return f"give `{source}` {'in its place' if name == where else 'as an argument of its own'}"
+    return f'declare it with `inputs={{"{name}": {source}}}`'
 
 
 def _project_file(word: str, project: str) -> str | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import inspect
 import json
 import re
 from dataclasses import fields
@@ -72,6 +74,36 @@ def test_every_member_has_its_row(kind: type) -> None:
     text = _page("reference/python-api.md")
     names = [name for name in dir(kind) if not name.startswith("_")]
     assert [name for name in names if not re.search(rf"`(?:Project\.)?{name}[`(]", text)] == []
+
+
+def _signatures(text: str, name: str) -> list[list[str]]:
+    """Return the arguments of each call of `name` that is written like a definition."""
+    found = []
+    for arguments in re.findall(rf"`(?:Project\.)?{name}(\([^`\n]*\))`", text):
+        try:
+            (head,) = ast.parse(f"def f{arguments}: ...").body
+        except SyntaxError:  # `f(g(x))`, or `f(x, ...)`, which leaves some out
+            continue
+        assert isinstance(head, ast.FunctionDef)
+        found.append([argument.arg for argument in (*head.args.args, *head.args.kwonlyargs)])
+    return found
+
+
+@pytest.mark.parametrize("owner", [marin_build, marin_build.Project, marin_build.StatusFile])
+def test_a_function_has_the_arguments_that_the_page_shows(owner: object) -> None:
+    """Else people write arguments that are refused, or never learn of a new one."""
+    text = _page("reference/python-api.md")
+    members = {name: getattr(owner, name) for name in dir(owner) if not name.startswith("_")}
+    functions = {name: found for name, found in members.items() if inspect.isroutine(found)}
+    wrong = []
+    for name, function in functions.items():
+        kinds = inspect.Parameter.VAR_KEYWORD, inspect.Parameter.VAR_POSITIONAL
+        parameters = inspect.signature(function).parameters.values()
+        real = [one.name for one in parameters if one.kind not in kinds and one.name != "self"]
+        shown = _signatures(text, name)
+        if real and shown and real not in shown:  # `grid` takes any names
+            wrong.append((name, real, shown))
+    assert wrong == []
 
 
 def test_every_file_beside_an_output_has_its_place() -> None:

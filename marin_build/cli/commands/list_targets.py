@@ -24,14 +24,19 @@ if TYPE_CHECKING:
     multiple=True,
     help="Call no expansion that needs this target; `*`: none at all, and open no store.",
 )
+@click.option("--without-inputs", is_flag=True, help="Do not read what sources hold.")
 @pipeline_options
-def command(options: PipelineOptions, unbuilt: tuple[str, ...], *, elsewhere: bool) -> int:
+def command(
+    options: PipelineOptions, unbuilt: tuple[str, ...], *, elsewhere: bool, without_inputs: bool
+) -> int:
     """Write all targets with payloads and code digests as JSON."""
     from marin_build.operations.list_targets import list_here, listing_line
     from marin_build.pipeline.user_output import to_standard_error
 
     with to_standard_error():  # what a pipeline prints is no part of the listing
-        listing = list_here(replace(options, unbuilt=unbuilt), elsewhere=elsewhere)
+        listing = list_here(
+            replace(options, unbuilt=unbuilt), elsewhere=elsewhere, with_inputs=not without_inputs
+        )
     sys.stdout.write(listing_line(listing))
     sys.stdout.flush()
     # The threads of a pipeline may print while Python ends, which ends it with a fatal error.

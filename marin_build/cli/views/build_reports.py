@@ -28,6 +28,15 @@ if TYPE_CHECKING:
     from marin_build.plan.outcomes import End
 
 
+def place_in_checkout(place: tuple[str, int], project: str) -> tuple[str, int]:
+    """Return a file and line as GitHub names them: from the top of the checkout.
+
+    That may lie above the project.
+    """
+    file, line = place
+    return os.path.relpath(file, os.environ.get("GITHUB_WORKSPACE") or project), line
+
+
 class BuildReports:
     """Listens to the events of a run, and writes what was asked for when it is over.
 
@@ -109,11 +118,7 @@ class BuildReports:
         index = targets.by_id.get(target)
         if index is None:
             return "", 0
-        file, line = targets.all[index].step.declared
-        # GitHub names files from the top of the checkout, which may lie above the project.
-        return os.path.relpath(
-            file, os.environ.get("GITHUB_WORKSPACE") or targets.workspace.project
-        ), line
+        return place_in_checkout(targets.all[index].step.declared, targets.workspace.project)
 
     def _report(self) -> BuildReport:
         plan, targets = self._planned.plan, self._planned.loaded.targets

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +29,12 @@ def project(tmp_path: Path) -> Iterator[Workspace]:
         yield workspace
 
 
+@dataclass(frozen=True)
+class Config:
+    path: Path
+    split: str = "train"
+
+
 @step
 def plain(output: str, x: Any) -> None: ...
 
@@ -47,6 +54,8 @@ def of_path(output: str, x: Path) -> None: ...
         ("Makefile", '`x="Makefile"`, a file'),
         (Path("train"), '`x="train"`, a folder'),
         (["b", {"k": "raw.txt"}], '`x[1].k="raw.txt"`, a file'),
+        (Config(Path("raw.txt")), '`x.path="raw.txt"`, a file'),
+        ({"raw.txt"}, '`x[0]="raw.txt"`, a file'),
     ],
 )
 def test_a_file_in_an_attribute_is_warned_of(value: Any, said: str, project: Workspace) -> None:
