@@ -30,6 +30,9 @@ FINISHED = "apply_finished"
 
 _encode = json.JSONEncoder().encode
 
+_LONGEST_RUN = 1e10
+"""Seconds, 300 years: a line of a later time is damaged, and its time is no date."""
+
 
 @dataclass(frozen=True, slots=True)
 class Header:
@@ -146,7 +149,8 @@ def parse_journal(data: bytes, *, only_totals: bool = False) -> Journal:
         with suppress(ValueError):
             if document is not None and "at" in document:
                 at = number(document.pop("at"))
-                entries.append(Entry(text(document.pop("event", "")), at, document))
+                if at <= _LONGEST_RUN:
+                    entries.append(Entry(text(document.pop("event", "")), at, document))
     return Journal(header, time, tuple(entries))
 
 

@@ -114,13 +114,19 @@ class _Try:
         for dep in self.target.deps:
             if (made := self.targets.get(dep)) is not None:
                 yield self._output(made)
-        for name, digest in texts(
-            table(parse_json(self.target.payload)).get("inputs") or {}
-        ).items():
+        for name, digest in _sources(self.target.payload).items():
             yield _dataset(masked_text(name), digest)
 
     def _output(self, target: DecisionDocument) -> dict[str, Any]:
         return _dataset(self.place_of(target.output_path), target.fingerprint)
+
+
+def _sources(payload: str) -> Mapping[str, str]:
+    """Return the sources in a payload, with their digests; any program may have written that."""
+    try:
+        return texts(table(parse_json(payload)).get("inputs") or {})
+    except ValueError:
+        return {}
 
 
 _NAMESPACE = "marin-build"

@@ -20,6 +20,7 @@ from marin_build.protocol.lease import ADOPTING, parse_lease
 from marin_build.protocol.record_reader import is_ours
 from marin_build.protocol.status import STATUS_DELETING, parse_status
 from marin_build.protocol.tombstone import readable_tombstone
+from marin_build.store.folder_place import in_the_way
 from marin_build.untrusted_json import array, parse_json, path, table, text, text_or_none
 from marin_build.workspace.own_folder import NAME as OWN_FOLDER
 from marin_build.workspace.places import is_url
@@ -97,7 +98,9 @@ def read_whole_prefix(
 def _list(store: Store, prefix: str) -> tuple[dict[str, _Found], dict[str, int]]:
     """Return the outputs under a prefix, by their folder inside it, and what is in the trash."""
     found: dict[str, _Found] = {}
-    trashed = () if is_url(prefix) else _files_below(store, layout.trash_folder(prefix))
+    trash_folder = layout.trash_folder(prefix)
+    is_here = not is_url(prefix) and in_the_way(trash_folder) is None  # no link to other data
+    trashed = _files_below(store, trash_folder) if is_here else ()
     trash = {folder: sum(file.size for file in files) for folder, files in trashed}
     mine = f"{OWN_FOLDER}/"
     rest = []

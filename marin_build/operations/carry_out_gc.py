@@ -76,7 +76,7 @@ class Worker:
     Args:
         store: where the outputs live.
         prefix: an absolute folder, or a URL.
-        name: who does it, as leases name him.
+        name: who does it, `user@host` as in leases.
         is_held: whether the holder of a lease may be alive; gets target id, output path and lease.
         on_done: called after each step.
         id: the id of this `gc`.

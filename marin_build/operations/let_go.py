@@ -61,10 +61,10 @@ def let_go(loaded: Loaded, plan: Plan, on_event: Callable[[Warned], None]) -> No
 
 
 def _consumers(plan: Plan) -> dict[int, list[int]]:
-    """Return the temp targets of the request that nobody asked for, each with what needs it."""
+    """Return the temp targets that were not asked for themselves, each with what needs it."""
     targets = plan.targets
     if any(later.targets is None for later in targets.later):
-        return {}  # nobody knows what the steps of an expansion need
+        return {}  # it is not known what the steps of an expansion need
     temp = {i for i, target in enumerate(targets.all) if target.step.temp}
     temp.difference_update(plan.requested)
     for later in targets.later:  # each loading of the pipeline reads what they returned

@@ -42,7 +42,7 @@ def option_words(options: PipelineOptions) -> list[str]:
 
 
 def words_for_a_process(options: PipelineOptions) -> list[str]:
-    """Return the same for a process of ours, to which a parameter that is a secret is told."""
+    """Return the same for a process of ours, which gets parameters that are secrets, too."""
     words = words_of(*given_options(replace(options, parameters=None)))
     return words + [
         word

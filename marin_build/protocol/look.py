@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 class Seen:
     """A target's state as one reader saw it; a version is empty where nothing is.
 
-    `attempt` is the newest attempt the reader knows of, or None if he did not ask. `tombstone` is
+    `attempt` is the newest attempt the reader knows of, or None if it did not ask. `tombstone` is
     there if the status is one; `status` is what it replaced.
     """
 

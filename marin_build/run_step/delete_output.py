@@ -15,6 +15,7 @@ import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from marin_build.errors import StoreError
 from marin_build.protocol import layout
 from marin_build.protocol.lease import COLLECTING, Host, Lease, boot_clock
 from marin_build.protocol.living_work import is_abandoned
@@ -22,7 +23,7 @@ from marin_build.protocol.look import look
 from marin_build.protocol.renewal import RENEW_EVERY
 from marin_build.protocol.status import STATUS_DELETING, STATUS_LET_GO
 from marin_build.run_step.leftover_rights import clear_folder
-from marin_build.store.folder_place import in_the_way
+from marin_build.store.folder_place import in_the_way, way_out
 from marin_build.store.local import LocalStore
 from marin_build.store.local_read import store_error
 from marin_build.store.mounts import is_shared
@@ -160,12 +161,21 @@ class Deleter:
     def _trash(self) -> str:
         return f"{layout.trash_folder(self.prefix)}/{self.lease.run}-{os.urandom(4).hex()}"
 
+    def _refuse_linked_trash(self) -> None:
+        """Refuse to move an output through a link, to where other data is deleted with it."""
+        folder = layout.trash_folder(self.prefix)
+        if (found := in_the_way(folder)) is not None:
+            what = f"{found} lies in the place of the folder `{folder}`"
+            raise StoreError(what, hint=way_out(folder))
+
     def _take(
         self, output: str, target: str, status_version: str, status: Status
     ) -> _Taken | Deletion:
         """Take the lease and write the status, if nothing is there but what was judged."""
-        if not is_url(output) and in_the_way(output) is not None:
-            return Deletion.IN_THE_WAY
+        if not is_url(output):
+            if in_the_way(output) is not None:
+                return Deletion.IN_THE_WAY
+            self._refuse_linked_trash()
         seen = look(self.store, output)
         if seen.status_version != status_version:
             return Deletion.CHANGED

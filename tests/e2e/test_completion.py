@@ -83,7 +83,7 @@ def test_other_shells_get_the_same_words(project: Project, shell: str) -> None:
 def test_one_command_installs_it_once(project: Project) -> None:
     """Else a user edits files of the shell, and a second call writes the line twice."""
     rc = project.home / ".bashrc"
-    rc.write_text("alias x=y")
+    rc.write_bytes(b"alias x=\xff\r\n")
     for _ in range(2):
         subprocess.run(
             ["marin-build", "completion", "--install"],
@@ -91,8 +91,8 @@ def test_one_command_installs_it_once(project: Project) -> None:
             check=True,
             capture_output=True,
         )
-    assert rc.read_text().splitlines()[0] == "alias x=y"
-    assert rc.read_text().count("marin-build completion bash") == 1
+    assert rc.read_bytes().startswith(b"alias x=\xff\r\n")
+    assert rc.read_bytes().count(b"marin-build completion bash") == 1
     done = subprocess.run(
         ["bash", "--norc", "-c", f". {rc}; complete -p marin-build"],
         env=_environment(project),

@@ -371,6 +371,23 @@ def test_gc_is_killed_at_every_write_while_a_run_uses_what_it_deletes(built: Pro
     assert at > 10, "it was killed at several of its writes"
 
 
+def test_what_a_link_in_place_of_the_trash_points_to_is_not_deleted(built: Project) -> None:
+    """Else another user of the prefix makes `gc` delete what only its own user may delete."""
+    precious = built.root / "precious" / "thesis"
+    precious.mkdir(parents=True)
+    (precious / "text").write_text("years of work")
+    trash = built.root / OUTPUTS / ".marin-build" / "trash"
+    trash.symlink_to(precious.parent)
+    refused = built.run("gc", *NOW)
+    assert refused.code == 1
+    assert "a symbolic link" in refused.out + refused.err
+    assert (precious / "text").read_text() == "years of work"
+    assert _names(built) == BOTH
+    trash.unlink()
+    assert built.run("gc", *NOW).code == 0
+    assert _names(built) == DECLARED
+
+
 def _lr(output: Path) -> float:
     record = output / ".executor_info"
     return float(json.loads(record.read_text())["attributes"]["lr"]) if record.exists() else 0.0

@@ -61,7 +61,7 @@ def _own_shell() -> str:
 
 def _text_of(path: str) -> str:
     try:
-        with open(path, encoding="utf-8", errors="surrogateescape") as stream:
+        with open(path, encoding="utf-8", errors="surrogateescape", newline="") as stream:
             return stream.read()
     except FileNotFoundError:
         return ""

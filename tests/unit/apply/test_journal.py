@@ -132,6 +132,7 @@ _HOSTILE: list[Any] = [
     {"a": 1},
     float("inf"),
     10**400,
+    1e308,
 ]
 _HEADER = {
     "event": "journal", "schema": "marin_build/events", "schema_version": 1, "time": "t", "at": 0.0,
