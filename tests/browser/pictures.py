@@ -21,6 +21,7 @@ REASONS: dict[State, str] = {
     "failed": "failed before (attempt 2, 2026-11-21 10:20 UTC by ada@host): out of memory",
     "held": "held by ada@host, run r-0a1b2c3d; renewed 2026-11-21 10:20:00 UTC",
     "blocked": "needs train/large_00000000, which is blocked",
+    "later": "waits for split: its steps are known once split is built",
 }
 
 

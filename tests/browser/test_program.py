@@ -45,7 +45,23 @@ def test_the_page_of_a_pipeline_says_what_plan_says(window: Window, project: Pro
     assert project.run("apply", "broken").code == 1
     page = window.visit(_draw(project, "--engine", "kubernetes"))
     assert page.locator("#legend").inner_text().split() == (
-        ["built", "2", "to", "build", "1", "stale", "0", "failed", "1", "held", "0", "blocked", "0"]
+        [
+            "built",
+            "2",
+            "to",
+            "build",
+            "1",
+            "stale",
+            "0",
+            "failed",
+            "1",
+            "held",
+            "0",
+            "blocked",
+            "0",
+            "later",
+            "0",
+        ]
     )
     planned = project.run("plan", "--engine", "kubernetes").out
     assert page.locator(".summary").inner_text() in planned

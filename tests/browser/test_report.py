@@ -87,7 +87,7 @@ def test_what_people_look_for_is_on_the_page(window: Window, report: Path) -> No
     )
     rows = page.locator("#metrics tbody tr").all_inner_texts()
     assert rows[0].split() == ["train/lr-0.5", "0.5", "0.625"]
-    assert rows[1].split() == ["train/lr-1.0", "1", "1.25"]
+    assert rows[1].split() == ["train/lr-1.0", "1.0", "1.25"]
     pictures = page.locator("#results figure img")
     assert [one.get_attribute("alt") for one in pictures.all()] == [
         f"{file} of train/lr-{lr}" for lr in ("0.5", "1.0") for file in ("loss.png", "plot.svg")
