@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import shlex
 from dataclasses import dataclass, fields
@@ -117,4 +118,18 @@ def ci_workflow(
         cloud=bool(options.gcp_provider or options.aws_region),
         **{each.name: getattr(options, each.name) for each in fields(options)},
     )
-    return _BLANK_INSIDE.sub("\n", text)
+    return _sealed(_BLANK_INSIDE.sub("\n", text))
+
+
+def is_as_written(text: str) -> bool:
+    """Return whether a workflow is one of ours that no one has edited since."""
+    body, mark, _ = text.rpartition(_SEAL)
+    return text.startswith(WRITTEN_BY) and bool(mark) and _sealed(body) == text
+
+
+def _sealed(body: str) -> str:
+    """Return a workflow with a last line by which an edit of it is noticed."""
+    return f"{body}{_SEAL}{hashlib.sha256(body.encode()).hexdigest()[:16]}\n"
+
+
+_SEAL = "# as written: "

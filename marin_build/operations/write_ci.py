@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from marin_build.emit.ci_workflow import PLACES, WRITTEN_BY, ci_workflow
+from marin_build.emit.ci_workflow import PLACES, WRITTEN_BY, ci_workflow, is_as_written
 from marin_build.emit.templates import Templates
 from marin_build.errors import StoppedError, UsageError
 from marin_build.operations.git_worktree import top_level
@@ -58,10 +58,12 @@ def ci_place(system: System, text: str) -> str:
         return place
     except (OSError, ValueError) as error:
         raise UsageError(f"cannot read `{place}`: {error}") from error
-    if before != text and not before.startswith(WRITTEN_BY):
+    if before != text and not is_as_written(before):
+        ours = before.startswith(WRITTEN_BY)
+        how = "was edited since marin-build wrote it" if ours else "was not written by marin-build"
         raise StoppedError(
-            f"`{PLACES[system]}` is there, and marin-build did not write it",
+            f"`{PLACES[system]}` is there, and {how}",
             consequence="nothing was written",
-            hint=f"marin-build ci {system} --stdout > other.yml",
+            hint=f"see what would be written: marin-build ci {system} --stdout",
         )
     return place

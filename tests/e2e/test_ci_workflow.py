@@ -446,16 +446,19 @@ def test_a_workflow_of_another_hand_is_not_overwritten(story: Story) -> None:
     place = story.here / ".github/workflows/marin-build.yml"
     before = place.read_text()
     assert before == (story._marin_build("ci", "github", "--install", "true") and place.read_text())
-    place.write_text("name: ours\n")
-    done = subprocess.run(
-        ["marin-build", "ci", "github"],
-        cwd=story.here,
-        env=story.hub.environ,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert (done.returncode, place.read_text()) == (5, "name: ours\n")
+    assert story._marin_build("ci", "github", "--branch", "trunk").startswith("wrote ")
+    edited = place.read_text().replace("timeout-minutes: 30", "timeout-minutes: 9")
+    for text in ("name: ours\n", edited):
+        place.write_text(text)
+        done = subprocess.run(
+            ["marin-build", "ci", "github"],
+            cwd=story.here,
+            env=story.hub.environ,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert (done.returncode, place.read_text()) == (5, text)
 
 
 def test_our_own_workflow_is_the_one_that_we_write() -> None:
