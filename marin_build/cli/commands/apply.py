@@ -9,11 +9,12 @@ import click
 
 from marin_build.cli.next_commands import NextCommands
 from marin_build.cli.options import budget_option, parse_budgets, pipeline_options
-from marin_build.cli.terminal import echo, moves_cursor
+from marin_build.cli.terminal import moves_cursor
 from marin_build.cli.views.warnings import show_warning
 from marin_build.errors import EXIT_OK, EXIT_TARGET_FAILED, NotFoundError, UsageError
 from marin_build.operations.options import PipelineOptions, command_line, script_line, words_of
 from marin_build.operations.planned import PlanRequest
+from marin_build.plan.decisions import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -204,9 +205,7 @@ def command(
         reports = BuildReports(planned, summary, junit, annotate=annotate)
         click.get_current_context().call_on_close(reports.write)
     if planned.is_done:
-        code = _nothing_to_build(planned, commands, as_json=as_json, quiet=quiet)
-        _say_left_out(planned)
-        return code
+        return _end_without_run(planned, commands, as_json=as_json, quiet=quiet)
     if detach:
         return _detach(planned, commands, as_json=as_json)
     from marin_build.operations.apply import build, exit_code
@@ -224,6 +223,17 @@ def command(
     return code
 
 
+def _end_without_run(
+    planned: Planned, commands: NextCommands, *, as_json: bool, quiet: bool
+) -> int:
+    """Say that no target is to be built; return the exit code: blocked targets are a failure."""
+    from marin_build.cli.views.nothing_to_build import show_nothing_to_build
+
+    show_nothing_to_build(planned, commands, as_json=as_json, quiet=quiet)
+    _say_left_out(planned)
+    return EXIT_TARGET_FAILED if planned.decided.of_kind(Kind.BLOCKED) else EXIT_OK
+
+
 def _say_left_out(planned: Planned) -> None:
     """Say what a saved plan does not contain: steps that were not known when it was made."""
     if planned.folder and planned.decided.waiting:
@@ -239,8 +249,10 @@ def _detach(planned: Planned, commands: NextCommands, *, as_json: bool) -> int:
     from marin_build.operations.detach import detach
 
     view = detached_view(as_json=as_json)
-    if not as_json:
-        _say_drift(planned, commands)
+    if planned.drifted and not as_json:
+        from marin_build.cli.views.drift_text import show_drift
+
+        show_drift(planned.drifted, commands.plan)
     view.finish(detach(planned, view.handed), planned.decided.names_waiting)
     return EXIT_OK
 
@@ -258,50 +270,6 @@ def _alone(
         return command_line("run", options, [failure.name if is_one else failure.target])
 
     return alone
-
-
-def _say_drift(planned: Planned, commands: NextCommands) -> None:
-    if planned.drifted:
-        from marin_build.cli.views.drift_text import show_drift
-
-        show_drift(planned.drifted, commands.plan)
-
-
-def _nothing_to_build(
-    planned: Planned, commands: NextCommands, *, as_json: bool, quiet: bool
-) -> int:
-    """Print that no target is to be built; return the exit code: blocked targets are a failure."""
-    from marin_build.operations.prepare_apply import drifted_without_run, totals_without_run
-    from marin_build.plan.block_reasons import FailureKept
-    from marin_build.plan.decisions import Kind
-
-    blocked, reused = planned.decided.of_kind(Kind.BLOCKED), planned.reused
-    for event in drifted_without_run(planned):
-        _view(commands, as_json=as_json, quiet=False)(event)
-    if as_json:
-        from marin_build.cli.views.apply_text import show_json
-
-        show_json(totals_without_run(planned))
-    elif not blocked:
-        from marin_build.cli.views.outputs_text import output_lines
-        from marin_build.plan.requested_outputs import requested_outputs
-
-        echo(f"nothing to do: {reused} target{'s are' if reused != 1 else ' is'} built")
-        if not quiet:
-            for line in output_lines(*requested_outputs(planned.decided), commands.paths):
-                echo(line)
-    if not as_json:
-        _say_drift(planned, commands)
-    for decision in blocked:
-        from marin_build.plan.reason_text import describe_decision
-        from marin_build.text.readable import printable
-
-        target = planned.decided.targets.all[decision.index]
-        reason = printable(describe_decision(decision))
-        echo(f"error: `{target.name}` is blocked: {reason}", err=True)
-    if any(isinstance(decision.reason, FailureKept) for decision in blocked):
-        echo(f"hint: {commands.again} reruns what failed", err=True)
-    return EXIT_TARGET_FAILED if blocked else EXIT_OK
 
 
 def _view(commands: NextCommands, *, as_json: bool, quiet: bool) -> Callable[[Event], None]:
