@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib
+import itertools
 import os
 import sys
 import threading
@@ -191,11 +192,13 @@ def test_half_a_page_is_no_source(server: Server) -> None:
 
 
 def test_a_page_that_changes_while_it_is_read_is_no_source(server: Server) -> None:
-    server.headers = {"ETag": '"1"'}
-    answer = _Handler._answer
-    server.server.RequestHandlerClass._answer = (  # type: ignore[attr-defined]
-        lambda self, body: (answer(self, body), server.headers.update({"ETag": '"2"'}))
-    )
+    answer, versions = _Handler._answer, itertools.count(1)
+
+    def answer_anew(self: _Handler, body: bytes) -> None:
+        server.headers = {"ETag": f'"{next(versions)}"'}
+        answer(self, body)
+
+    server.server.RequestHandlerClass._answer = answer_anew  # type: ignore[attr-defined]
     with pytest.raises(StoreError) as caught:
         _digest(f"{server.url}/data")
     assert "changed while it was read" in dict(caught.value.facts)["reason"]
