@@ -14,7 +14,7 @@ from marin_build.protocol import layout
 from marin_build.protocol.marin_record import parse_marin_record
 from marin_build.protocol.recipe_reader import made_from, parse_recipe
 from marin_build.protocol.record_reader import readable_record
-from marin_build.workspace.places import is_url
+from marin_build.workspace.places import is_readable_from
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -116,7 +116,4 @@ def _moved(place: str, old: str, prefix: str) -> str:
 
 def _reachable(deps: Mapping[str, str], prefix: str) -> dict[str, str]:
     """Return the places that the store of this prefix can read."""
-    start = f"{prefix.partition('://')[0]}://" if is_url(prefix) else "/"
-    return {
-        dep: place for dep, place in deps.items() if place.startswith(start) and "\0" not in place
-    }
+    return {dep: place for dep, place in deps.items() if is_readable_from(place, prefix)}

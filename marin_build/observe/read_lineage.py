@@ -10,54 +10,56 @@ from marin_build.protocol.layout import ARTIFACT, RECORD, attempt_path
 from marin_build.protocol.lineage import Ancestor
 from marin_build.protocol.recipe_reader import made_from, parse_recipe
 from marin_build.protocol.record_reader import readable_record
-from marin_build.workspace.places import is_url
+from marin_build.workspace.places import is_readable_from
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from marin_build.protocol.attempt_reader import Committed
     from marin_build.store.base import Store
 
 
-def read_lineage(
-    target: str, path: str, prefix: str, open_store: Callable[[str], Store]
-) -> list[Ancestor]:
+def read_lineage(target: str, path: str, prefix: str, store: Store) -> list[Ancestor]:
     """Return an output, then all it was made from, those nearest to it first; each once.
 
-    There are two batches of requests for each generation, and not one for each output.
+    There are two batches of requests for each generation, and not one for each output. What a
+    record names at a place that this store cannot read is told, and not read.
 
     Args:
         target: the id of the output.
         path: the output path.
         prefix: where outputs live whose place no record names.
-        open_store: gives the store of a path.
+        store: of the prefix.
 
     Raises:
-        StoreError: a store cannot be read.
+        StoreError: the store cannot be read.
 
     """
     found: dict[str, Ancestor] = {}
     generation = {path: target}
     while generation:
-        ancestors = _read(generation, open_store)
+        ancestors = _read(generation, store)
         found.update({ancestor.path: ancestor for ancestor in ancestors})
-        generation = {
-            place: dep
-            for ancestor in ancestors
-            for dep, place in made_from(ancestor.recipe, prefix)
-            if place not in found
-        }
+        generation = {}
+        for ancestor in ancestors:
+            for dep, place in made_from(ancestor.recipe, prefix):
+                if place in found:
+                    continue
+                if is_readable_from(place, prefix):
+                    generation[place] = dep
+                else:
+                    found[place] = Ancestor(dep, place, None, None, None)
     return list(found.values())
 
 
-def _read(outputs: dict[str, str], open_store: Callable[[str], Store]) -> list[Ancestor]:
+def _read(outputs: dict[str, str], store: Store) -> list[Ancestor]:
     paths = list(outputs)
-    documents = iter(_get(open_store, [f"{p}/{n}" for p in paths for n in (RECORD, ARTIFACT)]))
+    documents = iter(_get(store, [f"{p}/{n}" for p in paths for n in (RECORD, ARTIFACT)]))
     read = []
     for path, info, artifact in zip(paths, documents, documents, strict=True):
         read.append((path, readable_record(info), parse_recipe(info, artifact)))
     attempts = [attempt_path(p, built.attempt) for p, built, _ in read if built and built.attempt]
-    ended = dict(zip(attempts, _get(open_store, attempts), strict=True))
+    ended = dict(zip(attempts, _get(store, attempts), strict=True))
     return [
         Ancestor(
             outputs[path],
@@ -72,16 +74,8 @@ def _read(outputs: dict[str, str], open_store: Callable[[str], Store]) -> list[A
     ]
 
 
-def _get(open_store: Callable[[str], Store], paths: Sequence[str]) -> list[bytes | None]:
-    """Return what lies at each path, in one batch for each store."""
-    by_store: dict[str, list[str]] = {}
-    for path in paths:
-        by_store.setdefault(path.partition("://")[0] if is_url(path) else "", []).append(path)
-    found: dict[str, bytes | None] = {}
-    for group in by_store.values():
-        blobs = open_store(group[0]).get_many(group)
-        found |= {p: b.data if b is not None else None for p, b in zip(group, blobs, strict=True)}
-    return [found[path] for path in paths]
+def _get(store: Store, paths: Sequence[str]) -> list[bytes | None]:
+    return [blob.data if blob is not None else None for blob in store.get_many(paths)]
 
 
 def _committed(path: str, document: bytes | None) -> Committed | None:

@@ -87,17 +87,16 @@ def affected_targets(options: PipelineOptions, base: str, *, fetches: bool = Tru
 
 
 def _with_consumers(entries: tuple[Entry, ...], why: dict[str, str]) -> dict[str, str]:
-    """Return why each target is reached; one that needs a reached one is reached, too."""
-    by_id = {entry.id: entry for entry in entries}
-    consumers: dict[str, list[str]] = {}
+    """Return why each target is reached; one that needs a reached one is reached, too.
+
+    Args:
+        entries: all targets, dependencies first.
+        why: id of each target that differs -> how.
+
+    """
+    names = {entry.id: entry.name for entry in entries}
+    reached = dict(why)
     for entry in entries:
-        for dep in entry.deps:
-            consumers.setdefault(dep, []).append(entry.id)
-    reached, waiting = dict(why), list(why)
-    while waiting:
-        target = waiting.pop()
-        for consumer in consumers.get(target, ()):
-            if consumer not in reached:
-                reached[consumer] = f"needs {by_id[target].name}"
-                waiting.append(consumer)
+        if entry.id not in reached and (dep := next((d for d in entry.deps if d in reached), None)):
+            reached[entry.id] = f"needs {names[dep]}"
     return reached

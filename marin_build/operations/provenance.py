@@ -70,7 +70,7 @@ def state_provenance(options: PipelineOptions, word: str) -> Provenance:
             facts=[("looked at", output.path)],
             hint=f"marin-build show {output.target}",
         )
-    lineage = read_lineage(output.target, output.path, found.prefix, open_store)
+    lineage = read_lineage(output.target, output.path, found.prefix, found.store)
     subject, read = _subject(lineage[0])
     if not subject.files and subject.artifact is None:
         raise NotFoundError(

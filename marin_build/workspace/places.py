@@ -74,3 +74,15 @@ def _no_place(text: str, why: str, meant: str) -> UsageError:
         consequence="nothing was done",
         hint=f"write {meant.rstrip('/')} for a bucket, ./{text} for a folder of that name",
     )
+
+
+def is_readable_from(place: str, prefix: str) -> bool:
+    """Return whether the store of a prefix can read a place that a record names.
+
+    Args:
+        place: what the record says, which may be anything.
+        prefix: an absolute folder, or a URL.
+
+    """
+    start = f"{prefix.partition('://')[0]}://" if is_url(prefix) else "/"
+    return place.startswith(start) and "\0" not in place

@@ -158,6 +158,16 @@ def test_names_of_a_statement_lead_nowhere_else(built: Project, tmp_path: Path) 
     assert built.run("verify", "--statement", str(path)).code == 1
 
 
+@pytest.mark.parametrize("place", ["x\0y", "nothing://h/x", "http://127.0.0.1:1/x", "../../x"])
+def test_a_record_leads_to_no_other_store(built: Project, place: str) -> None:
+    """Else a stranger's record makes us ask any server, or ends in a traceback."""
+    record = built.output_of("all") / ".executor_info"
+    record.write_text(json.dumps(json.loads(record.read_text()) | {"dependencies": [place]}))
+    stated = built.run("provenance", "all")
+    assert (stated.code, "no record says what made words_" in stated.err) == (0, True)
+    _as_published(json.loads(stated.out))
+
+
 def test_a_statement_about_an_output_in_a_bucket(project: Project) -> None:
     """Else it works on one machine alone."""
     project.pipeline(IN_A_BUCKET)
