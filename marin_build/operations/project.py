@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from marin_build.operations.loading import load
 from marin_build.operations.options import PipelineOptions
 from marin_build.operations.project_base import make_options, request_of
+from marin_build.operations.project_prefix import ProjectPrefix
 from marin_build.operations.project_targets import ProjectTargets
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from marin_build.workspace.workspace import CodePolicy
 
 
-class Project(ProjectTargets):
+class Project(ProjectTargets, ProjectPrefix):
     """A pipeline with its configuration and its store.
 
     `Project.open` and `Project.of` make one. Each method does what the command of its name does:
