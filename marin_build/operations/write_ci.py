@@ -37,8 +37,13 @@ def ci_text(system: System, wanted: CiOptions, options: PipelineOptions) -> str:
     return ci_workflow(system, wanted, option_words(options), templates)
 
 
-def ci_place(system: System, text: str) -> str:
-    """Return where a workflow belongs: in the checkout that the current folder is in.
+def ci_place(system: System, text: str, folder: str | None = None) -> str:
+    """Return where a workflow belongs: at the top of a checkout.
+
+    Args:
+        system: whose.
+        text: what is to be written.
+        folder: one of the checkout; None: the current folder.
 
     Raises:
         UsageError: it is in none.
@@ -46,7 +51,7 @@ def ci_place(system: System, text: str) -> str:
 
     """
     try:
-        top = top_level(os.getcwd())
+        top = top_level(os.path.abspath(folder or os.curdir))
     except UsageError as error:
         error.consequence, error.hint = "no workflow was written", "git init"
         raise

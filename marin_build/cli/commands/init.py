@@ -36,9 +36,8 @@ def command(folder: str, system: System | None) -> int:
         from marin_build.operations.options import PipelineOptions
         from marin_build.operations.write_ci import ci_place, ci_text
 
-        os.chdir(folder)
-        text = ci_text(system, CiOptions(), PipelineOptions())
-        place = ci_place(system, text)
+        text = ci_text(system, CiOptions(), PipelineOptions(folder=os.path.abspath(folder)))
+        place = ci_place(system, text, folder)
         write_output_file(place, text)
         echo(f"wrote {place}")
     return 0
