@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from marin_build.errors import UsageError
+from marin_build.operations.choose_targets import choose
 from marin_build.operations.loading import environments_for
-from marin_build.operations.plan import choose, make_planned
+from marin_build.operations.plan import make_planned
 from marin_build.operations.planned import PlanRequest
 from marin_build.pipeline.declared_at import shown
 from marin_build.pipeline.output_file import files_in

@@ -7,10 +7,11 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from marin_build.errors import StoreError, UsageError
+from marin_build.operations.choose_targets import choose
 from marin_build.operations.loading import chosen_engine
-from marin_build.operations.plan import choose, observe_tainted
+from marin_build.operations.take_snapshot import observe_tainted
 from marin_build.pipeline.recipe import has_chosen_path
-from marin_build.plan.decisions import make_plan
+from marin_build.plan.decide import make_plan
 from marin_build.plan.graph_shape import downstream
 from marin_build.protocol.layout import STATUS
 from marin_build.text.moments import stamp_now

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from marin_build.emit.ci_workflow import PLACES, WRITTEN_BY, ci_workflow, is_as_written
 from marin_build.emit.templates import Templates
 from marin_build.errors import StoppedError, UsageError
+from marin_build.operations.find_pipeline import pipeline_file, prefix_of
 from marin_build.operations.git_worktree import top_level
-from marin_build.operations.loading import pipeline_file, prefix_of
 from marin_build.operations.options import option_words
 from marin_build.workspace.workspace import Workspace
 
