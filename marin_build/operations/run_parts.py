@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 from marin_build.apply.devices import Queued
 from marin_build.errors import MarinBuildError, UsageError
 from marin_build.operations.adopted_data import refused_readers
+from marin_build.operations.forget_taints import forget_taints
 from marin_build.operations.prepare_apply import ISOLATIONS, isolates, let_go_of_temp
 from marin_build.operations.run_session import make_session
-from marin_build.operations.taint import forget_taints
 from marin_build.plan.capacity import GPU, needs_of
 
 if TYPE_CHECKING:
