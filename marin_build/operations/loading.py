@@ -95,7 +95,7 @@ class Loaded(Declared):
     store: Store
     host: Host
     adopted: Mapping[str, AdoptedData] = field(default_factory=dict)
-    """By target id, the adopted data that steps of a plan read (operations/adopted_data.py)."""
+    """By target id, the adopted data that steps read; see operations/adopted_data.py."""
 
 
 def load(options: PipelineOptions, only: str | None = None, needed: Sequence[str] = ()) -> Loaded:
