@@ -134,12 +134,12 @@ class ProjectBuilds(ProjectBase):
     ) -> ApplyFinished:
         from marin_build.operations.apply_errors import FailureCollector
         from marin_build.operations.drifted import refuse_drift
+        from marin_build.operations.isolation import with_isolation
         from marin_build.operations.prepare_apply import (
             drifted_without_run,
             is_saved_plan,
             prepare_build,
             totals_without_run,
-            with_isolation,
         )
 
         terms.check()
