@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from marin_build.emit.page_policy import page_policy
 from marin_build.emit.templates import Templates
@@ -17,6 +17,13 @@ from marin_build.workspace.workspace import Workspace
 if TYPE_CHECKING:
     from marin_build.operations.options import PipelineOptions
     from marin_build.operations.place import Place
+
+
+class Page(NamedTuple):
+    """A page, and its Content-Security-Policy."""
+
+    text: str
+    policy: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,20 +50,24 @@ class Site:
         """Return JSON values without secrets."""
         return self.redactor.clean_values(values)
 
-    def page(self, name: str, up: str, **values: Any) -> tuple[str, str]:
-        """Return a page of the server, and its policy.
+    def page(self, name: str, up: str, *, has_pictures: bool = False, **values: Any) -> Page:
+        """Return a page of the server.
 
         Args:
             name: `runs`: its template is `ui/runs.html.j2`, its script `ui/runs.js`.
             up: the relative address of the list of runs, as `../../`.
-            values: what the template gets besides; secrets are still to be removed by the caller.
+            has_pictures: whether it holds pictures, as `data:` addresses.
+            values: what the template gets besides, without secrets.
 
         Raises:
             SpecificationError: a template is missing or malformed.
 
         """
         text = self.templates.text
-        style = "".join(map(text, ("colours.css", "ui/live.css", "ui/page.css")))
+        sheets = ["colours.css", "ui/live.css", "ui/page.css"]
+        if name in _LIKE_A_REPORT:
+            sheets.insert(1, "report/page.css")
+        style = "".join(map(text, sheets))
         scripts = ("graph/elements.js", "ui/following.js", f"ui/{name}.js")
         ours = "\n".join(map(text, scripts))
         script = f'(() => {{\n"use strict";\n{ours}}})();\n'
@@ -69,12 +80,16 @@ class Site:
             script=script,
             **values,
         )
-        return page, live_policy(script, style)
+        return Page(page, live_policy(script, style, has_pictures=has_pictures))
 
 
-def live_policy(script: str, style: str) -> str:
+_LIKE_A_REPORT = ("metrics", "output")
+"""Pages that use parts of a report."""
+
+
+def live_policy(script: str, style: str, *, has_pictures: bool = False) -> str:
     """Return the policy of a page that hears from this server, and from nothing else."""
-    policy = page_policy(scripts=[script], styles=[style])
+    policy = page_policy(scripts=[script], styles=[style], has_pictures=has_pictures)
     return f"{policy}; connect-src 'self'; frame-ancestors 'none'"
 
 

@@ -61,7 +61,7 @@ def state_facts(target: RunTarget, *, is_over: bool) -> dict[str, Any]:
     """Return what a page needs to know of a target, as JSON values, without empty ones."""
     state = live_state(target, is_over=is_over)
     facts = {
-        "attempt": target.attempt if target.attempt > 1 else None,
+        "attempt": target.attempt or None,
         "code": target.exit_code or None,
         "message": shortened(target.message, _LONGEST),
         "seconds": target.seconds,

@@ -13,7 +13,7 @@ function follow(address, receive) {
 
   function open() {
     close();
-    source = new EventSource(last ? `${address}?after=${encodeURIComponent(last)}` : address);
+    source = new EventSource(last ? `${address}${address.includes("?") ? "&" : "?"}after=${encodeURIComponent(last)}` : address);
     source.addEventListener("message", (event) => {
       last = event.lastEventId;
       heard();

@@ -116,12 +116,19 @@ function goLive(page) {
 function livePanel(node, said) {
   if (!said) return [];
   const rows = [
-    ["attempt", said.attempt ? String(said.attempt) : ""],
+    ["attempt", said.attempt > 1 ? String(said.attempt) : ""],
     ["exit code", said.code ? String(said.code) : ""],
     ["took", said.seconds !== undefined ? durationText(said.seconds) : ""],
     ["job", [said.job, said.place ? `on ${said.place}` : ""].filter(Boolean).join(" ")],
   ];
   const parts = [];
   if (said.message) parts.push(html("pre", { class: "log", tabindex: "0" }, said.message));
+  if (said.state !== "blocked" && said.state !== "reused") parts.push(html("p", {}, html("a", { href: logAddress(node.id, said) }, "log")));
   return [section("in this run", facts(rows), ...parts)];
+}
+
+function logAddress(target, said) {
+  const words = new URLSearchParams({ target });
+  if (said.attempt) words.set("attempt", said.attempt);
+  return `log/?${words}`;
 }

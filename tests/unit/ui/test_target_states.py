@@ -63,7 +63,7 @@ def test_each_end_has_its_state(told: list[Event], state: str, when_over: str) -
 def test_the_page_gets_what_its_panel_shows_and_nothing_empty() -> None:
     assert facts(BEGUN) == {"state": "running", "since": 0.0}
     assert facts(BEGUN, ended(FAILED)) == {
-        "state": "failed", "code": 3, "message": "no good\nat all", "seconds": 0.5,
+        "state": "failed", "attempt": 1, "code": 3, "message": "no good\nat all", "seconds": 0.5,
     }  # fmt: skip
     assert facts(BEGUN, JOB) == {"state": "queued", "message": "Priority", "job": "slurm:7"} | {
         "since": 0.0
