@@ -119,7 +119,7 @@ def test_scripts_can_be_run_as_they_are(two_kinds: Project) -> None:
     """Else `./saved/run.sh` says permission denied."""
     two_kinds.run("plan", "-o", "saved")
     scripts = [p for p in (two_kinds.root / "saved").rglob("*.sh") if p.name != "environment.sh"]
-    assert len(scripts) == 3
+    assert len(scripts) == 4
     assert all(os.access(script, os.X_OK) for script in scripts)
     done = two_kinds.execute([two_kinds.root / "saved/run.sh"])
     assert (done.code, done.err) == (0, "")
