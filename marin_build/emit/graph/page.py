@@ -31,9 +31,9 @@ if TYPE_CHECKING:
 SCHEMA_VERSION = 1
 _LIBRARY = "graph/vendor/dagre.min.js"
 _SCRIPTS = (
-    "model", "groups", "boxes", "opening", "placing", "finding", "fragment", "drawing", "viewport",
-    "panel", "lighting", "unfolding", "selecting", "address", "search_box", "controls", "hands",
-    "page",
+    "elements", "model", "groups", "boxes", "opening", "placing", "finding", "fragment", "drawing",
+    "viewport", "panel", "lighting", "unfolding", "selecting", "address", "search_box", "controls",
+    "hands", "page",
 )  # fmt: skip
 _SOURCE_MAP = re.compile(r"^//# sourceMappingURL=.*$", re.MULTILINE)
 
@@ -80,11 +80,18 @@ def page_style(templates: Templates) -> str:
     return templates.text("colours.css") + templates.text("graph/page.css")
 
 
-def page_script(templates: Templates) -> str:
-    """Return all scripts of the page as one; the library is the first."""
+def page_script(templates: Templates, more: Sequence[str] = ()) -> str:
+    """Return all scripts of the page as one; the library is the first.
+
+    Args:
+        templates: hold them.
+        more: further scripts for a page that changes while it is open, before the last one.
+
+    """
     library = _SOURCE_MAP.sub("", templates.text(_LIBRARY)).strip()
     licence = " ".join(templates.text("graph/vendor/dagre.LICENSE").split()).replace("*/", "* /")
-    ours = "\n".join(templates.text(f"graph/{name}.js") for name in _SCRIPTS)
+    *before, last = (f"graph/{name}" for name in _SCRIPTS)
+    ours = "\n".join(templates.text(f"{name}.js") for name in (*before, *more, last))
     head = f"/* dagre, https://github.com/dagrejs/dagre\n{licence} */\n"
     return f'{head}{library}\n(() => {{\n"use strict";\n{ours}}})();\n'
 

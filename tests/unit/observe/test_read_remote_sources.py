@@ -107,7 +107,7 @@ def test_progress_is_told_where_it_takes_long(memory: Any, monkeypatch: pytest.M
         for piece in pieces(self, url, it):
             yield piece
             if url.endswith("/a"):
-                assert heard.wait(60)
+                assert heard.wait(240)
 
     monkeypatch.setattr(FsspecObjects, "pieces", until_heard)
     sources = [Source(name, f"memory://b/{name}") for name in ("a", "b")]

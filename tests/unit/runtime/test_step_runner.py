@@ -47,6 +47,9 @@ if TYPE_CHECKING:
 
     Dag = tuple[tuple[int, ...], ...]
 
+PATIENCE = 240.0
+"""Seconds after which something that should have happened is taken for a failure."""
+
 
 @pytest.fixture(autouse=True)
 def _prefix(tmp_path: Path) -> Iterator[None]:
@@ -127,7 +130,7 @@ def test_a_generator_may_make_steps_from_what_earlier_ones_left(pipeline: Pipeli
 
     def steps() -> Iterator[StepSpec]:
         yield first
-        ends = time.monotonic() + 30
+        ends = time.monotonic() + PATIENCE
         while _status(first) != STATUS_SUCCESS:
             assert time.monotonic() < ends
             time.sleep(0.005)
@@ -143,7 +146,7 @@ def test_dependents_start_while_the_generator_is_still_busy(pipeline: Pipeline) 
 
     def steps() -> Iterator[StepSpec]:
         yield second
-        ends = time.monotonic() + 30
+        ends = time.monotonic() + PATIENCE
         while _status(second) != STATUS_SUCCESS:
             assert time.monotonic() < ends
             time.sleep(0.005)
@@ -192,7 +195,7 @@ def test_what_comes_after_a_failure_in_a_generator_is_blocked_too(pipeline: Pipe
 
     def steps() -> Iterator[StepSpec]:
         yield failing
-        ends = time.monotonic() + 30
+        ends = time.monotonic() + PATIENCE
         while _status(failing) != STATUS_FAILED:
             assert time.monotonic() < ends
             time.sleep(0.005)
@@ -243,14 +246,15 @@ def test_a_dry_run_refuses_what_a_run_would(pipeline: Pipeline) -> None:
 @pytest.mark.parametrize("limit", [1, 2])
 def test_no_more_steps_run_at_once_than_allowed(limit: int) -> None:
     inside, most = 0, 0
-    guard = threading.Lock()
+    guard, all_at_once = threading.Lock(), threading.Barrier(limit)
 
     def build(_: str) -> None:
         nonlocal inside, most
         with guard:
             inside += 1
             most = max(most, inside)
-        time.sleep(0.02)
+        all_at_once.wait(PATIENCE)
+        time.sleep(0.02)  # one too many would come now
         with guard:
             inside -= 1
 

@@ -39,10 +39,10 @@ def test_a_lock_on_a_folder_that_was_moved_is_taken_anew(
     store = LocalStore(is_shared=is_shared)
     waiter = threading.Thread(target=store.put_if_absent, args=(f"{output}/lease", b"x"))
     waiter.start()
-    assert waits.wait(60)
+    assert waits.wait(240)
     output.rename(tmp_path / "trash")
     os.close(held)
-    waiter.join(60)
+    waiter.join(240)
     assert not waiter.is_alive()
     assert (output / "lease").read_bytes() == b"x"
     assert not (tmp_path / "trash" / "lease").exists()
