@@ -100,7 +100,7 @@ class Story(ABC):
         )
         words = ("--cache", ".marin-build/outputs") if cache else ()
         done = self.marin_build("ci", self.system, "--install", "true", *words)
-        assert done.stdout.startswith("wrote "), done
+        assert done.stdout.startswith("written: "), done
         for name, text in self.includes.items():
             self.write(name, text)
         self.push("main", "first")

@@ -94,7 +94,7 @@ def test_a_person_who_presses_tab_gets_the_word(project: Project, shell: str) ->
     project.pipeline(DIAMOND)
     project.write("marin-build.toml", "[profiles.review]\njobs = 1\n")
     installed = project.run("completion", shell, "--install")
-    assert installed.out.startswith("wrote ")
+    assert installed.out.startswith("written: ")
     assert f"the next {shell} that you start" in installed.out
     with shell_on_terminal(project, *_SHELLS[shell]) as there:
         assert {line: there.type(line) for line in _LINES} == _LINES

@@ -45,7 +45,7 @@ def command(shell: str | None, *, install: bool) -> int:
     from marin_build.cli.output_file import write_output_file
 
     write_output_file(place, text)
-    echo(f"wrote {place}: the next {shell} that you start completes `marin-build`")
+    echo(f"written: {place}; the next {shell} that you start completes `marin-build`")
     return EXIT_OK
 
 
