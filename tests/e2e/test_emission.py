@@ -352,7 +352,7 @@ def test_a_replay_stops_at_the_first_failure(project: Project) -> None:
         "0 built, 0 reused, 1 failed in TIME\n"
     )
     assert project.mask(done.err) == (
-        "\nerror: `bad` failed with exit code 3 (attempt 1): exited with code 3\n"
+        "\nerror: `bad` failed with exit code 3 (attempt 1)\n"
         "  | so sorry\n"
         "  log:     PROJECT/.marin-build/outputs/bad_HASH/.logs/attempt-0001.log\n"
         "hint: run it alone with: bash PROJECT/saved/steps/bad_HASH/run.sh\n"
