@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
 _LOOK_AFAR_EVERY = 3.0
-_LOOK_AFAR_SELDOM = 30.0
+_LOOK_AFAR_SELDOM = 15.0
 """Seconds between two looks at a bucket: at first, and if nothing changes for a while."""
 _REMEMBERED = 10.0
 """Seconds for which something is read that nobody looks at any more: pages are loaded again."""
