@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from marin_build.emit.plan_json import reason_json
-from marin_build.plan.reason_text import reason_kind, stable_facts
+from marin_build.plan.reason_facts import stable_facts
+from marin_build.plan.reason_text import reason_kind
 from marin_build.plan.reasons import Change, Reason
 
 PAGE = Path(__file__).parent / "reference" / "plan-directory.md"

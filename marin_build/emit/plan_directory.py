@@ -11,7 +11,8 @@ from marin_build.emit.quoting import plain_words
 from marin_build.pipeline.command import Command, Word
 from marin_build.pipeline.locate import files_that_may_hold
 from marin_build.plan.decisions import Kind
-from marin_build.plan.document import PAGE_FILE, PLAN_FILE, plan_document
+from marin_build.plan.document import PAGE_FILE, PLAN_FILE
+from marin_build.plan.document_of_plan import plan_document
 from marin_build.plan.graph_shape import waves
 from marin_build.plan.reason_text import describe_decision, describe_stably
 from marin_build.text.readable import printable

@@ -61,7 +61,6 @@ def read_output(place: Place, name: str, target: str, output: str) -> ReportedTa
             inputs=dict(recipe.inputs) if recipe is not None else {},
             output=output,
         ),
-        is_there=is_built,
         needs=recipe.deps if recipe is not None else (),
         build=build_of(made) if is_built else None,
         returned=value,

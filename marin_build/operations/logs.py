@@ -7,14 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from marin_build.errors import UsageError
-from marin_build.observe.read_attempts import (
-    has_ended,
-    local_log,
-    read_attempts,
-    read_documents,
-)
+from marin_build.observe.read_attempts import has_ended, local_log, read_attempts, read_documents
 from marin_build.observe.read_logs import copy_log
-from marin_build.operations.plan import choose
+from marin_build.operations.choose_targets import choose
 from marin_build.operations.read_jobs import read_jobs
 from marin_build.plan.selection import only_one
 from marin_build.protocol import layout

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from marin_build.emit.graph.picture import Node
+    from marin_build.emit.report.facts import Absent
     from marin_build.observe.read_made import MadeOutput
     from marin_build.operations.loading import Loaded
     from marin_build.operations.options import PipelineOptions
@@ -132,7 +133,7 @@ def _facts(planned: Planned, selectors: Sequence[str], options: PipelineOptions 
         ReportedTarget(
             node=node_of(node, one),
             details=more,
-            is_there=one.output.is_built or node.reason != NOT_READ,
+            absent=_absent(node, one),
             needs=tuple(loaded.targets.all[dep].id for dep in loaded.targets.deps[index]),
             build=build_of(one) if one.output.is_built else None,
             expected=_expected(earlier.get(index, ()), one),
@@ -171,6 +172,13 @@ def _expansions_last(picture: Picture) -> Picture:
     place = dict(zip(order, old, strict=True))
     edges = tuple((place[source], place[target]) for source, target in picture.edges)
     return Picture(tuple(picture.nodes[index] for index in order), edges)
+
+
+def _absent(node: Node, made: MadeOutput) -> Absent | None:
+    """Return how a target stands that the plan did not read; None if its output is there."""
+    if node.reason != NOT_READ or made.output.is_built:
+        return None
+    return "let go" if made.output.status == STATUS_LET_GO else "not built"
 
 
 def node_of(node: Node, made: MadeOutput) -> Node:

@@ -6,10 +6,10 @@ Each run that builds something keeps who ran it, its plan and its journal under 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 from marin_build.apply.run_folder import run_documents
-from marin_build.apply.run_summary import RunSummary, RunTarget
+from marin_build.apply.run_summary import Outcome, RunSummary, RunTarget
 from marin_build.errors import StoppedError, StoreError, UsageError
 from marin_build.operations.kept_runs import KeptRun, leases_of, read_runs
 from marin_build.operations.loading import current_host
@@ -19,7 +19,6 @@ from marin_build.pipeline.glob_patterns import compile_patterns
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
 
-    from marin_build.apply.run_summary import Outcome
     from marin_build.operations.options import PipelineOptions
     from marin_build.operations.place import Place
     from marin_build.plan.document import PlanDocument
@@ -65,7 +64,7 @@ def list_runs(
     options: PipelineOptions,
     *,
     limit: int = DEFAULT_LIMIT,
-    outcomes: Collection[Outcome] = (),
+    outcomes: Collection[str] = (),
     target: str | None = None,
     records: bool = False,
 ) -> ListedRuns:
@@ -80,9 +79,15 @@ def list_runs(
             under the prefix are read for that.
 
     Raises:
+        UsageError: no run ends so.
         StoreError: the store cannot be read.
 
     """
+    for outcome in outcomes:
+        if outcome not in get_args(Outcome):
+            raise UsageError(
+                f"no run ends `{outcome}`", hint=f"one of {', '.join(get_args(Outcome))}"
+            )
     place = open_place(options)
     documents = run_documents(place.store, place.prefix)
     ids = list(documents)
@@ -177,7 +182,7 @@ def _matcher(target: str) -> Callable[[RunTarget], bool]:
 
 
 def _is_wanted(
-    run: KeptRun, outcomes: Collection[Outcome], matches: Callable[[RunTarget], bool] | None
+    run: KeptRun, outcomes: Collection[str], matches: Callable[[RunTarget], bool] | None
 ) -> bool:
     if outcomes and run.outcome not in outcomes:
         return False

@@ -105,6 +105,8 @@ class Application:
 
     async def _run(self, request: Request) -> Response:
         id_, who = await self._named(request)
+        if id_ != request.path_params["run"]:  # `latest` will be another one
+            return RedirectResponse(f"../{id_}/", 307)
         async with self._watches.looking_at(
             id_, partial(RunWatch, self._site.place, id_, who)
         ) as w:

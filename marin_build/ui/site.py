@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from marin_build.emit.page_policy import page_policy
 from marin_build.emit.templates import Templates
-from marin_build.operations.loading import pipeline_file
+from marin_build.operations.find_pipeline import pipeline_file
 from marin_build.operations.place import open_place
 from marin_build.redaction import Redactor
 from marin_build.text.readable import printable

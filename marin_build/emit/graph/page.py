@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from marin_build.emit.graph.details import Details
 from marin_build.emit.graph.picture import STATES
 from marin_build.emit.page_policy import page_policy
-from marin_build.plan.payload_diff import cut_apart
+from marin_build.plan.difference_text import cut_apart
 from marin_build.redaction import NOTHING_SECRET
 from marin_build.text.readable import printable
 

@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from hypothesis.strategies import SearchStrategy
 
     from marin_build.pipeline.retries import Cause
+    from marin_build.store.base import Blob
 
     Dag = tuple[tuple[int, ...], ...]
 
@@ -81,6 +82,19 @@ def _status(step: StepSpec) -> str | None:
     return StatusFile(step.output_path, "w").status
 
 
+def _batches_read(monkeypatch: pytest.MonkeyPatch) -> list[Sequence[str]]:
+    """Return the list that takes the paths of each batch of reads from now on."""
+    batches: list[Sequence[str]] = []
+    get_many = LocalStore.get_many
+
+    def noting(self: LocalStore, paths: Sequence[str]) -> list[Blob | None]:
+        batches.append(paths)
+        return get_many(self, paths)
+
+    monkeypatch.setattr(LocalStore, "get_many", noting)
+    return batches
+
+
 def _cause(error: BaseException) -> BaseException | None:
     """Return the exception of the first step that failed."""
     failed = error.__cause__
@@ -110,17 +124,11 @@ def test_below_a_built_step_nothing_is_built_or_read(
     middle = pipeline.step("middle", deep)
     top = pipeline.step("top", middle)
     StatusFile(middle.output_path, "w").write_status(STATUS_SUCCESS)
-    read: list[str] = []
-    get_many = LocalStore.get_many
-
-    def counting(self: LocalStore, paths: Sequence[str]) -> object:
-        read.extend(paths)
-        return get_many(self, paths)
-
-    monkeypatch.setattr(LocalStore, "get_many", counting)
+    batches = _batches_read(monkeypatch)
     StepRunner().run([middle])
     StepRunner().run([top])
     assert pipeline.ran == ["top"]
+    read = [path for batch in batches for path in batch]
     assert not any(path.startswith(deep.output_path) for path in read[:2])
 
 
@@ -425,16 +433,9 @@ def test_statuses_of_a_chain_are_read_in_few_batches(
     end = pipeline.step("s0")
     for i in range(1, 1000):
         end = pipeline.step(f"s{i}", end)
-    batches: list[int] = []
-    get_many = LocalStore.get_many
-
-    def counting(self: LocalStore, paths: Sequence[str]) -> object:
-        batches.append(len(paths))
-        return get_many(self, paths)
-
-    monkeypatch.setattr(LocalStore, "get_many", counting)
+    batches = _batches_read(monkeypatch)
     StepRunner().run([end], dry_run=True)
-    assert sum(batches) == 1000
+    assert sum(map(len, batches)) == 1000
     assert len(batches) <= 11
 
 
@@ -514,14 +515,7 @@ def test_a_generator_is_read_step_by_step_and_no_step_twice(
     pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Else a program of 10,000 steps spends its time with looking at the first ones again."""
-    read: list[str] = []
-    get_many = LocalStore.get_many
-
-    def counting(self: LocalStore, paths: Sequence[str]) -> object:
-        read.extend(paths)
-        return get_many(self, paths)
-
-    monkeypatch.setattr(LocalStore, "get_many", counting)
+    batches = _batches_read(monkeypatch)
 
     def steps() -> Iterator[StepSpec]:
         end = pipeline.step("s0")
@@ -530,6 +524,7 @@ def test_a_generator_is_read_step_by_step_and_no_step_twice(
             end = pipeline.step(f"s{i}", end)
 
     StepRunner().run(steps(), dry_run=True)
+    read = [path for batch in batches for path in batch]
     assert len(read) == len(set(read)) == 49
 
 
