@@ -27,7 +27,7 @@ def test_a_plan_that_comes_late_is_drawn() -> None:
     assert "its plan was not kept" in early.text
     plan = PlanDocument(
         plan_id="p-1", pipeline="pipeline.py", parameters={}, prefix=PREFIX, engine="local",
-        requested=(), summary={"run": 0, "reuse": 0, "wait": 0, "blocked": 0, "pruned": 0}, decisions=(),
+        requested=(), summary={}, decisions=(),
     )  # fmt: skip
     text = "".join(plan.sealed_pieces({}))
     store.put(f"{folder_of(PREFIX, RUN)}/{PLAN_FILE}", text.encode())
