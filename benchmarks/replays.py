@@ -3,12 +3,14 @@
     python -m benchmarks.replays [--sizes 100,1000] [--ways apply,make,ninja,run.sh] [--output FILE]
 
 Layers of sqrt(N) steps with up to three inputs each, two jobs at once (`run.sh`: one). A step does
-next to nothing. After each build the number of outputs is compared.
+next to nothing. `apply` builds all; make and ninja build the first layer, and `apply` the rest;
+`run.sh` cannot build a part. After each build the number of outputs is compared.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import resource
 import shutil
@@ -33,8 +35,10 @@ HEAD = """\
 
 Written by `python -m benchmarks.replays --output benchmarks/REPLAYS.md`: a saved plan of layers of
 steps that do next to nothing, built and then built again, by each way to replay it. Two jobs at
-once; `run.sh` has one. CPU is that of all processes together, and what ratios are made of, because
-it hardly depends on what else the machine does.
+once; `run.sh` has one. `apply` builds all steps, make and ninja the first layer: what a step costs
+them does not depend on how many are built, but on how many the plan has, because each script reads
+all of it. `run.sh` calls the same scripts. CPU is that of all processes together, and what ratios
+are made of, because it hardly depends on what else the machine does.
 
 """
 
@@ -47,6 +51,19 @@ class Cost:
     cpu: float
 
 
+@dataclass(frozen=True, slots=True)
+class Build:
+    """What building so many steps took."""
+
+    steps: int
+    cost: Cost
+
+    @property
+    def cpu_of_one(self) -> float:
+        """Seconds of CPU a step."""
+        return self.cost.cpu / self.steps
+
+
 def run(command: list[str], folder: Path) -> Cost:
     """Run a command in a folder; its output is thrown away."""
     environ = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
@@ -57,7 +74,7 @@ def run(command: list[str], folder: Path) -> Cost:
     return Cost(end - start, cpu)
 
 
-def measure(size: int, ways: list[str]) -> dict[str, tuple[Cost, Cost]]:
+def measure(size: int, ways: list[str]) -> dict[str, tuple[Build | None, Cost]]:
     """Return what building a graph of a size, and building it again, took by each way."""
     found = {}
     with tempfile.TemporaryDirectory() as name:
@@ -65,30 +82,42 @@ def measure(size: int, ways: list[str]) -> dict[str, tuple[Cost, Cost]]:
         shutil.copy(CHECKOUT / "benchmarks/programs/pipeline.py", folder)
         shutil.copy(CHECKOUT / "benchmarks/graph_shapes.py", folder)
         run(["marin-build", "plan", "-o", "saved", "--set", f"n={size}"], folder)
-        steps = len(list((folder / "saved/steps").iterdir()))
+        decisions = json.loads((folder / "saved/plan.json").read_text())["decisions"]
+        layer = [each["target"] for each in decisions if not each["deps"]]
         for way in ways:
             shutil.rmtree(folder / ".marin-build/outputs", ignore_errors=True)
-            full = run(WAYS[way], folder)
+            part = layer if way in {"make", "ninja"} else []
+            full = None
+            if way != "run.sh":
+                full = Build(len(part) or size, run([*WAYS[way], *part], folder))
+            if way != "apply":
+                run(WAYS["apply"], folder)
             built = len(list((folder / ".marin-build/outputs").glob("*/out")))
-            assert built == steps, f"{way}: {built} of {steps} steps are built"
+            assert built == size, f"{way}: {built} of {size} steps are built"
             found[way] = full, run(WAYS[way], folder)
             print(size, way, *found[way], file=sys.stderr, flush=True)
     return found
 
 
-def table(size: int, found: dict[str, tuple[Cost, Cost]]) -> str:
+def table(size: int, found: dict[str, tuple[Build | None, Cost]]) -> str:
     """Return the rows of one size."""
     lines = [
         f"## {size:,} steps\n",
-        "| | build, s | CPU, s | ms of CPU a step | of apply | no-op, s | CPU, s | of apply |",
-        "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
+        "| | built | s | CPU, s | ms of CPU a step | of apply | no-op, s | CPU, s | of apply |",
+        "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
     ]
-    reference = found["apply"]
+    reference, reference_again = found["apply"]
+    assert reference is not None
     for way, (full, again) in found.items():
-        ratios = [cost.cpu / base.cpu for cost, base in zip((full, again), reference, strict=True)]
+        build = (
+            f"{full.steps} | {full.cost.wall:.1f} | {full.cost.cpu:.1f} | "
+            f"{full.cpu_of_one * 1000:.1f} | {full.cpu_of_one / reference.cpu_of_one:.1f}"
+            if full is not None
+            else "- | - | - | - | -"
+        )
         lines.append(
-            f"| {way} | {full.wall:.1f} | {full.cpu:.1f} | {full.cpu / size * 1000:.1f} | "
-            f"{ratios[0]:.1f} | {again.wall:.2f} | {again.cpu:.2f} | {ratios[1]:.1f} |"
+            f"| {way} | {build} | "
+            f"{again.wall:.2f} | {again.cpu:.2f} | {again.cpu / reference_again.cpu:.1f} |"
         )
     return "\n".join(lines) + "\n"
 

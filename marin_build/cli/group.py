@@ -47,6 +47,11 @@ _INTERNAL = ("list-targets",)
 """Commands for processes that marin-build starts itself; help does not list them."""
 
 
+def is_command(name: str) -> bool:
+    """Return whether a command has that name."""
+    return name in _COMMANDS
+
+
 class LazyGroup(click.Group):
     """A group whose commands live in `cli/commands/<name>.py`, as `command`."""
 
@@ -105,4 +110,7 @@ def _without_colours() -> bool:
 )
 @click.version_option(package_name="marin-build", message="marin-build %(version)s")
 def cli() -> None:
-    """Plan step graphs declared in Python, and replay them incrementally."""
+    """Plan step graphs declared in Python, and replay them incrementally.
+
+    Begin with `marin-build init`, which writes a pipeline; then `plan`, and `apply`.
+    """

@@ -186,7 +186,7 @@ def _facts(planned: Planned, decision: Decision) -> list[tuple[str, str]]:
         facts += _listed("changed", [*_changes(changed.changes)])
     if (root := _root(plan, decision)) is not None:
         target_id = plan.targets.all[root.index].id
-        facts.append(("root", printable(f"{target_id}: {describe_decision(root)}")))
+        facts.append(("cause", printable(f"{target_id}: {describe_decision(root)}")))
     for index, item in planned.drift.items():
         where = "" if index == decision.index else f"{plan.targets.all[index].id}: "
         facts.append(("drift", f"{where}{item.text}"))

@@ -11,6 +11,7 @@ from marin_build.errors import StoppedError, UsageError
 from marin_build.operations.find_pipeline import pipeline_file, prefix_of
 from marin_build.operations.git_worktree import top_level
 from marin_build.operations.options import option_words
+from marin_build.workspace.places import is_url
 from marin_build.workspace.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -35,6 +36,16 @@ def ci_text(system: System, wanted: CiOptions, options: PipelineOptions) -> str:
     workspace = Workspace(project, prefix_of(options, settings, project))
     templates = Templates(workspace, settings.templates)
     return ci_workflow(system, wanted, option_words(options), templates)
+
+
+def is_out_of_reach(wanted: CiOptions, options: PipelineOptions) -> bool:
+    """Return whether outputs lie in the project's folder, of which each job has a new one."""
+    _, project, settings = pipeline_file(options)
+    prefix = prefix_of(options, settings, project)
+    is_inside = not is_url(prefix) and os.path.join(prefix, "").startswith(
+        os.path.join(project, "")
+    )
+    return is_inside and wanted.cache is None
 
 
 def ci_place(system: System, text: str, folder: str | None = None) -> str:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from marin_build.errors import MarinBuildError, StepFailedError, StoreAwayError
 from marin_build.identity.callables import local_function
 from marin_build.pipeline.bound_call import return_annotation
+from marin_build.pipeline.retries import exited_with
 from marin_build.pipeline.running_function import run_function
 from marin_build.pipeline.source_digests import changed_files, content_of, read_content
 from marin_build.protocol.artifact import artifact_value
@@ -119,7 +120,7 @@ def _run(target: Target, *, is_interruptible: bool) -> Done:
             return _failure(f"input changed while the step ran: {changed}")
     except SystemExit as error:
         code = _exit_code(error)
-        return Done(code, f"exited with code {code}" if code else EXITED)
+        return Done(code, exited_with(code) if code else EXITED)
     except BaseException as error:  # whatever the step raises is its failure
         if is_interruptible and isinstance(error, KeyboardInterrupt):
             raise
@@ -218,7 +219,9 @@ def user_traceback(error: BaseException) -> str:
     frame: TracebackType | None = error.__traceback__
     while frame is not None and frame.tb_frame.f_code.co_filename.startswith(_PACKAGE):
         frame = frame.tb_next
-    return "".join(traceback.format_exception(type(error), error, frame))
+    text = "".join(traceback.format_exception(type(error), error, frame))
+    hint = error.hint if isinstance(error, MarinBuildError) else None
+    return f"{text}hint: {hint}\n" if hint else text
 
 
 EXPIRED = Done(1, "its lease expired before the step started", cause="infra")

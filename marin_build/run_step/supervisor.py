@@ -5,6 +5,7 @@ The supervisor stays alive when the body dies, whatever kills it, and ends the a
 
 from __future__ import annotations
 
+import errno
 import os
 import time
 from dataclasses import replace
@@ -103,6 +104,19 @@ def build_target(
             return ended.Interrupted()
         cause: Cause = "infra" if isinstance(error, StoreAwayError) else "app"
         return ended.Failed(0, 1, error.with_reason, hint=error.hint or "", cause=cause)
+    except OSError as error:
+        return _disk_failed(session, error)
+
+
+def _disk_failed(session: Session, error: OSError) -> ended.Failed:
+    """Return the end of a target whose files could not be written: its log may lack the reason."""
+    place = session.targets.workspace.prefix
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        what, hint = f"no space is left below `{place}`", "make space there, then apply again"
+    else:
+        named = f" (`{error.filename}`)" if error.filename else ""
+        what, hint = f"cannot write below `{place}`: {error.strerror or error}{named}", ""
+    return ended.Failed(0, 1, what, hint=hint)
 
 
 def _acquire(

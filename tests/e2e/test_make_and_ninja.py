@@ -21,7 +21,6 @@ from .support import (
     Gate,
     Project,
     project_in,
-    stable_tree,
     wait_for_exits,
 )
 
@@ -93,16 +92,12 @@ def built(project: Project) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("tool", TOOLS)
-def test_a_replay_leaves_what_apply_leaves(project: Project, tool: str) -> None:
-    """Else there are two ways to build a target, and they differ."""
+def test_a_second_replay_skips_everything(project: Project, tool: str) -> None:
+    """Else a replay after a broken connection starts from the beginning."""
     project.pipeline(DIAMOND)
-    applied = project.root.parent / "applied"
-    shutil.copytree(project.root, applied)
-    assert project.run("apply", cwd=applied).code == 0
     project.run("plan", "-o", "saved")
     done = replay(project, tool)
     assert (done.code, done.err) == (0, "")
-    assert stable_tree(project.root / OUTPUTS) == stable_tree(applied / OUTPUTS)
     before = project.tree(OUTPUTS)
     again = replay(project, tool)
     assert (again.code, again.err) == (0, "")

@@ -134,8 +134,9 @@ def test_steps_that_ask_for_resources_run_as_jobs(on_ray: Project, head: Head) -
     done = on_ray.run("apply", "--set", "room=tpu")  # the head of a slice, and its chips
     assert done.code == 0, done.err
     assert json.loads(artifact.read_text()) == {"TPU_VISIBLE_CHIPS": "0,1,2,3"}
-    doctor = on_ray.run("doctor").out
-    assert "1 node with 2 CPU, 1 GPU, 4 TPU, 1 TPU-v4-8-head" in doctor
+    doctor = on_ray.run("doctor", "--engine", "ray")
+    assert doctor.code == 0
+    assert "1 node with 2 CPU, 1 GPU, 4 TPU, 1 TPU-v4-8-head" in doctor.out
 
 
 def test_a_killed_apply_leaves_its_job_to_the_next_one(on_ray: Project, gate: Gate) -> None:

@@ -95,6 +95,8 @@ def test_steps_that_ask_for_resources_run_as_jobs(on_slurm: Project) -> None:
     (attempt,) = (on_slurm.root / OUTPUTS).glob("model_*/.logs/attempt-0001.json")
     said = json.loads(attempt.read_text())
     assert (said["engine"], said["job"]) == ("slurm", moved[0]["job"])
+    doctor = on_slurm.run("doctor", "--engine", "slurm")
+    assert (doctor.code, "controller: answers" in doctor.out) == (0, True)
 
 
 def test_what_a_job_prints_is_shown_where_it_was_submitted(on_slurm: Project, gate: Gate) -> None:

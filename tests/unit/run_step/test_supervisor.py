@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import functools
 import itertools
 import json
@@ -217,6 +218,33 @@ def test_a_step_that_does_not_leave_what_it_declares_has_failed(
     assert missing in Path(failed.log).read_text()
     assert (made.document().result, made.document().message) == ("failed", failed.message)
     assert (made.output / ".executor_status").read_text() == "FAILED"
+
+
+@pytest.mark.parametrize(
+    ("error", "words", "hint"),
+    [
+        (OSError(errno.ENOSPC, "No space left"), "no space is left below", "make space there"),
+        (OSError(errno.EIO, "I/O error", "x.log"), "cannot write below", ""),
+    ],
+)
+def test_a_disk_that_takes_nothing_is_named_where_no_log_can_say_so(
+    stage: Callable[..., Stage],
+    monkeypatch: pytest.MonkeyPatch,
+    error: OSError,
+    words: str,
+    hint: str,
+) -> None:
+    """Else a full disk is told as the exit code of a bug."""
+    made = stage(_write("a"))
+
+    def broken(*_: object) -> Done:
+        raise error
+
+    monkeypatch.setattr(made.bodies, "run", broken)
+    failed = made.build()
+    assert isinstance(failed, ended.Failed)
+    assert (failed.exit_code, failed.message.startswith(words)) == (1, True)
+    assert failed.hint.startswith(hint)
 
 
 def test_an_early_exit_without_an_error_is_not_success(stage: Callable[..., Stage]) -> None:
