@@ -118,6 +118,24 @@ def test_a_page_holds_the_end_of_a_long_log(
     assert len(late.lines) <= 20
 
 
+def test_a_line_as_long_as_a_part_is_shown(
+    shown: tuple[Shown, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else the log of a step that printed one huge line looks empty."""
+    monkeypatch.setattr(log_source, "MOST_OF_A_PART", 100)
+    page, log = shown
+    log.write_text("first\n")
+    page.look()
+    with log.open("a") as stream:
+        stream.write("x" * 120 + "\n")
+    page.look()
+    assert page.lines == ["x" * 99]
+    with log.open("a") as stream:
+        stream.write("last\n")
+    page.look()
+    assert page.lines == ["x" * 99, "last"]
+
+
 LOGS = st.lists(st.text(alphabet="ab", max_size=60), max_size=60).map(
     lambda lines: "".join(f"{line}\n" for line in lines).encode()
 )

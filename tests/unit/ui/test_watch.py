@@ -162,3 +162,12 @@ def test_a_page_cannot_flood_the_terminal() -> None:
     note("\x1b[2J\n" + "x" * 1000)
     assert told[-1].startswith("\\x1b[2J\\n")
     assert len(told[-1]) < 300
+
+
+def test_a_terminal_that_was_closed_ends_no_page() -> None:
+    """Else a server that outlives its terminal answers no request that it has to speak of."""
+
+    def note(_: str) -> None:
+        raise BrokenPipeError
+
+    Refusals(note).note("GET was refused")
