@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -118,6 +119,8 @@ class LogWatch(Watch):
             "log": log_facts(facts),
             "is_all": is_all,
             "start": self._start,
+            "end": self._start + len(self._text),
+            "ends": _ends_of_lines(self._start, text) if is_all else [],
             "lines": shown_lines(text),
             "trouble": self.trouble,
         }
@@ -129,6 +132,12 @@ class LogWatch(Watch):
             return {"start": 0, "lines": []}
         part = self._bytes.before(facts, position)
         return {"start": part.start, "lines": shown_lines(part.data)}
+
+
+def _ends_of_lines(start: int, data: bytes) -> list[int]:
+    """Return the position after each line: a page that was away finds what it has by them."""
+    ends = [start + newline.end() for newline in re.finditer(b"\n", data)]
+    return ends if data.endswith(b"\n") or not data else [*ends, start + len(data)]
 
 
 def log_facts(facts: LogFacts) -> dict[str, Any]:

@@ -30,7 +30,7 @@ def browser_opener(
         on_note: told why nothing was opened.
 
     """
-    folder = tempfile.mkdtemp(prefix="marin-build-ui-")
+    folders: list[str] = []
 
     def launch(path: str) -> None:
         viewer = viewer_of(environ)
@@ -41,7 +41,8 @@ def browser_opener(
             on_note(f"no browser was opened: {why}")
 
     def open_address(address: str) -> None:
-        path = os.path.join(folder, "open.html")
+        folders.append(tempfile.mkdtemp(prefix="marin-build-ui-"))
+        path = os.path.join(folders[-1], "open.html")
         with open(path, "w", encoding="utf-8") as stream:
             place = html.escape(address)
             stream.write(f'<meta http-equiv="refresh" content="0; url={place}">\n')
@@ -50,4 +51,5 @@ def browser_opener(
     try:
         yield open_address
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        for folder in folders:
+            shutil.rmtree(folder, ignore_errors=True)

@@ -31,7 +31,7 @@ _A_MOMENT = 1
 def serve(
     site: Site, *, port: int, on_ready: Callable[[str], None], on_note: Callable[[str], None]
 ) -> None:
-    """Serve pages about runs until SIGINT or SIGTERM.
+    """Serve pages about runs until SIGINT or SIGTERM, or until the terminal is closed.
 
     Args:
         site: what pages are made from.
@@ -97,7 +97,10 @@ async def _serve(
         application.close()
         server.should_exit = True
 
-    for number in (signal.SIGINT, signal.SIGTERM):
+    signals = [signal.SIGINT, signal.SIGTERM]
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # as `nohup` sets it
+        signals.append(signal.SIGHUP)
+    for number in signals:
         asyncio.get_running_loop().add_signal_handler(number, end)
     on_ready(f"http://{ADDRESS}:{listener.getsockname()[1]}/{token}/")
     await server.serve(sockets=[listener])

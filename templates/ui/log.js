@@ -13,6 +13,7 @@ function startLog() {
   const words = new URLSearchParams(location.search);
   const place = byId("log");
   let start = 0; // position of the first line that is shown
+  let end = -1; // position after the last one
   let follows = true;
 
   const isAtEnd = () => window.innerHeight + window.scrollY >= document.documentElement.scrollHeight - 40;
@@ -21,13 +22,15 @@ function startLog() {
   function receive(message) {
     if (!message.log) return;
     showFacts(message.log);
-    const lines = message.lines.map(lineOf);
-    if (message.is_all) {
+    const had = linesHad(message);
+    const lines = message.lines.slice(Math.max(had, 0)).map(lineOf);
+    if (had < 0) {
       place.replaceChildren(...lines);
       start = message.start;
     } else {
       place.append(...lines);
     }
+    end = message.end;
     while (place.children.length > MOST_LINES) {
       place.firstElementChild.remove();
       start = -1; // where the first line stands is not known any more
@@ -37,6 +40,14 @@ function startLog() {
     byId("end").hidden = isAtEnd();
     document.body.dataset.ready = "yes";
     document.body.dataset.log = message.log.is_over ? "over" : "grows";
+  }
+
+  // How many lines of a message the page has already; -1: what it has does not reach to them. A page
+  // that was hidden for a while gets all again, and leaves what is being read in its place.
+  function linesHad(message) {
+    if (!message.is_all) return 0;
+    const reaches = message.start <= end && end <= message.end && message.ends.length === message.lines.length;
+    return reaches ? message.ends.filter((position) => position <= end).length : -1;
   }
 
   function showFacts(log) {

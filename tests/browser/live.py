@@ -109,3 +109,16 @@ def target(page: Page, name: str) -> Locator:
 def wait_for_state(page: Page, name: str, state: str) -> None:
     """Wait until the box of a target has a state."""
     target(page, name).and_(page.locator(f".is-{state.replace(' ', '-')}")).wait_for()
+
+
+def hide(page: Page) -> None:
+    """Hide a page, as another tab does that is looked at."""
+    page.evaluate(
+        "Object.defineProperty(document, 'hidden', {configurable: true, get: () => true});"
+        "document.dispatchEvent(new Event('visibilitychange'))"
+    )
+
+
+def show(page: Page) -> None:
+    """Show a page again that was hidden."""
+    page.evaluate("delete document.hidden; document.dispatchEvent(new Event('visibilitychange'))")

@@ -7,7 +7,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.browser.live import GATED, start_ui, target, visit, visit_run, wait_for_state
+from tests.browser.live import (
+    GATED,
+    hide,
+    show,
+    start_ui,
+    target,
+    visit,
+    visit_run,
+    wait_for_state,
+)
 from tests.browser.test_accessibility import findings
 
 if TYPE_CHECKING:
@@ -109,16 +118,13 @@ def test_two_tabs_show_the_same_and_one_that_was_hidden_catches_up(
         window.asked = ui.address
         pages.append(visit_run(window, ui))
     away = pages[1]
-    away.evaluate(
-        "Object.defineProperty(document, 'hidden', {configurable: true, get: () => true});"
-        "document.dispatchEvent(new Event('visibilitychange'))"
-    )
+    hide(away)
     gate.let_go(2)
     gate.wait_started()
     gate.wait_started()
     wait_for_state(pages[0], "data/0", "built")
     assert target(away, "data/0").get_attribute("aria-label") == "data/0, running"
-    away.evaluate("delete document.hidden; document.dispatchEvent(new Event('visibilitychange'))")
+    show(away)
     wait_for_state(away, "data/0", "built")
     gate.let_go(2)
     for page in pages:

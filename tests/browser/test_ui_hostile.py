@@ -149,6 +149,8 @@ def test_a_page_of_another_origin_learns_nothing(ui: Ui, page: Page, elsewhere: 
     assert "GET was refused: a page of another site sent it, for: iframe\n" in said
     assert "GET was refused: a page of another site sent it, for: image\n" in said
     assert ui.token not in said
+    # And nothing else, such as a line of a library for each socket that is tried.
+    assert [line for line in said.splitlines()[1:] if " was refused: " not in line] == []
 
 
 def test_a_window_that_another_page_opens_is_out_of_its_reach(

@@ -124,8 +124,11 @@ def test_without_its_extra_it_names_that(project: Project, tmp_path: Path) -> No
     )
 
 
-def test_a_browser_is_opened_without_telling_other_users(project: Project, tmp_path: Path) -> None:
-    """All users see command lines: the secret must not stand in one."""
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_browser_is_opened_without_telling_other_users(
+    project: Project, tmp_path: Path, number: int
+) -> None:
+    """All users see command lines: the secret must not stand in one, nor in a file that is left."""
     fifo = tmp_path / "opened"
     browser = tmp_path / "browser"
     browser.write_text(
@@ -142,9 +145,9 @@ def test_a_browser_is_opened_without_telling_other_users(project: Project, tmp_p
     assert token not in path
     assert rights == "700"
     assert text == f'<meta http-equiv="refresh" content="0; url={address}">'
-    running.send(signal.SIGTERM)
+    running.send(number)
     assert running.wait().code == 0
-    assert not os.path.exists(path)
+    assert not os.path.exists(os.path.dirname(path))
 
 
 def test_requests_that_no_browser_sends_end_nothing(project: Project) -> None:

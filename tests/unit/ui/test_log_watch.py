@@ -118,6 +118,22 @@ def test_a_page_holds_the_end_of_a_long_log(
     assert len(late.lines) <= 20
 
 
+def test_a_page_that_was_away_for_long_knows_which_lines_it_has(shown: tuple[Shown, Path]) -> None:
+    """Else who reads in the middle of a log loses the place by looking at another tab."""
+    page, log = shown
+    log.write_text("one\n")
+    page.look()
+    assert page.watch.since(0)["end"] == 4
+    with log.open("a") as stream:
+        stream.write("t\rwo\n\nthree")
+    end(log)
+    again = Shown(LogWatch(page.watch._place, page.watch.log))
+    again.look()
+    said = again.watch.since(0)
+    assert (said["start"], said["ends"], said["end"]) == (0, [4, 9, 10, 15], 15)
+    assert len(said["lines"]) == len(said["ends"])
+
+
 def test_a_line_as_long_as_a_part_is_shown(
     shown: tuple[Shown, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
