@@ -19,6 +19,7 @@ _COMMANDS = (
     "explain",
     "status",
     "runs",
+    "ui",
     "logs",
     "path",
     "show",

@@ -12,8 +12,8 @@ import time
 from typing import TYPE_CHECKING
 
 from marin_build.errors import MarinBuildError
+from marin_build.operations.find_pipeline import pipeline_file
 from marin_build.operations.list_targets import read_listing
-from marin_build.operations.loading import pipeline_file
 from marin_build.operations.options import PipelineOptions
 from marin_build.untrusted_json import array, parse_json, table, text
 from marin_build.workspace.configuration import read_configuration

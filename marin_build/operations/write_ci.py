@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from marin_build.emit.ci_workflow import PLACES, WRITTEN_BY, ci_workflow, is_as_written
 from marin_build.emit.templates import Templates
 from marin_build.errors import StoppedError, UsageError
+from marin_build.operations.find_pipeline import pipeline_file, prefix_of
 from marin_build.operations.git_worktree import top_level
-from marin_build.operations.loading import pipeline_file, prefix_of
 from marin_build.operations.options import option_words
 from marin_build.workspace.places import is_url
 from marin_build.workspace.workspace import Workspace
@@ -48,8 +48,13 @@ def is_out_of_reach(wanted: CiOptions, options: PipelineOptions) -> bool:
     return is_inside and wanted.cache is None
 
 
-def ci_place(system: System, text: str) -> str:
-    """Return where a workflow belongs: in the checkout that the current folder is in.
+def ci_place(system: System, text: str, folder: str | None = None) -> str:
+    """Return where a workflow belongs: at the top of a checkout.
+
+    Args:
+        system: whose.
+        text: what is to be written.
+        folder: one of the checkout; None: the current folder.
 
     Raises:
         UsageError: it is in none.
@@ -57,7 +62,7 @@ def ci_place(system: System, text: str) -> str:
 
     """
     try:
-        top = top_level(os.getcwd())
+        top = top_level(os.path.abspath(folder or os.curdir))
     except UsageError as error:
         error.consequence, error.hint = "no workflow was written", "git init"
         raise

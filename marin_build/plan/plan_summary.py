@@ -6,7 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Literal, get_args
 
 from marin_build.plan.decisions import Kind
-from marin_build.plan.estimate import summary_text
+from marin_build.plan.estimate_text import summary_text
 from marin_build.plan.reasons import Adopted, Cascade, IdentityChanged, NeverBuilt
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ def summary_line(
         waiting: how many expansions wait: their steps are not among the targets.
 
     """
-    verbs = verbs or {}
+    verbs, counts = verbs or {}, Counter(counts)  # any program may have written a plan
     kinds = [f"{verbs[verb]} {verb}" for verb in RUN_VERBS if verbs.get(verb)]
     parts = [f"{counts['run']} to build" + (f" ({', '.join(kinds)})" if len(kinds) > 1 else "")]
     adopted = verbs.get("adopt", 0)

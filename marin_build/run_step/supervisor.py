@@ -23,6 +23,7 @@ from marin_build.protocol.held_target import Holding
 from marin_build.protocol.lease import TIME_TO_LIVE, Lease, boot_clock, process_start
 from marin_build.protocol.record_reader import readable_record
 from marin_build.run_step.attempt import Attempt
+from marin_build.run_step.end_attempt import end_attempt
 from marin_build.run_step.patient_store import Patience, patiently
 from marin_build.run_step.workers import INTERRUPTED, hear_interrupt
 from marin_build.workspace.workspace import current_workspace
@@ -90,7 +91,7 @@ def build_target(
         hear_interrupt(done.exit_code, asked_to_end)
         try:
             with bookkeeping, patiently(session.store, attempt.patience(asked_to_end)):
-                return attempt.end(done, asked_to_end())
+                return end_attempt(attempt, done, asked_to_end())
         finally:
             if attempt.is_long:
                 bodies.release(start.index)

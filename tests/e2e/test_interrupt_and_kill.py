@@ -222,7 +222,8 @@ def test_a_second_ctrl_c_kills_a_step_that_does_not_listen(project: Project, gat
     done = running.wait()
     assert done.code == 130
     assert end_of([pid]) == []
-    assert not (project.output_of("slow") / ".executor_status.lock").exists()
+    # On a slow machine the run may have ended before it heard that: nobody waits all the same.
+    assert project.plan("slow") == {"slow": "run"}
 
 
 def test_a_step_that_ends_well_after_the_interrupt_is_kept(project: Project, gate: Gate) -> None:
@@ -418,7 +419,7 @@ def sealed(project: Project) -> Project:
     return project
 
 
-@pytest.mark.parametrize("how", ["apply", "run.sh"])
+@pytest.mark.parametrize("how", ["apply", "run.sh", "make", "ninja"])
 def test_a_sealed_attempt_is_published_and_not_run_again(sealed: Project, how: str) -> None:
     """Else work that was committed is paid for twice."""
     planned = sealed.run("plan", "-v", "left")
@@ -427,7 +428,9 @@ def test_a_sealed_attempt_is_published_and_not_run_again(sealed: Project, how: s
         done = sealed.run("apply")
     else:
         sealed.run("plan", "-o", "saved")
-        done = sealed.bash("saved/run.sh")
+        words = {"run.sh": ["bash", "saved/run.sh"], "make": ["make", "-C", "saved"],
+                 "ninja": ["ninja", "-C", "saved"]}  # fmt: skip
+        done = sealed.execute([*words[how]], env=sealed.forking())
     assert (done.code, done.err) == (0, "")
     assert sealed.counts() == {"corpus": 1, "left": 1, "report": 1, "right": 1}
     assert sealed.status_of("left") == "SUCCESS"

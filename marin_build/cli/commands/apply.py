@@ -128,6 +128,7 @@ def command(
     TARGET is as for `plan`; a folder that holds a plan.json is a plan.
     """
     from marin_build.cli.standard_streams import lasting_streams
+    from marin_build.operations.isolation import with_isolation
     from marin_build.operations.loading import load
     from marin_build.operations.prepare_apply import (
         Terms,
@@ -135,7 +136,6 @@ def command(
         is_saved_plan,
         plan_to_build,
         prepare_build,
-        with_isolation,
     )
 
     click.get_current_context().with_resource(lasting_streams())

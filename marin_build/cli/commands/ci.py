@@ -162,12 +162,12 @@ def _write(
 
 
 def write_workflow(system: System, chosen: CiOptions, options: PipelineOptions) -> None:
-    """Write a workflow into the checkout here, and say what it still lacks."""
+    """Write a workflow into the checkout of a pipeline, and say what it still lacks."""
     from marin_build.cli.output_file import write_output_file
     from marin_build.operations.write_ci import ci_place, ci_text, is_out_of_reach
 
     text = ci_text(system, chosen, options)
-    place = ci_place(system, text)
+    place = ci_place(system, text, options.folder)
     write_output_file(place, text)
     echo(f"written: {os.path.relpath(place)}")
     if is_out_of_reach(chosen, options):

@@ -35,6 +35,5 @@ def command(folder: str, system: System | None) -> int:
         from marin_build.emit.ci_workflow import CiOptions
         from marin_build.operations.options import PipelineOptions
 
-        os.chdir(folder)
-        write_workflow(system, CiOptions(), PipelineOptions())
+        write_workflow(system, CiOptions(), PipelineOptions(folder=os.path.abspath(folder)))
     return 0

@@ -26,7 +26,7 @@ from marin_build.protocol.foreign_data import ForeignData, find_data
 from marin_build.protocol.held_target import Holding
 from marin_build.protocol.lease import Host, Lease
 from marin_build.protocol.look import look
-from marin_build.run_step import attempt, patient_store, prepare_output, supervisor
+from marin_build.run_step import attempt, end_attempt, patient_store, prepare_output, supervisor
 from marin_build.run_step.body import Done, run_body
 from marin_build.run_step.commit_retry import CommitRetry
 from marin_build.run_step.patient_store import PatientStore
@@ -801,6 +801,7 @@ def test_the_keeper_is_told_when_a_long_step_has_ended_however_it_did(
         with monkeypatch.context() as patch:
             clock = SimpleNamespace(monotonic=functools.partial(next, times), time=lambda: 1.0)
             patch.setattr(attempt, "time", clock)
+            patch.setattr(end_attempt, "time", clock)
             made.build()
         assert made.bodies.released == ([0] if seconds else [])
 
