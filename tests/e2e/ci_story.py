@@ -12,7 +12,8 @@ import pytest
 from tests.servers.github import GitHub
 from tests.servers.gitlab import FORK, GitLab
 
-from .support import BIN
+from .resident import resident_for
+from .support import BIN, PROGRAM
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -87,7 +88,10 @@ class Story(ABC):
             "LANG": "C.UTF-8",
             "USER": "runner",
             "RAN": str(self.ran),
+            "PYTHONWARNINGS": "error",
         }
+        if (resident := resident_for(PROGRAM, environ)) is not None:
+            environ["PATH"] = f"{resident.folder}:{environ['PATH']}"
         self.hub = self._open_hub(folder / "hub", environ)
         self.here = folder / "lm"
         self.hub.git(folder, "clone", "-q", str(self.hub.bare), str(self.here))
@@ -148,6 +152,11 @@ class Story(ABC):
             text=True,
             check=check,
         )
+
+    def fork_no_commands(self) -> None:
+        """Have jobs run commands as processes of their own: signals reach no others."""
+        path = self.hub.environ["PATH"].split(":")
+        self.hub.environ["PATH"] = ":".join(each for each in path if "resident-" not in each)
 
     def write(self, name: str, text: str) -> None:
         """Write a file."""

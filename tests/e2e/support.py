@@ -423,6 +423,10 @@ class Project:
         """Start marin-build, in a process group of its own, and go on."""
         return self.start_command([PROGRAM, *args], env=env)
 
+    def start_fork(self, *args: str | Path, env: Mapping[str, str] | None = None) -> Running:
+        """Start marin-build as a fork of the resident process: no signal sent here reaches it."""
+        return self.start_command([PROGRAM.name, *args], env=self.forking(env))
+
     def start_command(
         self,
         command: list[str | Path],

@@ -116,6 +116,7 @@ def test_a_failure_is_in_the_report_of_tests(story: Story) -> None:
 
 def test_a_cancelled_run_is_resumed(story: Story, tmp_path: Path) -> None:
     """Else a cancelled job loses what it has built, or holds its leases."""
+    story.fork_no_commands()
     gate = Gate(tmp_path / "gate").open()
     story.hub.environ["GATE"] = str(gate.folder)
     story.branch("long")

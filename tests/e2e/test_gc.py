@@ -355,7 +355,7 @@ def test_gc_is_killed_at_every_write(built: Project) -> None:
     while was_killed:
         at += 2
         assert built.run("apply", "--set", "n=20").code == 0
-        code = built.start("gc", *NOW, env={"KILL_AT": str(at)}).wait().code
+        code = built.run("gc", *NOW, env={"KILL_AT": str(at)}).code
         was_killed = code == -signal.SIGKILL
         assert code in (0, -signal.SIGKILL)
         assert built.run("gc", *NOW).code == 0
@@ -374,8 +374,8 @@ def test_gc_is_killed_at_every_write_while_a_run_uses_what_it_deletes(built: Pro
     while was_killed:
         at += 2
         assert built.run("apply", "--set", "n=20").code == 0
-        other = built.start("apply", "--set", "n=20", "--set", f"lr={at}")
-        gc = built.start("gc", *NOW, env={"KILL_AT": str(at)})
+        other = built.start_fork("apply", "--set", "n=20", "--set", f"lr={at}")
+        gc = built.start_fork("gc", *NOW, env={"KILL_AT": str(at)})
         code = gc.wait().code
         was_killed = code == -signal.SIGKILL
         assert code in (0, 1, -signal.SIGKILL)
@@ -509,7 +509,7 @@ def test_a_run_that_dies_before_it_lets_go_is_healed_by_the_next(project: Projec
         project.pipeline(PIPELINE)
         assert project.run("apply").code == 0
         project.pipeline(TEMP + KILLER)
-        killed = project.start("apply", env={"KILL_AT": str(at)}).wait()
+        killed = project.run("apply", env={"KILL_AT": str(at)})
         healed = project.run("apply")
         assert healed.out.startswith("nothing to do"), healed
         assert _names(project) == ["model 10", "raw 0"], at

@@ -476,7 +476,7 @@ def test_an_applier_that_is_killed_at_every_event_builds_each_step_once(
     for number in itertools.count(1):
         args = ("apply", "--set", f"lines={number}")
         cluster.calls.clear()
-        done = there.start(*args, env={"KILL_AT": str(number)}).wait()
+        done = there.run(*args, env={"KILL_AT": str(number)})
         if done.code == 0:
             break
         assert done.code == -signal.SIGKILL, done

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass, field
 from random import Random
 from typing import Literal
@@ -88,6 +89,7 @@ class Faults:
     latency: float = 0.0
     crowd: int = 0
     rules: list[Fault] = field(default_factory=list)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def add(self, fault: Fault) -> Fault:
         """Put a fault in force."""
@@ -101,7 +103,5 @@ class Faults:
 
     def strike(self, call: Call) -> int | Loss | None:
         """Return what befalls a request; the first rule that strikes decides."""
-        for rule in self.rules:
-            if rule.strikes(call):
-                return rule.how
-        return None
+        with self._lock:  # servers answer in many threads, and count one request after another
+            return next((rule.how for rule in self.rules if rule.strikes(call)), None)

@@ -52,6 +52,7 @@ class Kubelet:
         """How many of the next pods their nodes refuse to run."""
         self._pods: dict[str, RunningPod] = {}
         self._addresses = 1
+        self._lock = threading.Lock()
 
     def sync(self) -> None:
         """Start pods that have a node, and end those that are to go."""
@@ -70,6 +71,12 @@ class Kubelet:
                 self._addresses += 1
                 address = f"127.1.{self._addresses // 250}.{self._addresses % 250 + 1}"
                 self._pods[uid] = RunningPod(self, pod, address)
+
+    def refuses(self) -> bool:
+        """Return whether the next pod is refused, and count it."""
+        with self._lock:
+            refuses, self.refusals = self.refusals > 0, max(0, self.refusals - 1)
+        return refuses
 
     def find(self, pod: Object) -> RunningPod | None:
         return self._pods.get(pod["metadata"]["uid"])
@@ -143,8 +150,7 @@ class RunningPod:
 
     def _run(self) -> None:
         self._folder.mkdir(parents=True, exist_ok=True)
-        if self._kubelet.refusals > 0:
-            self._kubelet.refusals -= 1
+        if self._kubelet.refuses():
             self._change(refuse)
             return
         self._change(partial(admit, address=self._address))

@@ -101,7 +101,8 @@ def _notes(listed: ListedOutputs) -> Iterator[str]:
         many = _many(
             len(listed.left_out), "output of an older identity", "outputs of older identities"
         )
-        yield f"not shown: {many}, {size} (--all shows them)"
+        it = "it" if len(listed.left_out) == 1 else "them"
+        yield f"not shown: {many}, {size} (--all shows {it})"
     if inventory.loose and not listed.is_narrowed:
         shown = ", ".join(inventory.loose[:_MOST_LOOSE])
         more = ", ..." if len(inventory.loose) > _MOST_LOOSE else ""

@@ -36,17 +36,22 @@ def _ignore(_: Event) -> None:
     """Take an event."""
 
 
-@pytest.fixture
-def options(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> PipelineOptions:
-    """A pipeline that was built step by step, so that no run was kept, and then broken."""
-    monkeypatch.delenv("MARIN_PREFIX", raising=False)
-    (tmp_path / "marin-build.toml").write_text("")
-    file = tmp_path / "pipeline.py"
+@pytest.fixture(scope="module")
+def options(tmp_path_factory: pytest.TempPathFactory) -> PipelineOptions:
+    """A pipeline that was built step by step, so that no run was kept, and then broken.
+
+    The tests only look at it: to run a step, this large process is forked.
+    """
+    folder = tmp_path_factory.mktemp("recall")
+    (folder / "marin-build.toml").write_text("")
+    file = folder / "pipeline.py"
     file.write_text(PIPELINE)
     options = PipelineOptions(file=str(file))
-    loaded = load(options)
-    for target in loaded.targets.all:
-        assert run_step(loaded, target.id, on_event=_ignore).exit_code == 0
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("MARIN_PREFIX", raising=False)
+        loaded = load(options)
+        for target in loaded.targets.all:
+            assert run_step(loaded, target.id, on_event=_ignore).exit_code == 0
     file.write_text("def f(:\n")
     return options
 
