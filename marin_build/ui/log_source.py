@@ -16,6 +16,7 @@ from marin_build.operations.logs import (
     seen_attempts,
 )
 from marin_build.protocol import layout
+from marin_build.text.readable import printable
 from marin_build.workspace.own_files import open_own
 
 if TYPE_CHECKING:
@@ -99,7 +100,19 @@ def find_log(place: Place, name: LogName) -> LogFacts:
             return LogFacts(seen, number, ranks, None, is_over, "it has no log")
     except UsageError as error:
         return LogFacts(seen, number, ranks, None, is_over, _in_words(error))
-    return LogFacts(seen, number, ranks, path, is_over)
+    problem = _why_unreadable(path) if path is not None else ""
+    return LogFacts(seen, number, ranks, path, is_over, problem)
+
+
+def _why_unreadable(path: str) -> str:
+    """Return why a log of this machine cannot be read; empty if it can, or is still to be begun."""
+    try:
+        os.close(open_own(path, os.O_RDONLY))
+    except FileNotFoundError:
+        pass
+    except OSError as error:
+        return f"its log cannot be read: {printable(str(error.strerror)).lower()}"
+    return ""
 
 
 def _in_words(error: UsageError) -> str:

@@ -13,15 +13,21 @@ function wordOf(name, run) {
   return WORDS_OF_COUNTS[name] || name;
 }
 
+// `more`: seconds since the server said how long it took so far.
+function tookText(run, more) {
+  if (run.seconds === null) return "";
+  const goesOn = run.outcome === "running";
+  return durationText(run.seconds + (goesOn ? more : 0)) + (goesOn || run.is_over ? "" : "+");
+}
+
 function runRow(run) {
-  const took = run.seconds === null ? "" : durationText(run.seconds) + (run.is_over ? "" : "+");
   const outcome = html("td", {}, outcomeBadge(run.outcome));
   if (run.why) outcome.title = legible(run.why);
   return html("tr", { "data-run": run.id },
     html("th", { scope: "row" }, html("a", { href: `runs/${encodeURIComponent(run.id)}/` }, run.id)),
     outcome,
     html("td", { class: "moment" }, run.began.replace(" UTC", "")),
-    html("td", { class: "number" }, took),
+    html("td", { class: "number" }, tookText(run, 0)),
     html("td", {}, countsText(run)),
     html("td", {}, run.by),
     html("td", {}, html("code", {}, run.command)));
@@ -30,9 +36,13 @@ function runRow(run) {
 function startRuns() {
   const body = byId("runs").querySelector("tbody");
   const shown = new Map(); // run -> [what its row was made from, the row]
+  let going = []; // those that run
+  let heardAt = 0;
 
   function receive(message) {
     if (!message.runs) return;
+    going = message.runs.filter((run) => run.outcome === "running");
+    heardAt = performance.now();
     const rows = message.runs.map((run) => {
       const text = JSON.stringify(run);
       const known = shown.get(run.id);
@@ -53,6 +63,12 @@ function startRuns() {
     byId("note").textContent = rows.length ? older : "no run is kept here yet: a run appears as soon as it builds something";
     document.body.dataset.ready = "yes";
   }
+
+  setInterval(() => {
+    if (document.hidden) return;
+    const more = (performance.now() - heardAt) / 1000;
+    for (const run of going) shown.get(run.id)[1].querySelector(".number").textContent = tookText(run, more);
+  }, 1000);
 
   byId("theme").addEventListener("click", () => toggleTheme(byId("theme")));
   follow("events", receive);

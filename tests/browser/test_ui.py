@@ -57,6 +57,9 @@ def test_a_run_is_followed_to_its_end(live: Window, ui: Ui, gate: Gate) -> None:
     applying = begin(project, gate)
     row = page.locator("#runs tbody tr")
     row.locator(".of-running").wait_for()
+    took = row.locator("td.number")
+    before = took.inner_text()
+    took.filter(has_not_text=before).wait_for()  # it counts on, although nothing happens
     live.screenshot("ui-runs")
     row.locator("a").click()
     page.wait_for_selector("body[data-live=yes]")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -254,9 +255,24 @@ def test_what_is_no_text_is_written_out() -> None:
     assert shown_lines(b"a\n\nb\n") == ["a", "", "b"]
 
 
-def test_a_link_in_the_place_of_a_log_is_not_followed(shown: tuple[Shown, Path]) -> None:
+def test_a_log_that_cannot_be_read_is_not_called_empty(shown: tuple[Shown, Path]) -> None:
+    """Links of other users are not followed, and what waits for a writer is not waited for."""
     page, log = shown
     (log.parents[2] / "secret").write_text("secret\n")
     log.symlink_to(log.parents[2] / "secret")
     page.look()
-    assert page.lines == []
+    assert (page.lines, page.log["problem"]) == (
+        [],
+        "its log cannot be read: it is a symbolic link, not a file",
+    )
+    log.unlink()
+    os.mkfifo(log)
+    page.look()
+    assert (page.lines, page.log["problem"]) == (
+        [],
+        "its log cannot be read: it is a named pipe, not a file",
+    )
+    log.unlink()
+    log.write_text("one\n")
+    page.look()
+    assert (page.lines, page.log["problem"]) == (["one"], "")
