@@ -8,7 +8,7 @@ a hundred at once.
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from marin_build.errors import CorruptStateError, StoreError
@@ -30,6 +30,7 @@ from marin_build.protocol.living_work import living_work
 from marin_build.protocol.status import STATUS_FAILED, STATUS_SUCCESS, parse_status
 from marin_build.protocol.stored_record import StoredRecord, parse_stored_record
 from marin_build.protocol.tombstone import readable_tombstone
+from marin_build.quick_dataclass import dataclass
 from marin_build.store.refusals import each_folder, read_each
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import os
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import TYPE_CHECKING, Any
 
 from marin_build.engines.registry import open_engine
@@ -24,6 +24,7 @@ from marin_build.pipeline.undeclared_files import undeclared_files
 from marin_build.pipeline.user_output import to_standard_error
 from marin_build.protocol.holder import current_user
 from marin_build.protocol.lease import Host, this_host
+from marin_build.quick_dataclass import dataclass
 from marin_build.workspace.workspace import (
     DEFAULT_PREFIX,
     PREFIX_VARIABLE,

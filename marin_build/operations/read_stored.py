@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from marin_build.errors import MarinBuildError
@@ -11,6 +10,7 @@ from marin_build.operations.find_outputs import first_line
 from marin_build.operations.loading import current_host, load
 from marin_build.operations.place import open_place
 from marin_build.plan.later_selection import what_waits
+from marin_build.quick_dataclass import dataclass
 from marin_build.run_step.set_aside import set_aside_of
 
 if TYPE_CHECKING:

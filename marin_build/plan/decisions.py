@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from marin_build.plan import block_reasons as blocks
@@ -11,6 +11,7 @@ from marin_build.plan import reasons as why
 from marin_build.plan.assumptions import NOTHING_ASSUMED, assumed_reason
 from marin_build.plan.graph_shape import upstream
 from marin_build.plan.status_reasons import BEGUN, reuse_reason, run_reason
+from marin_build.quick_dataclass import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

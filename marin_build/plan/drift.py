@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from marin_build.plan.decisions import Kind
+from marin_build.quick_dataclass import dataclass
 from marin_build.text.readable import printable
 
 if TYPE_CHECKING:

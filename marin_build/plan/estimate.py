@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import heapq
 import math
-from dataclasses import dataclass
 from statistics import median
 from typing import TYPE_CHECKING
 
 from marin_build.identity.canonical import FrozenDict
 from marin_build.plan.graph_shape import dependents, longest_chain, ranks
 from marin_build.plan.schedule import Ready
+from marin_build.quick_dataclass import dataclass
 from marin_build.text.readable import cost_text, duration_text
 
 if TYPE_CHECKING:
