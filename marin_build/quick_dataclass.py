@@ -6,10 +6,10 @@ that may be said of a target, and makes values of a third of them. Here values a
 and printed by functions that all classes share, and `__init__`, the only one that has to be
 compiled to be quick, is compiled when the first value is made.
 
-Use it as `dataclasses.dataclass`, which it is for type checkers. What it makes is a dataclass to
-whatever asks: `fields`, `replace`, `asdict`, `match`, copies and pickles. It makes classes with
-slots, frozen or not, whose fields have no other option than a default. Every other class is left
-to the standard library, and is none the worse for it.
+Use it as `dataclasses.dataclass`, which it is for type checkers. The standard library still reads
+the fields and their options, so that `fields`, `replace`, `asdict` and `match` know the class. It
+also makes the classes that derive from another dataclass. Until the first value is made, `help`
+and `inspect.signature` do not know the arguments: what authors import is no place for it.
 """
 
 from __future__ import annotations
@@ -20,18 +20,40 @@ from reprlib import recursive_repr
 from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
 T = TypeVar("T")
-_MISSING: Any = dataclasses.MISSING
+_Fields = tuple[dataclasses.Field[Any], ...]
 
 
-def _dataclass(**options: bool) -> Callable[[type[T]], type[T]]:
+def _dataclass(
+    *, frozen: bool = False, slots: bool = False, eq: bool = True, kw_only: bool = False
+) -> Callable[[type[T]], type[T]]:
     def decorate(cls: type[T]) -> type[T]:
-        if options in ({"slots": True}, {"slots": True, "frozen": True}) and _is_plain(cls):
-            return _quick(cls, frozen="frozen" in options)
-        made: type[T] = dataclasses.dataclass(**options)(cls)
-        return made
+        if any(hasattr(base, "__dataclass_fields__") for base in cls.__bases__):
+            return dataclasses.dataclass(frozen=frozen, slots=slots, eq=eq, kw_only=kw_only)(cls)
+        cls.__doc__ = cls.__doc__ or cls.__name__  # else it takes long to write a signature there
+        with_fields: Any = dataclasses.dataclass(init=False, repr=False, eq=False, kw_only=kw_only)
+        made = with_fields(cls)
+        made.__dataclass_params__.frozen = frozen
+        fields = dataclasses.fields(made)
+        body = vars(made)
+        methods: dict[str, Any] = {"__repr__": _repr}
+        if eq:
+            methods |= _comparison(fields, frozen=frozen)
+        if frozen:
+            methods |= {"__setattr__": _refuse_to_set, "__delattr__": _refuse_to_delete}
+        if slots:
+            made = _with_slots(made, tuple(field.name for field in fields))
+        if slots and frozen:  # copies are made by setting attributes
+            methods |= {"__getstate__": _state, "__setstate__": _set_state}
+        for name, method in methods.items():
+            if body.get(name) is None:
+                setattr(made, name, method)
+        if "__init__" not in body:
+            made.__init__ = _first_init(made, fields)
+        result: type[T] = made
+        return result
 
     return decorate
 
@@ -42,106 +64,85 @@ else:
     dataclass = _dataclass
 
 
-def _is_plain(cls: type) -> bool:
-    """Whether the class has its fields from no base, and none has an option but a default."""
-    body = vars(cls)
-    annotations = body.get("__annotations__", {})
-    return (
-        "__init__" not in body
-        and not any(hasattr(base, "__dataclass_fields__") for base in cls.__bases__)
-        and not any(a.startswith(("ClassVar", "InitVar", "KW_ONLY")) for a in annotations.values())
-        and all(_is_default(body.get(name)) for name in annotations)
-    )
-
-
-def _is_default(value: object) -> bool:
-    """Whether what stands behind a field is its default, or only a function that makes one."""
-    if not isinstance(value, dataclasses.Field):
-        return True
-    plain = value.init and value.repr and value.compare and value.hash is None
-    return plain and value.kw_only is _MISSING and value.default_factory is not _MISSING
-
-
-def _quick(cls: type[T], *, frozen: bool) -> type[T]:
-    """Define the class again, with slots and with the methods of a dataclass."""
-    body = dict(vars(cls))
-    body.pop("__dict__", None)
-    body.pop("__weakref__", None)
-    names = tuple(body.get("__annotations__", ()))
-    defaults = {name: body.pop(name) for name in names if name in body}
-    body["__slots__"] = body["__match_args__"] = names
-    shared = {"__repr__": _repr, **_comparison(names, frozen), **(_FROZEN if frozen else {})}
-    made: Any = type(cls.__name__, cls.__bases__, shared | body)
+def _with_slots(cls: type, names: tuple[str, ...]) -> Any:
+    """Define the class again: slots are made when a class is."""
+    left_out = {*names, "__dict__", "__weakref__"}
+    body = {name: value for name, value in vars(cls).items() if name not in left_out}
+    made = type(cls.__name__, cls.__bases__, {**body, "__slots__": names})
     made.__qualname__ = cls.__qualname__
-    made.__init__ = _first_init(made, defaults)
-    made.__dataclass_fields__ = _Fields(made, defaults, frozen=frozen)
-    result: type[T] = made
-    return result
+    return made
 
 
-def _first_init(cls: Any, defaults: dict[str, Any]) -> Callable[..., None]:
+def _first_init(cls: Any, fields: _Fields) -> Callable[..., None]:
     """Return the `__init__` of a class of which no value was made: it compiles the lasting one."""
 
     def init(self: Any, *args: Any, **kwargs: Any) -> None:
-        cls.__init__ = lasting = _compiled_init(cls, defaults)
+        cls.__init__ = lasting = _compiled_init(cls, fields)
         lasting(self, *args, **kwargs)
 
     return init
 
 
-def _compiled_init(cls: Any, defaults: dict[str, Any]) -> Callable[..., None]:
-    known: dict[str, Any] = {"_MISSING": _MISSING}
-    parameters, lines = ["self"], ["pass"]
-    for name in cls.__match_args__:
-        known[f"_set_{name}"] = vars(cls)[name].__set__  # which a frozen class has, too
-        default = defaults.get(name, _MISSING)
-        parameter, value = name, name
-        if isinstance(default, dataclasses.Field):
-            known[f"_make_{name}"] = default.default_factory
-            parameter = f"{name}=_MISSING"
-            value = f"_make_{name}() if {name} is _MISSING else {name}"
-        elif default is not _MISSING:
-            known[f"_default_{name}"] = default
+def _compiled_init(cls: type, fields: _Fields) -> Callable[..., None]:
+    known: dict[str, Any] = {"_set": object.__setattr__, "_MISSING": dataclasses.MISSING}
+    for_anywhere, for_names, lines = ["self"], ["*"], []
+    for field in fields:
+        name = value = parameter = field.name
+        if field.default is not dataclasses.MISSING:
+            known[f"_default_{name}"] = field.default
             parameter = f"{name}=_default_{name}"
-        parameters.append(parameter)
-        lines.append(f"_set_{name}(self, {value})")
+            value = name if field.init else f"_default_{name}"
+        elif field.default_factory is not dataclasses.MISSING:
+            known[f"_make_{name}"] = field.default_factory
+            parameter = f"{name}=_MISSING"
+            value = f"_make_{name}()"
+            if field.init:
+                value = f"{value} if {name} is _MISSING else {name}"
+        if field.init:
+            (for_names if field.kw_only else for_anywhere).append(parameter)
+        lines.append(f"_set(self, {name!r}, {value})")
     if hasattr(cls, "__post_init__"):
         lines.append("self.__post_init__()")
-    source = f"def __init__({', '.join(parameters)}):\n " + "\n ".join(lines)
+    parameters = ", ".join(for_anywhere + (for_names if len(for_names) > 1 else []))
+    source = f"def __init__({parameters}):\n " + "\n ".join(lines or ["pass"])
     exec(source, known)  # noqa: S102 - made of names of fields alone, as the standard library does
     init: Callable[..., None] = known["__init__"]
     init.__qualname__ = f"{cls.__qualname__}.__init__"
     return init
 
 
-def _comparison(names: tuple[str, ...], frozen: bool) -> dict[str, Any]:
-    match names:
-        case ():
-            values: Callable[[object], object] = _no_values
-        case (name,):
-            values = attrgetter(name, name)  # of one name it would give no tuple
-        case _:
-            values = attrgetter(*names)
+def _comparison(fields: _Fields, *, frozen: bool) -> Mapping[str, Any]:
+    compared = [field for field in fields if field.compare]
+    hashed = [field for field in fields if (field.compare if field.hash is None else field.hash)]
+    values, values_to_hash = _reader(compared), _reader(hashed)
 
-    def equal(self: object, other: object) -> object:
+    def __eq__(self: object, other: object) -> object:  # noqa: N807 - the method
         if other.__class__ is not self.__class__:
             return NotImplemented
         return values(self) == values(other)
 
-    def hashed(self: object) -> int:
-        return hash(values(self))
+    def __hash__(self: object) -> int:  # noqa: N807 - the method
+        return hash(values_to_hash(self))
 
-    return {"__eq__": equal, "__hash__": hashed if frozen else None}
+    return {"__eq__": __eq__, "__hash__": __hash__ if frozen else None}
 
 
-def _no_values(value: object) -> object:  # noqa: ARG001 - it stands for an attrgetter
-    return ()
+def _reader(fields: list[dataclasses.Field[Any]]) -> Callable[[object], object]:
+    """Return what reads the fields of a value into a tuple."""
+    match [field.name for field in fields]:
+        case []:
+            return lambda _value: ()
+        case [name]:
+            return attrgetter(name, name)  # of one name it would give no tuple
+        case names:
+            return attrgetter(*names)
 
 
 @recursive_repr()
 def _repr(self: Any) -> str:
-    parts = (f"{name}={getattr(self, name)!r}" for name in self.__match_args__)
-    return f"{type(self).__qualname__}({', '.join(parts)})"
+    shown = (field.name for field in dataclasses.fields(self) if field.repr)
+    parts = ", ".join(f"{name}={getattr(self, name)!r}" for name in shown)
+    return f"{type(self).__qualname__}({parts})"
 
 
 def _refuse_to_set(_self: object, name: str, _value: object) -> None:
@@ -153,36 +154,9 @@ def _refuse_to_delete(_self: object, name: str) -> None:
 
 
 def _state(self: Any) -> list[object]:
-    return [getattr(self, name) for name in self.__match_args__]
+    return [getattr(self, field.name) for field in dataclasses.fields(self)]
 
 
 def _set_state(self: Any, state: list[object]) -> None:
-    for name, value in zip(self.__match_args__, state, strict=True):
-        object.__setattr__(self, name, value)
-
-
-_FROZEN = {
-    "__setattr__": _refuse_to_set,
-    "__delattr__": _refuse_to_delete,
-    "__getstate__": _state,  # without these, copies would be made by setting attributes
-    "__setstate__": _set_state,
-}
-
-
-class _Fields:
-    """What the standard library knows a dataclass by, asked of it when it is first needed."""
-
-    def __init__(self, cls: Any, defaults: dict[str, Any], *, frozen: bool) -> None:
-        self.cls = cls
-        self.defaults = defaults
-        self.frozen = frozen
-
-    def __get__(self, _value: object, _kind: type) -> dict[str, dataclasses.Field[Any]]:
-        cls = self.cls
-        body = {"__annotations__": cls.__annotations__, "__module__": cls.__module__}
-        alike: Any = dataclasses.dataclass(init=False, repr=False, eq=False, frozen=self.frozen)(
-            type(cls.__name__, (), body | self.defaults)
-        )
-        cls.__dataclass_params__ = alike.__dataclass_params__
-        cls.__dataclass_fields__ = fields = alike.__dataclass_fields__
-        return fields  # type: ignore[no-any-return]
+    for field, value in zip(dataclasses.fields(self), state, strict=True):
+        object.__setattr__(self, field.name, value)

@@ -11,9 +11,10 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from marin_build.errors import UsageError
+from marin_build.garbage_collector import without_garbage_collector
 from marin_build.observe.read_snapshot import doubt_of, list_tainted, observe
 from marin_build.operations.budgets import capacity_here, fitted, unused_budgets
-from marin_build.operations.loading import chosen_engine, load, without_garbage_collector
+from marin_build.operations.loading import chosen_engine, load
 from marin_build.operations.planned import Planned, PlanRequest
 from marin_build.plan.assumptions import NOTHING_ASSUMED, assume
 from marin_build.plan.decisions import Plan, cascade_of, make_plan

@@ -71,9 +71,8 @@ class Quick:
 def both(pattern: type, **options: bool) -> tuple[Any, Any]:
     """Return the class as the standard library makes it, and as it is made quickly."""
     makers: list[Any] = [dataclasses.dataclass, quick]
-    standard, made = (
-        make(**options)(type(pattern.__name__, (), dict(vars(pattern)))) for make in makers
-    )
+    body = {k: v for k, v in vars(pattern).items() if k not in {"__dict__", "__weakref__"}}
+    standard, made = (make(**options)(type(pattern.__name__, (), dict(body))) for make in makers)
     return standard, made
 
 
@@ -218,15 +217,71 @@ def test_a_first_value_of_a_derived_class_is_made_as_the_second_is() -> None:
     assert derived(1) != made(1)
 
 
-class _Kept:
+class _Optional:
+    """Fields with every option."""
+
     kind: ClassVar[str] = "kept"
-    a: int = field(default=1, repr=False)
+    a: int
+    hidden: int = field(default=1, repr=False, compare=False)
+    later: tuple[int, ...] = field(default=(), init=False)
+    made: list[int] = field(default_factory=list, init=False, hash=False)
+    named: int = field(kw_only=True)
+    chosen: str = field(default="c", kw_only=True, metadata={"unit": "m"})
 
 
-@pytest.mark.parametrize("options", [{"frozen": True}, {"slots": True, "kw_only": True}])
-def test_what_it_does_not_know_is_left_to_the_standard_library(options: dict[str, bool]) -> None:
-    for pattern, opts in ((_Several, options), (_Kept, {"slots": True})):
-        standard, made = both(pattern, **opts)
-        assert inspect.signature(made) == inspect.signature(standard)
-        assert "__dataclass_params__" in vars(made)
-    assert repr(both(_Kept, slots=True)[1]()) == "_Kept()"
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"frozen": True},
+        {"slots": True, "kw_only": True},
+        {"frozen": True, "slots": True},
+        {"eq": False, "frozen": True},
+    ],
+)
+def test_every_option_means_what_it_means_to_the_standard_library(options: dict[str, bool]) -> None:
+    standard, made = both(_Optional, **options)
+    expected, value, other = (
+        standard(a=1, named=2),
+        made(a=1, named=2),
+        made(a=1, named=2, hidden=3),
+    )
+    assert repr(value) == repr(expected)
+    assert (value == other) == (expected == standard(a=1, named=2, hidden=3))
+    assert (_hash(value) == _hash(other)) == (options.get("eq", True))
+    assert hasattr(value, "__dict__") == hasattr(expected, "__dict__")
+    assert made.__match_args__ == standard.__match_args__
+    assert made.kind == "kept"
+    for wrong in ({"a": 1}, {"a": 1, "named": 2, "later": 3}, {"named": 2}):
+        messages = []
+        for cls in (standard, made):
+            with pytest.raises(TypeError) as caught:
+                cls(**wrong)
+            messages.append(str(caught.value))
+        assert messages[0] == messages[1]
+    copied = copy.deepcopy(value)
+    assert (copied.a, copied.hidden, copied.later, copied.made, copied.named) == (1, 1, (), [], 2)
+    assert copied.made is not value.made
+
+
+def test_a_class_that_derives_from_another_is_left_to_the_standard_library() -> None:
+    @quick(frozen=True, slots=True)
+    class Derived(Quick):
+        d: int = 4
+
+    assert repr(Derived(1)).endswith("Derived(a=1, b='b', c=(), d=4)")
+    assert dataclasses.replace(Derived(1), d=5).d == 5
+
+
+def test_a_comparison_of_its_own_leaves_a_frozen_value_its_hash() -> None:
+    class Alike:  # noqa: PLW1641 - the question
+        """Equal to all of its kind."""
+
+        a: int
+
+        def __eq__(self, other: object) -> bool:
+            return isinstance(other, type(self))
+
+    for made in both(Alike, frozen=True, slots=True):
+        assert made(1) == made(2)
+        assert hash(made(1)) == hash(made(1))
