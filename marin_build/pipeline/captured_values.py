@@ -138,7 +138,7 @@ def _function_of(fn: object) -> types.FunctionType | None:
 
 
 def _known_of(function: types.FunctionType) -> _Known:
-    names = frozenset(_names_in(function.__code__))
+    names = _names_in(function.__code__)
     there = function.__globals__
     found = [
         Captured(name, function, None, there[name])
@@ -161,12 +161,11 @@ def _named(
     ]
 
 
-def _names_in(code: types.CodeType) -> Iterator[str]:
-    """Yield the names that code may read from its module; attributes of values are among them."""
-    yield from code.co_names
-    for const in code.co_consts:
-        if isinstance(const, types.CodeType):
-            yield from _names_in(const)
+@functools.lru_cache(maxsize=1024)  # steps made in a loop have one code
+def _names_in(code: types.CodeType) -> frozenset[str]:
+    """Return the names that code may read from its module; attributes of values are among them."""
+    inner = (const for const in code.co_consts if isinstance(const, types.CodeType))
+    return frozenset(code.co_names).union(*(_names_in(const) for const in inner))
 
 
 def _cells(
@@ -174,8 +173,9 @@ def _cells(
 ) -> Iterator[tuple[str, types.FunctionType, types.CellType]]:
     """Yield the cells of a function, and those of the functions in them."""
     code = function.__code__
+    assigned = _assigned_by(code)
     for name, cell in zip(code.co_freevars, function.__closure__ or (), strict=True):
-        if name in _assigned_by(code):
+        if name in assigned:
             continue  # `nonlocal`: what the function keeps between its calls, no input of it
         yield name, function, cell
         inner = _content(cell)
@@ -210,7 +210,7 @@ def _bound_in(fn: object) -> dict[str, Any]:
     while isinstance(fn, functools.partial):
         found = {**fn.keywords, **found}
         fn = fn.func
-    if type(fn) is types.FunctionType:
+    if type(fn) is types.FunctionType and (fn.__defaults__ or fn.__kwdefaults__):
         code, defaults = fn.__code__, fn.__defaults__ or ()
         last = code.co_varnames[: code.co_argcount][code.co_argcount - len(defaults) :]
         found = {**dict(zip(last, defaults, strict=True)), **(fn.__kwdefaults__ or {}), **found}

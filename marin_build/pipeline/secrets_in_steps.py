@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 
 _DEEPEST = 100
+_MAY_HOLD = (str, dict, list, tuple)
+"""Values that texts may be in; most are numbers, and are passed by."""
 
 
 def secrets_of_step(step: StepSpec, declared: Sequence[str] = ()) -> list[SpecificationError]:
@@ -40,7 +43,9 @@ def secrets_of_step(step: StepSpec, declared: Sequence[str] = ()) -> list[Specif
         texts.append(("command", step.fn.text))
     texts += [(f"inputs.{key}", source.location) for key, source in step.inputs.items()]
     texts += [("output", str(step.override_output_path or "")), ("description", step.description)]
-    found = [each for path, value in texts for each in _found(value, path, path, allowed, 0)]
+    found = [
+        each for path, value in texts if value for each in _found(value, path, path, allowed, 0)
+    ]
     return [
         SpecificationError(
             f"`{step.name}.{path}` holds {what}",
@@ -89,14 +94,21 @@ def _found(
                 yield path, name, "what is called a secret"
         case dict() if depth < _DEEPEST:
             for key, item in value.items():
-                shown = masked_text(str(key))
-                below, form = f"{path}.{shown}", next(forms_in(str(key)), None)
+                shown, form = _shown_key(str(key))
                 if form is not None and not _is_allowed(path, name, allowed):
-                    yield below, name, form
-                yield from _found(item, below, shown, allowed, depth + 1)
+                    yield f"{path}.{shown}", name, form
+                if isinstance(item, _MAY_HOLD):
+                    yield from _found(item, f"{path}.{shown}", shown, allowed, depth + 1)
         case list() | tuple() if depth < _DEEPEST:
             for i, item in enumerate(value):
-                yield from _found(item, f"{path}[{i}]", name, allowed, depth + 1)
+                if isinstance(item, _MAY_HOLD):
+                    yield from _found(item, f"{path}[{i}]", name, allowed, depth + 1)
+
+
+@functools.lru_cache(maxsize=1024)  # the steps of a pipeline mostly share their keys
+def _shown_key(key: str) -> tuple[str, str | None]:
+    """Return a key without what has the form of a secret, and that form if it has one."""
+    return masked_text(key), next(forms_in(key), None)
 
 
 def _is_allowed(path: str, name: str, allowed: Sequence[str]) -> bool:

@@ -62,7 +62,10 @@ def dependency_names(step: Any) -> list[str]:
     """
     if step.has_recipe:
         return [dep.target_id for dep in step.deps]
-    return [dep.name_with_hash if dep.has_recipe else dep.target_id for dep in step.deps]
+    return [
+        dep.target_id if dep.version is None or not dep.has_recipe else dep.name_with_hash
+        for dep in step.deps
+    ]
 
 
 def hash_of_attributes(step: Any) -> str:

@@ -202,7 +202,10 @@ class StepSpec(CountsByName):
     @property
     def payload(self) -> str:
         """The canonical text that is hashed (see identity/payload.py)."""
-        _compute_fingerprints([self] if former_identities() else self.deps)
+        if former_identities():
+            _compute_fingerprints([self])
+        elif not all(map(_has_fingerprint, self.deps)):
+            _compute_fingerprints(self.deps)
         payload = payload_of(self, self._formula)
         if self._fingerprint is None:
             object.__setattr__(self, "_fingerprint", fingerprint_of(payload))

@@ -379,6 +379,18 @@ def test_a_saved_plan_is_submitted_as_it_was_reviewed(
     assert {yaml.safe_load(text)["metadata"]["name"] for text in texts} <= made
 
 
+HELD = """
+
+_add_up = add_up
+
+
+def add_up(*args):
+    while not os.path.exists({opened!r}):
+        time.sleep(0.05)
+    _add_up(*args)
+"""
+
+
 def test_the_example_of_two_slices_builds_one_target_and_survives_an_eviction(
     tmp_path: Path, bucket: GcsServer
 ) -> None:
@@ -392,6 +404,10 @@ def test_the_example_of_two_slices_builds_one_target_and_survives_an_eviction(
     text = re.sub("(?m)^(prefix|service_account|queue|namespace) = .*", "", text)
     text = text.replace("/app", str(example.root))
     example.write("marin-build.toml", f"lease = 5\n{text}poll = 0.3\n")
+    # No host is ready before one was taken away, however quick they are.
+    opened = tmp_path / "opened"
+    held = HELD.format(opened=str(opened))
+    example.write("regression.py", f"import os\n{example.file('regression.py')}{held}")
     slice_ = {**SPOT, "cloud.google.com/gke-tpu-accelerator": "tpu-v5p-slice",
               "cloud.google.com/gke-tpu-topology": "2x2x2"}  # fmt: skip
     tpus = [
@@ -412,6 +428,8 @@ def test_the_example_of_two_slices_builds_one_target_and_survives_an_eviction(
             wait_until(lambda: _is_running(example, "train"), PATIENCE)
             assert len({pod["spec"]["nodeName"] for pod in pods}) == 4
             cluster.evict(pods[-1]["metadata"]["name"])
+            cluster.wait_for(lambda: cluster.objects("JobSet")[0]["status"]["restarts"] == 1)
+            opened.touch()
             done = run.wait()
         finally:
             example.clean_up()
