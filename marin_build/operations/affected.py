@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from marin_build.operations.diff import compare
 from marin_build.operations.git_worktree import top_level
-from marin_build.operations.loading import pipeline_file
+from marin_build.operations.pipeline_choice import pipeline_file
 from marin_build.operations.review_base import review_base
 from marin_build.plan.targets_diff import Kind
 

@@ -13,7 +13,8 @@ from marin_build.identity.payload import fingerprint_of
 from marin_build.operations.git_revisions import list_commits
 from marin_build.operations.git_worktree import commit_of, top_level, unknown_revision
 from marin_build.operations.list_targets import output_inside
-from marin_build.operations.loading import pipeline_file, prefix_of, refuse_without_file
+from marin_build.operations.loading import refuse_without_file
+from marin_build.operations.pipeline_choice import pipeline_file, prefix_of
 from marin_build.operations.plan_directory import read_plan_directory
 from marin_build.plan.document import PLAN_FILE
 from marin_build.plan.targets_diff import Entry, diff_targets

@@ -15,8 +15,8 @@ from marin_build.errors import MarinBuildError, UsageError
 from marin_build.operations.checkup import Checkup, Finding
 from marin_build.operations.config import Settings, load_settings
 from marin_build.operations.examine_machine import examine_machine, examine_prefix
-from marin_build.operations.loading import prefix_of
 from marin_build.operations.options import PipelineOptions
+from marin_build.operations.pipeline_choice import prefix_of
 from marin_build.workspace.workspace import find_project
 
 if TYPE_CHECKING:

@@ -19,8 +19,9 @@ from marin_build.operations.git_worktree import (
     worktree,
 )
 from marin_build.operations.list_targets import entries_of, read_listing
-from marin_build.operations.loading import pipeline_file, refuse_without_file
+from marin_build.operations.loading import refuse_without_file
 from marin_build.operations.options import PipelineOptions, words_of
+from marin_build.operations.pipeline_choice import pipeline_file
 from marin_build.plan.targets_diff import changed_entries
 from marin_build.workspace.workspace import installed_in
 

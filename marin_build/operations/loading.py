@@ -9,28 +9,21 @@ from typing import TYPE_CHECKING, Any
 from marin_build.engines.registry import open_engine
 from marin_build.errors import UsageError
 from marin_build.garbage_collector import without_garbage_collector
-from marin_build.operations.config import Settings, load_settings
 from marin_build.operations.load_targets import load_targets, store_of, targets_without_inputs
 from marin_build.operations.passed_variables import passed_variables
+from marin_build.operations.pipeline_choice import pipeline_file, prefix_of
 from marin_build.pipeline.load import (
     Pipeline,
     load_pipeline,
     load_program,
 )
-from marin_build.pipeline.locate import PipelineModule, locate, project_of_module
 from marin_build.pipeline.started_threads import lost_threads
 from marin_build.pipeline.undeclared_files import undeclared_files
 from marin_build.pipeline.user_output import to_standard_error
 from marin_build.protocol.holder import current_user
 from marin_build.protocol.lease import Host, this_host
 from marin_build.quick_dataclass import dataclass
-from marin_build.workspace.workspace import (
-    DEFAULT_PREFIX,
-    PREFIX_VARIABLE,
-    Workspace,
-    absolute_prefix,
-    find_project,
-)
+from marin_build.workspace.workspace import Workspace
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -38,6 +31,7 @@ if TYPE_CHECKING:
     from marin_build.apply.events import Warned
     from marin_build.engines.base import Engine
     from marin_build.observe.read_drift import Environments
+    from marin_build.operations.config import Settings
     from marin_build.operations.options import PipelineOptions
     from marin_build.pipeline.program import Program
     from marin_build.pipeline.targets import Targets
@@ -160,36 +154,6 @@ def declare(options: PipelineOptions, *, with_inputs: bool = True) -> Declared:
         return _declare(options, with_inputs=with_inputs)
 
 
-def pipeline_file(options: PipelineOptions) -> tuple[PipelineModule, str, Settings]:
-    """Return the pipeline that the options name, its project, and the configuration.
-
-    The project is that of the pipeline's file; of an installed one it is that of the current
-    folder, because users do not work among installed packages.
-
-    Raises:
-        UsageError: there is no current folder any more, or the name is ambiguous.
-
-    """
-    if options.program is not None:
-        project = options.program.project
-        return options.program.module, project, load_settings(project, options.profile)
-    try:
-        folder = os.getcwd()
-    except FileNotFoundError:
-        raise UsageError(
-            "the current folder does not exist any more",
-            consequence="nothing was run",
-            hint="go to the project's folder once more: cd ...",
-        ) from None
-    here = find_project(options.folder or folder)
-    if options.file is not None:
-        module = locate(options.file, [options.folder or folder], here)
-        project = project_of_module(module, here)
-        return module, project, load_settings(project, options.profile)
-    settings = load_settings(here, options.profile)
-    return locate(settings.pipeline, [folder, here], here), here, settings
-
-
 def _declare(
     options: PipelineOptions,
     only: str | None = None,
@@ -269,16 +233,3 @@ def refuse_without_file(program: Program | None, what: str) -> None:
 def current_host() -> Host:
     """Return this machine, as leases name it."""
     return this_host(current_user(), os.uname().nodename)
-
-
-def prefix_of(options: PipelineOptions, settings: Settings, project: str) -> str:
-    """Return where outputs live: the first of option, environment variable, setting and default."""
-    cwd = os.getcwd()
-    for given, base in (
-        (options.prefix, cwd),
-        (os.environ.get(PREFIX_VARIABLE), cwd),
-        (settings.prefix, project),
-    ):
-        if given:
-            return absolute_prefix(given, base)
-    return absolute_prefix(DEFAULT_PREFIX, project)

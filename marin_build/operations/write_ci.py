@@ -9,8 +9,8 @@ from marin_build.emit.ci_workflow import PLACES, WRITTEN_BY, ci_workflow, is_as_
 from marin_build.emit.templates import Templates
 from marin_build.errors import StoppedError, UsageError
 from marin_build.operations.git_worktree import top_level
-from marin_build.operations.loading import pipeline_file, prefix_of
 from marin_build.operations.options import option_words
+from marin_build.operations.pipeline_choice import pipeline_file, prefix_of
 from marin_build.workspace.workspace import Workspace
 
 if TYPE_CHECKING:
