@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import heapq
 import math
-from statistics import median
 from typing import TYPE_CHECKING
 
 from marin_build.identity.canonical import FrozenDict
@@ -106,6 +105,8 @@ def typical(seconds: Iterable[float]) -> Duration | None:
 
     Values that are no durations are left out: a clock that was set back gives a negative one.
     """
+    from statistics import median
+
     known = [value for value in seconds if 0 <= value < math.inf]
     return Duration(median(known), len(known)) if known else None
 
