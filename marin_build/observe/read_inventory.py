@@ -15,7 +15,6 @@ from marin_build.errors import CorruptStateError, StoreError
 from marin_build.identity.payload import HASHED_NAME
 from marin_build.observe.read_failures import read_failures
 from marin_build.observe.read_snapshot import doubt_of
-from marin_build.observe.read_taints import holding_taint
 from marin_build.observe.walk_prefix import is_link, walk_prefix
 from marin_build.pipeline.names import name_problem
 from marin_build.plan.block_reasons import Unreadable
@@ -178,6 +177,8 @@ def _target(
         is_doubted = seen.status == STATUS_SUCCESS and is_doubtful(built.run, built.end)
         seen = replace(seen, doubtful=is_doubted)
     if mark is not None and seen.is_built:
+        from marin_build.observe.read_taints import holding_taint
+
         try:
             taint = holding_taint(mark.data, "", id_, built.run if built is not None else "")
         except CorruptStateError:

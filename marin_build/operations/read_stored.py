@@ -11,7 +11,6 @@ from marin_build.operations.loading import current_host, load
 from marin_build.operations.place import open_place
 from marin_build.plan.later_selection import what_waits
 from marin_build.quick_dataclass import dataclass
-from marin_build.run_step.set_aside import set_aside_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -61,6 +60,8 @@ class Stored:
 
 
 def _is_set_aside(path: str) -> bool:
+    from marin_build.run_step.set_aside import set_aside_of
+
     return set_aside_of(path) is not None
 
 
